@@ -1,0 +1,19 @@
+/** Errors that more than one folder raises. Each has a stable `code`; the text is for people. */
+
+/** A stream ended inside a frame. */
+export class TruncatedError extends Error {
+  override readonly name = 'TruncatedError'
+  readonly code = 'ERR_TRUNCATED'
+}
+
+/** The link has ended, so it can neither be read nor written. */
+export class LinkClosedError extends Error {
+  override readonly name = 'LinkClosedError'
+  readonly code = 'ERR_LINK_CLOSED'
+}
+
+/** An option has a value that cannot work. Raised where the option is given, never later. */
+export class OptionError extends TypeError {
+  override readonly name = 'OptionError'
+  readonly code = 'ERR_OPTION'
+}

@@ -1,0 +1,11 @@
+/**
+ * tunpipe: every layer of a tunnel as a composable stream transform.
+ *
+ * Layers are in `tunpipe/transforms`, what carries them in `tunpipe/transports`, network interfaces in `tunpipe/tun`, and
+ * whole protocols in `tunpipe/nodes/*`.
+ */
+export * from './types.ts'
+export * from './errors.ts'
+export { codec, over, stack, transform } from './layer.ts'
+export { Channel, type ChannelInit } from './channel.ts'
+export { silent, type Logger } from './log.ts'

@@ -1,0 +1,52 @@
+/**
+ * How layers are made and joined.
+ *
+ * ```ts
+ * const tunnel = stack(lengthPrefix(u32be), checksum('crc32'))
+ * const messages = over(await dialTcp({ host, port }), tunnel)
+ * ```
+ */
+import type { Batch, Core, Layer, Link, Transform } from './types.ts'
+
+/** Applies a layer, or a stack of them, to one link. */
+export const over = <L, U, Upper extends Link<U>>(link: Link<L>, layer: Layer<L, U, Upper>): Upper => layer(link)
+
+/** Lifts a synchronous core into a stage for `it-pipe`: one await a batch, none an element. */
+export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
+  for await (const batch of source) {
+    const out = core.push(batch)
+    if (out.length > 0) yield out
+  }
+  core.end?.()
+}
+
+/**
+ * Lifts two cores without cross-talk into a layer. `make` is called once a link, so that the cores may hold state.
+ * Both ways out, `sink` and `port`, use the one encoder.
+ */
+export const codec = <L, U>(make: () => { decode: Core<L, U>, encode: Core<U, L> }): Layer<L, U> => (lower) => {
+  const { decode, encode } = make()
+  return {
+    source: transform(decode)(lower.source),
+    sink: (source) => lower.sink(transform(encode)(source)),
+    port: {
+      send (batch: Batch<U>) {
+        if (lower.port.queued >= lower.port.limit) return 0 // not worth encoding
+        return lower.port.send(encode.push(batch)) > 0 ? batch.length : 0
+      },
+      get queued () { return lower.port.queued },
+      limit: lower.port.limit
+    },
+    abort: (err) => { lower.abort(err) }
+  }
+}
+
+/** Joins layers, the lowest first. */
+export function stack<A, B, Upper extends Link<B>> (a: Layer<A, B, Upper>): Layer<A, B, Upper>
+export function stack<A, B, C, Upper extends Link<C>> (a: Layer<A, B>, b: Layer<B, C, Upper>): Layer<A, C, Upper>
+export function stack<A, B, C, D, Upper extends Link<D>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D, Upper>): Layer<A, D, Upper>
+export function stack<A, B, C, D, E, Upper extends Link<E>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E, Upper>): Layer<A, E, Upper>
+export function stack<A, B, C, D, E, F, Upper extends Link<F>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>, e: Layer<E, F, Upper>): Layer<A, F, Upper>
+export function stack (...layers: Array<(lower: any) => any>): (lower: any) => any {
+  return (lower) => layers.reduce((link, layer) => layer(link), lower)
+}

@@ -1,0 +1,86 @@
+/**
+ * The contracts that everything else is made of: a connection is a {@link Link}, a protocol layer is a function from a
+ * link to a link, and what flows through both is a {@link Batch}.
+ */
+
+/**
+ * What arrived together. Every stream carries batches, so that a promise is paid once a read and never once a packet;
+ * a TCP read is a batch of one.
+ *
+ * Elements are views. They belong to whoever receives the batch until it asks for the next one: it may change them in
+ * place, and copies what it wants to keep for longer.
+ */
+export type Batch<T = Uint8Array> = T[]
+
+/** A stage of a pipeline, in the form that `it-pipe` takes. */
+export type Transform<A, B = A> = (source: AsyncIterable<Batch<A>>) => AsyncGenerator<Batch<B>>
+
+/** The synchronous heart of one direction of a layer: no I/O, no timers, everything inside a batch is a plain call. */
+export interface Core<A, B = A> {
+  /** Takes what arrived, returns what is complete. Throws an error with a `code` when the input breaks the protocol. */
+  push (batch: Batch<A>): Batch<B>
+  /** The stream has ended. Throws `ERR_TRUNCATED` when that cut something in half. */
+  end? (): void
+}
+
+/**
+ * The door for packets (IP, UDP): many sources fan in, nobody waits. Each batch is copied or written before `send`
+ * returns, so the caller may reuse its memory.
+ */
+export interface PacketPort<T = Uint8Array> {
+  /**
+   * Takes the batch when fewer than `limit` bytes are waiting, else drops it; never waits.
+   *
+   * @returns how many elements were taken: all of them, or 0. The caller counts what was dropped.
+   */
+  send (batch: Batch<T>): number
+  /** Bytes that were taken and that the system below has not accepted yet. */
+  readonly queued: number
+  /** The bound of `queued` in bytes; it is passed by at most one batch. */
+  readonly limit: number
+}
+
+/**
+ * One connection, seen from one side, at one height of the stack.
+ *
+ * Two kinds of flow leave through two doors. Byte streams use `sink`: back-pressure end to end, half-close kept.
+ * Packets use `port`: a slow receiver loses packets and slows nobody. A pipeline uses one of them, not both at once.
+ */
+export interface Link<In = Uint8Array, Out = In> {
+  /** What arrives; one reader. It ends when the other side has finished writing and throws when the link broke. Whoever stops early calls `abort`. */
+  readonly source: AsyncIterable<Batch<In>>
+  /** Writes until the given source ends, then closes this direction only. Settles when all of it was handed over; rejects when the link broke. */
+  sink (source: AsyncIterable<Batch<Out>>): Promise<void>
+  readonly port: PacketPort<Out>
+  /** Ends both directions at once; `source` and `sink` reject with this error. Harmless on a link that has ended. */
+  abort (err: Error): void
+}
+
+/** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */
+export type Layer<L = Uint8Array, U = L, Upper extends Link<U> = Link<U>> = (lower: Link<L>) => Upper
+
+export interface Endpoint {
+  host: string
+  port: number
+}
+
+/** Where to dial or to listen. The signal ends a dial that is under way. */
+export interface Address extends Endpoint {
+  signal?: AbortSignal
+}
+
+/** Incoming links, one by one. Iteration ends after `close` and throws when listening failed. */
+export interface Listener<L extends Link = Link> extends AsyncIterable<L> {
+  /** The port in use, once listening. Rejects when the address cannot be had (`EADDRINUSE`, `EACCES`). */
+  port (): Promise<number>
+  /** Takes no more links; those that exist go on. */
+  close (): void
+}
+
+/** What every wire transport offers. */
+export interface Transport {
+  /** `halfClose`: one direction can end while the other goes on. */
+  readonly capabilities: { readonly halfClose: boolean }
+  dial (to: Address): Promise<Link>
+  listen (at: Address): Listener
+}
