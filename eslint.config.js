@@ -5,7 +5,8 @@ export default [
   {
     rules: {
       curly: ['error', 'multi-line'],
-      'no-console': 'off'
+      'no-console': 'off',
+      'no-void': ['error', { allowAsStatement: true }] // marks a promise that is not awaited on purpose
     }
   },
   {

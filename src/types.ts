@@ -16,7 +16,7 @@ export type Batch<T = Uint8Array> = T[]
 export type Transform<A, B = A> = (source: AsyncIterable<Batch<A>>) => AsyncGenerator<Batch<B>>
 
 /** The synchronous heart of one direction of a layer: no I/O, no timers, everything inside a batch is a plain call. */
-export interface Core<A, B = A> {
+export interface Core<A = Uint8Array, B = A> {
   /** Takes what arrived, returns what is complete. Throws an error with a `code` when the input breaks the protocol. */
   push (batch: Batch<A>): Batch<B>
   /** The stream has ended. Throws `ERR_TRUNCATED` when that cut something in half. */

@@ -1,1 +1,5 @@
-export {}
+
+export {
+  CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,
+  type FrameDecoderInit, type FrameHandlers, type Role, type Tolerance, type WebSocketFramesInit, type WebSocketLink
+} from './websocket-frames/index.ts'

@@ -1,1 +1,8 @@
-export {}
+export { memoryNetwork, memoryPair } from './memory.ts'
+export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
+export { dialTcp, listenTcp, tcp, type ListenInit, type WireLink } from './tcp.ts'
+export { dialTls, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
+export {
+  dialWebSocket, listenWebSocket, websocket,
+  type AcceptedWebSocket, type DialWebSocketInit, type ListenWebSocketInit, type WebSocketInit, type WebSocketWireLink
+} from './websocket.ts'

@@ -1,0 +1,267 @@
+/** Bytes in, WebSocket messages out (RFC 6455 sections 5.2 to 5.6). No I/O. */
+import { isUtf8 } from 'node:buffer'
+import { Collector } from '../collector.ts'
+import { applyMask, wordsOf } from './mask.ts'
+import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode, WebSocketProtocolError } from './protocol.ts'
+import { OptionError, TruncatedError } from '../../errors.ts'
+import type { Batch, Core } from '../../types.ts'
+
+export type Role = 'client' | 'server'
+
+/** Departures from RFC 6455 that some programs commit. None is accepted unless named. */
+export interface Tolerance {
+  /** A server takes frames without a mask. */
+  unmasked?: boolean
+  /** Control frames may carry more than 125 bytes, up to `maxPayload`. */
+  longControl?: boolean
+  /** The payload of a close frame may be any bytes: all of them are then taken for the reason, with code 1005. */
+  rawClose?: boolean
+}
+
+export interface FrameDecoderInit {
+  /** Which side decodes: a server takes masked frames, a client takes unmasked ones. */
+  role: Role
+  /** The largest message in bytes, over all its fragments. Default: 64 KiB. */
+  maxPayload?: number
+  /** The largest number of fragments of one message. Default: 1024. */
+  maxFragments?: number
+  tolerate?: Tolerance
+}
+
+/** What a decoder meets between messages. Called in the order of the wire; payloads are valid during the call. */
+export interface FrameHandlers {
+  /** A text message, checked to be UTF-8. Without this handler text is refused with 1003. */
+  onText? (payload: Uint8Array): void
+  onPing? (payload: Uint8Array): void
+  onPong? (payload: Uint8Array): void
+  /** The last frame of this direction: whatever follows it is ignored. Code 1005 when it named none. */
+  onClose? (code: number, reason: string): void
+}
+
+export const DEFAULT_MAX_PAYLOAD = 64 * 1024
+export const DEFAULT_MAX_FRAGMENTS = 1024
+
+/** Bytes in front of any payload: 2, up to 8 of length, 4 of mask. */
+const MAX_HEADER = 14
+
+/**
+ * A binary message inside one read is a view of it, unmasked in place. A frame that spans reads is joined once.
+ *
+ * When the input breaks the protocol, the messages before the fault are returned and `failure` is set; the next call
+ * throws it.
+ */
+export class FrameDecoder implements Core {
+  readonly #masked: boolean
+  readonly #maxPayload: number
+  readonly #maxFragments: number
+  readonly #tolerate: Tolerance
+  readonly #handlers: FrameHandlers
+  /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
+  readonly #held = new Collector()
+  #need = 0
+  /** The fragments of an unfinished message. */
+  readonly #fragments = new Collector()
+  #fragmentCount = 0
+  #message: number = Opcode.CONTINUATION
+  #closed = false
+  #failure: WebSocketProtocolError | undefined
+  // The header that was read last.
+  #first = 0
+  #size = 0
+  #key = 0
+  #hasKey = false
+
+  constructor ({ role, maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments = DEFAULT_MAX_FRAGMENTS, tolerate = {} }: FrameDecoderInit, handlers: FrameHandlers = {}) {
+    if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD) throw new OptionError(`maxPayload: ${maxPayload} bytes, at least ${MAX_CONTROL_PAYLOAD}`)
+    if (!Number.isSafeInteger(maxFragments) || maxFragments < 1) throw new OptionError(`maxFragments: ${maxFragments}, at least 1`)
+    this.#masked = role === 'server'
+    this.#maxPayload = maxPayload
+    this.#maxFragments = maxFragments
+    this.#tolerate = tolerate
+    this.#handlers = handlers
+  }
+
+  /** What was wrong with the input, once something was. */
+  get failure (): WebSocketProtocolError | undefined { return this.#failure }
+
+  /** Bytes held for an unfinished frame or message. */
+  get held (): number { return this.#held.length + this.#fragments.length }
+
+  push (reads: Batch): Batch {
+    if (this.#failure !== undefined) throw this.#failure
+    const out: Batch = []
+    try {
+      for (const read of reads) this.#scan(read, out)
+    } catch (err) {
+      if (!(err instanceof WebSocketProtocolError)) throw err
+      this.#failure = err
+    }
+    return out
+  }
+
+  /** @throws {TruncatedError} when the stream ended inside a frame or a fragmented message */
+  end (): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (!this.#closed && (this.#held.length > 0 || this.#message !== Opcode.CONTINUATION)) throw new TruncatedError('the stream ended inside a WebSocket message')
+  }
+
+  #scan (read: Uint8Array, out: Batch): void {
+    const end = read.length
+    let at = this.#held.length > 0 ? this.#resume(read, out) : 0
+    if (at === end || this.#closed) return
+    const words = wordsOf(read)
+    while (at < end && !this.#closed) {
+      const head = this.#header(read, at, end)
+      if (head === 0 || end - at < head + this.#size) {
+        this.#need = head === 0 ? 0 : head + this.#size
+        this.#held.append(read.subarray(at, end))
+        return
+      }
+      at += head
+      this.#frame(read, at, at + this.#size, words, out)
+      at += this.#size
+    }
+  }
+
+  /** Adds to the frame that the last read left unfinished. Returns where the rest of this read begins. */
+  #resume (read: Uint8Array, out: Batch): number {
+    const held = this.#held
+    let at = 0
+    if (this.#need === 0) {
+      const known = held.length
+      held.append(read.subarray(0, MAX_HEADER - known))
+      const start = held.peek(MAX_HEADER)
+      const head = this.#header(start, 0, start.length)
+      if (head === 0) return read.length // still cut, so all of this short read is in the header
+      this.#need = head + this.#size
+      if (held.length > this.#need) { // a short frame: the header's guess took bytes of the next one
+        at = this.#need - known
+        held.take()
+        this.#frame(start, head, this.#need, wordsOf(start), out)
+        return at
+      }
+      at = Math.min(read.length, MAX_HEADER - known)
+    }
+    const part = read.subarray(at, at + this.#need - held.length)
+    if (part.length > 0) held.append(part)
+    if (held.length === this.#need) {
+      const frame = held.take()
+      this.#frame(frame, this.#header(frame, 0, frame.length), frame.length, wordsOf(frame), out)
+    }
+    return at + part.length
+  }
+
+  /**
+   * Reads and checks a frame's header, section 5.2; its size is checked before a byte of payload is kept.
+   *
+   * @returns the header's length, 0 when it is cut
+   */
+  #header (bytes: Uint8Array, at: number, end: number): number {
+    if (end - at < 2) return 0
+    const first = bytes[at]
+    const second = bytes[at + 1]
+    const hasKey = second >= 0x80
+    let size = second & 0x7f
+    let head = 2
+    if (size === 126) {
+      if (end - at < 4) return 0
+      size = bytes[at + 2] << 8 | bytes[at + 3]
+      if (size < 126) throw new WebSocketProtocolError('a length is not in its shortest form')
+      head = 4
+    } else if (size === 127) {
+      if (end - at < 10) return 0
+      const view = new DataView(bytes.buffer, bytes.byteOffset + at + 2, 8)
+      if (view.getUint32(0) >= 0x8000_0000) throw new WebSocketProtocolError('the highest bit of a length is set')
+      size = view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4) // a product: shifts have 32 bits
+      if (size < 0x1_0000) throw new WebSocketProtocolError('a length is not in its shortest form')
+      head = 10
+    }
+    this.#check(first, size, hasKey)
+    if (hasKey) {
+      if (end - at < head + 4) return 0
+      this.#key = bytes[at + head] << 24 | bytes[at + head + 1] << 16 | bytes[at + head + 2] << 8 | bytes[at + head + 3]
+      head += 4
+    }
+    this.#first = first
+    this.#size = size
+    this.#hasKey = hasKey
+    return head
+  }
+
+  #check (first: number, size: number, hasKey: boolean): void {
+    if (hasKey !== this.#masked) {
+      if (hasKey) throw new WebSocketProtocolError('a server must not mask')
+      if (this.#tolerate.unmasked !== true) throw new WebSocketProtocolError('a client must mask')
+    }
+    if ((first & 0x70) !== 0) throw new WebSocketProtocolError('a reserved bit is set, and no extension was agreed')
+    const opcode = first & 0x0f
+    if (opcode >= Opcode.CLOSE) {
+      if (opcode > Opcode.PONG) throw new WebSocketProtocolError(`unknown opcode ${opcode}`)
+      if (first < 0x80) throw new WebSocketProtocolError('a control frame is fragmented')
+      if (size <= MAX_CONTROL_PAYLOAD) return
+      if (this.#tolerate.longControl !== true) throw new WebSocketProtocolError(`a control frame carries ${size} bytes, at most ${MAX_CONTROL_PAYLOAD}`)
+      if (size > this.#maxPayload) throw new WebSocketProtocolError(`a control frame carries ${size} bytes, limit ${this.#maxPayload}`, CloseCode.TOO_BIG)
+      return
+    }
+    if (opcode > Opcode.BINARY) throw new WebSocketProtocolError(`unknown opcode ${opcode}`)
+    if (opcode === Opcode.CONTINUATION && this.#message === Opcode.CONTINUATION) throw new WebSocketProtocolError('a continuation of nothing')
+    if (opcode !== Opcode.CONTINUATION && this.#message !== Opcode.CONTINUATION) throw new WebSocketProtocolError('a new message inside a fragmented one')
+    if (opcode === Opcode.TEXT && this.#handlers.onText === undefined) throw new WebSocketProtocolError('text is not understood here', CloseCode.UNSUPPORTED_DATA)
+    const total = this.#fragments.length + size
+    if (total > this.#maxPayload) throw new WebSocketProtocolError(`a message of ${total} bytes or more, limit ${this.#maxPayload}`, CloseCode.TOO_BIG)
+  }
+
+  #frame (bytes: Uint8Array, from: number, to: number, words: Int32Array, out: Batch): void {
+    if (this.#hasKey && this.#key !== 0) applyMask(bytes, from, to, this.#key, words)
+    const payload = new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
+    const opcode = this.#first & 0x0f
+    if (opcode === Opcode.BINARY && this.#first >= 0x80) out.push(payload)
+    else if (opcode >= Opcode.CLOSE) this.#control(opcode, payload)
+    else if (opcode === Opcode.TEXT && this.#first >= 0x80) this.#text(payload)
+    else this.#fragment(opcode, payload, out)
+  }
+
+  #fragment (opcode: number, payload: Uint8Array, out: Batch): void {
+    if (opcode !== Opcode.CONTINUATION) this.#message = opcode
+    if (++this.#fragmentCount > this.#maxFragments) throw new WebSocketProtocolError(`more than ${this.#maxFragments} fragments`, CloseCode.POLICY_VIOLATION)
+    this.#fragments.append(payload)
+    if (this.#first < 0x80) return
+    const whole = this.#fragments.take()
+    const isText = this.#message === Opcode.TEXT
+    this.#message = Opcode.CONTINUATION
+    this.#fragmentCount = 0
+    if (isText) this.#text(whole)
+    else out.push(whole)
+  }
+
+  #text (payload: Uint8Array): void {
+    if (!isUtf8(payload)) throw new WebSocketProtocolError('text is not UTF-8', CloseCode.INVALID_DATA)
+    this.#handlers.onText?.(payload)
+  }
+
+  #control (opcode: number, payload: Uint8Array): void {
+    if (opcode === Opcode.PING) this.#handlers.onPing?.(payload)
+    else if (opcode === Opcode.PONG) this.#handlers.onPong?.(payload)
+    else this.#close(payload)
+  }
+
+  /** Section 5.5.1: nothing, or two bytes of code and a reason in UTF-8. */
+  #close (payload: Uint8Array): void {
+    let code: number = CloseCode.NO_STATUS
+    let reason = payload.subarray(2)
+    if (payload.length > 0) {
+      const named = payload.length > 1 ? payload[0] << 8 | payload[1] : 0
+      if (isValidCloseCode(named) && isUtf8(reason)) {
+        code = named
+      } else {
+        if (this.#tolerate.rawClose !== true) {
+          if (isValidCloseCode(named)) throw new WebSocketProtocolError('the reason of a close frame is not UTF-8', CloseCode.INVALID_DATA)
+          throw new WebSocketProtocolError(payload.length > 1 ? `close code ${named} must not be used` : 'a close frame of one byte')
+        }
+        reason = payload
+      }
+    }
+    this.#closed = true
+    this.#handlers.onClose?.(code, Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString())
+  }
+}

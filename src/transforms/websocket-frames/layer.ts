@@ -1,0 +1,184 @@
+/**
+ * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
+ * `tunpipe/transports` for links that have made it.
+ */
+import { FrameDecoder, type FrameDecoderInit } from './decoder.ts'
+import { FrameEncoder } from './encoder.ts'
+import { Interruptible } from './interruptible.ts'
+import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { Batch, Layer, Link, PacketPort } from '../../types.ts'
+
+/** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
+export const DEFAULT_CLOSE_TIMEOUT = 2000
+
+export interface WebSocketFramesInit extends FrameDecoderInit {
+  /** Milliseconds until a connection that is being closed is cut. Default: 2000. */
+  closeTimeout?: number
+}
+
+/**
+ * Binary messages over a WebSocket. Pings are answered by the layer itself.
+ *
+ * `source` ends when the other side closed with 1000, 1001 or no code; any other code, and an end without a close frame,
+ * is a `WebSocketClosedError`. There is no half-close: when `sink` has written everything it sends a close frame and
+ * settles after the answer; when the other side closes first, `sink` rejects with `ERR_LINK_CLOSED`.
+ */
+export interface WebSocketLink extends Link {
+  /** Called for each text message. While it is undefined, text is refused with 1003. */
+  onText?: (payload: Uint8Array) => void
+  onPing?: (payload: Uint8Array) => void
+  onPong?: (payload: Uint8Array) => void
+  /**
+   * Sends a ping of at most 125 bytes.
+   *
+   * @returns false when it was dropped: the queue is full, or the link is closing
+   */
+  ping (payload?: Uint8Array): boolean
+  /** Starts the closing handshake. What was sent before still arrives; the link has ended after `closeTimeout` at the latest. */
+  close (code?: number, reason?: string): void
+}
+
+async function * nothing (): AsyncGenerator<Batch> {}
+
+class FramesLink implements WebSocketLink {
+  readonly source: AsyncIterable<Batch>
+  readonly port: PacketPort
+  onText: ((payload: Uint8Array) => void) | undefined
+  onPing: ((payload: Uint8Array) => void) | undefined
+  onPong: ((payload: Uint8Array) => void) | undefined
+  readonly #lower: Link
+  readonly #decoder: FrameDecoder
+  readonly #encoder: FrameEncoder
+  readonly #closeTimeout: number
+  /** What `sink` is writing from, while it runs. */
+  #writing: Interruptible<Batch> | undefined
+  /** The close frame that ends what `sink` writes. */
+  #farewell: Uint8Array | undefined
+  #sent = false
+  #received: { code: number, reason: string } | undefined
+  /** The other side has answered our close frame, or need not. */
+  #answered = false
+  #onAnswer: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
+    this.#lower = lower
+    this.#closeTimeout = closeTimeout
+    this.#encoder = new FrameEncoder(init.role)
+    const link = this
+    this.#decoder = new FrameDecoder(init, {
+      get onText () { return link.onText },
+      onPing (payload) { link.#answerPing(payload) },
+      onPong (payload) { link.onPong?.(payload) },
+      onClose (code, reason) { link.#received = { code, reason } }
+    })
+    this.source = this.#read()
+    this.port = {
+      send (batch) {
+        if (link.#sent || lower.port.queued >= lower.port.limit) return 0
+        return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
+      },
+      get queued () { return lower.port.queued },
+      limit: lower.port.limit
+    }
+  }
+
+  async sink (source: AsyncIterable<Batch>): Promise<void> {
+    if (this.#sent) throw new LinkClosedError('the WebSocket is closed')
+    const writing = this.#writing = new Interruptible(source)
+    let complete = false
+    await this.#lower.sink(this.#frames(writing, () => { complete = true }))
+    if (!complete) throw new LinkClosedError('the WebSocket was closed while there was more to write')
+  }
+
+  ping (payload: Uint8Array = new Uint8Array(0)): boolean {
+    return !this.#sent && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
+  }
+
+  close (code: number = CloseCode.NORMAL, reason = ''): void {
+    if (!this.#sent) this.#say(this.#encoder.close(code, reason))
+  }
+
+  abort (err: Error): void {
+    clearTimeout(this.#timer)
+    this.#sent = true
+    this.#lower.abort(err)
+  }
+
+  async * #read (): AsyncGenerator<Batch> {
+    const reads = this.#lower.source[Symbol.asyncIterator]()
+    for (let read = await reads.next(); read.done !== true; read = await reads.next()) {
+      const messages = this.#decoder.push(read.value)
+      if (messages.length > 0) yield messages
+      const failure = this.#decoder.failure
+      if (failure !== undefined) {
+        this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
+        this.#finish()
+        void this.#drain(reads)
+        throw failure
+      }
+      if (this.#received !== undefined) {
+        // Only now, so that a pipeline that answers what came before the close frame has done so.
+        const { code, reason } = this.#received
+        if (!this.#sent) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
+        this.#finish()
+        void this.#drain(reads)
+        if (code !== CloseCode.NORMAL && code !== CloseCode.GOING_AWAY && (code !== CloseCode.NO_STATUS || reason !== '')) throw new WebSocketClosedError(code, reason)
+        return
+      }
+    }
+    clearTimeout(this.#timer)
+    this.#decoder.end()
+    throw new WebSocketClosedError(CloseCode.ABNORMAL, '')
+  }
+
+  /** After the close frame only the end of the connection is of interest, and it is noticed by reading. */
+  async #drain (reads: AsyncIterator<Batch>): Promise<void> {
+    try {
+      while ((await reads.next()).done !== true);
+    } catch {
+      // It ended, which is all that was wanted.
+    } finally {
+      clearTimeout(this.#timer)
+    }
+  }
+
+  async * #frames (source: Interruptible<Batch>, onComplete: () => void): AsyncGenerator<Batch> {
+    for await (const batch of source) yield this.#encoder.push(batch)
+    if (!source.interrupted) onComplete()
+    this.close()
+    yield [this.#farewell as Uint8Array]
+    if (!this.#answered) await new Promise<void>((resolve) => { this.#onAnswer = resolve })
+  }
+
+  #answerPing (payload: Uint8Array): void {
+    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
+    this.onPing?.(payload)
+  }
+
+  /** Sends a close frame, as the last frame that this side sends. */
+  #say (frame: Uint8Array): void {
+    this.#sent = true
+    this.#timer = setTimeout(() => { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }, this.#closeTimeout)
+    if (this.#writing !== undefined) {
+      this.#farewell = frame
+      this.#writing.interrupt()
+    } else if (this.#lower.port.send([frame]) === 0) {
+      this.abort(new LinkClosedError('closed while the queue was full'))
+    }
+  }
+
+  /** Both close frames are out of the way: ends the connection below. */
+  #finish (): void {
+    this.#answered = true
+    if (this.#writing !== undefined) this.#onAnswer?.()
+    else this.#lower.sink(nothing()).catch(() => {}) // broken is ended as well
+  }
+}
+
+/**
+ * The layer of WebSocket frames, RFC 6455: reassembles fragments, answers pings, closes by handshake, and refuses what
+ * breaks the protocol or the limits with the code that the RFC names.
+ */
+export const websocketFrames = (init: WebSocketFramesInit): Layer<Uint8Array, Uint8Array, WebSocketLink> => (lower) => new FramesLink(lower, init)

@@ -1,0 +1,64 @@
+/** Masking, RFC 6455 section 5.3: each payload byte is XORed with one of four key bytes. Done four bytes at a time. */
+import { randomFillSync } from 'node:crypto'
+
+/** Payloads shorter than this are masked byte by byte: making a view of words costs more than it saves. */
+const WORDWISE_FROM = 32
+
+const keyBytes = new Uint8Array(4)
+const keyWord = new Int32Array(keyBytes.buffer)
+
+/**
+ * Masks or unmasks bytes in place; both are the same operation.
+ *
+ * @param words the whole buffer behind `bytes` as words, from its first byte on; a caller with many frames in one buffer
+ *   makes it once
+ * @param key the four key bytes as they stand on the wire, read big-endian
+ */
+export function applyMask (bytes: Uint8Array, from: number, to: number, key: number, words: Int32Array): void {
+  const k0 = key >>> 24
+  const k1 = (key >>> 16) & 0xff
+  const k2 = (key >>> 8) & 0xff
+  const k3 = key & 0xff
+  let at = from
+  if (to - from >= WORDWISE_FROM) {
+    // Up to the next word of the underlying buffer; after n bytes the key has turned by n.
+    const lead = -(bytes.byteOffset + from) & 3
+    if (lead > 0) bytes[at++] ^= k0
+    if (lead > 1) bytes[at++] ^= k1
+    if (lead > 2) bytes[at++] ^= k2
+    keyBytes[-lead & 3] = k0 // written as bytes, read as a word: right on hosts of either byte order
+    keyBytes[(1 - lead) & 3] = k1
+    keyBytes[(2 - lead) & 3] = k2
+    keyBytes[(3 - lead) & 3] = k3
+    const word = keyWord[0]
+    let i = (bytes.byteOffset + at) >>> 2
+    const last = (bytes.byteOffset + to) >>> 2
+    for (; i + 4 <= last; i += 4) {
+      words[i] ^= word
+      words[i + 1] ^= word
+      words[i + 2] ^= word
+      words[i + 3] ^= word
+    }
+    for (; i < last; i++) words[i] ^= word
+    at = (last << 2) - bytes.byteOffset
+  }
+  for (let i = at - from; at < to; at++, i++) {
+    const which = i & 3
+    bytes[at] ^= which === 0 ? k0 : which === 1 ? k1 : which === 2 ? k2 : k3
+  }
+}
+
+/** The buffer behind some bytes as words; the one to three bytes left at its end are never needed. */
+export const wordsOf = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >>> 2)
+
+const pool = new Int32Array(2048)
+let used = pool.length
+
+/** A fresh key. A script must not be able to guess it (section 10.3), so it comes from the system, 8 KiB at a time. */
+export function maskKey (): number {
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  return pool[used++]
+}

@@ -1,0 +1,28 @@
+/** Waiting for a socket to open, shared by every dialling transport. */
+import type { Duplex } from 'node:stream'
+
+/** Settles with the first of `event`, a failure of the socket, or the signal; a socket that lost is destroyed. */
+export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal): Promise<S> {
+  return new Promise((resolve, reject) => {
+    const settle = (err?: Error): void => {
+      socket.off(event, done).off('error', settle).off('close', closed)
+      signal?.removeEventListener('abort', aborted)
+      if (err === undefined) {
+        resolve(socket)
+        return
+      }
+      socket.on('error', () => {}) // a late one has nobody left to tell
+      socket.destroy()
+      reject(err)
+    }
+    const done = (): void => { settle() }
+    const closed = (): void => { settle(new Error('the connection closed before it was open')) }
+    const aborted = (): void => { settle(signal?.reason) }
+    if (signal?.aborted === true) {
+      aborted()
+      return
+    }
+    socket.once(event, done).once('error', settle).once('close', closed)
+    signal?.addEventListener('abort', aborted, { once: true })
+  })
+}

@@ -1,0 +1,87 @@
+/** Links inside one process: for tests, demos, and programs that hold both ends. */
+import { Duplex } from 'node:stream'
+import { acceptQueue, type AcceptQueue } from './acceptor.ts'
+import { streamLink, type StreamLinkInit } from './stream-link.ts'
+import { LinkClosedError } from '../errors.ts'
+import type { Link, Transport } from '../types.ts'
+
+/** Bytes that each direction holds before its writer has to wait. */
+const HIGH_WATER_MARK = 64 * 1024
+
+type Done = (err?: Error | null) => void
+
+/** One end of a pair. What is written here is read there, as over a TCP connection. */
+class MemoryStream extends Duplex {
+  #other: MemoryStream | undefined
+  /** The writer at the other end, waiting until this end has read. */
+  #onRead: Done | undefined
+
+  constructor () { super({ allowHalfOpen: true, highWaterMark: HIGH_WATER_MARK }) }
+
+  static pair (): [MemoryStream, MemoryStream] {
+    const ends: [MemoryStream, MemoryStream] = [new MemoryStream(), new MemoryStream()]
+    ends[0].#other = ends[1]
+    ends[1].#other = ends[0]
+    return ends
+  }
+
+  override _read (): void {
+    const done = this.#onRead
+    this.#onRead = undefined
+    done?.()
+  }
+
+  override _write (bytes: Uint8Array, _encoding: string, done: Done): void {
+    const other = this.#other as MemoryStream
+    other.#onRead = done
+    other.push(Buffer.from(bytes)) // copied: the reader may change what it gets, and the writer reuses its memory
+  }
+
+  override _final (done: Done): void {
+    this.#other?.push(null)
+    done()
+  }
+
+  override _destroy (err: Error | null, done: Done): void {
+    const other = this.#other as MemoryStream
+    const complete = this.writableFinished && this.readableEnded
+    if (!complete) setImmediate(() => { other.destroy(new LinkClosedError('the other side has aborted')) })
+    done(err)
+  }
+}
+
+/** Two links, each the other end of the other, with the half-close, back-pressure and abort of a TCP connection. */
+export function memoryPair (init: StreamLinkInit = {}): [Link, Link] {
+  const [here, there] = MemoryStream.pair()
+  return [streamLink(here, init), streamLink(there, init)]
+}
+
+/** A network inside this process, with ports of its own; `host` is ignored. */
+export function memoryNetwork (init: StreamLinkInit = {}): Transport {
+  const ports = new Map<number, AcceptQueue<Link>>()
+  return {
+    capabilities: { halfClose: true },
+    async dial ({ port, signal }) {
+      signal?.throwIfAborted()
+      const [here, there] = memoryPair(init)
+      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`nobody listens on port ${port}`), { code: 'ECONNREFUSED' })
+      return here
+    },
+    listen ({ port: wanted }) {
+      let port = wanted
+      if (port === 0) for (port = 1; ports.has(port);) port++
+      const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined
+      const queue = acceptQueue<Link>(() => { if (ports.get(port) === queue) ports.delete(port) })
+      if (failure === undefined) ports.set(port, queue)
+      else queue.fail(failure)
+      return {
+        async port () {
+          if (failure !== undefined) throw failure
+          return port
+        },
+        close: () => { queue.close() },
+        [Symbol.asyncIterator]: () => queue.links()
+      }
+    }
+  }
+}

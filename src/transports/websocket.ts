@@ -1,0 +1,124 @@
+/**
+ * WebSocket: `ws` does the HTTP upgrade, then hands its socket over, and the frames are those of `websocketFrames`: a
+ * batch of messages a read, one write a batch.
+ */
+import { createServer as createHttp, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createHttps } from 'node:https'
+import type { Socket } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
+import { acceptQueue, serverListener } from './acceptor.ts'
+import { streamLink } from './stream-link.ts'
+import { endpointOf, type ListenInit } from './tcp.ts'
+import { clientOptions, HANDSHAKE_TIMEOUT, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
+import type { Endpoint, Listener, Transport } from '../types.ts'
+
+/** Bytes of request line and headers; a real client needs a few hundred. */
+const MAX_REQUEST_HEAD = 8 * 1024
+
+/** A message link that knows its other end. */
+export interface WebSocketWireLink extends WebSocketLink {
+  readonly remote: Endpoint
+}
+
+/** A link that came in, with what its client asked for. */
+export interface AcceptedWebSocket extends WebSocketWireLink {
+  /** Path and query of the request, as sent. */
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+}
+
+export interface WebSocketInit {
+  /** Limits and tolerances of the frame layer. */
+  frames?: Omit<WebSocketFramesInit, 'role'>
+  queueLimit?: number
+}
+
+export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
+  signal?: AbortSignal
+  headers?: Record<string, string>
+  /** Milliseconds for connection, TLS and upgrade together. Default: 10 s. */
+  handshakeTimeout?: number
+}
+
+export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
+  /** Makes it `wss`. */
+  tls?: TlsServerInit
+}
+
+/** Remembers a socket's listeners; the function it returns removes those that were added since. */
+function listenersOf (socket: Socket): () => void {
+  const before = new Map(socket.eventNames().map((event) => [event, new Set(socket.rawListeners(event as string))]))
+  return () => {
+    for (const event of socket.eventNames()) {
+      for (const listener of socket.rawListeners(event as string)) {
+        if (before.get(event)?.has(listener) !== true) socket.removeListener(event as string, listener as () => void)
+      }
+    }
+    socket.pause() // until somebody reads: `ws` had set it flowing
+  }
+}
+
+/**
+ * Connects and upgrades.
+ *
+ * @param url `ws://` or `wss://`; path and query are sent as they stand
+ * @throws what the system or TLS says, an error that names the HTTP status of a refusal, or the reason of the signal
+ */
+export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = HANDSHAKE_TIMEOUT, frames, queueLimit, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
+  signal?.throwIfAborted()
+  const { hostname } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const client = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout, headers, ...clientOptions(host, tls) })
+  const abandon = (): void => { client.terminate() }
+  signal?.addEventListener('abort', abandon, { once: true })
+  try {
+    const socket = await new Promise<Socket>((resolve, reject) => {
+      let upgraded: Socket
+      let release: () => void
+      client.once('upgrade', (response: IncomingMessage) => {
+        upgraded = response.socket
+        release = listenersOf(upgraded)
+      })
+      client.once('open', () => {
+        release()
+        client.removeAllListeners()
+        resolve(upgraded)
+      })
+      client.on('error', (err) => { reject(signal?.aborted === true ? signal.reason : err) })
+    })
+    return Object.assign(websocketFrames({ ...frames, role: 'client' })(streamLink(socket, { queueLimit })), { remote: endpointOf(socket) })
+  } finally {
+    signal?.removeEventListener('abort', abandon)
+  }
+}
+
+/** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
+export function listenWebSocket ({ host, port, tls, frames, queueLimit }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+  const options = { maxHeaderSize: MAX_REQUEST_HEAD, headersTimeout: HANDSHAKE_TIMEOUT, requestTimeout: HANDSHAKE_TIMEOUT, connectionsCheckingInterval: 1000, noDelay: true }
+  const server: Server = tls === undefined ? createHttp(options) : createHttps({ ...options, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT })
+  const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
+  server.on('request', (_request, response) => {
+    response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const release = listenersOf(socket)
+    upgrades.handleUpgrade(request, socket, head, () => {
+      release()
+      const link = websocketFrames({ ...frames, role: 'server' })(streamLink(socket, { queueLimit }))
+      const { url: path = '/', headers } = request
+      if (!queue.offer(Object.assign(link, { remote: endpointOf(socket), path, headers }))) socket.destroy()
+    })
+  })
+  const queue = acceptQueue<AcceptedWebSocket>(() => { server.close() })
+  const listener = serverListener(server, queue)
+  server.listen({ host, port })
+  return listener
+}
+
+/** The WebSocket transport as one object, for programs that choose a transport by name. */
+export const websocket: Transport = {
+  capabilities: { halfClose: false },
+  dial: ({ host, port, signal }) => dialWebSocket(`ws://${host.includes(':') ? `[${host}]` : host}:${port}/`, { signal }),
+  listen: (at) => listenWebSocket(at)
+}
