@@ -32,7 +32,8 @@ export const codec = <L, U>(make: () => { decode: Core<L, U>, encode: Core<U, L>
     port: {
       send (batch: Batch<U>) {
         if (lower.port.queued >= lower.port.limit) return 0 // not worth encoding
-        return lower.port.send(encode.push(batch)) > 0 ? batch.length : 0
+        const out = encode.push(batch)
+        return out.length === 0 || lower.port.send(out) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
       limit: lower.port.limit

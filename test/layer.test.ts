@@ -1,0 +1,133 @@
+import { pipe } from 'it-pipe'
+import t from 'tap'
+import { codec, over, stack, transform } from '../src/layer.ts'
+import type { Core, Layer } from '../src/types.ts'
+import { TruncatedError } from '../src/errors.ts'
+import { hex, toHex } from './helpers/bytes.ts'
+import { collect, from, recordingLink } from './helpers/links.ts'
+
+/** Adds to each byte, so that the order of layers shows: below in one direction, above in the other. */
+const map = (change: (byte: number) => number): Core => ({ push: (batch) => batch.map((bytes) => bytes.map(change)) })
+const plus = (n: number): Layer => codec(() => ({ decode: map((byte) => byte - n), encode: map((byte) => byte + n) }))
+const times = (n: number): Layer => codec(() => ({ decode: map((byte) => byte / n), encode: map((byte) => byte * n) }))
+const numbers: Layer<Uint8Array, number> = codec(() => ({
+  decode: { push: (batch) => batch.map((bytes) => bytes[0]) },
+  encode: { push: (batch) => batch.map((n) => Uint8Array.of(n)) }
+}))
+
+t.test('transform: one batch in, at most one out, and the end is told', async (t) => {
+  const batches: number[][] = []
+  let ended = 0
+  const odd = transform<number, number>({
+    push: (batch) => batch.filter((n) => n % 2 === 1),
+    end () { ended++ }
+  })
+  for await (const batch of odd(from([[1, 2, 3], [2, 4], [], [5]]))) batches.push(batch)
+  t.same(batches, [[1, 3], [5]], 'empty batches are not handed on')
+  t.equal(ended, 1)
+})
+
+t.test('transform: errors of the core and of the source', async (t) => {
+  const cut = transform<number, number>({
+    push: (batch) => batch,
+    end () { throw new TruncatedError('cut') }
+  })
+  await t.rejects(collect(cut(from([[1]]))), { code: 'ERR_TRUNCATED' })
+
+  let left = false
+  async function * source (): AsyncGenerator<number[]> {
+    try {
+      yield [1]
+      yield [2]
+    } finally {
+      left = true
+    }
+  }
+  const bad = transform<number, number>({ push () { throw new Error('bad input') } })
+  await t.rejects(collect(bad(source())), { message: 'bad input' })
+  t.ok(left, 'the source is left')
+
+  async function * broken (): AsyncGenerator<number[]> {
+    yield [1]
+    throw new Error('reset')
+  }
+  await t.rejects(collect(cut(broken())), { message: 'reset' }, 'a broken source is not a cut one')
+})
+
+t.test('transform: fits it-pipe', async (t) => {
+  const double = transform<number, number>({ push: (batch) => batch.map((n) => n * 2) })
+  t.same(await pipe(from([[1, 2], [3]]), double, double, collect), [4, 8, 12])
+})
+
+t.test('codec: source, sink, port and abort', async (t) => {
+  const lower = recordingLink([[hex('0b0c')], [hex('0d')]])
+  const link = over(lower, plus(10))
+  t.same((await collect(link.source)).map(toHex), ['0102', '03'])
+  await link.sink(from([[hex('01')], [], [hex('02'), hex('03')]]))
+  t.equal(link.port.send([hex('04')]), 1)
+  t.same(lower.sent.map((batch) => batch.map(toHex)), [['0b'], ['0c', '0d'], ['0e']])
+  const err = new Error('enough')
+  link.abort(err)
+  t.same(lower.aborted, [err])
+})
+
+t.test('codec: a link each gets cores of its own', async (t) => {
+  let made = 0
+  const counting: Layer = codec(() => {
+    made++
+    return { decode: map((byte) => byte), encode: map((byte) => byte) }
+  })
+  over(recordingLink(), counting)
+  over(recordingLink(), counting)
+  t.equal(made, 2)
+})
+
+t.test('codec: a full port takes nothing, and nothing is encoded for it', async (t) => {
+  let encoded = 0
+  const lower = recordingLink([], 100)
+  const { port } = over(lower, codec(() => ({
+    decode: map((byte) => byte),
+    encode: {
+      push (batch) {
+        encoded++
+        return batch
+      }
+    }
+  })))
+  t.equal(port.limit, 100)
+  lower.queued = 99
+  t.equal(port.queued, 99)
+  t.equal(port.send([hex('01'), hex('02')]), 2)
+  lower.queued = 100
+  t.equal(port.send([hex('01'), hex('02')]), 0)
+  t.equal(encoded, 1)
+  t.equal(port.send([]), 0)
+})
+
+t.test('codec: a batch that was taken is never reported as dropped', async (t) => {
+  const lower = recordingLink()
+  const joined = over(lower, codec(() => ({ decode: map((byte) => byte), encode: { push: (batch) => [Buffer.concat(batch)] } })))
+  t.equal(joined.port.send([hex('01'), hex('02'), hex('03')]), 3, 'one element below, three above')
+  const silent = over(lower, codec(() => ({ decode: map((byte) => byte), encode: { push: () => [] } })))
+  t.equal(silent.port.send([hex('01'), hex('02')]), 2, 'an encoder may keep or swallow')
+  t.equal(lower.sent.length, 1, 'and then nothing is sent')
+})
+
+t.test('stack: the lowest first', async (t) => {
+  for (const layer of [stack(plus(1), times(2)), stack(stack(plus(1)), times(2))]) {
+    const lower = recordingLink([[Uint8Array.of(7)]])
+    const link = over(lower, layer)
+    t.same(await collect(link.source), [Uint8Array.of(3)])
+    await link.sink(from([[Uint8Array.of(5)]]))
+    link.port.send([Uint8Array.of(6)])
+    t.same(lower.sent, [[Uint8Array.of(11)], [Uint8Array.of(13)]])
+  }
+  const five = stack(plus(1), plus(1), plus(1), plus(1), numbers)
+  t.same(await collect(over(recordingLink([[Uint8Array.of(9)]]), five).source), [5])
+})
+
+t.test('stack: the type and the extras of the highest layer stay', async (t) => {
+  const named = (lower: ReturnType<typeof recordingLink> | Parameters<Layer>[0]) => ({ ...lower, name: 'top' })
+  const link = over(recordingLink(), stack(plus(1), named))
+  t.equal(link.name, 'top')
+})
