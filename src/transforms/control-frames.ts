@@ -1,0 +1,80 @@
+/**
+ * Frames behind their length, for control channels: `it-length-prefixed` at work over the length codecs and limits of
+ * {@link lengthPrefix}, one frame at a time. What it does not do is done here: a stream that is cut right behind a
+ * length ends in an error too, and neither a sender of single bytes nor a receiver that reuses its memory does harm.
+ */
+import { decode, encode } from 'it-length-prefixed'
+import { TruncatedError } from '../errors.ts'
+import { transform } from '../layer.ts'
+import type { Batch, Core, Layer } from '../types.ts'
+import { Collector } from './collector.ts'
+import { frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
+
+type Frames = ReturnType<typeof frameCodec>
+
+/** The limit is in the length codec, so that both drivers refuse the same frames with the same error. */
+const maxDataLength = Infinity
+
+async function * decodeFrames (source: AsyncIterable<Batch>, lengthDecoder: Frames['lengthDecoder']): AsyncGenerator<Batch> {
+  const held = new Collector()
+  let given = 0 // bytes that the decoder has and that belong to no complete frame
+  let need = 0 // bytes of the frame under way, length included, once known
+
+  async function * reads (): AsyncGenerator<Uint8Array> {
+    for await (const batch of source) {
+      for (const read of batch) {
+        // the rest of a frame is handed over in one piece, since the decoder keeps an object for each
+        const rest = read.subarray(0, Math.max(0, need - given - held.length))
+        if (rest.length > 0) {
+          held.append(rest)
+          if (given + held.length < need) continue
+          given = need
+          yield held.take()
+        }
+        if (rest.length === read.length) continue
+        given += read.length - rest.length
+        yield Uint8Array.from(read.subarray(rest.length)) // kept beyond the batch, so copied
+      }
+    }
+    if (given + held.length > 0) throw new TruncatedError(`stream ended ${given + held.length} bytes into a frame`)
+  }
+
+  function onLength (size: number): void {
+    need = lengthDecoder.bytes + size
+  }
+
+  function onData (): void {
+    given -= need
+    need = 0
+  }
+
+  for await (const frame of decode(reads(), { lengthDecoder, maxDataLength, onLength, onData })) yield [frame.subarray()]
+}
+
+function frameEncoder (lengthEncoder: Frames['lengthEncoder']): Core<Uint8Array, Uint8Array> {
+  return { push: (batch) => batch.map((frame) => encode.single(frame, { lengthEncoder, maxDataLength }).subarray()) }
+}
+
+/**
+ * The layer: reads below, frames above, each in a batch of its own. Throws `ERR_FRAME_SIZE` and `ERR_TRUNCATED` as
+ * {@link lengthPrefix} does; frames in front of the one that is refused are still delivered.
+ */
+export function controlFrames (make: LengthCodec, init?: LengthPrefixInit): Layer {
+  frameCodec(make, init) // checks the options now rather than at the first link
+
+  return (lower) => {
+    const { lengthDecoder, lengthEncoder } = frameCodec(make, init)
+    const encoder = frameEncoder(lengthEncoder)
+    const { port } = lower
+    return {
+      source: decodeFrames(lower.source, lengthDecoder),
+      sink: (source) => lower.sink(transform(encoder)(source)),
+      port: {
+        send: (batch) => port.send(encoder.push(batch)) > 0 ? batch.length : 0,
+        get queued () { return port.queued },
+        limit: port.limit
+      },
+      abort: (err) => { lower.abort(err) }
+    }
+  }
+}

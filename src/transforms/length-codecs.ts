@@ -1,0 +1,181 @@
+/**
+ * How a length is written in front of a frame. Each codec is a factory in the form that `it-length-prefixed` takes, so
+ * the same one serves {@link lengthPrefix} and {@link controlFrames}.
+ */
+import { OptionError } from '../errors.ts'
+
+/** What a length is read from: a `Uint8Array` or a `Uint8ArrayList`. */
+export interface Bytes {
+  readonly byteLength: number
+  subarray (from: number, to: number): Uint8Array
+}
+
+/** Reads the length at `at` (default 0). Throws RangeError when it is cut short, then more bytes are awaited. */
+export interface LengthDecoder {
+  (data: Bytes, at?: number): number
+  /** How many bytes the last length took. */
+  bytes: number
+}
+
+/** Returns a length as bytes. Throws `ERR_FRAME_SIZE` when the value does not fit. */
+export interface LengthEncoder {
+  (value: number): Uint8Array<ArrayBuffer>
+  /** How many bytes the last length took. */
+  bytes: number
+  /** The same straight into `into`, without an array in between; returns where the length ends. Optional. */
+  write? (value: number, into: Uint8Array, at: number): number
+}
+
+/** Makes the two functions of one link: their `bytes` is state. */
+export type LengthCodec = () => { lengthDecoder: LengthDecoder, lengthEncoder: LengthEncoder }
+
+/** A frame is larger than the limit or than its length field can say, or its length makes no sense. */
+export class FrameSizeError extends Error {
+  override readonly name = 'FrameSizeError'
+  readonly code = 'ERR_FRAME_SIZE'
+}
+
+/** No length takes more bytes; one that is still not readable behind them is an error. */
+export const MAX_LENGTH_BYTES = 8
+
+/** The largest length on the wire that is taken when `maxFrame` is not given: what two bytes can say. */
+export const DEFAULT_MAX_LENGTH = 65535
+
+export interface LengthPrefixInit {
+  /** Bytes of a frame that its length leaves out, such as a checksum behind the length; negative when the length counts itself. Default: 0. */
+  adjust?: number
+  /** Largest frame in bytes in both directions, as it is handed up: without its length, `adjust` included. Default: 65535 + `adjust`. */
+  maxFrame?: number
+}
+
+/** The bytes up to `to`, which the readers below index. */
+function upTo (data: Bytes, to: number): Uint8Array {
+  if (data.byteLength < to) throw new RangeError('length cut short')
+  return data instanceof Uint8Array ? data : data.subarray(0, to)
+}
+
+function unfit (value: number, max: number): FrameSizeError {
+  return new FrameSizeError(`length ${value} does not fit its field, which holds 0 to ${max}`)
+}
+
+function bigEndian (bytes: number): LengthCodec {
+  const max = 2 ** (8 * bytes) - 1
+
+  return () => {
+    const lengthDecoder = (data: Bytes, at = 0): number => {
+      const head = upTo(data, at + bytes)
+      let value = 0
+      for (let i = at; i < at + bytes; i++) value = value * 256 + head[i] // no shift: bit 31 is not a sign
+      return value
+    }
+
+    const write = (value: number, into: Uint8Array, at: number): number => {
+      if (!(value >= 0 && value <= max)) throw unfit(value, max)
+      for (let i = bytes - 1; i >= 0; i--) {
+        into[at + i] = value
+        value = Math.floor(value / 256)
+      }
+      return at + bytes
+    }
+
+    const lengthEncoder = (value: number): Uint8Array<ArrayBuffer> => {
+      const head = new Uint8Array(bytes)
+      write(value, head, 0)
+      return head
+    }
+
+    return {
+      lengthDecoder: Object.assign(lengthDecoder, { bytes }),
+      lengthEncoder: Object.assign(lengthEncoder, { bytes, write })
+    }
+  }
+}
+
+/** Two bytes, big-endian: up to 65535. */
+export const u16be = bigEndian(2)
+
+/** Four bytes, big-endian: up to 4 GiB - 1; set `maxFrame` to what the protocol needs. */
+export const u32be = bigEndian(4)
+
+const RUSTDESK_MAX = 0x3fff_ffff
+
+/**
+ * The length of a RustDesk frame: a little-endian integer of 1 to 4 bytes whose two lowest bits say how many bytes
+ * follow the first; up to 1 GiB - 1. Written in the shortest form, read in any.
+ */
+export const rustdeskLength: LengthCodec = () => {
+  const lengthDecoder = (data: Bytes, at = 0): number => {
+    const bytes = (upTo(data, at + 1)[at] & 3) + 1
+    const head = upTo(data, at + bytes)
+    let value = 0
+    for (let i = at + bytes - 1; i >= at; i--) value = value * 256 + head[i]
+    lengthDecoder.bytes = bytes
+    return Math.floor(value / 4)
+  }
+  lengthDecoder.bytes = 1
+
+  const write = (value: number, into: Uint8Array, at: number): number => {
+    if (!(value >= 0 && value <= RUSTDESK_MAX)) throw unfit(value, RUSTDESK_MAX)
+    const bytes = value < 0x40 ? 1 : value < 0x4000 ? 2 : value < 0x40_0000 ? 3 : 4
+    let rest = value * 4 + bytes - 1
+    for (let i = 0; i < bytes; i++) {
+      into[at + i] = rest
+      rest = Math.floor(rest / 256)
+    }
+    lengthEncoder.bytes = bytes
+    return at + bytes
+  }
+
+  const lengthEncoder = (value: number): Uint8Array<ArrayBuffer> => {
+    const head = new Uint8Array(4)
+    return head.subarray(0, write(value, head, 0))
+  }
+  lengthEncoder.bytes = 1
+  lengthEncoder.write = write
+
+  return { lengthDecoder, lengthEncoder }
+}
+
+/** The two functions of a codec speaking of whole frames: `adjust` applied, the limit checked both ways, `write` always there. */
+export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame = DEFAULT_MAX_LENGTH + adjust }: LengthPrefixInit = {}) {
+  if (!Number.isSafeInteger(adjust)) throw new OptionError(`adjust is ${adjust}, an integer is needed`)
+  if (!Number.isSafeInteger(maxFrame) || maxFrame < 0) throw new OptionError(`maxFrame is ${maxFrame}, an integer of 0 or more is needed`)
+  const inner = make()
+
+  function check (size: number): void {
+    if (!(size >= 0 && size <= maxFrame)) throw new FrameSizeError(`frame of ${size} bytes, limit ${maxFrame}`)
+  }
+
+  function lengthDecoder (data: Bytes, at = 0): number {
+    let size
+    try {
+      size = inner.lengthDecoder(data, at) + adjust
+    } catch (err) {
+      if (err instanceof RangeError && data.byteLength - at >= MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`)
+      throw err
+    }
+    check(size)
+    lengthDecoder.bytes = inner.lengthDecoder.bytes
+    return size
+  }
+  lengthDecoder.bytes = 0
+
+  function write (size: number, into: Uint8Array, at: number): number {
+    check(size)
+    if (inner.lengthEncoder.write !== undefined) return inner.lengthEncoder.write(size - adjust, into, at)
+    const head = inner.lengthEncoder(size - adjust)
+    into.set(head, at)
+    return at + head.length
+  }
+
+  function lengthEncoder (size: number): Uint8Array<ArrayBuffer> {
+    const head = new Uint8Array(MAX_LENGTH_BYTES)
+    const bytes = write(size, head, 0)
+    lengthEncoder.bytes = bytes
+    return head.subarray(0, bytes)
+  }
+  lengthEncoder.bytes = 0
+  lengthEncoder.write = write
+
+  return { lengthDecoder, lengthEncoder }
+}
