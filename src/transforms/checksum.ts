@@ -1,0 +1,119 @@
+/**
+ * A checksum beside each frame. With a length that leaves it out, `stack(lengthPrefix(u16be, { adjust: 4 }), checksum('crc32'))`
+ * is natpass's framing: length, CRC-32 of the payload, payload.
+ */
+import * as zlib from 'node:zlib'
+import crcOfPackage from 'crc/calculators/crc32'
+import { OptionError } from '../errors.ts'
+import { codec } from '../layer.ts'
+import type { Batch, Core, Layer } from '../types.ts'
+
+/** Any function of the `crc` package, or of its `calculators`, which copy less. The low bits of what it returns are used. */
+export type ChecksumFunction = (bytes: Buffer) => number
+
+export interface ChecksumInit {
+  /** Width of the checksum in bytes: 1 to 4. `crc32` has 4; a function needs it said. */
+  bytes?: number
+  /** Where the checksum is: before what it covers or behind it. Default: before. */
+  position?: 'before' | 'behind'
+  /** Byte order. Default: big-endian. */
+  order?: 'big' | 'little'
+}
+
+/** A checksum does not match, or a frame is too short to have one. */
+export class ChecksumError extends Error {
+  override readonly name = 'ChecksumError'
+  readonly code = 'ERR_CHECKSUM'
+}
+
+/** CRC-32 as zlib has it: native where Node offers it (20.15, 22.2 and later), else in JavaScript, with the same result. */
+export const crc32: (bytes: Uint8Array) => number = zlib.crc32 ?? ((bytes: Uint8Array) => crcOfPackage(bytes) >>> 0)
+
+const WIDEST = 4
+
+const asBuffer = (data: Uint8Array): Buffer => {
+  return data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
+
+interface Settings {
+  sum: (bytes: Uint8Array) => number
+  bytes: number
+  before: boolean
+  big: boolean
+}
+
+function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before', order = 'big' }: ChecksumInit = {}): Settings {
+  const width = bytes ?? (kind === 'crc32' ? WIDEST : 0)
+  if (kind !== 'crc32' && typeof kind !== 'function') throw new OptionError("a checksum is 'crc32' or a function")
+  if (!Number.isInteger(width) || width < 1 || width > WIDEST) throw new OptionError(`bytes is ${bytes}, a checksum has 1 to ${WIDEST}`)
+  if (position !== 'before' && position !== 'behind') throw new OptionError(`position is ${String(position)}, not before or behind`)
+  if (order !== 'big' && order !== 'little') throw new OptionError(`order is ${String(order)}, not big or little`)
+  const of = kind === 'crc32' ? crc32 : (data: Uint8Array) => kind(asBuffer(data))
+  const shift = 8 * (WIDEST - width)
+  return {
+    // cut to its width, so that sums compare whatever their sign
+    sum: (data) => (of(data) << shift) >>> shift,
+    bytes: width,
+    before: position === 'before',
+    big: order === 'big'
+  }
+}
+
+/** Checks each frame and hands up what its checksum covers, as a view. */
+export class ChecksumDecoder implements Core<Uint8Array, Uint8Array> {
+  readonly #of
+
+  constructor (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit) {
+    this.#of = settings(kind, init)
+  }
+
+  /** Throws `ERR_CHECKSUM`. */
+  push (batch: Batch): Batch {
+    const { sum, bytes, before, big } = this.#of
+    return batch.map((frame) => {
+      if (frame.length < bytes) throw new ChecksumError(`frame of ${frame.length} bytes, its checksum has ${bytes}`)
+      const split = before ? bytes : frame.length - bytes
+      const payload = before ? frame.subarray(split) : frame.subarray(0, split)
+      const at = before ? 0 : split
+      let found = 0
+      for (let i = 0; i < bytes; i++) found = (found << 8) | frame[big ? at + i : at + bytes - 1 - i]
+      if (sum(payload) !== found >>> 0) throw new ChecksumError(`checksum of ${payload.length} bytes does not match`)
+      return payload
+    })
+  }
+}
+
+/** Puts its checksum beside each frame. The frames of a batch share one buffer. */
+export class ChecksumEncoder implements Core<Uint8Array, Uint8Array> {
+  readonly #of
+
+  constructor (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit) {
+    this.#of = settings(kind, init)
+  }
+
+  push (batch: Batch): Batch {
+    const { sum, bytes, before, big } = this.#of
+    let size = batch.length * bytes
+    for (const payload of batch) size += payload.length
+    const out = Buffer.allocUnsafe(size)
+    let start = 0
+    return batch.map((payload) => {
+      const at = before ? start : start + payload.length
+      let rest = sum(payload)
+      for (let i = 0; i < bytes; i++) {
+        out[big ? at + bytes - 1 - i : at + i] = rest
+        rest >>>= 8
+      }
+      out.set(payload, before ? start + bytes : start)
+      const frame = out.subarray(start, start + bytes + payload.length)
+      start += frame.length
+      return frame
+    })
+  }
+}
+
+/** The layer: frames with a checksum below, without above. Options that cannot work are refused here, with `ERR_OPTION`. */
+export function checksum (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit): Layer {
+  settings(kind, init) // checks the options now rather than at the first link
+  return codec(() => ({ decode: new ChecksumDecoder(kind, init), encode: new ChecksumEncoder(kind, init) }))
+}
