@@ -1,0 +1,94 @@
+/** What a network interface is to the rest of the library, whatever is behind it. */
+import { OptionError } from '../errors.ts'
+import type { Link } from '../types.ts'
+import { type Cidr, isMulticast, LIMITED_BROADCAST, parseCidr } from './ipv4.ts'
+
+/** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
+export const DEFAULT_MTU = 1400
+
+/** The least that every IPv4 link carries in one piece, RFC 791 section 3.2. */
+export const MIN_MTU = 68
+
+export const MAX_MTU = 65_535
+
+/** Plain numbers that only grow. "In" is what comes out of `source`, "out" what goes in through `port` or `sink`. */
+export interface TunCounters {
+  packetsIn: number
+  bytesIn: number
+  /** Shorter than a header, longer than the MTU, or (for an interface with a queue) come while the queue was full. */
+  droppedIn: number
+  packetsOut: number
+  bytesOut: number
+  /** Refused by the interface: it is down or its queue is full, the packet is no packet, or it is not for it. */
+  droppedOut: number
+}
+
+/**
+ * A network interface: a link whose elements are whole IP packets, one an element.
+ *
+ * `source` yields what one burst of reads brought. The packets are views that stay valid until the next pull. Packets of
+ * 20 bytes and more are passed as they come, so also IPv6 ones, which a kernel sends by itself; see `isIpv4`.
+ *
+ * `port.send` writes at once, waits never and keeps nothing, so `port.queued` stays 0. Packets that the interface refuses
+ * are counted in `counters.droppedOut` and not in what `send` returns; it returns 0 only on a closed interface.
+ *
+ * `abort` closes, and makes `source` throw its error. Whoever leaves the loop over `source` early calls `close` or `abort`.
+ */
+export interface Tun extends Link {
+  /** As the system knows it. */
+  readonly name: string
+  /** The longest packet, in bytes. */
+  readonly mtu: number
+  readonly counters: Readonly<TunCounters>
+  /**
+   * Gives the interface an address such as `10.77.0.2/24`, in place of the former one, and brings it up; the rest of that
+   * network becomes reachable through it. Harmless when repeated.
+   *
+   * Rejects with `OptionError` for anything that an interface cannot have, with `TunError` when the system refuses.
+   */
+  setAddress (cidr: string): Promise<void>
+  /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
+  close (): Promise<void>
+}
+
+export type TunErrorCode =
+  | 'ERR_TUN_ADDRESS' // it has no address yet
+  | 'ERR_TUN_CLOSED' // used after `close`
+  | 'ERR_TUN_GONE' // someone else removed the interface
+  | 'ERR_TUN_KOFFI' // the optional package `koffi` is not installed
+  | 'ERR_TUN_MISSING' // the kernel offers no TUN device
+  | 'ERR_TUN_NAME_TAKEN'
+  | 'ERR_TUN_PERMISSION'
+  | 'ERR_TUN_PLATFORM' // not Linux
+  | 'ERR_TUN_SYSTEM' // anything else that a system call refused; the text names the call and the error
+
+/** An interface could not be made, set up or used. */
+export class TunError extends Error {
+  override readonly name = 'TunError'
+  readonly code: TunErrorCode
+
+  constructor (code: TunErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+export const newCounters = (): TunCounters => ({ packetsIn: 0, bytesIn: 0, droppedIn: 0, packetsOut: 0, bytesOut: 0, droppedOut: 0 })
+
+/** The given MTU; throws `OptionError` when it is not a whole number of 68 to 65535. */
+export function verifyMtu (mtu: number): number {
+  if (!Number.isInteger(mtu) || mtu < MIN_MTU || mtu > MAX_MTU) throw new OptionError(`mtu is a whole number of ${MIN_MTU} to ${MAX_MTU}, not ${mtu}`)
+  return mtu
+}
+
+/**
+ * Reads the address that an interface is to have. Throws `OptionError` when it is none: not of the form, a multicast or
+ * broadcast address, 0.0.0.0, or a prefix of 0, which would draw all traffic of the machine into the interface.
+ */
+export function verifyInterfaceAddress (text: string): Cidr {
+  const cidr = parseCidr(text)
+  if (cidr === undefined) throw new OptionError(`an interface address has the form 10.77.0.2/24, not ${JSON.stringify(text)}`)
+  if (cidr.prefix === 0) throw new OptionError(`an interface address has a prefix of 1 to 32: ${text}`)
+  if (cidr.address === 0 || cidr.address === LIMITED_BROADCAST || isMulticast(cidr.address)) throw new OptionError(`no interface can have the address ${text}`)
+  return cidr
+}

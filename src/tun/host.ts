@@ -1,0 +1,208 @@
+/**
+ * An interface without a kernel: a small IPv4 end host that lives in this process. It answers pings, sends pings, and has
+ * UDP sockets; so a tunnel can be tried, tested and used where nobody may make a real interface.
+ *
+ * ```ts
+ * const host = hostTun({ mtu: 1400 })
+ * await host.setAddress('10.77.0.2/24')
+ * console.log(await host.ping('10.77.0.3'))
+ * ```
+ */
+import { Channel } from '../channel.ts'
+import { OptionError } from '../errors.ts'
+import type { Batch, PacketPort } from '../types.ts'
+import { DEFAULT_MTU, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
+import { echoReply, icmpChecks, isEchoReply, isEchoRequest, Pinger, type PingInit } from './icmp.ts'
+import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from './ipv4.ts'
+import { UDP_HEADER, UdpPorts, type UdpSocket } from './udp.ts'
+
+const DEFAULT_QUEUE_LIMIT = 1024 * 1024
+const DEFAULT_SOCKET_LIMIT = 256 * 1024
+const DEFAULT_MAX_PINGS = 1024
+
+export interface HostTunInit {
+  /** Default: `host`. */
+  name?: string
+  /** Bytes, 68 to 65535. Default: 1400. */
+  mtu?: number
+  /** Bytes of packets that wait for the reader of `source`; what comes beyond is dropped. Default: 1 MiB. */
+  queueLimit?: number
+  /** Bytes of datagrams that wait for the reader of one socket. Default: 256 KiB. */
+  socketLimit?: number
+  /** Pings that wait for an answer at one time, up to 32768. Default: 1024. */
+  maxPings?: number
+}
+
+/** Why the host did not take a packet. Their sum is `counters.droppedOut`. */
+export interface HostDrops {
+  /** No whole IPv4, ICMP or UDP, a wrong checksum, an impossible sender, longer than the MTU. */
+  malformed: number
+  /** A piece of a larger packet: these are not put together. */
+  fragments: number
+  /** For another address, or there is no own one yet. */
+  foreign: number
+  /** A protocol that is not spoken here, a port without a socket, an answer that nobody waits for. */
+  unclaimed: number
+  /** The reader of a socket was too far behind. */
+  overflow: number
+}
+
+export interface HostTun extends Tun {
+  readonly drops: Readonly<HostDrops>
+  /**
+   * Asks another host for an echo. Resolves with the round trip in milliseconds; rejects with `PingError` when no answer
+   * comes in time, with `OptionError` for a destination or a size that cannot be, and when the interface closes.
+   */
+  ping (destination: string, init?: PingInit): Promise<number>
+  /** Opens a UDP socket on a port; without one, or with 0, on a free one. Throws `UdpError` when the port is in use. */
+  udp (port?: number): UdpSocket
+}
+
+class Host implements HostTun {
+  readonly name: string
+  readonly mtu: number
+  readonly counters = newCounters()
+  readonly drops: HostDrops = { malformed: 0, fragments: 0, foreign: 0, unclaimed: 0, overflow: 0 }
+  readonly source: Channel
+  readonly port: PacketPort
+  readonly #queueLimit: number
+  readonly #pinger: Pinger
+  readonly #ports: UdpPorts
+  #cidr: Cidr | undefined
+  #closed = false
+  /** Sent since the last turn; they leave together. */
+  #outbox: Batch = []
+  #outboxSize = 0
+  readonly #flush = (): void => {
+    const batch = this.#outbox
+    this.#outbox = []
+    this.#outboxSize = 0
+    this.source.pushBatch(batch)
+  }
+
+  constructor ({ name = 'host', mtu = DEFAULT_MTU, queueLimit = DEFAULT_QUEUE_LIMIT, socketLimit = DEFAULT_SOCKET_LIMIT, maxPings = DEFAULT_MAX_PINGS }: HostTunInit) {
+    for (const [option, value, max] of [['queueLimit', queueLimit, Infinity], ['socketLimit', socketLimit, Infinity], ['maxPings', maxPings, 32_768]] as const) {
+      if (!Number.isInteger(value) || value < 1 || value > max) throw new OptionError(`${option} is a whole number of at least 1${max < Infinity ? ` and at most ${max}` : ''}, not ${value}`)
+    }
+    this.name = name
+    this.mtu = verifyMtu(mtu)
+    this.#queueLimit = queueLimit
+    const transmit = (packet: Uint8Array): boolean => this.#transmit(packet)
+    this.#pinger = new Pinger(transmit, maxPings)
+    this.#ports = new UdpPorts({ mtu, transmit, ownAddress: () => this.#ownAddress() }, socketLimit)
+    this.source = new Channel({ weigh: (packet) => packet.length, onReturn: () => { void this.close() } })
+    this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
+  }
+
+  async sink (source: AsyncIterable<Batch>): Promise<void> {
+    for await (const batch of source) {
+      if (this.#send(batch) === 0 && batch.length > 0) throw this.#closedError()
+    }
+  }
+
+  async setAddress (cidr: string): Promise<void> {
+    const address = verifyInterfaceAddress(cidr)
+    if (this.#closed) throw this.#closedError()
+    this.#cidr = address
+  }
+
+  async ping (destination: string, init: PingInit = {}): Promise<number> {
+    const address = parseAddress(destination)
+    if (address === undefined) throw new OptionError(`an address has the form 10.77.0.2, not ${JSON.stringify(destination)}`)
+    return this.#pinger.ping(this.#ownAddress(), address, this.mtu - HEADER_LENGTH - UDP_HEADER, init)
+  }
+
+  udp (port?: number): UdpSocket {
+    if (this.#closed) throw this.#closedError()
+    return this.#ports.open(port)
+  }
+
+  abort (err: Error): void {
+    this.#close(err)
+  }
+
+  async close (): Promise<void> {
+    this.#close()
+  }
+
+  #close (err?: Error): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#flush()
+    if (err === undefined) this.source.end()
+    else this.source.fail(err)
+    this.#pinger.fail(err ?? this.#closedError())
+    this.#ports.close()
+  }
+
+  #closedError (): TunError {
+    return new TunError('ERR_TUN_CLOSED', `the interface ${this.name} is closed`)
+  }
+
+  #ownAddress (): number {
+    if (this.#closed) throw this.#closedError()
+    if (this.#cidr === undefined) throw new TunError('ERR_TUN_ADDRESS', `the interface ${this.name} has no address yet`)
+    return this.#cidr.address
+  }
+
+  #transmit (packet: Uint8Array): boolean {
+    if (this.#closed) return false
+    if (this.source.size + this.#outboxSize >= this.#queueLimit) {
+      this.counters.droppedIn++
+      return false
+    }
+    this.counters.packetsIn++
+    this.counters.bytesIn += packet.length
+    this.#outboxSize += packet.length
+    if (this.#outbox.push(packet) === 1) queueMicrotask(this.#flush)
+    return true
+  }
+
+  #send (batch: Batch): number {
+    if (this.#closed) return 0
+    for (const packet of batch) {
+      const why = this.#receive(packet)
+      if (why !== undefined) {
+        this.drops[why]++
+        this.counters.droppedOut++
+        continue
+      }
+      this.counters.packetsOut++
+      this.counters.bytesOut += packet.length
+    }
+    this.#ports.flush()
+    return batch.length
+  }
+
+  /** Takes one packet, or tells why not. */
+  #receive (packet: Uint8Array): keyof HostDrops | undefined {
+    if (packet.length > this.mtu || !isIpv4(packet) || !headerChecks(packet)) return 'malformed'
+    const cidr = this.#cidr
+    if (cidr === undefined) return 'foreign'
+    const destination = destinationOf(packet)
+    const toGroup = destination !== cidr.address && isGroup(destination, cidr)
+    if (destination !== cidr.address && !toGroup) return 'foreign'
+    if (isImpossibleSender(sourceOf(packet), cidr)) return 'malformed'
+    if (isFragment(packet)) return 'fragments'
+    const protocol = protocolOf(packet)
+    if (protocol === protocols.udp) return this.#ports.take(packet)
+    if (protocol !== protocols.icmp || toGroup) return 'unclaimed'
+    if (!icmpChecks(packet)) return 'malformed'
+    if (isEchoRequest(packet)) this.#transmit(echoReply(packet))
+    else if (!isEchoReply(packet) || !this.#pinger.answered(packet)) return 'unclaimed'
+    return undefined
+  }
+}
+
+/** Broadcast or multicast. A network of /31 or /32 has no broadcast address of its own. */
+function isGroup (address: number, { prefix, broadcast }: Cidr): boolean {
+  return address === LIMITED_BROADCAST || isMulticast(address) || (prefix < 31 && address === broadcast)
+}
+
+/** RFC 1122 section 3.2.1.3: a sender is one host; an answer to anything else could multiply. */
+function isImpossibleSender (address: number, cidr: Cidr): boolean {
+  return address === 0 || isGroup(address, cidr)
+}
+
+/** Makes an interface with a host of this process behind it. Throws `OptionError` for options that cannot be. */
+export const hostTun = (init: HostTunInit = {}): HostTun => new Host(init)

@@ -1,0 +1,152 @@
+/** Echo, both sides of it: RFC 792. */
+import { OptionError } from '../errors.ts'
+import { addWords, fold } from './checksum.ts'
+import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
+
+/** Bytes of an echo message in front of its payload: type, code, checksum, identifier, sequence number. */
+const ECHO_HEADER = 8
+const ECHO_REPLY = 0
+const ECHO_REQUEST = 8
+
+/** The payload that `ping` programs send. */
+const DEFAULT_SIZE = 56
+const DEFAULT_TIMEOUT = 1000 // ms
+
+export type PingErrorCode =
+  | 'ERR_PING_TIMEOUT'
+  | 'ERR_PING_LIMIT' // too many wait for an answer already
+
+export class PingError extends Error {
+  override readonly name = 'PingError'
+  readonly code: PingErrorCode
+
+  constructor (code: PingErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export interface PingInit {
+  /** Payload in bytes. Default: 56. */
+  size?: number
+  /** How long to wait for the answer, in milliseconds. Default: 1000. */
+  timeout?: number
+  signal?: AbortSignal
+}
+
+interface Pending {
+  destination: number
+  request: Uint8Array
+  resolve (): void
+  reject (err: Error): void
+}
+
+/** True when the ICMP message of a whole packet is long enough and agrees with its checksum. */
+export function icmpChecks (packet: Uint8Array): boolean {
+  const at = headerLengthOf(packet)
+  const end = totalLengthOf(packet)
+  return end - at >= ECHO_HEADER && fold(addWords(packet, at, end)) === 0
+}
+
+/** The packet that asks for an echo. */
+function echoRequest (source: number, destination: number, id: number, sequence: number, size: number): Uint8Array {
+  const packet = new Uint8Array(HEADER_LENGTH + ECHO_HEADER + size)
+  for (let i = 0; i < size; i++) packet[HEADER_LENGTH + ECHO_HEADER + i] = i
+  writeHeader(packet, { protocol: protocols.icmp, source, destination, totalLength: packet.length })
+  packet[HEADER_LENGTH] = ECHO_REQUEST
+  writeU16(packet, HEADER_LENGTH + 4, id)
+  writeU16(packet, HEADER_LENGTH + 6, sequence)
+  writeU16(packet, HEADER_LENGTH + 2, fold(addWords(packet, HEADER_LENGTH)))
+  return packet
+}
+
+/** The answer to a request that `icmpChecks`: same identifier, sequence number and payload; options of IP are left out. */
+export function echoReply (request: Uint8Array): Uint8Array {
+  const message = request.subarray(headerLengthOf(request), totalLengthOf(request))
+  const packet = new Uint8Array(HEADER_LENGTH + message.length)
+  writeHeader(packet, { protocol: protocols.icmp, source: destinationOf(request), destination: sourceOf(request), totalLength: packet.length })
+  packet.set(message, HEADER_LENGTH)
+  writeU16(packet, HEADER_LENGTH, ECHO_REPLY << 8)
+  writeU16(packet, HEADER_LENGTH + 2, 0)
+  writeU16(packet, HEADER_LENGTH + 2, fold(addWords(packet, HEADER_LENGTH)))
+  return packet
+}
+
+export function isEchoRequest (packet: Uint8Array): boolean {
+  return readU16(packet, headerLengthOf(packet)) === ECHO_REQUEST << 8
+}
+
+export function isEchoReply (packet: Uint8Array): boolean {
+  return readU16(packet, headerLengthOf(packet)) === ECHO_REPLY << 8
+}
+
+/** Sends requests and finds the answers to them. */
+export class Pinger {
+  readonly #transmit
+  readonly #limit
+  readonly #id = Math.floor(Math.random() * 0x10000)
+  readonly #pending = new Map<number, Pending>()
+  #sequence = 0
+
+  constructor (transmit: (packet: Uint8Array) => boolean, limit: number) {
+    this.#transmit = transmit
+    this.#limit = limit
+  }
+
+  /** Resolves with the round trip in milliseconds. A request that could not be sent is one that gets no answer. */
+  ping (source: number, destination: number, maxSize: number, { size = DEFAULT_SIZE, timeout = DEFAULT_TIMEOUT, signal }: PingInit): Promise<number> {
+    if (!Number.isInteger(size) || size < 0 || size > maxSize) throw new OptionError(`size is 0 to ${maxSize} bytes here, not ${size}`)
+    if (!(timeout > 0 && timeout < 2 ** 31)) throw new OptionError(`timeout is a number of milliseconds, not ${timeout}`)
+    signal?.throwIfAborted()
+    if (this.#pending.size >= this.#limit) throw new PingError('ERR_PING_LIMIT', `${this.#limit} pings wait for an answer already`)
+    const sequence = this.#nextSequence()
+    const request = echoRequest(source, destination, this.#id, sequence, size)
+    return new Promise((resolve, reject) => {
+      const start = performance.now()
+      const settle = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#pending.delete(sequence)
+      }
+      const pending: Pending = {
+        destination,
+        request,
+        resolve: () => {
+          settle()
+          resolve(performance.now() - start)
+        },
+        reject: (err) => {
+          settle()
+          reject(err)
+        }
+      }
+      const onAbort = (): void => { pending.reject(signal?.reason) }
+      const timer = setTimeout(() => { pending.reject(new PingError('ERR_PING_TIMEOUT', `no answer within ${timeout} ms`)) }, timeout)
+      signal?.addEventListener('abort', onAbort)
+      this.#pending.set(sequence, pending)
+      this.#transmit(request)
+    })
+  }
+
+  /** Takes a reply that `icmpChecks`. Returns false when nobody waits for just this one. */
+  answered (packet: Uint8Array): boolean {
+    const at = headerLengthOf(packet)
+    const pending = readU16(packet, at + 4) === this.#id ? this.#pending.get(readU16(packet, at + 6)) : undefined
+    if (pending === undefined || pending.destination !== sourceOf(packet)) return false
+    const payload = packet.subarray(at + ECHO_HEADER, totalLengthOf(packet))
+    if (Buffer.compare(payload, pending.request.subarray(HEADER_LENGTH + ECHO_HEADER)) !== 0) return false
+    pending.resolve()
+    return true
+  }
+
+  /** Rejects whatever waits. */
+  fail (err: Error): void {
+    for (const pending of [...this.#pending.values()]) pending.reject(err)
+  }
+
+  #nextSequence (): number {
+    do this.#sequence = (this.#sequence + 1) & 0xffff
+    while (this.#pending.has(this.#sequence))
+    return this.#sequence
+  }
+}

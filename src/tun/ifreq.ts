@@ -1,0 +1,101 @@
+/** Reads and sets the properties of a Linux interface with the ioctls of netdevice(7), so that no `ip` program is needed. */
+import { closeSync } from 'node:fs'
+import { constants, endianness } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+import { TunError } from './device.ts'
+import { type Cidr, writeU32 } from './ipv4.ts'
+import type { Libc } from './libc.ts'
+
+/** Bytes of a name, without the zero behind it: IFNAMSIZ - 1. */
+export const MAX_NAME_LENGTH = 15
+
+// struct ifreq: a name of 16 bytes, then a union of 24 (16 where pointers have 32 bits)
+const NAME_SIZE = 16
+const IFREQ_SIZE = 40
+
+const SIOCGIFFLAGS = 0x8913
+const SIOCSIFFLAGS = 0x8914
+const SIOCSIFADDR = 0x8916
+const SIOCSIFNETMASK = 0x891c
+const SIOCSIFMTU = 0x8922
+const IFF_UP = 0x1
+const IFF_RUNNING = 0x40
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SOCK_CLOEXEC = 0o2000000
+
+const LITTLE = endianness() === 'LE'
+const { EACCES, EBUSY, EINVAL, ENODEV, EPERM } = constants.errno
+
+/** One `struct ifreq`. */
+export class InterfaceRequest {
+  readonly bytes = new Uint8Array(IFREQ_SIZE)
+  readonly #view = new DataView(this.bytes.buffer)
+
+  constructor (name: string) {
+    this.bytes.set(Buffer.from(name, 'latin1').subarray(0, MAX_NAME_LENGTH))
+  }
+
+  get name (): string {
+    return Buffer.from(this.bytes.buffer).toString('latin1', 0, this.bytes.indexOf(0))
+  }
+
+  get short (): number { return this.#view.getUint16(NAME_SIZE, LITTLE) }
+  set short (value: number) { this.#view.setUint16(NAME_SIZE, value, LITTLE) }
+
+  setInt (value: number): void { this.#view.setInt32(NAME_SIZE, value, LITTLE) }
+
+  /** Puts a `struct sockaddr_in` there: family, port, address in network order. */
+  setAddress (value: number): void {
+    this.bytes.fill(0, NAME_SIZE)
+    this.short = AF_INET
+    writeU32(this.bytes, NAME_SIZE + 4, value)
+  }
+}
+
+/** The error for a call that failed with `errno`. */
+export function systemError (call: string, name: string, errno: number): TunError {
+  if (errno === EPERM || errno === EACCES) return new TunError('ERR_TUN_PERMISSION', `${call} ${name}: no permission; run with sudo or give the program CAP_NET_ADMIN`)
+  if (errno === ENODEV) return new TunError('ERR_TUN_GONE', `${call} ${name}: the interface was removed`)
+  // EBUSY: a TUN device that somebody holds; EINVAL: an interface of another kind
+  if (call === 'TUNSETIFF' && (errno === EBUSY || errno === EINVAL)) return new TunError('ERR_TUN_NAME_TAKEN', `an interface ${name} exists already`)
+  return new TunError('ERR_TUN_SYSTEM', `${call} ${name}: ${getSystemErrorName(-errno)}`)
+}
+
+/** Calls ioctl on a descriptor; throws `TunError` when the system refuses. */
+export function control (libc: Libc, fd: number, call: string, request: number, ifreq: InterfaceRequest): void {
+  if (libc.ioctl(fd, request, ifreq.bytes) < 0) throw systemError(call, ifreq.name, libc.errno())
+}
+
+/** Runs `use` with a socket that such requests can be put to. */
+function withSocket (libc: Libc, name: string, use: (fd: number) => void): void {
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw systemError('socket', name, libc.errno())
+  try {
+    use(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export function setMtu (libc: Libc, name: string, mtu: number): void {
+  withSocket(libc, name, (fd) => {
+    const ifreq = new InterfaceRequest(name)
+    ifreq.setInt(mtu)
+    control(libc, fd, 'SIOCSIFMTU', SIOCSIFMTU, ifreq)
+  })
+}
+
+/** Replaces the address, then brings the interface up. The kernel adds the route to the network and removes the former one. */
+export function setAddress (libc: Libc, name: string, { address, mask }: Cidr): void {
+  withSocket(libc, name, (fd) => {
+    const ifreq = new InterfaceRequest(name)
+    ifreq.setAddress(address)
+    control(libc, fd, 'SIOCSIFADDR', SIOCSIFADDR, ifreq)
+    ifreq.setAddress(mask)
+    control(libc, fd, 'SIOCSIFNETMASK', SIOCSIFNETMASK, ifreq)
+    control(libc, fd, 'SIOCGIFFLAGS', SIOCGIFFLAGS, ifreq)
+    ifreq.short |= IFF_UP | IFF_RUNNING
+    control(libc, fd, 'SIOCSIFFLAGS', SIOCSIFFLAGS, ifreq)
+  })
+}

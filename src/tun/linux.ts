@@ -1,0 +1,189 @@
+/** TUN devices of Linux: the kernel's networking on one side, a {@link Tun} on the other. */
+import { closeSync, constants as fs, openSync } from 'node:fs'
+import { constants } from 'node:os'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { OptionError } from '../errors.ts'
+import type { Batch, PacketPort } from '../types.ts'
+import { DEFAULT_MTU, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
+import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
+import { HEADER_LENGTH } from './ipv4.ts'
+import { type Libc, loadLibc } from './libc.ts'
+import { loopPoller } from './poller-loop.ts'
+import { threadPoller } from './poller-thread.ts'
+import { holdProcess, type Poller, type Watch } from './poller.ts'
+
+const DEVICE = '/dev/net/tun'
+const TUNSETIFF = 0x400454ca
+const IFF_TUN = 0x0001
+const IFF_NO_PI = 0x1000
+const { EAGAIN, EINTR } = constants.errno
+
+/** Packets of one burst, at most. */
+const BURST = 64
+
+/** Bytes of the buffer that a burst is read into; with a large MTU it holds fewer packets. */
+const BURST_BYTES = 256 * 1024
+
+export interface LinuxTunInit {
+  /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
+  name?: string
+  /** Bytes, 68 to 65535. Default: 1400. */
+  mtu?: number
+  /** How to wait for packets: on the event loop (default where koffi can), or on one thread of libuv's pool. */
+  poll?: 'loop' | 'thread'
+}
+
+/** See {@link openLinuxTun}, which makes it. */
+class LinuxTun implements Tun {
+  readonly name: string
+  readonly mtu: number
+  readonly counters = newCounters()
+  readonly source: AsyncIterable<Batch>
+  readonly port: PacketPort
+  readonly #libc: Libc
+  readonly #fd: number
+  readonly #watch: Watch
+  readonly #slots: Uint8Array[]
+  readonly #letGo: () => void
+  #closing: Promise<void> | undefined
+  #failure: Error | undefined
+
+  constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number) {
+    this.#libc = libc
+    this.#fd = fd
+    this.#watch = poller.watch(fd)
+    this.#letGo = holdProcess()
+    this.name = name
+    this.mtu = mtu
+    const size = mtu + 1 // so that a packet which the kernel had to cut is seen
+    const memory = Buffer.alloc(size * Math.max(1, Math.min(BURST, Math.floor(BURST_BYTES / size))))
+    this.#slots = Array.from({ length: memory.length / size }, (_, i) => memory.subarray(i * size, (i + 1) * size))
+    this.source = this.#read()
+    this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
+  }
+
+  async sink (source: AsyncIterable<Batch>): Promise<void> {
+    for await (const batch of source) {
+      if (this.#send(batch) === 0 && batch.length > 0) throw this.#failure ?? closed(this.name)
+    }
+  }
+
+  async setAddress (cidr: string): Promise<void> {
+    const address = verifyInterfaceAddress(cidr)
+    if (this.#closing !== undefined) throw closed(this.name)
+    setAddress(this.#libc, this.name, address)
+  }
+
+  abort (err: Error): void {
+    if (this.#closing !== undefined) return
+    this.#failure = err
+    void this.close()
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    await this.#watch.close()
+    closeSync(this.#fd)
+    this.#letGo()
+  }
+
+  async * #read (): AsyncGenerator<Batch> {
+    while (this.#closing === undefined) {
+      const batch = this.#burst()
+      if (batch.length > 0) {
+        yield batch
+        // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
+        await nextTurn()
+      } else {
+        await this.#watch.ready()
+      }
+    }
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Whatever the kernel has, up to a full buffer. */
+  #burst (): Batch {
+    const batch: Batch = []
+    const { counters } = this
+    for (const slot of this.#slots) {
+      const length = this.#libc.read(this.#fd, slot, slot.length)
+      if (length < 0) {
+        const errno = this.#libc.errno()
+        if (errno !== EAGAIN && errno !== EINTR && batch.length === 0) this.#lost(errno)
+        break
+      }
+      if (length < HEADER_LENGTH || length === slot.length) {
+        counters.droppedIn++
+        continue
+      }
+      counters.bytesIn += length
+      batch.push(slot.subarray(0, length))
+    }
+    counters.packetsIn += batch.length
+    return batch
+  }
+
+  /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
+  #lost (errno: number): never {
+    this.#failure = new TunError('ERR_TUN_GONE', `the interface ${this.name} is gone`, { cause: systemError('read', this.name, errno) })
+    void this.close()
+    throw this.#failure
+  }
+
+  #send (batch: Batch): number {
+    if (this.#closing !== undefined) return 0
+    const { counters } = this
+    for (const packet of batch) {
+      // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
+      if (packet.length < HEADER_LENGTH || this.#libc.write(this.#fd, packet, packet.length) < 0) {
+        counters.droppedOut++
+        continue
+      }
+      counters.packetsOut++
+      counters.bytesOut += packet.length
+    }
+    return batch.length
+  }
+}
+
+const closed = (name: string): TunError => new TunError('ERR_TUN_CLOSED', `the interface ${name} is closed`)
+
+function openDevice (): number {
+  try {
+    return openSync(DEVICE, fs.O_RDWR | fs.O_NONBLOCK) // Node adds O_CLOEXEC to every open
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM') throw new TunError('ERR_TUN_PERMISSION', `${DEVICE}: no permission; run with sudo or give the program CAP_NET_ADMIN`, { cause })
+    throw new TunError('ERR_TUN_MISSING', `${DEVICE} cannot be opened; load it with: modprobe tun`, { cause })
+  }
+}
+
+/**
+ * Makes a TUN interface, without packet information in front of packets; it is down until it has an address. Needs
+ * CAP_NET_ADMIN, or a device that was made for the user before (`ip tuntap add`), which then also outlives `close`.
+ *
+ * Rejects with `OptionError` for a name or an MTU that cannot be, and with `TunError` (see its codes) otherwise.
+ */
+export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: LinuxTunInit = {}): Promise<Tun> {
+  if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
+  if (name.length > MAX_NAME_LENGTH || name === '.' || name === '..') throw new OptionError(`the name of an interface has 1 to ${MAX_NAME_LENGTH} characters: ${name}`)
+  verifyMtu(mtu)
+  if (process.platform !== 'linux') throw new TunError('ERR_TUN_PLATFORM', `TUN devices of ${process.platform} are not supported, only those of Linux`)
+  const libc = await loadLibc()
+  const poller = (poll === 'thread' ? undefined : loopPoller(libc)) ?? threadPoller(libc)
+  const fd = openDevice()
+  try {
+    const ifreq = new InterfaceRequest(name)
+    ifreq.short = IFF_TUN | IFF_NO_PI
+    control(libc, fd, 'TUNSETIFF', TUNSETIFF, ifreq)
+    setMtu(libc, ifreq.name, mtu)
+    return new LinuxTun(libc, poller, fd, ifreq.name, mtu)
+  } catch (err) {
+    closeSync(fd)
+    throw err
+  }
+}

@@ -1,0 +1,32 @@
+/** How a device learns that it may read again. */
+
+/** One descriptor that is being looked at. */
+export interface Watch {
+  /** Resolves when a read may bring something or tell what is wrong, and after `close`. One caller at a time. */
+  ready (): Promise<void>
+  /** Settles when nobody looks at the descriptor any more: only then may it be closed, since its number is used again. */
+  close (): Promise<void>
+}
+
+export interface Poller {
+  watch (fd: number): Watch
+}
+
+const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes
+
+let holders = 0
+let timer: NodeJS.Timeout | undefined
+
+/** Keeps the process alive until the returned function is called, as an open socket would, whether somebody reads or not. */
+export function holdProcess (): () => void {
+  timer ??= setInterval(() => {}, FAR_AWAY)
+  holders++
+  let held = true
+  return () => {
+    if (!held) return
+    held = false
+    if (--holders > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+}
