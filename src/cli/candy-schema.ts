@@ -1,0 +1,66 @@
+/** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
+import { z } from 'zod'
+import { choice, path, secret, section, text, toggle, wholeNumber } from './fields.ts'
+import { dialUrl, hostAddress, listenUrl, range } from './network-fields.ts'
+import { checkRules } from './sdwan.ts'
+
+/** Room for a message of a routed packet inside the 1500 bytes that existing clients take at most. */
+const LARGEST_MTU = 1450
+const SMALLEST_MTU = 576
+
+const password = {
+  password: secret().optional(),
+  'password-file': path().optional(),
+  'allow-empty-password': toggle()
+}
+
+/** An interface as Linux lets it be called, or `none`. */
+function interfaceName () {
+  return text('an interface name', 'at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24', (name) =>
+    /^[A-Za-z0-9_][A-Za-z0-9._-]{0,14}$/.test(name) ? name : undefined)
+}
+
+/** It becomes part of a file name and of an interface name. */
+function peerName () {
+  return text('a name', 'at most 32 letters, digits, ".", "_" or "-", a letter or digit first', (name) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined)
+}
+
+export const candyRelaySection = section({
+  listen: listenUrl(),
+  ...password,
+  dhcp: range().optional(),
+  sdwan: text('a list of rules', 'dev-cidr,dst-cidr,nexthop;...', checkRules).optional(),
+  'source-check': choice(['strict', 'routes', 'off']).default('routes'),
+  lenient: toggle(),
+  'tls-cert': path().optional(),
+  'tls-key': path().optional()
+}).superRefine((candy, context) => {
+  const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
+  const secure = candy.listen.startsWith('wss:')
+  for (const key of ['tls-cert', 'tls-key'] as const) {
+    if (secure && candy[key] === undefined) complain(key, 'missing, expected a PEM file, since listen is wss://')
+    if (!secure && candy[key] !== undefined) complain(key, `of no use with listen ${candy.listen}, expected wss://HOST:PORT there`)
+  }
+})
+
+export const candyPeerSection = section({
+  url: dialUrl(),
+  ...password,
+  address: hostAddress().optional(),
+  tun: interfaceName().optional(),
+  name: peerName().optional(),
+  mtu: wholeNumber(SMALLEST_MTU, LARGEST_MTU).default(1400),
+  ca: path().optional(),
+  insecure: toggle(),
+  'state-dir': path().optional()
+}).superRefine((candy, context) => {
+  const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
+  const secure = /^wss:/i.test(candy.url)
+  if (!secure && candy.ca !== undefined) complain('ca', 'of no use with a ws:// url, expected wss:// there')
+  if (!secure && candy.insecure) complain('insecure', 'of no use with a ws:// url, expected wss:// there')
+  if (candy.ca !== undefined && candy.insecure) complain('insecure', 'contradicts ca, expected one of them')
+})
+
+export type CandyRelaySettings = z.output<typeof candyRelaySection>
+export type CandyPeerSettings = z.output<typeof candyPeerSection>

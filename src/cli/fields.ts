@@ -1,0 +1,93 @@
+/**
+ * The building blocks of the schemas. One schema checks both flags and files, so a value arrives as text (a flag) or as
+ * whatever YAML made of it. Every complaint reads `what is wrong, expected what is allowed`.
+ */
+import { z } from 'zod'
+import { nearest } from './nearest.ts'
+import { UsageError } from './usage-error.ts'
+
+const LONGEST_SHOWN = 60
+
+/** A value as a complaint quotes it: on one line, without control characters, and not too long. */
+export function show (value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a section'
+  if (typeof value !== 'string') return String(value)
+  return JSON.stringify(value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}...` : value)
+}
+
+/** `strict, routes or off`. */
+export function list (words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`
+}
+
+function complaint (what: string, input: unknown, expected: string): string {
+  if (input === undefined) return `missing, expected ${expected}`
+  if (input === null || input === '') return `empty, expected ${expected}`
+  return `not ${what} (${show(input)}), expected ${expected}`
+}
+
+/**
+ * Text that `read` understands.
+ *
+ * @param read - returns undefined when it does not; throws `UsageError` when it can say more than that.
+ */
+export function text<T> (what: string, expected: string, read: (text: string) => T | undefined) {
+  return z.string({ error: ({ input }) => complaint(what, input, expected) }).transform((input, context) => {
+    let message = complaint(what, input, expected)
+    try {
+      const value = read(input)
+      if (value !== undefined) return value
+    } catch (err) {
+      if (!(err instanceof UsageError)) throw err
+      message = err.message
+    }
+    context.issues.push({ code: 'custom', input, message })
+    return z.NEVER
+  })
+}
+
+/** The same for values that look like a number to YAML and are text on the command line. */
+export function numeral<T> (what: string, expected: string, read: (text: string) => T | undefined) {
+  return z.preprocess((input) => typeof input === 'number' ? String(input) : input, text(what, expected, read))
+}
+
+export function wholeNumber (from: number, to: number) {
+  return numeral('a whole number in range', `${from} to ${to}`, (digits) => {
+    const value = Number(digits)
+    return /^\d{1,9}$/.test(digits) && value >= from && value <= to ? value : undefined
+  })
+}
+
+export function choice<const T extends readonly string[]> (words: T) {
+  return text('a choice', list(words), (word) => words.includes(word) ? word as T[number] : undefined)
+}
+
+/** A flag without a value; `true` or `false` in a file. */
+export function toggle () {
+  return z.boolean({ error: ({ input }) => complaint('a boolean', input, 'true or false') }).default(false)
+}
+
+/** A path; it is opened later. */
+export function path () {
+  return text('a path', 'a path', (path) => path === '' || path.includes('\0') ? undefined : path)
+}
+
+/** Text that no message may quote. It may be empty: whether that is allowed is not for the schema to say. */
+export function secret () {
+  return z.string({
+    error: ({ input }) => input === null ? 'empty, expected text' : 'not text, expected text (put digits in quotes)'
+  })
+}
+
+/** A mapping that has these keys and no others. */
+export function section<const T extends z.core.$ZodLooseShape> (shape: T) {
+  const known = Object.keys(shape)
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return complaint('a section', issue.input, `keys such as ${known.slice(0, 3).join(', ')}`)
+      const near = nearest(String(issue.keys[0]), known)
+      return near === undefined ? `unknown key, expected ${list(known)}` : `unknown key, did you mean ${near}?`
+    }
+  })
+}

@@ -1,0 +1,77 @@
+/** Fields for addresses, networks and URLs. */
+import { isIPv6 } from 'node:net'
+import { formatCidr, isMulticast, parseAddress, parseCidr } from '../tun/ipv4.ts'
+import { numeral, show, text } from './fields.ts'
+import { UsageError } from './usage-error.ts'
+
+const SHORTEST_RANGE = 8
+const LONGEST_RANGE = 30
+const LONGEST_URL = 2048
+
+/** The range that addresses are given out of. It holds at least two hosts, and no more than a /8. */
+export function range () {
+  return text('a CIDR', `a.b.c.d/${SHORTEST_RANGE} to /${LONGEST_RANGE}`, (input) => {
+    const cidr = parseCidr(input)
+    return cidr !== undefined && cidr.prefix >= SHORTEST_RANGE && cidr.prefix <= LONGEST_RANGE ? formatCidr(cidr) : undefined
+  })
+}
+
+/** The address of one host and the network it is in. */
+export function hostAddress () {
+  const expected = 'a host and its network such as 10.77.0.2/24'
+  return text('an address', expected, (input) => {
+    const cidr = parseCidr(input)
+    if (cidr === undefined || cidr.prefix === 0) return undefined
+    const first = cidr.address >>> 24
+    if (first === 0 || first === 127 || first >= 240 || isMulticast(cidr.address)) {
+      throw new UsageError(`not the address of a host (${show(input)}), expected ${expected}`)
+    }
+    if (cidr.prefix < 31 && (cidr.address === cidr.network || cidr.address === cidr.broadcast)) {
+      const kind = cidr.address === cidr.network ? 'network' : 'broadcast'
+      throw new UsageError(`the ${kind} address of its network (${show(input)}), expected ${expected}`)
+    }
+    return formatCidr(cidr)
+  })
+}
+
+/** A host name, an IPv4 address, or an IPv6 address in brackets. */
+function isHost (host: string): boolean {
+  if (host.startsWith('[')) return host.endsWith(']') && isIPv6(host.slice(1, -1))
+  if (/^[\d.]+$/.test(host)) return parseAddress(host) !== undefined
+  return host.length <= 253 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(host)
+}
+
+function portOf (digits: string): number | undefined {
+  return /^\d{1,5}$/.test(digits) && Number(digits) <= 65535 ? Number(digits) : undefined
+}
+
+/** `ws://0.0.0.0:8080`. The port is always named, since 80 and 443 surprise; 0 takes any free one. */
+export function listenUrl () {
+  return text('an address to listen on', 'ws://HOST:PORT or wss://HOST:PORT', (input) => {
+    const [, scheme, host, digits] = /^(wss?):\/\/(.+):(\d+)\/?$/i.exec(input) ?? []
+    if (host === undefined || !isHost(host) || portOf(digits) === undefined) return undefined
+    return `${scheme.toLowerCase()}://${host}:${Number(digits)}`
+  })
+}
+
+/** Where a peer connects to. The path is kept: some servers choose the network by it. */
+export function dialUrl () {
+  const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
+  return text('a WebSocket URL', expected, (input) => {
+    const url = input.length <= LONGEST_URL && URL.canParse(input) ? new URL(input) : undefined
+    if (url === undefined || !/^wss?:\/\//i.test(input) || url.port === '0') return undefined
+    // What stands before the @ may be a secret: it is not repeated.
+    if (url.username !== '' || url.password !== '') throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
+    if (url.hash !== '') throw new UsageError(`a URL with a fragment (${show(url.hash)}), expected ${expected}`)
+    return input
+  })
+}
+
+/** `127.0.0.1:9100`, or just the port: then on the loopback address only. */
+export function hostPort () {
+  return numeral('an address to listen on', 'HOST:PORT or PORT (then on 127.0.0.1)', (input) => {
+    const [, host = '127.0.0.1', digits] = /^(?:(.+):)?(\d+)$/.exec(input) ?? []
+    const port = portOf(digits ?? '')
+    return port === undefined || !isHost(host) ? undefined : { host: host.replace(/^\[(.*)\]$/, '$1'), port }
+  })
+}
