@@ -1,0 +1,62 @@
+/** Numbers for Prometheus, and whether the process is well. Everything is read when someone asks, never per packet. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+
+/** One who asks sends a few hundred bytes, in one go. */
+const REQUEST_TIMEOUT_MS = 5000
+const LARGEST_HEADER = 8192
+const MOST_CONNECTIONS = 64
+
+export interface MetricsInit {
+  host: string
+  /** 0 takes any free one. */
+  port: number
+  /** Adds what it has to tell. */
+  register (registry: Registry): void
+  /** False turns `/healthz` into 503: do not send me more. */
+  healthy (): boolean
+}
+
+export interface MetricsServer {
+  /** With the port in use. */
+  readonly url: string
+  close (): Promise<void>
+}
+
+/** Rejects with the error of `listen` when the address cannot be had. */
+export async function serveMetrics ({ host, port, register, healthy }: MetricsInit): Promise<MetricsServer> {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  register(registry)
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const send = (status: number, body: string, headers: Record<string, string> = {}): void => {
+      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(body), ...headers })
+      response.end(request.method === 'HEAD' ? undefined : body)
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'only GET and HEAD\n', { allow: 'GET, HEAD', connection: 'close' })
+    const [path] = (request.url ?? '').split('?')
+    if (path === '/metrics') return send(200, await registry.metrics(), { 'content-type': registry.contentType })
+    if (path !== '/healthz') return send(404, 'try /metrics or /healthz\n')
+    return healthy() ? send(200, 'ok\n') : send(503, 'draining\n')
+  }
+
+  const server = createServer({ maxHeaderSize: LARGEST_HEADER, headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000, keepAliveTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    answer(request, response).catch((err: Error) => { response.destroy(err) })
+  })
+  server.maxConnections = MOST_CONNECTIONS
+  server.listen(port, host)
+  await once(server, 'listening')
+  const { address, family, port: used } = server.address() as AddressInfo
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${used}`,
+    async close () {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    }
+  }
+}

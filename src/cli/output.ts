@@ -1,0 +1,25 @@
+/** What the programs say on stdout: for people one line an event, with `--json` one JSON object a line. Logs go to stderr. */
+export interface Output {
+  /** A listener listens, or a peer is connected: `ready candy ws://127.0.0.1:8080`. */
+  ready (protocol: string, url: string): void
+  /** Something that only programs want to read here; people have the log. */
+  event (name: string, fields: Record<string, unknown>): void
+  /** Prose for people; left out with `--json`. */
+  say (text: string): void
+}
+
+export function createOutput (json: boolean, write: (text: string) => void = (text) => { process.stdout.write(text) }): Output {
+  const event = (name: string, fields: Record<string, unknown>): void => {
+    if (json) write(`${JSON.stringify({ event: name, ...fields })}\n`)
+  }
+  return {
+    event,
+    ready (protocol, url) {
+      if (json) event('ready', { protocol, url })
+      else write(`ready ${protocol} ${url}\n`)
+    },
+    say (text) {
+      if (!json) write(`${text}\n`)
+    }
+  }
+}
