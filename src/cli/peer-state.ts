@@ -1,0 +1,99 @@
+/** What a peer remembers from one run to the next, so that it is the same device with the same address again. */
+import { randomBytes } from 'node:crypto'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { Logger } from '../log.ts'
+import { parseCidr } from '../tun/ipv4.ts'
+import { codeOf, reason } from './reason.ts'
+import { acquireLock, type StateLock } from './state-lock.ts'
+
+const stored = z.object({
+  vmac: z.string().regex(/^[0-9a-f]{16}$/),
+  address: z.string().refine((text) => parseCidr(text) !== undefined).optional()
+})
+
+/** How candy tells devices apart: 16 characters, and only whoever has the same may take over an address that is in use. */
+export const newVmac = (): string => randomBytes(8).toString('hex')
+
+export interface PeerState {
+  readonly vmac: string
+  /** The address of the last run. */
+  readonly address: string | undefined
+  /** Remembers an address for the next run. Never throws: a peer that cannot remember can still run. */
+  remember (address: string): void
+  close (): Promise<void>
+}
+
+/** Nothing is read and nothing is kept. */
+export function ephemeralState (): PeerState {
+  return { vmac: newVmac(), address: undefined, remember () {}, async close () {} }
+}
+
+/**
+ * Opens `<dir>/candy/<name>.json`. Whatever is wrong with it (no permission, nonsense inside, in use by another process) is
+ * a warning, and the peer starts as a new device.
+ */
+export async function openPeerState (dir: string, name: string, log: Logger): Promise<PeerState> {
+  const file = join(dir, 'candy', `${name}.json`)
+  let lock: StateLock | undefined
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    lock = await acquireLock(`${file}.lock`)
+  } catch (err) {
+    log.warn({ file, reason: reason(err) }, 'the state cannot be kept: this peer will be a new device at each start (see --state-dir)')
+    return ephemeralState()
+  }
+  if (lock === undefined) {
+    log.warn({ file }, 'the state is in use by another peer: this one is a device of its own (give it a --name)')
+    return ephemeralState()
+  }
+  const before = read(file, log)
+  const vmac = before?.vmac ?? newVmac()
+  let current = before?.address
+  const save = (): void => {
+    try {
+      replaceFile(file, `${JSON.stringify({ vmac, address: current })}\n`)
+    } catch (err) {
+      log.warn({ file, reason: reason(err) }, 'the state cannot be saved')
+    }
+  }
+  if (before === undefined) save()
+  return {
+    vmac,
+    address: current,
+    remember (address) {
+      if (address === current) return
+      current = address
+      save()
+    },
+    close: lock.release
+  }
+}
+
+function read (file: string, log: Logger): z.output<typeof stored> | undefined {
+  try {
+    return stored.parse(JSON.parse(readFileSync(file, 'utf8')))
+  } catch (err) {
+    if (codeOf(err) !== 'ENOENT') log.warn({ file }, 'the state is damaged: this peer starts as a new device')
+    return undefined
+  }
+}
+
+/** Whoever reads the file sees the old text or the new one, also after a power failure. */
+export function replaceFile (file: string, text: string): void {
+  const temporary = `${file}.new`
+  try {
+    const fd = openSync(temporary, 'w', 0o600)
+    try {
+      writeSync(fd, text)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporary, file)
+  } catch (err) {
+    rmSync(temporary, { force: true })
+    throw err
+  }
+}
