@@ -1,4 +1,13 @@
-
+/** The layers, one file each. */
+export * from './checksum.ts'
+export * from './confusion-padding.ts'
+export { controlFrames } from './control-frames.ts'
+export {
+  DEFAULT_MAX_LENGTH, FrameSizeError, rustdeskLength, u16be, u32be,
+  type Bytes, type LengthCodec, type LengthDecoder, type LengthEncoder, type LengthPrefixInit
+} from './length-codecs.ts'
+export * from './length-prefix.ts'
+export * from './type-demux.ts'
 export {
   CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,
   type FrameDecoderInit, type FrameHandlers, type Role, type Tolerance, type WebSocketFramesInit, type WebSocketLink
