@@ -98,6 +98,7 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
     this.#batch = []
     this.#size = 0
     this.#finish({})
+    this.#over = {} // an error that nobody has read is of no interest any more
     return Promise.resolve({ done: true, value: undefined })
   }
 
