@@ -4,9 +4,10 @@
  */
 import { FrameDecoder, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
-import { Interruptible } from './interruptible.ts'
+import { Interruptible } from '../../interruptible.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkClosedError } from '../../errors.ts'
+import type { StreamPort } from '../../transports/stream-link.ts'
 import type { Batch, Layer, Link, PacketPort } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
@@ -48,6 +49,8 @@ class FramesLink implements WebSocketLink {
   onPing: ((payload: Uint8Array) => void) | undefined
   onPong: ((payload: Uint8Array) => void) | undefined
   readonly #lower: Link
+  /** Hands encoded bytes to the port below. They are new, so a port that can keeps them without a copy. */
+  readonly #write: (batch: Batch) => number
   readonly #decoder: FrameDecoder
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
@@ -64,6 +67,8 @@ class FramesLink implements WebSocketLink {
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
+    const below: PacketPort & Partial<StreamPort> = lower.port
+    this.#write = (batch) => below.give === undefined ? below.send(batch) : below.give(batch)
     this.#closeTimeout = closeTimeout
     this.#encoder = new FrameEncoder(init.role)
     const link = this
@@ -77,7 +82,7 @@ class FramesLink implements WebSocketLink {
     this.port = {
       send (batch) {
         if (link.#sent || lower.port.queued >= lower.port.limit) return 0
-        return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
+        return link.#write(link.#encoder.push(batch)) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
       limit: lower.port.limit
@@ -88,12 +93,18 @@ class FramesLink implements WebSocketLink {
     if (this.#sent) throw new LinkClosedError('the WebSocket is closed')
     const writing = this.#writing = new Interruptible(source)
     let complete = false
-    await this.#lower.sink(this.#frames(writing, () => { complete = true }))
+    try {
+      await this.#lower.sink(this.#frames(writing, () => { complete = true }))
+    } catch (err) {
+      this.#writing = undefined // a close frame can still go out when it was the source that failed
+      writing.interrupt()
+      throw err
+    }
     if (!complete) throw new LinkClosedError('the WebSocket was closed while there was more to write')
   }
 
   ping (payload: Uint8Array = new Uint8Array(0)): boolean {
-    return !this.#sent && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
+    return !this.#sent && this.#write([this.#encoder.ping(payload)]) > 0
   }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
@@ -108,7 +119,15 @@ class FramesLink implements WebSocketLink {
 
   async * #read (): AsyncGenerator<Batch> {
     const reads = this.#lower.source[Symbol.asyncIterator]()
-    for (let read = await reads.next(); read.done !== true; read = await reads.next()) {
+    for (;;) {
+      let read: IteratorResult<Batch>
+      try {
+        read = await reads.next()
+      } catch (err) {
+        clearTimeout(this.#timer) // nothing is left to cut
+        throw err
+      }
+      if (read.done === true) break
       const messages = this.#decoder.push(read.value)
       if (messages.length > 0) yield messages
       const failure = this.#decoder.failure
@@ -128,9 +147,19 @@ class FramesLink implements WebSocketLink {
         return
       }
     }
-    clearTimeout(this.#timer)
-    this.#decoder.end()
-    throw new WebSocketClosedError(CloseCode.ABNORMAL, '')
+    const err = this.#cutShort()
+    this.abort(err) // there is no half-close: whoever still writes has to know
+    throw err
+  }
+
+  /** What is wrong when the bytes end without a close frame. */
+  #cutShort (): Error {
+    try {
+      this.#decoder.end()
+    } catch (err) {
+      return err as Error
+    }
+    return new WebSocketClosedError(CloseCode.ABNORMAL, '')
   }
 
   /** After the close frame only the end of the connection is of interest, and it is noticed by reading. */
@@ -148,12 +177,13 @@ class FramesLink implements WebSocketLink {
     for await (const batch of source) yield this.#encoder.push(batch)
     if (!source.interrupted) onComplete()
     this.close()
-    yield [this.#farewell as Uint8Array]
+    if (this.#farewell === undefined) return // aborted
+    yield [this.#farewell]
     if (!this.#answered) await new Promise<void>((resolve) => { this.#onAnswer = resolve })
   }
 
   #answerPing (payload: Uint8Array): void {
-    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
+    if (!this.#sent) this.#write([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
     this.onPing?.(payload)
   }
 
@@ -164,7 +194,7 @@ class FramesLink implements WebSocketLink {
     if (this.#writing !== undefined) {
       this.#farewell = frame
       this.#writing.interrupt()
-    } else if (this.#lower.port.send([frame]) === 0) {
+    } else if (this.#write([frame]) === 0) {
       this.abort(new LinkClosedError('closed while the queue was full'))
     }
   }

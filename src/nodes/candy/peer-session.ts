@@ -1,0 +1,199 @@
+/** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
+import { typeDemux } from '../../transforms/type-demux.ts'
+import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import type { Logger } from '../../log.ts'
+import { formatCidr, isIpv4, parseCidr } from '../../tun/ipv4.ts'
+import type { Tun } from '../../tun/device.ts'
+import type { Batch } from '../../types.ts'
+import { FORWARD_PACKET, stripOuter } from './forward.ts'
+import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from './handshake.ts'
+import type { Secret } from './hashes.ts'
+import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
+import type { CandyPeerStats } from './peer.ts'
+
+export interface PeerSessionInit {
+  link: WebSocketLink
+  tun: Tun
+  secret: Secret
+  vmac: string
+  /** CIDR of our own choice; otherwise the server gives one. */
+  address?: string
+  /** CIDR to ask the server for first. */
+  remembered?: string
+  /** What the server learns of us, `candy::os::version::host`; servers answer no ping of another form. */
+  greeting: string
+  /** Milliseconds between pings, and of silence after which the server is taken for dead. */
+  pingInterval: number
+  deadAfter: number
+  stats: CandyPeerStats
+  log: Logger
+  /** The address is set on the interface and AUTH was sent. */
+  onAddress (cidr: string): void
+  /** The server has answered after AUTH, so it has accepted it. */
+  onOnline (): void
+}
+
+/** Handlers of what a server sends. Types that are of no use to this peer, and unknown ones, are ignored. */
+const receive = typeDemux<PeerSession>({
+  [MessageType.FORWARD]: (message, session) => { session.forward(message) },
+  [MessageType.DHCP]: (message, session) => { session.offered(message) },
+  [MessageType.ROUTE]: (_message, session) => { session.routes() }
+}, { unknown: () => {} })
+
+export class PeerSession {
+  readonly #init: PeerSessionInit
+  readonly #link: WebSocketLink
+  /** For the interface, out of the read that is being handled. */
+  #inbound: Batch = []
+  #asked = false
+  #authenticated = false
+  #online = false
+  #heardAt = performance.now()
+  #failure: Error | undefined
+
+  constructor (init: PeerSessionInit) {
+    this.#init = init
+    this.#link = init.link
+  }
+
+  /** Runs until the connection has ended; rejects with what ended it, unless the server said goodbye. */
+  async run (): Promise<void> {
+    const { pingInterval, deadAfter } = this.#init
+    const link = this.#link
+    link.onText = link.onPing = () => { this.#heard() }
+    link.onPong = () => {
+      this.#heard()
+      this.#accepted()
+    }
+    // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
+    const pinging = setInterval(() => {
+      if (this.#authenticated) this.#ping()
+      if (performance.now() - this.#heardAt > deadAfter) link.abort(new Error(`no answer from the server for ${deadAfter / 1000} seconds`))
+    }, pingInterval)
+    try {
+      this.#greet()
+      for await (const batch of link.source) {
+        this.#heard()
+        for (const message of batch) {
+          receive(message, this)
+          if (this.#failure !== undefined) throw this.#failure
+        }
+        this.#deliver()
+      }
+    } finally {
+      clearInterval(pinging)
+    }
+  }
+
+  /**
+   * Sends packets of the interface to the server. Bytes in front of each are overwritten when the interface allows it.
+   */
+  send (packets: Batch): void {
+    const { stats, tun } = this.#init
+    if (!this.#authenticated) {
+      stats.drops.offline += packets.length
+      return
+    }
+    const messages: Batch = []
+    let bytes = 0
+    for (const packet of packets) {
+      if (!isIpv4(packet) || packet.length + FORWARD_PACKET > MAX_LENGTH) {
+        stats.drops.malformed++
+        continue
+      }
+      bytes += packet.length
+      messages.push(asForward(packet, 0))
+    }
+    if (messages.length === 0) return
+    if (this.#link.port.send(messages) === 0) {
+      stats.drops.queue += messages.length
+      return
+    }
+    stats.packetsOut += messages.length
+    stats.bytesOut += bytes
+  }
+
+  forward (message: Uint8Array): void {
+    this.#accepted() // no server relays to a client that it has not taken
+    const packet = message.length < MIN_LENGTH.FORWARD ? undefined : stripOuter(message.subarray(FORWARD_PACKET))
+    if (packet === undefined) this.#init.stats.drops.malformed++
+    else this.#inbound.push(packet)
+  }
+
+  /** The answer to DHCP. Existing servers leave junk behind the text of the address, which decoding skips. */
+  offered (message: Uint8Array): void {
+    if (!this.#asked) return
+    this.#asked = false
+    const { secret } = this.#init
+    try {
+      const offer = decodeDhcp(message)
+      if (!secret.verify(offer)) throw new CandyMessageError('the server has another password')
+      this.#authenticate(formatCidr(offer.cidr))
+    } catch (err) {
+      this.#failure = err as Error
+    }
+  }
+
+  routes (): void {
+    this.#init.log.warn({}, 'the server has pushed routes, which this peer does not install')
+  }
+
+  #greet (): void {
+    const { address, remembered, secret, vmac } = this.#init
+    const timestamp = Math.floor(Date.now() / 1000)
+    this.#link.port.send([encodeVmac({ secret, vmac, timestamp, tail: confusion() })])
+    if (address !== undefined) {
+      this.#authenticate(address)
+      return
+    }
+    this.#asked = true
+    const cidr = (remembered === undefined ? undefined : parseCidr(remembered)) ?? ANY_ADDRESS
+    this.#link.port.send([encodeDhcp({ secret, cidr, timestamp, tail: confusion() })])
+  }
+
+  #authenticate (cidr: string): void {
+    const { secret, tun } = this.#init
+    const parsed = parseCidr(cidr)
+    if (parsed === undefined) throw new CandyMessageError(`not an address with a prefix: ${cidr}`)
+    tun.setAddress(cidr).then(() => {
+      const timestamp = Math.floor(Date.now() / 1000)
+      this.#link.port.send([encodeAuth({ secret, address: parsed.address, timestamp, tail: confusion() })])
+      this.#authenticated = true
+      this.#init.onAddress(cidr)
+      this.#ping()
+    }, (err: Error) => { this.#link.abort(err) })
+  }
+
+  #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
+
+  #heard (): void { this.#heardAt = performance.now() }
+
+  #accepted (): void {
+    if (this.#online || !this.#authenticated) return
+    this.#online = true
+    this.#init.onOnline()
+  }
+
+  #deliver (): void {
+    const packets = this.#inbound
+    if (packets.length === 0) return
+    this.#inbound = []
+    const { stats, tun } = this.#init
+    stats.packetsIn += packets.length
+    for (const packet of packets) stats.bytesIn += packet.length
+    stats.drops.interface += packets.length - tun.port.send(packets)
+  }
+}
+
+/** One type byte and the packet, without copying where there is room for the byte. */
+function asForward (packet: Uint8Array, headroom: number): Uint8Array {
+  if (headroom >= FORWARD_PACKET) {
+    const message = new Uint8Array(packet.buffer, packet.byteOffset - FORWARD_PACKET, packet.length + FORWARD_PACKET)
+    message[0] = MessageType.FORWARD
+    return message
+  }
+  const message = new Uint8Array(packet.length + FORWARD_PACKET)
+  message[0] = MessageType.FORWARD
+  message.set(packet, FORWARD_PACKET)
+  return message
+}

@@ -1,0 +1,242 @@
+/** A candy client: joins a network through a server, carries the packets of an interface, and comes back when the connection is lost. */
+import { randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Backoff, type BackoffInit } from './backoff.ts'
+import { Secret } from './hashes.ts'
+import { PeerSession } from './peer-session.ts'
+import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import { dialWebSocket } from '../../transports/websocket.ts'
+import { LinkClosedError, OptionError } from '../../errors.ts'
+import { Interruptible } from '../../interruptible.ts'
+import { silent, type Logger } from '../../log.ts'
+import { parseCidr } from '../../tun/ipv4.ts'
+import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
+
+/** The longest frame that existing servers send; a PONG of theirs is always that long. */
+const MAX_FRAME = 1500
+
+/** Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close frames are text without a code. */
+const TOLERATE = { longControl: true, rawClose: true }
+
+/** Bytes of the host name in the greeting. */
+const MAX_HOST_NAME = 63
+
+export interface CandyPeerInit {
+  /** `ws://` or `wss://`; the path selects the network on servers that have several. */
+  url: string
+  password: string
+  /** The interface whose packets are carried. It stays open while the connection comes and goes, and after `close`: whoever made it closes it. */
+  tun: Tun
+  /** A CIDR such as `10.77.0.2/24`. Default: the server gives one. */
+  address?: string
+  /** A CIDR to ask for first when the server gives one. */
+  remembered?: string
+  /** 16 characters that name this device. Default: random hexadecimal digits. */
+  vmac?: string
+  /** What the server is told of us. Default: the host name. */
+  name?: string
+  /** Certificates to trust, for `wss`, in place of the system's. */
+  ca?: string | Buffer
+  /** Accept any certificate. Default: false. */
+  insecure?: boolean
+  /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
+  pingInterval?: number
+  /** Milliseconds of silence after which the server is taken for dead. Default: 30 s. */
+  deadAfter?: number
+  backoff?: BackoffInit
+  log?: Logger
+}
+
+/** Plain numbers that only grow. "In" is from the server. */
+export interface CandyPeerStats {
+  packetsIn: number
+  bytesIn: number
+  packetsOut: number
+  bytesOut: number
+  /** Connections that were lost, or could not be made. */
+  failures: number
+  /** Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or too long; `interface`, it was closed. */
+  drops: { offline: number, queue: number, malformed: number, interface: number }
+}
+
+export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
+
+export interface CandyPeerEvents {
+  /** The interface has this address; at each connection. */
+  address: [cidr: string]
+  /** The server has accepted us. */
+  online: [cidr: string]
+  /** The connection is lost or was not made; the next attempt follows by itself after so many milliseconds. */
+  offline: [reason: string, wait: number]
+  /** The interface failed; nothing follows. */
+  failed: [err: Error]
+}
+
+/**
+ * ```ts
+ * const tun = hostTun()
+ * const peer = await joinCandy({ url: 'ws://127.0.0.1:8080/', password, tun })
+ * console.log(peer.address, await tun.ping('10.77.0.3'))
+ * ```
+ */
+export class CandyPeer extends EventEmitter<CandyPeerEvents> {
+  readonly stats: CandyPeerStats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  readonly #init: CandyPeerInit
+  readonly #secret: Secret
+  readonly #vmac: string
+  readonly #greeting: string
+  readonly #log: Logger
+  readonly #backoff: Backoff
+  readonly #stopping = new AbortController()
+  #state: CandyPeerState = 'idle'
+  #address: string | undefined
+  #session: PeerSession | undefined
+  #link: WebSocketLink | undefined
+  #running: Promise<void> | undefined
+
+  /** Throws `OptionError` when an option cannot work. */
+  constructor (init: CandyPeerInit) {
+    super()
+    this.#init = init
+    this.#secret = new Secret(init.password)
+    this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
+    if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
+    if (!/^wss?:$/.test(new URL(init.url).protocol)) throw new OptionError(`url begins with ws:// or wss://: ${init.url}`)
+    if (init.address !== undefined) verifyInterfaceAddress(init.address)
+    if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
+    this.#address = init.address ?? init.remembered
+    this.#greeting = greeting(init.name ?? hostname())
+    this.#log = init.log ?? silent
+    this.#backoff = new Backoff(init.backoff)
+  }
+
+  get state (): CandyPeerState { return this.#state }
+
+  /** The address in use, or the one that will be asked for; a CIDR. */
+  get address (): string | undefined { return this.#address }
+
+  /** Starts connecting, and goes on until `close`. */
+  start (): void {
+    this.#running ??= Promise.all([this.#connect(), this.#carry()]).then(() => {}, (err: Error) => {
+      this.#stop()
+      this.#log.error({ err }, 'stopped')
+      this.emit('failed', err)
+    })
+  }
+
+  /** Says goodbye to the server and stops. The interface stays as it is. */
+  async close (): Promise<void> {
+    this.#stop()
+    await this.#running
+  }
+
+  #stop (): void {
+    this.#state = 'stopped'
+    this.#stopping.abort(new LinkClosedError('the peer was closed'))
+    this.#link?.close(CloseCode.GOING_AWAY)
+  }
+
+  /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
+  async #carry (): Promise<void> {
+    const { signal } = this.#stopping
+    const packets = new Interruptible(this.#init.tun.source)
+    signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
+    for await (const batch of packets) {
+      if (this.#session === undefined) this.stats.drops.offline += batch.length
+      else this.#session.send(batch)
+    }
+    if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
+  }
+
+  async #connect (): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#state = 'connecting'
+      let reason = 'the server has ended the connection'
+      try {
+        await this.#attempt(signal)
+      } catch (err) {
+        if (err instanceof TunError || err instanceof OptionError) throw err
+        reason = (err as Error).message
+      }
+      this.#session = this.#link = undefined
+      if (signal.aborted) return
+      this.stats.failures++
+      const wait = this.#backoff.next()
+      this.#state = 'waiting'
+      this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
+      this.emit('offline', reason, wait)
+      await delay(wait, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async #attempt (signal: AbortSignal): Promise<void> {
+    const { url, tun, address, ca, insecure, pingInterval = 15_000, deadAfter = 30_000 } = this.#init
+    const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE } })
+    this.#link = link
+    let authenticated = false
+    const session = this.#session = new PeerSession({
+      link,
+      tun,
+      secret: this.#secret,
+      vmac: this.#vmac,
+      address,
+      remembered: this.#address,
+      greeting: this.#greeting,
+      pingInterval,
+      deadAfter,
+      stats: this.stats,
+      log: this.#log,
+      onAddress: (cidr) => {
+        authenticated = true
+        this.#address = cidr
+        this.emit('address', cidr)
+      },
+      onOnline: () => {
+        this.#state = 'online'
+        this.#backoff.reset()
+        this.#log.info({ address: this.#address }, 'online')
+        this.emit('online', this.#address as string)
+      }
+    })
+    try {
+      await session.run()
+    } catch (err) {
+      // Existing servers refuse a client by ending the connection without a word.
+      if (authenticated && this.#state !== 'online' && (err as { closeCode?: number }).closeCode === CloseCode.ABNORMAL) throw new Error('refused: wrong password, wrong clock, or an address that is not allowed')
+      throw err
+    } finally {
+      link.abort(new LinkClosedError('the session is over'))
+    }
+  }
+}
+
+/** Servers answer pings of this form only, and show its parts. */
+function greeting (name: string): string {
+  const os = process.platform === 'darwin' ? 'macos' : process.platform === 'win32' ? 'windows' : process.platform
+  return `candy::${os}::tunpipe::${Buffer.from(name).subarray(0, MAX_HOST_NAME).toString().replaceAll(':', '-')}`
+}
+
+/**
+ * Joins a candy network; settles once the server has accepted us, however many attempts that takes.
+ *
+ * @throws what made the interface fail, or the reason of the signal
+ */
+export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?: AbortSignal }): Promise<CandyPeer> {
+  signal?.throwIfAborted()
+  const peer = new CandyPeer(init)
+  const failed = new AbortController()
+  peer.once('failed', (err) => { failed.abort(err) })
+  const ends = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
+  peer.start()
+  try {
+    await once(peer, 'online', { signal: ends })
+  } catch {
+    await peer.close()
+    throw ends.reason
+  }
+  return peer
+}
+
