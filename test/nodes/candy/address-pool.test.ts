@@ -1,0 +1,238 @@
+import { ok } from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { AddressPool, type AddressPoolInit, type Device } from '../../../src/nodes/candy/address-pool.ts'
+import { formatAddress } from '../../../src/tun/ipv4.ts'
+import { address, cidr } from './vectors.ts'
+
+/** A pool that speaks text. Its clock stands still until a test moves it. */
+class Desk {
+  now = 1_000_000
+  readonly pool: AddressPool
+
+  constructor (range: string, init: Omit<AddressPoolInit, 'range'> = {}) {
+    this.pool = new AddressPool({ range, ...init })
+  }
+
+  offer (device: Device, wanted?: string): string | undefined {
+    const address = this.pool.offer({ device, wanted: wanted === undefined ? undefined : cidr(wanted), now: this.now })
+    return address === undefined ? undefined : formatAddress(address)
+  }
+
+  claim (device: Device, text: string): void {
+    this.pool.claim(address(text), device)
+  }
+
+  release (text: string): void {
+    this.pool.release(address(text))
+  }
+
+  /** DHCP and then AUTH. */
+  join (device: Device, wanted?: string): string | undefined {
+    const given = this.offer(device, wanted)
+    if (given !== undefined) this.claim(device, given)
+    return given
+  }
+}
+
+t.test('case 12: six clients in a /29, and a seventh', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  const given = ['a', 'b', 'c', 'd', 'e', 'f'].map((device) => desk.join(device))
+  t.same(given, [1, 2, 3, 4, 5, 6].map((host) => `10.0.0.${host}`))
+  t.equal(desk.join('g'), undefined)
+  t.equal(desk.join('g', '10.0.0.0/29'), undefined, 'not the network address')
+  t.equal(desk.join('g', '10.0.0.7/29'), undefined, 'not the broadcast address')
+  t.equal(desk.join('g', '10.0.0.3/29'), undefined, 'not that of another')
+  t.equal(desk.join('c', '10.0.0.3/29'), '10.0.0.3', 'those who are in stay')
+  desk.release('10.0.0.4')
+  t.equal(desk.join('g'), '10.0.0.4')
+})
+
+t.test('case 12: the same with offers only, before any AUTH', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  const devices = Array.from({ length: 6 }, () => Symbol('connection'))
+  t.same(devices.map((device) => desk.offer(device)), [1, 2, 3, 4, 5, 6].map((host) => `10.0.0.${host}`))
+  t.equal(desk.offer('g'), undefined)
+})
+
+t.test('case 13: a wanted address', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  t.equal(desk.join('a', '10.0.0.77/24'), '10.0.0.77', 'free')
+  t.equal(desk.offer('b', '10.0.0.77/24'), '10.0.0.1', 'in use by another device')
+  t.equal(desk.offer('a', '10.0.0.77/24'), '10.0.0.77', 'in use by the same device')
+  t.equal(desk.offer('c', '10.0.1.5/24'), '10.0.0.2', 'outside')
+  t.equal(desk.offer('d', '10.0.0.0/24'), '10.0.0.3', 'network')
+  t.equal(desk.offer('e', '10.0.0.255/24'), '10.0.0.4', 'broadcast')
+  t.equal(desk.offer('f', '10.0.0.99/29'), '10.0.0.5', 'longer prefix')
+  t.equal(desk.offer('g', '10.0.0.99/16'), '10.0.0.6', 'shorter prefix')
+  t.equal(desk.offer('h', '0.0.0.0/0'), '10.0.0.7', 'anything will do')
+  t.equal(desk.offer('i', '10.0.0.99/24'), '10.0.0.99', 'free')
+  t.equal(desk.offer('j', '10.0.0.99/24'), '10.0.0.8', 'offered to another a moment ago')
+})
+
+t.test('connections without a vmac are not one device', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  const [first, second] = [Symbol('same name'), Symbol('same name')]
+  t.equal(desk.join(first, '10.0.0.9/24'), '10.0.0.9')
+  t.equal(desk.offer(second, '10.0.0.9/24'), '10.0.0.1')
+  t.equal(desk.offer(first, '10.0.0.9/24'), '10.0.0.9', 'itself')
+})
+
+t.test('an offer is kept for 30 seconds', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  t.equal(desk.offer('a', '10.0.0.5/29'), '10.0.0.5')
+  t.equal(desk.offer('a'), '10.0.0.5', 'asked again')
+  desk.now += 29_999
+  t.equal(desk.offer('b', '10.0.0.5/29'), '10.0.0.1', 'not yet')
+  desk.now += 1
+  t.equal(desk.offer('c', '10.0.0.5/29'), '10.0.0.5', 'run out')
+  desk.now += 20_000
+  t.equal(desk.offer('c'), '10.0.0.5', 'asking renews it')
+  desk.now += 20_000
+  t.equal(desk.offer('d', '10.0.0.5/29'), '10.0.0.2')
+})
+
+t.test('a device has one reservation', async (t) => {
+  const desk = new Desk('10.0.0.0/30')
+  t.equal(desk.offer('a', '10.0.0.1/30'), '10.0.0.1')
+  t.equal(desk.offer('a', '10.0.0.2/30'), '10.0.0.2', 'changes its mind')
+  t.equal(desk.offer('b'), '10.0.0.1')
+  t.equal(desk.offer('c'), undefined)
+  desk.claim('a', '192.168.0.1')
+  t.equal(desk.offer('c'), '10.0.0.2', 'free after AUTH for another address')
+})
+
+t.test('reservations are bounded', async (t) => {
+  const desk = new Desk('10.0.0.0/8', { maxReservations: 3 })
+  for (const device of ['a', 'b', 'c']) desk.offer(device)
+  t.equal(desk.offer('d'), undefined)
+  t.equal(desk.offer('d', '10.9.9.9/8'), undefined)
+  t.equal(desk.offer('b'), '10.0.0.2', 'who has one keeps it')
+  desk.claim('a', '10.0.0.1')
+  t.not(desk.offer('d'), undefined, 'AUTH makes room')
+  desk.now += 30_000
+  for (const device of ['e', 'f', 'g']) t.not(desk.offer(device), undefined, 'and so does time')
+})
+
+t.test('a clock that is set back', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  desk.offer('a', '10.0.0.5/29')
+  desk.now -= 3_600_000
+  t.equal(desk.offer('b', '10.0.0.5/29'), '10.0.0.5')
+  t.equal(desk.offer('c', '10.0.0.5/29'), '10.0.0.1')
+})
+
+t.test('a claim ends the reservation of another', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  t.equal(desk.offer('a'), '10.0.0.1')
+  desk.claim('static', '10.0.0.1')
+  t.equal(desk.offer('a'), '10.0.0.2')
+  desk.release('10.0.0.1')
+  t.equal(desk.offer('b', '10.0.0.1/29'), '10.0.0.1', 'and when it has gone the address is free')
+})
+
+t.test('a device gets its last address again, when that is free', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  t.equal(desk.join('a', '10.0.0.50/24'), '10.0.0.50')
+  t.equal(desk.offer('a'), '10.0.0.1', 'a second program of the same machine does not push out the first')
+  desk.claim('a', '10.0.0.1')
+  desk.release('10.0.0.50')
+  desk.release('10.0.0.1')
+  t.equal(desk.join('b'), '10.0.0.2')
+  desk.now += 86_400_000
+  t.equal(desk.join('a'), '10.0.0.1')
+  desk.release('10.0.0.1')
+  t.equal(desk.join('c', '10.0.0.1/24'), '10.0.0.1')
+  t.equal(desk.join('a'), '10.0.0.3', 'taken')
+  const nameless = Symbol('connection')
+  t.equal(desk.join(nameless), '10.0.0.4')
+  desk.release('10.0.0.4')
+  t.equal(desk.join(nameless), '10.0.0.5', 'only devices with a vmac are remembered')
+})
+
+t.test('the devices remembered are bounded, the oldest goes first', async (t) => {
+  const desk = new Desk('10.0.0.0/24', { maxRemembered: 2 })
+  for (const device of ['a', 'b', 'a', 'c']) desk.release(desk.join(device) ?? '')
+  t.equal(desk.join('a'), '10.0.0.1')
+  t.equal(desk.join('c'), '10.0.0.3')
+  t.equal(desk.join('b'), '10.0.0.4', 'forgotten')
+})
+
+t.test('static addresses, in and outside of the range', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  desk.claim('a', '10.0.0.1')
+  desk.claim('b', '192.168.0.1')
+  desk.claim('c', '10.0.0.0')
+  desk.claim('d', '10.0.0.7')
+  t.equal(desk.join('e'), '10.0.0.2')
+  for (const text of ['192.168.0.1', '10.0.0.0', '10.0.0.7', '10.0.0.5']) desk.release(text)
+  t.same(['f', 'g', 'h', 'i', 'j'].map((device) => desk.offer(device)), ['10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6', undefined])
+})
+
+t.test('the search begins behind the host of the range and comes round', async (t) => {
+  const desk = new Desk('10.0.0.5/29')
+  t.same(['a', 'b', 'c'].map((device) => desk.join(device)), ['10.0.0.6', '10.0.0.1', '10.0.0.2'])
+  t.equal(new Desk('10.0.0.7/29').join('a'), '10.0.0.1')
+})
+
+t.test('ranges from /8 to /30', async (t) => {
+  for (const range of ['', '10.0.0.0', '10.0.0.0/24/', '::/24', '10.0.0.0/31', '10.0.0.0/32', '10.0.0.0/7', '0.0.0.0/0']) {
+    t.throws(() => new Desk(range), { code: 'ERR_OPTION' }, range)
+  }
+  t.same(['a', 'b', 'c'].map((device) => new Desk('10.0.0.0/30').join(device)), ['10.0.0.1', '10.0.0.1', '10.0.0.1'])
+  const high = new Desk('255.0.0.0/8')
+  t.equal(high.join('a', '255.255.255.254/8'), '255.255.255.254')
+  t.equal(high.join('b', '255.255.255.255/8'), '255.0.0.1')
+  for (const init of [{ reservationTime: 0 }, { maxReservations: -1 }, { maxRemembered: NaN }]) {
+    t.throws(() => new Desk('10.0.0.0/24', init), { code: 'ERR_OPTION' })
+  }
+})
+
+t.test('a full /16 answers many requests, and finds the one address that becomes free', async (t) => {
+  const desk = new Desk('10.0.0.0/16')
+  for (let host = 1; host < 65_535; host++) desk.pool.claim(address('10.0.0.0') + host, `device ${host}`)
+  for (let i = 0; i < 10_000; i++) ok(desk.offer(`stranger ${i}`) === undefined)
+  desk.release('10.0.200.7')
+  t.equal(desk.offer('stranger'), '10.0.200.7')
+  t.equal(desk.offer('another'), undefined)
+})
+
+t.test('property: nobody is offered what another uses or was offered', async () => {
+  const step = fc.record({
+    device: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'),
+    kind: fc.constantFrom('offer', 'join', 'leave', 'wait'),
+    wanted: fc.option(fc.nat(8), { nil: undefined })
+  })
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const desk = new Desk('10.0.0.0/29')
+    const holders = new Map<string, string>()
+    const offers = new Map<string, { device: string, until: number }>()
+    for (const { device, kind, wanted } of steps) {
+      if (kind === 'wait') desk.now += 11_000
+      const held = [...holders].filter(([, holder]) => holder === device).map(([text]) => text)
+      if (kind === 'leave') {
+        for (const text of held) {
+          holders.delete(text)
+          desk.release(text)
+        }
+      }
+      if (kind !== 'offer' && kind !== 'join') continue
+      const given = desk.offer(device, wanted === undefined ? undefined : `10.0.0.${wanted}/29`)
+      if (given === undefined) {
+        ok([1, 2, 3, 4, 5, 6].every((host) => holders.has(`10.0.0.${host}`) || (offers.get(`10.0.0.${host}`)?.until ?? 0) > desk.now), 'refused only when full')
+        continue
+      }
+      ok(!['10.0.0.0', '10.0.0.7', '10.0.0.8'].includes(given), 'a host')
+      ok((holders.get(given) ?? device) === device, 'not used by another')
+      const offered = offers.get(given)
+      ok(offered === undefined || offered.device === device || offered.until <= desk.now, 'not offered to another')
+      for (const [text, offer] of offers) if (offer.device === device) offers.delete(text)
+      if (kind === 'join') {
+        desk.claim(device, given)
+        holders.set(given, device)
+      } else {
+        offers.set(given, { device, until: desk.now + 30_000 })
+      }
+    }
+  }), { numRuns: 500 })
+})
