@@ -1,5 +1,6 @@
 /** A bare candy client for tests of the relay: it sends what it is told and keeps what comes. */
 import { once, EventEmitter } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import { encodeAuth, encodeDhcp, encodeVmac, decodeDhcp } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
@@ -68,6 +69,7 @@ export class CandyClient {
   async settled (): Promise<this> {
     const pong = once(this.#events, 'pong')
     if (this.link.ping()) await pong
+    await turn() // messages of the same read are handed over after its pongs
     return this
   }
 

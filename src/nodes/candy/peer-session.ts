@@ -89,7 +89,7 @@ export class PeerSession {
    * Sends packets of the interface to the server. Bytes in front of each are overwritten when the interface allows it.
    */
   send (packets: Batch): void {
-    const { stats, tun } = this.#init
+    const { stats } = this.#init
     if (!this.#authenticated) {
       stats.drops.offline += packets.length
       return

@@ -239,4 +239,3 @@ export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?:
   }
   return peer
 }
-

@@ -183,4 +183,3 @@ function clientOf (greeting: Uint8Array): string {
   const text = Buffer.from(greeting).toString()
   return text.startsWith('candy::') ? text.slice('candy::'.length).replaceAll(/[^\x20-\x7e]/g, '?') : ''
 }
-
