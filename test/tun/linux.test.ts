@@ -1,0 +1,98 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { openTun } from '../../src/tun/index.ts'
+
+const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
+const withoutKoffi = 'data:text/javascript,' + encodeURIComponent(`import { register } from 'node:module'
+register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("none"); return next(name, context) }'))`)
+
+interface Ended {
+  code: number
+  killed: boolean
+  stderr: string
+  said: any
+}
+
+/** Runs a scenario of the fixture in a network namespace that ends with it. */
+function inNamespace (scenario: string, poll: string, { mounts = false, imports = [] as string[] } = {}): Promise<Ended> {
+  const node = [process.execPath, '--import', 'tsx', ...imports.flatMap((url) => ['--import', url]), fixture, scenario, poll]
+  const args = mounts
+    ? ['-n', '-m', 'sh', '-c', 'mount -t tmpfs none /dev/net && exec "$@"', 'sh', ...node]
+    : ['-n', ...node]
+  return new Promise((resolve) => {
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '2' }
+    execFile('unshare', args, { timeout: 40_000, killSignal: 'SIGKILL', env }, (err, stdout, stderr) => {
+      const said = stdout === '' ? undefined : JSON.parse(stdout)
+      resolve({ code: err === null ? 0 : Number(err.code), killed: err?.killed ?? false, stderr, said })
+    })
+  })
+}
+
+t.test('options and platforms', async (t) => {
+  for (const name of ['x'.repeat(16), 'a/b', 'a b', 'a:b', 'tun%d', 'ä', '.', '..', 'a\0']) await t.rejects(openTun({ name }), { code: 'ERR_OPTION' }, JSON.stringify(name))
+  for (const mtu of [0, 67, 65_536, 1.5, NaN]) await t.rejects(openTun({ mtu }), { code: 'ERR_OPTION' })
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform')
+  t.teardown(() => Object.defineProperty(process, 'platform', platform ?? {}))
+  Object.defineProperty(process, 'platform', { value: 'darwin' })
+  await t.rejects(openTun(), { name: 'TunError', code: 'ERR_TUN_PLATFORM' })
+})
+
+const possible = process.getuid?.() === 0 && existsSync('/dev/net/tun') && spawnSync('unshare', ['-n', 'ip', 'link', 'set', 'lo', 'up']).status === 0
+if (!possible && process.env.CI !== 'true') {
+  t.test('real TUN devices', { skip: 'need root, /dev/net/tun and network namespaces' }, async () => {})
+} else {
+  for (const poll of ['loop', 'thread']) {
+    t.test(`waiting by ${poll}`, { timeout: 110_000 }, async (t) => {
+      t.strictSame(await inNamespace('life', poll), {
+        code: 0,
+        killed: false,
+        stderr: '',
+        said: {
+          name: 'tp0',
+          mtu: 1300,
+          up: true,
+          addresses: ['10.99.0.1/24'],
+          routes: ['10.99.0.0/24 tp0'],
+          pinged: true,
+          asked: ['10.99.0.7'],
+          ended: 'end',
+          counted: true,
+          closed: 0,
+          setAfter: 'ERR_TUN_CLOSED',
+          left: ['lo'],
+          inherited: [],
+          leaked: 0
+        }
+      }, 'from open to close')
+      t.match(await inNamespace('drops', poll), { code: 0, said: { garbage: 3, down: 2, asked: [], tooLong: 1, ended: 'enough' } }, 'drops are counted; abort')
+      t.match(await inNamespace('several', poll), {
+        code: 0,
+        said: { pinged: [true, true, true], jobs: 10, others: [true, true], links: 3, fifth: true, ended: ['end', 'end', 'end', 'end'] }
+      }, 'several devices leave the pool to others')
+      t.match(await inNamespace('gone', poll), { code: 0, said: { pinged: true, ended: 'ERR_TUN_GONE', sent: 0, unhurt: true, other: 'ERR_TUN_GONE' } }, 'removed from outside')
+      t.match(await inNamespace('exit', poll), { code: 3, killed: false }, 'process.exit() does not wait')
+      t.match(await inNamespace('throw', poll), { code: 1, killed: false, stderr: /uncaught/ }, 'an uncaught exception ends the process')
+      t.match(await inNamespace('sigterm', poll), { code: 0, said: { ended: 'end' } }, 'SIGTERM handled by close')
+      t.match(await inNamespace('idle', poll), { code: 0, said: { ended: 'end' } }, 'a device keeps the process alive until close')
+    })
+  }
+
+  t.test('refusals', async (t) => {
+    t.match(await inNamespace('errors', 'loop'), {
+      code: 0,
+      said: {
+        taken: 'ERR_TUN_NAME_TAKEN',
+        other: 'ERR_TUN_NAME_TAKEN',
+        long: 'ERR_OPTION',
+        named: 15,
+        chosen: 'tun0',
+        unprivileged: { open: 'ERR_TUN_PERMISSION', address: 'ERR_TUN_PERMISSION' },
+        left: ['lo']
+      }
+    })
+    t.match(await inNamespace('missing', 'loop', { mounts: true }), { code: 0, said: { code: 'ERR_TUN_MISSING' } }, 'no /dev/net/tun')
+    t.match(await inNamespace('missing', 'loop', { imports: [withoutKoffi] }), { code: 0, said: { code: 'ERR_TUN_KOFFI' } }, 'no koffi')
+  })
+}
