@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-import { UsageError } from '../src/cli/usage-error.ts'
+import { run } from '../src/cli/lifecycle.ts'
+import { parsePeer } from '../src/cli/peer-command.ts'
 
-const err = new UsageError('no protocol has landed yet')
-console.error(err.message)
-process.exitCode = 2
+await run(() => parsePeer(process.argv.slice(2)))

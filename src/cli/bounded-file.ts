@@ -1,6 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { reason } from './reason.ts'
-import { show } from './fields.ts'
 import { UsageError } from './usage-error.ts'
 
 /**
@@ -15,8 +14,8 @@ export function readBounded (file: string, key: string, limit: number): string {
   } catch (err) {
     if (err instanceof UsageError) throw err
     throw new UsageError(err instanceof TypeError
-      ? `${key}: not text (${show(file)}), expected UTF-8`
-      : `${key}: cannot be read (${show(file)}): ${reason(err)}`)
+      ? `${key}: not text (${JSON.stringify(file)}), expected UTF-8`
+      : `${key}: cannot be read (${JSON.stringify(file)}): ${reason(err)}`)
   }
 }
 
@@ -26,7 +25,7 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
     const bytes = Buffer.alloc(limit + 1)
     let length = 0
     for (let got = -1; got !== 0 && length <= limit; length += got) got = readSync(fd, bytes, length, bytes.length - length, null)
-    if (length > limit) throw new UsageError(`${key}: too large (${show(file)}), expected at most ${limit / 1024} KiB`)
+    if (length > limit) throw new UsageError(`${key}: too large (${JSON.stringify(file)}), expected at most ${limit / 1024} KiB`)
     return bytes.subarray(0, length)
   } finally {
     closeSync(fd)

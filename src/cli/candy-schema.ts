@@ -1,8 +1,9 @@
 /** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
 import { z } from 'zod'
+import { parseRules } from '../nodes/candy/sdwan.ts'
 import { choice, path, secret, section, text, toggle, wholeNumber } from './fields.ts'
 import { dialUrl, hostAddress, listenUrl, range } from './network-fields.ts'
-import { checkRules } from './sdwan.ts'
+import { UsageError } from './usage-error.ts'
 
 /** Room for a message of a routed packet inside the 1500 bytes that existing clients take at most. */
 const LARGEST_MTU = 1450
@@ -26,11 +27,24 @@ function peerName () {
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined)
 }
 
+/** candy's own form of rules, read by the relay's own reader: it names the rule that is wrong by its number. */
+function rules () {
+  const expected = 'dev-cidr,dst-cidr,nexthop;... with network addresses'
+  return text('a list of rules', expected, (input) => {
+    try {
+      parseRules(input)
+      return input
+    } catch (err) {
+      throw new UsageError(`${(err as Error).message.replace(/^sdwan /, '')}, expected ${expected}`)
+    }
+  })
+}
+
 export const candyRelaySection = section({
   listen: listenUrl(),
   ...password,
   dhcp: range().optional(),
-  sdwan: text('a list of rules', 'dev-cidr,dst-cidr,nexthop;...', checkRules).optional(),
+  sdwan: rules().optional(),
   'source-check': choice(['strict', 'routes', 'off']).default('routes'),
   lenient: toggle(),
   'tls-cert': path().optional(),

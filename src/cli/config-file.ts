@@ -28,7 +28,10 @@ export function parseConfig (file: string, text: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false, logLevel: 'error' })
   const lineAt = (offset: number): number => Math.max(1, counter.linePos(Math.min(offset, text.length)).line)
   const [problem] = [...document.errors, ...document.warnings]
-  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: not YAML: ${lowerFirst(problem.message)}`)
+  if (problem !== undefined) {
+    const what = problem.code === 'MULTIPLE_DOCS' ? 'more than one document, expected one' : `not YAML: ${lowerFirst(problem.message)}`
+    throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${what}`)
+  }
   visit(document, {
     Alias (_, alias) {
       if (alias.resolve(document) !== undefined) return

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { explained } from './reason.ts'
 
 /** One who asks sends a few hundred bytes, in one go. */
 const REQUEST_TIMEOUT_MS = 5000
@@ -48,7 +49,7 @@ export async function serveMetrics ({ host, port, register, healthy }: MetricsIn
   })
   server.maxConnections = MOST_CONNECTIONS
   server.listen(port, host)
-  await once(server, 'listening')
+  await once(server, 'listening').catch((err) => { throw explained(err, `cannot serve metrics on ${host}:${port}`) })
   const { address, family, port: used } = server.address() as AddressInfo
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${used}`,

@@ -13,3 +13,9 @@ export function codeOf (err: unknown): string | undefined {
   const code = err instanceof Error ? (err as NodeJS.ErrnoException).code : undefined
   return typeof code === 'string' ? code : undefined
 }
+
+/** The same error with what it kept us from doing in front: `cannot listen on ws://127.0.0.1:80: permission denied`. */
+export function explained (err: unknown, what: string): unknown {
+  if ((err as NodeJS.ErrnoException).errno === undefined) return err // not of the system: its text stands on its own
+  return Object.assign(new Error(`${what}: ${reason(err)}`, { cause: err }), { code: codeOf(err) })
+}

@@ -1,0 +1,88 @@
+/** What the commands of both programs have in common. */
+import { Command, CommanderError } from 'commander'
+import { nearest } from './nearest.ts'
+import { SHARED_KEYS } from './program-schema.ts'
+import type { Layer, Values } from './settings.ts'
+import { UsageError } from './usage-error.ts'
+import { version } from './version.ts'
+
+/** A command that reports instead of exiting, and knows the options that every command has. */
+export function createCommand (name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ outputError () {} }) // run() says it, on one line
+    .enablePositionalOptions()
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+}
+
+export function withSharedOptions (command: Command, configHelp: string): Command {
+  return command
+    .option('--config <file>', configHelp)
+    .option('--metrics <host:port>', 'serve /metrics and /healthz there; a port alone means 127.0.0.1')
+    .option('--json', 'print machine-readable lines')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (default: info)')
+}
+
+export function withVersion (command: Command): Command {
+  return command.version(version, '--version', 'show the version')
+}
+
+/** The help of one option, where several commands share it. */
+export function withPassword (command: Command): Command {
+  return command
+    .option('--password <text>', 'the password of the network; every user of this machine can see it in `ps`, unlike the next two')
+    .option('--password-file <file>', 'read it from a file, or set TUNPIPE_PASSWORD')
+    .option('--allow-empty-password', 'let anyone in who finds the port')
+}
+
+/**
+ * Parses. Throws `UsageError` when that fails, with the suggestion of commander on the same line.
+ *
+ * @returns false when the user asked for help or the version, which has been printed
+ */
+export function parse (command: Command, argv: readonly string[]): boolean {
+  try {
+    command.parse(argv, { from: 'user' })
+    return true
+  } catch (err) {
+    if (!(err instanceof CommanderError)) throw err
+    if (err.exitCode === 0) return false
+    throw new UsageError(err.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, ', did you mean $1?').replaceAll(/\s*\n\s*/g, ' '))
+  }
+}
+
+/** Refuses whatever stands where a command was expected. */
+export function refuseArguments (command: Command): void {
+  const [word] = command.args
+  if (word === undefined) return
+  const known = command.commands.map((sub) => sub.name())
+  const near = nearest(word, known)
+  throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${known.join(' or ')}` : `did you mean ${near}?`}`)
+}
+
+/** The options that were given, by their long names. They are the keys of the files. */
+function givenOptions (command: Command): Values {
+  const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
+  return Object.fromEntries(given.map((option) => [option.name(), command.getOptionValue(option.attributeName())]))
+}
+
+export interface Flags {
+  /** `--config`. */
+  config: string | undefined
+  layer: Layer
+}
+
+/** The flags in the shape of the schema: shared ones on top, the others in the section of the command's protocol. */
+export function flagsOf (command: Command, protocol?: string): Flags {
+  const { config, version: _, ...given } = { ...(command.parent === null ? {} : givenOptions(command.parent)), ...givenOptions(command) }
+  const values: Values = {}
+  const inside: Values = {}
+  for (const [key, value] of Object.entries(given)) (SHARED_KEYS.includes(key) ? values : inside)[key] = value
+  if (protocol !== undefined) values[protocol] = inside
+  return {
+    config: config as string | undefined,
+    layer: { values, name: (path) => `--${path[path.length - 1]}` }
+  }
+}

@@ -1,0 +1,78 @@
+/** `relay` without arguments in an empty folder works at once: it writes a configuration of its own. */
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+export const DEFAULT_CONFIG = 'relay.yaml'
+
+const configText = (password: string | undefined): string => `\
+# The configuration of the tunpipe relay. Each key below "candy" is also a flag of \`relay candy\`,
+# where it wins over this file. Check a change with: relay --config ${DEFAULT_CONFIG}
+
+candy:
+  # Where clients connect. wss:// needs tls-cert and tls-key (PEM files).
+  listen: ws://0.0.0.0:8080
+
+  # Whoever knows it can join. TUNPIPE_PASSWORD in the environment wins over it.
+${password === undefined ? '  # password: ...' : `  password: ${password}`}
+  # password-file: /etc/tunpipe/candy.password
+
+  # Clients without an address of their own get one out of this range, /8 to /30.
+  dhcp: 10.77.0.0/24
+
+  # Networks behind clients: clients in 10.77.0.0/24 reach 192.168.1.0/24 through 10.77.0.2.
+  # sdwan: 10.77.0.0/24,192.168.1.0/24,10.77.0.2
+
+  # Which source addresses a client may send from: strict (its own), routes (also those of
+  # networks behind it, see sdwan) or off (any).
+  # source-check: routes
+
+  # Take clients whose clock is wrong, as the original server does.
+  # lenient: false
+
+# Numbers for Prometheus, and /healthz.
+# metrics: 127.0.0.1:9100
+
+# fatal, error, warn, info, debug or trace
+# log-level: info
+
+# Print machine-readable lines.
+# json: false
+`
+
+/**
+ * Writes the file, readable by its owner only. It is on the disk when this returns, since the password in it is about to be
+ * handed out.
+ *
+ * @param password - undefined leaves it out, for a relay that has it from elsewhere
+ * @returns false when there is one already, which is then left alone
+ */
+export function createConfig (file: string, password: string | undefined): boolean {
+  let fd: number
+  try {
+    fd = openSync(file, 'wx', 0o600)
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw err
+  }
+  try {
+    writeSync(fd, configText(password))
+    fsyncSync(fd)
+  } catch (err) {
+    rmSync(file, { force: true }) // half a configuration would be taken for a whole one at the next start
+    throw err
+  } finally {
+    closeSync(fd)
+  }
+  syncFolder(dirname(file))
+  return true
+}
+
+/** The name of a new file belongs to its folder, and has to reach the disk as well. */
+function syncFolder (folder: string): void {
+  const fd = openSync(folder, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,67 @@
+import type { Logger } from 'pino'
+import { Gauge } from 'prom-client'
+import { CandyPeer } from '../nodes/candy/index.ts'
+import { hostTun, openTun, type Tun } from '../tun/index.ts'
+import type { CandyPeerSettings } from './candy-schema.ts'
+import type { KeyName } from './load.ts'
+import type { Output } from './output.ts'
+import { ephemeralState, openPeerState } from './peer-state.ts'
+import type { Service } from './services.ts'
+import { defaultStateDir } from './state-dir.ts'
+import { registerStats } from './stats-metrics.ts'
+import { readCa } from './tls-files.ts'
+
+/** No `--name` can be this, as none begins with an underscore. */
+const UNNAMED = '_default'
+const LONGEST_INTERFACE = 15
+
+export interface CandyPeerParts {
+  candy: CandyPeerSettings
+  password: string
+  nameOf: KeyName
+  log: Logger
+  out: Output
+}
+
+/** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
+export async function startCandyPeer ({ candy, password, nameOf, log, out }: CandyPeerParts): Promise<Service> {
+  const { url, address, name, mtu, insecure } = candy
+  const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
+  const throwaway = candy.tun === 'none' && name === undefined
+  const state = throwaway ? ephemeralState() : await openPeerState(candy['state-dir'] ?? defaultStateDir(), name ?? UNNAMED, log)
+  const tun = await openInterface(candy).catch(async (err) => {
+    await state.close()
+    throw err
+  })
+  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, ca, insecure, log: log.child({ protocol: 'candy' }) })
+
+  peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`) })
+  peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
+  peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
+  peer.on('address', (cidr) => {
+    state.remember(cidr)
+    out.event('address', { protocol: 'candy', address: cidr })
+  })
+  const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
+  peer.start()
+  log.info({ protocol: 'candy', interface: tun.name, mtu }, 'connecting')
+
+  return {
+    failed,
+    register (registry) {
+      registerStats(registry, 'tunpipe_candy', () => peer.stats, [])
+      const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
+    },
+    async stop () {
+      await peer.close()
+      await tun.close()
+      await state.close()
+    }
+  }
+}
+
+/** `candy`, or `candy-<name>`, as the original client calls it. */
+async function openInterface ({ tun, name, mtu }: CandyPeerSettings): Promise<Tun> {
+  if (tun === 'none') return hostTun({ name: 'none', mtu })
+  return await openTun({ name: tun ?? (name === undefined ? 'candy' : `candy-${name}`.slice(0, LONGEST_INTERFACE)), mtu })
+}

@@ -1,0 +1,35 @@
+import { createSecureContext } from 'node:tls'
+import { readBounded } from './bounded-file.ts'
+import { reason } from './reason.ts'
+import { UsageError } from './usage-error.ts'
+
+const LARGEST_PEM = 1024 * 1024
+
+/** Reads a certificate chain and its key, and makes sure that they belong together before anything listens. */
+export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: string) => string): { cert: string, key: string } {
+  const cert = readBounded(certFile, nameOf('tls-cert'), LARGEST_PEM)
+  const key = readBounded(keyFile, nameOf('tls-key'), LARGEST_PEM)
+  try {
+    createSecureContext({ cert })
+  } catch (err) {
+    throw new UsageError(`${nameOf('tls-cert')}: not a certificate (${reason(err)}), expected PEM`)
+  }
+  try {
+    createSecureContext({ cert, key })
+  } catch (err) {
+    throw new UsageError(`${nameOf('tls-key')}: not the key of this certificate (${reason(err)}), expected PEM without a passphrase`)
+  }
+  return { cert, key }
+}
+
+/** Reads the certificates that a peer trusts instead of those of the system. */
+export function readCa (file: string, nameOf: (key: string) => string): string {
+  const ca = readBounded(file, nameOf('ca'), LARGEST_PEM)
+  try {
+    createSecureContext({ ca })
+    if (ca.includes('-----BEGIN')) return ca
+  } catch {
+    // told below
+  }
+  throw new UsageError(`${nameOf('ca')}: no certificate in it, expected PEM`)
+}
