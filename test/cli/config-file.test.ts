@@ -1,0 +1,112 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseConfig, readConfigFile } from '../../src/cli/config-file.ts'
+import { relaySchema } from '../../src/cli/program-schema.ts'
+import { settle } from '../../src/cli/settings.ts'
+import { complaint } from './complaint.ts'
+
+const check = (text: string): unknown => settle(relaySchema, [parseConfig('relay.yaml', text)]).values
+const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
+
+t.test('values and their names', async (t) => {
+  const config = parseConfig('relay.yaml', `# comment\n\n${HEAD}metrics: 9100\n`)
+  t.same(config.values, { candy: { listen: 'ws://127.0.0.1:0', password: 'x' }, metrics: 9100 })
+  t.equal(config.name(['candy', 'password']), 'relay.yaml:5: candy.password')
+  t.equal(config.name(['candy', 'dhcp']), 'relay.yaml:3: candy.dhcp', 'what is missing stands at its section')
+  t.equal(config.name(['json']), 'relay.yaml: json')
+  t.same(parseConfig('relay.yaml', '# nothing\n').values, {})
+  t.same(parseConfig('relay.yaml', `\uFEFF${HEAD}`).values, { candy: config.values.candy }, 'a byte order mark is no part of a key')
+  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', lenient: false }, json: false, 'log-level': 'info' })
+})
+
+/** What is written, and the only line that the user gets. */
+const wrong: Array<[text: string, message: string]> = [
+  [`${HEAD}  dhcp: 10.0.0/24\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0/24"), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: 10.0.0.0/31\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0.0/31"), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: 10.0.0.0/7\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0.0/7"), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: 10\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (10), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp:\n`, 'relay.yaml:4: candy.dhcp: empty, expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: [10.0.0.0/24]\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (a list), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: { a: 1 }\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (a section), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  dhcp: "10.0.0.0\\e[31m"\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0.0\\u001b[31m"), expected a.b.c.d/8 to /30'],
+  [`${HEAD}  sdwan: ""\n  dhcp: x\n`, 'relay.yaml:5: candy.dhcp: not a CIDR ("x"), expected a.b.c.d/8 to /30'],
+  ['candy:\n  password: x\n', 'relay.yaml:1: candy.listen: missing, expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: 8080\n  password: x\n', 'relay.yaml:2: candy.listen: not an address to listen on (8080), expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: ws://0.0.0.0\n', 'relay.yaml:2: candy.listen: not an address to listen on ("ws://0.0.0.0"), expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: ws://0.0.0.0:65536\n', 'relay.yaml:2: candy.listen: not an address to listen on ("ws://0.0.0.0:65536"), expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: http://0.0.0.0:80\n', 'relay.yaml:2: candy.listen: not an address to listen on ("http://0.0.0.0:80"), expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: ws://0.0.0.256:80\n', 'relay.yaml:2: candy.listen: not an address to listen on ("ws://0.0.0.256:80"), expected ws://HOST:PORT or wss://HOST:PORT'],
+  ['candy:\n  listen: wss://0.0.0.0:443\n', 'relay.yaml:1: candy.tls-cert: missing, expected a PEM file, since listen is wss://'],
+  ['candy:\n  listen: wss://0.0.0.0:443\n  tls-cert: a.pem\n', 'relay.yaml:1: candy.tls-key: missing, expected a PEM file, since listen is wss://'],
+  [`${HEAD}  tls-cert: a.pem\n`, 'relay.yaml:4: candy.tls-cert: of no use with listen ws://127.0.0.1:0, expected wss://HOST:PORT there'],
+  [`${HEAD}  source-check: strikt\n`, 'relay.yaml:4: candy.source-check: not a choice ("strikt"), expected strict, routes or off'],
+  [`${HEAD}  source-check: off\n  lenient: yes\n`, 'relay.yaml:5: candy.lenient: not a boolean ("yes"), expected true or false'],
+  [`${HEAD}  dchp: 10.0.0.0/24\n`, 'relay.yaml:4: candy.dchp: unknown key, did you mean dhcp?'],
+  [`${HEAD}  colour: red\n`, 'relay.yaml:4: candy.colour: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, lenient, tls-cert or tls-key'],
+  [`${HEAD}  __proto__: {}\n`, 'relay.yaml:4: candy.__proto__: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, lenient, tls-cert or tls-key'],
+  [`${HEAD}cndy: {}\n`, 'relay.yaml:4: cndy: unknown key, did you mean candy?'],
+  [`${HEAD}metric: 1\n`, 'relay.yaml:4: metric: unknown key, did you mean metrics?'],
+  [`${HEAD}metrics: 65536\n`, 'relay.yaml:4: metrics: not an address to listen on ("65536"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
+  [`${HEAD}log-level: loud\n`, 'relay.yaml:4: log-level: not a choice ("loud"), expected fatal, error, warn, info, debug or trace'],
+  [`${HEAD}json: 1\n`, 'relay.yaml:4: json: not a boolean (1), expected true or false'],
+  [`${HEAD}\ncandy:\n  lenient: true\n`, 'relay.yaml:5: candy: given twice, expected once (the first is on line 1)'],
+  [`${HEAD}  password: y\n`, 'relay.yaml:4: candy.password: given twice, expected once (the first is on line 3)'],
+  ['candy:\n  listen: ws://127.0.0.1:0\n  password: 12345678\n', 'relay.yaml:3: candy.password: not text, expected text (put digits in quotes)'],
+  ['candy:\n  listen: ws://127.0.0.1:0\n  password:\n', 'relay.yaml:3: candy.password: empty, expected text'],
+  ['candy: 5\n', 'relay.yaml:1: candy: not a section (5), expected keys such as listen, password, password-file'],
+  ['\ncandy:\n', 'relay.yaml:2: candy: empty, expected keys such as listen, password, password-file'],
+  ['- candy\n', 'relay.yaml:1: not a section, expected "key: value"'],
+  ['just words\n', 'relay.yaml:1: not a section, expected "key: value"'],
+  ['candy:\n  1: 2\n', 'relay.yaml:2: a key that is not text, expected a name'],
+  ['? [a]\n: b\n', 'relay.yaml:1: a key that is not text, expected a name'],
+  ['candy:\n\tlisten: x\n', 'relay.yaml:2: not YAML: tabs are not allowed as indentation'],
+  ['candy: {\n', 'relay.yaml:2: not YAML: flow map in block collection must be sufficiently indented and end with a }'],
+  ['candy: "x\n', 'relay.yaml:2: not YAML: missing closing "quote'],
+  ['candy: !frog x\n', 'relay.yaml:1: not YAML: unresolved tag: !frog'],
+  ['a: 1\n---\nb: 2\n', 'relay.yaml:2: more than one document, expected one'],
+  ['candy:\n  listen: *here\n', 'relay.yaml:2: no anchor before the alias *here, expected &here']
+]
+
+for (const [text, message] of wrong) {
+  t.test(JSON.stringify(text), async (t) => {
+    t.equal(complaint(t, () => check(text)), message)
+  })
+}
+
+t.test('sdwan names the rule', async (t) => {
+  const rules: Array<[text: string, message: RegExp]> = [
+    ['10.0.0.0/24,10.1.0.0/16', /rule 1 is not device,destination,nexthop/],
+    ['10.0.0.0/24,10.1.0.0/16,10.0.0.1;;', /rule 2 /],
+    ['10.0.0.0/24,10.1.0.0/16,10.0.0.1; 10.0.0.0/24,10.2.0.0/16,10.0.0.1', /rule 2: the device network is not/],
+    ['10.0.0.5/24,10.1.0.0/16,10.0.0.1', /rule 1: the device network has host bits/],
+    ['10.0.0.0/24,10.1.0.0,10.0.0.1', /rule 1: the destination network is not/],
+    ['10.0.0.0/24,10.1.0.0/16,gateway', /rule 1: the next hop is not/]
+  ]
+  for (const [sdwan, message] of rules) {
+    const line = complaint(t, () => check(`${HEAD}  sdwan: "${sdwan}"\n`))
+    t.match(line, message)
+    t.match(line, /^relay\.yaml:4: candy\.sdwan: rule .*, expected dev-cidr,dst-cidr,nexthop;\.\.\. with network addresses$/)
+  }
+  t.doesNotThrow(() => check(`${HEAD}  sdwan: 10.0.0.0/24,10.1.0.0/16,10.0.0.1;10.0.0.0/24,10.2.0.0/16,10.0.0.2,ignored;\n`))
+})
+
+t.test('what would exhaust a parser is refused', async (t) => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]', ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(', ')}]`)].join('\n')
+  t.throws(() => check(bomb), { code: 'ERR_USAGE', message: /^relay\.yaml: not YAML: excessive alias count/ })
+  for (const text of ['['.repeat(60_000), '- '.repeat(30_000), '{a: '.repeat(15_000), '? '.repeat(30_000), 'a: &a [*a]\n']) {
+    t.throws(() => check(text), { code: 'ERR_USAGE' }, text.slice(0, 12))
+  }
+})
+
+t.test('the file itself', async (t) => {
+  const folder = t.testdir({ large: '#'.repeat(65_537), fits: '#'.repeat(65_536), folder: {} })
+  const file = (name: string): string => join(folder, name)
+  writeFileSync(file('binary'), Buffer.from([0x61, 0xff]))
+  const quoted = (name: string): string => JSON.stringify(file(name))
+  t.equal(complaint(t, () => readConfigFile('none.yaml')), '--config: cannot be read ("none.yaml"): no such file or directory')
+  t.equal(complaint(t, () => readConfigFile(file('folder'))), `--config: cannot be read (${quoted('folder')}): illegal operation on a directory`)
+  t.equal(complaint(t, () => readConfigFile(file('large'))), `--config: too large (${quoted('large')}), expected at most 64 KiB`)
+  t.equal(complaint(t, () => readConfigFile(file('binary'))), `--config: not text (${quoted('binary')}), expected UTF-8`)
+  t.same(readConfigFile(file('fits')).values, {})
+})

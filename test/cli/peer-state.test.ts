@@ -1,0 +1,150 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { openPeerState, replaceFile } from '../../src/cli/peer-state.ts'
+import { defaultStateDir } from '../../src/cli/state-dir.ts'
+import { acquireLock } from '../../src/cli/state-lock.ts'
+import type { Logger } from '../../src/log.ts'
+import { startScript } from './program.ts'
+
+function recorder (): { log: Logger, warnings: string[] } {
+  const warnings: string[] = []
+  return { warnings, log: { debug () {}, info () {}, error () {}, warn (_, message) { warnings.push(message) } } }
+}
+
+const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
+
+t.test('a peer is the same device again', async (t) => {
+  const dir = join(t.testdir(), 'state')
+  const { log, warnings } = recorder()
+  const first = await openPeerState(dir, 'home', log)
+  t.match(first.vmac, /^[0-9a-f]{16}$/)
+  t.equal(first.address, undefined)
+  const file = join(dir, 'candy/home.json')
+  t.same(JSON.parse(readFileSync(file, 'utf8')), { vmac: first.vmac }, 'known before there is an address')
+  first.remember('10.77.0.2/24')
+  first.remember('10.77.0.9/24')
+  t.same(JSON.parse(readFileSync(file, 'utf8')), { vmac: first.vmac, address: '10.77.0.9/24' })
+  t.equal(mode(file), '600')
+  t.equal(mode(dir), '700')
+  t.equal(mode(join(dir, 'candy')), '700')
+  await first.close()
+  t.same(readdirSync(join(dir, 'candy')), ['home.json'], 'nothing else is left')
+
+  const second = await openPeerState(dir, 'home', log)
+  t.equal(second.vmac, first.vmac)
+  t.equal(second.address, '10.77.0.9/24')
+  const other = await openPeerState(dir, 'work', log)
+  t.not(other.vmac, first.vmac, 'another name, another device')
+  await Promise.all([second.close(), other.close()])
+  t.same(warnings, [])
+})
+
+t.test('the file is replaced, not rewritten', async (t) => {
+  const dir = t.testdir({ 'a.json': 'old' })
+  const file = join(dir, 'a.json')
+  const before = statSync(file, { bigint: true }).ino
+  writeFileSync(join(dir, 'keep'), '') // so that the number of the old file is not given out again at once
+  replaceFile(file, 'new')
+  t.not(statSync(file, { bigint: true }).ino, before)
+  t.equal(readFileSync(file, 'utf8'), 'new')
+  mkdirSync(join(dir, 'folder'))
+  t.throws(() => { replaceFile(join(dir, 'folder'), 'x') })
+  t.notOk(existsSync(join(dir, 'folder.new')), 'a failure leaves nothing')
+})
+
+for (const [what, text] of Object.entries({
+  'cut off': '{"vmac":"0123456789ab',
+  empty: '',
+  'no object': 'null',
+  'a short vmac': '{"vmac":"0123"}',
+  'upper case': '{"vmac":"0123456789ABCDEF"}',
+  'no address': '{"vmac":"0123456789abcdef","address":"x"}'
+})) {
+  t.test(`damaged: ${what}`, async (t) => {
+    const dir = t.testdir({ candy: { 'home.json': text } })
+    const { log, warnings } = recorder()
+    const state = await openPeerState(dir, 'home', log)
+    t.match(state.vmac, /^[0-9a-f]{16}$/)
+    t.not(state.vmac, '0123456789abcdef')
+    t.equal(state.address, undefined)
+    t.same(warnings, ['the state is damaged: this peer starts as a new device'])
+    t.equal(JSON.parse(readFileSync(join(dir, 'candy/home.json'), 'utf8')).vmac, state.vmac, 'and it is whole again')
+    await state.close()
+  })
+}
+
+t.test('a folder that cannot be had', async (t) => {
+  const dir = t.testdir({ file: '' })
+  const { log, warnings } = recorder()
+  const state = await openPeerState(join(dir, 'file'), 'home', log)
+  t.match(state.vmac, /^[0-9a-f]{16}$/)
+  t.match(warnings, [/^the state cannot be kept/])
+  state.remember('10.77.0.2/24')
+  await state.close()
+})
+
+t.test('saving fails later', async (t) => {
+  const dir = t.testdir()
+  const { log, warnings } = recorder()
+  const state = await openPeerState(dir, 'home', log)
+  mkdirSync(join(dir, 'candy/home.json.new'))
+  state.remember('10.77.0.2/24')
+  t.same(warnings, ['the state cannot be saved'])
+  await state.close()
+})
+
+t.test('two peers with one state', async (t) => {
+  const dir = t.testdir()
+  const { log, warnings } = recorder()
+  const first = await openPeerState(dir, 'home', log)
+  const second = await openPeerState(dir, 'home', log)
+  t.not(second.vmac, first.vmac)
+  t.match(warnings, [/^the state is in use by another peer/])
+  second.remember('10.77.0.3/24')
+  t.same(JSON.parse(readFileSync(join(dir, 'candy/home.json'), 'utf8')), { vmac: first.vmac }, 'the second keeps off')
+  await second.close()
+  await first.close()
+  const third = await openPeerState(dir, 'home', log)
+  t.equal(third.vmac, first.vmac, 'free again')
+  await third.close()
+})
+
+t.test('a lock outlives nobody', async (t) => {
+  const file = join(t.testdir(), 'x.lock')
+  const script = fileURLToPath(new URL('lock-holder.ts', import.meta.url))
+  const holder = startScript(t, script, [file])
+  await holder.find(/^locked$/m)
+  t.equal(await acquireLock(file), undefined, 'while it lives')
+  holder.child.kill('SIGKILL')
+  await once(holder.child, 'exit')
+  t.ok(existsSync(file), 'it is still there')
+  const lock = await acquireLock(file)
+  t.ok(lock, 'and worth nothing')
+  t.equal(await acquireLock(file), undefined, 'until somebody else has it')
+  await lock?.release()
+  t.notOk(existsSync(file))
+})
+
+t.test('a lock at the end of a long path', async (t) => {
+  const folder = join(t.testdir(), 'x'.repeat(120))
+  mkdirSync(folder)
+  const lock = await acquireLock(join(folder, 'x.lock'))
+  t.ok(existsSync(join(folder, 'x.lock')))
+  t.equal(await acquireLock(join(folder, 'x.lock')), undefined)
+  await lock?.release()
+  t.notOk(existsSync(join(folder, 'x.lock')))
+})
+
+t.test('a lock where none can be', async (t) => {
+  await t.rejects(acquireLock(join(t.testdir(), 'none/x.lock')), { code: /ENOENT|EACCES/ })
+})
+
+t.test('where the state is', async (t) => {
+  t.equal(defaultStateDir({ STATE_DIRECTORY: '/run/a:/run/b' }, 0), '/run/a')
+  t.equal(defaultStateDir({}, 0), '/var/lib/tunpipe')
+  t.equal(defaultStateDir({ XDG_STATE_HOME: '/home/u/s' }, 1000), '/home/u/s/tunpipe')
+  t.match(defaultStateDir({ XDG_STATE_HOME: 'relative' }, 1000), /\/\.local\/state\/tunpipe$/)
+})
