@@ -7,8 +7,8 @@
  * What arrived together. Every stream carries batches, so that a promise is paid once a read and never once a packet;
  * a TCP read is a batch of one.
  *
- * Elements are views. They belong to whoever receives the batch until it asks for the next one: it may change them in
- * place, and copies what it wants to keep for longer.
+ * Elements are views of memory that nobody else writes to any more: whoever receives them may change them in place and keep
+ * them. A small view holds its whole read buffer, though, so copy what is kept for long.
  */
 export type Batch<T = Uint8Array> = T[]
 
@@ -24,8 +24,8 @@ export interface Core<A = Uint8Array, B = A> {
 }
 
 /**
- * The door for packets (IP, UDP): many sources fan in, nobody waits. Each batch is copied or written before `send`
- * returns, so the caller may reuse its memory.
+ * The door for packets (IP, UDP): many sources fan in, nobody waits. What is sent is read, never changed, and maybe only
+ * after `send` has returned; so one packet may go to many ports, and its memory is not used again.
  */
 export interface PacketPort<T = Uint8Array> {
   /**

@@ -11,6 +11,9 @@ export const MIN_MTU = 68
 
 export const MAX_MTU = 65_535
 
+/** Bytes of free memory in front of each packet that an interface yields. */
+export const HEADROOM = 32
+
 /** Plain numbers that only grow. "In" is what comes out of `source`, "out" what goes in through `port` or `sink`. */
 export interface TunCounters {
   packetsIn: number
@@ -26,8 +29,9 @@ export interface TunCounters {
 /**
  * A network interface: a link whose elements are whole IP packets, one an element.
  *
- * `source` yields what one burst of reads brought. The packets are views that stay valid until the next pull. Packets of
- * 20 bytes and more are passed as they come, so also IPv6 ones, which a kernel sends by itself; see `isIpv4`.
+ * `source` yields what one burst of reads brought. In front of each packet its memory has {@link HEADROOM} bytes that the
+ * receiver may overwrite, so that a header costs no copy. Packets of 20 bytes and more are passed as they come, so also IPv6
+ * ones, which a kernel sends by itself; see `isIpv4`.
  *
  * `port.send` writes at once, waits never and keeps nothing, so `port.queued` stays 0. Packets that the interface refuses
  * are counted in `counters.droppedOut` and not in what `send` returns; it returns 0 only on a closed interface.
@@ -72,6 +76,9 @@ export class TunError extends Error {
     this.code = code
   }
 }
+
+/** Zeroed memory for a packet, with its headroom. */
+export const newPacket = (length: number): Uint8Array => new Uint8Array(HEADROOM + length).subarray(HEADROOM)
 
 export const newCounters = (): TunCounters => ({ packetsIn: 0, bytesIn: 0, droppedIn: 0, packetsOut: 0, bytesOut: 0, droppedOut: 0 })
 

@@ -1,6 +1,7 @@
 /** Echo, both sides of it: RFC 792. */
 import { OptionError } from '../errors.ts'
 import { addWords, fold } from './checksum.ts'
+import { newPacket } from './device.ts'
 import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
 
 /** Bytes of an echo message in front of its payload: type, code, checksum, identifier, sequence number. */
@@ -50,7 +51,7 @@ export function icmpChecks (packet: Uint8Array): boolean {
 
 /** The packet that asks for an echo. */
 function echoRequest (source: number, destination: number, id: number, sequence: number, size: number): Uint8Array {
-  const packet = new Uint8Array(HEADER_LENGTH + ECHO_HEADER + size)
+  const packet = newPacket(HEADER_LENGTH + ECHO_HEADER + size)
   for (let i = 0; i < size; i++) packet[HEADER_LENGTH + ECHO_HEADER + i] = i
   writeHeader(packet, { protocol: protocols.icmp, source, destination, totalLength: packet.length })
   packet[HEADER_LENGTH] = ECHO_REQUEST
@@ -63,7 +64,7 @@ function echoRequest (source: number, destination: number, id: number, sequence:
 /** The answer to a request that `icmpChecks`: same identifier, sequence number and payload; options of IP are left out. */
 export function echoReply (request: Uint8Array): Uint8Array {
   const message = request.subarray(headerLengthOf(request), totalLengthOf(request))
-  const packet = new Uint8Array(HEADER_LENGTH + message.length)
+  const packet = newPacket(HEADER_LENGTH + message.length)
   writeHeader(packet, { protocol: protocols.icmp, source: destinationOf(request), destination: sourceOf(request), totalLength: packet.length })
   packet.set(message, HEADER_LENGTH)
   writeU16(packet, HEADER_LENGTH, ECHO_REPLY << 8)

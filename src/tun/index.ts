@@ -15,7 +15,7 @@ export type OpenTunInit = LinuxTunInit
  */
 export const openTun = (init: OpenTunInit = {}): Promise<Tun> => openLinuxTun(init)
 
-export { DEFAULT_MTU, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type Tun, type TunCounters, type TunErrorCode } from './device.ts'
+export { DEFAULT_MTU, HEADROOM, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type Tun, type TunCounters, type TunErrorCode } from './device.ts'
 export { hostTun, type HostDrops, type HostTun, type HostTunInit } from './host.ts'
 export { PingError, type PingErrorCode, type PingInit } from './icmp.ts'
 export { UdpError, type Datagram, type UdpErrorCode, type UdpSocket } from './udp.ts'

@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
 import type { Batch, PacketPort } from '../types.ts'
-import { DEFAULT_MTU, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
 import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { type Libc, loadLibc } from './libc.ts'
@@ -21,8 +21,8 @@ const { EAGAIN, EINTR } = constants.errno
 /** Packets of one burst, at most. */
 const BURST = 64
 
-/** Bytes of the buffer that a burst is read into; with a large MTU it holds fewer packets. */
-const BURST_BYTES = 256 * 1024
+/** Bytes of memory that packets are read into, one behind the other; when it is full there is new memory. */
+const SLAB_BYTES = 256 * 1024
 
 export interface LinuxTunInit {
   /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
@@ -43,7 +43,10 @@ class LinuxTun implements Tun {
   readonly #libc: Libc
   readonly #fd: number
   readonly #watch: Watch
-  readonly #slots: Uint8Array[]
+  /** Bytes that are kept free for the next read: headroom, a packet, and one more, to see a packet that the kernel had to cut. */
+  readonly #slot: number
+  #slab = Buffer.alloc(0)
+  #slabUsed = 0
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
   #failure: Error | undefined
@@ -55,9 +58,7 @@ class LinuxTun implements Tun {
     this.#letGo = holdProcess()
     this.name = name
     this.mtu = mtu
-    const size = mtu + 1 // so that a packet which the kernel had to cut is seen
-    const memory = Buffer.alloc(size * Math.max(1, Math.min(BURST, Math.floor(BURST_BYTES / size))))
-    this.#slots = Array.from({ length: memory.length / size }, (_, i) => memory.subarray(i * size, (i + 1) * size))
+    this.#slot = HEADROOM + mtu + 1
     this.source = this.#read()
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
@@ -105,26 +106,36 @@ class LinuxTun implements Tun {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Whatever the kernel has, up to a full buffer. */
+  /** Whatever the kernel has, up to a full burst. */
   #burst (): Batch {
     const batch: Batch = []
     const { counters } = this
-    for (const slot of this.#slots) {
-      const length = this.#libc.read(this.#fd, slot, slot.length)
+    for (let reads = 0; reads < BURST; reads++) {
+      if (this.#slab.length - this.#slabUsed < this.#slot) this.#renew()
+      const from = this.#slabUsed + HEADROOM
+      const room = this.#slab.subarray(from, this.#slabUsed + this.#slot)
+      const length = this.#libc.read(this.#fd, room, room.length)
       if (length < 0) {
         const errno = this.#libc.errno()
         if (errno !== EAGAIN && errno !== EINTR && batch.length === 0) this.#lost(errno)
         break
       }
-      if (length < HEADER_LENGTH || length === slot.length) {
+      if (length < HEADER_LENGTH || length === room.length) {
         counters.droppedIn++
         continue
       }
       counters.bytesIn += length
-      batch.push(slot.subarray(0, length))
+      batch.push(this.#slab.subarray(from, from + length))
+      this.#slabUsed = from + length
     }
     counters.packetsIn += batch.length
     return batch
+  }
+
+  /** Packets are handed over with their memory, so memory is never used twice; what is left of it goes when they go. */
+  #renew (): void {
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, this.#slot))
+    this.#slabUsed = 0
   }
 
   /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */

@@ -3,6 +3,7 @@ import { Channel } from '../channel.ts'
 import { OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
 import { addWords, fold } from './checksum.ts'
+import { newPacket } from './device.ts'
 import { formatAddress, HEADER_LENGTH, headerLengthOf, parseAddress, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
 
 /** Bytes of a UDP header: source port, destination port, length, checksum. */
@@ -94,7 +95,7 @@ class Socket implements UdpSocket {
     if (!Number.isInteger(port) || port < 1 || port > LAST_PORT) throw new OptionError(`port is 1 to ${LAST_PORT}, not ${port}`)
     const totalLength = HEADER_LENGTH + UDP_HEADER + data.length
     if (totalLength > this.#host.mtu) throw new UdpError('ERR_UDP_TOO_LONG', `${data.length} bytes do not fit into a packet of ${this.#host.mtu}`)
-    const packet = new Uint8Array(totalLength)
+    const packet = newPacket(totalLength)
     writeHeader(packet, { protocol: protocols.udp, source: this.#host.ownAddress(), destination, totalLength })
     writeU16(packet, HEADER_LENGTH, this.port)
     writeU16(packet, HEADER_LENGTH + 2, port)

@@ -43,10 +43,12 @@ export class Admission {
     this.#now = now
   }
 
-  /** VMAC: remembers which device this is. */
+  /** VMAC: remembers which device this is. A connection that were several could reserve an address for each of them. */
   vmac (session: Session, message: Uint8Array): void {
-    const vmac = decodeVmac(message)
-    if (this.#proven(session, vmac)) session.device = vmac.vmac
+    const proof = decodeVmac(message)
+    if (!this.#proven(session, proof)) return
+    if (typeof session.device === 'string' && session.device !== proof.vmac) session.refuse('malformed')
+    else session.device = proof.vmac
   }
 
   /** DHCP: answers with an address that the client may then AUTH for. */

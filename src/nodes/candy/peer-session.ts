@@ -85,9 +85,7 @@ export class PeerSession {
     }
   }
 
-  /**
-   * Sends packets of the interface to the server. Bytes in front of each are overwritten when the interface allows it.
-   */
+  /** Sends packets of the interface to the server. */
   send (packets: Batch): void {
     const { stats } = this.#init
     if (!this.#authenticated) {
@@ -102,7 +100,7 @@ export class PeerSession {
         continue
       }
       bytes += packet.length
-      messages.push(asForward(packet, 0))
+      messages.push(asForward(packet))
     }
     if (messages.length === 0) return
     if (this.#link.port.send(messages) === 0) {
@@ -185,15 +183,9 @@ export class PeerSession {
   }
 }
 
-/** One type byte and the packet, without copying where there is room for the byte. */
-function asForward (packet: Uint8Array, headroom: number): Uint8Array {
-  if (headroom >= FORWARD_PACKET) {
-    const message = new Uint8Array(packet.buffer, packet.byteOffset - FORWARD_PACKET, packet.length + FORWARD_PACKET)
-    message[0] = MessageType.FORWARD
-    return message
-  }
-  const message = new Uint8Array(packet.length + FORWARD_PACKET)
+/** The packet with a type byte in front, which takes the last byte of its headroom. */
+function asForward (packet: Uint8Array): Uint8Array {
+  const message = new Uint8Array(packet.buffer, packet.byteOffset - FORWARD_PACKET, packet.length + FORWARD_PACKET)
   message[0] = MessageType.FORWARD
-  message.set(packet, FORWARD_PACKET)
   return message
 }
