@@ -1,7 +1,5 @@
 /** The listening half that all transports share: incoming links as a bounded async iterable. */
-import { once } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'
-import { Channel } from '../channel.ts'
 import { LinkClosedError } from '../errors.ts'
 import type { Link, Listener } from '../types.ts'
 
@@ -18,29 +16,45 @@ export interface AcceptQueue<L extends Link> {
 
 /** @param stop ends listening; called once, when the queue is closed or its reader has left */
 export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
-  const waiting = new Channel<L>()
+  const waiting: L[] = []
+  let over: { err?: Error } | undefined
+  let readers: Array<() => void> = []
+  const wake = (): void => {
+    const woken = readers
+    readers = []
+    for (const resume of woken) resume()
+  }
   const close = (): void => {
-    if (waiting.closed) return
-    waiting.end()
+    if (over !== undefined) return
+    over = {}
     stop()
+    // As the kernel does with connections that nobody has accepted: else they would stay open for good.
+    for (const link of waiting.splice(0)) link.abort(new LinkClosedError('nobody accepts links any more'))
+    wake()
   }
   return {
     offer (link) {
-      if (waiting.closed || waiting.size >= ACCEPT_BACKLOG) return false
+      if (over !== undefined || waiting.length >= ACCEPT_BACKLOG) return false
       waiting.push(link)
+      wake()
       return true
     },
-    fail: (err) => { waiting.fail(err) },
+    fail (err) {
+      over ??= { err }
+      wake()
+    },
     close,
     async * links () {
-      let taken: L[] = []
       try {
-        for await (taken of waiting) {
-          for (let link = taken.shift(); link !== undefined; link = taken.shift()) yield link
+        for (;;) {
+          const link = waiting.shift()
+          if (link !== undefined) yield link
+          else if (over?.err !== undefined) throw over.err
+          else if (over !== undefined) return
+          else await new Promise<void>((resolve) => { readers.push(resolve) })
         }
       } finally {
         close()
-        for (const link of taken) link.abort(new LinkClosedError('nobody accepts links any more'))
       }
     }
   }
@@ -48,18 +62,18 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
 
 /** The listener of a `net`, `tls` or `http` server whose connections go into `queue`. */
 export function serverListener<L extends Link> (server: Server, queue: AcceptQueue<L>): Listener<L> {
-  let failure: Error | undefined
-  server.on('error', (err) => {
-    if (server.listening) return // one connection could not be accepted (too many open files): the next may be
-    failure = err
-    queue.fail(err)
+  const listening = new Promise<number>((resolve, reject) => {
+    server.once('listening', () => { resolve((server.address() as AddressInfo).port) })
+    server.once('close', () => { reject(new LinkClosedError('the listener was closed before it listened')) })
+    server.on('error', (err) => {
+      if (server.listening) return // one connection could not be accepted (too many open files): the next may be
+      reject(err)
+      queue.fail(err)
+    })
   })
+  listening.catch(() => {}) // whoever only iterates is told there
   return {
-    async port () {
-      if (failure !== undefined) throw failure
-      if (!server.listening) await once(server, 'listening')
-      return (server.address() as AddressInfo).port
-    },
+    port: () => listening,
     close: () => { queue.close() },
     [Symbol.asyncIterator]: () => queue.links()
   }

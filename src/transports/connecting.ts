@@ -1,5 +1,6 @@
 /** Waiting for a socket to open, shared by every dialling transport. */
 import type { Duplex } from 'node:stream'
+import { LinkClosedError } from '../errors.ts'
 
 /** Settles with the first of `event`, a failure of the socket, or the signal; a socket that lost is destroyed. */
 export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal): Promise<S> {
@@ -11,13 +12,14 @@ export function opened<S extends Duplex> (socket: S, event: string, signal?: Abo
         resolve(socket)
         return
       }
-      socket.on('error', () => {}) // a late one has nobody left to tell
       socket.destroy()
       reject(err)
     }
     const done = (): void => { settle() }
-    const closed = (): void => { settle(new Error('the connection closed before it was open')) }
+    const closed = (): void => { settle(new LinkClosedError('the connection closed before it was open')) }
     const aborted = (): void => { settle(signal?.reason) }
+    // It stays: an error may come before the caller goes on with the socket, or after it has lost interest.
+    socket.on('error', () => {})
     if (signal?.aborted === true) {
       aborted()
       return

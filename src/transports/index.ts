@@ -3,6 +3,6 @@ export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-l
 export { dialTcp, listenTcp, tcp, type ListenInit, type WireLink } from './tcp.ts'
 export { dialTls, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
-  dialWebSocket, listenWebSocket, websocket,
+  dialWebSocket, listenWebSocket, UpgradeError, websocket,
   type AcceptedWebSocket, type DialWebSocketInit, type ListenWebSocketInit, type WebSocketInit, type WebSocketWireLink
 } from './websocket.ts'

@@ -32,6 +32,10 @@ class MemoryStream extends Duplex {
   }
 
   override _write (bytes: Uint8Array, _encoding: string, done: Done): void {
+    if (bytes.length === 0) { // pushing nothing makes the reader believe that there is nothing more
+      done()
+      return
+    }
     const other = this.#other as MemoryStream
     other.#onRead = done
     other.push(Buffer.from(bytes)) // copied: the reader may change what it gets, and the writer reuses its memory

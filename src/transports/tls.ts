@@ -19,10 +19,21 @@ export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' 
 export interface TlsServerInit extends Pick<SecureContextOptions, 'ca'> {
   cert: string | Buffer
   key: string | Buffer
+  /** Milliseconds until a client that has not finished its handshake is dropped. Default: 10 s. */
+  handshakeTimeout?: number
 }
 
-/** A client that has not finished its handshake by then is dropped, in milliseconds. */
+/** The default of every `handshakeTimeout`, in milliseconds. */
 export const HANDSHAKE_TIMEOUT = 10_000
+
+/** The options of `tls.createServer` and `https.createServer`. */
+export const serverOptions = ({ cert, key, ca, handshakeTimeout = HANDSHAKE_TIMEOUT }: TlsServerInit): object => ({
+  cert,
+  key,
+  ca,
+  requestCert: ca !== undefined,
+  handshakeTimeout
+})
 
 /** The options of `tls.connect` for a host: an address has no name to indicate. */
 export const clientOptions = (host: string, { ca, cert, key, servername, insecure = false }: TlsClientInit): object => ({
@@ -48,8 +59,8 @@ export async function dialTls ({ host, port, signal, queueLimit, ...init }: Addr
 }
 
 /** Listens on a TCP port and speaks TLS on it. */
-export function listenTls ({ host, port, queueLimit, cert, key, ca }: ListenInit & TlsServerInit): Listener<WireLink> {
-  const options = { cert, key, ca, requestCert: ca !== undefined, allowHalfOpen: true, noDelay: true, handshakeTimeout: HANDSHAKE_TIMEOUT }
+export function listenTls ({ host, port, queueLimit, ...init }: ListenInit & TlsServerInit): Listener<WireLink> {
+  const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
   const server = createServer(options, (socket) => {
     if (!queue.offer(wireLink(socket, { queueLimit }))) socket.destroy()
   })

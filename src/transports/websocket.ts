@@ -2,14 +2,14 @@
  * WebSocket: `ws` does the HTTP upgrade, then hands its socket over, and the frames are those of `websocketFrames`: a
  * batch of messages a read, one write a batch.
  */
-import { createServer as createHttp, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { streamLink } from './stream-link.ts'
 import { endpointOf, type ListenInit } from './tcp.ts'
-import { clientOptions, HANDSHAKE_TIMEOUT, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { clientOptions, HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
 import type { Endpoint, Listener, Transport } from '../types.ts'
 
@@ -44,6 +44,19 @@ export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
 export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
   /** Makes it `wss`. */
   tls?: TlsServerInit
+  /** Milliseconds until a client that has not sent its whole request is dropped. Default: 10 s. */
+  handshakeTimeout?: number
+}
+
+/** The other side is there but did not make a WebSocket of the connection. */
+export class UpgradeError extends Error {
+  override readonly name = 'UpgradeError'
+  readonly code: 'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'
+
+  constructor (code: UpgradeError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
 }
 
 /** Remembers a socket's listeners; the function it returns removes those that were added since. */
@@ -63,15 +76,23 @@ function listenersOf (socket: Socket): () => void {
  * Connects and upgrades.
  *
  * @param url `ws://` or `wss://`; path and query are sent as they stand
- * @throws what the system or TLS says, an error that names the HTTP status of a refusal, or the reason of the signal
+ * @throws what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
+ *   the signal
  */
 export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = HANDSHAKE_TIMEOUT, frames, queueLimit, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
   signal?.throwIfAborted()
   const { hostname } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
-  const client = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout, headers, ...clientOptions(host, tls) })
-  const abandon = (): void => { client.terminate() }
-  signal?.addEventListener('abort', abandon, { once: true })
+  const client = new WebSocket(url, { perMessageDeflate: false, headers, ...clientOptions(host, tls) })
+  let reason: unknown
+  const abandon = (why: unknown): void => {
+    reason ??= why
+    client.terminate()
+  }
+  const aborted = (): void => { abandon(signal?.reason) }
+  signal?.addEventListener('abort', aborted, { once: true })
+  // Not the timeout of `ws`, which every byte of the other side puts off.
+  const timer = setTimeout(() => { abandon(new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`)) }, handshakeTimeout)
   try {
     const socket = await new Promise<Socket>((resolve, reject) => {
       let upgraded: Socket
@@ -83,20 +104,28 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
       client.once('open', () => {
         release()
         client.removeAllListeners()
+        upgraded.on('error', () => {}) // until the link listens
         resolve(upgraded)
       })
-      client.on('error', (err) => { reject(signal?.aborted === true ? signal.reason : err) })
+      client.on('error', (err) => { reject(reason ?? ('code' in err ? err : new UpgradeError('ERR_UPGRADE', err.message))) })
     })
     return Object.assign(websocketFrames({ ...frames, role: 'client' })(streamLink(socket, { queueLimit })), { remote: endpointOf(socket) })
   } finally {
-    signal?.removeEventListener('abort', abandon)
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', aborted)
   }
 }
 
 /** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
-  const options = { maxHeaderSize: MAX_REQUEST_HEAD, headersTimeout: HANDSHAKE_TIMEOUT, requestTimeout: HANDSHAKE_TIMEOUT, connectionsCheckingInterval: 1000, noDelay: true }
-  const server: Server = tls === undefined ? createHttp(options) : createHttps({ ...options, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT })
+export function listenWebSocket ({ host, port, tls, frames, queueLimit, handshakeTimeout = HANDSHAKE_TIMEOUT }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+  const options = {
+    maxHeaderSize: MAX_REQUEST_HEAD,
+    headersTimeout: handshakeTimeout,
+    requestTimeout: handshakeTimeout,
+    connectionsCheckingInterval: Math.min(1000, handshakeTimeout),
+    noDelay: true
+  }
+  const server = tls === undefined ? createHttp(options) : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', (_request, response) => {
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
@@ -110,7 +139,10 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit }: Listen
       if (!queue.offer(Object.assign(link, { remote: endpointOf(socket), path, headers }))) socket.destroy()
     })
   })
-  const queue = acceptQueue<AcceptedWebSocket>(() => { server.close() })
+  const queue = acceptQueue<AcceptedWebSocket>(() => {
+    server.close()
+    server.closeAllConnections() // those that are no WebSocket yet: a closed server does not time them out any more
+  })
   const listener = serverListener(server, queue)
   server.listen({ host, port })
   return listener

@@ -64,6 +64,7 @@ class FramesLink implements WebSocketLink {
   #answered = false
   #onAnswer: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  #aborted: Error | undefined
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
@@ -90,8 +91,12 @@ class FramesLink implements WebSocketLink {
   }
 
   async sink (source: AsyncIterable<Batch>): Promise<void> {
-    if (this.#sent) throw new LinkClosedError('the WebSocket is closed')
-    const writing = this.#writing = new Interruptible(source)
+    const writing = new Interruptible(source)
+    if (this.#sent) {
+      writing.interrupt()
+      throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
+    }
+    this.#writing = writing
     let complete = false
     try {
       await this.#lower.sink(this.#frames(writing, () => { complete = true }))
@@ -112,6 +117,7 @@ class FramesLink implements WebSocketLink {
   }
 
   abort (err: Error): void {
+    this.#aborted ??= err
     clearTimeout(this.#timer)
     this.#sent = true
     this.#lower.abort(err)

@@ -1,0 +1,68 @@
+/** Clients that are no links: what they send, and how they end, is up to the test. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import { ca } from './certificates.ts'
+
+export interface RawClient {
+  /** What the other side speaks with: the TCP socket, or TLS over it. */
+  socket: Socket
+  /** Ends the TCP connection with RST. */
+  reset (): void
+}
+
+export async function rawTcp (port: number): Promise<RawClient> {
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return { socket, reset: () => { socket.resetAndDestroy() } }
+}
+
+export async function rawTls (port: number): Promise<RawClient> {
+  const tcp = await rawTcp(port)
+  // A stream between, so that TLS knows nothing of the reset and cannot say goodbye.
+  const between = new Duplex({
+    read () {},
+    write (bytes, _encoding, done) { tcp.socket.write(bytes, done) }
+  })
+  tcp.socket.on('data', (bytes) => { between.push(bytes) })
+  const socket = connectTls({ socket: between, ca, servername: 'localhost' })
+  socket.on('error', () => {})
+  // The session ticket is the last that the server writes by itself. Node does not report a reset that strikes that write.
+  await once(socket, 'session')
+  return { socket, reset: tcp.reset }
+}
+
+/** The key is the example of RFC 6455 section 1.3. */
+export const upgradeRequest = (headers: Record<string, string> = {}, path = '/'): string => {
+  const all = { Host: 'localhost', Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', ...headers }
+  return `GET ${path} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+}
+
+/** Reads up to the end of an HTTP head. */
+export async function readHead (socket: Socket): Promise<{ head: string, rest: Buffer }> {
+  let all = Buffer.alloc(0)
+  for (;;) {
+    const chunk = socket.read() as Buffer | null
+    if (chunk !== null) all = Buffer.concat([all, chunk])
+    const end = all.indexOf('\r\n\r\n')
+    if (end >= 0) return { head: all.toString('latin1', 0, end), rest: all.subarray(end + 4) }
+    if (socket.readableEnded || socket.destroyed) throw new Error(`the connection ended inside a head: ${all.toString()}`)
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('readable', done).off('end', done).off('close', done)
+        resolve()
+      }
+      socket.on('readable', done).on('end', done).on('close', done)
+    })
+  }
+}
+
+/** Makes a WebSocket of a connection; what follows is raw frames. */
+export async function upgrade (client: RawClient): Promise<RawClient> {
+  client.socket.write(upgradeRequest())
+  const { head } = await readHead(client.socket)
+  if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(head)
+  return client
+}
