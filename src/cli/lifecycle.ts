@@ -62,7 +62,7 @@ async function live (plan: Plan): Promise<void> {
 /** Settles at the first signal, also one that comes during the start. The second one ends the process on the spot. */
 function untilSignal (log: Logger): Promise<void> {
   return new Promise((resolve) => {
-    const alive = setInterval(() => {}, 2 ** 30) // until then the process lives, whether or not anything else holds it
+    setInterval(() => {}, 2 ** 30) // the process lives until `exit`, whether or not anything else holds it
     let stopping = false
     const stop = (signal: NodeJS.Signals): void => {
       if (stopping) process.exit(EXIT.failure)
@@ -72,7 +72,6 @@ function untilSignal (log: Logger): Promise<void> {
         log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
         process.exit(EXIT.failure)
       }, DRAIN_DEADLINE_MS).unref()
-      clearInterval(alive)
       resolve()
     }
     process.on('SIGTERM', stop)
