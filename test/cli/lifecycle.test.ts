@@ -1,0 +1,71 @@
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { startScript, type Ended, type Program } from './program.ts'
+
+const script = fileURLToPath(new URL('stubborn.ts', import.meta.url))
+const begin = (t: Test, phase: string): Program => startScript(t, script, [phase])
+const end = (t: Test, phase: string): Promise<Ended> => begin(t, phase).ended
+
+t.test('before anything starts', async (t) => {
+  t.same(await end(t, 'nothing'), { code: 0, stdout: '', stderr: '' })
+  t.same(await end(t, 'parse-usage'), { code: 2, stdout: '', stderr: '--x: wrong\n' })
+  t.same(await end(t, 'parse-foreseen'), { code: 1, stdout: '', stderr: 'foreseen in two lines\n' })
+  t.match(await end(t, 'parse-defect'), { code: 1, stdout: '', stderr: /^Error: a defect\n {4}at / })
+})
+
+t.test('while starting', async (t) => {
+  t.same(await end(t, 'start-option'), { code: 2, stdout: '', stderr: 'an option of a node\n' })
+  const foreseen = await end(t, 'start-foreseen')
+  t.equal(foreseen.code, 1)
+  t.match(JSON.parse(foreseen.stderr), { level: 60, code: 'EEXAMPLE', msg: 'foreseen in two lines', err: undefined })
+  const defect = await end(t, 'start-defect')
+  t.equal(defect.code, 1)
+  t.match(JSON.parse(defect.stderr), { level: 60, msg: 'a defect', err: { stack: /at / } })
+})
+
+t.test('while running', async (t) => {
+  for (const [phase, message] of [['crash', 'a crash'], ['rejection', 'a rejection']]) {
+    const { code, stderr } = await end(t, phase)
+    t.equal(code, 1, phase)
+    t.match(JSON.parse(stderr), { level: 60, msg: 'uncaught error', err: { message, stack: /at / } }, phase)
+  }
+  t.match(await end(t, 'failed'), { code: 1, stderr: /foreseen in two lines/ })
+})
+
+for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`${name} drains`, async (t) => {
+    const program = begin(t, 'run')
+    await program.find(/^ready$/m)
+    program.signal(name)
+    t.match(await program.ended, { code: 0, stdout: 'ready\ndrained\n', stderr: new RegExp(`"signal":"${name}"`) })
+  })
+}
+
+t.test('a second signal ends at once', async (t) => {
+  const program = begin(t, 'hang')
+  await program.find(/^ready$/m)
+  program.signal('SIGTERM')
+  await program.find(/"stopping"/, 'stderr')
+  const before = performance.now()
+  program.signal('SIGINT')
+  t.equal((await program.ended).code, 1)
+  t.ok(performance.now() - before < 3000, 'long before the deadline')
+})
+
+t.test('who cannot drain is gone within 5 s', async (t) => {
+  const program = begin(t, 'hang')
+  await program.find(/^ready$/m)
+  const before = performance.now()
+  program.signal('SIGTERM')
+  t.match(await program.ended, { code: 1, stderr: /could not drain in time/ })
+  t.ok(performance.now() - before < 5000)
+})
+
+t.test('nobody reads what it says', async (t) => {
+  const program = begin(t, 'run')
+  await program.find(/^ready$/m)
+  program.child.stdout?.destroy()
+  program.child.stderr?.destroy()
+  program.signal('SIGTERM')
+  t.equal((await program.ended).code, 0)
+})

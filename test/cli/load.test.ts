@@ -1,0 +1,167 @@
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createPeerCommand } from '../../src/cli/peer-command.ts'
+import { createRelayCommand } from '../../src/cli/relay-command.ts'
+import { parse, type Flags } from '../../src/cli/command.ts'
+import { load, type Loaded } from '../../src/cli/load.ts'
+import { peerSchema, relaySchema, type PeerSettings, type RelaySettings } from '../../src/cli/program-schema.ts'
+import { candyPeerSection, candyRelaySection } from '../../src/cli/candy-schema.ts'
+import { tunAsAddress } from '../../src/cli/tun-as-address.ts'
+import { complaint } from './complaint.ts'
+
+function loadRelay (...argv: string[]): Loaded<RelaySettings> {
+  let flags: Flags | undefined
+  parse(createRelayCommand((given) => { flags = given }), argv)
+  return load(relaySchema, flags as Flags)
+}
+
+function loadPeer (...argv: string[]): Loaded<PeerSettings> {
+  let flags: Flags | undefined
+  parse(createPeerCommand((given) => { flags = given }), argv)
+  return load(peerSchema, flags as Flags, tunAsAddress)
+}
+
+function withEnvironment (t: Test, password: string): void {
+  process.env.TUNPIPE_PASSWORD = password
+  t.teardown(() => { delete process.env.TUNPIPE_PASSWORD })
+}
+
+delete process.env.TUNPIPE_PASSWORD
+const LISTEN = ['--listen', 'ws://127.0.0.1:0']
+const URL = ['--url', 'ws://127.0.0.1:80/']
+
+t.test('flags become settings', async (t) => {
+  const { settings, candy, password, warnings } = loadRelay(
+    'candy', ...LISTEN, '--password', 'x', '--dhcp', '10.77.0.0/24', '--sdwan', '10.77.0.0/24,10.1.0.0/16,10.77.0.2', '--source-check', 'strict',
+    '--lenient', '--metrics', '0', '--json', '--log-level', 'debug'
+  )
+  t.match(settings, { metrics: { host: '127.0.0.1', port: 0 }, json: true, 'log-level': 'debug' })
+  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.77.0.0/24', 'source-check': 'strict', lenient: true })
+  t.equal(password, 'x')
+  t.same(warnings, [])
+  t.equal(loadRelay('--json', '--log-level', 'warn', 'candy', ...LISTEN, '--password', 'x', '--log-level', 'error').settings['log-level'], 'error', 'the nearer one wins')
+  t.equal(loadRelay('--json', 'candy', ...LISTEN, '--password', 'x').settings.json, true, 'shared options may stand in front')
+})
+
+t.test('defaults are closed', async (t) => {
+  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', lenient: false })
+  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, insecure: false })
+})
+
+t.test('flags win over the file', async (t) => {
+  const file = join(t.testdir({ 'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:1\n  password: from-file\n  dhcp: 10.0.0.0/24\njson: true\n' }), 'relay.yaml')
+  chmodSync(file, 0o600)
+  const { candy, settings, password, warnings } = loadRelay('candy', '--config', file, ...LISTEN, '--source-check', 'off')
+  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.0.0.0/24', 'source-check': 'off' })
+  t.equal(settings.json, true)
+  t.equal(password, 'from-file')
+  t.same(warnings, [])
+  t.equal(complaint(t, () => loadRelay('candy', '--config', file, '--dhcp', 'x')), '--dhcp: not a CIDR ("x"), expected a.b.c.d/8 to /30', 'named by where it came from')
+  t.equal(loadRelay('--config', file, '--metrics', '9100').settings.metrics?.port, 9100)
+})
+
+t.test('one password, in this order', async (t) => {
+  const folder = t.testdir({ secret: 'from-secret-file\n', 'other.secret': 'from-other-file\r\n' })
+  const secret = join(folder, 'secret')
+  const config = (text: string): string => {
+    const file = join(folder, 'relay.yaml')
+    writeFileSync(file, `candy:\n  listen: ws://127.0.0.1:0\n${text}`)
+    return file
+  }
+  const both = config(`  password: from-config\n  password-file: ${join(folder, 'other.secret')}\n`)
+  const relay = (...argv: string[]): string => loadRelay('candy', '--config', both, ...argv).password
+  t.equal(relay(), 'from-config')
+  t.equal(loadRelay('--config', both).password, 'from-config')
+  withEnvironment(t, 'from-environment')
+  t.equal(relay(), 'from-environment')
+  t.equal(loadRelay('--config', both).password, 'from-environment')
+  t.equal(relay('--password-file', secret), 'from-secret-file')
+  t.equal(relay('--password-file', secret, '--password', 'from-flag'), 'from-flag')
+})
+
+t.test('what is wrong with passwords', async (t) => {
+  const folder = t.testdir({ empty: '\n', lines: 'a\nb\n', folder: {}, long: 'x'.repeat(4097) })
+  const file = (name: string): string[] => ['--password-file', join(folder, name)]
+  const ask = '(or a password-file, or TUNPIPE_PASSWORD, or allow-empty-password)'
+  const relay = (...argv: string[]): string => complaint(t, () => loadRelay('candy', ...LISTEN, ...argv))
+  t.equal(relay(), `--password: missing, expected a password ${ask}`)
+  t.equal(relay('--password', ''), `--password: empty, expected a password ${ask}`)
+  t.equal(relay(...file('empty')), `--password-file: empty, expected a password ${ask}`)
+  t.equal(relay(...file('lines')), '--password-file: more than one line, expected nothing but the password')
+  t.equal(relay(...file('none')), `--password-file: cannot be read (${JSON.stringify(join(folder, 'none'))}): no such file or directory`)
+  t.equal(relay(...file('folder')), `--password-file: cannot be read (${JSON.stringify(join(folder, 'folder'))}): illegal operation on a directory`)
+  t.equal(relay(...file('long')), `--password-file: too large (${JSON.stringify(join(folder, 'long'))}), expected at most 4 KiB`)
+  t.equal(loadRelay('candy', ...LISTEN, '--allow-empty-password').password, '')
+  t.equal(loadRelay('candy', ...LISTEN, '--password', '', '--allow-empty-password').password, '')
+  t.equal(loadPeer('candy', ...URL, '--allow-empty-password').password, '')
+  t.match(complaint(t, () => loadPeer('candy', ...URL)), /^--password: missing, /)
+})
+
+t.test('a variable alone starts nothing', async (t) => {
+  withEnvironment(t, 'x')
+  const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: candy: missing, expected the section of at least one protocol`)
+})
+
+t.test('a file that others can read', async (t) => {
+  const folder = t.testdir({ 'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n', secret: 'x' })
+  const file = join(folder, 'relay.yaml')
+  const secret = join(folder, 'secret')
+  chmodSync(file, 0o640)
+  chmodSync(secret, 0o604)
+  const told = (name: string): string => `${name} holds a password and others can read it: chmod 600 ${name}`
+  t.same(loadRelay('--config', file).warnings, [told(file)])
+  t.same(loadRelay('candy', ...LISTEN, '--password-file', secret).warnings, [told(secret)])
+  chmodSync(file, 0o600)
+  t.same(loadRelay('--config', file).warnings, [])
+})
+
+t.test('peers', async (t) => {
+  t.match(loadPeer('candy', ...URL, '--password', 'x', '--tun', '10.77.0.2/24').candy, { address: '10.77.0.2/24', tun: undefined }, 'as candy calls it')
+  const file = join(t.testdir({ 'peer.yaml': 'candy:\n  url: ws://127.0.0.1:80/\n  password: x\n  tun: 10.77.0.3/24\n' }), 'peer.yaml')
+  t.equal(loadPeer('--config', file).candy.address, '10.77.0.3/24')
+  t.match(loadPeer('candy', '--config', file, '--tun', '10.77.0.4/24').candy, { address: '10.77.0.4/24' })
+  t.match(loadPeer('candy', '--config', file, '--tun', 'vpn0').candy, { address: '10.77.0.3/24', tun: 'vpn0' })
+  t.match(loadPeer('candy', ...URL, '--password', 'x', '--mtu', '1300').candy, { mtu: 1300 })
+
+  const wrong: Array<[argv: string[], message: string]> = [
+    [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
+    [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], '--tun: not an interface name ("10.77.0.2/24"), expected at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'],
+    [['--tun', 'a-very-long-name'], '--tun: not an interface name ("a-very-long-name"), expected at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'],
+    [['--name', '../x'], '--name: not a name ("../x"), expected at most 32 letters, digits, ".", "_" or "-", a letter or digit first'],
+    [['--mtu', '575'], '--mtu: not a whole number in range ("575"), expected 576 to 1450'],
+    [['--mtu', '1451'], '--mtu: not a whole number in range ("1451"), expected 576 to 1450'],
+    [['--mtu', '1e3'], '--mtu: not a whole number in range ("1e3"), expected 576 to 1450'],
+    [['--ca', 'x'], '--ca: of no use with a ws:// url, expected wss:// there'],
+    [['--insecure'], '--insecure: of no use with a ws:// url, expected wss:// there'],
+    [['--url', 'wss://h/', '--insecure', '--ca', 'x'], '--insecure: contradicts ca, expected one of them']
+  ]
+  for (const [argv, message] of wrong) t.equal(complaint(t, () => loadPeer('candy', ...URL, '--password', 'x', ...argv)), message)
+})
+
+t.test('the command line itself', async (t) => {
+  const wrong: Array<[argv: string[], message: string]> = [
+    [['candy', '--lsten', 'x'], "unknown option '--lsten', did you mean --listen?"],
+    [['--confg', 'x'], "unknown option '--confg', did you mean --config?"],
+    [['candy', '--zzz'], "unknown option '--zzz'"],
+    [['cndy'], "unknown command 'cndy', did you mean candy?"],
+    [['zzz'], "unknown command 'zzz', expected candy"],
+    [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
+    [['candy', '--listen'], "option '--listen <url>' argument missing"]
+  ]
+  for (const [argv, message] of wrong) t.equal(complaint(t, () => loadRelay(...argv)), message)
+  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy (or --config FILE); see --help')
+})
+
+t.test('every flag is a key, and every key a flag', async (t) => {
+  for (const [command, section, schema] of [
+    [createRelayCommand(() => {}), candyRelaySection, relaySchema],
+    [createPeerCommand(() => {}), candyPeerSection, peerSchema]
+  ] as const) {
+    const names = (options: typeof command.options): string[] => options.map((option) => option.name()).filter((name) => !['config', 'version'].includes(name))
+    const shared = Object.keys(schema.shape).filter((key) => key !== 'candy')
+    t.same(names(command.options).sort(), shared.sort())
+    t.same(names(command.commands[0].options).sort(), [...Object.keys(section.shape), ...shared].sort())
+  }
+})

@@ -1,0 +1,31 @@
+/** A program on top of `run`, for what the real ones do not do: fail in each phase, hang, crash. */
+import { OptionError } from '../../src/errors.ts'
+import { run, type Plan, type Running } from '../../src/cli/lifecycle.ts'
+import { createLogger } from '../../src/cli/logger.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
+
+const [phase] = process.argv.slice(2)
+
+const failure = (): Error => Object.assign(new Error('foreseen\nin two lines'), { code: 'EEXAMPLE' })
+
+async function start (): Promise<Running> {
+  if (phase === 'start-option') throw new OptionError('an option of a node')
+  if (phase === 'start-foreseen') throw failure()
+  if (phase === 'start-defect') throw new Error('a defect')
+  console.log('ready')
+  if (phase === 'crash') setImmediate(() => { throw new Error('a crash') })
+  if (phase === 'rejection') void Promise.reject(new Error('a rejection'))
+  if (phase === 'hang') return { stop: () => new Promise(() => {}) }
+  if (phase === 'failed') return { async stop () {}, failed: Promise.reject(failure()) }
+  return { async stop () { console.log('drained') } }
+}
+
+function parse (): Plan | undefined {
+  if (phase === 'nothing') return undefined
+  if (phase === 'parse-usage') throw new UsageError('--x: wrong')
+  if (phase === 'parse-foreseen') throw failure()
+  if (phase === 'parse-defect') throw new Error('a defect')
+  return { log: createLogger({ level: 'info', json: true }), start }
+}
+
+await run(parse)
