@@ -22,7 +22,7 @@ const SHORTEST_SECRET = 6
  * otherwise.
  */
 export function createLogger ({ level, json, secrets = [], write = writeToStderr, pretty = process.stderr.isTTY }: LoggerInit): Logger {
-  const format = pretty && !json ? prettyFactory({ colorize: process.env.NO_COLOR === undefined, ignore: 'pid,hostname' }) : (line: string) => line
+  const format = pretty && !json ? prettyFactory({ colorize: process.env.NO_COLOR === undefined, ignore: 'pid,hostname', singleLine: true }) : (line: string) => line
   const conceal = concealer(secrets)
   const redact = { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
   return pino({ level, redact }, { write: (line: string) => { write(conceal(format(line))) } })

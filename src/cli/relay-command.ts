@@ -12,6 +12,7 @@ import { newPassword } from './password.ts'
 import { relaySchema } from './program-schema.ts'
 import { explained } from './reason.ts'
 import { startServices } from './services.ts'
+import { settle } from './settings.ts'
 
 const EXAMPLES = `
 Examples:
@@ -73,8 +74,8 @@ export function createRelayCommand (run: (flags: Flags) => void): Command {
 }
 
 function planRelay (flags: Flags): Plan {
+  const created = flags.config === undefined && flags.layer.values.candy === undefined && !existsSync(DEFAULT_CONFIG) && firstConfig(flags)
   const config = flags.config ?? (flags.layer.values.candy === undefined ? DEFAULT_CONFIG : undefined)
-  const created = flags.config === undefined && config !== undefined && !existsSync(config) && create(config)
   const { settings, candy, password, nameOf, warnings } = load(relaySchema, { ...flags, config })
   const log = createLogger({ level: settings['log-level'], json: settings.json, secrets: [password] })
   const out = createOutput(settings.json)
@@ -82,8 +83,9 @@ function planRelay (flags: Flags): Plan {
     log,
     async start () {
       if (created) {
-        out.say(`Wrote ${config} with a new configuration.\n\n${joinCommands({ listen: candy.listen, password: passwordToShow(password) })}`)
-        out.event('created', { config })
+        const shown = process.env.TUNPIPE_PASSWORD === password ? undefined : password
+        out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${joinCommands({ listen: candy.listen, password: shown })}`)
+        out.event('created', { config: DEFAULT_CONFIG })
       }
       for (const warning of warnings) log.warn({}, warning)
       const { startCandyRelay } = await import('./relay-candy.ts') // protocols are loaded when they are used
@@ -92,15 +94,12 @@ function planRelay (flags: Flags): Plan {
   }
 }
 
-/** What comes from the environment is neither stored nor printed. */
-function create (config: string): boolean {
+/** Writes the configuration of a first start. A password that comes from the environment is not stored. */
+function firstConfig (flags: Flags): boolean {
+  settle(relaySchema, [flags.layer]) // the password is shown this once: not in a start that fails for a wrong flag
   try {
-    return createConfig(config, process.env.TUNPIPE_PASSWORD ? undefined : newPassword())
+    return createConfig(DEFAULT_CONFIG, process.env.TUNPIPE_PASSWORD ? undefined : newPassword())
   } catch (err) {
-    throw explained(err, `cannot write ${config}, and no --config and no command was given`)
+    throw explained(err, `cannot write ${DEFAULT_CONFIG}, and no --config and no command was given`)
   }
-}
-
-function passwordToShow (password: string): string | undefined {
-  return process.env.TUNPIPE_PASSWORD === password ? undefined : password
 }
