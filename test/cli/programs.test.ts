@@ -69,6 +69,20 @@ t.test('the first start', async (t) => {
   t.notMatch(later.stdout + later.stderr, password, 'and tells no secret')
 })
 
+t.test('a first start that cannot be', async (t) => {
+  const folder = t.testdir({ 'relay.yaml': {} })
+  t.match(await runProgram(t, 'relay', ['--log-level', 'loud'], { cwd: join(folder, 'relay.yaml') }), { code: 2, stderr: /^--log-level: not a choice/ })
+  t.notOk(existsSync(join(folder, 'relay.yaml/relay.yaml')), 'nothing is written')
+  t.match(await runProgram(t, 'relay', [], { cwd: folder }), { code: 2, stderr: '--config: cannot be read ("relay.yaml"): illegal operation on a directory\n' })
+})
+
+t.test('an interface that cannot be had', async (t) => {
+  const { code, stdout, stderr } = await runProgram(t, 'peer', ['candy', '--url', 'ws://127.0.0.1:1/', '--password', 'x', '--tun', 'lo', '--state-dir', t.testdir()])
+  t.equal(code, 1)
+  t.equal(stdout, '')
+  t.match(JSON.parse(stderr.trim()), { level: 60, code: /^ERR_TUN_/, msg: /./ })
+})
+
 t.test('the first start of a relay that has its password from elsewhere', async (t) => {
   const folder = t.testdir()
   const relay = startProgram(t, 'relay', ['--json'], { cwd: folder, env: { TUNPIPE_PASSWORD: 'correct-horse' } })
@@ -109,10 +123,12 @@ t.test('a peer joins, gets the same address again, and both drain', async (t) =>
   peer.signal('SIGTERM')
   t.match(await peer.ended, { code: 0, stdout: `ready candy tun://none/${address}\n` })
 
-  const other = startProgram(t, 'peer', ['candy', '--url', `${url}/`, '--tun', 'none', '--json'], { env })
+  const other = startProgram(t, 'peer', ['candy', '--url', `${url}/`, '--tun', 'none', '--json', '--metrics', '0'], { env })
   const [, taken] = await other.find(/^\{"event":"ready","protocol":"candy","url":"tun:\/\/none\/(.*)"\}$/m)
   t.not(taken, address, 'kept for the device that had it')
   await other.find(/^\{"event":"online","protocol":"candy","address":".*"\}$/m)
+  const [, ownMetrics] = await other.find(/^\{"event":"ready","protocol":"metrics","url":"(.*)"\}$/m)
+  t.match(await (await fetch(`${ownMetrics}/metrics`)).text(), /^tunpipe_candy_online 1$/m)
   const again = startProgram(t, 'peer', args, { env })
   await again.find(new RegExp(`^ready candy tun://none/${address}$`, 'm'))
 
