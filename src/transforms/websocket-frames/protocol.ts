@@ -23,7 +23,7 @@ export const MAX_CONTROL_PAYLOAD = 125
 
 /** True for a code that may stand in a close frame, sections 7.4.1 and 7.4.2 and the registry they open. */
 export const isValidCloseCode = (code: number): boolean =>
-  (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  Number.isInteger(code) && ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999))
 
 /** The other side broke the protocol or a limit; `closeCode` is what it is told. */
 export class WebSocketProtocolError extends Error {
