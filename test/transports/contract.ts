@@ -76,26 +76,22 @@ export function contract (t: Test, subject: Subject): void {
     t.ok(inOrder(heard, size))
   })
 
-  t.test('a source may reuse its memory once it is asked for more', async (t) => {
-    for (const [count, size] of [[3000, 1400], [200, 60_000]]) {
-      const { client, server } = await open(t, subject.make())
-      const memory = bytes(size)
-      let pulled = 0
-      async function * source (): AsyncGenerator<Batch> {
-        for (; pulled < count; pulled++) {
-          memory.fill(pulled)
-          yield [memory.subarray(0, size >> 1), memory.subarray(size >> 1)]
-        }
-        memory.fill(0xff)
+  t.test('what is sent is read, never changed', async (t) => {
+    const { client, server } = await open(t, subject.make())
+    const packet = bytes(1400, 0x61)
+    client.port.send([packet, packet])
+    const written = client.sink(batches([packet, packet]))
+    void drain(client.source)
+    let length = 0
+    for await (const batch of server.source) {
+      for (const element of batch) {
+        length += element.length
+        element.fill(0xff) // whoever receives may
       }
-      const written = client.sink(source())
-      void drain(client.source)
-      await standstill(() => pulled)
-      const heard = Buffer.concat(await hear(server.source))
-      await written
-      t.equal(heard.length, count * size)
-      t.ok(inOrder(heard, size), `${count} batches of ${size} bytes`)
     }
+    await written
+    t.equal(length, 4 * packet.length)
+    t.ok(packet.every((byte) => byte === 0x61))
   })
 
   if (halfClose) {
@@ -293,19 +289,17 @@ export function contract (t: Test, subject: Subject): void {
     t.pass('ended')
   })
 
-  t.test('port: takes or drops, passes its bound by one batch at most, keeps none of the memory', async (t) => {
+  t.test('port: takes or drops, passes its bound by one batch at most', async (t) => {
     const queueLimit = 100_000
     const size = 3000
     const { client, server } = await open(t, subject.make({ queueLimit }))
     t.equal(client.port.limit, queueLimit)
     t.equal(client.port.queued, 0)
     t.equal(client.port.send([]), 0)
-    const memory = bytes(size)
     let taken = 0
     for (;;) {
-      memory.fill(taken)
       const before = client.port.queued
-      const result = client.port.send([memory.subarray(0, 1000), memory.subarray(1000)])
+      const result = client.port.send([bytes(1000, taken), bytes(size - 1000, taken)])
       if (result === 0) {
         if (before < queueLimit) t.fail(`dropped at ${before}`)
         break
@@ -313,7 +307,6 @@ export function contract (t: Test, subject: Subject): void {
       if (result !== 2 || before >= queueLimit) t.fail(`took ${result} at ${before}`)
       taken++
     }
-    memory.fill(0xff)
     t.ok(client.port.queued >= queueLimit)
     t.ok(client.port.queued <= queueLimit + size + 2 * subject.overhead, `${client.port.queued} bytes wait`)
     const reader = server.source[Symbol.asyncIterator]()
