@@ -1,0 +1,27 @@
+/** `npm run bench`: JSON lines while it runs, a table of each group at its end. `npm run bench -- --help` tells the rest. */
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { relayBench } from './relay.ts'
+import { table, type Row } from './table.ts'
+
+const groups: Record<string, () => Promise<Row[]>> = {
+  relay: relayBench
+}
+
+const { values: { json, help }, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } })
+const unknown = positionals.filter((name) => !(name in groups))
+
+if (help === true || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`no such group: ${unknown.join(', ')}`)
+  console.log(`npm run bench -- [--json] [${Object.keys(groups).join('|')}]...
+
+  --json   JSON lines only, no tables
+  BENCH_MS=1000 in the environment makes each round that long`)
+  process.exit(unknown.length > 0 ? 2 : 0)
+}
+
+const [{ model }] = cpus()
+for (const name of positionals.length > 0 ? positionals : Object.keys(groups)) {
+  const rows = await groups[name]()
+  if (json !== true) console.log(`\n${name}, Node ${process.version}, ${cpus().length} x ${model}\n\n${table(rows)}\n`)
+}

@@ -1,0 +1,96 @@
+/**
+ * Clients that cost as little as possible: they write frames that were made beforehand, and count the bytes that come.
+ *
+ * So that nothing is dropped anywhere, a sender has at most `WINDOW` bytes under way.
+ */
+import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
+import { Secret } from '../../src/nodes/candy/hashes.ts'
+import { wrapForward } from '../../src/nodes/candy/forward.ts'
+import { FrameEncoder } from '../../src/transforms/websocket-frames/index.ts'
+import { writeHeader } from '../../src/tun/ipv4.ts'
+
+const WINDOW = 512 * 1024
+const BLOCK = 64 * 1024
+
+const encoder = new FrameEncoder('client')
+
+/** Upgrades and authenticates; the address is the client's own. */
+export async function join (port: number, address: number, password: string): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
+  const [response] = await once(socket, 'data') as [Buffer]
+  if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
+  socket.write(encoder.push([encodeAuth({ secret: new Secret(password), address, timestamp: Math.floor(Date.now() / 1000) })])[0])
+  // A pong comes after AUTH was handled.
+  socket.write(encoder.ping(new Uint8Array(0)))
+  await once(socket, 'data')
+  return socket
+}
+
+/** One sender and one receiver. */
+export class Pair {
+  readonly #sender: Socket
+  readonly #block: Uint8Array
+  readonly #blockPackets: number
+  /** Bytes of one packet as it arrives. */
+  readonly #frame: number
+  readonly #window: number
+  #sent = 0
+  #bytes = 0
+  #running = false
+  #onDrained: (() => void) | undefined
+  readonly #receiver: Socket
+
+  private constructor (sender: Socket, receiver: Socket, source: number, destination: number, size: number) {
+    const packet = new Uint8Array(size).fill(0x5a)
+    writeHeader(packet, { protocol: 17, source, destination, totalLength: size })
+    const message = wrapForward(packet)
+    this.#blockPackets = Math.floor(BLOCK / (message.length + 8))
+    this.#block = encoder.push(Array(this.#blockPackets).fill(message))[0]
+    this.#frame = message.length + (message.length < 126 ? 2 : 4)
+    this.#window = Math.floor(WINDOW / this.#frame)
+    this.#sender = sender
+    this.#receiver = receiver
+    receiver.on('data', (bytes) => {
+      this.#bytes += bytes.length
+      this.#push()
+      if (this.delivered === this.#sent) this.#onDrained?.()
+    })
+  }
+
+  static async open (port: number, password: string, size: number): Promise<Pair> {
+    const source = randomInt(0x0a00_0001, 0x0aff_fffe)
+    const destination = source + 1
+    return new Pair(await join(port, source, password), await join(port, destination, password), source, destination, size)
+  }
+
+  /** Packets that have arrived. */
+  get delivered (): number { return Math.floor(this.#bytes / this.#frame) }
+
+  start (): void {
+    this.#running = true
+    this.#push()
+  }
+
+  stop (): void { this.#running = false }
+
+  /** Everything that was sent has arrived. */
+  async drained (): Promise<void> {
+    if (this.delivered < this.#sent) await new Promise<void>((resolve) => { this.#onDrained = resolve })
+  }
+
+  close (): void {
+    this.#sender.destroy()
+    this.#receiver.destroy()
+  }
+
+  #push (): void {
+    while (this.#running && this.#sent - this.delivered + this.#blockPackets <= this.#window) {
+      this.#sender.write(this.#block)
+      this.#sent += this.#blockPackets
+    }
+  }
+}
