@@ -8,7 +8,7 @@
  * a TCP read is a batch of one.
  *
  * Elements are views of memory that nobody else writes to any more: whoever receives them may change them in place and keep
- * them. A small view holds its whole read buffer, though, so copy what is kept for long.
+ * them, and the array is theirs as well. A small view holds its whole read buffer, though, so copy what is kept for long.
  */
 export type Batch<T = Uint8Array> = T[]
 

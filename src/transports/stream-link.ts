@@ -10,51 +10,47 @@ export const DEFAULT_QUEUE_LIMIT = 1 << 20
 /** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
 const READ_AHEAD = 256 * 1024
 
-/** Batches of a `sink` up to this size are copied: a small copy costs less than to wait until the kernel has the bytes. */
-const COPY_UP_TO = 16 * 1024
-
-/** The port of a stream link; a layer that makes new bytes of every batch can save the copy. */
-export interface StreamPort extends PacketPort {
-  /** `send` for bytes that nobody will change any more: what the kernel does not take at once is kept as it is. */
-  give (batch: Batch): number
-}
-
 export interface StreamLinkInit {
   /** Bound of the packet port in bytes. Default: 1 MiB. */
   queueLimit?: number
 }
 
+/** Classes and not literals with functions: a relay has one of each for every connection. */
+class StreamPort implements PacketPort {
+  readonly limit: number
+  readonly #stream: Duplex
+
+  constructor (stream: Duplex, limit: number) {
+    this.#stream = stream
+    this.limit = limit
+  }
+
+  get queued (): number { return this.#stream.writableLength }
+
+  send (batch: Batch): number {
+    const stream = this.#stream
+    if (stream.writableLength >= this.limit || !stream.writable) return 0
+    writeBatch(stream, batch)
+    return batch.length
+  }
+}
+
 class StreamLink implements Link {
   readonly source: AsyncIterable<Batch>
-  readonly port: StreamPort
+  readonly port: PacketPort
   readonly #stream: Duplex
   /** Called once the stream is gone, with the reason; each running `sink` has one here. */
-  readonly #onClose = new Set<(reason: Error) => void>()
+  #onClose: Array<(reason: Error) => void> = []
 
   constructor (stream: Duplex, { queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit) {
     this.#stream = stream
     this.source = this.#read()
-    const isFull = (): boolean => stream.writableLength >= queueLimit || !stream.writable
-    this.port = {
-      send (batch) {
-        if (isFull()) return 0
-        stream.write(Buffer.concat(batch)) // one buffer: one write
-        return batch.length
-      },
-      give (batch) {
-        if (isFull()) return 0
-        writeBatch(stream, batch)
-        return batch.length
-      },
-      get queued () { return stream.writableLength },
-      limit: queueLimit
-    }
+    this.port = new StreamPort(stream, queueLimit)
     stream.on('error', () => {}) // every error surfaces through `source` and `sink`
     stream.once('close', () => {
       if (stream.writableFinished) return // nothing was lost: a `sink` that has just ended settles by itself
       const reason = this.#reason()
-      for (const close of this.#onClose) close(reason)
-      this.#onClose.clear()
+      for (const close of this.#onClose.splice(0)) close(reason)
     })
   }
 
@@ -64,28 +60,14 @@ class StreamLink implements Link {
     let fail: (reason: Error) => void = () => {}
     const broken = new Promise<never>((_resolve, reject) => {
       fail = reject
-      this.#onClose.add(fail)
+      this.#onClose.push(fail)
     })
-    let unwritten = 0
-    let resume: (() => void) | undefined
-    const written = (): void => {
-      if (--unwritten === 0) resume?.()
-    }
     const write = async (): Promise<void> => {
       if (!stream.writable) throw this.#reason()
       for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
         if (!stream.writable) throw this.#reason()
-        const batch = next.value
-        let size = 0
-        for (let i = 0; i < batch.length; i++) size += batch[i].length
-        if (size === 0) continue
-        unwritten++
-        // The source may reuse its memory once it is asked for more, so none of it may be left waiting here then.
-        const isCopied = size <= COPY_UP_TO
-        if (isCopied) stream.write(Buffer.concat(batch, size), written)
-        else writeBatch(stream, batch, written)
-        const wait = isCopied ? stream.writableNeedDrain : stream.writableLength > 0
-        if (wait) await new Promise<void>((resolve) => { resume = resolve })
+        writeBatch(stream, next.value)
+        if (stream.writableNeedDrain) await new Promise<void>((resolve) => { stream.once('drain', resolve) })
       }
       await end(stream)
     }
@@ -96,7 +78,7 @@ class StreamLink implements Link {
       void iterator.return?.()?.then(undefined, () => {})
       throw err
     } finally {
-      this.#onClose.delete(fail)
+      this.#onClose = this.#onClose.filter((other) => other !== fail)
     }
   }
 
@@ -132,13 +114,14 @@ class StreamLink implements Link {
   }
 }
 
-function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
-  const last = batch.length - 1
-  if (last < 0) return
-  if (last > 0) stream.cork()
-  for (let i = 0; i < last; i++) stream.write(batch[i])
-  stream.write(batch[last], onWritten)
-  if (last > 0) stream.uncork()
+function writeBatch (stream: Duplex, batch: Batch): void {
+  if (batch.length === 1) {
+    stream.write(batch[0])
+    return
+  }
+  stream.cork()
+  for (const bytes of batch) stream.write(bytes)
+  stream.uncork()
 }
 
 /** Ends the writing side; settles when the last byte is with the kernel. */

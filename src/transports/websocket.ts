@@ -2,7 +2,7 @@
  * WebSocket: `ws` does the HTTP upgrade, then hands its socket over, and the frames are those of `websocketFrames`: a
  * batch of messages a read, one write a batch.
  */
-import { createServer as createHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { createServer as createHttp, type IncomingMessage } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -25,7 +25,6 @@ export interface WebSocketWireLink extends WebSocketLink {
 export interface AcceptedWebSocket extends WebSocketWireLink {
   /** Path and query of the request, as sent. */
   readonly path: string
-  readonly headers: IncomingHttpHeaders
 }
 
 export interface WebSocketInit {
@@ -135,8 +134,8 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit, handshak
     upgrades.handleUpgrade(request, socket, head, () => {
       release()
       const link = websocketFrames({ ...frames, role: 'server' })(streamLink(socket, { queueLimit }))
-      const { url: path = '/', headers } = request
-      if (!queue.offer(Object.assign(link, { remote: endpointOf(socket), path, headers }))) socket.destroy()
+      const accepted = Object.assign(link, { remote: endpointOf(socket), path: request.url ?? '/' })
+      if (!queue.offer(accepted)) socket.destroy()
     })
   })
   const queue = acceptQueue<AcceptedWebSocket>(() => {

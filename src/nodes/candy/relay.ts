@@ -11,7 +11,7 @@ import { Traffic, type SourceCheck } from './traffic.ts'
 import { typeDemux, type Handler } from '../../transforms/type-demux.ts'
 import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { silent, type Logger } from '../../log.ts'
-import type { Endpoint } from '../../types.ts'
+import type { Batch, Endpoint } from '../../types.ts'
 
 export interface CandyRelayInit {
   /** Shared by all members of the network. Empty is legal, and lets everybody in. */
@@ -149,11 +149,7 @@ export class CandyRelay {
     try {
       for await (const batch of link.source) {
         heard()
-        for (const message of batch) {
-          if (session.ended) break // only the end of the connection is still of interest
-          this.#handle(session, message)
-        }
-        this.#network.flush()
+        this.#take(session, batch)
       }
       session.end(CloseCode.NORMAL, '')
     } catch (err) {
@@ -168,13 +164,19 @@ export class CandyRelay {
     }
   }
 
-  #handle (session: Session, message: Uint8Array): void {
+  /** What one read has brought, in one go. A function of its own, and it leaves nothing: a client that falls silent must not hold the memory of its last read. */
+  #take (session: Session, batch: Batch): void {
     try {
-      this.#receive(message, session)
+      for (const message of batch) {
+        if (session.ended) break // only the end of the connection is still of interest
+        this.#receive(message, session)
+      }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
       session.refuse('malformed')
     }
+    this.#network.flush()
+    batch.length = 0
   }
 }
 

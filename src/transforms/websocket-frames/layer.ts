@@ -7,7 +7,6 @@ import { FrameEncoder } from './encoder.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkClosedError } from '../../errors.ts'
-import type { StreamPort } from '../../transports/stream-link.ts'
 import type { Batch, Layer, Link, PacketPort } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
@@ -50,7 +49,6 @@ class FramesLink implements WebSocketLink {
   onPong: ((payload: Uint8Array) => void) | undefined
   readonly #lower: Link
   /** Hands encoded bytes to the port below. They are new, so a port that can keeps them without a copy. */
-  readonly #write: (batch: Batch) => number
   readonly #decoder: FrameDecoder
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
@@ -68,8 +66,6 @@ class FramesLink implements WebSocketLink {
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
-    const below: PacketPort & Partial<StreamPort> = lower.port
-    this.#write = (batch) => below.give === undefined ? below.send(batch) : below.give(batch)
     this.#closeTimeout = closeTimeout
     this.#encoder = new FrameEncoder(init.role)
     const link = this
@@ -83,7 +79,7 @@ class FramesLink implements WebSocketLink {
     this.port = {
       send (batch) {
         if (link.#sent || lower.port.queued >= lower.port.limit) return 0
-        return link.#write(link.#encoder.push(batch)) > 0 ? batch.length : 0
+        return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
       limit: lower.port.limit
@@ -109,7 +105,7 @@ class FramesLink implements WebSocketLink {
   }
 
   ping (payload: Uint8Array = new Uint8Array(0)): boolean {
-    return !this.#sent && this.#write([this.#encoder.ping(payload)]) > 0
+    return !this.#sent && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
   }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
@@ -135,6 +131,7 @@ class FramesLink implements WebSocketLink {
       }
       if (read.done === true) break
       const messages = this.#decoder.push(read.value)
+      read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
       if (messages.length > 0) yield messages
       const failure = this.#decoder.failure
       if (failure !== undefined) {
@@ -189,7 +186,7 @@ class FramesLink implements WebSocketLink {
   }
 
   #answerPing (payload: Uint8Array): void {
-    if (!this.#sent) this.#write([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
+    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
     this.onPing?.(payload)
   }
 
@@ -200,7 +197,7 @@ class FramesLink implements WebSocketLink {
     if (this.#writing !== undefined) {
       this.#farewell = frame
       this.#writing.interrupt()
-    } else if (this.#write([frame]) === 0) {
+    } else if (this.#lower.port.send([frame]) === 0) {
       this.abort(new LinkClosedError('closed while the queue was full'))
     }
   }
