@@ -1,0 +1,135 @@
+/**
+ * A small internet of network namespaces: hosts on one bridge, and whatever is wired to them. Nothing of it can be reached
+ * from outside, and nothing of it outlives the test.
+ */
+import { execFile, spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+
+const run = promisify(execFile)
+
+/** The device of a host that leads to the bridge. */
+export const UPLINK = 'eth0'
+
+const BRIDGE = 'br0'
+
+export interface InterfaceInfo {
+  index: number
+  up: boolean
+  /** IPv4 addresses with their prefix. */
+  addresses: string[]
+}
+
+export class Namespace {
+  /** As `ip netns` knows it. */
+  readonly name: string
+  readonly #children: Set<ChildProcess>
+
+  constructor (name: string, children: Set<ChildProcess>) {
+    this.name = name
+    this.#children = children
+  }
+
+  /**
+   * Starts a program in here; it is gone when the test is over. `ip` and `env` become that program, so the process id is
+   * its own. Without `NODE_OPTIONS`, as tap puts hooks of its own there.
+   */
+  spawn (command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.name, 'env', '-u', 'NODE_OPTIONS', command, ...args], options)
+    this.#children.add(child)
+    child.once('exit', () => { this.#children.delete(child) })
+    return child
+  }
+
+  /** Runs a program in here to its end; rejects when that is a failure. */
+  async run (command: string, ...args: string[]): Promise<string> {
+    return (await run('ip', ['netns', 'exec', this.name, command, ...args])).stdout
+  }
+
+  /** `ip` in here. */
+  async ip (...args: string[]): Promise<string> {
+    return (await run('ip', ['-n', this.name, ...args])).stdout
+  }
+
+  /** Puts rules into the packet filter. */
+  async filter (rules: string): Promise<void> {
+    await this.run('nft', rules)
+  }
+
+  /** Undefined when there is no such interface. */
+  async interface (device: string): Promise<InterfaceInfo | undefined> {
+    const all: any[] = JSON.parse(await this.ip('-j', 'addr'))
+    const found = all.find(({ ifname }) => ifname === device)
+    if (found === undefined) return undefined
+    const addresses = found.addr_info.filter(({ family }: any) => family === 'inet').map(({ local, prefixlen }: any) => `${local}/${prefixlen}`)
+    return { index: found.ifindex, up: found.flags.includes('UP'), addresses }
+  }
+}
+
+export class Lab {
+  readonly #names: string[] = []
+  readonly #children = new Set<ChildProcess>()
+  #bridge: Namespace | undefined
+  #ports = 0
+
+  /** Makes an empty one, and removes it with all that is in it at the end of the test, or of the process. */
+  constructor (t: Test) {
+    const atExit = (): void => { this.#closeNow() }
+    process.once('exit', atExit)
+    t.teardown(async () => {
+      await this.#close()
+      process.removeListener('exit', atExit)
+    })
+  }
+
+  /** A host on the bridge, with this address. */
+  async host (name: string, cidr: string): Promise<Namespace> {
+    this.#bridge ??= await this.#makeBridge()
+    const host = await this.namespace(name)
+    const port = `port${this.#ports++}`
+    await this.wire(host, UPLINK, this.#bridge, port)
+    await this.#bridge.ip('link', 'set', port, 'master', BRIDGE)
+    await host.ip('addr', 'add', cidr, 'dev', UPLINK)
+    return host
+  }
+
+  /** A namespace with nothing but a loopback. */
+  async namespace (name: string): Promise<Namespace> {
+    const full = `tunpipe-${process.pid}-${name}`
+    this.#names.push(full)
+    await run('ip', ['netns', 'add', full])
+    const namespace = new Namespace(full, this.#children)
+    // without IPv6 the kernel says nothing of its own accord
+    await namespace.run('sh', '-c', 'for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$f" ] || echo 1 > "$f"; done')
+    await namespace.ip('link', 'set', 'lo', 'up')
+    return namespace
+  }
+
+  /** A cable between two namespaces. */
+  async wire (a: Namespace, deviceOfA: string, b: Namespace, deviceOfB: string): Promise<void> {
+    await a.ip('link', 'add', deviceOfA, 'type', 'veth', 'peer', 'name', deviceOfB, 'netns', b.name)
+    await a.ip('link', 'set', deviceOfA, 'up')
+    await b.ip('link', 'set', deviceOfB, 'up')
+  }
+
+  async #makeBridge (): Promise<Namespace> {
+    const bridge = await this.namespace('bridge')
+    await bridge.ip('link', 'add', BRIDGE, 'type', 'bridge')
+    await bridge.ip('link', 'set', BRIDGE, 'up')
+    return bridge
+  }
+
+  async #close (): Promise<void> {
+    const exits = [...this.#children].map((child) => child.pid !== undefined && once(child, 'exit'))
+    for (const child of this.#children) child.kill('SIGKILL')
+    await Promise.all(exits)
+    for (const name of this.#names.splice(0)) await run('ip', ['netns', 'del', name])
+  }
+
+  /** For an end of the process that waits for nobody. */
+  #closeNow (): void {
+    for (const child of this.#children) child.kill('SIGKILL')
+    for (const name of this.#names) spawnSync('ip', ['netns', 'del', name])
+  }
+}

@@ -1,0 +1,59 @@
+/** What the tests send through a network: pings, and whatever an agent in a namespace can do. */
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Commands } from './agent.ts'
+import type { Namespace } from './namespaces.ts'
+import { TSX } from './programs.ts'
+
+const AGENT = fileURLToPath(new URL('agent.ts', import.meta.url))
+
+/** Milliseconds between two looks at something that raises no event, and after which it is given up. */
+const POLL_INTERVAL = 50
+const POLL_PATIENCE = 15_000
+
+/** A process in a namespace that does what it is told; one for each is enough. */
+export class Agent {
+  readonly #child: ChildProcess
+  readonly #calls = new Map<number, { resolve (result: any): void, reject (err: Error): void }>()
+  #lastId = 0
+
+  constructor (namespace: Namespace) {
+    this.#child = namespace.spawn(process.execPath, ['--import', TSX, AGENT], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child.on('message', ({ id, result, error }: any) => {
+      const call = this.#calls.get(id)
+      this.#calls.delete(id)
+      if (error === undefined) call?.resolve(result)
+      else call?.reject(new Error(error))
+    })
+    this.#child.once('exit', () => {
+      for (const { reject } of this.#calls.values()) reject(new Error('the agent has ended'))
+    })
+  }
+
+  call<Name extends keyof Commands> (name: Name, ...args: Parameters<Commands[Name]>): ReturnType<Commands[Name]> {
+    const id = ++this.#lastId
+    const answer = new Promise((resolve, reject) => { this.#calls.set(id, { resolve, reject }) })
+    this.#child.send({ id, name, args })
+    return answer as ReturnType<Commands[Name]>
+  }
+}
+
+/** How many of three pings were answered within so many seconds. */
+export async function ping (from: Namespace, to: string, patience = 5): Promise<number> {
+  const output = await from.run('ping', '-n', '-c', '3', '-i', '0.02', '-W', String(patience), to).catch(({ stdout }) => String(stdout))
+  return Number(/ (\d+) received/.exec(output)?.[1] ?? 0)
+}
+
+/** Whether a ping is answered, sooner or later. */
+export const reaches = (from: Namespace, to: string): Promise<boolean> =>
+  eventually(() => from.run('ping', '-n', '-c', '1', '-W', '1', to).then(() => true, () => false))
+
+/** Looks again and again until it is so; false when it never is. */
+export async function eventually (look: () => Promise<boolean>): Promise<boolean> {
+  for (const deadline = performance.now() + POLL_PATIENCE; performance.now() < deadline;) {
+    if (await look()) return true
+    await delay(POLL_INTERVAL)
+  }
+  return false
+}
