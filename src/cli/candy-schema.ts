@@ -46,6 +46,7 @@ export const candyRelaySection = section({
   dhcp: range().optional(),
   sdwan: rules().optional(),
   'source-check': choice(['strict', 'routes', 'off']).default('routes'),
+  takeover: choice(['any', 'same-device']).default('any'),
   lenient: toggle(),
   'tls-cert': path().optional(),
   'tls-key': path().optional()

@@ -18,9 +18,9 @@ export interface CandyRelayParts {
 
 /** Starts a candy relay. Throws `UsageError` for files that are wrong, and the error of `listen`. */
 export async function startCandyRelay ({ candy, password, nameOf, log, out }: CandyRelayParts): Promise<Service> {
-  const { listen, dhcp, sdwan, lenient, 'source-check': sourceCheck, 'tls-cert': cert, 'tls-key': key } = candy
+  const { listen, dhcp, sdwan, takeover, lenient, 'source-check': sourceCheck, 'tls-cert': cert, 'tls-key': key } = candy
   const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf)
-  const server = await serveCandy({ listen, tls, password, dhcp, sdwan, sourceCheck, lenient, log: log.child({ protocol: 'candy' }) })
+  const server = await serveCandy({ listen, tls, password, dhcp, sdwan, sourceCheck, takeover, lenient, log: log.child({ protocol: 'candy' }) })
     .catch((err) => { throw explained(err, `cannot listen on ${listen}`) })
   out.ready('candy', server.url)
   return {

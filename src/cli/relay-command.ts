@@ -64,6 +64,7 @@ export function createRelayCommand (run: (flags: Flags) => void): Command {
     .option('--dhcp <cidr>', 'give addresses out of this range, /8 to /30 (default: none)')
     .option('--sdwan <rules>', 'routes to push, dev-cidr,dst-cidr,nexthop;... (default: none)')
     .option('--source-check <mode>', 'which sources a client may send from: strict, routes or off (default: routes)')
+    .option('--takeover <who>', 'who may take an address that is in use: any, the newest wins, or same-device (default: any)')
     .option('--lenient', 'take clients whose clock is wrong')
     .option('--tls-cert <file>', 'certificate chain for wss://, PEM')
     .option('--tls-key <file>', 'its key, PEM')

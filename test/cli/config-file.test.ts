@@ -17,7 +17,7 @@ t.test('values and their names', async (t) => {
   t.equal(config.name(['json']), 'relay.yaml: json')
   t.same(parseConfig('relay.yaml', '# nothing\n').values, {})
   t.same(parseConfig('relay.yaml', `\uFEFF${HEAD}`).values, { candy: config.values.candy }, 'a byte order mark is no part of a key')
-  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', lenient: false }, json: false, 'log-level': 'info' })
+  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', takeover: 'any', lenient: false }, json: false, 'log-level': 'info' })
 })
 
 /** What is written, and the only line that the user gets. */
@@ -43,8 +43,8 @@ const wrong: Array<[text: string, message: string]> = [
   [`${HEAD}  source-check: strikt\n`, 'relay.yaml:4: candy.source-check: not a choice ("strikt"), expected strict, routes or off'],
   [`${HEAD}  source-check: off\n  lenient: yes\n`, 'relay.yaml:5: candy.lenient: not a boolean ("yes"), expected true or false'],
   [`${HEAD}  dchp: 10.0.0.0/24\n`, 'relay.yaml:4: candy.dchp: unknown key, did you mean dhcp?'],
-  [`${HEAD}  colour: red\n`, 'relay.yaml:4: candy.colour: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, lenient, tls-cert or tls-key'],
-  [`${HEAD}  __proto__: {}\n`, 'relay.yaml:4: candy.__proto__: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, lenient, tls-cert or tls-key'],
+  [`${HEAD}  colour: red\n`, 'relay.yaml:4: candy.colour: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, lenient, tls-cert or tls-key'],
+  [`${HEAD}  __proto__: {}\n`, 'relay.yaml:4: candy.__proto__: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, lenient, tls-cert or tls-key'],
   [`${HEAD}cndy: {}\n`, 'relay.yaml:4: cndy: unknown key, did you mean candy?'],
   [`${HEAD}metric: 1\n`, 'relay.yaml:4: metric: unknown key, did you mean metrics?'],
   [`${HEAD}metrics: 65536\n`, 'relay.yaml:4: metrics: not an address to listen on ("65536"), expected HOST:PORT or PORT (then on 127.0.0.1)'],

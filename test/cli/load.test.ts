@@ -33,11 +33,11 @@ const URL = ['--url', 'ws://127.0.0.1:80/']
 
 t.test('flags become settings', async (t) => {
   const { settings, candy, password, warnings } = loadRelay(
-    'candy', ...LISTEN, '--password', 'x', '--dhcp', '10.77.0.0/24', '--sdwan', '10.77.0.0/24,10.1.0.0/16,10.77.0.2', '--source-check', 'strict',
+    'candy', ...LISTEN, '--password', 'x', '--dhcp', '10.77.0.0/24', '--sdwan', '10.77.0.0/24,10.1.0.0/16,10.77.0.2', '--source-check', 'strict', '--takeover', 'same-device',
     '--lenient', '--metrics', '0', '--json', '--log-level', 'debug'
   )
   t.match(settings, { metrics: { host: '127.0.0.1', port: 0 }, json: true, 'log-level': 'debug' })
-  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.77.0.0/24', 'source-check': 'strict', lenient: true })
+  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.77.0.0/24', 'source-check': 'strict', takeover: 'same-device', lenient: true })
   t.equal(password, 'x')
   t.same(warnings, [])
   t.equal(loadRelay('--json', '--log-level', 'warn', 'candy', ...LISTEN, '--password', 'x', '--log-level', 'error').settings['log-level'], 'error', 'the nearer one wins')
@@ -45,7 +45,7 @@ t.test('flags become settings', async (t) => {
 })
 
 t.test('defaults are closed', async (t) => {
-  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', lenient: false })
+  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', takeover: 'any', lenient: false })
   t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, insecure: false })
 })
 
