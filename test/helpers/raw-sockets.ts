@@ -34,6 +34,15 @@ export async function rawTls (port: number): Promise<RawClient> {
   return { socket, reset: tcp.reset }
 }
 
+/** Waits until the other side has ended the connection, in whatever way. */
+export async function ended (socket: Socket): Promise<void> {
+  if (socket.readableEnded || socket.destroyed) return
+  socket.resume()
+  await new Promise<void>((resolve) => {
+    socket.once('end', resolve).once('close', () => { resolve() })
+  })
+}
+
 /** The key is the example of RFC 6455 section 1.3. */
 export const upgradeRequest = (headers: Record<string, string> = {}, path = '/'): string => {
   const all = { Host: 'localhost', Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', ...headers }
