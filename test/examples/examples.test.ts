@@ -1,0 +1,10 @@
+import t from 'tap'
+import { startExample } from './run.ts'
+
+t.test('quick start', async (t) => {
+  t.match(await startExample(t, 'quick-start.ts').ended, { code: 0, stderr: '', stdout: /^10\.77\.0\.\d+\/24 pings 10\.77\.0\.2\/24: \d+\.\d\d ms\n$/ })
+})
+
+t.test('a layer of one\'s own', async (t) => {
+  t.same(await startExample(t, 'own-layer.ts').ended, { code: 0, stderr: '', stdout: "[ 'one', 'two' ]\n[ 'three' ]\n" })
+})
