@@ -1,4 +1,5 @@
 /** Measures one case after another and prints a JSON line for each. */
+import { summary, type Row, type Summary } from './table.ts'
 
 export interface Case {
   /** The file, say; with `name` it tells what a line is about. */
@@ -12,11 +13,8 @@ export interface Case {
   run: () => number | Promise<number>
 }
 
-export interface Result {
-  median: number
-  min: number
-  max: number
-}
+/** Everything that was measured in this process, for a table. */
+export const measured: Row[] = []
 
 const ROUNDS = 5
 
@@ -36,12 +34,12 @@ async function round (run: Case['run']): Promise<number> {
 }
 
 /** Warms up, takes the median of five rounds, prints and returns it with the extremes. */
-export async function measure ({ bench, name, params, unit = 'op', run }: Case): Promise<Result> {
+export async function measure ({ bench, name, params, unit = 'op', run }: Case): Promise<Summary> {
   await round(run)
   const rates: number[] = []
   for (let i = 0; i < ROUNDS; i++) rates.push(Math.round(await round(run)))
-  rates.sort((a, b) => a - b)
-  const result = { median: rates[ROUNDS >> 1], min: rates[0], max: rates[ROUNDS - 1] }
-  console.log(JSON.stringify({ bench, case: name, ...params, ...result, unit: `${unit}/s`, node: process.version }))
-  return result
+  const row: Row = { bench, case: name, ...params, ...summary(rates), unit: `${unit}/s`, node: process.version }
+  console.log(JSON.stringify(row))
+  measured.push(row)
+  return row
 }

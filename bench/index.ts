@@ -1,11 +1,19 @@
 /** `npm run bench`: JSON lines while it runs, a table of each group at its end. `npm run bench -- --help` tells the rest. */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { measured } from './harness.ts'
 import { relayBench } from './relay.ts'
 import { table, type Row } from './table.ts'
 
+/** The cores of the layers; each file prints as it is loaded. */
+async function layerBench (): Promise<Row[]> {
+  for (const name of ['websocket-frames', 'length-prefix', 'checksum', 'type-demux', 'ipv4']) await import(`./${name}.ts`)
+  return measured
+}
+
 const groups: Record<string, () => Promise<Row[]>> = {
-  relay: relayBench
+  relay: relayBench,
+  layers: layerBench
 }
 
 const { values: { json, help }, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } })

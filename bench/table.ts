@@ -17,7 +17,7 @@ export function summary (values: number[]): Summary {
 
 /** Columns as wide as they need to be; numbers to the right. Fields that no row has anything in are left out. */
 export function table (rows: Row[]): string {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'node' && name !== 'bench')
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'node')
   const text = (value: number | string | undefined): string => typeof value === 'number' ? value.toLocaleString('en') : value ?? ''
   const cells = [names, ...rows.map((row) => names.map((name) => text(row[name])))]
   const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column].length)))
