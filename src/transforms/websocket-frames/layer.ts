@@ -48,7 +48,6 @@ class FramesLink implements WebSocketLink {
   onPing: ((payload: Uint8Array) => void) | undefined
   onPong: ((payload: Uint8Array) => void) | undefined
   readonly #lower: Link
-  /** Hands encoded bytes to the port below. They are new, so a port that can keeps them without a copy. */
   readonly #decoder: FrameDecoder
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
