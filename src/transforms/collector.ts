@@ -1,38 +1,51 @@
 /** Holds the beginning of a frame that spans reads. */
 import { BufferList } from 'bl'
 
-/** Pieces are joined when there are more than this, plus one for each `BYTES_PER_PIECE` bytes held. */
-const MIN_PIECES = 32
-const BYTES_PER_PIECE = 256
+/** Small parts share blocks of this many bytes: a packet, mostly, so that there is nothing to join. */
+const BLOCK = 2048
+
+const EMPTY = Buffer.alloc(0)
 
 /**
- * Collects copies of pieces and joins them once, when the frame is complete.
+ * Collects copies of parts and joins them once, when the frame is complete.
  *
- * A sender that delivers single bytes would make the list itself many times larger than what it holds, so small pieces
- * are joined in between; their number grows with the size, which keeps the whole cost linear in the bytes received.
+ * A part is not kept as an object of its own: the sender may deliver single bytes, and neither those objects nor slices
+ * of Node's shared pool (where one byte keeps 8 KiB alive) are bounded by the bytes received. Blocks are: they take 2 KiB
+ * more at most.
  */
 export class Collector {
-  #list = new BufferList()
-  #pieces = 0
+  /** The blocks before the last; made when there is a second one, since each idle connection has collectors. */
+  #full: BufferList | undefined
+  #block = EMPTY
+  #used = 0
 
-  get length (): number { return this.#list.length }
+  get length (): number { return (this.#full?.length ?? 0) + this.#used }
 
-  append (piece: Uint8Array): void {
-    this.#list.append(Buffer.from(piece)) // kept beyond the batch, so copied
-    if (++this.#pieces > MIN_PIECES + this.#list.length / BYTES_PER_PIECE) {
-      this.#list = new BufferList(this.#list.slice())
-      this.#pieces = 1
-    }
+  append (part: Uint8Array): void {
+    const fits = Math.min(part.length, this.#block.length - this.#used)
+    this.#block.set(fits === part.length ? part : part.subarray(0, fits), this.#used)
+    this.#used += fits
+    if (fits === part.length) return
+    if (this.#used > 0) (this.#full ??= new BufferList()).append(this.#block)
+    this.#used = part.length - fits
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, this.#used))
+    this.#block.set(fits === 0 ? part : part.subarray(fits))
+  }
+
+  /** The first bytes, as many of them as there are, without taking them. */
+  peek (bytes: number): Uint8Array {
+    if (this.#full === undefined) return this.#block.subarray(0, Math.min(bytes, this.#used))
+    const whole = this.#full.duplicate().append(this.#block.subarray(0, this.#used)) as BufferList
+    return whole.slice(0, bytes)
   }
 
   /** Hands over everything, in memory of its own, and starts anew. */
-  take (): Uint8Array {
-    const bytes = this.#list.slice()
-    this.#list = new BufferList()
-    this.#pieces = 0
+  take (): Buffer {
+    const last = this.#block.subarray(0, this.#used)
+    const bytes = this.#full === undefined ? last : this.#full.append(last).slice()
+    this.#full = undefined
+    this.#block = EMPTY
+    this.#used = 0
     return bytes
   }
-
-  /** The first bytes, without taking them. */
-  peek (bytes: number): Uint8Array { return this.#list.slice(0, bytes) }
 }

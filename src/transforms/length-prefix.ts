@@ -9,11 +9,11 @@ import { TruncatedError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
 import { MAX_LENGTH_BYTES, frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
-import { Parts } from './parts.ts'
+import { Collector } from './collector.ts'
 
 /** Takes frames out of reads. A frame inside one read is a view of it; one that spans reads is joined once, when complete. */
 export class LengthPrefixDecoder implements Core<Uint8Array, Uint8Array> {
-  readonly #held = new Parts()
+  readonly #held = new Collector()
   /** Bytes of the frame under way, length included; while the length itself is cut, one more than there are. */
   #need = 0
   readonly #length
