@@ -141,7 +141,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
   async #carry (): Promise<void> {
     const { signal } = this.#stopping
-    const packets = new Interruptible(this.#init.tun.source)
+    const packets = new Interruptible(this.#init.tun.source, { keep: true })
     signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
     for await (const batch of packets) {
       if (this.#session === undefined) this.stats.drops.offline += batch.length
