@@ -48,6 +48,7 @@ export class PeerSession {
   #asked = false
   #authenticated = false
   #online = false
+  #pongs = 0
   #heardAt = performance.now()
   #failure: Error | undefined
 
@@ -63,7 +64,7 @@ export class PeerSession {
     link.onText = link.onPing = () => { this.#heard() }
     link.onPong = () => {
       this.#heard()
-      this.#accepted()
+      this.#ponged()
     }
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
     const pinging = setInterval(() => {
@@ -165,6 +166,16 @@ export class PeerSession {
   #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
 
   #heard (): void { this.#heardAt = performance.now() }
+
+  /**
+   * A server that reads AUTH and the ping behind it at once may answer the ping before it looks at AUTH. By the time that it
+   * answers a second one it has done so.
+   */
+  #ponged (): void {
+    if (!this.#authenticated || this.#online) return
+    if (++this.#pongs === 1) this.#ping()
+    else this.#accepted()
+  }
 
   #accepted (): void {
     if (this.#online || !this.#authenticated) return
