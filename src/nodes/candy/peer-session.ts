@@ -2,6 +2,7 @@
 import { typeDemux } from '../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import type { Logger } from '../../log.ts'
+import { OptionError } from '../../errors.ts'
 import { formatCidr, isIpv4, parseCidr } from '../../tun/ipv4.ts'
 import type { Tun } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
@@ -48,9 +49,10 @@ export class PeerSession {
   #asked = false
   #authenticated = false
   #online = false
+  #over = false
   #pongs = 0
+  #routed = false
   #heardAt = performance.now()
-  #failure: Error | undefined
 
   constructor (init: PeerSessionInit) {
     this.#init = init
@@ -75,13 +77,11 @@ export class PeerSession {
       this.#greet()
       for await (const batch of link.source) {
         this.#heard()
-        for (const message of batch) {
-          receive(message, this)
-          if (this.#failure !== undefined) throw this.#failure
-        }
+        for (const message of batch) receive(message, this)
         this.#deliver()
       }
     } finally {
+      this.#over = true
       clearInterval(pinging)
     }
   }
@@ -123,17 +123,14 @@ export class PeerSession {
   offered (message: Uint8Array): void {
     if (!this.#asked) return
     this.#asked = false
-    const { secret } = this.#init
-    try {
-      const offer = decodeDhcp(message)
-      if (!secret.verify(offer)) throw new CandyMessageError('the server has another password')
-      this.#authenticate(formatCidr(offer.cidr))
-    } catch (err) {
-      this.#failure = err as Error
-    }
+    const offer = decodeDhcp(message)
+    if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
+    void this.#authenticate(formatCidr(offer.cidr), offer.cidr.address, true)
   }
 
   routes (): void {
+    if (this.#routed) return
+    this.#routed = true
     this.#init.log.warn({}, 'the server has pushed routes, which this peer does not install')
   }
 
@@ -141,8 +138,9 @@ export class PeerSession {
     const { address, remembered, secret, vmac } = this.#init
     const timestamp = Math.floor(Date.now() / 1000)
     this.#link.port.send([encodeVmac({ secret, vmac, timestamp, tail: confusion() })])
-    if (address !== undefined) {
-      this.#authenticate(address)
+    const own = address === undefined ? undefined : parseCidr(address)
+    if (own !== undefined) {
+      void this.#authenticate(formatCidr(own), own.address, false)
       return
     }
     this.#asked = true
@@ -150,17 +148,23 @@ export class PeerSession {
     this.#link.port.send([encodeDhcp({ secret, cidr, timestamp, tail: confusion() })])
   }
 
-  #authenticate (cidr: string): void {
+  /** @param given by the server, so that it is no fault of this side when the interface cannot have it */
+  async #authenticate (cidr: string, address: number, given: boolean): Promise<void> {
     const { secret, tun } = this.#init
-    const parsed = parseCidr(cidr)
-    if (parsed === undefined) throw new CandyMessageError(`not an address with a prefix: ${cidr}`)
-    tun.setAddress(cidr).then(() => {
-      const timestamp = Math.floor(Date.now() / 1000)
-      this.#link.port.send([encodeAuth({ secret, address: parsed.address, timestamp, tail: confusion() })])
-      this.#authenticated = true
-      this.#init.onAddress(cidr)
-      this.#ping()
-    }, (err: Error) => { this.#link.abort(err) })
+    try {
+      await tun.setAddress(cidr)
+    } catch (err) {
+      // Everybody on the path can change an offer, since its hash does not cover it. That must not end the peer for good.
+      const refused = given && err instanceof OptionError ? new CandyMessageError(`the server gives an address that the interface cannot have: ${cidr}`) : err as Error
+      this.#link.abort(refused)
+      return
+    }
+    if (this.#over) return
+    const timestamp = Math.floor(Date.now() / 1000)
+    this.#link.port.send([encodeAuth({ secret, address, timestamp, tail: confusion() })])
+    this.#authenticated = true
+    this.#init.onAddress(cidr)
+    this.#ping()
   }
 
   #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
