@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Backoff, type BackoffInit } from './backoff.ts'
+import { Backoff, verifyDelay, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
 import { PeerSession } from './peer-session.ts'
 import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
@@ -19,6 +19,9 @@ const MAX_FRAME = 1500
 
 /** Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close frames are text without a code. */
 const TOLERATE = { longControl: true, rawClose: true }
+
+const PING_INTERVAL = 15_000
+const DEAD_AFTER = 30_000
 
 /** Bytes of the host name in the greeting. */
 const MAX_HOST_NAME = 63
@@ -43,7 +46,7 @@ export interface CandyPeerInit {
   insecure?: boolean
   /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
   pingInterval?: number
-  /** Milliseconds of silence after which the server is taken for dead. Default: 30 s. */
+  /** Milliseconds of silence after which the server is taken for dead; more than `pingInterval`. Default: 30 s. */
   deadAfter?: number
   backoff?: BackoffInit
   log?: Logger
@@ -103,7 +106,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#secret = new Secret(init.password)
     this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
     if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
-    if (!/^wss?:$/.test(new URL(init.url).protocol)) throw new OptionError(`url begins with ws:// or wss://: ${init.url}`)
+    verifyUrl(init.url)
+    const { pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = init
+    verifyDelay('pingInterval', pingInterval)
+    verifyDelay('deadAfter', deadAfter)
+    if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
     if (init.address !== undefined) verifyInterfaceAddress(init.address)
     if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
     this.#address = init.address ?? init.remembered
@@ -173,7 +180,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
-    const { url, tun, address, ca, insecure, pingInterval = 15_000, deadAfter = 30_000 } = this.#init
+    const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE } })
     this.#link = link
     let authenticated = false
@@ -211,6 +218,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       link.abort(new LinkClosedError('the session is over'))
     }
   }
+}
+
+function verifyUrl (text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
 }
 
 /** Servers answer pings of this form only, and show its parts. */
