@@ -20,6 +20,12 @@ const MAX_FRAME = 1500
 /** Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close frames are text without a code. */
 const TOLERATE = { longControl: true, rawClose: true }
 
+/** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
+const REFUSED = {
+  beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
+  afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
+}
+
 const PING_INTERVAL = 15_000
 const DEAD_AFTER = 30_000
 
@@ -166,7 +172,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         await this.#attempt(signal)
       } catch (err) {
         if (err instanceof TunError || err instanceof OptionError) throw err
-        reason = (err as Error).message
+        reason = reasonOf(err as Error)
       }
       this.#session = this.#link = undefined
       if (signal.aborted) return
@@ -184,6 +190,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE } })
     this.#link = link
     let authenticated = false
+    let accepted = false
     const session = this.#session = new PeerSession({
       link,
       tun,
@@ -202,6 +209,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         this.emit('address', cidr)
       },
       onOnline: () => {
+        accepted = true
         this.#state = 'online'
         this.#backoff.reset()
         this.#log.info({ address: this.#address }, 'online')
@@ -211,8 +219,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     try {
       await session.run()
     } catch (err) {
-      // Existing servers refuse a client by ending the connection without a word.
-      if (authenticated && this.#state !== 'online' && (err as { closeCode?: number }).closeCode === CloseCode.ABNORMAL) throw new Error('refused: wrong password, wrong clock, or an address that is not allowed')
+      if (!accepted && wasCut(err)) throw new Error(authenticated ? REFUSED.afterAuth : REFUSED.beforeAuth, { cause: err })
       throw err
     } finally {
       link.abort(new LinkClosedError('the session is over'))
@@ -223,6 +230,17 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 function verifyUrl (text: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
+}
+
+/** The other side ended the connection without a close frame; with a reset when it had not read everything. */
+function wasCut (err: unknown): boolean {
+  const { closeCode, code } = err as { closeCode?: number, code?: string }
+  return closeCode === CloseCode.ABNORMAL || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+/** A name with several addresses fails once for each, and the error around those has no text. */
+function reasonOf (err: Error): string {
+  return err instanceof AggregateError ? err.errors.map(({ message }) => message).join('; ') : err.message
 }
 
 /** Servers answer pings of this form only, and show its parts. */
