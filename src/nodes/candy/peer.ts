@@ -20,6 +20,9 @@ const MAX_FRAME = 1500
 /** Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close frames are text without a code. */
 const TOLERATE = { longControl: true, rawClose: true }
 
+/** Milliseconds to say goodbye in. Some servers answer no close frame, and nothing is lost by not waiting for them. */
+const CLOSE_TIMEOUT = 500
+
 /** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
 const REFUSED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
@@ -130,19 +133,27 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** The address in use, or the one that will be asked for; a CIDR. */
   get address (): string | undefined { return this.#address }
 
-  /** Starts connecting, and goes on until `close`. */
+  /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
   start (): void {
-    this.#running ??= Promise.all([this.#connect(), this.#carry()]).then(() => {}, (err: Error) => {
-      this.#stop()
-      this.#log.error({ err }, 'stopped')
-      this.emit('failed', err)
-    })
+    if (this.#state === 'idle') this.#running = this.#run()
   }
 
   /** Says goodbye to the server and stops. The interface stays as it is. */
   async close (): Promise<void> {
     this.#stop()
     await this.#running
+  }
+
+  async #run (): Promise<void> {
+    const halves = [this.#connect(), this.#carry()]
+    try {
+      await Promise.all(halves)
+    } catch (err) {
+      this.#stop()
+      this.#log.error({ err }, 'stopped')
+      this.emit('failed', err as Error)
+    }
+    await Promise.allSettled(halves)
   }
 
   #stop (): void {
@@ -171,7 +182,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       try {
         await this.#attempt(signal)
       } catch (err) {
-        if (err instanceof TunError || err instanceof OptionError) throw err
+        if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
         reason = reasonOf(err as Error)
       }
       this.#session = this.#link = undefined
@@ -187,7 +198,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
-    const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE } })
+    const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE, closeTimeout: CLOSE_TIMEOUT } })
+    if (signal.aborted) { // since the connection was made
+      link.abort(signal.reason)
+      return
+    }
     this.#link = link
     let authenticated = false
     let accepted = false
@@ -204,11 +219,13 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       stats: this.stats,
       log: this.#log,
       onAddress: (cidr) => {
+        if (signal.aborted) return
         authenticated = true
         this.#address = cidr
         this.emit('address', cidr)
       },
       onOnline: () => {
+        if (signal.aborted) return
         accepted = true
         this.#state = 'online'
         this.#backoff.reset()
