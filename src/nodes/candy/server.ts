@@ -32,12 +32,12 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
   const { protocol, hostname, port } = listenUrl(listen)
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
   const relay = new CandyRelay(init)
-  const listener = listenWebSocket({ host: hostname.replace(/^\[|\]$/g, ''), port, tls, frames: RELAY_FRAMES })
-  const accepting = (async () => {
-    for await (const link of listener) void relay.accept(link, link.remote)
-  })()
-  accepting.catch(() => {}) // told by `port` below
   try {
+    const listener = listenWebSocket({ host: hostname.replace(/^\[|\]$/g, ''), port, tls, frames: RELAY_FRAMES })
+    const accepting = (async () => {
+      for await (const link of listener) void relay.accept(link, link.remote)
+    })()
+    accepting.catch(() => {}) // told by `port` below
     return {
       url: `${protocol}//${hostname}:${await listener.port()}`,
       relay,
@@ -55,7 +55,9 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
 function listenUrl (text: string): { protocol: string, hostname: string, port: number } {
   const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^/:?#]+)(?::(\d{1,5}))?\/?$/i.exec(text)
   if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${text}`)
-  const [, protocol, hostname, port = protocol === 'ws:' ? '80' : '443'] = parts
+  const [, scheme, hostname, given] = parts
+  const protocol = scheme.toLowerCase()
+  const port = given ?? (protocol === 'ws:' ? '80' : '443')
   if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
   return { protocol, hostname, port: Number(port) }
 }
