@@ -1,0 +1,383 @@
+/** The peer against stand-ins for the servers that exist, by the numbers of the protocol's table of required cases where they apply. */
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { CandyPeer } from '../../../src/nodes/candy/index.ts'
+import { MessageType } from '../../../src/nodes/candy/messages.ts'
+import { OptionError } from '../../../src/errors.ts'
+import { newPacket } from '../../../src/tun/device.ts'
+import { hostTun } from '../../../src/tun/index.ts'
+import { hex, toHex } from '../../helpers/bytes.ts'
+import { PASSWORD } from '../../helpers/candy-client.ts'
+import { until } from '../../helpers/ends.ts'
+import { actAsCacao, actAsCandy, BINARY, CLOSE, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type Started, type Visitor } from './scripted-server.ts'
+import { vector } from './vectors.ts'
+
+const { AUTH, DHCP, FORWARD, VMAC } = MessageType
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
+
+/** The answer to DHCP, with anything in the field of the address. */
+function reply (field: string, password = PASSWORD): Buffer {
+  const time = timestampNow()
+  const cidr = Buffer.alloc(32)
+  cidr.write(field, 'latin1')
+  return Buffer.concat([Buffer.from([DHCP]), time, cidr, sha256(password, time)])
+}
+
+const forwardOf = (packet: Uint8Array): Buffer => Buffer.concat([Buffer.from([FORWARD]), packet])
+
+interface Joined extends Started {
+  visitor: Visitor
+  frames: Array<{ opcode: number, payload: Buffer }>
+}
+
+/** A peer that is online at a server like candy, with the address 10.77.0.2. */
+async function joined (t: Test, init: Parameters<typeof startPeer>[2] = {}): Promise<Joined> {
+  const frames: Joined['frames'] = []
+  const server = await scriptedServer(t, {
+    serve: (visitor) => actAsCandy(visitor, { password: PASSWORD, offer: '10.77.0.2/24', onFrame: (next) => { frames.push(next) } })
+  })
+  const started = startPeer(t, server, init)
+  await once(started.peer, 'online')
+  return { ...started, frames, visitor: await server.next() }
+}
+
+/** Waits until everything that the server has sent was handled. */
+async function settled ({ visitor, frames }: Joined): Promise<void> {
+  const payload = `mark ${frames.length}`
+  visitor.socket.write(frame(PING, Buffer.from(payload)))
+  await until(() => frames.some((f) => f.opcode === PONG && text(f.payload) === payload))
+}
+
+t.test('the handshake with a dynamic address: VMAC, DHCP, AUTH, greeting', async (t) => {
+  const server = await scriptedServer(t)
+  const { peer, tun } = startPeer(t, server, { url: server.url + 'alice/home?x=1' })
+  const events: string[] = []
+  peer.on('address', (cidr) => { events.push(`address ${cidr}`) }).on('online', (cidr) => { events.push(`online ${cidr}`) })
+  const visitor = await server.next()
+  t.match(visitor.path, /^\/alice\/home/, 'the path selects the network')
+  const vmac = await visitor.expect(BINARY)
+  t.equal(vmac[0], VMAC)
+  t.ok(visitor.proven(vmac, PASSWORD))
+  t.equal(text(vmac.subarray(1, 17)), '0123456789abcdef')
+  const dhcp = await visitor.expect(BINARY)
+  t.equal(dhcp[0], DHCP)
+  t.ok(visitor.proven(dhcp, PASSWORD))
+  t.equal(text(dhcp.subarray(9, 41)), '0.0.0.0/0'.padEnd(32, '\0'))
+  t.same(events, [])
+  visitor.send(reply('10.77.0.2/24'))
+  const auth = await visitor.expect(BINARY)
+  t.equal(auth[0], AUTH)
+  t.ok(visitor.proven(auth, PASSWORD))
+  t.same([...auth.subarray(1, 5)], [10, 77, 0, 2])
+  t.match(text(await visitor.expect(PING)), /^candy::(linux|macos|windows|android|unknown)::[^:]+::laptop$/)
+  t.same(events, ['address 10.77.0.2/24'])
+  t.equal(peer.state, 'connecting')
+  visitor.socket.write(frame(PONG, Buffer.alloc(0)))
+  await visitor.expect(PING)
+  t.equal(peer.state, 'connecting', 'the first answer may have been given before AUTH was looked at')
+  visitor.socket.write(frame(PONG, Buffer.alloc(0)))
+  await once(peer, 'online')
+  t.same(events, ['address 10.77.0.2/24', 'online 10.77.0.2/24'])
+  t.match(peer, { state: 'online', address: '10.77.0.2/24' })
+  tun.udp().send({ address: '10.77.0.9', port: 9, data: Buffer.from('hi') })
+  t.equal(text((await visitor.message(FORWARD)).subarray(29)), 'hi', 'the interface has the address')
+})
+
+t.test('a packet from another member says as well that AUTH was accepted', async (t) => {
+  const server = await scriptedServer(t)
+  const { peer, written } = startPeer(t, server)
+  const visitor = await server.next()
+  const packet = udpPacket('10.77.0.3', '10.77.0.2', 9, Buffer.from('hello'))
+  await visitor.message(VMAC)
+  await visitor.message(DHCP)
+  visitor.socket.write(Buffer.concat([frame(PONG, Buffer.alloc(0)), frame(PONG, Buffer.alloc(0)), frame(BINARY, forwardOf(packet)), frame(BINARY, reply('10.77.0.2/24'))]))
+  await visitor.message(AUTH)
+  t.equal(peer.state, 'connecting', 'nothing before AUTH counts')
+  visitor.send(forwardOf(packet))
+  t.same(await once(peer, 'online'), ['10.77.0.2/24'])
+  t.same(written.flat().map(toHex), [toHex(packet), toHex(packet)])
+})
+
+t.test('a static address sends no DHCP', async (t) => {
+  const server = await scriptedServer(t)
+  startPeer(t, server, { address: '10.77.0.9/16', remembered: '10.77.0.8/24' })
+  const visitor = await server.next()
+  for (const type of [VMAC, AUTH]) {
+    const message = await visitor.expect(BINARY)
+    t.equal(message[0], type)
+    t.ok(visitor.proven(message, PASSWORD))
+    if (type === AUTH) t.same([...message.subarray(1, 5)], [10, 77, 0, 9])
+  }
+  await visitor.expect(PING)
+  visitor.send(reply('10.77.0.3/24'), forwardOf(udpPacket('10.77.0.3', '10.77.0.9', 9, Buffer.alloc(1))))
+  visitor.socket.write(frame(PING, Buffer.from('x')))
+  await visitor.expect(PONG)
+  t.equal(server.visitors.length, 1, 'an answer that nobody asked for is ignored')
+})
+
+t.test('a remembered address is asked for first, then the one that was given last', async (t) => {
+  const wanted: string[] = []
+  const offers = ['10.77.0.5/24', '10.77.0.6/24', '10.77.0.6/24']
+  const server = await scriptedServer(t, {
+    serve: async (visitor) => {
+      const served = await actAsCandy(visitor, { password: PASSWORD, offer: offers[wanted.length], onFrame: ({ opcode }) => { if (opcode === PING) visitor.end() } })
+      wanted.push(...served.wanted)
+    }
+  })
+  const { peer } = startPeer(t, server, { remembered: '10.77.0.7/24' })
+  t.equal(peer.address, '10.77.0.7/24')
+  await until(() => wanted.length >= 3)
+  t.same(wanted.slice(0, 3), ['10.77.0.7/24', '10.77.0.5/24', '10.77.0.6/24'])
+})
+
+t.test('case 15: junk behind the NUL of an answer is not read', async (t) => {
+  const server = await scriptedServer(t)
+  const { peer } = startPeer(t, server, { remembered: '192.168.202.111/24' })
+  const visitor = await server.next()
+  await visitor.message(VMAC)
+  const request = await visitor.message(DHCP)
+  const answer = reply('10.7.0.2/8\x0068.202.111/24\0\0\xff\xff\0junk')
+  visitor.send(Buffer.concat([answer, request.subarray(73)]))
+  t.same([...(await visitor.message(AUTH)).subarray(1, 5)], [10, 7, 0, 2])
+  t.equal(peer.address, '10.7.0.2/8')
+})
+
+t.test('an answer that cannot be used is told, and the next attempt may succeed', async (t) => {
+  const answers: Array<[Buffer, RegExp]> = [
+    [reply('10.77.0.2/24', 'another password'), /the server has another password/],
+    [reply('10.77.0.2/24').subarray(0, 72), /DHCP of 72 bytes/],
+    [reply('10.77.0.2/33'), /DHCP without an address/],
+    [reply('1'.repeat(32)), /no end/],
+    [reply('0.0.0.0/0'), /the server gives an address that the interface cannot have: 0\.0\.0\.0\/0/],
+    [reply('224.0.0.1/24'), /the interface cannot have/],
+    [reply('10.77.0.2/24'), /never/]
+  ]
+  let attempt = 0
+  const server = await scriptedServer(t, {
+    serve: async (visitor) => {
+      await visitor.message(VMAC)
+      await visitor.message(DHCP)
+      visitor.send(answers[attempt++][0])
+      if (attempt === answers.length) await actAsCandy(visitor, { password: PASSWORD })
+      else await visitor.ended
+    }
+  })
+  const { peer, reasons } = startPeer(t, server)
+  t.same(await once(peer, 'online'), ['10.77.0.2/24'])
+  t.equal(reasons.length, answers.length - 1)
+  reasons.forEach((reason, i) => { t.match(reason, answers[i][1]) })
+  t.equal(peer.stats.failures, answers.length - 1)
+})
+
+t.test('only the first answer counts', async (t) => {
+  const all = await joined(t)
+  all.visitor.send(reply('10.77.0.99/24'), reply('x'), reply('10.77.0.98/24', 'another password'))
+  await settled(all)
+  t.equal(all.frames.filter(({ opcode, payload }) => opcode === BINARY && payload[0] === AUTH).length, 1)
+  t.match(all.peer, { state: 'online', address: '10.77.0.2/24' })
+  t.same(all.reasons, [])
+})
+
+t.test('case 6, at the peer: what it does not know is ignored', async (t) => {
+  const all = await joined(t)
+  const { visitor } = all
+  visitor.send(new Uint8Array(0), hex('09'), hex('00'), hex('04'), hex('03'), hex('05'), hex('ff'), hex('ff00000000000000000000000001'))
+  visitor.socket.write(frame(TEXT, Buffer.from('text')))
+  visitor.socket.write(frame(TEXT, Buffer.alloc(0)))
+  await settled(all)
+  t.equal(all.peer.state, 'online')
+  t.same(all.reasons, [])
+  t.same(all.written, [])
+})
+
+t.test('case 20: routes of the server are not installed, and harmless', async (t) => {
+  const warnings: string[] = []
+  const log = { debug () {}, info () {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error () {} }
+  const all = await joined(t, { log })
+  const { visitor, tun, frames, reasons, peer } = all
+  visitor.send(
+    vector('route_two_entries').bytes,
+    hex('06'),
+    hex('06ff0000'),
+    hex('06050000ac100100ffffff00c0a8ca01'), // more entries than there are
+    hex('06010000ac100100ff00ff00c0a8ca01'), // a mask with holes
+    hex('06010000ac100100ffffff000a4d0002') // the next hop is the peer itself
+  )
+  await settled(all)
+  tun.udp().send({ address: '172.16.1.5', port: 9, data: Buffer.from('to a routed network') })
+  await until(() => frames.some(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD))
+  const sent = frames.find(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD)
+  t.equal(toHex((sent?.payload ?? hex('')).subarray(13, 21)), '0a4d0002ac100105', 'it goes out as it is')
+  t.equal(peer.state, 'online')
+  t.same(reasons, [])
+  t.equal(warnings.length, 1, 'told once')
+})
+
+t.test('case 21: of a packet behind the pseudo header exactly 20 bytes are stripped', async (t) => {
+  const all = await joined(t)
+  const { bytes, inputs } = vector('forward_ipip_route')
+  all.visitor.send(bytes)
+  await settled(all)
+  t.same(all.written.flat().map(toHex), [inputs.inner_hex])
+  t.match(all.peer.stats, { packetsIn: 1, bytesIn: inputs.inner_hex.length / 2 })
+})
+
+t.test('case 22: nothing, or garbage, behind the pseudo header is dropped', async (t) => {
+  const all = await joined(t)
+  const { bytes } = vector('forward_ipip_route')
+  const outer = bytes.subarray(0, 21)
+  const inner = bytes.subarray(21)
+  const longer = Buffer.from(inner)
+  longer.writeUInt16BE(inner.length + 1, 2)
+  const shorter = Buffer.from(inner)
+  shorter.writeUInt16BE(19, 2)
+  const bad = [Buffer.alloc(0), hex('45'), inner.subarray(0, 19), inner.subarray(0, inner.length - 1), Buffer.alloc(40), Buffer.alloc(40, 0xff), longer, shorter, outer.subarray(1)]
+  all.visitor.send(...bad.map((inside) => Buffer.concat([outer, inside])), hex('01'), forwardOf(Buffer.alloc(19)))
+  const good = udpPacket('10.77.0.3', '10.77.0.2', 9, Buffer.from('good'))
+  all.visitor.send(forwardOf(good))
+  await settled(all)
+  t.same(all.written.flat().map(toHex), [toHex(good)], 'nothing else was written to the interface')
+  t.match(all.peer.stats, { packetsIn: 1, drops: { malformed: bad.length + 2 } })
+  t.equal(all.peer.state, 'online')
+})
+
+t.test('real packets of protocol 4 stay what they are, and bytes behind a packet are cut off', async (t) => {
+  const all = await joined(t)
+  const real = Uint8Array.from(udpPacket('10.77.0.3', '10.77.0.2', 9, Buffer.from(vector('forward_icmp_echo').bytes)))
+  real[9] = 4
+  const padded = Buffer.concat([real, hex('ffffff')])
+  all.visitor.send(forwardOf(real), forwardOf(padded))
+  await settled(all)
+  t.same(all.written.flat().map(toHex), [toHex(real), toHex(real)])
+})
+
+t.test('case 24: a PONG of 1500 bytes does not end the connection', async (t) => {
+  const all = await joined(t, { pingInterval: 1 })
+  await until(() => all.frames.filter(({ opcode }) => opcode === PING).length > 10)
+  all.visitor.socket.write(frame(PONG, Buffer.alloc(1500, 0xff)))
+  await settled(all)
+  t.equal(all.peer.state, 'online')
+  t.same(all.reasons, [])
+})
+
+t.test('case 24: a close frame of bare text ends the connection and tells the text', async (t) => {
+  const taken = ['10.77.0.2']
+  const server = await scriptedServer(t, { serve: (visitor) => actAsCacao(visitor, { password: PASSWORD, offer: '10.77.0.2/24', taken }) })
+  const { peer, reasons } = startPeer(t, server)
+  t.match(await once(peer, 'offline'), [/ip conflict$/])
+  taken.length = 0
+  await once(peer, 'online')
+  const visitor = server.visitors.at(-1) as Visitor
+  reasons.length = 0
+  visitor.socket.write(frame(CLOSE, Buffer.from('net close')))
+  t.match(await once(peer, 'offline'), [/net close$/])
+  await visitor.ended
+  await once(peer, 'online')
+  ;(server.visitors.at(-1) as Visitor).socket.write(frame(CLOSE, Buffer.from('v')))
+  t.match(await once(peer, 'offline'), [/ v$/], 'a single byte is no code either')
+})
+
+t.test('a server that answers DHCP with the very hash of the request', async (t) => {
+  const served = { frames: [], address: '', wanted: [] }
+  const server = await scriptedServer(t, { serve: (visitor) => actAsCacao(visitor, { password: PASSWORD, offer: '10.77.0.4/24' }, served) })
+  const { peer } = startPeer(t, server, { remembered: '10.77.0.9/24' })
+  t.same(await once(peer, 'online'), ['10.77.0.4/24'], 'and that gives another address than the one asked for')
+  t.match(served, { address: '10.77.0.4', wanted: ['10.77.0.9/24'] })
+})
+
+t.test('case 25: pings of the server are answered with their payload', async (t) => {
+  const { visitor, frames } = await joined(t)
+  const payloads = ['candy::linux::6.1.8::h', 'x', '', 'y'.repeat(125)]
+  for (const payload of payloads) visitor.socket.write(frame(PING, Buffer.from(payload)))
+  await until(() => frames.filter(({ opcode }) => opcode === PONG).length === payloads.length)
+  t.same(frames.filter(({ opcode }) => opcode === PONG).map(({ payload }) => text(payload)), payloads)
+})
+
+t.test('case 25: the peer pings, whatever it receives, so that a server with a read limit keeps it', async (t) => {
+  let pings = 0
+  const server = await scriptedServer(t, {
+    serve: (visitor) => actAsCacao(visitor, {
+      password: PASSWORD,
+      offer: '10.77.0.2/24',
+      onFrame ({ opcode, payload }) {
+        if (opcode !== PING) return
+        pings++
+        if (!/^candy::[a-z]+::[^:]+::laptop$/.test(text(payload))) visitor.faults.push(`ping ${text(payload)}`)
+        visitor.send(forwardOf(udpPacket('10.77.0.3', '10.77.0.2', 9, Buffer.alloc(100))))
+      }
+    })
+  })
+  const { reasons, tun } = startPeer(t, server, { pingInterval: 2 })
+  await until(() => pings >= 50)
+  t.same(reasons, [])
+  t.ok(tun.counters.droppedOut > 40, 'it was receiving all the time')
+})
+
+t.test('case 25: a silent server is left, before and after AUTH', async (t) => {
+  const server = await scriptedServer(t, {
+    serve: async (visitor) => {
+      const attempt = server.visitors.length
+      if (attempt === 2) visitor.send(reply('10.77.0.2/24'))
+      if (attempt < 3) await visitor.ended
+      else await actAsCandy(visitor, { password: PASSWORD, offer: '10.77.0.2/24' })
+    }
+  })
+  const { peer, reasons } = startPeer(t, server, { pingInterval: 5, deadAfter: 500 })
+  await once(peer, 'online')
+  t.same(reasons.slice(0, 2), Array(2).fill('no answer from the server for 0.5 seconds'))
+  t.equal(peer.address, '10.77.0.2/24')
+})
+
+t.test('the greeting has no separators in the name and fits into a ping', async (t) => {
+  for (const [name, shown] of [['a::b:c', 'a--b-c'], ['x'.repeat(300), 'x'.repeat(63)], ['', '']]) {
+    const server = await scriptedServer(t)
+    startPeer(t, server, { name, address: '10.77.0.2/24' })
+    const visitor = await server.next()
+    await visitor.message(VMAC)
+    await visitor.message(AUTH)
+    t.match(text(await visitor.expect(PING)), new RegExp(`^candy::[a-z]+::[^:]+::${shown}$`))
+  }
+})
+
+t.test('options that cannot work are refused', async (t) => {
+  const tun = hostTun()
+  const init = { url: 'ws://127.0.0.1:1/', password: PASSWORD, tun }
+  for (const bad of [
+    { url: 'http://127.0.0.1/' },
+    { url: '127.0.0.1:80' },
+    { url: '' },
+    { url: 'ws://127.0.0.1/#fragment' },
+    { password: undefined as unknown as string },
+    { vmac: 'short' },
+    { vmac: '0123456789abcde\u00e9' },
+    { vmac: '0123456789abcd\n' },
+    { address: '10.77.0.2' },
+    { address: '0.0.0.0/0' },
+    { address: '224.0.0.1/24' },
+    { remembered: '10.77.0.2/33' },
+    { pingInterval: 0 },
+    { pingInterval: NaN },
+    { pingInterval: 2 ** 31 },
+    { deadAfter: Infinity },
+    { deadAfter: 15_000 },
+    { pingInterval: 30_000 },
+    { backoff: { first: 0 } },
+    { backoff: { longest: Infinity } }
+  ]) {
+    t.throws(() => new CandyPeer({ ...init, ...bad }), OptionError, JSON.stringify(bad))
+  }
+  t.equal(new CandyPeer(init).state, 'idle')
+})
+
+t.test('packets that are none, or too long, are counted and not sent', async (t) => {
+  const all = await joined(t, { mtu: 1500 })
+  const { tun, peer, frames } = all
+  const bad = [newPacket(20), newPacket(1500), Object.assign(newPacket(60), { 0: 0x60 }), udpPacket('10.77.0.2', '10.77.0.3', 9, new Uint8Array(1472))]
+  const good = udpPacket('10.77.0.2', '10.77.0.3', 9, new Uint8Array(1471))
+  ;(tun.source as unknown as { pushBatch (batch: Uint8Array[]): void }).pushBatch([...bad, good])
+  await until(() => frames.some(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD))
+  const sent = frames.filter(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD)
+  t.same(sent.map(({ payload }) => toHex(payload)), [toHex(forwardOf(good))], 'a packet of 1499 bytes makes a message of 1500')
+  t.match(peer.stats, { packetsOut: 1, bytesOut: 1499, drops: { malformed: bad.length } })
+})
