@@ -192,14 +192,28 @@ class FramesLink implements WebSocketLink {
   /** Sends a close frame, as the last frame that this side sends. */
   #say (frame: Uint8Array): void {
     this.#sent = true
-    this.#timer = setTimeout(() => { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }, this.#closeTimeout)
     if (this.#writing !== undefined) {
       this.#farewell = frame
       this.#writing.interrupt()
-    } else if (this.#lower.port.send([frame]) === 0) {
+      this.#cutWhenStalled(this.#lower.port.queued)
+      return
+    }
+    this.#timer = setTimeout(() => { this.#cut() }, this.#closeTimeout)
+    if (this.#lower.port.send([frame]) === 0) {
       this.abort(new LinkClosedError('closed while the queue was full'))
     }
   }
+
+  /** What `sink` has written still arrives, however slowly: only when a whole timeout brings no progress is there nobody to wait for. */
+  #cutWhenStalled (queued: number): void {
+    this.#timer = setTimeout(() => {
+      const left = this.#lower.port.queued
+      if (left < queued) this.#cutWhenStalled(left)
+      else this.#cut()
+    }, this.#closeTimeout)
+  }
+
+  #cut (): void { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }
 
   /** Both close frames are out of the way: ends the connection below. */
   #finish (): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { batches, bytes, drain, endsWith, failureOf, first, hear, idle, nothing, standstill, texts, turn, until } from '../../helpers/ends.ts'
@@ -411,4 +412,23 @@ t.test('an early leave, then abort', async (t) => {
   await server.source[Symbol.asyncIterator]().return?.()
   server.abort(new Error('enough'))
   t.match(await drain(client.source), { code: 'ERR_LINK_CLOSED' })
+})
+
+t.test('a slow reader gets all that sink has written, however long after the close frame was due', async (t) => {
+  const { link, raw } = rawPair(t, { closeTimeout: 500 }, 8 * 1024 * 1024)
+  const size = 60_000
+  const count = 30
+  void drain(link.source).catch(() => {})
+  const written = link.sink(batches(...Array.from({ length: count }, () => [new Uint8Array(size)])))
+  written.catch(() => {}) // nobody answers the close frame, so in the end the connection is cut
+  let got = 0
+  const slowly = async (): Promise<void> => {
+    for await (const batch of raw.source) {
+      for (const read of batch) got += read.length
+      await delay(50)
+    }
+  }
+  await slowly().catch(() => {})
+  t.equal(got, count * (size + 8) + 8, 'every message, and the close frame')
+  await t.rejects(written, { code: 'ERR_LINK_CLOSED' })
 })
