@@ -53,7 +53,7 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
 }
 
 function listenUrl (text: string): { protocol: string, hostname: string, port: number } {
-  const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^/:?#]+)(?::(\d{1,5}))?\/?$/i.exec(text)
+  const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^\s/:?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(text)
   if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${text}`)
   const [, scheme, hostname, given] = parts
   const protocol = scheme.toLowerCase()
