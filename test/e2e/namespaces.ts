@@ -14,6 +14,9 @@ export const UPLINK = 'eth0'
 
 const BRIDGE = 'br0'
 
+/** What may end a test before its teardown. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 export interface InterfaceInfo {
   index: number
   up: boolean
@@ -75,11 +78,17 @@ export class Lab {
 
   /** Makes an empty one, and removes it with all that is in it at the end of the test, or of the process. */
   constructor (t: Test) {
-    const atExit = (): void => { this.#closeNow() }
-    process.once('exit', atExit)
+    const closeNow = (): void => { this.#closeNow() }
+    const atSignal = (signal: NodeJS.Signals): void => {
+      closeNow()
+      process.kill(process.pid, signal) // now nobody listens any more
+    }
+    process.once('exit', closeNow)
+    for (const signal of SIGNALS) process.once(signal, atSignal)
     t.teardown(async () => {
       await this.#close()
-      process.removeListener('exit', atExit)
+      process.removeListener('exit', closeNow)
+      for (const signal of SIGNALS) process.removeListener(signal, atSignal)
     })
   }
 

@@ -39,15 +39,21 @@ export class Agent {
   }
 }
 
-/** How many of three pings were answered within so many seconds. */
-export async function ping (from: Namespace, to: string, patience = 5): Promise<number> {
-  const output = await from.run('ping', '-n', '-c', '3', '-i', '0.02', '-W', String(patience), to).catch(({ stdout }) => String(stdout))
-  return Number(/ (\d+) received/.exec(output)?.[1] ?? 0)
+/** Whether a ping is answered within so many seconds. */
+export const answers = (from: Namespace, to: string, patience: number): Promise<boolean> =>
+  from.run('ping', '-n', '-c', '1', '-W', String(patience), to).then(() => true, () => false)
+
+/** How many of three pings are answered. One by one, as a `ping` that has had an answer hardly waits for the next. */
+export async function ping (from: Namespace, to: string): Promise<number> {
+  let answered = 0
+  for (let count = 0; count < 3; count++) {
+    if (await answers(from, to, 5)) answered++
+  }
+  return answered
 }
 
 /** Whether a ping is answered, sooner or later. */
-export const reaches = (from: Namespace, to: string): Promise<boolean> =>
-  eventually(() => from.run('ping', '-n', '-c', '1', '-W', '1', to).then(() => true, () => false))
+export const reaches = (from: Namespace, to: string): Promise<boolean> => eventually(() => answers(from, to, 1))
 
 /** Looks again and again until it is so; false when it never is. */
 export async function eventually (look: () => Promise<boolean>): Promise<boolean> {
