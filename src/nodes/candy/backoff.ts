@@ -31,7 +31,7 @@ export class Backoff {
 
   /** The next wait in milliseconds. */
   next (): number {
-    const full = Math.min(this.#longest, this.#first * 2 ** Math.min(this.#attempts++, 30))
+    const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
     return full / 2 + Math.random() * full / 2
   }
 
