@@ -26,6 +26,10 @@ ${password === undefined ? '  # password: ...' : `  password: ${password}`}
   # networks behind it, see sdwan) or off (any).
   # source-check: routes
 
+  # Who may take an address that is in use: any (the newest wins, as with the original server)
+  # or same-device.
+  # takeover: any
+
   # Take clients whose clock is wrong, as the original server does.
   # lenient: false
 
