@@ -8,3 +8,7 @@ t.test('quick start', async (t) => {
 t.test('a layer of one\'s own', async (t) => {
   t.same(await startExample(t, 'own-layer.ts').ended, { code: 0, stderr: '', stdout: "[ 'one', 'two' ]\n[ 'three' ]\n" })
 })
+
+t.test('a relay and peers inside a program', async (t) => {
+  t.same(await startExample(t, 'embedding.ts').ended, { code: 0, stderr: '', stdout: '10.77.0.2: hello, world\nthe relay has forwarded 2 packets\n' })
+})

@@ -1,0 +1,70 @@
+/** What README.md and docs/ say has to stay true: their code is that of the examples, their tables name all there is. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import t from 'tap'
+import { candyPeerSection, candyRelaySection } from '../../src/cli/candy-schema.ts'
+import { createPeerCommand } from '../../src/cli/peer-command.ts'
+import { SHARED_KEYS } from '../../src/cli/program-schema.ts'
+import { createRelayCommand } from '../../src/cli/relay-command.ts'
+import { CandyPeer } from '../../src/nodes/candy/peer.ts'
+import { newStats } from '../../src/nodes/candy/stats.ts'
+import { hostTun } from '../../src/tun/host.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const candy = read('docs/candy.md')
+
+/** An example without the comment that it begins with. */
+const example = (name: string): string => read(`examples/${name}`).replace(/^\/\*\*.*?\*\/\n/s, '')
+const codeOf = (file: string): string[] => [...read(file).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code)
+
+t.test('code is that of the examples', async (t) => {
+  t.same(codeOf('README.md'), [example('quick-start.ts'), example('echo-tunnel.ts')])
+  t.same(codeOf('docs/architecture.md'), [example('own-layer.ts')])
+  t.same(codeOf('docs/embedding.md'), [example('embedding.ts')])
+})
+
+t.test('links lead somewhere', async (t) => {
+  const anchors = (file: string): string[] => [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, title]) => title.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'))
+  for (const file of documents) {
+    for (const [, path, anchor] of read(file).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const target = path === '' ? file : join(dirname(file), path)
+      t.ok(existsSync(join(root, target)), `${file}: ${target}`)
+      if (anchor !== undefined) t.ok(anchors(target).includes(anchor), `${file}: ${target}#${anchor}`)
+    }
+  }
+})
+
+t.test('all options and keys of candy are told', async (t) => {
+  const commands: Command[] = [createRelayCommand(() => {}), createPeerCommand(() => {})]
+  const options = commands.flatMap((program) => program.commands.flatMap((command) => command.options.map(({ long }) => long)))
+  const keys = [...Object.keys(candyRelaySection.shape), ...Object.keys(candyPeerSection.shape), ...SHARED_KEYS].map((key) => `--${key}`)
+  for (const option of new Set([...options, ...keys])) {
+    if (option !== '--help' && option !== undefined) t.ok(candy.includes(`\`${option}`), option)
+  }
+})
+
+t.test('all numbers of candy are told', async (t) => {
+  const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: '', tun: hostTun() }).stats
+  const relay = newStats()
+  const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  for (const name of new Set([...Object.keys(relay), ...Object.keys(peer)])) t.ok(candy.includes(`\`tunpipe_candy_${snakeCase(name)}`), name)
+  for (const reason of Object.keys(relay.refused)) t.match(candy, new RegExp(`^\\| \`${reason}\` \\| \\d{4} `, 'm'), `refused: ${reason}`)
+  for (const reason of [...Object.keys(relay.drops), ...Object.keys(peer.drops)]) t.ok(candy.includes(`\`${reason}\`: `), `drops: ${reason}`)
+})
+
+t.test('all dependencies are told, and no others', async (t) => {
+  const { dependencies, optionalDependencies, devDependencies } = JSON.parse(read('package.json'))
+  const rows = [...read('docs/dependencies.md').matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => cell.split(', ').map((name) => name.replaceAll('`', '')))
+  t.same(rows.sort(), [dependencies, optionalDependencies, devDependencies].flatMap((list) => Object.keys(list)).sort())
+})
+
+t.test('all scripts of package.json that are told exist', async (t) => {
+  const { scripts } = JSON.parse(read('package.json'))
+  for (const file of documents) {
+    for (const [, script] of read(file).matchAll(/npm run ([\w:]+)/g)) t.ok(script in scripts, `${file}: npm run ${script}`)
+  }
+})
