@@ -24,10 +24,10 @@ export interface TlsServerInit extends Pick<SecureContextOptions, 'ca'> {
 }
 
 /** The default of every `handshakeTimeout`, in milliseconds. */
-export const HANDSHAKE_TIMEOUT = 10_000
+export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
 
 /** The options of `tls.createServer` and `https.createServer`. */
-export const serverOptions = ({ cert, key, ca, handshakeTimeout = HANDSHAKE_TIMEOUT }: TlsServerInit): object => ({
+export const serverOptions = ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: TlsServerInit): object => ({
   cert,
   key,
   ca,

@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { streamLink } from './stream-link.ts'
 import { endpointOf, type ListenInit } from './tcp.ts'
-import { clientOptions, HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { clientOptions, DEFAULT_HANDSHAKE_TIMEOUT as HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
 import type { Endpoint, Listener, Transport } from '../types.ts'
 
