@@ -15,6 +15,12 @@ export interface ChannelInit<T> {
   onReturn?: () => void
 }
 
+/** A second reader pulls while the first one still waits. */
+export class ChannelBusyError extends Error {
+  override readonly name = 'ChannelBusyError'
+  readonly code = 'ERR_CHANNEL_BUSY'
+}
+
 interface Waiting<T> {
   resolve (result: IteratorResult<Batch<T>>): void
   reject (err: Error): void
@@ -67,10 +73,17 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
     for (const item of batch) this.push(item)
   }
 
+  /** Forgets what waits for the reader. */
+  discard (): void {
+    this.#batch = []
+    this.#size = 0
+  }
+
   end (): void { this.#finish({}) }
 
   fail (err: Error): void { this.#finish({ err }) }
 
+  /** What was pushed since the last call, else what comes next. Rejects with what `fail` gave, and with `ERR_CHANNEL_BUSY` while another call waits. */
   next (): Promise<IteratorResult<Batch<T>>> {
     if (this.#batch.length > 0) {
       const value = this.#batch
@@ -86,7 +99,7 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
       return Promise.reject(err)
     }
     if (over !== undefined) return Promise.resolve({ done: true, value: undefined })
-    if (this.#waiting !== undefined) return Promise.reject(new Error('a channel has one reader, and it is waiting already'))
+    if (this.#waiting !== undefined) return Promise.reject(new ChannelBusyError('a channel has one reader, and it is waiting already'))
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
       this.#onPull?.()
