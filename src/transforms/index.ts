@@ -9,6 +9,7 @@ export {
 export * from './length-prefix.ts'
 export * from './type-demux.ts'
 export {
-  CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,
+  CloseCode, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, FrameDecoder, FrameEncoder, Opcode,
+  WebSocketClosedError, WebSocketProtocolError, websocketFrames,
   type FrameDecoderInit, type FrameHandlers, type Role, type Tolerance, type WebSocketFramesInit, type WebSocketLink
 } from './websocket-frames/index.ts'

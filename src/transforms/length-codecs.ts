@@ -137,8 +137,10 @@ export const rustdeskLength: LengthCodec = () => {
 }
 
 /** The two functions of a codec speaking of whole frames: `adjust` applied, the limit checked both ways, `write` always there. */
-export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame = DEFAULT_MAX_LENGTH + adjust }: LengthPrefixInit = {}) {
+export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: LengthPrefixInit = {}) {
   if (!Number.isSafeInteger(adjust)) throw new OptionError(`adjust is ${adjust}, an integer is needed`)
+  if (limit === undefined && adjust < -DEFAULT_MAX_LENGTH) throw new OptionError(`adjust is ${adjust}, below -${DEFAULT_MAX_LENGTH} it needs maxFrame beside it`)
+  const maxFrame = limit ?? DEFAULT_MAX_LENGTH + adjust
   if (!Number.isSafeInteger(maxFrame) || maxFrame < 0) throw new OptionError(`maxFrame is ${maxFrame}, an integer of 0 or more is needed`)
   const inner = make()
 

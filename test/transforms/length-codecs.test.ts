@@ -104,6 +104,9 @@ t.test('any codec of that form will do', async (t) => {
 
 t.test('options are checked', async (t) => {
   for (const init of [{ adjust: 0.5 }, { adjust: NaN }, { maxFrame: -1 }, { maxFrame: NaN }, { maxFrame: 1.5 }]) {
-    t.throws(() => frameCodec(u16be, init), { code: 'ERR_OPTION' }, JSON.stringify(init))
+    t.throws(() => frameCodec(u16be, init), { code: 'ERR_OPTION', message: RegExp(`^${Object.keys(init)[0]} is `) }, JSON.stringify(init))
   }
+  t.throws(() => frameCodec(u16be, { adjust: -65536 }), { code: 'ERR_OPTION', message: /^adjust is -65536/ }, 'what was given is named')
+  t.doesNotThrow(() => frameCodec(u16be, { adjust: -65535 }))
+  t.doesNotThrow(() => frameCodec(u32be, { adjust: -65536, maxFrame: 10 }))
 })
