@@ -6,7 +6,7 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import type { Batch, Core, Layer, Link, Transform } from './types.ts'
+import type { Core, Layer, Link, PacketPort, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of them, to one link. */
 export const over = <L, U, Upper extends Link<U>>(link: Link<L>, layer: Layer<L, U, Upper>): Upper => layer(link)
@@ -20,6 +20,23 @@ export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async func
   core.end?.()
 }
 
+/** A port whose packets go through an encoder first. A batch that it refuses with a `code` is dropped; other errors are bugs and thrown. */
+export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketPort<U> => ({
+  send (batch) {
+    if (port.queued >= port.limit) return 0 // not worth encoding
+    let out
+    try {
+      out = encode.push(batch)
+    } catch (err) {
+      if ((err as { code?: string }).code === undefined) throw err
+      return 0
+    }
+    return out.length === 0 || port.send(out) > 0 ? batch.length : 0
+  },
+  get queued () { return port.queued },
+  limit: port.limit
+})
+
 /**
  * Lifts two cores without cross-talk into a layer. `make` is called once a link, so that the cores may hold state.
  * Both ways out, `sink` and `port`, use the one encoder.
@@ -29,15 +46,7 @@ export const codec = <L, U>(make: () => { decode: Core<L, U>, encode: Core<U, L>
   return {
     source: transform(decode)(lower.source),
     sink: (source) => lower.sink(transform(encode)(source)),
-    port: {
-      send (batch: Batch<U>) {
-        if (lower.port.queued >= lower.port.limit) return 0 // not worth encoding
-        const out = encode.push(batch)
-        return out.length === 0 || lower.port.send(out) > 0 ? batch.length : 0
-      },
-      get queued () { return lower.port.queued },
-      limit: lower.port.limit
-    },
+    port: portOver(lower.port, encode),
     abort: (err) => { lower.abort(err) }
   }
 }

@@ -29,7 +29,8 @@ export interface Core<A = Uint8Array, B = A> {
  */
 export interface PacketPort<T = Uint8Array> {
   /**
-   * Takes the batch when fewer than `limit` bytes are waiting, else drops it; never waits.
+   * Takes the batch when fewer than `limit` bytes are waiting, else drops it; never waits. A batch with an element that a
+   * layer cannot put on the wire (too large for its frames, say) is dropped as well; `sink` rejects for the same.
    *
    * @returns how many elements were taken: all of them, or 0. The caller counts what was dropped.
    */

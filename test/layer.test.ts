@@ -113,6 +113,27 @@ t.test('codec: a batch that was taken is never reported as dropped', async (t) =
   t.equal(lower.sent.length, 1, 'and then nothing is sent')
 })
 
+t.test('codec: what the encoder refuses is dropped at the port and rejected at the sink', async (t) => {
+  const refuse = (err: Error): Layer => codec(() => ({
+    decode: map((byte) => byte),
+    encode: {
+      push (batch) {
+        if (batch.some((bytes) => bytes.length > 1)) throw err
+        return batch
+      }
+    }
+  }))
+  const lower = recordingLink()
+  const strict = over(lower, refuse(new TruncatedError('too long')))
+  t.equal(strict.port.send([hex('01'), hex('0203')]), 0, 'the whole batch')
+  t.equal(strict.port.send([hex('04')]), 1, 'and the next one passes')
+  t.same(lower.sent.map((batch) => batch.map(toHex)), [['04']])
+  await t.rejects(strict.sink(from([[hex('0203')]])), { code: 'ERR_TRUNCATED' })
+
+  const bug = over(lower, refuse(new TypeError('undefined is not a function')))
+  t.throws(() => bug.port.send([hex('0203')]), TypeError, 'an error without a code is a bug, and goes on')
+})
+
 t.test('stack: the lowest first', async (t) => {
   for (const layer of [stack(plus(1), times(2)), stack(stack(plus(1)), times(2))]) {
     const lower = recordingLink([[Uint8Array.of(7)]])

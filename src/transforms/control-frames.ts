@@ -5,7 +5,7 @@
  */
 import { decode, encode } from 'it-length-prefixed'
 import { TruncatedError } from '../errors.ts'
-import { transform } from '../layer.ts'
+import { portOver, transform } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
 import { frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 import { Collector } from './collector.ts'
@@ -65,15 +65,10 @@ export function controlFrames (make: LengthCodec, init?: LengthPrefixInit): Laye
   return (lower) => {
     const { lengthDecoder, lengthEncoder } = frameCodec(make, init)
     const encoder = frameEncoder(lengthEncoder)
-    const { port } = lower
     return {
       source: decodeFrames(lower.source, lengthDecoder),
       sink: (source) => lower.sink(transform(encoder)(source)),
-      port: {
-        send: (batch) => port.send(encoder.push(batch)) > 0 ? batch.length : 0,
-        get queued () { return port.queued },
-        limit: port.limit
-      },
+      port: portOver(lower.port, encoder),
       abort: (err) => { lower.abort(err) }
     }
   }

@@ -113,9 +113,10 @@ t.test("natpass's frames, byte for byte, in chunks of every size", async (t) => 
 
 t.test("natpass's largest payload passes, and no larger one", async (t) => {
   const lower = recordingLink()
-  const { port } = over(lower, framing)
+  const { port, sink } = over(lower, framing)
   t.equal(port.send([new Uint8Array(65535)]), 1)
-  t.throws(() => port.send([new Uint8Array(65536)]), { code: 'ERR_FRAME_SIZE' })
+  t.equal(port.send([new Uint8Array(65536)]), 0)
+  await t.rejects(sink(from([[new Uint8Array(65536)]])), { code: 'ERR_FRAME_SIZE' })
   const { source } = over(recordingLink(lower.sent), framing)
   t.equal((await collect(source))[0].length, 65535)
 })

@@ -122,6 +122,7 @@ t.test('sink and port', async (t) => {
   const { port } = over(lower, controlFrames(rustdeskLength))
   t.equal(port.send([hex('01'), hex('0203')]), 2)
   t.equal(toHex(Buffer.concat(lower.sent.flat())), '0401080203')
+  t.equal(port.send([new Uint8Array(65536)]), 0, 'too large, so dropped')
   t.equal(port.limit, lower.port.limit)
   lower.queued = 1000
   t.equal(port.send([hex('01')]), 0)

@@ -176,7 +176,7 @@ t.test('as a layer: port', async (t) => {
   const { port } = over(lower, lengthPrefix(u16be))
   t.equal(port.send([hex('01'), hex('0203')]), 2)
   t.same(lower.sent.map((batch) => batch.map(toHex)), [['00010100020203']])
-  t.throws(() => port.send([new Uint8Array(65536)]), { code: 'ERR_FRAME_SIZE' })
+  t.equal(port.send([hex('01'), new Uint8Array(65536)]), 0, 'too large, so dropped')
   lower.queued = 1000
   t.equal(port.send([hex('01')]), 0)
   t.equal(lower.sent.length, 1)
@@ -186,5 +186,6 @@ t.test('as a layer: errors reach the reader, options the maker', async (t) => {
   await t.rejects(collect(over(recordingLink([[hex('0003ff')]]), lengthPrefix(u16be)).source), { code: 'ERR_TRUNCATED' })
   const limited = over(recordingLink([[hex('0003')]]), lengthPrefix(u16be, { maxFrame: 2 }))
   await t.rejects(collect(limited.source), { code: 'ERR_FRAME_SIZE' })
+  await t.rejects(over(recordingLink(), lengthPrefix(u16be)).sink(from([[new Uint8Array(65536)]])), { code: 'ERR_FRAME_SIZE' })
   t.throws(() => lengthPrefix(u16be, { maxFrame: -1 }), { code: 'ERR_OPTION' })
 })
