@@ -36,6 +36,8 @@ export interface TunCounters {
  * `port.send` writes at once, waits never and keeps nothing, so `port.queued` stays 0. Packets that the interface refuses
  * are counted in `counters.droppedOut` and not in what `send` returns; it returns 0 only on a closed interface.
  *
+ * A `sink` ends when the interface does, with the error of `abort` or `ERR_TUN_CLOSED`. Several may run at a time.
+ *
  * `abort` closes, and makes `source` throw its error. Whoever leaves the loop over `source` early calls `close` or `abort`.
  */
 export interface Tun extends Link {

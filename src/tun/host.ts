@@ -14,6 +14,7 @@ import type { Batch, PacketPort } from '../types.ts'
 import { DEFAULT_MTU, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
 import { echoReply, icmpChecks, isEchoReply, isEchoRequest, Pinger, type PingInit } from './icmp.ts'
 import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from './ipv4.ts'
+import { Sinks } from './sinks.ts'
 import { UDP_HEADER, UdpPorts, type UdpSocket } from './udp.ts'
 
 const DEFAULT_QUEUE_LIMIT = 1024 * 1024
@@ -66,6 +67,7 @@ class Host implements HostTun {
   readonly source: Channel
   readonly port: PacketPort
   readonly #queueLimit: number
+  readonly #sinks = new Sinks()
   readonly #pinger: Pinger
   readonly #ports: UdpPorts
   #cidr: Cidr | undefined
@@ -94,10 +96,8 @@ class Host implements HostTun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  async sink (source: AsyncIterable<Batch>): Promise<void> {
-    for await (const batch of source) {
-      if (this.#send(batch) === 0 && batch.length > 0) throw this.#closedError()
-    }
+  sink (source: AsyncIterable<Batch>): Promise<void> {
+    return this.#sinks.run(source, (batch) => { this.#send(batch) })
   }
 
   async setAddress (cidr: string): Promise<void> {
@@ -131,7 +131,9 @@ class Host implements HostTun {
     this.#flush()
     if (err === undefined) this.source.end()
     else this.source.fail(err)
-    this.#pinger.fail(err ?? this.#closedError())
+    const reason = err ?? this.#closedError()
+    this.#sinks.end(reason)
+    this.#pinger.fail(reason)
     this.#ports.close()
   }
 

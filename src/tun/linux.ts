@@ -11,6 +11,7 @@ import { type Libc, loadLibc } from './libc.ts'
 import { loopPoller } from './poller-loop.ts'
 import { threadPoller } from './poller-thread.ts'
 import { holdProcess, type Poller, type Watch } from './poller.ts'
+import { Sinks } from './sinks.ts'
 
 const DEVICE = '/dev/net/tun'
 const TUNSETIFF = 0x400454ca
@@ -47,6 +48,7 @@ class LinuxTun implements Tun {
   readonly #slot: number
   #slab = Buffer.alloc(0)
   #slabUsed = 0
+  readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
   #failure: Error | undefined
@@ -63,10 +65,8 @@ class LinuxTun implements Tun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  async sink (source: AsyncIterable<Batch>): Promise<void> {
-    for await (const batch of source) {
-      if (this.#send(batch) === 0 && batch.length > 0) throw this.#failure ?? closed(this.name)
-    }
+  sink (source: AsyncIterable<Batch>): Promise<void> {
+    return this.#sinks.run(source, (batch) => { this.#send(batch) })
   }
 
   async setAddress (cidr: string): Promise<void> {
@@ -82,7 +82,10 @@ class LinuxTun implements Tun {
   }
 
   close (): Promise<void> {
-    this.#closing ??= this.#close()
+    if (this.#closing === undefined) {
+      this.#closing = this.#close()
+      this.#sinks.end(this.#failure ?? closed(this.name))
+    }
     return this.#closing
   }
 

@@ -41,6 +41,58 @@ function inOrder (all: Uint8Array, size: number): boolean {
   return true
 }
 
+/** What every link promises about its end, whatever is behind it. */
+export function endings (t: Test, make: (t: Test) => Promise<Link>): void {
+  t.test('abort ends both directions with its error', async (t) => {
+    const link = await make(t)
+    const { source, returned } = idle()
+    const reading = failureOf(hear(link.source))
+    const writing = failureOf(link.sink(source))
+    link.port.send(texts('before'))
+    const reason = boom()
+    link.abort(reason)
+    link.abort(new Error('a second one changes nothing'))
+    t.equal(await reading, reason)
+    t.equal(await writing, reason)
+    await returned
+    t.equal(link.port.send(texts('late')), 0)
+    t.equal(await failureOf(link.sink(nothing())), reason, 'also of a sink that comes later')
+  })
+
+  t.test('abort before anything was read', async (t) => {
+    const link = await make(t)
+    const reason = boom()
+    link.abort(reason)
+    t.equal(await failureOf(hear(link.source)), reason)
+    const { source, returned } = idle()
+    t.equal(await failureOf(link.sink(source)), reason)
+    await returned
+  })
+
+  t.test('a reader that leaves and aborts', async (t) => {
+    const link = await make(t)
+    const { source, returned } = idle()
+    const writing = failureOf(link.sink(source))
+    const reader = link.source[Symbol.asyncIterator]()
+    const reading = drain({ [Symbol.asyncIterator]: () => reader })
+    void reader.return?.()
+    link.abort(boom())
+    await reading
+    t.ok(await writing)
+    await returned
+  })
+
+  t.test('a source that fails fails its sink', async (t) => {
+    const link = await make(t)
+    const reason = boom()
+    async function * failing (): AsyncGenerator<Batch> {
+      yield texts('one')
+      throw reason
+    }
+    t.equal(await failureOf(link.sink(failing())), reason)
+  })
+}
+
 export function contract (t: Test, subject: Subject): void {
   const { halfClose } = subject.make().capabilities
 
@@ -123,31 +175,19 @@ export function contract (t: Test, subject: Subject): void {
     })
   }
 
-  t.test('abort ends both directions with its error', async (t) => {
+  endings(t, async (t) => (await open(t, subject.make())).client)
+
+  t.test('the other side notices an abort', async (t) => {
     const { client, server } = await open(t, subject.make())
     const noticed = drain(server.source)
-    const { source, returned } = idle()
-    const reading = failureOf(hear(client.source))
-    const writing = failureOf(client.sink(source))
-    await client.port.send(texts('before'))
-    const reason = boom()
-    client.abort(reason)
-    client.abort(new Error('a second one changes nothing'))
-    t.equal(await reading, reason)
-    t.equal(await writing, reason)
-    await returned
-    t.equal(client.port.send(texts('late')), 0)
-    t.equal(await failureOf(client.sink(nothing())), reason, 'also of a sink that comes later')
+    client.abort(boom())
     await noticed
-    t.pass('the other side notices')
+    t.pass('it has ended')
   })
 
-  t.test('abort before anything was read, and after everything was', async (t) => {
+  t.test('an abort before anything was read is noticed too, one after everything was is harmless', async (t) => {
     const { client, server } = await open(t, subject.make())
-    const reason = boom()
-    client.abort(reason)
-    t.equal(await failureOf(hear(client.source)), reason)
-    t.equal(await failureOf(client.sink(nothing())), reason)
+    client.abort(boom())
     await drain(server.source)
     server.abort(boom())
     const second = await open(t, subject.make())
@@ -157,16 +197,6 @@ export function contract (t: Test, subject: Subject): void {
     second.server.abort(boom())
     await turn()
     t.same(await hear(second.client.source), [], 'harmless')
-  })
-
-  t.test('a source that fails fails its sink', async (t) => {
-    const { client } = await open(t, subject.make())
-    const reason = boom()
-    async function * failing (): AsyncGenerator<Batch> {
-      yield texts('one')
-      throw reason
-    }
-    t.equal(await failureOf(client.sink(failing())), reason)
   })
 
   t.test('a reset fails the source with a code, and a sink that idles', async (t) => {
@@ -222,7 +252,6 @@ export function contract (t: Test, subject: Subject): void {
     }
     t.equal(getEventListeners(controller.signal, 'abort').length, 0)
     listener.close()
-    await until(() => true)
     t.match(await failureOf(refused(transport, port)), { code: 'ECONNREFUSED' })
   })
 

@@ -2,6 +2,8 @@ import t, { type Test } from 'tap'
 import { addWords, fold } from '../../src/tun/checksum.ts'
 import { type Datagram, hostTun, type HostTun, type HostTunInit } from '../../src/tun/index.ts'
 import { headerChecks, headerLengthOf, isIpv4, totalLengthOf, writeHeader, writeU16 } from '../../src/tun/ipv4.ts'
+import { endings } from '../transports/contract.ts'
+import { failureOf, idle } from '../helpers/ends.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 
 const A = 0x0a4d0001
@@ -274,6 +276,17 @@ t.test('close and abort', async (t) => {
   b.abort(new Error('broken'))
   b.abort(new Error('again'))
   await Promise.all([failed, unanswered])
+})
+
+t.test('as a link', async (t) => { endings(t, (t) => host(t, '10.77.0.1/24')) })
+
+t.test('close ends a sink whose source idles', async (t) => {
+  const a = await host(t, '10.77.0.1/24')
+  const sources = [idle(), idle()]
+  const sinks = sources.map(({ source }) => failureOf(a.sink(source)))
+  await a.close()
+  t.match(await Promise.all(sinks), [{ code: 'ERR_TUN_CLOSED' }, { code: 'ERR_TUN_CLOSED' }])
+  await Promise.all(sources.map(({ returned }) => returned))
 })
 
 t.test('options', async (t) => {

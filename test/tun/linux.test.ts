@@ -5,6 +5,7 @@ import t from 'tap'
 import { openTun } from '../../src/tun/index.ts'
 
 const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
+const link = fileURLToPath(new URL('fixtures/link.ts', import.meta.url))
 const withoutKoffi = 'data:text/javascript,' + encodeURIComponent(`import { register } from 'node:module'
 register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("none"); return next(name, context) }'))`)
 
@@ -44,6 +45,7 @@ if (!possible && process.env.CI !== 'true') {
   t.test('real TUN devices', { skip: 'need root, /dev/net/tun and network namespaces' }, async () => {})
 } else {
   for (const poll of ['loop', 'thread']) {
+    t.spawn('unshare', ['-n', process.execPath, '--import', 'tsx', link, poll], {}, `as a link, waiting by ${poll}`)
     t.test(`waiting by ${poll}`, { timeout: 110_000 }, async (t) => {
       t.strictSame(await inNamespace('life', poll), {
         code: 0,
