@@ -11,11 +11,12 @@ import type { Core, Layer, Link, PacketPort, Transform } from './types.ts'
 /** Applies a layer, or a stack of them, to one link. */
 export const over = <L, U, Upper extends Link<U>>(link: Link<L>, layer: Layer<L, U, Upper>): Upper => layer(link)
 
-/** Lifts a synchronous core into a stage for `it-pipe`: one await a batch, none an element. */
+/** Lifts a synchronous core into a stage for `it-pipe`: one await a batch, none an element. Throws what the core throws, and its `failure` behind what was good. */
 export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
   for await (const batch of source) {
     const out = core.push(batch)
     if (out.length > 0) yield out
+    if (core.failure !== undefined) throw core.failure
   }
   core.end?.()
 }

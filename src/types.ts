@@ -17,10 +17,16 @@ export type Transform<A, B = A> = (source: AsyncIterable<Batch<A>>) => AsyncGene
 
 /** The synchronous heart of one direction of a layer: no I/O, no timers, everything inside a batch is a plain call. */
 export interface Core<A = Uint8Array, B = A> {
-  /** Takes what arrived, returns what is complete. Throws an error with a `code` when the input breaks the protocol. */
+  /**
+   * Takes what arrived, returns what is complete. Input that breaks the protocol is an error with a `code`: a decoder
+   * returns what was good before it and sets `failure`, so that nothing depends on how the input was cut into reads; an
+   * encoder throws it and takes nothing of the batch.
+   */
   push (batch: Batch<A>): Batch<B>
   /** The stream has ended. Throws `ERR_TRUNCATED` when that cut something in half. */
   end? (): void
+  /** What ended this direction; `push` and `end` throw it from then on. */
+  readonly failure?: Error | undefined
 }
 
 /**
@@ -65,7 +71,7 @@ export interface Endpoint {
   port: number
 }
 
-/** Where to dial or to listen. The signal ends a dial that is under way. */
+/** Where to dial. The signal ends a dial that is under way. */
 export interface Address extends Endpoint {
   signal?: AbortSignal
 }
@@ -74,7 +80,7 @@ export interface Address extends Endpoint {
 export interface Listener<L extends Link = Link> extends AsyncIterable<L> {
   /** The port in use, once listening. Rejects when the address cannot be had (`EADDRINUSE`, `EACCES`). */
   port (): Promise<number>
-  /** Takes no more links; those that exist go on. */
+  /** Takes no more links; those that were taken go on, those that wait are aborted. The port is free when it returns. */
   close (): void
 }
 
@@ -83,5 +89,5 @@ export interface Transport {
   /** `halfClose`: one direction can end while the other goes on. */
   readonly capabilities: { readonly halfClose: boolean }
   dial (to: Address): Promise<Link>
-  listen (at: Address): Listener
+  listen (at: Endpoint): Listener
 }

@@ -54,6 +54,23 @@ t.test('transform: errors of the core and of the source', async (t) => {
   await t.rejects(collect(cut(broken())), { message: 'reset' }, 'a broken source is not a cut one')
 })
 
+t.test('transform: what was good comes before the failure', async (t) => {
+  const core: Core<number> & { failure?: Error } = {
+    push (batch) {
+      const bad = batch.indexOf(0)
+      if (bad < 0) return batch
+      core.failure = new TruncatedError('zero')
+      return batch.slice(0, bad)
+    },
+    end () { t.fail('the source did not end') }
+  }
+  const got: number[] = []
+  await t.rejects(async () => {
+    for await (const batch of transform(core)(from([[1], [2, 0, 3], [4]]))) got.push(...batch)
+  }, { message: 'zero' })
+  t.same(got, [1, 2])
+})
+
 t.test('transform: fits it-pipe', async (t) => {
   const double = transform<number, number>({ push: (batch) => batch.map((n) => n * 2) })
   t.same(await pipe(from([[1, 2], [3]]), double, double, collect), [4, 8, 12])

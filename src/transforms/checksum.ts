@@ -7,6 +7,7 @@ import crcOfPackage from 'crc/calculators/crc32'
 import { OptionError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
+import { FaultStop } from './faults.ts'
 
 /** Any function of the `crc` package, or of its `calculators`, which copy less. The low bits of what it returns are used. */
 export type ChecksumFunction = (bytes: Buffer) => number
@@ -59,27 +60,25 @@ function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before
   }
 }
 
-/** Checks each frame and hands up what its checksum covers, as a view. */
-export class ChecksumDecoder implements Core<Uint8Array, Uint8Array> {
+/** Checks each frame and hands up what its checksum covers, as a view. The first that does not match is its `failure`, `ERR_CHECKSUM`. */
+export class ChecksumDecoder extends FaultStop {
   readonly #of
 
   constructor (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit) {
+    super()
     this.#of = settings(kind, init)
   }
 
-  /** Throws `ERR_CHECKSUM`. */
-  push (batch: Batch): Batch {
+  protected override decode (frame: Uint8Array, out: Batch): void {
     const { sum, bytes, before, big } = this.#of
-    return batch.map((frame) => {
-      if (frame.length < bytes) throw new ChecksumError(`frame of ${frame.length} bytes, its checksum has ${bytes}`)
-      const split = before ? bytes : frame.length - bytes
-      const payload = before ? frame.subarray(split) : frame.subarray(0, split)
-      const at = before ? 0 : split
-      let found = 0
-      for (let i = 0; i < bytes; i++) found = (found << 8) | frame[big ? at + i : at + bytes - 1 - i]
-      if (sum(payload) !== found >>> 0) throw new ChecksumError(`checksum of ${payload.length} bytes does not match`)
-      return payload
-    })
+    if (frame.length < bytes) throw new ChecksumError(`frame of ${frame.length} bytes, its checksum has ${bytes}`)
+    const split = before ? bytes : frame.length - bytes
+    const payload = before ? frame.subarray(split) : frame.subarray(0, split)
+    const at = before ? 0 : split
+    let found = 0
+    for (let i = 0; i < bytes; i++) found = (found << 8) | frame[big ? at + i : at + bytes - 1 - i]
+    if (sum(payload) !== found >>> 0) throw new ChecksumError(`checksum of ${payload.length} bytes does not match`)
+    out.push(payload)
   }
 }
 

@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { OptionError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
+import { FaultStop } from './faults.ts'
 
 export interface ConfusionPaddingInit {
   /** Most bytes of padding that are sent with a frame: 0 to 255. Each number up to it is equally likely. Default: 64. */
@@ -37,17 +38,17 @@ function draw (size: number): number {
   return used - size
 }
 
-/** Takes the padding off, as many bytes as a frame says, whatever `max` is here. What is handed up is a view. */
-export class ConfusionPaddingDecoder implements Core<Uint8Array, Uint8Array> {
-  /** Throws `ERR_PADDING`. */
-  push (batch: Batch): Batch {
-    return batch.map((frame) => {
-      if (frame.length === 0) throw new PaddingError('empty frame, the padding count is missing')
-      const pad = frame[frame.length - 1]
-      const size = frame.length - 1 - pad
-      if (size < 0) throw new PaddingError(`${pad} bytes of padding in a frame of ${frame.length}`)
-      return frame.subarray(0, size)
-    })
+/**
+ * Takes the padding off, as many bytes as a frame says, whatever `max` is here. What is handed up is a view. A count that
+ * cannot be is its `failure`, `ERR_PADDING`.
+ */
+export class ConfusionPaddingDecoder extends FaultStop {
+  protected override decode (frame: Uint8Array, out: Batch): void {
+    if (frame.length === 0) throw new PaddingError('empty frame, the padding count is missing')
+    const pad = frame[frame.length - 1]
+    const size = frame.length - 1 - pad
+    if (size < 0) throw new PaddingError(`${pad} bytes of padding in a frame of ${frame.length}`)
+    out.push(frame.subarray(0, size))
   }
 }
 
@@ -82,7 +83,6 @@ export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
 
 /** The layer: padded frames below, frames above. `ERR_OPTION` when `max` cannot work. */
 export function confusionPadding (init?: ConfusionPaddingInit): Layer {
-  const encode = new ConfusionPaddingEncoder(init) // neither has state, so all links share them
-  const decode = new ConfusionPaddingDecoder()
-  return codec(() => ({ decode, encode }))
+  const encode = new ConfusionPaddingEncoder(init) // has no state, so all links share it
+  return codec(() => ({ decode: new ConfusionPaddingDecoder(), encode }))
 }

@@ -8,45 +8,46 @@
 import { TruncatedError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
+import { FaultStop } from './faults.ts'
 import { MAX_LENGTH_BYTES, frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 import { Collector } from './collector.ts'
 
-/** Takes frames out of reads. A frame inside one read is a view of it; one that spans reads is joined once, when complete. */
-export class LengthPrefixDecoder implements Core<Uint8Array, Uint8Array> {
+/**
+ * Takes frames out of reads. A frame inside one read is a view of it; one that spans reads is joined once, when complete.
+ * A length beyond `maxFrame` is its `failure`, `ERR_FRAME_SIZE`, before anything is kept for that frame.
+ */
+export class LengthPrefixDecoder extends FaultStop {
   readonly #held = new Collector()
   /** Bytes of the frame under way, length included; while the length itself is cut, one more than there are. */
   #need = 0
   readonly #length
 
   constructor (make: LengthCodec, init?: LengthPrefixInit) {
+    super()
     this.#length = frameCodec(make, init).lengthDecoder
   }
 
   /** Bytes kept of a frame that is not complete: its length and `maxFrame` at most. */
   get held (): number { return this.#held.length }
 
-  /** Throws `ERR_FRAME_SIZE` on a length beyond `maxFrame`, before anything is kept for it. */
-  push (batch: Batch): Batch {
-    const out: Batch = []
-    for (const read of batch) {
-      let at = 0
-      while (at < read.length) {
-        const held = this.#held.length
-        if (held === 0) this.#need = this.#measure(read, at)
-        const end = at + this.#need - held
-        if (held === 0 && end <= read.length) {
-          out.push(read.subarray(at + this.#length.bytes, end))
-        } else {
-          this.#hold(read.subarray(at, end), out)
-        }
-        at = end
+  protected override decode (read: Uint8Array, out: Batch): void {
+    let at = 0
+    while (at < read.length) {
+      const held = this.#held.length
+      if (held === 0) this.#need = this.#measure(read, at)
+      const end = at + this.#need - held
+      if (held === 0 && end <= read.length) {
+        out.push(read.subarray(at + this.#length.bytes, end))
+      } else {
+        this.#hold(read.subarray(at, end), out)
       }
+      at = end
     }
-    return out
   }
 
-  /** Throws `ERR_TRUNCATED` inside a frame. */
-  end (): void {
+  /** Throws `failure`, or `ERR_TRUNCATED` inside a frame. */
+  override end (): void {
+    super.end()
     if (this.#held.length > 0) throw new TruncatedError(`stream ended ${this.#held.length} bytes into a frame`)
   }
 

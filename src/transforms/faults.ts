@@ -1,0 +1,35 @@
+/** What decoders have in common once their input breaks the protocol. */
+import type { Batch, Core } from '../types.ts'
+
+/**
+ * A decoder that goes through a batch piece by piece and goes no further than the first fault: the frames before it are
+ * returned, `failure` is set, and every later call throws it. So the same bytes give the same frames and the same error,
+ * whatever reads they came in.
+ */
+export abstract class FaultStop implements Core {
+  #failure: Error | undefined
+
+  /** What was wrong with the input, once something was. */
+  get failure (): Error | undefined { return this.#failure }
+
+  /** Throws `failure` when an earlier call has set it. */
+  push (batch: Batch): Batch {
+    if (this.#failure !== undefined) throw this.#failure
+    const out: Batch = []
+    try {
+      for (const piece of batch) this.decode(piece, out)
+    } catch (err) {
+      if ((err as { code?: string }).code === undefined) throw err // a bug, not a fault of the input
+      this.#failure = err as Error
+    }
+    return out
+  }
+
+  /** Throws `failure` when there is one. */
+  end (): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Appends to `out` what is complete with this piece. Throws an error with a `code` when the input breaks the protocol. */
+  protected abstract decode (piece: Uint8Array, out: Batch): void
+}
