@@ -1,7 +1,10 @@
+import { createServer } from 'node:net'
 import t from 'tap'
 import { contract, type Subject } from './contract.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { rawTcp, rawTls, upgrade } from '../helpers/raw-sockets.ts'
+import { silent } from '../../src/log.ts'
+import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
 import { dialTcp, listenTcp, tcp } from '../../src/transports/tcp.ts'
 import { dialTls, listenTls, tls } from '../../src/transports/tls.ts'
 import { dialWebSocket, listenWebSocket, websocket } from '../../src/transports/websocket.ts'
@@ -62,3 +65,31 @@ const subjects: Subject[] = [
 for (const subject of subjects) {
   t.test(subject.name, async (t) => { contract(t, subject) })
 }
+
+t.test('a listener that the system lets accept nothing warns, at intervals, and goes on', async (t) => {
+  const server = createServer()
+  const queue = acceptQueue(() => { server.close() })
+  const warnings: object[] = []
+  const listener = serverListener(server, queue, { ...silent, warn: (fields) => { warnings.push(fields) } })
+  t.teardown(() => { listener.close() })
+  server.listen(0, '127.0.0.1')
+  await listener.port()
+  let pass: (() => void) | undefined
+  const { restore } = t.intercept(globalThis, 'setTimeout', {
+    value: (then: () => void) => {
+      pass = then
+      return { unref () { return this } }
+    }
+  })
+  const errors = ['first', 'second', 'third'].map((message) => Object.assign(new Error(message), { code: 'EMFILE' }))
+  for (const err of errors) server.emit('error', err)
+  t.strictSame(warnings.splice(0), [{ err: errors[0], count: 1 }], 'the first one at once')
+  pass?.()
+  t.strictSame(warnings.splice(0), [{ err: errors[2], count: 2 }], 'the others together')
+  pass?.()
+  t.strictSame(warnings, [], 'nothing new')
+  server.emit('error', errors[0])
+  t.strictSame(warnings, [{ err: errors[0], count: 1 }], 'after a quiet interval at once again')
+  restore()
+  t.ok(server.listening)
+})
