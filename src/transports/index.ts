@@ -1,7 +1,7 @@
 export { memoryNetwork, memoryPair } from './memory.ts'
 export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 export { dialTcp, listenTcp, tcp, type ListenInit, type WireLink } from './tcp.ts'
-export { DEFAULT_HANDSHAKE_TIMEOUT, dialTls, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
+export { DEFAULT_HANDSHAKE_TIMEOUT, dialTls, HandshakeTimeoutError, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
   dialWebSocket, listenWebSocket, UpgradeError, websocket,
   type AcceptedWebSocket, type DialWebSocketInit, type ListenWebSocketInit, type WebSocketInit, type WebSocketWireLink

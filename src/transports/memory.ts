@@ -1,8 +1,9 @@
 /** Links inside one process: for tests, demos, and programs that hold both ends. */
 import { Duplex } from 'node:stream'
 import { acceptQueue, type AcceptQueue } from './acceptor.ts'
-import { streamLink, type StreamLinkInit } from './stream-link.ts'
+import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import { LinkClosedError } from '../errors.ts'
+import { verifyBytes } from '../options.ts'
 import type { Link, Transport } from '../types.ts'
 
 /** Bytes that each direction holds before its writer has to wait. */
@@ -60,14 +61,15 @@ export function memoryPair (init: StreamLinkInit = {}): [Link, Link] {
   return [streamLink(here, init), streamLink(there, init)]
 }
 
-/** A network inside this process, with ports of its own; `host` is ignored. */
-export function memoryNetwork (init: StreamLinkInit = {}): Transport {
+/** A network inside this process, with ports of its own; `host` is ignored. Throws `OptionError` for a bound that cannot be. */
+export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit = {}): Transport {
+  verifyBytes('queueLimit', queueLimit)
   const ports = new Map<number, AcceptQueue<Link>>()
   return {
     capabilities: { halfClose: true },
     async dial ({ port, signal }) {
       signal?.throwIfAborted()
-      const [here, there] = memoryPair(init)
+      const [here, there] = memoryPair({ queueLimit })
       if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`nobody listens on port ${port}`), { code: 'ECONNREFUSED' })
       return here
     },

@@ -2,7 +2,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { opened } from './connecting.ts'
-import { streamLink, type StreamLinkInit } from './stream-link.ts'
+import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
+import type { Logger } from '../log.ts'
+import { verifyBytes } from '../options.ts'
 import type { Address, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport: it knows who is at the other end. */
@@ -15,6 +17,8 @@ export interface ListenInit extends StreamLinkInit {
   host?: string
   /** 0 takes a free one. */
   port: number
+  /** Told when the system refuses to accept connections (too many open files). Default: silent. */
+  log?: Logger
 }
 
 export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
@@ -24,19 +28,22 @@ export const wireLink = (socket: Socket, init?: StreamLinkInit): WireLink => Obj
 /**
  * Connects to a TCP port.
  *
- * @throws what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...), or the reason of the signal
+ * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...), or the
+ *   reason of the signal
  */
-export async function dialTcp ({ host, port, signal, ...init }: Address & StreamLinkInit): Promise<WireLink> {
-  return wireLink(await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal), init)
+export async function dialTcp ({ host, port, signal, queueLimit = DEFAULT_QUEUE_LIMIT }: Address & StreamLinkInit): Promise<WireLink> {
+  verifyBytes('queueLimit', queueLimit)
+  return wireLink(await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal), { queueLimit })
 }
 
-/** Listens on a TCP port. */
-export function listenTcp ({ host, port, ...init }: ListenInit): Listener<WireLink> {
+/** Listens on a TCP port. Throws `OptionError` for a bound that cannot be. */
+export function listenTcp ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log }: ListenInit): Listener<WireLink> {
+  verifyBytes('queueLimit', queueLimit)
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    if (!queue.offer(wireLink(socket, init))) socket.destroy()
+    if (!queue.offer(wireLink(socket, { queueLimit }))) socket.destroy()
   })
   const queue = acceptQueue<WireLink>(() => { server.close() })
-  const listener = serverListener(server, queue)
+  const listener = serverListener(server, queue, log)
   server.listen({ host, port })
   return listener
 }

@@ -4,7 +4,8 @@ import { connect, createServer, type SecureContextOptions } from 'node:tls'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { opened } from './connecting.ts'
 import { wireLink, type ListenInit, type WireLink } from './tcp.ts'
-import type { StreamLinkInit } from './stream-link.ts'
+import { DEFAULT_QUEUE_LIMIT, type StreamLinkInit } from './stream-link.ts'
+import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Address, Listener, Transport } from '../types.ts'
 
 /** How a client checks the server. */
@@ -13,6 +14,8 @@ export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' 
   servername?: string
   /** Accept any certificate. Default: false. */
   insecure?: boolean
+  /** Milliseconds for connection and handshake together. Default: 10 s. */
+  handshakeTimeout?: number
 }
 
 /** PEM texts of the server's certificate chain and private key; `ca` asks clients for a certificate signed by it. */
@@ -26,13 +29,19 @@ export interface TlsServerInit extends Pick<SecureContextOptions, 'ca'> {
 /** The default of every `handshakeTimeout`, in milliseconds. */
 export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
 
-/** The options of `tls.createServer` and `https.createServer`. */
+/** The other side has not finished the handshake in time. */
+export class HandshakeTimeoutError extends Error {
+  override readonly name = 'HandshakeTimeoutError'
+  readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
+}
+
+/** The options of `tls.createServer` and `https.createServer`. Throws `OptionError` for a timeout that cannot be. */
 export const serverOptions = ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: TlsServerInit): object => ({
   cert,
   key,
   ca,
   requestCert: ca !== undefined,
-  handshakeTimeout
+  handshakeTimeout: verifyMilliseconds('handshakeTimeout', handshakeTimeout)
 })
 
 /** The options of `tls.connect` for a host: an address has no name to indicate. */
@@ -47,26 +56,35 @@ export const clientOptions = (host: string, { ca, cert, key, servername, insecur
 /**
  * Connects and verifies the certificate against the host name.
  *
- * @throws what the system says, a certificate error (`SELF_SIGNED_CERT_IN_CHAIN`, `ERR_TLS_CERT_ALTNAME_INVALID`, ...),
- *   or the reason of the signal
+ * @throws {OptionError} for options that cannot be; else what the system says, a certificate error
+ *   (`SELF_SIGNED_CERT_IN_CHAIN`, `ERR_TLS_CERT_ALTNAME_INVALID`, ...), {@link HandshakeTimeoutError}, or the reason of
+ *   the signal
  */
-export async function dialTls ({ host, port, signal, queueLimit, ...init }: Address & StreamLinkInit & TlsClientInit): Promise<WireLink> {
+export async function dialTls ({ host, port, signal, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, ...init }: Address & StreamLinkInit & TlsClientInit): Promise<WireLink> {
+  verifyBytes('queueLimit', queueLimit)
+  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
   const options = { host, port, allowHalfOpen: true, ...clientOptions(host, init) }
   const socket = connect(options)
   socket.setNoDelay(true)
-  return wireLink(await opened(socket, 'secureConnect', signal), { queueLimit })
+  const timer = setTimeout(() => { socket.destroy(new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`)) }, handshakeTimeout)
+  try {
+    return wireLink(await opened(socket, 'secureConnect', signal), { queueLimit })
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
-/** Listens on a TCP port and speaks TLS on it. */
-export function listenTls ({ host, port, queueLimit, ...init }: ListenInit & TlsServerInit): Listener<WireLink> {
+/** Listens on a TCP port and speaks TLS on it. Throws `OptionError` for options that cannot be. */
+export function listenTls ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log, ...init }: ListenInit & TlsServerInit): Listener<WireLink> {
+  verifyBytes('queueLimit', queueLimit)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
   const server = createServer(options, (socket) => {
     if (!queue.offer(wireLink(socket, { queueLimit }))) socket.destroy()
   })
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<WireLink>(() => { server.close() })
-  const listener = serverListener(server, queue)
+  const listener = serverListener(server, queue, log)
   server.listen({ host, port })
   return listener
 }

@@ -252,7 +252,7 @@ export function contract (t: Test, subject: Subject): void {
     }
     t.equal(getEventListeners(controller.signal, 'abort').length, 0)
     listener.close()
-    t.match(await failureOf(refused(transport, port)), { code: 'ECONNREFUSED' })
+    t.match(await failureOf(transport.dial({ host, port })), { code: 'ECONNREFUSED' })
   })
 
   t.test('a port in use', async (t) => {
@@ -279,7 +279,10 @@ export function contract (t: Test, subject: Subject): void {
     t.equal(await listener.port(), port)
     client.port.send(texts('still here'))
     t.equal((await first(server.source)).toString(), 'still here')
-    t.match(await failureOf(refused(transport, port)), { code: 'ECONNREFUSED' })
+    t.match(await failureOf(transport.dial({ host, port })), { code: 'ECONNREFUSED' })
+    const again = transport.listen({ host, port })
+    t.equal(await again.port(), port, 'the port is free')
+    again.close()
     const hasty = transport.listen({ host, port: 0 })
     hasty.close()
     const outcome = await hasty.port().then(() => 'a port', (err) => err.code)
@@ -305,7 +308,7 @@ export function contract (t: Test, subject: Subject): void {
       t.pass('those that waited have ended')
       clients[1].port.send(texts('still here'))
       t.equal((await first(seen[1].source)).toString(), 'still here', 'those that were accepted go on')
-      t.match(await failureOf(refused(transport, port)), { code: 'ECONNREFUSED' })
+      t.match(await failureOf(transport.dial({ host, port })), { code: 'ECONNREFUSED' })
     }
   })
 
@@ -354,6 +357,14 @@ export function contract (t: Test, subject: Subject): void {
     t.equal(client.port.send(texts('again')), 1, 'then there is room')
     client.abort(boom())
     t.equal(client.port.send(texts('late')), 0)
+  })
+
+  t.test('a bound that cannot be is refused where it is given', async (t) => {
+    for (const queueLimit of [0, -1, 1.5, NaN, Infinity]) {
+      t.throws(() => subject.make({ queueLimit }).listen({ host, port: 0 }), { code: 'ERR_OPTION' }, `listen: ${queueLimit}`)
+      const dialling = async (): Promise<Link> => subject.make({ queueLimit }).dial({ host, port: 1 })
+      t.match(await failureOf(dialling()), { code: 'ERR_OPTION' }, `dial: ${queueLimit}`)
+    }
   })
 
   t.test('leaves nothing behind', async (t) => {
@@ -412,13 +423,4 @@ export function contract (t: Test, subject: Subject): void {
     t.equal(getEventListeners(signal, 'abort').length, 0)
     t.same(warnings, [])
   })
-}
-
-/** Dials until it is refused: the system may take a moment to close a port. */
-async function refused (transport: Transport, port: number): Promise<never> {
-  for (;;) {
-    const link = await transport.dial({ host, port })
-    link.abort(boom())
-    await turn()
-  }
 }

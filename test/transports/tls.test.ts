@@ -87,6 +87,26 @@ for (const { name, listen, dial } of subjects) {
     t.match(await failureOf(dial((server.address() as { port: number }).port, { ca })), { code: /^E/ })
   })
 
+  t.test(`${name}: a server that stays silent`, async (t) => {
+    const server = createServer()
+    server.listen(0, host)
+    await once(server, 'listening')
+    t.teardown(() => { server.close() })
+    const dialling = failureOf(dial((server.address() as { port: number }).port, { ca, handshakeTimeout: 20 }))
+    const [socket] = await once(server, 'connection')
+    socket.on('error', () => {})
+    t.match(await dialling, { code: /^ERR_(TLS_HANDSHAKE|UPGRADE)_TIMEOUT$/ })
+    await ended(socket)
+    t.pass('the connection is closed')
+  })
+
+  t.test(`${name}: a timeout that cannot be is refused where it is given`, async (t) => {
+    for (const handshakeTimeout of [0, -1, 1.5, NaN, Infinity, 2 ** 31]) {
+      t.throws(() => listen({ handshakeTimeout }, { host, port: 0 }), { code: 'ERR_OPTION' }, `listen: ${handshakeTimeout}`)
+      t.match(await failureOf(dial(1, { handshakeTimeout })), { code: 'ERR_OPTION' }, `dial: ${handshakeTimeout}`)
+    }
+  })
+
   t.test(`${name}: a signal that is aborted during the handshake`, async (t) => {
     const server = createServer()
     server.listen(0, host)
