@@ -48,6 +48,8 @@ class LinuxTun implements Tun {
   readonly #slot: number
   #slab = Buffer.alloc(0)
   #slabUsed = 0
+  /** Where the next packet goes. Kept until one has come: most bursts end with a read that brings none. */
+  #room: Buffer | undefined
   readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
@@ -114,9 +116,7 @@ class LinuxTun implements Tun {
     const batch: Batch = []
     const { counters } = this
     for (let reads = 0; reads < BURST; reads++) {
-      if (this.#slab.length - this.#slabUsed < this.#slot) this.#renew()
-      const from = this.#slabUsed + HEADROOM
-      const room = this.#slab.subarray(from, this.#slabUsed + this.#slot)
+      const room = this.#room ??= this.#nextRoom()
       const length = this.#libc.read(this.#fd, room, room.length)
       if (length < 0) {
         const errno = this.#libc.errno()
@@ -128,17 +128,21 @@ class LinuxTun implements Tun {
         continue
       }
       counters.bytesIn += length
-      batch.push(this.#slab.subarray(from, from + length))
-      this.#slabUsed = from + length
+      batch.push(room.subarray(0, length))
+      this.#slabUsed += HEADROOM + length
+      this.#room = undefined
     }
     counters.packetsIn += batch.length
     return batch
   }
 
   /** Packets are handed over with their memory, so memory is never used twice; what is left of it goes when they go. */
-  #renew (): void {
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, this.#slot))
-    this.#slabUsed = 0
+  #nextRoom (): Buffer {
+    if (this.#slab.length - this.#slabUsed < this.#slot) {
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, this.#slot))
+      this.#slabUsed = 0
+    }
+    return this.#slab.subarray(this.#slabUsed + HEADROOM, this.#slabUsed + this.#slot)
   }
 
   /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
