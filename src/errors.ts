@@ -17,3 +17,9 @@ export class OptionError extends TypeError {
   override readonly name = 'OptionError'
   readonly code = 'ERR_OPTION'
 }
+
+/** A link is written by one `sink` at a time. */
+export class LinkBusyError extends Error {
+  override readonly name = 'LinkBusyError'
+  readonly code = 'ERR_LINK_BUSY'
+}

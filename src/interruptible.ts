@@ -1,5 +1,7 @@
 /** A source that can be ended from outside while its reader waits for more. */
 
+import { LinkBusyError } from './errors.ts'
+
 export interface InterruptibleInit {
   /** Leave the source open when interrupted; the next one that is made of it misses nothing. Default: false. */
   keep?: boolean
@@ -16,8 +18,8 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
   #settle: ((result: IteratorResult<T>) => void) | undefined
   #interrupted = false
 
-  constructor (source: AsyncIterable<T>, { keep = false }: InterruptibleInit = {}) {
-    this.#inner = source[Symbol.asyncIterator]()
+  constructor (source: AsyncIterable<T> | Iterable<T>, { keep = false }: InterruptibleInit = {}) {
+    this.#inner = iterate(source)
     this.#keep = keep
   }
 
@@ -28,8 +30,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
     this.#interrupted = true
     this.#settle?.({ done: true, value: undefined })
     if (!this.#keep) {
-      // Not awaited: a generator that waits answers only when its wait is over.
-      void this.#inner.return?.()?.then(undefined, () => {})
+      void leave(this.#inner)
     } else if (this.#read !== undefined) {
       unread.set(this.#inner, this.#read)
     }
@@ -37,6 +38,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
 
   next (): Promise<IteratorResult<T>> {
     if (this.#interrupted) return Promise.resolve({ done: true, value: undefined })
+    if (this.#read !== undefined) return Promise.reject(new LinkBusyError('a source has one reader, and it is waiting already'))
     // A promise of its own a pull: racing against one long-lived promise would pile up on that.
     return new Promise((resolve, reject) => {
       this.#settle = resolve
@@ -58,4 +60,20 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
   }
 
   [Symbol.asyncIterator] (): this { return this }
+}
+
+/** Arrays and other plain iterables too: `it-pipe` passes them on as they are. */
+async function * wrap<T> (source: Iterable<T>): AsyncGenerator<T> { yield * source }
+
+function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : wrap(source)
+}
+
+/** Tells a source that nobody reads it any more. Not awaited by anybody: a generator that waits answers when its wait is over. */
+async function leave (iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.()
+  } catch {
+    // It is left anyway.
+  }
 }

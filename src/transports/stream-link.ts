@@ -1,7 +1,9 @@
 /** Makes a link of any Node stream that reads and writes bytes: a TCP or TLS socket, one half of a `duplexPair`. */
 import { finished, type Duplex } from 'node:stream'
 import { Channel } from '../channel.ts'
-import { LinkClosedError } from '../errors.ts'
+import { LinkBusyError, LinkClosedError } from '../errors.ts'
+import { Interruptible } from '../interruptible.ts'
+import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. */
@@ -15,22 +17,28 @@ export interface StreamLinkInit {
   queueLimit?: number
 }
 
+/** What a write that waits costs besides its bytes; without it a million tiny ones would pass for a few bytes. */
+const WRITE_OVERHEAD = 128
+
 /** Classes and not literals with functions: a relay has one of each for every connection. */
 class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
+  #writes = 0
+  readonly #written = (): void => { this.#writes-- }
 
   constructor (stream: Duplex, limit: number) {
     this.#stream = stream
     this.limit = limit
   }
 
-  get queued (): number { return this.#stream.writableLength }
+  get queued (): number { return this.#stream.writableLength + this.#writes * WRITE_OVERHEAD }
 
   send (batch: Batch): number {
     const stream = this.#stream
-    if (stream.writableLength >= this.limit || !stream.writable) return 0
-    writeBatch(stream, batch)
+    if (this.queued >= this.limit || !stream.writable) return 0
+    this.#writes += batch.length
+    writeBatch(stream, batch, this.#written)
     return batch.length
   }
 }
@@ -39,88 +47,84 @@ class StreamLink implements Link {
   readonly source: AsyncIterable<Batch>
   readonly port: PacketPort
   readonly #stream: Duplex
-  /** Called once the stream is gone, with the reason; each running `sink` has one here. */
-  #onClose: Array<(reason: Error) => void> = []
+  /** What arrives, once somebody reads. */
+  #incoming: Channel | undefined
+  /** What `sink` writes from, until it has all of it. */
+  #writing: Interruptible<Batch> | undefined
+  /** Lets a `sink` go on that waits for the kernel. */
+  #resume: (() => void) | undefined
 
   constructor (stream: Duplex, { queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit) {
+    verifyBytes('queueLimit', queueLimit)
     this.#stream = stream
-    this.source = this.#read()
+    this.source = { [Symbol.asyncIterator]: () => (this.#incoming ??= this.#read()) }
     this.port = new StreamPort(stream, queueLimit)
     stream.on('error', () => {}) // every error surfaces through `source` and `sink`
+    stream.on('drain', () => { this.#resume?.() })
     stream.once('close', () => {
-      if (stream.writableFinished) return // nothing was lost: a `sink` that has just ended settles by itself
-      const reason = this.#reason()
-      for (const close of this.#onClose.splice(0)) close(reason)
+      this.#writing?.interrupt()
+      this.#resume?.()
     })
   }
 
   async sink (source: AsyncIterable<Batch>): Promise<void> {
+    if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
     const stream = this.#stream
-    const iterator = source[Symbol.asyncIterator]()
-    let fail: (reason: Error) => void = () => {}
-    const broken = new Promise<never>((_resolve, reject) => {
-      fail = reject
-      this.#onClose.push(fail)
-    })
-    const write = async (): Promise<void> => {
-      if (!stream.writable) throw this.#reason()
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-        if (!stream.writable) throw this.#reason()
-        writeBatch(stream, next.value)
-        if (stream.writableNeedDrain) await new Promise<void>((resolve) => { stream.once('drain', resolve) })
-      }
-      await end(stream)
-    }
+    const writing = this.#writing = new Interruptible(source)
     try {
-      await Promise.race([write(), broken]) // one race a link: a race a batch would pile up on `broken`
-    } catch (err) {
-      // Not awaited: a source that idles answers `return` only after its next batch, which may never come.
-      void iterator.return?.()?.then(undefined, () => {})
-      throw err
+      if (!stream.writable) throw this.#reason()
+      for await (const batch of writing) {
+        if (!stream.writable) throw this.#reason()
+        writeBatch(stream, batch)
+        if (stream.writableNeedDrain) await new Promise<void>((resolve) => { this.#resume = resolve })
+      }
+      if (writing.interrupted) throw this.#reason()
     } finally {
-      this.#onClose = this.#onClose.filter((other) => other !== fail)
+      this.#writing = undefined
+      writing.interrupt()
     }
+    await end(stream)
   }
 
-  abort (err: Error): void { this.#stream.destroy(err) }
+  abort (err: Error): void {
+    this.#stream.destroy(err)
+    this.#incoming?.discard()
+    this.#incoming?.fail(this.#reason())
+  }
 
   #reason (): Error { return this.#stream.errored ?? new LinkClosedError('the link is closed') }
 
   /** Listens from the first pull on, so that a link that nobody reads takes no bytes from the kernel. */
-  #read (): AsyncIterable<Batch> {
+  #read (): Channel {
     const stream = this.#stream
-    let channel: Channel | undefined
-    const start = (): Channel => {
-      const started = new Channel({
-        weigh: (bytes) => bytes.length,
-        onPull: () => { if (stream.isPaused()) stream.resume() },
-        onReturn: () => { stream.pause() }
+    const incoming = new Channel({
+      weigh: (bytes) => bytes.length,
+      onPull: () => { if (stream.isPaused()) stream.resume() },
+      onReturn: () => { stream.pause() }
+    })
+    if (stream.readableEnded) {
+      incoming.end()
+    } else if (stream.destroyed) {
+      incoming.fail(this.#reason())
+    } else {
+      stream.on('data', (bytes: Uint8Array) => {
+        incoming.push(bytes)
+        if (incoming.size >= READ_AHEAD) stream.pause()
       })
-      if (stream.readableEnded) {
-        started.end()
-      } else if (stream.destroyed) {
-        started.fail(this.#reason())
-      } else {
-        stream.on('data', (bytes: Uint8Array) => {
-          started.push(bytes)
-          if (started.size >= READ_AHEAD) stream.pause()
-        })
-        stream.once('end', () => { started.end() })
-        stream.once('close', () => { started.fail(this.#reason()) }) // after `end` it changes nothing
-      }
-      return started
+      stream.once('end', () => { incoming.end() })
+      stream.once('close', () => { incoming.fail(this.#reason()) }) // after `end` it changes nothing
     }
-    return { [Symbol.asyncIterator]: () => (channel ??= start()) }
+    return incoming
   }
 }
 
-function writeBatch (stream: Duplex, batch: Batch): void {
+function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
   if (batch.length === 1) {
-    stream.write(batch[0])
+    stream.write(batch[0], onWritten)
     return
   }
   stream.cork()
-  for (const bytes of batch) stream.write(bytes)
+  for (const bytes of batch) stream.write(bytes, onWritten)
   stream.uncork()
 }
 

@@ -7,10 +7,12 @@ import { createServer as createHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
-import { streamLink } from './stream-link.ts'
+import { DEFAULT_QUEUE_LIMIT, streamLink } from './stream-link.ts'
 import { endpointOf, type ListenInit } from './tcp.ts'
-import { clientOptions, DEFAULT_HANDSHAKE_TIMEOUT as HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { clientOptions, DEFAULT_HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
+import { OptionError } from '../errors.ts'
+import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Endpoint, Listener, Transport } from '../types.ts'
 
 /** Bytes of request line and headers; a real client needs a few hundred. */
@@ -75,12 +77,16 @@ function listenersOf (socket: Socket): () => void {
  * Connects and upgrades.
  *
  * @param url `ws://` or `wss://`; path and query are sent as they stand
- * @throws what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
+ * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
  *   the signal
  */
-export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = HANDSHAKE_TIMEOUT, frames, queueLimit, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
+export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit = DEFAULT_QUEUE_LIMIT, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
+  const { protocol, hostname, hash } = new URL(url)
+  if (!/^wss?:$/.test(protocol) || hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
+  const layer = websocketFrames({ ...frames, role: 'client' })
+  verifyBytes('queueLimit', queueLimit)
+  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   signal?.throwIfAborted()
-  const { hostname } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
   const client = new WebSocket(url, { perMessageDeflate: false, headers, ...clientOptions(host, tls) })
   let reason: unknown
@@ -108,7 +114,7 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
       })
       client.on('error', (err) => { reject(reason ?? ('code' in err ? err : new UpgradeError('ERR_UPGRADE', err.message))) })
     })
-    return Object.assign(websocketFrames({ ...frames, role: 'client' })(streamLink(socket, { queueLimit })), { remote: endpointOf(socket) })
+    return Object.assign(layer(streamLink(socket, { queueLimit })), { remote: endpointOf(socket) })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', aborted)
@@ -116,7 +122,10 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
 }
 
 /** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit, handshakeTimeout = HANDSHAKE_TIMEOUT }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+  const layer = websocketFrames({ ...frames, role: 'server' })
+  verifyBytes('queueLimit', queueLimit)
+  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
     headersTimeout: handshakeTimeout,
@@ -133,7 +142,7 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit, handshak
     const release = listenersOf(socket)
     upgrades.handleUpgrade(request, socket, head, () => {
       release()
-      const link = websocketFrames({ ...frames, role: 'server' })(streamLink(socket, { queueLimit }))
+      const link = layer(streamLink(socket, { queueLimit }))
       const accepted = Object.assign(link, { remote: endpointOf(socket), path: request.url ?? '/' })
       if (!queue.offer(accepted)) socket.destroy()
     })

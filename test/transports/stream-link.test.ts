@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
 import { batches, bytes, drain, endsWith, failureOf, first, hear, idle, listening, nothing, texts, turn, until } from '../helpers/ends.ts'
@@ -96,7 +97,7 @@ t.test('the port of a stream that was handed over with bytes in it', async (t) =
   stream.write(bytes(999))
   t.equal(link.port.queued, 999)
   t.equal(link.port.send([bytes(500), bytes(500)]), 2)
-  t.equal(link.port.queued, 1999)
+  t.equal(link.port.queued, 1999 + 2 * 128, 'bytes, and what each write costs')
   t.equal(link.port.send([bytes(1)]), 0)
 })
 
@@ -208,4 +209,55 @@ t.test('a connection that could not be accepted does not end the listener', asyn
   t.notOk(queue.offer(link), 'a closed one takes nothing')
   t.match(await incoming.next(), { done: true })
   link.abort(new Error('done'))
+})
+
+t.test('a million tiny packets do not pass for a few bytes', async (t) => {
+  const link = endsWith(t, streamLink(stuck(), { queueLimit: 100_000 }))
+  let taken = 0
+  while (link.port.send([bytes(1)]) === 1) taken++
+  t.ok(taken < 1000, `${taken} were taken`)
+})
+
+t.test('an idle sink notices that the stream has closed, even after an orderly end', async (t) => {
+  const server = createServer((socket) => { socket.resume().end() }).listen(0, '127.0.0.1')
+  t.teardown(() => { server.close() })
+  await once(server, 'listening')
+  // Node ends the writing side of such a socket by itself when the other side ends.
+  const link = endsWith(t, streamLink(connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: false })))
+  const running = idle()
+  const sink = link.sink(running.source)
+  void drain(link.source)
+  await t.rejects(sink, { code: 'ERR_LINK_CLOSED' })
+  await running.returned
+})
+
+t.test('a second sink is refused while one writes', async (t) => {
+  const link = endsWith(t, streamLink(stuck()))
+  const sink = link.sink(idle().source)
+  await t.rejects(link.sink(batches([bytes(1)])), { code: 'ERR_LINK_BUSY' })
+  link.abort(new Error('enough'))
+  await t.rejects(sink, { message: 'enough' })
+})
+
+t.test('abort ends source at once, whatever has arrived', async (t) => {
+  const [here, there] = memoryPair()
+  endsWith(t, here)
+  there.port.send([bytes(10)])
+  const source = here.source[Symbol.asyncIterator]()
+  await source.next()
+  there.port.send([bytes(10)])
+  await turn()
+  here.abort(new Error('enough'))
+  await t.rejects(source.next(), { message: 'enough' })
+})
+
+t.test('a queue limit that cannot be', async (t) => {
+  for (const queueLimit of [NaN, 0, -1, Infinity, 1.5]) t.throws(() => streamLink(stuck(), { queueLimit }), { code: 'ERR_OPTION' })
+})
+
+t.test('an array is a source too', async (t) => {
+  const [here, there] = memoryPair()
+  const heard = hear(endsWith(t, there).source)
+  await endsWith(t, here).sink([[bytes(3)]] as unknown as AsyncIterable<Uint8Array[]>)
+  t.equal(Buffer.concat(await heard).length, 3)
 })

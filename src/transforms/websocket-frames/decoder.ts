@@ -41,6 +41,12 @@ export interface FrameHandlers {
 export const DEFAULT_MAX_PAYLOAD = 64 * 1024
 export const DEFAULT_MAX_FRAGMENTS = 1024
 
+/** Throws `OptionError` for limits that cannot be. */
+export function verifyFrames ({ maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments = DEFAULT_MAX_FRAGMENTS }: Omit<FrameDecoderInit, 'role'>): void {
+  if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD) throw new OptionError(`maxPayload: ${maxPayload} bytes, at least ${MAX_CONTROL_PAYLOAD}`)
+  if (!Number.isSafeInteger(maxFragments) || maxFragments < 1) throw new OptionError(`maxFragments: ${maxFragments}, at least 1`)
+}
+
 /** Bytes in front of any payload: 2, up to 8 of length, 4 of mask. */
 const MAX_HEADER = 14
 
@@ -71,9 +77,9 @@ export class FrameDecoder implements Core {
   #key = 0
   #hasKey = false
 
-  constructor ({ role, maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments = DEFAULT_MAX_FRAGMENTS, tolerate = {} }: FrameDecoderInit, handlers: FrameHandlers = {}) {
-    if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD) throw new OptionError(`maxPayload: ${maxPayload} bytes, at least ${MAX_CONTROL_PAYLOAD}`)
-    if (!Number.isSafeInteger(maxFragments) || maxFragments < 1) throw new OptionError(`maxFragments: ${maxFragments}, at least 1`)
+  constructor (init: FrameDecoderInit, handlers: FrameHandlers = {}) {
+    verifyFrames(init)
+    const { role, maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments = DEFAULT_MAX_FRAGMENTS, tolerate = {} } = init
     this.#masked = role === 'server'
     this.#maxPayload = maxPayload
     this.#maxFragments = maxFragments

@@ -18,6 +18,7 @@ export class FrameEncoder implements Core {
   constructor (role: Role) { this.#masked = role === 'client' }
 
   push (batch: Batch): Batch {
+    if (batch.length === 0) return []
     const overhead = this.#masked ? 6 : 2
     let total = 0
     for (let i = 0; i < batch.length; i++) total += overhead + lengthBytes(batch[i].length) + batch[i].length

@@ -2,18 +2,19 @@
  * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
  * `tunpipe/transports` for links that have made it.
  */
-import { FrameDecoder, type FrameDecoderInit } from './decoder.ts'
+import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
-import { LinkClosedError } from '../../errors.ts'
+import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { verifyMilliseconds } from '../../options.ts'
 import type { Batch, Layer, Link, PacketPort } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
 
 export interface WebSocketFramesInit extends FrameDecoderInit {
-  /** Milliseconds until a connection that is being closed is cut. Default: 2000. */
+  /** Milliseconds that a connection which is being closed may take, or, while `sink` has bytes left, make no progress. Default: 2000. */
   closeTimeout?: number
 }
 
@@ -22,7 +23,8 @@ export interface WebSocketFramesInit extends FrameDecoderInit {
  *
  * `source` ends when the other side closed with 1000, 1001 or no code; any other code, and an end without a close frame,
  * is a `WebSocketClosedError`. There is no half-close: when `sink` has written everything it sends a close frame and
- * settles after the answer; when the other side closes first, `sink` rejects with `ERR_LINK_CLOSED`.
+ * settles after the answer, which is noticed only while somebody reads `source`; when the other side closes first, `sink`
+ * rejects with `ERR_LINK_CLOSED`. A link has one `sink` in its life.
  */
 export interface WebSocketLink extends Link {
   /** Called for each text message. While it is undefined, text is refused with 1003. */
@@ -33,9 +35,15 @@ export interface WebSocketLink extends Link {
    * Sends a ping of at most 125 bytes.
    *
    * @returns false when it was dropped: the queue is full, or the link is closing
+   * @throws {OptionError} when the payload is longer
    */
   ping (payload?: Uint8Array): boolean
-  /** Starts the closing handshake. What was sent before still arrives; the link has ended after `closeTimeout` at the latest. */
+  /**
+   * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
+   * taken still arrives as long as the other side reads at all.
+   *
+   * @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes
+   */
   close (code?: number, reason?: string): void
 }
 
@@ -56,6 +64,8 @@ class FramesLink implements WebSocketLink {
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
   #sent = false
+  /** Pings of the read that is being dealt with. */
+  #pings: Batch = []
   #received: { code: number, reason: string } | undefined
   /** The other side has answered our close frame, or need not. */
   #answered = false
@@ -70,7 +80,7 @@ class FramesLink implements WebSocketLink {
     const link = this
     this.#decoder = new FrameDecoder(init, {
       get onText () { return link.onText },
-      onPing (payload) { link.#answerPing(payload) },
+      onPing (payload) { link.#pings.push(payload) },
       onPong (payload) { link.onPong?.(payload) },
       onClose (code, reason) { link.#received = { code, reason } }
     })
@@ -87,9 +97,10 @@ class FramesLink implements WebSocketLink {
 
   async sink (source: AsyncIterable<Batch>): Promise<void> {
     const writing = new Interruptible(source)
-    if (this.#sent) {
+    if (this.#sent || this.#writing !== undefined) {
       writing.interrupt()
-      throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
+      if (this.#sent) throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
+      throw new LinkBusyError('another sink is writing to this WebSocket')
     }
     this.#writing = writing
     let complete = false
@@ -120,38 +131,51 @@ class FramesLink implements WebSocketLink {
 
   async * #read (): AsyncGenerator<Batch> {
     const reads = this.#lower.source[Symbol.asyncIterator]()
-    for (;;) {
-      let read: IteratorResult<Batch>
-      try {
-        read = await reads.next()
-      } catch (err) {
-        clearTimeout(this.#timer) // nothing is left to cut
-        throw err
+    let isLeft = true // early, by whoever reads
+    try {
+      for (;;) {
+        const read = await this.#next(reads)
+        if (read.done === true) break
+        const messages = this.#decoder.push(read.value)
+        read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
+        if (messages.length > 0) yield messages
+        this.#answerPings()
+        // A close frame is answered only now, so that a pipeline that answers what came before it has done so.
+        if (this.#decoder.failure !== undefined || this.#received !== undefined) {
+          isLeft = false
+          this.#endWith(reads)
+          return
+        }
       }
-      if (read.done === true) break
-      const messages = this.#decoder.push(read.value)
-      read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
-      if (messages.length > 0) yield messages
-      const failure = this.#decoder.failure
-      if (failure !== undefined) {
-        this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
-        this.#finish()
-        void this.#drain(reads)
-        throw failure
-      }
-      if (this.#received !== undefined) {
-        // Only now, so that a pipeline that answers what came before the close frame has done so.
-        const { code, reason } = this.#received
-        if (!this.#sent) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
-        this.#finish()
-        void this.#drain(reads)
-        if (code !== CloseCode.NORMAL && code !== CloseCode.GOING_AWAY && (code !== CloseCode.NO_STATUS || reason !== '')) throw new WebSocketClosedError(code, reason)
-        return
-      }
+      isLeft = false
+      const err = this.#cutShort()
+      this.abort(err) // there is no half-close: whoever still writes has to know
+      throw err
+    } finally {
+      if (isLeft) await reads.return?.()
     }
-    const err = this.#cutShort()
-    this.abort(err) // there is no half-close: whoever still writes has to know
-    throw err
+  }
+
+  async #next (reads: AsyncIterator<Batch>): Promise<IteratorResult<Batch>> {
+    try {
+      return await reads.next()
+    } catch (err) {
+      clearTimeout(this.#timer) // nothing is left to cut
+      throw err
+    }
+  }
+
+  /** The other side has broken the protocol or has said goodbye. Throws unless that was an orderly end. */
+  #endWith (reads: AsyncIterator<Batch>): void {
+    const failure = this.#decoder.failure
+    if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
+    const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
+    if (!this.#sent) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
+    this.#finish()
+    void this.#drain(reads)
+    if (failure !== undefined) throw failure
+    const isOrderly = code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || (code === CloseCode.NO_STATUS && reason === '')
+    if (!isOrderly) throw new WebSocketClosedError(code, reason)
   }
 
   /** What is wrong when the bytes end without a close frame. */
@@ -184,9 +208,18 @@ class FramesLink implements WebSocketLink {
     if (!this.#answered) await new Promise<void>((resolve) => { this.#onAnswer = resolve })
   }
 
-  #answerPing (payload: Uint8Array): void {
-    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
-    this.onPing?.(payload)
+  /**
+   * Only when the messages before them have been dealt with, so that a pong tells the other side that they have; what a reader
+   * of `source` refuses by closing is followed by none. One pong a read, for its last ping, as section 5.5.3 allows: a flood
+   * of pings must not become a flood of pongs.
+   */
+  #answerPings (): void {
+    const pings = this.#pings
+    const last = pings.at(-1)
+    if (last === undefined) return
+    this.#pings = []
+    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(last.subarray(0, MAX_CONTROL_PAYLOAD))])
+    for (const payload of pings) this.onPing?.(payload)
   }
 
   /** Sends a close frame, as the last frame that this side sends. */
@@ -225,6 +258,10 @@ class FramesLink implements WebSocketLink {
 
 /**
  * The layer of WebSocket frames, RFC 6455: reassembles fragments, answers pings, closes by handshake, and refuses what
- * breaks the protocol or the limits with the code that the RFC names.
+ * breaks the protocol or the limits with the code that the RFC names. Throws `OptionError` for limits that cannot be.
  */
-export const websocketFrames = (init: WebSocketFramesInit): Layer<Uint8Array, Uint8Array, WebSocketLink> => (lower) => new FramesLink(lower, init)
+export function websocketFrames (init: WebSocketFramesInit): Layer<Uint8Array, Uint8Array, WebSocketLink> {
+  verifyFrames(init)
+  verifyMilliseconds('closeTimeout', init.closeTimeout ?? DEFAULT_CLOSE_TIMEOUT)
+  return (lower) => new FramesLink(lower, init)
+}

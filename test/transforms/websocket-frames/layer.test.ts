@@ -333,24 +333,100 @@ t.test('a raw reason, tolerated', async (t) => {
 })
 
 t.test('a side that floods pings and reads nothing costs no more than the queue', async (t) => {
-  const queueLimit = 20_000
-  const { link, raw } = rawPair(t, {}, queueLimit)
-  const ping = new FrameEncoder('server').ping(bytes(125, 0x61))
-  let pings = 0
-  link.onPing = () => { pings++ }
-  void drain(link.source)
-  const burst = Buffer.concat(Array(100).fill(ping))
-  let most = 0
-  for (let i = 0; i < 50; i++) {
-    await until(() => raw.port.send([burst]) === 1)
-    await turn()
-    most = Math.max(most, link.port.queued)
+  for (const size of [0, 125]) {
+    const queueLimit = 20_000
+    const { link, raw } = rawPair(t, {}, queueLimit)
+    const ping = new FrameEncoder('server').ping(bytes(size, 0x61))
+    let pings = 0
+    link.onPing = () => { pings++ }
+    void drain(link.source)
+    while (link.port.queued === 0) { // what the other side can take without reading
+      link.port.send([bytes(10_000)])
+      await turn()
+    }
+    let most = 0
+    for (let sent = 1; sent <= 1000; sent++) { // each in a read of its own
+      raw.port.send([ping])
+      await until(() => pings === sent)
+      most = Math.max(most, link.port.queued)
+    }
+    t.ok(most >= queueLimit, 'the queue was full')
+    t.ok(most < queueLimit + 10_300, `${most} bytes waited`)
+    t.equal(link.ping(), false)
+    t.equal(link.port.send(texts('dropped')), 0)
   }
-  await until(() => pings === 5000)
-  t.ok(most >= queueLimit, 'the queue was full')
-  t.ok(most < queueLimit + 200, `${most} bytes waited`)
-  t.equal(link.ping(), false)
-  t.equal(link.port.send(texts('dropped')), 0)
+})
+
+t.test('many pings in one read get one pong, for the last', async (t) => {
+  const { link, raw } = rawPair(t)
+  const encoder = new FrameEncoder('server')
+  const heard: string[] = []
+  link.onPing = (payload) => { heard.push(Buffer.from(payload).toString()) }
+  void drain(link.source)
+  raw.port.send([Buffer.concat(['a', 'b', 'c'].map((text) => encoder.ping(Buffer.from(text))))])
+  t.equal(unmask(await first(raw.source)), '8a 63')
+  t.same(heard, ['a', 'b', 'c'])
+  link.port.send(texts('next'))
+  t.equal(unmask(await first(raw.source)), `82 ${Buffer.from('next').toString('hex')}`, 'nothing was sent in between')
+})
+
+t.test('a pong comes after what the messages before its ping have brought about', async (t) => {
+  const [client, server] = pair(t)
+  const encoder = new FrameEncoder('client')
+  const ponged: string[] = []
+  client.onPong = (payload) => { ponged.push(Buffer.from(payload).toString()) }
+  const served = (async () => {
+    for await (const [message] of server.source) {
+      if (Buffer.from(message).toString() === 'refuse me') server.close(1008, 'refused')
+    }
+  })()
+  // Both in one read, as a client that greets right after its password sends them.
+  const [here, there] = memoryPair()
+  endsWith(t, here)
+  const refusing = endsWith(t, websocketFrames({ role: 'server' })(there))
+  const refused = (async () => {
+    for await (const batch of refusing.source) if (batch.length > 0) refusing.close(1008, 'refused')
+  })()
+  here.port.send([Buffer.concat([encoder.push([Buffer.from('refuse me')])[0], encoder.ping(Buffer.from('in?'))])])
+  const [answer] = (await here.source[Symbol.asyncIterator]().next()).value as Batch
+  t.equal(toHex(answer), `880903f0${Buffer.from('refused').toString('hex')}`, 'a close frame and no pong')
+  here.abort(new Error('enough'))
+  await refused.catch(() => {})
+  client.port.send([Buffer.from('take me')])
+  client.ping(Buffer.from('in?'))
+  void drain(client.source)
+  await until(() => ponged.length === 1)
+  t.same(ponged, ['in?'])
+  client.abort(new Error('enough'))
+  await served.catch(() => {})
+})
+
+t.test('leaving source early reaches the link below', async (t) => {
+  const { link, raw } = rawPair(t)
+  const encoder = new FrameEncoder('server')
+  raw.port.send(encoder.push([Buffer.from('one')]))
+  t.equal((await first(link.source)).toString(), 'one')
+  let sent = 0
+  while (raw.port.send(encoder.push([bytes(10_000)])) > 0) {
+    sent += 10_000
+    await turn()
+  }
+  t.ok(sent < 2_000_000, `${sent} bytes were taken before the other side had to wait`)
+})
+
+t.test('a second sink is refused while one writes', async (t) => {
+  const [client] = pair(t)
+  const running = idle()
+  const first = client.sink(running.source)
+  await t.rejects(client.sink(batches(texts('late'))), { code: 'ERR_LINK_BUSY' })
+  client.abort(new Error('enough'))
+  await t.rejects(first, { message: 'enough' })
+})
+
+t.test('limits that cannot be are refused when the layer is made', async (t) => {
+  for (const init of [{ maxPayload: 1 }, { maxFragments: 0 }, { closeTimeout: 0 }, { closeTimeout: Infinity }]) {
+    t.throws(() => websocketFrames({ role: 'server', ...init }), { code: 'ERR_OPTION' })
+  }
 })
 
 t.test('a close frame that finds the queue full cuts the connection', async (t) => {
@@ -396,12 +472,6 @@ t.test('a timer does not outlive its link', async (t) => {
     await until(() => timers() <= before)
     t.pass(end)
   }
-})
-
-t.test('options that cannot work are refused when the link is made', async (t) => {
-  const [here] = memoryPair()
-  endsWith(t, here)
-  t.throws(() => websocketFrames({ role: 'client', maxPayload: 1 })(here), { code: 'ERR_OPTION' })
 })
 
 t.test('an early leave, then abort', async (t) => {
