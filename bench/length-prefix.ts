@@ -33,7 +33,7 @@ function naive (): (read: Buffer) => Buffer[] {
   }
 }
 
-for (const size of [64, 1400, 262144]) {
+for (const size of [64, 1400, 262144, 1 << 20]) {
   const params = { size }
   const { batches, frames } = reads(size)
   const decoder = new LengthPrefixDecoder(u32be, { maxFrame: size })
@@ -109,28 +109,33 @@ for (const size of [64, 1400, 262144]) {
   })
 }
 
-/** Single bytes are the worst that a sender can do. */
-const wire = Buffer.concat([Buffer.from([0, 0, 0x40, 0]), Buffer.alloc(16384)])
-const bytes = Array.from(wire, (_, at) => wire.subarray(at, at + 1))
-const decoder = new LengthPrefixDecoder(u32be)
-const rival = naive()
-await measure({
-  bench,
-  name: 'decode single bytes',
-  params: { size: 16384 },
-  unit: 'byte',
-  run () {
-    for (const byte of bytes) decoder.push([byte])
-    return bytes.length
-  }
-})
-await measure({
-  bench,
-  name: 'decode single bytes, naive',
-  params: { size: 16384 },
-  unit: 'byte',
-  run () {
-    for (const byte of bytes) rival(byte)
-    return bytes.length
-  }
-})
+/** Single bytes are the worst that a sender can do; with small frames, most of them cut a length or end a frame. */
+for (const size of [1, 16384]) {
+  const params = { size }
+  const frame = Buffer.alloc(4 + size)
+  frame.writeUInt32BE(size)
+  const wire = Buffer.concat(Array(Math.ceil(16384 / frame.length)).fill(frame))
+  const bytes = Array.from(wire, (_, at) => wire.subarray(at, at + 1))
+  const decoder = new LengthPrefixDecoder(u32be)
+  const rival = naive()
+  await measure({
+    bench,
+    name: 'decode single bytes',
+    params,
+    unit: 'byte',
+    run () {
+      for (const byte of bytes) decoder.push([byte])
+      return bytes.length
+    }
+  })
+  await measure({
+    bench,
+    name: 'decode single bytes, naive',
+    params,
+    unit: 'byte',
+    run () {
+      for (const byte of bytes) rival(byte)
+      return bytes.length
+    }
+  })
+}

@@ -15,6 +15,11 @@ export interface LengthDecoder {
   (data: Bytes, at?: number): number
   /** How many bytes the last length took. */
   bytes: number
+  /**
+   * How many bytes the length at `at` takes, as far as its first byte tells; so whether it is cut is known without an
+   * error. `bytes` has that byte at least. Optional.
+   */
+  width? (bytes: Uint8Array, at: number): number
 }
 
 /** Returns a length as bytes. Throws `ERR_FRAME_SIZE` when the value does not fit. */
@@ -85,7 +90,7 @@ function bigEndian (bytes: number): LengthCodec {
     }
 
     return {
-      lengthDecoder: Object.assign(lengthDecoder, { bytes }),
+      lengthDecoder: Object.assign(lengthDecoder, { bytes, width: () => bytes }),
       lengthEncoder: Object.assign(lengthEncoder, { bytes, write })
     }
   }
@@ -104,8 +109,10 @@ const RUSTDESK_MAX = 0x3fff_ffff
  * follow the first; up to 1 GiB - 1. Written in the shortest form, read in any.
  */
 export const rustdeskLength: LengthCodec = () => {
+  const width = (bytes: Uint8Array, at: number): number => (bytes[at] & 3) + 1
+
   const lengthDecoder = (data: Bytes, at = 0): number => {
-    const bytes = (upTo(data, at + 1)[at] & 3) + 1
+    const bytes = width(upTo(data, at + 1), at)
     const head = upTo(data, at + bytes)
     let value = 0
     for (let i = at + bytes - 1; i >= at; i--) value = value * 256 + head[i]
@@ -113,6 +120,7 @@ export const rustdeskLength: LengthCodec = () => {
     return Math.floor(value / 4)
   }
   lengthDecoder.bytes = 1
+  lengthDecoder.width = width
 
   const write = (value: number, into: Uint8Array, at: number): number => {
     if (!(value >= 0 && value <= RUSTDESK_MAX)) throw unfit(value, RUSTDESK_MAX)
@@ -136,7 +144,7 @@ export const rustdeskLength: LengthCodec = () => {
   return { lengthDecoder, lengthEncoder }
 }
 
-/** The two functions of a codec speaking of whole frames: `adjust` applied, the limit checked both ways, `write` always there. */
+/** The two functions of a codec speaking of whole frames: `adjust` applied, the limit checked both ways, `write` and `width` always there; a width of 0 is unknown. */
 export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: LengthPrefixInit = {}) {
   if (!Number.isSafeInteger(adjust)) throw new OptionError(`adjust is ${adjust}, an integer is needed`)
   if (limit === undefined && adjust < -DEFAULT_MAX_LENGTH) throw new OptionError(`adjust is ${adjust}, below -${DEFAULT_MAX_LENGTH} it needs maxFrame beside it`)
@@ -156,11 +164,13 @@ export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: 
       if (err instanceof RangeError && data.byteLength - at >= MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`)
       throw err
     }
+    if (inner.lengthDecoder.bytes > MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`) // as if fewer had been there
     check(size)
     lengthDecoder.bytes = inner.lengthDecoder.bytes
     return size
   }
   lengthDecoder.bytes = 0
+  lengthDecoder.width = (bytes: Uint8Array, at: number): number => inner.lengthDecoder.width?.(bytes, at) ?? 0
 
   function write (size: number, into: Uint8Array, at: number): number {
     check(size)

@@ -18,8 +18,10 @@ import { Collector } from './collector.ts'
  */
 export class LengthPrefixDecoder extends FaultStop {
   readonly #held = new Collector()
-  /** Bytes of the frame under way, length included; while the length itself is cut, one more than there are. */
+  /** Bytes of the frame under way, length included; while the length itself is cut, as many as it may be readable with. */
   #need = 0
+  /** Bytes of its length, 0 while that is cut. */
+  #head = 0
   readonly #length
 
   constructor (make: LengthCodec, init?: LengthPrefixInit) {
@@ -34,10 +36,10 @@ export class LengthPrefixDecoder extends FaultStop {
     let at = 0
     while (at < read.length) {
       const held = this.#held.length
-      if (held === 0) this.#need = this.#measure(read, at)
+      if (held === 0) this.#measure(read, at)
       const end = at + this.#need - held
       if (held === 0 && end <= read.length) {
-        out.push(read.subarray(at + this.#length.bytes, end))
+        out.push(read.subarray(at + this.#head, end))
       } else {
         this.#hold(read.subarray(at, end), out)
       }
@@ -54,22 +56,25 @@ export class LengthPrefixDecoder extends FaultStop {
   #hold (part: Uint8Array, out: Batch): void {
     this.#held.append(part)
     if (this.#held.length < this.#need) return
-    const joined = this.#held.take()
-    this.#need = this.#measure(joined, 0) // grows where the length was cut
-    if (joined.length === this.#need) {
-      out.push(joined.subarray(this.#length.bytes))
-    } else {
-      this.#held.append(joined)
+    if (this.#head === 0) {
+      this.#measure(this.#held.peek(MAX_LENGTH_BYTES), 0)
+      if (this.#held.length < this.#need) return
     }
+    out.push(this.#held.take().subarray(this.#head))
   }
 
-  #measure (bytes: Uint8Array, at: number): number {
+  #measure (bytes: Uint8Array, at: number): void {
+    const there = bytes.length - at
+    this.#head = 0
+    this.#need = this.#length.width(bytes, at)
+    if (this.#need > there) return
     try {
       const size = this.#length(bytes, at)
-      return this.#length.bytes + size
+      this.#head = this.#length.bytes
+      this.#need = this.#head + size
     } catch (err) {
-      if (err instanceof RangeError) return bytes.length - at + 1
-      throw err
+      if (!(err instanceof RangeError)) throw err
+      this.#need = there + 1 // a codec without a width: try again with each byte
     }
   }
 }

@@ -58,6 +58,7 @@ for (const [name, make, max] of codecs) {
       const { lengthDecoder, lengthEncoder } = make()
       const head = lengthEncoder(value)
       t.equal(lengthDecoder(head), value)
+      t.equal(lengthDecoder.width?.(Buffer.concat([hex('ff'), head.subarray(0, 1)]), 1), head.length, 'the first byte tells')
       for (let size = 0; size < head.length; size++) {
         t.throws(() => lengthDecoder(head.subarray(0, size)), RangeError)
         t.throws(() => lengthDecoder(new Uint8ArrayList(head.subarray(0, size))), RangeError)
@@ -100,6 +101,8 @@ t.test('any codec of that form will do', async (t) => {
   t.equal(lengthDecoder.bytes, 3)
   t.throws(() => lengthDecoder(hex('ffffffffffffff')), RangeError, 'may still come')
   t.throws(() => lengthDecoder(hex('ffffffffffffffff')), { code: 'ERR_FRAME_SIZE' }, 'never comes')
+  t.throws(() => lengthDecoder(hex('ffffffffffffffff00')), { code: 'ERR_FRAME_SIZE' }, 'comes too late')
+  t.equal(lengthDecoder.width(hex('ff'), 0), 0, 'unknown')
 })
 
 t.test('options are checked', async (t) => {

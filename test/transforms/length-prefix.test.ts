@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { over } from '../../src/layer.ts'
 import {
-  LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, rustdeskLength, u16be, u32be
+  LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, rustdeskLength, u16be, u32be, type Bytes, type LengthCodec
 } from '../../src/transforms/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
@@ -30,6 +30,23 @@ t.test('frames on the wire, in chunks of every size', async (t) => {
       t.same(decode(make(), cut(wire, size)), frames, `${name} in chunks of ${size}`)
     }
     t.same(make().push([...cut(wire, 3)]).map(toHex), frames, `${name} in one batch of many reads`)
+  }
+})
+
+t.test('a codec that does not tell its width', async (t) => {
+  const plain: LengthCodec = () => {
+    const { lengthDecoder, lengthEncoder } = rustdeskLength()
+    const withoutWidth = (data: Bytes, at?: number): number => {
+      const size = lengthDecoder(data, at)
+      withoutWidth.bytes = lengthDecoder.bytes
+      return size
+    }
+    withoutWidth.bytes = 0
+    return { lengthDecoder: withoutWidth, lengthEncoder }
+  }
+  const wire = hex('04aa 00 17000000 0102030405 0101' + '11'.repeat(64))
+  for (let size = 1; size <= wire.length; size++) {
+    t.same(decode(new LengthPrefixDecoder(plain), cut(wire, size)), ['aa', '', '0102030405', '11'.repeat(64)], `chunks of ${size}`)
   }
 })
 
