@@ -61,7 +61,7 @@ export type TunErrorCode =
   | 'ERR_TUN_ADDRESS' // it has no address yet
   | 'ERR_TUN_CLOSED' // used after `close`
   | 'ERR_TUN_GONE' // someone else removed the interface
-  | 'ERR_TUN_KOFFI' // the optional package `koffi` is not installed
+  | 'ERR_TUN_KOFFI' // the optional package `koffi` is not installed, or cannot wait on the event loop as was asked
   | 'ERR_TUN_MISSING' // the kernel offers no TUN device
   | 'ERR_TUN_NAME_TAKEN'
   | 'ERR_TUN_PERMISSION'

@@ -11,7 +11,7 @@ export type OpenTunInit = LinuxTunInit
  * Makes a TUN interface of the system; it is down until it has an address. Only Linux has one here, and it takes the
  * optional package `koffi` and CAP_NET_ADMIN.
  *
- * Rejects with `OptionError` for a name or an MTU that cannot be, with `TunError` and one of its codes otherwise.
+ * Rejects with `OptionError` for options that cannot be, with `TunError` and one of its codes otherwise.
  */
 export const openTun = (init: OpenTunInit = {}): Promise<Tun> => openLinuxTun(init)
 

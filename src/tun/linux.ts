@@ -30,7 +30,7 @@ export interface LinuxTunInit {
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
   mtu?: number
-  /** How to wait for packets: on the event loop (default where koffi can), or on one thread of libuv's pool. */
+  /** How to wait for packets: on the event loop, or on one thread of libuv's pool. Default: `loop` where koffi can. */
   poll?: 'loop' | 'thread'
 }
 
@@ -180,19 +180,26 @@ function openDevice (): number {
   }
 }
 
+function pollerOf (libc: Libc, poll: LinuxTunInit['poll']): Poller {
+  const loop = poll === 'thread' ? undefined : loopPoller(libc)
+  if (loop === undefined && poll === 'loop') throw new TunError('ERR_TUN_KOFFI', 'this version of koffi cannot wait on the event loop: leave poll out, or make it thread')
+  return loop ?? threadPoller(libc)
+}
+
 /**
  * Makes a TUN interface, without packet information in front of packets; it is down until it has an address. Needs
  * CAP_NET_ADMIN, or a device that was made for the user before (`ip tuntap add`), which then also outlives `close`.
  *
- * Rejects with `OptionError` for a name or an MTU that cannot be, and with `TunError` (see its codes) otherwise.
+ * Rejects with `OptionError` for options that cannot be, and with `TunError` (see its codes) otherwise.
  */
 export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: LinuxTunInit = {}): Promise<Tun> {
   if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
   if (name.length > MAX_NAME_LENGTH || name === '.' || name === '..') throw new OptionError(`the name of an interface has 1 to ${MAX_NAME_LENGTH} characters: ${name}`)
   verifyMtu(mtu)
+  if (poll !== undefined && poll !== 'loop' && poll !== 'thread') throw new OptionError(`poll is loop or thread, not ${String(poll)}`)
   if (process.platform !== 'linux') throw new TunError('ERR_TUN_PLATFORM', `TUN devices of ${process.platform} are not supported, only those of Linux`)
   const libc = await loadLibc()
-  const poller = (poll === 'thread' ? undefined : loopPoller(libc)) ?? threadPoller(libc)
+  const poller = pollerOf(libc, poll)
   const fd = openDevice()
   try {
     const ifreq = new InterfaceRequest(name)

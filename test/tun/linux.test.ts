@@ -8,6 +8,7 @@ const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('fixtures/link.ts', import.meta.url))
 const withoutKoffi = 'data:text/javascript,' + encodeURIComponent(`import { register } from 'node:module'
 register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("none"); return next(name, context) }'))`)
+const withoutLoop = new URL('fixtures/without-loop.ts', import.meta.url).href
 
 interface Ended {
   code: number
@@ -34,6 +35,7 @@ function inNamespace (scenario: string, poll: string, { mounts = false, imports 
 t.test('options and platforms', async (t) => {
   for (const name of ['x'.repeat(16), 'a/b', 'a b', 'a:b', 'tun%d', 'ä', '.', '..', 'a\0']) await t.rejects(openTun({ name }), { code: 'ERR_OPTION' }, JSON.stringify(name))
   for (const mtu of [0, 67, 65_536, 1.5, NaN]) await t.rejects(openTun({ mtu }), { code: 'ERR_OPTION' })
+  for (const poll of ['', 'x', 'threads', 1]) await t.rejects(openTun({ poll: poll as 'loop' }), { code: 'ERR_OPTION' }, `poll: ${poll}`)
   const platform = Object.getOwnPropertyDescriptor(process, 'platform')
   t.teardown(() => Object.defineProperty(process, 'platform', platform ?? {}))
   Object.defineProperty(process, 'platform', { value: 'darwin' })
@@ -96,5 +98,7 @@ if (!possible && process.env.CI !== 'true') {
     })
     t.match(await inNamespace('missing', 'loop', { mounts: true }), { code: 0, said: { code: 'ERR_TUN_MISSING' } }, 'no /dev/net/tun')
     t.match(await inNamespace('missing', 'loop', { imports: [withoutKoffi] }), { code: 0, said: { code: 'ERR_TUN_KOFFI' } }, 'no koffi')
+    t.match(await inNamespace('missing', 'loop', { imports: [withoutLoop] }), { code: 0, said: { code: 'ERR_TUN_KOFFI' } }, 'a koffi that cannot wait on the event loop')
+    t.match(await inNamespace('unasked', 'loop', { imports: [withoutLoop] }), { code: 0, said: { name: 'tun0' } }, 'where nobody asked for that')
   })
 }
