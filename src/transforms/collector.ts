@@ -4,14 +4,18 @@ import { BufferList } from 'bl'
 /** Small parts share blocks of this many bytes: a packet, mostly, so that there is nothing to join. */
 const BLOCK = 2048
 
+/** Memory for a whole frame is taken when one byte of so many has come. */
+const SHARE = 4
+
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Collects copies of parts and joins them once, when the frame is complete.
+ * Collects copies of parts and joins them once, at the end, or as soon as a fair share of a known whole has come: then
+ * the rest is copied to its place and never again.
  *
  * A part is not kept as an object of its own: the sender may deliver single bytes, and neither those objects nor slices
- * of Node's shared pool (where one byte keeps 8 KiB alive) are bounded by the bytes received. Blocks are: they take 2 KiB
- * more at most.
+ * of Node's shared pool (where one byte keeps 8 KiB alive) are bounded by the bytes received. `capacity` is: by four
+ * times those bytes, or by them and 2 KiB.
  */
 export class Collector {
   /** The blocks before the last; made when there is a second one, since each idle connection has collectors. */
@@ -21,15 +25,18 @@ export class Collector {
 
   get length (): number { return (this.#full?.length ?? 0) + this.#used }
 
-  append (part: Uint8Array): void {
-    const fits = Math.min(part.length, this.#block.length - this.#used)
-    this.#block.set(fits === part.length ? part : part.subarray(0, fits), this.#used)
-    this.#used += fits
-    if (fits === part.length) return
-    if (this.#used > 0) (this.#full ??= new BufferList()).append(this.#block)
-    this.#used = part.length - fits
-    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, this.#used))
-    this.#block.set(fits === 0 ? part : part.subarray(fits))
+  /** Bytes of memory in use. */
+  get capacity (): number { return (this.#full?.length ?? 0) + this.#block.length }
+
+  /** Adds a copy. `need` is how many bytes there will be in the end, 0 when nobody knows yet; it may change on the way. */
+  append (part: Uint8Array, need = 0): void {
+    if (part.length > this.#block.length - this.#used) {
+      const total = this.length + part.length
+      if (total <= need && (need <= BLOCK || total * SHARE >= need)) this.#moveTo(need)
+      else part = this.#newBlock(part)
+    }
+    this.#block.set(part, this.#used)
+    this.#used += part.length
   }
 
   /** The first bytes, as many of them as there are, without taking them. */
@@ -47,5 +54,26 @@ export class Collector {
     this.#block = EMPTY
     this.#used = 0
     return bytes
+  }
+
+  /** Goes on in one block of this size. */
+  #moveTo (size: number): void {
+    const whole = Buffer.allocUnsafeSlow(size)
+    const length = this.length
+    this.#full?.copy(whole)
+    whole.set(this.#block.subarray(0, this.#used), length - this.#used)
+    this.#full = undefined
+    this.#block = whole
+    this.#used = length
+  }
+
+  /** Fills the block and starts another one. Returns what is left of the part, which fits there. */
+  #newBlock (part: Uint8Array): Uint8Array {
+    const fits = this.#block.length - this.#used
+    this.#block.set(part.subarray(0, fits), this.#used)
+    if (this.#block.length > 0) (this.#full ??= new BufferList()).append(this.#block)
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, part.length - fits))
+    this.#used = 0
+    return part.subarray(fits)
   }
 }

@@ -26,7 +26,7 @@ async function * decodeFrames (source: AsyncIterable<Batch>, lengthDecoder: Fram
         // the rest of a frame is handed over in one piece, since the decoder keeps an object for each
         const rest = read.subarray(0, Math.max(0, need - given - held.length))
         if (rest.length > 0) {
-          held.append(rest)
+          held.append(rest, need - given)
           if (given + held.length < need) continue
           given = need
           yield held.take()

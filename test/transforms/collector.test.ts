@@ -39,7 +39,50 @@ t.test('pieces of every size', async (t) => {
   t.pass('equal')
 })
 
-t.test('single bytes cost time in proportion', async (t) => {
+t.test('a known length is allocated once, when a quarter of it has come', async (t) => {
+  const collector = new Collector()
+  const need = 100_000
+  const parts = Array.from({ length: 10 }, (_, i) => new Uint8Array(need / 10).fill(i))
+  const capacities = parts.map((part) => {
+    collector.append(part, need)
+    return collector.capacity
+  })
+  t.same(capacities, [10_000, 20_000, ...Array(8).fill(need)])
+  t.equal(toHex(collector.peek(3)), '000000')
+  const whole = collector.take()
+  t.ok(whole.equals(Buffer.concat(parts)))
+  t.equal(whole.buffer.byteLength, need, 'and no other memory hangs on to it')
+  t.equal(collector.capacity, 0)
+
+  collector.append(Uint8Array.of(1), 2) // a length that is cut, say
+  t.equal(collector.capacity, 2)
+  collector.append(Uint8Array.of(2), 1500)
+  collector.append(Uint8Array.of(3), 1500)
+  t.equal(collector.capacity, 1500, 'a small one at once')
+  t.equal(toHex(collector.take()), '010203')
+})
+
+t.test('memory is bounded by what has come, whatever length is announced', async (t) => {
+  const below = random(5)
+  for (let round = 0; round < 300; round++) {
+    const collector = new Collector()
+    const need = round % 3 === 0 ? 0 : below(200_000)
+    const largest = 1 + below(below(10) === 0 ? 9000 : 3)
+    const parts: Uint8Array[] = []
+    for (let i = 0; i < 200; i++) {
+      const part = Uint8Array.from({ length: below(largest + 1) }, () => below(256))
+      parts.push(part)
+      collector.append(part, need)
+      const { capacity, length } = collector
+      if (capacity > Math.max(4 * length, length + 2048)) t.fail(`round ${round}: ${capacity} bytes for ${length}`)
+    }
+    const whole = Buffer.concat(parts)
+    if (collector.length !== whole.length || toHex(collector.peek(14)) !== toHex(whole.subarray(0, 14)) || !whole.equals(collector.take())) t.fail(`round ${round}: content`)
+  }
+  t.pass('bounded')
+})
+
+t.test('many single bytes come out as they came in', async (t) => {
   const collector = new Collector()
   for (let i = 0; i < 1 << 18; i++) collector.append(Uint8Array.of(i))
   const whole = collector.take()
