@@ -47,6 +47,8 @@ export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
   tls?: TlsServerInit
   /** Milliseconds until a client that has not sent its whole request is dropped. Default: 10 s. */
   handshakeTimeout?: number
+  /** Connections at one time, those that are no WebSocket yet or no more included; others are closed at once. Default: no limit. */
+  maxConnections?: number
 }
 
 /** The other side is there but did not make a WebSocket of the connection. */
@@ -122,7 +124,7 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
 }
 
 /** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, maxConnections = Infinity }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
   verifyBytes('queueLimit', queueLimit)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
@@ -134,6 +136,7 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT
     noDelay: true
   }
   const server = tls === undefined ? createHttp(options) : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
+  server.maxConnections = maxConnections
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', (_request, response) => {
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()

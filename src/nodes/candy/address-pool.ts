@@ -105,10 +105,10 @@ export class AddressPool {
    * no matter of the pool.
    */
   claim (address: number, device: Device): void {
-    this.#cancel(device)
+    this.cancel(device)
     if (!inNetwork(address, this.range)) return
     const other = this.#reservedFor.get(address)
-    if (other !== undefined) this.#cancel(other)
+    if (other !== undefined) this.cancel(other)
     this.#holders.set(address, device)
     this.#update(address)
     if (typeof device === 'string') this.#remember(device, address)
@@ -117,6 +117,15 @@ export class AddressPool {
   /** Nobody uses the address any more. */
   release (address: number): void {
     if (this.#holders.delete(address)) this.#update(address)
+  }
+
+  /** The device will not come for what it was offered. */
+  cancel (device: Device): void {
+    const reservation = this.#reservations.get(device)
+    if (reservation === undefined) return
+    this.#reservations.delete(device)
+    this.#reservedFor.delete(reservation.address)
+    this.#update(reservation.address)
   }
 
   #isHost (address: number): boolean {
@@ -146,7 +155,7 @@ export class AddressPool {
 
   /** A device has one reservation: the new one takes the place of the old. */
   #reserve (device: Device, address: number, now: number): boolean {
-    this.#cancel(device)
+    this.cancel(device)
     if (this.#reservations.size >= this.#maxReservations) return false
     this.#reservations.set(device, { address, expires: now + this.#reservationTime })
     this.#reservedFor.set(address, device)
@@ -154,19 +163,11 @@ export class AddressPool {
     return true
   }
 
-  #cancel (device: Device): void {
-    const reservation = this.#reservations.get(device)
-    if (reservation === undefined) return
-    this.#reservations.delete(device)
-    this.#reservedFor.delete(reservation.address)
-    this.#update(reservation.address)
-  }
-
   /** All reservations last equally long, so the oldest run out first. One that would last longer is from before the clock was set back. */
   #expire (now: number): void {
     for (const [device, { expires }] of this.#reservations) {
       if (expires > now && expires <= now + this.#reservationTime) return
-      this.#cancel(device)
+      this.cancel(device)
     }
   }
 

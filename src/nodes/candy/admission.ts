@@ -47,8 +47,13 @@ export class Admission {
   vmac (session: Session, message: Uint8Array): void {
     const proof = decodeVmac(message)
     if (!this.#proven(session, proof)) return
-    if (typeof session.device === 'string' && session.device !== proof.vmac) session.refuse('malformed')
-    else session.device = proof.vmac
+    if (session.device === proof.vmac) return
+    if (typeof session.device === 'string') {
+      session.refuse('malformed')
+      return
+    }
+    session.device = proof.vmac
+    this.#network.identify(session)
   }
 
   /** DHCP: answers with an address that the client may then AUTH for. */
@@ -56,8 +61,12 @@ export class Admission {
     const request = decodeDhcp(message)
     if (!this.#proven(session, request)) return
     const pool = this.#pool
-    const address = pool?.offer({ device: session.device, wanted: request.cidr, now: performance.now() })
-    if (pool === undefined || address === undefined) {
+    if (pool === undefined) {
+      session.refuse('range')
+      return
+    }
+    const address = pool.offer({ device: session.device, wanted: request.cidr, now: performance.now() })
+    if (address === undefined) {
       session.refuse('pool')
       return
     }
@@ -96,7 +105,7 @@ export class Admission {
       session.refuse('clock')
       return false
     }
-    this.#network.log.warn({ remote: session.remote, timestamp: proof.timestamp }, 'the clock of a client is wrong')
+    this.#network.wrongClock(session, proof.timestamp)
     return true
   }
 

@@ -10,6 +10,8 @@ import { newStats, type CandyRelayStats } from './stats.ts'
 import { Traffic, type SourceCheck } from './traffic.ts'
 import { typeDemux, type Handler } from '../../transforms/type-demux.ts'
 import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import { LinkClosedError, OptionError } from '../../errors.ts'
+import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import type { Batch, Endpoint } from '../../types.ts'
 
@@ -24,26 +26,36 @@ export interface CandyRelayInit {
   sourceCheck?: SourceCheck
   /** Default: `any`, as existing servers have it: the newest connection wins. */
   takeover?: Takeover
-  /** Accept any time stamp, as one existing server does. Default: false, within 300 s. */
+  /** Accept any time stamp, and frames without a mask, as an existing server does. Default: false: within 300 s, and masked. */
   lenient?: boolean
-  /** Connections at one time, authenticated or not. Default: 16384. */
+  /** Connections at one time, authenticated or not; when there are more, the oldest that is not makes room. Default: 16384. */
   maxConnections?: number
-  /** Milliseconds that a connection may take to authenticate. Default: 30 s. */
+  /** Bytes that may wait for slow clients, all of them together; each for itself has the limit of its link. Default: 256 MiB. */
+  queueTotal?: number
+  /** Messages to all that one client may send in a second. Default: 1000. */
+  broadcastRate?: number
+  /** Milliseconds that a connection may take to authenticate. Default: 10 s. */
   authTimeout?: number
   /** Milliseconds of silence after which a client is pinged, and after which it is dropped. Default: 30 s and 60 s. */
   pingAfter?: number
   dropAfter?: number
   log?: Logger
-  /** Milliseconds since 1970, for time stamps and leases. Default: `Date.now`. */
+  /** Milliseconds since 1970, for time stamps. Default: `Date.now`. */
   now?: () => number
 }
 
+export const DEFAULT_MAX_CONNECTIONS = 16_384
+
 const TICK = 1000
+
+function verifyChoice (name: string, value: string, choices: string[]): void {
+  if (!choices.includes(value)) throw new OptionError(`${name} is ${choices.join(' or ')}, not ${String(value)}`)
+}
 
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: CANDY_FRAMES })) void relay.accept(link, link.remote)
+ * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES })) void relay.accept(link, link.remote)
  * ```
  */
 export class CandyRelay {
@@ -62,12 +74,21 @@ export class CandyRelay {
   #closing = false
 
   /** Throws `OptionError` when an option cannot work. */
-  constructor ({
-    password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', lenient = false, maxConnections = 16_384,
-    authTimeout = 30_000, pingAfter = 30_000, dropAfter = 60_000, log = silent, now = Date.now
-  }: CandyRelayInit) {
+  constructor (init: CandyRelayInit) {
+    const {
+      password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', lenient = false, maxConnections = DEFAULT_MAX_CONNECTIONS,
+      queueTotal = 256 * 1024 * 1024, broadcastRate = 1000, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000, log = silent, now = Date.now
+    } = init
+    verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
+    verifyChoice('takeover', takeover, ['any', 'same-device'])
+    verifyBytes('queueTotal', queueTotal)
+    for (const [name, count] of [['maxConnections', maxConnections], ['broadcastRate', broadcastRate]] as const) {
+      if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
+    }
+    for (const [name, time] of Object.entries({ authTimeout, pingAfter, dropAfter })) verifyMilliseconds(name, time)
+    if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
     const pool = dhcp === undefined ? undefined : new AddressPool({ range: dhcp })
-    const network = this.#network = new Network(this.stats, log, pool)
+    const network = this.#network = new Network({ stats: this.stats, log, pool, queueTotal, broadcastRate })
     const admission = new Admission({
       network,
       secret: new Secret(password),
@@ -101,8 +122,13 @@ export class CandyRelay {
   accept (link: WebSocketLink, remote: Endpoint): Promise<void> {
     const session = new Session(link, this.#network, remote, this.#ticks)
     this.stats.accepted++
-    if (this.#closing || this.#sessions.size >= this.#maxConnections) {
+    if (this.#closing) {
+      session.end(CloseCode.GOING_AWAY, 'the relay is stopping')
+      return Promise.resolve()
+    }
+    if (this.#sessions.size >= this.#maxConnections && !this.#makeRoom()) {
       session.refuse('limit')
+      link.abort(new LinkClosedError('too many connections')) // a goodbye would take its time, which is what there is too little of
       return Promise.resolve()
     }
     const served = this.#serve(session).finally(() => {
@@ -121,7 +147,7 @@ export class CandyRelay {
    */
   tick (now: number): void {
     this.#ticks = now
-    this.#network.tick()
+    this.#network.tick(this.#sessions.keys())
     for (const session of this.#sessions.keys()) {
       const silence = now - session.heardAt
       if (session.address === 0 && now - session.since >= this.#authTimeout) session.refuse('timeout')
@@ -136,6 +162,17 @@ export class CandyRelay {
     clearInterval(this.#timer)
     for (const session of this.#sessions.keys()) session.end(CloseCode.GOING_AWAY, reason)
     await Promise.all(this.#sessions.values())
+  }
+
+  /** Ends the oldest connection that has not authenticated: strangers must not keep members out. */
+  #makeRoom (): boolean {
+    for (const session of this.#sessions.keys()) {
+      if (session.address !== 0 || session.ended) continue
+      session.refuse('limit')
+      session.drop(new LinkClosedError('made room for another'))
+      return true
+    }
+    return false
   }
 
   async #serve (session: Session): Promise<void> {
@@ -174,9 +211,10 @@ export class CandyRelay {
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
       session.refuse('malformed')
+    } finally {
+      this.#network.flush()
+      batch.length = 0
     }
-    this.#network.flush()
-    batch.length = 0
   }
 }
 

@@ -1,5 +1,5 @@
 /** A candy relay on a port. */
-import { CandyRelay, type CandyRelayInit } from './relay.ts'
+import { CandyRelay, DEFAULT_MAX_CONNECTIONS, type CandyRelayInit } from './relay.ts'
 import { MAX_LENGTH } from './messages.ts'
 import { OptionError } from '../../errors.ts'
 import { listenWebSocket } from '../../transports/websocket.ts'
@@ -8,6 +8,9 @@ import type { WebSocketFramesInit } from '../../transforms/websocket-frames/inde
 
 /** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
+
+/** Connections besides those of the relay: that have not upgraded yet, or are being closed. */
+const UPGRADING = 4096
 
 export interface CandyServerInit extends CandyRelayInit {
   /** `ws://host:port`, or `wss://host:port` together with `tls`; port 0 takes a free one. */
@@ -33,7 +36,13 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
   const relay = new CandyRelay(init)
   try {
-    const listener = listenWebSocket({ host: hostname.replace(/^\[|\]$/g, ''), port, tls, frames: RELAY_FRAMES })
+    const listener = listenWebSocket({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      tls,
+      frames: { ...RELAY_FRAMES, tolerate: { unmasked: init.lenient } },
+      maxConnections: (init.maxConnections ?? DEFAULT_MAX_CONNECTIONS) + UPGRADING
+    })
     const accepting = (async () => {
       for await (const link of listener) void relay.accept(link, link.remote)
     })()

@@ -6,7 +6,7 @@ import type { Device } from './address-pool.ts'
 import type { Network } from './network.ts'
 
 /** Why a connection was refused; the keys of the relay's counters. */
-export type Refusal = 'malformed' | 'password' | 'clock' | 'unauthenticated' | 'foreign' | 'address' | 'pool' | 'taken' | 'limit' | 'timeout'
+export type Refusal = 'malformed' | 'password' | 'clock' | 'unauthenticated' | 'foreign' | 'address' | 'range' | 'pool' | 'taken' | 'limit' | 'timeout'
 
 /** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
 const REFUSALS: Readonly<Record<Refusal, { closeCode: number, reason: string }>> = {
@@ -16,6 +16,7 @@ const REFUSALS: Readonly<Record<Refusal, { closeCode: number, reason: string }>>
   unauthenticated: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'not authenticated' },
   foreign: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'source is not your address' },
   address: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'address not allowed' },
+  range: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'this relay gives no addresses, choose one' },
   pool: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'no free address' },
   taken: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'address in use by another device' },
   limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' },
@@ -39,11 +40,10 @@ export class Session {
   heardAt: number
   /** Messages for this client out of the read that is being handled. */
   pending: Batch = []
-  packetsIn = 0
-  bytesIn = 0
-  packetsOut = 0
-  bytesOut = 0
-  dropped = 0
+  /** What waited for it when that was last looked at, in bytes: its part of the relay's total. */
+  queued = 0
+  /** How many more messages to all it may send in this second. */
+  broadcasts: number
   #ended = false
 
   constructor (link: WebSocketLink, network: Network, remote: Endpoint, now: number) {
@@ -52,6 +52,7 @@ export class Session {
     this.remote = remote
     this.since = now
     this.heardAt = now
+    this.broadcasts = network.broadcastRate
   }
 
   /** Nothing more is taken from it or sent to it. */
@@ -69,14 +70,14 @@ export class Session {
   end (closeCode: number, reason: string): void {
     if (this.#ended) return
     this.#ended = true
-    this.network.leave(this)
+    this.network.gone(this)
     this.link.close(closeCode, reason)
   }
 
   /** The connection is gone, or broken beyond a closing handshake. */
   drop (err: Error): void {
     this.#ended = true
-    this.network.leave(this)
+    this.network.gone(this)
     this.link.abort(err)
   }
 }

@@ -50,11 +50,10 @@ export class Traffic {
       return
     }
     const { stats } = this.#network
-    this.#count(session, message)
+    this.#count(message)
     const source = forwardSource(message)
     if (source !== session.address && !this.#maySend(session, source)) {
       stats.drops.source++
-      session.dropped++
       return
     }
     const destination = forwardDestination(message)
@@ -74,23 +73,22 @@ export class Traffic {
       session.refuse(session.address === 0 ? 'unauthenticated' : 'foreign')
       return
     }
-    this.#count(session, message)
+    this.#count(message)
     const destination = readU32(message, at.destination)
     if (at.broadcast && destination === LIMITED_BROADCAST) this.#network.broadcast(session, message)
     else if (!this.#network.unicast(destination, message)) this.#network.stats.drops.destination++
   }
 
-  #count (session: Session, message: Uint8Array): void {
+  #count (message: Uint8Array): void {
     const { stats } = this.#network
-    session.packetsIn++
-    session.bytesIn += message.length
     stats.packetsIn++
     stats.bytesIn += message.length
   }
 
   #maySend (session: Session, source: number): boolean {
     if (this.#sourceCheck === 'off') return true
-    return this.#sourceCheck === 'routes' && ownsSource(session.behind, source)
+    // A gateway to everything (0.0.0.0/0) is still none of the members.
+    return this.#sourceCheck === 'routes' && ownsSource(session.behind, source) && this.#network.holder(source) === undefined
   }
 
   #isForAll (destination: number): boolean {

@@ -1,11 +1,12 @@
 /** The relay by the numbers of the protocol's table of required cases, over links inside this process. */
 import t, { type Test } from 'tap'
 import { CandyRelay, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
-import { encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
+import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, MessageType, MIN_LENGTH } from '../../../src/nodes/candy/messages.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { addr, connect, forward, PASSWORD, seconds, secret, type CandyClient, type Connected } from '../../helpers/candy-client.ts'
+import { formatCidr } from '../../../src/tun/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {
@@ -34,15 +35,17 @@ async function received (sender: CandyClient, ...clients: CandyClient[]): Promis
 t.test('case 1 and 2: the handshake of a real client, with and without confusion', async (t) => {
   const relay = start(t)
   const timestamp = seconds()
-  for (const tail of [undefined, hex('de'), new Uint8Array(255).fill(7)]) {
+  for (const [i, tail] of [undefined, hex('de'), new Uint8Array(255).fill(7)].entries()) {
     const client = connect(relay)
     client.send(encodeVmac({ secret, vmac: '0123456789abcdef', timestamp, tail }))
     client.send(encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp, tail }))
     t.equal((await client.next()).length, MIN_LENGTH.DHCP)
-    client.send(encodeAuth({ secret, address: addr('192.168.202.9'), timestamp, tail }))
-    await client.settled()
-    t.equal(relay.stats.peers, 1)
+    client.send(encodeAuth({ secret, address: addr(`192.168.202.${9 + i}`), timestamp, tail }))
+    client.send(forward(`192.168.202.${9 + i}`, `192.168.202.${9 + i}`))
+    t.same(toHex(await client.next()), toHex(forward(`192.168.202.${9 + i}`, `192.168.202.${9 + i}`)), 'it holds the address')
+    t.equal(relay.stats.peers, i + 1)
   }
+  t.ok(Object.values(relay.stats.refused).every((count) => count === 0))
 })
 
 t.test('case 3: a flipped bit or a wrong password ends the connection and harms nobody', async (t) => {
@@ -89,7 +92,8 @@ t.test('case 4: 300 seconds off are accepted, 301 are not, unless lenient', asyn
       const client = connect(relay)
       client.send(encodeAuth({ secret, address: addr('192.168.202.6'), timestamp: now + off }))
       if (lenient) {
-        await client.settled()
+        client.send(forward('192.168.202.6', '192.168.202.6'))
+        t.equal((await client.next()).length, forward('192.168.202.6', '192.168.202.6').length, 'it holds the address')
         t.equal(relay.stats.refused.clock, 0)
       } else {
         t.same(await client.closed, { code: CloseCode.POLICY_VIOLATION, reason: 'clock differs by more than 300 seconds' })
@@ -238,7 +242,33 @@ t.test('case 13: wanted addresses', async (t) => {
 t.test('without a range there are no dynamic addresses', async (t) => {
   const client = connect(start(t, { dhcp: undefined }))
   t.equal(await client.dhcp(), undefined)
-  t.same(await client.closed, { code: CloseCode.TRY_AGAIN_LATER, reason: 'no free address' })
+  t.same(await client.closed, { code: CloseCode.POLICY_VIOLATION, reason: 'this relay gives no addresses, choose one' })
+})
+
+t.test('case 14: a CIDR field that is none ends the connection, junk behind it does not', async (t) => {
+  const relay = start(t)
+  const dhcp = (field: string | Uint8Array): Uint8Array => {
+    const message = encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp: seconds() })
+    message.fill(0, 9, 41).set(Buffer.from(field), 9)
+    return message
+  }
+  for (const field of ['10.0.0.1/33', '10.0.0.1/999', '10.0.0.1/-1', '10.0.0.1', 'x'.repeat(32), '::1/64', '']) {
+    const client = connect(relay)
+    client.send(dhcp(field))
+    t.same(await client.closed, { code: CloseCode.PROTOCOL_ERROR, reason: 'malformed message' }, field)
+  }
+  const client = connect(relay)
+  client.send(dhcp('192.168.202.7/24\0 and junk'))
+  t.equal(formatCidr(decodeDhcp(await client.next()).cidr), '192.168.202.7/24')
+})
+
+t.test('case 16: a holder that answers nothing is gone within a second', async (t) => {
+  const relay = start(t)
+  const [old] = await members(relay, '192.168.202.1')
+  old.lower.port.send = () => 0
+  await connect(relay).login('192.168.202.1')
+  await old.served // settles when nothing is left of it; its link cuts after a second
+  t.equal(relay.stats.connections, 1)
 })
 
 t.test('case 16: two connections with one address', async (t) => {
@@ -372,12 +402,105 @@ t.test('a client that does not authenticate is dropped', async (t) => {
 t.test('more connections than allowed are refused', async (t) => {
   const relay = start(t, { maxConnections: 2 })
   const [a] = await members(relay, '192.168.202.1', '192.168.202.2')
-  t.same(await connect(relay).closed, { code: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' })
+  t.match(await connect(relay).closed, { code: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' })
+  t.equal(relay.stats.refused.limit, 1)
   a.link.close()
   await a.closed
   await a.served
   await connect(relay).login('192.168.202.3')
   t.equal(relay.stats.peers, 2)
+})
+
+t.test('strangers make room for whoever comes, members do not', async (t) => {
+  const relay = start(t, { maxConnections: 3 })
+  const [member] = await members(relay, '192.168.202.1')
+  const strangers = [connect(relay), connect(relay), connect(relay), connect(relay)]
+  await strangers[0].closed
+  await strangers[1].closed
+  await strangers[3].login('192.168.202.2')
+  strangers[3].send(forward('192.168.202.2', '192.168.202.1'))
+  t.equal((await received(strangers[3], member))[0].length, 1)
+  t.equal(relay.stats.peers, 2)
+})
+
+t.test('a member sends only so much to all', async (t) => {
+  const relay = start(t, { broadcastRate: 3 })
+  const [a, b] = await members(relay, '192.168.202.1', '192.168.202.2')
+  const all = forward('192.168.202.1', '255.255.255.255')
+  a.send(...Array(5).fill(all))
+  t.equal((await received(a, b))[0].length, 3)
+  t.equal(relay.stats.drops.broadcast, 2)
+  relay.tick(performance.now())
+  a.send(all)
+  t.equal((await received(a, b))[0].length, 1, 'again in the next second')
+})
+
+t.test('what waits for all slow clients together is bounded, and harms nobody else', async (t) => {
+  const relay = start(t, { queueTotal: 100_000 })
+  const [sender, slow, slower, quick] = await members(relay, '192.168.202.1', '192.168.202.2', '192.168.202.3', '192.168.202.4')
+  for (const { server } of [slow, slower]) {
+    let queued = 0
+    Object.defineProperty(server.port, 'queued', { get: () => queued })
+    server.port.send = (batch) => {
+      queued += batch.reduce((bytes, { length }) => bytes + length, 0)
+      return batch.length
+    }
+  }
+  for (let i = 0; i < 200; i++) {
+    sender.send(forward('192.168.202.1', '192.168.202.2', 1000), forward('192.168.202.1', '192.168.202.3', 1000), forward('192.168.202.1', '192.168.202.4', 1000))
+    await sender.settled()
+  }
+  t.equal((await received(sender, quick))[0].length, 200)
+  const waiting = slow.server.port.queued + slower.server.port.queued
+  t.ok(waiting > 90_000 && waiting < 105_000, `${waiting} bytes`)
+  t.ok(relay.stats.drops.total > 150)
+})
+
+t.test('an offer without VMAC is free again when its connection ends', async (t) => {
+  const relay = start(t, { dhcp: '192.168.202.0/29' })
+  for (let i = 0; i < 20; i++) {
+    const client = connect(relay)
+    t.ok(await client.dhcp())
+    client.link.close()
+    await client.served
+  }
+})
+
+t.test('the gateway of a route to everything is still none of the members', async (t) => {
+  const relay = start(t, { sdwan: '192.168.202.0/24,0.0.0.0/0,192.168.202.1' })
+  const [gateway, , victim] = await members(relay, '192.168.202.1', '192.168.202.2', '192.168.202.3')
+  victim.inbox.length = 0
+  gateway.send(forward('192.168.202.2', '192.168.202.3'), forward('8.8.8.8', '192.168.202.3'))
+  t.same(await received(gateway, victim), [[toHex(forward('8.8.8.8', '192.168.202.3'))]])
+})
+
+t.test('a connection is one device', async (t) => {
+  const client = connect(start(t))
+  client.vmac('aaaaaaaaaaaaaaaa')
+  client.vmac('aaaaaaaaaaaaaaaa')
+  await client.settled()
+  client.vmac('bbbbbbbbbbbbbbbb')
+  t.same(await client.closed, { code: CloseCode.PROTOCOL_ERROR, reason: 'malformed message' })
+})
+
+t.test('the log is bounded, whatever clients do', async (t) => {
+  const lines: string[] = []
+  const write = (_fields: object, message: string): void => { lines.push(message) }
+  const relay = start(t, { log: { debug () {}, info: write, warn: write, error: write } })
+  const [client] = await members(relay, '192.168.202.1')
+  for (let i = 0; i < 200; i++) await client.login(`192.168.202.${1 + i % 2}`)
+  t.ok(lines.length <= 21, `${lines.length} lines`)
+  relay.tick(performance.now())
+  t.equal(lines.at(-1), 'more happened than is logged')
+})
+
+t.test('options that cannot work', async (t) => {
+  for (const init of [
+    { maxConnections: NaN }, { maxConnections: 0 }, { authTimeout: -1 }, { dropAfter: NaN }, { pingAfter: 60_000 }, { queueTotal: 0 }, { broadcastRate: 0.5 },
+    { sourceCheck: 'nonsense' }, { takeover: 'nonsense' }, { dhcp: '10.0.0.0/31' }, { sdwan: 'x' }
+  ]) {
+    t.throws(() => new CandyRelay({ password: PASSWORD, ...init as object }), { code: 'ERR_OPTION' }, JSON.stringify(init))
+  }
 })
 
 t.test('close says goodbye to everybody', async (t) => {
