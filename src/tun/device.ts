@@ -91,13 +91,15 @@ export function verifyMtu (mtu: number): number {
 }
 
 /**
- * Reads the address that an interface is to have. Throws `OptionError` when it is none: not of the form, a multicast or
- * broadcast address, 0.0.0.0, or a prefix of 0, which would draw all traffic of the machine into the interface.
+ * Reads the address that an interface is to have. Throws `OptionError` when it is none: not of the form, a multicast
+ * address, 0.0.0.0, 255.255.255.255, the first or last address of its network (a /31 or /32 has only plain ones), or a
+ * prefix of 0, which would draw all traffic of the machine into the interface.
  */
 export function verifyInterfaceAddress (text: string): Cidr {
   const cidr = parseCidr(text)
   if (cidr === undefined) throw new OptionError(`an interface address has the form 10.77.0.2/24, not ${JSON.stringify(text)}`)
   if (cidr.prefix === 0) throw new OptionError(`an interface address has a prefix of 1 to 32: ${text}`)
   if (cidr.address === 0 || cidr.address === LIMITED_BROADCAST || isMulticast(cidr.address)) throw new OptionError(`no interface can have the address ${text}`)
+  if (cidr.prefix < 31 && (cidr.address === cidr.network || cidr.address === cidr.broadcast)) throw new OptionError(`the ${cidr.address === cidr.network ? 'network' : 'broadcast'} address is no host's: ${text}`)
   return cidr
 }

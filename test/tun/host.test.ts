@@ -228,15 +228,17 @@ t.test('damaged packets', async (t) => {
 })
 
 t.test('a checksum that comes out as zero is sent as 0xffff', async (t) => {
-  const [a, b] = await pair(t)
-  const server = b.udp(5000)
+  const a = await host(t, '10.77.0.1/24')
   const client = a.udp(4000)
-  const probe = udpPacket(hex('00 00'))
-  const data = probe.slice(26, 28) // what makes the sum 0xffff
-  client.send({ address: '10.77.0.2', port: 5000, data })
-  t.strictSame((await next(server))[0].data, data)
-  const [packet] = [udpPacket(data)]
-  t.equal(toHex(packet.subarray(26, 28)), 'ffff')
+  const send = async (data: Uint8Array): Promise<string> => {
+    client.send({ address: '10.77.0.2', port: 5000, data })
+    const [packet] = await next(a.source)
+    return toHex(packet.subarray(20))
+  }
+  const zeros = await send(hex('00 00'))
+  t.equal(zeros, toHex(udpPacket(hex('00 00')).subarray(20)))
+  const checksum = zeros.slice(12, 16) // as data it completes the sum to 0xffff, whose complement is 0
+  t.equal(await send(hex(checksum)), `0fa01388000affff${checksum}`)
 })
 
 t.test('queues are bounded', async (t) => {
@@ -294,6 +296,12 @@ t.test('options', async (t) => {
   for (const bad of [{ queueLimit: 0 }, { socketLimit: -1 }, { maxPings: 40_000 }, { maxPings: 1.5 }]) t.throws(() => hostTun(bad), { code: 'ERR_OPTION' })
   for (const cidr of ['', '10.77.0.1', '10.77.0.1/0', '0.0.0.0/8', '224.0.0.1/4', '255.255.255.255/32', '10.77.0.1/33']) {
     await t.rejects(hostTun().setAddress(cidr), { code: 'ERR_OPTION' }, cidr)
+  }
+  for (const cidr of ['10.77.0.0/24', '10.77.0.255/24', '10.0.0.0/8', '10.77.0.4/30', '10.77.0.7/30']) {
+    await t.rejects(hostTun().setAddress(cidr), { code: 'ERR_OPTION' }, `network or broadcast: ${cidr}`)
+  }
+  for (const cidr of ['10.77.0.5/30', '10.77.0.6/30', '10.77.0.4/31', '10.77.0.5/31', '10.77.0.4/32']) {
+    await t.resolves(hostTun().setAddress(cidr), cidr)
   }
 })
 
