@@ -25,7 +25,7 @@ const BURST = 64
 /** Bytes of memory that packets are read into, one behind the other; when it is full there is new memory. */
 const SLAB_BYTES = 256 * 1024
 
-export interface LinuxTunInit {
+export interface OpenTunInit {
   /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
@@ -180,19 +180,20 @@ function openDevice (): number {
   }
 }
 
-function pollerOf (libc: Libc, poll: LinuxTunInit['poll']): Poller {
+function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
   const loop = poll === 'thread' ? undefined : loopPoller(libc)
   if (loop === undefined && poll === 'loop') throw new TunError('ERR_TUN_KOFFI', 'this version of koffi cannot wait on the event loop: leave poll out, or make it thread')
   return loop ?? threadPoller(libc)
 }
 
 /**
- * Makes a TUN interface, without packet information in front of packets; it is down until it has an address. Needs
- * CAP_NET_ADMIN, or a device that was made for the user before (`ip tuntap add`), which then also outlives `close`.
+ * Makes a TUN interface of the system; it is down until it has an address. Only Linux has one here. It takes the optional
+ * package `koffi`, and CAP_NET_ADMIN or a device that was made for the user before (`ip tuntap add`), which then also
+ * outlives `close`.
  *
  * Rejects with `OptionError` for options that cannot be, and with `TunError` (see its codes) otherwise.
  */
-export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: LinuxTunInit = {}): Promise<Tun> {
+export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: OpenTunInit = {}): Promise<Tun> {
   if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
   if (name.length > MAX_NAME_LENGTH || name === '.' || name === '..') throw new OptionError(`the name of an interface has 1 to ${MAX_NAME_LENGTH} characters: ${name}`)
   verifyMtu(mtu)
