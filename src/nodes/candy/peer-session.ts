@@ -50,7 +50,6 @@ export class PeerSession {
   #authenticated = false
   #online = false
   #over = false
-  #pongs = 0
   #routed = false
   #heardAt = performance.now()
 
@@ -66,7 +65,7 @@ export class PeerSession {
     link.onText = link.onPing = () => { this.#heard() }
     link.onPong = () => {
       this.#heard()
-      this.#ponged()
+      this.#accepted() // servers take messages and pings in their order, and none was sent before AUTH
     }
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
     const pinging = setInterval(() => {
@@ -170,16 +169,6 @@ export class PeerSession {
   #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
 
   #heard (): void { this.#heardAt = performance.now() }
-
-  /**
-   * A server that reads AUTH and the ping behind it at once may answer the ping before it looks at AUTH. By the time that it
-   * answers a second one it has done so.
-   */
-  #ponged (): void {
-    if (!this.#authenticated || this.#online) return
-    if (++this.#pongs === 1) this.#ping()
-    else this.#accepted()
-  }
 
   #accepted (): void {
     if (this.#online || !this.#authenticated) return
