@@ -1,14 +1,11 @@
 /** Reads a configuration file and remembers on which line each key stands. What the keys mean is for the schema to say. */
-import { isMap, isScalar, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLMap } from 'yaml'
+import { isMap, isScalar, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBounded } from './bounded-file.ts'
 import { isSection, type Layer } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Longer than any configuration, and short enough for whatever a parser does with it. */
 const LARGEST_FILE = 64 * 1024
-
-/** A few anchors are convenient; hundreds of aliases are a bomb. */
-const MOST_ALIASES = 100
 
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
@@ -28,15 +25,14 @@ export function parseConfig (file: string, text: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false, logLevel: 'error' })
   const lineAt = (offset: number): number => Math.max(1, counter.linePos(Math.min(offset, text.length)).line)
   const [problem] = [...document.errors, ...document.warnings]
-  if (problem !== undefined) {
-    const what = problem.code === 'MULTIPLE_DOCS' ? 'more than one document, expected one' : `not YAML: ${lowerFirst(problem.message)}`
-    throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${what}`)
+  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${told(problem)}`)
+  const refuse = (node: { range?: ParsedNode['range'] | null }, what: string): never => {
+    throw new UsageError(`${file}:${lineAt(node.range?.[0] ?? 0)}: ${meaningless(what)}`)
   }
+  // What looks like one of them is a password without quotes more often than not.
   visit(document, {
-    Alias (_, alias) {
-      if (alias.resolve(document) !== undefined) return
-      throw new UsageError(`${file}:${lineAt(alias.range?.[0] ?? 0)}: no anchor before the alias *${alias.source}, expected &${alias.source}`)
-    }
+    Alias (_, alias) { refuse(alias, 'an alias') },
+    Value (_, node) { if (node.anchor !== undefined) refuse(node, 'an anchor') }
   })
 
   const lines = new Map<string, number>()
@@ -44,6 +40,7 @@ export function parseConfig (file: string, text: string): ConfigFile {
     for (const { key, value } of map.items) {
       const line = lineAt(key.range[0])
       if (!isScalar(key) || typeof key.value !== 'string') throw new UsageError(`${file}:${line}: a key that is not text, expected a name`)
+      if (key.value === '<<') throw new UsageError(`${file}:${line}: "<<" merges nothing here, expected the keys themselves`)
       const here = [...path, key.value]
       const before = lines.get(joined(here))
       if (before !== undefined) throw new UsageError(`${file}:${line}: ${here.join('.')}: given twice, expected once (the first is on line ${before})`)
@@ -66,22 +63,21 @@ export function parseConfig (file: string, text: string): ConfigFile {
 }
 
 function toSection (file: string, document: Document.Parsed, lineAt: (offset: number) => number): ConfigFile['values'] {
-  const values = toValues(file, document)
+  const values: unknown = document.toJS()
   if (values === null) return {} // an empty file, or nothing but comments
   if (isSection(values)) return values
   const { range } = document.contents as ParsedNode
   throw new UsageError(`${file}:${lineAt(range[0])}: not a section, expected "key: value"`)
 }
 
-function toValues (file: string, document: Document.Parsed): unknown {
-  try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES })
-  } catch (err) {
-    throw new UsageError(`${file}: not YAML: ${lowerFirst((err as Error).message)}`)
-  }
-}
+const meaningless = (what: string): string => `${what} that means nothing here; put the text in quotes`
 
-/** One line, and without a capital: it stands behind a colon. */
-function lowerFirst (message: string): string {
-  return message.charAt(0).toLowerCase() + message.slice(1).replaceAll(/\s+/g, ' ')
+/** A fault in few words, and none of the file's own: they may be a password. */
+function told ({ code, message }: YAMLError): string {
+  if (code === 'MULTIPLE_DOCS') return 'more than one document, expected one'
+  if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') return meaningless('a tag')
+  if (code === 'BAD_DIRECTIVE') return meaningless('a directive')
+  if (code === 'BAD_DQ_ESCAPE') return 'not YAML: a backslash that means nothing here; put the text in single quotes'
+  const [what] = message.split(': ') // the text itself stands behind the colon
+  return `not YAML: ${what.charAt(0).toLowerCase()}${what.slice(1).replaceAll(/\s+/g, ' ')}`
 }
