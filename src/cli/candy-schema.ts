@@ -3,9 +3,10 @@ import { z } from 'zod'
 import { parseRules } from '../nodes/candy/sdwan.ts'
 import { choice, path, secret, section, text, toggle, wholeNumber } from './fields.ts'
 import { dialUrl, hostAddress, listenUrl, range } from './network-fields.ts'
+import type { Foreign } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 
-/** Room for a message of a routed packet inside the 1500 bytes that existing clients take at most. */
+/** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
 const LARGEST_MTU = 1450
 const SMALLEST_MTU = 576
 
@@ -59,6 +60,17 @@ export const candyRelaySection = section({
   }
 })
 
+const NO_DIRECT_TRAFFIC = 'direct traffic between peers is not available yet, expected no such option'
+
+/** Options of the original client that are about traffic past the server. */
+export const foreignPeerOptions: Foreign = {
+  stun: NO_DIRECT_TRAFFIC,
+  port: NO_DIRECT_TRAFFIC,
+  discovery: NO_DIRECT_TRAFFIC,
+  route: NO_DIRECT_TRAFFIC,
+  localhost: NO_DIRECT_TRAFFIC
+}
+
 export const candyPeerSection = section({
   url: dialUrl(),
   ...password,
@@ -69,7 +81,7 @@ export const candyPeerSection = section({
   ca: path().optional(),
   insecure: toggle(),
   'state-dir': path().optional()
-}).superRefine((candy, context) => {
+}, foreignPeerOptions).superRefine((candy, context) => {
   const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
   const secure = /^wss:/i.test(candy.url)
   if (!secure && candy.ca !== undefined) complain('ca', 'of no use with a ws:// url, expected wss:// there')

@@ -2,16 +2,22 @@
 import { Command, CommanderError } from 'commander'
 import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './program-schema.ts'
-import type { Layer, Values } from './settings.ts'
+import type { Foreign, Layer, Values } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from './version.ts'
 
-/** A command that reports instead of exiting, and knows the options that every command has. */
-export function createCommand (name: string, description: string): Command {
-  return new Command(name)
+/**
+ * A command that reports instead of exiting, and knows the options that every command has.
+ *
+ * @param foreign - names of options that others have and we do not, with what to say to whoever gives one
+ */
+export function createCommand (name: string, description: string, foreign: Foreign = {}): Command {
+  const command = new Command(name)
+  return command
     .description(description)
-    .exitOverride()
+    .exitOverride((err) => { throw err.exitCode === 0 ? err : usageError(command, err, foreign) })
     .configureOutput({ outputError () {} }) // run() says it, on one line
+    .showSuggestionAfterError(false) // usageError() has its own, which ignores what stands behind =
     .enablePositionalOptions()
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
@@ -38,7 +44,7 @@ export function withPassword (command: Command): Command {
 }
 
 /**
- * Parses. Throws `UsageError` when that fails, with the suggestion of commander on the same line.
+ * Parses. Throws `UsageError` when that fails.
  *
  * @returns false when the user asked for help or the version, which has been printed
  */
@@ -47,10 +53,23 @@ export function parse (command: Command, argv: readonly string[]): boolean {
     command.parse(argv, { from: 'user' })
     return true
   } catch (err) {
-    if (!(err instanceof CommanderError)) throw err
-    if (err.exitCode === 0) return false
-    throw new UsageError(err.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, ', did you mean $1?').replaceAll(/\s*\n\s*/g, ' '))
+    if (err instanceof CommanderError) return false // all that is wrong has become a UsageError by then
+    throw err
   }
+}
+
+/** What commander complains about, on one line. Whatever stands behind the name of an option may be a password: it is not repeated. */
+function usageError (command: Command, err: CommanderError, foreign: Foreign): UsageError {
+  const message = err.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const [, given] = err.code === 'commander.unknownOption' ? /^unknown option '(--?[^=]*)/.exec(message) ?? [] : []
+  if (given === undefined) return new UsageError(message)
+  if (!given.startsWith('--')) return new UsageError(`unknown option '${given.slice(0, 2)}', options are written with -- and in full`)
+  const name = given.slice(2).replace(/'$/, '')
+  if (Object.hasOwn(foreign, name)) return new UsageError(`--${name}: ${foreign[name]}`)
+  const known = [command, command.parent].flatMap((one) => one?.options ?? []).map((option) => option.name())
+  if (known.includes(name)) return new UsageError(`--${name}: takes no value`)
+  const near = nearest(name, [...known, 'help'])
+  return new UsageError(`unknown option '--${name}'${near === undefined ? '' : `, did you mean --${near}?`}`)
 }
 
 /** Refuses whatever stands where a command was expected. */

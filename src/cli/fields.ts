@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { nearest } from './nearest.ts'
+import type { Foreign } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 
 const LONGEST_SHOWN = 60
@@ -80,13 +81,19 @@ export function secret () {
   })
 }
 
-/** A mapping that has these keys and no others. */
-export function section<const T extends z.core.$ZodLooseShape> (shape: T) {
+/**
+ * A mapping that has these keys and no others.
+ *
+ * @param foreign - keys that are refused with words of their own
+ */
+export function section<const T extends z.core.$ZodLooseShape> (shape: T, foreign: Foreign = {}) {
   const known = Object.keys(shape)
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code !== 'unrecognized_keys') return complaint('a section', issue.input, `keys such as ${known.slice(0, 3).join(', ')}`)
-      const near = nearest(String(issue.keys[0]), known)
+      const key = String(issue.keys[0])
+      if (Object.hasOwn(foreign, key)) return foreign[key]
+      const near = nearest(key, known)
       return near === undefined ? `unknown key, expected ${list(known)}` : `unknown key, did you mean ${near}?`
     }
   })

@@ -1,5 +1,6 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
+import { foreignPeerOptions } from './candy-schema.ts'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
 import type { Plan } from './lifecycle.ts'
 import { load } from './load.ts'
@@ -55,7 +56,7 @@ export function createPeerCommand (run: (flags: Flags) => void): Command {
       run(flags)
     })
 
-  const candy = createCommand('candy', 'A client of candy servers: an interface in a virtual IPv4 network over WebSocket.')
+  const candy = createCommand('candy', 'A client of candy servers: an interface in a virtual IPv4 network over WebSocket.', foreignPeerOptions)
     .option('--url <url>', 'ws://HOST:PORT/ or wss://HOST:PORT/; some servers choose the network by the path')
   withPassword(candy)
     .option('--address <cidr>', 'address and network such as 10.77.0.2/24 (default: the server gives one)')

@@ -5,6 +5,9 @@ import { UsageError } from './usage-error.ts'
 /** Keys and what was given for them; a section is such an object itself. */
 export interface Values { [key: string]: unknown }
 
+/** Names that other programs know and ours do not, each with what to say to whoever gives it. */
+export type Foreign = Readonly<Record<string, string>>
+
 export interface Layer {
   readonly values: Values
   /** The key as its user knows it: `--dhcp`, or `relay.yaml:7: candy.dhcp`. */

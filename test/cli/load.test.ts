@@ -145,12 +145,24 @@ t.test('the command line itself', async (t) => {
     [['candy', '--lsten', 'x'], "unknown option '--lsten', did you mean --listen?"],
     [['--confg', 'x'], "unknown option '--confg', did you mean --config?"],
     [['candy', '--zzz'], "unknown option '--zzz'"],
+    [['candy', '--pasword=hunter2'], "unknown option '--pasword', did you mean --password?"],
+    [['--pasword=hunter2'], "unknown option '--pasword'"],
+    [['candy', '--jsn'], "unknown option '--jsn', did you mean --json?"],
+    [['candy', '--hepl'], "unknown option '--hepl', did you mean --help?"],
+    [['candy', '--lenient=hunter2'], '--lenient: takes no value'],
+    [['candy', '-phunter2'], "unknown option '-p', options are written with -- and in full"],
+    [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
+    [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
     [['zzz'], "unknown command 'zzz', expected candy"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
   for (const [argv, message] of wrong) t.equal(complaint(t, () => loadRelay(...argv)), message)
+  for (const option of ['--stun', '--port=26817', '--discovery', '--route', '--localhost']) {
+    const [name] = option.split('=')
+    t.equal(complaint(t, () => loadPeer('candy', option, '5')), `${name}: direct traffic between peers is not available yet, expected no such option`)
+  }
   t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy (or --config FILE); see --help')
 })
 
