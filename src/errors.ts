@@ -1,5 +1,15 @@
 /** Errors that more than one folder raises. Each has a stable `code`; the text is for people. */
 
+/** The base of errors that share a class and are told apart by their code. */
+export abstract class CodedError<Code extends string> extends Error {
+  readonly code: Code
+
+  constructor (code: Code, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
 /** A stream ended inside a frame. */
 export class TruncatedError extends Error {
   override readonly name = 'TruncatedError'

@@ -1,5 +1,5 @@
 /** What a network interface is to the rest of the library, whatever is behind it. */
-import { OptionError } from '../errors.ts'
+import { CodedError, OptionError } from '../errors.ts'
 import type { Link } from '../types.ts'
 import { type Cidr, isMulticast, LIMITED_BROADCAST, parseCidr } from './ipv4.ts'
 
@@ -69,14 +69,8 @@ export type TunErrorCode =
   | 'ERR_TUN_SYSTEM' // anything else that a system call refused; the text names the call and the error
 
 /** An interface could not be made, set up or used. */
-export class TunError extends Error {
+export class TunError extends CodedError<TunErrorCode> {
   override readonly name = 'TunError'
-  readonly code: TunErrorCode
-
-  constructor (code: TunErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 /** Zeroed memory for a packet, with its headroom. */

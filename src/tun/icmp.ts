@@ -1,5 +1,5 @@
 /** Echo, both sides of it: RFC 792. */
-import { OptionError } from '../errors.ts'
+import { CodedError, OptionError } from '../errors.ts'
 import { addWords, fold } from './checksum.ts'
 import { newPacket } from './device.ts'
 import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
@@ -17,14 +17,8 @@ export type PingErrorCode =
   | 'ERR_PING_TIMEOUT'
   | 'ERR_PING_LIMIT' // too many wait for an answer already
 
-export class PingError extends Error {
+export class PingError extends CodedError<PingErrorCode> {
   override readonly name = 'PingError'
-  readonly code: PingErrorCode
-
-  constructor (code: PingErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 export interface PingInit {

@@ -1,6 +1,6 @@
 /** Datagrams of the in-process host: RFC 768. */
 import { Channel } from '../channel.ts'
-import { OptionError } from '../errors.ts'
+import { CodedError, OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
 import { addWords, fold } from './checksum.ts'
 import { newPacket } from './device.ts'
@@ -22,14 +22,8 @@ export type UdpErrorCode =
   | 'ERR_UDP_PORT_IN_USE'
   | 'ERR_UDP_TOO_LONG' // it would not fit into one packet
 
-export class UdpError extends Error {
+export class UdpError extends CodedError<UdpErrorCode> {
   override readonly name = 'UdpError'
-  readonly code: UdpErrorCode
-
-  constructor (code: UdpErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 export interface Datagram {
