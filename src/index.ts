@@ -7,5 +7,5 @@
 export * from './types.ts'
 export * from './errors.ts'
 export { codec, over, stack, transform } from './layer.ts'
-export { Channel, type ChannelInit } from './channel.ts'
+export { Channel, ChannelBusyError, type ChannelInit } from './channel.ts'
 export { silent, type Logger } from './log.ts'

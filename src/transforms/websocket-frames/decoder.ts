@@ -120,7 +120,7 @@ export class FrameDecoder implements Core {
       const head = this.#header(read, at, end)
       if (head === 0 || end - at < head + this.#size) {
         this.#need = head === 0 ? 0 : head + this.#size
-        this.#held.append(read.subarray(at, end))
+        this.#held.append(read.subarray(at, end), this.#need)
         return
       }
       at += head
@@ -149,7 +149,7 @@ export class FrameDecoder implements Core {
       at = Math.min(read.length, MAX_HEADER - known)
     }
     const part = read.subarray(at, at + this.#need - held.length)
-    if (part.length > 0) held.append(part)
+    if (part.length > 0) held.append(part, this.#need)
     if (held.length === this.#need) {
       const frame = held.take()
       this.#frame(frame, this.#header(frame, 0, frame.length), frame.length, wordsOf(frame), out)
