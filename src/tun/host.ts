@@ -128,9 +128,13 @@ class Host implements HostTun {
   #close (err?: Error): void {
     if (this.#closed) return
     this.#closed = true
-    this.#flush()
-    if (err === undefined) this.source.end()
-    else this.source.fail(err)
+    if (err === undefined) {
+      this.#flush()
+      this.source.end()
+    } else {
+      this.source.discard()
+      this.source.fail(err)
+    }
     const reason = err ?? this.#closedError()
     this.#sinks.end(reason)
     this.#pinger.fail(reason)

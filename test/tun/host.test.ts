@@ -3,7 +3,7 @@ import { addWords, fold } from '../../src/tun/checksum.ts'
 import { type Datagram, hostTun, type HostTun, type HostTunInit } from '../../src/tun/index.ts'
 import { headerChecks, headerLengthOf, isIpv4, totalLengthOf, writeHeader, writeU16 } from '../../src/tun/ipv4.ts'
 import { endings } from '../transports/contract.ts'
-import { failureOf, idle } from '../helpers/ends.ts'
+import { failureOf, hear, idle, turn } from '../helpers/ends.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 
 const A = 0x0a4d0001
@@ -281,6 +281,19 @@ t.test('close and abort', async (t) => {
 })
 
 t.test('as a link', async (t) => { endings(t, (t) => host(t, '10.77.0.1/24')) })
+
+t.test('what waits in source is still delivered after close, but not after abort', async (t) => {
+  const a = await host(t, '10.77.0.1/24')
+  a.udp().send({ address: '10.77.0.2', port: 1, data: hex('01') })
+  await a.close()
+  t.equal((await hear(a.source)).length, 1)
+  const b = await host(t, '10.77.0.1/24')
+  b.udp().send({ address: '10.77.0.2', port: 1, data: hex('01') })
+  await turn() // it is in the queue now
+  const reason = new Error('boom')
+  b.abort(reason)
+  t.equal(await failureOf(next(b.source)), reason)
+})
 
 t.test('close ends a sink whose source idles', async (t) => {
   const a = await host(t, '10.77.0.1/24')
