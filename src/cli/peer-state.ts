@@ -13,6 +13,8 @@ const stored = z.object({
   address: z.string().refine((text) => parseCidr(text) !== undefined).optional()
 })
 
+const NOT_KEPT = 'the state cannot be kept: this peer will be a new device at each start (see --state-dir)'
+
 /** How candy tells devices apart: 16 characters, and only whoever has the same may take over an address that is in use. */
 export const newVmac = (): string => randomBytes(8).toString('hex')
 
@@ -33,15 +35,21 @@ export function ephemeralState (): PeerState {
 /**
  * Opens `<dir>/candy/<name>.json`. Whatever is wrong with it (no permission, nonsense inside, in use by another process) is
  * a warning, and the peer starts as a new device.
+ *
+ * @param dir - undefined when no folder is known, which is a warning as well
  */
-export async function openPeerState (dir: string, name: string, log: Logger): Promise<PeerState> {
+export async function openPeerState (dir: string | undefined, name: string, log: Logger): Promise<PeerState> {
+  if (dir === undefined) {
+    log.warn({ reason: 'this user has no home folder' }, NOT_KEPT)
+    return ephemeralState()
+  }
   const file = join(dir, 'candy', `${name}.json`)
   let lock: StateLock | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     lock = await acquireLock(`${file}.lock`)
   } catch (err) {
-    log.warn({ file, reason: reason(err) }, 'the state cannot be kept: this peer will be a new device at each start (see --state-dir)')
+    log.warn({ file, reason: reason(err) }, NOT_KEPT)
     return ephemeralState()
   }
   if (lock === undefined) {

@@ -147,4 +147,13 @@ t.test('where the state is', async (t) => {
   t.equal(defaultStateDir({}, 0), '/var/lib/tunpipe')
   t.equal(defaultStateDir({ XDG_STATE_HOME: '/home/u/s' }, 1000), '/home/u/s/tunpipe')
   t.match(defaultStateDir({ XDG_STATE_HOME: 'relative' }, 1000), /\/\.local\/state\/tunpipe$/)
+  t.equal(defaultStateDir({}, 1000, () => { throw new Error('no such user') }), undefined)
+})
+
+t.test('a user without a home', async (t) => {
+  const { log, warnings } = recorder()
+  const state = await openPeerState(undefined, 'home', log)
+  t.match(state.vmac, /^[0-9a-f]{16}$/)
+  t.match(warnings, [/^the state cannot be kept/])
+  await state.close()
 })
