@@ -1,10 +1,13 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
-import { reason } from './reason.ts'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { codeOf, reason } from './reason.ts'
 import { UsageError } from './usage-error.ts'
 
+/** Between two looks at a pipe that is empty so far. */
+const RETRY_MS = 20
+
 /**
- * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`. Throws `UsageError` when it cannot be
- * read, is larger than the limit or is not UTF-8.
+ * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`, and waits for what writes to them. Throws
+ * `UsageError` when it cannot be read, is a pipe that nobody writes to, is larger than the limit or is not UTF-8.
  *
  * @param key - how the user named it: `--config`, or `relay.yaml:4: candy.password-file`
  */
@@ -20,15 +23,29 @@ export function readBounded (file: string, key: string, limit: number): string {
 }
 
 function readUpTo (file: string, key: string, limit: number): Buffer {
-  const fd = openSync(file, 'r')
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK) // or a named pipe would hold us until somebody writes
   try {
     const bytes = Buffer.alloc(limit + 1)
     let length = 0
-    for (let got = -1; got !== 0 && length <= limit; length += got) got = readSync(fd, bytes, length, bytes.length - length, null)
+    for (let got = -1; got !== 0 && length <= limit; length += got) got = readPatiently(fd, bytes.subarray(length))
+    if (length === 0 && fstatSync(fd).isFIFO()) throw new UsageError(`${key}: a pipe that nobody writes to (${JSON.stringify(file)})`)
     if (length > limit) throw new UsageError(`${key}: too large (${JSON.stringify(file)}), expected at most ${limit / 1024} KiB`)
     return bytes.subarray(0, length)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Reads what there is, and waits while there is nothing: with `O_NONBLOCK` that means that somebody has yet to write. */
+function readPatiently (fd: number, bytes: Buffer): number {
+  const clock = new Int32Array(new SharedArrayBuffer(4))
+  for (;;) {
+    try {
+      return readSync(fd, bytes, 0, bytes.length, null)
+    } catch (err) {
+      if (codeOf(err) !== 'EAGAIN') throw err
+      Atomics.wait(clock, 0, 0, RETRY_MS)
+    }
   }
 }
 

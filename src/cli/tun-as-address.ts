@@ -1,12 +1,14 @@
 import { isSection, type Layer } from './settings.ts'
+import { UsageError } from './usage-error.ts'
 
 /**
  * candy's own option `tun` is an address, ours a name. Whoever writes `--tun 10.77.0.2/24` means the address; a complaint
- * about it names `tun`, as that is what was written.
+ * about it names `tun`, as that is what was written. Throws `UsageError` when the same layer has an `address` as well.
  */
 export function tunAsAddress (layer: Layer): Layer {
   const { candy } = layer.values
-  if (!isSection(candy) || typeof candy.tun !== 'string' || !candy.tun.includes('/') || Object.hasOwn(candy, 'address')) return layer
+  if (!isSection(candy) || typeof candy.tun !== 'string' || !candy.tun.includes('/')) return layer
+  if (Object.hasOwn(candy, 'address')) throw new UsageError(`an address was given twice (${layer.name(['candy', 'tun'])} and ${layer.name(['candy', 'address'])})`)
   const { tun: address, ...others } = candy
   return {
     values: { ...layer.values, candy: { ...others, address } },

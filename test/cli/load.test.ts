@@ -1,4 +1,6 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createPeerCommand } from '../../src/cli/peer-command.ts'
@@ -98,6 +100,22 @@ t.test('what is wrong with passwords', async (t) => {
   t.match(complaint(t, () => loadPeer('candy', ...URL)), /^--password: missing, /)
 })
 
+t.test('a password from a pipe', async (t) => {
+  const pipe = join(t.testdir(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const load = (): string => loadRelay('candy', ...LISTEN, '--password-file', pipe).password
+  t.equal(complaint(t, load), `--password-file: a pipe that nobody writes to (${JSON.stringify(pipe)})`)
+
+  const kept = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK) // so that a writer can come and go before we read
+  execFileSync('sh', ['-c', 'echo from-pipe > "$0"', pipe])
+  t.equal(load(), 'from-pipe')
+
+  const writer = spawn('sh', ['-c', 'exec 3> "$0"; echo open; "$1" -e ""; echo from-slow-pipe >&3', pipe, process.execPath], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(writer.stdout, 'data')
+  t.equal(load(), 'from-slow-pipe', 'one that has yet to write is waited for')
+  closeSync(kept)
+})
+
 t.test('a variable alone starts nothing', async (t) => {
   withEnvironment(t, 'x')
   const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
@@ -123,11 +141,12 @@ t.test('peers', async (t) => {
   t.equal(loadPeer('--config', file).candy.address, '10.77.0.3/24')
   t.match(loadPeer('candy', '--config', file, '--tun', '10.77.0.4/24').candy, { address: '10.77.0.4/24' })
   t.match(loadPeer('candy', '--config', file, '--tun', 'vpn0').candy, { address: '10.77.0.3/24', tun: 'vpn0' })
+  t.match(loadPeer('candy', '--config', file, '--address', '10.77.0.5/24').candy, { address: '10.77.0.5/24', tun: undefined }, 'the upper layer wins over either')
   t.match(loadPeer('candy', ...URL, '--password', 'x', '--mtu', '1300').candy, { mtu: 1300 })
 
   const wrong: Array<[argv: string[], message: string]> = [
     [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
-    [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], '--tun: not an interface name ("10.77.0.2/24"), expected at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'],
+    [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], 'an address was given twice (--tun and --address)'],
     [['--tun', 'a-very-long-name'], '--tun: not an interface name ("a-very-long-name"), expected at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'],
     [['--name', '../x'], '--name: not a name ("../x"), expected at most 32 letters, digits, ".", "_" or "-", a letter or digit first'],
     [['--mtu', '575'], '--mtu: not a whole number in range ("575"), expected 576 to 1450'],
