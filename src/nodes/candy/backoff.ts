@@ -6,6 +6,8 @@ export interface BackoffInit {
   first?: number
   /** The longest wait in milliseconds. Default: 30 s. */
   longest?: number
+  /** Milliseconds that a connection has to be online before its loss counts as the first one again. Default: 10 s. */
+  steady?: number
 }
 
 /** What a timer of Node can wait, in milliseconds; it takes anything longer for 1. */
@@ -21,20 +23,26 @@ export function verifyDelay (name: string, milliseconds: number): number {
 export class Backoff {
   readonly #first
   readonly #longest
+  readonly #steady
   #attempts = 0
+  #onlineAt: number | undefined
 
   /** Throws `OptionError` when a timer cannot wait that long. */
-  constructor ({ first = 500, longest = 30_000 }: BackoffInit = {}) {
+  constructor ({ first = 500, longest = 30_000, steady = 10_000 }: BackoffInit = {}) {
     this.#first = verifyDelay('backoff.first', first)
     this.#longest = verifyDelay('backoff.longest', longest)
+    this.#steady = verifyDelay('backoff.steady', steady)
   }
 
-  /** The next wait in milliseconds. */
-  next (): number {
+  /** The connection is lost or was not made, at `now` of `performance`; returns the next wait in milliseconds. */
+  next (now = performance.now()): number {
+    // Two peers with one address take it from each other as soon as they are online: that must not begin anew each time.
+    if (this.#onlineAt !== undefined && now - this.#onlineAt >= this.#steady) this.#attempts = 0
+    this.#onlineAt = undefined
     const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
     return full / 2 + Math.random() * full / 2
   }
 
-  /** An attempt has succeeded. */
-  reset (): void { this.#attempts = 0 }
+  /** An attempt has succeeded, at `now` of `performance`. */
+  online (now = performance.now()): void { this.#onlineAt = now }
 }

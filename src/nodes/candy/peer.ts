@@ -228,7 +228,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         if (signal.aborted) return
         accepted = true
         this.#state = 'online'
-        this.#backoff.reset()
+        this.#backoff.online()
         this.#log.info({ address: this.#address }, 'online')
         this.emit('online', this.#address as string)
       }

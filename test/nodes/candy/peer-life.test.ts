@@ -48,7 +48,7 @@ t.test('a server that is not there yet', async (t) => {
 })
 
 t.test('what has no server behind it is told in words', async (t) => {
-  const plain = createServer((socket) => { socket.resume().end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n') }).listen(0, '127.0.0.1')
+  const plain = createServer((socket) => { socket.on('error', () => {}).resume().end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n') }).listen(0, '127.0.0.1')
   await once(plain, 'listening')
   t.teardown(() => { plain.close() })
   const { peer } = startPeer(t, { url: `ws://127.0.0.1:${(plain.address() as AddressInfo).port}/` })
@@ -435,28 +435,41 @@ t.test('wss: the certificate has to be for the address', { skip: ipv6 ? false : 
   await peer.close()
 })
 
-t.test('back-off doubles up to its bound, half of it at random, and begins anew after a success', async (t) => {
+t.test('back-off doubles up to its bound, half of it at random, and begins anew after a connection that lasted', async (t) => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.integer({ min: 1, max: 100 }), (first, longest, attempts) => {
-    const backoff = new Backoff({ first, longest })
+    const backoff = new Backoff({ first, longest, steady: 1000 })
+    let now = 0
     for (let lives = 0; lives < 2; lives++) {
       for (let i = 0; i < attempts; i++) {
         const full = Math.min(longest, first * 2 ** i)
-        const wait = backoff.next()
+        const wait = backoff.next(now)
         if (!(wait >= full / 2 && wait <= full)) return false
+        now += 5000
+        if (i % 2 === 0) backoff.online(now - 999) // it was online, but not for long enough
       }
-      backoff.reset()
+      backoff.online(now - 1000)
     }
     return true
   }))
   const waits = new Set(Array.from({ length: 100 }, () => new Backoff().next()))
   t.ok(waits.size > 90 && Math.min(...waits) >= 250 && Math.max(...waits) <= 500)
-  for (const bad of [{ first: 0 }, { first: -1 }, { first: NaN }, { longest: Infinity }, { longest: 2 ** 31 }]) t.throws(() => new Backoff(bad), OptionError)
+  for (const bad of [{ first: 0 }, { first: -1 }, { first: NaN }, { longest: Infinity }, { longest: 2 ** 31 }, { steady: 0 }, { steady: NaN }]) t.throws(() => new Backoff(bad), OptionError)
 })
 
-t.test('waits grow while a server is away and are short again once it was there', async (t) => {
+t.test('a connection counts as lasting after 10 seconds', async (t) => {
+  for (const [online, attempts] of [[9999, 1], [10_000, 0]]) {
+    const backoff = new Backoff({ first: 8 })
+    backoff.next(0)
+    backoff.online(500)
+    const wait = backoff.next(500 + online)
+    t.ok(wait >= 4 * 2 ** attempts && wait <= 8 * 2 ** attempts)
+  }
+})
+
+t.test('waits grow while a server is away and are short again once it was there for long enough', async (t) => {
   const server = await scriptedServer(t, { serve: (visitor) => actAsCandy(visitor, { password: PASSWORD, offer: '10.77.0.2/24' }) })
   const waits: number[] = []
-  const { peer } = startPeer(t, server, { url: server.url, backoff: { first: 2, longest: 16 } })
+  const { peer } = startPeer(t, server, { url: server.url, backoff: { first: 2, longest: 16, steady: 1e-6 } })
   peer.on('offline', (_reason, wait) => { waits.push(wait) })
   await once(peer, 'online')
   for (let i = 0; i < 3; i++) {
@@ -468,4 +481,22 @@ t.test('waits grow while a server is away and are short again once it was there'
   await server.stop()
   await until(() => waits.length === 12)
   t.ok(waits.slice(-5).every((wait) => wait >= 8 && wait <= 16))
+})
+
+t.test('two peers that have one address take it from each other more and more slowly', async (t) => {
+  const server = await relayOn(t)
+  const rivals = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'].map((vmac) => {
+    const { peer } = startPeer(t, { url: server.url }, { address: '10.77.0.9/24', vmac, backoff: { first: 2, longest: 1e6, steady: 1e6 } })
+    const losses: Array<{ reason: string, wait: number }> = []
+    peer.on('offline', (reason, wait) => { losses.push({ reason, wait }) })
+    return { peer, losses }
+  })
+  await until(() => rivals.every(({ losses }) => losses.length >= 5))
+  await Promise.all(rivals.map(({ peer }) => peer.close()))
+  for (const { losses } of rivals) {
+    for (const [i, { reason, wait }] of losses.entries()) {
+      t.match(reason, /taken over/)
+      t.ok(wait >= 2 ** i, `loss ${i + 1} is followed by a wait of ${wait} ms`)
+    }
+  }
 })
