@@ -11,7 +11,7 @@ import { DEFAULT_QUEUE_LIMIT, streamLink } from './stream-link.ts'
 import { endpointOf, type ListenInit } from './tcp.ts'
 import { clientOptions, DEFAULT_HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
-import { OptionError } from '../errors.ts'
+import { CodedError, OptionError } from '../errors.ts'
 import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Endpoint, Listener, Transport } from '../types.ts'
 
@@ -52,14 +52,8 @@ export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
 }
 
 /** The other side is there but did not make a WebSocket of the connection. */
-export class UpgradeError extends Error {
+export class UpgradeError extends CodedError<'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'> {
   override readonly name = 'UpgradeError'
-  readonly code: 'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'
-
-  constructor (code: UpgradeError['code'], message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 /** Remembers a socket's listeners; the function it returns removes those that were added since. */
@@ -124,7 +118,7 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
 }
 
 /** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, maxConnections = Infinity }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, maxConnections = Infinity, log }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
   verifyBytes('queueLimit', queueLimit)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
@@ -154,7 +148,7 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT
     server.close()
     server.closeAllConnections() // those that are no WebSocket yet: a closed server does not time them out any more
   })
-  const listener = serverListener(server, queue)
+  const listener = serverListener(server, queue, log)
   server.listen({ host, port })
   return listener
 }

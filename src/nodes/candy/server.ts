@@ -41,6 +41,7 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
       port,
       tls,
       frames: { ...RELAY_FRAMES, tolerate: { unmasked: init.lenient } },
+      log: init.log,
       maxConnections: (init.maxConnections ?? DEFAULT_MAX_CONNECTIONS) + UPGRADING
     })
     const accepting = (async () => {
