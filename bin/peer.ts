@@ -2,4 +2,4 @@
 import { run } from '../src/cli/lifecycle.ts'
 import { parsePeer } from '../src/cli/peer-command.ts'
 
-await run(() => parsePeer(process.argv.slice(2)))
+await run('peer', () => parsePeer(process.argv.slice(2)))

@@ -2,4 +2,4 @@
 import { run } from '../src/cli/lifecycle.ts'
 import { parseRelay } from '../src/cli/relay-command.ts'
 
-await run(() => parseRelay(process.argv.slice(2)))
+await run('relay', () => parseRelay(process.argv.slice(2)))

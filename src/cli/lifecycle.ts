@@ -18,24 +18,29 @@ export interface Running {
 /** What the command line asked for, checked but not yet begun. */
 export interface Plan {
   log: Logger
+  /** Also tell on stderr as a JSON line why the start failed. */
+  json: boolean
   start (): Promise<Running>
 }
 
-/** Parses, starts, waits for a signal, stops, exits. Nothing to start (`--help`) is a clean end. */
-export async function run (parse: () => Plan | undefined): Promise<void> {
+/**
+ * Parses, starts, waits for a signal, stops, exits. Nothing to start (`--help`) is a clean end.
+ *
+ * @param program - stands in front of what it says about a start that failed
+ */
+export async function run (program: string, parse: () => Plan | undefined): Promise<void> {
   // Whoever read our lines may go away (`| head`), and a disk may be full: neither is a reason to end a tunnel.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   try {
     const plan = parse()
-    if (plan !== undefined) await live(plan)
+    if (plan !== undefined) await live(program, plan)
   } catch (err) {
-    complain(err)
+    complain(program, err)
   }
 }
 
-async function live (plan: Plan): Promise<void> {
-  const { log } = plan
+async function live (program: string, { log, json, start }: Plan): Promise<void> {
   const crash = (err: unknown): void => {
     log.fatal({ err }, 'uncaught error')
     process.exit(EXIT.failure)
@@ -43,20 +48,36 @@ async function live (plan: Plan): Promise<void> {
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
   const signal = untilSignal(log)
+  const running = await start().catch((err) => {
+    if (exitCodeOf(err) === EXIT.usage || (!json && codeOf(err) !== undefined)) complain(program, err)
+    else logFatal(log, err)
+    process.exit(exitCodeOf(err))
+  })
+  const failed = await Promise.race([signal, running.failed ?? signal]).then(() => false, (err) => {
+    logFatal(log, err)
+    limitDrain(log)
+    return true
+  })
   try {
-    const running = await plan.start()
-    await Promise.race([signal, running.failed ?? signal])
-    await running.stop()
+    await running.stop() // also after a failure: what still works says goodbye and tidies up
   } catch (err) {
-    if (exitCodeOf(err) === EXIT.usage) {
-      complain(err)
-      process.exit(EXIT.usage)
-    }
-    log.fatal(codeOf(err) === undefined ? { err } : { code: codeOf(err) }, reason(err))
+    logFatal(log, err)
     process.exit(EXIT.failure)
   }
   log.info({}, 'stopped')
-  process.exit(EXIT.clean)
+  process.exit(failed ? EXIT.failure : EXIT.clean)
+}
+
+function logFatal (log: Logger, err: unknown): void {
+  log.fatal(codeOf(err) === undefined ? { err } : { code: codeOf(err) }, reason(err))
+}
+
+/** From now on there is a deadline for the process to end by itself. */
+function limitDrain (log: Logger): void {
+  setTimeout(() => {
+    log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
+    process.exit(EXIT.failure)
+  }, DRAIN_DEADLINE_MS).unref()
 }
 
 /** Settles at the first signal, also one that comes during the start. The second one ends the process on the spot. */
@@ -68,10 +89,7 @@ function untilSignal (log: Logger): Promise<void> {
       if (stopping) process.exit(EXIT.failure)
       stopping = true
       log.info({ signal }, 'stopping')
-      setTimeout(() => {
-        log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
-        process.exit(EXIT.failure)
-      }, DRAIN_DEADLINE_MS).unref()
+      limitDrain(log)
       resolve()
     }
     process.on('SIGTERM', stop)
@@ -85,8 +103,10 @@ function exitCodeOf (err: unknown): number {
 }
 
 /** One line for what is foreseen; the stack for a defect. */
-function complain (err: unknown): void {
+function complain (program: string, err: unknown): void {
+  const exitCode = exitCodeOf(err)
   const foreseen = err instanceof Error && codeOf(err) !== undefined
-  process.stderr.write(`${foreseen ? err.message.replaceAll(/\s*\n\s*/g, ' ') : err instanceof Error ? err.stack : String(err)}\n`)
-  process.exitCode = exitCodeOf(err)
+  const text = foreseen ? err.message.replaceAll(/\s*\n\s*/g, ' ') : err instanceof Error ? err.stack : String(err)
+  process.stderr.write(`${foreseen && exitCode !== EXIT.usage ? `${program}: ` : ''}${text}\n`)
+  process.exitCode = exitCode
 }

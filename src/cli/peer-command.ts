@@ -78,6 +78,7 @@ function planPeer (flags: Flags): Plan {
   const out = createOutput(settings.json)
   return {
     log,
+    json: settings.json,
     async start () {
       for (const warning of warnings) log.warn({}, warning)
       const { startCandyPeer } = await import('./peer-candy.ts') // protocols are loaded when they are used

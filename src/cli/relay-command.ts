@@ -82,6 +82,7 @@ function planRelay (flags: Flags): Plan {
   const out = createOutput(settings.json)
   return {
     log,
+    json: settings.json,
     async start () {
       if (created) {
         const shown = process.env.TUNPIPE_PASSWORD === password ? undefined : password

@@ -3,19 +3,21 @@ import t, { type Test } from 'tap'
 import { startScript, type Ended, type Program } from './program.ts'
 
 const script = fileURLToPath(new URL('stubborn.ts', import.meta.url))
-const begin = (t: Test, phase: string): Program => startScript(t, script, [phase])
-const end = (t: Test, phase: string): Promise<Ended> => begin(t, phase).ended
+const begin = (t: Test, ...args: string[]): Program => startScript(t, script, args)
+const end = (t: Test, ...args: string[]): Promise<Ended> => begin(t, ...args).ended
 
 t.test('before anything starts', async (t) => {
   t.same(await end(t, 'nothing'), { code: 0, stdout: '', stderr: '' })
   t.same(await end(t, 'parse-usage'), { code: 2, stdout: '', stderr: '--x: wrong\n' })
-  t.same(await end(t, 'parse-foreseen'), { code: 1, stdout: '', stderr: 'foreseen in two lines\n' })
+  t.same(await end(t, 'parse-foreseen'), { code: 1, stdout: '', stderr: 'stubborn: foreseen in two lines\n' })
   t.match(await end(t, 'parse-defect'), { code: 1, stdout: '', stderr: /^Error: a defect\n {4}at / })
 })
 
 t.test('while starting', async (t) => {
   t.same(await end(t, 'start-option'), { code: 2, stdout: '', stderr: 'an option of a node\n' })
-  const foreseen = await end(t, 'start-foreseen')
+  t.same(await end(t, 'start-option', 'json'), { code: 2, stdout: '', stderr: 'an option of a node\n' })
+  t.same(await end(t, 'start-foreseen'), { code: 1, stdout: '', stderr: 'stubborn: foreseen in two lines\n' })
+  const foreseen = await end(t, 'start-foreseen', 'json')
   t.equal(foreseen.code, 1)
   t.match(JSON.parse(foreseen.stderr), { level: 60, code: 'EEXAMPLE', msg: 'foreseen in two lines', err: undefined })
   const defect = await end(t, 'start-defect')
@@ -29,7 +31,10 @@ t.test('while running', async (t) => {
     t.equal(code, 1, phase)
     t.match(JSON.parse(stderr), { level: 60, msg: 'uncaught error', err: { message, stack: /at / } }, phase)
   }
-  t.match(await end(t, 'failed'), { code: 1, stderr: /foreseen in two lines/ })
+  const failed = await end(t, 'failed')
+  t.match(failed, { code: 1, stdout: 'ready\ndrained\n', stderr: /"code":"EEXAMPLE","msg":"foreseen in two lines"/ }, 'what still works is stopped')
+  t.match(await end(t, 'failed-twice'), { code: 1, stderr: /foreseen in two lines.*a defect/s })
+  t.match(await end(t, 'failed-hang'), { code: 1, stderr: /foreseen in two lines.*could not drain in time/s })
 })
 
 for (const name of ['SIGTERM', 'SIGINT'] as const) {

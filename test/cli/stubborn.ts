@@ -4,7 +4,7 @@ import { run, type Plan, type Running } from '../../src/cli/lifecycle.ts'
 import { createLogger } from '../../src/cli/logger.ts'
 import { UsageError } from '../../src/cli/usage-error.ts'
 
-const [phase] = process.argv.slice(2)
+const [phase, form] = process.argv.slice(2)
 
 const failure = (): Error => Object.assign(new Error('foreseen\nin two lines'), { code: 'EEXAMPLE' })
 
@@ -16,7 +16,9 @@ async function start (): Promise<Running> {
   if (phase === 'crash') setImmediate(() => { throw new Error('a crash') })
   if (phase === 'rejection') void Promise.reject(new Error('a rejection'))
   if (phase === 'hang') return { stop: () => new Promise(() => {}) }
-  if (phase === 'failed') return { async stop () {}, failed: Promise.reject(failure()) }
+  if (phase === 'failed') return { async stop () { console.log('drained') }, failed: Promise.reject(failure()) }
+  if (phase === 'failed-hang') return { stop: () => new Promise(() => {}), failed: Promise.reject(failure()) }
+  if (phase === 'failed-twice') return { stop: () => Promise.reject(new Error('a defect')), failed: Promise.reject(failure()) }
   return { async stop () { console.log('drained') } }
 }
 
@@ -25,7 +27,7 @@ function parse (): Plan | undefined {
   if (phase === 'parse-usage') throw new UsageError('--x: wrong')
   if (phase === 'parse-foreseen') throw failure()
   if (phase === 'parse-defect') throw new Error('a defect')
-  return { log: createLogger({ level: 'info', json: true }), start }
+  return { log: createLogger({ level: 'info', json: true }), json: form === 'json', start }
 }
 
-await run(parse)
+await run('stubborn', parse)
