@@ -16,9 +16,12 @@ export interface MetricsInit {
   port: number
   /** Adds what it has to tell. */
   register (registry: Registry): void
-  /** False turns `/healthz` into 503: do not send me more. */
-  healthy (): boolean
+  /** What `/healthz` says; anything but `ok` is a 503: do not send me more. */
+  health (): Health
 }
+
+/** `offline`: it runs, but has no connection to work with. */
+export type Health = 'ok' | 'offline' | 'draining'
 
 export interface MetricsServer {
   /** With the port in use. */
@@ -27,7 +30,7 @@ export interface MetricsServer {
 }
 
 /** Rejects with the error of `listen` when the address cannot be had. */
-export async function serveMetrics ({ host, port, register, healthy }: MetricsInit): Promise<MetricsServer> {
+export async function serveMetrics ({ host, port, register, health }: MetricsInit): Promise<MetricsServer> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   register(registry)
@@ -41,7 +44,8 @@ export async function serveMetrics ({ host, port, register, healthy }: MetricsIn
     const [path] = (request.url ?? '').split('?')
     if (path === '/metrics') return send(200, await registry.metrics(), { 'content-type': registry.contentType })
     if (path !== '/healthz') return send(404, 'try /metrics or /healthz\n')
-    return healthy() ? send(200, 'ok\n') : send(503, 'draining\n')
+    const now = health()
+    return send(now === 'ok' ? 200 : 503, `${now}\n`)
   }
 
   const server = createServer({ maxHeaderSize: LARGEST_HEADER, headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000, keepAliveTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {

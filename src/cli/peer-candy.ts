@@ -35,19 +35,18 @@ export async function startCandyPeer ({ candy, password, nameOf, log, out }: Can
   })
   const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, ca, insecure, log: log.child({ protocol: 'candy' }) })
 
+  if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // one that the server takes; before it says ready
   peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`) })
   peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
   peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
-  peer.on('address', (cidr) => {
-    state.remember(cidr)
-    out.event('address', { protocol: 'candy', address: cidr })
-  })
+  peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
   peer.start()
   log.info({ protocol: 'candy', interface: tun.name, mtu }, 'connecting')
 
   return {
     failed,
+    online: () => peer.state === 'online',
     register (registry) {
       registerStats(registry, 'tunpipe_candy', () => peer.stats, [])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })

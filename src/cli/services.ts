@@ -1,12 +1,14 @@
 import type { Registry } from 'prom-client'
 import type { Running } from './lifecycle.ts'
-import { serveMetrics, type MetricsServer } from './metrics.ts'
+import { serveMetrics, type Health, type MetricsServer } from './metrics.ts'
 import type { Output } from './output.ts'
 
 /** A protocol at work. */
 export interface Service extends Running {
   /** Adds its numbers to those that `--metrics` publishes. */
   register (registry: Registry): void
+  /** Whether it can do its work now. Default: as long as it runs. */
+  online? (): boolean
 }
 
 /**
@@ -16,9 +18,9 @@ export interface Service extends Running {
 export async function startServices (starts: ReadonlyArray<() => Promise<Service>>, metrics: { host: string, port: number } | undefined, out: Output): Promise<Running> {
   const services: Service[] = []
   let server: MetricsServer | undefined
-  let healthy = true
+  let draining = false
   const stop = async (): Promise<void> => {
-    healthy = false // seen by whoever asks while the services drain
+    draining = true // seen by whoever asks while the services drain
     try {
       await Promise.all(services.map((service) => service.stop()))
     } finally {
@@ -28,10 +30,14 @@ export async function startServices (starts: ReadonlyArray<() => Promise<Service
   const register = (registry: Registry): void => {
     for (const service of services) service.register(registry)
   }
+  const health = (): Health => {
+    if (draining) return 'draining'
+    return services.every((service) => service.online?.() ?? true) ? 'ok' : 'offline'
+  }
   try {
     for (const start of starts) services.push(await start())
     if (metrics !== undefined) {
-      server = await serveMetrics({ ...metrics, register, healthy: () => healthy })
+      server = await serveMetrics({ ...metrics, register, health })
       out.ready('metrics', server.url)
     }
   } catch (err) {

@@ -2,23 +2,23 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { serveMetrics, type MetricsServer } from '../../src/cli/metrics.ts'
+import { serveMetrics, type Health, type MetricsServer } from '../../src/cli/metrics.ts'
 import { registerStats } from '../../src/cli/stats-metrics.ts'
 
 interface Fixture {
   server: MetricsServer
   stats: { peers: number, packetsIn: number, drops: Record<string, number> }
-  state: { healthy: boolean }
+  state: { health: Health }
 }
 
 async function serve (t: Test): Promise<Fixture> {
   const stats = { peers: 1, packetsIn: 2, drops: { source: 3, queue: 0 } as Record<string, number>, note: 'no number' }
-  const state = { healthy: true }
+  const state = { health: 'ok' as Health }
   const server = await serveMetrics({
     host: '127.0.0.1',
     port: 0,
     register (registry) { registerStats(registry, 'tunpipe_candy', () => stats, ['peers']) },
-    healthy: () => state.healthy
+    health: () => state.health
   })
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
@@ -58,7 +58,9 @@ t.test('/healthz', async (t) => {
     return [response.status, await response.text()]
   }
   t.same(await ask(), [200, 'ok\n'])
-  state.healthy = false
+  state.health = 'offline'
+  t.same(await ask(), [503, 'offline\n'])
+  state.health = 'draining'
   t.same(await ask(), [503, 'draining\n'])
 })
 
@@ -94,7 +96,7 @@ t.test('closing does not wait for those who keep the connection', async (t) => {
 t.test('an address in use', async (t) => {
   const { server } = await serve(t)
   const port = Number(new URL(server.url).port)
-  await t.rejects(serveMetrics({ host: '127.0.0.1', port, register () {}, healthy: () => true }), {
+  await t.rejects(serveMetrics({ host: '127.0.0.1', port, register () {}, health: () => 'ok' }), {
     code: 'EADDRINUSE',
     message: `cannot serve metrics on 127.0.0.1:${port}: address already in use`
   })

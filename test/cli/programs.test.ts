@@ -4,7 +4,9 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { PASSWORD } from '../helpers/candy-client.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
+import { actAsCandy, scriptedServer } from '../nodes/candy/scripted-server.ts'
 import { runProgram, startProgram, type Program } from './program.ts'
 
 const READY = /^ready candy (wss?:\/\/127\.0\.0\.1:([1-9]\d*))$/m
@@ -144,6 +146,41 @@ t.test('a peer joins, gets the same address again, and both drain', async (t) =>
     t.equal(code, 0)
     t.notMatch(stdout + stderr, /correct-horse/)
   }
+})
+
+t.test('an address of its own is not remembered', async (t) => {
+  const stateDir = t.testdir()
+  const { url } = await startRelay(t)
+  const peer = startProgram(t, 'peer', ['candy', '--url', `${url}/`, '--password', 'correct-horse', '--tun', 'none', '--name', 'x', '--address', '10.77.0.9/24', '--state-dir', stateDir])
+  await peer.find(/^ready candy /m)
+  t.same(Object.keys(JSON.parse(readFileSync(join(stateDir, 'candy/x.json'), 'utf8'))), ['vmac'])
+})
+
+t.test('an address that the server does not accept is not remembered', async (t) => {
+  const stateDir = t.testdir()
+  const server = await scriptedServer(t, { serve: (visitor) => actAsCandy(visitor, { password: PASSWORD, offer: '10.77.0.2/24', onAuth: () => { visitor.end() } }) })
+  const peer = startProgram(t, 'peer', ['candy', '--url', server.url, '--password', PASSWORD, '--tun', 'none', '--name', 'x', '--state-dir', stateDir, '--json'])
+  await peer.find(/"event":"address".*"event":"offline"/s)
+  t.same(Object.keys(JSON.parse(readFileSync(join(stateDir, 'candy/x.json'), 'utf8'))), ['vmac'])
+})
+
+t.test('a peer is well while it is online', async (t) => {
+  const { relay, url } = await startRelay(t)
+  const peer = startProgram(t, 'peer', ['candy', '--url', `${url}/`, '--password', 'correct-horse', '--tun', 'none', '--metrics', '0', '--json'])
+  const [, metrics] = await peer.find(/"protocol":"metrics","url":"(.*)"/)
+  const ask = async (): Promise<[number, string]> => {
+    const response = await fetch(`${metrics}/healthz`)
+    return [response.status, await response.text()]
+  }
+  await peer.find(/"event":"online"/)
+  t.same(await ask(), [200, 'ok\n'])
+  relay.signal('SIGTERM')
+  await peer.find(/"event":"offline"/)
+  t.same(await ask(), [503, 'offline\n'])
+
+  const lonely = startProgram(t, 'peer', ['candy', '--url', 'ws://127.0.0.1:1/', '--password', 'x', '--tun', 'none', '--metrics', '0'])
+  const [, own] = await lonely.find(/^ready metrics (.*)$/m)
+  t.same([(await fetch(`${own}/healthz`)).status], [503], 'and not before')
 })
 
 t.test('wss', async (t) => {
