@@ -23,8 +23,11 @@ export interface PeerSessionInit {
   remembered?: string
   /** What the server learns of us, `candy::os::version::host`; servers answer no ping of another form. */
   greeting: string
-  /** Milliseconds between pings, and of silence after which the server is taken for dead. */
+  /** When the connection was begun, by `performance.now()`. */
+  dialledAt: number
+  /** Milliseconds between pings. */
   pingInterval: number
+  /** Milliseconds from `dialledAt` in which the server has to accept us, and later of silence after which it is taken for dead. */
   deadAfter: number
   stats: CandyPeerStats
   log: Logger
@@ -40,6 +43,9 @@ const receive = typeDemux<PeerSession>({
   [MessageType.DHCP]: (message, session) => { session.offered(message) },
   [MessageType.ROUTE]: (_message, session) => { session.routes() }
 }, { unknown: () => {} })
+
+/** How often the deadlines are looked at, in milliseconds; ten times in `deadAfter` when that is shorter. */
+const CHECK_INTERVAL = 1000
 
 export class PeerSession {
   readonly #init: PeerSessionInit
@@ -70,8 +76,8 @@ export class PeerSession {
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
     const pinging = setInterval(() => {
       if (this.#authenticated) this.#ping()
-      if (performance.now() - this.#heardAt > deadAfter) link.abort(new Error(`no answer from the server for ${deadAfter / 1000} seconds`))
     }, pingInterval)
+    const checking = setInterval(() => { this.#check() }, Math.min(CHECK_INTERVAL, deadAfter / 10))
     try {
       this.#greet()
       for await (const batch of link.source) {
@@ -82,6 +88,7 @@ export class PeerSession {
     } finally {
       this.#over = true
       clearInterval(pinging)
+      clearInterval(checking)
     }
   }
 
@@ -169,6 +176,15 @@ export class PeerSession {
   #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
 
   #heard (): void { this.#heardAt = performance.now() }
+
+  /** Ends a connection that has taken too long to be accepted, or over which nothing has come for too long. */
+  #check (): void {
+    const { dialledAt, deadAfter } = this.#init
+    const since = this.#online ? this.#heardAt : dialledAt
+    if (performance.now() - since <= deadAfter) return
+    const what = this.#online ? 'no answer from the server for' : this.#asked ? 'the server has given no address within' : 'the server has not accepted the connection within'
+    this.#link.abort(new Error(`${what} ${deadAfter / 1000} seconds`))
+  }
 
   #accepted (): void {
     if (this.#online || !this.#authenticated) return

@@ -55,7 +55,10 @@ export interface CandyPeerInit {
   insecure?: boolean
   /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
   pingInterval?: number
-  /** Milliseconds of silence after which the server is taken for dead; more than `pingInterval`. Default: 30 s. */
+  /**
+   * Milliseconds of silence after which the server is taken for dead, and from the dial in which it has to accept us; more than
+   * `pingInterval`. It is noticed up to a second later, or a tenth of it when that is less. Default: 30 s.
+   */
   deadAfter?: number
   backoff?: BackoffInit
   log?: Logger
@@ -198,6 +201,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
+    const dialledAt = performance.now()
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE, closeTimeout: CLOSE_TIMEOUT } })
     if (signal.aborted) { // since the connection was made
       link.abort(signal.reason)
@@ -214,6 +218,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       address,
       remembered: this.#address,
       greeting: this.#greeting,
+      dialledAt,
       pingInterval,
       deadAfter,
       stats: this.stats,

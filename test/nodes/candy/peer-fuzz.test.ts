@@ -186,6 +186,7 @@ t.test('damaged servers harm no peer', async (t) => {
       vmac: '0123456789abcdef',
       address: below(4) === 0 ? '10.77.0.9/24' : undefined,
       greeting: 'candy::linux::tunpipe::fuzz',
+      dialledAt: performance.now(),
       pingInterval: 1e6,
       deadAfter: 2e6,
       stats,

@@ -1,15 +1,20 @@
 /** The peer against stand-ins for the servers that exist, by the numbers of the protocol's table of required cases where they apply. */
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CandyPeer } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/messages.ts'
+import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
 import { OptionError } from '../../../src/errors.ts'
+import { silent } from '../../../src/log.ts'
+import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
+import { memoryPair } from '../../../src/transports/memory.ts'
 import { newPacket } from '../../../src/tun/device.ts'
 import { hostTun } from '../../../src/tun/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
-import { until } from '../../helpers/ends.ts'
-import { actAsCacao, actAsCandy, BINARY, CLOSE, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type Started, type Visitor } from './scripted-server.ts'
+import { turn, until } from '../../helpers/ends.ts'
+import { actAsCacao, actAsCandy, BINARY, CLOSE, fakeClock, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type FakeClock, type Started, type Visitor } from './scripted-server.ts'
 import { vector } from './vectors.ts'
 
 const { AUTH, DHCP, FORWARD, VMAC } = MessageType
@@ -325,8 +330,82 @@ t.test('case 25: a silent server is left, before and after AUTH', async (t) => {
   })
   const { peer, reasons } = startPeer(t, server, { pingInterval: 5, deadAfter: 500 })
   await once(peer, 'online')
-  t.same(reasons.slice(0, 2), Array(2).fill('no answer from the server for 0.5 seconds'))
+  t.same(reasons.slice(0, 2), ['the server has given no address within 0.5 seconds', 'the server has not accepted the connection within 0.5 seconds'])
   t.equal(peer.address, '10.77.0.2/24')
+})
+
+interface InMemory {
+  clock: FakeClock
+  /** Frames from the server, which does nothing by itself. */
+  serve (...frames: Buffer[]): void
+  /** `address`, `online`, and what has ended the session. */
+  events: string[]
+}
+
+/** A session with the default intervals over a connection in memory, dialled at 0 of a clock that only the test moves. */
+function inMemory (t: Test, address?: string): InMemory {
+  const clock = fakeClock(t)
+  const [here, there] = memoryPair()
+  const events: string[] = []
+  void (async () => {
+    for await (const batch of there.source) void batch
+  })().catch(() => {})
+  const tun = hostTun()
+  const stats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  const session = new PeerSession({
+    link: websocketFrames({ role: 'client' })(here),
+    tun,
+    secret: new Secret(PASSWORD),
+    address,
+    vmac: '0123456789abcdef',
+    greeting: 'candy::linux::1::laptop',
+    dialledAt: 0,
+    pingInterval: 15_000,
+    deadAfter: 30_000,
+    stats,
+    log: silent,
+    onAddress () { events.push('address') },
+    onOnline () { events.push('online') }
+  })
+  const running = session.run().catch((err: Error) => { events.push(err.message) })
+  t.teardown(async () => {
+    there.abort(new Error('the test is over'))
+    await running
+    await tun.close()
+  })
+  return { clock, serve (...frames) { there.port.send(frames) }, events }
+}
+
+t.test('a server that falls silent is found within 31 seconds, whenever the last ping was', async (t) => {
+  const { clock, serve, events } = inMemory(t)
+  clock.pass(10_000)
+  serve(frame(BINARY, reply('10.77.0.2/24')))
+  await until(() => events.includes('address'))
+  serve(frame(PONG, Buffer.alloc(0)))
+  await until(() => events.includes('online'))
+  clock.pass(30_000)
+  await turn()
+  t.same(events, ['address', 'online'])
+  clock.pass(1000)
+  await turn()
+  t.same(events, ['address', 'online', 'no answer from the server for 30 seconds'])
+})
+
+t.test('a server that neither accepts nor refuses is left in time, whatever else it sends', async (t) => {
+  for (const [own, why] of [[undefined, 'given no address'], ['10.77.0.2/24', 'not accepted the connection']]) {
+    await t.test(why as string, async (t) => {
+      const { clock, serve, events } = inMemory(t, own)
+      for (let seconds = 0; seconds < 30; seconds += 5) {
+        clock.pass(5000)
+        serve(frame(PING, Buffer.from('x')), frame(TEXT, Buffer.from('x')), frame(BINARY, hex('06000000')))
+        await turn()
+      }
+      events.length = 0
+      clock.pass(1000)
+      await turn()
+      t.same(events, [`the server has ${why} within 30 seconds`])
+    })
+  }
 })
 
 t.test('the greeting has no separators in the name and fits into a ping', async (t) => {
