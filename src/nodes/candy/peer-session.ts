@@ -110,8 +110,10 @@ export class PeerSession {
       messages.push(asForward(packet))
     }
     if (messages.length === 0) return
-    if (this.#link.port.send(messages) === 0) {
-      stats.drops.queue += messages.length
+    const { port } = this.#link
+    if (port.send(messages) === 0) {
+      const reason = port.queued >= port.limit ? 'queue' : 'offline' // the connection is gone, and `run` is about to notice
+      stats.drops[reason] += messages.length
       return
     }
     stats.packetsOut += messages.length
@@ -121,7 +123,9 @@ export class PeerSession {
   forward (message: Uint8Array): void {
     this.#accepted() // no server relays to a client that it has not taken
     const packet = message.length < MIN_LENGTH.FORWARD ? undefined : stripOuter(message.subarray(FORWARD_PACKET))
-    if (packet === undefined) this.#init.stats.drops.malformed++
+    const { stats, tun } = this.#init
+    // Some servers relay messages that are too long for the protocol.
+    if (packet === undefined || (message.length > MAX_LENGTH && packet.length > tun.mtu)) stats.drops.malformed++
     else this.#inbound.push(packet)
   }
 

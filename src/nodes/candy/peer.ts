@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff, verifyDelay, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
 import { PeerSession } from './peer-session.ts'
-import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
@@ -14,14 +14,12 @@ import { silent, type Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
 
-/** The longest frame that existing servers send; a PONG of theirs is always that long. */
-const MAX_FRAME = 1500
-
-/** Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close frames are text without a code. */
-const TOLERATE = { longControl: true, rawClose: true }
-
-/** Milliseconds to say goodbye in. Some servers answer no close frame, and nothing is lost by not waiting for them. */
-const CLOSE_TIMEOUT = 500
+/**
+ * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
+ * send, and its ROUTE has up to 3064 bytes. Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close
+ * frames are text without a code. Some servers answer no close frame, and nothing is lost by not waiting for them.
+ */
+export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
 
 /** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
 const REFUSED = {
@@ -72,7 +70,7 @@ export interface CandyPeerStats {
   bytesOut: number
   /** Connections that were lost, or could not be made. */
   failures: number
-  /** Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or too long; `interface`, it was closed. */
+  /** Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or, from either side, too long; `interface`, it was closed. */
   drops: { offline: number, queue: number, malformed: number, interface: number }
 }
 
@@ -202,7 +200,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
-    const link = await dialWebSocket(url, { signal, ca, insecure, frames: { maxPayload: MAX_FRAME, tolerate: TOLERATE, closeTimeout: CLOSE_TIMEOUT } })
+    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
     if (signal.aborted) { // since the connection was made
       link.abort(signal.reason)
       return

@@ -7,6 +7,7 @@ import { CandyRelay } from '../../../src/nodes/candy/index.ts'
 import { encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
 import { wrapForward } from '../../../src/nodes/candy/forward.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/messages.ts'
+import { PEER_FRAMES } from '../../../src/nodes/candy/peer.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
 import { RELAY_FRAMES } from '../../../src/nodes/candy/server.ts'
 import { silent } from '../../../src/log.ts'
@@ -178,7 +179,7 @@ t.test('damaged servers harm no peer', async (t) => {
   let online = 0
   const grown = await all(async (below, round) => {
     const [here, there] = memoryPair()
-    const link = websocketFrames({ role: 'client', maxPayload: 1500, tolerate: { longControl: true, rawClose: true } })(here)
+    const link = websocketFrames({ ...PEER_FRAMES, role: 'client' })(here)
     const session = new PeerSession({
       link,
       tun,

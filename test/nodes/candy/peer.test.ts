@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
-import { CandyPeer } from '../../../src/nodes/candy/index.ts'
+import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/messages.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
 import { OptionError } from '../../../src/errors.ts'
@@ -193,7 +193,7 @@ t.test('case 6, at the peer: what it does not know is ignored', async (t) => {
   t.same(all.written, [])
 })
 
-t.test('case 20: routes of the server are not installed, and harmless', async (t) => {
+t.test('ROUTE is harmless, whatever is in it, and changes nothing', async (t) => {
   const warnings: string[] = []
   const log = { debug () {}, info () {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error () {} }
   const all = await joined(t, { log })
@@ -340,6 +340,8 @@ interface InMemory {
   serve (...frames: Buffer[]): void
   /** `address`, `online`, and what has ended the session. */
   events: string[]
+  session: PeerSession
+  stats: CandyPeerStats
 }
 
 /** A session with the default intervals over a connection in memory, dialled at 0 of a clock that only the test moves. */
@@ -373,7 +375,7 @@ function inMemory (t: Test, address?: string): InMemory {
     await running
     await tun.close()
   })
-  return { clock, serve (...frames) { there.port.send(frames) }, events }
+  return { clock, serve (...frames) { there.port.send(frames) }, events, session, stats }
 }
 
 t.test('a server that falls silent is found within 31 seconds, whenever the last ping was', async (t) => {
@@ -405,6 +407,38 @@ t.test('a server that neither accepts nor refuses is left in time, whatever else
       await turn()
       t.same(events, [`the server has ${why} within 30 seconds`])
     })
+  }
+})
+
+t.test('a packet after the end of the connection came while there was none, also before that is known', async (t) => {
+  const { clock, events, session, stats } = inMemory(t, '10.77.0.2/24')
+  const packet = (): Uint8Array => udpPacket('10.77.0.2', '10.77.0.3', 9, new Uint8Array(8))
+  session.send([packet()])
+  t.match(stats, { packetsOut: 0, drops: { offline: 1 } }, 'before AUTH')
+  await until(() => events.includes('address'))
+  session.send([packet()])
+  t.match(stats, { packetsOut: 1, drops: { offline: 1 } })
+  clock.pass(31_000)
+  t.same(events, ['address'])
+  session.send([packet(), packet()])
+  t.match(stats, { packetsOut: 1, drops: { offline: 3, queue: 0 } })
+  await until(() => events.length > 1)
+  session.send([packet()])
+  t.match(stats, { packetsOut: 1, drops: { offline: 4, queue: 0 } })
+})
+
+t.test('a frame longer than candy\'s ends nothing: packets go to an interface that can have them', async (t) => {
+  const long = udpPacket('10.77.0.3', '10.77.0.2', 9, new Uint8Array(2971))
+  const padded = Buffer.concat([udpPacket('10.77.0.3', '10.77.0.2', 9, new Uint8Array(8)), Buffer.alloc(65_499)])
+  const routes = Buffer.concat([hex('06ff0000'), Buffer.alloc(255 * 12, 0xff)])
+  for (const [mtu, delivered] of [[2999, 2], [2998, 1]]) {
+    const all = await joined(t, { mtu })
+    all.visitor.send(forwardOf(long), routes, forwardOf(padded))
+    await settled(all)
+    t.same(all.written.flat().map(({ length }) => length), [2999, 36].slice(-delivered))
+    t.match(all.peer.stats, { packetsIn: delivered, failures: 0, drops: { malformed: 2 - delivered } })
+    all.visitor.send(Buffer.alloc(65_537))
+    t.match(await once(all.peer, 'offline'), [/65536/])
   }
 })
 
