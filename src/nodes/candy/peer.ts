@@ -1,7 +1,9 @@
 /** A candy client: joins a network through a server, carries the packets of an interface, and comes back when the connection is lost. */
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
+import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
+import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff, verifyDelay, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
@@ -32,6 +34,12 @@ const DEAD_AFTER = 30_000
 
 /** Bytes of the host name in the greeting. */
 const MAX_HOST_NAME = 63
+
+/** What the protocol calls the systems that it knows. */
+const SYSTEMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', android: 'android', darwin: 'macos', win32: 'windows' }
+
+/** The package names itself, so that the same line works in `src` and in `dist`. */
+const { version } = createRequire(import.meta.url)('tunpipe/package.json') as { version: string }
 
 export interface CandyPeerInit {
   /** `ws://` or `wss://`; the path selects the network on servers that have several. */
@@ -265,8 +273,9 @@ function reasonOf (err: Error): string {
 
 /** Servers answer pings of this form only, and show its parts. */
 function greeting (name: string): string {
-  const os = process.platform === 'darwin' ? 'macos' : process.platform === 'win32' ? 'windows' : process.platform
-  return `candy::${os}::tunpipe::${Buffer.from(name).subarray(0, MAX_HOST_NAME).toString().replaceAll(':', '-')}`
+  const os = SYSTEMS[process.platform] ?? 'unknown'
+  const host = new StringDecoder('utf8').write(Buffer.from(name).subarray(0, MAX_HOST_NAME)) // leaves out a character that was cut
+  return `candy::${os}::tunpipe-${version}::${host.replaceAll(':', '-')}`
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The peer against stand-ins for the servers that exist, by the numbers of the protocol's table of required cases where they apply. */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.ts'
@@ -443,13 +444,29 @@ t.test('a frame longer than candy\'s ends nothing: packets go to an interface th
 })
 
 t.test('the greeting has no separators in the name and fits into a ping', async (t) => {
-  for (const [name, shown] of [['a::b:c', 'a--b-c'], ['x'.repeat(300), 'x'.repeat(63)], ['', '']]) {
+  for (const [name, shown] of [['a::b:c', 'a--b-c'], ['x'.repeat(300), 'x'.repeat(63)], ['x'.repeat(62) + '\u00e9', 'x'.repeat(62)], ['\u{1f427}'.repeat(20), '\u{1f427}'.repeat(15)], ['', '']]) {
     const server = await scriptedServer(t)
     startPeer(t, server, { name, address: '10.77.0.2/24' })
     const visitor = await server.next()
     await visitor.message(VMAC)
     await visitor.message(AUTH)
-    t.match(text(await visitor.expect(PING)), new RegExp(`^candy::[a-z]+::[^:]+::${shown}$`))
+    t.match((await visitor.expect(PING)).toString(), new RegExp(`^candy::[a-z]+::[^:]+::${shown}$`))
+  }
+})
+
+t.test('the greeting tells the system and the version', async (t) => {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor
+  t.teardown(() => { Object.defineProperty(process, 'platform', platform) })
+  for (const [value, os] of [['linux', 'linux'], ['android', 'android'], ['darwin', 'macos'], ['win32', 'windows'], ['freebsd', 'unknown']]) {
+    const server = await scriptedServer(t)
+    Object.defineProperty(process, 'platform', { ...platform, value })
+    startPeer(t, server, { address: '10.77.0.2/24' })
+    Object.defineProperty(process, 'platform', platform)
+    const visitor = await server.next()
+    await visitor.message(VMAC)
+    await visitor.message(AUTH)
+    t.equal(text(await visitor.expect(PING)), `candy::${os}::tunpipe-${version}::laptop`)
   }
 })
 
