@@ -160,7 +160,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     } catch (err) {
       this.#stop()
       this.#log.error({ err }, 'stopped')
-      this.emit('failed', err as Error)
+      this.#tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
   }
@@ -169,6 +169,15 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#state = 'stopped'
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
     this.#link?.close(CloseCode.GOING_AWAY)
+  }
+
+  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
+  #tell (emit: () => void): void {
+    try {
+      emit()
+    } catch (err) {
+      process.nextTick(() => { throw err })
+    }
   }
 
   /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
@@ -200,7 +209,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       const wait = this.#backoff.next()
       this.#state = 'waiting'
       this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
-      this.emit('offline', reason, wait)
+      this.#tell(() => this.emit('offline', reason, wait))
       await delay(wait, undefined, { signal }).catch(() => {})
     }
   }
@@ -233,7 +242,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         if (signal.aborted) return
         authenticated = true
         this.#address = cidr
-        this.emit('address', cidr)
+        this.#tell(() => this.emit('address', cidr))
       },
       onOnline: () => {
         if (signal.aborted) return
@@ -241,7 +250,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         this.#state = 'online'
         this.#backoff.online()
         this.#log.info({ address: this.#address }, 'online')
-        this.emit('online', this.#address as string)
+        this.#tell(() => this.emit('online', this.#address as string))
       }
     })
     try {

@@ -1,7 +1,9 @@
 /** A peer from its start to its end: servers that are away, that refuse it, that come back; and what it leaves behind. */
+import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { text as streamText } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
 import { Backoff } from '../../../src/nodes/candy/backoff.ts'
@@ -260,6 +262,44 @@ t.test('close from within an event', async (t) => {
     await tun.setAddress('10.77.0.3/24')
   }
   await until(() => server.relay.stats.connections === 0)
+})
+
+t.test('what a listener throws is an uncaught exception, and the peer goes on', async (t) => {
+  // In a process of its own, since tap wants to hear of those itself.
+  const script = `
+    import { hostTun } from '${new URL('../../../src/tun/host.ts', import.meta.url).href}'
+    import { CandyPeer, serveCandy } from '${new URL('../../../src/nodes/candy/index.ts', import.meta.url).href}'
+    process.on('uncaughtException', (err, origin) => { console.log(origin + ': ' + err.message) })
+    const listen = 'ws://127.0.0.1:0'
+    const init = { password: 'secret', dhcp: '10.77.0.0/24' }
+    const first = await serveCandy({ listen, ...init })
+    const tun = hostTun()
+    const peer = new CandyPeer({ url: first.url, password: 'secret', tun, backoff: { first: 1, longest: 20 } })
+    for (const event of ['address', 'online', 'failed']) peer.on(event, () => { throw new Error(event) })
+    peer.once('offline', (reason) => { throw new Error('offline, ' + reason) })
+    const next = (event) => new Promise((resolve) => { peer.prependOnceListener(event, resolve) })
+    peer.start()
+    await next('online')
+    const offline = next('offline')
+    await first.close()
+    await offline
+    const online = next('online')
+    const second = await serveCandy({ listen: first.url, ...init })
+    await online
+    const failed = next('failed')
+    await tun.close()
+    await failed
+    await peer.close()
+    await second.close()
+    console.log(peer.state)
+  `
+  const { NODE_OPTIONS: _, ...env } = process.env // tap's
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines = (await streamText(child.stdout)).trimEnd().split('\n')
+  t.same(lines, [
+    ...['address', 'online', 'offline, the server has ended the connection', 'address', 'online', 'failed'].map((what) => `uncaughtException: ${what}`),
+    'stopped'
+  ])
 })
 
 t.test('start, twice', async (t) => {
