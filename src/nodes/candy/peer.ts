@@ -132,7 +132,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (init.address !== undefined) verifyInterfaceAddress(init.address)
     if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
     this.#address = init.address ?? init.remembered
-    this.#greeting = greeting(init.name ?? hostname())
+    this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
     this.#backoff = new Backoff(init.backoff)
   }
