@@ -1,22 +1,13 @@
 /** How long to wait before the next attempt to connect. */
-import { OptionError } from '../../errors.ts'
+import { verifyMilliseconds } from '../../options.ts'
 
 export interface BackoffInit {
   /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */
   first?: number
   /** The longest wait in milliseconds. Default: 30 s. */
   longest?: number
-  /** Milliseconds that a connection has to be online before its loss counts as the first one again. Default: 10 s. */
+  /** Milliseconds that a connection has to be online before its loss counts as the first one again; 0 for none. Default: 10 s. */
   steady?: number
-}
-
-/** What a timer of Node can wait, in milliseconds; it takes anything longer for 1. */
-const LONGEST_TIMER = 2 ** 31 - 1
-
-/** Throws `OptionError` unless a timer can wait that long. */
-export function verifyDelay (name: string, milliseconds: number): number {
-  if (!(milliseconds > 0 && milliseconds <= LONGEST_TIMER)) throw new OptionError(`${name} is more than 0 and at most ${LONGEST_TIMER} milliseconds, not ${milliseconds}`)
-  return milliseconds
 }
 
 /** Doubles from `first` to `longest`; half of each wait is random, so that a thousand peers do not return in one moment. */
@@ -29,9 +20,9 @@ export class Backoff {
 
   /** Throws `OptionError` when a timer cannot wait that long. */
   constructor ({ first = 500, longest = 30_000, steady = 10_000 }: BackoffInit = {}) {
-    this.#first = verifyDelay('backoff.first', first)
-    this.#longest = verifyDelay('backoff.longest', longest)
-    this.#steady = verifyDelay('backoff.steady', steady)
+    this.#first = verifyMilliseconds('backoff.first', first)
+    this.#longest = verifyMilliseconds('backoff.longest', longest)
+    this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
   }
 
   /** The connection is lost or was not made, at `now` of `performance`; returns the next wait in milliseconds. */

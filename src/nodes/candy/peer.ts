@@ -5,13 +5,14 @@ import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Backoff, verifyDelay, type BackoffInit } from './backoff.ts'
+import { Backoff, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
 import { PeerSession } from './peer-session.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
+import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
@@ -126,8 +127,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
     verifyUrl(init.url)
     const { pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = init
-    verifyDelay('pingInterval', pingInterval)
-    verifyDelay('deadAfter', deadAfter)
+    verifyMilliseconds('pingInterval', pingInterval)
+    verifyMilliseconds('deadAfter', deadAfter)
     if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
     if (init.address !== undefined) verifyInterfaceAddress(init.address)
     if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
