@@ -493,7 +493,7 @@ t.test('back-off doubles up to its bound, half of it at random, and begins anew 
   }))
   const waits = new Set(Array.from({ length: 100 }, () => new Backoff().next()))
   t.ok(waits.size > 90 && Math.min(...waits) >= 250 && Math.max(...waits) <= 500)
-  for (const bad of [{ first: 0 }, { first: -1 }, { first: NaN }, { longest: Infinity }, { longest: 2 ** 31 }, { steady: 0 }, { steady: NaN }]) t.throws(() => new Backoff(bad), OptionError)
+  for (const bad of [{ first: 0 }, { first: -1 }, { first: NaN }, { longest: Infinity }, { longest: 2 ** 31 }, { steady: -1 }, { steady: NaN }]) t.throws(() => new Backoff(bad), OptionError)
 })
 
 t.test('a connection counts as lasting after 10 seconds', async (t) => {
