@@ -1,7 +1,7 @@
-import { hostname } from 'node:os'
 /** The peer against stand-ins for the servers that exist, by the numbers of the protocol's table of required cases where they apply. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import t, { type Test } from 'tap'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.ts'
