@@ -1,10 +1,8 @@
-import type { Logger } from 'pino'
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../tun/index.ts'
 import type { CandyPeerSettings } from './candy-schema.ts'
-import type { KeyName } from './load.ts'
-import type { Output } from './output.ts'
+import type { CandyParts } from './plan.ts'
 import { ephemeralState, openPeerState } from './peer-state.ts'
 import type { Service } from './services.ts'
 import { defaultStateDir } from './state-dir.ts'
@@ -15,16 +13,8 @@ import { readCa } from './tls-files.ts'
 const UNNAMED = '_default'
 const LONGEST_INTERFACE = 15
 
-export interface CandyPeerParts {
-  candy: CandyPeerSettings
-  password: string
-  nameOf: KeyName
-  log: Logger
-  out: Output
-}
-
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
-export async function startCandyPeer ({ candy, password, nameOf, log, out }: CandyPeerParts): Promise<Service> {
+export async function startCandyPeer ({ candy, password, nameOf, log, out }: CandyParts<CandyPeerSettings>): Promise<Service> {
   const { url, address, name, mtu, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
   const throwaway = candy.tun === 'none' && name === undefined

@@ -4,10 +4,8 @@ import { foreignPeerOptions } from './candy-schema.ts'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
 import type { Plan } from './lifecycle.ts'
 import { load } from './load.ts'
-import { createLogger } from './logger.ts'
-import { createOutput } from './output.ts'
+import { planCandy } from './plan.ts'
 import { peerSchema } from './program-schema.ts'
-import { startServices } from './services.ts'
 import { tunAsAddress } from './tun-as-address.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -72,17 +70,7 @@ export function createPeerCommand (run: (flags: Flags) => void): Command {
   return peer.addCommand(candy)
 }
 
-function planPeer (flags: Flags): Plan {
-  const { settings, candy, password, nameOf, warnings } = load(peerSchema, flags, tunAsAddress)
-  const log = createLogger({ level: settings['log-level'], json: settings.json, secrets: [password] })
-  const out = createOutput(settings.json)
-  return {
-    log,
-    json: settings.json,
-    async start () {
-      for (const warning of warnings) log.warn({}, warning)
-      const { startCandyPeer } = await import('./peer-candy.ts') // protocols are loaded when they are used
-      return await startServices([() => startCandyPeer({ candy, password, nameOf, log, out })], settings.metrics, out)
-    }
-  }
-}
+const planPeer = (flags: Flags): Plan => planCandy(load(peerSchema, flags, tunAsAddress), async (parts) => {
+  const { startCandyPeer } = await import('./peer-candy.ts')
+  return await startCandyPeer(parts)
+})

@@ -1,23 +1,13 @@
-import type { Logger } from 'pino'
 import { serveCandy } from '../nodes/candy/index.ts'
 import type { CandyRelaySettings } from './candy-schema.ts'
-import type { KeyName } from './load.ts'
-import type { Output } from './output.ts'
+import type { CandyParts } from './plan.ts'
 import { explained } from './reason.ts'
 import type { Service } from './services.ts'
 import { registerStats } from './stats-metrics.ts'
 import { readTlsPair } from './tls-files.ts'
 
-export interface CandyRelayParts {
-  candy: CandyRelaySettings
-  password: string
-  nameOf: KeyName
-  log: Logger
-  out: Output
-}
-
 /** Starts a candy relay. Throws `UsageError` for files that are wrong, and the error of `listen`. */
-export async function startCandyRelay ({ candy, password, nameOf, log, out }: CandyRelayParts): Promise<Service> {
+export async function startCandyRelay ({ candy, password, nameOf, log, out }: CandyParts<CandyRelaySettings>): Promise<Service> {
   const { listen, dhcp, sdwan, takeover, lenient, 'source-check': sourceCheck, 'tls-cert': cert, 'tls-key': key } = candy
   const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf)
   const server = await serveCandy({ listen, tls, password, dhcp, sdwan, sourceCheck, takeover, lenient, log: log.child({ protocol: 'candy' }) })

@@ -6,12 +6,11 @@ import { createConfig, DEFAULT_CONFIG } from './first-start.ts'
 import { joinCommands } from './join-commands.ts'
 import type { Plan } from './lifecycle.ts'
 import { load } from './load.ts'
-import { createLogger } from './logger.ts'
-import { createOutput } from './output.ts'
+import type { Output } from './output.ts'
+import { planCandy } from './plan.ts'
 import { newPassword } from './password.ts'
 import { relaySchema } from './program-schema.ts'
 import { explained } from './reason.ts'
-import { startServices } from './services.ts'
 import { settle } from './settings.ts'
 
 const EXAMPLES = `
@@ -77,23 +76,16 @@ export function createRelayCommand (run: (flags: Flags) => void): Command {
 function planRelay (flags: Flags): Plan {
   const created = flags.config === undefined && flags.layer.values.candy === undefined && !existsSync(DEFAULT_CONFIG) && firstConfig(flags)
   const config = flags.config ?? (flags.layer.values.candy === undefined ? DEFAULT_CONFIG : undefined)
-  const { settings, candy, password, nameOf, warnings } = load(relaySchema, { ...flags, config })
-  const log = createLogger({ level: settings['log-level'], json: settings.json, secrets: [password] })
-  const out = createOutput(settings.json)
-  return {
-    log,
-    json: settings.json,
-    async start () {
-      if (created) {
-        const shown = process.env.TUNPIPE_PASSWORD === password ? undefined : password
-        out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${joinCommands({ listen: candy.listen, password: shown })}`)
-        out.event('created', { config: DEFAULT_CONFIG })
-      }
-      for (const warning of warnings) log.warn({}, warning)
-      const { startCandyRelay } = await import('./relay-candy.ts') // protocols are loaded when they are used
-      return await startServices([() => startCandyRelay({ candy, password, nameOf, log, out })], settings.metrics, out)
-    }
+  const loaded = load(relaySchema, { ...flags, config })
+  const greet = (out: Output): void => {
+    const shown = process.env.TUNPIPE_PASSWORD === loaded.password ? undefined : loaded.password
+    out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${joinCommands({ listen: loaded.candy.listen, password: shown })}`)
+    out.event('created', { config: DEFAULT_CONFIG })
   }
+  return planCandy(loaded, async (parts) => {
+    const { startCandyRelay } = await import('./relay-candy.ts')
+    return await startCandyRelay(parts)
+  }, created ? greet : undefined)
 }
 
 /** Writes the configuration of a first start. A password that comes from the environment is not stored. */
