@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { run } from '../src/cli/lifecycle.ts'
+import { run } from '../src/cli/process/lifecycle.ts'
 import { parsePeer } from '../src/cli/peer-command.ts'
 
 await run('peer', () => parsePeer(process.argv.slice(2)))

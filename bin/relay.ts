@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { run } from '../src/cli/lifecycle.ts'
+import { run } from '../src/cli/process/lifecycle.ts'
 import { parseRelay } from '../src/cli/relay-command.ts'
 
 await run('relay', () => parseRelay(process.argv.slice(2)))

@@ -1,8 +1,8 @@
 /** What the commands of both programs have in common. */
 import { Command, CommanderError } from 'commander'
 import { nearest } from './nearest.ts'
-import { SHARED_KEYS } from './program-schema.ts'
-import type { Foreign, Layer, Values } from './settings.ts'
+import { SHARED_KEYS } from './config/schema.ts'
+import type { Foreign, Layer, Values } from './config/settings.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from './version.ts'
 

@@ -1,12 +1,12 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
-import { foreignPeerOptions } from './candy-schema.ts'
+import { foreignPeerOptions } from './candy/schema.ts'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
-import type { Plan } from './lifecycle.ts'
-import { load } from './load.ts'
-import { planCandy } from './plan.ts'
-import { peerSchema } from './program-schema.ts'
-import { tunAsAddress } from './tun-as-address.ts'
+import type { Plan } from './process/lifecycle.ts'
+import { load } from './config/load.ts'
+import { planCandy } from './process/plan.ts'
+import { peerSchema } from './config/schema.ts'
+import { tunAsAddress } from './candy/tun-as-address.ts'
 import { UsageError } from './usage-error.ts'
 
 const EXAMPLES = `
@@ -71,6 +71,6 @@ export function createPeerCommand (run: (flags: Flags) => void): Command {
 }
 
 const planPeer = (flags: Flags): Plan => planCandy(load(peerSchema, flags, tunAsAddress), async (parts) => {
-  const { startCandyPeer } = await import('./peer-candy.ts')
+  const { startCandyPeer } = await import('./candy/peer.ts')
   return await startCandyPeer(parts)
 })

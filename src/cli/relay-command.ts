@@ -2,16 +2,16 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
-import { createConfig, DEFAULT_CONFIG } from './first-start.ts'
-import { joinCommands } from './join-commands.ts'
-import type { Plan } from './lifecycle.ts'
-import { load } from './load.ts'
-import type { Output } from './output.ts'
-import { planCandy } from './plan.ts'
-import { newPassword } from './password.ts'
-import { relaySchema } from './program-schema.ts'
+import { createConfig, DEFAULT_CONFIG } from './candy/first-start.ts'
+import { joinCommands } from './candy/join-commands.ts'
+import type { Plan } from './process/lifecycle.ts'
+import { load } from './config/load.ts'
+import type { Output } from './process/output.ts'
+import { planCandy } from './process/plan.ts'
+import { newPassword } from './config/new-password.ts'
+import { relaySchema } from './config/schema.ts'
 import { explained } from './reason.ts'
-import { settle } from './settings.ts'
+import { settle } from './config/settings.ts'
 
 const EXAMPLES = `
 Examples:
@@ -83,7 +83,7 @@ function planRelay (flags: Flags): Plan {
     out.event('created', { config: DEFAULT_CONFIG })
   }
   return planCandy(loaded, async (parts) => {
-    const { startCandyRelay } = await import('./relay-candy.ts')
+    const { startCandyRelay } = await import('./candy/relay.ts')
     return await startCandyRelay(parts)
   }, created ? greet : undefined)
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createLogger } from '../../src/cli/logger.ts'
+import { createLogger } from '../../../src/cli/process/logger.ts'
 
 function record (init: { level?: string, json?: boolean, pretty?: boolean, secrets?: string[] }) {
   const lines: string[] = []

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import type { Logger } from '../log.ts'
-import { parseCidr } from '../tun/ipv4.ts'
-import { codeOf, reason } from './reason.ts'
+import type { Logger } from '../../log.ts'
+import { parseCidr } from '../../tun/ipv4.ts'
+import { codeOf, reason } from '../reason.ts'
 import { acquireLock, type StateLock } from './state-lock.ts'
 
 const stored = z.object({

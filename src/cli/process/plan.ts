@@ -1,10 +1,10 @@
 /** From settings to a program that can be started; the same for relay and peer. */
 import type { Logger } from 'pino'
 import type { Plan } from './lifecycle.ts'
-import type { KeyName, Loaded } from './load.ts'
+import type { KeyName, Loaded } from '../config/load.ts'
 import { createLogger } from './logger.ts'
 import { createOutput, type Output } from './output.ts'
-import type { PeerSettings, RelaySettings } from './program-schema.ts'
+import type { PeerSettings, RelaySettings } from '../config/schema.ts'
 import { startServices, type Service } from './services.ts'
 
 /** What a candy service is started with. */

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseConfig, readConfigFile } from '../../src/cli/config-file.ts'
-import { relaySchema } from '../../src/cli/program-schema.ts'
-import { settle } from '../../src/cli/settings.ts'
+import { parseConfig, readConfigFile } from '../../../src/cli/config/config-file.ts'
+import { relaySchema } from '../../../src/cli/config/schema.ts'
+import { settle } from '../../../src/cli/config/settings.ts'
 import { complaint } from './complaint.ts'
 
 const check = (text: string): unknown => settle(relaySchema, [parseConfig('relay.yaml', text)]).values

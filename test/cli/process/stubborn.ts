@@ -1,8 +1,8 @@
 /** A program on top of `run`, for what the real ones do not do: fail in each phase, hang, crash. */
-import { OptionError } from '../../src/errors.ts'
-import { run, type Plan, type Running } from '../../src/cli/lifecycle.ts'
-import { createLogger } from '../../src/cli/logger.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { OptionError } from '../../../src/errors.ts'
+import { run, type Plan, type Running } from '../../../src/cli/process/lifecycle.ts'
+import { createLogger } from '../../../src/cli/process/logger.ts'
+import { UsageError } from '../../../src/cli/usage-error.ts'
 
 const [phase, form] = process.argv.slice(2)
 

@@ -3,9 +3,9 @@
  * whatever YAML made of it. Every complaint reads `what is wrong, expected what is allowed`.
  */
 import { z } from 'zod'
-import { nearest } from './nearest.ts'
+import { nearest } from '../nearest.ts'
 import type { Foreign } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 const LONGEST_SHOWN = 60
 

@@ -1,10 +1,10 @@
 /** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
 import { z } from 'zod'
-import { parseRules } from '../nodes/candy/sdwan.ts'
-import { choice, path, secret, section, text, toggle, wholeNumber } from './fields.ts'
-import { dialUrl, hostAddress, listenUrl, range } from './network-fields.ts'
-import type { Foreign } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { parseRules } from '../../nodes/candy/sdwan.ts'
+import { choice, path, secret, section, text, toggle, wholeNumber } from '../config/fields.ts'
+import { dialUrl, hostAddress, listenUrl, range } from '../config/network-fields.ts'
+import type { Foreign } from '../config/settings.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
 const LARGEST_MTU = 1450

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { basename, dirname } from 'node:path'
-import { codeOf } from './reason.ts'
+import { codeOf } from '../reason.ts'
 
 /** A path of a socket has at most 107 bytes (`sockaddr_un`). */
 const LONGEST_PATH = 107

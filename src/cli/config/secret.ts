@@ -2,7 +2,7 @@
 import { readableByOthers, readBounded } from './bounded-file.ts'
 import type { Layer, Values } from './settings.ts'
 import { isSection } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 const LARGEST_SECRET = 4096
 

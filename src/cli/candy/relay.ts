@@ -1,10 +1,10 @@
-import { serveCandy } from '../nodes/candy/index.ts'
-import type { CandyRelaySettings } from './candy-schema.ts'
-import type { CandyParts } from './plan.ts'
-import { explained } from './reason.ts'
-import type { Service } from './services.ts'
-import { registerStats } from './stats-metrics.ts'
-import { readTlsPair } from './tls-files.ts'
+import { serveCandy } from '../../nodes/candy/index.ts'
+import type { CandyRelaySettings } from './schema.ts'
+import type { CandyParts } from '../process/plan.ts'
+import { explained } from '../reason.ts'
+import type { Service } from '../process/services.ts'
+import { registerStats } from '../process/stats-metrics.ts'
+import { readTlsPair } from '../config/tls-files.ts'
 
 /** Starts a candy relay. Throws `UsageError` for files that are wrong, and the error of `listen`. */
 export async function startCandyRelay ({ candy, password, nameOf, log, out }: CandyParts<CandyRelaySettings>): Promise<Service> {

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { openPeerState, replaceFile } from '../../src/cli/peer-state.ts'
-import { defaultStateDir } from '../../src/cli/state-dir.ts'
-import { acquireLock } from '../../src/cli/state-lock.ts'
-import type { Logger } from '../../src/log.ts'
-import { startScript } from './program.ts'
+import { openPeerState, replaceFile } from '../../../src/cli/state/peer-state.ts'
+import { defaultStateDir } from '../../../src/cli/state/state-dir.ts'
+import { acquireLock } from '../../../src/cli/state/state-lock.ts'
+import type { Logger } from '../../../src/log.ts'
+import { startScript } from '../program.ts'
 
 function recorder (): { log: Logger, warnings: string[] } {
   const warnings: string[] = []

@@ -18,7 +18,7 @@ export function publicHost (interfaces = networkInterfaces()): string {
 
 /** The other program, as one would type its path here. */
 export function peerProgram (folder = process.cwd()): string {
-  const path = fileURLToPath(new URL(`../../bin/peer${extname(import.meta.url)}`, import.meta.url))
+  const path = fileURLToPath(new URL(`../../../bin/peer${extname(import.meta.url)}`, import.meta.url))
   const near = relative(folder, path)
   return near.startsWith('..') ? path : `.${sep}${near}`
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { codeOf, reason } from './reason.ts'
-import { UsageError } from './usage-error.ts'
+import { codeOf, reason } from '../reason.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Between two looks at a pipe that is empty so far. */
 const RETRY_MS = 20

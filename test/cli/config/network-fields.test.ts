@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { z } from 'zod'
-import { dialUrl, hostAddress, hostPort, listenUrl, range } from '../../src/cli/network-fields.ts'
+import { dialUrl, hostAddress, hostPort, listenUrl, range } from '../../../src/cli/config/network-fields.ts'
 
 const good: Array<[field: z.ZodType, input: unknown, output: unknown]> = [
   [range(), '10.77.0.0/24', '10.77.0.0/24'],

@@ -1,6 +1,6 @@
 /** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
 import type { z } from 'zod'
-import { candyPeerSection, candyRelaySection } from './candy-schema.ts'
+import { candyPeerSection, candyRelaySection } from '../candy/schema.ts'
 import { choice, section, toggle } from './fields.ts'
 import { hostPort } from './network-fields.ts'
 

@@ -1,12 +1,12 @@
 /** From flags, environment and file to settings that are checked, with the password at hand. */
 import type { z } from 'zod'
 import { readableByOthers } from './bounded-file.ts'
-import type { Flags } from './command.ts'
+import type { Flags } from '../command.ts'
 import { readConfigFile } from './config-file.ts'
-import type { PeerSettings, RelaySettings } from './program-schema.ts'
+import type { PeerSettings, RelaySettings } from './schema.ts'
 import { environmentLayer, oneSource, readPassword } from './secret.ts'
 import { isSection, settle, type Layer } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** How a key of candy's section is named in a complaint. */
 export type KeyName = (key: string) => string

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { startScript, type Ended, type Program } from './program.ts'
+import { startScript, type Ended, type Program } from '../program.ts'
 
 const script = fileURLToPath(new URL('stubborn.ts', import.meta.url))
 const begin = (t: Test, ...args: string[]): Program => startScript(t, script, args)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { explained } from './reason.ts'
+import { explained } from '../reason.ts'
 
 /** One who asks sends a few hundred bytes, in one go. */
 const REQUEST_TIMEOUT_MS = 5000

@@ -1,8 +1,8 @@
 /** Fields for addresses, networks and URLs. */
 import { isIPv6 } from 'node:net'
-import { formatCidr, isMulticast, parseAddress, parseCidr } from '../tun/ipv4.ts'
+import { formatCidr, isMulticast, parseAddress, parseCidr } from '../../tun/ipv4.ts'
 import { numeral, show, text } from './fields.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 const SHORTEST_RANGE = 8
 const LONGEST_RANGE = 30

@@ -1,5 +1,5 @@
-import { isSection, type Layer } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { isSection, type Layer } from '../config/settings.ts'
+import { UsageError } from '../usage-error.ts'
 
 /**
  * candy's own option `tun` is an address, ours a name. Whoever writes `--tun 10.77.0.2/24` means the address; a complaint

@@ -1,6 +1,6 @@
 /** Settings come in layers: flags, then the environment, then the file. The same schema checks all of them. */
 import type { z } from 'zod'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Keys and what was given for them; a section is such an object itself. */
 export interface Values { [key: string]: unknown }

@@ -2,8 +2,8 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { serveMetrics, type Health, type MetricsServer } from '../../src/cli/metrics.ts'
-import { registerStats } from '../../src/cli/stats-metrics.ts'
+import { serveMetrics, type Health, type MetricsServer } from '../../../src/cli/process/metrics.ts'
+import { registerStats } from '../../../src/cli/process/stats-metrics.ts'
 
 interface Fixture {
   server: MetricsServer

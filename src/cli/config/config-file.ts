@@ -2,7 +2,7 @@
 import { isMap, isScalar, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBounded } from './bounded-file.ts'
 import { isSection, type Layer } from './settings.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Longer than any configuration, and short enough for whatever a parser does with it. */
 const LARGEST_FILE = 64 * 1024

@@ -1,6 +1,6 @@
 /** The life of a process: it starts, runs until a signal, drains, and leaves with an exit code that means something. */
 import type { Logger } from 'pino'
-import { codeOf, reason } from './reason.ts'
+import { codeOf, reason } from '../reason.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2 } as const
 

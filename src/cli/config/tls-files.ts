@@ -1,7 +1,7 @@
 import { createSecureContext } from 'node:tls'
 import { readBounded } from './bounded-file.ts'
-import { reason } from './reason.ts'
-import { UsageError } from './usage-error.ts'
+import { reason } from '../reason.ts'
+import { UsageError } from '../usage-error.ts'
 
 const LARGEST_PEM = 1024 * 1024
 
