@@ -1,3 +1,4 @@
+export { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN, DEFAULT_PER_SOURCE, Gate, type GateInit, type GateStats, type Pass } from './gate.ts'
 export { memoryNetwork, memoryPair } from './memory.ts'
 export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 export { dialTcp, listenTcp, tcp, type ListenInit, type WireLink } from './tcp.ts'

@@ -1,0 +1,16 @@
+/** Where a connection comes from, as limits see it: one key for everything that one party can easily have many of. */
+import ipaddr from 'ipaddr.js'
+
+/**
+ * The source that an address counts as: an IPv4 address for itself, an IPv6 address for its /64, since that is what a single
+ * host is given. What is no address (a link in memory) is a source of its own name.
+ */
+export function sourceOf (host: string): string {
+  if (!ipaddr.isValid(host)) return host
+  const address = ipaddr.process(host) // ::ffff:192.0.2.1 is 192.0.2.1
+  if (address.kind() === 'ipv4') return address.toString()
+  return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`
+}
+
+/** This machine itself: whoever is here is no stranger, and a proxy here stands for many. */
+export const isLoopback = (host: string): boolean => ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback'
