@@ -10,6 +10,7 @@ import { websocketFrames, type WebSocketClosedError, type WebSocketLink } from '
 import { memoryPair } from '../../src/transports/memory.ts'
 import { formatCidr, parseAddress, parseCidr, writeHeader } from '../../src/tun/ipv4.ts'
 import type { Link } from '../../src/types.ts'
+import { toHex } from './bytes.ts'
 
 export const PASSWORD = 'this is the password'
 export const secret = new Secret(PASSWORD)
@@ -30,6 +31,15 @@ export function packet (source: string, destination: string, size = 8): Uint8Arr
 
 export const forward = (source: string, destination: string, size = 8): Uint8Array => wrapForward(packet(source, destination, size))
 
+/** What each client has got, as hex, once everything that was sent has been handled. */
+export async function received (sender: CandyClient, ...clients: CandyClient[]): Promise<string[][]> {
+  await sender.settled()
+  return await Promise.all(clients.map(async (client) => {
+    await client.settled()
+    return client.inbox.splice(0).map(toHex)
+  }))
+}
+
 export interface Closed {
   code: number
   reason: string
@@ -40,9 +50,11 @@ export class CandyClient {
   readonly inbox: Uint8Array[] = []
   readonly closed: Promise<Closed>
   readonly #events = new EventEmitter()
+  readonly #secret: Secret
 
-  constructor (link: WebSocketLink) {
+  constructor (link: WebSocketLink, known = secret) {
     this.link = link
+    this.#secret = known
     link.onPong = () => { this.#events.emit('pong') }
     this.closed = this.#read()
   }
@@ -79,10 +91,10 @@ export class CandyClient {
     return this.inbox.shift() as Uint8Array
   }
 
-  vmac (vmac: string): void { this.send(encodeVmac({ secret, vmac, timestamp: seconds() })) }
+  vmac (vmac: string): void { this.send(encodeVmac({ secret: this.#secret, vmac, timestamp: seconds() })) }
 
   async login (address: string): Promise<this> {
-    this.send(encodeAuth({ secret, address: addr(address), timestamp: seconds() }))
+    this.send(encodeAuth({ secret: this.#secret, address: addr(address), timestamp: seconds() }))
     return await this.settled()
   }
 
@@ -90,7 +102,7 @@ export class CandyClient {
   async dhcp (wanted = '0.0.0.0/0'): Promise<string | undefined> {
     const cidr = parseCidr(wanted)
     if (cidr === undefined) throw new Error(wanted)
-    this.send(encodeDhcp({ secret, cidr, timestamp: seconds() }))
+    this.send(encodeDhcp({ secret: this.#secret, cidr, timestamp: seconds() }))
     await this.settled()
     const reply = this.inbox.shift()
     return reply && formatCidr(decodeDhcp(reply).cidr)
@@ -112,10 +124,18 @@ export interface Connected extends CandyClient {
   server: WebSocketLink
 }
 
-export function connect (relay: CandyRelay): Connected {
+export interface ConnectInit {
+  /** Where it comes from. */
+  host?: string
+  path?: string
+  /** The secret that it knows. */
+  secret?: Secret
+}
+
+export function connect (relay: CandyRelay, { host = '192.0.2.1', path, secret: known }: ConnectInit = {}): Connected {
   const [here, there] = memoryPair()
   const server = websocketFrames({ ...RELAY_FRAMES, role: 'server' })(there)
-  const served = relay.accept(server, { host: '192.0.2.1', port: 1 })
-  const client = new CandyClient(websocketFrames({ role: 'client' })(here))
+  const served = relay.accept(server, { remote: { host, port: 1 }, path })
+  const client = new CandyClient(websocketFrames({ role: 'client' })(here), known)
   return Object.assign(client, { served, server, lower: here })
 }

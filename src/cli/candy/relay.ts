@@ -15,7 +15,7 @@ export async function startCandyRelay ({ candy, password, nameOf, log, out }: Ca
   out.ready('candy', server.url)
   return {
     register (registry) {
-      registerStats(registry, 'tunpipe_candy', () => server.relay.stats, ['connections', 'peers'])
+      registerStats(registry, 'tunpipe_candy', () => server.relay.stats, ['connections', 'halfOpen', 'peers'])
     },
     stop: () => server.close()
   }

@@ -1,77 +1,84 @@
-/** How a client gets into the network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
+/** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
+import { OptionError } from '../../errors.ts'
+import { isLoopback } from '../../transports/source.ts'
+import { SourceRate } from '../../transports/source-rate.ts'
 import { inNetwork, isMulticast, LIMITED_BROADCAST } from '../../tun/ipv4.ts'
-import type { AddressPool } from './address-pool.ts'
 import { decodeAuth, decodeDhcp, decodeVmac, encodeDhcp, type Proven } from './handshake.ts'
-import { withinWindow, type Secret } from './hashes.ts'
-import type { Network } from './network.ts'
-import { encodeRoutes } from './routes.ts'
-import { allowedSources, routesFor, type SdwanRule } from './sdwan.ts'
-import type { Refusal, Session } from './session.ts'
+import { withinWindow } from './hashes.ts'
+import { ReplayGuard } from './replay.ts'
+import type { Session } from './session.ts'
+import type { Refusal } from './stats.ts'
 
-/** Who may take an address that a live connection holds: whoever came last, or only the device that has it. */
-export type Takeover = 'any' | 'same-device'
+/** DHCP requests that one source may send at once, and then in a second: an office behind one address comes back all at once. */
+const OFFERS = { burst: 512, rate: 10 }
 
 export interface AdmissionInit {
-  network: Network
-  secret: Secret
-  /** Where dynamic addresses come from; without it DHCP is refused. */
-  pool?: AddressPool
-  rules: readonly SdwanRule[]
-  takeover: Takeover
   /** Accept any time stamp, with a warning. */
   lenient: boolean
+  /** Wrong passwords that one source may try in a minute, and as many at once. */
+  authFailures: number
   /** Milliseconds since 1970. */
   now: () => number
 }
 
 export class Admission {
-  readonly #network
-  readonly #secret
-  readonly #pool
-  readonly #rules
-  readonly #takeover
-  readonly #lenient
-  readonly #now
+  lenient: boolean
+  readonly #now: () => number
+  readonly #replays = new ReplayGuard()
+  readonly #offers = new SourceRate(OFFERS)
+  #failures: SourceRate
+  #authFailures: number
 
-  constructor ({ network, secret, pool, rules, takeover, lenient, now }: AdmissionInit) {
-    this.#network = network
-    this.#secret = secret
-    this.#pool = pool
-    this.#rules = rules
-    this.#takeover = takeover
-    this.#lenient = lenient
+  /** Throws `OptionError`. */
+  constructor ({ lenient, authFailures, now }: AdmissionInit) {
+    this.lenient = lenient
+    this.#authFailures = authFailures
+    this.#failures = failureRate(authFailures)
     this.#now = now
+  }
+
+  /** Other settings from now on; what is to the account of a source stays when its rate does. */
+  configure ({ lenient, authFailures }: Pick<AdmissionInit, 'lenient' | 'authFailures'>): void {
+    this.lenient = lenient
+    if (authFailures === this.#authFailures) return
+    this.#authFailures = authFailures
+    this.#failures = failureRate(authFailures)
   }
 
   /** VMAC: remembers which device this is. A connection that were several could reserve an address for each of them. */
   vmac (session: Session, message: Uint8Array): void {
     const proof = decodeVmac(message)
-    if (!this.#proven(session, proof)) return
+    if (!this.#proven(session, proof) || !this.#unused(session, proof)) return
     if (session.device === proof.vmac) return
-    if (typeof session.device === 'string') {
+    if (session.device !== undefined) {
       session.refuse('malformed')
       return
     }
     session.device = proof.vmac
-    this.#network.identify(session)
+    session.network.identify(session)
   }
 
   /** DHCP: answers with an address that the client may then AUTH for. */
   dhcp (session: Session, message: Uint8Array): void {
     const request = decodeDhcp(message)
     if (!this.#proven(session, request)) return
-    const pool = this.#pool
+    const { network: { pool, settings }, pass: { source } } = session
     if (pool === undefined) {
       session.refuse('range')
       return
     }
-    const address = pool.offer({ device: session.device, wanted: request.cidr, now: performance.now() })
+    // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
+    if (!isLoopback(source) && !this.#offers.take(source, performance.now())) {
+      session.refuse('rate')
+      return
+    }
+    const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: performance.now() })
     if (address === undefined) {
       session.refuse('pool')
       return
     }
     session.link.port.send([encodeDhcp({
-      secret: this.#secret,
+      secret: settings.secret,
       cidr: { address, prefix: pool.range.prefix },
       timestamp: this.#seconds()
     })])
@@ -80,42 +87,67 @@ export class Admission {
   /** AUTH: takes the address, ends whoever had it, and pushes the routes. Success has no answer. */
   auth (session: Session, message: Uint8Array): void {
     const auth = decodeAuth(message)
-    if (!this.#proven(session, auth)) return
+    if (!this.#proven(session, auth) || !this.#unused(session, auth)) return
     if (session.address !== 0 && auth.address === session.address) return
-    const refusal = this.#refusal(session, auth.address)
+    const refusal = refusalOf(session, auth.address)
     if (refusal !== undefined) {
       session.refuse(refusal)
       return
     }
-    session.behind = allowedSources(this.#rules, auth.address)
-    this.#network.join(session, auth.address)
-    for (const routes of encodeRoutes(routesFor(this.#rules, auth.address))) session.link.port.send([routes])
+    session.pass.establish()
+    session.network.join(session, auth.address)
   }
 
   #seconds (): number { return Math.floor(this.#now() / 1000) }
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven): boolean {
-    if (!this.#secret.verify(proof)) {
+    const { network, pass: { source } } = session
+    const isBounded = !isLoopback(source) // a proxy there may stand for many
+    const now = performance.now()
+    if (isBounded && !this.#failures.allows(source, now)) {
+      session.refuse('rate') // without a look at the hash: one more guess would be answered otherwise
+      return false
+    }
+    if (!network.settings.secret.verify(proof)) {
+      if (isBounded) this.#failures.take(source, now)
       session.refuse('password')
       return false
     }
-    if (withinWindow(proof.timestamp, this.#seconds())) return true
-    if (!this.#lenient) {
+    if (this.#isTimely(proof)) return true
+    if (!this.lenient) {
       session.refuse('clock')
       return false
     }
-    this.#network.wrongClock(session, proof.timestamp)
+    network.wrongClock(session, proof.timestamp)
     return true
   }
 
-  /** No member may hold an address that means several, or one outside of the network. */
-  #refusal (session: Session, address: number): Refusal | undefined {
-    if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return 'address'
-    const range = this.#pool?.range
-    if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) return 'address'
-    const holder = this.#network.holder(address)
-    if (this.#takeover === 'same-device' && holder !== undefined && holder.device !== session.device) return 'taken'
-    return undefined
+  #isTimely ({ timestamp }: Proven): boolean { return withinWindow(timestamp, this.#seconds()) }
+
+  /**
+   * Ends the connection when another source has sent this before. A time stamp that only `lenient` lets pass may be that of a
+   * clock which stands still, and the client may have moved.
+   */
+  #unused (session: Session, proof: Proven): boolean {
+    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, performance.now())) return true
+    session.refuse('replay')
+    return false
   }
+}
+
+/** Throws `OptionError`. */
+function failureRate (perMinute: number): SourceRate {
+  if (!Number.isSafeInteger(perMinute) || perMinute < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(perMinute)}`)
+  return new SourceRate({ rate: perMinute / 60, burst: perMinute })
+}
+
+/** No member may hold an address that means several, or one outside of the network. */
+function refusalOf ({ network, address: own, device }: Session, address: number): Refusal | undefined {
+  const { settings: { range, takeover, maxPeers } } = network
+  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return 'address'
+  if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) return 'address'
+  const holder = network.holder(address)
+  if (takeover === 'same-device' && holder !== undefined && (device === undefined || holder.device !== device)) return 'taken'
+  return holder === undefined && own === 0 && network.size >= maxPeers ? 'full' : undefined
 }

@@ -41,6 +41,12 @@ export class Secret {
     return createHash('sha256').update(this.#password).update(covered).digest()
   }
 
+  /** Whether both are of the same password. */
+  equals (other: Secret): boolean {
+    const nothing = new Uint8Array(0)
+    return timingSafeEqual(this.hash(nothing), other.hash(nothing))
+  }
+
   /** Takes the same time wherever the hashes differ. */
   verify ({ covered, hash }: Signed): boolean {
     return hash.length === HASH_LENGTH && timingSafeEqual(this.hash(covered), hash)

@@ -1,74 +1,95 @@
 /** One candy network: who is in it, and how a message gets from one member to others. */
 import { CloseCode } from '../../transforms/websocket-frames/index.ts'
-import type { Logger } from '../../log.ts'
+import type { BoundedLog } from '../../bounded-log.ts'
 import { formatAddress } from '../../tun/ipv4.ts'
-import type { AddressPool } from './address-pool.ts'
-import type { Refusal, Session } from './session.ts'
-import type { CandyRelayStats } from './stats.ts'
+import { AddressPool } from './address-pool.ts'
+import type { LeaseTable } from './leases.ts'
+import type { NetworkSettings } from './network-settings.ts'
+import { encodeRoutes } from './routes.ts'
+import { allowedSources, routesFor } from './sdwan.ts'
+import type { Session } from './session.ts'
+import { addStats, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
 
-/** Lines in the log in one second; the rest is counted and told in one line. */
-const LINES_LOGGED = 20
-
-export interface NetworkInit {
-  stats: CandyRelayStats
-  log: Logger
-  /** Is told which addresses are in use. */
-  pool?: AddressPool
-  /** Bytes that may wait for all members together. */
+/** What all networks of a relay have in common. */
+export interface Shared {
+  readonly log: BoundedLog
+  /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
+  queued: number
   queueTotal: number
   /** Messages to all that one member may send in a second. */
   broadcastRate: number
 }
 
 export class Network {
-  readonly stats: CandyRelayStats
-  readonly broadcastRate: number
-  readonly #log: Logger
-  readonly #pool: AddressPool | undefined
-  readonly #queueTotal: number
-  /** Bytes that wait for all members, as far as was looked. */
-  #queued = 0
+  settings: NetworkSettings
+  /** Where dynamic addresses come from. */
+  pool: AddressPool | undefined
+  readonly #shared: Shared
+  readonly #leases: LeaseTable
+  /** Of connections that have ended. */
+  readonly #past = newNetworkStats()
   /** Address -> the connection that holds it. */
   readonly #members = new Map<number, Session>()
+  /** All connections, those that have no address yet included. */
+  readonly #sessions = new Set<Session>()
   /** Members for whom something of the current read is pending. */
   readonly #dirty: Session[] = []
-  #linesLogged = 0
 
-  constructor ({ stats, log, pool, queueTotal, broadcastRate }: NetworkInit) {
-    this.stats = stats
-    this.broadcastRate = broadcastRate
-    this.#log = log
-    this.#pool = pool
-    this.#queueTotal = queueTotal
+  constructor (settings: NetworkSettings, shared: Shared, leases: LeaseTable) {
+    this.settings = settings
+    this.#shared = shared
+    this.#leases = leases
+    this.pool = this.#newPool()
   }
 
   get size (): number { return this.#members.size }
 
+  get sessions (): Iterable<Session> { return this.#sessions }
+
+  get broadcastRate (): number { return this.#shared.broadcastRate }
+
+  /** Added up for whoever asks. */
+  get stats (): CandyNetworkStats {
+    const stats = newNetworkStats()
+    addStats(stats, this.#past)
+    for (const { traffic } of this.#sessions) addStats(stats, traffic)
+    stats.peers = this.#members.size
+    return stats
+  }
+
   holder (address: number): Session | undefined { return this.#members.get(address) }
 
-  /** Gives an address to a connection. Whoever had it is ended, and the address that the connection had before is free. */
+  members (): IterableIterator<Session> { return this.#members.values() }
+
+  /** A connection has come. */
+  enter (session: Session): void { this.#sessions.add(session) }
+
+  /** Gives an address to a connection and pushes its routes. Whoever had it is ended, and the address that the connection had before is free. */
   join (session: Session, address: number): void {
     const former = this.#members.get(address)
     if (session.address !== 0) this.leave(session)
     session.address = address
     this.#members.set(address, session)
-    this.#pool?.claim(address, session.device)
-    this.stats.peers = this.#members.size
+    this.pool?.claim(address, session)
     former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
-    this.#line('info', { address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
+    this.#learn(session)
+    for (const message of encodeRoutes(session.routes)) session.link.port.send([message])
+    this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
   /** The connection has come to its end: nothing of it stays. */
   gone (session: Session): void {
+    if (!this.#sessions.delete(session)) return
     this.leave(session)
-    this.#queued -= session.queued
+    this.#shared.queued -= session.queued
     session.queued = 0
-    if (typeof session.device === 'symbol') this.#pool?.cancel(session.device) // nobody will ever come for what it was offered
+    this.pool?.abandon(session)
+    addStats(this.#past, session.traffic)
   }
 
   /** A member has told only now which device it is. */
   identify (session: Session): void {
-    if (session.address !== 0) this.#pool?.claim(session.address, session.device)
+    if (session.address !== 0) this.pool?.claim(session.address, session)
   }
 
   leave (session: Session): void {
@@ -77,28 +98,33 @@ export class Network {
     session.address = 0
     if (this.#members.get(address) !== session) return // taken over
     this.#members.delete(address)
-    this.#pool?.release(address)
-    this.stats.peers = this.#members.size
-    this.#line('info', { address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
+    this.pool?.release(address)
+    this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
 
-  /** To the holder of an address, the sender itself included. */
-  unicast (destination: number, message: Uint8Array): boolean {
+  /** Which of two members may send to the other: all, or in an isolated network gateways and those that have a route to them. */
+  mayReach (from: Session, to: Session): boolean {
+    if (!this.settings.isolate || from === to) return true
+    return from.gateways.has(to.address) || to.gateways.has(from.address)
+  }
+
+  /** To the holder of an address, the sender itself included. Counts what is not delivered. */
+  unicast (from: Session, destination: number, message: Uint8Array): void {
     const member = this.#members.get(destination)
-    if (member === undefined) return false
-    this.#enqueue(member, message)
-    return true
+    if (member === undefined) from.traffic.drops.destination++
+    else if (!this.mayReach(from, member)) from.traffic.drops.isolated++
+    else this.#enqueue(member, message)
   }
 
   /** To all but the sender, which may do so only so many times in a second: each costs as much as the network has members. */
   broadcast (from: Session, message: Uint8Array): void {
     if (from.broadcasts === 0) {
-      this.stats.drops.broadcast++
+      from.traffic.drops.broadcast++
       return
     }
     from.broadcasts--
     for (const member of this.#members.values()) {
-      if (member !== from) this.#enqueue(member, message)
+      if (member !== from && this.mayReach(from, member)) this.#enqueue(member, message)
     }
   }
 
@@ -109,23 +135,24 @@ export class Network {
 
   /** Writes what the messages of one read have left: one write for each destination. Nothing is kept for a slow one. */
   flush (): void {
-    const { stats } = this
+    const shared = this.#shared
     for (const member of this.#dirty) {
-      const { pending } = member
+      const { pending, traffic } = member
       member.pending = []
       if (member.ended) continue // since then
       // One that waits for nothing is always served: the slow ones together may cost themselves only.
-      if (this.#look(member) > 0 && this.#queued >= this.#queueTotal) {
-        stats.drops.total += pending.length
+      if (this.#look(member) > 0 && shared.queued >= shared.queueTotal) {
+        traffic.drops.total += pending.length
         continue
       }
       if (member.link.port.send(pending) === 0) {
-        stats.drops.queue += pending.length
+        traffic.drops.queue += pending.length
         continue
       }
       this.#look(member)
-      stats.packetsOut += pending.length
-      for (let i = 0; i < pending.length; i++) stats.bytesOut += pending[i].length
+      traffic.packetsOut += pending.length
+      for (let i = 0; i < pending.length; i++) traffic.bytesOut += pending[i].length
+      member.tapped(pending, 'out')
     }
     this.#dirty.length = 0
   }
@@ -133,31 +160,90 @@ export class Network {
   /** Brings the total up to date with what waits for one member, and returns that. */
   #look (session: Session): number {
     const { queued } = session.link.port
-    this.#queued += queued - session.queued
+    this.#shared.queued += queued - session.queued
     session.queued = queued
     return queued
   }
 
   refused (session: Session, why: Refusal): void {
-    this.stats.refused[why]++
-    this.#line('warn', { remote: session.remote, why }, 'connection refused')
+    this.#past.refused[why]++
+    this.#shared.log.line('warn', { ...this.#named(), remote: session.remote, why }, 'connection refused')
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {
-    this.#line('warn', { remote: session.remote, timestamp }, 'the clock of a client is wrong')
+    this.#shared.log.line('warn', { ...this.#named(), remote: session.remote, timestamp }, 'the clock of a client is wrong')
   }
 
-  /** Clients decide how much there is to tell, so there is a bound to it. */
-  #line (level: 'info' | 'warn', fields: object, message: string): void {
-    if (this.#linesLogged++ < LINES_LOGGED) this.#log[level](fields, message)
+  /**
+   * Other settings from now on. Members stay unless what has changed is what they were let in with: the password, the range,
+   * or routes that they have, as existing clients keep every route that they were told of. New routes behind those are pushed.
+   *
+   * @returns how many were ended
+   */
+  configure (settings: NetworkSettings): number {
+    const { secret, range, dhcp } = this.settings
+    const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
+    this.settings = settings
+    let ended = 0
+    const end = (session: Session, reason: string): void => {
+      session.end(CloseCode.SERVICE_RESTART, reason)
+      ended++
+    }
+    if (isOther) for (const session of [...this.#sessions]) end(session, 'the network has changed')
+    if (settings.dhcp !== dhcp) {
+      this.pool = this.#newPool()
+      for (const session of this.#members.values()) this.pool?.claim(session.address, session)
+    }
+    for (const session of [...this.#members.values()]) {
+      if (!this.#relearn(session)) end(session, 'the routes have changed')
+    }
+    return ended
   }
 
-  /** Once a second, for the network and for each of its connections. */
-  tick (sessions: Iterable<Session>): void {
-    if (this.#linesLogged > LINES_LOGGED) this.#log.warn({ count: this.#linesLogged - LINES_LOGGED }, 'more happened than is logged')
-    this.#linesLogged = 0
-    for (const session of sessions) {
-      session.broadcasts = this.broadcastRate
+  /** Ends all connections; returns how many. */
+  close (closeCode: number, reason: string): number {
+    const sessions = [...this.#sessions]
+    for (const session of sessions) session.end(closeCode, reason)
+    return sessions.length
+  }
+
+  /** What the rules say about a member. */
+  #learn (session: Session): void {
+    const { rules } = this.settings
+    session.routes = routesFor(rules, session.address)
+    session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
+    session.behind = allowedSources(rules, session.address)
+    session.limit()
+  }
+
+  /** False when a member has a route that there is no more, or that others have come before. */
+  #relearn (session: Session): boolean {
+    const before = session.routes
+    this.#learn(session)
+    const same = before.every(({ destination, nexthop }, i) => {
+      const now = session.routes[i]
+      return now?.nexthop === nexthop && now.destination.network === destination.network && now.destination.prefix === destination.prefix
+    })
+    if (!same) return false
+    for (const message of encodeRoutes(session.routes.slice(before.length))) session.link.port.send([message])
+    return true
+  }
+
+  #newPool (): AddressPool | undefined {
+    const { dhcp } = this.settings
+    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases })
+  }
+
+  /** In the log a network is called by its path, if it has one. */
+  #named (): { network?: string } {
+    const { path } = this.settings
+    return path === undefined ? {} : { network: path }
+  }
+
+  /** Once a second. */
+  tick (now: number): void {
+    for (const session of this.#sessions) {
+      session.tick(now)
       this.#look(session)
     }
   }

@@ -1,143 +1,140 @@
 /** A candy server: takes connections, lets those in that know the password, and passes packets between them. */
-import { AddressPool } from './address-pool.ts'
-import { Admission, type Takeover } from './admission.ts'
-import { Secret } from './hashes.ts'
+import { Admission } from './admission.ts'
+import { LeaseBook } from './lease-book.ts'
 import { CandyMessageError, MessageType } from './messages.ts'
-import { Network } from './network.ts'
-import { parseRules } from './sdwan.ts'
-import { Session } from './session.ts'
-import { newStats, type CandyRelayStats } from './stats.ts'
-import { Traffic, type SourceCheck } from './traffic.ts'
+import type { Network, Shared } from './network.ts'
+import { Networks, type Reconfigured } from './networks.ts'
+import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
+import { REFUSALS, Session, type Tap } from './session.ts'
+import type { CandyRelayStats, Refusal } from './stats.ts'
+import { addressed, forward } from './traffic.ts'
+import { BoundedLog } from '../../bounded-log.ts'
 import { typeDemux, type Handler } from '../../transforms/type-demux.ts'
 import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
-import { LinkClosedError, OptionError } from '../../errors.ts'
-import { verifyBytes, verifyMilliseconds } from '../../options.ts'
+import { Gate, type Pass } from '../../transports/gate.ts'
+import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
 import type { Batch, Endpoint } from '../../types.ts'
 
-export interface CandyRelayInit {
-  /** Shared by all members of the network. Empty is legal, and lets everybody in. */
-  password: string
-  /** The range of dynamic addresses, a CIDR from /8 to /30. Default: none, and then clients need an address of their own. */
-  dhcp?: string
-  /** Routes to push, candy's rule text: `dev-cidr,dst-cidr,nexthop` joined by `;`. */
-  sdwan?: string
-  /** Default: `routes`. */
-  sourceCheck?: SourceCheck
-  /** Default: `any`, as existing servers have it: the newest connection wins. */
-  takeover?: Takeover
-  /** Accept any time stamp, and frames without a mask, as an existing server does. Default: false: within 300 s, and masked. */
-  lenient?: boolean
-  /** Connections at one time, authenticated or not; when there are more, the oldest that is not makes room. Default: 16384. */
-  maxConnections?: number
-  /** Bytes that may wait for slow clients, all of them together; each for itself has the limit of its link. Default: 256 MiB. */
-  queueTotal?: number
-  /** Messages to all that one client may send in a second. Default: 1000. */
-  broadcastRate?: number
-  /** Milliseconds that a connection may take to authenticate. Default: 10 s. */
-  authTimeout?: number
-  /** Milliseconds of silence after which a client is pinged, and after which it is dropped. Default: 30 s and 60 s. */
-  pingAfter?: number
-  dropAfter?: number
-  log?: Logger
-  /** Milliseconds since 1970, for time stamps. Default: `Date.now`. */
-  now?: () => number
+/** Where a link comes from, and what it asked for; a link of `listenWebSocket` is one itself. */
+export interface Arrival {
+  remote: Endpoint
+  /** Path of the request. Default: `/`. */
+  path?: string
+  /** That of the relay's own gate, which it has been through already. Default: it goes through now. */
+  pass?: Pass
 }
 
-export const DEFAULT_MAX_CONNECTIONS = 16_384
+/** Which traffic a tap is told of: that of one network, or of one of its members. */
+export interface TapFilter {
+  /** Path; empty for a network without one. */
+  network: string
+  /** Virtual address of a member. Default: all of them, and only what they send, so that nothing is told twice. */
+  address?: number
+}
 
 const TICK = 1000
-
-function verifyChoice (name: string, value: string, choices: string[]): void {
-  if (!choices.includes(value)) throw new OptionError(`${name} is ${choices.join(' or ')}, not ${String(value)}`)
-}
 
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES })) void relay.accept(link, link.remote)
+ * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link, link)
  * ```
  */
 export class CandyRelay {
-  readonly stats: CandyRelayStats = newStats()
-  readonly #network: Network
+  /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
+  readonly gate: Gate
+  readonly leases: LeaseBook
+  #settings: RelaySettings
+  readonly #shared: Shared
+  readonly #networks: Networks
+  readonly #admission: Admission
   readonly #receive: Handler<Session>
-  readonly #sessions = new Map<Session, Promise<void>>()
+  readonly #sessions = new Set<Session>()
+  /** Settle when their connection is gone. */
+  readonly #serving = new Set<Promise<void>>()
   readonly #log: Logger
-  readonly #maxConnections
-  readonly #authTimeout
-  readonly #pingAfter
-  readonly #dropAfter
   readonly #timer: NodeJS.Timeout
+  readonly #taps = new Map<Tap, TapFilter>()
+  #accepted = 0
+  #unknownPaths = 0
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   #ticks = performance.now()
   #closing = false
 
   /** Throws `OptionError` when an option cannot work. */
   constructor (init: CandyRelayInit) {
-    const {
-      password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', lenient = false, maxConnections = DEFAULT_MAX_CONNECTIONS,
-      queueTotal = 256 * 1024 * 1024, broadcastRate = 1000, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000, log = silent, now = Date.now
-    } = init
-    verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
-    verifyChoice('takeover', takeover, ['any', 'same-device'])
-    verifyBytes('queueTotal', queueTotal)
-    for (const [name, count] of [['maxConnections', maxConnections], ['broadcastRate', broadcastRate]] as const) {
-      if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
-    }
-    for (const [name, time] of Object.entries({ authTimeout, pingAfter, dropAfter })) verifyMilliseconds(name, time)
-    if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
-    const pool = dhcp === undefined ? undefined : new AddressPool({ range: dhcp })
-    const network = this.#network = new Network({ stats: this.stats, log, pool, queueTotal, broadcastRate })
-    const admission = new Admission({
-      network,
-      secret: new Secret(password),
-      pool,
-      rules: parseRules(sdwan),
-      takeover,
-      lenient,
-      now
-    })
-    const traffic = new Traffic({ network, directedBroadcast: pool?.range.broadcast, sourceCheck })
+    const { leases = new LeaseBook(), log = silent, now = Date.now } = init
+    const settings = this.#settings = readRelay(init)
+    this.gate = new Gate(settings.gate)
+    this.leases = leases
+    this.#log = log
+    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, broadcastRate: settings.broadcastRate }
+    this.#networks = new Networks(this.#shared, leases)
+    this.#networks.configure(settings.networks)
+    const admission = this.#admission = new Admission({ ...settings, now })
     // Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
     this.#receive = typeDemux<Session>({
-      [MessageType.AUTH]: (message, session) => { admission.auth(session, message) },
-      [MessageType.FORWARD]: (message, session) => { traffic.forward(session, message) },
+      [MessageType.AUTH]: (message, session) => {
+        admission.auth(session, message)
+        this.#tap(session)
+      },
+      [MessageType.FORWARD]: (message, session) => { forward(session, message) },
       [MessageType.DHCP]: (message, session) => { admission.dhcp(session, message) },
-      [MessageType.CONN]: (message, session) => { traffic.addressed(session, message, 'CONN') },
+      [MessageType.CONN]: (message, session) => { addressed(session, message, 'CONN') },
       [MessageType.VMAC]: (message, session) => { admission.vmac(session, message) },
-      [MessageType.DISCOVERY]: (message, session) => { traffic.addressed(session, message, 'DISCOVERY') },
-      [MessageType.GENERAL]: (message, session) => { traffic.addressed(session, message, 'GENERAL') }
+      [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
+      [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
     }, { unknown: () => {} })
-    this.#log = log
-    this.#maxConnections = maxConnections
-    this.#authTimeout = authTimeout
-    this.#pingAfter = pingAfter
-    this.#dropAfter = dropAfter
     this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
     this.#timer.unref() // the listener keeps the process alive
   }
 
+  /** Added up for whoever asks. */
+  get stats (): CandyRelayStats {
+    const { halfOpen, turnedAway, evicted } = this.gate.stats
+    const stats = { connections: this.#sessions.size, halfOpen, accepted: this.#accepted, ...this.#networks.stats }
+    stats.refused.path += this.#unknownPaths
+    stats.refused.source += turnedAway.source
+    stats.refused.limit += turnedAway.total + evicted
+    return stats
+  }
+
+  get networks (): Iterable<Network> { return this.#networks }
+
   /** Serves one connection; settles when it has ended, and never rejects. */
-  accept (link: WebSocketLink, remote: Endpoint): Promise<void> {
-    const session = new Session(link, this.#network, remote, this.#ticks)
-    this.stats.accepted++
-    if (this.#closing) {
-      session.end(CloseCode.GOING_AWAY, 'the relay is stopping')
-      return Promise.resolve()
+  accept (link: WebSocketLink, arrival: Arrival): Promise<void> {
+    const serving = this.#accept(link, arrival).finally(() => { this.#serving.delete(serving) })
+    this.#serving.add(serving)
+    return serving
+  }
+
+  /**
+   * Other settings from now on. Connections whose network, password, range and routes are the same stay.
+   *
+   * Throws `OptionError` when something cannot work; then nothing has changed.
+   */
+  configure (init: CandyRelayOptions & CandyNetworksInit): Reconfigured {
+    const settings = readRelay(init)
+    this.gate.configure(settings.gate)
+    this.#settings = settings
+    this.#shared.queueTotal = settings.queueTotal
+    this.#shared.broadcastRate = settings.broadcastRate
+    this.#admission.configure(settings)
+    return this.#networks.configure(settings.networks)
+  }
+
+  /** Tells a tap of traffic, until the function that it returns is called. */
+  tap (filter: TapFilter, tap: Tap): () => void {
+    const update = (): void => {
+      for (const session of this.#sessions) this.#tap(session)
     }
-    if (this.#sessions.size >= this.#maxConnections && !this.#makeRoom()) {
-      session.refuse('limit')
-      link.abort(new LinkClosedError('too many connections')) // a goodbye would take its time, which is what there is too little of
-      return Promise.resolve()
+    this.#taps.set(tap, filter)
+    update()
+    return () => {
+      this.#taps.delete(tap)
+      update()
     }
-    const served = this.#serve(session).finally(() => {
-      this.#sessions.delete(session)
-      this.stats.connections = this.#sessions.size
-    })
-    this.#sessions.set(session, served)
-    this.stats.connections = this.#sessions.size
-    return served
   }
 
   /**
@@ -146,13 +143,15 @@ export class CandyRelay {
    * @param now milliseconds of a clock that only goes forward
    */
   tick (now: number): void {
+    const { authTimeout, dropAfter, pingAfter } = this.#settings
     this.#ticks = now
-    this.#network.tick(this.#sessions.keys())
-    for (const session of this.#sessions.keys()) {
+    this.#shared.log.tick()
+    for (const network of this.#networks) network.tick(now)
+    for (const session of this.#sessions) {
       const silence = now - session.heardAt
-      if (session.address === 0 && now - session.since >= this.#authTimeout) session.refuse('timeout')
-      else if (silence >= this.#dropAfter) session.refuse('timeout')
-      else if (silence >= this.#pingAfter) session.link.ping()
+      if (session.address === 0 && now - session.since >= authTimeout) session.refuse('timeout')
+      else if (silence >= dropAfter) session.refuse('timeout')
+      else if (silence >= pingAfter) session.link.ping()
     }
   }
 
@@ -160,23 +159,41 @@ export class CandyRelay {
   async close (reason = 'the relay is stopping'): Promise<void> {
     this.#closing = true
     clearInterval(this.#timer)
-    for (const session of this.#sessions.keys()) session.end(CloseCode.GOING_AWAY, reason)
-    await Promise.all(this.#sessions.values())
+    for (const network of this.#networks) network.close(CloseCode.GOING_AWAY, reason)
+    await Promise.all(this.#serving)
   }
 
-  /** Ends the oldest connection that has not authenticated: strangers must not keep members out. */
-  #makeRoom (): boolean {
-    for (const session of this.#sessions.keys()) {
-      if (session.address !== 0 || session.ended) continue
-      session.refuse('limit')
-      session.drop(new LinkClosedError('made room for another'))
-      return true
+  async #accept (link: WebSocketLink, { remote, path = '/', pass = this.gate.enter(remote.host, () => {}) }: Arrival): Promise<void> {
+    this.#accepted++
+    if (pass === undefined) {
+      link.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+      link.abort(new LinkClosedError('too many connections')) // an answer would take its time, which is what there is too little of
+      return
     }
-    return false
+    try {
+      const network = this.#networks.find(path)
+      if (this.#closing) await turnAway(link, CloseCode.GOING_AWAY, 'the relay is stopping')
+      else if (network === undefined) await this.#unknownPath(link, remote)
+      else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
+    } finally {
+      pass.leave()
+    }
+  }
+
+  async #unknownPath (link: WebSocketLink, remote: Endpoint): Promise<void> {
+    this.#unknownPaths++
+    const why: Refusal = 'path'
+    this.#shared.log.line('warn', { remote, why }, 'connection refused')
+    await turnAway(link, REFUSALS.path.closeCode, REFUSALS.path.reason)
   }
 
   async #serve (session: Session): Promise<void> {
-    const { link } = session
+    const { link, pass } = session
+    this.#sessions.add(session)
+    pass.evict = () => {
+      session.end(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+      session.drop(new LinkClosedError('made room for another'))
+    }
     const heard = (): void => { session.heardAt = this.#ticks }
     link.onText = link.onPong = heard // text is ignored, yet a sign of life
     link.onPing = (greeting) => {
@@ -190,19 +207,24 @@ export class CandyRelay {
       }
       session.end(CloseCode.NORMAL, '')
     } catch (err) {
-      if (err instanceof WebSocketProtocolError) {
-        session.refuse('malformed') // the layer below has said so already
-        return
-      }
-      const fields = { remote: session.remote, reason: (err as Error).message }
-      if ('code' in (err as Error)) this.#log.debug(fields, 'connection lost')
-      else this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
-      session.drop(err as Error)
+      if (err instanceof WebSocketProtocolError) session.refuse('malformed') // the layer below has said so already
+      else this.#lost(session, err as Error)
+    } finally {
+      this.#sessions.delete(session)
     }
+  }
+
+  #lost (session: Session, err: Error): void {
+    const fields = { remote: session.remote, reason: err.message }
+    if ('code' in err) this.#log.debug(fields, 'connection lost')
+    else this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
+    session.drop(err)
   }
 
   /** What one read has brought, in one go. A function of its own, and it leaves nothing: a client that falls silent must not hold the memory of its last read. */
   #take (session: Session, batch: Batch): void {
+    session.refill()
+    session.tapped(batch, 'in')
     try {
       for (const message of batch) {
         if (session.ended) break // only the end of the connection is still of interest
@@ -212,9 +234,30 @@ export class CandyRelay {
       if (!(err instanceof CandyMessageError)) throw err
       session.refuse('malformed')
     } finally {
-      this.#network.flush()
+      session.network.flush()
       batch.length = 0
     }
+  }
+
+  /** Whether a connection is one that a tap wants to be told of may change with its address. */
+  #tap (session: Session): void {
+    const { network: { settings: { path = '' } }, address } = session
+    const taps = [...this.#taps].flatMap(([tap, filter]): Tap[] => {
+      if (filter.network !== path || address === 0) return []
+      if (filter.address === undefined) return [(messages, direction, from) => { if (direction === 'in') tap(messages, direction, from) }]
+      return filter.address === address ? [tap] : []
+    })
+    session.taps = taps.length === 0 ? undefined : taps
+  }
+}
+
+/** Says why, and waits until the connection is gone. */
+async function turnAway (link: WebSocketLink, closeCode: number, reason: string): Promise<void> {
+  link.close(closeCode, reason)
+  try {
+    for await (const batch of link.source) batch.length = 0
+  } catch {
+    // It is gone, which is all that was wanted.
   }
 }
 

@@ -1,5 +1,6 @@
 /** A candy relay on a port. */
-import { CandyRelay, DEFAULT_MAX_CONNECTIONS, type CandyRelayInit } from './relay.ts'
+import { CandyRelay } from './relay.ts'
+import type { CandyRelayInit } from './relay-settings.ts'
 import { MAX_LENGTH } from './messages.ts'
 import { OptionError } from '../../errors.ts'
 import { listenWebSocket } from '../../transports/websocket.ts'
@@ -9,10 +10,7 @@ import type { WebSocketFramesInit } from '../../transforms/websocket-frames/inde
 /** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
 
-/** Connections besides those of the relay: that have not upgraded yet, or are being closed. */
-const UPGRADING = 4096
-
-export interface CandyServerInit extends CandyRelayInit {
+export type CandyServerInit = CandyRelayInit & {
   /** `ws://host:port`, or `wss://host:port` together with `tls`; port 0 takes a free one. */
   listen: string
   tls?: TlsServerInit
@@ -41,11 +39,10 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
       port,
       tls,
       frames: { ...RELAY_FRAMES, tolerate: { unmasked: init.lenient } },
-      log: init.log,
-      maxConnections: (init.maxConnections ?? DEFAULT_MAX_CONNECTIONS) + UPGRADING
+      log: init.log
     })
     const accepting = (async () => {
-      for await (const link of listener) void relay.accept(link, link.remote)
+      for await (const link of listener) void relay.accept(link, link)
     })()
     accepting.catch(() => {}) // told by `port` below
     return {

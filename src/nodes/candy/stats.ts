@@ -1,35 +1,61 @@
-/** Counters of a relay: plain numbers, raised in the packet path and read whenever somebody asks. */
-import type { Refusal } from './session.ts'
+/** Counters of a relay: plain numbers, raised in the packet path and added up whenever somebody asks. */
 
-export interface CandyRelayStats {
-  /** Connections now, authenticated or not. */
-  connections: number
-  /** Connections that hold an address now. */
-  peers: number
-  /** Connections ever taken. */
-  accepted: number
-  /** Messages between clients (FORWARD, CONN, DISCOVERY, GENERAL) that came and that went, and their bytes without the frames around them. */
+/** Why a connection was refused. */
+export type Refusal =
+  | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'foreign' | 'address' | 'range' | 'pool' | 'full' | 'taken'
+  | 'timeout' | 'path' | 'source' | 'limit'
+
+/**
+ * Why a message was not delivered: `source`, not an address of its sender; `destination`, nobody has it; `isolated`, its network
+ * keeps the two apart; `queue`, its receiver was too slow; `total`, all receivers together were; `broadcast`, its sender had sent
+ * too many to all, or may send none; `rate`, its sender had sent too much.
+ */
+export type Drop = 'source' | 'destination' | 'isolated' | 'queue' | 'total' | 'broadcast' | 'rate'
+
+/** Messages between clients (FORWARD, CONN, DISCOVERY, GENERAL), and their bytes without the frames around them. */
+export interface Traffic {
   packetsIn: number
   bytesIn: number
   packetsOut: number
   bytesOut: number
-  /**
-   * Messages that were not delivered: `source`, not an address of its sender; `destination`, nobody has it; `queue`, its
-   * receiver was too slow; `total`, all receivers together were; `broadcast`, its sender had sent too many to all.
-   */
-  drops: { source: number, destination: number, queue: number, total: number, broadcast: number }
+  drops: Record<Drop, number>
+}
+
+export interface CandyNetworkStats extends Traffic {
+  /** Connections that hold an address now. */
+  peers: number
   /** Connections that were ended for what they did. */
   refused: Record<Refusal, number>
 }
 
-export const newStats = (): CandyRelayStats => ({
-  connections: 0,
-  peers: 0,
-  accepted: 0,
+export interface CandyRelayStats extends CandyNetworkStats {
+  /** WebSocket connections now, authenticated or not. */
+  connections: number
+  /** Connections now that have not authenticated, those that are no WebSocket yet included. */
+  halfOpen: number
+  /** Connections ever taken. */
+  accepted: number
+}
+
+export const newTraffic = (): Traffic => ({
   packetsIn: 0,
   bytesIn: 0,
   packetsOut: 0,
   bytesOut: 0,
-  drops: { source: 0, destination: 0, queue: 0, total: 0, broadcast: 0 },
-  refused: { malformed: 0, password: 0, clock: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, taken: 0, limit: 0, timeout: 0 }
+  drops: { source: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
 })
+
+export const newRefused = (): Record<Refusal, number> => ({
+  malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, source: 0, limit: 0
+})
+
+export const newNetworkStats = (): CandyNetworkStats => ({ peers: 0, ...newTraffic(), refused: newRefused() })
+
+/** Adds the numbers of the second to the first, those of groups as well; of the names that the second has. */
+export function addStats (sum: object, part: object): void {
+  const into = sum as Record<string, unknown>
+  for (const [name, value] of Object.entries(part)) {
+    if (typeof value === 'number') into[name] = (into[name] as number) + value
+    else addStats(into[name] as object, value)
+  }
+}

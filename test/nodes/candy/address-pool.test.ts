@@ -1,36 +1,51 @@
 import { ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { AddressPool, type AddressPoolInit, type Device } from '../../../src/nodes/candy/address-pool.ts'
+import { AddressPool, type AddressPoolInit, type Client } from '../../../src/nodes/candy/address-pool.ts'
+import { LeaseTable } from '../../../src/nodes/candy/leases.ts'
 import { formatAddress } from '../../../src/tun/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 
-/** A pool that speaks text. Its clock stands still until a test moves it. */
+/** A pool that speaks text. Its clock stands still until a test moves it. A connection is called as its device; `a#2` is a second one of device `a`, `#1` one without a device. */
 class Desk {
   now = 1_000_000
   readonly pool: AddressPool
+  readonly #clients = new Map<string, Client>()
 
   constructor (range: string, init: Omit<AddressPoolInit, 'range'> = {}) {
     this.pool = new AddressPool({ range, ...init })
   }
 
-  offer (device: Device, wanted?: string): string | undefined {
-    const address = this.pool.offer({ device, wanted: wanted === undefined ? undefined : cidr(wanted), now: this.now })
+  #client (name: string): Client {
+    const [device] = name.split('#')
+    const client = this.#clients.get(name) ?? { owner: {}, device: device === '' ? undefined : device }
+    this.#clients.set(name, client)
+    return client
+  }
+
+  offer (name: string, wanted?: string): string | undefined {
+    const address = this.pool.offer({ ...this.#client(name), wanted: wanted === undefined ? undefined : cidr(wanted), now: this.now })
     return address === undefined ? undefined : formatAddress(address)
   }
 
-  claim (device: Device, text: string): void {
-    this.pool.claim(address(text), device)
+  claim (name: string, text: string): void {
+    this.pool.claim(address(text), this.#client(name))
   }
 
   release (text: string): void {
     this.pool.release(address(text))
   }
 
+  /** The connection has ended; its address is released separately. */
+  abandon (name: string): void {
+    this.pool.abandon(this.#client(name).owner)
+    this.#clients.delete(name)
+  }
+
   /** DHCP and then AUTH. */
-  join (device: Device, wanted?: string): string | undefined {
-    const given = this.offer(device, wanted)
-    if (given !== undefined) this.claim(device, given)
+  join (name: string, wanted?: string): string | undefined {
+    const given = this.offer(name, wanted)
+    if (given !== undefined) this.claim(name, given)
     return given
   }
 }
@@ -50,9 +65,9 @@ t.test('case 12: six clients in a /29, and a seventh', async (t) => {
 
 t.test('case 12: the same with offers only, before any AUTH', async (t) => {
   const desk = new Desk('10.0.0.0/29')
-  const devices = Array.from({ length: 6 }, () => Symbol('connection'))
+  const devices = Array.from({ length: 6 }, (_, i) => `#${i}`)
   t.same(devices.map((device) => desk.offer(device)), [1, 2, 3, 4, 5, 6].map((host) => `10.0.0.${host}`))
-  t.equal(desk.offer('g'), undefined)
+  t.equal(desk.offer('#6'), undefined)
 })
 
 t.test('case 13: a wanted address', async (t) => {
@@ -72,10 +87,9 @@ t.test('case 13: a wanted address', async (t) => {
 
 t.test('connections without a vmac are not one device', async (t) => {
   const desk = new Desk('10.0.0.0/24')
-  const [first, second] = [Symbol('same name'), Symbol('same name')]
-  t.equal(desk.join(first, '10.0.0.9/24'), '10.0.0.9')
-  t.equal(desk.offer(second, '10.0.0.9/24'), '10.0.0.1')
-  t.equal(desk.offer(first, '10.0.0.9/24'), '10.0.0.9', 'itself')
+  t.equal(desk.join('#1', '10.0.0.9/24'), '10.0.0.9')
+  t.equal(desk.offer('#2', '10.0.0.9/24'), '10.0.0.1')
+  t.equal(desk.offer('#1', '10.0.0.9/24'), '10.0.0.9', 'itself')
 })
 
 t.test('an offer is kept for 30 seconds', async (t) => {
@@ -125,7 +139,7 @@ t.test('a clock that is set back', async (t) => {
 t.test('a claim ends the reservation of another', async (t) => {
   const desk = new Desk('10.0.0.0/29')
   t.equal(desk.offer('a'), '10.0.0.1')
-  desk.claim('static', '10.0.0.1')
+  desk.claim('#static', '10.0.0.1')
   t.equal(desk.offer('a'), '10.0.0.2')
   desk.release('10.0.0.1')
   t.equal(desk.offer('b', '10.0.0.1/29'), '10.0.0.1', 'and when it has gone the address is free')
@@ -134,28 +148,127 @@ t.test('a claim ends the reservation of another', async (t) => {
 t.test('a device gets its last address again, when that is free', async (t) => {
   const desk = new Desk('10.0.0.0/24')
   t.equal(desk.join('a', '10.0.0.50/24'), '10.0.0.50')
-  t.equal(desk.offer('a'), '10.0.0.1', 'a second program of the same machine does not push out the first')
-  desk.claim('a', '10.0.0.1')
+  t.equal(desk.offer('a#2'), '10.0.0.1', 'a second program of the same machine does not push out the first')
+  desk.claim('a#2', '10.0.0.1')
   desk.release('10.0.0.50')
   desk.release('10.0.0.1')
   t.equal(desk.join('b'), '10.0.0.2')
   desk.now += 86_400_000
   t.equal(desk.join('a'), '10.0.0.1')
   desk.release('10.0.0.1')
-  t.equal(desk.join('c', '10.0.0.1/24'), '10.0.0.1')
-  t.equal(desk.join('a'), '10.0.0.3', 'taken')
-  const nameless = Symbol('connection')
-  t.equal(desk.join(nameless), '10.0.0.4')
-  desk.release('10.0.0.4')
-  t.equal(desk.join(nameless), '10.0.0.5', 'only devices with a vmac are remembered')
+  t.equal(desk.join('c', '10.0.0.1/24'), '10.0.0.3', 'nobody else is given it')
+  desk.claim('d', '10.0.0.1')
+  t.equal(desk.join('a'), '10.0.0.4', 'but who has taken it as its own keeps it')
+  t.equal(desk.join('#1'), '10.0.0.5')
+  desk.release('10.0.0.5')
+  t.equal(desk.join('#1'), '10.0.0.6', 'only devices with a vmac are remembered')
 })
 
-t.test('the devices remembered are bounded, the oldest goes first', async (t) => {
-  const desk = new Desk('10.0.0.0/24', { maxRemembered: 2 })
+t.test('when there is no other address, the lease that was idle for longest is given away', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  for (const device of ['a', 'b', 'c', 'd', 'e', 'f']) desk.join(device)
+  for (const host of [3, 1, 2]) desk.release(`10.0.0.${host}`)
+  t.same(['x', 'y'].map((device) => desk.offer(device)), ['10.0.0.3', '10.0.0.1'], 'the oldest first, and each once')
+  t.equal(desk.join('c'), '10.0.0.2', 'its own is offered to another')
+  t.equal(desk.join('x'), '10.0.0.3')
+  t.equal(desk.offer('z'), undefined)
+  desk.release('10.0.0.3')
+  t.equal(desk.join('b'), '10.0.0.3')
+  t.equal(desk.pool.leases.addressOf('x'), undefined, 'given away for good')
+})
+
+t.test('leases are bounded, the one idle for longest goes first', async (t) => {
+  const desk = new Desk('10.0.0.0/24', { leases: new LeaseTable(2) })
   for (const device of ['a', 'b', 'a', 'c']) desk.release(desk.join(device) ?? '')
   t.equal(desk.join('a'), '10.0.0.1')
   t.equal(desk.join('c'), '10.0.0.3')
   t.equal(desk.join('b'), '10.0.0.4', 'forgotten')
+  t.equal(desk.pool.leases.addressOf('b'), undefined, 'and not remembered while the others are connected')
+})
+
+t.test('leases of an earlier run', async (t) => {
+  const before = new Desk('10.0.0.0/29')
+  for (const device of ['a', 'b', 'c']) before.join(device)
+  before.release('10.0.0.2')
+  const leases = new LeaseTable()
+  leases.load([...before.pool.leases.entries(), ['elsewhere', address('10.9.0.1')]])
+  const desk = new Desk('10.0.0.0/29', { leases })
+  t.equal(leases.size, 3, 'one of another range is dropped')
+  t.same(['x', 'y', 'z'].map((device) => desk.join(device)), ['10.0.0.4', '10.0.0.5', '10.0.0.6'], 'newcomers get what nobody had')
+  t.same(['c', 'a', 'b'].map((device) => desk.join(device)), ['10.0.0.3', '10.0.0.1', '10.0.0.2'])
+})
+
+t.test('leases tell when there is something to save', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  let changes = 0
+  desk.pool.leases.onChange = () => { changes++ }
+  desk.join('a')
+  t.equal(changes, 1)
+  desk.release('10.0.0.1')
+  desk.join('a')
+  t.equal(changes, 1, 'nothing new')
+  desk.claim('a', '10.0.0.7')
+  t.equal(changes, 2)
+})
+
+t.test('twins, which share a vmac, do not push each other out for ever', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  const wanted = '10.0.0.5/24' // both have it from the same image
+  t.equal(desk.join('twin#1', wanted), '10.0.0.5')
+  desk.now += 1000
+  t.equal(desk.join('twin#2', wanted), '10.0.0.5', 'it may be the same machine, which has lost its connection')
+  for (let round = 0; round < 3; round++) {
+    desk.now += 1000
+    t.equal(desk.join('twin#1', wanted), '10.0.0.1', 'the first comes back, and stays beside the second')
+    desk.release('10.0.0.1')
+  }
+  desk.now += 30_000
+  t.equal(desk.join('twin#1', wanted), '10.0.0.5', 'later it may try once more')
+  desk.now += 29_999
+  t.equal(desk.join('twin#2', wanted), '10.0.0.2')
+  t.equal(desk.join('twin#3', '10.0.0.2/24'), '10.0.0.2', 'each address has its own count')
+  t.equal(desk.offer('other', '10.0.0.2/24'), '10.0.0.3', 'and other devices have no part in it')
+})
+
+t.test('twins that ask at the same time are offered two addresses', async (t) => {
+  const desk = new Desk('10.0.0.0/24')
+  t.equal(desk.offer('twin#1'), '10.0.0.1')
+  t.equal(desk.offer('twin#2'), '10.0.0.2')
+  t.equal(desk.offer('twin#1'), '10.0.0.1')
+  desk.claim('twin#1', '10.0.0.1')
+  desk.claim('twin#2', '10.0.0.2')
+  desk.release('10.0.0.1')
+  desk.release('10.0.0.2')
+  t.equal(desk.join('twin#3'), '10.0.0.2', 'the last one is remembered')
+})
+
+t.test('an offer waits for its device when its connection ends, and for nobody without one', async (t) => {
+  const desk = new Desk('10.0.0.0/29')
+  t.equal(desk.offer('a#1', '10.0.0.5/29'), '10.0.0.5')
+  t.equal(desk.offer('#1', '10.0.0.6/29'), '10.0.0.6')
+  desk.abandon('a#1')
+  desk.abandon('#1')
+  t.equal(desk.offer('b', '10.0.0.6/29'), '10.0.0.6')
+  t.equal(desk.offer('c', '10.0.0.5/29'), '10.0.0.1')
+  t.equal(desk.offer('a#2'), '10.0.0.5')
+  for (let i = 3; i < 20; i++) { // one device waits for one address, however often it goes
+    t.equal(desk.offer(`a#${i}`), i === 3 ? '10.0.0.2' : '10.0.0.3', String(i))
+    desk.abandon(`a#${i}`)
+    if (i === 3) t.equal(desk.offer('a#3'), '10.0.0.2')
+  }
+})
+
+t.test('who says which device it is comes before those who do not', async (t) => {
+  const desk = new Desk('10.0.0.0/29', { maxReservations: 6 })
+  t.same([1, 2, 3, 4, 5, 6].map((i) => desk.offer(`#${i}`)), [1, 2, 3, 4, 5, 6].map((host) => `10.0.0.${host}`))
+  t.equal(desk.offer('#7'), undefined)
+  t.equal(desk.join('a'), '10.0.0.1', 'the oldest makes room')
+  t.equal(desk.offer('b'), '10.0.0.2')
+  t.equal(desk.offer('#3'), '10.0.0.3', 'the others keep theirs')
+  const wide = new Desk('10.0.0.0/8', { maxReservations: 3 })
+  for (let i = 0; i < 3; i++) t.ok(wide.offer(`#${i}`))
+  t.equal(wide.offer('#9'), undefined, 'too many offers')
+  t.ok(wide.offer('a'))
 })
 
 t.test('static addresses, in and outside of the range', async (t) => {
@@ -183,14 +296,14 @@ t.test('ranges from /8 to /30', async (t) => {
   const high = new Desk('255.0.0.0/8')
   t.equal(high.join('a', '255.255.255.254/8'), '255.255.255.254')
   t.equal(high.join('b', '255.255.255.255/8'), '255.0.0.1')
-  for (const init of [{ reservationTime: 0 }, { maxReservations: -1 }, { maxRemembered: NaN }]) {
+  for (const init of [{ reservationTime: 0 }, { maxReservations: -1 }, { contestTime: NaN }]) {
     t.throws(() => new Desk('10.0.0.0/24', init), { code: 'ERR_OPTION' })
   }
 })
 
 t.test('a full /16 answers many requests, and finds the one address that becomes free', async (t) => {
   const desk = new Desk('10.0.0.0/16')
-  for (let host = 1; host < 65_535; host++) desk.pool.claim(address('10.0.0.0') + host, `device ${host}`)
+  for (let host = 1; host < 65_535; host++) desk.pool.claim(address('10.0.0.0') + host, { owner: {}, device: `device ${host}` })
   for (let i = 0; i < 10_000; i++) ok(desk.offer(`stranger ${i}`) === undefined)
   desk.release('10.0.200.7')
   t.equal(desk.offer('stranger'), '10.0.200.7')

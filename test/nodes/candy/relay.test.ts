@@ -5,7 +5,7 @@ import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nod
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, MessageType, MIN_LENGTH } from '../../../src/nodes/candy/messages.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
-import { addr, connect, forward, PASSWORD, seconds, secret, type CandyClient, type Connected } from '../../helpers/candy-client.ts'
+import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
 import { formatCidr } from '../../../src/tun/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 
@@ -20,15 +20,6 @@ async function members (relay: CandyRelay, ...addresses: string[]): Promise<Conn
     const client = connect(relay)
     await client.login(address)
     return client
-  }))
-}
-
-/** What each client has got, as hex, once everything that was sent has been handled. */
-async function received (sender: CandyClient, ...clients: CandyClient[]): Promise<string[][]> {
-  await sender.settled()
-  return await Promise.all(clients.map(async (client) => {
-    await client.settled()
-    return client.inbox.splice(0).map(toHex)
   }))
 }
 
