@@ -1,5 +1,6 @@
 /** What the commands of both programs have in common. */
 import { Command, CommanderError } from 'commander'
+import { list } from './config/fields.ts'
 import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/schema.ts'
 import type { Foreign, Layer, Values } from './config/settings.ts'
@@ -27,6 +28,7 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
   return command
     .option('--config <file>', configHelp)
     .option('--metrics <host:port>', 'serve /metrics and /healthz there; a port alone means 127.0.0.1')
+    .option('--control <path>', 'socket for status, reload and capture, or none (default: in /run/tunpipe for root)')
     .option('--json', 'print machine-readable lines')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (default: info)')
 }
@@ -78,10 +80,14 @@ export function refuseArguments (command: Command): void {
   if (word === undefined) return
   const known = command.commands.map((sub) => sub.name())
   const near = nearest(word, known)
-  throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${known.join(' or ')}` : `did you mean ${near}?`}`)
+  throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${list(known)}` : `did you mean ${near}?`}`)
 }
 
-/** The options that were given, by their long names. They are the keys of the files. */
+/** The options that were given, by their long names, to the command or to the program in front of it. They are the keys of the files. */
+export function givenFlags (command: Command): Values {
+  return { ...(command.parent === null ? {} : givenOptions(command.parent)), ...givenOptions(command) }
+}
+
 function givenOptions (command: Command): Values {
   const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
   return Object.fromEntries(given.map((option) => [option.name(), command.getOptionValue(option.attributeName())]))
@@ -95,7 +101,7 @@ export interface Flags {
 
 /** The flags in the shape of the schema: shared ones on top, the others in the section of the command's protocol. */
 export function flagsOf (command: Command, protocol?: string): Flags {
-  const { config, version: _, ...given } = { ...(command.parent === null ? {} : givenOptions(command.parent)), ...givenOptions(command) }
+  const { config, version: _, ...given } = givenFlags(command)
   const values: Values = {}
   const inside: Values = {}
   for (const [key, value] of Object.entries(given)) (SHARED_KEYS.includes(key) ? values : inside)[key] = value

@@ -2,11 +2,10 @@
 import type { Command } from 'commander'
 import { foreignPeerOptions } from './candy/schema.ts'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
-import type { Plan } from './process/lifecycle.ts'
-import { load } from './config/load.ts'
-import { planCandy } from './process/plan.ts'
-import { peerSchema } from './config/schema.ts'
-import { tunAsAddress } from './candy/tun-as-address.ts'
+import { statusCommand } from './control/commands.ts'
+import type { Plan, Task } from './process/lifecycle.ts'
+import { loadPeer } from './candy/load.ts'
+import { planProgram } from './process/plan.ts'
 import { UsageError } from './usage-error.ts'
 
 const EXAMPLES = `
@@ -32,13 +31,13 @@ Each option is also a key of peer.yaml, below "candy"; --config names such a fil
  *
  * @returns undefined when there is nothing to run: help or the version was asked for, and printed
  */
-export function parsePeer (argv: readonly string[]): Plan | undefined {
-  let plan: Plan | undefined
-  const peer = createPeerCommand((flags) => { plan = planPeer(flags) })
-  return parse(peer, argv) ? plan : undefined
+export function parsePeer (argv: readonly string[]): Plan | Task | undefined {
+  let what: Plan | Task | undefined
+  const peer = createPeerCommand((flags) => { what = planPeer(flags) }, (task) => { what = task })
+  return parse(peer, argv) ? what : undefined
 }
 
-export function createPeerCommand (run: (flags: Flags) => void): Command {
+export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task) => void): Command {
   const peer = withVersion(withSharedOptions(
     createCommand('peer', 'The side behind NAT: connects to a relay and joins its network.'),
     'run what this file enables'
@@ -67,10 +66,18 @@ export function createPeerCommand (run: (flags: Flags) => void): Command {
   withSharedOptions(candy, 'a file with a section "candy"; options win over it')
     .addHelpText('after', CANDY_EXAMPLES)
     .action(() => { run(flagsOf(candy, 'candy')) })
-  return peer.addCommand(candy)
+  return peer.addCommand(candy).addCommand(statusCommand('peer', ask))
 }
 
-const planPeer = (flags: Flags): Plan => planCandy(load(peerSchema, flags, tunAsAddress), async (parts) => {
-  const { startCandyPeer } = await import('./candy/peer.ts')
-  return await startCandyPeer(parts)
-})
+function planPeer (flags: Flags): Plan {
+  const loaded = loadPeer(flags)
+  const { name } = loaded.candy
+  return planProgram({
+    name: name === undefined ? 'peer' : `peer-${name}`,
+    loaded,
+    async start (parts) {
+      const { startCandyPeer } = await import('./candy/peer.ts')
+      return await startCandyPeer(parts)
+    }
+  })
+}

@@ -4,10 +4,11 @@ import type { Command } from 'commander'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { createConfig, DEFAULT_CONFIG } from './candy/first-start.ts'
 import { joinCommands } from './candy/join-commands.ts'
-import type { Plan } from './process/lifecycle.ts'
-import { load } from './config/load.ts'
+import { reloadCommand, statusCommand } from './control/commands.ts'
+import type { Plan, Task } from './process/lifecycle.ts'
+import { loadRelay, type LoadedRelay } from './candy/load.ts'
 import type { Output } from './process/output.ts'
-import { planCandy } from './process/plan.ts'
+import { planProgram } from './process/plan.ts'
 import { newPassword } from './config/new-password.ts'
 import { relaySchema } from './config/schema.ts'
 import { explained } from './reason.ts'
@@ -21,13 +22,19 @@ Examples:
   relay --config /etc/tunpipe/relay.yaml --metrics 9100
   relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24
 
+  relay status
+  relay reload
+
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.`
 
 const CANDY_EXAMPLES = `
 Examples:
   relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24
   TUNPIPE_PASSWORD=... relay candy --listen wss://0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
-  relay candy --listen ws://127.0.0.1:0 --password test --json
+  relay candy --listen ws://127.0.0.1:8080 --trusted-proxy 127.0.0.1 --password-file candy.password
+      behind nginx or Caddy on the same machine
+  relay --config /etc/candy.cfg
+      the settings of the original server, as they are
 
 Clients: this package's peer, and candy -m client -w ws://HOST:8080 -p PASSWORD.
 Each option is also a key of relay.yaml, below "candy"; --config names such a file, options win over it.`
@@ -37,19 +44,19 @@ Each option is also a key of relay.yaml, below "candy"; --config names such a fi
  *
  * @returns undefined when there is nothing to run: help or the version was asked for, and printed
  */
-export function parseRelay (argv: readonly string[]): Plan | undefined {
-  let plan: Plan | undefined
-  const relay = createRelayCommand((flags) => { plan = planRelay(flags) })
-  return parse(relay, argv) ? plan : undefined
+export function parseRelay (argv: readonly string[]): Plan | Task | undefined {
+  let what: Plan | Task | undefined
+  const relay = createRelayCommand((flags) => { what = planRelay(flags) }, (task) => { what = task })
+  return parse(relay, argv) ? what : undefined
 }
 
-export function createRelayCommand (run: (flags: Flags) => void): Command {
+export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Task) => void): Command {
   const relay = withVersion(withSharedOptions(
     createCommand('relay', 'The public side of tunnels: clients connect here and reach each other.'),
     `run what this file enables (default: ./${DEFAULT_CONFIG}, written at the first start)`
   ))
   relay
-    .usage('[options]\n       relay candy [options]')
+    .usage('[options]\n       relay candy [options]\n       relay status|reload [options]')
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)
     .action(() => {
@@ -64,28 +71,48 @@ export function createRelayCommand (run: (flags: Flags) => void): Command {
     .option('--sdwan <rules>', 'routes to push, dev-cidr,dst-cidr,nexthop;... (default: none)')
     .option('--source-check <mode>', 'which sources a client may send from: strict, routes or off (default: routes)')
     .option('--takeover <who>', 'who may take an address that is in use: any, the newest wins, or same-device (default: any)')
+    .option('--broadcast <on|off>', 'pass on what a client sends to all (default: on)')
+    .option('--isolate', 'clients reach only the gateways of their routes, not each other')
+    .option('--path <path>', 'only clients whose URL has this path (default: every path); several networks: see the file')
     .option('--lenient', 'take clients whose clock is wrong')
+    .option('--max-peers <count>', 'clients of a network at one time (default: no limit but that of connections)')
+    .option('--packet-rate <count>', 'packets that one client may send in a second (default: no limit)')
+    .option('--byte-rate <bytes>', 'bytes that one client may send in a second (default: no limit)')
+    .option('--max-per-source <count>', 'connections from one address; an IPv6 /64 is one (default: 256)')
+    .option('--max-half-open <count>', 'connections that have not authenticated; the oldest makes room (default: 16384)')
+    .option('--max-connections <count>', 'connections in all (default: 65536)')
+    .option('--auth-failures <count>', 'wrong passwords from one address in a minute (default: 120)')
+    .option('--trusted-proxy <cidrs>', 'believe what these proxies say about where a client is: X-Forwarded-For, PROXY protocol')
     .option('--tls-cert <file>', 'certificate chain for wss://, PEM')
     .option('--tls-key <file>', 'its key, PEM')
+    .option('--state-dir <dir>', 'remembers which device has which address (default: /var/lib/tunpipe for root)')
   withSharedOptions(candy, 'a file with a section "candy"; options win over it')
     .addHelpText('after', CANDY_EXAMPLES)
     .action(() => { run(flagsOf(candy, 'candy')) })
-  return relay.addCommand(candy)
+  return relay.addCommand(candy).addCommand(statusCommand('relay', ask)).addCommand(reloadCommand(ask))
 }
 
 function planRelay (flags: Flags): Plan {
   const created = flags.config === undefined && flags.layer.values.candy === undefined && !existsSync(DEFAULT_CONFIG) && firstConfig(flags)
   const config = flags.config ?? (flags.layer.values.candy === undefined ? DEFAULT_CONFIG : undefined)
-  const loaded = load(relaySchema, { ...flags, config })
+  const read = (): LoadedRelay => loadRelay({ ...flags, config })
+  const loaded = read()
   const greet = (out: Output): void => {
-    const shown = process.env.TUNPIPE_PASSWORD === loaded.password ? undefined : loaded.password
+    const [password] = loaded.secrets
+    const shown = process.env.TUNPIPE_PASSWORD === password ? undefined : password
     out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${joinCommands({ listen: loaded.candy.listen, password: shown })}`)
     out.event('created', { config: DEFAULT_CONFIG })
   }
-  return planCandy(loaded, async (parts) => {
-    const { startCandyRelay } = await import('./candy/relay.ts')
-    return await startCandyRelay(parts)
-  }, created ? greet : undefined)
+  return planProgram({
+    name: 'relay',
+    loaded,
+    read,
+    async start (parts) {
+      const { startCandyRelay } = await import('./candy/relay.ts')
+      return await startCandyRelay(parts)
+    },
+    greet: created ? greet : undefined
+  })
 }
 
 /** Writes the configuration of a first start. A password that comes from the environment is not stored. */

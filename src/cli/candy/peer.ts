@@ -2,8 +2,10 @@ import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../../tun/index.ts'
 import type { CandyPeerSettings } from './schema.ts'
-import type { CandyParts } from '../process/plan.ts'
+import type { Parts } from '../process/plan.ts'
+import type { LoadedPeer } from './load.ts'
 import { ephemeralState, openPeerState } from '../state/peer-state.ts'
+import { UsageError } from '../usage-error.ts'
 import type { Service } from '../process/services.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
 import { registerStats } from '../process/stats-metrics.ts'
@@ -14,7 +16,7 @@ const UNNAMED = '_default'
 const LONGEST_INTERFACE = 15
 
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
-export async function startCandyPeer ({ candy, password, nameOf, log, out }: CandyParts<CandyPeerSettings>): Promise<Service> {
+export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log, out }: Parts<LoadedPeer>): Promise<Service> {
   const { url, address, name, mtu, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
   const throwaway = candy.tun === 'none' && name === undefined
@@ -35,10 +37,13 @@ export async function startCandyPeer ({ candy, password, nameOf, log, out }: Can
   log.info({ protocol: 'candy', interface: tun.name, mtu }, 'connecting')
 
   return {
+    protocol: 'candy',
+    status: () => ({ url, state: peer.state, address: peer.address, interface: tun.name, ...peer.stats }),
+    capture: async () => { throw new UsageError('not yet') },
     failed,
     online: () => peer.state === 'online',
     register (registry) {
-      registerStats(registry, 'tunpipe_candy', () => peer.stats, [])
+      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], [])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
     },
     async stop () {

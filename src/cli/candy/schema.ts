@@ -1,14 +1,17 @@
 /** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
 import { z } from 'zod'
 import { parseRules } from '../../nodes/candy/sdwan.ts'
-import { choice, path, secret, section, text, toggle, wholeNumber } from '../config/fields.ts'
-import { dialUrl, hostAddress, listenUrl, range } from '../config/network-fields.ts'
+import { choice, optionalToggle, path, secret, section, sections, text, toggle, wholeNumber } from '../config/fields.ts'
+import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '../config/network-fields.ts'
 import type { Foreign } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
 const LARGEST_MTU = 1450
 const SMALLEST_MTU = 576
+
+/** The largest number of nine digits. */
+const MOST = 999_999_999
 
 const password = {
   password: secret().optional(),
@@ -41,22 +44,52 @@ function rules () {
   })
 }
 
-export const candyRelaySection = section({
-  listen: listenUrl(),
+/** What is said about one network. Nothing has a default here, so that it is known what was given. */
+const networkKeys = {
   ...password,
+  path: networkPath().optional(),
   dhcp: range().optional(),
   sdwan: rules().optional(),
-  'source-check': choice(['strict', 'routes', 'off']).default('routes'),
-  takeover: choice(['any', 'same-device']).default('any'),
+  'source-check': choice(['strict', 'routes', 'off']).optional(),
+  takeover: choice(['any', 'same-device']).optional(),
+  broadcast: choice(['on', 'off']).optional(),
+  isolate: optionalToggle(),
+  'max-peers': wholeNumber(1, 1_000_000).optional(),
+  'packet-rate': wholeNumber(1, MOST).optional(),
+  'byte-rate': wholeNumber(1500, MOST).optional()
+}
+
+export const candyNetworkSection = section(networkKeys)
+
+export const candyRelaySection = section({
+  listen: listenUrl(),
+  ...networkKeys,
+  networks: sections(candyNetworkSection).optional(),
   lenient: toggle(),
+  'max-per-source': wholeNumber(1, 1_000_000).optional(),
+  'max-half-open': wholeNumber(1, 1_000_000).optional(),
+  'max-connections': wholeNumber(1, 1_000_000).optional(),
+  'auth-failures': wholeNumber(1, 1_000_000).optional(),
+  'trusted-proxy': proxies().optional(),
   'tls-cert': path().optional(),
-  'tls-key': path().optional()
+  'tls-key': path().optional(),
+  'state-dir': path().optional()
 }).superRefine((candy, context) => {
-  const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
+  const complain = (key: string | Array<string | number>, message: string): void => { context.addIssue({ code: 'custom', path: [key].flat(), message }) }
   const secure = candy.listen.startsWith('wss:')
   for (const key of ['tls-cert', 'tls-key'] as const) {
     if (secure && candy[key] === undefined) complain(key, 'missing, expected a PEM file, since listen is wss://')
     if (!secure && candy[key] !== undefined) complain(key, `of no use with listen ${candy.listen}, expected wss://HOST:PORT there`)
+  }
+  const { networks = [] } = candy
+  if (networks.length === 0) return
+  for (const key of Object.keys(networkKeys) as Array<keyof typeof networkKeys>) {
+    if (candy[key] !== undefined && candy[key] !== false) complain(key, 'of no use beside networks, expected below one of them')
+  }
+  for (const [i, { path }] of networks.entries()) {
+    if (path === undefined && networks.length > 1) complain(['networks', i, 'path'], 'missing, expected a path such as /name, since there are several networks')
+    const first = networks.findIndex((other) => other.path === path)
+    if (path !== undefined && first < i) complain(['networks', i, 'path'], `the path ${path} is that of another network as well, expected one of its own`)
   }
 })
 
@@ -89,5 +122,6 @@ export const candyPeerSection = section({
   if (candy.ca !== undefined && candy.insecure) complain('insecure', 'contradicts ca, expected one of them')
 })
 
+export type CandyNetworkSettings = z.output<typeof candyNetworkSection>
 export type CandyRelaySettings = z.output<typeof candyRelaySection>
 export type CandyPeerSettings = z.output<typeof candyPeerSection>

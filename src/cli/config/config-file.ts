@@ -1,6 +1,7 @@
 /** Reads a configuration file and remembers on which line each key stands. What the keys mean is for the schema to say. */
-import { isMap, isScalar, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBounded } from './bounded-file.ts'
+import { isCandyCfg, parseCandyCfg } from './candy-cfg.ts'
 import { isSection, type Layer } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -13,11 +14,14 @@ const joined = (path: readonly string[]): string => path.join('\0')
 export interface ConfigFile extends Layer {
   /** As the user called it. */
   readonly file: string
+  /** What the user should know, but what stops nothing. */
+  readonly warnings: readonly string[]
 }
 
-/** Throws `UsageError`, naming file and line, when the file cannot be read or is not YAML. */
-export function readConfigFile (file: string): ConfigFile {
-  return parseConfig(file, readBounded(file, '--config', LARGEST_FILE))
+/** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
+export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {
+  const text = readBounded(file, '--config', LARGEST_FILE)
+  return isCandyCfg(text) ? parseCandyCfg(file, text, program) : parseConfig(file, text)
 }
 
 export function parseConfig (file: string, text: string): ConfigFile {
@@ -45,12 +49,21 @@ export function parseConfig (file: string, text: string): ConfigFile {
       const before = lines.get(joined(here))
       if (before !== undefined) throw new UsageError(`${file}:${line}: ${here.join('.')}: given twice, expected once (the first is on line ${before})`)
       lines.set(joined(here), line)
-      if (isMap(value)) index(value as YAMLMap.Parsed, here)
+      descend(value, here)
     }
   }
-  if (isMap(document.contents)) index(document.contents as YAMLMap.Parsed, [])
+  const descend = (value: ParsedNode | null, here: readonly string[]): void => {
+    if (isMap(value)) index(value, here)
+    if (!isSeq(value)) return
+    for (const [i, item] of value.items.entries()) {
+      lines.set(joined([...here, String(i)]), lineAt(item.range[0]))
+      descend(item, [...here, String(i)])
+    }
+  }
+  descend(document.contents, [])
   return {
     file,
+    warnings: [],
     values: toSection(file, document, lineAt),
     name (path) {
       for (let length = path.length; length > 0; length--) {

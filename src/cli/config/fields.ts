@@ -64,9 +64,29 @@ export function choice<const T extends readonly string[]> (words: T) {
   return text('a choice', list(words), (word) => words.includes(word) ? word as T[number] : undefined)
 }
 
+function boolean () {
+  return z.boolean({ error: ({ input }) => complaint('a boolean', input, 'true or false') })
+}
+
 /** A flag without a value; `true` or `false` in a file. */
-export function toggle () {
-  return z.boolean({ error: ({ input }) => complaint('a boolean', input, 'true or false') }).default(false)
+export function toggle () { return boolean().default(false) }
+
+/** The same where it matters whether it was given at all. */
+export function optionalToggle () { return boolean().optional() }
+
+/** What may be given several times: a list in a file, or one text with commas, as on the command line. */
+export function commaList<T> (what: string, expected: string, read: (text: string) => T | undefined) {
+  const joined = (input: unknown): unknown => Array.isArray(input) && input.every((item) => typeof item === 'string') ? input.join() : input
+  return z.preprocess(joined, text(what, expected, (input) => {
+    const values = input.split(',').map((item) => read(item.trim()))
+    return values.every((value) => value !== undefined) ? values : undefined
+  }))
+}
+
+/** Sections below each other, each with a `-` in front. */
+export function sections<T extends z.ZodType> (one: T) {
+  return z.array(one, { error: ({ input }) => complaint('a list', input, 'one section or more, each with "-" in front') })
+    .min(1, { error: 'empty, expected one section or more, each with "-" in front' })
 }
 
 /** A path; it is opened later. */

@@ -1,7 +1,9 @@
 /** Fields for addresses, networks and URLs. */
 import { isIPv6 } from 'node:net'
+import { normalPath } from '../../nodes/candy/network-settings.ts'
 import { formatCidr, isMulticast, parseAddress, parseCidr } from '../../tun/ipv4.ts'
-import { numeral, show, text } from './fields.ts'
+import ipaddr from 'ipaddr.js'
+import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
 
 const SHORTEST_RANGE = 8
@@ -74,4 +76,14 @@ export function hostPort () {
     const port = portOf(digits ?? '')
     return port === undefined || !isHost(host) ? undefined : { host: host.replace(/^\[(.*)\]$/, '$1'), port }
   })
+}
+
+/** Addresses or networks, IPv4 or IPv6, of machines that may tell where their connections come from. */
+export function proxies () {
+  return commaList('a list of networks', 'addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32', (input) => ipaddr.isValid(input) || ipaddr.isValidCIDR(input) ? input : undefined)
+}
+
+/** `/alice/home`, as networks are called by URLs. */
+export function networkPath () {
+  return text('a path', '/ or /name or /name/name of letters, digits, ".", "_", "~", "@" and "-"', (input) => normalPath(input) === input ? input : undefined)
 }

@@ -1,7 +1,7 @@
 /** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
 import type { z } from 'zod'
 import { candyPeerSection, candyRelaySection } from '../candy/schema.ts'
-import { choice, section, toggle } from './fields.ts'
+import { choice, path, section, toggle } from './fields.ts'
 import { hostPort } from './network-fields.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -9,7 +9,8 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] a
 const shared = {
   metrics: hostPort().optional(),
   json: toggle(),
-  'log-level': choice(LOG_LEVELS).default('info')
+  'log-level': choice(LOG_LEVELS).default('info'),
+  control: path().optional()
 }
 
 export const relaySchema = section({ candy: candyRelaySection.optional(), ...shared })

@@ -43,14 +43,15 @@ export interface PasswordSettings {
  *
  * @param name - names a key of the section in a complaint
  * @param warn - is told when others on this machine can read the file
+ * @param variable - in which the environment may have it; empty for none
  */
-export function readPassword (settings: PasswordSettings, name: (key: string) => string, warn: (message: string) => void): string {
+export function readPassword (settings: PasswordSettings, name: (key: string) => string, warn: (message: string) => void, variable = 'TUNPIPE_PASSWORD'): string {
   const { password, 'password-file': file } = settings
   const key = file === undefined ? 'password' : 'password-file'
   const secret = file === undefined ? password : readSecretFile(file, name(key), warn)
   if (secret !== undefined && secret !== '') return secret
   if (settings['allow-empty-password']) return ''
-  throw new UsageError(`${name(key)}: ${secret === undefined ? 'missing' : 'empty'}, expected a password (or a password-file, or TUNPIPE_PASSWORD, or allow-empty-password)`)
+  throw new UsageError(`${name(key)}: ${secret === undefined ? 'missing' : 'empty'}, expected a password (or a password-file, ${variable === '' ? '' : `or ${variable}, `}or allow-empty-password)`)
 }
 
 function readSecretFile (file: string, key: string, warn: (message: string) => void): string {

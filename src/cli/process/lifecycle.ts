@@ -1,4 +1,7 @@
-/** The life of a process: it starts, runs until a signal, drains, and leaves with an exit code that means something. */
+/**
+ * The life of a process: it starts, runs until a signal, drains, and leaves with an exit code that means something. SIGHUP has
+ * it read its settings again, if it can do that.
+ */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
 
@@ -13,6 +16,8 @@ export interface Running {
   stop (): Promise<void>
   /** Rejects when it cannot go on. */
   readonly failed?: Promise<never>
+  /** Reads the settings again. Never rejects: what is wrong with them is told where they were asked for, and in the log. */
+  reload? (): Promise<void>
 }
 
 /** What the command line asked for, checked but not yet begun. */
@@ -23,18 +28,25 @@ export interface Plan {
   start (): Promise<Running>
 }
 
+/** Something that is done at once, and has an exit code. */
+export interface Task {
+  task (): Promise<void>
+}
+
 /**
  * Parses, starts, waits for a signal, stops, exits. Nothing to start (`--help`) is a clean end.
  *
  * @param program - stands in front of what it says about a start that failed
  */
-export async function run (program: string, parse: () => Plan | undefined): Promise<void> {
+export async function run (program: string, parse: () => Plan | Task | undefined): Promise<void> {
   // Whoever read our lines may go away (`| head`), and a disk may be full: neither is a reason to end a tunnel.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   try {
     const plan = parse()
-    if (plan !== undefined) await live(program, plan)
+    if (plan === undefined) return
+    if ('task' in plan) await plan.task()
+    else await live(program, plan)
   } catch (err) {
     complain(program, err)
   }
@@ -47,12 +59,14 @@ async function live (program: string, { log, json, start }: Plan): Promise<void>
   }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
-  const signal = untilSignal(log)
+  let hangUp: (() => void) | undefined
+  const signal = untilSignal(log, () => hangUp)
   const running = await start().catch((err) => {
     if (exitCodeOf(err) === EXIT.usage || (!json && codeOf(err) !== undefined)) complain(program, err)
     else logFatal(log, err)
     process.exit(exitCodeOf(err))
   })
+  if (running.reload !== undefined) hangUp = () => { void running.reload?.() }
   const failed = await Promise.race([signal, running.failed ?? signal]).then(() => false, (err) => {
     logFatal(log, err)
     limitDrain(log)
@@ -80,8 +94,12 @@ function limitDrain (log: Logger): void {
   }, DRAIN_DEADLINE_MS).unref()
 }
 
-/** Settles at the first signal, also one that comes during the start. The second one ends the process on the spot. */
-function untilSignal (log: Logger): Promise<void> {
+/**
+ * Settles at the first signal, also one that comes during the start. The second one ends the process on the spot.
+ *
+ * @param hangUp - what SIGHUP is for, if not for that
+ */
+function untilSignal (log: Logger, hangUp: () => (() => void) | undefined): Promise<void> {
   return new Promise((resolve) => {
     setInterval(() => {}, 2 ** 30) // the process lives until `exit`, whether or not anything else holds it
     let stopping = false
@@ -94,6 +112,11 @@ function untilSignal (log: Logger): Promise<void> {
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
+    process.on('SIGHUP', (signal) => {
+      const reload = hangUp()
+      if (reload === undefined) stop(signal)
+      else if (!stopping) reload()
+    })
   })
 }
 

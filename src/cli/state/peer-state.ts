@@ -1,12 +1,13 @@
 /** What a peer remembers from one run to the next, so that it is the same device with the same address again. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
 import { codeOf, reason } from '../reason.ts'
-import { acquireLock, type StateLock } from './state-lock.ts'
+import type { UnixServer } from '../unix-socket.ts'
+import { lockFile, replaceFile } from './state-file.ts'
 
 const stored = z.object({
   vmac: z.string().regex(/^[0-9a-f]{16}$/),
@@ -44,10 +45,10 @@ export async function openPeerState (dir: string | undefined, name: string, log:
     return ephemeralState()
   }
   const file = join(dir, 'candy', `${name}.json`)
-  let lock: StateLock | undefined
+  let lock: UnixServer | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    lock = await acquireLock(`${file}.lock`)
+    lock = await lockFile(file)
   } catch (err) {
     log.warn({ file, reason: reason(err) }, NOT_KEPT)
     return ephemeralState()
@@ -75,7 +76,7 @@ export async function openPeerState (dir: string | undefined, name: string, log:
       current = address
       save()
     },
-    close: lock.release
+    close: lock.close
   }
 }
 
@@ -85,23 +86,5 @@ function read (file: string, log: Logger): z.output<typeof stored> | undefined {
   } catch (err) {
     if (codeOf(err) !== 'ENOENT') log.warn({ file }, 'the state is damaged: this peer starts as a new device')
     return undefined
-  }
-}
-
-/** Whoever reads the file sees the old text or the new one, also after a power failure. */
-export function replaceFile (file: string, text: string): void {
-  const temporary = `${file}.new`
-  try {
-    const fd = openSync(temporary, 'w', 0o600)
-    try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(temporary, file)
-  } catch (err) {
-    rmSync(temporary, { force: true })
-    throw err
   }
 }

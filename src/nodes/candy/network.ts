@@ -8,7 +8,7 @@ import type { NetworkSettings } from './network-settings.ts'
 import { encodeRoutes } from './routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
 import type { Session } from './session.ts'
-import { addStats, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
+import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
 
 /** What all networks of a relay have in common. */
 export interface Shared {
@@ -52,7 +52,7 @@ export class Network {
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
     addStats(stats, this.#past)
-    for (const { traffic } of this.#sessions) addStats(stats, traffic)
+    for (const { traffic } of this.#sessions) addTraffic(stats, traffic)
     stats.peers = this.#members.size
     return stats
   }
@@ -84,7 +84,7 @@ export class Network {
     this.#shared.queued -= session.queued
     session.queued = 0
     this.pool?.abandon(session)
-    addStats(this.#past, session.traffic)
+    addTraffic(this.#past, session.traffic)
   }
 
   /** A member has told only now which device it is. */

@@ -6,7 +6,8 @@ import type { Network, Shared } from './network.ts'
 import { Networks, type Reconfigured } from './networks.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
 import { REFUSALS, Session, type Tap } from './session.ts'
-import type { CandyRelayStats, Refusal } from './stats.ts'
+import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
+import { networkStatus, type CandyRelayStatus } from './status.ts'
 import { addressed, forward } from './traffic.ts'
 import { BoundedLog } from '../../bounded-log.ts'
 import { typeDemux, type Handler } from '../../transforms/type-demux.ts'
@@ -92,15 +93,30 @@ export class CandyRelay {
 
   /** Added up for whoever asks. */
   get stats (): CandyRelayStats {
-    const { halfOpen, turnedAway, evicted } = this.gate.stats
-    const stats = { connections: this.#sessions.size, halfOpen, accepted: this.#accepted, ...this.#networks.stats }
-    stats.refused.path += this.#unknownPaths
-    stats.refused.source += turnedAway.source
-    stats.refused.limit += turnedAway.total + evicted
+    const { refused, ...connections } = this.doorStats
+    const stats = { ...connections, ...this.#networks.stats }
+    addStats(stats.refused, refused)
     return stats
   }
 
+  /** What is no matter of a network: connections, and those that did not get as far as one. */
+  get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'source' | 'limit'> } {
+    const { halfOpen, turnedAway, evicted } = this.gate.stats
+    return {
+      connections: this.#sessions.size,
+      halfOpen,
+      accepted: this.#accepted,
+      refused: { path: this.#unknownPaths, source: turnedAway.source, limit: turnedAway.total + evicted }
+    }
+  }
+
   get networks (): Iterable<Network> { return this.#networks }
+
+  /** Who is there, for whoever runs it. */
+  status (): CandyRelayStatus {
+    const now = performance.now()
+    return { ...this.stats, networks: Array.from(this.#networks, (network) => networkStatus(network, now)) }
+  }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
   accept (link: WebSocketLink, arrival: Arrival): Promise<void> {

@@ -1,8 +1,10 @@
 /** A candy relay on a port. */
 import { CandyRelay } from './relay.ts'
-import type { CandyRelayInit } from './relay-settings.ts'
+import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import { MAX_LENGTH } from './messages.ts'
+import type { Reconfigured } from './networks.ts'
 import { OptionError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
 import { listenWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
@@ -10,16 +12,28 @@ import type { WebSocketFramesInit } from '../../transforms/websocket-frames/inde
 /** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
 
-export type CandyServerInit = CandyRelayInit & {
+export interface ListenInit {
   /** `ws://host:port`, or `wss://host:port` together with `tls`; port 0 takes a free one. */
   listen: string
   tls?: TlsServerInit
+  /** Whose word is taken for where a connection comes from, CIDRs or addresses. Default: nobody's. */
+  trustedProxies?: string[]
 }
+
+export type CandyServerInit = CandyRelayInit & ListenInit
 
 export interface CandyServer {
   /** With the port that is really in use. */
   readonly url: string
   readonly relay: CandyRelay
+  /**
+   * Other settings from now on, see `CandyRelay.configure`. Where it listens may change as well: connections that are there
+   * stay, and new handshakes get the new certificate.
+   *
+   * Rejects with `OptionError` when something cannot work, and with what the system says when it cannot listen; then nothing
+   * has changed.
+   */
+  configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured>
   /** Stops listening, says goodbye to all clients, and settles when they are gone. */
   close (): Promise<void>
 }
@@ -29,42 +43,118 @@ export interface CandyServer {
  *
  * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
  */
-export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Promise<CandyServer> {
-  const { protocol, hostname, port } = listenUrl(listen)
-  if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
+export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
+  const place = readPlace(init)
   const relay = new CandyRelay(init)
+  const server = new Server(relay, place, init)
   try {
-    const listener = listenWebSocket({
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port,
-      tls,
-      frames: { ...RELAY_FRAMES, tolerate: { unmasked: init.lenient } },
-      log: init.log
-    })
-    const accepting = (async () => {
-      for await (const link of listener) void relay.accept(link, link)
-    })()
-    accepting.catch(() => {}) // told by `port` below
-    return {
-      url: `${protocol}//${hostname}:${await listener.port()}`,
-      relay,
-      async close () {
-        listener.close()
-        await Promise.all([relay.close(), accepting])
-      }
-    }
+    await server.open()
+    return server
   } catch (err) {
     await relay.close()
     throw err
   }
 }
 
-function listenUrl (text: string): { protocol: string, hostname: string, port: number } {
-  const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^\s/:?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(text)
-  if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${text}`)
+interface Place {
+  protocol: string
+  hostname: string
+  port: number
+  tls: TlsServerInit | undefined
+  trustedProxies: string[]
+}
+
+type WebSocketListener = ReturnType<typeof listenWebSocket>
+
+class Server implements CandyServer {
+  readonly relay: CandyRelay
+  readonly #log: Logger | undefined
+  /** Looked at when a frame comes, so that it can change. */
+  readonly #tolerate: { unmasked: boolean }
+  #place: Place
+  #listener: WebSocketListener | undefined
+  #url = ''
+
+  constructor (relay: CandyRelay, place: Place, { lenient = false, log }: Pick<CandyServerInit, 'lenient' | 'log'>) {
+    this.relay = relay
+    this.#place = place
+    this.#tolerate = { unmasked: lenient }
+    this.#log = log
+  }
+
+  get url (): string { return this.#url }
+
+  async open (): Promise<void> {
+    await this.#open(this.#place)
+  }
+
+  async configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
+    const place = readPlace(init)
+    readRelay(init) // throws before anything has changed
+    await this.#move(place)
+    this.#tolerate.unmasked = init.lenient ?? false
+    return this.relay.configure(init)
+  }
+
+  async close (): Promise<void> {
+    this.#listener?.close()
+    await this.relay.close()
+  }
+
+  /** Listens there instead of where it does. */
+  async #move (place: Place): Promise<void> {
+    const before = this.#place
+    if (sameDoor(place, before)) {
+      if (place.tls !== undefined) this.#listener?.setCertificate(place.tls)
+      this.#place = place
+      return
+    }
+    const old = this.#listener
+    const isSamePort = place.port !== 0 && place.port === before.port
+    if (isSamePort) old?.close() // it would be in the way
+    try {
+      await this.#open(place)
+    } catch (err) {
+      if (isSamePort) await this.#open(before)
+      throw err
+    }
+    old?.close()
+    this.#place = place
+  }
+
+  async #open ({ protocol, hostname, port, tls, trustedProxies }: Place): Promise<void> {
+    const listener = listenWebSocket({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      tls,
+      frames: { ...RELAY_FRAMES, tolerate: this.#tolerate },
+      log: this.#log,
+      gate: this.relay.gate,
+      trustedProxies
+    })
+    this.#accept(listener).catch(() => {}) // told by `port` below
+    this.#url = `${protocol}//${hostname}:${await listener.port()}`
+    this.#listener = listener
+  }
+
+  async #accept (listener: WebSocketListener): Promise<void> {
+    for await (const link of listener) void this.relay.accept(link, link)
+  }
+}
+
+/** They differ in the certificate at the most, which can change on the spot. */
+function sameDoor (a: Place, b: Place): boolean {
+  return a.protocol === b.protocol && a.hostname === b.hostname && a.port === b.port && a.trustedProxies.join() === b.trustedProxies.join()
+}
+
+/** Throws `OptionError`. */
+function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): Place {
+  const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^\s/:?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(listen)
+  if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
   const [, scheme, hostname, given] = parts
   const protocol = scheme.toLowerCase()
   const port = given ?? (protocol === 'ws:' ? '80' : '443')
   if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
-  return { protocol, hostname, port: Number(port) }
+  if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
+  return { protocol, hostname, port: Number(port), tls, trustedProxies }
 }

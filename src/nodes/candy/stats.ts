@@ -45,11 +45,22 @@ export const newTraffic = (): Traffic => ({
   drops: { source: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
 })
 
+const DROPS = Object.keys(newTraffic().drops) as Drop[]
+
 export const newRefused = (): Record<Refusal, number> => ({
   malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, source: 0, limit: 0
 })
 
 export const newNetworkStats = (): CandyNetworkStats => ({ peers: 0, ...newTraffic(), refused: newRefused() })
+
+/** Adds the second to the first; once for each connection whenever somebody asks. */
+export function addTraffic (sum: Traffic, part: Traffic): void {
+  sum.packetsIn += part.packetsIn
+  sum.bytesIn += part.bytesIn
+  sum.packetsOut += part.packetsOut
+  sum.bytesOut += part.bytesOut
+  for (const drop of DROPS) sum.drops[drop] += part.drops[drop]
+}
 
 /** Adds the numbers of the second to the first, those of groups as well; of the names that the second has. */
 export function addStats (sum: object, part: object): void {

@@ -7,6 +7,8 @@ import { settle } from '../../../src/cli/config/settings.ts'
 import { complaint } from './complaint.ts'
 
 const check = (text: string): unknown => settle(relaySchema, [parseConfig('relay.yaml', text)]).values
+const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, packet-rate, byte-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
+const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
 
 t.test('values and their names', async (t) => {
@@ -17,7 +19,7 @@ t.test('values and their names', async (t) => {
   t.equal(config.name(['json']), 'relay.yaml: json')
   t.same(parseConfig('relay.yaml', '# nothing\n').values, {})
   t.same(parseConfig('relay.yaml', `\uFEFF${HEAD}`).values, { candy: config.values.candy }, 'a byte order mark is no part of a key')
-  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', takeover: 'any', lenient: false }, json: false, 'log-level': 'info' })
+  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false }, json: false, 'log-level': 'info' })
 })
 
 /** What is written, and the only line that the user gets. */
@@ -43,8 +45,22 @@ const wrong: Array<[text: string, message: string]> = [
   [`${HEAD}  source-check: strikt\n`, 'relay.yaml:4: candy.source-check: not a choice ("strikt"), expected strict, routes or off'],
   [`${HEAD}  source-check: off\n  lenient: yes\n`, 'relay.yaml:5: candy.lenient: not a boolean ("yes"), expected true or false'],
   [`${HEAD}  dchp: 10.0.0.0/24\n`, 'relay.yaml:4: candy.dchp: unknown key, did you mean dhcp?'],
-  [`${HEAD}  colour: red\n`, 'relay.yaml:4: candy.colour: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, lenient, tls-cert or tls-key'],
-  [`${HEAD}  __proto__: {}\n`, 'relay.yaml:4: candy.__proto__: unknown key, expected listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, lenient, tls-cert or tls-key'],
+  [`${NETWORKS}  - path: /b/\n    password: x\n`, 'relay.yaml:6: candy.networks.1.path: not a path ("/b/"), expected / or /name or /name/name of letters, digits, ".", "_", "~", "@" and "-"'],
+  [`${NETWORKS}  - path: /a\n    password: x\n`, 'relay.yaml:6: candy.networks.1.path: the path /a is that of another network as well, expected one of its own'],
+  [`${NETWORKS}\n  - password: x\n`, 'relay.yaml:7: candy.networks.1.path: missing, expected a path such as /name, since there are several networks'],
+  [`${NETWORKS}    dhcp: 10.0.0.0/31\n`, 'relay.yaml:6: candy.networks.0.dhcp: not a CIDR ("10.0.0.0/31"), expected a.b.c.d/8 to /30'],
+  [`${NETWORKS}    listen: ws://127.0.0.1:0\n`, `relay.yaml:6: candy.networks.0.listen: unknown key, expected ${RELAY_KEYS.replace(/^listen, | or state-dir|, networks.*/g, '').replace(/, byte-rate/, ' or byte-rate')}`],
+  [`${NETWORKS}  dhcp: 10.0.0.0/24\n`, 'relay.yaml:6: candy.dhcp: of no use beside networks, expected below one of them'],
+  [`${NETWORKS}  isolate: true\n`, 'relay.yaml:6: candy.isolate: of no use beside networks, expected below one of them'],
+  [`${NETWORKS}  - 7\n`, 'relay.yaml:6: candy.networks.1: not a section (7), expected keys such as password, password-file, allow-empty-password'],
+  [`${HEAD}  networks: /a\n`, 'relay.yaml:4: candy.networks: not a list ("/a"), expected one section or more, each with "-" in front'],
+  [`${HEAD}  networks: []\n`, 'relay.yaml:4: candy.networks: empty, expected one section or more, each with "-" in front'],
+  [`${NETWORKS}  - path: /b\n    path: /c\n`, 'relay.yaml:7: candy.networks.1.path: given twice, expected once (the first is on line 6)'],
+  [`${HEAD}  trusted-proxy: [10.0.0.0/8, x]\n`, 'relay.yaml:4: candy.trusted-proxy: not a list of networks ("10.0.0.0/8,x"), expected addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32'],
+  [`${HEAD}  broadcast: true\n`, 'relay.yaml:4: candy.broadcast: not a choice (true), expected on or off'],
+  [`${HEAD}  byte-rate: 1499\n`, 'relay.yaml:4: candy.byte-rate: not a whole number in range ("1499"), expected 1500 to 999999999'],
+  [`${HEAD}  colour: red\n`, `relay.yaml:4: candy.colour: unknown key, expected ${RELAY_KEYS}`],
+  [`${HEAD}  __proto__: {}\n`, `relay.yaml:4: candy.__proto__: unknown key, expected ${RELAY_KEYS}`],
   [`${HEAD}cndy: {}\n`, 'relay.yaml:4: cndy: unknown key, did you mean candy?'],
   [`${HEAD}metric: 1\n`, 'relay.yaml:4: metric: unknown key, did you mean metrics?'],
   [`${HEAD}metrics: 65536\n`, 'relay.yaml:4: metrics: not an address to listen on ("65536"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
@@ -129,9 +145,9 @@ t.test('the file itself', async (t) => {
   const file = (name: string): string => join(folder, name)
   writeFileSync(file('binary'), Buffer.from([0x61, 0xff]))
   const quoted = (name: string): string => JSON.stringify(file(name))
-  t.equal(complaint(t, () => readConfigFile('none.yaml')), '--config: cannot be read ("none.yaml"): no such file or directory')
-  t.equal(complaint(t, () => readConfigFile(file('folder'))), `--config: cannot be read (${quoted('folder')}): illegal operation on a directory`)
-  t.equal(complaint(t, () => readConfigFile(file('large'))), `--config: too large (${quoted('large')}), expected at most 64 KiB`)
-  t.equal(complaint(t, () => readConfigFile(file('binary'))), `--config: not text (${quoted('binary')}), expected UTF-8`)
-  t.same(readConfigFile(file('fits')).values, {})
+  t.equal(complaint(t, () => readConfigFile('none.yaml', 'relay')), '--config: cannot be read ("none.yaml"): no such file or directory')
+  t.equal(complaint(t, () => readConfigFile(file('folder'), 'relay')), `--config: cannot be read (${quoted('folder')}): illegal operation on a directory`)
+  t.equal(complaint(t, () => readConfigFile(file('large'), 'relay')), `--config: too large (${quoted('large')}), expected at most 64 KiB`)
+  t.equal(complaint(t, () => readConfigFile(file('binary'), 'relay')), `--config: not text (${quoted('binary')}), expected UTF-8`)
+  t.same(readConfigFile(file('fits'), 'relay').values, {})
 })

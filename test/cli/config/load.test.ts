@@ -1,27 +1,27 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, closeSync, constants, openSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createPeerCommand } from '../../../src/cli/peer-command.ts'
 import { createRelayCommand } from '../../../src/cli/relay-command.ts'
 import { parse, type Flags } from '../../../src/cli/command.ts'
-import { load, type Loaded } from '../../../src/cli/config/load.ts'
-import { peerSchema, relaySchema, type PeerSettings, type RelaySettings } from '../../../src/cli/config/schema.ts'
+import { loadPeer as peer, loadRelay as relay, type LoadedPeer, type LoadedRelay } from '../../../src/cli/candy/load.ts'
+import { peerSchema, relaySchema } from '../../../src/cli/config/schema.ts'
 import { candyPeerSection, candyRelaySection } from '../../../src/cli/candy/schema.ts'
-import { tunAsAddress } from '../../../src/cli/candy/tun-as-address.ts'
 import { complaint } from './complaint.ts'
 
-function loadRelay (...argv: string[]): Loaded<RelaySettings> {
+function loadRelay (...argv: string[]): LoadedRelay & { password: string } {
   let flags: Flags | undefined
-  parse(createRelayCommand((given) => { flags = given }), argv)
-  return load(relaySchema, flags as Flags)
+  parse(createRelayCommand((given) => { flags = given }, () => {}), argv)
+  const loaded = relay(flags as Flags)
+  return { ...loaded, password: loaded.networks[0].password }
 }
 
-function loadPeer (...argv: string[]): Loaded<PeerSettings> {
+function loadPeer (...argv: string[]): LoadedPeer {
   let flags: Flags | undefined
-  parse(createPeerCommand((given) => { flags = given }), argv)
-  return load(peerSchema, flags as Flags, tunAsAddress)
+  parse(createPeerCommand((given) => { flags = given }, () => {}), argv)
+  return peer(flags as Flags)
 }
 
 function withEnvironment (t: Test, password: string): void {
@@ -47,7 +47,8 @@ t.test('flags become settings', async (t) => {
 })
 
 t.test('defaults are closed', async (t) => {
-  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, 'source-check': 'routes', takeover: 'any', lenient: false })
+  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false })
+  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').networks.map((network) => Object.entries(network).filter(([, value]) => value !== undefined)), [[['password', 'x']]], 'what is not said is for the relay to decide')
   t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, insecure: false })
 })
 
@@ -122,6 +123,30 @@ t.test('a variable alone starts nothing', async (t) => {
   t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: candy: missing, expected the section of at least one protocol`)
 })
 
+t.test('several networks', async (t) => {
+  const folder = t.testdir({
+    secret: 'from-secret-file\n',
+    'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: one\n    dhcp: 10.0.0.0/24\n    isolate: true\n    max-peers: 5\n  - path: /b\n    password-file: PATH\n    broadcast: off\n    packet-rate: 1000\n  - path: /c\n'
+  })
+  const file = join(folder, 'relay.yaml')
+  const secret = join(folder, 'secret')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('PATH', secret))
+  chmodSync(secret, 0o600)
+  withEnvironment(t, 'from-environment')
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}:13: candy.networks.2.password: missing, expected a password (or a password-file, or allow-empty-password)`, 'the variable is for one network')
+  writeFileSync(file, `${readFileSync(file, 'utf8')}    allow-empty-password: true\n`)
+  const { networks, secrets, warnings } = loadRelay('--config', file)
+  t.match(networks, [
+    { path: '/a', password: 'one', dhcp: '10.0.0.0/24', isolate: true, maxPeers: 5 },
+    { path: '/b', password: 'from-secret-file', broadcast: false, packetRate: 1000 },
+    { path: '/c', password: '' }
+  ])
+  t.same(secrets, ['one', 'from-secret-file', ''])
+  t.same(warnings, [`${file} holds a password and others can read it: chmod 600 ${file}`])
+  t.equal(complaint(t, () => loadRelay('candy', '--config', file, '--dhcp', '10.0.0.0/24')), '--dhcp: of no use beside networks, expected below one of them')
+  t.match(loadRelay('candy', '--config', file, '--listen', 'ws://127.0.0.1:9', '--trusted-proxy', '10.0.0.0/8, ::1').candy, { listen: 'ws://127.0.0.1:9', 'trusted-proxy': ['10.0.0.0/8', '::1'] })
+})
+
 t.test('a file that others can read', async (t) => {
   const folder = t.testdir({ 'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n', secret: 'x' })
   const file = join(folder, 'relay.yaml')
@@ -173,7 +198,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
-    [['zzz'], "unknown command 'zzz', expected candy"],
+    [['zzz'], "unknown command 'zzz', expected candy, status or reload"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
@@ -187,12 +212,13 @@ t.test('the command line itself', async (t) => {
 
 t.test('every flag is a key, and every key a flag', async (t) => {
   for (const [command, section, schema] of [
-    [createRelayCommand(() => {}), candyRelaySection, relaySchema],
-    [createPeerCommand(() => {}), candyPeerSection, peerSchema]
+    [createRelayCommand(() => {}, () => {}), candyRelaySection, relaySchema],
+    [createPeerCommand(() => {}, () => {}), candyPeerSection, peerSchema]
   ] as const) {
     const names = (options: typeof command.options): string[] => options.map((option) => option.name()).filter((name) => !['config', 'version'].includes(name))
     const shared = Object.keys(schema.shape).filter((key) => key !== 'candy')
     t.same(names(command.options).sort(), shared.sort())
-    t.same(names(command.commands[0].options).sort(), [...Object.keys(section.shape), ...shared].sort())
+    const keys = Object.keys(section.shape).filter((key) => key !== 'networks') // several networks take a file
+    t.same(names(command.commands[0].options).sort(), [...keys, ...shared].sort())
   }
 })

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { serveMetrics, type Health, type MetricsServer } from '../../../src/cli/process/metrics.ts'
 import { registerStats } from '../../../src/cli/process/stats-metrics.ts'
@@ -17,7 +18,7 @@ async function serve (t: Test): Promise<Fixture> {
   const server = await serveMetrics({
     host: '127.0.0.1',
     port: 0,
-    register (registry) { registerStats(registry, 'tunpipe_candy', () => stats, ['peers']) },
+    register (registry) { registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats }], ['peers']) },
     health: () => state.health
   })
   let closed: Promise<void> | undefined
@@ -49,6 +50,28 @@ t.test('/metrics reads the numbers when it is asked', async (t) => {
   t.match(second, /^tunpipe_candy_peers 0$/m)
   t.match(second, /^tunpipe_candy_packets_in_total 10$/m)
   t.match(second, /^tunpipe_candy_drops_total\{reason="queue"\} 5$/m)
+})
+
+t.test('labels', async (t) => {
+  const registry = new Registry()
+  const networks: Array<[string, number]> = [['/a', 1], ['', 2]]
+  let reads = 0
+  registerStats(registry, 'x', () => {
+    reads++
+    return [{ labels: {}, stats: { connections: 7, refused: { path: 1 } } }, ...networks.map(([network, peers]) => ({ labels: { network }, stats: { peers, packetsIn: peers, refused: { path: 2, clock: peers } } }))]
+  }, ['connections', 'peers'])
+  await new Promise((resolve) => { setImmediate(resolve) })
+  reads = 0
+  const text = await registry.metrics()
+  t.equal(reads, 1, 'once for all of them')
+  for (const line of ['x_connections 7', 'x_peers{network="/a"} 1', 'x_peers 2', 'x_packets_in_total{network="/a"} 1', 'x_refused_total{reason="path"} 3', 'x_refused_total{network="/a",reason="path"} 2', 'x_refused_total{network="/a",reason="clock"} 1']) {
+    t.ok(text.split('\n').includes(line), `${line} in ${text}`)
+  }
+  networks[0] = ['/b', 5]
+  await new Promise((resolve) => { setImmediate(resolve) })
+  const later = await registry.metrics()
+  t.match(later, /^x_peers\{network="\/b"\} 5$/m)
+  t.notMatch(later, /\/a/, 'a network that is gone is gone here as well')
 })
 
 t.test('/healthz', async (t) => {

@@ -1,13 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { openPeerState, replaceFile } from '../../../src/cli/state/peer-state.ts'
+import { openPeerState } from '../../../src/cli/state/peer-state.ts'
+import { replaceFile, replaceFileLater } from '../../../src/cli/state/state-file.ts'
 import { defaultStateDir } from '../../../src/cli/state/state-dir.ts'
-import { acquireLock } from '../../../src/cli/state/state-lock.ts'
 import type { Logger } from '../../../src/log.ts'
-import { startScript } from '../program.ts'
 
 function recorder (): { log: Logger, warnings: string[] } {
   const warnings: string[] = []
@@ -42,18 +39,20 @@ t.test('a peer is the same device again', async (t) => {
   t.same(warnings, [])
 })
 
-t.test('the file is replaced, not rewritten', async (t) => {
-  const dir = t.testdir({ 'a.json': 'old' })
-  const file = join(dir, 'a.json')
-  const before = statSync(file, { bigint: true }).ino
-  writeFileSync(join(dir, 'keep'), '') // so that the number of the old file is not given out again at once
-  replaceFile(file, 'new')
-  t.not(statSync(file, { bigint: true }).ino, before)
-  t.equal(readFileSync(file, 'utf8'), 'new')
-  mkdirSync(join(dir, 'folder'))
-  t.throws(() => { replaceFile(join(dir, 'folder'), 'x') })
-  t.notOk(existsSync(join(dir, 'folder.new')), 'a failure leaves nothing')
-})
+for (const [name, replace] of Object.entries({ replaceFile: async (file: string, text: string) => { replaceFile(file, text) }, replaceFileLater })) {
+  t.test(`${name}: the file is replaced, not rewritten`, async (t) => {
+    const dir = t.testdir({ 'a.json': 'old', folder: {} })
+    const file = join(dir, 'a.json')
+    const before = statSync(file, { bigint: true }).ino
+    writeFileSync(join(dir, 'keep'), '') // so that the number of the old file is not given out again at once
+    await replace(file, 'new')
+    t.not(statSync(file, { bigint: true }).ino, before)
+    t.equal(readFileSync(file, 'utf8'), 'new')
+    t.equal(mode(file), '600')
+    await t.rejects(replace(join(dir, 'folder'), 'x'))
+    t.notOk(existsSync(join(dir, 'folder.new')), 'a failure leaves nothing')
+  })
+}
 
 for (const [what, text] of Object.entries({
   'cut off': '{"vmac":"0123456789ab',
@@ -110,36 +109,6 @@ t.test('two peers with one state', async (t) => {
   const third = await openPeerState(dir, 'home', log)
   t.equal(third.vmac, first.vmac, 'free again')
   await third.close()
-})
-
-t.test('a lock outlives nobody', async (t) => {
-  const file = join(t.testdir(), 'x.lock')
-  const script = fileURLToPath(new URL('lock-holder.ts', import.meta.url))
-  const holder = startScript(t, script, [file])
-  await holder.find(/^locked$/m)
-  t.equal(await acquireLock(file), undefined, 'while it lives')
-  holder.child.kill('SIGKILL')
-  await once(holder.child, 'exit')
-  t.ok(existsSync(file), 'it is still there')
-  const lock = await acquireLock(file)
-  t.ok(lock, 'and worth nothing')
-  t.equal(await acquireLock(file), undefined, 'until somebody else has it')
-  await lock?.release()
-  t.notOk(existsSync(file))
-})
-
-t.test('a lock at the end of a long path', async (t) => {
-  const folder = join(t.testdir(), 'x'.repeat(120))
-  mkdirSync(folder)
-  const lock = await acquireLock(join(folder, 'x.lock'))
-  t.ok(existsSync(join(folder, 'x.lock')))
-  t.equal(await acquireLock(join(folder, 'x.lock')), undefined)
-  await lock?.release()
-  t.notOk(existsSync(join(folder, 'x.lock')))
-})
-
-t.test('a lock where none can be', async (t) => {
-  await t.rejects(acquireLock(join(t.testdir(), 'none/x.lock')), { code: /ENOENT|EACCES/ })
 })
 
 t.test('where the state is', async (t) => {

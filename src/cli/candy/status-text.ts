@@ -1,0 +1,34 @@
+/** What `relay status` and `peer status` show of candy. */
+import type { CandyMemberStatus, CandyNetworkStatus, CandyRelayStatus } from '../../nodes/candy/index.ts'
+import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
+
+const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
+
+export function relayText ({ url, connections, halfOpen, peers, refused, networks }: CandyRelayStatus & { url: string }): string {
+  const refusals = nonZero(refused)
+  return [
+    `candy ${url}: ${counted(peers, 'peer')}, ${counted(connections, 'connection')}, ${halfOpen} half-open`,
+    ...(refusals === '' ? [] : [`refused since the start: ${refusals}`]),
+    ...networks.map(networkText)
+  ].join('\n')
+}
+
+function networkText ({ path, range, leases, packetsIn, bytesIn, packetsOut, bytesOut, drops, members }: CandyNetworkStatus): string {
+  const name = [path, range].filter((text) => text !== '').join(', ')
+  const dropped = nonZero(drops)
+  return `
+${name === '' ? 'network' : `network ${name}`}: ${counted(members.length, 'peer')}, ${counted(leases, 'lease')}, in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, out ${packetsOut} of ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}
+${members.length === 0 ? 'nobody is here' : table([HEAD, ...members.map(memberRow)])}`
+}
+
+const memberRow = (member: CandyMemberStatus): string[] => [
+  member.address,
+  member.source,
+  [member.system, member.version, member.host].filter((text) => text !== '').join(' ') || '-',
+  duration(member.connected),
+  duration(member.silent),
+  rate(member.rateIn),
+  rate(member.rateOut),
+  bytes(member.queued),
+  nonZero(member.drops) || '-'
+]

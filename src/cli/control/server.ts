@@ -1,0 +1,115 @@
+/**
+ * What a running program can be asked for, through a Unix socket that only its owner may connect to: one line of JSON asks, one
+ * line of JSON answers, and whatever follows (a capture, say) is up to the command.
+ */
+import { chmodSync, mkdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
+import type { Logger } from '../../log.ts'
+import { codeOf, reason } from '../reason.ts'
+import { listenUnix } from '../unix-socket.ts'
+
+/** A request is a few hundred bytes, in one go. */
+const LONGEST_REQUEST = 4096
+const REQUEST_TIMEOUT_MS = 5000
+
+const MOST_CONNECTIONS = 16
+
+export interface Request {
+  command: string
+  [option: string]: unknown
+}
+
+/** Answers a request; what it throws is told to whoever asked. The socket is there for what follows the answer, and is ended otherwise. */
+export type Command = (request: Request, socket: Socket) => Promise<Answer>
+
+export interface Answer {
+  /** One line. */
+  body: object
+  /** Settles when all that follows it has been written. */
+  follow?: () => Promise<void>
+}
+
+export interface Control {
+  close (): Promise<void>
+}
+
+/**
+ * Never rejects: a program that cannot be asked can still do its work, so whatever is wrong is a warning.
+ *
+ * @returns undefined when there is no socket
+ */
+export async function serveControl (path: string, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
+  const sockets = new Set<Socket>()
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const server = await listenUnix(path, (socket) => {
+      if (sockets.size >= MOST_CONNECTIONS) {
+        socket.destroy()
+        return
+      }
+      sockets.add(socket)
+      socket.once('close', () => { sockets.delete(socket) })
+      void serve(socket, commands)
+    })
+    if (server === undefined) {
+      log.warn({ path }, 'the control socket is that of another process: status and reload do not reach this one (give it a --control)')
+      return undefined
+    }
+    chmodSync(path, 0o600)
+    return {
+      async close () {
+        for (const socket of sockets) socket.destroy()
+        await server.close()
+      }
+    }
+  } catch (err) {
+    log.warn({ path, reason: reason(err) }, 'there is no control socket: status and reload do not reach this process (see --control)')
+    return undefined
+  }
+}
+
+async function serve (socket: Socket, commands: Readonly<Record<string, Command>>): Promise<void> {
+  try {
+    const request = await readRequest(socket)
+    const command = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
+    if (command === undefined) throw Object.assign(new Error(`there is no ${String(request.command)} here, only ${Object.keys(commands).join(', ')}`), { code: 'ERR_USAGE' })
+    const { body, follow } = await command(request, socket)
+    socket.write(`${JSON.stringify(body)}\n`)
+    await follow?.()
+    socket.end()
+  } catch (err) {
+    socket.end(`${JSON.stringify({ error: reason(err), code: codeOf(err) })}\n`)
+  }
+}
+
+/** One line. Rejects when it is none, too long, or too late. */
+function readRequest (socket: Socket): Promise<Request> {
+  return new Promise((resolve, reject) => {
+    let read = Buffer.alloc(0)
+    const settle = (err: Error | undefined, request?: Request): void => {
+      clearTimeout(timer)
+      socket.off('data', onData).off('close', onClose)
+      if (request === undefined) reject(err ?? new Error('the request is no line of JSON with a command'))
+      else resolve(request)
+    }
+    const onData = (bytes: Buffer): void => {
+      read = Buffer.concat([read, bytes])
+      const end = read.indexOf(0x0a)
+      if (end < 0 && read.length <= LONGEST_REQUEST) return
+      settle(undefined, end < 0 ? undefined : parse(read.toString('utf8', 0, end)))
+    }
+    const onClose = (): void => { settle(new Error('the connection has ended')) }
+    const timer = setTimeout(() => { settle(new Error('no request has come')) }, REQUEST_TIMEOUT_MS)
+    socket.on('data', onData).once('close', onClose)
+  })
+}
+
+function parse (line: string): Request | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && typeof (value as Request).command === 'string' ? value as Request : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,41 @@
+/** Numbers and tables for people. */
+
+/** `1.2 GB`: three digits at the most, in powers of 1000. */
+export function bytes (count: number): string { return scaled(count, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']) }
+
+/** Bytes a second as `1.2 Mbit/s`. */
+export function rate (bytesPerSecond: number): string { return scaled(bytesPerSecond * 8, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']) }
+
+function scaled (value: number, units: readonly string[]): string {
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : Number(value.toPrecision(2))} ${units[unit]}`
+}
+
+/** `3 h 12 min`: the two largest units. */
+export function duration (seconds: number): string {
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return `${hours} h ${minutes % 60} min`
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
+/** `1 peer`, `2 peers`. */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
+/** `queue 12, source 3`: what is not 0, the most first; empty when all is. */
+export function nonZero (counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`).join(', ')
+}
+
+/** Columns two blanks apart, each as wide as its widest cell. Without control characters: some of the texts are those of clients. */
+export function table (rows: ReadonlyArray<readonly string[]>): string {
+  const clean = rows.map((row) => row.map((cell) => cell.replaceAll(/[^\x20-\x7e]/g, '?')))
+  const widths = (clean[0] ?? []).map((_, column) => clean.reduce((widest, row) => Math.max(widest, row[column].length), 0))
+  return clean.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd()).join('\n')
+}

@@ -1,0 +1,126 @@
+/** Keeps the leases of a relay from one run to the next, in `<dir>/candy-relay/leases.json`. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { Logger } from '../../log.ts'
+import { LeaseBook } from '../../nodes/candy/index.ts'
+import { parseAddress } from '../../tun/ipv4.ts'
+import { readBounded } from '../config/bounded-file.ts'
+import { reason } from '../reason.ts'
+import type { UnixServer } from '../unix-socket.ts'
+import { lockFile, replaceFileLater } from './state-file.ts'
+
+/** Some 50 bytes a device, for 65536 devices in each of several networks. */
+const LARGEST_FILE = 32 * 1024 * 1024
+
+/** Milliseconds between a change and the file; and between two files so many times what the last one took, as it is all of them each time. */
+const DELAY = 500
+const SHARE = 50
+
+/** Milliseconds until the next attempt when the disk is full, say. */
+const RETRY = 30_000
+
+const stored = z.record(z.string(), z.array(z.tuple([z.string(), z.string().refine((text) => parseAddress(text) !== undefined)])))
+
+const NOT_KEPT = 'leases cannot be kept: addresses may change when this relay starts again (see --state-dir)'
+
+export interface LeaseFile {
+  readonly leases: LeaseBook
+  /** Saves what there is to save. */
+  close (): Promise<void>
+}
+
+/**
+ * Whatever is wrong with the file (no permission, nonsense inside, in use by another process) is a warning, and so is a disk
+ * that is full: the relay runs all the same, and tries again later.
+ *
+ * @param dir - undefined when no folder is known, which is a warning as well
+ */
+export async function openLeases (dir: string | undefined, log: Logger): Promise<LeaseFile> {
+  const forgetful = { leases: new LeaseBook(), async close () {} }
+  if (dir === undefined) {
+    log.warn({ reason: 'this user has no home folder' }, NOT_KEPT)
+    return forgetful
+  }
+  const file = join(dir, 'candy-relay', 'leases.json')
+  let lock: UnixServer | undefined
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    lock = await lockFile(file)
+  } catch (err) {
+    log.warn({ file, reason: reason(err) }, NOT_KEPT)
+    return forgetful
+  }
+  if (lock === undefined) {
+    log.warn({ file }, 'the leases are in use by another relay: this one keeps none (give it a --state-dir)')
+    return forgetful
+  }
+  const leases = read(file, log)
+  const saver = new Saver(file, leases, log)
+  leases.onChange = () => { saver.changed() }
+  return {
+    leases,
+    async close () {
+      await saver.close()
+      await lock.close()
+    }
+  }
+}
+
+function read (file: string, log: Logger): LeaseBook {
+  if (!existsSync(file)) return new LeaseBook()
+  try {
+    return new LeaseBook(stored.parse(JSON.parse(readBounded(file, 'leases', LARGEST_FILE))))
+  } catch (err) {
+    const why = err instanceof SyntaxError || err instanceof z.ZodError ? 'it is damaged' : reason(err)
+    log.warn({ file, reason: why }, 'the leases cannot be read: devices may get new addresses')
+    return new LeaseBook()
+  }
+}
+
+/** One file at a time, some time after the change that it is for. */
+class Saver {
+  readonly #file: string
+  readonly #leases: LeaseBook
+  readonly #log: Logger
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> = Promise.resolve()
+  #delay = DELAY
+  #isDirty = false
+  /** One warning for a disk that stays full. */
+  #hasFailed = false
+
+  constructor (file: string, leases: LeaseBook, log: Logger) {
+    this.#file = file
+    this.#leases = leases
+    this.#log = log
+  }
+
+  changed (): void {
+    this.#isDirty = true
+    this.#timer ??= setTimeout(() => { this.#saving = this.#save() }, this.#delay).unref()
+  }
+
+  async close (): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.#saving
+    clearTimeout(this.#timer)
+    if (this.#isDirty) await this.#save()
+  }
+
+  async #save (): Promise<void> {
+    const begin = performance.now()
+    this.#isDirty = false
+    try {
+      await replaceFileLater(this.#file, `${JSON.stringify(this.#leases)}\n`)
+      this.#hasFailed = false
+      this.#delay = Math.max(DELAY, (performance.now() - begin) * SHARE)
+    } catch (err) {
+      if (!this.#hasFailed) this.#log.warn({ file: this.#file, reason: reason(err) }, 'the leases cannot be saved')
+      this.#hasFailed = this.#isDirty = true
+      this.#delay = RETRY
+    }
+    this.#timer = undefined
+    if (this.#isDirty) this.changed()
+  }
+}

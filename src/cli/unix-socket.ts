@@ -1,0 +1,97 @@
+/**
+ * Unix sockets that one process has at a time. The system closes the socket of a process that has died, however it died, so a
+ * file that nobody answers on is a left-over. A file with a process id in it would not do: ids are used again, and in
+ * containers that share a folder every process is number 1.
+ */
+import { once } from 'node:events'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { codeOf } from './reason.ts'
+
+/** A path of a socket has at most 107 bytes (`sockaddr_un`). */
+const LONGEST_PATH = 107
+
+/** Nobody but its owner may connect. */
+const UMASK = 0o177
+
+export interface UnixServer {
+  /** Also removes the file. */
+  close (): Promise<void>
+}
+
+/** @returns undefined when another process has it. Rejects when the folder does not let anyone make one. */
+export async function listenUnix (file: string, onConnection: (socket: Socket) => void): Promise<UnixServer | undefined> {
+  const { path, free } = shortPath(file)
+  const server = await bind(path, onConnection) ?? (await isAlive(path) ? undefined : await takeOver(path, onConnection))
+  if (server === undefined) {
+    free()
+    return undefined
+  }
+  server.unref() // it alone is no reason to stay
+  return {
+    async close () {
+      server.close()
+      await once(server, 'close')
+      free()
+    }
+  }
+}
+
+/** Rejects when nobody listens there. */
+export async function dialUnix (file: string): Promise<Socket> {
+  const { path, free } = shortPath(file)
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+    return socket
+  } finally {
+    free()
+  }
+}
+
+/** Linux can reach a file through an open folder, whatever the length of its path. */
+function shortPath (file: string): { path: string, free (): void } {
+  if (Buffer.byteLength(file) <= LONGEST_PATH) return { path: file, free () {} }
+  const fd = openSync(dirname(file), 'r')
+  return { path: `/proc/self/fd/${fd}/${basename(file)}`, free () { closeSync(fd) } }
+}
+
+async function bind (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}) // whoever only asks whether somebody is there hangs up at once
+    onConnection(socket)
+  })
+  const umask = process.umask(UMASK)
+  try {
+    server.listen(path) // makes the file before it returns
+  } finally {
+    process.umask(umask)
+  }
+  try {
+    await once(server, 'listening')
+    return server
+  } catch (err) {
+    if (codeOf(err) === 'EADDRINUSE') return undefined
+    throw err
+  }
+}
+
+/** Connecting is asking; being accepted is the answer. */
+async function isAlive (path: string): Promise<boolean> {
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch (err) {
+    return codeOf(err) !== 'ECONNREFUSED' && codeOf(err) !== 'ENOENT'
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** Two processes that come here in the same moment may both succeed; that takes a crash before it and no luck at all. */
+async function takeOver (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
+  rmSync(path, { force: true })
+  return await bind(path, onConnection)
+}
