@@ -16,6 +16,12 @@ export interface CaptureLayerInit {
   interface?: number
 }
 
+/** A layer for any link of bytes, which hands up a link of the same kind: a `WebSocketLink` stays one. `over` and `stack` know it as a `Link`. */
+export interface CaptureLayer {
+  <L extends Link>(lower: L): L
+  (lower: Link): Link // `stack` learns its types from the last signature
+}
+
 /** Hands on what a source brings, once it is recorded. An iterator and not a generator: there is nothing between the two when the capture is over. */
 class RecordedSource implements AsyncIterableIterator<Batch> {
   readonly #recorder: CaptureRecorder
@@ -93,13 +99,13 @@ function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfac
 }
 
 /**
- * A layer for any link of bytes, that hands up a link of the same kind. What `source` brings is recorded as `in`; what `sink`
- * pulls and what `port` has taken, as `out`. Packets that the port refuses are not recorded.
+ * The layer: what `source` brings is recorded as `in`; what `sink` pulls and what `port` has taken, as `out`. Packets that the
+ * port refuses are not recorded.
  *
  * It costs one copy of what passes, and a call for each batch. Once the capture is over it records nothing, and links that
  * come then are handed up as they are. `ERR_OPTION` when the recorder has no such interface.
  */
-export function capture (recorder: CaptureRecorder, { interface: interfaceId = 0 }: CaptureLayerInit = {}): <L extends Link>(lower: L) => L {
+export function capture (recorder: CaptureRecorder, { interface: interfaceId = 0 }: CaptureLayerInit = {}): CaptureLayer {
   if (recorder.interfaces[interfaceId] === undefined) throw new OptionError(`interface is 0 to ${recorder.interfaces.length - 1} with this recorder, not ${interfaceId}`)
-  return (lower) => recorder.over ? lower : recorded(lower, recorder, interfaceId)
+  return <L extends Link>(lower: L): L => recorder.over ? lower : recorded(lower, recorder, interfaceId)
 }
