@@ -40,8 +40,8 @@ const ISB_IFDROP = 5
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 
 /**
- * Timestamps count microseconds, 10^-6 s. Milliseconds since 1970 in a double are exact to a quarter of one, so nanoseconds
- * would only look finer; and microseconds stay below 2^53 until the year 2255.
+ * Timestamps count microseconds, 10^-6 s. Clocks here tell milliseconds since 1970, which a double holds to a quarter of a
+ * microsecond; so nanoseconds would only look finer. Microseconds stay below 2^53 until the year 2255.
  */
 const MICROSECONDS = 6
 
@@ -80,7 +80,7 @@ export interface Origin {
   application: string
 }
 
-/** The block that a file begins with, section 4.1. Its length of the section is left open, as a file is not known before its end. */
+/** The block that a file begins with, section 4.1. The length of the section is left open, since nobody knows it yet. */
 export function sectionHeader ({ hardware, os, application }: Origin): Uint8Array {
   const body = Buffer.alloc(16)
   body.writeUInt32LE(BYTE_ORDER_MAGIC)

@@ -41,6 +41,7 @@ export interface CaptureFileInit extends CaptureInit {
  * the stream ends the capture and nothing else. Throws `OptionError` for options that cannot work.
  */
 export function captureStream (stream: Writable, init: CaptureInit): Capture {
+  verifyCapture(init) // before the stream is touched
   let writes = 0
   const onWritten = (): void => { writes-- }
   stream.on('error', () => {}) // told by `finished`
@@ -56,14 +57,14 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
 
   let settle: (end: CaptureEnd) => void
   const ended = new Promise<CaptureEnd>((resolve) => { settle = resolve })
-  const give = (error: Error): void => {
+  const giveUp = (error: Error): void => {
     recorder.fail(error)
     settle({ reason: 'failed', error })
   }
   finished(stream, { readable: false }, (err) => {
-    if (err != null) give(err)
+    if (err != null) giveUp(err)
     else if (recorder.over) void recorder.finished.then(settle)
-    else give(new LinkClosedError('the stream of the capture was ended by somebody else'))
+    else giveUp(new LinkClosedError('the stream of the capture was ended by somebody else'))
   })
 
   return {
@@ -72,7 +73,7 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
     async close (signal) {
       recorder.end()
       const onAbort = (): void => {
-        give(signal?.reason)
+        giveUp(signal?.reason)
         stream.destroy()
       }
       if (signal?.aborted === true) onAbort()

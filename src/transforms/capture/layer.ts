@@ -91,7 +91,7 @@ function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfac
     get (link, key) {
       if (Object.hasOwn(own, key)) return own[key]
       const value: unknown = Reflect.get(link, key)
-      const isMethod = typeof value === 'function' && !Object.hasOwn(link, key)
+      const isMethod = typeof value === 'function' && !Object.hasOwn(link, key) // an own function may have been set by a user, who gets it back
       return isMethod ? value.bind(link) : value
     },
     set: (link, key, value) => Reflect.set(link, key, value)

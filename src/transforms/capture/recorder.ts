@@ -47,8 +47,8 @@ export const MAX_SNAP_LENGTH = 262_144
 const MAX_NAME = 255
 
 /**
- * Memory is taken in pieces of this size, or of a batch that is larger. A small batch in memory that it shares with others
- * than captured packets would keep all of that alive while it waits.
+ * Memory is taken in pieces of this size, or of one batch that is larger. What waits to be written then keeps little else
+ * alive: of Node's shared pool, one small batch would hold 8 KiB that are in use by anybody.
  */
 const PIECE = 256 * 1024
 
@@ -56,11 +56,11 @@ const NOTHING = new Uint8Array(0)
 
 /** Plain numbers that only grow. */
 export interface CaptureStats {
-  /** Packets in the file. */
+  /** Packets that were handed over to be written. */
   packets: number
-  /** Bytes of the file. */
+  /** Bytes that were: with all that a file has around its packets. */
   bytes: number
-  /** Packets that are not in the file since too much waited to be written. */
+  /** Packets that were not, since too much waited to be written. */
   dropped: number
 }
 
@@ -75,7 +75,7 @@ export function verifyCapture (init: CaptureInit): void {
   if (interfaces.length === 0) throw new OptionError('a capture has at least one interface')
   for (const { linkType, name } of interfaces) {
     if (!Object.hasOwn(captureLinkTypes, linkType)) throw new OptionError(`linkType is one of ${Object.keys(captureLinkTypes).join(', ')}, not ${String(linkType)}`)
-    const size = Buffer.byteLength(name)
+    const size = typeof name === 'string' ? Buffer.byteLength(name) : 0
     if (size < 1 || size > MAX_NAME) throw new OptionError(`the name of an interface has 1 to ${MAX_NAME} bytes, not ${size}`)
   }
   verifyBytes('queueLimit', queueLimit)
@@ -91,8 +91,8 @@ function header (interfaces: readonly CaptureInterface[], snapLength: number): U
 }
 
 /**
- * The packets of any number of links in one file. `record` never waits, and throws for an interface that does not exist only:
- * a capture that fails ends, and that is all. After its end, whatever the reason, `record` does nothing.
+ * The packets of any number of links in one file. `record` never waits, and throws for nothing but an interface that does
+ * not exist: a capture that fails ends, and that is all. After its end, whatever the reason, `record` does nothing.
  */
 export class CaptureRecorder {
   readonly interfaces: readonly CaptureInterface[]

@@ -253,7 +253,7 @@ t.test('options are checked', async (t) => {
   const bad: any[] = [
     { interfaces: [] },
     ...['ethernet', 'toString', undefined].map((linkType) => ({ interfaces: [{ ...raw, linkType }] })),
-    ...['', 'p'.repeat(256), 'ü'.repeat(128)].map((name) => ({ interfaces: [raw, { ...raw, name }] })),
+    ...['', 'p'.repeat(256), 'ü'.repeat(128), undefined].map((name) => ({ interfaces: [raw, { ...raw, name }] })),
     ...[0, -1, 1.5, NaN, Infinity].flatMap((value) => [{ maxBytes: value }, { snapLength: value }, { queueLimit: value }]),
     { snapLength: MAX_SNAP_LENGTH + 1 },
     { maxBytes: 100 }
