@@ -65,7 +65,8 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
 /** Arrays and other plain iterables too: `it-pipe` passes them on as they are. */
 async function * wrap<T> (source: Iterable<T>): AsyncGenerator<T> { yield * source }
 
-function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> {
+/** The iterator of a source of either kind. */
+export function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> {
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : wrap(source)
 }
 

@@ -5,7 +5,7 @@ import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/schema.ts'
 import type { Foreign, Layer, Values } from './config/settings.ts'
 import { UsageError } from './usage-error.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 /**
  * A command that reports instead of exiting, and knows the options that every command has.

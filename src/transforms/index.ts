@@ -1,4 +1,5 @@
 /** The layers, one file each. */
+export * from './capture/index.ts'
 export * from './checksum.ts'
 export * from './confusion-padding.ts'
 export { controlFrames } from './control-frames.ts'

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { readCapture } from '../helpers/pcapng.ts'
 import { startExample } from './run.ts'
 
 t.test('quick start', async (t) => {
@@ -11,4 +14,11 @@ t.test('a layer of one\'s own', async (t) => {
 
 t.test('a relay and peers inside a program', async (t) => {
   t.same(await startExample(t, 'embedding.ts').ended, { code: 0, stderr: '', stdout: '10.77.0.2: hello, world\nthe relay has forwarded 2 packets\n' })
+})
+
+t.test('a capture', async (t) => {
+  const file = join(t.testdir(), 'lab.pcapng')
+  t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })
+  const { packets } = readCapture(readFileSync(file))
+  t.same(packets.map(({ interfaceId, direction, data }) => `${interfaceId} ${direction} ${data.length}`), ['1 out 84', '0 out 86', '0 in 86', '1 in 84'])
 })

@@ -1,7 +1,6 @@
 /** A candy client: joins a network through a server, carries the packets of an interface, and comes back when the connection is lost. */
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
-import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,6 +15,7 @@ import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
+import { version } from '../../version.ts'
 
 /**
  * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
@@ -38,9 +38,6 @@ const MAX_HOST_NAME = 63
 
 /** What the protocol calls the systems that it knows. */
 const SYSTEMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', android: 'android', darwin: 'macos', win32: 'windows' }
-
-/** The package names itself, so that the same line works in `src` and in `dist`. */
-const { version } = createRequire(import.meta.url)('tunpipe/package.json') as { version: string }
 
 export interface CandyPeerInit {
   /** `ws://` or `wss://`; the path selects the network on servers that have several. */
