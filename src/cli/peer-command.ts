@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { foreignPeerOptions } from './candy/schema.ts'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
+import { captureCommand } from './control/capture-command.ts'
 import { statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { loadPeer } from './candy/load.ts'
@@ -66,7 +67,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
   withSharedOptions(candy, 'a file with a section "candy"; options win over it')
     .addHelpText('after', CANDY_EXAMPLES)
     .action(() => { run(flagsOf(candy, 'candy')) })
-  return peer.addCommand(candy).addCommand(statusCommand('peer', ask))
+  return peer.addCommand(candy).addCommand(statusCommand('peer', ask)).addCommand(captureCommand('peer', ask))
 }
 
 function planPeer (flags: Flags): Plan {

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { createCommand, flagsOf, parse, refuseArguments, withPassword, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { createConfig, DEFAULT_CONFIG } from './candy/first-start.ts'
 import { joinCommands } from './candy/join-commands.ts'
+import { captureCommand } from './control/capture-command.ts'
 import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { loadRelay, type LoadedRelay } from './candy/load.ts'
@@ -89,7 +90,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
   withSharedOptions(candy, 'a file with a section "candy"; options win over it')
     .addHelpText('after', CANDY_EXAMPLES)
     .action(() => { run(flagsOf(candy, 'candy')) })
-  return relay.addCommand(candy).addCommand(statusCommand('relay', ask)).addCommand(reloadCommand(ask))
+  return relay.addCommand(candy).addCommand(statusCommand('relay', ask)).addCommand(captureCommand('relay', ask)).addCommand(reloadCommand(ask))
 }
 
 function planRelay (flags: Flags): Plan {

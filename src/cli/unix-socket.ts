@@ -58,7 +58,7 @@ function shortPath (file: string): { path: string, free (): void } {
 }
 
 async function bind (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {}) // whoever only asks whether somebody is there hangs up at once
     onConnection(socket)
   })

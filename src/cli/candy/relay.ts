@@ -1,11 +1,15 @@
-import { serveCandy, type CandyRelayOptions, type CandyNetworksInit } from '../../nodes/candy/index.ts'
+import { serveCandy, type CandyNetworksInit, type CandyRelay, type CandyRelayOptions, type TapFilter } from '../../nodes/candy/index.ts'
+import { parseAddress } from '../../tun/ipv4.ts'
+import { list, show } from '../config/fields.ts'
 import { readTlsPair } from '../config/tls-files.ts'
+import type { Request } from '../control/server.ts'
 import { UsageError } from '../usage-error.ts'
 import type { Parts, Reloadable } from '../process/plan.ts'
 import { explained } from '../reason.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { openLeases } from '../state/lease-file.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
+import { recordMessages, streamCapture } from './capture.ts'
 import type { LoadedRelay } from './load.ts'
 
 /** Starts a candy relay. Throws `UsageError` for files that are wrong, and the error of `listen`. */
@@ -30,7 +34,10 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
       registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
     },
     status: () => ({ url: server.url, ...relay.status() }),
-    capture: async () => { throw new UsageError('not yet') },
+    async capture (request, socket) {
+      const filter = filterOf(request, relay)
+      return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
+    },
     async reload (next) {
       const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${next.candy.listen}`) })
       ownLog.level = next.settings['log-level']
@@ -41,6 +48,18 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
       await leaseFile.close()
     }
   }
+}
+
+/** Whose traffic is asked for. Throws `UsageError` for a network or an address that cannot be. */
+function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
+  const paths = Array.from(relay.networks, ({ settings: { path = '' } }) => path)
+  if (network === undefined && paths.length > 1) throw new UsageError(`--network: missing, expected ${list(paths)}`)
+  const path = typeof network === 'string' && paths[0] !== '' ? network : paths[0]
+  if (!paths.includes(path)) throw new UsageError(`--network: not a network (${show(network)}), expected ${list(paths)}`)
+  if (peer === undefined) return { network: path }
+  const address = parseAddress(String(peer))
+  if (address === undefined) throw new UsageError(`--peer: not an address (${show(peer)}), expected one such as 10.77.0.2`)
+  return { network: path, address }
 }
 
 /** Throws `UsageError`. */

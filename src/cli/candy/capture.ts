@@ -1,0 +1,53 @@
+/** Captures of candy's traffic for whoever asks a running program: IPv4 packets on one interface, all other messages on another. */
+import type { Socket } from 'node:net'
+import type { Answer, Request } from '../control/server.ts'
+import { FORWARD_PACKET, stripOuter } from '../../nodes/candy/forward.ts'
+import { MessageType, MIN_LENGTH } from '../../nodes/candy/messages.ts'
+import { captureStream, verifyCapture, type CaptureDirection, type CaptureRecorder } from '../../transforms/capture/index.ts'
+import type { Batch } from '../../types.ts'
+
+const PACKETS = 0
+const MESSAGES = 1
+
+/** Records messages of the protocol: FORWARD as the packet in it, without the header that leads it to a gateway. */
+export function recordMessages (recorder: CaptureRecorder, messages: Batch, direction: CaptureDirection): void {
+  const packets: Batch = []
+  const others: Batch = []
+  for (const message of messages) {
+    const isForward = message[0] === MessageType.FORWARD && message.length >= MIN_LENGTH.FORWARD
+    const packet = isForward ? stripOuter(message.subarray(FORWARD_PACKET)) : undefined
+    if (packet === undefined) others.push(message)
+    else packets.push(packet)
+  }
+  recorder.record(packets, direction, PACKETS)
+  recorder.record(others, direction, MESSAGES)
+}
+
+/** Records packets of an interface. */
+export function recordPackets (recorder: CaptureRecorder, packets: Batch, direction: CaptureDirection): void {
+  recorder.record(packets, direction, PACKETS)
+}
+
+/**
+ * Streams a capture to whoever asked for it, until that side has had enough, or the capture is full. Throws `OptionError` for a
+ * bound that cannot be.
+ *
+ * @param attach begins to tell the recorder of traffic, until the function that it returns is called
+ */
+export function streamCapture ({ maxBytes }: Request, socket: Socket, attach: (recorder: CaptureRecorder) => () => void): Answer {
+  const init = {
+    interfaces: [{ linkType: 'raw', name: 'packets' }, { linkType: 'user0', name: 'candy' }],
+    maxBytes: maxBytes as number | undefined
+  } as const
+  verifyCapture(init)
+  return {
+    body: { capturing: true },
+    async follow () {
+      const { recorder, finished } = captureStream(socket, init)
+      const detach = attach(recorder)
+      socket.once('end', () => { recorder.end() }).resume() // enough
+      await finished
+      detach()
+    }
+  }
+}
