@@ -2,6 +2,7 @@
 import { CandyRelay, DEFAULT_MAX_CONNECTIONS, type CandyRelayInit } from './relay.ts'
 import { MAX_LENGTH } from './messages.ts'
 import { OptionError } from '../../errors.ts'
+import { Gate } from '../../transports/gate.ts'
 import { listenWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
@@ -9,7 +10,7 @@ import type { WebSocketFramesInit } from '../../transforms/websocket-frames/inde
 /** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
 
-/** Connections besides those of the relay: that have not upgraded yet, or are being closed. */
+/** Connections that are no WebSocket yet; and as many besides those of the relay that are one, or are being closed. */
 const UPGRADING = 4096
 
 export interface CandyServerInit extends CandyRelayInit {
@@ -36,16 +37,20 @@ export async function serveCandy ({ listen, tls, ...init }: CandyServerInit): Pr
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
   const relay = new CandyRelay(init)
   try {
+    const maxConnections = (init.maxConnections ?? DEFAULT_MAX_CONNECTIONS) + UPGRADING
     const listener = listenWebSocket({
       host: hostname.replace(/^\[|\]$/g, ''),
       port,
       tls,
       frames: { ...RELAY_FRAMES, tolerate: { unmasked: init.lenient } },
       log: init.log,
-      maxConnections: (init.maxConnections ?? DEFAULT_MAX_CONNECTIONS) + UPGRADING
+      gate: new Gate({ perSource: maxConnections, maxHalfOpen: UPGRADING, maxConnections })
     })
     const accepting = (async () => {
-      for await (const link of listener) void relay.accept(link, link.remote)
+      for await (const link of listener) {
+        link.pass?.establish() // from here on the relay has bounds of its own
+        void relay.accept(link, link.remote)
+      }
     })()
     accepting.catch(() => {}) // told by `port` below
     return {
