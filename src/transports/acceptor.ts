@@ -2,13 +2,11 @@
 import type { AddressInfo, Server } from 'node:net'
 import { LinkClosedError } from '../errors.ts'
 import { type Logger, silent } from '../log.ts'
+import { sparingly } from './sparingly.ts'
 import type { Link, Listener } from '../types.ts'
 
 /** Links that wait to be taken; more are refused, so that a program that stops accepting does not grow. */
 export const ACCEPT_BACKLOG = 1024
-
-/** Milliseconds between two warnings about connections that could not be accepted. */
-const WARNING_INTERVAL = 1000
 
 export interface AcceptQueue<L extends Link> {
   /** False when too many wait, or after `close`: then the caller ends the connection. */
@@ -64,32 +62,13 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
   }
 }
 
-/** Warns of the first error at once, then of those of each interval together. */
-function sparingly (warn: (err: Error, count: number) => void): (err: Error) => void {
-  let last: Error
-  let count = 0
-  let timer: NodeJS.Timeout | undefined
-  const report = (): void => {
-    timer = undefined
-    if (count === 0) return
-    warn(last, count)
-    count = 0
-    timer = setTimeout(report, WARNING_INTERVAL).unref()
-  }
-  return (err) => {
-    last = err
-    count++
-    if (timer === undefined) report()
-  }
-}
-
 /**
  * The listener of a `net`, `tls` or `http` server whose connections go into `queue`.
  *
  * @param log told of connections that the system did not let it accept: `err`, the last error, and `count`, how many
  */
 export function serverListener<L extends Link> (server: Server, queue: AcceptQueue<L>, log: Logger = silent): Listener<L> {
-  const refused = sparingly((err, count) => { log.warn({ err, count }, 'connections could not be accepted') })
+  const refused = sparingly<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') })
   const listening = new Promise<number>((resolve, reject) => {
     server.once('listening', () => { resolve((server.address() as AddressInfo).port) })
     server.once('close', () => { reject(new LinkClosedError('the listener was closed before it listened')) })

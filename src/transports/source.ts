@@ -14,3 +14,6 @@ export function sourceOf (host: string): string {
 
 /** This machine itself: whoever is here is no stranger, and a proxy here stands for many. */
 export const isLoopback = (host: string): boolean => ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback'
+
+/** The one form in which an address is shown: that of RFC 5952, and IPv4 as such also where it came mapped into IPv6. */
+export const canonical = (address: string): string => ipaddr.process(address).toString()

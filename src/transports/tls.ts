@@ -2,11 +2,13 @@
 import { isIP } from 'node:net'
 import { connect, createServer, type SecureContextOptions } from 'node:tls'
 import { acceptQueue, serverListener } from './acceptor.ts'
+import { certificateSetter, verifyCertificate, type CertificateInit, type TlsListener } from './certificate.ts'
 import { opened } from './connecting.ts'
-import { wireLink, type ListenInit, type WireLink } from './tcp.ts'
+import { DEFAULT_HANDSHAKE_TIMEOUT, entrance } from './entrance.ts'
+import { acceptSocket, wireLink, type AcceptedLink, type ListenInit, type WireLink } from './tcp.ts'
 import { DEFAULT_QUEUE_LIMIT, type StreamLinkInit } from './stream-link.ts'
 import { verifyBytes, verifyMilliseconds } from '../options.ts'
-import type { Address, Listener, Transport } from '../types.ts'
+import type { Address, Transport } from '../types.ts'
 
 /** How a client checks the server. */
 export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> {
@@ -18,16 +20,10 @@ export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' 
   handshakeTimeout?: number
 }
 
-/** PEM texts of the server's certificate chain and private key; `ca` asks clients for a certificate signed by it. */
-export interface TlsServerInit extends Pick<SecureContextOptions, 'ca'> {
-  cert: string | Buffer
-  key: string | Buffer
+export interface TlsServerInit extends CertificateInit {
   /** Milliseconds until a client that has not finished its handshake is dropped. Default: 10 s. */
   handshakeTimeout?: number
 }
-
-/** The default of every `handshakeTimeout`, in milliseconds. */
-export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
 
 /** The other side has not finished the handshake in time. */
 export class HandshakeTimeoutError extends Error {
@@ -35,14 +31,12 @@ export class HandshakeTimeoutError extends Error {
   readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
 }
 
-/** The options of `tls.createServer` and `https.createServer`. Throws `OptionError` for a timeout that cannot be. */
-export const serverOptions = ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: TlsServerInit): object => ({
-  cert,
-  key,
-  ca,
-  requestCert: ca !== undefined,
-  handshakeTimeout: verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-})
+/** The options of `tls.createServer` and `https.createServer`. Throws `OptionError`, or what OpenSSL says, for those that cannot be. */
+export function serverOptions ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: TlsServerInit): object {
+  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
+  verifyCertificate({ cert, key, ca })
+  return { cert, key, ca, requestCert: ca !== undefined, handshakeTimeout }
+}
 
 /** The options of `tls.connect` for a host: an address has no name to indicate. */
 export const clientOptions = (host: string, { ca, cert, key, servername, insecure = false }: TlsClientInit): object => ({
@@ -75,18 +69,21 @@ export async function dialTls ({ host, port, signal, queueLimit = DEFAULT_QUEUE_
   }
 }
 
-/** Listens on a TCP port and speaks TLS on it. Throws `OptionError` for options that cannot be. */
-export function listenTls ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log, ...init }: ListenInit & TlsServerInit): Listener<WireLink> {
+/** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
+export function listenTls ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log, gate, trustedProxies, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifyBytes('queueLimit', queueLimit)
+  const door = entrance({ gate, trustedProxies, handshakeTimeout: init.handshakeTimeout, log })
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
-  const server = createServer(options, (socket) => {
-    if (!queue.offer(wireLink(socket, { queueLimit }))) socket.destroy()
-  })
+  const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, queueLimit) })
+  door.guard(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
-  const queue = acceptQueue<WireLink>(() => { server.close() })
+  const queue = acceptQueue<AcceptedLink>(() => {
+    server.close()
+    door.close()
+  })
   const listener = serverListener(server, queue, log)
   server.listen({ host, port })
-  return listener
+  return Object.assign(listener, { setCertificate: certificateSetter(server, init) })
 }
 
 /** The TLS transport as one object, for programs that choose a transport by name. */

@@ -7,13 +7,15 @@ import { createServer as createHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
+import { certificateSetter, type TlsListener } from './certificate.ts'
+import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink } from './stream-link.ts'
-import { endpointOf, type ListenInit } from './tcp.ts'
-import { clientOptions, DEFAULT_HANDSHAKE_TIMEOUT, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import type { ListenInit } from './tcp.ts'
+import { clientOptions, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import { verifyBytes, verifyMilliseconds } from '../options.ts'
-import type { Endpoint, Listener, Transport } from '../types.ts'
+import type { Endpoint, Transport } from '../types.ts'
 
 /** Bytes of request line and headers; a real client needs a few hundred. */
 const MAX_REQUEST_HEAD = 8 * 1024
@@ -24,7 +26,7 @@ export interface WebSocketWireLink extends WebSocketLink {
 }
 
 /** A link that came in, with what its client asked for. */
-export interface AcceptedWebSocket extends WebSocketWireLink {
+export interface AcceptedWebSocket extends WebSocketLink, Accepted {
   /** Path and query of the request, as sent. */
   readonly path: string
 }
@@ -45,10 +47,6 @@ export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
 export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
   /** Makes it `wss`. */
   tls?: TlsServerInit
-  /** Milliseconds until a client that has not sent its whole request is dropped. Default: 10 s. */
-  handshakeTimeout?: number
-  /** Connections at one time, those that are no WebSocket yet or no more included; others are closed at once. Default: no limit. */
-  maxConnections?: number
 }
 
 /** The other side is there but did not make a WebSocket of the connection. */
@@ -117,11 +115,21 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
   }
 }
 
-/** Listens for WebSocket clients on every path. A request that is no upgrade gets 403. */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, maxConnections = Infinity, log }: ListenWebSocketInit): Listener<AcceptedWebSocket> {
+/** Answers an upgrade with a refusal, and ends the connection. */
+function refuse (socket: Socket): void {
+  socket.on('error', () => {})
+  socket.once('finish', () => { socket.destroy() })
+  socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+}
+
+/**
+ * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
+ * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
+ */
+export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
   verifyBytes('queueLimit', queueLimit)
-  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
+  const door = entrance({ gate, trustedProxies, handshakeTimeout, log })
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
     headersTimeout: handshakeTimeout,
@@ -129,28 +137,40 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT
     connectionsCheckingInterval: Math.min(1000, handshakeTimeout),
     noDelay: true
   }
-  const server = tls === undefined ? createHttp(options) : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
-  server.maxConnections = maxConnections
+  const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
+  const server = secure ?? createHttp(options)
+  door.guard(server)
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', (_request, response) => {
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const arrival = door.take(socket)
+    if (arrival === undefined) {
+      socket.destroy()
+      return
+    }
+    if (!door.follow(arrival, request.headers['x-forwarded-for'])) {
+      refuse(socket)
+      return
+    }
     const release = listenersOf(socket)
     upgrades.handleUpgrade(request, socket, head, () => {
       release()
-      const link = layer(streamLink(socket, { queueLimit }))
-      const accepted = Object.assign(link, { remote: endpointOf(socket), path: request.url ?? '/' })
-      if (!queue.offer(accepted)) socket.destroy()
+      const link = Object.assign(accepted(layer(streamLink(socket, { queueLimit })), arrival), { path: request.url ?? '/' })
+      if (!queue.offer(link)) socket.destroy()
     })
   })
   const queue = acceptQueue<AcceptedWebSocket>(() => {
     server.close()
-    server.closeAllConnections() // those that are no WebSocket yet: a closed server does not time them out any more
+    // Those that are no WebSocket yet: a closed server does not time them out any more.
+    server.closeAllConnections()
+    secure?.on('secureConnection', (socket) => { socket.destroy() })
+    door.close()
   })
   const listener = serverListener(server, queue, log)
   server.listen({ host, port })
-  return listener
+  return Object.assign(listener, { setCertificate: certificateSetter(secure, tls) })
 }
 
 /** The WebSocket transport as one object, for programs that choose a transport by name. */

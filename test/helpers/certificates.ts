@@ -1,8 +1,8 @@
 /**
  * FOR TESTS ONLY. The key is public, so these certificates prove nothing.
  *
- * A server certificate for `localhost` and 127.0.0.1, valid from 2020 to 2120, and the authority that signed it. That
- * authority's own key was thrown away. They are kept here so that the tests need no program but Node.
+ * Two server certificates for `localhost` and 127.0.0.1, valid from 2020 to 2120, and the authorities that signed them. The
+ * authorities' own keys were thrown away. They are kept here so that the tests need no program but Node.
  */
 
 export const ca = `-----BEGIN CERTIFICATE-----
@@ -37,3 +37,38 @@ MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg2CmlbqeRhykIJBTK
 j52SEFQRuX7gSfp2ZLk2TaZMUkntZ110zclcGnIrxHmMe4cbR1SJ7CcS
 -----END PRIVATE KEY-----
 `
+
+/** Another authority, certificate and key: what comes in the place of the first ones. */
+export const second = {
+  ca: `-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIBAzAKBggqhkjOPQQDAjAhMR8wHQYDVQQDDBZ0dW5waXBl
+IFRFU1QgT05MWSBDQSAyMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAw
+WjAhMR8wHQYDVQQDDBZ0dW5waXBlIFRFU1QgT05MWSBDQSAyMFkwEwYHKoZIzj0C
+AQYIKoZIzj0DAQcDQgAEbwbJLiMJLCBBLgN/zqqXUWmMklwHDvAuYLubbB3fEsO4
+gpQ5QyLOsqALxl3zvwCepCuIT/eA4ND5M8hyCA0dq6NCMEAwDwYDVR0TAQH/BAUw
+AwEB/zAOBgNVHQ8BAf8EBAMCAQYwHQYDVR0OBBYEFHVhoJCuVSOhX4J1k2sF6YV7
+7xsKMAoGCCqGSM49BAMCA0gAMEUCIQD/de2CpkMbwJZexPNYvjSWcpJ0xT4bnIzn
+eZXBYiYHVwIgBpBwC18XL1papAAdyHmtLVirtSRhtT1kHv1zCRNRpYc=
+-----END CERTIFICATE-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIB3jCCAYSgAwIBAgIBBDAKBggqhkjOPQQDAjAhMR8wHQYDVQQDDBZ0dW5waXBl
+IFRFU1QgT05MWSBDQSAyMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAw
+WjAvMS0wKwYDVQQDDCRsb2NhbGhvc3QsIHR1bnBpcGUgdGVzdCBvbmx5LCBzZWNv
+bmQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQIAj8mWVxiMcWzXHWEEoNfv8mZ
+b9fbWHomsq7RGCDbtxrh1QKx2t2YA9BUBWYxRzeThnNTAE4/qR8Dl7mpqmpco4Gc
+MIGZMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAMBgNVHRMBAf8EAjAAMA4G
+A1UdDwEB/wQEAwIHgDAdBgNVHSUEFjAUBggrBgEFBQcDAQYIKwYBBQUHAwIwHQYD
+VR0OBBYEFHrGiBGAxo4xQV5J75TuOHeoVyhuMB8GA1UdIwQYMBaAFHVhoJCuVSOh
+X4J1k2sF6YV77xsKMAoGCCqGSM49BAMCA0gAMEUCIQC1I9Jssyj7tceAgT9Ea4qG
+hUYr1Pa5qqHru7cOJoa+ygIgSI5U9OIaYoUy9iTkxztNXRW+xSKj3puEYKcGytLM
+zAU=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgD4rUiDJ7njK0Molo
++Qz+aseOv1ccIxx2uhl5Jan5mZ6hRANCAAQIAj8mWVxiMcWzXHWEEoNfv8mZb9fb
+WHomsq7RGCDbtxrh1QKx2t2YA9BUBWYxRzeThnNTAE4/qR8Dl7mpqmpc
+-----END PRIVATE KEY-----
+`
+}

@@ -12,22 +12,52 @@ export interface RawClient {
   reset (): void
 }
 
-export async function rawTcp (port: number): Promise<RawClient> {
-  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  return { socket, reset: () => { socket.resetAndDestroy() } }
+export interface RawInit {
+  /** The address that the other side sees, such as 127.0.0.2. Default: 127.0.0.1. */
+  localAddress?: string
+  /** Goes in front of the first bytes, in one write with them. */
+  header?: Uint8Array
+  /** Bytes of one write; the event loop turns between two. Default: whatever there is. */
+  chunk?: number
 }
 
-export async function rawTls (port: number): Promise<RawClient> {
-  const tcp = await rawTcp(port)
-  // A stream between, so that TLS knows nothing of the reset and cannot say goodbye.
-  const between = new Duplex({
+export async function rawTcp (port: number, { localAddress, header, chunk }: RawInit = {}): Promise<RawClient> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress, allowHalfOpen: true, noDelay: true })
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  const client = { socket, reset: () => { socket.resetAndDestroy() } }
+  return header === undefined && chunk === undefined ? client : { ...client, socket: between(socket, header, chunk) }
+}
+
+/** A stream in front of a connection, which writes in its own way. */
+function between (tcp: Socket, header: Uint8Array = new Uint8Array(0), chunk = Infinity): Socket {
+  const stream = new Duplex({
+    allowHalfOpen: true,
     read () {},
-    write (bytes, _encoding, done) { tcp.socket.write(bytes, done) }
+    async write (bytes, _encoding, done) {
+      const all = Buffer.concat([header, bytes])
+      header = new Uint8Array(0)
+      for (let at = 0; at < all.length; at += chunk) {
+        tcp.write(all.subarray(at, at + chunk))
+        await new Promise((resolve) => { setImmediate(resolve) })
+      }
+      done()
+    },
+    final (done) { tcp.end(done) },
+    destroy (err, done) {
+      tcp.destroy()
+      done(err)
+    }
   })
-  tcp.socket.on('data', (bytes) => { between.push(bytes) })
-  const socket = connectTls({ socket: between, ca, servername: 'localhost' })
+  tcp.on('data', (bytes) => { stream.push(bytes) }).on('end', () => { stream.push(null) }).on('close', () => { stream.destroy() })
+  stream.on('error', () => {})
+  return stream as Socket
+}
+
+export async function rawTls (port: number, init: RawInit = {}): Promise<RawClient> {
+  // A stream between, so that TLS knows nothing of the reset and cannot say goodbye.
+  const tcp = await rawTcp(port, { header: new Uint8Array(0), ...init })
+  const socket = connectTls({ socket: tcp.socket, ca, servername: 'localhost' })
   socket.on('error', () => {})
   // The session ticket is the last that the server writes by itself. Node does not report a reset that strikes that write.
   await once(socket, 'session')
@@ -69,8 +99,8 @@ export async function readHead (socket: Socket): Promise<{ head: string, rest: B
 }
 
 /** Makes a WebSocket of a connection; what follows is raw frames. */
-export async function upgrade (client: RawClient): Promise<RawClient> {
-  client.socket.write(upgradeRequest())
+export async function upgrade (client: RawClient, headers: Record<string, string> = {}): Promise<RawClient> {
+  client.socket.write(upgradeRequest(headers))
   const { head } = await readHead(client.socket)
   if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(head)
   return client

@@ -1,69 +1,39 @@
 import { createServer } from 'node:net'
 import t from 'tap'
 import { contract, type Subject } from './contract.ts'
-import { ca, cert, key } from '../helpers/certificates.ts'
-import { rawTcp, rawTls, upgrade } from '../helpers/raw-sockets.ts'
+import { wireSubjects } from './subjects.ts'
+import { until } from '../helpers/ends.ts'
 import { silent } from '../../src/log.ts'
 import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
-import { dialTcp, listenTcp, tcp } from '../../src/transports/tcp.ts'
-import { dialTls, listenTls, tls } from '../../src/transports/tls.ts'
-import { dialWebSocket, listenWebSocket, websocket } from '../../src/transports/websocket.ts'
+import { Gate } from '../../src/transports/gate.ts'
 import { memoryNetwork } from '../../src/transports/memory.ts'
 
-const frames = { closeTimeout: 20_000 } // nothing here may depend on it
+const memory: Subject = {
+  name: 'memory',
+  keepsMessages: false,
+  overhead: 0,
+  make: (init) => memoryNetwork(init),
+  async dialRaw (transport, port) {
+    const link = await transport.dial({ host: '', port })
+    return { reset: () => { link.abort(new Error('reset')) } }
+  },
+  dialsAtOnce: true
+}
 
-const subjects: Subject[] = [
-  {
-    name: 'memory',
-    keepsMessages: false,
-    overhead: 0,
-    make: (init) => memoryNetwork(init),
-    async dialRaw (transport, port) {
-      const link = await transport.dial({ host: '', port })
-      return { reset: () => { link.abort(new Error('reset')) } }
-    },
-    dialsAtOnce: true
-  },
-  {
-    name: 'tcp',
-    keepsMessages: false,
-    overhead: 0,
-    make: (init) => ({ ...tcp, dial: (to) => dialTcp({ ...init, ...to }), listen: (at) => listenTcp({ ...init, ...at }) }),
-    dialRaw: (_transport, port) => rawTcp(port)
-  },
-  {
-    name: 'tls',
-    keepsMessages: false,
-    overhead: 0,
-    make: (init) => ({ ...tls({ cert, key }), dial: (to) => dialTls({ ca, ...init, ...to }), listen: (at) => listenTls({ cert, key, ...init, ...at }) }),
-    dialRaw: (_transport, port) => rawTls(port)
-  },
-  {
-    name: 'websocket',
-    keepsMessages: true,
-    overhead: 14,
-    make: (init) => ({
-      ...websocket,
-      dial: ({ host, port, signal }) => dialWebSocket(`ws://${host}:${port}`, { frames, signal, ...init }),
-      listen: (at) => listenWebSocket({ frames, ...init, ...at })
-    }),
-    dialRaw: async (_transport, port) => upgrade(await rawTcp(port))
-  },
-  {
-    name: 'websocket over tls',
-    keepsMessages: true,
-    overhead: 14,
-    make: (init) => ({
-      ...websocket,
-      dial: ({ host, port, signal }) => dialWebSocket(`wss://${host}:${port}`, { ca, frames, signal, ...init }),
-      listen: (at) => listenWebSocket({ frames, tls: { cert, key }, ...init, ...at })
-    }),
-    dialRaw: async (_transport, port) => upgrade(await rawTls(port))
-  }
-]
-
-for (const subject of subjects) {
+for (const subject of [memory, ...wireSubjects()]) {
   t.test(subject.name, async (t) => { contract(t, subject) })
+}
+
+const gate = new Gate()
+for (const subject of wireSubjects({ gate })) {
+  t.test(`${subject.name}, with a gate`, async (t) => {
+    const { entered } = gate.stats
+    contract(t, subject)
+    t.test('nothing is left in the gate', async (t) => {
+      t.ok(gate.stats.entered > entered, 'though there was')
+      await until(() => gate.stats.connections === 0)
+    })
+  })
 }
 
 t.test('a listener that the system lets accept nothing warns, at intervals, and goes on', async (t) => {

@@ -1,0 +1,180 @@
+/**
+ * What a connection passes before anything else is done with it: the gate, and the question who is behind a trusted proxy. It
+ * is the same for TCP, TLS and WebSocket.
+ */
+import type { Server, Socket } from 'node:net'
+import { forwardedSource } from './forwarded-for.ts'
+import type { Gate, Pass } from './gate.ts'
+import { Networks } from './networks.ts'
+import { ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
+import { readProxyHeader } from './proxy-reader.ts'
+import { sparingly } from './sparingly.ts'
+import { LinkClosedError } from '../errors.ts'
+import { silent, type Logger } from '../log.ts'
+import { verifyMilliseconds } from '../options.ts'
+import type { Endpoint, Link } from '../types.ts'
+
+export interface EntranceInit {
+  gate?: Gate
+  trustedProxies?: readonly string[]
+  /** Milliseconds that a trusted proxy has for a PROXY header. Default: 10 s. */
+  handshakeTimeout?: number
+  /** Told of malformed headers: `err` and `remote` of the last one, and `count`, how many. Default: silent. */
+  log?: Logger
+}
+
+/** The default of every `handshakeTimeout`, in milliseconds. */
+export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
+
+/** A connection that was let in. */
+export interface Arrival {
+  /** Who is at the other end, as far as is known. */
+  remote: Endpoint
+  /** `remote` is a trusted proxy, which may know better. */
+  isProxy: boolean
+  pass?: Pass
+}
+
+/** An arrival that nobody has taken yet. */
+interface Waiting extends Arrival {
+  socket: Socket
+}
+
+export interface Entrance {
+  /** From now on the server is given only the connections that are let in. */
+  guard (server: Server): void
+  /**
+   * Hands a connection over to whoever makes a link of it. Once only.
+   *
+   * @param socket the one that the server was given, or the TLS socket over it
+   * @returns undefined when the connection has ended meanwhile
+   */
+  take (socket: Socket): Arrival | undefined
+  /**
+   * Corrects `remote` by what a trusted proxy wrote into its request.
+   *
+   * @param forwardedFor the header `X-Forwarded-For`, of whomever
+   * @returns false when the gate has too many from there; then the connection is to be ended
+   */
+  follow (arrival: Arrival, forwardedFor: string | string[] | undefined): boolean
+  /** Ends the connections that nobody has taken. */
+  close (): void
+}
+
+/** What a listener gives out: a link that knows who is at the other end, also behind a trusted proxy. */
+export interface Accepted {
+  /** The port is 0 when a proxy does not tell it. */
+  readonly remote: Endpoint
+  /** Of a listener with a gate. Whoever serves the link establishes it, and may put a way of its own to end it there. */
+  readonly pass?: Pass
+}
+
+export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
+
+/** Where everybody is let in and nobody is believed: it costs nothing. */
+const OPEN: Entrance = {
+  guard () {},
+  take: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
+  follow: () => true,
+  close () {}
+}
+
+/** Makes the link of an arrival one that was accepted. From now on the gate ends it as a link is ended. */
+export function accepted<L extends Link> (link: L, { remote, pass }: Arrival): L & Accepted {
+  if (pass !== undefined) pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
+  return Object.assign(link, { remote, pass })
+}
+
+/** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */
+export function entrance ({ gate, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent }: EntranceInit): Entrance {
+  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
+  return gate === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ gate, trustedProxies, handshakeTimeout, log })
+}
+
+/** Tells the live connections of a listener apart. TLS hands over a socket of its own: this is what both have in common. */
+const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+
+class GuardedEntrance implements Entrance {
+  readonly #gate: Gate | undefined
+  readonly #trusted: Networks
+  readonly #timeout: number
+  readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
+  /** By {@link endsOf}. */
+  readonly #waiting = new Map<string, Waiting>()
+
+  constructor ({ gate, trustedProxies, handshakeTimeout, log }: Required<Omit<EntranceInit, 'gate'>> & Pick<EntranceInit, 'gate'>) {
+    this.#gate = gate
+    this.#trusted = new Networks('trustedProxies', trustedProxies)
+    this.#timeout = handshakeTimeout
+    this.#malformed = sparingly(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') })
+  }
+
+  guard (server: Server): void {
+    // Node's servers do their work in a listener of this event, which may be emitted by others than the system.
+    const serve = server.listeners('connection') as Array<(socket: Socket) => void>
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => {
+      this.#admit(socket, () => { for (const each of serve) each.call(server, socket) })
+    })
+  }
+
+  take (socket: Socket): Arrival | undefined {
+    const ends = endsOf(socket)
+    const waiting = this.#waiting.get(ends)
+    this.#waiting.delete(ends)
+    return waiting
+  }
+
+  follow (arrival: Arrival, forwardedFor: string | string[] | undefined): boolean {
+    if (!arrival.isProxy || forwardedFor === undefined) return true
+    return this.#locate(arrival, forwardedSource(String(forwardedFor), arrival.remote, this.#trusted))
+  }
+
+  close (): void {
+    for (const { socket } of this.#waiting.values()) socket.destroy()
+  }
+
+  #admit (socket: Socket, serve: () => void): void {
+    const remote = endpointOf(socket)
+    if (remote.host === '') { // it has ended already
+      socket.destroy()
+      return
+    }
+    const isProxy = this.#trusted.includes(remote.host)
+    const pass = this.#gate?.enter(remote.host, () => { socket.destroy() }, isProxy)
+    if (this.#gate !== undefined && pass === undefined) {
+      socket.destroy()
+      return
+    }
+    const ends = endsOf(socket)
+    const waiting: Waiting = { socket, remote, isProxy, pass }
+    this.#waiting.get(ends)?.socket.destroy() // the system would not give the same ends to another while it lives
+    this.#waiting.set(ends, waiting)
+    socket.on('close', () => {
+      pass?.leave()
+      if (this.#waiting.get(ends) === waiting) this.#waiting.delete(ends)
+    })
+    if (!isProxy) serve()
+    else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) })
+  }
+
+  #heard (waiting: Waiting, outcome: ProxyHeader | 'none' | Error, serve: () => void): void {
+    const { socket, remote } = waiting
+    if (outcome instanceof Error) {
+      if (outcome instanceof ProxyHeaderError) this.#malformed({ err: outcome, remote })
+      socket.destroy()
+    } else if (outcome !== 'none' && outcome.source !== undefined && !this.#locate(waiting, outcome.source)) {
+      socket.destroy()
+    } else {
+      serve()
+    }
+  }
+
+  /** The connection comes from there. False when there are too many of those. */
+  #locate (arrival: Arrival, remote: Endpoint): boolean {
+    arrival.remote = remote
+    arrival.isProxy = this.#trusted.includes(remote.host)
+    // Another trusted proxy stands for many as well, so it is not bounded as one source.
+    return arrival.isProxy || arrival.pass?.moveTo(remote.host) !== false
+  }
+}

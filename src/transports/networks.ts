@@ -1,0 +1,43 @@
+/** Networks that an option names, and whether an address is inside one of them. */
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { OptionError } from '../errors.ts'
+
+type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number]
+
+/** An address, or an address and a prefix of at most its own length; undefined for all else. */
+function parseNetwork (text: string): Network | undefined {
+  const [, host = '', length] = /^([0-9a-f.:]+)(?:\/(0|[1-9]\d{0,2}))?$/i.exec(text) ?? []
+  if (isIP(host) === 0) return undefined
+  const address = ipaddr.parse(host)
+  const bits = address.kind() === 'ipv4' ? 32 : 128
+  const prefix = length === undefined ? bits : Number(length)
+  if (prefix > bits) return undefined
+  // `includes` sees addresses of IPv4 as such, so a network of mapped ones has to be one of IPv4.
+  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefix >= 96) return [address.toIPv4Address(), prefix - 96]
+  return [address, prefix]
+}
+
+export class Networks {
+  readonly #networks: Network[]
+
+  /**
+   * @param name the option, for the error
+   * @param texts addresses and CIDRs of IPv4 and IPv6; of a CIDR only the bits of its prefix count
+   * @throws {OptionError} for what is neither
+   */
+  constructor (name: string, texts: readonly string[]) {
+    this.#networks = texts.map((text) => {
+      const network = parseNetwork(text)
+      if (network === undefined) throw new OptionError(`${name} takes addresses and CIDRs such as 10.0.0.0/8 and 2001:db8::/32, not ${String(text)}`)
+      return network
+    })
+  }
+
+  /** False for what is no address. `::ffff:192.0.2.1` is 192.0.2.1. */
+  includes (host: string): boolean {
+    if (this.#networks.length === 0 || isIP(host) === 0) return false
+    const address = ipaddr.process(host)
+    return this.#networks.some(([network, prefix]) => address.kind() === network.kind() && address.match(network, prefix))
+  }
+}

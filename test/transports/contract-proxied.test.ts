@@ -1,0 +1,43 @@
+/** The contract of the wire transports for clients that come through a trusted proxy. */
+import { connect } from 'node:net'
+import t from 'tap'
+import { contract } from './contract.ts'
+import { wireSubjects } from './subjects.ts'
+import { until } from '../helpers/ends.ts'
+import { proxyV1, proxyV2 } from '../helpers/proxy-headers.ts'
+import { rawTcp } from '../helpers/raw-sockets.ts'
+import { verifyBytes } from '../../src/options.ts'
+import { opened } from '../../src/transports/connecting.ts'
+import { Gate } from '../../src/transports/gate.ts'
+import { DEFAULT_QUEUE_LIMIT } from '../../src/transports/stream-link.ts'
+import { wireLink } from '../../src/transports/tcp.ts'
+
+const gate = new Gate({ perSource: 10 })
+const source = { host: '192.0.2.1', port: 1234 }
+
+for (const subject of wireSubjects({ gate, trustedProxies: ['127.0.0.0/8'] })) {
+  const make: typeof subject.make = ({ queueLimit = DEFAULT_QUEUE_LIMIT } = {}) => ({
+    ...subject.make({ queueLimit }),
+    async dial ({ host, port, signal }) { // TCP says nothing by itself, so the proxy has to
+      verifyBytes('queueLimit', queueLimit)
+      const socket = await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal)
+      await new Promise((resolve) => { socket.write(proxyV2(source), resolve) })
+      return wireLink(socket, { queueLimit })
+    }
+  })
+  const dialRaw: typeof subject.dialRaw = async (_transport, port) => {
+    const client = await rawTcp(port)
+    client.socket.write(proxyV1(source))
+    return client
+  }
+  const proxied = subject.name === 'tcp' ? { ...subject, make, dialRaw } : subject
+
+  t.test(`${subject.name}, through a proxy`, async (t) => {
+    const { entered } = gate.stats
+    contract(t, proxied)
+    t.test('nothing is left in the gate', async (t) => {
+      t.ok(gate.stats.entered > entered, 'though there was')
+      await until(() => gate.stats.connections === 0)
+    })
+  })
+}
