@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { homeEnv } from './helpers/homes.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -17,7 +18,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const NO_NETWORK = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED)\b/
 
 /** Without what `npm test` and the test runner tell their children: none of it is there for a user. */
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_(package|lifecycle|config_local_prefix)|NODE_OPTIONS|_TAPJS|TAP|TUNPIPE_|STATE_DIRECTORY)/.test(name)))
+const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_(package|lifecycle|config_local_prefix)|NODE_OPTIONS|_TAPJS|TAP|TUNPIPE_)/.test(name))), ...homeEnv() }
 
 /** A folder far from the checkout, so that nothing is found in the checkout's `node_modules` by accident. */
 function folder (t: Test, name: string): string {

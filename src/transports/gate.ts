@@ -54,6 +54,15 @@ export interface Pass {
   leave (): void
 }
 
+/** The bounds, with those that were left out. Throws `OptionError` for one that cannot be. */
+export function verifyGate ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: GateInit): Required<GateInit> {
+  const bounds = { perSource, maxHalfOpen, maxConnections }
+  for (const [name, count] of Object.entries(bounds)) {
+    if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
+  }
+  return bounds
+}
+
 class Entry implements Pass {
   source: string
   evict: () => void
@@ -92,10 +101,8 @@ export class Gate {
   }
 
   /** Other bounds from now on; connections that are in stay. Throws `OptionError` for one that cannot be. */
-  configure ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: GateInit): void {
-    for (const [name, count] of Object.entries({ perSource, maxHalfOpen, maxConnections })) {
-      if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
-    }
+  configure (init: GateInit): void {
+    const { perSource, maxHalfOpen, maxConnections } = verifyGate(init)
     this.#perSource = perSource
     this.#maxHalfOpen = maxHalfOpen
     this.#maxConnections = maxConnections

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { homeEnv } from '../helpers/homes.ts'
 
 const TSX = fileURLToPath(import.meta.resolve('tsx'))
 const path = (name: string): string => fileURLToPath(new URL(`../../bin/${name}.ts`, import.meta.url))
@@ -26,8 +27,8 @@ export class Program {
   readonly #waiting = new Set<() => void>()
 
   constructor (script: string, args: readonly string[], { env = {}, cwd }: ProgramInit = {}) {
-    const { TUNPIPE_PASSWORD: _, STATE_DIRECTORY: __, ...inherited } = process.env
-    this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { TUNPIPE_PASSWORD: _, ...inherited } = process.env
+    this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#wake()

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
+import { homeEnv } from '../helpers/homes.ts'
 import type { Namespace } from './namespaces.ts'
 
 export const TSX = fileURLToPath(import.meta.resolve('tsx'))
@@ -66,12 +67,11 @@ export class Program {
   readonly #log = new Lines()
 
   constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts }: { password?: string, hosts?: string } = {}) {
-    const { STATE_DIRECTORY: _, ...inherited } = process.env
     const node = [process.execPath, '--import', TSX, script(name), 'candy', '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
     this.#name = `${name} of ${namespace.name}`
-    this.child = namespace.spawn(command[0], command.slice(1), { env: { ...inherited, TUNPIPE_PASSWORD: password }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = namespace.spawn(command[0], command.slice(1), { env: { ...process.env, ...homeEnv(), TUNPIPE_PASSWORD: password }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.pid = this.child.pid as number
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#out.push(text) })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#log.push(text) })

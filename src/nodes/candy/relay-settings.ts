@@ -2,7 +2,7 @@
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import type { GateInit } from '../../transports/gate.ts'
+import { verifyGate, type GateInit } from '../../transports/gate.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { readNetwork, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 import { verifyNetworks } from './networks.ts'
@@ -37,7 +37,7 @@ export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
 
 export interface RelaySettings {
   networks: NetworkSettings[]
-  gate: GateInit
+  gate: Required<GateInit>
   lenient: boolean
   authFailures: number
   queueTotal: number
@@ -50,8 +50,7 @@ export interface RelaySettings {
 /** Throws `OptionError` when something cannot work. */
 export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySettings {
   const {
-    lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, broadcastRate = 1000, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000,
-    perSource, maxHalfOpen, maxConnections
+    lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, broadcastRate = 1000, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000
   } = init
   verifyBytes('queueTotal', queueTotal)
   for (const [name, count] of Object.entries({ broadcastRate, authFailures })) {
@@ -61,5 +60,5 @@ export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySe
   if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
   const networks = ('networks' in init ? init.networks : [init]).map(readNetwork)
   verifyNetworks(networks)
-  return { networks, gate: { perSource, maxHalfOpen, maxConnections }, lenient, authFailures, queueTotal, broadcastRate, authTimeout, pingAfter, dropAfter }
+  return { networks, gate: verifyGate(init), lenient, authFailures, queueTotal, broadcastRate, authTimeout, pingAfter, dropAfter }
 }

@@ -198,7 +198,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
-    [['zzz'], "unknown command 'zzz', expected candy, status or reload"],
+    [['zzz'], "unknown command 'zzz', expected candy, status, capture or reload"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]

@@ -1,0 +1,301 @@
+/** Running programs that are asked, told to read their settings again, killed and started anew. */
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import t, { type Test } from 'tap'
+import { Secret } from '../../src/nodes/candy/hashes.ts'
+import { FORWARD_PACKET } from '../../src/nodes/candy/forward.ts'
+import { MessageType } from '../../src/nodes/candy/messages.ts'
+import { dialWebSocket } from '../../src/transports/websocket.ts'
+import { ca, cert, key, second } from '../helpers/certificates.ts'
+import { CandyClient, forward } from '../helpers/candy-client.ts'
+import { homeEnv } from '../helpers/homes.ts'
+import { readCapture } from '../helpers/pcapng.ts'
+import { runProgram, startProgram, type Program } from './program.ts'
+
+interface Started {
+  relay: Program
+  url: string
+  /** Where commands find it. */
+  env: Record<string, string>
+  /** Writes the file anew. */
+  write (text: string): void
+  reload (): Promise<any>
+  status (): Promise<any>
+}
+
+const network = (path: string, password: string, more = ''): string => `    - path: ${path}\n      password: ${password}\n      dhcp: 10.77.0.0/24\n${more}`
+const config = (...networks: string[]): string => `candy:\n  listen: ws://127.0.0.1:0\n  networks:\n${networks.join('')}`
+
+async function start (t: Test, text: string, env = homeEnv(), args: string[] = []): Promise<Started> {
+  const folder = t.testdir()
+  const file = join(folder, 'relay.yaml')
+  const write = (text: string): void => { writeFileSync(file, text, { mode: 0o600 }) }
+  write(text)
+  const relay = startProgram(t, 'relay', ['--config', file, '--json', ...args], { env })
+  const [, url] = await relay.find(/"protocol":"candy","url":"(wss?:[^"]*)"/)
+  const ask = async (command: string): Promise<any> => {
+    const { code, stdout, stderr } = await runProgram(t, 'relay', [command, '--json'], { env })
+    if (code !== 0) throw Object.assign(new Error(stderr), { code })
+    return JSON.parse(stdout)
+  }
+  return { relay, url, env, write, reload: () => ask('reload'), status: () => ask('status') }
+}
+
+/** A bare client over a real socket. */
+async function joined (t: Test, url: string, password: string, address: string, init = {}): Promise<CandyClient> {
+  const link = await dialWebSocket(url, init)
+  t.teardown(() => { link.abort(new Error('the test is over')) })
+  const client = new CandyClient(link, new Secret(password))
+  await client.login(address)
+  return client
+}
+
+t.test('status', async (t) => {
+  const { url, env, status } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
+  const [a] = [await joined(t, `${url}/a`, 'secret-a', '10.77.0.9'), await joined(t, `${url}/b`, 'secret-b', '10.77.0.1')]
+  a.link.ping(Buffer.from('candy::linux::6.1.8::a \u001b[31m'))
+  a.send(forward('10.77.0.9', '10.77.0.9'), forward('10.77.0.9', '10.77.0.8'))
+  await a.next()
+  t.match(await status(), {
+    version: /^\d+\.\d+\.\d+/,
+    pid: Number,
+    health: 'ok',
+    services: [{
+      protocol: 'candy',
+      url,
+      connections: 2,
+      networks: [
+        { path: '/a', range: '10.77.0.0/24', peers: 1, drops: { destination: 1 }, members: [{ address: '10.77.0.9', source: /^127\.0\.0\.1:\d+$/, system: 'linux', version: '6.1.8', host: 'a ?[31m', packetsIn: 2, packetsOut: 1, queued: 0, drops: { destination: 1 } }] },
+        { path: '/b', peers: 1, members: [{ address: '10.77.0.1', system: '' }] }
+      ]
+    }]
+  })
+  const { stdout, code } = await runProgram(t, 'relay', ['status'], { env })
+  t.equal(code, 0)
+  t.match(stdout, /^relay .*, process \d+, up \d+ s, ok\ncandy ws:\/\/127\.0\.0\.1:\d+: 2 peers, 2 connections, 0 half-open\n/)
+  t.match(stdout, /^ADDRESS +SOURCE +CLIENT +UP +SILENT +IN +OUT +QUEUE +DROPS\n10\.77\.0\.9 +127\.0\.0\.1:\d+ +linux 6\.1\.8 a \?\[31m +\d+ s .* destination 1$/m)
+  const socket = join(env.RUNTIME_DIRECTORY, 'relay.sock')
+  t.equal((statSync(socket).mode & 0o777).toString(8), '600')
+  t.match(await runProgram(t, 'relay', ['status', '--control', socket]), { code: 0 })
+  t.match(await runProgram(t, 'relay', ['status'], { env: homeEnv() }), { code: 1, stdout: '', stderr: /^relay: nobody listens at .*relay\.sock: is it running\? .*\n$/ })
+  t.match(await runProgram(t, 'relay', ['status', '--nme'], { env }), { code: 2, stderr: /^unknown option '--nme'/ })
+})
+
+t.test('a relay without a control socket', async (t) => {
+  const { relay, env } = await start(t, config(network('/a', 'secret-a')), undefined, ['--control', 'none'])
+  t.notOk(existsSync(join(env.RUNTIME_DIRECTORY, 'relay.sock')))
+  const other = await start(t, `${config(network('/a', 'x'))}control: ${join(env.RUNTIME_DIRECTORY, 'own.sock')}\n`)
+  t.match(await runProgram(t, 'relay', ['status', '--config', join(t.testdirName, 'relay.yaml')]), { code: 0, stdout: /ok/ })
+  other.relay.signal('SIGTERM')
+  t.equal((await other.relay.ended).code, 0)
+  t.notOk(existsSync(join(env.RUNTIME_DIRECTORY, 'own.sock')))
+  relay.signal('SIGTERM')
+  t.equal((await relay.ended).code, 0)
+})
+
+t.test('other settings, by command and by signal', async (t) => {
+  const { relay, url, write, reload, status, env } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
+  const [a, b] = [await joined(t, `${url}/a`, 'secret-a', '10.77.0.1'), await joined(t, `${url}/b`, 'secret-b', '10.77.0.1')]
+  write(config(network('/a', 'secret-a', '      sdwan: 10.77.0.0/24,172.16.0.0/16,10.77.0.9\n'), network('/b', 'other-b'), network('/c', 'secret-c')))
+  t.same(await reload(), { added: ['/c'], removed: [], ended: 1, restart: [], warnings: [] })
+  t.match(await b.closed, { reason: 'the network has changed' })
+  t.equal(Buffer.from(await a.next()).toString('hex'), '06010000ac100000ffff00000a4d0009', 'a new route is pushed')
+  await joined(t, `${url}/c`, 'secret-c', '10.77.0.1')
+
+  write(config(network('/a', 'secret-a'), network('/b', 'other-b')) + 'metrics: 0\nlog-level: debug\n')
+  relay.signal('SIGHUP')
+  await relay.find(/"msg":"reloaded"[^]*"msg":"reloaded"/, 'stderr')
+  t.match(await a.closed, { reason: 'the routes have changed' })
+  t.match(relay.stderr, /"restart":\["metrics"\],"msg":"some settings hold from the next start on"/)
+
+  for (const [text, message] of [
+    [config(network('/a', 'secret-a')).replace('10.77.0.0/24', '10.77.0.0'), /relay\.yaml:6: candy\.networks\.0\.dhcp: not a CIDR/],
+    ['candy: [', /relay\.yaml:\d: not YAML/],
+    [config(network('/a', '""')), /relay\.yaml:5: candy\.networks\.0\.password: empty/],
+    [config(network('/a', 'x')).replace('127.0.0.1:0', '203.0.113.1:9'), /cannot listen on ws:\/\/203\.0\.113\.1:9: address not available/]
+  ] as const) {
+    write(text)
+    const { code, stderr, stdout } = await runProgram(t, 'relay', ['reload'], { env })
+    t.equal(stdout, '')
+    t.match(stderr, message)
+    t.equal(stderr.indexOf('\n'), stderr.length - 1, 'one line')
+    t.equal(code, /listen/.test(stderr) ? 1 : 2)
+  }
+  t.match((await status()).services[0].networks.map(({ path }: any) => path), ['/a', '/b'], 'what was there before stays in force')
+  await joined(t, `${url}/b`, 'other-b', '10.77.0.5')
+  relay.signal('SIGTERM')
+  const { code, stdout, stderr } = await relay.ended
+  t.equal(code, 0)
+  t.notMatch(stdout + stderr, /secret-[abc]|other-b/, 'no password, old or new, is in the log')
+})
+
+t.test('it listens elsewhere, and connections stay', async (t) => {
+  const { url, write, reload, status } = await start(t, config(network('/a', 'secret-a')))
+  const old = await joined(t, `${url}/a`, 'secret-a', '10.77.0.1')
+  const spare = createServer().listen(0, '127.0.0.1')
+  await once(spare, 'listening')
+  const { port } = spare.address() as AddressInfo
+  write(config(network('/a', 'secret-a')).replace('127.0.0.1:0', `127.0.0.1:${port}`))
+  await t.rejects(reload(), { message: `cannot listen on ws://127.0.0.1:${port}: address already in use` })
+  await joined(t, `${url}/a`, 'secret-a', '10.77.0.5')
+  spare.close()
+  await once(spare, 'close')
+  await reload()
+  const next = await joined(t, `ws://127.0.0.1:${port}/a`, 'secret-a', '10.77.0.2')
+  next.send(forward('10.77.0.2', '10.77.0.1'))
+  t.equal((await old.next()).length, forward('10.77.0.2', '10.77.0.1').length, 'old and new reach each other')
+  await t.rejects(dialWebSocket(`${url}/a`), { code: 'ECONNREFUSED' })
+  t.equal((await status()).services[0].url, `ws://127.0.0.1:${port}`)
+  write(config(network('/a', 'secret-a')).replace('127.0.0.1:0', `127.0.0.1:${port}\n  trusted-proxy: 127.0.0.1`))
+  await reload()
+  const proxied = await joined(t, `ws://127.0.0.1:${port}/a`, 'secret-a', '10.77.0.3', { headers: { 'X-Forwarded-For': '198.51.100.7' } })
+  proxied.send(forward('10.77.0.3', '10.77.0.1'))
+  await old.next()
+  t.match((await status()).services[0].networks[0].members.find(({ address }: any) => address === '10.77.0.3'), { source: '198.51.100.7:0' })
+})
+
+/** The name in the certificate that a server shows. */
+async function subject (port: number): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { fingerprint256 } = socket.getPeerCertificate()
+  socket.destroy()
+  return fingerprint256
+}
+
+t.test('a certificate is renewed, and connections stay', async (t) => {
+  const folder = t.testdir({ 'cert.pem': cert, 'key.pem': key })
+  const text = `candy:\n  listen: wss://127.0.0.1:0\n  tls-cert: ${folder}/cert.pem\n  tls-key: ${folder}/key.pem\n  password: x\n  allow-empty-password: false\n`
+  const file = join(folder, 'relay.yaml')
+  writeFileSync(file, text, { mode: 0o600 })
+  const env = homeEnv()
+  const relay = startProgram(t, 'relay', ['--config', file, '--json'], { env })
+  const [, url, port] = await relay.find(/"url":"(wss:\/\/127\.0\.0\.1:(\d+))"/)
+  const a = await joined(t, url, 'x', '10.77.0.1', { ca })
+  const before = await subject(Number(port))
+  writeFileSync(join(folder, 'cert.pem'), second.cert)
+  t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 2, stderr: /tls-key: not the key of this certificate/ }, 'half a renewal changes nothing')
+  t.equal(await subject(Number(port)), before)
+  writeFileSync(join(folder, 'key.pem'), second.key)
+  t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 0, stdout: 'reloaded: 0 connections ended\n' })
+  t.not(await subject(Number(port)), before)
+  a.send(forward('10.77.0.1', '10.77.0.1'))
+  t.equal((await a.next()).length, forward('10.77.0.1', '10.77.0.1').length)
+})
+
+t.test('reloads under load lose no packet', async (t) => {
+  const { relay, url, write } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
+  const [from, to] = [await joined(t, `${url}/a`, 'secret-a', '10.77.0.1'), await joined(t, `${url}/a`, 'secret-a', '10.77.0.2')]
+  const other = await joined(t, `${url}/b`, 'secret-b', '10.77.0.1')
+  const packet = forward('10.77.0.1', '10.77.0.2', 400)
+  const numbered = (i: number): Uint8Array => {
+    const copy = Buffer.from(packet)
+    copy.writeUInt32BE(i, FORWARD_PACKET + 20)
+    return copy
+  }
+  const COUNT = 60_000
+  const WINDOW = 400 // under way at a time, so that no queue is full
+  const RELOADS = 12
+  let sent = 0
+  let reloads = 0
+  for (let got = 0; got < COUNT; got++) {
+    if (sent < COUNT && sent - got <= WINDOW / 2) {
+      const batch = Array.from({ length: Math.min(WINDOW / 2, COUNT - sent) }, (_, i) => numbered(sent + i))
+      sent += batch.length
+      from.send(...batch)
+    }
+    if (got === Math.floor(COUNT * (reloads + 0.5) / RELOADS)) {
+      reloads++
+      write(config(network('/a', 'secret-a', `      max-peers: ${10 + reloads}\n      sdwan: 10.77.0.200/32,172.16.${reloads}.0/24,10.77.0.9\n`), ...(reloads % 2 === 0 ? [network('/b', `secret-${reloads}`)] : [])))
+      relay.signal('SIGHUP')
+    }
+    const message = Buffer.from(await to.next())
+    if (message[0] !== MessageType.FORWARD || message.readUInt32BE(FORWARD_PACKET + 20) !== got) return t.fail(`packet ${got} is missing`)
+  }
+  t.equal(sent, COUNT)
+  await other.closed
+  await relay.find(new RegExp(`("msg":"reloaded"[^]*){${RELOADS}}`), 'stderr')
+  t.notMatch(relay.stderr, /not reloaded/)
+})
+
+t.test('leases outlive a relay that is killed, and one that is stopped', async (t) => {
+  const env = homeEnv()
+  const addresses: string[] = []
+  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGTERM'] as const) {
+    const { relay, url } = await start(t, config(network('/a', 'secret-a')), env)
+    if (addresses.length === 0) await joined(t, `${url}/a`, 'secret-a', '10.77.0.1') // so that the first address is not what everybody gets
+    const link = await dialWebSocket(`${url}/a`)
+    const client = new CandyClient(link, new Secret('secret-a'))
+    addresses.push(await client.join('aaaaaaaaaaaaaaaa') ?? 'none')
+    const file = join(env.STATE_DIRECTORY, 'candy-relay/leases.json')
+    while (!existsSync(file) || !readFileSync(file, 'utf8').includes('aaaaaaaaaaaaaaaa')) await new Promise((resolve) => { setImmediate(resolve) })
+    relay.signal(signal)
+    await relay.ended
+    link.abort(new Error('the relay is gone'))
+  }
+  t.same(addresses, ['10.77.0.2/24', '10.77.0.2/24', '10.77.0.2/24'])
+})
+
+t.test('a capture of one peer, and of a network', async (t) => {
+  const { url, env } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
+  const [a, b, c] = await Promise.all(['10.77.0.1', '10.77.0.2', '10.77.0.3'].map((address) => joined(t, `${url}/a`, 'secret-a', address)))
+  const folder = t.testdir({ there: '' })
+  const capture = (file: string, ...args: string[]): Program => startProgram(t, 'relay', ['capture', '--write', file, ...args], { env })
+  const [one, all] = [join(folder, 'one.pcapng'), join(folder, 'all.pcapng')]
+  const captures = [capture(one, '--network', '/a', '--peer', '10.77.0.2'), capture(all, '--network', '/a')]
+  await Promise.all(captures.map((program) => program.find(/^capturing to /m, 'stderr')))
+  a.send(forward('10.77.0.1', '10.77.0.2', 100), forward('10.77.0.1', '10.77.0.3', 100))
+  await b.next()
+  b.send(forward('10.77.0.2', '10.77.0.3', 50), Buffer.from('05 0a4d0002 ffffffff'.replaceAll(' ', ''), 'hex'))
+  await a.next()
+  await c.settled()
+  for (const program of captures) {
+    program.signal('SIGINT')
+    t.match(await program.ended, { code: 0, stderr: /^capturing to .*\nwrote \d.* to .*\.pcapng\n$/ })
+  }
+  const seen = (file: string): string[] => readCapture(readFileSync(file)).packets.map(({ interfaceId, direction, data }) => `${interfaceId} ${direction} ${data.length}`)
+  t.same(seen(one), ['0 out 120', '0 in 70', '1 in 9'])
+  t.same(seen(all), ['0 in 120', '0 in 120', '0 in 70', '1 in 9'], 'each once')
+  t.equal((statSync(one).mode & 0o777).toString(8), '600')
+
+  for (const [args, message] of [
+    [['--write', join(folder, 'there'), '--network', '/a'], /there is there already, expected a new file \(or --overwrite\)$/],
+    [['--write', join(folder, 'x')], /^--network: missing, expected \/a or \/b$/],
+    [['--write', join(folder, 'x'), '--network', '/c'], /^--network: not a network \("\/c"\), expected \/a or \/b$/],
+    [['--write', join(folder, 'x'), '--network', '/a', '--peer', 'x'], /^--peer: not an address \("x"\)/],
+    [['--network', '/a'], /^--write: missing/],
+    [['--write', join(folder, 'x'), '--network', '/a', '--max-bytes', '0'], /^--max-bytes: not a whole number in range/],
+    [['--write', join(folder, 'x'), '--network', '/a', '--max-bytes', '10'], /maxBytes is at least \d+/]
+  ] as const) {
+    const { code, stdout, stderr } = await runProgram(t, 'relay', ['capture', ...args], { env })
+    t.match({ code, stdout, stderr: stderr.trimEnd() }, { code: 2, stdout: '', stderr: message }, args.join(' '))
+  }
+  t.notOk(existsSync(join(folder, 'x')))
+
+  const bounded = capture(join(folder, 'bounded.pcapng'), '--network', '/a', '--max-bytes', '2000')
+  await bounded.find(/^capturing to /m, 'stderr')
+  for (let i = 0; i < 40; i++) a.send(forward('10.77.0.1', '10.77.0.3', 100))
+  t.match(await bounded.ended, { code: 0, stderr: /the capture has its size/ })
+  t.ok(statSync(join(folder, 'bounded.pcapng')).size <= 2000)
+})
+
+t.test('SIGHUP ends a peer in an orderly way', async (t) => {
+  const { url } = await start(t, config(network('/a', 'secret-a')))
+  const peer = startProgram(t, 'peer', ['candy', '--url', `${url}/a`, '--password', 'secret-a', '--tun', 'none'])
+  await peer.find(/^ready candy /m)
+  peer.signal('SIGHUP')
+  t.match(await peer.ended, { code: 0, stderr: /"signal":"SIGHUP"/ })
+})
+
+t.test('the configuration of the original server', async (t) => {
+  const file = join(t.testdir({ 'candy.cfg': 'mode = "server"\nwebsocket = "ws://127.0.0.1:0"\npassword = "candy-secret"\ndhcp = "192.168.202.0/24"\n' }), 'candy.cfg')
+  const relay = startProgram(t, 'relay', ['candy', '--config', file])
+  const [, url] = await relay.find(/^ready candy (ws:.*)$/m)
+  const cfg = join(t.testdir({ 'candy.cfg': `mode = "client"\nwebsocket = "${url}"\npassword = "candy-secret"\nstun = "stun://stun.example.org"\n` }), 'candy.cfg')
+  const peer = startProgram(t, 'peer', ['candy', '--config', cfg, '--tun', 'none'])
+  await peer.find(/^ready candy tun:\/\/none\/192\.168\.202\.1\/24$/m)
+  t.match(peer.stderr, /stun is ignored: there is no direct traffic between peers yet/)
+})
