@@ -55,7 +55,7 @@ async function install (into: string, tarball: string, ...options: string[]): Pr
 /** Starts an installed program, and waits for a line on its stdout. */
 async function start (t: Test, into: string, name: string, args: string[], line: RegExp) {
   const program = join(into, 'node_modules/.bin', name)
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd: into, env, stdio: ['ignore', 'pipe', 'inherit'] }) // tap adds some of its own
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd: into, env: { ...env, ...homeEnv() }, stdio: ['ignore', 'pipe', 'inherit'] }) // tap adds some of its own
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'close')
   for await (const text of createInterface(child.stdout)) {
