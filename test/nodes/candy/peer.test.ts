@@ -6,7 +6,10 @@ import t, { type Test } from 'tap'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/messages.ts'
+import { PeerRoutes } from '../../../src/nodes/candy/peer-routes.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
+import { newPeerStats } from '../../../src/nodes/candy/peer-stats.ts'
+import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { OptionError } from '../../../src/errors.ts'
 import { silent } from '../../../src/log.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
@@ -355,10 +358,11 @@ function inMemory (t: Test, address?: string): InMemory {
     for await (const batch of there.source) void batch
   })().catch(() => {})
   const tun = hostTun()
-  const stats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  const stats = newPeerStats()
   const session = new PeerSession({
     link: websocketFrames({ role: 'client' })(here),
     tun,
+    routes: new PeerRoutes({ tun, policy: new RoutePolicy('private'), stats, log: silent }),
     secret: new Secret(PASSWORD),
     address,
     vmac: '0123456789abcdef',
