@@ -75,7 +75,7 @@ if (await canRun(t, ['nft'])) {
 
     const metric = async (name: string): Promise<number> => {
       const metrics = await atClient.call('get', `http://${METRICS}/metrics`)
-      return Number(new RegExp(`^tunpipe_candy_${name} (\\d+)$`, 'm').exec(metrics)?.[1])
+      return Number(metrics.split('\n').find((line) => line.startsWith(`tunpipe_candy_${name} `))?.split(' ')[1])
     }
 
     /** Pings, datagrams and a connection from the client to the network, and what comes back. */
