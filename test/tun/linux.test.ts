@@ -108,7 +108,7 @@ if (!possible && process.env.CI !== 'true') {
         kept: [true, true, true],
         counts: [0, 1024, 0, 1025, 0, 24, 1],
         leaked: 0,
-        left: ['172.31.0.0/16 dev lo proto 202 scope link metric 50000'],
+        left: ['172.31.0.0/16 via 10.99.0.2 dev tp9 proto 202 metric 50000 onlink'],
         setAfter: 'ERR_TUN_CLOSED',
         gone: 'ERR_TUN_GONE'
       }
