@@ -81,7 +81,7 @@ export interface Tun extends Link {
    * The interface needs an address first. Calls take effect in their order; `close` takes all routes along.
    *
    * Resolves with those that the system refused, and why. Rejects with `OptionError` for a route that cannot be, and with
-   * `TunError` when there is something wrong with more than one route.
+   * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
    */
   setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */

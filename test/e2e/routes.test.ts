@@ -205,6 +205,7 @@ if (await canRun(t, ['nft'])) {
     await peer.event('offline')
     writeFileSync(hosts, '172.16.9.1 relay.example\n')
     await startRelay(relayHost, 'ws://172.16.9.1:8080', '--sdwan', sdwan('172.16.0.0/16', '172.17.0.0/16'))
+    t.match(await peer.logged('routes removed that lead to the server'), { host: 'relay.example' })
     await joined(peer)
     t.same(await client.routes(), via('172.17.0.0/16'))
     t.match(await peer.logged('route not taken'), { route: `172.16.0.0/16 via ${GATEWAY}`, why: /^the server is in it, 172\.16\.9\.1:/ })

@@ -117,7 +117,9 @@ export class PeerRoutes {
     if (this.#installed !== installed) return // since then
     const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
     const others = installed.filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
-    if (others.length < installed.length) await this.#set(others)
+    if (others.length === installed.length) return
+    this.#init.log.warn({ host }, 'routes removed that lead to the server')
+    await this.#set(others)
   }
 
   /** Leaves no routes on the interface. Never rejects. */

@@ -37,7 +37,7 @@ export interface PeerSessionInit {
   log: Logger
   /** The address is set on the interface and AUTH was sent. */
   onAddress (cidr: string): void
-  /** The server has answered after AUTH, so it has accepted it. */
+  /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
   onOnline (): void
 }
 
