@@ -1,21 +1,15 @@
 /** Networks behind a peer: the relay pushes routes, clients install them, and a gateway passes on what comes. */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay, type Program } from './programs.ts'
+import { DEVICE, joined, startRelay } from './programs.ts'
 import { canRun } from './requirements.ts'
+import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from './routing.ts'
 import { Agent, answers, eventually, ping } from './traffic.ts'
-
-const LISTEN = 'ws://0.0.0.0:8080'
-const URL = 'ws://192.0.2.1:8080/'
 
 /** Where the relay is reached through a recorder. */
 const RECORDED = 8081
 const RECORDED_URL = `ws://192.0.2.1:${RECORDED}/`
-
-const CLIENT = '10.77.0.3'
-const GATEWAY = '10.77.0.2'
 
 /** The host behind the gateway, and the gateway as it sees it. */
 const INSIDE = '172.16.1.2'
@@ -27,8 +21,6 @@ const TRANSFER_BYTES = 1024 * 1024
 /** With all headers an interface of 1400 carries 1372; what the network sends in one piece beyond that is lost once, until it knows. */
 const DATAGRAM_SIZES = [0, 1, 1000, 1372, 4000]
 
-const sdwan = (...networks: string[]): string => networks.map((network) => `10.77.0.0/24,${network},${GATEWAY}`).join(';')
-const via = (...networks: string[]): string[] => networks.map((network) => `${network} via ${GATEWAY} dev ${DEVICE}`)
 const digits = (address: string): string => Buffer.from(address.split('.').map(Number)).toString('hex')
 
 /** A FORWARD behind the outer header from the client to the gateway, up to the first byte of the packet in it; in hexadecimal digits, like all messages here. */
@@ -38,7 +30,6 @@ const ROUTED = `01${'00'.repeat(9)}040000${digits(CLIENT)}${digits(GATEWAY)}45`
 const ends = (message: string, at: number): string => message.slice(2 * (at + 12), 2 * (at + 20))
 
 interface Site {
-  lab: Lab
   relayHost: Namespace
   client: Namespace
   gateway: Namespace
@@ -55,11 +46,8 @@ async function site (lab: Lab): Promise<Site> {
   await gateway.ip('addr', 'add', `${ROUTER}/24`, 'dev', 'lan')
   await inside.ip('addr', 'add', `${INSIDE}/24`, 'dev', UPLINK)
   await gateway.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
-  return { lab, relayHost, client, gateway, inside }
+  return { relayHost, client, gateway, inside }
 }
-
-const start = (host: Namespace, stateDir: string, address: string, { url = URL, args = [], hosts }: { url?: string, args?: string[], hosts?: string } = {}): Program =>
-  startPeer(host, { url, stateDir, hosts, args: ['--address', `${address}/24`, ...args] })
 
 if (await canRun(t, ['nft'])) {
   await t.test('a network behind a gateway', { timeout: 110_000 }, async (t) => {
@@ -68,9 +56,9 @@ if (await canRun(t, ['nft'])) {
     const [atRelay, atClient, atInside] = [relayHost, client, inside].map((host) => new Agent(host))
     await atRelay.call('record', RECORDED, 8080)
     let relay = await startRelay(relayHost, LISTEN, '--sdwan', sdwan('172.16.0.0/16', '192.168.50.0/24'))
-    const gatewayPeer = start(gateway, join(states, 'gateway'), GATEWAY, { url: RECORDED_URL })
+    const gatewayPeer = startMember(gateway, join(states, 'gateway'), GATEWAY, { url: RECORDED_URL })
     await joined(gatewayPeer)
-    let clientPeer = start(client, join(states, 'client'), CLIENT, { url: RECORDED_URL, args: ['--metrics', METRICS] })
+    let clientPeer = startMember(client, join(states, 'client'), CLIENT, { url: RECORDED_URL, args: ['--metrics', METRICS] })
     await joined(clientPeer)
 
     const metric = async (name: string): Promise<number> => {
@@ -148,67 +136,11 @@ if (await canRun(t, ['nft'])) {
     })
 
     await t.test('nor does SIGKILL', async (t) => {
-      clientPeer = start(client, join(states, 'client'), CLIENT)
+      clientPeer = startMember(client, join(states, 'client'), CLIENT)
       await joined(clientPeer)
       t.same(await client.routes(), via('172.16.1.0/24', '192.168.50.0/24'))
       await clientPeer.stop('SIGKILL')
       t.ok(await eventually(async () => (await client.routes()).length === 0))
     })
-  })
-
-  await t.test('routes that a client does not take', { timeout: 60_000 }, async (t) => {
-    const lab = new Lab(t)
-    const states = t.testdir()
-    const relayHost = await lab.host('relay', '192.0.2.1/24')
-    const client = await lab.host('client', '192.0.2.11/24')
-    const gateway = await lab.host('gateway', '192.0.2.12/24')
-    await startRelay(relayHost, LISTEN, '--sdwan', sdwan('192.0.2.0/24', '198.51.100.0/24', '10.1.0.0/16', '0.0.0.0/0'))
-    await joined(start(gateway, join(states, 'gateway'), GATEWAY))
-    await client.ip('route', 'add', 'default', 'via', '192.0.2.1')
-
-    for (const { option, taken, refused } of [
-      { option: 'private', taken: ['10.1.0.0/16'], refused: ['192.0.2.0/24', '198.51.100.0/24', '0.0.0.0/0'] },
-      { option: 'all', taken: ['default', '10.1.0.0/16', '198.51.100.0/24'], refused: ['192.0.2.0/24'] },
-      { option: 'none', taken: [], refused: ['192.0.2.0/24', '198.51.100.0/24', '10.1.0.0/16', '0.0.0.0/0'] },
-      { option: '198.51.100.0/24', taken: ['198.51.100.0/24'], refused: ['192.0.2.0/24', '10.1.0.0/16', '0.0.0.0/0'] }
-    ]) {
-      await t.test(`--routes ${option}`, async (t) => {
-        const peer = start(client, join(states, 'client'), CLIENT, { args: ['--routes', option] })
-        await joined(peer)
-        t.same((await client.routes()).sort(), via(...taken).sort())
-        for (const route of refused) {
-          const line = await peer.logged('route not taken')
-          t.match(line, { route: `${route} via ${GATEWAY}`, why: route === '192.0.2.0/24' ? /^the server is in it, 192\.0\.2\.1:/ : /./ })
-        }
-        t.equal(await ping(client, GATEWAY), 3, 'the connection lives')
-        t.same(await Promise.all(['192.0.2.1', '8.8.8.8'].map((address) => client.wayTo(address))), [UPLINK, UPLINK], 'the way to the relay and the default route are those of the machine')
-        t.notOk(peer.events.some(({ event }) => event === 'offline'))
-        t.equal(await peer.stop(), 0)
-      })
-    }
-  })
-
-  await t.test('a relay that moves into a network with a route to it', { timeout: 60_000 }, async (t) => {
-    const lab = new Lab(t)
-    const folder = t.testdir({ hosts: '192.0.2.1 relay.example\n' })
-    const hosts = join(folder, 'hosts')
-    const relayHost = await lab.host('relay', '192.0.2.1/24')
-    const client = await lab.host('client', '192.0.2.11/24')
-    await relayHost.ip('addr', 'add', '172.16.9.1/32', 'dev', UPLINK)
-    await client.ip('route', 'add', 'default', 'via', '192.0.2.1')
-    const relay = await startRelay(relayHost, 'ws://192.0.2.1:8080', '--sdwan', sdwan('172.16.0.0/16', '172.17.0.0/16'))
-    const peer = start(client, join(folder, 'client'), CLIENT, { url: 'ws://relay.example:8080/', hosts })
-    await joined(peer)
-    t.same(await client.routes(), via('172.16.0.0/16', '172.17.0.0/16'))
-
-    await relay.stop('SIGKILL')
-    await peer.event('offline')
-    writeFileSync(hosts, '172.16.9.1 relay.example\n')
-    await startRelay(relayHost, 'ws://172.16.9.1:8080', '--sdwan', sdwan('172.16.0.0/16', '172.17.0.0/16'))
-    t.match(await peer.logged('routes removed that lead to the server'), { host: 'relay.example' })
-    await joined(peer)
-    t.same(await client.routes(), via('172.17.0.0/16'))
-    t.match(await peer.logged('route not taken'), { route: `172.16.0.0/16 via ${GATEWAY}`, why: /^the server is in it, 172\.16\.9\.1:/ })
-    t.equal(await peer.stop(), 0)
   })
 }
