@@ -61,6 +61,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     .option('--tun <name>', 'name of the interface, or none for no interface (default: candy, or candy-NAME)')
     .option('--name <name>', 'tells peers on one machine apart: each has its own state and interface')
     .option('--mtu <bytes>', 'of the interface, 576 to 1450 (default: 1400)')
+    .option('--routes <which>', 'routes of the server to take: private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16 (default: private)')
     .option('--ca <file>', 'trust these certificates for wss://, PEM (default: those of the system)')
     .option('--insecure', 'take any certificate')
     .option('--state-dir <dir>', 'remembers device and address (default: /var/lib/tunpipe for root)')

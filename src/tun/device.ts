@@ -1,7 +1,7 @@
 /** What a network interface is to the rest of the library, whatever is behind it. */
 import { CodedError, OptionError } from '../errors.ts'
 import type { Link } from '../types.ts'
-import { type Cidr, isMulticast, LIMITED_BROADCAST, parseCidr } from './ipv4.ts'
+import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from './ipv4.ts'
 
 /** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
 export const DEFAULT_MTU = 1400
@@ -26,6 +26,28 @@ export interface TunCounters {
   droppedOut: number
 }
 
+/** A network that lies behind an interface. */
+export interface TunRoute {
+  /** Such as `172.16.0.0/16`, without host bits. */
+  readonly destination: string
+  /** The address behind the interface that leads there; it need not be in the network of the interface. */
+  readonly gateway: string
+}
+
+/** A route that the system did not take. */
+export interface RefusedRoute {
+  readonly route: TunRoute
+  readonly reason: TunError
+}
+
+/** A route as numbers, and as it was given. */
+export interface VerifiedRoute {
+  readonly network: number
+  readonly prefix: number
+  readonly gateway: number
+  readonly route: TunRoute
+}
+
 /**
  * A network interface: a link whose elements are whole IP packets, one an element.
  *
@@ -48,11 +70,20 @@ export interface Tun extends Link {
   readonly counters: Readonly<TunCounters>
   /**
    * Gives the interface an address such as `10.77.0.2/24`, in place of the former one, and brings it up; the rest of that
-   * network becomes reachable through it. Harmless when repeated.
+   * network becomes reachable through it. Harmless when repeated. Routes that were set stay.
    *
    * Rejects with `OptionError` for anything that an interface cannot have, with `TunError` when the system refuses.
    */
   setAddress (cidr: string): Promise<void>
+  /**
+   * Lets the system send what is for these networks into the interface, and nothing else that was set by this before: only the
+   * difference is added or removed, and what stays is not touched. Of several routes to one network the first one counts.
+   * The interface needs an address first. Calls take effect in their order; `close` takes all routes along.
+   *
+   * Resolves with those that the system refused, and why. Rejects with `OptionError` for a route that cannot be, and with
+   * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
+   */
+  setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
   close (): Promise<void>
 }
@@ -96,4 +127,17 @@ export function verifyInterfaceAddress (text: string): Cidr {
   if (cidr.address === 0 || cidr.address === LIMITED_BROADCAST || isMulticast(cidr.address)) throw new OptionError(`no interface can have the address ${text}`)
   if (cidr.prefix < 31 && (cidr.address === cidr.network || cidr.address === cidr.broadcast)) throw new OptionError(`the ${cidr.address === cidr.network ? 'network' : 'broadcast'} address is no host's: ${text}`)
   return cidr
+}
+
+/** Reads routes, the first one to each network. Throws `OptionError` for a destination that is no network, or a gateway that is no host. */
+export function verifyRoutes (routes: readonly TunRoute[]): VerifiedRoute[] {
+  const verified = new Map<string, VerifiedRoute>()
+  for (const route of routes) {
+    const cidr = parseCidr(route.destination)
+    if (cidr === undefined || cidr.address !== cidr.network) throw new OptionError(`the destination of a route has the form 172.16.0.0/16, without host bits, not ${JSON.stringify(route.destination)}`)
+    const gateway = parseAddress(route.gateway)
+    if (gateway === undefined || gateway === 0 || gateway === LIMITED_BROADCAST || isMulticast(gateway)) throw new OptionError(`the gateway of a route is the address of a host, not ${JSON.stringify(route.gateway)}`)
+    if (!verified.has(route.destination)) verified.set(route.destination, { network: cidr.network, prefix: cidr.prefix, gateway, route })
+  }
+  return [...verified.values()]
 }

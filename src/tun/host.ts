@@ -11,7 +11,7 @@
 import { Channel } from '../channel.ts'
 import { OptionError } from '../errors.ts'
 import type { Batch, PacketPort } from '../types.ts'
-import { DEFAULT_MTU, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
+import { DEFAULT_MTU, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { echoReply, icmpChecks, isEchoReply, isEchoRequest, Pinger, type PingInit } from './icmp.ts'
 import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from './ipv4.ts'
 import { Sinks } from './sinks.ts'
@@ -104,6 +104,12 @@ class Host implements HostTun {
     const address = verifyInterfaceAddress(cidr)
     if (this.#closed) throw this.#closedError()
     this.#cidr = address
+  }
+
+  async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
+    verifyRoutes(routes)
+    if (this.#closed) throw this.#closedError()
+    return [] // whatever is sent here leaves through `source`, with or without a route
   }
 
   async ping (destination: string, init: PingInit = {}): Promise<number> {

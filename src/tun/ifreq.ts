@@ -18,6 +18,7 @@ const SIOCSIFFLAGS = 0x8914
 const SIOCSIFADDR = 0x8916
 const SIOCSIFNETMASK = 0x891c
 const SIOCSIFMTU = 0x8922
+const SIOCGIFINDEX = 0x8933
 const IFF_UP = 0x1
 const IFF_RUNNING = 0x40
 const AF_INET = 2
@@ -43,7 +44,8 @@ export class InterfaceRequest {
   get short (): number { return this.#view.getUint16(NAME_SIZE, LITTLE) }
   set short (value: number) { this.#view.setUint16(NAME_SIZE, value, LITTLE) }
 
-  setInt (value: number): void { this.#view.setInt32(NAME_SIZE, value, LITTLE) }
+  get int (): number { return this.#view.getInt32(NAME_SIZE, LITTLE) }
+  set int (value: number) { this.#view.setInt32(NAME_SIZE, value, LITTLE) }
 
   /** Puts a `struct sockaddr_in` there: family, port, address in network order. */
   setAddress (value: number): void {
@@ -67,21 +69,30 @@ export function control (libc: Libc, fd: number, call: string, request: number, 
   if (libc.ioctl(fd, request, ifreq.bytes) < 0) throw systemError(call, ifreq.name, libc.errno())
 }
 
-/** Runs `use` with a socket that such requests can be put to. */
-function withSocket (libc: Libc, name: string, use: (fd: number) => void): void {
-  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+/** Runs `use` with a socket, by default one that such requests can be put to. */
+export function withSocket<R> (libc: Libc, name: string, use: (fd: number) => R, domain = AF_INET, type = SOCK_DGRAM): R {
+  const fd = libc.socket(domain, type | SOCK_CLOEXEC, 0)
   if (fd < 0) throw systemError('socket', name, libc.errno())
   try {
-    use(fd)
+    return use(fd)
   } finally {
     closeSync(fd)
   }
 }
 
+/** The number by which the kernel knows an interface. */
+export function indexOf (libc: Libc, name: string): number {
+  return withSocket(libc, name, (fd) => {
+    const ifreq = new InterfaceRequest(name)
+    control(libc, fd, 'SIOCGIFINDEX', SIOCGIFINDEX, ifreq)
+    return ifreq.int
+  })
+}
+
 export function setMtu (libc: Libc, name: string, mtu: number): void {
   withSocket(libc, name, (fd) => {
     const ifreq = new InterfaceRequest(name)
-    ifreq.setInt(mtu)
+    ifreq.int = mtu
     control(libc, fd, 'SIOCSIFMTU', SIOCSIFMTU, ifreq)
   })
 }

@@ -7,6 +7,7 @@ export interface Libc {
   write (fd: number, from: Uint8Array, length: number): number
   ioctl (fd: number, request: number, argument: Uint8Array): number
   socket (domain: number, type: number, protocol: number): number
+  setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
   eventfd (initial: number, flags: number): number
   errno (): number
   /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
@@ -48,6 +49,7 @@ async function load (): Promise<Libc> {
     // takes a variable number of arguments in C; on Linux those are passed like any others
     ioctl: libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']),
     socket: libc.func('socket', 'int', ['int', 'int', 'int']),
+    setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
     eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),
     errno: () => koffi.errno(),
     poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },

@@ -4,9 +4,10 @@ import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
 import type { Batch, PacketPort } from '../types.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type Tun, TunError, verifyInterfaceAddress, verifyMtu } from './device.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
+import { replaceRoutes } from './kernel-routes.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { loopPoller } from './poller-loop.ts'
 import { threadPoller } from './poller-thread.ts'
@@ -50,6 +51,8 @@ class LinuxTun implements Tun {
   #slabUsed = 0
   /** Where the next packet goes. Kept until one has come: most bursts end with a read that brings none. */
   #room: Buffer | undefined
+  /** What is to be reached through the interface. */
+  #routes: VerifiedRoute[] = []
   readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
@@ -75,6 +78,15 @@ class LinuxTun implements Tun {
     const address = verifyInterfaceAddress(cidr)
     if (this.#closing !== undefined) throw closed(this.name)
     setAddress(this.#libc, this.name, address)
+    // with the last address of an interface the kernel removes all routes through it
+    if (this.#routes.length > 0) replaceRoutes(this.#libc, this.name, this.#routes)
+  }
+
+  async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
+    const verified = verifyRoutes(routes)
+    if (this.#closing !== undefined) throw closed(this.name)
+    this.#routes = verified
+    return replaceRoutes(this.#libc, this.name, verified)
   }
 
   abort (err: Error): void {
@@ -93,8 +105,19 @@ class LinuxTun implements Tun {
 
   async #close (): Promise<void> {
     await this.#watch.close()
+    this.#removeRoutes()
     closeSync(this.#fd)
     this.#letGo()
+  }
+
+  /** They disappear with the interface, but one that was made beforehand stays. */
+  #removeRoutes (): void {
+    if (this.#routes.length === 0) return
+    try {
+      replaceRoutes(this.#libc, this.name, [])
+    } catch {
+      // the interface is gone, or the process has lost the right to it: there is nobody left to tell
+    }
   }
 
   async * #read (): AsyncGenerator<Batch> {

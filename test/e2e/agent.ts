@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { Recorder } from './recorder.ts'
 
 const CHUNK = 64 * 1024
 
@@ -61,6 +62,7 @@ async function next (socket: UdpSocket): Promise<Buffer | undefined> {
 
 const exchanges = new Map<number, Promise<Digests>>()
 const heard = new Map<number, string[]>()
+const recorder = new Recorder()
 let flooding: AbortController | undefined
 
 const commands = {
@@ -177,6 +179,12 @@ const commands = {
   },
 
   async stopFlood (): Promise<void> { flooding?.abort() },
+
+  /** Passes connections from one port on to another, and keeps what the clients send. */
+  async record (port: number, target: number): Promise<void> { await recorder.listen(port, target) },
+
+  /** The FORWARD messages that were sent through recorded ports, in hexadecimal digits. */
+  async forwards (): Promise<string[]> { return recorder.forwards() },
 
   async get (url: string): Promise<string> { return await (await fetch(url)).text() }
 }

@@ -68,6 +68,18 @@ export class Namespace {
     const addresses = found.addr_info.filter(({ family }: any) => family === 'inet').map(({ local, prefixlen }: any) => `${local}/${prefixlen}`)
     return { index: found.ifindex, up: found.flags.includes('UP'), addresses }
   }
+
+  /** The routes that peers have set in here, each as `172.16.0.0/16 via 10.77.0.2 dev candy`. */
+  async routes (): Promise<string[]> {
+    const all: any[] = JSON.parse(await this.ip('-j', 'route', 'show', 'proto', '202') || '[]')
+    return all.map(({ dst, gateway, dev }) => `${dst} via ${gateway} dev ${dev}`)
+  }
+
+  /** The interface by which packets to an address leave. */
+  async wayTo (address: string): Promise<string> {
+    const [{ dev }] = JSON.parse(await this.ip('-j', 'route', 'get', address))
+    return dev
+  }
 }
 
 export class Lab {

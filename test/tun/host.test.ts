@@ -304,6 +304,20 @@ t.test('close ends a sink whose source idles', async (t) => {
   await Promise.all(sources.map(({ returned }) => returned))
 })
 
+t.test('routes change nothing: whatever is sent leaves through source', async (t) => {
+  const a = await host(t, '10.77.0.1/24')
+  const socket = a.udp(5000)
+  for (const routes of [[{ destination: '172.16.0.0/16', gateway: '10.77.0.2' }], []]) {
+    t.same(await a.setRoutes(routes), [])
+    socket.send({ address: '172.16.0.7', port: 5000, data: hex('00') })
+    const [packet] = await next(a.source)
+    t.equal(toHex(packet.subarray(12, 20)), '0a4d0001' + 'ac100007')
+  }
+  await t.rejects(a.setRoutes([{ destination: '172.16.0.1/16', gateway: '10.77.0.2' }]), { code: 'ERR_OPTION' })
+  await a.close()
+  await t.rejects(a.setRoutes([]), { code: 'ERR_TUN_CLOSED' })
+})
+
 t.test('options', async (t) => {
   for (const mtu of [0, 67, 65_536, 1400.5, NaN]) t.throws(() => hostTun({ mtu }), { code: 'ERR_OPTION' })
   for (const bad of [{ queueLimit: 0 }, { socketLimit: -1 }, { maxPings: 40_000 }, { maxPings: 1.5 }]) t.throws(() => hostTun(bad), { code: 'ERR_OPTION' })

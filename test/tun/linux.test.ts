@@ -83,6 +83,43 @@ if (!possible && process.env.CI !== 'true') {
     })
   }
 
+  t.test('routes', async (t) => {
+    const by = (gateway: string): string => `via ${gateway} dev tp0 proto 202 metric 50000 onlink`
+    const [two, five] = ['10.99.0.2', '10.99.0.5'].map(by)
+    t.strictSame(await inNamespace('routes', 'loop'), {
+      code: 0,
+      killed: false,
+      stderr: '',
+      said: {
+        early: ['RTM_NEWROUTE 172.16.0.0/16: ENETDOWN'],
+        refused: ['172.18.0.0/16 RTM_NEWROUTE 172.18.0.0/16: EINVAL'],
+        first: [`172.16.0.0/16 ${two}`, `172.17.0.0/16 ${two}`, `192.168.9.7 ${by('192.0.2.9')}`],
+        json: { dst: '172.16.0.0/16', gateway: '10.99.0.2', dev: 'tp0', protocol: '202', metric: 50_000, flags: ['onlink'] },
+        used: 'lo',
+        taken: [['172.20.0.0/16', 'ERR_TUN_SYSTEM', 'there is a route to 172.20.0.0/16 with the metric 50000 already']],
+        beside: [
+          '172.16.0.0/16 dev lo scope link', `172.16.0.0/16 ${two}`, '172.20.0.0/16 dev lo proto 202 scope link metric 50000',
+          `172.21.0.0/16 ${two}`, '172.30.0.0/16 via 10.99.0.3 dev tp0'
+        ],
+        told: [`172.22.0.0/16 ${two}`, `172.21.0.0/16 ${five}`, `Deleted 172.21.0.0/16 ${two}`],
+        quiet: [],
+        pinged: true,
+        asked: ['172.16.0.7'],
+        kept: [true, true, true],
+        counts: [0, 1024, 0, 1025, 0, 24, 1],
+        leaked: 0,
+        left: ['172.31.0.0/16 via 10.99.0.2 dev tp9 proto 202 metric 50000 onlink'],
+        setAfter: 'ERR_TUN_CLOSED',
+        gone: 'ERR_TUN_GONE'
+      }
+    })
+    t.strictSame((await inNamespace('persistent', 'loop')).said, {
+      during: [`172.17.0.0/16 ${two}`, `172.18.0.0/16 ${two}`, '172.30.0.0/16 via 10.99.0.3 dev tp0'],
+      after: ['172.30.0.0/16 via 10.99.0.3 dev tp0'],
+      device: ['lo', 'tp0']
+    })
+  })
+
   t.test('refusals', async (t) => {
     t.match(await inNamespace('errors', 'loop'), {
       code: 0,
@@ -92,7 +129,7 @@ if (!possible && process.env.CI !== 'true') {
         long: 'ERR_OPTION',
         named: 15,
         chosen: 'tun0',
-        unprivileged: { open: 'ERR_TUN_PERMISSION', address: 'ERR_TUN_PERMISSION' },
+        unprivileged: { open: 'ERR_TUN_PERMISSION', address: 'ERR_TUN_PERMISSION', routes: 'ERR_TUN_PERMISSION' },
         left: ['lo']
       }
     })

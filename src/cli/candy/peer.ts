@@ -17,7 +17,7 @@ const LONGEST_INTERFACE = 15
 
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
 export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log, out }: Parts<LoadedPeer>): Promise<Service> {
-  const { url, address, name, mtu, insecure } = candy
+  const { url, address, name, mtu, routes, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
   const throwaway = candy.tun === 'none' && name === undefined
   const state = throwaway ? ephemeralState() : await openPeerState(candy['state-dir'] ?? defaultStateDir(), name ?? UNNAMED, log)
@@ -25,7 +25,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log
     await state.close()
     throw err
   })
-  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, ca, insecure, log: log.child({ protocol: 'candy' }) })
+  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log: log.child({ protocol: 'candy' }) })
 
   if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // one that the server takes; before it says ready
   peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`) })
@@ -43,7 +43,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log
     failed,
     online: () => peer.state === 'online',
     register (registry) {
-      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], [])
+      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
     },
     async stop () {

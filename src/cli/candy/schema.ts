@@ -1,5 +1,6 @@
 /** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
 import { z } from 'zod'
+import { RoutePolicy } from '../../nodes/candy/route-policy.ts'
 import { parseRules } from '../../nodes/candy/sdwan.ts'
 import { choice, optionalToggle, path, secret, section, sections, text, toggle, wholeNumber } from '../config/fields.ts'
 import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '../config/network-fields.ts'
@@ -40,6 +41,20 @@ function rules () {
       return input
     } catch (err) {
       throw new UsageError(`${(err as Error).message.replace(/^sdwan /, '')}, expected ${expected}`)
+    }
+  })
+}
+
+/** Which pushed routes a peer takes, read by the peer's own reader. */
+function routes () {
+  const expected = 'private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16'
+  return text('a choice of routes', expected, (input) => {
+    if (input === '') return undefined
+    try {
+      void new RoutePolicy(input)
+      return input
+    } catch (err) {
+      throw new UsageError(`${(err as Error).message.replace(/^routes: /, '')}, expected ${expected}`)
     }
   })
 }
@@ -111,6 +126,7 @@ export const candyPeerSection = section({
   tun: interfaceName().optional(),
   name: peerName().optional(),
   mtu: wholeNumber(SMALLEST_MTU, LARGEST_MTU).default(1400),
+  routes: routes().default('private'),
   ca: path().optional(),
   insecure: toggle(),
   'state-dir': path().optional()

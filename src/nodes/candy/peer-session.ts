@@ -3,18 +3,22 @@ import { typeDemux } from '../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import type { Logger } from '../../log.ts'
 import { OptionError } from '../../errors.ts'
-import { formatCidr, isIpv4, parseCidr } from '../../tun/ipv4.ts'
+import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../tun/ipv4.ts'
 import type { Tun } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
-import { FORWARD_PACKET, stripOuter } from './forward.ts'
+import { FORWARD_PACKET, OUTER_LENGTH, stripOuter, writeOuter } from './forward.ts'
 import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from './handshake.ts'
 import type { Secret } from './hashes.ts'
 import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
-import type { CandyPeerStats } from './peer.ts'
+import type { PeerRoutes } from './peer-routes.ts'
+import type { CandyPeerStats } from './peer-stats.ts'
 
 export interface PeerSessionInit {
   link: WebSocketLink
+  /** The address of the server in the network below; undefined when that is no IPv4. */
+  server?: number
   tun: Tun
+  routes: PeerRoutes
   secret: Secret
   vmac: string
   /** CIDR of our own choice; otherwise the server gives one. */
@@ -33,7 +37,7 @@ export interface PeerSessionInit {
   log: Logger
   /** The address is set on the interface and AUTH was sent. */
   onAddress (cidr: string): void
-  /** The server has answered after AUTH, so it has accepted it. */
+  /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
   onOnline (): void
 }
 
@@ -41,7 +45,7 @@ export interface PeerSessionInit {
 const receive = typeDemux<PeerSession>({
   [MessageType.FORWARD]: (message, session) => { session.forward(message) },
   [MessageType.DHCP]: (message, session) => { session.offered(message) },
-  [MessageType.ROUTE]: (_message, session) => { session.routes() }
+  [MessageType.ROUTE]: (message, session) => { session.route(message) }
 }, { unknown: () => {} })
 
 /** How often the deadlines are looked at, in milliseconds; ten times in `deadAfter` when that is shorter. */
@@ -53,10 +57,12 @@ export class PeerSession {
   /** For the interface, out of the read that is being handled. */
   #inbound: Batch = []
   #asked = false
-  #authenticated = false
+  /** Our own address, once AUTH was sent with it. */
+  #own = 0
+  #answered = false
+  #settled = false
   #online = false
   #over = false
-  #routed = false
   #heardAt = performance.now()
 
   constructor (init: PeerSessionInit) {
@@ -71,11 +77,11 @@ export class PeerSession {
     link.onText = link.onPing = () => { this.#heard() }
     link.onPong = () => {
       this.#heard()
-      this.#accepted() // servers take messages and pings in their order, and none was sent before AUTH
+      this.#pong()
     }
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
     const pinging = setInterval(() => {
-      if (this.#authenticated) this.#ping()
+      if (this.#own !== 0) this.#ping()
     }, pingInterval)
     const checking = setInterval(() => { this.#check() }, Math.min(CHECK_INTERVAL, deadAfter / 10))
     try {
@@ -84,8 +90,10 @@ export class PeerSession {
         this.#heard()
         for (const message of batch) receive(message, this)
         this.#deliver()
+        this.#settle()
       }
     } finally {
+      this.#settle()
       this.#over = true
       clearInterval(pinging)
       clearInterval(checking)
@@ -95,19 +103,20 @@ export class PeerSession {
   /** Sends packets of the interface to the server. */
   send (packets: Batch): void {
     const { stats } = this.#init
-    if (!this.#authenticated) {
+    if (this.#own === 0) {
       stats.drops.offline += packets.length
       return
     }
     const messages: Batch = []
     let bytes = 0
     for (const packet of packets) {
-      if (!isIpv4(packet) || packet.length + FORWARD_PACKET > MAX_LENGTH) {
+      const message = this.#asForward(packet)
+      if (message === undefined) {
         stats.drops.malformed++
         continue
       }
       bytes += packet.length
-      messages.push(asForward(packet))
+      messages.push(message)
     }
     if (messages.length === 0) return
     const { port } = this.#link
@@ -118,6 +127,19 @@ export class PeerSession {
     }
     stats.packetsOut += messages.length
     stats.bytesOut += bytes
+  }
+
+  /** The message of a packet: itself, with what goes in front of it in its headroom. Undefined when it is no IPv4 or too long. */
+  #asForward (packet: Uint8Array): Uint8Array | undefined {
+    if (!isIpv4(packet)) return undefined
+    const { routes } = this.#init
+    const nexthop = routes.size === 0 ? 0 : routes.nexthopOf(destinationOf(packet))
+    const room = nexthop === 0 ? FORWARD_PACKET : FORWARD_PACKET + OUTER_LENGTH
+    if (packet.length + room > MAX_LENGTH) return undefined
+    const message = new Uint8Array(packet.buffer, packet.byteOffset - room, packet.length + room)
+    message[0] = MessageType.FORWARD
+    if (nexthop !== 0) writeOuter(message, FORWARD_PACKET, this.#own, nexthop)
+    return message
   }
 
   forward (message: Uint8Array): void {
@@ -135,13 +157,12 @@ export class PeerSession {
     this.#asked = false
     const offer = decodeDhcp(message)
     if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
-    void this.#authenticate(formatCidr(offer.cidr), offer.cidr.address, true)
+    void this.#authenticate(offer.cidr, true)
   }
 
-  routes (): void {
-    if (this.#routed) return
-    this.#routed = true
-    this.#init.log.warn({}, 'the server has pushed routes, which this peer does not install')
+  /** Servers push their routes in answer to AUTH, and may add to them later. */
+  route (message: Uint8Array): void {
+    if (this.#own !== 0) this.#init.routes.take(message)
   }
 
   #greet (): void {
@@ -150,7 +171,7 @@ export class PeerSession {
     this.#link.port.send([encodeVmac({ secret, vmac, timestamp, tail: confusion() })])
     const own = address === undefined ? undefined : parseCidr(address)
     if (own !== undefined) {
-      void this.#authenticate(formatCidr(own), own.address, false)
+      void this.#authenticate(own, false)
       return
     }
     this.#asked = true
@@ -159,8 +180,9 @@ export class PeerSession {
   }
 
   /** @param given by the server, so that it is no fault of this side when the interface cannot have it */
-  async #authenticate (cidr: string, address: number, given: boolean): Promise<void> {
-    const { secret, tun } = this.#init
+  async #authenticate (own: Cidr, given: boolean): Promise<void> {
+    const { secret, tun, routes, server } = this.#init
+    const cidr = formatCidr(own)
     try {
       await tun.setAddress(cidr)
     } catch (err) {
@@ -171,8 +193,9 @@ export class PeerSession {
     }
     if (this.#over) return
     const timestamp = Math.floor(Date.now() / 1000)
-    this.#link.port.send([encodeAuth({ secret, address, timestamp, tail: confusion() })])
-    this.#authenticated = true
+    this.#link.port.send([encodeAuth({ secret, address: own.address, timestamp, tail: confusion() })])
+    this.#own = own.address
+    routes.begin(own, server)
     this.#init.onAddress(cidr)
     this.#ping()
   }
@@ -190,8 +213,27 @@ export class PeerSession {
     this.#link.abort(new Error(`${what} ${deadAfter / 1000} seconds`))
   }
 
+  /**
+   * The answer to our first ping after AUTH. Servers take messages and pings in their order, so all routes have come that
+   * belong to the acceptance. Some of them are perhaps in the read that has brought this pong, and not handled yet.
+   */
+  #pong (): void {
+    if (this.#answered || this.#own === 0) return
+    this.#answered = true
+    setImmediate(() => { this.#settle() })
+  }
+
+  /** After each read: the interface gets its routes, in one go, and the peer is told that it is online. */
+  #settle (): void {
+    if (!this.#answered || this.#over) return
+    const { routes } = this.#init
+    if (routes.changed || !this.#settled) void routes.install()
+    this.#settled = true
+    this.#accepted()
+  }
+
   #accepted (): void {
-    if (this.#online || !this.#authenticated) return
+    if (this.#online || this.#own === 0) return
     this.#online = true
     this.#init.onOnline()
   }
@@ -205,11 +247,4 @@ export class PeerSession {
     for (const packet of packets) stats.bytesIn += packet.length
     stats.drops.interface += packets.length - tun.port.send(packets)
   }
-}
-
-/** The packet with a type byte in front, which takes the last byte of its headroom. */
-function asForward (packet: Uint8Array): Uint8Array {
-  const message = new Uint8Array(packet.buffer, packet.byteOffset - FORWARD_PACKET, packet.length + FORWARD_PACKET)
-  message[0] = MessageType.FORWARD
-  return message
 }

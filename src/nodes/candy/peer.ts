@@ -6,15 +6,19 @@ import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
+import { PeerRoutes } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
+import { newPeerStats } from './peer-stats.ts'
+import { RoutePolicy } from './route-policy.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
-import { parseCidr } from '../../tun/ipv4.ts'
+import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
+import type { Endpoint } from '../../types.ts'
 import { version } from '../../version.ts'
 
 /**
@@ -49,6 +53,12 @@ export interface CandyPeerInit {
   address?: string
   /** A CIDR to ask for first when the server gives one. */
   remembered?: string
+  /**
+   * Which of the routes that the server pushes are taken: `private` (those to private networks), `all`, `none`, or those into
+   * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private`. Never one that contains the address of the
+   * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. Default: `private`.
+   */
+  routes?: string
   /** 16 characters that name this device. Default: random hexadecimal digits. */
   vmac?: string
   /** What the server is told of us. Default: the host name. */
@@ -66,18 +76,6 @@ export interface CandyPeerInit {
   deadAfter?: number
   backoff?: BackoffInit
   log?: Logger
-}
-
-/** Plain numbers that only grow. "In" is from the server. */
-export interface CandyPeerStats {
-  packetsIn: number
-  bytesIn: number
-  packetsOut: number
-  bytesOut: number
-  /** Connections that were lost, or could not be made. */
-  failures: number
-  /** Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or, from either side, too long; `interface`, it was closed. */
-  drops: { offline: number, queue: number, malformed: number, interface: number }
 }
 
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
@@ -101,12 +99,13 @@ export interface CandyPeerEvents {
  * ```
  */
 export class CandyPeer extends EventEmitter<CandyPeerEvents> {
-  readonly stats: CandyPeerStats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  readonly stats = newPeerStats()
   readonly #init: CandyPeerInit
   readonly #secret: Secret
   readonly #vmac: string
   readonly #greeting: string
   readonly #log: Logger
+  readonly #routes: PeerRoutes
   readonly #backoff: Backoff
   readonly #stopping = new AbortController()
   #state: CandyPeerState = 'idle'
@@ -132,6 +131,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#address = init.address ?? init.remembered
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
     this.#backoff = new Backoff(init.backoff)
   }
 
@@ -145,7 +145,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (this.#state === 'idle') this.#running = this.#run()
   }
 
-  /** Says goodbye to the server and stops. The interface stays as it is. */
+  /** Says goodbye to the server and stops. The interface stays as it is, without the routes of the server. */
   async close (): Promise<void> {
     this.#stop()
     await this.#running
@@ -161,6 +161,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       this.#tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
+    await this.#routes.clear()
   }
 
   #stop (): void {
@@ -215,6 +216,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
+    void this.#routes.makeWay(new URL(url).hostname.replace(/^\[|\]$/g, ''))
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
     if (signal.aborted) { // since the connection was made
       link.abort(signal.reason)
@@ -225,7 +227,9 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     let accepted = false
     const session = this.#session = new PeerSession({
       link,
+      server: ipv4Of(link.remote),
       tun,
+      routes: this.#routes,
       secret: this.#secret,
       vmac: this.#vmac,
       address,
@@ -266,6 +270,9 @@ function verifyUrl (text: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
 }
+
+/** A socket of IPv6 shows an address of IPv4 behind a prefix. */
+const ipv4Of = ({ host }: Endpoint): number | undefined => parseAddress(host.replace(/^::ffff:/i, ''))
 
 /** The other side ended the connection without a close frame; with a reset when it had not read everything. */
 function wasCut (err: unknown): boolean {

@@ -49,7 +49,7 @@ t.test('flags become settings', async (t) => {
 t.test('defaults are closed', async (t) => {
   t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false })
   t.same(loadRelay('candy', ...LISTEN, '--password', 'x').networks.map((network) => Object.entries(network).filter(([, value]) => value !== undefined)), [[['password', 'x']]], 'what is not said is for the relay to decide')
-  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, insecure: false })
+  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, routes: 'private', insecure: false })
 })
 
 t.test('flags win over the file', async (t) => {
@@ -169,6 +169,8 @@ t.test('peers', async (t) => {
   t.match(loadPeer('candy', '--config', file, '--address', '10.77.0.5/24').candy, { address: '10.77.0.5/24', tun: undefined }, 'the upper layer wins over either')
   t.match(loadPeer('candy', ...URL, '--password', 'x', '--mtu', '1300').candy, { mtu: 1300 })
 
+  for (const routes of ['private', 'all', 'none', '8.8.8.0/24', 'private,8.8.8.0/24,10.1.0.0/16']) t.match(loadPeer('candy', ...URL, '--password', 'x', '--routes', routes).candy, { routes })
+  const routes = 'private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16'
   const wrong: Array<[argv: string[], message: string]> = [
     [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
     [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], 'an address was given twice (--tun and --address)'],
@@ -177,6 +179,11 @@ t.test('peers', async (t) => {
     [['--mtu', '575'], '--mtu: not a whole number in range ("575"), expected 576 to 1450'],
     [['--mtu', '1451'], '--mtu: not a whole number in range ("1451"), expected 576 to 1450'],
     [['--mtu', '1e3'], '--mtu: not a whole number in range ("1e3"), expected 576 to 1450'],
+    [['--routes', ''], `--routes: empty, expected ${routes}`],
+    [['--routes', 'some'], `--routes: no network ("some"), expected ${routes}`],
+    [['--routes', '10.1.0.0/16, 10.2.0.0/16'], `--routes: no network (" 10.2.0.0/16"), expected ${routes}`],
+    [['--routes', 'private,10.1.2.0/16'], `--routes: host bits in 10.1.2.0/16, expected ${routes}`],
+    [['--routes', '10.1.0.0/16,0.0.0.0/0'], `--routes: all networks (0.0.0.0/0) is written all, expected ${routes}`],
     [['--ca', 'x'], '--ca: of no use with a ws:// url, expected wss:// there'],
     [['--insecure'], '--insecure: of no use with a ws:// url, expected wss:// there'],
     [['--url', 'wss://h/', '--insecure', '--ca', 'x'], '--insecure: contradicts ca, expected one of them']

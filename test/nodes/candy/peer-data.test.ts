@@ -112,7 +112,7 @@ t.test('a server that does not read: packets are dropped, memory is bounded, and
   await until(() => received.length === peer.stats.packetsOut)
   t.equal(received.at(-1)?.readUInt32BE(0), number - 1, 'and it goes on')
   t.same(reasons, [])
-  t.same({ ...peer.stats.drops, queue: 0 }, { offline: 0, queue: 0, malformed: 0, interface: 0 })
+  t.same({ ...peer.stats.drops, queue: 0 }, { offline: 0, queue: 0, malformed: 0, interface: 0, route: 0 })
 })
 
 t.test('a closed interface is counted', async (t) => {

@@ -8,7 +8,10 @@ import { encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/han
 import { wrapForward } from '../../../src/nodes/candy/forward.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/messages.ts'
 import { PEER_FRAMES } from '../../../src/nodes/candy/peer.ts'
+import { PeerRoutes } from '../../../src/nodes/candy/peer-routes.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
+import { newPeerStats } from '../../../src/nodes/candy/peer-stats.ts'
+import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { RELAY_FRAMES } from '../../../src/nodes/candy/server.ts'
 import { silent } from '../../../src/log.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
@@ -153,7 +156,8 @@ t.test('damaged servers harm no peer', async (t) => {
     for (const inside of batch) if (inside[0] >>> 4 !== 4 || inside.length < 20) malformed++
     return write(batch)
   }
-  const stats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  const stats = newPeerStats()
+  const policy = new RoutePolicy('private')
   const reply = encodeDhcp({ secret, cidr: { address: addr('10.77.0.9'), prefix: 24 }, timestamp: seconds() })
   const conversation: Frame[] = [
     message(Buffer.concat([reply, hex('00ff')])),
@@ -183,6 +187,7 @@ t.test('damaged servers harm no peer', async (t) => {
     const session = new PeerSession({
       link,
       tun,
+      routes: new PeerRoutes({ tun, policy, stats, log: silent }),
       secret,
       vmac: '0123456789abcdef',
       address: below(4) === 0 ? '10.77.0.9/24' : undefined,
@@ -204,7 +209,7 @@ t.test('damaged servers harm no peer', async (t) => {
     await send(there, damaged(conversation, below, false), below)
     const end = await running
     ends.set(end, (ends.get(end) ?? 0) + 1)
-    session.send([udpPacket('10.77.0.9', '10.77.0.2', 9, new Uint8Array(8))])
+    session.send(['10.77.0.2', '172.16.1.5'].map((to) => udpPacket('10.77.0.9', to, 9, new Uint8Array(8))))
     link.abort(new Error('the round is over'))
     there.abort(new Error('the round is over'))
   })

@@ -6,7 +6,10 @@ import t, { type Test } from 'tap'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/messages.ts'
+import { PeerRoutes } from '../../../src/nodes/candy/peer-routes.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
+import { newPeerStats } from '../../../src/nodes/candy/peer-stats.ts'
+import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { OptionError } from '../../../src/errors.ts'
 import { silent } from '../../../src/log.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
@@ -195,29 +198,6 @@ t.test('case 6, at the peer: what it does not know is ignored', async (t) => {
   t.same(all.written, [])
 })
 
-t.test('ROUTE is harmless, whatever is in it, and changes nothing', async (t) => {
-  const warnings: string[] = []
-  const log = { debug () {}, info () {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error () {} }
-  const all = await joined(t, { log })
-  const { visitor, tun, frames, reasons, peer } = all
-  visitor.send(
-    vector('route_two_entries').bytes,
-    hex('06'),
-    hex('06ff0000'),
-    hex('06050000ac100100ffffff00c0a8ca01'), // more entries than there are
-    hex('06010000ac100100ff00ff00c0a8ca01'), // a mask with holes
-    hex('06010000ac100100ffffff000a4d0002') // the next hop is the peer itself
-  )
-  await settled(all)
-  tun.udp().send({ address: '172.16.1.5', port: 9, data: Buffer.from('to a routed network') })
-  await until(() => frames.some(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD))
-  const sent = frames.find(({ opcode, payload }) => opcode === BINARY && payload[0] === FORWARD)
-  t.equal(toHex((sent?.payload ?? hex('')).subarray(13, 21)), '0a4d0002ac100105', 'it goes out as it is')
-  t.equal(peer.state, 'online')
-  t.same(reasons, [])
-  t.equal(warnings.length, 1, 'told once')
-})
-
 t.test('case 21: of a packet behind the pseudo header exactly 20 bytes are stripped', async (t) => {
   const all = await joined(t)
   const { bytes, inputs } = vector('forward_ipip_route')
@@ -355,10 +335,11 @@ function inMemory (t: Test, address?: string): InMemory {
     for await (const batch of there.source) void batch
   })().catch(() => {})
   const tun = hostTun()
-  const stats = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, failures: 0, drops: { offline: 0, queue: 0, malformed: 0, interface: 0 } }
+  const stats = newPeerStats()
   const session = new PeerSession({
     link: websocketFrames({ role: 'client' })(here),
     tun,
+    routes: new PeerRoutes({ tun, policy: new RoutePolicy('private'), stats, log: silent }),
     secret: new Secret(PASSWORD),
     address,
     vmac: '0123456789abcdef',

@@ -1,0 +1,155 @@
+/** The routes of a candy peer: takes those that the server pushes, keeps the interface in line with them, and finds the one for a packet. */
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import type { Logger } from '../../log.ts'
+import type { Tun, TunRoute } from '../../tun/device.ts'
+import { cidrOf, formatAddress, formatCidr, inNetwork, parseAddress, type Cidr } from '../../tun/ipv4.ts'
+import { FORWARD_PACKET, OUTER_LENGTH } from './forward.ts'
+import { CandyMessageError, MAX_LENGTH } from './messages.ts'
+import type { CandyPeerStats } from './peer-stats.ts'
+import type { RoutePolicy } from './route-policy.ts'
+import { RouteTable, TABLE_LIMIT } from './route-table.ts'
+import { decodeRoute, type Route } from './routes.ts'
+
+/** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
+const LINES_LOGGED = 20
+
+/** Bytes of the longest packet that fits into one of Ethernet with the outer header and all else around it; candy protocol, section 3. */
+const LONGEST_ROUTED = 1430
+
+export interface PeerRoutesInit {
+  tun: Tun
+  policy: RoutePolicy
+  stats: CandyPeerStats
+  log: Logger
+}
+
+export class PeerRoutes {
+  readonly #init: PeerRoutesInit
+  #table = new RouteTable(cidrOf(0, 32))
+  #server: number | undefined
+  /** Routes were taken since the interface was told. */
+  #changed = false
+  /** What the interface was told last; undefined before that. */
+  #installed: readonly Route[] | undefined
+  /** What was logged in this connection. */
+  readonly #told = new Set<string>()
+  #mtuTold = false
+
+  constructor (init: PeerRoutesInit) {
+    this.#init = init
+  }
+
+  /** Whether there are routes that the interface was not told. */
+  get changed (): boolean { return this.#changed }
+
+  /** Routes of this connection. */
+  get size (): number { return this.#table.size }
+
+  /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
+  nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
+
+  /**
+   * A new connection, in which we have this address: the server is about to push its routes anew. Those of the connection
+   * before stay with the interface until {@link install}, so that packets do not leave by another way meanwhile.
+   *
+   * @param server the address by which it is reached, undefined when that is no IPv4
+   */
+  begin (own: Cidr, server: number | undefined): void {
+    this.#table = new RouteTable(own)
+    this.#server = server
+    this.#changed = false
+    this.#told.clear()
+  }
+
+  /** Takes a ROUTE message; one that is malformed is counted. */
+  take (message: Uint8Array): void {
+    const { stats } = this.#init
+    let routes
+    try {
+      routes = decodeRoute(message)
+    } catch (err) {
+      if (!(err instanceof CandyMessageError)) throw err
+      stats.drops.route++
+      this.#tell('malformed', { reason: err.message }, 'malformed ROUTE dropped')
+      return
+    }
+    for (const route of routes) this.#take(route)
+  }
+
+  #take (route: Route): void {
+    const table = this.#table
+    if (route.nexthop === table.own.address || table.has(route.destination)) return
+    const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server })
+    if (refusal !== undefined) {
+      this.#tell(nameOf(route), { route: nameOf(route), ...refusal }, 'route not taken')
+    } else if (table.size === TABLE_LIMIT) {
+      this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
+    } else {
+      table.add(route)
+      this.#changed = true
+      this.#checkMtu()
+    }
+  }
+
+  #checkMtu (): void {
+    const { tun: { mtu }, log } = this.#init
+    if (mtu <= LONGEST_ROUTED || this.#mtuTold) return
+    this.#mtuTold = true
+    const why = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${LONGEST_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
+    log.warn({ mtu, atMost: LONGEST_ROUTED, why }, 'the MTU is too large for routes')
+  }
+
+  /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
+  async install (): Promise<void> {
+    this.#changed = false
+    await this.#set([...this.#table.routes])
+  }
+
+  /**
+   * Makes way to the server, which is about to be dialled: its name may have another address by now, and a route of the
+   * connection before that contains it would keep us from ever reaching it.
+   */
+  async makeWay (host: string): Promise<void> {
+    const installed = this.#installed
+    if (installed === undefined || installed.length === 0 || isIP(host) !== 0) return
+    const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
+    if (this.#installed !== installed) return // since then
+    const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
+    const others = installed.filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
+    if (others.length === installed.length) return
+    this.#init.log.warn({ host }, 'routes removed that lead to the server')
+    await this.#set(others)
+  }
+
+  /** Leaves no routes on the interface. Never rejects. */
+  async clear (): Promise<void> {
+    if (this.#installed !== undefined) await this.#set([])
+  }
+
+  async #set (routes: readonly Route[]): Promise<void> {
+    const { tun, stats } = this.#init
+    this.#installed = routes
+    try {
+      const refused = await tun.setRoutes(routes.map(asTunRoute))
+      stats.routes = routes.length - refused.length
+      for (const { route, reason } of refused) this.#tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
+    } catch (err) {
+      const { code, message } = err as Error & { code?: string }
+      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') stats.routes = 0 // they went with the interface
+      else this.#tell('failed', { reason: message }, 'routes not set')
+    }
+  }
+
+  /** Says it once in a connection. */
+  #tell (what: string, fields: object, message: string): void {
+    if (this.#told.has(what) || this.#told.size > LINES_LOGGED) return
+    this.#told.add(what)
+    if (this.#told.size > LINES_LOGGED) this.#init.log.warn({}, 'more about routes is not logged')
+    else this.#init.log.warn(fields, message)
+  }
+}
+
+const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destination)} via ${formatAddress(nexthop)}`
+
+const asTunRoute = ({ destination, nexthop }: Route): TunRoute => ({ destination: formatCidr(destination), gateway: formatAddress(nexthop) })
