@@ -16,6 +16,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 const candy = read('docs/candy.md')
+const operations = read('docs/operations.md')
 
 /** An example without the comment that it begins with. */
 const example = (name: string): string => read(`examples/${name}`).replace(/^\/\*\*.*?\*\/\n/s, '')
@@ -38,12 +39,13 @@ t.test('links lead somewhere', async (t) => {
   }
 })
 
-t.test('all options and keys of candy are told', async (t) => {
-  const commands: Command[] = [createRelayCommand(() => {}, () => {}), createPeerCommand(() => {}, () => {})]
-  const options = commands.flatMap((program) => program.commands.flatMap((command) => command.options.map(({ long }) => long)))
-  const keys = [...Object.keys(candyRelaySection.shape), ...Object.keys(candyPeerSection.shape), ...SHARED_KEYS].map((key) => `--${key}`)
-  for (const option of new Set([...options, ...keys])) {
-    if (option !== '--help' && option !== undefined) t.ok(candy.includes(`\`${option}`) || candy.includes(`\`${option.slice(2)}\``), option)
+t.test('all options and keys are told', async (t) => {
+  const programs: Command[] = [createRelayCommand(() => {}, () => {}), createPeerCommand(() => {}, () => {})]
+  const keys = [...Object.keys(candyRelaySection.shape), ...Object.keys(candyPeerSection.shape), ...SHARED_KEYS]
+  for (const key of new Set(keys)) t.ok(candy.includes(`\`--${key}`) || candy.includes(`\`${key}\``), key)
+  for (const command of programs.flatMap(({ commands }) => commands)) {
+    const document = command.name() === 'candy' ? candy : operations
+    for (const { long } of command.options) t.ok(long !== undefined && document.includes(long), `${command.name()} ${long}`)
   }
 })
 

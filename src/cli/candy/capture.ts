@@ -6,6 +6,7 @@ import { MessageType, MIN_LENGTH } from '../../nodes/candy/messages.ts'
 import { captureStream, verifyCapture, type CaptureDirection, type CaptureRecorder } from '../../transforms/capture/index.ts'
 import type { Batch } from '../../types.ts'
 
+/** The interfaces of a capture, by their number. A peer carries packets only. */
 const PACKETS = 0
 const MESSAGES = 1
 
@@ -21,11 +22,6 @@ export function recordMessages (recorder: CaptureRecorder, messages: Batch, dire
   }
   recorder.record(packets, direction, PACKETS)
   recorder.record(others, direction, MESSAGES)
-}
-
-/** Records packets of an interface. */
-export function recordPackets (recorder: CaptureRecorder, packets: Batch, direction: CaptureDirection): void {
-  recorder.record(packets, direction, PACKETS)
 }
 
 /**

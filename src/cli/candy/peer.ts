@@ -1,11 +1,12 @@
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../../tun/index.ts'
+import { Rate } from '../../rate.ts'
+import { streamCapture } from './capture.ts'
 import type { CandyPeerSettings } from './schema.ts'
 import type { Parts } from '../process/plan.ts'
 import type { LoadedPeer } from './load.ts'
 import { ephemeralState, openPeerState } from '../state/peer-state.ts'
-import { UsageError } from '../usage-error.ts'
 import type { Service } from '../process/services.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
 import { registerStats } from '../process/stats-metrics.ts'
@@ -34,12 +35,17 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
   peer.start()
+  const [rateIn, rateOut] = [new Rate(performance.now()), new Rate(performance.now())]
+  const sampling = setInterval(() => {
+    rateIn.sample(peer.stats.bytesIn, performance.now())
+    rateOut.sample(peer.stats.bytesOut, performance.now())
+  }, 1000).unref()
   log.info({ protocol: 'candy', interface: tun.name, mtu }, 'connecting')
 
   return {
     protocol: 'candy',
-    status: () => ({ url, state: peer.state, address: peer.address, interface: tun.name, ...peer.stats }),
-    capture: async () => { throw new UsageError('not yet') },
+    status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
+    capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
     online: () => peer.state === 'online',
     register (registry) {
@@ -47,6 +53,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
     },
     async stop () {
+      clearInterval(sampling)
       await peer.close()
       await tun.close()
       await state.close()

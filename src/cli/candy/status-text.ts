@@ -1,5 +1,5 @@
 /** What `relay status` and `peer status` show of candy. */
-import type { CandyMemberStatus, CandyNetworkStatus, CandyRelayStatus } from '../../nodes/candy/index.ts'
+import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
@@ -32,3 +32,14 @@ const memberRow = (member: CandyMemberStatus): string[] => [
   bytes(member.queued),
   nonZero(member.drops) || '-'
 ]
+
+export function peerText ({ url, state, address, interface: name, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
+  const dropped = nonZero(drops)
+  const since = connected === undefined ? state : `${state} for ${duration(connected)}`
+  return [
+    `candy ${url}: ${since}${address === undefined ? '' : `, ${address} on ${name}`}${roundTrip === undefined ? '' : `, ${roundTrip.toFixed(1)} ms to the server and back`}`,
+    `in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, now ${rate(rateIn)}; out ${packetsOut} of ${bytes(bytesOut)}, now ${rate(rateOut)}; ${bytes(queued)} wait`,
+    `${counted(failures, 'connection')} lost or not made${dropped === '' ? '' : `; drops ${dropped}`}`,
+    ...pushed.map(({ destination, gateway }) => `route ${destination} via ${gateway}`)
+  ].join('\n')
+}

@@ -1,6 +1,6 @@
 /** Commands to a program that runs: `status`, `reload`. */
 import type { Command } from 'commander'
-import { relayText } from '../candy/status-text.ts'
+import { peerText, relayText } from '../candy/status-text.ts'
 import { createCommand, givenFlags } from '../command.ts'
 import { readConfigFile } from '../config/config-file.ts'
 import type { Values } from '../config/settings.ts'
@@ -60,7 +60,7 @@ function say ({ json }: Values, value: object, text: () => string): void {
 }
 
 function statusText (program: ProgramName, { version, pid, uptime, health, services }: Record<string, any>): string {
-  const parts = (services as any[]).map((service) => relayText(service))
+  const parts = (services as any[]).map(program === 'relay' ? relayText : peerText)
   return [`${program} ${version}, process ${pid}, up ${duration(uptime)}, ${health}`, ...parts].join('\n')
 }
 

@@ -32,6 +32,7 @@ export class PeerRoutes {
   #changed = false
   /** What the interface was told last; undefined before that. */
   #installed: readonly Route[] | undefined
+  #inForce: readonly TunRoute[] = []
   /** What was logged in this connection. */
   readonly #told = new Set<string>()
   #mtuTold = false
@@ -45,6 +46,9 @@ export class PeerRoutes {
 
   /** Routes of this connection. */
   get size (): number { return this.#table.size }
+
+  /** Those that the interface has, as far as the system took them. */
+  get installed (): readonly TunRoute[] { return this.#inForce }
 
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
@@ -131,13 +135,16 @@ export class PeerRoutes {
     const { tun, stats } = this.#init
     this.#installed = routes
     try {
-      const refused = await tun.setRoutes(routes.map(asTunRoute))
-      stats.routes = routes.length - refused.length
+      const wanted = routes.map(asTunRoute)
+      const refused = await tun.setRoutes(wanted)
+      this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
+      stats.routes = this.#inForce.length
       for (const { route, reason } of refused) this.#tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
     } catch (err) {
       const { code, message } = err as Error & { code?: string }
-      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') stats.routes = 0 // they went with the interface
+      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // they went with the interface
       else this.#tell('failed', { reason: message }, 'routes not set')
+      stats.routes = this.#inForce.length
     }
   }
 

@@ -39,6 +39,8 @@ export interface PeerSessionInit {
   onAddress (cidr: string): void
   /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
   onOnline (): void
+  /** Sees the packets that were sent (`out`) and got (`in`); they are valid during the call. */
+  tap (packets: Batch, direction: 'in' | 'out'): void
 }
 
 /** Handlers of what a server sends. Types that are of no use to this peer, and unknown ones, are ignored. */
@@ -64,11 +66,19 @@ export class PeerSession {
   #online = false
   #over = false
   #heardAt = performance.now()
+  #pingedAt = 0
+  #roundTrip: number | undefined
 
   constructor (init: PeerSessionInit) {
     this.#init = init
     this.#link = init.link
   }
+
+  /** Milliseconds from the last ping that was answered to its answer. */
+  get roundTrip (): number | undefined { return this.#roundTrip }
+
+  /** Bytes that wait for the server. */
+  get queued (): number { return this.#link.port.queued }
 
   /** Runs until the connection has ended; rejects with what ended it, unless the server said goodbye. */
   async run (): Promise<void> {
@@ -108,6 +118,7 @@ export class PeerSession {
       return
     }
     const messages: Batch = []
+    const sent: Batch = []
     let bytes = 0
     for (const packet of packets) {
       const message = this.#asForward(packet)
@@ -116,6 +127,7 @@ export class PeerSession {
         continue
       }
       bytes += packet.length
+      sent.push(packet)
       messages.push(message)
     }
     if (messages.length === 0) return
@@ -127,6 +139,7 @@ export class PeerSession {
     }
     stats.packetsOut += messages.length
     stats.bytesOut += bytes
+    this.#init.tap(sent, 'out')
   }
 
   /** The message of a packet: itself, with what goes in front of it in its headroom. Undefined when it is no IPv4 or too long. */
@@ -200,7 +213,10 @@ export class PeerSession {
     this.#ping()
   }
 
-  #ping (): void { this.#link.ping(Buffer.from(this.#init.greeting)) }
+  #ping (): void {
+    this.#pingedAt = performance.now()
+    this.#link.ping(Buffer.from(this.#init.greeting))
+  }
 
   #heard (): void { this.#heardAt = performance.now() }
 
@@ -218,6 +234,7 @@ export class PeerSession {
    * belong to the acceptance. Some of them are perhaps in the read that has brought this pong, and not handled yet.
    */
   #pong (): void {
+    this.#roundTrip = performance.now() - this.#pingedAt
     if (this.#answered || this.#own === 0) return
     this.#answered = true
     setImmediate(() => { this.#settle() })
@@ -245,6 +262,7 @@ export class PeerSession {
     const { stats, tun } = this.#init
     stats.packetsIn += packets.length
     for (const packet of packets) stats.bytesIn += packet.length
+    this.#init.tap(packets, 'in')
     stats.drops.interface += packets.length - tun.port.send(packets)
   }
 }

@@ -8,7 +8,7 @@ import { Backoff, type BackoffInit } from './backoff.ts'
 import { Secret } from './hashes.ts'
 import { PeerRoutes } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
-import { newPeerStats } from './peer-stats.ts'
+import { newPeerStats, type CandyPeerStats } from './peer-stats.ts'
 import { RoutePolicy } from './route-policy.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
@@ -17,8 +17,8 @@ import { Interruptible } from '../../interruptible.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
-import { TunError, verifyInterfaceAddress, type Tun } from '../../tun/device.ts'
-import type { Endpoint } from '../../types.ts'
+import { TunError, verifyInterfaceAddress, type Tun, type TunRoute } from '../../tun/device.ts'
+import type { Batch, Endpoint } from '../../types.ts'
 import { version } from '../../version.ts'
 
 /**
@@ -80,6 +80,25 @@ export interface CandyPeerInit {
 
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
 
+/** Sees packets; they are only read, and at once. */
+export type PeerTap = (packets: Batch, direction: 'in' | 'out') => void
+
+export interface CandyPeerStatus extends CandyPeerStats {
+  url: string
+  state: CandyPeerState
+  /** In use, or asked for next; undefined before there is one. */
+  address: string | undefined
+  interface: string
+  /** Seconds since the server has accepted us; undefined while it has not. */
+  connected: number | undefined
+  /** Milliseconds to the server and back, when that was last measured. */
+  roundTrip: number | undefined
+  /** Bytes that wait for the server. */
+  queued: number
+  /** Routes of the server that the interface has. */
+  pushed: readonly TunRoute[]
+}
+
 export interface CandyPeerEvents {
   /** The interface has this address; at each connection. */
   address: [cidr: string]
@@ -113,6 +132,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   #session: PeerSession | undefined
   #link: WebSocketLink | undefined
   #running: Promise<void> | undefined
+  #onlineAt: number | undefined
+  readonly #taps = new Set<PeerTap>()
 
   /** Throws `OptionError` when an option cannot work. */
   constructor (init: CandyPeerInit) {
@@ -139,6 +160,28 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   /** The address in use, or the one that will be asked for; a CIDR. */
   get address (): string | undefined { return this.#address }
+
+  /** What it does at the moment, for whoever runs it. */
+  status (): CandyPeerStatus {
+    const session = this.#session
+    return {
+      ...this.stats,
+      url: this.#init.url,
+      state: this.#state,
+      address: this.#address,
+      interface: this.#init.tun.name,
+      connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
+      roundTrip: session?.roundTrip,
+      queued: session?.queued ?? 0,
+      pushed: this.#routes.installed
+    }
+  }
+
+  /** Shows a tap the packets that are sent and got, until the function that it returns is called. */
+  tap (tap: PeerTap): () => void {
+    this.#taps.add(tap)
+    return () => { this.#taps.delete(tap) }
+  }
 
   /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
   start (): void {
@@ -202,7 +245,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
         reason = reasonOf(err as Error)
       }
-      this.#session = this.#link = undefined
+      this.#session = this.#link = this.#onlineAt = undefined
       if (signal.aborted) return
       this.stats.failures++
       const wait = this.#backoff.next()
@@ -240,6 +283,9 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       deadAfter,
       stats: this.stats,
       log: this.#log,
+      tap: (packets, direction) => {
+        for (const tap of this.#taps) tap(packets, direction)
+      },
       onAddress: (cidr) => {
         if (signal.aborted) return
         authenticated = true
@@ -251,6 +297,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         accepted = true
         this.#state = 'online'
         this.#backoff.online()
+        this.#onlineAt = performance.now()
         this.#log.info({ address: this.#address }, 'online')
         this.#tell(() => this.emit('online', this.#address as string))
       }

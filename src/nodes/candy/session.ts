@@ -2,6 +2,7 @@
 import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import type { Pass } from '../../transports/gate.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
+import { Rate } from '../../rate.ts'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { Batch, Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
@@ -63,10 +64,10 @@ export class Session implements Client {
   /** What it may send besides, where that has a limit. */
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
-  /** Bytes a second, both ways, of the last second. */
-  readonly rate = { in: 0, out: 0 }
+  /** Bytes, both ways, of the last second. */
+  readonly rateIn: Rate
+  readonly rateOut: Rate
   taps: readonly Tap[] | undefined
-  readonly #lastTick = { at: 0, bytesIn: 0, bytesOut: 0 }
   #ended = false
 
   constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
@@ -76,7 +77,8 @@ export class Session implements Client {
     this.pass = pass
     this.since = now
     this.heardAt = now
-    this.#lastTick.at = now
+    this.rateIn = new Rate(now)
+    this.rateOut = new Rate(now)
     this.broadcasts = network.broadcastRate
     network.enter(this)
   }
@@ -116,16 +118,9 @@ export class Session implements Client {
 
   /** Once a second. */
   tick (now: number): void {
-    const { traffic, rate } = this
-    const last = this.#lastTick
-    const seconds = (now - last.at) / 1000
     this.broadcasts = this.network.broadcastRate
-    if (seconds <= 0) return
-    rate.in = (traffic.bytesIn - last.bytesIn) / seconds
-    rate.out = (traffic.bytesOut - last.bytesOut) / seconds
-    last.at = now
-    last.bytesIn = traffic.bytesIn
-    last.bytesOut = traffic.bytesOut
+    this.rateIn.sample(this.traffic.bytesIn, now)
+    this.rateOut.sample(this.traffic.bytesOut, now)
   }
 
   /** Ends the connection for what the client did, and counts it. */

@@ -51,7 +51,7 @@ export function networkStatus (network: Network, now: number): CandyNetworkStatu
 }
 
 function memberStatus (session: Session, now: number): CandyMemberStatus & { order: number } {
-  const { address, remote: { host, port }, client, device = '', since, heardAt, traffic, rate, link } = session
+  const { address, remote: { host, port }, client, device = '', since, heardAt, traffic, rateIn, rateOut, link } = session
   const [system = '', version = '', name = ''] = client.split('::')
   return {
     order: address,
@@ -64,8 +64,8 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     connected: Math.max(0, Math.round((now - since) / 1000)),
     silent: Math.max(0, Math.round((now - heardAt) / 1000)),
     ...traffic,
-    rateIn: Math.round(rate.in),
-    rateOut: Math.round(rate.out),
+    rateIn: Math.round(rateIn.perSecond),
+    rateOut: Math.round(rateOut.perSecond),
     queued: link.port.queued
   }
 }

@@ -198,6 +198,7 @@ t.test('damaged servers harm no peer', async (t) => {
       stats,
       log: silent,
       onAddress: () => { addresses++ },
+      tap () {},
       onOnline: () => { online++ }
     })
     const running = session.run().then(() => 'goodbye', (err) => {

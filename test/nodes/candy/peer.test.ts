@@ -350,6 +350,7 @@ function inMemory (t: Test, address?: string): InMemory {
     stats,
     log: silent,
     onAddress () { events.push('address') },
+    tap () {},
     onOnline () { events.push('online') }
   })
   const running = session.run().catch((err: Error) => { events.push(err.message) })
