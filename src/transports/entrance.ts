@@ -38,6 +38,8 @@ export interface Arrival {
 /** An arrival that nobody has taken yet. */
 interface Waiting extends Arrival {
   socket: Socket
+  /** See {@link endsOf}; empty once it was taken. */
+  ends: string
 }
 
 export interface Entrance {
@@ -119,9 +121,10 @@ class GuardedEntrance implements Entrance {
   }
 
   take (socket: Socket): Arrival | undefined {
-    const ends = endsOf(socket)
-    const waiting = this.#waiting.get(ends)
-    this.#waiting.delete(ends)
+    const waiting = this.#waiting.get(endsOf(socket))
+    if (waiting === undefined) return undefined
+    this.#waiting.delete(waiting.ends)
+    waiting.ends = ''
     return waiting
   }
 
@@ -147,15 +150,20 @@ class GuardedEntrance implements Entrance {
       return
     }
     const ends = endsOf(socket)
-    const waiting: Waiting = { socket, remote, isProxy, pass }
+    const waiting: Waiting = { socket, ends, remote, isProxy, pass }
     this.#waiting.get(ends)?.socket.destroy() // the system would not give the same ends to another while it lives
     this.#waiting.set(ends, waiting)
-    socket.on('close', () => {
-      pass?.leave()
-      if (this.#waiting.get(ends) === waiting) this.#waiting.delete(ends)
-    })
+    socket.on('close', this.#leaving(waiting))
     if (!isProxy) serve()
     else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) })
+  }
+
+  /** A function of its own: what stays with the connection keeps only what it needs. */
+  #leaving (waiting: Waiting): () => void {
+    return () => {
+      waiting.pass?.leave()
+      if (this.#waiting.get(waiting.ends) === waiting) this.#waiting.delete(waiting.ends)
+    }
   }
 
   #heard (waiting: Waiting, outcome: ProxyHeader | 'none' | Error, serve: () => void): void {

@@ -11,6 +11,8 @@
  * if (pass === undefined) return socket.destroy()
  * socket.once('close', () => { pass.leave() })
  * ```
+ *
+ * Listeners with the option `gate` do that by themselves, and their links carry the pass.
  */
 import { OptionError } from '../errors.ts'
 import { isLoopback, sourceOf } from './source.ts'

@@ -5,6 +5,9 @@ import { LinkClosedError } from '../errors.ts'
 
 const NOTHING = new Uint8Array(0)
 
+/** Not in the function below: it stays with the connection, and would keep all that is there. */
+const ignore = (): void => {}
+
 /**
  * Waits until a connection has said whether it begins with a header.
  *
@@ -42,6 +45,6 @@ export function readProxyHeader (socket: Socket, timeout: number, done: (outcome
   }
   const closed = (): void => { settle(new LinkClosedError('the connection ended before anything was said')) }
   const timer = setTimeout(() => { settle(new LinkClosedError(`nothing that tells after ${timeout} ms`)) }, timeout)
-  socket.on('error', () => {}) // it stays: one may come before somebody else listens. `close` follows
+  socket.on('error', ignore) // one may come before somebody else listens. `close` follows
   socket.on('readable', read).once('end', ended).once('close', closed)
 }

@@ -20,6 +20,7 @@ export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' 
   handshakeTimeout?: number
 }
 
+/** The certificate of a server, and how long a handshake may take. */
 export interface TlsServerInit extends CertificateInit {
   /** Milliseconds until a client that has not finished its handshake is dropped. Default: 10 s. */
   handshakeTimeout?: number

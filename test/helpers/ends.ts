@@ -78,6 +78,14 @@ export async function standstill (progress: () => number): Promise<void> {
   }
 }
 
+/** Something goes each way between the two ends of a connection; throws when something else arrives. */
+export async function talk (client: Link, server: Link): Promise<void> {
+  client.port.send(texts('hello'))
+  if ((await first(server.source)).toString() !== 'hello') throw new Error('not what was said')
+  server.port.send(texts('welcome'))
+  if ((await first(client.source)).toString() !== 'welcome') throw new Error('not what was answered')
+}
+
 export interface Ends<L extends Link = Link> {
   listener: Listener<L>
   port: number

@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
 import t, { type Test } from 'tap'
 import { ca, cert, key, second } from '../helpers/certificates.ts'
-import { accept, endsWith, failureOf, first, listening, texts } from '../helpers/ends.ts'
+import { accept, endsWith, failureOf, first, listening, talk, texts } from '../helpers/ends.ts'
 import { dialTls, dialWebSocket, listenTls, listenWebSocket, type TlsClientInit, type TlsListener, type TlsServerInit } from '../../src/transports/index.ts'
 import type { Link } from '../../src/types.ts'
 
@@ -51,13 +51,6 @@ async function handshake (t: Test, port: number, version: 'TLSv1.2' | 'TLSv1.3',
   const found = { session: socket.getSession() as Buffer, isReused, commonName: socket.getPeerCertificate().subject?.CN as string | undefined }
   socket.destroy()
   return found
-}
-
-async function talk (client: Link, server: Link): Promise<void> {
-  client.port.send(texts('hello'))
-  if ((await first(server.source)).toString() !== 'hello') throw new Error('not what was said')
-  server.port.send(texts('welcome'))
-  if ((await first(client.source)).toString() !== 'welcome') throw new Error('not what was answered')
 }
 
 for (const { name, listen, dial } of subjects) {

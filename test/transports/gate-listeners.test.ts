@@ -1,36 +1,29 @@
 /** The gate of listeners, over real sockets: strangers by the thousand, and what is established among them. */
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { cert, key } from '../helpers/certificates.ts'
+import { rawSubjects, type RawSubject } from './subjects.ts'
 import { accept, drain, failureOf, hear, listening, texts, until } from '../helpers/ends.ts'
-import { ended, rawTcp, rawTls, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
-import { Gate, listenTcp, listenTls, listenWebSocket, type Accepted, type ListenInit } from '../../src/transports/index.ts'
-import type { Link, Listener } from '../../src/types.ts'
+import { ended, rawTcp, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
+import { Gate, listenTcp, listenWebSocket, type Accepted, type ListenInit } from '../../src/transports/index.ts'
+import type { Link } from '../../src/types.ts'
 
 const FLOOD = 2000
 const ROOM = 500
 const ESTABLISHED = 10
 
-interface Subject {
-  name: string
-  listen (init: ListenInit): Listener<Link & Accepted>
-  dial (port: number): Promise<RawClient>
-  /** What a client may begin with and then stop. */
-  beginnings: Record<string, string>
-}
-
 /** The first bytes of a ClientHello. */
 const HELLO = '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
 
-const subjects: Subject[] = [
-  { name: 'tcp', listen: listenTcp, dial: rawTcp, beginnings: { nothing: '', 'some bytes': 'hello' } },
-  { name: 'tls', listen: (init) => listenTls({ cert, key, ...init }), dial: rawTls, beginnings: { nothing: '', 'half a ClientHello': HELLO } },
-  { name: 'ws', listen: listenWebSocket, dial: async (port) => upgrade(await rawTcp(port)), beginnings: { nothing: '', 'half a request': 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ' } },
-  { name: 'wss', listen: (init) => listenWebSocket({ tls: { cert, key }, ...init }), dial: async (port) => upgrade(await rawTls(port)), beginnings: { nothing: '', 'half a ClientHello': HELLO } }
-]
+/** What a client may begin with and then stop. */
+const beginnings: Record<RawSubject['name'], Record<string, string>> = {
+  tcp: { nothing: '', 'some bytes': 'hello' },
+  tls: { nothing: '', 'half a ClientHello': HELLO },
+  ws: { nothing: '', 'half a request': 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ' },
+  wss: { nothing: '', 'half a ClientHello': HELLO }
+}
 
 /** A listener whose links are accepted as they come; `establish` says which of them have proven themselves. */
-async function serve (t: Test, { listen }: Subject, init: Partial<ListenInit>, establish: () => boolean): Promise<{ port: number, links: Array<Link & Accepted> }> {
+async function serve (t: Test, { listen }: RawSubject, init: Partial<ListenInit>, establish: () => boolean): Promise<{ port: number, links: Array<Link & Accepted> }> {
   const { listener, port } = await listening(t, (at) => listen({ ...at, handshakeTimeout: 100_000, ...init }))
   const links: Array<Link & Accepted> = []
   void (async () => {
@@ -42,8 +35,8 @@ async function serve (t: Test, { listen }: Subject, init: Partial<ListenInit>, e
   return { port, links }
 }
 
-for (const subject of subjects) {
-  for (const [beginning, said] of Object.entries(subject.beginnings)) {
+for (const subject of rawSubjects) {
+  for (const [beginning, said] of Object.entries(beginnings[subject.name])) {
     t.test(`${subject.name}: ${FLOOD} clients that send ${beginning} and wait`, async (t) => {
       const gate = new Gate({ maxHalfOpen: ROOM })
       let isMember = true
@@ -131,12 +124,12 @@ for (const subject of subjects) {
   })
 }
 
-for (const { name, dial } of [{ name: 'ws', dial: rawTcp }, { name: 'wss', dial: rawTls }]) {
+for (const { name, listen, connect } of rawSubjects.slice(2)) {
   t.test(`${name}: requests that are no WebSocket are in the gate until their connection ends`, async (t) => {
     const gate = new Gate()
-    const { port, incoming } = await listening(t, (at) => listenWebSocket({ ...at, gate, tls: name === 'wss' ? { cert, key } : undefined }))
+    const { port, incoming } = await listening(t, (at) => listen({ ...at, gate }))
     for (const request of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', upgradeRequest({ 'Sec-WebSocket-Version': '99' }), 'nonsense\r\n\r\n']) {
-      const { socket, reset } = await dial(port)
+      const { socket, reset } = await connect(port)
       t.match(gate.stats, { connections: 1, halfOpen: 1 })
       socket.write(request)
       t.match((await readHead(socket)).head, /^HTTP\/1\.1 40[03] /)
@@ -144,7 +137,7 @@ for (const { name, dial } of [{ name: 'ws', dial: rawTcp }, { name: 'wss', dial:
       reset()
       await until(() => gate.stats.connections === 0)
     }
-    const client = await upgrade(await dial(port))
+    const client = await upgrade(await connect(port))
     const link = await accept(t, incoming)
     client.reset()
     await drain(link.source)
@@ -154,13 +147,13 @@ for (const { name, dial } of [{ name: 'ws', dial: rawTcp }, { name: 'wss', dial:
 }
 
 t.test('the end of a listener ends what has not become a link', async (t) => {
-  for (const { name, listen, dial, beginnings } of subjects.slice(1)) {
+  for (const { name, listen, dial } of rawSubjects.slice(1)) {
     const gate = new Gate()
     const { listener, port, incoming } = await listening(t, (at) => listen({ ...at, gate }))
     const client = await dial(port)
     const link = await accept(t, incoming)
     const strangers: RawClient[] = []
-    for (const said of Object.values(beginnings)) {
+    for (const said of Object.values(beginnings[name])) {
       const stranger = await rawTcp(port)
       stranger.socket.write(said)
       strangers.push(stranger)

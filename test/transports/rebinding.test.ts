@@ -6,19 +6,12 @@ import t from 'tap'
 import { wireSubjects } from './subjects.ts'
 import { random } from '../helpers/bytes.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
-import { accept, batches, bytes, drain, endsWith, first, hear, listening, texts, until } from '../helpers/ends.ts'
+import { accept, batches, bytes, drain, endsWith, first, hear, listening, talk, texts, until } from '../helpers/ends.ts'
 import { ended, rawTcp, rawTls, readHead, upgrade } from '../helpers/raw-sockets.ts'
 import { Gate, listenWebSocket } from '../../src/transports/index.ts'
 import type { Batch, Link, Listener } from '../../src/types.ts'
 
 const host = '127.0.0.1'
-
-async function talk (client: Link, server: Link): Promise<void> {
-  client.port.send(texts('hello'))
-  if ((await first(server.source)).toString() !== 'hello') throw new Error('not what was said')
-  server.port.send(texts('welcome'))
-  if ((await first(client.source)).toString() !== 'welcome') throw new Error('not what was answered')
-}
 
 for (const guard of [{}, { gate: new Gate() }]) {
   for (const subject of wireSubjects(guard)) {

@@ -1,10 +1,12 @@
-/** The wire transports, for suites that all of them have to pass. */
+/** The wire transports, for suites that all of them have to pass; and their listeners, for clients that are no links. */
 import type { Subject } from './contract.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
-import { rawTcp, rawTls, upgrade } from '../helpers/raw-sockets.ts'
+import { rawTcp, rawTls, upgrade, type RawClient, type RawInit } from '../helpers/raw-sockets.ts'
+import type { Accepted } from '../../src/transports/entrance.ts'
 import { dialTcp, listenTcp, tcp, type ListenInit } from '../../src/transports/tcp.ts'
 import { dialTls, listenTls, tls } from '../../src/transports/tls.ts'
 import { dialWebSocket, listenWebSocket, websocket } from '../../src/transports/websocket.ts'
+import type { Link, Listener } from '../../src/types.ts'
 
 const frames = { closeTimeout: 20_000 } // nothing here may depend on it
 
@@ -46,4 +48,20 @@ export const wireSubjects = (common: Partial<ListenInit> = {}): Subject[] => [
     }),
     dialRaw: async (_transport, port) => upgrade(await rawTls(port))
   }
+]
+
+export interface RawSubject {
+  name: 'tcp' | 'tls' | 'ws' | 'wss'
+  listen (init: ListenInit): Listener<Link & Accepted>
+  /** The connection of a client below WebSocket, if there is one: it makes the request. */
+  connect (port: number, init?: RawInit): Promise<RawClient>
+  /** A client as the listener accepts it. */
+  dial (port: number, init?: RawInit): Promise<RawClient>
+}
+
+export const rawSubjects: RawSubject[] = [
+  { name: 'tcp', listen: listenTcp, connect: rawTcp, dial: rawTcp },
+  { name: 'tls', listen: (init) => listenTls({ cert, key, ...init }), connect: rawTls, dial: rawTls },
+  { name: 'ws', listen: listenWebSocket, connect: rawTcp, dial: async (port, init) => upgrade(await rawTcp(port, init)) },
+  { name: 'wss', listen: (init) => listenWebSocket({ tls: { cert, key }, ...init }), connect: rawTls, dial: async (port, init) => upgrade(await rawTls(port, init)) }
 ]

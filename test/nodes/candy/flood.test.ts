@@ -1,0 +1,138 @@
+/** Ten thousand strangers, and a member with ten thousand faces: what is there already does not notice. */
+import { connect, type Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { dialWebSocket } from '../../../src/transports/websocket.ts'
+import { writeU32 } from '../../../src/tun/ipv4.ts'
+import { startProgram, runProgram, type Program } from '../../cli/program.ts'
+import { CandyClient, forward, PASSWORD } from '../../helpers/candy-client.ts'
+import { homeEnv } from '../../helpers/homes.ts'
+import { upgradeRequest } from '../../helpers/raw-sockets.ts'
+import { FORWARD_SOURCE } from '../../../src/nodes/candy/forward.ts'
+
+const STRANGERS = 10_000
+/** Connections that are begun at a time, so that none is lost in the kernel's queue. */
+const TOGETHER = 250
+/** What one stranger may cost the relay: in memory that is resident, everything included. */
+const BYTES_PER_STRANGER = 40 * 1024
+
+interface Running {
+  relay: Program
+  port: number
+  status (): Promise<any>
+  /** Bytes of resident memory. */
+  memory (): number
+  join (address: string): Promise<CandyClient>
+}
+
+async function start (t: Test, ...args: string[]): Promise<Running> {
+  const env = homeEnv()
+  const relay = startProgram(t, 'relay', ['candy', '--listen', 'ws://127.0.0.1:0', '--password', PASSWORD, '--dhcp', '10.77.0.0/24', '--json', '--log-level', 'error', ...args], { env })
+  const [, url, port] = await relay.find(/"url":"(ws:\/\/127\.0\.0\.1:(\d+))"/)
+  return {
+    relay,
+    port: Number(port),
+    status: async () => JSON.parse((await runProgram(t, 'relay', ['status', '--json'], { env })).stdout).services[0],
+    memory: () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${relay.child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    async join (address) {
+      const link = await dialWebSocket(url)
+      t.teardown(() => { link.abort(new Error('the test is over')) })
+      return await new CandyClient(link).login(address)
+    }
+  }
+}
+
+/** Packets from one to the other and back, one after the other. */
+async function talk (a: CandyClient, b: CandyClient, count: number): Promise<number> {
+  let arrived = 0
+  for (let i = 0; i < count; i++) {
+    a.send(forward('10.77.0.1', '10.77.0.2', 20 + i % 100))
+    if ((await b.next()).length !== 41 + i % 100) break
+    b.send(forward('10.77.0.2', '10.77.0.1'))
+    await a.next()
+    arrived++
+  }
+  return arrived
+}
+
+/** A connection that goes no further than this: TCP, half a request, or a WebSocket that says nothing. */
+async function stranger (port: number, kind: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.on('error', () => {})
+  await new Promise((resolve, reject) => { socket.once('connect', resolve).once('close', () => { reject(new Error('a stranger was not let in')) }) })
+  if (kind === 1) socket.write('GET / HTTP/1.1\r\nHost: x\r\n')
+  if (kind === 2) {
+    socket.write(upgradeRequest())
+    await new Promise((resolve) => { socket.once('data', resolve) })
+  }
+  return socket
+}
+
+t.test('ten thousand half-open connections', { timeout: 110_000 }, async (t) => {
+  const { port, status, memory, join } = await start(t)
+  const [a, b] = [await join('10.77.0.1'), await join('10.77.0.2')]
+  await talk(a, b, 500)
+  const before = memory()
+  let isFlooding = true
+  let rounds = 0
+  const talking = (async () => {
+    for (; isFlooding; rounds++) if (await talk(a, b, 10) !== 10) throw new Error('a packet is missing')
+  })()
+  const strangers: Socket[] = []
+  t.teardown(() => { for (const socket of strangers) socket.destroy() })
+  let newcomers = 0
+  while (strangers.length < STRANGERS) {
+    strangers.push(...await Promise.all(Array.from({ length: TOGETHER }, (_, i) => stranger(port, i % 3))))
+    if (strangers.length % 2500 === 0) {
+      await join(`10.77.0.${100 + newcomers++}`) // who knows the password gets in meanwhile
+    }
+  }
+  isFlooding = false
+  await talking
+  t.ok(rounds > 10, `${rounds * 10} packets each way meanwhile, none missing`)
+  t.equal(newcomers, 4)
+  const grown = memory() - before
+  t.ok(grown < STRANGERS * BYTES_PER_STRANGER, `${Math.round(grown / STRANGERS / 1024)} KiB each`)
+  t.equal(await talk(a, b, 100), 100)
+  const ended = strangers.map((socket) => new Promise((resolve) => { socket.once('close', resolve).resume() }))
+  await Promise.all(ended) // each has ten seconds
+  t.match(await status(), { connections: 6, halfOpen: 0, peers: 6 }, 'nothing of them is left')
+})
+
+t.test('the oldest half-open connection makes room', { timeout: 60_000 }, async (t) => {
+  const { port, status, join } = await start(t, '--max-half-open', '500')
+  const [a, b] = [await join('10.77.0.1'), await join('10.77.0.2')]
+  const strangers: Socket[] = []
+  t.teardown(() => { for (const socket of strangers) socket.destroy() })
+  for (let i = 0; i < 2000; i += 100) strangers.push(...await Promise.all(Array.from({ length: 100 }, () => stranger(port, 0))))
+  const ended = strangers.slice(0, 1500).map((socket) => new Promise((resolve) => { socket.destroyed ? resolve(undefined) : socket.once('close', resolve).resume() }))
+  await Promise.all(ended)
+  t.equal(await talk(a, b, 100), 100)
+  t.match(await join('10.77.0.3'), { link: {} }, 'and a newcomer gets in')
+  const { halfOpen, refused } = await status()
+  t.ok(halfOpen <= 500, `${halfOpen}`)
+  t.ok(refused.limit >= 1500, `${refused.limit}`)
+})
+
+t.test('ten thousand spoofed sources', { timeout: 60_000 }, async (t) => {
+  for (const [mode, delivered] of [['routes', 0], ['off', STRANGERS]] as const) {
+    const { status, memory, join } = await start(t, '--source-check', mode)
+    const [a, b, liar] = [await join('10.77.0.1'), await join('10.77.0.2'), await join('10.77.0.3')]
+    await talk(a, b, 500)
+    const before = memory()
+    const talking = talk(a, b, 200)
+    for (let i = 0; i < STRANGERS;) {
+      liar.send(...Array.from({ length: 100 }, () => {
+        const message = forward('10.77.0.3', '10.77.0.3')
+        writeU32(message, FORWARD_SOURCE, 0x2000_0000 + i++)
+        return message
+      }))
+      await liar.settled()
+    }
+    t.equal(await talking, 200, `${mode}: the others talk on`)
+    t.equal(liar.inbox.length, delivered)
+    const { peers, drops, networks } = await status()
+    t.same([peers, drops.source, networks[0].members.length], [3, STRANGERS - delivered, 3], 'no table has grown')
+    t.ok(memory() - before < 64 * 1024 * 1024)
+  }
+})
