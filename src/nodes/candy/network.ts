@@ -108,12 +108,13 @@ export class Network {
     return from.gateways.has(to.address) || to.gateways.has(from.address)
   }
 
-  /** To the holder of an address, the sender itself included. Counts what is not delivered. */
-  unicast (from: Session, destination: number, message: Uint8Array): void {
+  /** To the holder of an address, the sender itself included; false when there is none. */
+  unicast (from: Session, destination: number, message: Uint8Array): boolean {
     const member = this.#members.get(destination)
-    if (member === undefined) from.traffic.drops.destination++
-    else if (!this.mayReach(from, member)) from.traffic.drops.isolated++
-    else this.#enqueue(member, message)
+    if (member === undefined) return false
+    if (this.mayReach(from, member)) this.#enqueue(member, message)
+    else from.traffic.drops.isolated++
+    return true
   }
 
   /** To all but the sender, which may do so only so many times in a second: each costs as much as the network has members. */

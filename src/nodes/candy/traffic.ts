@@ -33,9 +33,9 @@ export function forward (session: Session, message: Uint8Array): void {
     return
   }
   const destination = forwardDestination(message)
-  // A member may hold what is a broadcast address to others: there is a range that says so, or there is none.
-  if (isForAll(network, destination) && network.holder(destination) === undefined) broadcast(session, message)
-  else network.unicast(session, destination, message)
+  if (network.unicast(session, destination, message)) return
+  if (isForAll(network, destination)) broadcast(session, message)
+  else session.traffic.drops.destination++
 }
 
 /** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included, when the sender is who it says. */
@@ -52,9 +52,9 @@ export function addressed (session: Session, message: Uint8Array, name: Addresse
   if (!count(session, message)) return
   const { network } = session
   const destination = readU32(message, at.destination)
-  if (name === 'CONN' || destination !== LIMITED_BROADCAST) network.unicast(session, destination, message)
-  else if (name === 'DISCOVERY') network.broadcast(session, message) // without it members could not find each other
-  else broadcast(session, message)
+  if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(session, message) // without it members could not find each other
+  else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(session, message)
+  else if (!network.unicast(session, destination, message)) session.traffic.drops.destination++
 }
 
 /** False when the sender has sent more than it may. */
