@@ -7,7 +7,7 @@ let root: string | undefined
 let count = 0
 
 /** A new folder; it goes with this process. */
-function newHome (): string {
+export function newHome (): string {
   if (root === undefined) {
     const made = root = mkdtempSync(join(tmpdir(), 'tunpipe-test-'))
     process.once('exit', () => { rmSync(made, { recursive: true, force: true }) })

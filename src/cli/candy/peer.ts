@@ -8,6 +8,7 @@ import type { Parts } from '../process/plan.ts'
 import type { LoadedPeer } from './load.ts'
 import { ephemeralState, openPeerState } from '../state/peer-state.ts'
 import type { Service } from '../process/services.ts'
+import { readOriginalState } from '../state/original-state.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { readCa } from '../config/tls-files.ts'
@@ -17,11 +18,11 @@ const UNNAMED = '_default'
 const LONGEST_INTERFACE = 15
 
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
-export async function startCandyPeer ({ loaded: { candy, password, nameOf }, log, out }: Parts<LoadedPeer>): Promise<Service> {
+export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: Parts<LoadedPeer>): Promise<Service> {
   const { url, address, name, mtu, routes, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
   const throwaway = candy.tun === 'none' && name === undefined
-  const state = throwaway ? ephemeralState() : await openPeerState(candy['state-dir'] ?? defaultStateDir(), name ?? UNNAMED, log)
+  const state = throwaway ? ephemeralState() : await openPeerState(candy['state-dir'] ?? defaultStateDir(), name ?? UNNAMED, log, isOriginal ? readOriginalState(name) : undefined)
   const tun = await openInterface(candy).catch(async (err) => {
     await state.close()
     throw err

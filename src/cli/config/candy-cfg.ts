@@ -50,6 +50,7 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
     file,
     values,
     warnings,
+    isOriginal: true,
     name (path) {
       const key = path[path.length - 1]
       const theirs = Object.entries(KEYS[program]).find(([, ours]) => ours === key)?.[0] ?? key

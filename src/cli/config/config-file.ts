@@ -16,6 +16,8 @@ export interface ConfigFile extends Layer {
   readonly file: string
   /** What the user should know, but what stops nothing. */
   readonly warnings: readonly string[]
+  /** It is one of the original candy. */
+  readonly isOriginal: boolean
 }
 
 /** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
@@ -64,6 +66,7 @@ export function parseConfig (file: string, text: string): ConfigFile {
   return {
     file,
     warnings: [],
+    isOriginal: false,
     values: toSection(file, document, lineAt),
     name (path) {
       for (let length = path.length; length > 0; length--) {

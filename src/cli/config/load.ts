@@ -15,6 +15,8 @@ export interface Loaded<T extends RelaySettings | PeerSettings> {
   nameOf (...path: string[]): string
   /** What the user should know, but what stops nothing. There is no log yet to tell it to. */
   warnings: string[]
+  /** The file is one of the original candy. */
+  isOriginal: boolean
 }
 
 export interface LoadInit<T> {
@@ -36,7 +38,13 @@ export function load<T extends RelaySettings | PeerSettings> ({ program, schema,
   const layers = environment === undefined ? given : [given[0], environment, ...given.slice(1)]
   const { values: settings, name } = settle(schema, oneSource(layers.map(prepare), 'candy', ['password', 'password-file']))
   if (settings.candy === undefined) throw new UsageError(`${file?.file ?? '--config'}: candy: missing, expected the section of at least one protocol`)
-  return { settings, candy: settings.candy, nameOf: (...path) => name(['candy', ...path]), warnings: file === undefined ? [] : [...file.warnings, ...exposed(file)] }
+  return {
+    settings,
+    candy: settings.candy,
+    nameOf: (...path) => name(['candy', ...path]),
+    warnings: file === undefined ? [] : [...file.warnings, ...exposed(file)],
+    isOriginal: file?.isOriginal ?? false
+  }
 }
 
 function exposed ({ file, values: { candy } }: ConfigFile): string[] {

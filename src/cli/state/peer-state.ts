@@ -38,8 +38,9 @@ export function ephemeralState (): PeerState {
  * a warning, and the peer starts as a new device.
  *
  * @param dir - undefined when no folder is known, which is a warning as well
+ * @param inherited - what a new device begins with
  */
-export async function openPeerState (dir: string | undefined, name: string, log: Logger): Promise<PeerState> {
+export async function openPeerState (dir: string | undefined, name: string, log: Logger, inherited: { vmac?: string, address?: string } = {}): Promise<PeerState> {
   if (dir === undefined) {
     log.warn({ reason: 'this user has no home folder' }, NOT_KEPT)
     return ephemeralState()
@@ -58,8 +59,8 @@ export async function openPeerState (dir: string | undefined, name: string, log:
     return ephemeralState()
   }
   const before = read(file, log)
-  const vmac = before?.vmac ?? newVmac()
-  let current = before?.address
+  const { vmac = newVmac(), address } = before ?? inherited
+  let current = address
   const save = (): void => {
     try {
       replaceFile(file, `${JSON.stringify({ vmac, address: current })}\n`)

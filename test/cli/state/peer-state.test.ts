@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { readOriginalState } from '../../../src/cli/state/original-state.ts'
 import { openPeerState } from '../../../src/cli/state/peer-state.ts'
 import { replaceFile, replaceFileLater } from '../../../src/cli/state/state-file.ts'
 import { defaultStateDir } from '../../../src/cli/state/state-dir.ts'
@@ -109,6 +110,27 @@ t.test('two peers with one state', async (t) => {
   const third = await openPeerState(dir, 'home', log)
   t.equal(third.vmac, first.vmac, 'free again')
   await third.close()
+})
+
+t.test('what the original client has kept', async (t) => {
+  const folder = t.testdir({ vmac: { __noname__: '0123456789abcdef\n', broken: 'nonsense', own: 'fedcba9876543210' }, address: { __noname__: '192.168.202.7/24', broken: 'x' } })
+  t.same(readOriginalState(undefined, folder), { vmac: '0123456789abcdef', address: '192.168.202.7/24' })
+  t.same(readOriginalState('laptop', folder), { vmac: '0123456789abcdef', address: undefined }, 'the device is that of all clients of the machine')
+  t.same(readOriginalState('own', folder), { vmac: 'fedcba9876543210', address: undefined }, 'older versions have one for each')
+  t.same(readOriginalState('broken', folder), { vmac: undefined, address: undefined })
+  t.same(readOriginalState(undefined, '/nowhere'), { vmac: undefined, address: undefined })
+
+  const dir = t.testdir({ state: {} })
+  const { log, warnings } = recorder()
+  const inherited = { vmac: '0123456789abcdef', address: '192.168.202.7/24' }
+  const first = await openPeerState(dir, 'home', log, inherited)
+  t.match(first, inherited)
+  await first.close()
+  const later = await openPeerState(dir, 'home', log, { vmac: 'ffffffffffffffff' })
+  t.match(later, { vmac: inherited.vmac }, 'once: then it has a state of its own')
+  await later.close()
+  t.match((await openPeerState(dir, 'other', log, {})).vmac, /^[0-9a-f]{16}$/)
+  t.same(warnings, [])
 })
 
 t.test('where the state is', async (t) => {

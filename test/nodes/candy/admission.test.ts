@@ -4,6 +4,7 @@ import { CandyRelay, LeaseBook, type CandyRelayInit } from '../../../src/nodes/c
 import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
+import { silent } from '../../../src/log.ts'
 import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
 import { formatCidr } from '../../../src/tun/ipv4.ts'
 
@@ -182,4 +183,27 @@ t.test('connections of one source, and half-open ones, are bounded', async (t) =
   newcomer.send(forward('192.168.202.9', '192.168.202.1'))
   t.equal((await received(newcomer, office[0]))[0].length, 1)
   t.match(relay.stats, { peers: 4, halfOpen: 4, refused: { source: 1, limit: 1 } })
+})
+
+t.test('the clock of the relay is set: members stay, and who joins is judged by the new time', async (t) => {
+  let now = 1_700_000_000_000
+  const relay = start(t, { now: () => now, log: silent })
+  const auth = (address: string, time: number): Uint8Array => encodeAuth({ secret, address: addr(address), timestamp: Math.floor(time / 1000) })
+  const [a, b] = [connect(relay), connect(relay)]
+  for (const [i, client] of [a, b].entries()) client.send(encodeVmac({ secret, vmac: `device ${i}        x`.slice(0, 16), timestamp: now / 1000 }), auth(`192.168.202.${1 + i}`, now))
+  await b.settled()
+  for (const jump of [86_400_000, -86_400_000 * 365, 86_400_000 * 364, 600_000]) {
+    const before = now
+    now += jump
+    relay.tick(performance.now())
+    a.send(forward('192.168.202.1', '192.168.202.2'))
+    t.equal((await received(a, b))[0].length, 1, `by ${jump} ms`)
+    const [late, right] = [connect(relay), connect(relay)]
+    late.send(auth('192.168.202.8', before))
+    t.match(await late.closed, { reason: /clock differs/ })
+    right.send(auth('192.168.202.9', now), forward('192.168.202.9', '192.168.202.9'))
+    t.equal((await received(right, right))[0].length, 1)
+  }
+  t.equal(relay.leases.table().size, 2, 'devices keep their addresses')
+  t.match(relay.stats, { peers: 3, refused: { clock: 4, timeout: 0, replay: 0 } })
 })
