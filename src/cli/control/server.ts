@@ -2,10 +2,11 @@
  * What a running program can be asked for, through a Unix socket that only its owner may connect to: one line of JSON asks, one
  * line of JSON answers, and whatever follows (a capture, say) is up to the command.
  */
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Logger } from '../../log.ts'
+import { makeFolder } from '../folder.ts'
 import { codeOf, reason } from '../reason.ts'
 import { listenUnix } from '../unix-socket.ts'
 
@@ -42,7 +43,7 @@ export interface Control {
 export async function serveControl (path: string, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
   const sockets = new Set<Socket>()
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     const server = await listenUnix(path, (socket) => {
       if (sockets.size >= MOST_CONNECTIONS) {
         socket.destroy()

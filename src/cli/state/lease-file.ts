@@ -1,11 +1,12 @@
 /** Keeps the leases of a relay from one run to the next, in `<dir>/candy-relay/leases.json`. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { LeaseBook } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../tun/ipv4.ts'
 import { readBounded } from '../config/bounded-file.ts'
+import { makeFolder } from '../folder.ts'
 import { reason } from '../reason.ts'
 import type { UnixServer } from '../unix-socket.ts'
 import { lockFile, replaceFileLater } from './state-file.ts'
@@ -45,7 +46,7 @@ export async function openLeases (dir: string | undefined, log: Logger): Promise
   const file = join(dir, 'candy-relay', 'leases.json')
   let lock: UnixServer | undefined
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(file))
     lock = await lockFile(file)
   } catch (err) {
     log.warn({ file, reason: reason(err) }, NOT_KEPT)

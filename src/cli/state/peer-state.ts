@@ -1,10 +1,11 @@
 /** What a peer remembers from one run to the next, so that it is the same device with the same address again. */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
+import { makeFolder } from '../folder.ts'
 import { codeOf, reason } from '../reason.ts'
 import type { UnixServer } from '../unix-socket.ts'
 import { lockFile, replaceFile } from './state-file.ts'
@@ -48,7 +49,7 @@ export async function openPeerState (dir: string | undefined, name: string, log:
   const file = join(dir, 'candy', `${name}.json`)
   let lock: UnixServer | undefined
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(file))
     lock = await lockFile(file)
   } catch (err) {
     log.warn({ file, reason: reason(err) }, NOT_KEPT)
