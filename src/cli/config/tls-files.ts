@@ -1,5 +1,6 @@
 import { createSecureContext } from 'node:tls'
 import { readBounded } from './bounded-file.ts'
+import { verifyCertificate } from '../../transports/certificate.ts'
 import { reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -15,7 +16,7 @@ export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: st
     throw new UsageError(`${nameOf('tls-cert')}: not a certificate (${reason(err)}), expected PEM`)
   }
   try {
-    createSecureContext({ cert, key })
+    verifyCertificate({ cert, key })
   } catch (err) {
     throw new UsageError(`${nameOf('tls-key')}: not the key of this certificate (${reason(err)}), expected PEM without a passphrase`)
   }

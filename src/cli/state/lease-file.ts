@@ -1,15 +1,13 @@
 /** Keeps the leases of a relay from one run to the next, in `<dir>/candy-relay/leases.json`. */
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { LeaseBook } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../tun/ipv4.ts'
 import { readBounded } from '../config/bounded-file.ts'
-import { makeFolder } from '../folder.ts'
 import { reason } from '../reason.ts'
-import type { UnixServer } from '../unix-socket.ts'
-import { lockFile, replaceFileLater } from './state-file.ts'
+import { claimFile, replaceFileLater } from './state-file.ts'
 
 /** Some 50 bytes a device, for 65536 devices in each of several networks. */
 const LARGEST_FILE = 32 * 1024 * 1024
@@ -23,7 +21,10 @@ const RETRY = 30_000
 
 const stored = z.record(z.string(), z.array(z.tuple([z.string(), z.string().refine((text) => parseAddress(text) !== undefined)])))
 
-const NOT_KEPT = 'leases cannot be kept: addresses may change when this relay starts again (see --state-dir)'
+const WARNINGS = {
+  notKept: 'leases cannot be kept: addresses may change when this relay starts again (see --state-dir)',
+  inUse: 'the leases are in use by another relay: this one keeps none (give it a --state-dir)'
+}
 
 export interface LeaseFile {
   readonly leases: LeaseBook
@@ -38,24 +39,9 @@ export interface LeaseFile {
  * @param dir - undefined when no folder is known, which is a warning as well
  */
 export async function openLeases (dir: string | undefined, log: Logger): Promise<LeaseFile> {
-  const forgetful = { leases: new LeaseBook(), async close () {} }
-  if (dir === undefined) {
-    log.warn({ reason: 'this user has no home folder' }, NOT_KEPT)
-    return forgetful
-  }
-  const file = join(dir, 'candy-relay', 'leases.json')
-  let lock: UnixServer | undefined
-  try {
-    makeFolder(dirname(file))
-    lock = await lockFile(file)
-  } catch (err) {
-    log.warn({ file, reason: reason(err) }, NOT_KEPT)
-    return forgetful
-  }
-  if (lock === undefined) {
-    log.warn({ file }, 'the leases are in use by another relay: this one keeps none (give it a --state-dir)')
-    return forgetful
-  }
+  const claim = await claimFile(dir, join('candy-relay', 'leases.json'), log, WARNINGS)
+  if (claim === undefined) return { leases: new LeaseBook(), async close () {} }
+  const { file, release } = claim
   const leases = read(file, log)
   const saver = new Saver(file, leases, log)
   leases.onChange = () => { saver.changed() }
@@ -63,7 +49,7 @@ export async function openLeases (dir: string | undefined, log: Logger): Promise
     leases,
     async close () {
       await saver.close()
-      await lock.close()
+      await release()
     }
   }
 }

@@ -1,21 +1,22 @@
 /** What a peer remembers from one run to the next, so that it is the same device with the same address again. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
-import { makeFolder } from '../folder.ts'
 import { codeOf, reason } from '../reason.ts'
-import type { UnixServer } from '../unix-socket.ts'
-import { lockFile, replaceFile } from './state-file.ts'
+import { claimFile, replaceFile } from './state-file.ts'
 
 const stored = z.object({
   vmac: z.string().regex(/^[0-9a-f]{16}$/),
   address: z.string().refine((text) => parseCidr(text) !== undefined).optional()
 })
 
-const NOT_KEPT = 'the state cannot be kept: this peer will be a new device at each start (see --state-dir)'
+const WARNINGS = {
+  notKept: 'the state cannot be kept: this peer will be a new device at each start (see --state-dir)',
+  inUse: 'the state is in use by another peer: this one is a device of its own (give it a --name)'
+}
 
 /** How candy tells devices apart: 16 characters, and only whoever has the same may take over an address that is in use. */
 export const newVmac = (): string => randomBytes(8).toString('hex')
@@ -42,23 +43,9 @@ export function ephemeralState (): PeerState {
  * @param inherited - what a new device begins with
  */
 export async function openPeerState (dir: string | undefined, name: string, log: Logger, inherited: { vmac?: string, address?: string } = {}): Promise<PeerState> {
-  if (dir === undefined) {
-    log.warn({ reason: 'this user has no home folder' }, NOT_KEPT)
-    return ephemeralState()
-  }
-  const file = join(dir, 'candy', `${name}.json`)
-  let lock: UnixServer | undefined
-  try {
-    makeFolder(dirname(file))
-    lock = await lockFile(file)
-  } catch (err) {
-    log.warn({ file, reason: reason(err) }, NOT_KEPT)
-    return ephemeralState()
-  }
-  if (lock === undefined) {
-    log.warn({ file }, 'the state is in use by another peer: this one is a device of its own (give it a --name)')
-    return ephemeralState()
-  }
+  const claim = await claimFile(dir, join('candy', `${name}.json`), log, WARNINGS)
+  if (claim === undefined) return ephemeralState()
+  const { file, release } = claim
   const before = read(file, log)
   const { vmac = newVmac(), address } = before ?? inherited
   let current = address
@@ -78,7 +65,7 @@ export async function openPeerState (dir: string | undefined, name: string, log:
       current = address
       save()
     },
-    close: lock.close
+    close: release
   }
 }
 

@@ -1,10 +1,48 @@
 /** Files that are replaced as a whole, and that one process uses at a time. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import { listenUnix, type UnixServer } from '../unix-socket.ts'
+import { dirname, join } from 'node:path'
+import type { Logger } from '../../log.ts'
+import { makeFolder } from '../folder.ts'
+import { reason } from '../reason.ts'
+import { listenUnix } from '../unix-socket.ts'
 
-/** @returns undefined when another process uses it. Rejects when the folder does not let anyone make a lock. */
-export const lockFile = (file: string): Promise<UnixServer | undefined> => listenUnix(`${file}.lock`, (socket) => { socket.destroy() })
+export interface Claim {
+  readonly file: string
+  /** Others may use it from now on. */
+  release (): Promise<void>
+}
+
+/** What to say when a file cannot be had. */
+export interface ClaimWarnings {
+  /** Nothing can be kept there, or anywhere. */
+  notKept: string
+  /** Another process uses it. */
+  inUse: string
+}
+
+/**
+ * Makes the folder of a file and keeps other processes from using it. Whatever is in the way is a warning.
+ *
+ * @param dir - undefined when no folder is known
+ * @returns undefined when there is no such file for this process
+ */
+export async function claimFile (dir: string | undefined, path: string, log: Logger, { notKept, inUse }: ClaimWarnings): Promise<Claim | undefined> {
+  if (dir === undefined) {
+    log.warn({ reason: 'this user has no home folder' }, notKept)
+    return undefined
+  }
+  const file = join(dir, path)
+  try {
+    makeFolder(dirname(file))
+    const lock = await listenUnix(`${file}.lock`, (socket) => { socket.destroy() })
+    if (lock !== undefined) return { file, release: lock.close }
+    log.warn({ file }, inUse)
+  } catch (err) {
+    log.warn({ file, reason: reason(err) }, notKept)
+  }
+  return undefined
+}
 
 /** Whoever reads the file sees the old text or the new one, also after a power failure. */
 export function replaceFile (file: string, text: string): void {

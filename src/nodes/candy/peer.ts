@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
-import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Backoff, type BackoffInit } from './backoff.ts'
+import { Backoff } from './backoff.ts'
+import { greeting } from './greeting.ts'
 import { Secret } from './hashes.ts'
 import { PeerRoutes } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
-import { newPeerStats, type CandyPeerStats } from './peer-stats.ts'
+import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './peer-settings.ts'
+import { newPeerStats } from './peer-stats.ts'
 import { RoutePolicy } from './route-policy.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
@@ -17,9 +18,8 @@ import { Interruptible } from '../../interruptible.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
-import { TunError, verifyInterfaceAddress, type Tun, type TunRoute } from '../../tun/device.ts'
-import type { Batch, Endpoint } from '../../types.ts'
-import { version } from '../../version.ts'
+import { TunError, verifyInterfaceAddress } from '../../tun/device.ts'
+import type { Endpoint } from '../../types.ts'
 
 /**
  * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
@@ -36,79 +36,6 @@ const REFUSED = {
 
 const PING_INTERVAL = 15_000
 const DEAD_AFTER = 30_000
-
-/** Bytes of the host name in the greeting. */
-const MAX_HOST_NAME = 63
-
-/** What the protocol calls the systems that it knows. */
-const SYSTEMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', android: 'android', darwin: 'macos', win32: 'windows' }
-
-export interface CandyPeerInit {
-  /** `ws://` or `wss://`; the path selects the network on servers that have several. */
-  url: string
-  password: string
-  /** The interface whose packets are carried. It stays open while the connection comes and goes, and after `close`: whoever made it closes it. */
-  tun: Tun
-  /** A CIDR such as `10.77.0.2/24`. Default: the server gives one. */
-  address?: string
-  /** A CIDR to ask for first when the server gives one. */
-  remembered?: string
-  /**
-   * Which of the routes that the server pushes are taken: `private` (those to private networks), `all`, `none`, or those into
-   * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private`. Never one that contains the address of the
-   * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. Default: `private`.
-   */
-  routes?: string
-  /** 16 characters that name this device. Default: random hexadecimal digits. */
-  vmac?: string
-  /** What the server is told of us. Default: the host name. */
-  name?: string
-  /** Certificates to trust, for `wss`, in place of the system's. */
-  ca?: string | Buffer
-  /** Accept any certificate. Default: false. */
-  insecure?: boolean
-  /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
-  pingInterval?: number
-  /**
-   * Milliseconds of silence after which the server is taken for dead, and from the dial in which it has to accept us; more than
-   * `pingInterval`. It is noticed up to a second later, or a tenth of it when that is less. Default: 30 s.
-   */
-  deadAfter?: number
-  backoff?: BackoffInit
-  log?: Logger
-}
-
-export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
-
-/** Sees packets; they are only read, and at once. */
-export type PeerTap = (packets: Batch, direction: 'in' | 'out') => void
-
-export interface CandyPeerStatus extends CandyPeerStats {
-  url: string
-  state: CandyPeerState
-  /** In use, or asked for next; undefined before there is one. */
-  address: string | undefined
-  interface: string
-  /** Seconds since the server has accepted us; undefined while it has not. */
-  connected: number | undefined
-  /** Milliseconds to the server and back, when that was last measured. */
-  roundTrip: number | undefined
-  /** Bytes that wait for the server. */
-  queued: number
-  /** Routes of the server that the interface has. */
-  pushed: readonly TunRoute[]
-}
-
-export interface CandyPeerEvents {
-  /** The interface has this address; at each connection. */
-  address: [cidr: string]
-  /** The server has accepted us. */
-  online: [cidr: string]
-  /** The connection is lost or was not made; the next attempt follows by itself after so many milliseconds. */
-  offline: [reason: string, wait: number]
-  /** The interface failed; nothing follows. */
-  failed: [err: Error]
-}
 
 /**
  * ```ts
@@ -330,13 +257,6 @@ function wasCut (err: unknown): boolean {
 /** A name with several addresses fails once for each, and the error around those has no text. */
 function reasonOf (err: Error): string {
   return err instanceof AggregateError ? err.errors.map(({ message }) => message).join('; ') : err.message
-}
-
-/** Servers answer pings of this form only, and show its parts. */
-function greeting (name: string): string {
-  const os = SYSTEMS[process.platform] ?? 'unknown'
-  const host = new StringDecoder('utf8').write(Buffer.from(name).subarray(0, MAX_HOST_NAME)) // leaves out a character that was cut
-  return `candy::${os}::tunpipe-${version}::${host.replaceAll(':', '-')}`
 }
 
 /**

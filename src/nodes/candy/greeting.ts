@@ -1,0 +1,16 @@
+/** What a peer tells a server about itself: the payload of its pings (candy protocol, section 1.5). */
+import { StringDecoder } from 'node:string_decoder'
+import { version } from '../../version.ts'
+
+/** Bytes of the host name in the greeting. */
+const MAX_HOST_NAME = 63
+
+/** What the protocol calls the systems that it knows. */
+const SYSTEMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', android: 'android', darwin: 'macos', win32: 'windows' }
+
+/** Servers answer pings of this form only, and show its parts. */
+export function greeting (name: string): string {
+  const os = SYSTEMS[process.platform] ?? 'unknown'
+  const host = new StringDecoder('utf8').write(Buffer.from(name).subarray(0, MAX_HOST_NAME)) // leaves out a character that was cut
+  return `candy::${os}::tunpipe-${version}::${host.replaceAll(':', '-')}`
+}
