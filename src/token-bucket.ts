@@ -17,7 +17,7 @@ export interface TokenBucketInit {
 }
 
 export class TokenBucket {
-  readonly #rate: number
+  readonly rate: number
   readonly #burst: number
   #tokens: number
   #at: number
@@ -31,7 +31,7 @@ export class TokenBucket {
     for (const [name, value] of Object.entries({ rate, burst })) {
       if (!(value > 0) || value === Infinity) throw new OptionError(`${name} is a positive number, not ${String(value)}`)
     }
-    this.#rate = rate
+    this.rate = rate
     this.#burst = burst
     this.#tokens = burst
     this.#at = now
@@ -40,7 +40,7 @@ export class TokenBucket {
   /** What has come back since the last call. */
   refill (now: number): void {
     if (now <= this.#at) return
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#rate / 1000)
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.rate / 1000)
     this.#at = now
   }
 

@@ -46,9 +46,11 @@ export interface GateStats {
 export interface Pass {
   /** See {@link sourceOf}. */
   readonly source: string
+  /** It comes from this machine itself, which has no bound. */
+  readonly isLocal: boolean
   /** Ends the connection, when it makes room. Whoever takes the connection over puts a way of its own here. */
   evict: () => void
-  /** A proxy has told where the connection really comes from. False when too many come from there: then it is to be ended. */
+  /** A proxy has told where the connection really comes from; that is never this machine, whatever it says. False when too many come from there: then it is to be ended. */
   moveTo (host: string): boolean
   /** It has proven who it is. */
   establish (): void
@@ -67,16 +69,18 @@ export function verifyGate ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFA
 
 class Entry implements Pass {
   source: string
+  isLocal: boolean
   evict: () => void
   /** Its source has a bound. */
   isCounted: boolean
   isGone = false
   readonly #gate: Gate
 
-  constructor (gate: Gate, host: string, isCounted: boolean, evict: () => void) {
+  constructor (gate: Gate, host: string, isProxy: boolean, evict: () => void) {
     this.#gate = gate
     this.source = sourceOf(host)
-    this.isCounted = isCounted
+    this.isLocal = isLoopback(host)
+    this.isCounted = !isProxy && !this.isLocal
     this.evict = evict
   }
 
@@ -120,7 +124,7 @@ export class Gate {
    */
   enter (host: string, evict: () => void, isProxy = false): Pass | undefined {
     const { stats } = this
-    const entry = new Entry(this, host, !isProxy && !isLoopback(host), evict)
+    const entry = new Entry(this, host, isProxy, evict)
     if (!this.#hasRoom(entry)) {
       stats.turnedAway.source++
       return undefined
@@ -129,7 +133,7 @@ export class Gate {
       stats.turnedAway.total++
       return undefined
     }
-    if (this.#halfOpen.size >= this.#maxHalfOpen) this.#makeRoom()
+    while (this.#halfOpen.size >= this.#maxHalfOpen) this.#makeRoom()
     this.#count(entry, 1)
     this.#halfOpen.add(entry)
     stats.halfOpen = this.#halfOpen.size
@@ -143,7 +147,8 @@ export class Gate {
     if (entry.isGone) return false
     this.#count(entry, -1)
     entry.source = sourceOf(host)
-    entry.isCounted = !isLoopback(host)
+    entry.isCounted = true
+    entry.isLocal = false
     const hasRoom = this.#hasRoom(entry)
     this.#count(entry, 1) // also one too many: it is about to leave
     if (!hasRoom) this.stats.turnedAway.source++

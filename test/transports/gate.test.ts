@@ -39,6 +39,7 @@ t.test('behind a proxy', async (t) => {
   t.equal(passes[0]?.source, '192.0.2.1')
   t.equal(passes[1]?.moveTo('192.0.2.1'), false, 'the clients behind it have')
   passes[1]?.leave()
+  t.equal(passes[2]?.isLocal, false)
   t.equal(passes[2]?.moveTo('192.0.2.2'), true)
   passes[0]?.leave()
   t.equal(passes[0]?.moveTo('192.0.2.9'), false, 'too late')
@@ -61,6 +62,9 @@ t.test('half-open ones make room, the oldest first', async (t) => {
   t.same(evicted, [1, 300], 'as it was told last')
   third.leave()
   t.match(gate.stats, { connections: 4, halfOpen: 3, evicted: 2 })
+  gate.configure({ maxHalfOpen: 1 })
+  enter(7)
+  t.match(gate.stats, { halfOpen: 1, evicted: 5 }, 'a lower bound holds from the next one on')
 })
 
 t.test('all connections together', async (t) => {

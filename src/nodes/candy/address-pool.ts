@@ -114,12 +114,15 @@ export class AddressPool {
    */
   claim (address: number, client: Client): void {
     const { owner, device } = client
-    this.#reservations.cancel(this.#reservations.of(owner, device))
+    const own = this.#reservations.of(owner, device)
+    this.#reservations.cancel(own)
     if (!inNetwork(address, this.range)) return
     this.#reservations.cancel(this.#reservations.at(address))
     this.#holders.set(address, { owner, device })
-    if (device === undefined) this.leases.revoke(this.leases.deviceOf(address))
-    else if (this.#isHost(address)) this.leases.grant(device, address)
+    const leased = this.leases.deviceOf(address)
+    // Who takes an address unasked does not take it away from a device that will come back for it.
+    const isItsOwn = leased === undefined || leased === device || own?.address === address
+    if (device !== undefined && isItsOwn && this.#isHost(address)) this.leases.grant(device, address)
     this.#update(address)
   }
 

@@ -1,13 +1,11 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
 import { OptionError } from '../../errors.ts'
-import { isLoopback } from '../../transports/source.ts'
 import { SourceRate } from '../../transports/source-rate.ts'
 import { inNetwork, isMulticast, LIMITED_BROADCAST } from '../../tun/ipv4.ts'
-import { decodeAuth, decodeDhcp, decodeVmac, encodeDhcp, type Proven } from './handshake.ts'
+import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from './handshake.ts'
 import { withinWindow } from './hashes.ts'
 import { ReplayGuard } from './replay.ts'
 import type { Session } from './session.ts'
-import type { Refusal } from './stats.ts'
 
 /** DHCP requests that one source may send at once, and then in a second: an office behind one address comes back all at once. */
 const OFFERS = { burst: 512, rate: 10 }
@@ -62,13 +60,13 @@ export class Admission {
   dhcp (session: Session, message: Uint8Array): void {
     const request = decodeDhcp(message)
     if (!this.#proven(session, request)) return
-    const { network: { pool, settings }, pass: { source } } = session
+    const { network: { pool }, pass: { source, isLocal } } = session
     if (pool === undefined) {
       session.refuse('range')
       return
     }
     // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
-    if (!isLoopback(source) && !this.#offers.take(source, performance.now())) {
+    if (!isLocal && !this.#offers.take(source, performance.now())) {
       session.refuse('rate')
       return
     }
@@ -77,11 +75,7 @@ export class Admission {
       session.refuse('pool')
       return
     }
-    session.link.port.send([encodeDhcp({
-      secret: settings.secret,
-      cidr: { address, prefix: pool.range.prefix },
-      timestamp: this.#seconds()
-    })])
+    session.link.port.send([answerDhcp(request, { address, prefix: pool.range.prefix })])
   }
 
   /** AUTH: takes the address, ends whoever had it, and pushes the routes. Success has no answer. */
@@ -102,8 +96,8 @@ export class Admission {
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven): boolean {
-    const { network, pass: { source } } = session
-    const isBounded = !isLoopback(source) // a proxy there may stand for many
+    const { network, pass: { source, isLocal } } = session
+    const isBounded = !isLocal // a proxy there may stand for many
     const now = performance.now()
     if (isBounded && !this.#failures.allows(source, now)) {
       session.refuse('rate') // without a look at the hash: one more guess would be answered otherwise
@@ -143,11 +137,14 @@ function failureRate (perMinute: number): SourceRate {
 }
 
 /** No member may hold an address that means several, or one outside of the network. */
-function refusalOf ({ network, address: own, device }: Session, address: number): Refusal | undefined {
-  const { settings: { range, takeover, maxPeers } } = network
+function refusalOf ({ network, address: own, device }: Session, address: number): 'address' | 'taken' | 'full' | undefined {
+  const { settings: { range, rules, takeover, isolate, maxPeers }, pool } = network
   if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return 'address'
   if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) return 'address'
+  // Who takes the place of a gateway reaches everybody: where members are kept apart an address belongs to its device.
+  const leased = isolate && rules.some(({ nexthop }) => nexthop === address) ? pool?.leases.deviceOf(address) : undefined
+  if (leased !== undefined && leased !== device) return 'taken'
   const holder = network.holder(address)
-  if (takeover === 'same-device' && holder !== undefined && (device === undefined || holder.device !== device)) return 'taken'
+  if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) return 'taken'
   return holder === undefined && own === 0 && network.size >= maxPeers ? 'full' : undefined
 }

@@ -16,11 +16,24 @@ export const FORWARD_PACKET = 1
 /** Bytes that {@link writeOuter} puts before a routed packet. */
 export const OUTER_LENGTH = HEADER_LENGTH
 
+/** Where a FORWARD message has the source of the packet behind an outer header, and how long it is at least. */
+const INNER_SOURCE = FORWARD_SOURCE + OUTER_LENGTH
+const MIN_WRAPPED = MIN_LENGTH.FORWARD + OUTER_LENGTH
+
 /** Reads without a check: ask for `MIN_LENGTH.FORWARD` bytes first. */
 export const forwardSource = (message: Uint8Array): number => readU32(message, FORWARD_SOURCE)
 
 /** Reads without a check: ask for `MIN_LENGTH.FORWARD` bytes first. */
 export const forwardDestination = (message: Uint8Array): number => readU32(message, FORWARD_DESTINATION)
+
+/**
+ * Whether there is another packet behind the first header: that of a pushed route, or a tunnel of a user. Existing clients cannot
+ * tell these apart, and hand what is behind it to their interface in either case. Reads without a check.
+ */
+export const isWrapped = (message: Uint8Array): boolean => message[FORWARD_PACKET + 9] === protocols.ipip
+
+/** The source of the packet behind the outer header; undefined when there is none. */
+export const innerSource = (message: Uint8Array): number | undefined => message.length < MIN_WRAPPED ? undefined : readU32(message, INNER_SOURCE)
 
 function newForward (length: number): Uint8Array {
   if (length < MIN_LENGTH.FORWARD || length > MAX_LENGTH) {

@@ -131,13 +131,11 @@ export function decodeAuth (message: Uint8Array): Auth {
   return { ...proven, address: readU32(message, 1) }
 }
 
-/** DHCP: from the client the address that it would like, from the relay the one that it may have. `OptionError` when a value does not fit. */
+/** DHCP: the address that a client would like. `OptionError` when a value does not fit. */
 export function encodeDhcp ({ secret, cidr, timestamp, tail }: DhcpInit): Uint8Array {
-  const text = formatCidr(cidr)
-  if (parseCidr(text) === undefined) throw new OptionError(`${text} is no address with a prefix`)
   const message = start('DHCP', tail)
   writeTimestamp(message, 1, timestamp)
-  message.set(Buffer.from(text, 'latin1'), CIDR_AT)
+  writeCidr(message, cidr)
   return seal('DHCP', message, secret)
 }
 
@@ -145,6 +143,24 @@ export function encodeDhcp ({ secret, cidr, timestamp, tail }: DhcpInit): Uint8A
 export function decodeDhcp (message: Uint8Array): Dhcp {
   const proven = open('DHCP', message)
   return { ...proven, cidr: readCidr(message.subarray(CIDR_AT, CIDR_END)) }
+}
+
+/**
+ * The answer to a DHCP request: with its own time stamp and hash, as cacao has it. A hash with a newer time stamp would be good for
+ * another request, and so a request that somebody has listened to would be good for ever. `OptionError` when a value does not fit.
+ */
+export function answerDhcp ({ covered, hash }: Signed, cidr: DhcpInit['cidr']): Uint8Array {
+  const message = newMessage('DHCP')
+  message.set(covered, 1)
+  writeCidr(message, cidr)
+  message.set(hash, layouts.DHCP.hash)
+  return message
+}
+
+function writeCidr (message: Uint8Array, cidr: DhcpInit['cidr']): void {
+  const text = formatCidr(cidr)
+  if (parseCidr(text) === undefined) throw new OptionError(`${text} is no address with a prefix`)
+  message.set(Buffer.from(text, 'latin1'), CIDR_AT)
 }
 
 function readCidr (field: Uint8Array): Cidr {

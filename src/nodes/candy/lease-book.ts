@@ -37,9 +37,13 @@ export class LeaseBook {
     return table
   }
 
-  /** The network is no more. */
-  forget (path = ''): void {
-    if (this.#tables.delete(path)) this.onChange()
+  /** Forgets those of all networks but these. */
+  retain (paths: ReadonlySet<string>): void {
+    for (const path of [...this.#tables.keys()]) {
+      if (paths.has(path)) continue
+      this.#tables.delete(path)
+      this.onChange()
+    }
   }
 
   toJSON (): SavedLeases {

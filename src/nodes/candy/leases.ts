@@ -27,23 +27,25 @@ export class LeaseTable {
 
   /** The device is connected and has this address. Whoever had it before has no lease any more. */
   grant (device: string, address: number): void {
-    const isNew = this.#devices.get(address) !== device
+    if (this.#active.get(device) === address) return
+    if (this.#idle.get(device) === address) { // it is back
+      this.#idle.delete(device)
+      this.#active.set(device, address)
+      return
+    }
     this.revoke(this.#devices.get(address))
     this.revoke(device)
     if (this.size >= this.#maxLeases) this.revoke(this.#idle.keys().next().value)
     if (this.size >= this.#maxLeases) return // all of them are connected
     this.#active.set(device, address)
     this.#devices.set(address, device)
-    if (isNew) this.onChange()
+    this.onChange()
   }
 
   /** The device has gone, and will want its address again. */
   rest (address: number): void {
     const device = this.#devices.get(address)
-    if (device === undefined) return
-    this.#active.delete(device)
-    this.#idle.delete(device)
-    this.#idle.set(device, address)
+    if (device !== undefined && this.#active.delete(device)) this.#idle.set(device, address)
   }
 
   /** Harmless for a device that has none. */
@@ -54,6 +56,7 @@ export class LeaseTable {
     this.#idle.delete(device)
     this.#devices.delete(address)
     this.onFree(address)
+    this.onChange()
   }
 
   /**

@@ -5,7 +5,7 @@ import { formatAddress } from '../../tun/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
 import type { NetworkSettings } from './network-settings.ts'
-import { encodeRoutes } from './routes.ts'
+import { encodeRoutes, type Route } from './routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
 import type { Session } from './session.ts'
 import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
@@ -44,8 +44,6 @@ export class Network {
 
   get size (): number { return this.#members.size }
 
-  get sessions (): Iterable<Session> { return this.#sessions }
-
   get broadcastRate (): number { return this.#shared.broadcastRate }
 
   /** Added up for whoever asks. */
@@ -73,7 +71,7 @@ export class Network {
     this.pool?.claim(address, session)
     former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
     this.#learn(session)
-    for (const message of encodeRoutes(session.routes)) session.link.port.send([message])
+    this.#push(session, session.routes)
     this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
@@ -217,7 +215,7 @@ export class Network {
     session.limit()
   }
 
-  /** False when a member has a route that there is no more, or that others have come before. */
+  /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */
   #relearn (session: Session): boolean {
     const before = session.routes
     this.#learn(session)
@@ -226,8 +224,13 @@ export class Network {
       return now?.nexthop === nexthop && now.destination.network === destination.network && now.destination.prefix === destination.prefix
     })
     if (!same) return false
-    for (const message of encodeRoutes(session.routes.slice(before.length))) session.link.port.send([message])
-    return true
+    return this.#push(session, session.routes.slice(before.length))
+  }
+
+  /** False when the member is too slow to be told. */
+  #push (session: Session, routes: readonly Route[]): boolean {
+    const messages = encodeRoutes(routes)
+    return messages.length === 0 || session.link.port.send(messages) > 0
   }
 
   #newPool (): AddressPool | undefined {

@@ -40,8 +40,6 @@ export class Networks implements Iterable<Network> {
 
   [Symbol.iterator] (): IterableIterator<Network> { return this.#byPath.values() }
 
-  get size (): number { return this.#byPath.size }
-
   /** Added up. */
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
@@ -58,8 +56,6 @@ export class Networks implements Iterable<Network> {
     return path === undefined ? undefined : this.#byPath.get(path)
   }
 
-  named (path: string): Network | undefined { return this.#byPath.get(path) }
-
   /** Adds, changes and removes networks until they are these, which have been verified. */
   configure (wanted: readonly NetworkSettings[]): Reconfigured {
     const result: Reconfigured = { added: [], removed: [], ended: 0 }
@@ -70,8 +66,8 @@ export class Networks implements Iterable<Network> {
       result.removed.push(path)
       addStats(this.#past, network.stats)
       this.#byPath.delete(path)
-      this.#leases.forget(path)
     }
+    this.#leases.retain(paths)
     for (const settings of wanted) {
       const { path = '' } = settings
       const network = this.#byPath.get(path)

@@ -53,6 +53,12 @@ export class PeerRoutes {
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
 
+  /** Why the server may not put us in this network, in one line; undefined when it may. */
+  networkRefusal (own: Cidr, server: number | undefined): string | undefined {
+    const refusal = this.#init.policy.networkRefusal(own, server)
+    return refusal?.takenBy === undefined ? refusal?.why : `${refusal.why} (taken with ${refusal.takenBy})`
+  }
+
   /**
    * A new connection, in which we have this address: the server is about to push its routes anew. Those of the connection
    * before stay with the interface until {@link install}, so that packets do not leave by another way meanwhile.

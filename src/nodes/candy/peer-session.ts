@@ -11,6 +11,7 @@ import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac 
 import type { Secret } from './hashes.ts'
 import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
 import type { PeerRoutes } from './peer-routes.ts'
+import type { PeerTaps } from './peer-taps.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
 
 export interface PeerSessionInit {
@@ -39,8 +40,8 @@ export interface PeerSessionInit {
   onAddress (cidr: string): void
   /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
   onOnline (): void
-  /** Sees the packets that were sent (`out`) and got (`in`); they are valid during the call. */
-  tap (packets: Batch, direction: 'in' | 'out'): void
+  /** Sees the packets that were sent and got. */
+  readonly tap: PeerTaps
 }
 
 /** Handlers of what a server sends. Types that are of no use to this peer, and unknown ones, are ignored. */
@@ -117,8 +118,9 @@ export class PeerSession {
       stats.drops.offline += packets.length
       return
     }
+    const { tap } = this.#init
     const messages: Batch = []
-    const sent: Batch = []
+    const sent: Batch | undefined = tap.isOn ? [] : undefined
     let bytes = 0
     for (const packet of packets) {
       const message = this.#asForward(packet)
@@ -127,7 +129,7 @@ export class PeerSession {
         continue
       }
       bytes += packet.length
-      sent.push(packet)
+      sent?.push(packet)
       messages.push(message)
     }
     if (messages.length === 0) return
@@ -139,7 +141,7 @@ export class PeerSession {
     }
     stats.packetsOut += messages.length
     stats.bytesOut += bytes
-    this.#init.tap(sent, 'out')
+    if (sent !== undefined) tap.show(sent, 'out')
   }
 
   /** The message of a packet: itself, with what goes in front of it in its headroom. Undefined when it is no IPv4 or too long. */
@@ -170,6 +172,9 @@ export class PeerSession {
     this.#asked = false
     const offer = decodeDhcp(message)
     if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
+    const { routes, server } = this.#init
+    const refusal = routes.networkRefusal(offer.cidr, server)
+    if (refusal !== undefined) throw new CandyMessageError(`the server gives the address ${formatCidr(offer.cidr)}, which is not taken: ${refusal}`)
     void this.#authenticate(offer.cidr, true)
   }
 
@@ -262,7 +267,7 @@ export class PeerSession {
     const { stats, tun } = this.#init
     stats.packetsIn += packets.length
     for (const packet of packets) stats.bytesIn += packet.length
-    this.#init.tap(packets, 'in')
+    this.#init.tap.show(packets, 'in')
     stats.drops.interface += packets.length - tun.port.send(packets)
   }
 }

@@ -10,6 +10,7 @@ import { PeerRoutes } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
 import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './peer-settings.ts'
 import { newPeerStats } from './peer-stats.ts'
+import { PeerTaps } from './peer-taps.ts'
 import { RoutePolicy } from './route-policy.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
@@ -60,7 +61,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   #link: WebSocketLink | undefined
   #running: Promise<void> | undefined
   #onlineAt: number | undefined
-  readonly #taps = new Set<PeerTap>()
+  readonly #taps = new PeerTaps()
 
   /** Throws `OptionError` when an option cannot work. */
   constructor (init: CandyPeerInit) {
@@ -105,10 +106,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   /** Shows a tap the packets that are sent and got, until the function that it returns is called. */
-  tap (tap: PeerTap): () => void {
-    this.#taps.add(tap)
-    return () => { this.#taps.delete(tap) }
-  }
+  tap (tap: PeerTap): () => void { return this.#taps.add(tap) }
 
   /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
   start (): void {
@@ -210,9 +208,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       deadAfter,
       stats: this.stats,
       log: this.#log,
-      tap: (packets, direction) => {
-        for (const tap of this.#taps) tap(packets, direction)
-      },
+      tap: this.#taps,
       onAddress: (cidr) => {
         if (signal.aborted) return
         authenticated = true

@@ -17,7 +17,7 @@ export interface CandyRelayOptions extends GateInit {
   queueTotal?: number
   /** Messages to all that one client may send in a second. Default: 1000. */
   broadcastRate?: number
-  /** Milliseconds that a connection may take to authenticate. Default: 10 s. */
+  /** Milliseconds that a connection may take to authenticate, and before that to become a WebSocket. Default: 10 s. */
   authTimeout?: number
   /** Milliseconds of silence after which a client is pinged, and after which it is dropped. Default: 30 s and 60 s. */
   pingAfter?: number

@@ -240,7 +240,7 @@ export class CandyRelay {
   /** What one read has brought, in one go. A function of its own, and it leaves nothing: a client that falls silent must not hold the memory of its last read. */
   #take (session: Session, batch: Batch): void {
     session.refill()
-    session.tapped(batch, 'in')
+    if (!session.ended) session.tapped(batch, 'in')
     try {
       for (const message of batch) {
         if (session.ended) break // only the end of the connection is still of interest

@@ -58,6 +58,7 @@ export class Reservations {
   /** Reserves in place of what the connection had before. False when there are too many, and none of them makes room. */
   make ({ owner, device, address, now }: ReservationInit): boolean {
     this.cancel(this.of(owner, device))
+    this.cancel(this.at(address))
     if (this.#all.size >= this.#max && (device === undefined || !this.dropAnonymous())) return false
     const reservation: Reservation = { address, device, owner, expires: now + this.#time }
     this.#all.add(reservation)

@@ -19,6 +19,9 @@ const PRIVATE = networks('10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10'
 /** "This network", loopback, multicast and the limited broadcast: they never lead to another machine. */
 const NEVER = networks('0.0.0.0/8,127.0.0.0/8,224.0.0.0/4,255.255.255.255/32')
 
+/** The shortest prefix of a network that a server may put us in: that of a relay's largest range. */
+const LARGEST_NETWORK = 8
+
 /** What a route is looked at against. */
 export interface RouteContext {
   /** Our own address, and the virtual network. */
@@ -77,6 +80,22 @@ export class RoutePolicy {
     const network = formatCidr(destination)
     if (this.#text === 'none') return { why: 'no routes are taken', takenBy: `routes: ${network}` }
     return { why: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy: `routes: ${this.#text},${network}` }
+  }
+
+  /**
+   * Undefined for a network that the server may put us in. The answer with our address is as unsigned as a route, and what is for
+   * that network leaves by the tunnel as well, before all routes of the machine itself.
+   *
+   * @param own the address that was given, and its network
+   */
+  networkRefusal (own: Cidr, server: number | undefined): Refusal | undefined {
+    if (own.prefix < LARGEST_NETWORK) return { why: `its network is larger than a /${LARGEST_NETWORK}` }
+    const never = NEVER.find((network) => contains(network, own) || contains(own, network))
+    if (never !== undefined) return { why: `it is in ${formatCidr(never)}` }
+    if (server !== undefined && inNetwork(server, own)) return { why: `the server is in its network, ${formatAddress(server)}: the connection would be cut` }
+    if ([...PRIVATE, ...this.#allowed].some((network) => contains(network, own))) return undefined
+    const network = formatCidr({ address: own.network, prefix: own.prefix })
+    return { why: 'it is in no private network', takenBy: `routes: ${this.#text === 'none' ? '' : `${this.#text},`}${network}` }
   }
 }
 

@@ -3,7 +3,7 @@ import { CandyRelay } from './relay.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import { MAX_LENGTH } from './messages.ts'
 import type { Reconfigured } from './networks.ts'
-import { OptionError } from '../../errors.ts'
+import { LinkClosedError, OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { listenWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
@@ -69,17 +69,23 @@ type WebSocketListener = ReturnType<typeof listenWebSocket>
 class Server implements CandyServer {
   readonly relay: CandyRelay
   readonly #log: Logger | undefined
+  /** Milliseconds for the upgrade. */
+  readonly #handshakeTimeout: number | undefined
   /** Looked at when a frame comes, so that it can change. */
   readonly #tolerate: { unmasked: boolean }
   #place: Place
   #listener: WebSocketListener | undefined
   #url = ''
+  /** Changes come one after the other, and none after the end. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
-  constructor (relay: CandyRelay, place: Place, { lenient = false, log }: Pick<CandyServerInit, 'lenient' | 'log'>) {
+  constructor (relay: CandyRelay, place: Place, { lenient = false, authTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
     this.relay = relay
     this.#place = place
     this.#tolerate = { unmasked: lenient }
     this.#log = log
+    this.#handshakeTimeout = authTimeout
   }
 
   get url (): string { return this.#url }
@@ -89,16 +95,25 @@ class Server implements CandyServer {
   }
 
   async configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
+    const change = this.#turn.then(() => this.#configure(init))
+    this.#turn = change.catch(() => {})
+    return await change
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await this.#turn
+    this.#listener?.close()
+    await this.relay.close()
+  }
+
+  async #configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
+    if (this.#isClosed) throw new LinkClosedError('the server is closed')
     const place = readPlace(init)
     readRelay(init) // throws before anything has changed
     await this.#move(place)
     this.#tolerate.unmasked = init.lenient ?? false
     return this.relay.configure(init)
-  }
-
-  async close (): Promise<void> {
-    this.#listener?.close()
-    await this.relay.close()
   }
 
   /** Listens there instead of where it does. */
@@ -129,6 +144,7 @@ class Server implements CandyServer {
       tls,
       frames: { ...RELAY_FRAMES, tolerate: this.#tolerate },
       log: this.#log,
+      handshakeTimeout: this.#handshakeTimeout,
       gate: this.relay.gate,
       trustedProxies
     })

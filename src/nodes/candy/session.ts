@@ -11,7 +11,7 @@ import type { Route } from './routes.ts'
 import { newTraffic, type Refusal } from './stats.ts'
 
 /** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
-export const REFUSALS: Readonly<Record<Refusal, { closeCode: number, reason: string }>> = {
+export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source'>, { closeCode: number, reason: string }>> = {
   malformed: { closeCode: CloseCode.PROTOCOL_ERROR, reason: 'malformed message' },
   password: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'wrong password' },
   clock: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'clock differs by more than 300 seconds' },
@@ -26,7 +26,6 @@ export const REFUSALS: Readonly<Record<Refusal, { closeCode: number, reason: str
   taken: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'address in use by another device' },
   timeout: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'timeout' },
   path: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'unknown network' },
-  source: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections from your address' },
   limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' }
 }
 
@@ -89,12 +88,11 @@ export class Session implements Client {
   /** Nothing more is taken from it or sent to it. */
   get ended (): boolean { return this.#ended }
 
-  /** Takes the limits of its network. */
+  /** Takes the limits of its network. What it has used up stays used up, unless the limit is another one. */
   limit (): void {
     const { packetRate, byteRate } = this.network.settings
-    const now = performance.now()
-    this.#packets = packetRate === undefined ? undefined : new TokenBucket({ rate: packetRate }, now)
-    this.#bytes = byteRate === undefined ? undefined : new TokenBucket({ rate: byteRate }, now)
+    this.#packets = limited(this.#packets, packetRate)
+    this.#bytes = limited(this.#bytes, byteRate)
   }
 
   /** Before a read is handled. */
@@ -124,7 +122,7 @@ export class Session implements Client {
   }
 
   /** Ends the connection for what the client did, and counts it. */
-  refuse (why: Refusal): void {
+  refuse (why: keyof typeof REFUSALS): void {
     if (this.#ended) return
     this.network.refused(this, why)
     const { closeCode, reason } = REFUSALS[why]
@@ -145,4 +143,9 @@ export class Session implements Client {
     this.network.gone(this)
     this.link.abort(err)
   }
+}
+
+function limited (bucket: TokenBucket | undefined, rate: number | undefined): TokenBucket | undefined {
+  if (rate === undefined || bucket?.rate === rate) return rate === undefined ? undefined : bucket
+  return new TokenBucket({ rate }, performance.now())
 }

@@ -1,6 +1,6 @@
 /** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
 import { isMulticast, LIMITED_BROADCAST, readU32 } from '../../tun/ipv4.ts'
-import { forwardDestination, forwardSource } from './forward.ts'
+import { forwardDestination, forwardSource, innerSource, isWrapped } from './forward.ts'
 import { MIN_LENGTH, type MessageName } from './messages.ts'
 import type { Network } from './network.ts'
 import { ownsSource } from './sdwan.ts'
@@ -27,8 +27,7 @@ export function forward (session: Session, message: Uint8Array): void {
   }
   if (!count(session, message)) return
   const { network } = session
-  const source = forwardSource(message)
-  if (source !== session.address && !maySend(session, source)) {
+  if (!maySend(session, forwardSource(message)) || (isWrapped(message) && !maySendInside(session, message))) {
     session.traffic.drops.source++
     return
   }
@@ -73,11 +72,19 @@ function broadcast (session: Session, message: Uint8Array): void {
 }
 
 function maySend (session: Session, source: number): boolean {
+  if (source === session.address) return true
   const { network } = session
   const { sourceCheck } = network.settings
   if (sourceCheck === 'off') return true
   // A gateway to everything (0.0.0.0/0) is still none of the members.
   return sourceCheck === 'routes' && ownsSource(session.behind, source) && network.holder(source) === undefined
+}
+
+/** The receiver takes the first header off: what is behind it counts as much. */
+function maySendInside (session: Session, message: Uint8Array): boolean {
+  if (session.network.settings.sourceCheck === 'off') return true
+  const source = innerSource(message)
+  return source !== undefined && maySend(session, source)
 }
 
 function isForAll ({ settings: { range } }: Network, destination: number): boolean {

@@ -119,6 +119,28 @@ t.test('isolated members reach only the gateways of their routes, and those reac
   t.equal((await received(gateway, a))[0].length, 1, 'the network behind a gateway is reached')
 })
 
+t.test('nobody takes the place of a gateway where members are kept apart', async (t) => {
+  const relay = start(t, [{ password: 'x', dhcp: '10.0.0.0/24', sdwan: '10.0.0.0/24,172.16.0.0/16,10.0.0.1', isolate: true }])
+  const device = async (vmac: string, address: string): Promise<Connected> => {
+    const client = connect(relay, { secret: new Secret('x') })
+    client.vmac(vmac)
+    return await client.login(address) as Connected
+  }
+  const gateway = await device('gateway         ', '10.0.0.1')
+  for (const vmac of ['thief           ', undefined]) {
+    const thief = vmac === undefined ? await member(relay, '/', 'x', '10.0.0.1') : await device(vmac, '10.0.0.1')
+    t.match(await thief.closed, { reason: 'address in use by another device' })
+  }
+  gateway.link.close()
+  await gateway.served
+  t.match(await (await device('thief           ', '10.0.0.1')).closed, { reason: 'address in use by another device' }, 'nor while it is away')
+  const back = await device('gateway         ', '10.0.0.1')
+  const [a] = [await device('somebody        ', '10.0.0.2')]
+  back.inbox.length = 0
+  a.send(forward('10.0.0.2', '10.0.0.1'))
+  t.equal((await received(a, back))[0].length, 1)
+})
+
 t.test('a network is full', async (t) => {
   const relay = start(t, [{ path: '/small', password: 'x', maxPeers: 2 }, { path: '/other', password: 'x' }])
   const [a, b] = [await member(relay, '/small', 'x', '10.0.0.1'), await member(relay, '/small', 'x', '10.0.0.2')]
@@ -139,11 +161,15 @@ t.test('what one member may send', async (t) => {
     const [sender, other, receiver] = await Promise.all(['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => member(relay, path, 'x', address)))
     sender.send(...Array.from({ length: 8 }, () => forward('10.0.0.1', '10.0.0.3', size)))
     t.equal((await received(sender, receiver))[0].length, passed, path)
+    await sender.login('10.0.0.77')
+    await sender.login('10.0.0.1')
+    sender.send(forward('10.0.0.1', '10.0.0.3', size))
+    t.same(await received(sender, receiver), [[]], 'another address is no other member')
     other.send(forward('10.0.0.2', '10.0.0.3', size))
     t.equal((await received(other, receiver))[0].length, 1, 'others have their own')
   }
-  t.equal(relay.stats.drops.rate, 3 + 6)
-  t.equal(relay.stats.packetsIn, 18, 'what was dropped has come in')
+  t.equal(relay.stats.drops.rate, 3 + 6 + 2)
+  t.equal(relay.stats.packetsIn, 20, 'what was dropped has come in')
 })
 
 t.test('networks that cannot be', async (t) => {

@@ -10,6 +10,7 @@ import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/c
 import { PEER_FRAMES } from '../../../src/nodes/candy/peer.ts'
 import { PeerRoutes } from '../../../src/nodes/candy/peer-routes.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
+import { PeerTaps } from '../../../src/nodes/candy/peer-taps.ts'
 import { newPeerStats } from '../../../src/nodes/candy/peer-stats.ts'
 import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { RELAY_FRAMES } from '../../../src/nodes/candy/server.ts'
@@ -198,7 +199,7 @@ t.test('damaged servers harm no peer', async (t) => {
       stats,
       log: silent,
       onAddress: () => { addresses++ },
-      tap () {},
+      tap: new PeerTaps(),
       onOnline: () => { online++ }
     })
     const running = session.run().then(() => 'goodbye', (err) => {

@@ -8,6 +8,7 @@ import { CandyPeer, type CandyPeerStats } from '../../../src/nodes/candy/index.t
 import { MessageType } from '../../../src/nodes/candy/messages.ts'
 import { PeerRoutes } from '../../../src/nodes/candy/peer-routes.ts'
 import { PeerSession } from '../../../src/nodes/candy/peer-session.ts'
+import { PeerTaps } from '../../../src/nodes/candy/peer-taps.ts'
 import { newPeerStats } from '../../../src/nodes/candy/peer-stats.ts'
 import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { OptionError } from '../../../src/errors.ts'
@@ -156,8 +157,13 @@ t.test('an answer that cannot be used is told, and the next attempt may succeed'
     [reply('10.77.0.2/24').subarray(0, 72), /DHCP of 72 bytes/],
     [reply('10.77.0.2/33'), /DHCP without an address/],
     [reply('1'.repeat(32)), /no end/],
-    [reply('0.0.0.0/0'), /the server gives an address that the interface cannot have: 0\.0\.0\.0\/0/],
-    [reply('224.0.0.1/24'), /the interface cannot have/],
+    [reply('0.0.0.0/0'), /the server gives the address 0\.0\.0\.0\/0, which is not taken: its network is larger than a \/8/],
+    [reply('10.0.0.9/7'), /larger than a \/8/],
+    [reply('224.0.0.1/24'), /it is in 224\.0\.0\.0\/4/],
+    [reply('127.0.0.9/8'), /the server is in its network|it is in 127\.0\.0\.0\/8/],
+    [reply('169.254.1.1/16'), /it is in no private network \(taken with routes: private,169\.254\.0\.0\/16\)/],
+    [reply('8.8.8.1/24'), /it is in no private network \(taken with routes: private,8\.8\.8\.0\/24\)/],
+    [reply('10.77.0.0/24'), /the server gives an address that the interface cannot have: 10\.77\.0\.0\/24/],
     [reply('10.77.0.2/24'), /never/]
   ]
   let attempt = 0
@@ -350,7 +356,7 @@ function inMemory (t: Test, address?: string): InMemory {
     stats,
     log: silent,
     onAddress () { events.push('address') },
-    tap () {},
+    tap: new PeerTaps(),
     onOnline () { events.push('online') }
   })
   const running = session.run().catch((err: Error) => { events.push(err.message) })

@@ -78,6 +78,14 @@ t.test('routes that are new are pushed, and routes that are no more end who has 
   t.same(await a.closed, restart('the routes have changed'))
 })
 
+t.test('a member that is too slow to be told comes back', async (t) => {
+  const { relay, a, b } = await start(t)
+  a.server.port.send = () => 0
+  t.equal(relay.configure({ ...BASE, sdwan: '10.0.0.0/24,172.16.0.0/16,10.0.0.9' }).ended, 1)
+  t.same(await a.closed, restart('the routes have changed'))
+  t.equal((await received(b, b))[0].length, 1)
+})
+
 t.test('a gateway that is one no more may not speak for its network', async (t) => {
   const { relay, a, b } = await start(t, { ...BASE, sdwan: '10.9.0.0/24,172.16.0.0/16,10.0.0.1' })
   const routed = forward('172.16.0.5', '10.0.0.2')

@@ -2,10 +2,11 @@
 import t, { type Test } from 'tap'
 import { CandyRelay, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
 import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
+import { wrapRouted } from '../../../src/nodes/candy/forward.ts'
 import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, MessageType, MIN_LENGTH } from '../../../src/nodes/candy/messages.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
-import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
+import { addr, connect, forward, packet, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
 import { formatCidr } from '../../../src/tun/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 
@@ -169,6 +170,15 @@ t.test('case 9: packets with a foreign source', async (t) => {
     a.send(...sources.map((source) => forward(source, '192.168.202.2')))
     t.same(await received(a, b), [delivered.map((source) => toHex(forward(source, '192.168.202.2')))], `source check ${sourceCheck}`)
     t.equal(relay.stats.drops.source, sources.length - delivered.length)
+    const wrapped = (source: string, to = '192.168.202.2'): Uint8Array => wrapRouted(packet(source, '192.168.202.2'), addr('192.168.202.1'), addr(to))
+    a.send(...sources.map((source) => wrapped(source)))
+    t.same(await received(a, b), [delivered.map((source) => toHex(wrapped(source)))], 'the header that leads to a gateway hides no other source')
+    a.send(...sources.map((source) => wrapped(source, '255.255.255.255')))
+    t.equal((await received(a, b))[0].length, delivered.length, 'nor one that leads to all')
+    const [empty, tunnel] = [wrapped('9.9.9.9').subarray(0, 40), Uint8Array.from(wrapped('9.9.9.9'))]
+    tunnel[1] = 0x45
+    a.send(empty, tunnel)
+    t.equal((await received(a, b))[0].length, sourceCheck === 'off' ? 2 : 0, 'nor does one with nothing behind it, or a tunnel of the user, which existing clients take for the same')
   }
 })
 

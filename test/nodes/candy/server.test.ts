@@ -9,7 +9,7 @@ import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
 import { CandyClient, forward, PASSWORD } from '../../helpers/candy-client.ts'
-import { failureOf, until } from '../../helpers/ends.ts'
+import { failureOf, turn, until } from '../../helpers/ends.ts'
 import { rawTcp, readHead, upgradeRequest } from '../../helpers/raw-sockets.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { handles, startPeer } from './scripted-server.ts'
@@ -146,6 +146,38 @@ t.test('close settles for clients that do not answer, or have not finished their
   await server.close()
   await Promise.all(ends)
   await until(() => handles() === '')
+})
+
+t.test('changes come one after the other, and none after the end', async (t) => {
+  const server = await serve(t)
+  const init = { password: PASSWORD, dhcp: '10.77.0.0/24' }
+  const first = server.url
+  const [a, b] = [server.configure({ ...init, listen: 'ws://127.0.0.2:0' }), server.configure({ ...init, listen: 'ws://127.0.0.3:0' })]
+  await a
+  const between = server.url
+  await b
+  const last = server.url
+  t.match([between, last], [/127\.0\.0\.2/, /127\.0\.0\.3/])
+  for (const url of [first, between]) t.match(await failureOf(dialWebSocket(url)), { code: 'ECONNREFUSED' })
+  const link = await dialWebSocket(last)
+  link.abort(new Error('enough'))
+  const changing = server.configure({ ...init, listen: 'ws://127.0.0.4:0' })
+  await turn() // it has begun
+  const late = failureOf(server.configure({ ...init, listen: 'ws://127.0.0.5:0' }))
+  await server.close()
+  await changing
+  t.match(await late, { code: 'ERR_LINK_CLOSED' })
+  for (const url of [last, server.url]) t.match(await failureOf(dialWebSocket(url)), { code: 'ECONNREFUSED' })
+  t.match(await failureOf(server.configure({ ...init, listen: 'ws://127.0.0.5:0' })), { code: 'ERR_LINK_CLOSED' })
+})
+
+t.test('a change of where it listens that fails leaves everything as it was', async (t) => {
+  const [server, other] = [await serve(t), await serve(t)]
+  const init = { password: 'another', dhcp: '10.77.0.0/24' }
+  for (const change of [{ listen: other.url }, { listen: 'ws://203.0.113.1:0' }, { listen: 'nonsense' }, { listen: 'wss://127.0.0.1:0' }, { listen: server.url, trustedProxies: ['x'] }, { listen: server.url, perSource: 0 }]) {
+    await t.rejects(server.configure({ ...init, ...change }), JSON.stringify(change))
+    t.match(await (await client(t, server)).dhcp(), /^10\.77\.0\.\d+\/24$/, 'with the password that it had')
+  }
 })
 
 t.test('two peers reach each other: ping and UDP', async (t) => {
