@@ -94,7 +94,7 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
 
 t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
   t.test('TCP: versions 1 and 2', async (t) => {
-    const gate = new Gate({ perSource: 4 })
+    const gate = new Gate({ perSource: 6 })
     const [plain, secure] = [await start(t, { gate }), await start(t, { tls: { cert, key }, gate })]
     const servers = [plain, secure]
     const versions = ['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options ssl,cert-cn,crc32c,unique-id']
