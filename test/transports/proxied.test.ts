@@ -118,13 +118,13 @@ for (const subject of rawSubjects) {
   t.test(`${subject.name}: a proxy that says nothing, too little, or goodbye`, async (t) => {
     const warnings: object[] = []
     const gate = new Gate()
-    const { port, incoming } = await start(t, { gate, handshakeTimeout: 50, log: { ...silent, warn: (fields) => { warnings.push(fields) } } })
-    for (const said of ['', 'P', 'PROXY TCP4', '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c', '\r\n\r\n\0\r\nQUIT\n\x21\x11']) {
+    const { port, incoming } = await start(t, { gate, handshakeTimeout: 1000, log: { ...silent, warn: (fields) => { warnings.push(fields) } } })
+    await Promise.all(['', 'P', 'PROXY TCP4', '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c', '\r\n\r\n\0\r\nQUIT\n\x21\x11'].map(async (said) => {
       const { socket } = await rawTcp(port)
       socket.write(Buffer.from(said, 'latin1'))
       await ended(socket)
       socket.destroy()
-    }
+    }))
     const silentOne = await rawTcp(port)
     silentOne.socket.end()
     await ended(silentOne.socket)

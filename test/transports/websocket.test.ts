@@ -145,7 +145,7 @@ t.test('what is no HTTP, and heads that are too long', async (t) => {
 })
 
 t.test('a request that never comes, or never ends', async (t) => {
-  const { port, incoming } = await start(t, { handshakeTimeout: 50 })
+  const { port, incoming } = await start(t, { handshakeTimeout: 1000 })
   const silent = await rawTcp(port)
   const slow = await rawTcp(port)
   slow.socket.write('GET / HTTP/1.1\r\nHost: x\r\n')
