@@ -68,11 +68,18 @@ function usageError (command: Command, err: CommanderError, foreign: Foreign): U
   if (!given.startsWith('--')) return new UsageError(`unknown option '${given.slice(0, 2)}', options are written with -- and in full`)
   const name = given.slice(2).replace(/'$/, '')
   if (Object.hasOwn(foreign, name)) return new UsageError(`--${name}: ${foreign[name]}`)
-  const known = [command, command.parent].flatMap((one) => one?.options ?? []).map((option) => option.name())
+  const known = namesOf(command)
   if (known.includes(name)) return new UsageError(`--${name}: takes no value`)
+  const owner = [command.parent, ...command.commands].find((other) => other !== null && namesOf(other).includes(name))
+  if (owner != null) return new UsageError(`--${name}: not an option of ${pathOf(command)}, but of ${pathOf(owner)}`)
   const near = nearest(name, [...known, 'help'])
   return new UsageError(`unknown option '--${name}'${near === undefined ? '' : `, did you mean --${near}?`}`)
 }
+
+const namesOf = (command: Command): string[] => command.options.map((option) => option.name())
+
+/** As it is typed: `relay candy`. */
+const pathOf = (command: Command): string => command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
 /** Refuses whatever stands where a command was expected. */
 export function refuseArguments (command: Command): void {

@@ -44,7 +44,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     'run what this file enables'
   ))
   peer
-    .usage('--config <file> [options]\n       peer candy [options]')
+    .usage('--config <file> [options]\n       peer candy [options]\n       peer status|capture [options]')
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)
     .action(() => {
@@ -75,6 +75,7 @@ function planPeer (flags: Flags): Plan {
   const loaded = loadPeer(flags)
   const { name } = loaded.candy
   return planProgram({
+    program: 'peer',
     name: name === undefined ? 'peer' : `peer-${name}`,
     loaded,
     async start (parts) {

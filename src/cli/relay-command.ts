@@ -57,7 +57,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
     `run what this file enables (default: ./${DEFAULT_CONFIG}, written at the first start)`
   ))
   relay
-    .usage('[options]\n       relay candy [options]\n       relay status|reload [options]')
+    .usage('[options]\n       relay candy [options]\n       relay status|capture|reload [options]')
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)
     .action(() => {
@@ -105,7 +105,7 @@ function planRelay (flags: Flags): Plan {
     out.event('created', { config: DEFAULT_CONFIG })
   }
   return planProgram({
-    name: 'relay',
+    program: 'relay',
     loaded,
     read,
     async start (parts) {

@@ -4,7 +4,7 @@
  * containers that share a folder every process is number 1.
  */
 import { once } from 'node:events'
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { codeOf } from './reason.ts'
@@ -92,6 +92,8 @@ async function isAlive (path: string): Promise<boolean> {
 
 /** Two processes that come here in the same moment may both succeed; that takes a crash before it and no luck at all. */
 async function takeOver (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  if (there !== undefined && !there.isSocket()) throw new Error('what is there is no socket')
   rmSync(path, { force: true })
   return await bind(path, onConnection)
 }

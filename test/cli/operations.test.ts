@@ -4,54 +4,17 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { FORWARD_PACKET } from '../../src/nodes/candy/forward.ts'
 import { MessageType } from '../../src/nodes/candy/messages.ts'
 import { dialWebSocket } from '../../src/transports/websocket.ts'
 import { ca, cert, key, second } from '../helpers/certificates.ts'
 import { CandyClient, forward } from '../helpers/candy-client.ts'
+import { until } from '../helpers/ends.ts'
 import { homeEnv } from '../helpers/homes.ts'
-import { readCapture } from '../helpers/pcapng.ts'
-import { runProgram, startProgram, type Program } from './program.ts'
-
-interface Started {
-  relay: Program
-  url: string
-  /** Where commands find it. */
-  env: Record<string, string>
-  /** Writes the file anew. */
-  write (text: string): void
-  reload (): Promise<any>
-  status (): Promise<any>
-}
-
-const network = (path: string, password: string, more = ''): string => `    - path: ${path}\n      password: ${password}\n      dhcp: 10.77.0.0/24\n${more}`
-const config = (...networks: string[]): string => `candy:\n  listen: ws://127.0.0.1:0\n  networks:\n${networks.join('')}`
-
-async function start (t: Test, text: string, env = homeEnv(), args: string[] = []): Promise<Started> {
-  const folder = t.testdir()
-  const file = join(folder, 'relay.yaml')
-  const write = (text: string): void => { writeFileSync(file, text, { mode: 0o600 }) }
-  write(text)
-  const relay = startProgram(t, 'relay', ['--config', file, '--json', ...args], { env })
-  const [, url] = await relay.find(/"protocol":"candy","url":"(wss?:[^"]*)"/)
-  const ask = async (command: string): Promise<any> => {
-    const { code, stdout, stderr } = await runProgram(t, 'relay', [command, '--json'], { env })
-    if (code !== 0) throw Object.assign(new Error(stderr), { code })
-    return JSON.parse(stdout)
-  }
-  return { relay, url, env, write, reload: () => ask('reload'), status: () => ask('status') }
-}
-
-/** A bare client over a real socket. */
-async function joined (t: Test, url: string, password: string, address: string, init = {}): Promise<CandyClient> {
-  const link = await dialWebSocket(url, init)
-  t.teardown(() => { link.abort(new Error('the test is over')) })
-  const client = new CandyClient(link, new Secret(password))
-  await client.login(address)
-  return client
-}
+import { config, joined, network, start } from './operator.ts'
+import { runProgram, startProgram } from './program.ts'
 
 t.test('status', async (t) => {
   const { url, env, status } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
@@ -81,7 +44,13 @@ t.test('status', async (t) => {
   t.equal((statSync(socket).mode & 0o777).toString(8), '600')
   t.match(await runProgram(t, 'relay', ['status', '--control', socket]), { code: 0 })
   t.match(await runProgram(t, 'relay', ['status'], { env: homeEnv() }), { code: 1, stdout: '', stderr: /^relay: nobody listens at .*relay\.sock: is it running\? .*\n$/ })
-  t.match(await runProgram(t, 'relay', ['status', '--nme'], { env }), { code: 2, stderr: /^unknown option '--nme'/ })
+  for (const [args, message] of [
+    [['status', '--nme'], /^unknown option '--nme'/],
+    [['status', '--metrics', '1'], /^--metrics: not an option of relay status, but of relay\n$/],
+    [['--listen', 'ws://127.0.0.1:1'], /^--listen: not an option of relay, but of relay candy\n$/],
+    [['status', '--control', 'none'], /^--control: missing, expected the path of a control socket\n$/],
+    [['status', '--control', ''], /^--control: missing/]
+  ] as const) t.match(await runProgram(t, 'relay', args, { env }), { code: 2, stdout: '', stderr: message }, args.join(' '))
 })
 
 t.test('a relay without a control socket', async (t) => {
@@ -100,7 +69,7 @@ t.test('other settings, by command and by signal', async (t) => {
   const { relay, url, write, reload, status, env } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
   const [a, b] = [await joined(t, `${url}/a`, 'secret-a', '10.77.0.1'), await joined(t, `${url}/b`, 'secret-b', '10.77.0.1')]
   write(config(network('/a', 'secret-a', '      sdwan: 10.77.0.0/24,172.16.0.0/16,10.77.0.9\n'), network('/b', 'other-b'), network('/c', 'secret-c')))
-  t.same(await reload(), { added: ['/c'], removed: [], ended: 1, restart: [], warnings: [] })
+  t.same(await reload(), { program: 'relay', added: ['/c'], removed: [], ended: 1, restart: [], warnings: [] })
   t.match(await b.closed, { reason: 'the network has changed' })
   t.equal(Buffer.from(await a.next()).toString('hex'), '06010000ac100000ffff00000a4d0009', 'a new route is pushed')
   await joined(t, `${url}/c`, 'secret-c', '10.77.0.1')
@@ -111,6 +80,8 @@ t.test('other settings, by command and by signal', async (t) => {
   t.match(await a.closed, { reason: 'the routes have changed' })
   t.match(relay.stderr, /"restart":\["metrics"\],"msg":"some settings hold from the next start on"/)
 
+  write(`${config(network('/a', 'secret-a'), network('/b', 'other-b'))}  state-dir: /elsewhere\n`)
+  t.match(await reload(), { restart: ['state-dir'] })
   for (const [text, message] of [
     [config(network('/a', 'secret-a')).replace('10.77.0.0/24', '10.77.0.0'), /relay\.yaml:6: candy\.networks\.0\.dhcp: not a CIDR/],
     ['candy: [', /relay\.yaml:\d: not YAML/],
@@ -154,11 +125,11 @@ t.test('it listens elsewhere, and connections stay', async (t) => {
   const proxied = await joined(t, `ws://127.0.0.1:${port}/a`, 'secret-a', '10.77.0.3', { headers: { 'X-Forwarded-For': '198.51.100.7' } })
   proxied.send(forward('10.77.0.3', '10.77.0.1'))
   await old.next()
-  t.match((await status()).services[0].networks[0].members.find(({ address }: any) => address === '10.77.0.3'), { source: '198.51.100.7:0' })
+  t.match((await status()).services[0].networks[0].members.find(({ address }: any) => address === '10.77.0.3'), { source: '198.51.100.7' })
 })
 
-/** The name in the certificate that a server shows. */
-async function subject (port: number): Promise<string> {
+/** Which certificate a server shows. */
+async function fingerprint (port: number): Promise<string> {
   const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
   await once(socket, 'secureConnect')
   const { fingerprint256 } = socket.getPeerCertificate()
@@ -175,13 +146,13 @@ t.test('a certificate is renewed, and connections stay', async (t) => {
   const relay = startProgram(t, 'relay', ['--config', file, '--json'], { env })
   const [, url, port] = await relay.find(/"url":"(wss:\/\/127\.0\.0\.1:(\d+))"/)
   const a = await joined(t, url, 'x', '10.77.0.1', { ca })
-  const before = await subject(Number(port))
+  const before = await fingerprint(Number(port))
   writeFileSync(join(folder, 'cert.pem'), second.cert)
   t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 2, stderr: /tls-key: not the key of this certificate/ }, 'half a renewal changes nothing')
-  t.equal(await subject(Number(port)), before)
+  t.equal(await fingerprint(Number(port)), before)
   writeFileSync(join(folder, 'key.pem'), second.key)
   t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 0, stdout: 'reloaded: 0 connections ended\n' })
-  t.not(await subject(Number(port)), before)
+  t.not(await fingerprint(Number(port)), before)
   a.send(forward('10.77.0.1', '10.77.0.1'))
   t.equal((await a.next()).length, forward('10.77.0.1', '10.77.0.1').length)
 })
@@ -231,55 +202,12 @@ t.test('leases outlive a relay that is killed, and one that is stopped', async (
     const client = new CandyClient(link, new Secret('secret-a'))
     addresses.push(await client.join('aaaaaaaaaaaaaaaa') ?? 'none')
     const file = join(env.STATE_DIRECTORY, 'candy-relay/leases.json')
-    while (!existsSync(file) || !readFileSync(file, 'utf8').includes('aaaaaaaaaaaaaaaa')) await new Promise((resolve) => { setImmediate(resolve) })
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('aaaaaaaaaaaaaaaa'))
     relay.signal(signal)
     await relay.ended
     link.abort(new Error('the relay is gone'))
   }
   t.same(addresses, ['10.77.0.2/24', '10.77.0.2/24', '10.77.0.2/24'])
-})
-
-t.test('a capture of one peer, and of a network', async (t) => {
-  const { url, env } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
-  const [a, b, c] = await Promise.all(['10.77.0.1', '10.77.0.2', '10.77.0.3'].map((address) => joined(t, `${url}/a`, 'secret-a', address)))
-  const folder = t.testdir({ there: '' })
-  const capture = (file: string, ...args: string[]): Program => startProgram(t, 'relay', ['capture', '--write', file, ...args], { env })
-  const [one, all] = [join(folder, 'one.pcapng'), join(folder, 'all.pcapng')]
-  const captures = [capture(one, '--network', '/a', '--peer', '10.77.0.2'), capture(all, '--network', '/a')]
-  await Promise.all(captures.map((program) => program.find(/^capturing to /m, 'stderr')))
-  a.send(forward('10.77.0.1', '10.77.0.2', 100), forward('10.77.0.1', '10.77.0.3', 100))
-  await b.next()
-  b.send(forward('10.77.0.2', '10.77.0.3', 50), Buffer.from('05 0a4d0002 ffffffff'.replaceAll(' ', ''), 'hex'))
-  await a.next()
-  await c.settled()
-  for (const program of captures) {
-    program.signal('SIGINT')
-    t.match(await program.ended, { code: 0, stderr: /^capturing to .*\nwrote \d.* to .*\.pcapng\n$/ })
-  }
-  const seen = (file: string): string[] => readCapture(readFileSync(file)).packets.map(({ interfaceId, direction, data }) => `${interfaceId} ${direction} ${data.length}`)
-  t.same(seen(one), ['0 out 120', '0 in 70', '1 in 9'])
-  t.same(seen(all), ['0 in 120', '0 in 120', '0 in 70', '1 in 9'], 'each once')
-  t.equal((statSync(one).mode & 0o777).toString(8), '600')
-
-  for (const [args, message] of [
-    [['--write', join(folder, 'there'), '--network', '/a'], /there is there already, expected a new file \(or --overwrite\)$/],
-    [['--write', join(folder, 'x')], /^--network: missing, expected \/a or \/b$/],
-    [['--write', join(folder, 'x'), '--network', '/c'], /^--network: not a network \("\/c"\), expected \/a or \/b$/],
-    [['--write', join(folder, 'x'), '--network', '/a', '--peer', 'x'], /^--peer: not an address \("x"\)/],
-    [['--network', '/a'], /^--write: missing/],
-    [['--write', join(folder, 'x'), '--network', '/a', '--max-bytes', '0'], /^--max-bytes: not a whole number in range/],
-    [['--write', join(folder, 'x'), '--network', '/a', '--max-bytes', '10'], /maxBytes is at least \d+/]
-  ] as const) {
-    const { code, stdout, stderr } = await runProgram(t, 'relay', ['capture', ...args], { env })
-    t.match({ code, stdout, stderr: stderr.trimEnd() }, { code: 2, stdout: '', stderr: message }, args.join(' '))
-  }
-  t.notOk(existsSync(join(folder, 'x')))
-
-  const bounded = capture(join(folder, 'bounded.pcapng'), '--network', '/a', '--max-bytes', '2000')
-  await bounded.find(/^capturing to /m, 'stderr')
-  for (let i = 0; i < 40; i++) a.send(forward('10.77.0.1', '10.77.0.3', 100))
-  t.match(await bounded.ended, { code: 0, stderr: /the capture has its size/ })
-  t.ok(statSync(join(folder, 'bounded.pcapng')).size <= 2000)
 })
 
 t.test('SIGHUP ends a peer in an orderly way', async (t) => {

@@ -11,6 +11,7 @@ const path = (name: string): string => fileURLToPath(new URL(`../../bin/${name}.
 export interface ProgramInit {
   env?: Record<string, string>
   cwd?: string
+  stdin?: 'pipe' | 'ignore'
 }
 
 export interface Ended {
@@ -26,9 +27,9 @@ export class Program {
   stderr = ''
   readonly #waiting = new Set<() => void>()
 
-  constructor (script: string, args: readonly string[], { env = {}, cwd }: ProgramInit = {}) {
+  constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore' }: ProgramInit = {}) {
     const { TUNPIPE_PASSWORD: _, ...inherited } = process.env
-    this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#wake()

@@ -6,7 +6,7 @@ export const DEFAULT_CONFIG = 'relay.yaml'
 
 const configText = (password: string | undefined): string => `\
 # The configuration of the tunpipe relay. Each key below "candy" is also a flag of \`relay candy\`,
-# where it wins over this file. Check a change with: relay --config ${DEFAULT_CONFIG}
+# where it wins over this file. \`relay reload\` has the relay take a change, or say what is wrong with it.
 
 candy:
   # Where clients connect. wss:// needs tls-cert and tls-key (PEM files).

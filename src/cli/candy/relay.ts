@@ -33,7 +33,7 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
       ]
       registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
     },
-    status: () => ({ url: server.url, ...relay.status() }),
+    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...relay.status() }),
     async capture (request, socket) {
       const filter = filterOf(request, relay)
       return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
@@ -41,8 +41,9 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
     async reload (next) {
       const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${next.candy.listen}`) })
       ownLog.level = next.settings['log-level']
-      return { ...changes }
+      return { ...changes, restart: next.candy['state-dir'] === loaded.candy['state-dir'] ? [] : ['state-dir'] }
     },
+    online: () => server.url !== '',
     async stop () {
       await server.close()
       await leaseFile.close()

@@ -33,13 +33,13 @@ const memberRow = (member: CandyMemberStatus): string[] => [
   nonZero(member.drops) || '-'
 ]
 
-export function peerText ({ url, state, address, interface: name, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
+export function peerText ({ url, state, reason, address, interface: name, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
   const dropped = nonZero(drops)
   const since = connected === undefined ? state : `${state} for ${duration(connected)}`
   return [
     `candy ${url}: ${since}${address === undefined ? '' : `, ${address} on ${name}`}${roundTrip === undefined ? '' : `, ${roundTrip.toFixed(1)} ms to the server and back`}`,
     `in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, now ${rate(rateIn)}; out ${packetsOut} of ${bytes(bytesOut)}, now ${rate(rateOut)}; ${bytes(queued)} wait`,
-    `${counted(failures, 'connection')} lost or not made${dropped === '' ? '' : `; drops ${dropped}`}`,
+    `${counted(failures, 'connection')} lost or not made${reason === undefined ? '' : `, the last: ${reason}`}${dropped === '' ? '' : `; drops ${dropped}`}`,
     ...pushed.map(({ destination, gateway }) => `route ${destination} via ${gateway}`)
   ].join('\n')
 }

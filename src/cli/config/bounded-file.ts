@@ -2,8 +2,9 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Between two looks at a pipe that is empty so far. */
+/** Between two looks at a pipe that is empty so far, and how long that may go on: whoever reads does nothing else meanwhile. */
 const RETRY_MS = 20
+const PATIENCE_MS = 15_000
 
 /**
  * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`, and waits for what writes to them. Throws
@@ -27,7 +28,11 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
   try {
     const bytes = Buffer.alloc(limit + 1)
     let length = 0
-    for (let got = -1; got !== 0 && length <= limit; length += got) got = readPatiently(fd, bytes.subarray(length))
+    const deadline = performance.now() + PATIENCE_MS
+    for (let got = -1; got !== 0 && length <= limit; length += got) {
+      got = readPatiently(fd, bytes.subarray(length), deadline)
+      if (got < 0) throw new UsageError(`${key}: a pipe that somebody holds open and writes nothing to (${JSON.stringify(file)})`)
+    }
     if (length === 0 && fstatSync(fd).isFIFO()) throw new UsageError(`${key}: a pipe that nobody writes to (${JSON.stringify(file)})`)
     if (length > limit) throw new UsageError(`${key}: too large (${JSON.stringify(file)}), expected at most ${limit / 1024} KiB`)
     return bytes.subarray(0, length)
@@ -36,14 +41,15 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
   }
 }
 
-/** Reads what there is, and waits while there is nothing: with `O_NONBLOCK` that means that somebody has yet to write. */
-function readPatiently (fd: number, bytes: Buffer): number {
+/** Reads what there is, and waits while there is nothing: with `O_NONBLOCK` that means that somebody has yet to write. -1 when that takes too long. */
+function readPatiently (fd: number, bytes: Buffer, deadline: number): number {
   const clock = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
     try {
       return readSync(fd, bytes, 0, bytes.length, null)
     } catch (err) {
       if (codeOf(err) !== 'EAGAIN') throw err
+      if (performance.now() > deadline) return -1
       Atomics.wait(clock, 0, 0, RETRY_MS)
     }
   }

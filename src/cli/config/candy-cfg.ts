@@ -21,7 +21,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { ws: 80, wss: 443 }
 
 /** True for a file in the form of the original: `key = value` where YAML has `key: value`. */
 export const isCandyCfg = (text: string): boolean => {
-  const first = text.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#'))
+  const first = text.split('\n').find((line) => line.trim() !== '' && !line.trim().startsWith('#'))
   return first !== undefined && /^\s*[a-z]+\s*=/.test(first)
 }
 

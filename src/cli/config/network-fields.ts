@@ -1,7 +1,7 @@
 /** Fields for addresses, networks and URLs. */
 import { isIPv6 } from 'node:net'
 import { normalPath } from '../../nodes/candy/network-settings.ts'
-import { formatCidr, isMulticast, parseAddress, parseCidr } from '../../tun/ipv4.ts'
+import { formatCidr, parseAddress, parseCidr } from '../../tun/ipv4.ts'
 import ipaddr from 'ipaddr.js'
 import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
@@ -14,8 +14,16 @@ const LONGEST_URL = 2048
 export function range () {
   return text('a CIDR', `a.b.c.d/${SHORTEST_RANGE} to /${LONGEST_RANGE}`, (input) => {
     const cidr = parseCidr(input)
-    return cidr !== undefined && cidr.prefix >= SHORTEST_RANGE && cidr.prefix <= LONGEST_RANGE ? formatCidr(cidr) : undefined
+    if (cidr === undefined || cidr.prefix < SHORTEST_RANGE || cidr.prefix > LONGEST_RANGE) return undefined
+    if (!isOfHosts(cidr)) throw new UsageError(`no addresses of hosts (${show(input)}), expected a range outside of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3`)
+    return formatCidr(cidr)
   })
+}
+
+/** Not "this network", loopback, multicast, or what is reserved. */
+function isOfHosts ({ address }: { address: number }): boolean {
+  const first = address >>> 24
+  return first !== 0 && first !== 127 && first < 224
 }
 
 /** The address of one host and the network it is in. */
@@ -24,8 +32,7 @@ export function hostAddress () {
   return text('an address', expected, (input) => {
     const cidr = parseCidr(input)
     if (cidr === undefined || cidr.prefix === 0) return undefined
-    const first = cidr.address >>> 24
-    if (first === 0 || first === 127 || first >= 240 || isMulticast(cidr.address)) {
+    if (!isOfHosts(cidr)) {
       throw new UsageError(`not the address of a host (${show(input)}), expected ${expected}`)
     }
     if (cidr.prefix < 31 && (cidr.address === cidr.network || cidr.address === cidr.broadcast)) {
@@ -47,9 +54,16 @@ function portOf (digits: string): number | undefined {
   return /^\d{1,5}$/.test(digits) && Number(digits) <= 65535 ? Number(digits) : undefined
 }
 
+/** What stands before the @ may be a secret: it is not repeated, whatever else is wrong. */
+function refuseUser (url: string, expected: string): void {
+  if (/^[a-z]*:?\/*[^/?#]*@/i.test(url)) throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
+}
+
 /** `ws://0.0.0.0:8080`. The port is always named, since 80 and 443 surprise; 0 takes any free one. */
 export function listenUrl () {
-  return text('an address to listen on', 'ws://HOST:PORT or wss://HOST:PORT', (input) => {
+  const expected = 'ws://HOST:PORT or wss://HOST:PORT'
+  return text('an address to listen on', expected, (input) => {
+    refuseUser(input, expected)
     const [, scheme, host, digits] = /^(wss?):\/\/(.+):(\d+)\/?$/i.exec(input) ?? []
     if (host === undefined || !isHost(host) || portOf(digits) === undefined) return undefined
     return `${scheme.toLowerCase()}://${host}:${Number(digits)}`
@@ -60,10 +74,9 @@ export function listenUrl () {
 export function dialUrl () {
   const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
   return text('a WebSocket URL', expected, (input) => {
+    refuseUser(input, expected)
     const url = input.length <= LONGEST_URL && URL.canParse(input) ? new URL(input) : undefined
     if (url === undefined || !/^wss?:\/\//i.test(input) || url.port === '0') return undefined
-    // What stands before the @ may be a secret: it is not repeated.
-    if (url.username !== '' || url.password !== '') throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
     if (url.hash !== '') throw new UsageError(`a URL with a fragment (${show(url.hash)}), expected ${expected}`)
     return input
   })

@@ -1,18 +1,17 @@
 /** `relay capture` and `peer capture`: what a running program carries, into a file. */
-import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { once } from 'node:events'
-import { createCommand, givenFlags } from '../command.ts'
+import type { Command } from 'commander'
+import { openCaptureFile } from '../../transforms/capture/index.ts'
+import { givenFlags } from '../command.ts'
 import { wholeNumber } from '../config/fields.ts'
 import type { Values } from '../config/settings.ts'
-import type { Command } from 'commander'
 import type { Task } from '../process/lifecycle.ts'
 import { codeOf, explained } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
-import { ask } from './client.ts'
-import { controlPath, withControlOptions, type ProgramName } from './commands.ts'
+import { ask, ControlError, type Asked } from './client.ts'
+import { askingOf, controlCommand, type ProgramName } from './commands.ts'
 import { bytes } from './text.ts'
 
 const EXAMPLES = {
@@ -26,12 +25,14 @@ Examples:
   sudo peer capture --name home --write - | tshark -r -`
 }
 
+/** Less has no room for a single packet. */
+const LEAST_BYTES = 4096
+
 export function captureCommand (program: ProgramName, run: (task: Task) => void): Command {
-  const command = withControlOptions(createCommand('capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`), program)
+  const command = controlCommand(program, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
     .option('--write <file>', 'a new file for its owner only, or - for stdout')
     .option('--overwrite', 'replace a file that is there')
-    .option('--max-bytes <bytes>', 'end it when the file has as many (default: 64 MiB)')
-    .addHelpText('after', EXAMPLES[program])
+    .option('--max-bytes <bytes>', `end it when the file has as many, ${LEAST_BYTES} at least (default: 64 MiB)`)
   if (program === 'relay') {
     command
       .option('--network <path>', 'the network with this path (default: the only one)')
@@ -48,42 +49,64 @@ export function captureCommand (program: ProgramName, run: (task: Task) => void)
 async function capture (flags: Values, write: string, program: ProgramName): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
   const { network, peer } = flags
-  const { socket, rest } = await ask(controlPath(flags, program), { command: 'capture', network, peer, maxBytes })
-  let enough = false
-  const stop = (): void => {
-    if (enough) process.exit(1)
-    enough = true
-    socket.end() // the rest of the capture comes still, and the file is whole
-  }
-  process.on('SIGINT', stop).on('SIGTERM', stop)
+  const asked = await ask(askingOf(flags, program), { command: 'capture', network, peer, maxBytes })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
-    socket.destroy()
+    asked.socket.destroy()
     throw err
   })
   if (write !== '-') process.stderr.write(`capturing to ${write}, until Ctrl-C\n`)
+  const { length, isWhole, isEnough } = await copy(asked, out).catch((err) => {
+    if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // whoever read it has had enough
+    throw explained(err, `cannot write ${write}`)
+  })
+  if (write !== '-') process.stderr.write(`wrote ${bytes(length)} to ${write}${isWhole && !isEnough ? ', which is as large as it may be' : ''}\n`)
+  if (!isWhole) throw new ControlError(`the ${program} has stopped, or has died, in the middle of the capture`)
+}
+
+/** Writes all that comes, until a signal asks for the rest. Rejects with what is wrong with the writing. */
+async function copy ({ socket, rest }: Asked, out: Writable): Promise<{ length: number, isWhole: boolean, isEnough: boolean }> {
+  let isEnough = false
+  const stop = (): void => {
+    if (isEnough) process.exit(1)
+    isEnough = true
+    socket.end() // the rest of the capture comes still, and the file is whole
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  const written = finished(out, { readable: false })
+  written.catch((err) => { socket.destroy(err) })
   let length = 0
-  const put = async (chunk: Uint8Array): Promise<void> => {
+  let tail = Buffer.alloc(0)
+  const put = async (chunk: Buffer): Promise<void> => {
     length += chunk.length
-    if (!out.write(chunk)) await once(out, 'drain')
+    tail = Buffer.concat([tail, chunk]).subarray(-LONGEST_LAST_BLOCK)
+    if (!out.write(chunk)) await Promise.race([once(out, 'drain'), written])
   }
   try {
     await put(rest)
     for await (const chunk of socket) await put(chunk)
-    if (write !== '-') {
-      out.end()
-      await finished(out)
-    }
   } catch (err) {
-    socket.destroy()
-    if (codeOf(err) === 'EPIPE') return // whoever read it has had enough
-    throw explained(err, `cannot write ${write}`)
+    if (out.errored !== null) throw out.errored
+    if (codeOf(err) !== 'ECONNRESET') throw err
   }
-  const why = enough ? '' : `; the capture has its size, or the ${program} has stopped`
-  if (write !== '-') process.stderr.write(`wrote ${bytes(length)} to ${write}${why}\n`)
+  if (out !== process.stdout) {
+    out.end()
+    await written
+  }
+  return { length, isWhole: endsWithStatistics(tail), isEnough }
+}
+
+const LONGEST_LAST_BLOCK = 1024
+const INTERFACE_STATISTICS = 5
+
+/** A capture that was ended in an orderly way ends with how much it has seen. */
+function endsWithStatistics (tail: Buffer): boolean {
+  if (tail.length < 12) return false
+  const size = tail.readUInt32LE(tail.length - 4)
+  return size >= 12 && size <= tail.length && tail.readUInt32LE(tail.length - size) === INTERFACE_STATISTICS
 }
 
 function wholeBytes (text: unknown): number {
-  const result = wholeNumber(1, 999_999_999).safeParse(text)
+  const result = wholeNumber(LEAST_BYTES, 999_999_999).safeParse(text)
   if (result.success) return result.data
   throw new UsageError(`--max-bytes: ${result.error.issues[0].message}`)
 }
@@ -91,8 +114,7 @@ function wholeBytes (text: unknown): number {
 async function openOutput (file: string, overwrite: boolean): Promise<Writable> {
   if (file === '-') return process.stdout
   try {
-    const handle = await open(file, overwrite ? 'w' : 'wx', 0o600)
-    return createWriteStream('', { fd: handle })
+    return await openCaptureFile(file, overwrite)
   } catch (err) {
     if (codeOf(err) === 'EEXIST') throw new UsageError(`--write: ${file} is there already, expected a new file (or --overwrite)`)
     throw explained(err, `cannot write ${file}`)

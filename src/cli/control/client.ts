@@ -1,6 +1,6 @@
 /** Asks a running program through its control socket. */
 import type { Socket } from 'node:net'
-import { codeOf } from '../reason.ts'
+import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
 import type { Request } from './server.ts'
@@ -8,10 +8,21 @@ import type { Request } from './server.ts'
 /** A status of many thousand connections. */
 const LONGEST_ANSWER = 256 * 1024 * 1024
 
+/** A program that is stopped, say, does not answer. */
+const PATIENCE_MS = 15_000
+
 /** The program has refused, or there is none. */
 export class ControlError extends Error {
   override readonly name = 'ControlError'
   readonly code = 'ERR_CONTROL'
+}
+
+/** Whom to ask, and where. */
+export interface Asking {
+  path: string
+  program: 'relay' | 'peer'
+  /** Milliseconds that the answer may take. Default: 15 s. */
+  patience?: number
 }
 
 export interface Asked {
@@ -22,36 +33,59 @@ export interface Asked {
 }
 
 /** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
-export async function ask (path: string, request: Request): Promise<Asked> {
+export async function ask ({ path, program, patience = PATIENCE_MS }: Asking, request: Request): Promise<Asked> {
   const socket = await dialUnix(path).catch((err) => { throw new ControlError(why(path, err)) })
-  socket.write(`${JSON.stringify(request)}\n`)
+  const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${patience / 1000} seconds from the process behind ${path}`)) }, patience)
+  try {
+    socket.on('error', () => {}) // surfaces in the reading
+    socket.write(`${JSON.stringify(request)}\n`)
+    const { line, rest } = await readLine(socket, path)
+    return { answer: checked(line, program, path), rest, socket }
+  } catch (err) {
+    socket.destroy()
+    throw err instanceof UsageError || err instanceof ControlError ? err : new ControlError(`the process behind ${path} has ended the connection: ${reason(err)}`)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The same for a command whose answer is all there is. */
+export async function askOnce (asking: Asking, request: Request): Promise<Record<string, unknown>> {
+  const { answer, socket } = await ask(asking, request)
+  socket.destroy()
+  return answer
+}
+
+async function readLine (socket: Socket, path: string): Promise<{ line: string, rest: Buffer }> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     chunks.push(chunk)
     length += chunk.length
-    if (!chunk.includes(0x0a)) {
-      if (length > LONGEST_ANSWER) break
-      continue
-    }
+    if (length > LONGEST_ANSWER) throw new ControlError(`an endless answer from the process behind ${path}`)
+    if (!chunk.includes(0x0a)) continue
     const all = Buffer.concat(chunks)
     const end = all.indexOf(0x0a)
-    return { answer: checked(JSON.parse(all.toString('utf8', 0, end))), rest: all.subarray(end + 1), socket }
+    return { line: all.toString('utf8', 0, end), rest: all.subarray(end + 1) }
   }
   throw new ControlError(`no answer from the process behind ${path}`)
 }
 
-/** The same for a command whose answer is all there is. */
-export async function askOnce (path: string, request: Request): Promise<Record<string, unknown>> {
-  const { answer, socket } = await ask(path, request)
-  socket.destroy()
-  return answer
-}
-
-function checked (answer: Record<string, unknown>): Record<string, unknown> {
+function checked (line: string, program: string, path: string): Record<string, unknown> {
+  const answer = parse(line)
+  if (answer?.program !== program) throw new ControlError(`the process behind ${path} is ${answer?.program === undefined ? 'no tunpipe' : `a ${String(answer.program)}`}, expected a ${program}`)
   const { error, code } = answer
   if (typeof error !== 'string') return answer
   throw code === 'ERR_USAGE' || code === 'ERR_OPTION' ? new UsageError(error) : new ControlError(error)
+}
+
+function parse (line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function why (path: string, err: unknown): string {

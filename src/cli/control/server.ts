@@ -38,20 +38,21 @@ export interface Control {
 /**
  * Never rejects: a program that cannot be asked can still do its work, so whatever is wrong is a warning.
  *
+ * @param program - stands in every answer, so that whoever asks knows whom
  * @returns undefined when there is no socket
  */
-export async function serveControl (path: string, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
+export async function serveControl (path: string, program: string, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
   const sockets = new Set<Socket>()
   try {
     makeFolder(dirname(path))
     const server = await listenUnix(path, (socket) => {
       if (sockets.size >= MOST_CONNECTIONS) {
-        socket.destroy()
+        answer(socket, { program, error: `${MOST_CONNECTIONS} ask at once already` })
         return
       }
       sockets.add(socket)
       socket.once('close', () => { sockets.delete(socket) })
-      void serve(socket, commands)
+      void serve(socket, program, commands)
     })
     if (server === undefined) {
       log.warn({ path }, 'the control socket is that of another process: status and reload do not reach this one (give it a --control)')
@@ -70,17 +71,27 @@ export async function serveControl (path: string, commands: Readonly<Record<stri
   }
 }
 
-async function serve (socket: Socket, commands: Readonly<Record<string, Command>>): Promise<void> {
+/** The last word: the connection is gone with it, whether or not the other side ends it. */
+function answer (socket: Socket, body: object): void {
+  socket.write(`${JSON.stringify(body)}\n`)
+  socket.destroySoon()
+}
+
+async function serve (socket: Socket, program: string, commands: Readonly<Record<string, Command>>): Promise<void> {
   try {
     const request = await readRequest(socket)
     const command = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
     if (command === undefined) throw Object.assign(new Error(`there is no ${String(request.command)} here, only ${Object.keys(commands).join(', ')}`), { code: 'ERR_USAGE' })
     const { body, follow } = await command(request, socket)
-    socket.write(`${JSON.stringify(body)}\n`)
-    await follow?.()
-    socket.end()
+    if (follow === undefined) {
+      answer(socket, { program, ...body })
+      return
+    }
+    socket.write(`${JSON.stringify({ program, ...body })}\n`)
+    await follow()
+    socket.destroySoon()
   } catch (err) {
-    socket.end(`${JSON.stringify({ error: reason(err), code: codeOf(err) })}\n`)
+    answer(socket, { program, error: reason(err), code: codeOf(err) })
   }
 }
 

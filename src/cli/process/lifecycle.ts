@@ -16,7 +16,7 @@ export interface Running {
   stop (): Promise<void>
   /** Rejects when it cannot go on. */
   readonly failed?: Promise<never>
-  /** Reads the settings again. Never rejects: what is wrong with them is told where they were asked for, and in the log. */
+  /** Reads the settings again, for whoever has sent SIGHUP. Never rejects: what is wrong with them is told in the log. */
   reload? (): Promise<void>
 }
 
@@ -42,31 +42,60 @@ export async function run (program: string, parse: () => Plan | Task | undefined
   // Whoever read our lines may go away (`| head`), and a disk may be full: neither is a reason to end a tunnel.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
+  const hangUps = new HangUps()
   try {
     const plan = parse()
+    if (plan === undefined || 'task' in plan) hangUps.leave()
     if (plan === undefined) return
     if ('task' in plan) await plan.task()
-    else await live(program, plan)
+    else await live(program, plan, hangUps)
   } catch (err) {
     complain(program, err)
   }
 }
 
-async function live (program: string, { log, json, start }: Plan): Promise<void> {
+/** Takes SIGHUP from the first moment on: a relay that is told to read its settings while it starts must not end of it. */
+class HangUps {
+  #isWaiting = false
+  #take: (() => void) | undefined
+  readonly #onSignal = (): void => {
+    if (this.#take === undefined) this.#isWaiting = true
+    else this.#take()
+  }
+
+  constructor () { process.on('SIGHUP', this.#onSignal) }
+
+  /** What to do from now on, also for one that has come. */
+  take (take: () => void): void {
+    this.#take = take
+    if (this.#isWaiting) take()
+    this.#isWaiting = false
+  }
+
+  /** The system does what it does. */
+  leave (): void {
+    process.off('SIGHUP', this.#onSignal)
+    if (this.#isWaiting) process.kill(process.pid, 'SIGHUP')
+  }
+}
+
+async function live (program: string, { log, json, start }: Plan, hangUps: HangUps): Promise<void> {
   const crash = (err: unknown): void => {
     log.fatal({ err }, 'uncaught error')
     process.exit(EXIT.failure)
   }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
-  let hangUp: (() => void) | undefined
-  const signal = untilSignal(log, () => hangUp)
+  const { stopped: signal, stop } = untilSignal(log)
   const running = await start().catch((err) => {
     if (exitCodeOf(err) === EXIT.usage || (!json && codeOf(err) !== undefined)) complain(program, err)
     else logFatal(log, err)
     process.exit(exitCodeOf(err))
   })
-  if (running.reload !== undefined) hangUp = () => { void running.reload?.() }
+  hangUps.take(() => {
+    if (running.reload === undefined) stop('SIGHUP')
+    else void running.reload()
+  })
   const failed = await Promise.race([signal, running.failed ?? signal]).then(() => false, (err) => {
     logFatal(log, err)
     limitDrain(log)
@@ -94,30 +123,22 @@ function limitDrain (log: Logger): void {
   }, DRAIN_DEADLINE_MS).unref()
 }
 
-/**
- * Settles at the first signal, also one that comes during the start. The second one ends the process on the spot.
- *
- * @param hangUp - what SIGHUP is for, if not for that
- */
-function untilSignal (log: Logger, hangUp: () => (() => void) | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    setInterval(() => {}, 2 ** 30) // the process lives until `exit`, whether or not anything else holds it
-    let stopping = false
-    const stop = (signal: NodeJS.Signals): void => {
-      if (stopping) process.exit(EXIT.failure)
-      stopping = true
-      log.info({ signal }, 'stopping')
-      limitDrain(log)
-      resolve()
-    }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
-    process.on('SIGHUP', (signal) => {
-      const reload = hangUp()
-      if (reload === undefined) stop(signal)
-      else if (!stopping) reload()
-    })
-  })
+/** Settles at the first signal, also one that comes during the start. The second one ends the process on the spot. */
+function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: NodeJS.Signals): void } {
+  setInterval(() => {}, 2 ** 30) // the process lives until `exit`, whether or not anything else holds it
+  let isStopping = false
+  let resolve: () => void
+  const stopped = new Promise<void>((_resolve) => { resolve = _resolve })
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(EXIT.failure)
+    isStopping = true
+    log.info({ signal }, 'stopping')
+    limitDrain(log)
+    resolve()
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  return { stopped, stop }
 }
 
 /** `ERR_OPTION` comes from a node that looked closer at an option than the schema did. */

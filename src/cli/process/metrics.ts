@@ -14,26 +14,25 @@ export interface MetricsInit {
   host: string
   /** 0 takes any free one. */
   port: number
-  /** Adds what it has to tell. */
-  register (registry: Registry): void
   /** What `/healthz` says; anything but `ok` is a 503: do not send me more. */
   health (): Health
 }
 
 /** `offline`: it runs, but has no connection to work with. */
-export type Health = 'ok' | 'offline' | 'draining'
+export type Health = 'starting' | 'ok' | 'offline' | 'draining'
 
 export interface MetricsServer {
   /** With the port in use. */
   readonly url: string
+  /** Takes what there is to tell. */
+  readonly registry: Registry
   close (): Promise<void>
 }
 
 /** Rejects with the error of `listen` when the address cannot be had. */
-export async function serveMetrics ({ host, port, register, health }: MetricsInit): Promise<MetricsServer> {
+export async function serveMetrics ({ host, port, health }: MetricsInit): Promise<MetricsServer> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  register(registry)
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const send = (status: number, body: string, headers: Record<string, string> = {}): void => {
@@ -56,6 +55,7 @@ export async function serveMetrics ({ host, port, register, health }: MetricsIni
   await once(server, 'listening').catch((err) => { throw explained(err, `cannot serve metrics on ${host}:${port}`) })
   const { address, family, port: used } = server.address() as AddressInfo
   return {
+    registry,
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${used}`,
     async close () {
       const closed = once(server, 'close')

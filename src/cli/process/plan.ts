@@ -26,13 +26,14 @@ export interface Parts<L> {
 
 /** A service that can take other settings while it runs. */
 export interface Reloadable<L> extends Service {
-  /** Rejects when they cannot be; then nothing has changed. Resolves with what has. */
-  reload (loaded: L): Promise<object>
+  /** Rejects when they cannot be; then nothing has changed. Resolves with what has, and with the keys of what holds from the next start on. */
+  reload (loaded: L): Promise<{ restart: string[] }>
 }
 
 export interface PlanInit<L> {
-  /** Stands in the name of the control socket. */
-  name: string
+  program: 'relay' | 'peer'
+  /** Stands in the name of the control socket. Default: that of the program. */
+  name?: string
   loaded: L
   /** Makes the service; it loads the protocol, so that a protocol is loaded when it is used. */
   start (parts: Parts<L>): Promise<Service | Reloadable<L>>
@@ -45,7 +46,7 @@ export interface PlanInit<L> {
 /** Settings that hold until the end of the process. */
 const LASTING = ['metrics', 'json', 'control'] as const
 
-export function planProgram<L extends Settled> ({ name, loaded, start, read, greet }: PlanInit<L>): Plan {
+export function planProgram<L extends Settled> ({ program, name = program, loaded, start, read, greet }: PlanInit<L>): Plan {
   const { settings, warnings, secrets } = loaded
   const concealer = new Concealer(secrets)
   const log = createLogger({ level: settings['log-level'], json: settings.json, concealer })
@@ -59,10 +60,10 @@ export function planProgram<L extends Settled> ({ name, loaded, start, read, gre
       concealer.hide(next.secrets)
       const changes = await service.reload(next)
       log.level = next.settings['log-level']
-      const restart = LASTING.filter((key) => JSON.stringify(next.settings[key]) !== JSON.stringify(settings[key]))
+      const restart = [...LASTING.filter((key) => JSON.stringify(next.settings[key]) !== JSON.stringify(settings[key])), ...changes.restart]
       for (const warning of next.warnings) log.warn({}, warning)
       if (restart.length > 0) log.warn({ restart }, 'some settings hold from the next start on')
-      log.info(changes, 'reloaded')
+      log.info({ ...changes, restart }, 'reloaded')
       return { ...changes, restart, warnings: next.warnings }
     } catch (err) {
       log.error({ reason: reason(err) }, 'not reloaded: what was there before stays in force')
@@ -77,7 +78,7 @@ export function planProgram<L extends Settled> ({ name, loaded, start, read, gre
       greet?.(out)
       for (const warning of warnings) log.warn({}, warning)
       const starts = [async () => (service = await start({ loaded, log, out }))]
-      const running = await startServices({ starts, metrics: settings.metrics, control, reload: read === undefined ? undefined : inTurn, log, out })
+      const running = await startServices({ program, starts, metrics: settings.metrics, control, reload: read === undefined ? undefined : inTurn, log, out })
       return read === undefined ? running : { ...running, reload: () => inTurn().then(() => {}, () => {}) }
     }
   }

@@ -21,6 +21,8 @@ export interface Service extends Omit<Running, 'reload'> {
 }
 
 export interface ServicesInit {
+  /** `relay` or `peer`. */
+  program: string
   starts: ReadonlyArray<() => Promise<Service>>
   metrics: { host: string, port: number } | undefined
   /** Path of the control socket, if there is to be one. */
@@ -32,28 +34,25 @@ export interface ServicesInit {
 }
 
 /**
- * Starts one after the other, then metrics and control socket. All or nothing: when one fails, those before it are stopped and
- * the error is passed on.
+ * Starts metrics, then one service after the other, and the control socket. All or nothing: when one fails, those before it are
+ * stopped and the error is passed on.
  */
-export async function startServices ({ starts, metrics, control, reload, log, out }: ServicesInit): Promise<Omit<Running, 'reload'>> {
+export async function startServices ({ program, starts, metrics, control, reload, log, out }: ServicesInit): Promise<Omit<Running, 'reload'>> {
   const services: Service[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
   let door: Control | undefined
-  let draining = false
+  let phase: 'starting' | 'running' | 'draining' = 'starting'
   const stop = async (): Promise<void> => {
-    draining = true // seen by whoever asks while the services drain
+    phase = 'draining' // seen by whoever asks while the services drain
     try {
       await Promise.all(services.map((service) => service.stop()))
     } finally {
       await Promise.all([server?.close(), door?.close()])
     }
   }
-  const register = (registry: Registry): void => {
-    for (const service of services) service.register(registry)
-  }
   const health = (): Health => {
-    if (draining) return 'draining'
+    if (phase !== 'running') return phase
     return services.every((service) => service.online?.() ?? true) ? 'ok' : 'offline'
   }
   const status = (): object => ({
@@ -64,13 +63,15 @@ export async function startServices ({ starts, metrics, control, reload, log, ou
     services: services.map((service) => ({ protocol: service.protocol, ...service.status() }))
   })
   try {
+    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health }) // before anybody is told that something is ready
     for (const start of starts) services.push(await start())
-    if (metrics !== undefined) {
-      server = await serveMetrics({ ...metrics, register, health })
+    phase = 'running'
+    if (server !== undefined) {
+      for (const service of services) service.register(server.registry)
       out.ready('metrics', server.url)
     }
     if (control !== undefined) {
-      door = await serveControl(control, {
+      door = await serveControl(control, program, {
         status: async () => ({ body: status() }),
         capture: (request, socket) => services[0].capture(request, socket), // there is one protocol so far
         ...(reload === undefined ? {} : { reload: async () => ({ body: await reload() }) })

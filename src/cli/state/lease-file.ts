@@ -7,7 +7,7 @@ import { LeaseBook } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../tun/ipv4.ts'
 import { readBounded } from '../config/bounded-file.ts'
 import { reason } from '../reason.ts'
-import { claimFile, replaceFileLater } from './state-file.ts'
+import { claimFile, replaceFileLater, RETRY } from './state-file.ts'
 
 /** Some 50 bytes a device, for 65536 devices in each of several networks. */
 const LARGEST_FILE = 32 * 1024 * 1024
@@ -15,9 +15,6 @@ const LARGEST_FILE = 32 * 1024 * 1024
 /** Milliseconds between a change and the file; and between two files so many times what the last one took, as it is all of them each time. */
 const DELAY = 500
 const SHARE = 50
-
-/** Milliseconds until the next attempt when the disk is full, say. */
-const RETRY = 30_000
 
 const stored = z.record(z.string(), z.array(z.tuple([z.string(), z.string().refine((text) => parseAddress(text) !== undefined)])))
 

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Logger } from '../../log.ts'
 import { parseCidr } from '../../tun/ipv4.ts'
 import { codeOf, reason } from '../reason.ts'
-import { claimFile, replaceFile } from './state-file.ts'
+import { claimFile, replaceFile, RETRY } from './state-file.ts'
 
 const stored = z.object({
   vmac: z.string().regex(/^[0-9a-f]{16}$/),
@@ -49,23 +49,34 @@ export async function openPeerState (dir: string | undefined, name: string, log:
   const before = read(file, log)
   const { vmac = newVmac(), address } = before ?? inherited
   let current = address
+  let isDirty = before === undefined
+  let retry: NodeJS.Timeout | undefined
   const save = (): void => {
+    clearTimeout(retry)
+    if (!isDirty) return
     try {
       replaceFile(file, `${JSON.stringify({ vmac, address: current })}\n`)
+      isDirty = false
     } catch (err) {
-      log.warn({ file, reason: reason(err) }, 'the state cannot be saved')
+      if (retry === undefined) log.warn({ file, reason: reason(err) }, 'the state cannot be saved')
+      retry = setTimeout(save, RETRY).unref()
     }
   }
-  if (before === undefined) save()
+  save()
   return {
     vmac,
     address: current,
     remember (address) {
       if (address === current) return
       current = address
+      isDirty = true
       save()
     },
-    close: release
+    async close () {
+      save()
+      clearTimeout(retry)
+      await release()
+    }
   }
 }
 

@@ -7,6 +7,9 @@ import { makeFolder } from '../folder.ts'
 import { reason } from '../reason.ts'
 import { listenUnix } from '../unix-socket.ts'
 
+/** Milliseconds until the next attempt when a file cannot be written: the disk is full, say. */
+export const RETRY = 30_000
+
 export interface Claim {
   readonly file: string
   /** Others may use it from now on. */

@@ -51,6 +51,8 @@ export interface CandyPeerStatus extends CandyPeerStats {
   /** In use, or asked for next; undefined before there is one. */
   address: string | undefined
   interface: string
+  /** Why the last connection was lost or not made; undefined while there is one, and before the first attempt. */
+  reason: string | undefined
   /** Seconds since the server has accepted us; undefined while it has not. */
   connected: number | undefined
   /** Milliseconds to the server and back, when that was last measured. */

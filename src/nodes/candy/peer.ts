@@ -61,6 +61,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   #link: WebSocketLink | undefined
   #running: Promise<void> | undefined
   #onlineAt: number | undefined
+  #reason: string | undefined
   readonly #taps = new PeerTaps()
 
   /** Throws `OptionError` when an option cannot work. */
@@ -98,6 +99,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       state: this.#state,
       address: this.#address,
       interface: this.#init.tun.name,
+      reason: this.#reason,
       connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
@@ -173,6 +175,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       this.#session = this.#link = this.#onlineAt = undefined
       if (signal.aborted) return
       this.stats.failures++
+      this.#reason = reason
       const wait = this.#backoff.next()
       this.#state = 'waiting'
       this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
@@ -221,6 +224,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         this.#state = 'online'
         this.#backoff.online()
         this.#onlineAt = performance.now()
+        this.#reason = undefined
         this.#log.info({ address: this.#address }, 'online')
         this.#tell(() => this.emit('online', this.#address as string))
       }

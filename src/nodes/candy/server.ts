@@ -1,4 +1,5 @@
 /** A candy relay on a port. */
+import { lookup } from 'node:dns/promises'
 import { CandyRelay } from './relay.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import { MAX_LENGTH } from './messages.ts'
@@ -23,7 +24,7 @@ export interface ListenInit {
 export type CandyServerInit = CandyRelayInit & ListenInit
 
 export interface CandyServer {
-  /** With the port that is really in use. */
+  /** With the port that is really in use. Empty while it listens nowhere, after a change that has failed in the middle. */
   readonly url: string
   readonly relay: CandyRelay
   /**
@@ -118,28 +119,36 @@ class Server implements CandyServer {
 
   /** Listens there instead of where it does. */
   async #move (place: Place): Promise<void> {
-    const before = this.#place
-    if (sameDoor(place, before)) {
-      if (place.tls !== undefined) this.#listener?.setCertificate(place.tls)
+    const [before, old] = [this.#place, this.#listener]
+    if (old !== undefined && sameDoor(place, before)) {
+      if (place.tls !== undefined) old.setCertificate(place.tls)
       this.#place = place
       return
     }
-    const old = this.#listener
-    const isSamePort = place.port !== 0 && place.port === before.port
-    if (isSamePort) old?.close() // it would be in the way
+    await lookup(hostOf(place)) // a name that takes its time, or is none, is no reason to stop listening
+    const isInTheWay = place.port !== 0 && place.port === before.port
+    if (isInTheWay) this.#leave()
     try {
       await this.#open(place)
     } catch (err) {
-      if (isSamePort) await this.#open(before)
+      // When somebody else has taken the place meanwhile, the next change tries again.
+      if (isInTheWay) await this.#open(before).catch(() => {})
       throw err
     }
     old?.close()
     this.#place = place
   }
 
-  async #open ({ protocol, hostname, port, tls, trustedProxies }: Place): Promise<void> {
+  #leave (): void {
+    this.#listener?.close()
+    this.#listener = undefined
+    this.#url = ''
+  }
+
+  async #open (place: Place): Promise<void> {
+    const { protocol, hostname, port, tls, trustedProxies } = place
     const listener = listenWebSocket({
-      host: hostname.replace(/^\[|\]$/g, ''),
+      host: hostOf(place),
       port,
       tls,
       frames: { ...RELAY_FRAMES, tolerate: this.#tolerate },
@@ -157,6 +166,9 @@ class Server implements CandyServer {
     for await (const link of listener) void this.relay.accept(link, link)
   }
 }
+
+/** Without the brackets of IPv6. */
+const hostOf = ({ hostname }: Place): string => hostname.replace(/^\[|\]$/g, '')
 
 /** They differ in the certificate at the most, which can change on the spot. */
 function sameDoor (a: Place, b: Place): boolean {

@@ -6,7 +6,7 @@ import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
 export interface CandyMemberStatus extends Traffic {
   address: string
-  /** Address and port that it comes from; behind a trusted proxy those that the proxy tells. */
+  /** Address and port that it comes from; behind a trusted proxy what that tells of them. */
   source: string
   /** What the client says it is; empty when it has not said so. */
   system: string
@@ -56,7 +56,7 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
   return {
     order: address,
     address: formatAddress(address),
-    source: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    source: port === 0 ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
     system,
     version,
     host: name,

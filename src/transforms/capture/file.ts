@@ -91,10 +91,15 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
  */
 export async function captureFile (path: string, { overwrite = false, ...init }: CaptureFileInit): Promise<Capture> {
   verifyCapture(init)
+  return captureStream(await openCaptureFile(path, overwrite), init)
+}
+
+/** A file for a capture, which only its owner can read. Rejects with what the system says (`EEXIST`, `EACCES`, ...). */
+export async function openCaptureFile (path: string, overwrite = false): Promise<Writable> {
   const file = await open(path, overwrite ? 'w' : 'wx', MODE)
   try {
     if (overwrite && (await file.stat()).isFile()) await file.chmod(MODE) // others may have been able to read the old one
-    return captureStream(file.createWriteStream(), init)
+    return file.createWriteStream()
   } catch (err) {
     await file.close()
     throw err

@@ -69,6 +69,7 @@ t.test('a file of a client', async (t) => {
 
 t.test('it is recognised by what is in it, under any name', async (t) => {
   t.equal(loadRelay(flags(write(t, SERVER.replaceAll('\n', '\r\n'), 'relay.yaml'))).candy.listen, 'ws://0.0.0.0:26816')
+  t.ok(isCandyCfg('  # a comment that is none to the original\nmode = "server"\n'))
   for (const text of ['', '# only\n', 'candy:\n  password: a = b\n', '{candy: {password: a=b}}\n', '---\na: b\n']) t.notOk(isCandyCfg(text), text)
 })
 

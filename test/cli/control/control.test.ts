@@ -1,11 +1,12 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { ask, askOnce } from '../../../src/cli/control/client.ts'
 import { defaultControlPath } from '../../../src/cli/control/path.ts'
 import { serveControl, type Command } from '../../../src/cli/control/server.ts'
-import { dialUnix } from '../../../src/cli/unix-socket.ts'
+import { dialUnix, listenUnix } from '../../../src/cli/unix-socket.ts'
 import { UsageError } from '../../../src/cli/usage-error.ts'
 import type { Logger } from '../../../src/log.ts'
 
@@ -16,7 +17,7 @@ function recorder (): { log: Logger, warnings: string[] } {
 
 async function serve (t: Test, commands: Record<string, Command>): Promise<string> {
   const path = join(t.testdir(), 'run/relay.sock')
-  const control = await serveControl(path, commands, recorder().log)
+  const control = await serveControl(path, 'relay', commands, recorder().log)
   t.teardown(() => control?.close())
   return path
 }
@@ -31,13 +32,13 @@ t.test('ask and answer', async (t) => {
   })
   t.equal((statSync(path).mode & 0o777).toString(8), '600')
   t.equal((statSync(join(path, '..')).mode & 0o777).toString(8), '700')
-  t.same(await askOnce(path, { command: 'echo', text: 'ä\n', n: 5 }), { command: 'echo', text: 'ä\n', n: 5 })
-  t.same(await askOnce(path, { command: 'wide' }), { text: 'ä\n"'.repeat(100_000) })
-  await t.rejects(askOnce(path, { command: 'refuse' }), { code: 'ERR_USAGE', message: 'there is no such network' })
-  await t.rejects(askOnce(path, { command: 'fail' }), { code: 'ERR_CONTROL', message: 'in two lines' })
-  for (const command of ['nothing', '__proto__', 'constructor']) await t.rejects(askOnce(path, { command }), { code: 'ERR_USAGE', message: `there is no ${command} here, only echo, wide, refuse, fail, stream` })
-  const { answer, rest, socket } = await ask(path, { command: 'stream' })
-  t.same(answer, { first: true })
+  t.same(await askOnce({ path, program: 'relay' }, { command: 'echo', text: 'ä\n', n: 5 }), { program: 'relay', command: 'echo', text: 'ä\n', n: 5 })
+  t.same(await askOnce({ path, program: 'relay' }, { command: 'wide' }), { program: 'relay', text: 'ä\n"'.repeat(100_000) })
+  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'refuse' }), { code: 'ERR_USAGE', message: 'there is no such network' })
+  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'fail' }), { code: 'ERR_CONTROL', message: 'in two lines' })
+  for (const command of ['nothing', '__proto__', 'constructor']) await t.rejects(askOnce({ path, program: 'relay' }, { command }), { code: 'ERR_USAGE', message: `there is no ${command} here, only echo, wide, refuse, fail, stream` })
+  const { answer, rest, socket } = await ask({ path, program: 'relay' }, { command: 'stream' })
+  t.same(answer, { program: 'relay', first: true })
   t.equal(rest.toString() + await text(socket), '\0binary\n', 'what follows the answer')
 })
 
@@ -51,7 +52,7 @@ t.test('requests that are none', async (t) => {
   const cut = await dialUnix(path)
   cut.end('{"command":"sta')
   await text(cut)
-  t.same(await askOnce(path, { command: 'status' }), {}, 'it still answers')
+  t.same(await askOnce({ path, program: 'relay' }, { command: 'status' }), { program: 'relay' }, 'it still answers')
 })
 
 t.test('who asks in pieces, and who asks too many at once', async (t) => {
@@ -61,40 +62,56 @@ t.test('who asks in pieces, and who asks too many at once', async (t) => {
     slow.write(piece)
     await new Promise((resolve) => { setImmediate(resolve) })
   }
-  t.equal(await text(slow), '{"ok":true}\n')
-  const many = await Promise.all(Array.from({ length: 20 }, () => dialUnix(path)))
-  const ended = many.map((socket) => new Promise((resolve) => { socket.on('error', () => {}).once('close', resolve) }))
-  await Promise.all(ended.slice(16)) // nobody has asked anything yet
-  t.equal(many.filter((socket) => !socket.destroyed).length, 16)
+  t.equal(await text(slow), '{"program":"relay","ok":true}\n')
+  const many = await Promise.all(Array.from({ length: 16 }, () => dialUnix(path)))
+  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'status' }), { code: 'ERR_CONTROL', message: '16 ask at once already' })
+  const ended = many.map((socket) => new Promise((resolve) => { socket.on('error', () => {}).once('close', resolve).resume() }))
+  many[0].write('{"command":"status"}\n') // and does not hang up
+  await ended[0]
+  t.match(await askOnce({ path, program: 'relay' }, { command: 'status' }), { ok: true }, 'who was answered makes room')
   for (const socket of many) socket.destroy()
   await Promise.all(ended)
 })
 
-t.test('nobody is there', async (t) => {
+t.test('nobody is there, or somebody else', async (t) => {
   const folder = t.testdir()
-  await t.rejects(askOnce(join(folder, 'none.sock'), { command: 'status' }), { code: 'ERR_CONTROL', message: /^nobody listens at .*none\.sock: is it running\?/ })
-  const path = join(folder, 'mute.sock')
-  const control = await serveControl(path, { status: async (_, socket) => { socket.destroy(); return { body: {} } } }, recorder().log)
-  await t.rejects(askOnce(path, { command: 'status' }), { code: 'ERR_CONTROL', message: /^no answer/ })
+  const refused = async (message: RegExp, program: 'relay' | 'peer' = 'relay'): Promise<void> => {
+    await t.rejects(askOnce({ path: join(folder, 'x.sock'), program, patience: 500 }, { command: 'status' }), { code: 'ERR_CONTROL', message }, String(message))
+  }
+  await refused(/^nobody listens at .*x\.sock: is it running\?/)
+  const control = await serveControl(join(folder, 'x.sock'), 'relay', { status: async () => ({ body: {} }) }, recorder().log)
+  await refused(/is a relay, expected a peer$/, 'peer')
   await control?.close()
-  t.notOk(existsSync(path))
+  for (const [says, message] of [
+    [(socket: Socket) => { socket.destroy() }, /^(no answer from|the process behind .* has ended the connection)/],
+    [(socket: Socket) => { socket.end('SSH-2.0-OpenSSH\r\n') }, /is no tunpipe, expected a relay$/],
+    [(socket: Socket) => { socket.end('null\n') }, /is no tunpipe, expected a relay$/],
+    [(socket: Socket) => { socket.write('{"program":') }, /^no answer within 0\.5 seconds/],
+    [() => {}, /^no answer within 0\.5 seconds/]
+  ] as const) {
+    const server = await listenUnix(join(folder, 'x.sock'), (socket) => { socket.once('data', () => { says(socket) }).once('end', () => { socket.destroy() }) })
+    await refused(message)
+    await server?.close()
+  }
 })
 
 t.test('a socket that cannot be had is a warning', async (t) => {
   const folder = t.testdir({ file: '' })
   const { log, warnings } = recorder()
-  t.equal(await serveControl(join(folder, 'file/x.sock'), {}, log), undefined)
-  const first = await serveControl(join(folder, 'x.sock'), {}, log)
-  t.equal(await serveControl(join(folder, 'x.sock'), {}, log), undefined)
+  t.equal(await serveControl(join(folder, 'file/x.sock'), 'relay', {}, log), undefined)
+  const first = await serveControl(join(folder, 'x.sock'), 'relay', {}, log)
+  t.equal(await serveControl(join(folder, 'x.sock'), 'relay', {}, log), undefined)
   t.match(warnings, [/^there is no control socket/, /^the control socket is that of another process/])
   await first?.close()
-  writeFileSync(join(folder, 'y.sock'), 'no socket')
-  t.equal(await serveControl(join(folder, 'y.sock'), {}, log) === undefined, false, 'a left-over is replaced')
+  writeFileSync(join(folder, 'precious.txt'), 'no socket')
+  mkdirSync(join(folder, 'folder'))
+  for (const name of ['precious.txt', 'folder']) t.equal(await serveControl(join(folder, name), 'relay', {}, log), undefined, name)
+  t.equal(readFileSync(join(folder, 'precious.txt'), 'utf8'), 'no socket', 'what is no socket is left alone')
 })
 
 t.test('closing waits for nobody', async (t) => {
   const path = join(t.testdir(), 'x.sock')
-  const control = await serveControl(path, { hang: () => new Promise(() => {}) }, recorder().log)
+  const control = await serveControl(path, 'relay', { hang: () => new Promise(() => {}) }, recorder().log)
   const socket = await dialUnix(path)
   socket.write('{"command":"hang"}\n')
   const closed = new Promise((resolve) => { socket.on('error', () => {}).once('close', resolve) })

@@ -46,6 +46,25 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
+t.test('SIGHUP reloads, also one that comes during the start', async (t) => {
+  const program = startScript(t, script, ['slow', 'reloads'], { stdin: 'pipe' })
+  await program.find(/^starting$/m)
+  program.signal('SIGHUP')
+  program.child.stdin?.end()
+  await program.find(/^ready\nreloaded$/m)
+  program.signal('SIGHUP')
+  await program.find(/reloaded\nreloaded$/m)
+  program.signal('SIGTERM')
+  t.match(await program.ended, { code: 0, stdout: 'starting\nready\nreloaded\nreloaded\ndrained\n' })
+})
+
+t.test('SIGHUP ends what cannot reload, in an orderly way', async (t) => {
+  const program = begin(t, 'run')
+  await program.find(/^ready$/m)
+  program.signal('SIGHUP')
+  t.match(await program.ended, { code: 0, stdout: 'ready\ndrained\n', stderr: /"signal":"SIGHUP"/ })
+})
+
 t.test('a second signal ends at once', async (t) => {
   const program = begin(t, 'hang')
   await program.find(/^ready$/m)

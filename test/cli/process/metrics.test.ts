@@ -18,16 +18,16 @@ async function serve (t: Test): Promise<Fixture> {
   const server = await serveMetrics({
     host: '127.0.0.1',
     port: 0,
-    register (registry) { registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats }], ['peers']) },
     health: () => state.health
   })
+  registerStats(server.registry, 'tunpipe_candy', () => [{ labels: {}, stats }], ['peers'])
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     closed ??= server.close()
     await closed
   }
   t.teardown(close)
-  return { server: { url: server.url, close }, stats, state }
+  return { server: { ...server, close }, stats, state }
 }
 
 t.test('/metrics reads the numbers when it is asked', async (t) => {
@@ -119,7 +119,7 @@ t.test('closing does not wait for those who keep the connection', async (t) => {
 t.test('an address in use', async (t) => {
   const { server } = await serve(t)
   const port = Number(new URL(server.url).port)
-  await t.rejects(serveMetrics({ host: '127.0.0.1', port, register () {}, health: () => 'ok' }), {
+  await t.rejects(serveMetrics({ host: '127.0.0.1', port, health: () => 'ok' }), {
     code: 'EADDRINUSE',
     message: `cannot serve metrics on 127.0.0.1:${port}: address already in use`
   })

@@ -12,6 +12,10 @@ async function start (): Promise<Running> {
   if (phase === 'start-option') throw new OptionError('an option of a node')
   if (phase === 'start-foreseen') throw failure()
   if (phase === 'start-defect') throw new Error('a defect')
+  if (phase === 'slow') {
+    console.log('starting')
+    await new Promise((resolve) => { process.stdin.once('end', resolve).resume() }) // until the test has done what it is about to
+  }
   console.log('ready')
   if (phase === 'crash') setImmediate(() => { throw new Error('a crash') })
   if (phase === 'rejection') void Promise.reject(new Error('a rejection'))
@@ -19,7 +23,7 @@ async function start (): Promise<Running> {
   if (phase === 'failed') return { async stop () { console.log('drained') }, failed: Promise.reject(failure()) }
   if (phase === 'failed-hang') return { stop: () => new Promise(() => {}), failed: Promise.reject(failure()) }
   if (phase === 'failed-twice') return { stop: () => Promise.reject(new Error('a defect')), failed: Promise.reject(failure()) }
-  return { async stop () { console.log('drained') } }
+  return { async stop () { console.log('drained') }, ...(form === 'reloads' ? { async reload () { console.log('reloaded') } } : {}) }
 }
 
 function parse (): Plan | undefined {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readOriginalState } from '../../../src/cli/state/original-state.ts'
@@ -92,8 +92,11 @@ t.test('saving fails later', async (t) => {
   const state = await openPeerState(dir, 'home', log)
   mkdirSync(join(dir, 'candy/home.json.new'))
   state.remember('10.77.0.2/24')
-  t.same(warnings, ['the state cannot be saved'])
+  state.remember('10.77.0.3/24')
+  t.same(warnings, ['the state cannot be saved'], 'once')
+  rmSync(join(dir, 'candy/home.json.new'), { recursive: true, force: true })
   await state.close()
+  t.match(JSON.parse(readFileSync(join(dir, 'candy/home.json'), 'utf8')), { address: '10.77.0.3/24' }, 'nothing is lost')
 })
 
 t.test('two peers with one state', async (t) => {
