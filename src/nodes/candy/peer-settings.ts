@@ -18,7 +18,8 @@ export interface CandyPeerInit {
   /**
    * Which of the routes that the server pushes are taken: `private` (those to private networks), `all`, `none`, or those into
    * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private`. Never one that contains the address of the
-   * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. Default: `private`.
+   * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. The network of an address that the server gives is looked at in the
+   * same way, but a private one is always taken. Default: `private`.
    */
   routes?: string
   /** 16 characters that name this device. Default: random hexadecimal digits. */
