@@ -1,6 +1,6 @@
 /**
- * Our programs with the real ones, where those are: `CANDY_BIN` names candy, `CACAO_BIN` cacao. Nobody has them by chance, so these
- * tests run only when they are asked for.
+ * Our programs with the real ones, where those are: `CANDY_BIN` names candy, `CACAO_BIN` cacao. Nobody has them by chance, so this is
+ * no part of the suite: `CANDY_BIN=/usr/bin/candy npx tap test/e2e/original-programs.ts`.
  *
  * cacao keeps its networks in a database that its web pages fill: `CACAO_STORAGE` is a folder with one, `CACAO_PATH` and
  * `CACAO_PASSWORD` are those of a network in it that gives addresses.
