@@ -6,7 +6,7 @@ import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './
 import type { Gate } from './gate.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import type { Logger } from '../log.ts'
-import { verifyBytes } from '../options.ts'
+import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport: it knows who is at the other end. */
@@ -14,7 +14,16 @@ export interface WireLink extends Link {
   readonly remote: Endpoint
 }
 
-export interface ListenInit extends StreamLinkInit {
+export interface SocketInit extends StreamLinkInit {
+  /**
+   * Milliseconds of silence after which the system asks the other end for a sign of life, ten times in ten seconds, and then
+   * ends the connection with `ETIMEDOUT`. It notices a machine that is gone, or a path, while nothing is being sent. Default: it
+   * never asks.
+   */
+  keepAlive?: number
+}
+
+export interface ListenInit extends SocketInit {
   /** The local address. Default: all of them. */
   host?: string
   /** 0 takes a free one. */
@@ -34,14 +43,34 @@ export interface ListenInit extends StreamLinkInit {
 }
 
 /** A link that a listener has accepted. */
-export interface AcceptedLink extends Link, Accepted {}
+export interface AcceptedLink extends Link, Accepted {
+  /** The address and port of this machine that was connected to. */
+  readonly local: Endpoint
+}
 
 export const wireLink = (socket: Socket, init?: StreamLinkInit): WireLink => Object.assign(streamLink(socket, init), { remote: endpointOf(socket) })
 
 /** Makes a link of a connection and offers it to whoever accepts; ends it when it has ended, or is one too many. */
-export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue<AcceptedLink>, queueLimit: number): void {
+export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue<AcceptedLink>, init: SocketInit): void {
   const arrival = door.take(socket)
-  if (arrival === undefined || !queue.offer(accepted(streamLink(socket, { queueLimit }), arrival))) socket.destroy()
+  if (arrival === undefined) {
+    socket.destroy()
+    return
+  }
+  const local = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
+  keepAlive(socket, init)
+  if (!queue.offer(Object.assign(accepted(streamLink(socket, init), arrival), { local }))) socket.destroy()
+}
+
+/** Does for a socket what its options say. */
+export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
+  if (keepAlive !== undefined) socket.setKeepAlive(true, keepAlive)
+}
+
+/** Throws `OptionError` for those that cannot be. */
+export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: SocketInit): void {
+  verifyBytes('queueLimit', queueLimit)
+  if (keepAlive !== undefined) verifyMilliseconds('keepAlive', keepAlive)
 }
 
 /**
@@ -50,16 +79,19 @@ export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue
  * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...), or the
  *   reason of the signal
  */
-export async function dialTcp ({ host, port, signal, queueLimit = DEFAULT_QUEUE_LIMIT }: Address & StreamLinkInit): Promise<WireLink> {
-  verifyBytes('queueLimit', queueLimit)
-  return wireLink(await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal), { queueLimit })
+export async function dialTcp ({ host, port, signal, ...init }: Address & SocketInit): Promise<WireLink> {
+  verifySocket(init)
+  const socket = await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal)
+  keepAlive(socket, init)
+  return wireLink(socket, init)
 }
 
 /** Listens on a TCP port. Throws `OptionError` for options that cannot be. */
-export function listenTcp ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log, ...init }: ListenInit): Listener<AcceptedLink> {
-  verifyBytes('queueLimit', queueLimit)
-  const door = entrance({ ...init, log })
-  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => { acceptSocket(socket, door, queue, queueLimit) })
+export function listenTcp ({ host, port, ...init }: ListenInit): Listener<AcceptedLink> {
+  verifySocket(init)
+  const { log } = init
+  const door = entrance(init)
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => { acceptSocket(socket, door, queue, init) })
   door.guard(server)
   const queue = acceptQueue<AcceptedLink>(() => {
     server.close()

@@ -5,9 +5,8 @@ import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, verifyCertificate, type CertificateInit, type TlsListener } from './certificate.ts'
 import { opened } from './connecting.ts'
 import { DEFAULT_HANDSHAKE_TIMEOUT, entrance } from './entrance.ts'
-import { acceptSocket, wireLink, type AcceptedLink, type ListenInit, type WireLink } from './tcp.ts'
-import { DEFAULT_QUEUE_LIMIT, type StreamLinkInit } from './stream-link.ts'
-import { verifyBytes, verifyMilliseconds } from '../options.ts'
+import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
+import { verifyMilliseconds } from '../options.ts'
 import type { Address, Transport } from '../types.ts'
 
 /** How a client checks the server. */
@@ -55,8 +54,8 @@ export const clientOptions = (host: string, { ca, cert, key, servername, insecur
  *   (`SELF_SIGNED_CERT_IN_CHAIN`, `ERR_TLS_CERT_ALTNAME_INVALID`, ...), {@link HandshakeTimeoutError}, or the reason of
  *   the signal
  */
-export async function dialTls ({ host, port, signal, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, ...init }: Address & StreamLinkInit & TlsClientInit): Promise<WireLink> {
-  verifyBytes('queueLimit', queueLimit)
+export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, ...init }: Address & SocketInit & TlsClientInit): Promise<WireLink> {
+  verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
   const options = { host, port, allowHalfOpen: true, ...clientOptions(host, init) }
@@ -64,18 +63,21 @@ export async function dialTls ({ host, port, signal, queueLimit = DEFAULT_QUEUE_
   socket.setNoDelay(true)
   const timer = setTimeout(() => { socket.destroy(new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`)) }, handshakeTimeout)
   try {
-    return wireLink(await opened(socket, 'secureConnect', signal), { queueLimit })
+    await opened(socket, 'secureConnect', signal)
+    keepAlive(socket, init)
+    return wireLink(socket, init)
   } finally {
     clearTimeout(timer)
   }
 }
 
 /** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
-export function listenTls ({ host, port, queueLimit = DEFAULT_QUEUE_LIMIT, log, gate, trustedProxies, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
-  verifyBytes('queueLimit', queueLimit)
-  const door = entrance({ gate, trustedProxies, handshakeTimeout: init.handshakeTimeout, log })
+export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
+  verifySocket(init)
+  const { log } = init
+  const door = entrance(init)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
-  const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, queueLimit) })
+  const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, init) })
   door.guard(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<AcceptedLink>(() => {

@@ -2,7 +2,7 @@
 import type { Logger } from '../../log.ts'
 import type { Tun, TunRoute } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
-import type { BackoffInit } from './backoff.ts'
+import type { BackoffInit } from '../../backoff.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
 
 export interface CandyPeerInit {

@@ -1,5 +1,5 @@
 /** How long to wait before the next attempt to connect. */
-import { verifyMilliseconds } from '../../options.ts'
+import { verifyMilliseconds } from './options.ts'
 
 export interface BackoffInit {
   /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */

@@ -1,0 +1,8 @@
+import type { Control } from './index.ts'
+import type { DataChannelFailed } from '../messages.ts'
+
+/** Strict mode: the client cannot serve this user, who need not wait any longer. */
+export function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, shared }: Control): void {
+  shared.log.line('info', { name: session.name, port: session.remotePort, reason: reason.replaceAll(/[^\x20-\x7e]/g, '?') }, 'a client could not serve a user')
+  session.port?.fail(id)
+}

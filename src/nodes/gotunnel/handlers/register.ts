@@ -1,0 +1,98 @@
+/** A client wants a port (gotunnel protocol, section 3). */
+import { receive } from './index.ts'
+import type { Identity, Proof } from '../identities.ts'
+import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../messages.ts'
+import { MappedPort } from '../port.ts'
+import { isPort } from '../port-ranges.ts'
+import { accept, refuse, type REASONS } from '../refuse.ts'
+import { Session } from '../session.ts'
+import type { Caller, Shared } from '../shared.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { over, stack } from '../../../layer.ts'
+import { json } from '../../../transforms/json.ts'
+import { lengthPrefix } from '../../../transforms/length-prefix.ts'
+import { u32be } from '../../../transforms/length-codecs.ts'
+
+const messages = stack(lengthPrefix(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToServer }))
+
+/** Longer names are cut where they are shown. */
+const LONGEST_NAME = 64
+
+/** Serves a control connection until it ends. Rejects with what broke it. */
+export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe }: Register, identity: Identity, proof: Proof): Promise<void> {
+  const { mode } = shared.settings
+  const { remote, pass } = caller
+  const isStrict = tunpipe !== undefined && mode !== 'compatible'
+  const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
+  const about = { identity: identity.name, name, port: remotePort }
+  if (mode === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
+  const link = over<Uint8Array, ToServer, any>(caller.link, messages) as Session['link']
+  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, now: shared.now })
+  const problem = await bind(shared, session)
+  // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
+  // goes on trying in their place.
+  const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
+  if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, about)
+
+  pass.establish()
+  shared.sessions.add(session)
+  accept(caller.link, isStrict)
+  shared.log.line('info', { ...about, remote, mode: isStrict ? 'strict' : 'compatible', ...(problem === undefined ? {} : { waits: problem }) }, 'client registered')
+  session.onEnd = () => { release(shared, session) }
+  const control = { session, shared }
+  try {
+    for await (const batch of link.source) for (const message of batch) if (session.ended === undefined) receive(message, control)
+  } finally {
+    shared.sessions.delete(session)
+    release(shared, session)
+    if (session.ended !== undefined) shared.refused[session.ended]++
+    link.abort(new LinkClosedError('the control connection has ended'))
+    shared.log.line('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
+  }
+}
+
+/** Gets a session its port, and listens there. */
+export async function bind (shared: Shared, session: Session): Promise<keyof typeof REASONS | undefined> {
+  const { identity, remotePort, isStrict, name } = session
+  if (!isPort(remotePort) || !identity.settings.ports.includes(remotePort)) return 'port'
+  if (isStrict && isTaken(shared, name, identity)) return 'name'
+  const there = shared.ports.get(remotePort)
+  if (there !== undefined && there.identity !== identity) return 'busy'
+  if (there === undefined && (identity.ports >= identity.settings.maxPorts || shared.ports.size >= shared.settings.maxPorts)) return 'ports'
+  try {
+    if (there === undefined) await create(shared, session)
+    else await take(there, session)
+    return undefined
+  } catch (err) {
+    release(shared, session)
+    return (err as NodeJS.ErrnoException).code === 'EACCES' ? 'port' : 'busy'
+  }
+}
+
+/** A name says who it is in logs and status, so it is not that of two identities at once. */
+function isTaken (shared: Shared, name: string, identity: Identity): boolean {
+  for (const other of shared.sessions) if (other.name === name && other.identity !== identity && name !== '') return true
+  return false
+}
+
+async function create (shared: Shared, session: Session): Promise<void> {
+  const port = session.port = new MappedPort(shared, session)
+  shared.ports.set(port.number, port)
+  port.identity.ports++
+  await port.open()
+}
+
+async function take (port: MappedPort, session: Session): Promise<void> {
+  session.port = port
+  await port.take(session)
+}
+
+/** Gives back what a session has. What another one has taken over stays. */
+function release (shared: Shared, session: Session): void {
+  const { port } = session
+  session.port = undefined
+  if (port === undefined || port.owner !== session) return
+  port.offline()
+  shared.ports.delete(port.number)
+  port.identity.ports--
+}

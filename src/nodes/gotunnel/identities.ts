@@ -1,0 +1,116 @@
+/** Who may use a relay: a token is an identity, with ports and limits of its own. */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { OptionError } from '../../errors.ts'
+import { Pace } from '../../pace.ts'
+import { DEFAULT_PORTS, PortRanges } from './port-ranges.ts'
+import { newTraffic, type UserTraffic } from './stats.ts'
+
+export interface IdentityInit {
+  /** For logs, status and metrics; not secret. */
+  name: string
+  token: string
+  /** Ports that it may register, `10000-20000,30022`. Default: 1024-65535. */
+  ports?: string
+  /** Ports at one time. Default: 64. */
+  maxPorts?: number
+  /** User connections at one time, over all its ports. Default: no limit but that of the relay. */
+  maxUsers?: number
+  /** Bytes a second of all its users together, each direction for itself. Default: no limit. */
+  byteRate?: number
+}
+
+export const DEFAULT_MAX_PORTS = 64
+
+/** Characters of a token. A first frame holds no more than 4096 bytes. */
+const LONGEST_TOKEN = 1024
+
+export interface IdentitySettings {
+  name: string
+  ports: PortRanges
+  maxPorts: number
+  maxUsers: number
+  byteRate: number | undefined
+}
+
+/** Lives as long as settings have its name, whatever its token. */
+export class Identity {
+  settings: IdentitySettings
+  readonly traffic: UserTraffic = newTraffic()
+  /** Ports that it has now. */
+  ports = 0
+  pace: { forward: Pace, backward: Pace } | undefined
+
+  constructor (settings: IdentitySettings) {
+    this.settings = settings
+    this.configure(settings)
+  }
+
+  get name (): string { return this.settings.name }
+
+  configure (settings: IdentitySettings): void {
+    this.settings = settings
+    const { byteRate } = settings
+    if (byteRate !== this.pace?.forward.rate) this.pace = byteRate === undefined ? undefined : { forward: new Pace(byteRate), backward: new Pace(byteRate) }
+  }
+}
+
+/** Settings that were checked, and the token beside them. */
+export type VerifiedIdentity = [settings: IdentitySettings, token: string]
+
+/** Throws `OptionError` for what cannot be. */
+export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdentity[] {
+  if (inits.length === 0) throw new OptionError('identities: there is none')
+  for (const key of ['name', 'token'] as const) {
+    const all = new Set(inits.map((init) => init[key]))
+    if (all.size < inits.length) throw new OptionError(`identities: two have the same ${key}`)
+  }
+  return inits.map(({ name, token, ports = DEFAULT_PORTS, maxPorts = DEFAULT_MAX_PORTS, maxUsers = Infinity, byteRate }) => {
+    if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) throw new OptionError(`identities: name is at most 64 letters, digits, ".", "_", "@" or "-", not ${JSON.stringify(name)}`)
+    if (token === '' || token.length > LONGEST_TOKEN) throw new OptionError(`identities: the token of ${name} is 1 to ${LONGEST_TOKEN} characters`)
+    for (const [key, count] of Object.entries({ maxPorts, maxUsers })) {
+      if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
+    }
+    if (byteRate !== undefined) new Pace(byteRate).delay(0, 0) // throws now
+    return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, byteRate }, token]
+  })
+}
+
+/** What a token is known by. Two proofs are equal when the tokens are. */
+export type Proof = Buffer
+
+export const sameProof = (a: Proof, b: Proof): boolean => timingSafeEqual(a, b)
+
+export class Identities implements Iterable<Identity> {
+  /** Of this process: whoever tries tokens can neither choose a proof nor learn from the time that a comparison takes. */
+  readonly #key = randomBytes(32)
+  readonly #byName = new Map<string, Identity>()
+  #proofs: Array<[Proof, Identity]> = []
+
+  /** @returns those that are there no more */
+  configure (verified: readonly VerifiedIdentity[]): Identity[] {
+    const names = new Set(verified.map(([{ name }]) => name))
+    const removed = [...this.#byName.values()].filter(({ name }) => !names.has(name))
+    for (const { name } of removed) this.#byName.delete(name)
+    this.#proofs = verified.map(([settings, token]) => {
+      const known = this.#byName.get(settings.name)
+      known?.configure(settings)
+      const identity = known ?? new Identity(settings)
+      this.#byName.set(settings.name, identity)
+      return [this.proofOf(token), identity]
+    })
+    return removed
+  }
+
+  proofOf (token: string): Proof {
+    return createHmac('sha256', this.#key).update(token).digest()
+  }
+
+  /** Every one is compared, whichever it is, so that the time says nothing. */
+  find (proof: Proof): Identity | undefined {
+    let found: Identity | undefined
+    for (const [known, identity] of this.#proofs) if (sameProof(known, proof)) found = identity
+    return found
+  }
+
+  [Symbol.iterator] (): Iterator<Identity> { return this.#byName.values() }
+}

@@ -1,0 +1,135 @@
+/**
+ * The messages of gotunnel (its protocol, section 2): what each key holds, and the rules by which the original reads them, which
+ * forgive a lot. Names are those of the wire.
+ */
+import { z } from 'zod'
+import { parseJson } from '../../transforms/json.ts'
+
+/** Bytes of a frame before its sender has authenticated, and after that. */
+export const MAX_FIRST_FRAME = 4096
+export const MAX_FRAME = 64 * 1024
+
+/** The version of what our own ends add to the protocol: strict mode. Programs that do not know it ignore the key. */
+export const STRICT = 1
+
+const integer = z.int()
+const text = z.string()
+/** A key that only our own ends send. */
+const ours = { tunpipe: integer.optional() }
+const id = text.max(64).optional()
+
+/** The six keys of a first frame and of `open_data_channel`, in the order of the wire. */
+const request = {
+  type: text,
+  local_port: integer,
+  remote_port: integer,
+  protocol: text,
+  token: text,
+  name: text
+}
+
+/** Opens a control connection, with any type but `data_channel`. */
+export const register = z.object({ ...request, ...ours })
+
+/** Opens a data connection. `id` is that of the `open_data_channel` that it answers, in strict mode. */
+export const dataChannel = z.object({ ...request, id })
+
+/** Asks a client for a data connection. In strict mode with the addresses of the user, and the one that the user connected to. */
+export const openDataChannel = z.object({ ...request, id, source: text.max(64).optional(), destination: text.max(64).optional() })
+
+/** Answers a first frame. `reason` is left out when there is none. */
+export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
+
+/** From the client, and `pong` from the server with its own clock: Unix seconds. */
+export const ping = z.object({ type: text, time: integer })
+
+/** From the client: `offline_port` and `online_port`. */
+export const portState = z.object({ type: text, port: integer })
+
+/** From the client, strict mode: there will be no data connection for this id. */
+export const dataChannelFailed = z.object({ type: text, id: text.max(64), reason: text.max(256) })
+
+/** From the server, strict mode: why it is about to end the control connection. */
+export const unregistered = z.object({ type: text, reason: text })
+
+export type Register = z.output<typeof register>
+export type DataChannel = z.output<typeof dataChannel>
+export type OpenDataChannel = z.output<typeof openDataChannel>
+export type RegisterResp = z.output<typeof registerResp>
+export type Ping = z.output<typeof ping>
+export type PortState = z.output<typeof portState>
+export type DataChannelFailed = z.output<typeof dataChannelFailed>
+export type Unregistered = z.output<typeof unregistered>
+
+/** Messages of a control connection once it is registered, by their type. */
+const toServer = { ping, offline_port: portState, online_port: portState, data_channel_failed: dataChannelFailed }
+const toClient = { pong: ping, open_data_channel: openDataChannel, unregistered }
+
+export type ToServer =
+  | (Ping & { type: 'ping' })
+  | (PortState & { type: 'offline_port' | 'online_port' })
+  | (DataChannelFailed & { type: 'data_channel_failed' })
+
+export type ToClient =
+  | (Ping & { type: 'pong' })
+  | (OpenDataChannel & { type: 'open_data_channel' })
+  | (Unregistered & { type: 'unregistered' })
+
+/** What is sent on a control connection, either way. */
+export type Message = Register | OpenDataChannel | RegisterResp | Ping | PortState | DataChannelFailed | Unregistered
+
+/**
+ * Reads an object as the original does: names match without regard to case, unknown ones are ignored, the last of several wins,
+ * and what is missing or of another type is 0, empty, or not there for a key of ours.
+ *
+ * @returns `faults`, how many values were of another type
+ */
+function lenient<S extends z.ZodRawShape> (schema: z.ZodObject<S>, value: unknown): { message: z.output<z.ZodObject<S>>, faults: number } {
+  const message: Record<string, unknown> = {}
+  let faults = isObject(value) ? 0 : 1
+  const fields = Object.entries<z.ZodType>(schema.shape as any)
+  for (const [key, field] of fields) message[key] = zeroOf(field)
+  if (isObject(value)) {
+    for (const [given, part] of Object.entries(value)) {
+      const name = given.toLowerCase()
+      const field = Object.hasOwn(message, name) ? schema.shape[name] as unknown as z.ZodType : undefined
+      if (field === undefined || part === null) continue // null changes nothing
+      const { success, data } = field.safeParse(part)
+      if (success) message[name] = data
+      else faults++
+    }
+  }
+  return { message: message as z.output<z.ZodObject<S>>, faults }
+}
+
+function zeroOf (field: z.ZodType): 0 | '' | undefined {
+  if (field === integer) return 0
+  return field instanceof z.ZodOptional ? undefined : ''
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The first frame of a connection to a server: whatever it holds is used, and what is wrong in it counts as zero. */
+export function readFirst (frame: Uint8Array): Register | (DataChannel & { type: 'data_channel' }) {
+  const value = parseJson(frame)
+  const { message } = lenient(register, value)
+  return message.type === 'data_channel' ? lenient(dataChannel, value).message as DataChannel & { type: 'data_channel' } : message
+}
+
+/** The first frame of an answer: anything that is no `ok` is a refusal. */
+export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message
+
+/** One of these types whose values are all of the right kind; undefined for all else, which the original skips as well. */
+function readOneOf<M> (schemas: Record<string, z.ZodObject>): (value: unknown) => M | undefined {
+  return (value) => {
+    const { type } = lenient(typed, value).message
+    if (!Object.hasOwn(schemas, type)) return undefined
+    const { message, faults } = lenient(schemas[type], value)
+    return faults === 0 ? message as M : undefined
+  }
+}
+
+const typed = z.object({ type: text })
+
+export const readToServer = readOneOf<ToServer>(toServer)
+export const readToClient = readOneOf<ToClient>(toClient)

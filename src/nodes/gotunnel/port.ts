@@ -1,0 +1,183 @@
+/** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
+import type { Identity } from './identities.ts'
+import { Requests, type Request } from './requests.ts'
+import type { Session } from './session.ts'
+import type { Shared } from './shared.ts'
+import { newTraffic, Tally, type UserDrop } from './stats.ts'
+import { bridge } from '../../bridge.ts'
+import { LinkClosedError } from '../../errors.ts'
+import { meter } from '../../transforms/meter.ts'
+import { canonical } from '../../transports/source.ts'
+import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
+import type { Pace } from '../../pace.ts'
+import type { Endpoint, Link, Listener } from '../../types.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
+export const KEEP_ALIVE = 60_000
+
+export class MappedPort {
+  readonly number: number
+  readonly identity: Identity
+  readonly traffic = newTraffic()
+  /** Whom it asks for data connections; it goes with the last one. */
+  owner: Session
+  /** Its client says that there is a service; without one nobody can connect. */
+  wantsOnline = true
+  readonly #shared: Shared
+  readonly #requests: Requests<AcceptedLink>
+  readonly #tally: Tally
+  /** All that have not ended, with what they wait for. */
+  readonly #users = new Map<AcceptedLink, Request<AcceptedLink>>()
+  #listener: Listener<AcceptedLink> | undefined
+  #opening: Promise<void> | undefined
+
+  constructor (shared: Shared, owner: Session) {
+    this.#shared = shared
+    this.owner = owner
+    this.number = owner.remotePort
+    this.identity = owner.identity
+    this.#requests = new Requests(shared.settings.maxWaiting)
+    this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
+  }
+
+  get isListening (): boolean { return this.#listener !== undefined }
+
+  /** Users that have a data connection, or wait for one. */
+  get users (): Iterable<AcceptedLink> { return this.#users.keys() }
+
+  /** Listens, if it does not yet. Rejects with what the system says. */
+  open (): Promise<void> {
+    this.#opening ??= this.#open().finally(() => { this.#opening = undefined })
+    return this.#opening
+  }
+
+  /** Another connection of the same identity serves it from now on. Users that wait are asked for again. */
+  async take (session: Session): Promise<void> {
+    const before = this.owner
+    this.owner = session
+    before.port = undefined
+    before.end('replaced', 'replaced by another client with this token')
+    this.wantsOnline = true
+    await this.open()
+    if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
+  }
+
+  /** Nobody can connect until it is online again; those that wait are let go. Users with a data connection stay. */
+  offline (): void {
+    this.wantsOnline = false
+    this.#listener?.close()
+    this.#listener = undefined
+    for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
+  }
+
+  /** Ends all users. */
+  cut (): void {
+    for (const link of this.#users.keys()) link.abort(new LinkClosedError('the port was taken back'))
+  }
+
+  /** The user whose request a data connection answers; undefined when there is none. */
+  claim (id?: string): AcceptedLink | undefined {
+    const request = this.#requests.claim(id)
+    if (request === undefined) return undefined
+    if (!request.isVoid) this.#tally.add('waiting', -1)
+    return request.user
+  }
+
+  /** The client has no data connection for this request. */
+  fail (id: string): void {
+    const request = this.#requests.claim(id)
+    if (request !== undefined && !request.isVoid) this.#drop(request.user, 'failed')
+  }
+
+  /** Joins a user and its data connection until both are at their end; never rejects. */
+  async carry (user: AcceptedLink, data: Link): Promise<void> {
+    user.pass?.establish()
+    const { pace } = this.identity
+    try {
+      await bridge(user, data, { forward: this.#meter('bytesIn', pace?.forward), backward: this.#meter('bytesOut', pace?.backward) })
+    } catch {
+      // One of the two is gone, and so is the other by now.
+    } finally {
+      this.#forget(user)
+    }
+  }
+
+  /**
+   * Lets users go that have waited too long. When nothing at all has come since the first of them was announced, the client does not hear us,
+   * whatever its pings say: it is ended, so that it comes back.
+   */
+  tick (): void {
+    const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
+    for (const { user } of expired) this.#drop(user, 'timeout')
+    if (expired.length > 0 && this.owner.dataAt <= expired[0].since) this.owner.end('deaf', 'no data connections come from you')
+  }
+
+  async #open (): Promise<void> {
+    if (this.#listener !== undefined || !this.wantsOnline) return
+    const { users: gate, settings: { bind: host } } = this.#shared
+    const listener = listenTcp({ host, port: this.number, gate, keepAlive: KEEP_ALIVE })
+    void this.#serve(listener)
+    await listener.port()
+    if (this.wantsOnline) this.#listener = listener
+    else listener.close()
+  }
+
+  async #serve (listener: Listener<AcceptedLink>): Promise<void> {
+    try {
+      for await (const link of listener) this.#admit(link)
+    } catch {
+      // It could not listen: told by its `port`.
+    }
+  }
+
+  #admit (link: AcceptedLink): void {
+    const { settings, traffic } = this.identity
+    this.#tally.add('accepted', 1)
+    const mayEnter = traffic.users < settings.maxUsers
+    const request = mayEnter ? this.#requests.add(link, this.#shared.now) : undefined
+    if (request === undefined) {
+      this.#tally.drop(mayEnter ? 'waiting' : 'limit')
+      link.abort(new LinkClosedError('too many users'))
+      return
+    }
+    this.#users.set(link, request)
+    this.#tally.add('users', 1)
+    this.#tally.add('waiting', 1)
+    if (link.pass !== undefined) link.pass.evict = () => { this.#drop(link, 'waiting') }
+    this.#ask(request)
+  }
+
+  #ask ({ id, user: { remote, local } }: Request<AcceptedLink>): void {
+    const message = { type: 'open_data_channel', local_port: this.owner.localPort, remote_port: 0, protocol: '', token: '', name: '' }
+    this.owner.send(this.owner.isStrict ? { ...message, id, source: textOf(remote), destination: textOf(local) } : message)
+  }
+
+  /** The user is let go without having been served. */
+  #drop (user: AcceptedLink, why: UserDrop): void {
+    const request = this.#users.get(user)
+    if (request === undefined) return
+    this.#tally.drop(why)
+    this.#requests.giveUp(request)
+    this.#tally.add('waiting', -1)
+    this.#forget(user)
+    user.abort(new LinkClosedError('no data connection'))
+  }
+
+  #forget (user: AcceptedLink): void {
+    if (this.#users.delete(user)) this.#tally.add('users', -1)
+  }
+
+  #meter (name: 'bytesIn' | 'bytesOut', pace: Pace | undefined) {
+    return meter((bytes) => {
+      this.#tally.add(name, bytes)
+      const wait = pace?.delay(bytes, performance.now()) ?? 0
+      return wait === 0 ? undefined : delay(wait, undefined, { ref: false })
+    })
+  }
+}
+
+const textOf = ({ host, port }: Endpoint): string => {
+  const address = canonical(host)
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`
+}

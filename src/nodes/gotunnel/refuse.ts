@@ -1,0 +1,43 @@
+/** Answers to a first frame (gotunnel protocol, section 3). */
+import { hangUp } from './hang-up.ts'
+import { STRICT, type RegisterResp } from './messages.ts'
+import type { Caller, Shared } from './shared.ts'
+import type { Refusal } from './stats.ts'
+import { encodeJson } from '../../transforms/json.ts'
+import { LengthPrefixEncoder } from '../../transforms/length-prefix.ts'
+import { u32be } from '../../transforms/length-codecs.ts'
+import type { Link } from '../../types.ts'
+
+const frames = new LengthPrefixEncoder(u32be)
+
+const frameOf = (message: RegisterResp): Uint8Array => frames.push([encodeJson(message)])[0]
+
+const OK = frameOf({ type: 'register_resp', status: 'ok' })
+const STRICT_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT })
+
+/** The bytes are those of every other answer; whoever gets them may change them. */
+export function accept (link: Link, isStrict: boolean): void {
+  link.port.send([Uint8Array.from(isStrict ? STRICT_OK : OK)])
+}
+
+/** The reasons that a client is told, and by which it decides whether to try again. */
+export const REASONS = {
+  token: 'authentication failed',
+  rate: 'too many attempts from your address',
+  mode: 'strict mode required',
+  port: 'port not allowed',
+  busy: 'port in use',
+  name: 'name taken',
+  ports: 'too many ports',
+  foreign: 'not your port',
+  unclaimed: 'no such connection'
+} as const satisfies Partial<Record<Refusal, string>>
+
+/** Counts, logs and answers, then ends the connection; settles when it is gone. */
+export async function refuse (shared: Shared, { link, remote, pass }: Caller, why: keyof typeof REASONS, fields: object = {}): Promise<void> {
+  shared.refused[why]++
+  if (why === 'token' && !pass.isLocal) shared.failures.take(pass.source, performance.now())
+  shared.log.line('warn', { remote, why, ...fields }, 'connection refused')
+  link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[why] })])
+  await hangUp(link)
+}

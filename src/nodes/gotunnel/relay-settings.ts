@@ -1,0 +1,88 @@
+/** What can be said about a gotunnel relay. */
+import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './identities.ts'
+import { OptionError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import { verifyMilliseconds } from '../../options.ts'
+import { verifyGate, type GateInit } from '../../transports/gate.ts'
+
+/**
+ * `auto`: strict with clients that offer it, compatible with the others. `strict`: others are refused. `compatible`: as the
+ * original server does, also with those that offer more.
+ */
+export type Mode = 'auto' | 'strict' | 'compatible'
+
+export const MODES = ['auto', 'strict', 'compatible'] as const
+
+export interface GotunnelRelayOptions extends GateInit {
+  identities: readonly IdentityInit[]
+  /** Default: `auto`. */
+  mode?: Mode
+  /** The local address that mapped ports listen on. Default: all of them. */
+  bind?: string
+  /** Ports of all identities at one time. Default: 4096. */
+  maxPorts?: number
+  /** Users of all ports at one time. Default: 16384. */
+  maxUsers?: number
+  /** Users of one port that wait for a data connection. Default: 1024; of all ports 4096. */
+  maxWaiting?: number
+  /** User connections at one time from one source. Default: 1024. */
+  usersPerSource?: number
+  /** Unknown tokens from one source in a minute; beyond it nothing from there is looked at. The loopback is exempt. Default: 120. */
+  authFailures?: number
+}
+
+export interface GotunnelRelayInit extends GotunnelRelayOptions {
+  /** Milliseconds for the first frame. Default: 10 s. */
+  firstFrameTimeout?: number
+  /** Milliseconds without a ping after which a client is dropped (gotunnel protocol, section 6). Default: 30 s. */
+  dropAfter?: number
+  /** Milliseconds that a user waits for its data connection (section 6). Default: 60 s. */
+  waitTimeout?: number
+  log?: Logger
+}
+
+export interface RelaySettings {
+  identities: VerifiedIdentity[]
+  mode: Mode
+  bind: string | undefined
+  maxPorts: number
+  maxWaiting: number
+  authFailures: number
+  /** Of the control port, and of the users of all ports. */
+  gate: Required<GateInit>
+  usersGate: Required<GateInit>
+  firstFrameTimeout: number
+  dropAfter: number
+  waitTimeout: number
+}
+
+/**
+ * All users of a client come through data connections from its one address, some of which are half-open when many come at
+ * once. Once they are paired it is the limits of users that hold.
+ */
+const DEFAULT_PER_SOURCE = 4096
+const WAITING_IN_ALL = 4096
+
+/** Settings with their defaults. Throws `OptionError` for one that cannot be. */
+export function readRelay ({
+  identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, authFailures = 120,
+  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000
+}: Omit<GotunnelRelayInit, 'log'>): RelaySettings {
+  if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
+  for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
+    if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
+  }
+  return {
+    identities: verifyIdentities(identities),
+    mode,
+    bind,
+    maxPorts,
+    maxWaiting,
+    authFailures,
+    gate: verifyGate({ perSource, maxHalfOpen, maxConnections }),
+    usersGate: verifyGate({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),
+    firstFrameTimeout: verifyMilliseconds('firstFrameTimeout', firstFrameTimeout),
+    dropAfter: verifyMilliseconds('dropAfter', dropAfter),
+    waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout)
+  }
+}

@@ -1,0 +1,209 @@
+/** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
+import { serveData } from './handlers/data-channel.ts'
+import { bind, serveClient } from './handlers/register.ts'
+import { Identities, type Identity } from './identities.ts'
+import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
+import type { MappedPort } from './port.ts'
+import { isPort } from './port-ranges.ts'
+import { refuse } from './refuse.ts'
+import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
+import type { Caller, Shared } from './shared.ts'
+import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
+import { BoundedLog } from '../../bounded-log.ts'
+import { LinkClosedError } from '../../errors.ts'
+import { silent, type Logger } from '../../log.ts'
+import { firstFrame } from '../../transforms/first-frame.ts'
+import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
+import { Gate, type Pass } from '../../transports/gate.ts'
+import { SourceRate } from '../../transports/source-rate.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Endpoint, Link } from '../../types.ts'
+
+const TICK = 1000
+
+/** Ticks between two attempts to listen where that was not possible. */
+const RETRY = 5
+
+/** Milliseconds that users have to come to their end when the relay stops. */
+const DRAIN = 3000
+
+/** Where a link comes from; a link of a listener is one itself. */
+export interface Arrival {
+  remote: Endpoint
+  /** That of the relay's own gate, which it has been through already. Default: it goes through now. */
+  pass?: Pass
+}
+
+/** What has come of other settings. */
+export interface Reconfigured {
+  /** Control connections that were ended. */
+  ended: number
+}
+
+/**
+ * ```ts
+ * const relay = new GotunnelRelay({ identities: [{ name: 'home', token, ports: '10000-20000' }] })
+ * for await (const link of listenTcp({ port: 17000, gate: relay.gate })) void relay.accept(link, link)
+ * ```
+ */
+export class GotunnelRelay {
+  /** Which every control and data connection goes through. */
+  readonly gate: Gate
+  readonly #shared: Shared
+  readonly #log: Logger
+  readonly #timer: NodeJS.Timeout
+  /** Settle when their connection is gone. */
+  readonly #serving = new Set<Promise<void>>()
+  #ticks = 0
+  #isClosing = false
+
+  /** Throws `OptionError` when an option cannot work. */
+  constructor ({ log = silent, ...init }: GotunnelRelayInit) {
+    const settings = readRelay(init)
+    this.gate = new Gate(settings.gate)
+    this.#log = log
+    this.#shared = {
+      settings,
+      identities: new Identities(),
+      ports: new Map(),
+      sessions: new Set(),
+      users: new Gate(settings.usersGate),
+      failures: new SourceRate({ rate: settings.authFailures / 60, burst: settings.authFailures }),
+      log: new BoundedLog(log),
+      refused: newRefused(),
+      traffic: newTraffic(),
+      now: performance.now()
+    }
+    this.#shared.identities.configure(settings.identities)
+    this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
+    this.#timer.unref() // the listener keeps the process alive
+  }
+
+  get stats (): GotunnelRelayStats {
+    const { refused, traffic, sessions, ports } = this.#shared
+    const { halfOpen, turnedAway, evicted } = this.gate.stats
+    return {
+      ...traffic,
+      halfOpen,
+      clients: sessions.size,
+      ports: ports.size,
+      refused: { ...refused, source: turnedAway.source, limit: turnedAway.total + evicted }
+    }
+  }
+
+  get identities (): Iterable<Identity> { return this.#shared.identities }
+
+  get ports (): Iterable<MappedPort> { return this.#shared.ports.values() }
+
+  /** Serves one connection to the control port; settles when it has ended, and never rejects. */
+  accept (link: Link, arrival: Arrival): Promise<void> {
+    const serving = this.#accept(link, arrival).finally(() => { this.#serving.delete(serving) })
+    this.#serving.add(serving)
+    return serving
+  }
+
+  /**
+   * Other settings from now on. Clients whose identity and port are still allowed stay, with a new token as well. Users of a
+   * port that is not allowed any more stay, those of an identity that is gone do not.
+   *
+   * Throws `OptionError` when something cannot work; then nothing has changed.
+   */
+  configure (init: GotunnelRelayOptions): Reconfigured {
+    const { firstFrameTimeout, dropAfter, waitTimeout, bind } = this.#shared.settings
+    const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, bind })
+    this.gate.configure(settings.gate)
+    this.#shared.users.configure(settings.usersGate)
+    this.#shared.settings = settings
+    const removed = this.#shared.identities.configure(settings.identities)
+    let ended = 0
+    for (const session of this.#shared.sessions) {
+      const isRemoved = removed.includes(session.identity)
+      const isAllowed = !isPort(session.remotePort) || session.identity.settings.ports.includes(session.remotePort)
+      if (!isRemoved && isAllowed && (session.isStrict || settings.mode !== 'strict')) continue
+      ended++
+      if (isRemoved) session.port?.cut()
+      session.end('removed', isRemoved ? 'authentication failed' : isAllowed ? 'strict mode required' : 'port not allowed')
+    }
+    return { ended }
+  }
+
+  /**
+   * Drops silent clients and users that have waited too long. Called once a second by the relay itself.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   */
+  tick (now: number): void {
+    const { log, sessions, ports, settings: { dropAfter } } = this.#shared
+    this.#shared.now = now
+    log.tick()
+    for (const session of sessions) {
+      if (now - session.heardAt >= dropAfter) session.end('timeout', 'no ping')
+    }
+    for (const port of ports.values()) port.tick()
+    if (++this.#ticks % RETRY !== 0) return
+    for (const port of ports.values()) if (port.wantsOnline) port.open().catch(() => {})
+    for (const session of sessions) {
+      const mayTry = session.port === undefined && session.ended === undefined && !ports.has(session.remotePort)
+      if (mayTry) void bind(this.#shared, session)
+    }
+  }
+
+  /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */
+  async close (): Promise<void> {
+    this.#isClosing = true
+    clearInterval(this.#timer)
+    const ports = [...this.#shared.ports.values()]
+    for (const port of ports) port.offline()
+    for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
+    const drained = Promise.all(this.#serving)
+    const patience = new AbortController()
+    const cut = delay(DRAIN, undefined, { signal: patience.signal }).then(() => { for (const port of ports) port.cut() }, () => {})
+    await drained
+    patience.abort()
+    await cut
+  }
+
+  async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {
+    if (pass === undefined || this.#isClosing) {
+      link.abort(new LinkClosedError('too many connections'))
+      return
+    }
+    try {
+      await this.#serve(link, remote, pass)
+    } catch (err) {
+      link.abort(err as Error)
+      const fields = { remote, reason: (err as Error).message }
+      if (err instanceof FrameSizeError) {
+        this.#shared.refused.malformed++
+        this.#shared.log.line('warn', { ...fields, why: 'malformed' }, 'connection refused')
+      } else if ('code' in (err as Error)) {
+        this.#log.debug(fields, 'connection lost')
+      } else {
+        this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
+      }
+    } finally {
+      pass.leave()
+    }
+  }
+
+  async #serve (link: Link, remote: Endpoint, pass: Pass): Promise<void> {
+    const shared = this.#shared
+    const timer = setTimeout(() => {
+      shared.refused.timeout++
+      link.abort(new LinkClosedError('no first frame in time'))
+    }, shared.settings.firstFrameTimeout)
+    const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => { clearTimeout(timer) })
+    if (frame === undefined) { // it left without a word, as a probe does
+      link.abort(new LinkClosedError('nothing was said'))
+      return
+    }
+    const caller: Caller = { link: rest, remote, pass }
+    if (!pass.isLocal && !shared.failures.allows(pass.source, performance.now())) return await refuse(shared, caller, 'rate')
+    const message = readFirst(frame)
+    const proof = shared.identities.proofOf(message.token)
+    const identity = shared.identities.find(proof)
+    if (message.type === 'data_channel') return await serveData(shared, caller, message, identity, proof)
+    if (identity !== undefined) return await serveClient(shared, caller, message, identity, proof)
+    await refuse(shared, caller, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
+  }
+}

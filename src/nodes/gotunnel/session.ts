@@ -1,0 +1,70 @@
+/** One control connection of a relay, registered: whose it is, and how it ends. */
+import { hangUp } from './hang-up.ts'
+import type { Identity, Proof } from './identities.ts'
+import type { Message, ToServer } from './messages.ts'
+import type { MappedPort } from './port.ts'
+import type { Refusal } from './stats.ts'
+import type { Batch, Endpoint, Link } from '../../types.ts'
+
+export interface SessionInit {
+  /** With messages on it, the first frame taken off. */
+  link: Link<ToServer, Message>
+  remote: Endpoint
+  identity: Identity
+  /** What it authenticated with; its data connections do so as well, also when the token has changed since. */
+  proof: Proof
+  /** What the client calls itself; made fit to be shown. */
+  name: string
+  localPort: number
+  remotePort: number
+  isStrict: boolean
+  /** Milliseconds of a clock that only goes forward. */
+  now: number
+}
+
+export class Session {
+  readonly link: Link<ToServer, Message>
+  readonly remote: Endpoint
+  readonly identity: Identity
+  readonly proof: Proof
+  readonly name: string
+  readonly localPort: number
+  readonly remotePort: number
+  readonly isStrict: boolean
+  readonly since: number
+  /** When the last ping came, and the last data connection. */
+  heardAt: number
+  dataAt: number
+  /** The port that it serves; undefined while another has it, or when there can be none of that number. */
+  port: MappedPort | undefined
+  /** Why it was ended by the relay. */
+  ended: Refusal | undefined
+  /** Called once when it is ended by the relay: what it has is free from then on, while the connection takes its time. */
+  onEnd: () => void = () => {}
+
+  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, now }: SessionInit) {
+    this.link = link
+    this.remote = remote
+    this.identity = identity
+    this.proof = proof
+    this.name = name
+    this.localPort = localPort
+    this.remotePort = remotePort
+    this.isStrict = isStrict
+    this.since = this.heardAt = this.dataAt = now
+  }
+
+  /** One frame in one write, whoever else sends. A client that does not read what it asks for is ended. */
+  send (message: Message): void {
+    if (this.ended === undefined && this.link.port.send([message] as Batch<Message>) === 0) this.end('stuck', 'you do not read')
+  }
+
+  /** The client may be told why; programs that do not know this message ignore it. Harmless when repeated. */
+  end (why: Refusal, reason: string): void {
+    if (this.ended !== undefined) return
+    this.ended = why
+    this.onEnd()
+    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason }])
+    void hangUp(this.link)
+  }
+}

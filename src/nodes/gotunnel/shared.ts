@@ -1,0 +1,35 @@
+/** What all connections of a relay share. */
+import type { Identities } from './identities.ts'
+import type { MappedPort } from './port.ts'
+import type { RelaySettings } from './relay-settings.ts'
+import type { Session } from './session.ts'
+import type { Refusal, UserTraffic } from './stats.ts'
+import type { BoundedLog } from '../../bounded-log.ts'
+import type { Gate, Pass } from '../../transports/gate.ts'
+import type { SourceRate } from '../../transports/source-rate.ts'
+import type { Endpoint, Link } from '../../types.ts'
+
+export interface Shared {
+  settings: RelaySettings
+  readonly identities: Identities
+  /** By their number. */
+  readonly ports: Map<number, MappedPort>
+  readonly sessions: Set<Session>
+  /** Which users of all ports go through. */
+  readonly users: Gate
+  /** Unknown tokens by source. */
+  readonly failures: SourceRate
+  readonly log: BoundedLog
+  readonly refused: Record<Refusal, number>
+  readonly traffic: UserTraffic
+  /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
+  now: number
+}
+
+/** A connection whose first frame was read. */
+export interface Caller {
+  /** What is behind that frame. */
+  link: Link
+  remote: Endpoint
+  pass: Pass
+}

@@ -1,0 +1,41 @@
+/** Looks at how much passes, and may hold it up. */
+import type { Batch } from '../types.ts'
+
+/** Told of the bytes of each batch. What it returns is awaited before they go on. */
+export type Meter = (bytes: number) => Promise<void> | undefined
+
+/**
+ * The stage for one direction of a byte stream.
+ *
+ * ```ts
+ * await bridge(a, b, { forward: meter((bytes) => { stats.bytesIn += bytes }) })
+ * ```
+ */
+export const meter = (pass: (bytes: number) => Promise<void> | undefined | void) =>
+  (source: AsyncIterable<Batch>): AsyncIterable<Batch> => ({ [Symbol.asyncIterator]: () => new Metered(source, pass) })
+
+/** Not a generator, which would cost three promises a read instead of one. */
+class Metered implements AsyncIterator<Batch> {
+  readonly #inner: AsyncIterator<Batch>
+  readonly #pass
+
+  constructor (source: AsyncIterable<Batch>, pass: (bytes: number) => Promise<void> | undefined | void) {
+    this.#inner = source[Symbol.asyncIterator]()
+    this.#pass = pass
+  }
+
+  async next (): Promise<IteratorResult<Batch>> {
+    const result = await this.#inner.next()
+    if (result.done === true) return result
+    let bytes = 0
+    for (const { length } of result.value) bytes += length
+    const held = this.#pass(bytes)
+    if (held !== undefined) await held
+    return result
+  }
+
+  async return (): Promise<IteratorResult<Batch>> {
+    await this.#inner.return?.()
+    return { done: true, value: undefined }
+  }
+}
