@@ -1,12 +1,11 @@
 /** A candy relay on a port. */
-import { lookup } from 'node:dns/promises'
 import { CandyRelay } from './relay.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import { MAX_LENGTH } from './messages.ts'
 import type { Reconfigured } from './networks.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
-import type { Logger } from '../../log.ts'
-import { listenWebSocket } from '../../transports/websocket.ts'
+import { Site, type Place } from '../../transports/site.ts'
+import { listenWebSocket, type AcceptedWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
 
@@ -57,42 +56,39 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   }
 }
 
-interface Place {
+/** What was said in `listen`, besides. */
+interface Url {
   protocol: string
   hostname: string
-  port: number
-  tls: TlsServerInit | undefined
-  trustedProxies: string[]
 }
-
-type WebSocketListener = ReturnType<typeof listenWebSocket>
 
 class Server implements CandyServer {
   readonly relay: CandyRelay
-  readonly #log: Logger | undefined
-  /** Milliseconds for the upgrade. */
-  readonly #handshakeTimeout: number | undefined
+  readonly #site: Site<AcceptedWebSocket>
   /** Looked at when a frame comes, so that it can change. */
   readonly #tolerate: { unmasked: boolean }
-  #place: Place
-  #listener: WebSocketListener | undefined
-  #url = ''
+  #at: Url
   /** Changes come one after the other, and none after the end. */
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
-  constructor (relay: CandyRelay, place: Place, { lenient = false, authTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
+  constructor (relay: CandyRelay, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
     this.relay = relay
-    this.#place = place
+    this.#at = at
     this.#tolerate = { unmasked: lenient }
-    this.#log = log
-    this.#handshakeTimeout = authTimeout
+    this.#site = new Site(place, {
+      listen: (place) => listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate }),
+      accept: (link) => { void relay.accept(link, link) }
+    })
   }
 
-  get url (): string { return this.#url }
+  get url (): string {
+    const { port } = this.#site
+    return port === undefined ? '' : `${this.#at.protocol}//${this.#at.hostname}:${port}`
+  }
 
   async open (): Promise<void> {
-    await this.#open(this.#place)
+    await this.#site.open()
   }
 
   async configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
@@ -104,79 +100,23 @@ class Server implements CandyServer {
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#turn
-    this.#listener?.close()
+    this.#site.close()
     await this.relay.close()
   }
 
   async #configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
     if (this.#isClosed) throw new LinkClosedError('the server is closed')
-    const place = readPlace(init)
+    const [at, place] = readPlace(init)
     readRelay(init) // throws before anything has changed
-    await this.#move(place)
+    await this.#site.move(place)
+    this.#at = at
     this.#tolerate.unmasked = init.lenient ?? false
     return this.relay.configure(init)
   }
-
-  /** Listens there instead of where it does. */
-  async #move (place: Place): Promise<void> {
-    const [before, old] = [this.#place, this.#listener]
-    if (old !== undefined && sameDoor(place, before)) {
-      if (place.tls !== undefined) old.setCertificate(place.tls)
-      this.#place = place
-      return
-    }
-    await lookup(hostOf(place)) // a name that takes its time, or is none, is no reason to stop listening
-    const isInTheWay = place.port !== 0 && place.port === before.port
-    if (isInTheWay) this.#leave()
-    try {
-      await this.#open(place)
-    } catch (err) {
-      // When somebody else has taken the place meanwhile, the next change tries again.
-      if (isInTheWay) await this.#open(before).catch(() => {})
-      throw err
-    }
-    old?.close()
-    this.#place = place
-  }
-
-  #leave (): void {
-    this.#listener?.close()
-    this.#listener = undefined
-    this.#url = ''
-  }
-
-  async #open (place: Place): Promise<void> {
-    const { protocol, hostname, port, tls, trustedProxies } = place
-    const listener = listenWebSocket({
-      host: hostOf(place),
-      port,
-      tls,
-      frames: { ...RELAY_FRAMES, tolerate: this.#tolerate },
-      log: this.#log,
-      handshakeTimeout: this.#handshakeTimeout,
-      gate: this.relay.gate,
-      trustedProxies
-    })
-    this.#accept(listener).catch(() => {}) // told by `port` below
-    this.#url = `${protocol}//${hostname}:${await listener.port()}`
-    this.#listener = listener
-  }
-
-  async #accept (listener: WebSocketListener): Promise<void> {
-    for await (const link of listener) void this.relay.accept(link, link)
-  }
-}
-
-/** Without the brackets of IPv6. */
-const hostOf = ({ hostname }: Place): string => hostname.replace(/^\[|\]$/g, '')
-
-/** They differ in the certificate at the most, which can change on the spot. */
-function sameDoor (a: Place, b: Place): boolean {
-  return a.protocol === b.protocol && a.hostname === b.hostname && a.port === b.port && a.trustedProxies.join() === b.trustedProxies.join()
 }
 
 /** Throws `OptionError`. */
-function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): Place {
+function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): [Url, Place] {
   const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^\s/:?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(listen)
   if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
   const [, scheme, hostname, given] = parts
@@ -184,5 +124,5 @@ function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): Place {
   const port = given ?? (protocol === 'ws:' ? '80' : '443')
   if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
-  return { protocol, hostname, port: Number(port), tls, trustedProxies }
+  return [{ protocol, hostname }, { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), tls, trustedProxies }]
 }
