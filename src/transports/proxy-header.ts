@@ -113,3 +113,33 @@ function layoutOf (family: number): typeof V4_ADDRESSES | typeof V6_ADDRESSES | 
   if (family === Family.TCP4) return V4_ADDRESSES
   return family === Family.TCP6 ? V6_ADDRESSES : undefined
 }
+
+/**
+ * A header of version 2 (section 2.2) that tells who is behind a connection, for a service that reads such headers.
+ *
+ * @param source who has connected. Undefined, or no address: the header says that nothing is known (command LOCAL)
+ * @param destination what it has connected to. Default: the unspecified address, port 0
+ */
+export function encodeProxyHeader (source?: Endpoint, destination?: Endpoint): Buffer {
+  const [from, to] = [addressOf(source), addressOf(destination)]
+  const isV4 = from?.length === V4_ADDRESSES.address
+  const { address, size } = isV4 ? V4_ADDRESSES : V6_ADDRESSES
+  const header = Buffer.alloc(V2_HEAD + (from === undefined ? 0 : size))
+  header.set(V2_SIGNATURE)
+  header[V2_SIGNATURE.length] = from === undefined ? Command.LOCAL : Command.PROXY
+  if (from === undefined) return header
+  header[V2_SIGNATURE.length + 1] = isV4 ? Family.TCP4 : Family.TCP6
+  header.writeUInt16BE(size, V2_HEAD - 2)
+  header.set(from, V2_HEAD)
+  // Both are of the family of the source: an IPv4 address may stand for itself in IPv6, not the other way round.
+  const fitting = to === undefined || to.length === address ? to : isV4 ? undefined : [...Array(10).fill(0), 0xff, 0xff, ...to]
+  header.set(fitting ?? [], V2_HEAD + address)
+  header.writeUInt16BE(source?.port ?? 0, header.length - 4)
+  header.writeUInt16BE(destination?.port ?? 0, header.length - 2)
+  return header
+}
+
+/** The bytes of an address, IPv4 also where it came mapped into IPv6. */
+function addressOf (endpoint: Endpoint | undefined): number[] | undefined {
+  return endpoint !== undefined && ipaddr.isValid(endpoint.host) ? ipaddr.process(endpoint.host).toByteArray() : undefined
+}

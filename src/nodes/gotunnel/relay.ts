@@ -1,6 +1,7 @@
 /** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
-import { serveData } from './handlers/data-channel.ts'
-import { bind, serveClient } from './handlers/register.ts'
+import { serveData } from './relay-handlers/data-channel.ts'
+import { bind, serveClient } from './relay-handlers/register.ts'
+import { patiently } from './drain.ts'
 import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
 import type { MappedPort } from './port.ts'
@@ -16,7 +17,6 @@ import { firstFrame } from '../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
 import { Gate, type Pass } from '../../transports/gate.ts'
 import { SourceRate } from '../../transports/source-rate.ts'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint, Link } from '../../types.ts'
 
 const TICK = 1000
@@ -155,12 +155,7 @@ export class GotunnelRelay {
     const ports = [...this.#shared.ports.values()]
     for (const port of ports) port.offline()
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
-    const drained = Promise.all(this.#serving)
-    const patience = new AbortController()
-    const cut = delay(DRAIN, undefined, { signal: patience.signal }).then(() => { for (const port of ports) port.cut() }, () => {})
-    await drained
-    patience.abort()
-    await cut
+    await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of ports) port.cut() })
   }
 
   async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {

@@ -1,7 +1,7 @@
 /** A client wants a port (gotunnel protocol, section 3). */
 import { receive } from './index.ts'
 import type { Identity, Proof } from '../identities.ts'
-import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../messages.ts'
+import { MAX_FRAME, readToServer, type Register, type ToServer } from '../messages.ts'
 import { MappedPort } from '../port.ts'
 import { isPort } from '../port-ranges.ts'
 import { accept, refuse, type REASONS } from '../refuse.ts'

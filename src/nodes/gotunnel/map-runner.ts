@@ -1,0 +1,158 @@
+/** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { Health } from './health.ts'
+import { dialServer } from './dial.ts'
+import type { DataConnection } from './data-connection.ts'
+import { STRICT } from './messages.ts'
+import { RefusedError } from './peer-errors.ts'
+import { PeerSession } from './peer-session.ts'
+import { newMapStats, type MapState, type MapStatus, type PeerSettings, type PortMap } from './peer-settings.ts'
+import { Slots } from './slots.ts'
+import { Backoff, type BackoffInit } from '../../backoff.ts'
+import type { BoundedLog } from '../../bounded-log.ts'
+import { LinkClosedError } from '../../errors.ts'
+import { dialTcp } from '../../transports/tcp.ts'
+
+/** Connections that are being made at one time: a thousand users at once must not overrun the service. */
+const MOST_DIALS = 128
+
+/** Milliseconds in which a service takes a connection, when it is up (gotunnel protocol, section 4). */
+const PROBE_TIMEOUT = 1000
+
+export interface MapRunnerEvents {
+  onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
+  onOffline (map: PortMap, err: Error, wait: number): void
+  onService (map: PortMap, isUp: boolean): void
+}
+
+export class MapRunner {
+  readonly map: PortMap
+  readonly settings: PeerSettings
+  readonly stats = newMapStats()
+  readonly log: BoundedLog
+  /** With their ends. */
+  readonly connections = new Map<DataConnection, Promise<void>>()
+  readonly slots = new Slots(MOST_DIALS)
+  readonly #events: MapRunnerEvents
+  readonly #backoff: Backoff
+  readonly #health = new Health()
+  readonly #stopping = new AbortController()
+  #state: MapState = 'idle'
+  #reason: string | undefined
+  #session: PeerSession | undefined
+  #onlineAt: number | undefined
+  #probing: NodeJS.Timeout | undefined
+
+  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, events: MapRunnerEvents) {
+    this.map = map
+    this.settings = settings
+    this.log = log
+    this.#events = events
+    this.#backoff = new Backoff(backoff)
+  }
+
+  get state (): MapState { return this.#state }
+
+  get isStopped (): boolean { return this.#stopping.signal.aborted }
+
+  status (now: number): MapStatus {
+    const { remotePort, local: { host, port } } = this.map
+    return {
+      ...this.stats,
+      remotePort,
+      local: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      state: this.#state,
+      mode: this.#session === undefined ? undefined : this.#session.isStrict ? 'strict' : 'compatible',
+      service: this.#health.isUp ? 'up' : 'down',
+      reason: this.#reason,
+      connected: this.#onlineAt === undefined ? undefined : Math.round((now - this.#onlineAt) / 1000)
+    }
+  }
+
+  /** Runs until it is stopped. Rejects with {@link RefusedError} when the server will not have it, and that is final. */
+  async run (): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#state = 'connecting'
+      let reason: Error = new LinkClosedError('the server has ended the connection')
+      try {
+        await this.#attempt(signal)
+      } catch (err) {
+        reason = err as Error
+      }
+      this.#session = this.#onlineAt = undefined
+      clearTimeout(this.#probing)
+      if (signal.aborted) break
+      this.stats.failures++
+      this.#reason = reason.message
+      if (reason instanceof RefusedError && reason.isForGood) {
+        this.#state = 'refused'
+        throw reason
+      }
+      const wait = this.#backoff.next()
+      this.#state = 'waiting'
+      this.#events.onOffline(this.map, reason, wait)
+      await delay(wait, undefined, { signal }).catch(() => {})
+    }
+    this.#state = 'stopped'
+  }
+
+  /** Leaves the server. Users that are served stay. */
+  stop (): void {
+    this.#stopping.abort(new LinkClosedError('the peer was closed'))
+    this.#session?.end(this.#stopping.signal.reason)
+  }
+
+  /** Whether the service was there for somebody. */
+  see (isThere: boolean): void {
+    if (this.#health.see(isThere)) this.#tellService()
+    else if (!isThere) this.#probe()
+  }
+
+  async #attempt (signal: AbortSignal): Promise<void> {
+    const { mode, token, name, dialTimeout } = this.settings
+    const { remotePort, local } = this.map
+    const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(dialTimeout)])
+    const { link, isStrict } = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT }, inTime)
+    if (mode === 'strict' && !isStrict) {
+      const err = new RefusedError('the server does not offer strict mode', true)
+      link.abort(err)
+      throw err
+    }
+    const session = this.#session = new PeerSession(this, link, isStrict)
+    this.#state = 'online'
+    this.#onlineAt = performance.now()
+    this.#reason = undefined
+    this.#backoff.online()
+    this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
+    if (!this.#health.isUp) this.#tellService() // a server takes it for up when it hears of it anew
+    this.#probe()
+    if (signal.aborted) session.end(signal.reason)
+    await session.run()
+  }
+
+  #tellService (): void {
+    const { isUp } = this.#health
+    this.#session?.send({ type: isUp ? 'online_port' : 'offline_port', port: this.map.remotePort })
+    this.#events.onService(this.map, isUp)
+  }
+
+  /** Looks when it is time to. */
+  #probe (): void {
+    clearTimeout(this.#probing)
+    if (this.settings.probeInterval === 0 || this.#session === undefined) return
+    this.#probing = setTimeout(() => { void this.#look() }, this.#health.next(this.settings.probeInterval)).unref()
+  }
+
+  async #look (): Promise<void> {
+    const session = this.#session
+    const isThere = await dialTcp({ ...this.map.local, signal: AbortSignal.timeout(PROBE_TIMEOUT) }).then((link) => {
+      link.abort(new LinkClosedError('only a probe'))
+      return true
+    }, () => false)
+    if (session === undefined || session !== this.#session) return
+    if (this.#health.see(isThere)) this.#tellService()
+    this.#probe()
+  }
+}

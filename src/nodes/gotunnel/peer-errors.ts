@@ -1,0 +1,36 @@
+/** What ends a connection to a server. */
+import { REASONS } from './refuse.ts'
+import { CodedError } from '../../errors.ts'
+
+/** The numbers of the original's documentation (gotunnel protocol, section 7). */
+export const CONNECT_FAILED = 1001
+export const AUTHENTICATION_FAILED = 1002
+
+export const REPLACED = 'replaced by another client with this token'
+
+const FOR_GOOD: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
+
+/** There is no connection to the server: nobody listens, no answer. */
+export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
+  override readonly name = 'ConnectError'
+  readonly number = CONNECT_FAILED
+
+  constructor (cause: Error) {
+    super('ERR_GOTUNNEL_CONNECT', cause instanceof AggregateError ? cause.errors.map(({ message }) => message).join('; ') : cause.message, { cause })
+  }
+}
+
+/** The server has said no, then or later. */
+export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
+  override readonly name = 'RefusedError'
+  /** Of the original's documentation; undefined for what that does not know. */
+  readonly number: number | undefined
+  /** A retry cannot mend it. */
+  readonly isForGood: boolean
+
+  constructor (reason: string, isForGood = FOR_GOOD.has(reason)) {
+    super('ERR_GOTUNNEL_REFUSED', reason)
+    this.number = reason === REASONS.token ? AUTHENTICATION_FAILED : undefined
+    this.isForGood = isForGood
+  }
+}

@@ -1,0 +1,64 @@
+/** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
+import { receive } from './peer-handlers/index.ts'
+import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages.ts'
+import type { MapRunner } from './map-runner.ts'
+import { LinkClosedError } from '../../errors.ts'
+import { over, stack } from '../../layer.ts'
+import { json } from '../../transforms/json.ts'
+import { lengthPrefix } from '../../transforms/length-prefix.ts'
+import { u32be } from '../../transforms/length-codecs.ts'
+import type { Link } from '../../types.ts'
+
+const messages = stack(lengthPrefix(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToClient }))
+
+/** Pings without an answer until the server counts as gone. */
+const PATIENCE = 3
+
+/** Data connections in a row that could not be made until the whole connection is made anew, which looks up the server's address, too. */
+const MOST_FAILURES = 2
+
+export class PeerSession {
+  readonly map: MapRunner
+  readonly isStrict: boolean
+  readonly #link: Link<ToClient, Message>
+  /** Pings since the last pong. */
+  #unanswered = 0
+  #failures = 0
+
+  constructor (map: MapRunner, link: Link, isStrict: boolean) {
+    this.map = map
+    this.isStrict = isStrict
+    this.#link = over<Uint8Array, ToClient, any>(link, messages) as Link<ToClient, Message>
+  }
+
+  /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */
+  async run (): Promise<void> {
+    const timer = setInterval(() => { this.#ping() }, this.map.settings.pingInterval)
+    try {
+      for await (const batch of this.#link.source) for (const message of batch) receive(message, this)
+    } finally {
+      clearInterval(timer)
+      this.#link.abort(new LinkClosedError('the session is over'))
+    }
+  }
+
+  send (message: Message): void {
+    if (this.#link.port.send([message]) === 0) this.end(new Error('the server does not read'))
+  }
+
+  end (err: Error): void { this.#link.abort(err) }
+
+  answered (): void { this.#unanswered = 0 }
+
+  /** How a data connection went: the control connection may be well where no other gets through. */
+  sawData (err?: Error): void {
+    if (err === undefined) this.#failures = 0
+    else if (++this.#failures >= MOST_FAILURES) this.end(new Error(`data connections cannot be made: ${err.message}`, { cause: err }))
+  }
+
+  #ping (): void {
+    if (this.#unanswered >= PATIENCE) this.end(new Error(`no answer to ${PATIENCE} pings`))
+    else this.send({ type: 'ping', time: Math.floor(Date.now() / 1000) })
+    this.#unanswered++
+  }
+}

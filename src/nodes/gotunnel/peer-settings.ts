@@ -1,0 +1,122 @@
+/** What can be said about a gotunnel peer, and what it tells. */
+import { isPort } from './port-ranges.ts'
+import type { Mode } from './relay-settings.ts'
+import { MODES } from './relay-settings.ts'
+import type { BackoffInit } from '../../backoff.ts'
+import { OptionError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import { verifyMilliseconds } from '../../options.ts'
+import type { Endpoint } from '../../types.ts'
+import type { TlsClientInit } from '../../transports/tls.ts'
+
+/** A port of the server that leads to a service here. */
+export interface PortMap {
+  remotePort: number
+  /** Where the service is. The peer connects to nothing else, whatever the server says. */
+  local: Endpoint
+}
+
+export interface GotunnelPeerInit {
+  server: Endpoint
+  token: string
+  /** What the server calls it. */
+  name: string
+  maps: readonly PortMap[]
+  /** `auto`: strict with servers that offer it. `strict`: no others. `compatible`: as the original client does. Default: `auto`. */
+  mode?: Mode
+  /** Speak TLS, and how. The original server does not. Default: plain TCP. */
+  tls?: TlsClientInit
+  /**
+   * Tell the service who its user is by a PROXY header (version 2) in front of the connection. Servers without strict mode do
+   * not say who that is; then the header says so. Default: false.
+   */
+  proxyProtocol?: boolean
+  /** Connections of users at one time on one port. Default: 4096. */
+  maxConnections?: number
+  /** Milliseconds between pings; after three of them without an answer the connection counts as lost. Default: 10 s. */
+  pingInterval?: number
+  /** Milliseconds between looks at whether the service is there; 0 for none. Default: 30 s. */
+  probeInterval?: number
+  /** Milliseconds for each connection: to the server, its answer, and to the service. Default: 10 s. */
+  dialTimeout?: number
+  backoff?: BackoffInit
+  log?: Logger
+}
+
+export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'backoff' | 'log' | 'maps'>> {
+  tls: TlsClientInit | undefined
+}
+
+/** Settings with their defaults. Throws `OptionError` for one that cannot be. */
+export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000 }: GotunnelPeerInit): PeerSettings {
+  if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
+  if (maps.length === 0) throw new OptionError('maps: there is none')
+  for (const { remotePort, local } of maps) {
+    // The original takes any number for a port, and so do its servers, in the hope of better times.
+    if (!isPort(remotePort) || !isPort(local.port)) throw new OptionError(`maps: ports are 1 to 65535, not ${remotePort} and ${local.port}`)
+  }
+  if (new Set(maps.map(({ remotePort }) => remotePort)).size < maps.length) throw new OptionError('maps: two have the same port of the server')
+  if (!isPort(server.port)) throw new OptionError(`server: a port is 1 to 65535, not ${server.port}`)
+  if (!Number.isSafeInteger(maxConnections) || maxConnections < 1) throw new OptionError(`maxConnections is a whole number of at least 1, not ${String(maxConnections)}`)
+  verifyMilliseconds('pingInterval', pingInterval)
+  verifyMilliseconds('dialTimeout', dialTimeout)
+  if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
+  return { server, token, name, mode, tls, proxyProtocol, maxConnections, pingInterval, probeInterval, dialTimeout }
+}
+
+/** `refused` is for good: the server said something that no retry mends. */
+export type MapState = 'idle' | 'connecting' | 'online' | 'waiting' | 'refused' | 'stopped'
+
+/** Plain numbers of one port; all but `users` only grow. */
+export interface MapStats {
+  /** Users that are served now. */
+  users: number
+  /** Users ever. */
+  accepted: number
+  bytesIn: number
+  bytesOut: number
+  /** Connections to the server lost or not made. */
+  failures: number
+  /**
+   * Users that were not served: `local`, no connection to the service; `data`, none to the server; `foreign`, the server asked
+   * for a port that is not the one of the map; `limit`, too many at once.
+   */
+  drops: Record<'local' | 'data' | 'foreign' | 'limit', number>
+}
+
+export const newMapStats = (): MapStats => ({ users: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0 } })
+
+export interface MapStatus extends MapStats {
+  remotePort: number
+  /** `host:port` of the service. */
+  local: string
+  state: MapState
+  /** Of the connection, when there is one. */
+  mode: 'strict' | 'compatible' | undefined
+  /** Whether the service is there, as far as is known. */
+  service: 'up' | 'down'
+  /** Why the last connection was lost or not made; undefined while there is one. */
+  reason: string | undefined
+  /** Seconds since the server has accepted us; undefined while it has not. */
+  connected: number | undefined
+}
+
+export interface GotunnelPeerStatus {
+  /** `host:port`. */
+  server: string
+  name: string
+  maps: MapStatus[]
+}
+
+export interface GotunnelPeerEvents {
+  /** The server has accepted this port. */
+  online: [map: PortMap, mode: 'strict' | 'compatible']
+  /** The connection is lost or was not made; the next attempt follows by itself after so many milliseconds. */
+  offline: [map: PortMap, err: Error, wait: number]
+  /** The server will not have this port, and no retry can change that. The others go on. */
+  refused: [map: PortMap, err: Error]
+  /** The service behind a port is gone, or back. */
+  service: [map: PortMap, isUp: boolean]
+  /** None is left that could go on; nothing follows. */
+  failed: [err: Error]
+}

@@ -1,0 +1,122 @@
+/** A gotunnel client: ports of a server lead to services here. */
+import { EventEmitter, once } from 'node:events'
+import { patiently } from './drain.ts'
+import { MapRunner } from './map-runner.ts'
+import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './peer-settings.ts'
+import { BoundedLog } from '../../bounded-log.ts'
+import { LinkClosedError } from '../../errors.ts'
+import { silent } from '../../log.ts'
+
+/** Milliseconds that users have to come to their end when the peer stops. */
+const DRAIN = 3000
+
+const TICK = 1000
+
+/**
+ * ```ts
+ * const peer = new GotunnelPeer({ server, token, name: 'home', maps: [{ remotePort: 10022, local: { host: '127.0.0.1', port: 22 } }] })
+ * peer.start()
+ * ```
+ */
+export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
+  readonly #settings: PeerSettings
+  readonly #runners: MapRunner[]
+  readonly #timer: NodeJS.Timeout
+  #running: Promise<unknown> | undefined
+
+  /** Throws `OptionError` when an option cannot work. */
+  constructor (init: GotunnelPeerInit) {
+    super()
+    const { log = silent, backoff } = init
+    this.#settings = readPeer(init)
+    const bounded = new BoundedLog(log)
+    this.#timer = setInterval(() => { bounded.tick() }, TICK).unref()
+    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, {
+      onOnline: (map, mode) => {
+        log.info({ port: map.remotePort, mode }, 'online')
+        this.#tell(() => this.emit('online', map, mode))
+      },
+      onOffline: (map, err, wait) => {
+        log.warn({ port: map.remotePort, reason: err.message, wait: Math.round(wait) }, 'offline')
+        this.#tell(() => this.emit('offline', map, err, wait))
+      },
+      onService: (map, isUp) => {
+        log.warn({ port: map.remotePort }, isUp ? 'the service is back' : 'the service is down')
+        this.#tell(() => this.emit('service', map, isUp))
+      }
+    }))
+  }
+
+  /** Every port has its connection to the server. */
+  get isOnline (): boolean { return this.#runners.every(({ state }) => state === 'online') }
+
+  /** By their ports of the server. */
+  get stats (): Array<MapStats & { remotePort: number }> {
+    return this.#runners.map(({ map: { remotePort }, stats }) => ({ remotePort, ...stats }))
+  }
+
+  /** What it does at the moment, for whoever runs it. */
+  status (): GotunnelPeerStatus {
+    const { server: { host, port }, name } = this.#settings
+    const now = performance.now()
+    return { server: `${host.includes(':') ? `[${host}]` : host}:${port}`, name, maps: this.#runners.map((runner) => runner.status(now)) }
+  }
+
+  /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
+  start (): void { this.#running ??= this.#run() }
+
+  /** Leaves the server, gives users a moment to come to their end, and settles when all are gone. */
+  async close (): Promise<void> {
+    this.#running ??= Promise.resolve() // too late to start
+    for (const runner of this.#runners) runner.stop()
+    await this.#running
+    const ends = Promise.all(this.#runners.flatMap(({ connections }) => [...connections.values()]))
+    await patiently(ends, DRAIN, () => {
+      for (const { connections } of this.#runners) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))
+    })
+    clearInterval(this.#timer)
+  }
+
+  async #run (): Promise<void> {
+    const ends = await Promise.allSettled(this.#runners.map(async (runner) => {
+      try {
+        await runner.run()
+      } catch (err) {
+        this.#tell(() => this.emit('refused', runner.map, err as Error))
+        throw err
+      }
+    }))
+    const refused = ends.find((end) => end.status === 'rejected')
+    if (refused !== undefined && ends.every(({ status }) => status === 'rejected')) this.#tell(() => this.emit('failed', refused.reason))
+  }
+
+  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
+  #tell (emit: () => void): void {
+    try {
+      emit()
+    } catch (err) {
+      process.nextTick(() => { throw err })
+    }
+  }
+}
+
+/**
+ * Maps ports of a gotunnel server; settles once it has accepted all of them, however many attempts that takes.
+ *
+ * @throws what the server refuses for good, or the reason of the signal
+ */
+export async function mapPorts ({ signal, ...init }: GotunnelPeerInit & { signal?: AbortSignal }): Promise<GotunnelPeer> {
+  signal?.throwIfAborted()
+  const peer = new GotunnelPeer(init)
+  const refused = new AbortController()
+  peer.once('refused', (_map, err) => { refused.abort(err) })
+  const ends = signal === undefined ? refused.signal : AbortSignal.any([refused.signal, signal])
+  peer.start()
+  try {
+    while (!peer.isOnline) await once(peer, 'online', { signal: ends })
+  } catch {
+    await peer.close()
+    throw ends.reason
+  }
+  return peer
+}
