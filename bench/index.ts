@@ -1,6 +1,7 @@
 /** `npm run bench`: JSON lines while it runs, a table of each group at its end. `npm run bench -- --help` tells the rest. */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { gotunnelBench } from './gotunnel.ts'
 import { measured } from './harness.ts'
 import { relayBench } from './relay.ts'
 import { table, type Row } from './table.ts'
@@ -13,6 +14,7 @@ async function layerBench (): Promise<Row[]> {
 
 const groups: Record<string, () => Promise<Row[]>> = {
   relay: relayBench,
+  gotunnel: gotunnelBench,
   layers: layerBench
 }
 

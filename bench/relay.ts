@@ -8,7 +8,8 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join, Pair } from './relay/load.ts'
-import { password, RelayProcess } from './relay/process.ts'
+import { randomBytes } from 'node:crypto'
+import { BenchProcess } from './process.ts'
 import { summary, type Row } from './table.ts'
 
 const ROUNDS = 5
@@ -19,6 +20,10 @@ const SILENT = [1, 10, 100, 1000]
 const IDLE = 2000
 /** Connections that are made before memory is measured, so that what the first ones load and grow is no part of the price. */
 const WARM_UP = 500
+
+const password = randomBytes(8).toString('hex')
+
+const start = (name: string): Promise<BenchProcess> => BenchProcess.start(`./relay/${name}.js`, { BENCH_PASSWORD: password })
 
 const rows: Row[] = []
 
@@ -32,7 +37,7 @@ function report (what: string, params: Record<string, number | string>, values: 
 const delivered = (pairs: Pair[]): number => pairs.reduce((sum, pair) => sum + pair.delivered, 0)
 
 /** Packets delivered in a second of the relay's processor time, over one round. */
-async function forward (relay: RelayProcess, pairs: Pair[]): Promise<number> {
+async function forward (relay: BenchProcess, pairs: Pair[]): Promise<number> {
   for (const pair of pairs) pair.start()
   const [before, from] = [await relay.usage(), delivered(pairs)]
   await delay(ROUND_MS)
@@ -43,10 +48,10 @@ async function forward (relay: RelayProcess, pairs: Pair[]): Promise<number> {
   return (to - from) / ((after.cpu - before.cpu) / 1e6)
 }
 
-const open = (relay: RelayProcess, size: number, count: number): Promise<Pair[]> =>
+const open = (relay: BenchProcess, size: number, count: number): Promise<Pair[]> =>
   Promise.all(Array.from({ length: count }, () => Pair.open(relay.port, password, size)))
 
-async function compare (ours: RelayProcess, rival: RelayProcess, size: number, count: number): Promise<void> {
+async function compare (ours: BenchProcess, rival: BenchProcess, size: number, count: number): Promise<void> {
   const [a, b] = [await open(ours, size, count), await open(rival, size, count)]
   const figures: [number[], number[], number[]] = [[], [], []]
   for (let round = -1; round < ROUNDS; round++) {
@@ -64,7 +69,7 @@ async function compare (ours: RelayProcess, rival: RelayProcess, size: number, c
 }
 
 /** One pair at work among ever more peers that are connected and silent, in one and the same relay. */
-async function silentPeers (relay: RelayProcess, size: number): Promise<void> {
+async function silentPeers (relay: BenchProcess, size: number): Promise<void> {
   const pair = await open(relay, size, 1)
   const figures: number[][] = SILENT.map(() => [])
   for (let round = -1; round < ROUNDS; round++) {
@@ -86,7 +91,7 @@ async function silentPeers (relay: RelayProcess, size: number): Promise<void> {
 /** Memory of a connection that has authenticated and says nothing. */
 async function idleMemory (): Promise<void> {
   for (const name of ['tunpipe-relay', 'plain-ws-relay'] as const) {
-    const relay = await RelayProcess.start(name)
+    const relay = await start(name)
     const sockets: Socket[] = []
     const connect = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i++) sockets.push(await join(relay.port, 0x0c00_0000 + sockets.length, password))
@@ -103,7 +108,7 @@ async function idleMemory (): Promise<void> {
 }
 
 export async function relayBench (): Promise<Row[]> {
-  const [ours, rival] = [await RelayProcess.start('tunpipe-relay'), await RelayProcess.start('plain-ws-relay')]
+  const [ours, rival] = [await start('tunpipe-relay'), await start('plain-ws-relay')]
   for (const size of SIZES) {
     for (const count of PAIRS) await compare(ours, rival, size, count)
   }

@@ -1,7 +1,7 @@
 /** The rival: the plainest relay that one would write with `ws`. It checks nothing. */
 import { once } from 'node:events'
 import { WebSocketServer } from 'ws'
-import { report } from './child.js'
+import { report } from '../child.js'
 
 const AUTH = 0
 const members = new Map()

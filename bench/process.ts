@@ -1,9 +1,6 @@
-/** A relay in a process of its own, so that what it uses can be told from what its clients use. */
+/** A program in a process of its own, so that what it uses can be told from what its clients use. */
 import { fork, type ChildProcess } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-
-export const password = randomBytes(8).toString('hex')
 
 /** See `child.js`. */
 export interface Usage {
@@ -13,26 +10,22 @@ export interface Usage {
   dropped: number
 }
 
-export type RelayName = 'tunpipe-relay' | 'plain-ws-relay'
-
-export class RelayProcess {
-  readonly name: RelayName
+export class BenchProcess {
+  readonly name: string
   readonly port: number
   readonly #child: ChildProcess
 
-  private constructor (name: RelayName, child: ChildProcess, port: number) {
+  private constructor (name: string, child: ChildProcess, port: number) {
     this.name = name
     this.#child = child
     this.port = port
   }
 
-  static async start (name: RelayName): Promise<RelayProcess> {
-    const child = fork(new URL(`./${name}.js`, import.meta.url), {
-      env: { ...process.env, BENCH_PASSWORD: password },
-      execArgv: ['--expose-gc']
-    })
+  /** @param script relative to this folder */
+  static async start (script: string, env: Record<string, string> = {}): Promise<BenchProcess> {
+    const child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
     const [{ port }] = await once(child, 'message') as [{ port: number }]
-    return new RelayProcess(name, child, port)
+    return new BenchProcess(script.replace(/^.*\/|\.js$/g, ''), child, port)
   }
 
   /** @param collect collects garbage first, for a steady figure of memory; it costs processor time */
