@@ -4,6 +4,7 @@ import { list } from './config/fields.ts'
 import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/schema.ts'
 import type { Foreign, Layer, Values } from './config/settings.ts'
+import type { Protocol } from './protocol.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from '../version.ts'
 
@@ -33,16 +34,14 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (default: info)')
 }
 
-export function withVersion (command: Command): Command {
-  return command.version(version, '--version', 'show the version')
+/** The command of a protocol, with what all of them have. */
+export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void): Command {
+  const command = withSharedOptions(protocol.command(), `a file with a section "${protocol.name}"; options win over it`)
+  return command.action(() => { run(flagsOf(command, protocol.name)) })
 }
 
-/** The help of one option, where several commands share it. */
-export function withPassword (command: Command): Command {
-  return command
-    .option('--password <text>', 'the password of the network; every user of this machine can see it in `ps`, unlike the next two')
-    .option('--password-file <file>', 'read it from a file, or set TUNPIPE_PASSWORD')
-    .option('--allow-empty-password', 'let anyone in who finds the port')
+export function withVersion (command: Command): Command {
+  return command.version(version, '--version', 'show the version')
 }
 
 /**
@@ -103,6 +102,8 @@ function givenOptions (command: Command): Values {
 export interface Flags {
   /** `--config`. */
   config: string | undefined
+  /** The one protocol to run. Undefined: each that has a section. */
+  protocol: string | undefined
   layer: Layer
 }
 
@@ -115,6 +116,7 @@ export function flagsOf (command: Command, protocol?: string): Flags {
   if (protocol !== undefined) values[protocol] = inside
   return {
     config: config as string | undefined,
+    protocol,
     layer: { values, name: (path) => `--${path[path.length - 1]}` }
   }
 }

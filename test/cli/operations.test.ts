@@ -69,7 +69,7 @@ t.test('other settings, by command and by signal', async (t) => {
   const { relay, url, write, reload, status, env } = await start(t, config(network('/a', 'secret-a'), network('/b', 'secret-b')))
   const [a, b] = [await joined(t, `${url}/a`, 'secret-a', '10.77.0.1'), await joined(t, `${url}/b`, 'secret-b', '10.77.0.1')]
   write(config(network('/a', 'secret-a', '      sdwan: 10.77.0.0/24,172.16.0.0/16,10.77.0.9\n'), network('/b', 'other-b'), network('/c', 'secret-c')))
-  t.same(await reload(), { program: 'relay', added: ['/c'], removed: [], ended: 1, restart: [], warnings: [] })
+  t.same(await reload(), { program: 'relay', services: [{ protocol: 'candy', added: ['/c'], removed: [], ended: 1 }], restart: [], warnings: [] })
   t.match(await b.closed, { reason: 'the network has changed' })
   t.equal(Buffer.from(await a.next()).toString('hex'), '06010000ac100000ffff00000a4d0009', 'a new route is pushed')
   await joined(t, `${url}/c`, 'secret-c', '10.77.0.1')
@@ -81,7 +81,7 @@ t.test('other settings, by command and by signal', async (t) => {
   t.match(relay.stderr, /"restart":\["metrics"\],"msg":"some settings hold from the next start on"/)
 
   write(`${config(network('/a', 'secret-a'), network('/b', 'other-b'))}  state-dir: /elsewhere\n`)
-  t.match(await reload(), { restart: ['state-dir'] })
+  t.match(await reload(), { restart: ['candy.state-dir'] })
   for (const [text, message] of [
     [config(network('/a', 'secret-a')).replace('10.77.0.0/24', '10.77.0.0'), /relay\.yaml:6: candy\.networks\.0\.dhcp: not a CIDR/],
     ['candy: [', /relay\.yaml:\d: not YAML/],
@@ -151,7 +151,7 @@ t.test('a certificate is renewed, and connections stay', async (t) => {
   t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 2, stderr: /tls-key: not the key of this certificate/ }, 'half a renewal changes nothing')
   t.equal(await fingerprint(Number(port)), before)
   writeFileSync(join(folder, 'key.pem'), second.key)
-  t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 0, stdout: 'reloaded: 0 connections ended\n' })
+  t.match(await runProgram(t, 'relay', ['reload'], { env }), { code: 0, stdout: 'reloaded candy: 0 connections ended\n' })
   t.not(await fingerprint(Number(port)), before)
   a.send(forward('10.77.0.1', '10.77.0.1'))
   t.equal((await a.next()).length, forward('10.77.0.1', '10.77.0.1').length)

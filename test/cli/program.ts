@@ -56,13 +56,14 @@ export class Program {
       const match = pattern.exec(this[stream])
       if (match !== null) return match
       if (over) throw new Error(`ended without ${pattern.source}: ${this.stdout}${this.stderr}`)
-      await new Promise<void>((resolve) => {
+      const more = new Promise<void>((resolve) => {
         const wake = (): void => {
           this.#waiting.delete(wake)
           resolve()
         }
         this.#waiting.add(wake)
       })
+      await Promise.race([more, this.ended])
     }
   }
 

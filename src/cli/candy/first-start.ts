@@ -1,8 +1,13 @@
 /** `relay` without arguments in an empty folder works at once: it writes a configuration of its own. */
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { newPassword } from '../config/new-password.ts'
+import type { Output } from '../process/output.ts'
+import { explained } from '../reason.ts'
+import { joinCommands } from './join-commands.ts'
 
 export const DEFAULT_CONFIG = 'relay.yaml'
+const LISTEN = 'ws://0.0.0.0:8080'
 
 const configText = (password: string | undefined): string => `\
 # The configuration of the tunpipe relay. Each key below "candy" is also a flag of \`relay candy\`,
@@ -10,7 +15,7 @@ const configText = (password: string | undefined): string => `\
 
 candy:
   # Where clients connect. wss:// needs tls-cert and tls-key (PEM files).
-  listen: ws://0.0.0.0:8080
+  listen: ${LISTEN}
 
   # Whoever knows it can join. TUNPIPE_PASSWORD in the environment wins over it.
 ${password === undefined ? '  # password: ...' : `  password: ${password}`}
@@ -44,13 +49,31 @@ ${password === undefined ? '  # password: ...' : `  password: ${password}`}
 `
 
 /**
+ * Writes the configuration of a first start. A password that comes from the environment is not stored.
+ *
+ * @returns what the user is told of it; undefined when somebody else has just written one
+ */
+export function firstStart (): ((out: Output) => void) | undefined {
+  const password = process.env.TUNPIPE_PASSWORD ? undefined : newPassword()
+  try {
+    if (!createConfig(DEFAULT_CONFIG, password)) return undefined
+  } catch (err) {
+    throw explained(err, `cannot write ${DEFAULT_CONFIG}, and no --config and no command was given`)
+  }
+  return (out) => {
+    out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${joinCommands({ listen: LISTEN, password })}`)
+    out.event('created', { config: DEFAULT_CONFIG })
+  }
+}
+
+/**
  * Writes the file, readable by its owner only. It is on the disk when this returns, since the password in it is about to be
  * handed out.
  *
  * @param password - undefined leaves it out, for a relay that has it from elsewhere
  * @returns false when there is one already, which is then left alone
  */
-export function createConfig (file: string, password: string | undefined): boolean {
+function createConfig (file: string, password: string | undefined): boolean {
   let fd: number
   try {
     fd = openSync(file, 'wx', 0o600)

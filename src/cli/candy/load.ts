@@ -1,37 +1,34 @@
-/** The settings of a candy relay or peer, with the passwords at hand. */
+/** The settings of a candy relay or peer, with the passwords and certificates at hand. */
 import type { CandyNetworkInit } from '../../nodes/candy/index.ts'
-import type { Flags } from '../command.ts'
-import { load, type Loaded } from '../config/load.ts'
-import { peerSchema, relaySchema, type PeerSettings, type RelaySettings } from '../config/schema.ts'
 import { readPassword } from '../config/secret.ts'
-import type { CandyNetworkSettings } from './schema.ts'
-import { tunAsAddress } from './tun-as-address.ts'
+import { readTlsPair } from '../config/tls-files.ts'
+import type { Given, Loaded } from '../protocol.ts'
+import type { CandyNetworkSettings, CandyPeerSettings, CandyRelaySettings } from './schema.ts'
 
-export interface LoadedPeer extends Loaded<PeerSettings> {
+export interface LoadedPeer extends Loaded {
+  candy: CandyPeerSettings
   password: string
-  secrets: string[]
+  nameOf (...path: string[]): string
+  isOriginal: boolean
 }
 
-export interface LoadedRelay extends Loaded<RelaySettings> {
+export interface LoadedRelay extends Loaded {
+  candy: CandyRelaySettings
   networks: CandyNetworkInit[]
-  secrets: string[]
+  tls: { cert: string, key: string } | undefined
 }
 
 /** Throws `UsageError`. */
-export function loadPeer (flags: Flags): LoadedPeer {
-  const loaded = load({ program: 'peer', schema: peerSchema, flags, prepare: tunAsAddress })
-  const { candy, nameOf, warnings } = loaded
-  const password = readPassword(candy, nameOf, (message) => { warnings.push(message) })
-  return { ...loaded, password, secrets: [password] }
+export function loadPeer ({ settings: candy, nameOf, warn, isOriginal }: Given<CandyPeerSettings>): LoadedPeer {
+  const password = readPassword(candy, nameOf, warn)
+  return { candy, password, nameOf, isOriginal, secrets: [password] }
 }
 
 /** Throws `UsageError`. */
-export function loadRelay (flags: Flags): LoadedRelay {
-  const loaded = load({ program: 'relay', schema: relaySchema, flags })
-  const { candy, nameOf, warnings } = loaded
+export function loadRelay ({ settings: candy, nameOf, warn }: Given<CandyRelaySettings>): LoadedRelay {
   const read = (network: CandyNetworkSettings, name: (key: string) => string): CandyNetworkInit => ({
     path: network.path,
-    password: readPassword(network, name, (message) => { warnings.push(message) }, candy.networks === undefined ? undefined : ''),
+    password: readPassword(network, name, warn, candy.networks === undefined ? undefined : ''),
     dhcp: network.dhcp,
     sdwan: network.sdwan,
     sourceCheck: network['source-check'],
@@ -43,5 +40,7 @@ export function loadRelay (flags: Flags): LoadedRelay {
     byteRate: network['byte-rate']
   })
   const networks = candy.networks?.map((network, i) => read(network, (key) => nameOf('networks', String(i), key))) ?? [read(candy, nameOf)]
-  return { ...loaded, networks, secrets: networks.map(({ password }) => password) }
+  const { 'tls-cert': cert, 'tls-key': key } = candy
+  const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf)
+  return { candy, networks, tls, secrets: networks.map(({ password }) => password) }
 }

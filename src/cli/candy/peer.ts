@@ -4,10 +4,9 @@ import { hostTun, openTun, type Tun } from '../../tun/index.ts'
 import { Rate } from '../../rate.ts'
 import { streamCapture } from './capture.ts'
 import type { CandyPeerSettings } from './schema.ts'
-import type { Parts } from '../process/plan.ts'
+import type { Parts, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
 import { ephemeralState, openPeerState } from '../state/peer-state.ts'
-import type { Service } from '../process/services.ts'
 import { readOriginalState } from '../state/original-state.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
 import { registerStats } from '../process/stats-metrics.ts'
@@ -27,7 +26,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
     await state.close()
     throw err
   })
-  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log: log.child({ protocol: 'candy' }) })
+  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log })
 
   if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // one that the server takes; before it says ready
   peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`) })
@@ -41,10 +40,9 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
     rateIn.sample(peer.stats.bytesIn, performance.now())
     rateOut.sample(peer.stats.bytesOut, performance.now())
   }, 1000).unref()
-  log.info({ protocol: 'candy', interface: tun.name, mtu }, 'connecting')
+  log.info({ interface: tun.name, mtu }, 'connecting')
 
   return {
-    protocol: 'candy',
     status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
     capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,

@@ -1,10 +1,9 @@
-import { serveCandy, type CandyNetworksInit, type CandyRelay, type CandyRelayOptions, type TapFilter } from '../../nodes/candy/index.ts'
+import { serveCandy, type CandyNetworksInit, type CandyRelay, type CandyRelayOptions, type CandyServerInit, type TapFilter } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../tun/ipv4.ts'
 import { list, show } from '../config/fields.ts'
-import { readTlsPair } from '../config/tls-files.ts'
 import type { Request } from '../control/server.ts'
 import { UsageError } from '../usage-error.ts'
-import type { Parts, Reloadable } from '../process/plan.ts'
+import type { Parts, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { openLeases } from '../state/lease-file.ts'
@@ -12,20 +11,17 @@ import { defaultStateDir } from '../state/state-dir.ts'
 import { recordMessages, streamCapture } from './capture.ts'
 import type { LoadedRelay } from './load.ts'
 
-/** Starts a candy relay. Throws `UsageError` for files that are wrong, and the error of `listen`. */
-export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Reloadable<LoadedRelay>> {
-  const ownLog = log.child({ protocol: 'candy' })
+/** Starts a candy relay. Passes on the error of `listen`. */
+export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const { listen } = loaded.candy
-  const init = initOf(loaded) // before there is a file that would have to be closed
-  const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), ownLog)
-  const server = await serveCandy({ ...init, leases: leaseFile.leases, log: ownLog }).catch(async (err) => {
+  const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), log)
+  const server = await serveCandy({ ...initOf(loaded), leases: leaseFile.leases, log }).catch(async (err) => {
     await leaseFile.close()
     throw explained(err, `cannot listen on ${listen}`)
   })
   out.ready('candy', server.url)
   const { relay } = server
   return {
-    protocol: 'candy',
     register (registry) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
         { labels: { network: '' }, stats: relay.doorStats },
@@ -40,7 +36,6 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
     },
     async reload (next) {
       const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${next.candy.listen}`) })
-      ownLog.level = next.settings['log-level']
       return { ...changes, restart: next.candy['state-dir'] === loaded.candy['state-dir'] ? [] : ['state-dir'] }
     },
     online: () => server.url !== '',
@@ -63,15 +58,13 @@ function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
   return { network: path, address }
 }
 
-/** Throws `UsageError`. */
-function initOf ({ candy, networks, nameOf }: LoadedRelay): CandyRelayOptions & CandyNetworksInit & { listen: string, tls?: { cert: string, key: string }, trustedProxies?: string[] } {
-  const { listen, lenient, 'tls-cert': cert, 'tls-key': key } = candy
+function initOf ({ candy, networks, tls }: LoadedRelay): CandyRelayOptions & CandyNetworksInit & Pick<CandyServerInit, 'listen' | 'tls' | 'trustedProxies'> {
   return {
-    listen,
-    tls: cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf),
+    listen: candy.listen,
+    tls,
     trustedProxies: candy['trusted-proxy'],
     networks,
-    lenient,
+    lenient: candy.lenient,
     perSource: candy['max-per-source'],
     maxHalfOpen: candy['max-half-open'],
     maxConnections: candy['max-connections'],

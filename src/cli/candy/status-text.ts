@@ -1,5 +1,5 @@
-/** What `relay status` and `peer status` show of candy. */
-import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus } from '../../nodes/candy/index.ts'
+/** What `relay status`, `peer status` and `relay reload` show of candy. */
+import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, Reconfigured } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
@@ -32,6 +32,16 @@ const memberRow = (member: CandyMemberStatus): string[] => [
   bytes(member.queued),
   nonZero(member.drops) || '-'
 ]
+
+/** `1 connection ended; networks added: /a, /b`. */
+export function relayReloadText ({ added, removed, ended }: Reconfigured): string {
+  const named = (paths: string[]): string => paths.map((path) => path === '' ? 'the one without a path' : path).join(', ')
+  return [
+    `${counted(ended, 'connection')} ended`,
+    ...(added.length === 0 ? [] : [`networks added: ${named(added)}`]),
+    ...(removed.length === 0 ? [] : [`networks removed: ${named(removed)}`])
+  ].join('; ')
+}
 
 export function peerText ({ url, state, reason, address, interface: name, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
   const dropped = nonZero(drops)

@@ -1,55 +1,78 @@
 /** From flags, environment and file to settings that are checked. */
-import type { z } from 'zod'
-import { readableByOthers } from './bounded-file.ts'
 import type { Flags } from '../command.ts'
-import { readConfigFile, type ConfigFile } from './config-file.ts'
-import type { PeerSettings, RelaySettings } from './schema.ts'
-import { environmentLayer, oneSource } from './secret.ts'
-import { isSection, settle, type Layer, type Values } from './settings.ts'
+import type { Loaded, Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
+import { readableByOthers } from './bounded-file.ts'
+import { readConfigFile, type ConfigFile } from './config-file.ts'
+import { list } from './fields.ts'
+import { programSchema, type SharedSettings } from './schema.ts'
+import { environmentLayer, oneSource } from './secret.ts'
+import { isSection, settle, type Layer } from './settings.ts'
 
-export interface Loaded<T extends RelaySettings | PeerSettings> {
-  settings: T
-  candy: NonNullable<T['candy']>
-  /** How a key of candy's section is named in a complaint. */
-  nameOf (...path: string[]): string
+export interface LoadInit {
+  program: 'relay' | 'peer'
+  /** All that the program has. */
+  protocols: readonly Protocol[]
+  flags: Flags
+}
+
+export interface LoadedProgram {
+  settings: SharedSettings
+  /** What is to run, in the order of the table. */
+  services: LoadedService[]
   /** What the user should know, but what stops nothing. There is no log yet to tell it to. */
   warnings: string[]
-  /** The file is one of the original candy. */
-  isOriginal: boolean
+  /** What must not appear in the log. */
+  secrets: string[]
 }
 
-export interface LoadInit<T> {
-  program: 'relay' | 'peer'
-  schema: z.ZodType<T>
-  flags: Flags
-  /** Rewrites a layer before they are merged. */
-  prepare? (layer: Layer): Layer
+export interface LoadedService {
+  protocol: Protocol
+  /** Its section, as the schema has left it. */
+  settings: unknown
+  loaded: Loaded
 }
 
-/** Throws `UsageError` for whatever is wrong in any of them. */
-export function load<T extends RelaySettings | PeerSettings> ({ program, schema, flags, prepare = (layer) => layer }: LoadInit<T>): Loaded<T> {
+/** Throws `UsageError` for whatever is wrong in any of them, also in a section that the command does not run. */
+export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const file = flags.config === undefined ? undefined : readConfigFile(flags.config, program)
   const given = [flags.layer, ...(file === undefined ? [] : [file])]
-  const sections = given.map(({ values }) => values.candy).filter(isSection)
-  // A variable in the environment is no reason to start a protocol that nobody asked for, and it is no password of several networks.
-  const isAsked = sections.length > 0 && sections.every(({ networks }) => networks === undefined)
-  const environment = isAsked ? environmentLayer('candy', 'password', 'TUNPIPE_PASSWORD') : undefined
-  const layers = environment === undefined ? given : [given[0], environment, ...given.slice(1)]
-  const { values: settings, name } = settle(schema, oneSource(layers.map(prepare), 'candy', ['password', 'password-file']))
-  if (settings.candy === undefined) throw new UsageError(`${file?.file ?? '--config'}: candy: missing, expected the section of at least one protocol`)
-  return {
-    settings,
-    candy: settings.candy,
-    nameOf: (...path) => name(['candy', ...path]),
-    warnings: file === undefined ? [] : [...file.warnings, ...exposed(file)],
-    isOriginal: file?.isOriginal ?? false
-  }
+  const { values, name } = settle(programSchema(protocols), protocols.reduce(withProtocol, given))
+  const sections: Record<string, unknown> = values
+  const wanted = protocols.filter((protocol) => sections[protocol.name] !== undefined && (flags.protocol ?? protocol.name) === protocol.name)
+  if (wanted.length === 0) throw new UsageError(`${file?.file ?? '--config'}: no protocol, expected a section ${list(protocols.map(({ name }) => name))}`)
+  const warnings = file === undefined ? [] : [...file.warnings, ...protocols.flatMap((protocol) => exposed(file, protocol))]
+  const services = wanted.map((protocol): LoadedService => {
+    const settings = sections[protocol.name]
+    const loaded = protocol.load({
+      settings,
+      nameOf: (...path) => name([protocol.name, ...path]),
+      warn: (message) => { warnings.push(message) },
+      isOriginal: file?.isOriginal ?? false
+    })
+    return { protocol, settings, loaded }
+  })
+  return { settings: values, services, warnings, secrets: services.flatMap(({ loaded }) => loaded.secrets) }
 }
 
-function exposed ({ file, values: { candy } }: ConfigFile): string[] {
-  if (!isSection(candy)) return []
-  const sections: unknown[] = [candy, ...(Array.isArray(candy.networks) ? candy.networks : [])]
-  const hasPassword = sections.filter(isSection).some(({ password }: Values) => Boolean(password))
-  return hasPassword && readableByOthers(file) ? [`${file} holds a password and others can read it: chmod 600 ${file}`] : []
+/** What a protocol makes of the layers: its secret may come from the environment, behind the flags, and has one source. */
+function withProtocol (layers: readonly Layer[], { name, secret, prepare = (layer) => layer }: Protocol): Layer[] {
+  const prepared = layers.map(prepare)
+  if (secret === undefined) return prepared
+  const { key, variable, fits = () => true } = secret
+  const sections = layers.map(({ values }) => values[name]).filter(isSection)
+  // A variable in the environment is no reason to start a protocol that nobody asked for.
+  const environment = sections.length > 0 && sections.every(fits) ? environmentLayer(name, key, variable) : undefined
+  if (environment !== undefined) prepared.splice(1, 0, environment)
+  return oneSource(prepared, name, [key, `${key}-file`])
+}
+
+function exposed ({ file, values }: ConfigFile, { name, secret }: Protocol): string[] {
+  return secret !== undefined && holds(values[name], secret.key) && readableByOthers(file) ? [`${file} holds a ${secret.key} and others can read it: chmod 600 ${file}`] : []
+}
+
+/** Whether there is anything for the key in a section, or in one below it. */
+function holds (value: unknown, key: string): boolean {
+  if (Array.isArray(value)) return value.some((item) => holds(item, key))
+  return isSection(value) && (Boolean(value[key]) || Object.values(value).some((inside) => holds(inside, key)))
 }

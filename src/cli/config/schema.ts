@@ -1,6 +1,6 @@
 /** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
 import type { z } from 'zod'
-import { candyPeerSection, candyRelaySection } from '../candy/schema.ts'
+import type { Protocol } from '../protocol.ts'
 import { choice, path, section, toggle } from './fields.ts'
 import { hostPort } from './network-fields.ts'
 
@@ -13,12 +13,13 @@ const shared = {
   control: path().optional()
 }
 
-export const relaySchema = section({ candy: candyRelaySection.optional(), ...shared })
-export const peerSchema = section({ candy: candyPeerSection.optional(), ...shared })
-
 /** The keys that stand beside the sections of the protocols, not inside. */
 export const SHARED_KEYS: readonly string[] = Object.keys(shared)
 
-export type RelaySettings = z.output<typeof relaySchema>
-export type PeerSettings = z.output<typeof peerSchema>
-export type SharedSettings = Omit<RelaySettings, 'candy'>
+export type SharedSettings = z.output<z.ZodObject<typeof shared>>
+
+/** What the file of a program with these protocols can say. */
+export function programSchema (protocols: readonly Protocol[]) {
+  const sections = Object.fromEntries(protocols.map(({ name, section }) => [name, section.optional()]))
+  return section({ ...sections, ...shared })
+}

@@ -1,4 +1,4 @@
-/** Where a password comes from. None of these functions puts one into a message. */
+/** Where a secret comes from. None of these functions puts one into a message. */
 import { readableByOthers, readBounded } from './bounded-file.ts'
 import type { Layer, Values } from './settings.ts'
 import { isSection } from './settings.ts'
@@ -31,32 +31,38 @@ export function oneSource (layers: readonly Layer[], section: string, keys: read
   })
 }
 
-/** The part of a section that says how to get its password. */
-export interface PasswordSettings {
-  password?: string
-  'password-file'?: string
+/**
+ * The secret of a section: what stands there, or in the file that its `<key>-file` names.
+ *
+ * @param name - names a key of the section in a complaint
+ * @param warn - is told when others on this machine can read the file
+ * @returns undefined when the section has neither
+ */
+export function readSecret<K extends string> (settings: SecretSettings<K>, key: K, name: (key: string) => string, warn: (message: string) => void): string | undefined {
+  const { [key]: secret, [`${key}-file`]: file }: Record<string, string | undefined> = settings
+  if (file === undefined) return secret
+  const text = readBounded(file, name(`${key}-file`), LARGEST_SECRET).replace(/\r?\n$/, '')
+  if (/[\r\n]/.test(text)) throw new UsageError(`${name(`${key}-file`)}: more than one line, expected nothing but the ${key}`)
+  if (readableByOthers(file)) warn(`${file} holds a ${key} and others can read it: chmod 600 ${file}`)
+  return text
+}
+
+/** The part of a section that says how to get its secret. */
+export type SecretSettings<K extends string> = { [key in K | `${K}-file`]?: string }
+
+export interface PasswordSettings extends SecretSettings<'password'> {
   'allow-empty-password': boolean
 }
 
 /**
  * Throws `UsageError` when there is no password, unless the user has said that there shall be none.
  *
- * @param name - names a key of the section in a complaint
- * @param warn - is told when others on this machine can read the file
  * @param variable - in which the environment may have it; empty for none
  */
 export function readPassword (settings: PasswordSettings, name: (key: string) => string, warn: (message: string) => void, variable = 'TUNPIPE_PASSWORD'): string {
-  const { password, 'password-file': file } = settings
-  const key = file === undefined ? 'password' : 'password-file'
-  const secret = file === undefined ? password : readSecretFile(file, name(key), warn)
-  if (secret !== undefined && secret !== '') return secret
+  const password = readSecret(settings, 'password', name, warn)
+  if (password !== undefined && password !== '') return password
   if (settings['allow-empty-password']) return ''
-  throw new UsageError(`${name(key)}: ${secret === undefined ? 'missing' : 'empty'}, expected a password (or a password-file, ${variable === '' ? '' : `or ${variable}, `}or allow-empty-password)`)
-}
-
-function readSecretFile (file: string, key: string, warn: (message: string) => void): string {
-  const secret = readBounded(file, key, LARGEST_SECRET).replace(/\r?\n$/, '')
-  if (/[\r\n]/.test(secret)) throw new UsageError(`${key}: more than one line, expected nothing but the password`)
-  if (readableByOthers(file)) warn(`${file} holds a password and others can read it: chmod 600 ${file}`)
-  return secret
+  const key = settings['password-file'] === undefined ? 'password' : 'password-file'
+  throw new UsageError(`${name(key)}: ${password === undefined ? 'missing' : 'empty'}, expected a password (or a password-file, ${variable === '' ? '' : `or ${variable}, `}or allow-empty-password)`)
 }

@@ -7,11 +7,10 @@ import { openCaptureFile } from '../../transforms/capture/index.ts'
 import { givenFlags } from '../command.ts'
 import { wholeNumber } from '../config/fields.ts'
 import type { Values } from '../config/settings.ts'
-import type { Task } from '../process/lifecycle.ts'
 import { codeOf, explained } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 import { ask, ControlError, type Asked } from './client.ts'
-import { askingOf, controlCommand, type ProgramName } from './commands.ts'
+import { askingOf, controlCommand, type AskingInit } from './commands.ts'
 import { bytes } from './text.ts'
 
 const EXAMPLES = {
@@ -28,8 +27,9 @@ Examples:
 /** Less has no room for a single packet. */
 const LEAST_BYTES = 4096
 
-export function captureCommand (program: ProgramName, run: (task: Task) => void): Command {
-  const command = controlCommand(program, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
+export function captureCommand (init: AskingInit): Command {
+  const { program } = init
+  const command = controlCommand(init, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
     .option('--write <file>', 'a new file for its owner only, or - for stdout')
     .option('--overwrite', 'replace a file that is there')
     .option('--max-bytes <bytes>', `end it when the file has as many, ${LEAST_BYTES} at least (default: 64 MiB)`)
@@ -42,14 +42,14 @@ export function captureCommand (program: ProgramName, run: (task: Task) => void)
     const flags = givenFlags(command)
     const { write } = flags
     if (typeof write !== 'string' || write === '') throw new UsageError('--write: missing, expected a file, or - for stdout')
-    run({ task: () => capture(flags, write, program) })
+    init.run({ task: () => capture(flags, write, init) })
   })
 }
 
-async function capture (flags: Values, write: string, program: ProgramName): Promise<void> {
+async function capture (flags: Values, write: string, init: AskingInit): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
-  const { network, peer } = flags
-  const asked = await ask(askingOf(flags, program), { command: 'capture', network, peer, maxBytes })
+  const { protocol, network, peer } = flags
+  const asked = await ask(askingOf(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
     asked.socket.destroy()
     throw err
@@ -60,7 +60,7 @@ async function capture (flags: Values, write: string, program: ProgramName): Pro
     throw explained(err, `cannot write ${write}`)
   })
   if (write !== '-') process.stderr.write(`wrote ${bytes(length)} to ${write}${isWhole && !isEnough ? ', which is as large as it may be' : ''}\n`)
-  if (!isWhole) throw new ControlError(`the ${program} has stopped, or has died, in the middle of the capture`)
+  if (!isWhole) throw new ControlError(`the ${init.program} has stopped, or has died, in the middle of the capture`)
 }
 
 /** Writes all that comes, until a signal asks for the rest. Rejects with what is wrong with the writing. */

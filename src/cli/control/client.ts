@@ -1,5 +1,6 @@
 /** Asks a running program through its control socket. */
 import type { Socket } from 'node:net'
+import { list } from '../config/fields.ts'
 import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
@@ -21,6 +22,10 @@ export class ControlError extends Error {
 export interface Asking {
   path: string
   program: 'relay' | 'peer'
+  /** Sockets to name when nobody listens there. */
+  others?: readonly string[]
+  /** Rather ask whoever listens at one of the others, if that is the only one. */
+  anyOther?: boolean
   /** Milliseconds that the answer may take. Default: 15 s. */
   patience?: number
 }
@@ -33,8 +38,9 @@ export interface Asked {
 }
 
 /** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
-export async function ask ({ path, program, patience = PATIENCE_MS }: Asking, request: Request): Promise<Asked> {
-  const socket = await dialUnix(path).catch((err) => { throw new ControlError(why(path, err)) })
+export async function ask (asking: Asking, request: Request): Promise<Asked> {
+  const { program, patience = PATIENCE_MS } = asking
+  const { path, socket } = await dial(asking)
   const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${patience / 1000} seconds from the process behind ${path}`)) }, patience)
   try {
     socket.on('error', () => {}) // surfaces in the reading
@@ -47,6 +53,20 @@ export async function ask ({ path, program, patience = PATIENCE_MS }: Asking, re
   } finally {
     clearTimeout(timer)
   }
+}
+
+async function dial ({ path, others = [], anyOther = false }: Asking): Promise<{ path: string, socket: Socket }> {
+  try {
+    return { path, socket: await dialUnix(path) }
+  } catch (err) {
+    if (codeOf(err) === 'EACCES') throw new ControlError(`no permission to ask the process behind ${path}: only its owner and root may`)
+  }
+  const attempts = await Promise.allSettled(others.map(async (path) => ({ path, socket: await dialUnix(path) })))
+  const found = attempts.flatMap((attempt) => attempt.status === 'fulfilled' ? attempt.value : [])
+  if (anyOther && found.length === 1) return found[0]
+  for (const { socket } of found) socket.destroy()
+  if (found.length === 0) throw new ControlError(`nobody listens at ${path}: is it running? (--control says where to ask)`)
+  throw new ControlError(`nobody listens at ${path}, expected --control ${list(found.map(({ path }) => path))}`)
 }
 
 /** The same for a command whose answer is all there is. */
@@ -86,9 +106,4 @@ function parse (line: string): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
-}
-
-function why (path: string, err: unknown): string {
-  if (codeOf(err) === 'EACCES') return `no permission to ask the process behind ${path}: only its owner and root may`
-  return `nobody listens at ${path}: is it running? (--control says where to ask)`
 }

@@ -1,34 +1,48 @@
 /** Commands to a program that runs: `status`, `reload`. */
 import type { Command } from 'commander'
-import { peerText, relayText } from '../candy/status-text.ts'
 import { createCommand, givenFlags } from '../command.ts'
 import { readConfigFile } from '../config/config-file.ts'
-import { isSection, type Values } from '../config/settings.ts'
+import { list, show } from '../config/fields.ts'
+import type { Values } from '../config/settings.ts'
 import type { Task } from '../process/lifecycle.ts'
+import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { askOnce, type Asking } from './client.ts'
-import { defaultControlPath } from './path.ts'
-import { counted, duration } from './text.ts'
+import { controlName, defaultControlPath, otherControlPaths } from './path.ts'
+import { duration } from './text.ts'
 
-export type ProgramName = 'relay' | 'peer'
+/** What every command that asks is made with. */
+export interface AskingInit {
+  program: 'relay' | 'peer'
+  protocols: readonly Protocol[]
+  run (task: Task): void
+}
 
 /** A reload may wait for a name server, or for a password from a pipe. */
 const RELOAD_PATIENCE_MS = 60_000
 
-/** Whom a command asks: the flags, else the file that they name, else the customary place. */
-export function askingOf ({ control, name, config }: Values, program: ProgramName): Asking {
+/** Whom a command asks: the flags, else the file that they name, else the customary place, or else the only one that runs. */
+export function askingOf ({ control, name, config, protocol }: Values, { program, protocols }: AskingInit): Asking {
+  const names = protocols.map(({ name }) => name)
+  if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${show(protocol)}), expected ${list(names)}`)
   const file = typeof config === 'string' ? readConfigFile(config, program).values : {}
-  const called = name ?? (isSection(file.candy) ? file.candy.name : undefined)
-  const path = control ?? file.control ?? defaultControlPath(typeof called === 'string' ? `${program}-${called}` : program)
-  if (typeof path !== 'string' || path === '' || path === 'none') throw new UsageError('--control: missing, expected the path of a control socket')
-  return { path, program }
+  const named = control ?? file.control
+  if (named !== undefined) {
+    if (typeof named !== 'string' || named === '' || named === 'none') throw new UsageError('--control: missing, expected the path of a control socket')
+    return { path: named, program }
+  }
+  const called = typeof name === 'string' ? `${program}-${name}` : controlName({ program, protocols, sections: file, protocol: protocol as string | undefined })
+  const path = defaultControlPath(called)
+  if (path === undefined) throw new UsageError('--control: missing, expected the path of a control socket')
+  return { path, program, others: otherControlPaths(path, program), anyOther: name === undefined && config === undefined }
 }
 
 /** The options of every command that asks. */
-export function controlCommand (program: ProgramName, name: string, description: string, examples: string): Command {
+export function controlCommand ({ program }: AskingInit, name: string, description: string, examples: string): Command {
   const command = createCommand(name, description)
-    .option('--control <path>', `the control socket of the ${program} (default: the customary one)`)
+    .option('--control <path>', `the control socket of the ${program} (default: the customary one, or the only one there is)`)
     .option('--config <file>', 'ask the one that runs with this file')
+    .option('--protocol <name>', 'ask the one that runs this protocol, and about it alone')
     .addHelpText('after', examples)
   return program === 'relay' ? command : command.option('--name <name>', 'ask the peer of this name')
 }
@@ -44,14 +58,15 @@ Examples:
   sudo peer status --name home --json`
 }
 
-export function statusCommand (program: ProgramName, run: (task: Task) => void): Command {
-  const command = controlCommand(program, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program]).option('--json', 'print JSON')
+export function statusCommand (init: AskingInit): Command {
+  const { program, protocols, run } = init
+  const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program]).option('--json', 'print JSON')
   return command.action(() => {
     const flags = givenFlags(command)
     run({
       async task () {
-        const status = await askOnce(askingOf(flags, program), { command: 'status' })
-        say(flags, status, () => statusText(program, status))
+        const status = await askOnce(askingOf(flags, init), { command: 'status', protocol: flags.protocol })
+        say(flags, status, () => statusText(program, protocols, status))
       }
     })
   })
@@ -64,14 +79,15 @@ Examples:
 
 SIGHUP does the same, and tells in the log what has come of it.`
 
-export function reloadCommand (run: (task: Task) => void): Command {
-  const command = controlCommand('relay', 'reload', 'Has the relay read its settings and certificates again. Peers whose settings are the same stay.', RELOAD_EXAMPLES).option('--json', 'print JSON')
+export function reloadCommand (init: AskingInit): Command {
+  const command = controlCommand(init, 'reload', 'Has the relay read its settings and certificates again. Peers whose settings are the same stay.', RELOAD_EXAMPLES).option('--json', 'print JSON')
   return command.action(() => {
     const flags = givenFlags(command)
-    run({
+    init.run({
       async task () {
-        const changes = await askOnce({ ...askingOf(flags, 'relay'), patience: RELOAD_PATIENCE_MS }, { command: 'reload' })
-        say(flags, changes, () => reloadText(changes))
+        const asking = { ...askingOf(flags, init), patience: RELOAD_PATIENCE_MS }
+        const changes = await askOnce(asking, { command: 'reload', protocol: flags.protocol })
+        say(flags, changes, () => reloadText(init.protocols, changes))
       }
     })
   })
@@ -81,17 +97,21 @@ function say ({ json }: Values, value: object, text: () => string): void {
   process.stdout.write(`${json === true ? JSON.stringify(value) : text()}\n`)
 }
 
-function statusText (program: ProgramName, { version, pid, uptime, health, services }: Record<string, any>): string {
-  const parts = (services as any[]).map(program === 'relay' ? relayText : peerText)
+/** A process of another version may have a protocol that is not known here. */
+const find = (protocols: readonly Protocol[], name: string): Protocol | undefined => protocols.find((protocol) => protocol.name === name)
+
+function statusText (program: string, protocols: readonly Protocol[], { version, pid, uptime, health, services }: Record<string, any>): string {
+  const parts = services.map((service: { protocol: string }) => find(protocols, service.protocol)?.statusText(service) ?? service.protocol)
   return [`${program} ${version}, process ${pid}, up ${duration(uptime)}, ${health}`, ...parts].join('\n')
 }
 
-function reloadText ({ added = [], removed = [], ended = 0, restart = [], warnings = [] }: Record<string, any>): string {
-  const named = (paths: string[]): string => paths.map((path) => path === '' ? 'the one without a path' : path).join(', ')
+function reloadText (protocols: readonly Protocol[], { services = [], restart = [], warnings = [] }: Record<string, any>): string {
+  const texts = services.map((service: { protocol: string }) => {
+    const text = find(protocols, service.protocol)?.reloadText?.(service)
+    return `reloaded ${service.protocol}${text === undefined ? '' : `: ${text}`}`
+  })
   return [
-    `reloaded: ${counted(ended, 'connection')} ended`,
-    ...(added.length === 0 ? [] : [`networks added: ${named(added)}`]),
-    ...(removed.length === 0 ? [] : [`networks removed: ${named(removed)}`]),
+    ...(texts.length === 0 ? ['reloaded'] : texts),
     ...(restart.length === 0 ? [] : [`from the next start on: ${restart.join(', ')}`]),
     ...warnings.map((warning: string) => `warning: ${warning}`)
   ].join('\n')

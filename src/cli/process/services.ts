@@ -1,34 +1,29 @@
-import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
-import { serveControl, type Answer, type Control, type Request } from '../control/server.ts'
 import { version } from '../../version.ts'
+import type { LoadedService } from '../config/load.ts'
+import { list, show } from '../config/fields.ts'
+import { serveControl, type Control, type Request } from '../control/server.ts'
+import type { Protocol, Service } from '../protocol.ts'
+import { UsageError } from '../usage-error.ts'
 import { serveMetrics, type Health, type MetricsServer } from './metrics.ts'
 import type { Running } from './lifecycle.ts'
 import type { Output } from './output.ts'
 
-/** A protocol at work. */
-export interface Service extends Omit<Running, 'reload'> {
-  readonly protocol: string
-  /** Adds its numbers to those that `--metrics` publishes. */
-  register (registry: Registry): void
-  /** What `status` tells of it. */
-  status (): object
-  /** Writes what it carries to the socket behind the answer. Rejects with `ERR_USAGE` when what was asked for is not there. */
-  capture (request: Request, socket: Socket): Promise<Answer>
-  /** Whether it can do its work now. Default: as long as it runs. */
-  online? (): boolean
+/** A protocol at work, with what it works by. */
+export interface Active extends LoadedService {
+  readonly service: Service
+  readonly log: Logger
 }
 
 export interface ServicesInit {
   /** `relay` or `peer`. */
   program: string
-  starts: ReadonlyArray<() => Promise<Service>>
+  services: readonly LoadedService[]
   metrics: { host: string, port: number } | undefined
   /** Path of the control socket, if there is to be one. */
   control: string | undefined
   /** Answers `reload`, where that can be asked for. */
-  reload?: () => Promise<object>
+  reload?: (active: readonly Active[]) => Promise<object>
   log: Logger
   out: Output
 }
@@ -37,8 +32,8 @@ export interface ServicesInit {
  * Starts metrics, then one service after the other, and the control socket. All or nothing: when one fails, those before it are
  * stopped and the error is passed on.
  */
-export async function startServices ({ program, starts, metrics, control, reload, log, out }: ServicesInit): Promise<Omit<Running, 'reload'>> {
-  const services: Service[] = []
+export async function startServices ({ program, services, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
+  const active: Active[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
   let door: Control | undefined
@@ -46,41 +41,86 @@ export async function startServices ({ program, starts, metrics, control, reload
   const stop = async (): Promise<void> => {
     phase = 'draining' // seen by whoever asks while the services drain
     try {
-      await Promise.all(services.map((service) => service.stop()))
+      await Promise.all(active.map(({ service }) => service.stop()))
     } finally {
       await Promise.all([server?.close(), door?.close()])
     }
   }
   const health = (): Health => {
     if (phase !== 'running') return phase
-    return services.every((service) => service.online?.() ?? true) ? 'ok' : 'offline'
+    return active.every(({ service }) => service.online?.() ?? true) ? 'ok' : 'offline'
   }
-  const status = (): object => ({
+  const status = (request: Request): object => ({
     version,
     pid: process.pid,
     uptime: Math.round((performance.now() - started) / 1000),
     health: health(),
-    services: services.map((service) => ({ protocol: service.protocol, ...service.status() }))
+    services: chosen(active, request).map(({ protocol, service }) => ({ protocol: protocol.name, ...service.status() }))
   })
+  const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
   try {
     if (metrics !== undefined) server = await serveMetrics({ ...metrics, health }) // before anybody is told that something is ready
-    for (const start of starts) services.push(await start())
+    for (const loaded of services) {
+      const ownLog = log.child({ protocol: loaded.protocol.name })
+      const service = await loaded.protocol.start({ loaded: loaded.loaded, log: ownLog, out })
+      service.failed?.catch(() => {}) // while others start; who runs the process hears of it later
+      active.push({ ...loaded, service, log: ownLog })
+    }
     phase = 'running'
     if (server !== undefined) {
-      for (const service of services) service.register(server.registry)
+      for (const { service } of active) service.register(server.registry)
       out.ready('metrics', server.url)
     }
     if (control !== undefined) {
       door = await serveControl(control, program, {
-        status: async () => ({ body: status() }),
-        capture: (request, socket) => services[0].capture(request, socket), // there is one protocol so far
-        ...(reload === undefined ? {} : { reload: async () => ({ body: await reload() }) })
+        status: async (request) => ({ body: status(request) }),
+        capture: async (request, socket) => await capturing(active, request)(request, socket),
+        ...(again === undefined
+          ? {}
+          : {
+              async reload (request) {
+                chosen(active, request)
+                return { body: await again() }
+              }
+            })
       }, log)
     }
   } catch (err) {
     await stop()
     throw err
   }
-  const failures = services.flatMap(({ failed }) => failed ?? [])
-  return failures.length === 0 ? { stop } : { stop, failed: Promise.race(failures) }
+  const failures = active.flatMap(({ service }) => service.failed ?? [])
+  return {
+    stop,
+    failed: failures.length === 0 ? undefined : Promise.race(failures),
+    reload: again === undefined ? undefined : () => again().then(() => {}, () => {})
+  }
+}
+
+/** Those that a request is about: the one that it names, or all. Throws `UsageError` when that one is not among them. */
+function chosen<T extends { protocol: Protocol }> (all: readonly T[], { protocol: name }: Request, wrong = 'does not run here'): readonly T[] {
+  const found = name === undefined ? all : all.filter(({ protocol }) => protocol.name === name)
+  if (found.length === 0) throw new UsageError(`--protocol: ${wrong} (${show(name)}), expected ${namesOf(all)}`)
+  return found
+}
+
+/** The capture that a request is about: that of the protocol that it names, or the only one. Throws `UsageError` when there is none. */
+function capturing (active: readonly Active[], request: Request): NonNullable<Service['capture']> {
+  const able = active.flatMap(({ protocol, service }) => service.capture === undefined ? [] : { protocol, capture: service.capture.bind(service) })
+  if (able.length === 0) throw new UsageError(`no capture can be made of ${namesOf(active)}`)
+  const found = chosen(able, request, 'does not run here, or has no capture')
+  if (found.length > 1) throw new UsageError(`--protocol: missing, expected ${namesOf(able)}`)
+  return found[0].capture
+}
+
+const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => list(services.map(({ protocol }) => protocol.name))
+
+/** Two signals in a row must not set the same listener up twice. */
+function oneAtATime<T> (work: () => Promise<T>): () => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return () => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
+  }
 }

@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { loadPeer, loadRelay } from '../../../src/cli/candy/load.ts'
+import type { Flags } from '../../../src/cli/command.ts'
 import { isCandyCfg } from '../../../src/cli/config/candy-cfg.ts'
 import { complaint } from './complaint.ts'
+import { peerOf as loadPeer, relayOf as loadRelay } from './loaded.ts'
 
 /** Like the sample that comes with the original. */
 const SERVER = `# mode: server or client
@@ -45,7 +46,7 @@ function write (t: { testdir (): string }, text: string, name = 'candy.cfg'): st
   return file
 }
 
-const flags = (config: string): Parameters<typeof loadRelay>[0] => ({ config, layer: { values: {}, name: (path) => `--${path[path.length - 1]}` } })
+const flags = (config: string): Flags => ({ config, protocol: undefined, layer: { values: {}, name: (path) => `--${path[path.length - 1]}` } })
 
 t.test('a file of a server', async (t) => {
   const { candy, networks, settings, warnings } = loadRelay(flags(write(t, SERVER)))

@@ -3,25 +3,28 @@ import { once } from 'node:events'
 import { chmodSync, closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { z } from 'zod'
 import { createPeerCommand } from '../../../src/cli/peer-command.ts'
 import { createRelayCommand } from '../../../src/cli/relay-command.ts'
 import { parse, type Flags } from '../../../src/cli/command.ts'
-import { loadPeer as peer, loadRelay as relay, type LoadedPeer, type LoadedRelay } from '../../../src/cli/candy/load.ts'
-import { peerSchema, relaySchema } from '../../../src/cli/config/schema.ts'
-import { candyPeerSection, candyRelaySection } from '../../../src/cli/candy/schema.ts'
+import type { LoadedPeer, LoadedRelay } from '../../../src/cli/candy/load.ts'
+import type { LoadedProgram } from '../../../src/cli/config/load.ts'
+import { SHARED_KEYS } from '../../../src/cli/config/schema.ts'
+import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from './complaint.ts'
+import { peerOf, relayOf } from './loaded.ts'
 
-function loadRelay (...argv: string[]): LoadedRelay & { password: string } {
+function loadRelay (...argv: string[]): LoadedProgram & LoadedRelay & { password: string } {
   let flags: Flags | undefined
   parse(createRelayCommand((given) => { flags = given }, () => {}), argv)
-  const loaded = relay(flags as Flags)
+  const loaded = relayOf(flags as Flags)
   return { ...loaded, password: loaded.networks[0].password }
 }
 
-function loadPeer (...argv: string[]): LoadedPeer {
+function loadPeer (...argv: string[]): LoadedProgram & LoadedPeer {
   let flags: Flags | undefined
   parse(createPeerCommand((given) => { flags = given }, () => {}), argv)
-  return peer(flags as Flags)
+  return peerOf(flags as Flags)
 }
 
 function withEnvironment (t: Test, password: string): void {
@@ -120,7 +123,7 @@ t.test('a password from a pipe', async (t) => {
 t.test('a variable alone starts nothing', async (t) => {
   withEnvironment(t, 'x')
   const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
-  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: candy: missing, expected the section of at least one protocol`)
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy`)
 })
 
 t.test('several networks', async (t) => {
@@ -218,14 +221,16 @@ t.test('the command line itself', async (t) => {
 })
 
 t.test('every flag is a key, and every key a flag', async (t) => {
-  for (const [command, section, schema] of [
-    [createRelayCommand(() => {}, () => {}), candyRelaySection, relaySchema],
-    [createPeerCommand(() => {}, () => {}), candyPeerSection, peerSchema]
+  for (const [command, protocols] of [
+    [createRelayCommand(() => {}, () => {}), RELAY_PROTOCOLS],
+    [createPeerCommand(() => {}, () => {}), PEER_PROTOCOLS]
   ] as const) {
     const names = (options: typeof command.options): string[] => options.map((option) => option.name()).filter((name) => !['config', 'version'].includes(name))
-    const shared = Object.keys(schema.shape).filter((key) => key !== 'candy')
-    t.same(names(command.options).sort(), shared.sort())
-    const keys = Object.keys(section.shape).filter((key) => key !== 'networks') // several networks take a file
-    t.same(names(command.commands[0].options).sort(), [...keys, ...shared].sort())
+    t.same(names(command.options).sort(), [...SHARED_KEYS].sort())
+    for (const [i, { name, section }] of protocols.entries()) {
+      t.equal(command.commands[i].name(), name)
+      const keys = Object.keys((section as z.ZodObject).shape).filter((key) => key !== 'networks') // several networks take a file
+      t.same(names(command.commands[i].options).sort(), [...keys, ...SHARED_KEYS].sort())
+    }
   }
 })

@@ -1,0 +1,50 @@
+/** Other settings for services that run. */
+import type { Logger } from 'pino'
+import type { LoadedService } from '../config/load.ts'
+import type { Loaded } from '../protocol.ts'
+import { codeOf, reason } from '../reason.ts'
+import type { Active } from './services.ts'
+
+export interface Reconfigured {
+  /** What each service has changed. */
+  services: Array<{ protocol: string }>
+  /** What holds from the next start on: `candy.state-dir`, or a whole section. */
+  restart: string[]
+}
+
+/**
+ * Has one service after the other take its new settings. When one rejects, those before it go back to what they had, so that all
+ * settings are of one time; connections that the change has ended are not brought back by that.
+ */
+export async function reconfigure (active: readonly Active[], next: readonly LoadedService[], log: Logger): Promise<Reconfigured> {
+  const changed: Array<{ one: Active, loaded: LoadedService }> = []
+  const services: Reconfigured['services'] = []
+  const restart = next.filter(({ protocol }) => active.every((one) => one.protocol !== protocol)).map(({ protocol }) => protocol.name)
+  for (const one of active) {
+    const { protocol: { name }, service } = one
+    const loaded = next.find(({ protocol }) => protocol === one.protocol)
+    if (loaded === undefined || service.reload === undefined) {
+      if (JSON.stringify(loaded?.settings) !== JSON.stringify(one.settings)) restart.push(name)
+      continue
+    }
+    try {
+      const { restart: keys, ...changes } = await service.reload(loaded.loaded)
+      services.push({ protocol: name, ...changes })
+      restart.push(...keys.map((key) => `${name}.${key}`))
+      changed.push({ one, loaded })
+    } catch (err) {
+      for (const { one } of changed.reverse()) await goBack(one, log)
+      throw Object.assign(new Error(`${name}: ${reason(err)}`, { cause: err }), { code: codeOf(err) })
+    }
+  }
+  for (const { one, loaded } of changed) Object.assign(one, loaded)
+  return { services, restart }
+}
+
+async function goBack ({ protocol, service, loaded }: { protocol: Active['protocol'], service: Active['service'], loaded: Loaded }, log: Logger): Promise<void> {
+  try {
+    await service.reload?.(loaded)
+  } catch (err) {
+    log.error({ protocol: protocol.name, reason: reason(err) }, 'cannot go back to the settings before: the new ones hold')
+  }
+}
