@@ -139,6 +139,9 @@ export class SerialLinks {
   /** For the links: the end of a direction. */
   mark (end: 'ended' | 'reset'): void { this.#put([headOf(end === 'ended' ? END : RESET)]) }
 
+  /** For the links: see `Link.lend`. */
+  lend (): void { this.#lower.lend?.() }
+
   /** For the links: a link is at its end in both directions. */
   over (link: SerialLink): void {
     if (this.#current !== link) return
@@ -189,7 +192,7 @@ export class SerialLinks {
           const isEnd = length === END || length === RESET
           if (isEnd && payload.length > 0) {
             this.#headBytes = 0 // the payload first: this is read again
-            this.#rest.splice(0, 1, Uint8Array.from(this.#head), ...(read.length > 0 ? [read] : []))
+            this.#rest.splice(0, 1, Uint8Array.from(this.#head), ...(read.length > 0 ? [Uint8Array.from(read)] : [])) // copied: what it is part of may be lent
             return payload
           }
           this.#headBytes = 0
@@ -269,6 +272,8 @@ class SerialLink implements Link {
       throw err
     }
   }
+
+  lend (): void { this.#links.lend() }
 
   abort (err: Error): void {
     if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
