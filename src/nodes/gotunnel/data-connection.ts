@@ -1,5 +1,5 @@
 /** One user of a peer: a connection to the service, one to the server, and what goes through them. */
-import { dialServer, KEEP_ALIVE } from './dial.ts'
+import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
 import type { OpenDataChannel } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
 import type { PeerSession } from './peer-session.ts'
@@ -62,8 +62,10 @@ export class DataConnection {
   async #dialData (signal: AbortSignal): Promise<Link> {
     const { settings, map } = this.#session.map
     const { local_port: localPort, id } = this.#message
-    const { link } = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token: settings.token, name: settings.name, id }, signal)
-    return link
+    // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
+    const { token, name } = this.#session.isStrict ? { token: '', name: '' } : settings
+    const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
+    return this.#session.isStrict ? link : (await answerOf(link, signal)).rest
   }
 
   #failed (side: 'local' | 'data', err: Error): void {

@@ -14,7 +14,7 @@ export const STRICT = 1
 
 const integer = z.int()
 const text = z.string()
-/** A key that only our own ends send. */
+/** A key that only our own ends send: they speak strict mode, of this version. */
 const ours = { tunpipe: integer.optional() }
 const id = text.max(64).optional()
 
@@ -28,13 +28,13 @@ const request = {
   name: text
 }
 
-/** Opens a control connection, with any type but `data_channel`. */
-export const register = z.object({ ...request, ...ours })
+/** Opens a control connection, with any type but `data_channel`. In strict mode `addresses` asks to be told those of the users. */
+export const register = z.object({ ...request, ...ours, addresses: integer.optional() })
 
-/** Opens a data connection. `id` is that of the `open_data_channel` that it answers, in strict mode. */
+/** Opens a data connection. In strict mode `id` is that of the `open_data_channel` that it answers, and takes the place of token and name. */
 export const dataChannel = z.object({ ...request, id })
 
-/** Asks a client for a data connection. In strict mode with the addresses of the user, and the one that the user connected to. */
+/** Asks a client for a data connection. In strict mode with an id and, where that was asked for, the addresses of the user and of where the user connected to. */
 export const openDataChannel = z.object({ ...request, id, source: text.max(64).optional(), destination: text.max(64).optional() })
 
 /** Answers a first frame. `reason` is left out when there is none. */
@@ -87,8 +87,7 @@ export type Message = Register | OpenDataChannel | RegisterResp | Ping | PortSta
 function lenient<S extends z.ZodRawShape> (schema: z.ZodObject<S>, value: unknown): { message: z.output<z.ZodObject<S>>, faults: number } {
   const message: Record<string, unknown> = {}
   let faults = isObject(value) ? 0 : 1
-  const fields = Object.entries<z.ZodType>(schema.shape as any)
-  for (const [key, field] of fields) message[key] = zeroOf(field)
+  for (const [key, field] of Object.entries<z.ZodType>(schema.shape as any)) message[key] = zeroOf(field)
   if (isObject(value)) {
     for (const [given, part] of Object.entries(value)) {
       const name = given.toLowerCase()

@@ -80,6 +80,7 @@ export class MappedPort {
   claim (id?: string): AcceptedLink | undefined {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
+    this.owner.dataAt = this.#shared.now
     if (!request.isVoid) this.#tally.add('waiting', -1)
     return request.user
   }
@@ -148,9 +149,19 @@ export class MappedPort {
     this.#ask(request)
   }
 
-  #ask ({ id, user: { remote, local } }: Request<AcceptedLink>): void {
-    const message = { type: 'open_data_channel', local_port: this.owner.localPort, remote_port: 0, protocol: '', token: '', name: '' }
-    this.owner.send(this.owner.isStrict ? { ...message, id, source: textOf(remote), destination: textOf(local) } : message)
+  #ask ({ id, user }: Request<AcceptedLink>): void {
+    const { localPort, isStrict, wantsAddresses } = this.owner
+    this.owner.send({
+      type: 'open_data_channel',
+      local_port: localPort,
+      remote_port: 0,
+      protocol: '',
+      token: '',
+      name: '',
+      id: isStrict ? id : undefined,
+      source: isStrict && wantsAddresses ? textOf(user.remote) : undefined,
+      destination: isStrict && wantsAddresses ? textOf(user.local) : undefined
+    })
   }
 
   /** The user is let go without having been served. */
