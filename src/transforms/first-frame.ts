@@ -95,7 +95,8 @@ const withSource = (link: Link, source: AsyncIterable<Batch>): Link => ({
   source,
   sink: (from) => link.sink(from),
   port: link.port,
-  abort: (err) => { link.abort(err) }
+  abort: (err) => { link.abort(err) },
+  lend: () => { link.lend?.() }
 })
 
 /** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */

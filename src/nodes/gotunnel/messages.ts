@@ -34,8 +34,11 @@ export const register = z.object({ ...request, ...ours, addresses: integer.optio
 /** Opens a data connection. In strict mode `id` is that of the `open_data_channel` that it answers, and takes the place of token and name. */
 export const dataChannel = z.object({ ...request, id })
 
-/** Asks a client for a data connection. In strict mode with an id and, where that was asked for, the addresses of the user and of where the user connected to. */
-export const openDataChannel = z.object({ ...request, id, source: text.max(64).optional(), destination: text.max(64).optional() })
+/** Asks a client for a data connection. In strict mode with an id. */
+export const openDataChannel = z.object({ ...request, id })
+
+/** In front of each user on a data connection, strict mode: where the user is, and where it connected to, if that was asked for. */
+export const opening = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
 
 /** Answers a first frame. `reason` is left out when there is none. */
 export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
@@ -55,6 +58,7 @@ export const unregistered = z.object({ type: text, reason: text })
 export type Register = z.output<typeof register>
 export type DataChannel = z.output<typeof dataChannel>
 export type OpenDataChannel = z.output<typeof openDataChannel>
+export type Opening = z.output<typeof opening>
 export type RegisterResp = z.output<typeof registerResp>
 export type Ping = z.output<typeof ping>
 export type PortState = z.output<typeof portState>
@@ -114,6 +118,9 @@ export function readFirst (frame: Uint8Array): Register | (DataChannel & { type:
   const { message } = lenient(register, value)
   return message.type === 'data_channel' ? lenient(dataChannel, value).message as DataChannel & { type: 'data_channel' } : message
 }
+
+/** What stands in front of a user. */
+export const readOpening = (bytes: Uint8Array): Opening => lenient(opening, parseJson(bytes)).message
 
 /** The first frame of an answer: anything that is no `ok` is a refusal. */
 export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message

@@ -72,6 +72,7 @@ export class GotunnelRelay {
       log: new BoundedLog(log),
       refused: newRefused(),
       traffic: newTraffic(),
+      carriers: 0,
       now: performance.now()
     }
     this.#shared.identities.configure(settings.identities)

@@ -28,7 +28,8 @@ function newId (): string {
     random = randomBytes(ID_BYTES * 256)
     used = 0
   }
-  return random.toString('base64url', used, used += ID_BYTES)
+  used += ID_BYTES
+  return random.toString('base64url', used - ID_BYTES, used)
 }
 
 export class Requests<U> {

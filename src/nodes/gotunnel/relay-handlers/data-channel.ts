@@ -6,9 +6,9 @@ import type { MappedPort } from '../port.ts'
 import { accept, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import type { AcceptedLink } from '../../../transports/tcp.ts'
+import { SerialLinks } from '../../../transforms/serial-links.ts'
 
-/** Joins it with its user until both are at their end; never rejects. */
+/** Joins it with its user; settles when it has ended, and never rejects. */
 export async function serveData (shared: Shared, caller: Caller, message: DataChannel): Promise<void> {
   const port = shared.ports.get(message.remote_port)
   if (message.id === undefined) await serveFirstInFirstOut(shared, caller, message, port)
@@ -16,12 +16,15 @@ export async function serveData (shared: Shared, caller: Caller, message: DataCh
 }
 
 /**
- * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good for one user
- * once. There is no answer, as bytes of the user are one.
+ * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good once. There is
+ * no answer, as what opens the link of the user is one; other users may follow.
  */
-async function serveRequest (shared: Shared, { link, remote, pass }: Caller, id: string, port: MappedPort | undefined): Promise<void> {
+async function serveRequest (shared: Shared, { link, pass }: Caller, id: string, port: MappedPort | undefined): Promise<void> {
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
-  if (port !== undefined && user !== undefined) return await join(port, user, { link, remote, pass })
+  if (port !== undefined && user !== undefined) {
+    pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
+    return await port.carryAll(user, new SerialLinks(link))
+  }
   shared.refused.unclaimed++
   if (!pass.isLocal) shared.failures.take(pass.source, performance.now()) // else ids could be tried
   link.abort(new LinkClosedError('nobody waits for this data connection'))
@@ -36,12 +39,10 @@ async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, re
   if (isStrict) return await refuse(shared, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })
   accept(caller.link, false)
   const user = isOwn ? port.claim() : undefined
-  if (isOwn && user !== undefined) return await join(port, user, caller)
+  if (isOwn && user !== undefined) {
+    caller.pass.leave() // from here on it is bounded by the users, of which it is one
+    return await port.carry(user, caller.link)
+  }
   shared.refused[isOwn ? 'unclaimed' : 'foreign']++
   await hangUp(caller.link)
-}
-
-async function join (port: MappedPort, user: AcceptedLink, { link, pass }: Caller): Promise<void> {
-  pass.leave() // from here on it is bounded by the users, of which it is one
-  await port.carry(user, link)
 }
