@@ -51,7 +51,7 @@ export class FirstFrameDecoder {
 
   #measure (): void {
     const bytes = this.#held.peek(MAX_LENGTH_BYTES)
-    this.#need = Math.max(this.#length.width(bytes, 0), 1)
+    this.#need = Math.max(this.#length.width(bytes, 0), bytes.length) // a width of 0 is unknown
     if (this.#need > bytes.length) return
     try {
       const size = this.#length(bytes, 0)
@@ -109,6 +109,7 @@ function resumed (iterator: AsyncIterator<Batch>, behind: Batch): AsyncIterable<
       return Promise.resolve({ done: false, value: behind })
     },
     async return () {
+      isFirst = false
       await iterator.return?.()
       return { done: true, value: undefined }
     },
