@@ -26,15 +26,19 @@ export function parseJson (frame: Uint8Array): unknown {
 }
 
 /** What may end a script, or a line, inside of it. */
-const ESCAPED = /[<>&\u2028\u2029]/g
+const ESCAPED = /[<>&\u2028\u2029]/
+const EACH_ESCAPED = new RegExp(ESCAPED, 'g')
 
 /**
  * The text of a value without blanks, its keys in the order in which they were set, in the very bytes of Go's encoder: `<`, `>`,
  * `&`, U+2028 and U+2029 are escaped as well, so that the text is harmless inside HTML.
  */
 export function encodeJson (value: object): Buffer {
-  const text = JSON.stringify(value, (_key, part: unknown) => typeof part === 'string' ? part.replaceAll(/\p{Surrogate}/gu, '\ufffd') : part)
-  return Buffer.from(text.replaceAll(ESCAPED, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`))
+  let text = JSON.stringify(value)
+  // A lone surrogate, or the text `\ud...`: seldom enough for the long way.
+  if (text.includes('\\ud')) text = JSON.stringify(value, (_key, part: unknown) => typeof part === 'string' ? part.replaceAll(/\p{Surrogate}/gu, '\ufffd') : part)
+  if (ESCAPED.test(text)) text = text.replaceAll(EACH_ESCAPED, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return Buffer.from(text)
 }
 
 export class JsonDecoder<M> implements Core<Uint8Array, M> {

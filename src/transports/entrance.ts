@@ -3,6 +3,7 @@
  * is the same for TCP, TLS and WebSocket.
  */
 import type { Server, Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { forwardedSource } from './forwarded-for.ts'
 import type { Gate, Pass } from './gate.ts'
 import { Networks } from './networks.ts'
@@ -38,8 +39,8 @@ export interface Arrival {
 /** An arrival that nobody has taken yet. */
 interface Waiting extends Arrival {
   socket: Socket
-  /** See {@link endsOf}; empty once it was taken. */
-  ends: string
+  /** What it is found by; undefined once it was taken. */
+  key: Key | undefined
 }
 
 export interface Entrance {
@@ -93,7 +94,10 @@ export function entrance ({ gate, trustedProxies = [], handshakeTimeout = DEFAUL
   return gate === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ gate, trustedProxies, handshakeTimeout, log })
 }
 
-/** Tells the live connections of a listener apart. TLS hands over a socket of its own: this is what both have in common. */
+/** The socket, or {@link endsOf} where TLS hands over a socket of its own. */
+type Key = Socket | string
+
+/** Tells the live connections of a listener apart: it is what a socket and the TLS socket over it have in common. */
 const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 
 class GuardedEntrance implements Entrance {
@@ -101,8 +105,8 @@ class GuardedEntrance implements Entrance {
   readonly #trusted: Networks
   readonly #timeout: number
   readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
-  /** By {@link endsOf}. */
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new Map<Key, Waiting>()
+  #isSecure = false
 
   constructor ({ gate, trustedProxies, handshakeTimeout, log }: Required<Omit<EntranceInit, 'gate'>> & Pick<EntranceInit, 'gate'>) {
     this.#gate = gate
@@ -115,16 +119,18 @@ class GuardedEntrance implements Entrance {
     // Node's servers do their work in a listener of this event, which may be emitted by others than the system.
     const serve = server.listeners('connection') as Array<(socket: Socket) => void>
     server.removeAllListeners('connection')
+    this.#isSecure = server instanceof TlsServer
     server.on('connection', (socket: Socket) => {
       this.#admit(socket, () => { for (const each of serve) each.call(server, socket) })
     })
   }
 
   take (socket: Socket): Arrival | undefined {
-    const waiting = this.#waiting.get(endsOf(socket))
+    const key = this.#keyOf(socket)
+    const waiting = this.#waiting.get(key)
     if (waiting === undefined) return undefined
-    this.#waiting.delete(waiting.ends)
-    waiting.ends = ''
+    this.#waiting.delete(key)
+    waiting.key = undefined
     return waiting
   }
 
@@ -149,10 +155,10 @@ class GuardedEntrance implements Entrance {
       socket.destroy()
       return
     }
-    const ends = endsOf(socket)
-    const waiting: Waiting = { socket, ends, remote, isProxy, pass }
-    this.#waiting.get(ends)?.socket.destroy() // the system would not give the same ends to another while it lives
-    this.#waiting.set(ends, waiting)
+    const key = this.#keyOf(socket)
+    const waiting: Waiting = { socket, key, remote, isProxy, pass }
+    this.#waiting.get(key)?.socket.destroy() // the system would not give the same ends to another while it lives
+    this.#waiting.set(key, waiting)
     socket.on('close', this.#leaving(waiting))
     if (!isProxy) serve()
     else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) })
@@ -162,9 +168,11 @@ class GuardedEntrance implements Entrance {
   #leaving (waiting: Waiting): () => void {
     return () => {
       waiting.pass?.leave()
-      if (this.#waiting.get(waiting.ends) === waiting) this.#waiting.delete(waiting.ends)
+      if (waiting.key !== undefined && this.#waiting.get(waiting.key) === waiting) this.#waiting.delete(waiting.key)
     }
   }
+
+  #keyOf (socket: Socket): Key { return this.#isSecure ? endsOf(socket) : socket }
 
   #heard (waiting: Waiting, outcome: ProxyHeader | 'none' | Error, serve: () => void): void {
     const { socket, remote } = waiting

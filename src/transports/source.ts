@@ -1,11 +1,23 @@
 /** Where a connection comes from, as limits see it: one key for everything that one party can easily have many of. */
+import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
+
+/** What a socket of IPv6 shows before an address of IPv4. */
+const MAPPED = '::ffff:'
+
+/** The address of IPv4 that nearly every connection has, without a parser; undefined for all else. */
+function plainIPv4 (host: string): string | undefined {
+  const bare = host.startsWith(MAPPED) ? host.slice(MAPPED.length) : host
+  return isIPv4(bare) ? bare : undefined
+}
 
 /**
  * The source that an address counts as: an IPv4 address for itself, an IPv6 address for its /64, since that is what a single
  * host is given. What is no address (a link in memory) is a source of its own name.
  */
 export function sourceOf (host: string): string {
+  const plain = plainIPv4(host)
+  if (plain !== undefined) return plain
   if (!ipaddr.isValid(host)) return host
   const address = ipaddr.process(host) // ::ffff:192.0.2.1 is 192.0.2.1
   if (address.kind() === 'ipv4') return address.toString()
@@ -13,7 +25,10 @@ export function sourceOf (host: string): string {
 }
 
 /** This machine itself: whoever is here is no stranger, and a proxy here stands for many. */
-export const isLoopback = (host: string): boolean => ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback'
+export function isLoopback (host: string): boolean {
+  const plain = plainIPv4(host)
+  return plain === undefined ? ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback' : plain.startsWith('127.')
+}
 
 /** The one form in which an address is shown: that of RFC 5952, and IPv4 as such also where it came mapped into IPv6. */
-export const canonical = (address: string): string => ipaddr.process(address).toString()
+export const canonical = (address: string): string => plainIPv4(address) ?? ipaddr.process(address).toString()

@@ -112,7 +112,7 @@ class StreamLink implements Link {
         if (incoming.size >= READ_AHEAD) stream.pause()
       })
       stream.once('end', () => { incoming.end() })
-      stream.once('close', () => { incoming.fail(this.#reason()) }) // after `end` it changes nothing
+      stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
     }
     return incoming
   }

@@ -57,9 +57,11 @@ export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue
     socket.destroy()
     return
   }
-  const local = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
   keepAlive(socket, init)
-  if (!queue.offer(Object.assign(accepted(streamLink(socket, init), arrival), { local }))) socket.destroy()
+  const link = accepted(streamLink(socket, init), arrival)
+  // Asked for seldom, and a question to the system.
+  Object.defineProperty(link, 'local', { get: () => ({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 }) })
+  if (!queue.offer(link as AcceptedLink)) socket.destroy()
 }
 
 /** Does for a socket what its options say. */

@@ -1,22 +1,28 @@
-/** One user of a peer: a connection to the service, one to the server, and what goes through them. */
-import { dialServer, KEEP_ALIVE } from './dial.ts'
-import type { OpenDataChannel } from './messages.ts'
+/** A data connection of a peer: its users, one after the other, and for each a connection to the service. */
+import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
+import type { MapRunner } from './map-runner.ts'
+import { readOpening, type OpenDataChannel, type Opening } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
 import type { PeerSession } from './peer-session.ts'
 import { bridge } from '../../bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { meter } from '../../transforms/meter.ts'
+import { SerialLinks } from '../../transforms/serial-links.ts'
 import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../types.ts'
 
 export class DataConnection {
   readonly #session: PeerSession
+  readonly #map: MapRunner
   readonly #message: OpenDataChannel
   readonly #stopping = new AbortController()
+  /** Users are served by it. */
+  isBusy = true
 
   constructor (session: PeerSession, message: OpenDataChannel) {
     this.#session = session
+    this.#map = session.map
     this.#message = message
   }
 
@@ -24,73 +30,136 @@ export class DataConnection {
 
   /** Settles when it has ended; never rejects. */
   async run (): Promise<void> {
-    const { map } = this.#session
-    map.stats.users++
-    map.stats.accepted++
+    const { stats, slots } = this.#map
+    stats.users++
     try {
-      await map.slots.take()
-      const links = await this.#open().finally(() => { map.slots.give() })
-      if (links !== undefined) await this.#carry(links)
+      stats.accepted++
+      await slots.take()
+      const links = await this.#open().finally(() => { slots.give() })
+      if (links === undefined) return
+      const { service, data } = links
+      if (this.#session.isStrict) await this.#serveAll(data, service)
+      else await this.#carry(data, service)
     } catch {
       // One of the two is gone, and so is the other by now.
     } finally {
-      map.stats.users--
+      if (this.isBusy) stats.users--
     }
   }
 
   /** Both connections at once; undefined when one of them cannot be made, and that has been dealt with. */
   async #open (): Promise<{ service: Link, data: Link } | undefined> {
-    const { map, isStrict } = this.#session
     const { signal } = this.#stopping
-    const timer = setTimeout(() => { this.abort(new Error(`no connection within ${map.settings.dialTimeout} ms`)) }, map.settings.dialTimeout)
-    const local = dialTcp({ ...map.map.local, signal, keepAlive: KEEP_ALIVE })
-    if (isStrict) local.catch((err) => { this.abort(err) }) // else a data connection has to come, or the user of another would get none
+    const { dialTimeout } = this.#map.settings
+    const timer = setTimeout(() => { this.abort(new Error(`no connection within ${dialTimeout} ms`)) }, dialTimeout)
+    const local = this.#dialService()
+    if (this.#session.isStrict) local.catch((err) => { this.abort(err) }) // else a data connection has to come, or the user of another would get none
     const [service, data] = await Promise.allSettled([local, this.#dialData(signal)])
     clearTimeout(timer)
     if (service.status === 'fulfilled' && data.status === 'fulfilled') {
       this.#session.sawData()
-      map.see(true)
+      this.#map.see(true)
       return { service: service.value, data: data.value }
     }
     for (const side of [service, data]) if (side.status === 'fulfilled') side.value.abort(new LinkClosedError('the other side could not be reached'))
-    if (service.status === 'rejected' && data.status === 'fulfilled') this.#failed('local', service.reason)
-    else if (data.status === 'rejected' && service.status === 'fulfilled') this.#failed('data', data.reason)
-    else this.#failed(signal.reason === (service as PromiseRejectedResult).reason ? 'local' : 'data', signal.reason ?? (data as PromiseRejectedResult).reason)
+    const isLocal = service.status === 'rejected' && (data.status === 'fulfilled' || signal.reason === service.reason)
+    this.#failed(isLocal ? 'local' : 'data', isLocal ? service.reason : signal.reason ?? (data as PromiseRejectedResult).reason)
     return undefined
   }
 
   async #dialData (signal: AbortSignal): Promise<Link> {
-    const { settings, map } = this.#session.map
+    const { settings, map } = this.#map
     const { local_port: localPort, id } = this.#message
-    const { link } = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token: settings.token, name: settings.name, id }, signal)
-    return link
+    // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
+    const { token, name } = this.#session.isStrict ? { token: '', name: '' } : settings
+    const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
+    return this.#session.isStrict ? link : (await answerOf(link, signal)).rest
+  }
+
+  #dialService (): Promise<Link> {
+    return dialTcp({ ...this.#map.map.local, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE })
   }
 
   #failed (side: 'local' | 'data', err: Error): void {
-    const { map, isStrict } = this.#session
-    if (map.isStopped) return
-    map.stats.drops[side]++
-    map.log.line('warn', { port: map.map.remotePort, reason: err.message }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
-    if (side === 'local') map.see(false)
-    else if (!(err instanceof RefusedError)) this.#session.sawData(err)
+    if (this.#map.isStopped) return
+    this.#count(side, err)
+    if (side === 'data' && !(err instanceof RefusedError)) this.#session.sawData(err)
     const { id } = this.#message
-    if (isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason: side === 'local' ? 'no connection to the service' : 'no data connection' })
+    if (this.#session.isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason: side === 'local' ? 'no connection to the service' : 'no data connection' })
   }
 
-  async #carry ({ service, data }: { service: Link, data: Link }): Promise<void> {
-    const { map: { stats, settings } } = this.#session
+  #count (side: 'local' | 'data', err: Error): void {
+    const { map: { remotePort: port }, stats, log } = this.#map
+    stats.drops[side]++
+    log.line('warn', { port, reason: err.message }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
+    if (side === 'local') this.#map.see(false)
+  }
+
+  /** Strict mode: a user, and whoever follows. */
+  async #serveAll (data: Link, service: Link): Promise<void> {
+    const links = new SerialLinks(data)
+    const abort = (): void => { links.abort(this.#stopping.signal.reason) }
+    this.#stopping.signal.addEventListener('abort', abort, { once: true })
+    if (this.#stopping.signal.aborted) abort()
+    const first = await links.opened().catch((err) => {
+      service.abort(err)
+      throw err
+    })
+    if (first === undefined) service.abort(new LinkClosedError('the server wants nothing'))
+    else await this.#carry(first.link, service, readOpening(first.opening)).catch(() => {})
+    for (;;) {
+      this.#rest(true)
+      const next = await links.opened()
+      if (next === undefined) return
+      this.#rest(false)
+      this.#map.stats.accepted++
+      await this.#serve(next.link, readOpening(next.opening))
+    }
+  }
+
+  /** One that follows; never rejects. */
+  async #serve (link: Link, opening: Opening): Promise<void> {
+    const { slots, settings: { dialTimeout }, map: { local } } = this.#map
+    const timer = new AbortController()
+    const timeout = setTimeout(() => { timer.abort(new Error(`no connection within ${dialTimeout} ms`)) }, dialTimeout)
+    try {
+      await slots.take()
+      const service = await dialTcp({ ...local, signal: timer.signal, keepAlive: KEEP_ALIVE }).finally(() => {
+        slots.give()
+        clearTimeout(timeout)
+      })
+      this.#map.see(true)
+      await this.#carry(link, service, opening).catch(() => {})
+    } catch (err) {
+      this.#count('local', err as Error)
+      link.abort(err as Error)
+    }
+  }
+
+  #rest (isResting: boolean): void {
+    this.isBusy = !isResting
+    this.#map.stats.users += isResting ? -1 : 1
+  }
+
+  /** Rejects when one of the two breaks. */
+  async #carry (user: Link, service: Link, { source, destination }: Opening = {}): Promise<void> {
+    const { stats, settings } = this.#map
     const { signal } = this.#stopping
     const abort = (): void => {
       service.abort(signal.reason)
-      data.abort(signal.reason)
+      user.abort(signal.reason)
     }
     signal.addEventListener('abort', abort, { once: true })
     const count = meter((bytes) => { stats.bytesIn += bytes })
-    const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(this.#message.source), endpointOf(this.#message.destination)) : undefined
-    await bridge(data, service, {
-      forward: (source) => header === undefined ? count(source) : behind(header, count(source)),
-      backward: meter((bytes) => { stats.bytesOut += bytes })
-    })
+    const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
+    try {
+      await bridge(user, service, {
+        forward: (source) => header === undefined ? count(source) : behind(header, count(source)),
+        backward: meter((bytes) => { stats.bytesOut += bytes })
+      })
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
   }
 }
 

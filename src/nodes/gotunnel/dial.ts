@@ -1,6 +1,6 @@
 /** Connections of a peer to its server, and the first frame on them (gotunnel protocol, section 4). */
 import { ConnectError, RefusedError } from './peer-errors.ts'
-import { MAX_FRAME, readAnswer, STRICT, type DataChannel, type Register } from './messages.ts'
+import { MAX_FRAME, readAnswer, type DataChannel, type Register, type RegisterResp } from './messages.ts'
 import type { PeerSettings } from './peer-settings.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { firstFrame } from '../../transforms/first-frame.ts'
@@ -16,30 +16,35 @@ export const KEEP_ALIVE = 30_000
 
 const frames = new LengthPrefixEncoder(u32be)
 
-export interface Answered {
-  /** What is behind the answer. */
-  link: Link
-  isStrict: boolean
+/**
+ * Connects and says what for.
+ *
+ * @throws {ConnectError} without a connection
+ */
+export async function dialServer ({ server, tls }: PeerSettings, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
+  const to = { ...server, keepAlive: KEEP_ALIVE, signal }
+  const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(err) })
+  link.port.send(frames.push([encodeJson(message)]))
+  return link
 }
 
 /**
- * Connects, says what for, and waits for the answer.
+ * Waits for the answer to the first frame.
  *
- * @param signal ends it, whatever it waits for
- * @throws {ConnectError} without a connection; {@link RefusedError} when the answer is no
+ * @param signal ends the waiting, and the link
+ * @returns it, and what is behind it
+ * @throws {RefusedError} when the answer is no
  */
-export async function dialServer ({ server, tls }: PeerSettings, message: Register | DataChannel, signal: AbortSignal): Promise<Answered> {
-  const to = { ...server, keepAlive: KEEP_ALIVE, signal }
-  const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(err) })
+export async function answerOf (link: Link, signal: AbortSignal): Promise<{ answer: RegisterResp, rest: Link }> {
   const abort = (): void => { link.abort(signal.reason) }
   signal.addEventListener('abort', abort, { once: true })
   try {
-    link.port.send(frames.push([encodeJson(message)]))
+    if (signal.aborted) abort()
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FRAME })
     if (frame === undefined) throw new LinkClosedError('the server has ended the connection without an answer')
-    const { status, reason, tunpipe } = readAnswer(frame)
-    if (status !== 'ok') throw new RefusedError(reason === undefined || reason === '' ? 'the server gives no reason' : reason)
-    return { link: rest, isStrict: tunpipe === STRICT }
+    const answer = readAnswer(frame)
+    if (answer.status !== 'ok') throw new RefusedError(answer.reason === undefined || answer.reason === '' ? 'the server gives no reason' : answer.reason)
+    return { answer, rest }
   } catch (err) {
     link.abort(err as Error)
     throw err

@@ -1,7 +1,7 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Health } from './health.ts'
-import { dialServer } from './dial.ts'
+import { answerOf, dialServer } from './dial.ts'
 import type { DataConnection } from './data-connection.ts'
 import { STRICT } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
@@ -110,11 +110,13 @@ export class MapRunner {
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
-    const { mode, token, name, dialTimeout } = this.settings
+    const { mode, token, name, dialTimeout, proxyProtocol } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(dialTimeout)])
-    const { link, isStrict } = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT }, inTime)
+    const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, addresses: proxyProtocol ? 1 : undefined }, inTime)
+    const { answer, rest: link } = await answerOf(dialled, inTime)
+    const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
     if (mode === 'strict' && !isStrict) {
       const err = new RefusedError('the server does not offer strict mode', true)
       link.abort(err)

@@ -14,7 +14,7 @@ export const STRICT = 1
 
 const integer = z.int()
 const text = z.string()
-/** A key that only our own ends send. */
+/** A key that only our own ends send: they speak strict mode, of this version. */
 const ours = { tunpipe: integer.optional() }
 const id = text.max(64).optional()
 
@@ -28,14 +28,17 @@ const request = {
   name: text
 }
 
-/** Opens a control connection, with any type but `data_channel`. */
-export const register = z.object({ ...request, ...ours })
+/** Opens a control connection, with any type but `data_channel`. In strict mode `addresses` asks to be told those of the users. */
+export const register = z.object({ ...request, ...ours, addresses: integer.optional() })
 
-/** Opens a data connection. `id` is that of the `open_data_channel` that it answers, in strict mode. */
+/** Opens a data connection. In strict mode `id` is that of the `open_data_channel` that it answers, and takes the place of token and name. */
 export const dataChannel = z.object({ ...request, id })
 
-/** Asks a client for a data connection. In strict mode with the addresses of the user, and the one that the user connected to. */
-export const openDataChannel = z.object({ ...request, id, source: text.max(64).optional(), destination: text.max(64).optional() })
+/** Asks a client for a data connection. In strict mode with an id. */
+export const openDataChannel = z.object({ ...request, id })
+
+/** In front of each user on a data connection, strict mode: where the user is, and where it connected to, if that was asked for. */
+export const opening = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
 
 /** Answers a first frame. `reason` is left out when there is none. */
 export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
@@ -55,6 +58,7 @@ export const unregistered = z.object({ type: text, reason: text })
 export type Register = z.output<typeof register>
 export type DataChannel = z.output<typeof dataChannel>
 export type OpenDataChannel = z.output<typeof openDataChannel>
+export type Opening = z.output<typeof opening>
 export type RegisterResp = z.output<typeof registerResp>
 export type Ping = z.output<typeof ping>
 export type PortState = z.output<typeof portState>
@@ -87,8 +91,7 @@ export type Message = Register | OpenDataChannel | RegisterResp | Ping | PortSta
 function lenient<S extends z.ZodRawShape> (schema: z.ZodObject<S>, value: unknown): { message: z.output<z.ZodObject<S>>, faults: number } {
   const message: Record<string, unknown> = {}
   let faults = isObject(value) ? 0 : 1
-  const fields = Object.entries<z.ZodType>(schema.shape as any)
-  for (const [key, field] of fields) message[key] = zeroOf(field)
+  for (const [key, field] of Object.entries<z.ZodType>(schema.shape as any)) message[key] = zeroOf(field)
   if (isObject(value)) {
     for (const [given, part] of Object.entries(value)) {
       const name = given.toLowerCase()
@@ -115,6 +118,9 @@ export function readFirst (frame: Uint8Array): Register | (DataChannel & { type:
   const { message } = lenient(register, value)
   return message.type === 'data_channel' ? lenient(dataChannel, value).message as DataChannel & { type: 'data_channel' } : message
 }
+
+/** What stands in front of a user. */
+export const readOpening = (bytes: Uint8Array): Opening => lenient(opening, parseJson(bytes)).message
 
 /** The first frame of an answer: anything that is no `ok` is a refusal. */
 export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message

@@ -70,6 +70,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     this.#running ??= Promise.resolve() // too late to start
     for (const runner of this.#runners) runner.stop()
     await this.#running
+    for (const { connections } of this.#runners) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
     const ends = Promise.all(this.#runners.flatMap(({ connections }) => [...connections.values()]))
     await patiently(ends, DRAIN, () => {
       for (const { connections } of this.#runners) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))

@@ -1,12 +1,15 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
 import type { Identity } from './identities.ts'
 import { Requests, type Request } from './requests.ts'
+import { Carriers } from './carriers.ts'
 import type { Session } from './session.ts'
 import type { Shared } from './shared.ts'
 import { newTraffic, Tally, type UserDrop } from './stats.ts'
 import { bridge } from '../../bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
+import { encodeJson } from '../../transforms/json.ts'
 import { meter } from '../../transforms/meter.ts'
+import type { SerialLinks } from '../../transforms/serial-links.ts'
 import { canonical } from '../../transports/source.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
 import type { Pace } from '../../pace.ts'
@@ -27,8 +30,9 @@ export class MappedPort {
   readonly #shared: Shared
   readonly #requests: Requests<AcceptedLink>
   readonly #tally: Tally
-  /** All that have not ended, with what they wait for. */
-  readonly #users = new Map<AcceptedLink, Request<AcceptedLink>>()
+  /** All that have not ended, with what they wait for if there was no data connection for them at once. */
+  readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
+  readonly #carriers: Carriers
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
 
@@ -38,6 +42,7 @@ export class MappedPort {
     this.number = owner.remotePort
     this.identity = owner.identity
     this.#requests = new Requests(shared.settings.maxWaiting)
+    this.#carriers = new Carriers(shared)
     this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
   }
 
@@ -57,6 +62,7 @@ export class MappedPort {
     const before = this.owner
     this.owner = session
     before.port = undefined
+    this.#carriers.close()
     before.end('replaced', 'replaced by another client with this token')
     this.wantsOnline = true
     await this.open()
@@ -68,6 +74,7 @@ export class MappedPort {
     this.wantsOnline = false
     this.#listener?.close()
     this.#listener = undefined
+    this.#carriers.close()
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
@@ -80,6 +87,7 @@ export class MappedPort {
   claim (id?: string): AcceptedLink | undefined {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
+    this.owner.dataAt = this.#shared.now
     if (!request.isVoid) this.#tally.add('waiting', -1)
     return request.user
   }
@@ -88,6 +96,19 @@ export class MappedPort {
   fail (id: string): void {
     const request = this.#requests.claim(id)
     if (request !== undefined && !request.isVoid) this.#drop(request.user, 'failed')
+  }
+
+  /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
+  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    const { owner } = this
+    links.onIdle = () => {
+      // That of a client which has left goes as well, once its user has.
+      if (this.owner === owner && this.wantsOnline) this.#carriers.add(links)
+      else links.close()
+    }
+    void this.#carryOn(user, links)
+    await links.ended
+    this.#carriers.remove(links)
   }
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
@@ -110,6 +131,7 @@ export class MappedPort {
   tick (): void {
     const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
+    this.#carriers.tick()
     if (expired.length > 0 && this.owner.dataAt <= expired[0].since) this.owner.end('deaf', 'no data connections come from you')
   }
 
@@ -135,6 +157,13 @@ export class MappedPort {
     const { settings, traffic } = this.identity
     this.#tally.add('accepted', 1)
     const mayEnter = traffic.users < settings.maxUsers
+    const carrier = mayEnter ? this.#carriers.take() : undefined
+    if (carrier !== undefined) {
+      this.#users.set(link, undefined)
+      this.#tally.add('users', 1)
+      void this.#carryOn(link, carrier)
+      return
+    }
     const request = mayEnter ? this.#requests.add(link, this.#shared.now) : undefined
     if (request === undefined) {
       this.#tally.drop(mayEnter ? 'waiting' : 'limit')
@@ -148,9 +177,21 @@ export class MappedPort {
     this.#ask(request)
   }
 
-  #ask ({ id, user: { remote, local } }: Request<AcceptedLink>): void {
-    const message = { type: 'open_data_channel', local_port: this.owner.localPort, remote_port: 0, protocol: '', token: '', name: '' }
-    this.owner.send(this.owner.isStrict ? { ...message, id, source: textOf(remote), destination: textOf(local) } : message)
+  async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    await this.carry(user, links.begin(encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})))
+  }
+
+  #ask ({ id }: Request<AcceptedLink>): void {
+    const { localPort, isStrict } = this.owner
+    this.owner.send({
+      type: 'open_data_channel',
+      local_port: localPort,
+      remote_port: 0,
+      protocol: '',
+      token: '',
+      name: '',
+      id: isStrict ? id : undefined
+    })
   }
 
   /** The user is let go without having been served. */

@@ -72,6 +72,7 @@ export class GotunnelRelay {
       log: new BoundedLog(log),
       refused: newRefused(),
       traffic: newTraffic(),
+      carriers: 0,
       now: performance.now()
     }
     this.#shared.identities.configure(settings.identities)
@@ -195,9 +196,9 @@ export class GotunnelRelay {
     const caller: Caller = { link: rest, remote, pass }
     if (!pass.isLocal && !shared.failures.allows(pass.source, performance.now())) return await refuse(shared, caller, 'rate')
     const message = readFirst(frame)
+    if (message.type === 'data_channel') return await serveData(shared, caller, message)
     const proof = shared.identities.proofOf(message.token)
     const identity = shared.identities.find(proof)
-    if (message.type === 'data_channel') return await serveData(shared, caller, message, identity, proof)
     if (identity !== undefined) return await serveClient(shared, caller, message, identity, proof)
     await refuse(shared, caller, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
   }

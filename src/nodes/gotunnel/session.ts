@@ -18,6 +18,8 @@ export interface SessionInit {
   localPort: number
   remotePort: number
   isStrict: boolean
+  /** It wants to know where users are. */
+  wantsAddresses: boolean
   /** Milliseconds of a clock that only goes forward. */
   now: number
 }
@@ -31,6 +33,7 @@ export class Session {
   readonly localPort: number
   readonly remotePort: number
   readonly isStrict: boolean
+  readonly wantsAddresses: boolean
   readonly since: number
   /** When the last ping came, and the last data connection. */
   heardAt: number
@@ -41,8 +44,14 @@ export class Session {
   ended: Refusal | undefined
   /** Called once when it is ended by the relay: what it has is free from then on, while the connection takes its time. */
   onEnd: () => void = () => {}
+  #pending: Batch<Message> = []
+  readonly #flush = (): void => {
+    const messages = this.#pending
+    this.#pending = []
+    if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck', 'you do not read')
+  }
 
-  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, now }: SessionInit) {
+  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, now }: SessionInit) {
     this.link = link
     this.remote = remote
     this.identity = identity
@@ -51,12 +60,14 @@ export class Session {
     this.localPort = localPort
     this.remotePort = remotePort
     this.isStrict = isStrict
+    this.wantsAddresses = wantsAddresses
     this.since = this.heardAt = this.dataAt = now
   }
 
-  /** One frame in one write, whoever else sends. A client that does not read what it asks for is ended. */
+  /** Sends whole frames, and those of all users that came at once in one write. A client that does not read what it asks for is ended. */
   send (message: Message): void {
-    if (this.ended === undefined && this.link.port.send([message] as Batch<Message>) === 0) this.end('stuck', 'you do not read')
+    if (this.ended !== undefined) return
+    if (this.#pending.push(message) === 1) setImmediate(this.#flush)
   }
 
   /** The client may be told why; programs that do not know this message ignore it. Harmless when repeated. */

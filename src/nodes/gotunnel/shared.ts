@@ -22,6 +22,8 @@ export interface Shared {
   readonly log: BoundedLog
   readonly refused: Record<Refusal, number>
   readonly traffic: UserTraffic
+  /** Data connections of all ports that wait for another user. */
+  carriers: number
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   now: number
 }

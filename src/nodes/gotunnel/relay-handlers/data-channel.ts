@@ -1,31 +1,48 @@
 /** A client has a data connection for a user (gotunnel protocol, section 3). */
 import { hangUp } from '../hang-up.ts'
-import { sameProof, type Identity, type Proof } from '../identities.ts'
+import { sameProof } from '../identities.ts'
 import type { DataChannel } from '../messages.ts'
+import type { MappedPort } from '../port.ts'
 import { accept, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { SerialLinks } from '../../../transforms/serial-links.ts'
+
+/** Joins it with its user; settles when it has ended, and never rejects. */
+export async function serveData (shared: Shared, caller: Caller, message: DataChannel): Promise<void> {
+  const port = shared.ports.get(message.remote_port)
+  if (message.id === undefined) await serveFirstInFirstOut(shared, caller, message, port)
+  else await serveRequest(shared, caller, message.id, port)
+}
 
 /**
- * Joins it with its user until both are at their end; never rejects.
- *
- * @param identity undefined when the token is none of today's: whoever has registered with it may still serve its users
+ * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good once. There is
+ * no answer, as what opens the link of the user is one; other users may follow.
  */
-export async function serveData (shared: Shared, caller: Caller, { remote_port: remotePort, id }: DataChannel, identity: Identity | undefined, proof: Proof): Promise<void> {
-  const port = shared.ports.get(remotePort)
-  const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
-  if (!isOwn && identity === undefined) return await refuse(shared, caller, 'token')
-  const isStrict = isOwn ? port.owner.isStrict : id !== undefined || shared.settings.mode === 'strict'
-  if (!isOwn && isStrict) return await refuse(shared, caller, 'foreign', { port: remotePort })
-  if (isStrict && id === undefined) return await refuse(shared, caller, 'mode', { port: remotePort })
-  if (isOwn) port.owner.dataAt = shared.now
-  const user = isOwn ? port.claim(isStrict ? id : undefined) : undefined
-  if (port === undefined || user === undefined) {
-    if (isStrict) return await refuse(shared, caller, 'unclaimed', { port: remotePort })
-    shared.refused[isOwn ? 'unclaimed' : 'foreign']++
-    accept(caller.link, false) // and the end, as the original says it
-    return await hangUp(caller.link)
+async function serveRequest (shared: Shared, { link, pass }: Caller, id: string, port: MappedPort | undefined): Promise<void> {
+  const user = port?.owner.isStrict === true ? port.claim(id) : undefined
+  if (port !== undefined && user !== undefined) {
+    pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
+    return await port.carryAll(user, new SerialLinks(link))
   }
+  shared.refused.unclaimed++
+  if (!pass.isLocal) shared.failures.take(pass.source, performance.now()) // else ids could be tried
+  link.abort(new LinkClosedError('nobody waits for this data connection'))
+}
+
+/** Without an id it is the token that counts, and whoever waits longest is served. The answer says ok in any case, as that of the original does. */
+async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, remote_port: remotePort }: DataChannel, port: MappedPort | undefined): Promise<void> {
+  const proof = shared.identities.proofOf(token)
+  const isOwn = port !== undefined && sameProof(port.owner.proof, proof) // also with a token that is none of today's
+  if (!isOwn && shared.identities.find(proof) === undefined) return await refuse(shared, caller, 'token')
+  const isStrict = port?.owner.isStrict === true || shared.settings.mode === 'strict'
+  if (isStrict) return await refuse(shared, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })
   accept(caller.link, false)
-  caller.pass.leave() // from here on it is bounded by the users, of which it is one
-  await port.carry(user, caller.link)
+  const user = isOwn ? port.claim() : undefined
+  if (isOwn && user !== undefined) {
+    caller.pass.leave() // from here on it is bounded by the users, of which it is one
+    return await port.carry(user, caller.link)
+  }
+  shared.refused[isOwn ? 'unclaimed' : 'foreign']++
+  await hangUp(caller.link)
 }

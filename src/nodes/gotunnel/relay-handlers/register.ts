@@ -19,7 +19,7 @@ const messages = stack(lengthPrefix(u32be, { maxFrame: MAX_FRAME }), json<any>({
 const LONGEST_NAME = 64
 
 /** Serves a control connection until it ends. Rejects with what broke it. */
-export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe }: Register, identity: Identity, proof: Proof): Promise<void> {
+export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
   const { mode } = shared.settings
   const { remote, pass } = caller
   const isStrict = tunpipe !== undefined && mode !== 'compatible'
@@ -27,7 +27,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   const about = { identity: identity.name, name, port: remotePort }
   if (mode === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
   const link = over<Uint8Array, ToServer, any>(caller.link, messages) as Session['link']
-  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, now: shared.now })
+  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.

@@ -1,0 +1,62 @@
+/**
+ * Data connections of a port that have done their work and wait for another user: in strict mode one serves many users, one
+ * after the other, since to make a connection costs more than most users do.
+ */
+import type { Shared } from './shared.ts'
+import type { SerialLinks } from '../../transforms/serial-links.ts'
+
+/** At one time, for a port and for all. */
+const MOST = 64
+const MOST_IN_ALL = 1024
+
+/** Milliseconds. One that has said nothing for longer may be dead without anybody knowing, and a user would pay for that. */
+const LONGEST_REST = 15_000
+
+export class Carriers {
+  readonly #shared: Shared
+  /** With the time since which they rest; the last is taken first. */
+  readonly #resting: Array<[SerialLinks, number]> = []
+
+  constructor (shared: Shared) { this.#shared = shared }
+
+  /** The one that has rested the shortest. */
+  take (): SerialLinks | undefined {
+    const [links] = this.#resting.pop() ?? []
+    if (links !== undefined) this.#shared.carriers--
+    return links
+  }
+
+  /** It rests until it is taken, or ended. */
+  add (links: SerialLinks): void {
+    if (this.#resting.length >= MOST || this.#shared.carriers >= MOST_IN_ALL) {
+      links.close()
+      return
+    }
+    this.#resting.push([links, this.#shared.now])
+    this.#shared.carriers++
+    links.watch()
+  }
+
+  /** It has ended. */
+  remove (links: SerialLinks): void {
+    const at = this.#resting.findIndex(([resting]) => resting === links)
+    if (at < 0) return
+    this.#resting.splice(at, 1)
+    this.#shared.carriers--
+  }
+
+  tick (): void {
+    const { now } = this.#shared
+    while (this.#resting.length > 0 && now - this.#resting[0][1] >= LONGEST_REST) this.#endFirst()
+  }
+
+  close (): void {
+    while (this.#resting.length > 0) this.#endFirst()
+  }
+
+  #endFirst (): void {
+    const [links] = this.#resting.shift() ?? []
+    this.#shared.carriers--
+    links?.close()
+  }
+}
