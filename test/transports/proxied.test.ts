@@ -1,6 +1,6 @@
 /** Who is behind a proxy, over real sockets: TCP, TLS and WebSocket listeners. Programs that are proxies: `real-proxies.test.ts`. */
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
