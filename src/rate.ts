@@ -20,3 +20,28 @@ export class Rate {
     this.#at = now
   }
 }
+
+/** Bytes a second, each way. */
+export interface TrafficRates {
+  rateIn: number
+  rateOut: number
+}
+
+/** The same for what counts both ways. */
+export class TrafficRate {
+  readonly #in: Rate
+  readonly #out: Rate
+
+  /** @param now milliseconds of a clock that only goes forward */
+  constructor (now: number, { bytesIn, bytesOut } = { bytesIn: 0, bytesOut: 0 }) {
+    this.#in = new Rate(now, bytesIn)
+    this.#out = new Rate(now, bytesOut)
+  }
+
+  get perSecond (): TrafficRates { return { rateIn: Math.round(this.#in.perSecond), rateOut: Math.round(this.#out.perSecond) } }
+
+  sample ({ bytesIn, bytesOut }: { bytesIn: number, bytesOut: number }, now: number): void {
+    this.#in.sample(bytesIn, now)
+    this.#out.sample(bytesOut, now)
+  }
+}

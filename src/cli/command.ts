@@ -117,6 +117,6 @@ export function flagsOf (command: Command, protocol?: string): Flags {
   return {
     config: config as string | undefined,
     protocol,
-    layer: { values, name: (path) => `--${path[path.length - 1]}` }
+    layer: { values, name: ([first, second]) => `--${first === protocol && second !== undefined ? second : first}` }
   }
 }

@@ -4,7 +4,9 @@
  */
 import { candyPeer } from './candy/peer-protocol.ts'
 import { candyRelay } from './candy/relay-protocol.ts'
+import { gotunnelPeer } from './gotunnel/peer-protocol.ts'
+import { gotunnelRelay } from './gotunnel/relay-protocol.ts'
 import type { Protocol } from './protocol.ts'
 
-export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay]
-export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer]
+export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay]
+export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer]

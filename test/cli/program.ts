@@ -28,7 +28,7 @@ export class Program {
   readonly #waiting = new Set<() => void>()
 
   constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore' }: ProgramInit = {}) {
-    const { TUNPIPE_PASSWORD: _, ...inherited } = process.env
+    const { TUNPIPE_PASSWORD: _password, TUNPIPE_TOKEN: _token, ...inherited } = process.env
     this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text

@@ -44,13 +44,14 @@ export function hostAddress () {
 }
 
 /** A host name, an IPv4 address, or an IPv6 address in brackets. */
-function isHost (host: string): boolean {
+export function isHost (host: string): boolean {
   if (host.startsWith('[')) return host.endsWith(']') && isIPv6(host.slice(1, -1))
   if (/^[\d.]+$/.test(host)) return parseAddress(host) !== undefined
   return host.length <= 253 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(host)
 }
 
-function portOf (digits: string): number | undefined {
+/** 0 to 65535; undefined for what is no such number. */
+export function portOf (digits: string): number | undefined {
   return /^\d{1,5}$/.test(digits) && Number(digits) <= 65535 ? Number(digits) : undefined
 }
 

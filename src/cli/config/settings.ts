@@ -33,10 +33,10 @@ function merge (upper: Values, lower: Values): Values {
   return merged
 }
 
-/** How many keys of the path exist. */
+/** How many keys of the path exist; those of a list are numbers. */
 function depth (values: unknown, path: readonly string[]): number {
   const [key, ...rest] = path
-  return isSection(values) && key !== undefined && Object.hasOwn(values, key) ? 1 + depth(values[key], rest) : 0
+  return (isSection(values) || Array.isArray(values)) && key !== undefined && Object.hasOwn(values, key) ? 1 + depth((values as Values)[key], rest) : 0
 }
 
 /** The path that an issue of zod is about. It stands at the section whose key is unknown, not at the key. */

@@ -6,6 +6,8 @@ export interface Output {
   event (name: string, fields: Record<string, unknown>): void
   /** Prose for people; left out with `--json`. */
   say (text: string): void
+  /** Programs read this, also what goes to stderr. */
+  readonly isJson: boolean
 }
 
 export function createOutput (json: boolean, write: (text: string) => void = (text) => { process.stdout.write(text) }): Output {
@@ -13,6 +15,7 @@ export function createOutput (json: boolean, write: (text: string) => void = (te
     if (json) write(`${JSON.stringify({ event: name, ...fields })}\n`)
   }
   return {
+    isJson: json,
     event,
     ready (protocol, url) {
       if (json) event('ready', { protocol, url })

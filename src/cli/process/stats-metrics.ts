@@ -16,16 +16,16 @@ const isGroup = (value: unknown): value is Record<string, unknown> => typeof val
  * Publishes statistics as `<prefix>_<name>`. Numbers only grow and become counters, `<prefix>_<name>_total`, except for
  * those called gauges; a group becomes one counter with the label `reason`. Samples with the same labels are added up.
  *
- * @param read - the names that it has at first are those that are published
+ * @param shape - the names and labels that it has are those that are published; default: what there is to read now
  */
-export function registerStats (registry: Registry, prefix: string, read: () => Sample[], gauges: readonly string[]): void {
+export function registerStats (registry: Registry, prefix: string, read: () => Sample[], gauges: readonly string[], shape?: Sample[]): void {
   let asked: Sample[] | undefined
   /** Once for all metrics that somebody asks for in one go: adding up may take a while. */
   const samples = (): Sample[] => {
     if (asked === undefined) setImmediate(() => { asked = undefined })
     return (asked ??= read())
   }
-  const first = samples()
+  const first = shape ?? samples()
   const labels = [...new Set(first.flatMap((sample) => Object.keys(sample.labels)))]
   const registers = [registry]
   const names = new Map(first.flatMap(({ stats }) => Object.entries(stats)))

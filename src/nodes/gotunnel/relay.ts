@@ -54,6 +54,8 @@ export class GotunnelRelay {
   readonly #timer: NodeJS.Timeout
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
+  /** Those that have not said yet what they are for. */
+  readonly #silent = new Set<Link>()
   #ticks = 0
   #isClosing = false
 
@@ -156,6 +158,7 @@ export class GotunnelRelay {
     const ports = [...this.#shared.ports.values()]
     for (const port of ports) port.offline()
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
+    for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
     await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of ports) port.cut() })
   }
 
@@ -188,7 +191,11 @@ export class GotunnelRelay {
       shared.refused.timeout++
       link.abort(new LinkClosedError('no first frame in time'))
     }, shared.settings.firstFrameTimeout)
-    const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => { clearTimeout(timer) })
+    this.#silent.add(link)
+    const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => {
+      clearTimeout(timer)
+      this.#silent.delete(link)
+    })
     if (frame === undefined) { // it left without a word, as a probe does
       link.abort(new LinkClosedError('nothing was said'))
       return

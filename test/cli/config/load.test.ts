@@ -123,7 +123,7 @@ t.test('a password from a pipe', async (t) => {
 t.test('a variable alone starts nothing', async (t) => {
   withEnvironment(t, 'x')
   const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
-  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy`)
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy or gotunnel`)
 })
 
 t.test('several networks', async (t) => {
@@ -208,7 +208,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
-    [['zzz'], "unknown command 'zzz', expected candy, status, capture or reload"],
+    [['zzz'], "unknown command 'zzz', expected candy, gotunnel, status, capture or reload"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
@@ -217,7 +217,7 @@ t.test('the command line itself', async (t) => {
     const [name] = option.split('=')
     t.equal(complaint(t, () => loadPeer('candy', option, '5')), `${name}: direct traffic between peers is not available yet, expected no such option`)
   }
-  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy (or --config FILE); see --help')
+  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy or gotunnel (or --config FILE); see --help')
 })
 
 t.test('every flag is a key, and every key a flag', async (t) => {
@@ -229,7 +229,7 @@ t.test('every flag is a key, and every key a flag', async (t) => {
     t.same(names(command.options).sort(), [...SHARED_KEYS].sort())
     for (const [i, { name, section }] of protocols.entries()) {
       t.equal(command.commands[i].name(), name)
-      const keys = Object.keys((section as z.ZodObject).shape).filter((key) => key !== 'networks') // several networks take a file
+      const keys = Object.keys((section as z.ZodObject).shape).filter((key) => !['networks', 'identities'].includes(key)) // several of them take a file
       t.same(names(command.commands[i].options).sort(), [...keys, ...SHARED_KEYS].sort())
     }
   }

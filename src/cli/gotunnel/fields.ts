@@ -1,0 +1,91 @@
+/** Fields of gotunnel: where it listens, whom it connects to, and which ports lead where. */
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { PortRanges } from '../../nodes/gotunnel/port-ranges.ts'
+import type { PortMap } from '../../nodes/gotunnel/index.ts'
+import { numeral, show, text } from '../config/fields.ts'
+import { isHost, portOf } from '../config/network-fields.ts'
+import { UsageError } from '../usage-error.ts'
+
+/** Somewhere on the network. */
+export interface Place {
+  /** Undefined when none was named. */
+  scheme: 'tcp' | 'tls' | undefined
+  /** IPv6 without brackets. */
+  host: string
+  port: number
+}
+
+/** `host:port`, IPv6 in brackets. */
+export const textOf = ({ host, port }: Pick<Place, 'host' | 'port'>): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1')
+
+function place (what: string, expected: string, lowest: number) {
+  return text(what, expected, (input): Place | undefined => {
+    const [, scheme, host, digits] = /^(?:(tcp|tls):\/\/)?([^/@]+):(\d+)\/?$/i.exec(input) ?? []
+    const port = portOf(digits ?? '')
+    if (port === undefined || port < lowest || !isHost(host)) return undefined
+    return { scheme: scheme?.toLowerCase() as Place['scheme'], host: withoutBrackets(host), port }
+  })
+}
+
+/** `0.0.0.0:17000`. Host and port are always named; port 0 takes any free one. */
+export function listenPlace () { return place('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
+
+/** Where a peer connects to. */
+export function serverPlace () { return place('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
+
+/** A local address without a port. */
+export function ownAddress () {
+  return text('an address', 'one of this machine such as 192.0.2.7 or ::', (input) => isIP(withoutBrackets(input)) === 0 ? undefined : withoutBrackets(input))
+}
+
+/** A number that is alone looks like one to YAML, and a list in a file is one text here. */
+const joined = (input: unknown): unknown => Array.isArray(input) && input.every((item) => ['string', 'number'].includes(typeof item)) ? input.join() : input
+
+/** Which ports an identity may have, read by the relay's own reader. */
+export function portRanges () {
+  return z.preprocess(joined, numeral('a list of ports', 'ports and ranges such as 10000-20000,30022', (input) => {
+    try {
+      return new PortRanges(input).text
+    } catch {
+      return undefined
+    }
+  }))
+}
+
+/** It stands in logs, in status and in metrics. */
+export function identityName () {
+  return text('a name', 'at most 64 letters, digits, ".", "_", "@" or "-", a letter or digit first', nameOf)
+}
+
+/** It becomes part of the name of the control socket as well. */
+export const peerName = identityName
+
+function nameOf (name: string): string | undefined {
+  return /^[A-Za-z0-9][\w.@-]{0,63}$/.test(name) ? name : undefined
+}
+
+const EXPECTED_MAP = 'REMOTE:LOCAL or REMOTE:HOST:LOCAL, such as 10022:22 or 10080:[::1]:80'
+
+/** `10022:22`, `tcp:10022:db.local:5432`, `10022:[::1]:22`. */
+function portMap () {
+  return text('a map', EXPECTED_MAP, (input): PortMap | undefined => {
+    const [, scheme = 'tcp', remote, host = '127.0.0.1', local] = /^(?:([a-z]\w*):)?(\d+):(?:(.+):)?(\d+)$/i.exec(input) ?? []
+    if (scheme.toLowerCase() !== 'tcp' && remote !== undefined) throw new UsageError(`${scheme.toLowerCase()} is not carried (${show(input)}): the protocol is for TCP only, expected ${EXPECTED_MAP}`)
+    const [remotePort, port] = [portOf(remote ?? ''), portOf(local ?? '')]
+    if (remotePort === undefined || port === undefined || remotePort === 0 || port === 0 || !isHost(host)) return undefined
+    return { remotePort, local: { host: withoutBrackets(host), port } }
+  })
+}
+
+/** One map or more. */
+export function portMaps () {
+  const error = ({ input }: { input?: unknown }): string => `${input === undefined ? 'missing' : 'not a list of maps'}, expected ${EXPECTED_MAP}`
+  return z.preprocess((input) => typeof input === 'string' ? [input] : input, z.array(portMap(), { error }).min(1, { error: `empty, expected ${EXPECTED_MAP}` })).superRefine((maps, context) => {
+    for (const [i, { remotePort }] of maps.entries()) {
+      if (maps.findIndex((other) => other.remotePort === remotePort) < i) context.addIssue({ code: 'custom', path: [i], message: `the port ${remotePort} of the server leads elsewhere already, expected another one` })
+    }
+  })
+}

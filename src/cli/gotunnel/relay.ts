@@ -1,0 +1,69 @@
+import { GotunnelWatch, serveGotunnel, type GotunnelRelayOptions, type ListenInit } from '../../nodes/gotunnel/index.ts'
+import { newTraffic } from '../../nodes/gotunnel/stats.ts'
+import { registerStats, type Sample } from '../process/stats-metrics.ts'
+import type { Parts, Service } from '../protocol.ts'
+import { explained } from '../reason.ts'
+import { textOf } from './fields.ts'
+import type { LoadedRelay } from './load.ts'
+
+/** What a relay has in all when nothing is said: see `GotunnelRelayOptions`. */
+const PORTS_IN_ALL = 4096
+const USERS_IN_ALL = 16_384
+
+const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen']
+
+/** Starts a gotunnel relay. Passes on the error of `listen`. */
+export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
+  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${textOf(loaded.gotunnel.listen)}`) })
+  const { relay } = server
+  const watch = new GotunnelWatch(relay)
+  out.ready('gotunnel', server.url)
+  return {
+    register (registry) {
+      const byIdentity = (): Sample[] => {
+        const { halfOpen, clients, refused } = relay.stats
+        return [
+          { labels: { identity: '' }, stats: { halfOpen, clients, refused } },
+          ...Array.from(relay.identities, ({ name, ports, traffic }) => ({ labels: { identity: name }, stats: { ports, ...traffic } }))
+        ]
+      }
+      // Numbers of their own: those of a port end with it, and a sum over both would count everything twice.
+      const byPort = (): Sample[] => Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
+        labels: { identity: identity.name, port: String(number) },
+        stats: { online: isListening ? 1 : 0, ...traffic }
+      }))
+      registerStats(registry, 'tunpipe_gotunnel', byIdentity, GAUGES)
+      registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
+    },
+    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...watch.status() }),
+    async reload (next) {
+      const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${textOf(next.gotunnel.listen)}`) })
+      return { ...changes, url: server.url, restart: next.gotunnel.bind === loaded.gotunnel.bind ? [] : ['bind'] }
+    },
+    online: () => server.url !== '',
+    async stop () {
+      watch.close()
+      await server.close()
+    }
+  }
+}
+
+function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptions & ListenInit {
+  const inAll = (key: 'maxPorts' | 'maxUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
+  return {
+    listen: textOf(gotunnel.listen),
+    tls,
+    trustedProxies: gotunnel['trusted-proxy'],
+    identities,
+    mode: gotunnel.mode,
+    bind: gotunnel.bind,
+    maxPorts: Math.max(PORTS_IN_ALL, inAll('maxPorts')), // what identities are promised is there
+    maxUsers: Math.max(USERS_IN_ALL, inAll('maxUsers')),
+    maxWaiting: gotunnel['max-waiting'],
+    usersPerSource: gotunnel['users-per-source'],
+    authFailures: gotunnel['auth-failures'],
+    perSource: gotunnel['max-per-source'],
+    maxHalfOpen: gotunnel['max-half-open'],
+    maxConnections: gotunnel['max-connections']
+  }
+}

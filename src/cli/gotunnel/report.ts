@@ -1,0 +1,88 @@
+/** Failures of a peer, in the form that the original's documentation gives them (gotunnel protocol, section 7). */
+import type { Logger as Pino } from 'pino'
+import type { Logger } from '../../log.ts'
+import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from '../../nodes/gotunnel/index.ts'
+import { Concealer } from '../process/concealer.ts'
+import type { Output } from '../process/output.ts'
+import type { Parts } from '../protocol.ts'
+import { reason } from '../reason.ts'
+import type { LoadedPeer } from './load.ts'
+
+const TEXTS: Readonly<Record<number, string>> = {
+  [CONNECT_FAILED]: 'Failed to connect to server',
+  [AUTHENTICATION_FAILED]: 'Authentication failed'
+}
+
+/** What is to be done about a refusal, by what the server says. */
+const HINTS: Readonly<Record<string, string>> = {
+  'authentication failed': 'compare --token with that of the server',
+  'strict mode required': 'leave out --mode compatible',
+  'the server does not offer strict mode': 'leave out --mode strict, or use a relay of tunpipe',
+  'port not allowed': 'have the server allow it (--ports there), or take another port in --map',
+  'name taken': 'give this peer another --name'
+}
+
+const LONGEST = 200
+
+export class Reporter {
+  readonly #log: Pino
+  readonly #out: Output
+  readonly #concealer: Concealer
+
+  constructor ({ loaded, log, out }: Parts<LoadedPeer>) {
+    this.#log = log
+    this.#out = out
+    this.#concealer = new Concealer(loaded.secrets)
+  }
+
+  /** For the peer itself: without those of its lines that are told here. */
+  get log (): Logger {
+    const log = this.#log
+    return {
+      debug: (fields, message) => { log.debug(fields, message) },
+      info: (fields, message) => { log.info(fields, message) },
+      warn: (fields, message) => { if (message !== 'offline') log.warn(fields, message) },
+      error: (fields, message) => { log.error(fields, message) }
+    }
+  }
+
+  /** A connection is lost or was not made, and another attempt follows. */
+  offline (port: number, err: Error, wait: number): void {
+    const text = textOf(err)
+    const fields = { port, reason: text, wait: Math.round(wait) }
+    const number = numberOf(err)
+    if (number === undefined) this.#log.warn(fields, 'offline')
+    else this.#fail(number, text, `port ${port} tries again in ${(wait / 1000).toFixed(1)} s`, fields)
+  }
+
+  /** The server will not have a port. */
+  refused (port: number, err: Error): void {
+    const text = textOf(err)
+    const fields = { port, reason: text }
+    const number = numberOf(err)
+    if (number === undefined) this.#log.error(fields, 'the server refuses this port for good')
+    else this.#fail(number, text, `port ${port} is given up`, fields)
+  }
+
+  /** What ends the process: why, and what can be done about it. */
+  failure (err: Error): Error {
+    const text = textOf(err)
+    const hint = HINTS[text] ?? (text.startsWith('replaced') ? 'end the other one, or take another port in --map' : undefined)
+    return Object.assign(new Error(`the server has refused every port for good: ${text}${hint === undefined ? '' : `; ${hint}`}`, { cause: err }), { code: 'ERR_GOTUNNEL_REFUSED' })
+  }
+
+  #fail (number: number, detail: string, consequence: string, fields: object): void {
+    const message = `${TEXTS[number]}: ${detail}`
+    if (this.#out.isJson) {
+      this.#log.error({ ...fields, code: number }, message)
+      return
+    }
+    this.#log.debug(fields, message)
+    if (this.#log.isLevelEnabled('error')) process.stderr.write(`${this.#concealer.conceal(`[ERROR][${number}] ${message} (${consequence})`)}\n`)
+  }
+}
+
+const numberOf = (err: Error): number | undefined => err instanceof ConnectError || err instanceof RefusedError ? err.number : undefined
+
+/** Some of it is what a server says: on one line, and not too long. */
+export const textOf = (err: Error): string => reason(err).replaceAll(/[^\x20-\x7e]/g, '?').slice(0, LONGEST)

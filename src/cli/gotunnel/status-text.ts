@@ -1,0 +1,71 @@
+/** What `relay status`, `peer status` and `relay reload` show of gotunnel. */
+import type { GotunnelIdentityStatus, GotunnelPeerStatus, GotunnelPortStatus, GotunnelRelayStatus, MapStatus } from '../../nodes/gotunnel/index.ts'
+import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
+
+const RELAY_HEAD = ['PORT', 'CLIENT', 'SOURCE', 'MODE', 'STATE', 'UP', 'USERS', 'WAIT', 'IN', 'OUT', 'RECEIVED', 'SENT', 'DROPS']
+const PEER_HEAD = ['PORT', 'LEADS TO', 'STATE', 'MODE', 'SERVICE', 'UP', 'USERS', 'IN', 'OUT', 'RECEIVED', 'SENT', 'FAILURES', 'DROPS']
+
+export function relayText ({ url, clients, ports, users, waiting, halfOpen, refused, identities }: GotunnelRelayStatus & { url: string }): string {
+  const refusals = nonZero(refused)
+  return [
+    `gotunnel ${url}: ${counted(ports, 'port')} of ${counted(clients, 'control connection')}, ${counted(users, 'user')}, ${waiting} of them waiting, ${halfOpen} half-open`,
+    ...(refusals === '' ? [] : [`refused since the start: ${refusals}`]),
+    ...identities.map(identityText)
+  ].join('\n')
+}
+
+function identityText ({ name, allowed, ports, maxPorts, users, maxUsers, accepted, bytesIn, bytesOut, drops, mapped }: GotunnelIdentityStatus): string {
+  const dropped = nonZero(drops)
+  const most = maxUsers === undefined ? '' : ` of ${maxUsers}`
+  return `
+identity ${name}, ports ${allowed}: ${ports} of ${counted(maxPorts, 'port')}, ${users}${most} users, ${accepted} since the start, in ${bytes(bytesIn)}, out ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}
+${mapped.length === 0 ? 'no port is mapped' : table([RELAY_HEAD, ...mapped.map(portRow)])}`
+}
+
+const portRow = (port: GotunnelPortStatus): string[] => [
+  String(port.port),
+  port.client || '-',
+  port.source,
+  port.mode,
+  port.state,
+  duration(port.connected),
+  String(port.users),
+  String(port.waiting),
+  rate(port.rateIn),
+  rate(port.rateOut),
+  bytes(port.bytesIn),
+  bytes(port.bytesOut),
+  nonZero(port.drops) || '-'
+]
+
+/** `2 clients ended, listens on tcp://0.0.0.0:17000`. */
+export function relayReloadText ({ ended, url }: Record<string, any>): string {
+  return `${counted(ended, 'control connection')} ended, listens on ${url}`
+}
+
+export function peerText ({ server, name, maps }: Omit<GotunnelPeerStatus, 'maps'> & { maps: PeerMap[] }): string {
+  const online = maps.filter(({ state }) => state === 'online').length
+  return [
+    `gotunnel ${server} as ${name}: ${online} of ${counted(maps.length, 'port')} online`,
+    table([PEER_HEAD, ...maps.map(mapRow)]),
+    ...maps.flatMap(({ remotePort, reason }) => reason === undefined ? [] : [`port ${remotePort}: ${reason.replaceAll(/[^\x20-\x7e]/g, '?')}`])
+  ].join('\n')
+}
+
+type PeerMap = MapStatus & { rateIn: number, rateOut: number }
+
+const mapRow = (map: PeerMap): string[] => [
+  String(map.remotePort),
+  map.local,
+  map.state,
+  map.mode ?? '-',
+  map.service,
+  map.connected === undefined ? '-' : duration(map.connected),
+  String(map.users),
+  rate(map.rateIn),
+  rate(map.rateOut),
+  bytes(map.bytesIn),
+  bytes(map.bytesOut),
+  String(map.failures),
+  nonZero(map.drops) || '-'
+]

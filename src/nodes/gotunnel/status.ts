@@ -1,0 +1,103 @@
+/** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+import type { Identity } from './identities.ts'
+import type { MappedPort } from './port.ts'
+import type { GotunnelRelay } from './relay.ts'
+import type { GotunnelRelayStats, UserTraffic } from './stats.ts'
+import { TrafficRate, type TrafficRates } from '../../rate.ts'
+import type { Endpoint } from '../../types.ts'
+
+/** Milliseconds between two looks at the counters. */
+const LOOK = 1000
+
+export interface GotunnelPortStatus extends UserTraffic, TrafficRates {
+  port: number
+  /** What its client calls itself. */
+  client: string
+  /** Address and port that the client comes from. */
+  source: string
+  mode: 'strict' | 'compatible'
+  /** `offline`: its client says that there is no service; `busy`: something else on this machine has the port. */
+  state: 'online' | 'offline' | 'busy'
+  /** Seconds since its client has registered it. */
+  connected: number
+}
+
+export interface GotunnelIdentityStatus extends UserTraffic, TrafficRates {
+  name: string
+  /** The ports that it may have, as in the settings. */
+  allowed: string
+  /** How many ports it has, and may have at one time. */
+  ports: number
+  maxPorts: number
+  /** Undefined: no limit of its own. */
+  maxUsers: number | undefined
+  /** By their number. */
+  mapped: GotunnelPortStatus[]
+}
+
+export interface GotunnelRelayStatus extends GotunnelRelayStats {
+  identities: GotunnelIdentityStatus[]
+}
+
+/** Looks at a relay once a second, so that there are rates to tell. */
+export class GotunnelWatch {
+  readonly #relay: GotunnelRelay
+  readonly #rates = new WeakMap<UserTraffic, TrafficRate>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor (relay: GotunnelRelay) {
+    this.#relay = relay
+    this.look(performance.now())
+    this.#timer = setInterval(() => { this.look(performance.now()) }, LOOK).unref()
+  }
+
+  /** @param now milliseconds of the relay's clock, which is that of `performance` */
+  look (now: number): void {
+    for (const { traffic } of [...this.#relay.identities, ...this.#relay.ports]) {
+      const rates = this.#rates.get(traffic)
+      if (rates === undefined) this.#rates.set(traffic, new TrafficRate(now, traffic))
+      else rates.sample(traffic, now)
+    }
+  }
+
+  status (now = performance.now()): GotunnelRelayStatus {
+    const ports = [...this.#relay.ports].sort((a, b) => a.number - b.number)
+    return {
+      ...this.#relay.stats,
+      identities: Array.from(this.#relay.identities, (identity) => this.#identity(identity, ports.filter((port) => port.identity === identity), now))
+    }
+  }
+
+  close (): void { clearInterval(this.#timer) }
+
+  #identity ({ name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } }: Identity, mapped: MappedPort[], now: number): GotunnelIdentityStatus {
+    return {
+      name,
+      allowed: ports.text,
+      ports: count,
+      maxPorts,
+      maxUsers: maxUsers === Infinity ? undefined : maxUsers,
+      ...this.#traffic(traffic),
+      mapped: mapped.map((port) => this.#port(port, now))
+    }
+  }
+
+  #port ({ number, owner, traffic, isListening, wantsOnline }: MappedPort, now: number): GotunnelPortStatus {
+    return {
+      port: number,
+      client: owner.name,
+      source: textOf(owner.remote),
+      mode: owner.isStrict ? 'strict' : 'compatible',
+      state: isListening ? 'online' : wantsOnline ? 'busy' : 'offline',
+      connected: Math.max(0, Math.round((now - owner.since) / 1000)),
+      ...this.#traffic(traffic)
+    }
+  }
+
+  #traffic (traffic: UserTraffic): UserTraffic & TrafficRates {
+    return { ...traffic, drops: { ...traffic.drops }, ...(this.#rates.get(traffic)?.perSecond ?? { rateIn: 0, rateOut: 0 }) }
+  }
+}
+
+/** A link in memory has no port. */
+const textOf = ({ host, port }: Endpoint): string => port === 0 ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`
