@@ -20,8 +20,11 @@ const uncounted: Meter = () => undefined
  * Rejects with what broke.
  */
 export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted }: BridgeInit = {}): Promise<void> {
-  a.lend?.()
-  b.lend?.()
+  // Only where both know of it: another link may keep what it is given to write, or have a bound for it.
+  if (a.lend !== undefined && b.lend !== undefined) {
+    a.lend()
+    b.lend()
+  }
   try {
     await Promise.all([b.sink(meter(forward)(a.source)), a.sink(meter(backward)(b.source))])
   } catch (err) {

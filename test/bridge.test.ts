@@ -2,7 +2,6 @@
 import t, { type Test } from 'tap'
 import { bridge, type BridgeInit } from '../src/bridge.ts'
 import { Pace } from '../src/pace.ts'
-import { meter } from '../src/transforms/meter.ts'
 import { dialTls, listenTls, memoryPair, tcp } from '../src/transports/index.ts'
 import { random } from './helpers/bytes.ts'
 import { ca, cert, key } from './helpers/certificates.ts'
@@ -88,8 +87,8 @@ for (const [name, pair] of Object.entries(pairs)) {
     const count = 640 // 40 MiB: more than the kernel takes
     for (const isUserWriting of [true, false]) {
       let carried = 0
-      const count1 = meter((bytes) => { carried += bytes })
-      const { user, service, over } = await bridged(t, pair, isUserWriting ? { forward: count1 } : { backward: count1 })
+      const meter = (bytes: number): void => { carried += bytes }
+      const { user, service, over } = await bridged(t, pair, isUserWriting ? { forward: meter } : { backward: meter })
       const [writes, stalls] = isUserWriting ? [user, service] : [service, user]
       const { source, pulled } = counted(count)
       const writing = writes.sink(source)
@@ -180,8 +179,8 @@ t.test('both links are aborted once, with what broke', async (t) => {
 t.test('each direction is counted for itself', async (t) => {
   const count = { forward: 0, backward: 0 }
   const { user, service, over } = await bridged(t, pairs.tcp, {
-    forward: meter((bytes) => { count.forward += bytes }),
-    backward: meter((bytes) => { count.backward += bytes })
+    forward: (bytes) => { count.forward += bytes },
+    backward: (bytes) => { count.backward += bytes }
   })
   await Promise.all([hear(user.source), hear(service.source), user.sink(batches(texts('four', ' and more'), [bytes(100_000)])), service.sink(batches(texts('5')))])
   t.equal(await over, undefined)
@@ -192,10 +191,10 @@ t.test('a direction that is held up holds up its writer, and ends with the bridg
   const holding: Array<() => void> = []
   let carried = 0
   const { user, service, over } = await bridged(t, pairs.memory, {
-    forward: meter((bytes) => {
+    forward: (bytes) => {
       carried += bytes
       return new Promise<void>((resolve) => { holding.push(resolve) })
-    })
+    }
   })
   const { source, pulled } = counted(100)
   const writing = failureOf(user.sink(source))
@@ -217,7 +216,7 @@ t.test('a direction that is held up holds up its writer, and ends with the bridg
 t.test('what a meter throws breaks the bridge', async (t) => {
   const boom = new Error('boom')
   for (const pass of [() => { throw boom }, () => Promise.reject(boom)]) {
-    const { user, service, over } = await bridged(t, pairs.memory, { backward: meter(pass) })
+    const { user, service, over } = await bridged(t, pairs.memory, { backward: pass })
     service.port.send(texts('hello'))
     t.equal(await over, boom)
     t.match(await drain(user.source), { code: 'ERR_LINK_CLOSED' })
@@ -229,10 +228,10 @@ t.test('bridges that share a pace keep to it together', async (t) => {
   const pace = new Pace(100_000)
   let now = 0
   const held: Array<{ until: number, resolve: () => void }> = []
-  const forward = meter((bytes) => {
+  const forward = (bytes: number): Promise<void> | undefined => {
     const wait = pace.delay(bytes, now)
     return wait === 0 ? undefined : new Promise<void>((resolve) => { held.push({ until: now + wait, resolve }) })
-  })
+  }
   let heard = 0
   const all = await Promise.all([1, 2, 3].map(() => bridged(t, pairs.memory, { forward })))
   let isOver = false
