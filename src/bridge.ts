@@ -1,15 +1,16 @@
 /** Joins two connections to one: what arrives at either leaves through the other. */
 import { LinkClosedError } from './errors.ts'
-import type { Batch, Link } from './types.ts'
+import { meter, type Meter } from './transforms/meter.ts'
+import type { Link } from './types.ts'
 
 export interface BridgeInit {
-  /** What happens to what `a` brings on its way to `b`: counting, a limit. Default: nothing. */
-  forward?: (source: AsyncIterable<Batch>) => AsyncIterable<Batch>
+  /** Told of the bytes of each batch on its way from `a` to `b`; what it returns is awaited before they go on. Default: nothing. */
+  forward?: Meter
   /** The same from `b` to `a`. */
-  backward?: (source: AsyncIterable<Batch>) => AsyncIterable<Batch>
+  backward?: Meter
 }
 
-const asItIs = (source: AsyncIterable<Batch>): AsyncIterable<Batch> => source
+const uncounted: Meter = () => undefined
 
 /**
  * Copies both ways until both have ended. Half-close is kept: the end of one direction ends only that one on the other side. A
@@ -18,9 +19,14 @@ const asItIs = (source: AsyncIterable<Batch>): AsyncIterable<Batch> => source
  *
  * Rejects with what broke.
  */
-export async function bridge (a: Link, b: Link, { forward = asItIs, backward = asItIs }: BridgeInit = {}): Promise<void> {
+export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted }: BridgeInit = {}): Promise<void> {
+  // Only where both know of it: another link may keep what it is given to write, or have a bound for it.
+  if (a.lend !== undefined && b.lend !== undefined) {
+    a.lend()
+    b.lend()
+  }
   try {
-    await Promise.all([b.sink(forward(a.source)), a.sink(backward(b.source))])
+    await Promise.all([b.sink(meter(forward)(a.source)), a.sink(meter(backward)(b.source))])
   } catch (err) {
     const reason = new LinkClosedError('the other side of the bridge has broken', { cause: err })
     a.abort(reason)

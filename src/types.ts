@@ -61,6 +61,12 @@ export interface Link<In = Uint8Array, Out = In> {
   readonly port: PacketPort<Out>
   /** Ends both directions at once; `source` and `sink` reject with this error. Harmless on a link that has ended. */
   abort (err: Error): void
+  /**
+   * From now on `source` may bring memory that is only lent: it is used again once the `sink` of another link has written it. For
+   * whoever hands everything straight from the one to the other, as a bridge does, where that other one has this method as well.
+   * Elements may be larger than they are otherwise. Not every link can do that.
+   */
+  lend? (): void
 }
 
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */

@@ -51,7 +51,7 @@ export class FirstFrameDecoder {
 
   #measure (): void {
     const bytes = this.#held.peek(MAX_LENGTH_BYTES)
-    this.#need = Math.max(this.#length.width(bytes, 0), 1)
+    this.#need = Math.max(this.#length.width(bytes, 0), bytes.length) // a width of 0 is unknown
     if (this.#need > bytes.length) return
     try {
       const size = this.#length(bytes, 0)
@@ -95,7 +95,8 @@ const withSource = (link: Link, source: AsyncIterable<Batch>): Link => ({
   source,
   sink: (from) => link.sink(from),
   port: link.port,
-  abort: (err) => { link.abort(err) }
+  abort: (err) => { link.abort(err) },
+  lend: link.lend === undefined ? undefined : () => { link.lend?.() }
 })
 
 /** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */
@@ -108,6 +109,7 @@ function resumed (iterator: AsyncIterator<Batch>, behind: Batch): AsyncIterable<
       return Promise.resolve({ done: false, value: behind })
     },
     async return () {
+      isFirst = false
       await iterator.return?.()
       return { done: true, value: undefined }
     },

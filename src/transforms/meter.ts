@@ -2,24 +2,24 @@
 import type { Batch } from '../types.ts'
 
 /** Told of the bytes of each batch. What it returns is awaited before they go on. */
-export type Meter = (bytes: number) => Promise<void> | undefined
+export type Meter = (bytes: number) => Promise<void> | undefined | void
 
 /**
  * The stage for one direction of a byte stream.
  *
  * ```ts
- * await bridge(a, b, { forward: meter((bytes) => { stats.bytesIn += bytes }) })
+ * await other.sink(meter((bytes) => { stats.bytesIn += bytes })(link.source))
  * ```
  */
-export const meter = (pass: (bytes: number) => Promise<void> | undefined | void) =>
+export const meter = (pass: Meter) =>
   (source: AsyncIterable<Batch>): AsyncIterable<Batch> => ({ [Symbol.asyncIterator]: () => new Metered(source, pass) })
 
 /** Not a generator, which would cost three promises a read instead of one. */
 class Metered implements AsyncIterator<Batch> {
   readonly #inner: AsyncIterator<Batch>
-  readonly #pass
+  readonly #pass: Meter
 
-  constructor (source: AsyncIterable<Batch>, pass: (bytes: number) => Promise<void> | undefined | void) {
+  constructor (source: AsyncIterable<Batch>, pass: Meter) {
     this.#inner = source[Symbol.asyncIterator]()
     this.#pass = pass
   }

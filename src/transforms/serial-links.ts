@@ -13,9 +13,10 @@
  * that begins is the opening. Length 0 is the end of a link in this direction, 0xffffffff its end by a reset; behind that comes
  * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection.
  */
-import { LinkClosedError, TruncatedError } from '../errors.ts'
+import { LinkBusyError, LinkClosedError, TruncatedError } from '../errors.ts'
 import { Interruptible } from '../interruptible.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
+import { FrameSizeError } from './length-codecs.ts'
 
 const HEAD = 4
 const END = 0
@@ -55,7 +56,7 @@ const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
 export class SerialLinks {
   readonly #lower: Link
   readonly #incoming: AsyncIterator<Batch>
-  /** What was read behind the end of a link. */
+  /** What was read and not taken yet. */
   #rest: Uint8Array[] = []
   /** The read that is under way while nobody waits for it. */
   #ahead: Promise<IteratorResult<Batch>> | undefined
@@ -63,8 +64,12 @@ export class SerialLinks {
   #left = 0
   #head = Buffer.alloc(HEAD)
   #headBytes = 0
+  /** The length is whole, and that of an end which was not told yet. */
+  #isMeasured = false
   #current: SerialLink | undefined
   readonly #outgoing: Array<Batch | Sending> = []
+  /** What is being sent. */
+  #sending: Sending | undefined
   #wake: (() => void) | undefined
   #isClosed = false
   #onOver: (() => void) | undefined
@@ -84,26 +89,30 @@ export class SerialLinks {
 
   /** The next link, to be used by this side. Only when none is open. */
   begin (opening: Uint8Array): Link {
-    if (opening.length === 0 || opening.length > MAX_OPENING) throw new RangeError(`an opening has 1 to ${MAX_OPENING} bytes`)
+    if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
+    if (opening.length === 0 || opening.length > MAX_OPENING) throw new FrameSizeError(`an opening of ${opening.length} bytes, 1 to ${MAX_OPENING} are possible`)
     this.#put([headOf(opening.length), opening])
     return this.#open()
   }
 
   /** The next link that the other side begins; undefined when it has ended the connection. Rejects with what broke that. */
   async opened (): Promise<{ opening: Uint8Array, link: Link } | undefined> {
-    const parts: Uint8Array[] = []
     if (this.#current !== undefined) await new Promise<void>((resolve) => { this.#onOver = resolve })
-    for (;;) {
-      const chunk = await this.take(MAX_OPENING)
-      if (chunk === undefined) {
-        if (parts.length > 0 || this.#headBytes > 0) throw new TruncatedError('the connection ended inside an opening')
-        this.close()
-        return undefined
-      }
-      if (typeof chunk === 'string') throw new LinkResetError('an end where a link should begin')
-      parts.push(...chunk)
-      if (this.#left === 0) return { opening: Buffer.concat(parts), link: this.#open() }
+    while (this.#left === 0 && !(this.#rest.length > 0 && this.#measure())) {
+      if (await this.#read()) continue
+      if (this.#headBytes > 0) throw new TruncatedError('the connection ended inside an opening')
+      this.close()
+      return undefined
     }
+    if (this.#left === 0) throw new LinkResetError('an end where a link should begin')
+    if (this.#left > MAX_OPENING) throw new FrameSizeError(`an opening of ${this.#left} bytes, limit ${MAX_OPENING}`)
+    const opening = Buffer.alloc(this.#left)
+    while (this.#left > 0) {
+      if (this.#rest.length === 0 && !await this.#read()) throw new TruncatedError('the connection ended inside an opening')
+      const at = opening.length - this.#left
+      opening.set(this.#cut(this.#left), at)
+    }
+    return { opening, link: this.#open() }
   }
 
   /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
@@ -123,6 +132,7 @@ export class SerialLinks {
   abort (err: Error): void {
     this.#isClosed = true
     this.#lower.abort(err)
+    this.#sending?.reject(err)
     for (const sending of this.#outgoing.splice(0)) if (!Array.isArray(sending)) sending.reject(err)
     this.#wake?.()
     this.#onOver?.()
@@ -139,6 +149,9 @@ export class SerialLinks {
   /** For the links: the end of a direction. */
   mark (end: 'ended' | 'reset'): void { this.#put([headOf(end === 'ended' ? END : RESET)]) }
 
+  /** For the links: see `Link.lend`. */
+  lend (): void { this.#lower.lend?.() }
+
   /** For the links: a link is at its end in both directions. */
   over (link: SerialLink): void {
     if (this.#current !== link) return
@@ -147,20 +160,22 @@ export class SerialLinks {
     if (!this.#isClosed) this.onIdle()
   }
 
-  /**
-   * For the links: what comes next of the current chunk, all of it that has come; an end, or undefined at the end of the
-   * connection.
-   */
-  async take (maxChunk = RESET - 1): Promise<Batch | 'ended' | 'reset' | undefined> {
+  /** For the links: what comes next, as far as it has come. Undefined at the end of the connection. */
+  async take (): Promise<Batch | 'ended' | 'reset' | undefined> {
     for (;;) {
-      const taken = this.#rest.length > 0 ? this.#decode(maxChunk) : undefined
+      const taken = this.#decode()
       if (taken !== undefined) return taken
-      const reading = this.#ahead ?? this.#incoming.next()
-      this.#ahead = undefined
-      const { done, value } = await reading
-      if (done === true) return undefined
-      this.#rest = value
+      if (!await this.#read()) return undefined
     }
+  }
+
+  /** False at the end of the connection. */
+  async #read (): Promise<boolean> {
+    const reading = this.#ahead ?? this.#incoming.next()
+    this.#ahead = undefined
+    const { done, value } = await reading
+    if (done !== true) this.#rest.push(...value)
+    return done !== true
   }
 
   #open (): SerialLink {
@@ -173,47 +188,51 @@ export class SerialLinks {
     this.#wake?.()
   }
 
-  /** Payload of `#rest` up to the end of a link, an opening, or of what is there. Undefined when that is nothing. */
-  #decode (maxChunk: number): Batch | 'ended' | 'reset' | undefined {
+  /** Payload up to the end of a link, or of what was read; or that end. Undefined when there is neither. */
+  #decode (): Batch | 'ended' | 'reset' | undefined {
     const payload: Batch = []
-    const isOpening = maxChunk === MAX_OPENING
-    while (this.#rest.length > 0) {
-      let read = this.#rest[0]
-      if (this.#left === 0) {
-        const part = read.subarray(0, HEAD - this.#headBytes)
-        this.#head.set(part, this.#headBytes)
-        this.#headBytes += part.length
-        read = read.subarray(part.length)
-        if (this.#headBytes === HEAD) {
-          const length = this.#head.readUInt32BE(0)
-          const isEnd = length === END || length === RESET
-          if (isEnd && payload.length > 0) {
-            this.#headBytes = 0 // the payload first: this is read again
-            this.#rest.splice(0, 1, Uint8Array.from(this.#head), ...(read.length > 0 ? [read] : []))
-            return payload
-          }
-          this.#headBytes = 0
-          if (isEnd) {
-            this.#keep(read)
-            return length === END ? 'ended' : 'reset'
-          }
-          if (length > maxChunk) throw new RangeError(`an opening of ${length} bytes`)
-          this.#left = length
-        }
+    while (this.#left > 0 || this.#measure()) {
+      if (this.#left === 0) { // an end
+        if (payload.length > 0) break // after the payload
+        this.#isMeasured = false
+        return this.#head.readUInt32BE(0) === END ? 'ended' : 'reset'
       }
-      const part = read.subarray(0, this.#left)
-      if (part.length > 0) payload.push(part)
-      this.#left -= part.length
-      this.#keep(read.subarray(part.length))
-      if (isOpening && this.#left === 0 && payload.length > 0) return payload
+      if (this.#rest.length === 0) break
+      payload.push(this.#cut(this.#left))
     }
-    return payload.length > 0 ? payload : undefined
+    if (payload.length === 0) return undefined
+    // Payload may be lent memory, which is used again behind our back: what stays here is copied.
+    this.#rest = this.#rest.map((read) => Uint8Array.from(read))
+    return payload
   }
 
-  /** What is left of the first of `#rest`. */
-  #keep (read: Uint8Array): void {
-    if (read.length > 0) this.#rest[0] = read
+  /** Reads the length of the next chunk. False while that is cut. */
+  #measure (): boolean {
+    while (!this.#isMeasured) {
+      if (this.#rest.length === 0) return false
+      const part = this.#cut(HEAD - this.#headBytes)
+      this.#head.set(part, this.#headBytes)
+      this.#headBytes += part.length
+      if (this.#headBytes < HEAD) continue
+      this.#headBytes = 0
+      this.#isMeasured = true
+    }
+    const length = this.#head.readUInt32BE(0)
+    if (length !== END && length !== RESET) {
+      this.#left = length
+      this.#isMeasured = false
+    }
+    return true
+  }
+
+  /** Takes up to so many bytes off what was read; there are some. */
+  #cut (bytes: number): Uint8Array {
+    const [read] = this.#rest
+    const part = read.subarray(0, bytes)
+    if (part.length < read.length) this.#rest[0] = read.subarray(part.length)
     else this.#rest.shift()
+    if (this.#left > 0) this.#left -= part.length
+    return part
   }
 
   async * #send (): AsyncGenerator<Batch> {
@@ -225,21 +244,20 @@ export class SerialLinks {
       } else if (Array.isArray(next)) {
         yield next
       } else {
+        this.#sending = next
         try {
-          for await (const batch of next.source) yield chunkOf(batch)
+          for await (const batch of next.source) {
+            const length = batch.reduce((sum, bytes) => sum + bytes.length, 0)
+            if (length > 0) yield [headOf(length), ...batch]
+          }
           next.resolve()
         } catch (err) {
           next.reject(err as Error)
         }
+        this.#sending = undefined
       }
     }
   }
-}
-
-function chunkOf (batch: Batch): Batch {
-  let length = 0
-  for (const bytes of batch) length += bytes.length
-  return length === 0 ? [] : [headOf(length), ...batch]
 }
 
 /** One of them. */
@@ -269,6 +287,8 @@ class SerialLink implements Link {
       throw err
     }
   }
+
+  lend (): void { this.#links.lend() }
 
   abort (err: Error): void {
     if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
@@ -307,10 +327,16 @@ class SerialLink implements Link {
   }
 
   async #take (): Promise<Batch | 'ended'> {
-    const taken = await this.#links.take()
-    if (Array.isArray(taken)) return taken
-    this.#got = taken ?? 'reset'
-    this.#settle()
+    let taken: Awaited<ReturnType<SerialLinks['take']>>
+    try {
+      taken = await this.#links.take()
+      if (Array.isArray(taken)) return taken
+    } finally {
+      if (!Array.isArray(taken)) {
+        this.#got = taken ?? 'reset'
+        this.#settle()
+      }
+    }
     if (taken === 'ended') return taken
     throw taken === 'reset' ? new LinkResetError('the other side has reset the link') : new LinkClosedError('the connection has ended inside a link')
   }

@@ -1,8 +1,9 @@
 /** Makes a link of any Node stream that reads and writes bytes: a TCP or TLS socket, one half of a `duplexPair`. */
-import { finished, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { Interruptible } from '../interruptible.ts'
+import { giveBack, lendReads } from './lent-reads.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
 
@@ -11,6 +12,10 @@ export const DEFAULT_QUEUE_LIMIT = 1 << 20
 
 /** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
 const READ_AHEAD = 256 * 1024
+
+/** A read that fills what Node gives it, and how many of them in a row make a stream a busy one. */
+const FULL_READ = 64 * 1024
+const BUSY = 4
 
 export interface StreamLinkInit {
   /** Bound of the packet port in bytes. Default: 1 MiB. */
@@ -53,6 +58,7 @@ class StreamLink implements Link {
   #writing: Interruptible<Batch> | undefined
   /** Lets a `sink` go on that waits for the kernel. */
   #resume: (() => void) | undefined
+  #mayLend = false
 
   constructor (stream: Duplex, { queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit) {
     verifyBytes('queueLimit', queueLimit)
@@ -67,6 +73,8 @@ class StreamLink implements Link {
     })
   }
 
+  lend (): void { this.#mayLend = true }
+
   async sink (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
     const stream = this.#stream
@@ -76,7 +84,8 @@ class StreamLink implements Link {
       for await (const batch of writing) {
         if (!stream.writable) throw this.#reason()
         writeBatch(stream, batch)
-        if (stream.writableNeedDrain) await new Promise<void>((resolve) => { this.#resume = resolve })
+        if (stream.writableNeedDrain && stream.writableLength > 0) await new Promise<void>((resolve) => { this.#resume = resolve })
+        if (stream.writableLength === 0) giveBack(batch)
       }
       if (writing.interrupted) throw this.#reason()
     } finally {
@@ -107,9 +116,23 @@ class StreamLink implements Link {
     } else if (stream.destroyed) {
       incoming.fail(this.#reason())
     } else {
-      stream.on('data', (bytes: Uint8Array) => {
+      let fullReads = 0
+      const take = (bytes: Uint8Array): boolean => {
         incoming.push(bytes)
-        if (incoming.size >= READ_AHEAD) stream.pause()
+        return incoming.size < READ_AHEAD
+      }
+      const lendable = (bytes: Uint8Array): void => {
+        fullReads = bytes.length === FULL_READ ? fullReads + 1 : 0
+        if (fullReads < BUSY || stream.readableLength > 0) return
+        fullReads = -Infinity
+        lendReads(stream, (bytes) => {
+          if (!take(bytes)) stream.pause()
+          return true
+        })
+      }
+      stream.on('data', (bytes: Uint8Array) => {
+        if (!take(bytes)) stream.pause()
+        else if (this.#mayLend) lendable(bytes)
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
@@ -131,12 +154,10 @@ function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void
 /** Ends the writing side; settles when the last byte is with the kernel. */
 function end (stream: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cleanup = finished(stream, { readable: false }, (err) => {
-      cleanup()
+    stream.end((err?: Error | null) => {
       if (err == null) resolve()
       else reject(stream.errored ?? new LinkClosedError('the link closed before everything was written'))
     })
-    stream.end()
   })
 }
 

@@ -1,12 +1,12 @@
 /** Programs that are proxies, with a configuration of the test's own: started for a test, and stopped with it. */
 import { spawn, spawnSync } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePorts } from './free-ports.ts'
 
 /** Debian has nginx where only root looks. */
 const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` }
@@ -32,20 +32,6 @@ function loadStream (): string | undefined {
 
 /** The same for the stream module of nginx, which is a package of its own. */
 export const skipWithoutStream: string | false = process.env.CI === 'true' || loadStream() !== undefined ? false : 'no stream module of nginx (libnginx-mod-stream)'
-
-/** Ports for programs that cannot take a free one by themselves: below those that the system gives to the connections of other tests. */
-async function freePorts (count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = randomInt(10_000, 32_768)
-    const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(() => true, () => false)
-    if (!isFree) continue
-    ports.add(port)
-    await once(server.close(), 'close')
-  }
-  return [...ports]
-}
 
 async function listens (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')

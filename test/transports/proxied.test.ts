@@ -1,6 +1,7 @@
 /** Who is behind a proxy, over real sockets: TCP, TLS and WebSocket listeners. Programs that are proxies: `real-proxies.test.ts`. */
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { rawSubjects, type RawSubject } from './subjects.ts'
@@ -272,9 +273,9 @@ t.test('reading a header: every chunk size, and the end of the other side behind
   }
 })
 
-t.test('a connection with the ends of an older one replaces it', async (t) => {
+t.test('under TLS a connection with the ends of an older one replaces it', async (t) => {
   const served: Socket[] = []
-  const target = createServer((socket) => { served.push(socket) })
+  const target = createTlsServer().removeAllListeners('connection').on('connection', (socket: Socket) => { served.push(socket) })
   const gate = new Gate()
   const door = entrance({ gate })
   door.guard(target)

@@ -6,7 +6,6 @@ import { RefusedError } from './peer-errors.ts'
 import type { PeerSession } from './peer-session.ts'
 import { bridge } from '../../bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
-import { meter } from '../../transforms/meter.ts'
 import { SerialLinks } from '../../transforms/serial-links.ts'
 import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
@@ -150,12 +149,11 @@ export class DataConnection {
       user.abort(signal.reason)
     }
     signal.addEventListener('abort', abort, { once: true })
-    const count = meter((bytes) => { stats.bytesIn += bytes })
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
     try {
-      await bridge(user, service, {
-        forward: (source) => header === undefined ? count(source) : behind(header, count(source)),
-        backward: meter((bytes) => { stats.bytesOut += bytes })
+      await bridge(header === undefined ? user : { ...user, sink: (from) => user.sink(from), abort: (err) => { user.abort(err) }, source: behind(header, user.source) }, service, {
+        forward: (bytes) => { stats.bytesIn += bytes },
+        backward: (bytes) => { stats.bytesOut += bytes }
       })
     } finally {
       signal.removeEventListener('abort', abort)

@@ -8,7 +8,7 @@ import { newTraffic, Tally, type UserDrop } from './stats.ts'
 import { bridge } from '../../bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { encodeJson } from '../../transforms/json.ts'
-import { meter } from '../../transforms/meter.ts'
+import type { Meter } from '../../transforms/meter.ts'
 import type { SerialLinks } from '../../transforms/serial-links.ts'
 import { canonical } from '../../transports/source.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
@@ -209,12 +209,12 @@ export class MappedPort {
     if (this.#users.delete(user)) this.#tally.add('users', -1)
   }
 
-  #meter (name: 'bytesIn' | 'bytesOut', pace: Pace | undefined) {
-    return meter((bytes) => {
+  #meter (name: 'bytesIn' | 'bytesOut', pace: Pace | undefined): Meter {
+    return (bytes) => {
       this.#tally.add(name, bytes)
       const wait = pace?.delay(bytes, performance.now()) ?? 0
       return wait === 0 ? undefined : delay(wait, undefined, { ref: false })
-    })
+    }
   }
 }
 

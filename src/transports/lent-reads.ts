@@ -1,0 +1,85 @@
+/**
+ * Reads into memory that is used again: for bulk streams that only pass through, where making and collecting 64 KiB for each
+ * read costs more than the read.
+ *
+ * A socket of Node does that when it is made with the option `onread`, which is there for sockets that connect and not for
+ * those that a server accepts. What that option sets is set here on a socket of either kind, once it is known to be busy. It is
+ * not documented in this form, so it is looked for at the start; where it is not found, sockets read as they always do.
+ */
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
+
+/** Bytes of a read, from a stream that trickles to one that floods. */
+const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
+
+/** Bytes that wait to be used again, for each size; what comes back beyond that is left to the garbage collector. */
+const MOST_FREE = 4 * 1024 * 1024
+
+/** A read that leaves more than this share of its buffer empty is followed by one into a smaller buffer. */
+const SHARE = 4
+
+const free = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]))
+const lent = new WeakSet<ArrayBufferLike>()
+
+function take (size: number): Buffer {
+  const buffer = free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
+  lent.add(buffer.buffer)
+  return buffer
+}
+
+/** Gives the memory of views back that came from a reader here; of others nothing happens. Nobody may look at them any more. */
+export function giveBack (views: readonly Uint8Array[]): void {
+  for (const { buffer } of views) {
+    if (!lent.delete(buffer)) continue
+    const list = free.get(buffer.byteLength)
+    if (list !== undefined && (list.length + 1) * buffer.byteLength <= MOST_FREE) list.push(Buffer.from(buffer))
+  }
+}
+
+interface Keys {
+  buffer: symbol
+  callback: symbol
+  next: symbol
+}
+
+/** What the option `onread` sets on a socket; undefined when this Node does that in another way. */
+function findKeys (): Keys | undefined {
+  const [buffer, callback, next] = [Buffer.alloc(1), () => true, () => buffer]
+  const keyOf = (value: unknown, onread: { buffer: Buffer | (() => Buffer) }): symbol | undefined => {
+    const socket = new Socket({ onread: { ...onread, callback } } as ConstructorParameters<typeof Socket>[0])
+    return Object.getOwnPropertySymbols(socket).find((key) => (socket as unknown as Record<symbol, unknown>)[key] === value)
+  }
+  const keys = { buffer: keyOf(buffer, { buffer }), callback: keyOf(callback, { buffer }), next: keyOf(next, { buffer: next }) }
+  return keys.buffer === undefined || keys.callback === undefined || keys.next === undefined ? undefined : keys as Keys
+}
+
+const keys = findKeys()
+
+/** Whether this Node can do it. */
+export const canLend = keys !== undefined
+
+/**
+ * From its next read on a socket reads into lent memory. Once only for each, and while it flows and nothing waits in it.
+ *
+ * @param onBytes is given a view; it gives it back, by {@link giveBack}, to whom it likes, or never. False stops the reading until
+ *   `socket.resume()`
+ * @returns false when that cannot be; then the socket emits `data` as before
+ */
+export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean): boolean {
+  if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
+  const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
+  if (typeof handle?.useUserBuffer !== 'function') return false
+  let level = SIZES.length - 1
+  const fields = socket as unknown as Record<symbol, unknown>
+  const first = take(SIZES[level])
+  fields[keys.buffer] = first
+  fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
+    if (length === buffer.length) level = Math.min(level + 1, SIZES.length - 1)
+    else if (length * SHARE < buffer.length) level = Math.max(level - 1, 0)
+    return onBytes(buffer.subarray(0, length))
+  }
+  fields[keys.next] = () => take(SIZES[level])
+  handle.useUserBuffer(first)
+  return true
+}

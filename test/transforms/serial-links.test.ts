@@ -1,0 +1,181 @@
+/** One link after another over one connection: each as good as a connection of its own. */
+import t, { type Test } from 'tap'
+import fc from 'fast-check'
+import { LinkResetError, MAX_OPENING, SerialLinks } from '../../src/transforms/serial-links.ts'
+import { memoryPair } from '../../src/transports/memory.ts'
+import { bridge } from '../../src/bridge.ts'
+import type { Batch, Link } from '../../src/types.ts'
+import { batches, failureOf, first, hear, idle, nothing, standstill, texts } from '../helpers/ends.ts'
+import { pieces, recordingLink } from '../helpers/links.ts'
+
+const OPENING = Buffer.from('{}')
+
+/** The same link, whose reads come in pieces of other sizes. */
+function cut (link: Link, sizes: number[]): Link {
+  async function * source (): AsyncGenerator<Batch> {
+    for await (const batch of link.source) for (const piece of pieces(Buffer.concat(batch), sizes)) yield [piece]
+  }
+  return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) } }
+}
+
+function pair (t: Test, sizes?: number[]): { server: SerialLinks, client: SerialLinks, lower: [Link, Link] } {
+  const lower = memoryPair()
+  const [a, b] = sizes === undefined ? lower : [cut(lower[0], sizes), cut(lower[1], sizes)]
+  const [server, client] = [new SerialLinks(a), new SerialLinks(b)]
+  t.teardown(() => { for (const links of [server, client]) links.abort(new Error('the test is over')) })
+  return { server, client, lower }
+}
+
+async function next (client: SerialLinks): Promise<{ opening: Uint8Array, link: Link }> {
+  const opened = await client.opened()
+  if (opened === undefined) throw new Error('there is no next link')
+  return opened
+}
+
+t.test('property: any number of links, any content, any cuts', async (t) => {
+  const content = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 })
+  await fc.assert(fc.asyncProperty(
+    fc.array(fc.record({ opening: fc.uint8Array({ minLength: 1, maxLength: 50 }), up: content, down: content }), { minLength: 1, maxLength: 5 }),
+    fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }),
+    async (uses, sizes) => {
+      const { server, client } = pair(t, sizes)
+      for (const { opening, up, down } of uses) {
+        const begun = server.begin(opening)
+        const { opening: told, link } = await next(client)
+        t.same(Buffer.from(told), Buffer.from(opening))
+        const [gotUp, gotDown] = await Promise.all([hear(link.source), hear(begun.source), begun.sink(batches(...up.map((bytes) => [bytes]))), link.sink(batches(down))])
+        t.same(Buffer.concat(gotUp), Buffer.concat(up))
+        t.same(Buffer.concat(gotDown), Buffer.concat(down))
+        t.ok(server.isIdle && client.isIdle)
+      }
+      server.close()
+      t.equal(await client.opened(), undefined)
+      await Promise.all([server.ended, client.ended])
+    }
+  ), { numRuns: 50 })
+})
+
+t.test('the bytes on the wire', async (t) => {
+  const link = recordingLink()
+  const links = new SerialLinks(link)
+  await links.begin(OPENING).sink(batches(texts('ab', 'c'), [], texts('')))
+  links.close()
+  await links.ended
+  t.equal(Buffer.concat(link.sent.flat()).toString('hex'), '000000027b7d' + '00000003616263' + '00000000')
+})
+
+t.test('one direction ends, the other goes on', async (t) => {
+  const { server, client } = pair(t)
+  const user = server.begin(OPENING)
+  const asked = user.sink(batches(texts('question')))
+  const { link } = await next(client)
+  t.equal(Buffer.concat(await hear(link.source)).toString(), 'question')
+  await asked
+  t.notOk(server.isIdle)
+  await Promise.all([link.sink(batches(texts('answer'))), hear(user.source).then((got) => { t.equal(Buffer.concat(got).toString(), 'answer') })])
+  t.ok(server.isIdle)
+})
+
+for (const who of ['the side that began', 'the other side'] as const) {
+  t.test(`a reset by ${who} ends the link and not the connection`, async (t) => {
+    const { server, client } = pair(t)
+    const begun = server.begin(OPENING)
+    const { link } = await next(client)
+    const [here, there] = who === 'the side that began' ? [begun, link] : [link, begun]
+    const stalled = idle()
+    const writing = there.sink(stalled.source)
+    stalled.source.push(Buffer.alloc(100_000))
+    here.abort(new Error('enough'))
+    t.match(await failureOf(hear(there.source)), LinkResetError)
+    there.abort(new Error('so be it')) // as a bridge does
+    t.match(await failureOf(writing), { message: 'so be it' })
+    t.match(await failureOf(hear(here.source)), { message: 'enough' })
+    const again = server.isIdle ? server : await new Promise<SerialLinks>((resolve) => { server.onIdle = () => { resolve(server) } })
+    const other = again.begin(OPENING)
+    const opened = await next(client)
+    await Promise.all([other.sink(batches(texts('new'))), opened.link.sink(nothing())])
+    t.equal(Buffer.concat(await hear(opened.link.source)).toString(), 'new')
+  })
+}
+
+t.test('a reset while a bridge reads, over and over', async (t) => {
+  const { server, client } = pair(t, [7])
+  for (let round = 0; round < 20; round++) {
+    const [user, outside] = memoryPair()
+    const carried = bridge(user, server.begin(OPENING)).catch(() => {})
+    const { link } = await next(client)
+    const [service, inside] = memoryPair()
+    const served = bridge(link, service).catch(() => {})
+    outside.port.send(texts(`no ${round}`))
+    t.equal((await first(inside.source)).toString(), `no ${round}`)
+    const end = round % 2 === 0 ? outside : inside
+    inside.port.send([Buffer.alloc(10_000)])
+    end.abort(new Error('gone'))
+    await Promise.all([carried, served])
+    if (!server.isIdle) await new Promise<void>((resolve) => { server.onIdle = resolve })
+  }
+  t.ok(server.isIdle)
+})
+
+t.test('back-pressure reaches the other end', async (t) => {
+  const { server, client } = pair(t)
+  const user = server.begin(OPENING)
+  const { link } = await next(client)
+  let given = 0
+  async function * flood (): AsyncGenerator<Batch> {
+    for (;;) {
+      given += 65_536
+      yield [Buffer.alloc(65_536)]
+    }
+  }
+  const flooding = user.sink(flood())
+  await standstill(() => given)
+  t.ok(given < 2 * 1024 * 1024, `${given} bytes were taken for a reader that does not read`)
+  user.abort(new Error('enough'))
+  t.match(await failureOf(flooding), { message: 'enough' })
+  link.abort(new Error('enough'))
+})
+
+t.test('a connection that ends inside a link breaks that link', async (t) => {
+  const { server, client, lower } = pair(t)
+  const user = server.begin(OPENING)
+  const { link } = await next(client)
+  const stalled = idle()
+  const writing = link.sink(stalled.source)
+  lower[0].abort(new Error('cable cut'))
+  t.match(await failureOf(hear(user.source)), { message: 'cable cut' })
+  t.ok(await failureOf(hear(link.source)))
+  t.ok(await failureOf(writing))
+  await Promise.all([server.ended, client.ended])
+})
+
+t.test('who waits between two links notices the end, and what should not come', async (t) => {
+  const { server, client } = pair(t)
+  server.watch()
+  client.close()
+  await server.ended
+  const other = pair(t)
+  other.server.watch()
+  other.client.begin(OPENING)
+  await other.server.ended
+  t.pass('nobody may speak before a link is begun')
+})
+
+t.test('what breaks the protocol is an error', async (t) => {
+  const opened = async (hex: string): Promise<Error & { code?: string }> => {
+    const links = new SerialLinks(recordingLink([[Buffer.from(hex, 'hex')]]))
+    return await failureOf(links.opened())
+  }
+  t.match(await opened('00000000'), { code: 'ERR_LINK_RESET' })
+  t.match(await opened('ffffffff'), { code: 'ERR_LINK_RESET' })
+  t.match(await opened('00001001'), { code: 'ERR_FRAME_SIZE' })
+  t.match(await opened('fffffffe'), { code: 'ERR_FRAME_SIZE' })
+  t.match(await opened('0000'), { code: 'ERR_TRUNCATED' })
+  t.match(await opened('000000027b'), { code: 'ERR_TRUNCATED' })
+  const links = new SerialLinks(recordingLink())
+  t.throws(() => links.begin(new Uint8Array(0)), { code: 'ERR_FRAME_SIZE' })
+  t.throws(() => links.begin(Buffer.alloc(MAX_OPENING + 1)), { code: 'ERR_FRAME_SIZE' })
+  const link = links.begin(OPENING)
+  t.throws(() => links.begin(OPENING), { code: 'ERR_LINK_BUSY' })
+  t.equal(link.port.send(texts('a packet')), 0)
+})
