@@ -65,13 +65,13 @@ t.test('a wrong token', async (t) => {
   const { code, stdout, stderr } = await program.ended
   t.equal(code, 1)
   t.equal(stdout, '')
-  t.match(stderr, /^\[ERROR\]\[1002\] Authentication failed: authentication failed \(port 30022 is given up\)$/m)
-  t.match(stderr, /"msg":"the server has refused every port for good: authentication failed; compare --token with that of the server"/)
+  t.match(stderr, /^\[ERROR\]\[1002\] Authentication failed: the server does not know this token \(port 30022 is given up\)$/m)
+  t.match(stderr, /"msg":"the server has refused every port for good: authentication failed; compare the token with that of the server"/)
   t.equal(stderr.match(/1002/g)?.length, 1)
   const json = await startPeer(t, relay, ['--map', '30022:22', '--json'], 'not-the-right-one').program.ended
   t.equal(json.code, 1)
   t.same(events(json.stdout), [{ event: 'refused', protocol: 'gotunnel', port: 30022, reason: 'authentication failed' }])
-  t.match(events(json.stderr).filter(({ level }) => level >= 50), [{ level: 50, code: 1002, port: 30022, msg: 'Authentication failed: authentication failed' }, { level: 60, code: 'ERR_GOTUNNEL_REFUSED' }])
+  t.match(events(json.stderr).filter(({ level }) => level >= 50), [{ level: 50, code: 1002, port: 30022, msg: 'Authentication failed: the server does not know this token' }, { level: 60, code: 'ERR_GOTUNNEL_REFUSED' }])
   t.match((await relay.ask('status')).services, [{ protocol: 'gotunnel', refused: { token: 2 } }])
   t.notMatch(relay.program.stderr + stderr + json.stderr, /not-the-right-one|a-token-for-tests/)
 })

@@ -1,11 +1,12 @@
 /** gotunnel as those who run it see it: services, users, both programs, and the commands that ask them. */
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { askOnce } from '../../src/cli/control/client.ts'
+import { until } from '../helpers/ends.ts'
 import { homeEnv } from '../helpers/homes.ts'
 import { startProgram, type Program } from './program.ts'
 
@@ -95,8 +96,15 @@ export async function startRelay (t: Test, text: string, ...args: string[]): Pro
   const write = (text: string): void => { writeFileSync(file, text, { mode: 0o600 }) }
   write(text)
   const program = startProgram(t, 'relay', ['--config', file, ...args], { env })
-  const [, url, port] = await program.find(/((?:tcp|tls):\/\/127\.0\.0\.1:(\d+))/)
-  return { program, env, url, port: Number(port), write, ask: (command) => askOnce({ path: join(env.RUNTIME_DIRECTORY, 'relay.sock'), program: 'relay' }, { command }) }
+  const socket = join(env.RUNTIME_DIRECTORY, 'relay.sock')
+  const [, url, port] = await program.find(/ready gotunnel ((?:tcp|tls):\/\/127\.0\.0\.1:(\d+))/)
+  return { program, env, url, port: Number(port), write, ask: (command) => askAt(socket, 'relay', command) }
+}
+
+/** The socket is there a moment after the program is ready. */
+async function askAt (path: string, program: 'relay' | 'peer', command: string): Promise<any> {
+  await until(() => existsSync(path))
+  return await askOnce({ path, program }, { command })
 }
 
 /** `listen` and `bind` of a relay for one test, and whatever else is to be below `gotunnel`. */
@@ -109,7 +117,7 @@ export interface PeerSide extends Side {
 export function startPeer (t: Test, server: { port: number }, args: readonly string[], token = TOKEN): PeerSide {
   const env: Record<string, string> = { ...homeEnv(), TUNPIPE_TOKEN: token }
   const program = startProgram(t, 'peer', ['gotunnel', '--server', `127.0.0.1:${server.port}`, ...args], { env })
-  return { program, env, status: () => askOnce({ path: join(env.RUNTIME_DIRECTORY, 'peer-gotunnel.sock'), program: 'peer' }, { command: 'status' }) }
+  return { program, env, status: () => askAt(join(env.RUNTIME_DIRECTORY, `peer-${args.includes('--name') ? args[args.indexOf('--name') + 1] : 'gotunnel'}.sock`), 'peer', 'status') }
 }
 
 /** Asks until the answer is as expected: some things are counted a moment after they can be seen. */

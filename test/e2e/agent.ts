@@ -93,6 +93,29 @@ const commands = {
     })
   },
 
+  /** Answers each connection, whenever that ends its question, with the question and then its own name. */
+  async serveEnquiries (name: string): Promise<number> {
+    return await listen((socket) => {
+      const parts: Buffer[] = []
+      socket.on('error', () => {})
+      socket.on('data', (part) => { parts.push(part) })
+      socket.once('end', () => { socket.end(Buffer.concat([...parts, Buffer.from(name)])) })
+    })
+  },
+
+  /** Asks one of those; the error code when there is no answer. */
+  async enquire (host: string, port: number, question: string): Promise<string> {
+    const socket = connect({ host, port, allowHalfOpen: true })
+    socket.end(question)
+    try {
+      let answer = ''
+      for await (const part of socket) answer += String(part)
+      return answer
+    } catch (err) {
+      return (err as NodeJS.ErrnoException).code ?? 'failed'
+    }
+  },
+
   /** Sends as fast as it goes for so many milliseconds; bytes a second, up to the moment when the other side has them all. */
   async rate (host: string, port: number, milliseconds: number): Promise<number> {
     const socket = connect({ host, port, allowHalfOpen: true, noDelay: true })

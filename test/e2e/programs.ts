@@ -66,12 +66,12 @@ export class Program {
   readonly #out = new Lines()
   readonly #log = new Lines()
 
-  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts }: { password?: string, hosts?: string } = {}) {
-    const node = [process.execPath, '--import', TSX, script(name), 'candy', '--json', ...args]
+  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy' }: { password?: string, hosts?: string, protocol?: string } = {}) {
+    const node = [process.execPath, '--import', TSX, script(name), protocol, '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
     this.#name = `${name} of ${namespace.name}`
-    this.child = namespace.spawn(command[0], command.slice(1), { env: { ...process.env, ...homeEnv(), TUNPIPE_PASSWORD: password }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = namespace.spawn(command[0], command.slice(1), { env: { ...process.env, ...homeEnv(), TUNPIPE_PASSWORD: password, TUNPIPE_TOKEN: password }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.pid = this.child.pid as number
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#out.push(text) })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#log.push(text) })

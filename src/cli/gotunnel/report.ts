@@ -15,7 +15,7 @@ const TEXTS: Readonly<Record<number, string>> = {
 
 /** What is to be done about a refusal, by what the server says. */
 const HINTS: Readonly<Record<string, string>> = {
-  'authentication failed': 'compare --token with that of the server',
+  'authentication failed': 'compare the token with that of the server',
   'strict mode required': 'leave out --mode compatible',
   'the server does not offer strict mode': 'leave out --mode strict, or use a relay of tunpipe',
   'port not allowed': 'have the server allow it (--ports there), or take another port in --map',
@@ -72,7 +72,8 @@ export class Reporter {
   }
 
   #fail (number: number, detail: string, consequence: string, fields: object): void {
-    const message = `${TEXTS[number]}: ${detail}`
+    // The server's own words say the same again.
+    const message = `${TEXTS[number]}: ${number === AUTHENTICATION_FAILED ? 'the server does not know this token' : detail}`
     if (this.#out.isJson) {
       this.#log.error({ ...fields, code: number }, message)
       return

@@ -15,8 +15,8 @@ export const OTHER_TOKEN = 'another token, which is as long.'
 /** Two identities, any port. */
 export const IDENTITIES = [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN }]
 
-export const OK = { type: 'register_resp', status: 'ok' }
-export const STRICT_OK = { ...OK, tunpipe: 1 }
+export const OK: Json = { type: 'register_resp', status: 'ok' }
+export const STRICT_OK: Json = { ...OK, tunpipe: 1 }
 export const failed = (reason: string): Json => ({ type: 'register_resp', status: 'fail', reason })
 
 export interface StartedRelay extends GotunnelServer {
@@ -58,7 +58,7 @@ export class ScriptedClient {
   /** The control connection has ended. */
   readonly ended: Promise<void>
   readonly #relayPort: number
-  readonly #init: Required<ClientInit>
+  readonly init: Required<ClientInit>
   #isOver = false
   readonly #wires: Wire[] = []
   readonly #events = new EventEmitter().setMaxListeners(0)
@@ -66,7 +66,7 @@ export class ScriptedClient {
   constructor (relayPort: number, control: Wire, { remotePort, localPort = 22, token = TOKEN, name = 'client-name', strict = false, localAddress = '127.0.0.1', header = new Uint8Array(0) }: ClientInit) {
     this.control = control
     this.#relayPort = relayPort
-    this.#init = { remotePort, localPort, token, name, strict, localAddress, header }
+    this.init = { remotePort, localPort, token, name, strict, localAddress, header }
     this.ended = control.ended
   }
 
@@ -75,7 +75,7 @@ export class ScriptedClient {
     const control = await Wire.dial(relayPort, { localAddress: init.localAddress })
     const client = new ScriptedClient(relayPort, control, init)
     t.teardown(() => { client.leave() })
-    const { localPort, remotePort, token, name, strict, header } = client.#init
+    const { localPort, remotePort, token, name, strict, header } = client.init
     control.write(header)
     const six = { type: 'register', local_port: localPort, remote_port: remotePort, protocol: 'tcp', token, name }
     control.send(strict ? { ...six, tunpipe: 1, addresses: 1 } : six)
@@ -91,7 +91,7 @@ export class ScriptedClient {
     return client
   }
 
-  get remotePort (): number { return this.#init.remotePort }
+  get remotePort (): number { return this.init.remotePort }
 
   async #read (): Promise<void> {
     try {
@@ -136,16 +136,16 @@ export class ScriptedClient {
   online (port = this.remotePort): void { this.control.send({ type: 'online_port', port }) }
 
   /** The first frame of a data connection. In strict mode the id is all that it needs. */
-  opening ({ local_port: localPort, id }: Json, { remotePort, token, name } = this.#init): Json {
+  opening ({ local_port: localPort, id }: Json, { remotePort, token, name } = this.init): Json {
     const six = { type: 'data_channel', local_port: localPort, remote_port: remotePort, protocol: '' }
     return id === undefined ? { ...six, token, name } : { ...six, token: '', name: '', id }
   }
 
   /** A data connection whose first frame was sent, and nothing was read of it. */
   async dialData (open: Json): Promise<Wire> {
-    const wire = await Wire.dial(this.#relayPort, { localAddress: this.#init.localAddress })
+    const wire = await Wire.dial(this.#relayPort, { localAddress: this.init.localAddress })
     this.#wires.push(wire)
-    wire.write(this.#init.header)
+    wire.write(this.init.header)
     wire.send(this.opening(open))
     return wire
   }
