@@ -2,13 +2,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { over, stack } from '../../../src/layer.ts'
-import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/messages.ts'
+import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readOpening, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/messages.ts'
 import { firstFrame } from '../../../src/transforms/first-frame.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../../src/transforms/index.ts'
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { failureOf } from '../../helpers/ends.ts'
-import { messages, vector, vectors } from '../../helpers/gotunnel-vectors.ts'
+import { messages, vector, vectors } from './vectors.ts'
 import { collect, recordingLink } from '../../helpers/links.ts'
 
 const payloadOf = (wire: string): Buffer => hex(wire).subarray(4)
@@ -160,9 +160,13 @@ t.test('the keys of our own, and their bounds', async (t) => {
   t.match(readFirst(frame(`{"type":"data_channel","id":"${id}"}`)), { type: 'data_channel', id })
   for (const wrong of [`"${id}i"`, '1', '[]', 'null']) t.equal((readFirst(frame(`{"type":"data_channel","id":${wrong}}`)) as { id?: string }).id, undefined, wrong)
   t.notOk('id' in (first(`{"type":"register","id":"${id}"}`) as object), 'not of a registration')
-  const open = { ...ZERO, type: 'open_data_channel', local_port: 22, id, source: '[2001:db8::1]:7', destination: '192.0.2.1:443' }
+  const open = { ...ZERO, type: 'open_data_channel', local_port: 22, id }
   t.strictSame(toClient(JSON.stringify(open)), open)
-  t.equal(toClient(JSON.stringify({ ...open, source: 'x'.repeat(65) })), undefined)
+  t.equal(toClient(JSON.stringify({ ...open, id: `${id}i` })), undefined)
+  const opening = { source: '[2001:db8::1]:7', destination: '192.0.2.1:443' }
+  t.strictSame(plain(readOpening(encodeJson(opening))), opening)
+  t.strictSame(plain(readOpening(frame(`{"Source":"${'x'.repeat(65)}","destination":"d","id":1}`))), { destination: 'd' })
+  for (const text of ['', '{}', '[]', 'none', '{"source":1,"destination":null}']) t.strictSame(plain(readOpening(frame(text))), {}, text)
   const failed = { type: 'data_channel_failed', id, reason: 'r'.repeat(256) }
   t.strictSame(toServer(JSON.stringify(failed)), failed)
   for (const wrong of [{ id: `${id}i` }, { reason: 'r'.repeat(257) }, { id: 1 }]) t.equal(toServer(JSON.stringify({ ...failed, ...wrong })), undefined)
@@ -181,7 +185,7 @@ const isSound = (message: object): boolean => Object.entries(message).every(([ke
 function check (bytes: Uint8Array): void {
   const opening = readFirst(bytes)
   if (!isSound(opening) || typeof opening.token !== 'string' || typeof opening.remote_port !== 'number') throw new Error(JSON.stringify(opening))
-  if (!isSound(readAnswer(bytes))) throw new Error('answer')
+  if (!isSound(readAnswer(bytes)) || !isSound(readOpening(bytes))) throw new Error('answer')
   for (const read of [readToServer, readToClient]) {
     const [message] = new JsonDecoder<Message>({ read }).push([bytes])
     if (message !== undefined && !(isSound(message) && message.type !== '')) throw new Error(JSON.stringify(message))
