@@ -12,6 +12,7 @@ import { UsageError } from './usage-error.ts'
 const EXAMPLES = `
 Examples:
   sudo peer candy --url ws://203.0.113.7:8080/ --password-file candy.password
+  peer gotunnel --server 203.0.113.7:17000 --token-file gotunnel.token --map 10022:22
   sudo peer --config peer.yaml
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.`
@@ -30,7 +31,7 @@ export function parsePeer (argv: readonly string[], protocols = PEER_PROTOCOLS):
 export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task) => void, protocols = PEER_PROTOCOLS): Command {
   const names = protocols.map(({ name }) => name)
   const peer = withVersion(withSharedOptions(
-    createCommand('peer', 'The side behind NAT: connects to a relay and joins its network.'),
+    createCommand('peer', 'The side behind NAT: connects to a relay, and is reached through it.'),
     'run what has a section in this file'
   ))
   peer

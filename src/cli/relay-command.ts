@@ -19,6 +19,7 @@ Examples:
       then: runs what is in it
   relay --config /etc/tunpipe/relay.yaml --metrics 9100
   relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24
+  relay gotunnel --listen 0.0.0.0:17000 --token-file gotunnel.token
 
   relay status
   relay reload

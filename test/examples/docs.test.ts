@@ -5,18 +5,27 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import t from 'tap'
 import { candyPeerSection, candyRelaySection } from '../../src/cli/candy/schema.ts'
+import { gotunnelIdentitySection, gotunnelPeerSection, gotunnelRelaySection } from '../../src/cli/gotunnel/schema.ts'
 import { createPeerCommand } from '../../src/cli/peer-command.ts'
-import { SHARED_KEYS } from '../../src/cli/config/schema.ts'
+import { parseConfig } from '../../src/cli/config/config-file.ts'
+import { programSchema, SHARED_KEYS } from '../../src/cli/config/schema.ts'
+import { settle } from '../../src/cli/config/settings.ts'
+import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../src/cli/protocols.ts'
 import { createRelayCommand } from '../../src/cli/relay-command.ts'
 import { CandyPeer } from '../../src/nodes/candy/peer.ts'
 import { newNetworkStats } from '../../src/nodes/candy/stats.ts'
+import { newMapStats } from '../../src/nodes/gotunnel/peer-settings.ts'
+import { REASONS } from '../../src/nodes/gotunnel/refuse.ts'
+import { newRefused, newTraffic } from '../../src/nodes/gotunnel/stats.ts'
 import { hostTun } from '../../src/tun/host.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 const candy = read('docs/candy.md')
+const gotunnel = read('docs/gotunnel.md')
 const operations = read('docs/operations.md')
+const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** An example without the comment that it begins with. */
 const example = (name: string): string => read(`examples/${name}`).replace(/^\/\*\*.*?\*\/\n/s, '')
@@ -42,7 +51,8 @@ t.test('links lead somewhere', async (t) => {
 t.test('all options and keys are told', async (t) => {
   const programs: Command[] = [createRelayCommand(() => {}, () => {}), createPeerCommand(() => {}, () => {})]
   const keys = [...Object.keys(candyRelaySection.shape), ...Object.keys(candyPeerSection.shape), ...SHARED_KEYS]
-  for (const key of new Set(keys)) t.ok(candy.includes(`\`--${key}`) || candy.includes(`\`${key}\``), key)
+  const own = [gotunnelRelaySection, gotunnelIdentitySection, gotunnelPeerSection].flatMap(({ shape }) => Object.keys(shape))
+  for (const [document, all] of [[candy, keys], [gotunnel, own]] as const) for (const key of new Set(all)) t.ok(document.includes(`\`--${key}`) || document.includes(`\`${key}\``), key)
   for (const command of programs.flatMap(({ commands }) => commands)) {
     const own = `docs/${command.name()}.md` // a protocol has one
     const document = documents.includes(own) ? read(own) : operations
@@ -50,13 +60,27 @@ t.test('all options and keys are told', async (t) => {
   }
 })
 
+t.test('files that are shown can be read', async (t) => {
+  for (const [, text] of gotunnel.matchAll(/^```yaml\n(.*?)^```$/gms)) {
+    const protocols = text.includes('server:') ? PEER_PROTOCOLS : RELAY_PROTOCOLS
+    t.ok(settle(programSchema(protocols), [parseConfig('shown.yaml', text)]).values, text)
+  }
+})
+
 t.test('all numbers of candy are told', async (t) => {
   const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: '', tun: hostTun() }).stats
   const relay = { connections: 0, halfOpen: 0, accepted: 0, ...newNetworkStats() }
-  const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
   for (const name of new Set([...Object.keys(relay), ...Object.keys(peer)])) t.ok(candy.includes(`\`tunpipe_candy_${snakeCase(name)}`), name)
   for (const reason of Object.keys(relay.refused)) t.match(candy, new RegExp(`^\\| \`${reason}\` \\| \\d{4} `, 'm'), `refused: ${reason}`)
   for (const reason of [...Object.keys(relay.drops), ...Object.keys(peer.drops)]) t.ok(candy.includes(`\`${reason}\`: `), `drops: ${reason}`)
+})
+
+t.test('all numbers of gotunnel are told', async (t) => {
+  for (const name of ['online', 'service', 'clients', 'halfOpen', 'refused', 'ports', ...Object.keys(newTraffic()), ...Object.keys(newMapStats())]) t.ok(gotunnel.includes(`\`tunpipe_gotunnel_${snakeCase(name)}`), name)
+  for (const name of ['online', ...Object.keys(newTraffic())]) t.ok(gotunnel.includes(`\`tunpipe_gotunnel_port_${snakeCase(name)}`), name)
+  for (const reason of [...Object.keys(newRefused()), ...Object.keys(newTraffic().drops)]) t.match(gotunnel, new RegExp(`^\\| [^|]*\`${reason}\``, 'm'), reason)
+  for (const reason of Object.keys(newMapStats().drops)) t.ok(gotunnel.includes(`\`${reason}\`, `), reason)
+  for (const [why, text] of Object.entries(REASONS)) if (why !== 'foreign' && why !== 'unclaimed') t.ok(gotunnel.includes(`\`${text}\``), text)
 })
 
 t.test('all dependencies are told, and no others', async (t) => {

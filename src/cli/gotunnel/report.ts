@@ -85,5 +85,7 @@ export class Reporter {
 
 const numberOf = (err: Error): number | undefined => err instanceof ConnectError || err instanceof RefusedError ? err.number : undefined
 
+const isTimeout = (err: unknown): boolean => err instanceof Error && err.name === 'TimeoutError'
+
 /** Some of it is what a server says: on one line, and not too long. */
-export const textOf = (err: Error): string => reason(err).replaceAll(/[^\x20-\x7e]/g, '?').slice(0, LONGEST)
+export const textOf = (err: Error): string => (isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err)).replaceAll(/[^\x20-\x7e]/g, '?').slice(0, LONGEST)
