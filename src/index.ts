@@ -7,5 +7,7 @@
 export * from './types.ts'
 export * from './errors.ts'
 export { codec, over, stack, transform } from './layer.ts'
+export { bridge, type BridgeInit } from './bridge.ts'
 export { Channel, ChannelBusyError, type ChannelInit } from './channel.ts'
+export { Pace } from './pace.ts'
 export { silent, type Logger } from './log.ts'

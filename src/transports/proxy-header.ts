@@ -2,7 +2,7 @@
  * What a proxy says in front of a connection that it passes on: the PROXY protocol, versions 1 and 2, as HAProxy specifies it
  * (https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt; the sections below are those of this text). No I/O.
  */
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { canonical } from './source.ts'
 import type { Endpoint } from '../types.ts'
@@ -117,7 +117,7 @@ function layoutOf (family: number): typeof V4_ADDRESSES | typeof V6_ADDRESSES | 
 /**
  * A header of version 2 (section 2.2) that tells who is behind a connection, for a service that reads such headers.
  *
- * @param source who has connected. Undefined, or no address: the header says that nothing is known (command LOCAL)
+ * @param source who has connected. Undefined, or no address and port: the header says that nothing is known (command LOCAL)
  * @param destination what it has connected to. Default: the unspecified address, port 0
  */
 export function encodeProxyHeader (source?: Endpoint, destination?: Endpoint): Buffer {
@@ -135,11 +135,12 @@ export function encodeProxyHeader (source?: Endpoint, destination?: Endpoint): B
   const fitting = to === undefined || to.length === address ? to : isV4 ? undefined : [...Array(10).fill(0), 0xff, 0xff, ...to]
   header.set(fitting ?? [], V2_HEAD + address)
   header.writeUInt16BE(source?.port ?? 0, header.length - 4)
-  header.writeUInt16BE(destination?.port ?? 0, header.length - 2)
+  header.writeUInt16BE(to === undefined ? 0 : destination?.port ?? 0, header.length - 2)
   return header
 }
 
-/** The bytes of an address, IPv4 also where it came mapped into IPv6. */
+/** The bytes of an address, IPv4 also where it came mapped into IPv6; undefined when it, or the port, can be none. */
 function addressOf (endpoint: Endpoint | undefined): number[] | undefined {
-  return endpoint !== undefined && ipaddr.isValid(endpoint.host) ? ipaddr.process(endpoint.host).toByteArray() : undefined
+  if (endpoint === undefined || isIP(endpoint.host) === 0 || !(Number.isInteger(endpoint.port) && endpoint.port >= 0 && endpoint.port <= 0xffff)) return undefined
+  return ipaddr.process(endpoint.host).toByteArray()
 }

@@ -5,8 +5,9 @@ import { opened } from './connecting.ts'
 import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './entrance.ts'
 import type { Gate } from './gate.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
+import { OptionError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../options.ts'
+import { verifyBytes } from '../options.ts'
 import type { Address, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport: it knows who is at the other end. */
@@ -17,8 +18,8 @@ export interface WireLink extends Link {
 export interface SocketInit extends StreamLinkInit {
   /**
    * Milliseconds of silence after which the system asks the other end for a sign of life, ten times in ten seconds, and then
-   * ends the connection with `ETIMEDOUT`. It notices a machine that is gone, or a path, while nothing is being sent. Default: it
-   * never asks.
+   * ends the connection with `ETIMEDOUT`. It notices a machine that is gone, or a path, while nothing is being sent. At least
+   * 1000, and at most 32,767,000; the system counts in whole seconds. Default: it never asks.
    */
   keepAlive?: number
 }
@@ -64,6 +65,9 @@ export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue
   if (!queue.offer(link as AcceptedLink)) socket.destroy()
 }
 
+/** What the system takes, in milliseconds. For less, and for more, Node would leave it at two hours without a word. */
+const KEEP_ALIVE = { least: 1000, most: 0x7fff * 1000 } as const
+
 /** Does for a socket what its options say. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   if (keepAlive !== undefined) socket.setKeepAlive(true, keepAlive)
@@ -72,7 +76,9 @@ export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
 /** Throws `OptionError` for those that cannot be. */
 export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: SocketInit): void {
   verifyBytes('queueLimit', queueLimit)
-  if (keepAlive !== undefined) verifyMilliseconds('keepAlive', keepAlive)
+  if (keepAlive === undefined) return
+  const { least, most } = KEEP_ALIVE
+  if (!Number.isInteger(keepAlive) || keepAlive < least || keepAlive > most) throw new OptionError(`keepAlive is a whole number of milliseconds, ${least} to ${most}, not ${String(keepAlive)}`)
 }
 
 /**

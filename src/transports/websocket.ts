@@ -9,12 +9,12 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, type TlsListener } from './certificate.ts'
 import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
-import { DEFAULT_QUEUE_LIMIT, streamLink } from './stream-link.ts'
-import type { ListenInit } from './tcp.ts'
+import { streamLink } from './stream-link.ts'
+import { keepAlive, verifySocket, type ListenInit, type SocketInit } from './tcp.ts'
 import { clientOptions, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
 import { CodedError, OptionError } from '../errors.ts'
-import { verifyBytes, verifyMilliseconds } from '../options.ts'
+import { verifyMilliseconds } from '../options.ts'
 import type { Endpoint, Transport } from '../types.ts'
 
 /** Bytes of request line and headers; a real client needs a few hundred. */
@@ -31,10 +31,9 @@ export interface AcceptedWebSocket extends WebSocketLink, Accepted {
   readonly path: string
 }
 
-export interface WebSocketInit {
+export interface WebSocketInit extends SocketInit {
   /** Limits and tolerances of the frame layer. */
   frames?: Omit<WebSocketFramesInit, 'role'>
-  queueLimit?: number
 }
 
 export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
@@ -74,11 +73,12 @@ function listenersOf (socket: Socket): () => void {
  * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
  *   the signal
  */
-export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit = DEFAULT_QUEUE_LIMIT, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
+export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit, keepAlive: silence, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
   const { protocol, hostname, hash } = new URL(url)
   if (!/^wss?:$/.test(protocol) || hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
   const layer = websocketFrames({ ...frames, role: 'client' })
-  verifyBytes('queueLimit', queueLimit)
+  const init = { queueLimit, keepAlive: silence }
+  verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   signal?.throwIfAborted()
   const host = hostname.replace(/^\[|\]$/g, '')
@@ -108,7 +108,8 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
       })
       client.on('error', (err) => { reject(reason ?? ('code' in err ? err : new UpgradeError('ERR_UPGRADE', err.message))) })
     })
-    return Object.assign(layer(streamLink(socket, { queueLimit })), { remote: endpointOf(socket) })
+    keepAlive(socket, init)
+    return Object.assign(layer(streamLink(socket, init)), { remote: endpointOf(socket) })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', aborted)
@@ -126,9 +127,10 @@ function refuse (socket: Socket): void {
  * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT_QUEUE_LIMIT, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
-  verifyBytes('queueLimit', queueLimit)
+  const init = { queueLimit, keepAlive: silence }
+  verifySocket(init)
   const door = entrance({ gate, trustedProxies, handshakeTimeout, log })
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
@@ -157,7 +159,8 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit = DEFAULT
     const release = listenersOf(socket)
     upgrades.handleUpgrade(request, socket, head, () => {
       release()
-      const link = Object.assign(accepted(layer(streamLink(socket, { queueLimit })), arrival), { path: request.url ?? '/' })
+      keepAlive(socket, init)
+      const link = Object.assign(accepted(layer(streamLink(socket, init)), arrival), { path: request.url ?? '/' })
       if (!queue.offer(link)) socket.destroy()
     })
   })

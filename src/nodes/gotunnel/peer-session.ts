@@ -4,12 +4,12 @@ import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages
 import type { MapRunner } from './map-runner.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { over, stack } from '../../layer.ts'
+import { controlFrames } from '../../transforms/control-frames.ts'
 import { json } from '../../transforms/json.ts'
-import { lengthPrefix } from '../../transforms/length-prefix.ts'
 import { u32be } from '../../transforms/length-codecs.ts'
 import type { Link } from '../../types.ts'
 
-const messages = stack(lengthPrefix(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToClient }))
+const messages = stack(controlFrames(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToClient }))
 
 /** Pings without an answer until the server counts as gone. */
 const PATIENCE = 3

@@ -12,7 +12,6 @@ import type { Meter } from '../../transforms/meter.ts'
 import type { SerialLinks } from '../../transforms/serial-links.ts'
 import { canonical } from '../../transports/source.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
-import type { Pace } from '../../pace.ts'
 import type { Endpoint, Link, Listener } from '../../types.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -114,9 +113,8 @@ export class MappedPort {
   /** Joins a user and its data connection until both are at their end; never rejects. */
   async carry (user: AcceptedLink, data: Link): Promise<void> {
     user.pass?.establish()
-    const { pace } = this.identity
     try {
-      await bridge(user, data, { forward: this.#meter('bytesIn', pace?.forward), backward: this.#meter('bytesOut', pace?.backward) })
+      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward') })
     } catch {
       // One of the two is gone, and so is the other by now.
     } finally {
@@ -209,10 +207,11 @@ export class MappedPort {
     if (this.#users.delete(user)) this.#tally.add('users', -1)
   }
 
-  #meter (name: 'bytesIn' | 'bytesOut', pace: Pace | undefined): Meter {
+  /** The limit may become another one in the middle. */
+  #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
     return (bytes) => {
       this.#tally.add(name, bytes)
-      const wait = pace?.delay(bytes, performance.now()) ?? 0
+      const wait = this.identity.pace?.[direction].delay(bytes, performance.now()) ?? 0
       return wait === 0 ? undefined : delay(wait, undefined, { ref: false })
     }
   }

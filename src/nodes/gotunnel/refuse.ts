@@ -33,6 +33,9 @@ export const REASONS = {
   unclaimed: 'no such connection'
 } as const satisfies Partial<Record<Refusal, string>>
 
+/** Too many unknown tokens have come from there. What needs no token, or has proven itself already, is not asked. */
+export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, performance.now())
+
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
 export async function refuse (shared: Shared, { link, remote, pass }: Caller, why: keyof typeof REASONS, fields: object = {}): Promise<void> {
   shared.refused[why]++

@@ -6,7 +6,7 @@ import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
 import type { MappedPort } from './port.ts'
 import { isPort } from './port-ranges.ts'
-import { refuse } from './refuse.ts'
+import { mayNotTry, refuse } from './refuse.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
 import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
@@ -201,9 +201,9 @@ export class GotunnelRelay {
       return
     }
     const caller: Caller = { link: rest, remote, pass }
-    if (!pass.isLocal && !shared.failures.allows(pass.source, performance.now())) return await refuse(shared, caller, 'rate')
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(shared, caller, message)
+    if (mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')
     const proof = shared.identities.proofOf(message.token)
     const identity = shared.identities.find(proof)
     if (identity !== undefined) return await serveClient(shared, caller, message, identity, proof)

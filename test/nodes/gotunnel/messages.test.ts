@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { over, stack } from '../../../src/layer.ts'
-import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/messages.ts'
+import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readOpening, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/messages.ts'
 import { firstFrame } from '../../../src/transforms/first-frame.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../../src/transforms/index.ts'
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'
@@ -160,9 +160,14 @@ t.test('the keys of our own, and their bounds', async (t) => {
   t.match(readFirst(frame(`{"type":"data_channel","id":"${id}"}`)), { type: 'data_channel', id })
   for (const wrong of [`"${id}i"`, '1', '[]', 'null']) t.equal((readFirst(frame(`{"type":"data_channel","id":${wrong}}`)) as { id?: string }).id, undefined, wrong)
   t.notOk('id' in (first(`{"type":"register","id":"${id}"}`) as object), 'not of a registration')
-  const open = { ...ZERO, type: 'open_data_channel', local_port: 22, id, source: '[2001:db8::1]:7', destination: '192.0.2.1:443' }
+  const open = { ...ZERO, type: 'open_data_channel', local_port: 22, id }
   t.strictSame(toClient(JSON.stringify(open)), open)
-  t.equal(toClient(JSON.stringify({ ...open, source: 'x'.repeat(65) })), undefined)
+  t.equal(toClient(JSON.stringify({ ...open, id: `${id}i` })), undefined)
+  const opening = { source: '[2001:db8::1]:7', destination: '192.0.2.1:443' }
+  t.strictSame(readOpening(Buffer.from(JSON.stringify(opening))), opening)
+  t.strictSame(readOpening(Buffer.from(JSON.stringify({ ...opening, source: 'x'.repeat(65) }))), { ...opening, source: undefined })
+  t.strictSame(readOpening(Buffer.from('{}')), { source: undefined, destination: undefined })
+  t.strictSame(readOpening(Buffer.from('no JSON')), { source: undefined, destination: undefined })
   const failed = { type: 'data_channel_failed', id, reason: 'r'.repeat(256) }
   t.strictSame(toServer(JSON.stringify(failed)), failed)
   for (const wrong of [{ id: `${id}i` }, { reason: 'r'.repeat(257) }, { id: 1 }]) t.equal(toServer(JSON.stringify({ ...failed, ...wrong })), undefined)

@@ -15,8 +15,8 @@ export const OTHER_TOKEN = 'another token, which is as long.'
 /** Two identities, any port. */
 export const IDENTITIES = [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN }]
 
-export const OK = { type: 'register_resp', status: 'ok' }
-export const STRICT_OK = { ...OK, tunpipe: 1 }
+export const OK: Json = { type: 'register_resp', status: 'ok' }
+export const STRICT_OK: Json = { ...OK, tunpipe: 1 }
 export const failed = (reason: string): Json => ({ type: 'register_resp', status: 'fail', reason })
 
 export interface StartedRelay extends GotunnelServer {

@@ -1,8 +1,8 @@
 /**
- * A data connection of strict mode as a client has it: chunks with a length of four bytes in front, first the opening of a user
+ * A data connection of strict mode, either end of it: chunks with a length of four bytes in front, first the opening of a user
  * and then its bytes; length 0 is the end of a direction, 0xffffffff its end by a reset. Behind both ends the next user may come.
  */
-import { frameParts, Inbox, type End, type Json, type Wire } from './wire.ts'
+import { frame, frameParts, Inbox, type End, type Json, type Wire } from './wire.ts'
 
 const RESET = 0xffff_ffff
 
@@ -14,13 +14,14 @@ export class StrictData extends Inbox implements End {
   isClean = false
   readonly #mayFollow: boolean
 
-  /** @param mayFollow the connection stays for the next user */
-  constructor (wire: Wire, { mayFollow = false } = {}) {
+  /** @param mayFollow the connection stays for the next user; `opening` is that of the side which begins, a server */
+  constructor (wire: Wire, { mayFollow = false, opening: mine }: { mayFollow?: boolean, opening?: Json } = {}) {
     super()
     this.wire = wire
     this.#mayFollow = mayFollow
-    const opening = wire.frame()
-    this.opening = opening.then((frame) => frame === undefined ? undefined : JSON.parse(frame.toString('utf8', 4)) as Json)
+    if (mine !== undefined) wire.send(mine) // a chunk is as a frame is
+    const opening = mine === undefined ? wire.frame() : Promise.resolve(frame(mine))
+    this.opening = opening.then((bytes) => bytes === undefined ? undefined : JSON.parse(bytes.toString('utf8', 4)) as Json)
     this.opening.catch(() => {})
     void this.#read(opening)
   }

@@ -3,7 +3,7 @@ import { hangUp } from '../hang-up.ts'
 import { sameProof } from '../identities.ts'
 import type { DataChannel } from '../messages.ts'
 import type { MappedPort } from '../port.ts'
-import { accept, refuse } from '../refuse.ts'
+import { accept, mayNotTry, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { SerialLinks } from '../../../transforms/serial-links.ts'
@@ -26,7 +26,6 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
     return await port.carryAll(user, new SerialLinks(link))
   }
   shared.refused.unclaimed++
-  if (!pass.isLocal) shared.failures.take(pass.source, performance.now()) // else ids could be tried
   link.abort(new LinkClosedError('nobody waits for this data connection'))
 }
 
@@ -34,6 +33,7 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
 async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, remote_port: remotePort }: DataChannel, port: MappedPort | undefined): Promise<void> {
   const proof = shared.identities.proofOf(token)
   const isOwn = port !== undefined && sameProof(port.owner.proof, proof) // also with a token that is none of today's
+  if (!isOwn && mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')
   if (!isOwn && shared.identities.find(proof) === undefined) return await refuse(shared, caller, 'token')
   const isStrict = port?.owner.isStrict === true || shared.settings.mode === 'strict'
   if (isStrict) return await refuse(shared, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })

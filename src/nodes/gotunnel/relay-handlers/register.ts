@@ -9,11 +9,11 @@ import { Session } from '../session.ts'
 import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over, stack } from '../../../layer.ts'
+import { controlFrames } from '../../../transforms/control-frames.ts'
 import { json } from '../../../transforms/json.ts'
-import { lengthPrefix } from '../../../transforms/length-prefix.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
 
-const messages = stack(lengthPrefix(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToServer }))
+const messages = stack(controlFrames(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToServer }))
 
 /** Longer names are cut where they are shown. */
 const LONGEST_NAME = 64

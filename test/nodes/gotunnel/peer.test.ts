@@ -1,0 +1,202 @@
+/** How a peer gets to its server and stays there, by the numbers of the protocol's table of required cases, against a scripted server. */
+import { once } from 'node:events'
+import t from 'tap'
+import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'
+import { failureOf, until } from '../../helpers/ends.ts'
+import { freePort } from '../../helpers/free-ports.ts'
+import { failed, MODES, OK, STRICT_OK, TOKEN } from './scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
+import { Wire } from './wire.ts'
+
+/** Nothing is ever connected to it. */
+const NO_SERVICE = { port: 9 }
+
+t.test('in compatible mode a peer registers with the very bytes of the original', async (t) => {
+  const listening = await Listening.start(t)
+  const { peer } = startPeer(t, listening, { port: 22 }, { mode: 'compatible', token: 'your-token', name: 'client-name' })
+  const wire = await listening.connections.next()
+  const body = '{"type":"register","local_port":22,"remote_port":10022,"protocol":"tcp","token":"your-token","name":"client-name"}'
+  t.equal((await wire.frame())?.toString('latin1'), `\0\0\0\x72${body}`)
+  wire.send(OK)
+  await once(peer, 'online')
+})
+
+t.test('what a peer says of modes, and which one comes of it', async (t) => {
+  for (const [mode, strict, proxyProtocol, keys, becomes] of [
+    ['auto', false, false, { tunpipe: 1 }, 'compatible'], ['auto', true, false, { tunpipe: 1 }, 'strict'], ['auto', true, true, { tunpipe: 1, addresses: 1 }, 'strict'],
+    ['strict', true, false, { tunpipe: 1 }, 'strict'], ['compatible', true, true, {}, 'compatible']
+  ] as const) {
+    const server = await ScriptedServer.start(t, { strict })
+    const { peer, map } = startPeer(t, server, NO_SERVICE, { mode, proxyProtocol })
+    const { first } = await server.next()
+    t.same(first, { type: 'register', local_port: 9, remote_port: 10_022, protocol: 'tcp', token: TOKEN, name: 'laptop', ...keys })
+    await until(() => peer.isOnline)
+    t.match(peer.status(), { server: `127.0.0.1:${server.port}`, name: 'laptop', maps: [{ remotePort: map.remotePort, local: '127.0.0.1:9', state: 'online', mode: becomes, service: 'up', connected: 0 }] })
+    await peer.close()
+    t.equal(peer.status().maps[0].state, 'stopped')
+  }
+})
+
+for (const { mode, strict } of MODES) {
+  t.test(`T23: a peer comes back after each loss, by itself, and registers again, ${mode}`, async (t) => {
+    const server = await ScriptedServer.start(t, { strict })
+    const { peer, events } = startPeer(t, server, NO_SERVICE)
+    for (const lose of ['end', 'reset', 'garbage'] as const) {
+      const client = await server.next()
+      if (lose === 'garbage') client.wire.write(Buffer.from('ffffffff', 'hex'))
+      else client.wire[lose]()
+    }
+    await server.next()
+    await until(() => peer.isOnline)
+    const online = `online ${mode}`
+    t.match(events, [online, /^offline: the server has ended/, online, /^offline: /, online, /^offline: /, online])
+    t.match(peer.status().maps[0], { failures: 3, reason: undefined })
+  })
+
+  t.test(`T26: three pings without an answer, and the peer comes anew, ${mode}`, async (t) => {
+    const server = await ScriptedServer.start(t, { strict })
+    const { events } = startPeer(t, server, NO_SERVICE, { pingInterval: 10 })
+    const client = await server.next()
+    await client.pinged(6)
+    t.equal(server.clients.all.length, 1, 'answered pings end nothing')
+    client.isMute = true
+    const before = client.pings
+    await client.wire.ended
+    t.equal(client.pings - before, 3)
+    const next = await server.next()
+    await next.pinged(1)
+    t.match(events, [`online ${mode}`, 'offline: no answer to 3 pings', `online ${mode}`])
+  })
+}
+
+t.test('T23: the waits between attempts grow, are never the same for long, and have a limit', async (t) => {
+  const { peer } = startPeer(t, { port: await freePort() }, NO_SERVICE, { backoff: { first: 2, longest: 16 } })
+  const waits: number[] = []
+  const errors: Error[] = []
+  while (waits.length < 12) {
+    const [, err, wait] = await once(peer, 'offline') as [unknown, Error, number]
+    errors.push(err)
+    waits.push(wait)
+  }
+  t.ok(errors.every((err) => err instanceof ConnectError && err.number === CONNECT_FAILED && err.code === 'ERR_GOTUNNEL_CONNECT'))
+  for (const [i, wait] of waits.entries()) {
+    const full = Math.min(16, 2 * 2 ** i)
+    t.ok(wait >= full / 2 && wait <= full, `${wait} of ${full} ms`)
+  }
+  t.ok(new Set(waits).size > 6)
+})
+
+t.test('T23: a server that does not answer is no server', async (t) => {
+  const server = await ScriptedServer.start(t, { answer: () => undefined })
+  const silent = await Listening.start(t)
+  for (const at of [server, silent]) {
+    const { peer } = startPeer(t, at, NO_SERVICE, { dialTimeout: 30 })
+    for (let i = 0; i < 3; i++) {
+      const [, err] = await once(peer, 'offline') as [unknown, Error]
+      t.match(err.message, at === server ? /without an answer/ : /timeout/)
+    }
+    await peer.close()
+  }
+})
+
+t.test('T23: an answer that says no for now is tried again', async (t) => {
+  for (const answer of [failed('port in use'), failed('too many ports'), failed('something new'), failed(''), { type: 'register_resp' }, { any: 'thing' }]) {
+    let attempts = 0
+    const server = await ScriptedServer.start(t, { answer: () => attempts++ < 2 ? answer : OK })
+    const { events } = startPeer(t, server, NO_SERVICE)
+    await server.next()
+    await until(() => events.length === 3)
+    const reason = answer.reason === '' || answer.reason === undefined ? 'the server gives no reason' : String(answer.reason)
+    t.same(events, [`offline: ${reason}`, `offline: ${reason}`, 'online compatible'])
+  }
+})
+
+t.test('a refusal for good ends the peer: nothing follows', async (t) => {
+  for (const reason of ['authentication failed', 'port not allowed', 'name taken', 'strict mode required']) {
+    let attempts = 0
+    const server = await ScriptedServer.start(t, { answer: () => { attempts++; return failed(reason) } })
+    const { peer, events } = startPeer(t, server, NO_SERVICE)
+    const [err] = await once(peer, 'failed') as [RefusedError]
+    t.ok(err instanceof RefusedError)
+    t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', number: reason === 'authentication failed' ? AUTHENTICATION_FAILED : undefined, isForGood: true })
+    t.same(events, [`refused 10022: ${reason}`, `failed: ${reason}`])
+    t.match(peer.status().maps, [{ state: 'refused', reason }])
+    await peer.close()
+    t.equal(attempts, 1)
+  }
+})
+
+t.test('a peer that wants strict mode takes nothing less', async (t) => {
+  const server = await ScriptedServer.start(t)
+  const { peer, events } = startPeer(t, server, NO_SERVICE, { mode: 'strict' })
+  await once(peer, 'failed')
+  t.same(events, ['refused 10022: the server does not offer strict mode', 'failed: the server does not offer strict mode'])
+  await (await server.next()).wire.ended
+})
+
+t.test('one map that is refused leaves the others', async (t) => {
+  const server = await ScriptedServer.start(t, { strict: true, answer: ({ remote_port: port }) => port === 2 ? failed('port not allowed') : STRICT_OK })
+  const maps = [1, 2, 3].map((remotePort) => ({ remotePort, local: { host: '127.0.0.1', port: 9 } }))
+  const { peer, events } = startPeer(t, server, NO_SERVICE, { maps })
+  await until(() => events.length === 3)
+  t.same(events.sort(), ['online strict', 'online strict', 'refused 2: port not allowed'])
+  t.same(peer.status().maps.map(({ state }) => state), ['online', 'refused', 'online'])
+  const ports = [(await server.next()), (await server.next())].map((client) => {
+    client.wire.end()
+    return client.first.remote_port
+  })
+  const again = [(await server.next()), (await server.next())].map(({ first }) => first.remote_port)
+  t.same([ports.sort(), again.sort()], [[1, 3], [1, 3]], 'those come back, the other does not')
+})
+
+t.test('a server of strict mode says why it ends a connection, and whether for good', async (t) => {
+  const server = await ScriptedServer.start(t, { strict: true })
+  const { peer, events } = startPeer(t, server, NO_SERVICE)
+  for (const reason of ['the relay is stopping', 'no ping', 'replaced by another client with this token']) (await server.next()).wire.send({ type: 'unregistered', reason })
+  await once(peer, 'failed')
+  t.same(events.filter((event) => event !== 'online strict'), [
+    'offline: the relay is stopping', 'offline: no ping', 'refused 10022: replaced by another client with this token', 'failed: replaced by another client with this token'
+  ])
+})
+
+t.test('messages that a peer does not know, or that are wrong, end nothing', async (t) => {
+  const server = await ScriptedServer.start(t)
+  startPeer(t, server, NO_SERVICE, { pingInterval: 10 })
+  const client = await server.next()
+  client.wire.send({ type: 'unknown', data: 'test' }, OK, { type: 'pong', time: 'x' }, { type: 'open_data_channel', local_port: '9' }, { type: 'ping', time: 1 }, { type: 'offline_port', port: 1 })
+  client.wire.write(Buffer.from('00000000' + '00000007' + '696e76616c6964', 'hex'))
+  await client.pinged(client.pings + 5)
+  t.same([server.clients.all.length, server.datas.all.length, client.inbox], [1, 0, []])
+})
+
+t.test('mapPorts settles when all ports are there, or when one is refused for good, or given up', async (t) => {
+  const init = { token: TOKEN, name: 'laptop', probeInterval: 0, backoff: { first: 1, longest: 20 }, maps: [1, 2].map((remotePort) => ({ remotePort, local: { host: '127.0.0.1', port: 9 } })) }
+  let attempts = 0
+  const slow = await ScriptedServer.start(t, { answer: () => attempts++ < 4 ? failed('port in use') : OK })
+  const peer = await mapPorts({ ...init, server: { host: '127.0.0.1', port: slow.port } })
+  t.ok(peer.isOnline)
+  await peer.close()
+
+  const refusing = await ScriptedServer.start(t, { answer: ({ remote_port: port }) => port === 2 ? failed('port not allowed') : OK })
+  t.match(await failureOf(mapPorts({ ...init, server: { host: '127.0.0.1', port: refusing.port } })), { code: 'ERR_GOTUNNEL_REFUSED', message: 'port not allowed' })
+  await Promise.all(refusing.clients.all.map(({ wire }) => wire.ended))
+
+  const nowhere = { host: '127.0.0.1', port: await freePort() }
+  const stop = new AbortController()
+  const given = mapPorts({ ...init, server: nowhere, signal: stop.signal })
+  stop.abort(new Error('given up'))
+  t.equal((await failureOf(given)).message, 'given up')
+  t.equal((await failureOf(mapPorts({ ...init, server: nowhere, signal: stop.signal }))).message, 'given up')
+})
+
+t.test('a peer that is closed while it connects leaves nothing behind', async (t) => {
+  const silent = await Listening.start(t)
+  const { peer, events } = startPeer(t, silent, NO_SERVICE)
+  const wire: Wire = await silent.connections.next()
+  await wire.frame()
+  await peer.close()
+  await wire.ended
+  t.same(events, [])
+  peer.start()
+  t.equal(silent.connections.all.length, 1, 'and does not start again')
+})
