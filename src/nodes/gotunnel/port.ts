@@ -78,6 +78,9 @@ export class MappedPort {
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
+  /** Takes what has become of the settings. */
+  configure (): void { this.#requests.limit = this.#shared.settings.maxWaiting }
+
   /** Ends all users. */
   cut (): void {
     for (const link of this.#users.keys()) link.abort(new LinkClosedError('the port was taken back'))
