@@ -101,6 +101,9 @@ export class Identities implements Iterable<Identity> {
     return removed
   }
 
+  /** Whether settings have it still. */
+  has (identity: Identity): boolean { return this.#byName.get(identity.name) === identity }
+
   proofOf (token: string): Proof {
     return createHmac('sha256', this.#key).update(token).digest()
   }

@@ -33,6 +33,11 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
   if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, about)
+  if (session.ended !== undefined) return // replaced while the port was being opened
+  if (!shared.identities.has(identity)) { // removed meanwhile
+    release(shared, session)
+    return await refuse(shared, caller, 'token', about)
+  }
 
   pass.establish()
   shared.sessions.add(session)
