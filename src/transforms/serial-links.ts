@@ -117,10 +117,13 @@ export class SerialLinks {
 
   /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
   watch (): void {
-    const read = this.#ahead ??= this.#incoming.next()
     const end = (): void => { if (this.isIdle) this.abort(new LinkClosedError('the other side has left')) }
-    if (this.#rest.length > 0) end()
-    else read.then(end, end)
+    if (this.#rest.length > 0) {
+      end()
+      return
+    }
+    this.#ahead ??= this.#incoming.next()
+    this.#ahead.then(end, end)
   }
 
   /** Ends the connection once what was sent on it is gone. */

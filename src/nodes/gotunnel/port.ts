@@ -161,8 +161,7 @@ export class MappedPort {
     const mayEnter = traffic.users < settings.maxUsers
     const carrier = mayEnter ? this.#carriers.take() : undefined
     if (carrier !== undefined) {
-      this.#users.set(link, undefined)
-      this.#tally.add('users', 1)
+      this.#remember(link)
       void this.#carryOn(link, carrier)
       return
     }
@@ -172,8 +171,7 @@ export class MappedPort {
       link.abort(new LinkClosedError('too many users'))
       return
     }
-    this.#users.set(link, request)
-    this.#tally.add('users', 1)
+    this.#remember(link, request)
     this.#tally.add('waiting', 1)
     if (link.pass !== undefined) link.pass.evict = () => { this.#drop(link, 'waiting') }
     this.#ask(request)
@@ -207,8 +205,16 @@ export class MappedPort {
     user.abort(new LinkClosedError('no data connection'))
   }
 
+  #remember (user: AcceptedLink, request?: Request<AcceptedLink>): void {
+    this.#users.set(user, request)
+    this.#shared.used.add(this)
+    this.#tally.add('users', 1)
+  }
+
   #forget (user: AcceptedLink): void {
-    if (this.#users.delete(user)) this.#tally.add('users', -1)
+    if (!this.#users.delete(user)) return
+    if (this.#users.size === 0) this.#shared.used.delete(this)
+    this.#tally.add('users', -1)
   }
 
   /** The limit may become another one in the middle. */

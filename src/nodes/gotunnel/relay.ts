@@ -69,6 +69,7 @@ export class GotunnelRelay {
       identities: new Identities(),
       ports: new Map(),
       sessions: new Set(),
+      used: new Set(),
       users: new Gate(settings.usersGate),
       failures: new SourceRate({ rate: settings.authFailures / 60, burst: settings.authFailures }),
       log: new BoundedLog(log),
@@ -125,9 +126,9 @@ export class GotunnelRelay {
       const isAllowed = !isPort(session.remotePort) || session.identity.settings.ports.includes(session.remotePort)
       if (!isRemoved && isAllowed && (session.isStrict || settings.mode !== 'strict')) continue
       ended++
-      if (isRemoved) session.port?.cut()
       session.end('removed', isRemoved ? 'authentication failed' : isAllowed ? 'strict mode required' : 'port not allowed')
     }
+    for (const port of this.#shared.used) if (removed.includes(port.identity)) port.cut()
     return { ended }
   }
 
@@ -156,11 +157,10 @@ export class GotunnelRelay {
   async close (): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#timer)
-    const ports = [...this.#shared.ports.values()]
-    for (const port of ports) port.offline()
+    for (const port of this.#shared.ports.values()) port.offline()
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
-    await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of ports) port.cut() })
+    await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of this.#shared.used) port.cut() })
   }
 
   async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {

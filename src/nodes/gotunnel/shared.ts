@@ -15,6 +15,8 @@ export interface Shared {
   /** By their number. */
   readonly ports: Map<number, MappedPort>
   readonly sessions: Set<Session>
+  /** Ports with users, which may outlive the client and then the place in `ports`. */
+  readonly used: Set<MappedPort>
   /** Which users of all ports go through. */
   readonly users: Gate
   /** Unknown tokens by source. */
