@@ -16,6 +16,10 @@ t.test('a relay and peers inside a program', async (t) => {
   t.same(await startExample(t, 'embedding.ts').ended, { code: 0, stderr: '', stdout: '10.77.0.2: hello, world\nthe relay has forwarded 2 packets\n' })
 })
 
+t.test('a port that leads elsewhere', async (t) => {
+  t.same(await startExample(t, 'ports.ts').ended, { code: 0, stderr: '', stdout: 'hello\n1 user, strict mode\n' })
+})
+
 t.test('a capture', async (t) => {
   const file = join(t.testdir(), 'lab.pcapng')
   t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { ca, cert, key, second } from '../helpers/certificates.ts'
 import { endsWith, failureOf, talk, until } from '../helpers/ends.ts'
+import { freePort } from '../helpers/free-ports.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import { Site, type Place } from '../../src/transports/site.ts'
 import { dialTcp, dialTls, listenTcp, listenTls, type AcceptedLink, type TlsServerInit } from '../../src/transports/index.ts'
@@ -53,14 +54,6 @@ async function taken (t: Test): Promise<number> {
   return await listener.port()
 }
 
-/** One that nobody has any more. */
-async function free (): Promise<number> {
-  const listener = listenTcp({ host, port: 0 })
-  const port = await listener.port()
-  listener.close()
-  return port
-}
-
 const kinds: Record<string, Pick<Place, 'tls'>> = { tcp: {}, tls: { tls: { cert, key } } }
 
 for (const [name, common] of Object.entries(kinds)) {
@@ -83,7 +76,7 @@ for (const [name, common] of Object.entries(kinds)) {
     await site.open()
     const before = site.port as number
     const old = await connect()
-    const port = await free()
+    const port = await freePort()
     const place = { host, port, ...common }
     await site.move(place)
     t.same([site.port, site.place], [port, place])
@@ -116,7 +109,7 @@ for (const [name, common] of Object.entries(kinds)) {
   })
 
   t.test(`${name}: another address, same port`, async (t) => {
-    const { site, connect } = watch(t, { host, port: await free(), ...common })
+    const { site, connect } = watch(t, { host, port: await freePort(), ...common })
     await site.open()
     const port = site.port as number
     const old = await connect()
@@ -136,7 +129,7 @@ for (const [name, common] of Object.entries(kinds)) {
   })
 
   t.test(`${name}: other proxies, same port`, async (t) => {
-    const { site, links } = watch(t, { host, port: await free(), ...common })
+    const { site, links } = watch(t, { host, port: await freePort(), ...common })
     await site.open()
     const port = site.port as number
     await site.move({ host, port, ...common, trustedProxies: [host] })
@@ -173,7 +166,7 @@ for (const [name, common] of Object.entries(kinds)) {
 }
 
 t.test('another certificate, on the spot', async (t) => {
-  const { site, connect } = watch(t, { host, port: await free(), tls: { cert, key } })
+  const { site, connect } = watch(t, { host, port: await freePort(), tls: { cert, key } })
   await site.open()
   const { port } = site
   const old = await connect()
@@ -194,15 +187,15 @@ t.test('another certificate and another port at once', async (t) => {
   const { site, connect } = watch(t, { host, port: 0, tls: { cert, key } })
   await site.open()
   const { port } = site
-  t.match(await failureOf(site.move({ host, port: await free(), tls: { cert: 'none', key } })), { code: /^ERR_/ })
+  t.match(await failureOf(site.move({ host, port: await freePort(), tls: { cert: 'none', key } })), { code: /^ERR_/ })
   t.equal(site.port, port)
   await talk(...await connect())
-  await site.move({ host, port: await free(), tls: renewed })
+  await site.move({ host, port: await freePort(), tls: renewed })
   await talk(...await connect(site.port, second.ca))
 })
 
 t.test('TLS where there was none, and none where there was', async (t) => {
-  const { site, connect } = watch(t, { host, port: await free() })
+  const { site, connect } = watch(t, { host, port: await freePort() })
   await site.open()
   const port = site.port as number
   const old = await connect()
@@ -218,7 +211,7 @@ t.test('TLS where there was none, and none where there was', async (t) => {
 })
 
 t.test('somebody else takes the port in the middle of a change: the next one tries again', async (t) => {
-  const port = await free()
+  const port = await freePort()
   let thief: Listener | undefined
   const { site, connect } = watch(t, { host, port }, ({ host: to }) => {
     // It has let go of the port by now, and cannot have the address.

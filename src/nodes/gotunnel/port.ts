@@ -1,7 +1,9 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
+import { isIP } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Carriers } from './carriers.ts'
 import type { Identity } from './identities.ts'
 import { Requests, type Request } from './requests.ts'
-import { Carriers } from './carriers.ts'
 import type { Session } from './session.ts'
 import type { Shared } from './shared.ts'
 import { newTraffic, Tally, type UserDrop } from './stats.ts'
@@ -13,7 +15,6 @@ import type { SerialLinks } from '../../transforms/serial-links.ts'
 import { canonical } from '../../transports/source.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
 import type { Endpoint, Link, Listener } from '../../types.ts'
-import { setTimeout as delay } from 'node:timers/promises'
 
 /** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
 export const KEEP_ALIVE = 60_000
@@ -77,6 +78,9 @@ export class MappedPort {
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
+  /** Takes what has become of the settings. */
+  configure (): void { this.#requests.limit = this.#shared.settings.maxWaiting }
+
   /** Ends all users. */
   cut (): void {
     for (const link of this.#users.keys()) link.abort(new LinkClosedError('the port was taken back'))
@@ -123,8 +127,8 @@ export class MappedPort {
   }
 
   /**
-   * Lets users go that have waited too long. When nothing at all has come since the first of them was announced, the client does not hear us,
-   * whatever its pings say: it is ended, so that it comes back.
+   * Lets users go that have waited too long. When nothing at all has come since the first of them was announced, the client does
+   * not hear us, whatever its pings say: it is ended, so that it comes back.
    */
   tick (): void {
     const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
@@ -217,7 +221,9 @@ export class MappedPort {
   }
 }
 
-const textOf = ({ host, port }: Endpoint): string => {
+/** Undefined for a user who has gone meanwhile, and for a link that has no address. */
+function textOf ({ host, port }: Endpoint): string | undefined {
+  if (isIP(host) === 0) return undefined
   const address = canonical(host)
   return `${address.includes(':') ? `[${address}]` : address}:${port}`
 }

@@ -118,6 +118,7 @@ export class GotunnelRelay {
     this.#shared.users.configure(settings.usersGate)
     this.#shared.settings = settings
     const removed = this.#shared.identities.configure(settings.identities)
+    for (const port of this.#shared.ports.values()) port.configure()
     let ended = 0
     for (const session of this.#shared.sessions) {
       const isRemoved = removed.includes(session.identity)

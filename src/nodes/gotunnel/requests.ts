@@ -35,11 +35,11 @@ function newId (): string {
 export class Requests<U> {
   /** Oldest first. */
   readonly #requests = new Map<string, Request<U>>()
-  readonly #limit: number
+  /** Users that may wait at one time. */
+  limit: number
   #waiting = 0
 
-  /** @param limit users that may wait at one time */
-  constructor (limit: number) { this.#limit = limit }
+  constructor (limit: number) { this.limit = limit }
 
   /** Users that wait. */
   get waiting (): number { return this.#waiting }
@@ -49,8 +49,8 @@ export class Requests<U> {
 
   /** Undefined when as many wait as may. */
   add (user: U, now: number): Request<U> | undefined {
-    if (this.#waiting >= this.#limit) return undefined
-    if (this.#requests.size >= 2 * this.#limit) this.#forgetVoid()
+    if (this.#waiting >= this.limit) return undefined
+    if (this.#requests.size >= 2 * this.limit) this.#forgetVoid()
     const request = { id: newId(), user, since: now, isVoid: false }
     this.#requests.set(request.id, request)
     this.#waiting++
