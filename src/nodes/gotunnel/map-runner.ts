@@ -134,9 +134,15 @@ export class MapRunner {
     await session.run()
   }
 
+  /**
+   * An original server that is told of a service's return listens again, but has forgotten whom to ask for data connections: it
+   * closes each user at once, and holds the port until it is restarted. It takes a new registration as well, and that works.
+   */
   #tellService (): void {
     const { isUp } = this.#health
-    this.#session?.send({ type: isUp ? 'online_port' : 'offline_port', port: this.map.remotePort })
+    const session = this.#session
+    if (isUp && session?.isStrict === false) session.end(new Error('the service is back, and the port is registered anew'))
+    else session?.send({ type: isUp ? 'online_port' : 'offline_port', port: this.map.remotePort })
     this.#events.onService(this.map, isUp)
   }
 
