@@ -87,6 +87,7 @@ if (await canRun(t, ['nft'])) {
       await t.test('the peer is killed and comes back: so does the port', async (t) => {
         await peer.stop('SIGKILL')
         await relay.logged('client gone')
+        await relay.logged('client gone')
         t.equal(await user.call('enquire', SERVER, PORT + 1, 'nobody'), 'ECONNREFUSED')
         peer = startPeer(inside, local, '--mode', mode, '--map', `${PORT + 1}:${enquiries}`)
         await bothOnline(peer)
