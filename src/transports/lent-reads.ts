@@ -16,8 +16,11 @@ const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
 /** Bytes that wait to be used again, for each size; what comes back beyond that is left to the garbage collector. */
 const MOST_FREE = 4 * 1024 * 1024
 
-/** A read that leaves more than this share of its buffer empty is followed by one into a smaller buffer. */
+/** A read that fills less than this part of its buffer is copied, and followed by one into a smaller buffer. */
 const SHARE = 4
+
+/** Sockets that read like this at one time: each has a buffer, busy or not. */
+const MOST_SOCKETS = 128
 
 const free = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]))
 const lent = new WeakSet<ArrayBufferLike>()
@@ -55,6 +58,7 @@ function findKeys (): Keys | undefined {
 }
 
 const keys = findKeys()
+let sockets = 0
 
 /** Whether this Node can do it. */
 export const canLend = keys !== undefined
@@ -69,15 +73,21 @@ export const canLend = keys !== undefined
 export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean): boolean {
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
   const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
-  if (typeof handle?.useUserBuffer !== 'function') return false
+  if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed || sockets >= MOST_SOCKETS) return false
+  sockets++
+  socket.once('close', () => { sockets-- })
   let level = SIZES.length - 1
   const fields = socket as unknown as Record<symbol, unknown>
   const first = take(SIZES[level])
   fields[keys.buffer] = first
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
     if (length === buffer.length) level = Math.min(level + 1, SIZES.length - 1)
-    else if (length * SHARE < buffer.length) level = Math.max(level - 1, 0)
-    return onBytes(buffer.subarray(0, length))
+    if (length * SHARE >= buffer.length) return onBytes(buffer.subarray(0, length))
+    // Many small reads that wait for a slow receiver must not hold a large buffer each.
+    level = Math.max(level - 1, 0)
+    const copy = Buffer.from(buffer.subarray(0, length))
+    giveBack([buffer])
+    return onBytes(copy)
   }
   fields[keys.next] = () => take(SIZES[level])
   handle.useUserBuffer(first)

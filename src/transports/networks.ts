@@ -1,6 +1,7 @@
 /** Networks that an option names, and whether an address is inside one of them. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { withoutZone } from './source.ts'
 import { OptionError } from '../errors.ts'
 
 type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number]
@@ -37,7 +38,7 @@ export class Networks {
   /** False for what is no address. `::ffff:192.0.2.1` is 192.0.2.1. */
   includes (host: string): boolean {
     if (this.#networks.length === 0 || isIP(host) === 0) return false
-    const address = ipaddr.process(host)
+    const address = ipaddr.process(withoutZone(host))
     return this.#networks.some(([network, prefix]) => address.kind() === network.kind() && address.match(network, prefix))
   }
 }

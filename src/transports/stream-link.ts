@@ -13,6 +13,9 @@ export const DEFAULT_QUEUE_LIMIT = 1 << 20
 /** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
 const READ_AHEAD = 256 * 1024
 
+/** What a read costs besides its bytes; without it a sender of single bytes would pass for a few of them. */
+const READ_OVERHEAD = 256
+
 /** A read that fills what Node gives it, and how many of them in a row make a stream a busy one. */
 const FULL_READ = 64 * 1024
 const BUSY = 4
@@ -107,7 +110,7 @@ class StreamLink implements Link {
   #read (): Channel {
     const stream = this.#stream
     const incoming = new Channel({
-      weigh: (bytes) => bytes.length,
+      weigh: (bytes) => bytes.length + READ_OVERHEAD,
       onPull: () => { if (stream.isPaused()) stream.resume() },
       onReturn: () => { stream.pause() }
     })

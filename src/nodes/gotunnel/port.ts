@@ -33,6 +33,8 @@ export class MappedPort {
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #carriers: Carriers
+  /** Data connections of strict mode that have not ended. */
+  readonly #serving = new Set<SerialLinks>()
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
 
@@ -81,9 +83,9 @@ export class MappedPort {
   /** Takes what has become of the settings. */
   configure (): void { this.#requests.limit = this.#shared.settings.maxWaiting }
 
-  /** Ends all users. */
+  /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
   cut (): void {
-    for (const link of this.#users.keys()) link.abort(new LinkClosedError('the port was taken back'))
+    for (const link of [...this.#users.keys(), ...this.#serving]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
   /** The user whose request a data connection answers; undefined when there is none. */
@@ -109,8 +111,10 @@ export class MappedPort {
       if (this.owner === owner && this.wantsOnline) this.#carriers.add(links)
       else links.close()
     }
+    this.#serving.add(links)
     void this.#carryOn(user, links)
     await links.ended
+    this.#serving.delete(links)
     this.#carriers.remove(links)
   }
 
