@@ -72,8 +72,8 @@ t.test('property: it is the proxy itself, or an address of the header with only 
 
 t.test('networks', async (t) => {
   const networks = new Networks('trustedProxies', ['192.0.2.1', '10.1.2.3/8', '2001:db8::/32', '::1', '::ffff:198.51.100.0/120', '::ffff:203.0.113.7', '128.0.0.0/1'])
-  for (const host of ['192.0.2.1', '::ffff:192.0.2.1', '10.255.255.255', '2001:db8:ffff::1', '::1', '198.51.100.77', '::ffff:198.51.100.77', '203.0.113.7', '200.0.0.1', '2001:db8::1%eth0']) t.ok(networks.includes(host), host)
-  for (const host of ['192.0.2', '11.0.0.0', '127.0.0.1', '2001:db9::1', '::2', '::', '', 'localhost', '0x0a000001', '10.1', 'a memory']) t.notOk(networks.includes(host), host)
+  for (const host of ['192.0.2.1', '::ffff:192.0.2.1', '10.255.255.255', '2001:db8:ffff::1', '::1', '198.51.100.77', '::ffff:198.51.100.77', '203.0.113.7', '200.0.0.1', '2001:db8::1%eth0', '2001:db8::1%br-lan']) t.ok(networks.includes(host), host)
+  for (const host of ['192.0.2', '11.0.0.0', '127.0.0.1', '2001:db9::1', '::2', '::', '', 'localhost', '0x0a000001', '10.1', 'a memory', 'fe80::1%br-lan']) t.notOk(networks.includes(host), host)
   const all = new Networks('trustedProxies', ['0.0.0.0/0'])
   t.ok(all.includes('255.1.2.3'))
   t.notOk(all.includes('::1'), 'IPv4 is not IPv6')

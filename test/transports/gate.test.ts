@@ -1,7 +1,7 @@
 import t from 'tap'
 import fc from 'fast-check'
 import { Gate, type GateInit, type Pass } from '../../src/transports/gate.ts'
-import { sourceOf } from '../../src/transports/source.ts'
+import { canonical, isLoopback, sourceOf } from '../../src/transports/source.ts'
 
 t.test('what counts as one source', async (t) => {
   for (const [host, source] of [
@@ -11,9 +11,12 @@ t.test('what counts as one source', async (t) => {
     ['2001:db8:1:2::', '2001:db8:1:2::/64'],
     ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['fe80::1%br-lan', 'fe80:0:0:0::/64'],
     ['', ''],
     ['a name', 'a name']
   ]) t.equal(sourceOf(host), source, host)
+  t.equal(canonical('fe80::1%br-lan.7'), 'fe80::1', 'an interface is no part of an address')
+  t.notOk(isLoopback('fe80::1%br-lan'))
 })
 
 t.test('connections of one source', async (t) => {

@@ -119,3 +119,16 @@ t.test('a client that says what makes no sense on it loses it, and its user', as
     await client.talk(t)
   }
 })
+
+t.test('a relay that stops does not wait for a client that is silent', async (t) => {
+  const { server: { relay }, client, wire } = await resting(t)
+  await until(() => relay.stats.users === 0)
+  user = await dialSoon(client.remotePort)
+  const data = new StrictData(wire, { mayFollow: true })
+  await data.opening
+  user.write('is anybody there')
+  t.equal(await data.text(16), 'is anybody there')
+  await relay.close()
+  await Promise.all([user.ended, wire.ended])
+  t.equal(relay.stats.users, 0)
+})
