@@ -1,10 +1,10 @@
 /** Reads into memory that is used again. */
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { canLend, giveBack, lendReads } from '../../src/transports/lent-reads.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
-import { random } from '../helpers/bytes.ts'
 import { until } from '../helpers/ends.ts'
 
 async function sockets (t: Test): Promise<[Socket, Socket]> {
@@ -26,7 +26,7 @@ for (const which of ['accepted', 'connected'] as const) {
   t.test(`a socket that was ${which}: its bytes, its pauses, its end`, async (t) => {
     const ends = await sockets(t)
     const [sender, reader] = which === 'accepted' ? ends : [ends[1], ends[0]]
-    const sent = Buffer.from(random(5_000_000))
+    const sent = randomBytes(5_000_000)
     const got: Buffer[] = []
     const memory = new Set<ArrayBufferLike>()
     reader.resume()
