@@ -24,14 +24,14 @@ class Metered implements AsyncIterator<Batch> {
     this.#pass = pass
   }
 
-  async next (): Promise<IteratorResult<Batch>> {
-    const result = await this.#inner.next()
+  next (): Promise<IteratorResult<Batch>> { return this.#inner.next().then(this.#count) }
+
+  readonly #count = (result: IteratorResult<Batch>): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
     if (result.done === true) return result
     let bytes = 0
     for (const { length } of result.value) bytes += length
     const held = this.#pass(bytes)
-    if (held !== undefined) await held
-    return result
+    return held instanceof Promise ? held.then(() => result) : result
   }
 
   async return (): Promise<IteratorResult<Batch>> {

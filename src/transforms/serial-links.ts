@@ -40,8 +40,26 @@ const headOf = (length: number): Uint8Array => {
   return head
 }
 
+/** Settles when whatever has arrived by now was read once, by a loop that is not behind. */
+const twoTurns = (): Promise<undefined> => new Promise((resolve) => { setImmediate(() => { setImmediate(resolve, undefined) }) })
+
+/** Copying so many bytes costs less than writing two pieces of memory at once. */
+const SMALL = 2048
+
+/** A batch as one chunk, behind the opening of its link, if that has still to go. Empty when there is nothing to send. */
+function chunkOf (batch: Batch, [opening]: Batch = []): Batch {
+  let length = 0
+  for (const bytes of batch) length += bytes.length
+  const parts = length === 0 ? [] : [headOf(length), ...batch]
+  if (opening !== undefined) parts.unshift(opening)
+  return length <= SMALL && parts.length > 1 ? [Buffer.concat(parts)] : parts
+}
+
 /** Where one direction of a link is. */
 type Progress = 'open' | 'ended' | 'reset'
+
+/** Some bytes of a link, or its end. */
+type Taken = Batch | 'ended' | 'reset'
 
 /** What is to be sent in turn, and told to whoever waits for that. */
 interface Sending {
@@ -68,6 +86,8 @@ export class SerialLinks {
   #isMeasured = false
   #current: SerialLink | undefined
   readonly #outgoing: Array<Batch | Sending> = []
+  /** The last one of this side. */
+  #opening: Batch | undefined
   /** What is being sent. */
   #sending: Sending | undefined
   #wake: (() => void) | undefined
@@ -91,7 +111,7 @@ export class SerialLinks {
   begin (opening: Uint8Array): Link {
     if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
     if (opening.length === 0 || opening.length > MAX_OPENING) throw new FrameSizeError(`an opening of ${opening.length} bytes, 1 to ${MAX_OPENING} are possible`)
-    this.#put([headOf(opening.length), opening])
+    this.#put(this.#opening = [Buffer.concat([headOf(opening.length), opening])])
     return this.#open()
   }
 
@@ -163,14 +183,17 @@ export class SerialLinks {
     if (!this.#isClosed) this.onIdle()
   }
 
-  /** For the links: what comes next, as far as it has come. Undefined at the end of the connection. */
-  async take (): Promise<Batch | 'ended' | 'reset' | undefined> {
+  /** For the links: waits for what comes next; `cut` at the end of the connection. */
+  async take (): Promise<Taken | 'cut'> {
     for (;;) {
+      if (!await this.#read()) return 'cut'
       const taken = this.#decode()
       if (taken !== undefined) return taken
-      if (!await this.#read()) return undefined
     }
   }
+
+  /** For the links: the same of what has come already. Undefined when nothing has. */
+  taken (): Taken | undefined { return this.#rest.length > 0 || this.#isMeasured ? this.#decode() : undefined }
 
   /** False at the end of the connection. */
   async #read (): Promise<boolean> {
@@ -192,7 +215,7 @@ export class SerialLinks {
   }
 
   /** Payload up to the end of a link, or of what was read; or that end. Undefined when there is neither. */
-  #decode (): Batch | 'ended' | 'reset' | undefined {
+  #decode (): Taken | undefined {
     const payload: Batch = []
     while (this.#left > 0 || this.#measure()) {
       if (this.#left === 0) { // an end
@@ -238,6 +261,32 @@ export class SerialLinks {
     return part
   }
 
+  /** @param opening goes with the first bytes when those come at once, since one write costs less than two */
+  async * #stream (sending: Sending, opening?: Batch): AsyncGenerator<Batch> {
+    const { source, resolve, reject } = this.#sending = sending
+    try {
+      let reading = source.next()
+      if (opening !== undefined && await Promise.race([reading, twoTurns()]) === undefined) {
+        yield opening
+        opening = undefined
+      }
+      for (;;) {
+        const { done, value: batch } = await reading
+        if (done === true) break
+        const chunk = chunkOf(batch, opening)
+        opening = undefined
+        if (chunk.length > 0) yield chunk
+        reading = source.next()
+      }
+      if (opening !== undefined) yield opening
+      resolve()
+    } catch (err) {
+      if (opening !== undefined) yield opening // the other side is to know what was reset
+      reject(err as Error)
+    }
+    this.#sending = undefined
+  }
+
   async * #send (): AsyncGenerator<Batch> {
     for (;;) {
       const next = this.#outgoing.shift()
@@ -245,19 +294,11 @@ export class SerialLinks {
         if (this.#isClosed) return
         await new Promise<void>((resolve) => { this.#wake = resolve })
       } else if (Array.isArray(next)) {
-        yield next
+        const following = next === this.#opening ? this.#outgoing[0] : undefined
+        if (following === undefined || Array.isArray(following)) yield next
+        else yield * this.#stream(this.#outgoing.shift() as Sending, next)
       } else {
-        this.#sending = next
-        try {
-          for await (const batch of next.source) {
-            const length = batch.reduce((sum, bytes) => sum + bytes.length, 0)
-            if (length > 0) yield [headOf(length), ...batch]
-          }
-          next.resolve()
-        } catch (err) {
-          next.reject(err as Error)
-        }
-        this.#sending = undefined
+        yield * this.#stream(next)
       }
     }
   }
@@ -325,18 +366,19 @@ class SerialLink implements Link {
   async #next (): Promise<IteratorResult<Batch>> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#got === 'ended') return { done: true, value: undefined }
-    const taken = await this.#take()
+    const there = this.#links.taken()
+    const taken = Array.isArray(there) ? there : await this.#take(there)
     return Array.isArray(taken) ? { done: false, value: taken } : { done: true, value: undefined }
   }
 
-  async #take (): Promise<Batch | 'ended'> {
-    let taken: Awaited<ReturnType<SerialLinks['take']>>
+  async #take (there: Taken | undefined = this.#links.taken()): Promise<Batch | 'ended'> {
+    let taken: Taken | 'cut' | undefined
     try {
-      taken = await this.#links.take()
+      taken = there ?? await this.#links.take()
       if (Array.isArray(taken)) return taken
     } finally {
       if (!Array.isArray(taken)) {
-        this.#got = taken ?? 'reset'
+        this.#got = taken === 'ended' ? taken : 'reset'
         this.#settle()
       }
     }

@@ -2,12 +2,20 @@
 import type { Duplex } from 'node:stream'
 import { LinkClosedError } from '../errors.ts'
 
-/** Settles with the first of `event`, a failure of the socket, or the signal; a socket that lost is destroyed. */
-export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal): Promise<S> {
+/** There was no connection in time. */
+export class DialTimeoutError extends Error {
+  override readonly name = 'DialTimeoutError'
+  readonly code = 'ERR_DIAL_TIMEOUT'
+}
+
+/** Settles with the first of `event`, a failure of the socket, the signal, or so many milliseconds; a socket that lost is destroyed. */
+export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal, timeout?: number): Promise<S> {
   return new Promise((resolve, reject) => {
+    const timer = timeout === undefined ? undefined : setTimeout(() => { settle(new DialTimeoutError(`no connection within ${timeout} ms`)) }, timeout)
     const settle = (err?: Error): void => {
       socket.off(event, done).off('error', settle).off('close', closed)
       signal?.removeEventListener('abort', aborted)
+      clearTimeout(timer)
       if (err === undefined) {
         resolve(socket)
         return

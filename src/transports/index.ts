@@ -1,4 +1,5 @@
 export type { CertificateInit, TlsListener } from './certificate.ts'
+export { DialTimeoutError } from './connecting.ts'
 export { DEFAULT_HANDSHAKE_TIMEOUT, type Accepted } from './entrance.ts'
 export { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN, DEFAULT_PER_SOURCE, Gate, type GateInit, type GateStats, type Pass } from './gate.ts'
 export { memoryNetwork, memoryPair } from './memory.ts'

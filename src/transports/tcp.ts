@@ -7,7 +7,7 @@ import type { Gate } from './gate.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import { OptionError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { verifyBytes } from '../options.ts'
+import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport: it knows who is at the other end. */
@@ -49,7 +49,11 @@ export interface AcceptedLink extends Link, Accepted {
   readonly local: Endpoint
 }
 
-export const wireLink = (socket: Socket, init?: StreamLinkInit): WireLink => Object.assign(streamLink(socket, init), { remote: endpointOf(socket) })
+/** Where it leads to is asked for seldom, and a question to the system; the answer is kept. */
+export function wireLink (socket: Socket, init?: StreamLinkInit): WireLink {
+  let remote: Endpoint | undefined
+  return Object.defineProperty(streamLink(socket, init), 'remote', { get: () => (remote ??= endpointOf(socket)) }) as WireLink
+}
 
 /** Makes a link of a connection and offers it to whoever accepts; ends it when it has ended, or is one too many. */
 export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue<AcceptedLink>, init: SocketInit): void {
@@ -68,9 +72,20 @@ export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue
 /** What the system takes, in milliseconds. For less, and for more, Node would leave it at two hours without a word. */
 const KEEP_ALIVE = { least: 1000, most: 0x7fff * 1000 } as const
 
-/** Does for a socket what its options say. */
+/** Milliseconds. Most connections are gone by then, and need not be told. */
+const YOUTH = 500
+
+/** Sockets to which it is done when they have come of age. */
+let young: Array<[Socket, number]> = []
+
+/** Does for a socket what its options say, a moment later. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
-  if (keepAlive !== undefined) socket.setKeepAlive(true, keepAlive)
+  if (keepAlive === undefined || young.push([socket, keepAlive]) > 1) return
+  setTimeout(() => {
+    const grown = young
+    young = []
+    for (const [socket, silence] of grown) if (!socket.destroyed) socket.setKeepAlive(true, silence)
+  }, YOUTH).unref()
 }
 
 /** Throws `OptionError` for those that cannot be. */
@@ -84,12 +99,14 @@ export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: S
 /**
  * Connects to a TCP port.
  *
- * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...), or the
- *   reason of the signal
+ * @param init.timeout milliseconds; it costs less than a signal that does the same. Default: those of the system
+ * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...),
+ *   {@link DialTimeoutError}, or the reason of the signal
  */
-export async function dialTcp ({ host, port, signal, ...init }: Address & SocketInit): Promise<WireLink> {
+export async function dialTcp ({ host, port, signal, timeout, ...init }: Address & SocketInit & { timeout?: number }): Promise<WireLink> {
   verifySocket(init)
-  const socket = await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal)
+  if (timeout !== undefined) verifyMilliseconds('timeout', timeout)
+  const socket = await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal, timeout)
   keepAlive(socket, init)
   return wireLink(socket, init)
 }

@@ -6,7 +6,7 @@ import type { Shared } from './shared.ts'
 import type { SerialLinks } from '../../transforms/serial-links.ts'
 
 /** At one time, for a port and for all. */
-const MOST = 64
+const MOST = 256
 const MOST_IN_ALL = 1024
 
 /** Milliseconds. One that has said nothing for longer may be dead without anybody knowing, and a user would pay for that. */

@@ -38,7 +38,7 @@ export class DataConnection {
       if (links === undefined) return
       const { service, data } = links
       if (this.#session.isStrict) await this.#serveAll(data, service)
-      else await this.#carry(data, service)
+      else await this.#serveOne(data, service)
     } catch {
       // One of the two is gone, and so is the other by now.
     } finally {
@@ -94,6 +94,12 @@ export class DataConnection {
     if (side === 'local') this.#map.see(false)
   }
 
+  /** Compatible mode: the connection is that of one user. */
+  async #serveOne (data: Link, service: Link): Promise<void> {
+    this.#stopping.signal.addEventListener('abort', () => { data.abort(this.#stopping.signal.reason) }, { once: true })
+    await this.#carry(data, service)
+  }
+
   /** Strict mode: a user, and whoever follows. */
   async #serveAll (data: Link, service: Link): Promise<void> {
     const links = new SerialLinks(data)
@@ -119,14 +125,9 @@ export class DataConnection {
   /** One that follows; never rejects. */
   async #serve (link: Link, opening: Opening): Promise<void> {
     const { slots, settings: { dialTimeout }, map: { local } } = this.#map
-    const timer = new AbortController()
-    const timeout = setTimeout(() => { timer.abort(new Error(`no connection within ${dialTimeout} ms`)) }, dialTimeout)
     try {
       await slots.take()
-      const service = await dialTcp({ ...local, signal: timer.signal, keepAlive: KEEP_ALIVE }).finally(() => {
-        slots.give()
-        clearTimeout(timeout)
-      })
+      const service = await dialTcp({ ...local, timeout: dialTimeout, keepAlive: KEEP_ALIVE }).finally(() => { slots.give() })
       this.#map.see(true)
       await this.#carry(link, service, opening).catch(() => {})
     } catch (err) {
@@ -143,28 +144,22 @@ export class DataConnection {
   /** Rejects when one of the two breaks. */
   async #carry (user: Link, service: Link, { source, destination }: Opening = {}): Promise<void> {
     const { stats, settings } = this.#map
-    const { signal } = this.#stopping
-    const abort = (): void => {
-      service.abort(signal.reason)
-      user.abort(signal.reason)
-    }
-    signal.addEventListener('abort', abort, { once: true })
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
-    try {
-      await bridge(header === undefined ? user : { ...user, sink: (from) => user.sink(from), abort: (err) => { user.abort(err) }, source: behind(header, user.source) }, service, {
-        forward: (bytes) => { stats.bytesIn += bytes },
-        backward: (bytes) => { stats.bytesOut += bytes }
-      })
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+    const told = header === undefined ? user : behind(header, user)
+    await bridge(told, service, {
+      forward: (bytes) => { stats.bytesIn += bytes },
+      backward: (bytes) => { stats.bytesOut += bytes }
+    })
   }
 }
 
-/** The service is told first, also when its user waits to be spoken to. */
-async function * behind (header: Uint8Array, source: AsyncIterable<Batch>): AsyncGenerator<Batch> {
-  yield [header]
-  yield * source
+/** A link that brings something else first. The service is told at once, also when its user waits to be spoken to. */
+function behind (header: Uint8Array, link: Link): Link {
+  async function * source (): AsyncGenerator<Batch> {
+    yield [header]
+    yield * link.source
+  }
+  return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) } }
 }
 
 /** `192.0.2.1:443`, `[2001:db8::1]:443`. */
