@@ -103,3 +103,17 @@ t.test('property: streams that always send share it, whatever their number', asy
     return Math.max(...sent) - Math.min(...sent) <= 1 + BURST * rate / 1e6
   }))
 })
+
+t.test('a small message does not wait for all that others have', async (t) => {
+  const pace = new Pace(1_000_000)
+  const order: string[] = []
+  const alive = setInterval(() => {}, 1000) // its own timers keep no process alive
+  t.teardown(() => { clearInterval(alive) })
+  const pass = async (name: string, bytes: number): Promise<void> => {
+    await pace.pass(bytes)
+    order.push(name)
+  }
+  t.equal(pace.pass(250_000), undefined, 'a burst passes at once')
+  await Promise.all([pass('large', 400_000), pass('large', 400_000), pass('small', 1)])
+  t.same(order, ['small', 'large', 'large'])
+})

@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { canonical } from './source.ts'
+import { canonical, withoutZone } from './source.ts'
 import type { Endpoint } from '../types.ts'
 
 /** The longest line of version 1 in bytes, CRLF included (section 2.1). */
@@ -142,5 +142,5 @@ export function encodeProxyHeader (source?: Endpoint, destination?: Endpoint): B
 /** The bytes of an address, IPv4 also where it came mapped into IPv6; undefined when it, or the port, can be none. */
 function addressOf (endpoint: Endpoint | undefined): number[] | undefined {
   if (endpoint === undefined || isIP(endpoint.host) === 0 || !(Number.isInteger(endpoint.port) && endpoint.port >= 0 && endpoint.port <= 0xffff)) return undefined
-  return ipaddr.process(endpoint.host).toByteArray()
+  return ipaddr.process(withoutZone(endpoint.host)).toByteArray()
 }

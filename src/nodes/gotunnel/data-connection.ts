@@ -106,12 +106,19 @@ export class DataConnection {
     const abort = (): void => { links.abort(this.#stopping.signal.reason) }
     this.#stopping.signal.addEventListener('abort', abort, { once: true })
     if (this.#stopping.signal.aborted) abort()
-    const first = await links.opened().catch((err) => {
-      service.abort(err)
-      throw err
-    })
-    if (first === undefined) service.abort(new LinkClosedError('the server wants nothing'))
-    else await this.#carry(first.link, service, readOpening(first.opening)).catch(() => {})
+    try {
+      await this.#serveEach(links, service)
+    } catch (err) {
+      links.abort(err as Error)
+    } finally {
+      service.abort(new LinkClosedError('the data connection has ended'))
+    }
+  }
+
+  async #serveEach (links: SerialLinks, service: Link): Promise<void> {
+    const first = await links.opened()
+    if (first === undefined) return
+    await this.#carry(first.link, service, readOpening(first.opening)).catch(() => {})
     for (;;) {
       this.#rest(true)
       const next = await links.opened()
@@ -127,7 +134,7 @@ export class DataConnection {
     const { slots, settings: { dialTimeout }, map: { local } } = this.#map
     try {
       await slots.take()
-      const service = await dialTcp({ ...local, timeout: dialTimeout, keepAlive: KEEP_ALIVE }).finally(() => { slots.give() })
+      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE }).finally(() => { slots.give() })
       this.#map.see(true)
       await this.#carry(link, service, opening).catch(() => {})
     } catch (err) {

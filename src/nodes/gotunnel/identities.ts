@@ -70,7 +70,7 @@ export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdent
     for (const [key, count] of Object.entries({ maxPorts, maxUsers })) {
       if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
     }
-    if (byteRate !== undefined) new Pace(byteRate).delay(0, 0) // throws now
+    if (byteRate !== undefined) void new Pace(byteRate) // throws now
     return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, byteRate }, token]
   })
 }
@@ -100,6 +100,9 @@ export class Identities implements Iterable<Identity> {
     })
     return removed
   }
+
+  /** Whose name it is, if it is one of these. */
+  named (name: string): Identity | undefined { return this.#byName.get(name) }
 
   /** Whether settings have it still. */
   has (identity: Identity): boolean { return this.#byName.get(identity.name) === identity }

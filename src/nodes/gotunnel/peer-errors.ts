@@ -1,12 +1,10 @@
 /** What ends a connection to a server. */
-import { REASONS } from './refuse.ts'
+import { REASONS, REPLACED } from './refuse.ts'
 import { CodedError } from '../../errors.ts'
 
 /** The numbers of the original's documentation (gotunnel protocol, section 7). */
 export const CONNECT_FAILED = 1001
 export const AUTHENTICATION_FAILED = 1002
-
-export const REPLACED = 'replaced by another client with this token'
 
 const FOR_GOOD: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
 

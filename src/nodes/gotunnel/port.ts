@@ -1,8 +1,8 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
 import { isIP } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Carriers } from './carriers.ts'
 import type { Identity } from './identities.ts'
+import { REPLACED } from './refuse.ts'
 import { Requests, type Request } from './requests.ts'
 import type { Session } from './session.ts'
 import type { Shared } from './shared.ts'
@@ -65,7 +65,7 @@ export class MappedPort {
     this.owner = session
     before.port = undefined
     this.#carriers.close()
-    before.end('replaced', 'replaced by another client with this token')
+    before.end('replaced', REPLACED)
     this.wantsOnline = true
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
@@ -92,7 +92,7 @@ export class MappedPort {
   claim (id?: string): AcceptedLink | undefined {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
-    this.owner.dataAt = this.#shared.now
+    this.owner.answers++
     if (!request.isVoid) this.#tally.add('waiting', -1)
     return request.user
   }
@@ -138,7 +138,7 @@ export class MappedPort {
     const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
     this.#carriers.tick()
-    if (expired.length > 0 && this.owner.dataAt <= expired[0].since) this.owner.end('deaf', 'no data connections come from you')
+    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf', 'no data connections come from you')
   }
 
   async #open (): Promise<void> {
@@ -185,8 +185,10 @@ export class MappedPort {
     await this.carry(user, links.begin(encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})))
   }
 
-  #ask ({ id }: Request<AcceptedLink>): void {
-    const { localPort, isStrict } = this.owner
+  #ask (request: Request<AcceptedLink>): void {
+    const { id } = request
+    const { localPort, isStrict, answers } = this.owner
+    request.answersBefore = answers
     this.owner.send({
       type: 'open_data_channel',
       local_port: localPort,
@@ -225,8 +227,7 @@ export class MappedPort {
   #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
     return (bytes) => {
       this.#tally.add(name, bytes)
-      const wait = this.identity.pace?.[direction].delay(bytes, performance.now()) ?? 0
-      return wait === 0 ? undefined : delay(wait, undefined, { ref: false })
+      return this.identity.pace?.[direction].pass(bytes)
     }
   }
 }

@@ -33,6 +33,9 @@ export const REASONS = {
   unclaimed: 'no such connection'
 } as const satisfies Partial<Record<Refusal, string>>
 
+/** What a client is told whose port another one of its identity has taken over. */
+export const REPLACED = 'replaced by another client with this token'
+
 /** Too many unknown tokens have come from there. What needs no token, or has proven itself already, is not asked. */
 export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, performance.now())
 

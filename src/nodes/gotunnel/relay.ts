@@ -7,7 +7,7 @@ import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
 import type { MappedPort } from './port.ts'
 import { isPort } from './port-ranges.ts'
 import { mayNotTry, refuse } from './refuse.ts'
-import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
+import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
 import { BoundedLog } from '../../bounded-log.ts'
@@ -26,6 +26,8 @@ const RETRY = 5
 
 /** Milliseconds that users have to come to their end when the relay stops. */
 const DRAIN = 3000
+
+const failuresOf = ({ authFailures }: RelaySettings): SourceRate => new SourceRate({ rate: authFailures / 60, burst: authFailures })
 
 /** Where a link comes from; a link of a listener is one itself. */
 export interface Arrival {
@@ -71,7 +73,7 @@ export class GotunnelRelay {
       sessions: new Set(),
       used: new Set(),
       users: new Gate(settings.usersGate),
-      failures: new SourceRate({ rate: settings.authFailures / 60, burst: settings.authFailures }),
+      failures: failuresOf(settings),
       log: new BoundedLog(log),
       refused: newRefused(),
       traffic: newTraffic(),
@@ -117,6 +119,7 @@ export class GotunnelRelay {
     const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, bind })
     this.gate.configure(settings.gate)
     this.#shared.users.configure(settings.usersGate)
+    if (settings.authFailures !== this.#shared.settings.authFailures) this.#shared.failures = failuresOf(settings)
     this.#shared.settings = settings
     const removed = this.#shared.identities.configure(settings.identities)
     for (const port of this.#shared.ports.values()) port.configure()
@@ -126,7 +129,9 @@ export class GotunnelRelay {
       const isAllowed = !isPort(session.remotePort) || session.identity.settings.ports.includes(session.remotePort)
       if (!isRemoved && isAllowed && (session.isStrict || settings.mode !== 'strict')) continue
       ended++
-      session.end('removed', isRemoved ? 'authentication failed' : isAllowed ? 'strict mode required' : 'port not allowed')
+      // Its token may be that of an identity with another name by now: then it is to come again.
+      const isUnknown = this.#shared.identities.find(session.proof) === undefined
+      session.end('removed', isRemoved ? isUnknown ? 'authentication failed' : 'the settings have changed' : isAllowed ? 'strict mode required' : 'port not allowed')
     }
     for (const port of this.#shared.used) if (removed.includes(port.identity)) port.cut()
     return { ended }

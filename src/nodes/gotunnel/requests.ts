@@ -15,6 +15,8 @@ export interface Request<U> {
   since: number
   /** The user does not wait any more. */
   isVoid: boolean
+  /** How many data connections had come when it was asked for. */
+  answersBefore: number
 }
 
 const ID_BYTES = 16
@@ -51,7 +53,7 @@ export class Requests<U> {
   add (user: U, now: number): Request<U> | undefined {
     if (this.#waiting >= this.limit) return undefined
     if (this.#requests.size >= 2 * this.limit) this.#forgetVoid()
-    const request = { id: newId(), user, since: now, isVoid: false }
+    const request = { id: newId(), user, since: now, isVoid: false, answersBefore: 0 }
     this.#requests.set(request.id, request)
     this.#waiting++
     return request

@@ -35,9 +35,10 @@ export class Session {
   readonly isStrict: boolean
   readonly wantsAddresses: boolean
   readonly since: number
-  /** When the last ping came, and the last data connection. */
+  /** When the last ping came. */
   heardAt: number
-  dataAt: number
+  /** Data connections that have come for its users. */
+  answers = 0
   /** The port that it serves; undefined while another has it, or when there can be none of that number. */
   port: MappedPort | undefined
   /** Why it was ended by the relay. */
@@ -61,7 +62,7 @@ export class Session {
     this.remotePort = remotePort
     this.isStrict = isStrict
     this.wantsAddresses = wantsAddresses
-    this.since = this.heardAt = this.dataAt = now
+    this.since = this.heardAt = now
   }
 
   /** Sends whole frames, and those of all users that came at once in one write. A client that does not read what it asks for is ended. */

@@ -20,7 +20,7 @@ export interface Shared {
   /** Which users of all ports go through. */
   readonly users: Gate
   /** Unknown tokens by source. */
-  readonly failures: SourceRate
+  failures: SourceRate
   readonly log: BoundedLog
   readonly refused: Record<Refusal, number>
   readonly traffic: UserTraffic

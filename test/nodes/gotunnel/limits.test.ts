@@ -209,12 +209,24 @@ t.test('data connections for users who have been let go are no attempts at token
   await client.talk(t)
 })
 
-t.test('a name is that of one identity at a time, in strict mode', async (t) => {
+t.test('the name of an identity is that of no other\'s client, in strict mode', async (t) => {
   const { port } = await startRelay(t)
-  const one = await ScriptedClient.registered(t, port, { remotePort: await freePort(), strict: true, name: 'laptop' })
-  const [another, its] = await freePorts(2)
-  t.same(await (await ScriptedClient.register(t, port, { remotePort: another, strict: true, name: 'laptop', token: OTHER_TOKEN })).answer(), failed('name taken'))
-  t.same(await (await ScriptedClient.register(t, port, { remotePort: its, strict: true, name: 'laptop' })).answer(), STRICT_OK)
-  t.same(await (await ScriptedClient.register(t, port, { remotePort: another, name: 'laptop', token: OTHER_TOKEN })).answer(), OK, 'the original gives all the same one')
-  await one.talk(t)
+  const [one, another, third] = await freePorts(3)
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: one, strict: true, name: 'office' })).answer(), failed('name taken'))
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: one, strict: true, name: 'home' })).answer(), STRICT_OK, 'its own')
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: another, strict: true, name: 'laptop' })).answer(), STRICT_OK)
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: third, strict: true, name: 'laptop', token: OTHER_TOKEN })).answer(), STRICT_OK, 'nobody can keep another out by a name')
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: third, name: 'home', token: OTHER_TOKEN })).answer(), OK, 'the original gives all the same one')
+})
+
+t.test('clients that wait for a port are bounded as those that have one, and the newest waits', async (t) => {
+  const { port, relay } = await startRelay(t, { identities: [{ name: 'home', token: TOKEN, maxPorts: 2 }] })
+  const first = await ScriptedClient.registered(t, port, { remotePort: 0 })
+  await ScriptedClient.registered(t, port, { remotePort: 70_000 })
+  t.same(await (await ScriptedClient.register(t, port, { remotePort: -1 })).answer(), failed('too many ports'))
+  await ScriptedClient.registered(t, port, { remotePort: 0 })
+  first.control.end()
+  await first.ended
+  await until(() => relay.stats.clients === 2)
+  t.match(relay.stats.refused, { ports: 1, replaced: 1 })
 })

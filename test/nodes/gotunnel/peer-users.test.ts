@@ -6,6 +6,7 @@ import { proxyV2Local, V2_SIGNATURE } from '../../helpers/proxy-headers.ts'
 import { failed, MODES } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { StrictData } from './strict-data.ts'
+import { encode, frameParts } from './wire.ts'
 
 for (const { mode, strict } of MODES) {
   t.test(`T25: a local port that is not the configured one is refused, ${mode}`, async (t) => {
@@ -250,4 +251,23 @@ t.test('a peer that closes does not wait for ever', async (t) => {
   await peer.close()
   await Promise.all([user.ended, there.ended])
   t.equal(peer.stats[0].users, 0)
+})
+
+t.test('whatever a server puts in front of a user, nothing of it stays', async (t) => {
+  const zone = encode({ source: '[fe80::1%br-lan]:5', destination: '192.0.2.1:5' })
+  for (const bytes of [Buffer.alloc(4), Buffer.from('ffffffff', 'hex'), Buffer.from('00001388', 'hex'), Buffer.concat([...frameParts(encode({})), Buffer.alloc(8)]), Buffer.concat([...frameParts(zone), Buffer.alloc(4)])]) {
+    const server = await ScriptedServer.start(t, { strict: true })
+    const service = await Listening.start(t)
+    const { peer } = startPeer(t, server, service, { proxyProtocol: true })
+    const client = await server.next()
+    client.ask()
+    const { wire } = await server.datas.next()
+    const there = await service.connections.next()
+    wire.write(bytes)
+    wire.end()
+    there.end()
+    await Promise.all([wire.ended, there.ended])
+    await until(() => peer.stats[0].users === 0)
+    t.equal(peer.status().maps[0].state, 'online', bytes.toString('hex'))
+  }
 })

@@ -171,3 +171,21 @@ t.test('it may listen elsewhere; who is in stays', async (t) => {
   await (await ScriptedClient.registered(t, port, { remotePort: await freePort() })).talk(t)
   user.reset()
 })
+
+t.test('an identity with another name and the same token: its clients are to come again', async (t) => {
+  const server = await startRelay(t)
+  const client = await ScriptedClient.registered(t, server.port, { remotePort: await freePort(), strict: true })
+  t.same(await server.configure({ ...AT, identities: [{ ...HOME, name: 'house' }] }), { ended: 1 })
+  t.same(await client.next('unregistered'), { type: 'unregistered', reason: 'the settings have changed' }, 'which no peer takes for a refusal for good')
+  client.control.end()
+  await client.ended
+  await ScriptedClient.registered(t, server.port, { remotePort: client.remotePort, strict: true })
+})
+
+t.test('how many unknown tokens a source may try', async (t) => {
+  const server = await startRelay(t, { authFailures: 100, trustedProxies: ['127.0.0.1'] })
+  await server.configure({ ...AT, identities: [HOME], authFailures: 1, trustedProxies: ['127.0.0.1'] })
+  const answers = []
+  for (const token of ['wrong', 'as wrong']) answers.push(await (await ScriptedClient.register(t, server.port, { remotePort: 1234, token, header: Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n') })).answer())
+  t.same(answers, [failed('authentication failed'), failed('too many attempts from your address')])
+})

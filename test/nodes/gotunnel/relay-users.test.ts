@@ -224,3 +224,19 @@ t.test('T21: no data connection is kept that nobody waits for, neither the eleve
   t.equal(relay.stats.refused.unclaimed, 22)
   await strict.talk(t)
 })
+
+for (const { mode, strict } of MODES) {
+  t.test(`a client that serves others is not taken for deaf when one user gets no data connection, ${mode}`, async (t) => {
+    const { port, relay } = await startRelay(t, { dropAfter: 3_600_000 })
+    const client = await ScriptedClient.registered(t, port, { remotePort: await freePort(), strict })
+    const [served, left] = [await Wire.dial(client.remotePort), await Wire.dial(client.remotePort)]
+    await client.serve()
+    await client.asked()
+    later(relay, 61_000)
+    await left.ended
+    later(relay, 0)
+    t.ok(await client.ping())
+    t.match(relay.stats, { users: 1, drops: { timeout: 1 }, refused: { deaf: 0 } })
+    served.reset()
+  })
+}

@@ -4,7 +4,7 @@ import type { Identity, Proof } from '../identities.ts'
 import { MAX_FRAME, readToServer, type Register, type ToServer } from '../messages.ts'
 import { MappedPort } from '../port.ts'
 import { isPort } from '../port-ranges.ts'
-import { accept, refuse, type REASONS } from '../refuse.ts'
+import { accept, refuse, REPLACED, type REASONS } from '../refuse.ts'
 import { Session } from '../session.ts'
 import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -33,6 +33,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
   if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, about)
+  if (problem !== undefined && !mayLine(shared, session)) return await refuse(shared, caller, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
   if (!shared.identities.has(identity)) { // removed meanwhile
     release(shared, session)
@@ -56,6 +57,17 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   }
 }
 
+/** Whether one more client of its identity may wait for a port. One that waits for the same port makes room, as it would if it had it. */
+function mayLine ({ sessions }: Shared, { identity, remotePort }: Session): boolean {
+  let count = 0
+  for (const other of sessions) {
+    if (other.identity !== identity || other.port !== undefined || other.ended !== undefined) continue
+    if (other.remotePort === remotePort) other.end('replaced', REPLACED)
+    else count++
+  }
+  return count < identity.settings.maxPorts
+}
+
 /** Gets a session its port, and listens there. */
 export async function bind (shared: Shared, session: Session): Promise<keyof typeof REASONS | undefined> {
   const { identity, remotePort, isStrict, name } = session
@@ -74,11 +86,11 @@ export async function bind (shared: Shared, session: Session): Promise<keyof typ
   }
 }
 
-/** A name says who it is in logs and status, so it is not that of two identities at once. */
-function isTaken (shared: Shared, name: string, identity: Identity): boolean {
-  for (const other of shared.sessions) if (other.name === name && other.identity !== identity && name !== '') return true
-  return false
-}
+/**
+ * Names say who it is in logs and status, so a client cannot take that of another identity. Those of clients are no matter: whoever
+ * comes first would keep others out.
+ */
+const isTaken = ({ identities }: Shared, name: string, identity: Identity): boolean => (identities.named(name) ?? identity) !== identity
 
 async function create (shared: Shared, session: Session): Promise<void> {
   const port = session.port = new MappedPort(shared, session)
