@@ -23,7 +23,7 @@ export class BenchProcess {
 
   /** @param script relative to this folder */
   static async start (script: string, env: Record<string, string> = {}): Promise<BenchProcess> {
-    const child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc', ...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof', '--cpu-prof-name=' + script.replaceAll('/', '_') + (env.BENCH_TARGET ?? '') + '.cpuprofile'] : [])] })
+    const child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
     const [{ port }] = await once(child, 'message') as [{ port: number }]
     return new BenchProcess(script.replace(/^.*\/|\.js$/g, ''), child, port)
   }

@@ -1,7 +1,7 @@
 /** One link after another over one connection: each as good as a connection of its own. */
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { LinkResetError, MAX_OPENING, SerialLinks } from '../../src/transforms/serial-links.ts'
+import { LinkResetError, MAX_OPENING, SerialLinks } from '../../src/transforms/serial-links/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { bridge } from '../../src/bridge.ts'
 import type { Batch, Link } from '../../src/types.ts'

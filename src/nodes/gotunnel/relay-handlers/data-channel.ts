@@ -6,7 +6,7 @@ import type { MappedPort } from '../port.ts'
 import { accept, mayNotTry, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import { SerialLinks } from '../../../transforms/serial-links.ts'
+import { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** Joins it with its user; settles when it has ended, and never rejects. */
 export async function serveData (shared: Shared, caller: Caller, message: DataChannel): Promise<void> {

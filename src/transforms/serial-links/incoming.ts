@@ -1,0 +1,109 @@
+/** What arrives on a connection of links that follow one another, taken apart. */
+import { END, type Ending, HEAD, LinkResetError, MAX_OPENING, RESET } from './chunks.ts'
+import { FrameSizeError } from '../length-codecs.ts'
+import type { Batch } from '../../types.ts'
+
+export class Incoming {
+  readonly #reads: AsyncIterator<Batch>
+  /** What was read and not taken yet. */
+  #rest: Uint8Array[] = []
+  /** The read that is under way while nobody waits for it. */
+  #ahead: Promise<IteratorResult<Batch>> | undefined
+  /** Bytes of the chunk that are still to come, and of its length those that have come. */
+  #left = 0
+  readonly #head = Buffer.alloc(HEAD)
+  #headBytes = 0
+  /** The length is whole, and that of an end which was not told yet. */
+  #isEnding = false
+  /** What has come of an opening. */
+  #opening: { bytes: Uint8Array, length: number } | undefined
+
+  constructor (reads: AsyncIterator<Batch>) { this.#reads = reads }
+
+  /** Nothing has come that was not taken. */
+  get isEmpty (): boolean { return this.#rest.length === 0 && this.#headBytes === 0 && this.#opening === undefined && !this.#isEnding }
+
+  /** Waits for more; false at the end of the connection. Rejects with what broke that. */
+  read (): Promise<boolean> {
+    const reading = this.#ahead ?? this.#reads.next()
+    this.#ahead = undefined
+    return reading.then(this.#keep)
+  }
+
+  /** Reads what `read` is to bring, so that an end is noticed by then; settles when it has come. */
+  readAhead (): Promise<unknown> { return (this.#ahead ??= this.#reads.next()) }
+
+  /** Payload up to the end of a link, or of what was read; or that end. Undefined when there is neither. */
+  take (): Batch | Ending | undefined {
+    const payload: Batch = []
+    while (this.#left > 0 || this.#measure()) {
+      if (this.#isEnding) {
+        if (payload.length > 0) break // after the payload
+        this.#isEnding = false
+        return this.#head.readUInt32BE(0) === END ? 'ended' : 'reset'
+      }
+      if (this.#rest.length === 0) break
+      payload.push(this.#cut(this.#left))
+    }
+    if (payload.length === 0) return undefined
+    // Payload may be lent memory, which is used again behind our back: what stays here is copied.
+    if (this.#rest.length > 0) this.#rest = this.#rest.map((read) => Uint8Array.from(read))
+    return payload
+  }
+
+  /**
+   * The opening of the next link; undefined while it is cut.
+   *
+   * @throws {LinkResetError} for an end where an opening should be; `FrameSizeError` for one of more than 4096 bytes
+   */
+  takeOpening (): Uint8Array | undefined {
+    if (this.#opening === undefined) {
+      if (!this.#measure()) return undefined
+      if (this.#isEnding) throw new LinkResetError('an end where a link should begin')
+      if (this.#left > MAX_OPENING) throw new FrameSizeError(`an opening of ${this.#left} bytes, limit ${MAX_OPENING}`)
+      this.#opening = { bytes: Buffer.alloc(this.#left), length: 0 }
+    }
+    const opening = this.#opening
+    while (this.#left > 0 && this.#rest.length > 0) {
+      const part = this.#cut(this.#left)
+      opening.bytes.set(part, opening.length)
+      opening.length += part.length
+    }
+    if (this.#left > 0) return undefined
+    this.#opening = undefined
+    return opening.bytes
+  }
+
+  readonly #keep = ({ done, value }: IteratorResult<Batch>): boolean => {
+    if (done === true) return false
+    if (this.#rest.length === 0) this.#rest = value
+    else this.#rest.push(...value)
+    return true
+  }
+
+  /** Reads the length of the next chunk. False while that is cut. */
+  #measure (): boolean {
+    if (this.#isEnding) return true
+    while (this.#headBytes < HEAD) {
+      if (this.#rest.length === 0) return false
+      const part = this.#cut(HEAD - this.#headBytes)
+      this.#head.set(part, this.#headBytes)
+      this.#headBytes += part.length
+    }
+    this.#headBytes = 0
+    const length = this.#head.readUInt32BE(0)
+    if (length === END || length === RESET) this.#isEnding = true
+    else this.#left = length
+    return true
+  }
+
+  /** Takes up to so many bytes off what was read; there are some. */
+  #cut (bytes: number): Uint8Array {
+    const [read] = this.#rest
+    const part = read.subarray(0, bytes)
+    if (part.length < read.length) this.#rest[0] = read.subarray(part.length)
+    else this.#rest.shift()
+    if (this.#left > 0) this.#left -= part.length
+    return part
+  }
+}

@@ -1,0 +1,2 @@
+export { LinkResetError, MAX_OPENING } from './chunks.ts'
+export { SerialLinks } from './links.ts'

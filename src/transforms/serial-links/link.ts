@@ -1,0 +1,123 @@
+/** One of the links that follow one another on a connection. */
+import { type Ending, LinkResetError } from './chunks.ts'
+import type { Incoming } from './incoming.ts'
+import type { Outgoing } from './outgoing.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { Batch, Link, PacketPort } from '../../types.ts'
+
+/** Milliseconds that the other side has to come to its end once a link was reset here. */
+const RESET_TIMEOUT = 5000
+
+/** Packets have no use for a connection that is made for one stream. */
+const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
+
+/** The connection under it. */
+export interface Carrier {
+  readonly incoming: Incoming
+  readonly outgoing: Outgoing
+  lend (): void
+  /** Both directions of the link are at their end. */
+  over (link: SerialLink): void
+  abort (err: Error): void
+}
+
+export class SerialLink implements Link, AsyncIterableIterator<Batch> {
+  readonly source = this
+  readonly port = NO_PORT
+  readonly #carrier: Carrier
+  #sent: 'open' | Ending = 'open'
+  #got: 'open' | Ending = 'open'
+  #failure: Error | undefined
+  /** The read of whoever uses the link, while it waits. Kept for longer it would keep what it has brought. */
+  #reading: Promise<IteratorResult<Batch>> | undefined
+
+  constructor (carrier: Carrier) { this.#carrier = carrier }
+
+  [Symbol.asyncIterator] (): this { return this }
+
+  async sink (source: AsyncIterable<Batch>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#sent !== 'open') throw new LinkClosedError('this direction of the link has ended')
+    try {
+      await this.#carrier.outgoing.send(source)
+      this.#finish('ended')
+    } catch (err) {
+      this.#finish('reset', err as Error)
+      throw err
+    }
+  }
+
+  lend (): void { this.#carrier.lend() }
+
+  abort (err: Error): void {
+    if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
+    this.#failure = err
+    this.#finish('reset', err)
+    if (this.#got === 'open') void this.#drain(err)
+  }
+
+  next (): Promise<IteratorResult<Batch>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#got === 'ended') return Promise.resolve({ done: true, value: undefined })
+    return this.#next()
+  }
+
+  async return (): Promise<IteratorResult<Batch>> { return { done: true, value: undefined } }
+
+  /** What has come, else what comes. */
+  #next (): Promise<IteratorResult<Batch>> {
+    const value = this.#carrier.incoming.take()
+    if (Array.isArray(value)) return Promise.resolve({ done: false, value })
+    if (value !== undefined) return this.#end(value)
+    this.#reading = this.#carrier.incoming.read().then(this.#onRead, this.#onBroken)
+    return this.#reading
+  }
+
+  /** `#carrier` has to be there by the time that they are made: fields are, in their order. */
+  readonly #onRead = (isMore: boolean): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
+    if (!isMore) return this.#onBroken(new LinkClosedError('the connection has ended inside a link'))
+    const value = this.#carrier.incoming.take()
+    if (value === undefined) return this.#next()
+    this.#reading = undefined
+    return Array.isArray(value) ? { done: false, value } : this.#end(value)
+  }
+
+  readonly #onBroken = (err: Error): Promise<never> => {
+    this.#reading = undefined
+    this.#got = 'reset'
+    this.#settle()
+    return Promise.reject(err)
+  }
+
+  #end (ending: Ending): Promise<IteratorResult<Batch>> {
+    if (ending === 'reset') return this.#onBroken(new LinkResetError('the other side has reset the link'))
+    this.#got = ending
+    this.#settle()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  /** What this side has to say is said. */
+  #finish (how: Ending, reason?: Error): void {
+    if (this.#sent !== 'open') return
+    this.#sent = how
+    this.#carrier.outgoing.end(how, reason)
+    this.#settle()
+  }
+
+  #settle (): void {
+    if (this.#sent !== 'open' && this.#got !== 'open') this.#carrier.over(this)
+  }
+
+  /** Passes over what still comes for a link that was reset here. */
+  async #drain (err: Error): Promise<void> {
+    const timer = setTimeout(() => { this.#carrier.abort(err) }, RESET_TIMEOUT)
+    try {
+      await this.#reading // of whoever has read from it before
+      while (this.#got === 'open') await this.#next()
+    } catch (broken) {
+      if (!(broken instanceof LinkResetError)) this.#carrier.abort(broken as Error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * One link after another over one connection: what would be a new connection for each is only an opening message on one that is
+ * there already.
+ *
+ * ```ts
+ * const server = new SerialLinks(connection)
+ * await bridge(user, server.begin(Buffer.from('{}')))      // one side begins,
+ *
+ * for (let next; (next = await client.opened()) !== undefined;) await serve(next.opening, next.link)   // the other one follows
+ * ```
+ *
+ * In either direction there are chunks, each a length of four bytes, big-endian, and as many bytes. The first chunk of the side
+ * that begins is the opening. Length 0 is the end of a link in this direction, 0xffffffff its end by a reset; behind that comes
+ * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection.
+ */
+import { MAX_OPENING } from './chunks.ts'
+import { Incoming } from './incoming.ts'
+import { type Carrier, SerialLink } from './link.ts'
+import { Outgoing } from './outgoing.ts'
+import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
+import type { Link } from '../../types.ts'
+import { FrameSizeError } from '../length-codecs.ts'
+
+export class SerialLinks {
+  readonly #carrier: Carrier
+  readonly #lower: Link
+  #current: SerialLink | undefined
+  #onOver: (() => void) | undefined
+  /** Settles when the connection has ended, with whatever reason. */
+  readonly ended: Promise<void>
+  /** Called when both directions of a link are at their end; another one may begin. */
+  onIdle: () => void = () => {}
+
+  constructor (lower: Link) {
+    this.#lower = lower
+    this.#carrier = {
+      incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
+      outgoing: new Outgoing(),
+      lend: () => { lower.lend?.() },
+      over: (link) => { this.#over(link) },
+      abort: (err) => { this.abort(err) }
+    }
+    this.ended = lower.sink(this.#carrier.outgoing).catch(() => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
+  }
+
+  /** No link is open. */
+  get isIdle (): boolean { return this.#current === undefined }
+
+  /** The next link, to be used by this side. Only when none is open. */
+  begin (opening: Uint8Array): Link {
+    if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
+    if (opening.length === 0 || opening.length > MAX_OPENING) throw new FrameSizeError(`an opening of ${opening.length} bytes, 1 to ${MAX_OPENING} are possible`)
+    this.#carrier.outgoing.open(opening)
+    return this.#open()
+  }
+
+  /** The next link that the other side begins; undefined when it has ended the connection. Rejects with what broke that. */
+  async opened (): Promise<{ opening: Uint8Array, link: Link } | undefined> {
+    if (this.#current !== undefined) await new Promise<void>((resolve) => { this.#onOver = resolve })
+    const { incoming } = this.#carrier
+    let opening
+    while ((opening = incoming.takeOpening()) === undefined) {
+      if (await incoming.read()) continue
+      if (!incoming.isEmpty) throw new TruncatedError('the connection ended inside an opening')
+      this.close()
+      return undefined
+    }
+    return { opening, link: this.#open() }
+  }
+
+  /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
+  watch (): void {
+    const end = (): void => { if (this.isIdle) this.abort(new LinkClosedError('the other side has left')) }
+    const { incoming } = this.#carrier
+    if (incoming.isEmpty) incoming.readAhead().then(end, end)
+    else end()
+  }
+
+  /** Ends the connection once what was sent on it is gone. */
+  close (): void { this.#carrier.outgoing.close() }
+
+  abort (err: Error): void {
+    this.#lower.abort(err)
+    this.#carrier.outgoing.fail(err)
+    this.#onOver?.()
+  }
+
+  #open (): SerialLink {
+    this.#current = new SerialLink(this.#carrier)
+    return this.#current
+  }
+
+  #over (link: SerialLink): void {
+    if (this.#current !== link) return
+    this.#current = undefined
+    this.#onOver?.()
+    if (!this.#carrier.outgoing.isClosed) this.onIdle()
+  }
+}

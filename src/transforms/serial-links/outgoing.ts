@@ -1,0 +1,133 @@
+/** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
+import { chunkOf, endOf, type Ending, joined } from './chunks.ts'
+import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { iterate } from '../../interruptible.ts'
+import type { Batch } from '../../types.ts'
+
+/** A source that is being sent, and whoever waits for its end. */
+interface Sending {
+  source: AsyncIterator<Batch>
+  isReading: boolean
+  resolve (): void
+  reject (err: Error): void
+}
+
+/**
+ * Whatever has come by the end of the next turn of the event loop goes together with the opening of a link, since one write costs
+ * less than two. By then all that waits in the kernel has been read once.
+ */
+const soon = (then: () => void): void => { setImmediate(() => { setImmediate(then) }) }
+
+/** An iterator for `sink`. Not a generator, which would cost several promises a read. */
+export class Outgoing implements AsyncIterableIterator<Batch> {
+  /** What can go at once. */
+  readonly #ready: Batch[] = []
+  /** An opening that waits for something to go with it. */
+  #held: Uint8Array | undefined
+  #sending: Sending | undefined
+  /** The reader, while it waits. */
+  #waiting: ((result: IteratorResult<Batch>) => void) | undefined
+  #isClosed = false
+
+  get isClosed (): boolean { return this.#isClosed }
+
+  next (): Promise<IteratorResult<Batch>> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve
+      this.#advance()
+    })
+  }
+
+  async return (): Promise<IteratorResult<Batch>> {
+    this.fail(new LinkClosedError('the connection has ended'))
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator] (): this { return this }
+
+  /** An opening goes with what is sent next, or in a moment. */
+  open (opening: Uint8Array): void {
+    const [held] = [this.#held] = joined(chunkOf([opening]))
+    soon(() => { if (this.#held === held) this.#give([]) })
+  }
+
+  /** Sends what a source brings, chunk by chunk, without its end. Settles when all of it is on its way. */
+  send (source: AsyncIterable<Batch>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new LinkClosedError('the connection is closed')
+      if (this.#sending !== undefined) throw new LinkBusyError('another sink is writing to this link')
+      this.#sending = { source: iterate(source), isReading: false, resolve, reject }
+      this.#advance()
+    })
+  }
+
+  /** The end of a direction. What is being sent ends with it, and its sender is told. */
+  end (ending: Ending, reason?: Error): void {
+    this.#leave(reason)
+    this.#give(endOf(ending))
+  }
+
+  /** Nothing more will be sent; ends once all is gone. */
+  close (): void {
+    this.#isClosed = true
+    this.#advance()
+  }
+
+  /** Ends at once. */
+  fail (err: Error): void {
+    this.#held = undefined
+    this.#ready.length = 0
+    this.#leave(err)
+    this.close()
+  }
+
+  #give (batch: Batch): void {
+    if (this.#held !== undefined) batch.unshift(this.#held)
+    this.#held = undefined
+    if (batch.length > 0) this.#ready.push(joined(batch))
+    this.#advance()
+  }
+
+  #advance (): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    const value = this.#ready.shift()
+    if (value !== undefined) {
+      this.#waiting = undefined
+      waiting({ done: false, value })
+    } else if (this.#sending !== undefined) {
+      this.#read(this.#sending)
+    } else if (this.#isClosed && this.#held === undefined) {
+      this.#waiting = undefined
+      waiting({ done: true, value: undefined })
+    }
+  }
+
+  #read (sending: Sending): void {
+    if (sending.isReading) return
+    sending.isReading = true
+    sending.source.next().then(({ done, value }) => {
+      if (this.#sending !== sending) return
+      sending.isReading = false
+      if (done === true) {
+        this.#sending = undefined
+        sending.resolve()
+      } else {
+        this.#give(chunkOf(value))
+      }
+    }, (err: Error) => {
+      if (this.#sending !== sending) return
+      this.#sending = undefined
+      sending.reject(err)
+    })
+  }
+
+  /** Tells the source that nobody reads it any more, and its sender why. */
+  #leave (reason: Error | undefined): void {
+    const sending = this.#sending
+    if (sending === undefined) return
+    this.#sending = undefined
+    sending.source.return?.().then(undefined, () => {}) // not awaited: a generator that waits answers when its wait is over
+    sending.reject(reason ?? new LinkClosedError('the link has ended'))
+  }
+}
