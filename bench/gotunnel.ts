@@ -12,6 +12,8 @@ import { BenchProcess } from './process.ts'
 import { summary, type Row } from './table.ts'
 
 const ROUNDS = 5
+/** Rounds before those that count: so many until what is compiled while it runs is compiled. */
+const FIRST_ROUNDS = 3
 const ROUND_MS = Number(process.env.BENCH_MS ?? 1000)
 const STREAM = 1024 ** 3
 const AT_ONCE = 16
@@ -38,10 +40,10 @@ interface Chain {
   front: BenchProcess
 }
 
-/** Both in turn, after one round that does not count. */
+/** Both in turn. */
 async function compare (what: string, [ours, rival]: [Chain, Chain], unit: string, scale: number, run: (port: number) => Promise<number>): Promise<void> {
   const figures: [number[], number[], number[]] = [[], [], []]
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -FIRST_ROUNDS; round < ROUNDS; round++) {
     const [mine, theirs] = [await run(ours.port), await run(rival.port)]
     if (round < 0) continue
     figures[0].push(mine * scale)
