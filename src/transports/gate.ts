@@ -50,6 +50,8 @@ export interface Pass {
   readonly isLocal: boolean
   /** Ends the connection, when it makes room. Whoever takes the connection over puts a way of its own here. */
   evict: () => void
+  /** Called when it has ended, whoever has ended it. */
+  onLeave: (() => void) | undefined
   /** A proxy has told where the connection really comes from; that is never this machine, whatever it says. False when too many come from there: then it is to be ended. */
   moveTo (host: string): boolean
   /** It has proven who it is. */
@@ -71,6 +73,7 @@ class Entry implements Pass {
   source: string
   isLocal: boolean
   evict: () => void
+  onLeave: (() => void) | undefined
   /** Its source has a bound. */
   isCounted: boolean
   isGone = false
@@ -168,6 +171,7 @@ export class Gate {
     this.establish(entry)
     this.#count(entry, -1)
     this.stats.connections--
+    entry.onLeave?.()
   }
 
   #hasRoom ({ isCounted, source }: Entry): boolean {
@@ -186,8 +190,8 @@ export class Gate {
     const [oldest] = this.#halfOpen
     if (oldest === undefined) return false
     this.stats.evicted++
-    this.leave(oldest) // at once: its end takes a while
     oldest.evict()
+    this.leave(oldest) // at once: its end takes a while
     return true
   }
 }

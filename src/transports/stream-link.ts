@@ -1,5 +1,7 @@
 /** Makes a link of any Node stream that reads and writes bytes: a TCP or TLS socket, one half of a `duplexPair`. */
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { Interruptible } from '../interruptible.ts'
@@ -62,6 +64,8 @@ class StreamLink implements Link {
   /** Lets a `sink` go on that waits for the kernel. */
   #resume: (() => void) | undefined
   #mayLend = false
+  /** What it was aborted with. */
+  #failure: Error | undefined
 
   constructor (stream: Duplex, { queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit) {
     verifyBytes('queueLimit', queueLimit)
@@ -95,16 +99,19 @@ class StreamLink implements Link {
       this.#writing = undefined
       writing.interrupt()
     }
+    if (stream.destroyed) throw this.#reason() // such a one would not tell that its end will not be sent
     await end(stream)
   }
 
   abort (err: Error): void {
-    this.#stream.destroy(err)
+    if (!this.#stream.destroyed) this.#failure = err
+    if (canReset(this.#stream)) this.#stream.resetAndDestroy()
+    else this.#stream.destroy(err)
     this.#incoming?.discard()
     this.#incoming?.fail(this.#reason())
   }
 
-  #reason (): Error { return this.#stream.errored ?? new LinkClosedError('the link is closed') }
+  #reason (): Error { return this.#failure ?? this.#stream.errored ?? new LinkClosedError('the link is closed') }
 
   /** Listens from the first pull on, so that a link that nobody reads takes no bytes from the kernel. */
   #read (): Channel {
@@ -142,6 +149,15 @@ class StreamLink implements Link {
     }
     return incoming
   }
+}
+
+/**
+ * Whether the other side is to be told of an abort by a reset: it would take what has come for all that there was otherwise. Where
+ * nothing has passed there is nothing to be mistaken. While an end waits behind bytes that were not sent, the system refuses.
+ */
+function canReset (stream: Duplex): stream is Socket {
+  if (!(stream instanceof Socket) || stream instanceof TLSSocket || stream.connecting || stream.destroyed) return false
+  return stream.bytesWritten + stream.bytesRead > 0 && (!stream.writableEnded || stream.writableFinished)
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {

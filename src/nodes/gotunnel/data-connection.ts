@@ -11,6 +11,14 @@ import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../types.ts'
 
+/** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
+export async function dialData ({ map: { settings, map }, isStrict }: PeerSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
+  // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
+  const { token, name } = isStrict ? { token: '', name: '' } : settings
+  const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
+  return isStrict ? link : (await answerOf(link, signal)).rest
+}
+
 export class DataConnection {
   readonly #session: PeerSession
   readonly #map: MapRunner
@@ -53,10 +61,10 @@ export class DataConnection {
     const timer = setTimeout(() => { this.abort(new Error(`no connection within ${dialTimeout} ms`)) }, dialTimeout)
     const local = this.#dialService()
     if (this.#session.isStrict) local.catch((err) => { this.abort(err) }) // else a data connection has to come, or the user of another would get none
-    const [service, data] = await Promise.allSettled([local, this.#dialData(signal)])
+    const [service, data] = await Promise.allSettled([local, dialData(this.#session, this.#message, signal)])
     clearTimeout(timer)
     if (service.status === 'fulfilled' && data.status === 'fulfilled') {
-      this.#session.sawData()
+      if (!this.#session.isStrict) this.#session.sawData() // else there is an answer to come
       this.#map.see(true)
       return { service: service.value, data: data.value }
     }
@@ -64,15 +72,6 @@ export class DataConnection {
     const isLocal = service.status === 'rejected' && (data.status === 'fulfilled' || signal.reason === service.reason)
     this.#failed(isLocal ? 'local' : 'data', isLocal ? service.reason : signal.reason ?? (data as PromiseRejectedResult).reason)
     return undefined
-  }
-
-  async #dialData (signal: AbortSignal): Promise<Link> {
-    const { settings, map } = this.#map
-    const { local_port: localPort, id } = this.#message
-    // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
-    const { token, name } = this.#session.isStrict ? { token: '', name: '' } : settings
-    const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
-    return this.#session.isStrict ? link : (await answerOf(link, signal)).rest
   }
 
   #dialService (): Promise<Link> {
@@ -83,8 +82,7 @@ export class DataConnection {
     if (this.#map.isStopped) return
     this.#count(side, err)
     if (side === 'data' && !(err instanceof RefusedError)) this.#session.sawData(err)
-    const { id } = this.#message
-    if (this.#session.isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason: side === 'local' ? 'no connection to the service' : 'no data connection' })
+    this.#tellFailed(side === 'local' ? 'no connection to the service' : 'no data connection')
   }
 
   #count (side: 'local' | 'data', err: Error): void {
@@ -116,7 +114,7 @@ export class DataConnection {
   }
 
   async #serveEach (links: SerialLinks, service: Link): Promise<void> {
-    const first = await links.opened()
+    const first = await this.#firstOpened(links)
     if (first === undefined) return
     await this.#carry(first.link, service, readOpening(first.opening)).catch(() => {})
     for (;;) {
@@ -127,6 +125,28 @@ export class DataConnection {
       this.#map.stats.accepted++
       await this.#serve(next.link, readOpening(next.opening))
     }
+  }
+
+  /** The opening is the server's answer. Without one its user has to hear of it; that the server just leaves is no fault, as its user has left. */
+  async #firstOpened (links: SerialLinks): Promise<Awaited<ReturnType<SerialLinks['opened']>>> {
+    const { dialTimeout } = this.#map.settings
+    const timer = setTimeout(() => { links.abort(new Error(`no answer within ${dialTimeout} ms`)) }, dialTimeout)
+    try {
+      const first = await links.opened()
+      if (first !== undefined) this.#session.sawData()
+      else this.#tellFailed('the data connection has ended')
+      return first
+    } catch (err) {
+      this.#failed('data', this.#stopping.signal.reason ?? err)
+      throw err
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #tellFailed (reason: string): void {
+    const { id } = this.#message
+    if (this.#session.isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason })
   }
 
   /** One that follows; never rejects. */

@@ -4,8 +4,10 @@
 const FALL = 3
 const RISE = 2
 
-/** Milliseconds between looks while in doubt, and at the most while it is down. */
-const IN_DOUBT = 1000
+/** Milliseconds between looks while in doubt. */
+export const IN_DOUBT = 1000
+
+/** The same at the most while it is down. */
 const WHILE_DOWN = 5000
 
 export class Health {

@@ -1,11 +1,12 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Health } from './health.ts'
+import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
-import type { DataConnection } from './data-connection.ts'
-import { STRICT } from './messages.ts'
+import { dialData, type DataConnection } from './data-connection.ts'
+import { STRICT, type OpenDataChannel } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
 import { PeerSession } from './peer-session.ts'
+import { within } from './within.ts'
 import { newMapStats, type MapState, type MapStatus, type PeerSettings, type PortMap } from './peer-settings.ts'
 import { Slots } from './slots.ts'
 import { Backoff, type BackoffInit } from '../../backoff.ts'
@@ -42,6 +43,11 @@ export class MapRunner {
   #session: PeerSession | undefined
   #onlineAt: number | undefined
   #probing: NodeJS.Timeout | undefined
+  /** Data connections under way that are to be closed. */
+  #declining = 0
+  #isLooking = false
+  /** When a user has last found no service. */
+  #failedAt = -Infinity
 
   constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, events: MapRunnerEvents) {
     this.map = map
@@ -52,6 +58,8 @@ export class MapRunner {
   }
 
   get state (): MapState { return this.#state }
+
+  get #looksOut (): boolean { return this.settings.probeInterval > 0 }
 
   get isStopped (): boolean { return this.#stopping.signal.aborted }
 
@@ -103,19 +111,38 @@ export class MapRunner {
     this.#session?.end(this.#stopping.signal.reason)
   }
 
-  /** Whether the service was there for somebody. */
+  /** Whether the service was there for a user. Of users that fail at once one counts: what is gone for a moment is not down. */
   see (isThere: boolean): void {
+    if (!this.#looksOut) return // nobody would notice that it is back
+    const now = performance.now()
+    if (!isThere && now - this.#failedAt < IN_DOUBT) return
+    if (!isThere) this.#failedAt = now
     if (this.#health.see(isThere)) this.#tellService()
     else if (!isThere) this.#probe()
+  }
+
+  /**
+   * Compatible mode: nobody serves this user, but a data connection has to come, or the next one would be taken for it. It is closed
+   * at once, and so is the user.
+   */
+  decline (session: PeerSession, message: OpenDataChannel): void {
+    if (this.#declining >= MOST_DIALS) {
+      session.end(new Error('the server asks for more connections than can be made')) // it begins a new line with the next registration
+      return
+    }
+    this.#declining++
+    const made = within(this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
+    made.then((link) => { link.abort(new LinkClosedError('the user is declined')) }, () => {}).finally(() => { this.#declining-- })
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
     const { mode, token, name, dialTimeout, proxyProtocol } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(dialTimeout)])
-    const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, addresses: proxyProtocol ? 1 : undefined }, inTime)
-    const { answer, rest: link } = await answerOf(dialled, inTime)
+    const { answer, rest: link } = await within(dialTimeout, signal, async (inTime) => {
+      const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, addresses: proxyProtocol ? 1 : undefined }, inTime)
+      return await answerOf(dialled, inTime)
+    })
     const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
     if (mode === 'strict' && !isStrict) {
       const err = new RefusedError('the server does not offer strict mode', true)
@@ -129,7 +156,7 @@ export class MapRunner {
     this.#backoff.online()
     this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
     if (!this.#health.isUp) this.#tellService() // a server takes it for up when it hears of it anew
-    this.#probe()
+    if (this.#looksOut) void this.#look()
     if (signal.aborted) session.end(signal.reason)
     await session.run()
   }
@@ -149,17 +176,19 @@ export class MapRunner {
   /** Looks when it is time to. */
   #probe (): void {
     clearTimeout(this.#probing)
-    if (this.settings.probeInterval === 0 || this.#session === undefined) return
+    if (!this.#looksOut || this.#session === undefined) return
     this.#probing = setTimeout(() => { void this.#look() }, this.#health.next(this.settings.probeInterval)).unref()
   }
 
   async #look (): Promise<void> {
-    const session = this.#session
+    if (this.#isLooking) return // for the connection before this one, and it is the same service
+    this.#isLooking = true
     const isThere = await dialTcp({ ...this.map.local, signal: AbortSignal.timeout(PROBE_TIMEOUT) }).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, () => false)
-    if (session === undefined || session !== this.#session) return
+    this.#isLooking = false
+    if (this.#session === undefined) return
     if (this.#health.see(isThere)) this.#tellService()
     this.#probe()
   }

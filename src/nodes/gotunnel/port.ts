@@ -25,18 +25,17 @@ export class MappedPort {
   readonly traffic = newTraffic()
   /** Whom it asks for data connections; it goes with the last one. */
   owner: Session
-  /** Its client says that there is a service; without one nobody can connect. */
-  wantsOnline = true
   readonly #shared: Shared
   readonly #requests: Requests<AcceptedLink>
   readonly #tally: Tally
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #carriers: Carriers
-  /** Data connections of strict mode that have not ended. */
-  readonly #serving = new Set<SerialLinks>()
+  /** Data connections of strict mode that have not ended, with the user that each of them serves. */
+  readonly #serving = new Map<SerialLinks, AcceptedLink | undefined>()
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
+  #isOver = false
 
   constructor (shared: Shared, owner: Session) {
     this.#shared = shared
@@ -47,6 +46,9 @@ export class MappedPort {
     this.#carriers = new Carriers(shared)
     this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
   }
+
+  /** Its client says that there is a service; without one nobody can connect. */
+  get wantsOnline (): boolean { return this.owner.wantsOnline && !this.#isOver }
 
   get isListening (): boolean { return this.#listener !== undefined }
 
@@ -66,14 +68,18 @@ export class MappedPort {
     before.port = undefined
     this.#carriers.close()
     before.end('replaced', REPLACED)
-    this.wantsOnline = true
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
   }
 
+  /** Its last client has gone. */
+  end (): void {
+    this.#isOver = true
+    this.offline()
+  }
+
   /** Nobody can connect until it is online again; those that wait are let go. Users with a data connection stay. */
   offline (): void {
-    this.wantsOnline = false
     this.#listener?.close()
     this.#listener = undefined
     this.#carriers.close()
@@ -85,7 +91,7 @@ export class MappedPort {
 
   /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
   cut (): void {
-    for (const link of [...this.#users.keys(), ...this.#serving]) link.abort(new LinkClosedError('the port was taken back'))
+    for (const link of [...this.#users.keys(), ...this.#serving.keys()]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
   /** The user whose request a data connection answers; undefined when there is none. */
@@ -93,41 +99,42 @@ export class MappedPort {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
     this.owner.answers++
-    if (!request.isVoid) this.#tally.add('waiting', -1)
+    if (request.isVoid) return request.user
+    this.#tally.add('waiting', -1)
+    this.#users.set(request.user, undefined)
     return request.user
   }
 
   /** The client has no data connection for this request. */
   fail (id: string): void {
     const request = this.#requests.claim(id)
-    if (request !== undefined && !request.isVoid) this.#drop(request.user, 'failed')
+    if (request === undefined) return
+    this.owner.answers++
+    if (!request.isVoid) this.#drop(request.user, 'failed')
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
   async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> {
     const { owner } = this
     links.onIdle = () => {
+      owner.answers++
+      this.#forget(this.#serving.get(links))
+      this.#serving.set(links, undefined)
       // That of a client which has left goes as well, once its user has.
       if (this.owner === owner && this.wantsOnline) this.#carriers.add(links)
       else links.close()
     }
-    this.#serving.add(links)
     void this.#carryOn(user, links)
     await links.ended
+    this.#forget(this.#serving.get(links))
     this.#serving.delete(links)
     this.#carriers.remove(links)
   }
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
   async carry (user: AcceptedLink, data: Link): Promise<void> {
-    user.pass?.establish()
-    try {
-      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward') })
-    } catch {
-      // One of the two is gone, and so is the other by now.
-    } finally {
-      this.#forget(user)
-    }
+    await this.#join(user, data)
+    this.#forget(user)
   }
 
   /**
@@ -177,12 +184,27 @@ export class MappedPort {
     }
     this.#remember(link, request)
     this.#tally.add('waiting', 1)
-    if (link.pass !== undefined) link.pass.evict = () => { this.#drop(link, 'waiting') }
+    if (link.pass !== undefined) {
+      link.pass.evict = () => { this.#drop(link, 'waiting') }
+      link.pass.onLeave = () => { this.#drop(link, 'left') }
+    }
     this.#ask(request)
   }
 
+  /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
   async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    await this.carry(user, links.begin(encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})))
+    this.#serving.set(links, user)
+    await this.#join(user, links.begin(encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})))
+  }
+
+  /** Until both are at their end; never rejects. */
+  async #join (user: AcceptedLink, data: Link): Promise<void> {
+    user.pass?.establish()
+    try {
+      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward') })
+    } catch {
+      // One of the two is gone, and so is the other by now.
+    }
   }
 
   #ask (request: Request<AcceptedLink>): void {
@@ -217,8 +239,8 @@ export class MappedPort {
     this.#tally.add('users', 1)
   }
 
-  #forget (user: AcceptedLink): void {
-    if (!this.#users.delete(user)) return
+  #forget (user: AcceptedLink | undefined): void {
+    if (user === undefined || !this.#users.delete(user)) return
     if (this.#users.size === 0) this.#shared.used.delete(this)
     this.#tally.add('users', -1)
   }

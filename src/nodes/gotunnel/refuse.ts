@@ -29,8 +29,7 @@ export const REASONS = {
   busy: 'port in use',
   name: 'name taken',
   ports: 'too many ports',
-  foreign: 'not your port',
-  unclaimed: 'no such connection'
+  foreign: 'not your port'
 } as const satisfies Partial<Record<Refusal, string>>
 
 /** What a client is told whose port another one of its identity has taken over. */
@@ -43,7 +42,7 @@ export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !p
 export async function refuse (shared: Shared, { link, remote, pass }: Caller, why: keyof typeof REASONS, fields: object = {}): Promise<void> {
   shared.refused[why]++
   if (why === 'token' && !pass.isLocal) shared.failures.take(pass.source, performance.now())
-  shared.log.line('warn', { remote, why, ...fields }, 'connection refused')
+  shared.refusals.line('warn', { remote, why, ...fields }, 'connection refused')
   link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[why] })])
   await hangUp(link)
 }

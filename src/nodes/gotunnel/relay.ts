@@ -1,13 +1,13 @@
 /** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
 import { serveData } from './relay-handlers/data-channel.ts'
-import { bind, serveClient } from './relay-handlers/register.ts'
+import { bind, mayHave, serveClient } from './relay-handlers/register.ts'
 import { patiently } from './drain.ts'
 import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
 import type { MappedPort } from './port.ts'
-import { isPort } from './port-ranges.ts'
 import { mayNotTry, refuse } from './refuse.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './relay-settings.ts'
+import type { Session } from './session.ts'
 import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
 import { BoundedLog } from '../../bounded-log.ts'
@@ -59,7 +59,6 @@ export class GotunnelRelay {
   /** Those that have not said yet what they are for. */
   readonly #silent = new Set<Link>()
   #ticks = 0
-  #isClosing = false
 
   /** Throws `OptionError` when an option cannot work. */
   constructor ({ log = silent, ...init }: GotunnelRelayInit) {
@@ -75,8 +74,10 @@ export class GotunnelRelay {
       users: new Gate(settings.usersGate),
       failures: failuresOf(settings),
       log: new BoundedLog(log),
+      refusals: new BoundedLog(log),
       refused: newRefused(),
       traffic: newTraffic(),
+      isClosing: false,
       carriers: 0,
       now: performance.now()
     }
@@ -98,6 +99,9 @@ export class GotunnelRelay {
   }
 
   get identities (): Iterable<Identity> { return this.#shared.identities }
+
+  /** Clients that have no port yet: another program has it. */
+  get waiting (): Session[] { return [...this.#shared.sessions].filter(({ port, ended }) => port === undefined && ended === undefined) }
 
   get ports (): Iterable<MappedPort> { return this.#shared.ports.values() }
 
@@ -126,7 +130,7 @@ export class GotunnelRelay {
     let ended = 0
     for (const session of this.#shared.sessions) {
       const isRemoved = removed.includes(session.identity)
-      const isAllowed = !isPort(session.remotePort) || session.identity.settings.ports.includes(session.remotePort)
+      const isAllowed = mayHave(session)
       if (!isRemoved && isAllowed && (session.isStrict || settings.mode !== 'strict')) continue
       ended++
       // Its token may be that of an identity with another name by now: then it is to come again.
@@ -143,9 +147,10 @@ export class GotunnelRelay {
    * @param now milliseconds of a clock that only goes forward
    */
   tick (now: number): void {
-    const { log, sessions, ports, settings: { dropAfter } } = this.#shared
+    const { log, refusals, sessions, ports, settings: { dropAfter } } = this.#shared
     this.#shared.now = now
     log.tick()
+    refusals.tick()
     for (const session of sessions) {
       if (now - session.heardAt >= dropAfter) session.end('timeout', 'no ping')
     }
@@ -160,16 +165,16 @@ export class GotunnelRelay {
 
   /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */
   async close (): Promise<void> {
-    this.#isClosing = true
+    this.#shared.isClosing = true
     clearInterval(this.#timer)
-    for (const port of this.#shared.ports.values()) port.offline()
+    for (const port of this.#shared.ports.values()) port.end()
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
     await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of this.#shared.used) port.cut() })
   }
 
   async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {
-    if (pass === undefined || this.#isClosing) {
+    if (pass === undefined || this.#shared.isClosing) {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
@@ -180,7 +185,7 @@ export class GotunnelRelay {
       const fields = { remote, reason: (err as Error).message }
       if (err instanceof FrameSizeError) {
         this.#shared.refused.malformed++
-        this.#shared.log.line('warn', { ...fields, why: 'malformed' }, 'connection refused')
+        this.#shared.refusals.line('warn', { ...fields, why: 'malformed' }, 'connection refused')
       } else if ('code' in (err as Error)) {
         this.#log.debug(fields, 'connection lost')
       } else {

@@ -37,7 +37,9 @@ export class Session {
   readonly since: number
   /** When the last ping came. */
   heardAt: number
-  /** Data connections that have come for its users. */
+  /** It says that there is a service. */
+  wantsOnline = true
+  /** What has come of requests for data connections: some, or that there is none. */
   answers = 0
   /** The port that it serves; undefined while another has it, or when there can be none of that number. */
   port: MappedPort | undefined

@@ -22,8 +22,12 @@ export interface Shared {
   /** Unknown tokens by source. */
   failures: SourceRate
   readonly log: BoundedLog
+  /** Of connections that are refused: what strangers do must not hide the rest. */
+  readonly refusals: BoundedLog
   readonly refused: Record<Refusal, number>
   readonly traffic: UserTraffic
+  /** The relay takes no more clients. */
+  isClosing: boolean
   /** Data connections of all ports that wait for another user. */
   carriers: number
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */

@@ -2,7 +2,8 @@
 import type { Identity } from './identities.ts'
 import type { MappedPort } from './port.ts'
 import type { GotunnelRelay } from './relay.ts'
-import type { GotunnelRelayStats, UserTraffic } from './stats.ts'
+import type { Session } from './session.ts'
+import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
 import { TrafficRate, type TrafficRates } from '../../rate.ts'
 import type { Endpoint } from '../../types.ts'
 
@@ -61,16 +62,19 @@ export class GotunnelWatch {
   }
 
   status (now = performance.now()): GotunnelRelayStatus {
-    const ports = [...this.#relay.ports].sort((a, b) => a.number - b.number)
+    const mapped = [
+      ...Array.from(this.#relay.ports, (port) => ({ identity: port.identity, status: this.#port(port.owner, stateOf(port), port.traffic, now) })),
+      ...this.#relay.waiting.map((session) => ({ identity: session.identity, status: this.#port(session, 'busy', newTraffic(), now) }))
+    ].sort((a, b) => a.status.port - b.status.port)
     return {
       ...this.#relay.stats,
-      identities: Array.from(this.#relay.identities, (identity) => this.#identity(identity, ports.filter((port) => port.identity === identity), now))
+      identities: Array.from(this.#relay.identities, (identity) => this.#identity(identity, mapped.filter((port) => port.identity === identity).map(({ status }) => status)))
     }
   }
 
   close (): void { clearInterval(this.#timer) }
 
-  #identity ({ name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } }: Identity, mapped: MappedPort[], now: number): GotunnelIdentityStatus {
+  #identity ({ name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } }: Identity, mapped: GotunnelPortStatus[]): GotunnelIdentityStatus {
     return {
       name,
       allowed: ports.text,
@@ -78,18 +82,18 @@ export class GotunnelWatch {
       maxPorts,
       maxUsers: maxUsers === Infinity ? undefined : maxUsers,
       ...this.#traffic(traffic),
-      mapped: mapped.map((port) => this.#port(port, now))
+      mapped
     }
   }
 
-  #port ({ number, owner, traffic, isListening, wantsOnline }: MappedPort, now: number): GotunnelPortStatus {
+  #port ({ remotePort, name, remote, isStrict, since }: Session, state: GotunnelPortStatus['state'], traffic: UserTraffic, now: number): GotunnelPortStatus {
     return {
-      port: number,
-      client: owner.name,
-      source: textOf(owner.remote),
-      mode: owner.isStrict ? 'strict' : 'compatible',
-      state: isListening ? 'online' : wantsOnline ? 'busy' : 'offline',
-      connected: Math.max(0, Math.round((now - owner.since) / 1000)),
+      port: remotePort,
+      client: name,
+      source: textOf(remote),
+      mode: isStrict ? 'strict' : 'compatible',
+      state,
+      connected: Math.max(0, Math.round((now - since) / 1000)),
       ...this.#traffic(traffic)
     }
   }
@@ -98,6 +102,8 @@ export class GotunnelWatch {
     return { ...traffic, drops: { ...traffic.drops }, ...(this.#rates.get(traffic)?.perSecond ?? { rateIn: 0, rateOut: 0 }) }
   }
 }
+
+const stateOf = ({ isListening, wantsOnline }: MappedPort): GotunnelPortStatus['state'] => isListening ? 'online' : wantsOnline ? 'busy' : 'offline'
 
 /** A link in memory has no port. */
 const textOf = ({ host, port }: Endpoint): string => port === 0 ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`

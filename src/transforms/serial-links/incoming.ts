@@ -15,6 +15,8 @@ export class Incoming {
   #headBytes = 0
   /** The length is whole, and that of an end which was not told yet. */
   #isEnding = false
+  /** The connection has nothing more to say. */
+  #isOver = false
   /** What has come of an opening. */
   #opening: { bytes: Uint8Array, length: number } | undefined
 
@@ -27,11 +29,26 @@ export class Incoming {
   read (): Promise<boolean> {
     const reading = this.#ahead ?? this.#reads.next()
     this.#ahead = undefined
-    return reading.then(this.#keep)
+    return reading.then(this.#keep, this.#broken)
   }
 
-  /** Reads what `read` is to bring, so that an end is noticed by then; settles when it has come. */
-  readAhead (): Promise<unknown> { return (this.#ahead ??= this.#reads.next()) }
+  /** Reads what `read` is to bring, so that an end is noticed by then. Settles when it has come: false at the end. */
+  async readAhead (): Promise<boolean> {
+    this.#ahead ??= this.#reads.next()
+    return (await this.#ahead).done !== true
+  }
+
+  /** Passes over what comes until the end, however that comes. */
+  async drain (): Promise<void> {
+    try {
+      while (!this.#isOver) {
+        await this.read()
+        this.#rest = []
+      }
+    } catch {
+      // It has ended.
+    }
+  }
 
   /** Payload up to the end of a link, or of what was read; or that end. Undefined when there is neither. */
   take (): Batch | Ending | undefined {
@@ -75,10 +92,18 @@ export class Incoming {
   }
 
   readonly #keep = ({ done, value }: IteratorResult<Batch>): boolean => {
-    if (done === true) return false
+    if (done === true) {
+      this.#isOver = true
+      return false
+    }
     if (this.#rest.length === 0) this.#rest = value
     else this.#rest.push(...value)
     return true
+  }
+
+  readonly #broken = (err: Error): Promise<never> => {
+    this.#isOver = true
+    return Promise.reject(err)
   }
 
   /** Reads the length of the next chunk. False while that is cut. */

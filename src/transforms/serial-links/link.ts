@@ -5,7 +5,7 @@ import type { Outgoing } from './outgoing.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Batch, Link, PacketPort } from '../../types.ts'
 
-/** Milliseconds that the other side has to come to its end once a link was reset here. */
+/** Milliseconds that the other side has to come to its end, and to take what was sent, once a link was reset here. */
 const RESET_TIMEOUT = 5000
 
 /** Packets have no use for a connection that is made for one stream. */
@@ -27,6 +27,9 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   readonly #carrier: Carrier
   #sent: 'open' | Ending = 'open'
   #got: 'open' | Ending = 'open'
+  /** Settles when nothing of what was sent waits here any more, its end included. */
+  #gone: Promise<void> | undefined
+  #isGone = false
   #failure: Error | undefined
   /** The read of whoever uses the link, while it waits. Kept for longer it would keep what it has brought. */
   #reading: Promise<IteratorResult<Batch>> | undefined
@@ -41,6 +44,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     try {
       await this.#carrier.outgoing.send(source)
       this.#finish('ended')
+      await this.#gone
     } catch (err) {
       this.#finish('reset', err as Error)
       throw err
@@ -53,7 +57,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
     this.#failure = err
     this.#finish('reset', err)
-    if (this.#got === 'open') void this.#drain(err)
+    void this.#drain(err)
   }
 
   next (): Promise<IteratorResult<Batch>> {
@@ -100,22 +104,27 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   #finish (how: Ending, reason?: Error): void {
     if (this.#sent !== 'open') return
     this.#sent = how
-    this.#carrier.outgoing.end(how, reason)
-    this.#settle()
+    this.#gone = this.#carrier.outgoing.end(how, reason).then(() => {
+      this.#isGone = true
+      this.#settle()
+    })
+    this.#gone.catch(() => {}) // told by the next read
   }
 
   #settle (): void {
-    if (this.#sent !== 'open' && this.#got !== 'open') this.#carrier.over(this)
+    if (this.#isGone && this.#got !== 'open') this.#carrier.over(this)
   }
 
-  /** Passes over what still comes for a link that was reset here. */
+  /** Passes over what still comes for a link that was reset here, and sees to it that what was sent goes: in time, or with the connection. */
   async #drain (err: Error): Promise<void> {
     const timer = setTimeout(() => { this.#carrier.abort(err) }, RESET_TIMEOUT)
     try {
       await this.#reading // of whoever has read from it before
       while (this.#got === 'open') await this.#next()
+      await this.#gone
     } catch (broken) {
       if (!(broken instanceof LinkResetError)) this.#carrier.abort(broken as Error)
+      await this.#gone?.catch(() => {})
     } finally {
       clearTimeout(timer)
     }

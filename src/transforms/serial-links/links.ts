@@ -21,6 +21,9 @@ import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
 import type { Link } from '../../types.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 
+/** Milliseconds that the other side has to end the connection once this one has. */
+const CLOSE_TIMEOUT = 5000
+
 export class SerialLinks {
   readonly #carrier: Carrier
   readonly #lower: Link
@@ -40,7 +43,7 @@ export class SerialLinks {
       over: (link) => { this.#over(link) },
       abort: (err) => { this.abort(err) }
     }
-    this.ended = lower.sink(this.#carrier.outgoing).catch(() => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
+    this.ended = lower.sink(this.#carrier.outgoing).then(() => this.#leave(), () => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
   }
 
   /** No link is open. */
@@ -70,10 +73,14 @@ export class SerialLinks {
 
   /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
   watch (): void {
-    const end = (): void => { if (this.isIdle) this.abort(new LinkClosedError('the other side has left')) }
     const { incoming } = this.#carrier
-    if (incoming.isEmpty) incoming.readAhead().then(end, end)
-    else end()
+    const noticed = (isMore: boolean): void => {
+      if (!this.isIdle) return
+      if (isMore) this.abort(new LinkClosedError('the other side speaks before it was asked'))
+      else this.close() // what was sent on it before may be on its way still
+    }
+    if (incoming.isEmpty) incoming.readAhead().then(noticed, (err: Error) => { if (this.isIdle) this.abort(err) })
+    else noticed(true)
   }
 
   /** Ends the connection once what was sent on it is gone. */
@@ -83,6 +90,13 @@ export class SerialLinks {
     this.#lower.abort(err)
     this.#carrier.outgoing.fail(err)
     this.#onOver?.()
+  }
+
+  /** This side has ended the connection. The other one gets a moment for what it was sent, and to end it as well. */
+  async #leave (): Promise<void> {
+    const timer = setTimeout(() => { this.abort(new LinkClosedError('the other side does not end the connection')) }, CLOSE_TIMEOUT)
+    await this.#carrier.incoming.drain()
+    clearTimeout(timer)
   }
 
   #open (): SerialLink {

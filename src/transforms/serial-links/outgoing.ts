@@ -4,12 +4,15 @@ import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { iterate } from '../../interruptible.ts'
 import type { Batch } from '../../types.ts'
 
-/** A source that is being sent, and whoever waits for its end. */
-interface Sending {
-  source: AsyncIterator<Batch>
-  isReading: boolean
+interface Waiter {
   resolve (): void
   reject (err: Error): void
+}
+
+/** A source that is being sent, and whoever waits for its end. */
+interface Sending extends Waiter {
+  source: AsyncIterator<Batch>
+  isReading: boolean
 }
 
 /**
@@ -25,9 +28,12 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
   /** An opening that waits for something to go with it. */
   #held: Uint8Array | undefined
   #sending: Sending | undefined
+  /** Waits until all is with the system. */
+  #ending: Waiter | undefined
   /** The reader, while it waits. */
   #waiting: ((result: IteratorResult<Batch>) => void) | undefined
   #isClosed = false
+  #failure: Error | undefined
 
   get isClosed (): boolean { return this.#isClosed }
 
@@ -61,10 +67,17 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     })
   }
 
-  /** The end of a direction. What is being sent ends with it, and its sender is told. */
-  end (ending: Ending, reason?: Error): void {
+  /**
+   * The end of a direction. What is being sent ends with it, and its sender is told. Settles when the connection below has taken
+   * all of it and asks for more; rejects when it breaks.
+   */
+  end (ending: Ending, reason?: Error): Promise<void> {
     this.#leave(reason)
-    this.#give(endOf(ending))
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) throw this.#failure
+      this.#ending = { resolve, reject }
+      this.#give(endOf(ending))
+    })
   }
 
   /** Nothing more will be sent; ends once all is gone. */
@@ -75,9 +88,11 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
 
   /** Ends at once. */
   fail (err: Error): void {
+    this.#failure ??= err
     this.#held = undefined
     this.#ready.length = 0
     this.#leave(err)
+    this.#ending?.reject(err)
     this.close()
   }
 
@@ -95,7 +110,12 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     if (value !== undefined) {
       this.#waiting = undefined
       waiting({ done: false, value })
-    } else if (this.#sending !== undefined) {
+      return
+    }
+    const ending = this.#ending
+    this.#ending = undefined
+    ending?.resolve()
+    if (this.#sending !== undefined) {
       this.#read(this.#sending)
     } else if (this.#isClosed && this.#held === undefined) {
       this.#waiting = undefined

@@ -5,7 +5,7 @@ import type { DataChannel } from '../messages.ts'
 import type { MappedPort } from '../port.ts'
 import { accept, mayNotTry, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
-import { LinkClosedError } from '../../../errors.ts'
+import { canonical } from '../../../transports/source.ts'
 import { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** Joins it with its user; settles when it has ended, and never rejects. */
@@ -26,15 +26,20 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
     return await port.carryAll(user, new SerialLinks(link))
   }
   shared.refused.unclaimed++
-  link.abort(new LinkClosedError('nobody waits for this data connection'))
+  await hangUp(link) // not by a reset, which would look like a path that is broken
 }
 
-/** Without an id it is the token that counts, and whoever waits longest is served. The answer says ok in any case, as that of the original does. */
+/**
+ * Without an id it is the token that counts, and whoever waits longest is served. The answer says ok in any case, as that of the
+ * original does. What comes from where the owner of the port is needs no token of today, and no look at how many were wrong there;
+ * from anywhere else both count, or whoever guesses tokens would be told here that one is right.
+ */
 async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, remote_port: remotePort }: DataChannel, port: MappedPort | undefined): Promise<void> {
   const proof = shared.identities.proofOf(token)
-  const isOwn = port !== undefined && sameProof(port.owner.proof, proof) // also with a token that is none of today's
-  if (!isOwn && mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')
-  if (!isOwn && shared.identities.find(proof) === undefined) return await refuse(shared, caller, 'token')
+  const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
+  const isOwner = isOwn && canonical(caller.remote.host) === canonical(port.owner.remote.host)
+  if (!isOwner && mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')
+  if (!isOwner && shared.identities.find(proof) === undefined) return await refuse(shared, caller, 'token')
   const isStrict = port?.owner.isStrict === true || shared.settings.mode === 'strict'
   if (isStrict) return await refuse(shared, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })
   accept(caller.link, false)

@@ -35,9 +35,10 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, about)
   if (problem !== undefined && !mayLine(shared, session)) return await refuse(shared, caller, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
-  if (!shared.identities.has(identity)) { // removed meanwhile
+  const isOver = whatIsOver(shared, session) // while the port was being opened, the settings may have become others
+  if (isOver !== undefined) {
     release(shared, session)
-    return await refuse(shared, caller, 'token', about)
+    return await refuse(shared, caller, isOver, about)
   }
 
   pass.establish()
@@ -55,6 +56,15 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
     link.abort(new LinkClosedError('the control connection has ended'))
     shared.log.line('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
   }
+}
+
+/** Whether the settings let a client have its port. What is no port at all is no matter: it waits for ever, as with the original. */
+export const mayHave = ({ remotePort, identity }: Session): boolean => !isPort(remotePort) || identity.settings.ports.includes(remotePort)
+
+function whatIsOver ({ identities, settings, isClosing }: Shared, session: Session): keyof typeof REASONS | undefined {
+  if (isClosing || !identities.has(session.identity)) return 'token'
+  if (settings.mode === 'strict' && !session.isStrict) return 'mode'
+  return mayHave(session) ? undefined : 'port'
 }
 
 /** Whether one more client of its identity may wait for a port. One that waits for the same port makes room, as it would if it had it. */
@@ -109,7 +119,7 @@ function release (shared: Shared, session: Session): void {
   const { port } = session
   session.port = undefined
   if (port === undefined || port.owner !== session) return
-  port.offline()
+  port.end()
   shared.ports.delete(port.number)
   port.identity.ports--
 }
