@@ -34,8 +34,11 @@ t.test('TLS', async (t) => {
   const [, server] = await relay.find(/^ready gotunnel tls:\/\/127\.0\.0\.1:(\d+)$/m)
   const at = { port: Number(server) }
   const doubtful = startPeer(t, at, ['--map', `${port}:${service.port}`, '--tls'])
-  await doubtful.program.find(/^\[ERROR\]\[1001\] Failed to connect to server: .*certificate.*$/m, 'stderr')
+  await doubtful.program.find(/^\[ERROR\]\[1001\] Failed to connect to server: .*certificate.*; a certificate of your own is trusted with --ca FILE .*$/m, 'stderr')
   doubtful.program.signal('SIGKILL')
+  const open = startPeer(t, at, ['--map', `${port}:${service.port}`])
+  await open.program.find(/without an answer.*if it speaks TLS, say --tls/, 'stderr')
+  open.program.signal('SIGKILL')
   for (const args of [['--tls', '--ca', join(folder, 'ca.pem')], ['--tls', '--insecure'], ['--server', `tls://127.0.0.1:${server}`, '--ca', join(folder, 'ca.pem'), '--mode', 'strict']]) {
     const peer = startPeer(t, at, ['--map', `${port}:${service.port}`, ...args])
     await peer.program.find(/^ready gotunnel/m)

@@ -1,6 +1,7 @@
 /** A gotunnel relay that runs: it is asked, told to read its settings again, and shares a process with candy. */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
@@ -174,4 +175,22 @@ t.test('candy and gotunnel in one process', async (t) => {
   relay.program.signal('SIGTERM')
   t.match(await relay.program.ended, { code: 0 })
   t.notMatch(relay.program.stdout + relay.program.stderr, /secret-[ab]|a-token-for-tests/)
+})
+
+t.test('a port that another program has is shown', async (t) => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => { blocker.close() })
+  await once(blocker, 'listening')
+  const { port: busy } = blocker.address() as AddressInfo
+  const service = await tcpService(t, 'a')
+  const port = await freePort()
+  const relay = await startRelay(t, relayFile('token: a-token', 'ports: 1-65535'))
+  const peer = startPeer(t, relay, ['--map', `${port}:${service.port}`, '--map', `${busy}:${service.port}`, '--mode', 'compatible'], 'a-token')
+  await relay.program.find(/"port":(\d+),.*"waits":"busy","reason":"[^"]*EADDRINUSE[^"]*"/, 'stderr')
+  const { services } = await eventually(() => relay.ask('status'), ({ services }) => services[0].clients === 2)
+  const mapped = services[0].identities[0].mapped
+  t.match(mapped.find((each: { port: number }) => each.port === busy), { state: 'busy', mode: 'compatible', users: 0 })
+  t.match((await runProgram(t, 'relay', ['status'], { env: relay.env })).stdout, new RegExp(`^${busy} .* compatible +busy `, 'm'))
+  peer.program.signal('SIGTERM')
+  t.equal((await peer.program.ended).code, 0)
 })

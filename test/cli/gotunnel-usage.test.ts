@@ -223,3 +223,19 @@ t.test('the programs say it, and leave with 2', async (t) => {
   })
   t.same(await runProgram(t, 'relay', ['gotunnel', '--listen', '0.0.0.0:17000']), { code: 2, stdout: '', stderr: '--token: missing, expected a token (or a token-file, or TUNPIPE_TOKEN)\n' })
 })
+
+t.test('a token and a file with one contradict each other', async (t) => {
+  const file = written('token', 'another-token\n')
+  t.equal(complaint(t, () => relay('--token-file', file)), '--token-file: contradicts token, expected one of them')
+  const identities = written('relay.yaml', `gotunnel:\n  listen: 127.0.0.1:0\n  identities:\n    - name: home\n      token: a-token\n      token-file: ${file}\n`)
+  t.match(complaint(t, () => loadRelay('--config', identities)), /identities\.0\.token-file: contradicts token, expected one of them$/)
+})
+
+t.test('a key that others can read is told, and a file without certificates is none to trust', async (t) => {
+  const [certFile, keyFile] = [written('cert.pem', cert), written('key.pem', key)]
+  const tls = ['--tls-cert', certFile, '--tls-key', keyFile]
+  t.same(relay(...tls).warnings, [])
+  chmodSync(keyFile, 0o644)
+  t.same(relay(...tls).warnings, [`${keyFile} holds a key and others can read it: chmod 600 ${keyFile}`])
+  t.match(complaint(t, () => peer('--tls', '--ca', keyFile)), /^--ca: no certificate in it, expected PEM$/)
+})

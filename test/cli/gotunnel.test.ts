@@ -111,3 +111,7 @@ t.test('a port in use', async (t) => {
   const { port } = server.address() as AddressInfo
   t.match(await runProgram(t, 'relay', ['gotunnel', '--listen', `127.0.0.1:${port}`, '--token', TOKEN], { env: homeEnv() }), { code: 1, stdout: '', stderr: `relay: cannot listen on 127.0.0.1:${port}: address already in use\n` })
 })
+
+t.test('an address for mapped ports that is not of this machine', async (t) => {
+  t.match(await runProgram(t, 'relay', ['gotunnel', '--listen', '127.0.0.1:0', '--token', TOKEN, '--bind', '203.0.113.9'], { env: homeEnv() }), { code: 1, stdout: '', stderr: 'relay: cannot listen on 203.0.113.9 (bind): address not available\n' })
+})

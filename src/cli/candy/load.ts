@@ -41,6 +41,6 @@ export function loadRelay ({ settings: candy, nameOf, warn }: Given<CandyRelaySe
   })
   const networks = candy.networks?.map((network, i) => read(network, (key) => nameOf('networks', String(i), key))) ?? [read(candy, nameOf)]
   const { 'tls-cert': cert, 'tls-key': key } = candy
-  const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf)
+  const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf, warn)
   return { candy, networks, tls, secrets: networks.map(({ password }) => password) }
 }

@@ -22,6 +22,7 @@ export function oneSource (layers: readonly Layer[], section: string, keys: read
     const { [section]: inside, ...others } = layer.values
     if (!isSection(inside)) return layer
     const kept: Values = { ...inside }
+    if (keys.every((key) => Object.hasOwn(kept, key))) throw new UsageError(`${layer.name([section, keys[1]])}: contradicts ${keys[0]}, expected one of them`)
     for (const key of keys) {
       if (!Object.hasOwn(kept, key)) continue
       if (found) delete kept[key]
@@ -41,6 +42,7 @@ export function oneSource (layers: readonly Layer[], section: string, keys: read
 export function readSecret<K extends string> (settings: SecretSettings<K>, key: K, name: (key: string) => string, warn: (message: string) => void): string | undefined {
   const { [key]: secret, [`${key}-file`]: file }: Record<string, string | undefined> = settings
   if (file === undefined) return secret
+  if (secret !== undefined) throw new UsageError(`${name(`${key}-file`)}: contradicts ${key}, expected one of them`)
   const text = readBounded(file, name(`${key}-file`), LARGEST_SECRET).replace(/\r?\n$/, '')
   if (/[\r\n]/.test(text)) throw new UsageError(`${name(`${key}-file`)}: more than one line, expected nothing but the ${key}`)
   if (readableByOthers(file)) warn(`${file} holds a ${key} and others can read it: chmod 600 ${file}`)

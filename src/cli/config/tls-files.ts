@@ -1,13 +1,18 @@
+import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { readBounded } from './bounded-file.ts'
+import { readableByOthers, readBounded } from './bounded-file.ts'
 import { verifyCertificate } from '../../transports/certificate.ts'
 import { reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
 const LARGEST_PEM = 1024 * 1024
 
-/** Reads a certificate chain and its key, and makes sure that they belong together before anything listens. */
-export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: string) => string): { cert: string, key: string } {
+/**
+ * Reads a certificate chain and its key, and makes sure that they belong together before anything listens.
+ *
+ * @param warn - is told when others on this machine can read the key
+ */
+export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: string) => string, warn: (message: string) => void): { cert: string, key: string } {
   const cert = readBounded(certFile, nameOf('tls-cert'), LARGEST_PEM)
   const key = readBounded(keyFile, nameOf('tls-key'), LARGEST_PEM)
   try {
@@ -20,6 +25,7 @@ export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: st
   } catch (err) {
     throw new UsageError(`${nameOf('tls-key')}: not the key of this certificate (${reason(err)}), expected PEM without a passphrase`)
   }
+  if (readableByOthers(keyFile)) warn(`${keyFile} holds a key and others can read it: chmod 600 ${keyFile}`)
   return { cert, key }
 }
 
@@ -28,7 +34,8 @@ export function readCa (file: string, nameOf: (key: string) => string): string {
   const ca = readBounded(file, nameOf('ca'), LARGEST_PEM)
   try {
     createSecureContext({ ca })
-    if (ca.includes('-----BEGIN')) return ca
+    void new X509Certificate(ca)
+    return ca
   } catch {
     // told below
   }

@@ -55,7 +55,7 @@ export async function serveControl (path: string, program: string, commands: Rea
       void serve(socket, program, commands)
     })
     if (server === undefined) {
-      log.warn({ path }, 'the control socket is that of another process: status and reload do not reach this one (give it a --control)')
+      log.warn({ path }, 'the control socket is that of another process: status and reload do not reach this one (give it a --control, or a peer a --name)')
       return undefined
     }
     chmodSync(path, 0o600)

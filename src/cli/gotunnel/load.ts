@@ -42,7 +42,7 @@ export function loadRelay ({ settings: gotunnel, nameOf, warn }: Given<GotunnelR
     if (identities.some((other) => other.token === token)) throw new UsageError(`${name(keyOf(settings))}: the token is that of another identity as well, expected one of its own`)
     identities.push({ name: settings.name, token, ports: settings.ports, maxPorts: settings['max-ports'], maxUsers: settings['max-users'], byteRate: settings['byte-rate'] })
   }
-  const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf)
+  const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf, warn)
   return { gotunnel, identities, tls, secrets: secretsOf(identities.map(({ token }) => token)) }
 }
 

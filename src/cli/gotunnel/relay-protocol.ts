@@ -40,7 +40,7 @@ function command (): Command {
   return withToken(gotunnel)
     .option('--ports <list>', 'ports that clients may map, such as 10000-20000,30022 (default: 1024-65535)')
     .option('--max-ports <count>', 'ports at one time (default: 64)')
-    .option('--max-users <count>', 'connections of users at one time (default: 16384)')
+    .option('--max-users <count>', 'connections of users at one time (default: no limit but 16384 in all)')
     .option('--byte-rate <bytes>', 'bytes a second of all users together, each way (default: no limit)')
     .option('--mode <mode>', 'strict: only clients of tunpipe, compatible: as the original server, or auto: what each client can do (default: auto)')
     .option('--bind <address>', 'address on which mapped ports listen (default: all)')

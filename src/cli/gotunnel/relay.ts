@@ -14,24 +14,27 @@ const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen']
 
 /** Starts a gotunnel relay. Passes on the error of `listen`. */
 export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
-  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${textOf(loaded.gotunnel.listen)}`) })
+  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : textOf(loaded.gotunnel.listen)}`) })
   const { relay } = server
   const watch = new GotunnelWatch(relay)
   out.ready('gotunnel', server.url)
   return {
     register (registry) {
       const byIdentity = (): Sample[] => {
-        const { halfOpen, clients, refused } = relay.stats
+        const { halfOpen, clients, refused, turnedAway } = relay.stats
         return [
-          { labels: { identity: '' }, stats: { halfOpen, clients, refused } },
+          { labels: { identity: '' }, stats: { halfOpen, clients, refused, turnedAway } },
           ...Array.from(relay.identities, ({ name, ports, traffic }) => ({ labels: { identity: name }, stats: { ports, ...traffic } }))
         ]
       }
       // Numbers of their own: those of a port end with it, and a sum over both would count everything twice.
-      const byPort = (): Sample[] => Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
-        labels: { identity: identity.name, port: String(number) },
-        stats: { online: isListening ? 1 : 0, ...traffic }
-      }))
+      const byPort = (): Sample[] => [
+        ...Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
+          labels: { identity: identity.name, port: String(number) },
+          stats: { online: isListening ? 1 : 0, ...traffic }
+        })),
+        ...relay.waiting.map(({ identity, remotePort }) => ({ labels: { identity: identity.name, port: String(remotePort) }, stats: { online: 0, ...newTraffic() } }))
+      ]
       registerStats(registry, 'tunpipe_gotunnel', byIdentity, GAUGES)
       registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
     },

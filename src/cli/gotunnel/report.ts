@@ -18,9 +18,19 @@ const HINTS: Readonly<Record<string, string>> = {
   'authentication failed': 'compare the token with that of the server',
   'strict mode required': 'leave out --mode compatible',
   'the server does not offer strict mode': 'leave out --mode strict, or use a relay of tunpipe',
-  'port not allowed': 'have the server allow it (--ports there), or take another port in --map',
+  'port not allowed': 'have the server allow it (--ports there, and the right to listen on it), or take another port in --map',
   'name taken': 'give this peer another --name'
 }
+
+/** What may be wrong when a connection fails like that: the texts are those of Node and OpenSSL. */
+const TROUBLES: ReadonlyArray<readonly [RegExp, string]> = [
+  [/without an answer/, 'if it speaks TLS, say --tls'],
+  [/before secure TLS connection was established|wrong version number|packet length too long/, 'if the server does not speak TLS, leave out --tls'],
+  [/unable to verify|self.signed|local issuer/, 'a certificate of your own is trusted with --ca FILE'],
+  [/does not match certificate|altnames/i, 'the certificate is for another name: use that in --server']
+]
+
+const troubleOf = (text: string): string | undefined => TROUBLES.find(([pattern]) => pattern.test(text))?.[1]
 
 const LONGEST = 200
 
@@ -49,10 +59,11 @@ export class Reporter {
   /** A connection is lost or was not made, and another attempt follows. */
   offline (port: number, err: Error, wait: number): void {
     const text = textOf(err)
-    const fields = { port, reason: text, wait: Math.round(wait) }
+    const trouble = troubleOf(text)
+    const fields = { port, reason: text, wait: Math.round(wait), ...(trouble === undefined ? {} : { hint: trouble }) }
     const number = numberOf(err)
     if (number === undefined) this.#log.warn(fields, 'offline')
-    else this.#fail(number, text, `port ${port} tries again in ${(wait / 1000).toFixed(1)} s`, fields)
+    else this.#fail(number, trouble === undefined ? text : `${text}; ${trouble}`, `port ${port} tries again in ${(wait / 1000).toFixed(1)} s`, fields)
   }
 
   /** The server will not have a port. */

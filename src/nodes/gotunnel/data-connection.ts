@@ -89,7 +89,7 @@ export class DataConnection {
     const { map: { remotePort: port }, stats, log } = this.#map
     stats.drops[side]++
     log.line('warn', { port, reason: err.message }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
-    if (side === 'local') this.#map.see(false)
+    if (side === 'local') this.#map.see(false, err)
   }
 
   /** Compatible mode: the connection is that of one user. */

@@ -23,7 +23,8 @@ const PROBE_TIMEOUT = 1000
 export interface MapRunnerEvents {
   onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
   onOffline (map: PortMap, err: Error, wait: number): void
-  onService (map: PortMap, isUp: boolean): void
+  /** @param reason of the last attempt to connect to it that has failed */
+  onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
 export class MapRunner {
@@ -46,6 +47,8 @@ export class MapRunner {
   /** Data connections under way that are to be closed. */
   #declining = 0
   #isLooking = false
+  /** Why the service was not there for whoever has last found that. */
+  #trouble: string | undefined
   /** When a user has last found no service. */
   #failedAt = -Infinity
 
@@ -112,7 +115,8 @@ export class MapRunner {
   }
 
   /** Whether the service was there for a user. Of users that fail at once one counts: what is gone for a moment is not down. */
-  see (isThere: boolean): void {
+  see (isThere: boolean, err?: Error): void {
+    this.#trouble = err?.message ?? this.#trouble
     if (!this.#looksOut) return // nobody would notice that it is back
     const now = performance.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
@@ -170,7 +174,7 @@ export class MapRunner {
     const session = this.#session
     if (isUp && session?.isStrict === false) session.end(new Error('the service is back, and the port is registered anew'))
     else session?.send({ type: isUp ? 'online_port' : 'offline_port', port: this.map.remotePort })
-    this.#events.onService(this.map, isUp)
+    this.#events.onService(this.map, isUp, this.#trouble)
   }
 
   /** Looks when it is time to. */
@@ -186,7 +190,10 @@ export class MapRunner {
     const isThere = await dialTcp({ ...this.map.local, signal: AbortSignal.timeout(PROBE_TIMEOUT) }).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
-    }, () => false)
+    }, (err: Error) => {
+      this.#trouble = err.message
+      return false
+    })
     this.#isLooking = false
     if (this.#session === undefined) return
     if (this.#health.see(isThere)) this.#tellService()

@@ -40,8 +40,9 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         log.warn({ port: map.remotePort, reason: err.message, wait: Math.round(wait) }, 'offline')
         this.#tell(() => this.emit('offline', map, err, wait))
       },
-      onService: (map, isUp) => {
-        log.warn({ port: map.remotePort }, isUp ? 'the service is back' : 'the service is down')
+      onService: (map, isUp, reason) => {
+        const { host, port } = map.local
+        log.warn({ port: map.remotePort, service: `${host.includes(':') ? `[${host}]` : host}:${port}`, ...(isUp ? {} : { reason }) }, isUp ? 'the service is back' : 'the service is down')
         this.#tell(() => this.emit('service', map, isUp))
       }
     }))

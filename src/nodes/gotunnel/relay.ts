@@ -16,6 +16,7 @@ import { silent, type Logger } from '../../log.ts'
 import { firstFrame } from '../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
 import { Gate, type Pass } from '../../transports/gate.ts'
+import { canonical } from '../../transports/source.ts'
 import { SourceRate } from '../../transports/source-rate.ts'
 import type { Endpoint, Link } from '../../types.ts'
 
@@ -59,6 +60,8 @@ export class GotunnelRelay {
   /** Those that have not said yet what they are for. */
   readonly #silent = new Set<Link>()
   #ticks = 0
+  /** Users turned away of which the log knows. */
+  #told = { source: 0, total: 0 }
 
   /** Throws `OptionError` when an option cannot work. */
   constructor ({ log = silent, ...init }: GotunnelRelayInit) {
@@ -94,7 +97,8 @@ export class GotunnelRelay {
       halfOpen,
       clients: sessions.size,
       ports: ports.size,
-      refused: { ...refused, source: turnedAway.source, limit: turnedAway.total + evicted }
+      refused: { ...refused, source: turnedAway.source, limit: turnedAway.total + evicted },
+      turnedAway: { ...this.#shared.users.stats.turnedAway }
     }
   }
 
@@ -151,6 +155,7 @@ export class GotunnelRelay {
     this.#shared.now = now
     log.tick()
     refusals.tick()
+    this.#tellTurnedAway()
     for (const session of sessions) {
       if (now - session.heardAt >= dropAfter) session.end('timeout', 'no ping')
     }
@@ -171,6 +176,15 @@ export class GotunnelRelay {
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
     await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of this.#shared.used) port.cut() })
+  }
+
+  #tellTurnedAway (): void {
+    const { log, users: { stats: { turnedAway } } } = this.#shared
+    for (const why of ['source', 'total'] as const) {
+      const count = turnedAway[why] - this.#told[why]
+      if (count > 0) log.line('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all')
+    }
+    this.#told = { ...turnedAway }
   }
 
   async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {
@@ -211,7 +225,8 @@ export class GotunnelRelay {
       link.abort(new LinkClosedError('nothing was said'))
       return
     }
-    const caller: Caller = { link: rest, remote, pass }
+    // An address of IPv4 has another form on a socket of IPv6.
+    const caller: Caller = { link: rest, remote: { ...remote, host: canonical(remote.host) }, pass }
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(shared, caller, message)
     if (mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')

@@ -1,4 +1,6 @@
 /** A gotunnel relay on a port. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { GotunnelRelay, type Reconfigured } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
@@ -35,10 +37,12 @@ export interface GotunnelServer {
 /**
  * Listens and serves.
  *
- * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
+ * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen, with
+ *   the `key` `bind` when that is where mapped ports are to
  */
 export async function serveGotunnel (init: GotunnelRelayInit & ListenInit): Promise<GotunnelServer> {
   const place = readPlace(init)
+  await tryBind(init.bind)
   const relay = new GotunnelRelay(init)
   const server = new Server(relay, place, init)
   try {
@@ -93,6 +97,14 @@ class Server implements GotunnelServer {
     this.#site.close()
     await this.relay.close()
   }
+}
+
+/** Looks whether mapped ports can listen at that address at all; else every one of them would be told to be in use. */
+async function tryBind (host: string | undefined): Promise<void> {
+  if (host === undefined) return
+  const server = createServer().listen({ host, port: 0 })
+  await once(server, 'listening').catch((err) => { throw Object.assign(err as NodeJS.ErrnoException, { key: 'bind' }) })
+  await new Promise((resolve) => { server.close(resolve) })
 }
 
 /** Throws `OptionError`. */

@@ -43,6 +43,8 @@ export class Session {
   answers = 0
   /** The port that it serves; undefined while another has it, or when there can be none of that number. */
   port: MappedPort | undefined
+  /** What the system said when its port could not be had. */
+  problem: string | undefined
   /** Why it was ended by the relay. */
   ended: Refusal | undefined
   /** Called once when it is ended by the relay: what it has is free from then on, while the connection takes its time. */

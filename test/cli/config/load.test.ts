@@ -76,14 +76,17 @@ t.test('one password, in this order', async (t) => {
     return file
   }
   const both = config(`  password: from-config\n  password-file: ${join(folder, 'other.secret')}\n`)
-  const relay = (...argv: string[]): string => loadRelay('candy', '--config', both, ...argv).password
+  t.equal(complaint(t, () => loadRelay('candy', '--config', both)), `${both}:4: candy.password-file: contradicts password, expected one of them`)
+  const file = config('  password: from-config\n')
+  const relay = (...argv: string[]): string => loadRelay('candy', '--config', file, ...argv).password
   t.equal(relay(), 'from-config')
-  t.equal(loadRelay('--config', both).password, 'from-config')
+  t.equal(loadRelay('--config', file).password, 'from-config')
   withEnvironment(t, 'from-environment')
   t.equal(relay(), 'from-environment')
-  t.equal(loadRelay('--config', both).password, 'from-environment')
+  t.equal(loadRelay('--config', file).password, 'from-environment')
   t.equal(relay('--password-file', secret), 'from-secret-file')
-  t.equal(relay('--password-file', secret, '--password', 'from-flag'), 'from-flag')
+  t.equal(relay('--password', 'from-flag'), 'from-flag')
+  t.equal(complaint(t, () => relay('--password-file', secret, '--password', 'from-flag')), '--password-file: contradicts password, expected one of them')
 })
 
 t.test('what is wrong with passwords', async (t) => {

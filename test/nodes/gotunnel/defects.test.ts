@@ -10,7 +10,7 @@ import t, { type Test } from 'tap'
 import { OptionError } from '../../../src/index.ts'
 import { GotunnelPeer, GotunnelRelay, type GotunnelRelayStats } from '../../../src/nodes/gotunnel/index.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
-import { until } from '../../helpers/ends.ts'
+import { standstill, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { later, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
@@ -50,6 +50,7 @@ t.test('D2: offline and then online: users are served again, and the listener go
 
 t.test('D3: a client that has fallen silent leaves no listener behind', async (t) => {
   const { port, relay } = await startRelay(t)
+  await standstill(listeners) // those of the start are gone
   const before = listeners()
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort() })
   const user = await Wire.dial(client.remotePort)
@@ -61,6 +62,7 @@ t.test('D3: a client that has fallen silent leaves no listener behind', async (t
 
 t.test('D4: listeners that were stopped are gone, and the relay has nothing to do', async (t) => {
   const { port, relay } = await startRelay(t)
+  await standstill(listeners) // those of the start are gone
   const before = listeners()
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort() })
   for (let i = 0; i < 50; i++) {

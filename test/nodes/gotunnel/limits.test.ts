@@ -117,6 +117,7 @@ t.test('users at one time from one source', { skip: outside === undefined && 'no
   await (await Wire.dial(client.remotePort, at)).ended
   t.match(relay.stats, { users: 3, accepted: 3 })
   await client.talk(t) // from another source, which is exempt besides
+  t.same(relay.stats.turnedAway, { source: 1, total: 0 })
   users[0].reset()
   await until(() => relay.stats.users === 2)
   const next = await dialSoon(client.remotePort, at)

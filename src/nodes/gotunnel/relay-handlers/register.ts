@@ -20,19 +20,19 @@ const LONGEST_NAME = 64
 
 /** Serves a control connection until it ends. Rejects with what broke it. */
 export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
-  const { mode } = shared.settings
+  const { mode: allowed } = shared.settings
   const { remote, pass } = caller
-  const isStrict = tunpipe !== undefined && mode !== 'compatible'
+  const isStrict = tunpipe !== undefined && allowed !== 'compatible'
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
-  if (mode === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
+  if (allowed === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
   const link = over<Uint8Array, ToServer, any>(caller.link, messages) as Session['link']
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
-  if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, about)
+  if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, { ...about, reason: session.problem })
   if (problem !== undefined && !mayLine(shared, session)) return await refuse(shared, caller, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
   const isOver = whatIsOver(shared, session) // while the port was being opened, the settings may have become others
@@ -44,7 +44,9 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   pass.establish()
   shared.sessions.add(session)
   accept(caller.link, isStrict)
-  shared.log.line('info', { ...about, remote, mode: isStrict ? 'strict' : 'compatible', ...(problem === undefined ? {} : { waits: problem }) }, 'client registered')
+  const mode = isStrict ? 'strict' : 'compatible'
+  if (problem === undefined) shared.log.line('info', { ...about, remote, mode }, 'client registered')
+  else shared.log.line('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')
   session.onEnd = () => { release(shared, session) }
   const control = { session, shared }
   try {
@@ -91,6 +93,7 @@ export async function bind (shared: Shared, session: Session): Promise<keyof typ
     else await take(there, session)
     return undefined
   } catch (err) {
+    session.problem = (err as Error).message
     release(shared, session)
     return (err as NodeJS.ErrnoException).code === 'EACCES' ? 'port' : 'busy'
   }
