@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
-import { Interruptible } from '../interruptible.ts'
+import { iterate } from '../interruptible.ts'
 import { giveBack, lendReads } from './lent-reads.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
@@ -53,6 +53,75 @@ class StreamPort implements PacketPort {
   }
 }
 
+/** Writes what a source brings. By hand, since a loop of `for await` costs several promises a read. */
+class Writing {
+  /** Settles when all of it was written; rejects with what the source throws, and with the reason when the stream has closed. */
+  readonly ended: Promise<void>
+  readonly #stream: Duplex
+  readonly #source: AsyncIterator<Batch>
+  readonly #reason: () => Error
+  #resolve: () => void = () => {}
+  #reject: (err: Error) => void = () => {}
+  #isOver = false
+  /** What was written and waits for the kernel. */
+  #written: Batch | undefined
+
+  constructor (stream: Duplex, source: AsyncIterable<Batch>, reason: () => Error) {
+    this.#stream = stream
+    this.#source = iterate(source)
+    this.#reason = reason
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (stream.writable) this.#pull()
+    else this.stop()
+  }
+
+  /** The kernel has taken everything. */
+  resume (): void {
+    const written = this.#written
+    if (written === undefined) return
+    this.#written = undefined
+    giveBack(written)
+    this.#pull()
+  }
+
+  /** The stream has closed. */
+  stop (): void { this.#finish(this.#reason()) }
+
+  #pull (): void { this.#source.next().then(this.#take, this.#fail) }
+
+  readonly #take = ({ done, value: batch }: IteratorResult<Batch>): void => {
+    if (this.#isOver) return
+    const stream = this.#stream
+    if (done === true) {
+      this.#finish()
+    } else if (!stream.writable) {
+      this.stop()
+    } else {
+      writeBatch(stream, batch)
+      if (stream.writableNeedDrain && stream.writableLength > 0) {
+        this.#written = batch
+        return
+      }
+      if (stream.writableLength === 0) giveBack(batch) // else nobody knows how much of it was written
+      this.#pull()
+    }
+  }
+
+  readonly #fail = (err: Error): void => { this.#finish(err) }
+
+  #finish (err?: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    // Not awaited: a generator that waits answers when its wait is over.
+    this.#source.return?.().then(undefined, () => {})
+    if (err === undefined) this.#resolve()
+    else this.#reject(err)
+  }
+}
+
 class StreamLink implements Link {
   readonly source: AsyncIterable<Batch>
   readonly port: PacketPort
@@ -60,9 +129,7 @@ class StreamLink implements Link {
   /** What arrives, once somebody reads. */
   #incoming: Channel | undefined
   /** What `sink` writes from, until it has all of it. */
-  #writing: Interruptible<Batch> | undefined
-  /** Lets a `sink` go on that waits for the kernel. */
-  #resume: (() => void) | undefined
+  #writing: Writing | undefined
   #mayLend = false
   /** What it was aborted with. */
   #failure: Error | undefined
@@ -73,11 +140,8 @@ class StreamLink implements Link {
     this.source = { [Symbol.asyncIterator]: () => (this.#incoming ??= this.#read()) }
     this.port = new StreamPort(stream, queueLimit)
     stream.on('error', () => {}) // every error surfaces through `source` and `sink`
-    stream.on('drain', () => { this.#resume?.() })
-    stream.once('close', () => {
-      this.#writing?.interrupt()
-      this.#resume?.()
-    })
+    stream.on('drain', () => { this.#writing?.resume() })
+    stream.once('close', () => { this.#writing?.stop() })
   }
 
   lend (): void { this.#mayLend = true }
@@ -85,20 +149,8 @@ class StreamLink implements Link {
   async sink (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
     const stream = this.#stream
-    const writing = this.#writing = new Interruptible(source)
-    try {
-      if (!stream.writable) throw this.#reason()
-      for await (const batch of writing) {
-        if (!stream.writable) throw this.#reason()
-        writeBatch(stream, batch)
-        if (stream.writableNeedDrain && stream.writableLength > 0) await new Promise<void>((resolve) => { this.#resume = resolve })
-        if (stream.writableLength === 0) giveBack(batch)
-      }
-      if (writing.interrupted) throw this.#reason()
-    } finally {
-      this.#writing = undefined
-      writing.interrupt()
-    }
+    const writing = this.#writing = new Writing(stream, source, () => this.#reason())
+    await writing.ended.finally(() => { this.#writing = undefined })
     if (stream.destroyed) throw this.#reason() // such a one would not tell that its end will not be sent
     await end(stream)
   }

@@ -73,6 +73,7 @@ t.test('frames that come with the request are not lost', async (t) => {
 
 t.test('frames that come with the answer are not lost', async (t) => {
   const server = createServer(async (socket) => {
+    socket.on('error', () => {})
     const { head } = await readHead(socket)
     const { createHash } = await import('node:crypto')
     const accept = createHash('sha1').update(header(head, 'sec-websocket-key')[0] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
