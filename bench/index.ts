@@ -5,6 +5,7 @@ import { gotunnelBench } from './gotunnel.ts'
 import { measured } from './harness.ts'
 import { relayBench } from './relay.ts'
 import { table, type Row } from './table.ts'
+import { tunBench } from './tun.ts'
 
 /** The cores of the layers; each file prints as it is loaded. */
 async function layerBench (): Promise<Row[]> {
@@ -15,6 +16,7 @@ async function layerBench (): Promise<Row[]> {
 const groups: Record<string, () => Promise<Row[]>> = {
   relay: relayBench,
   gotunnel: gotunnelBench,
+  tun: tunBench,
   layers: layerBench
 }
 

@@ -26,6 +26,12 @@ export interface TunCounters {
   droppedOut: number
 }
 
+/**
+ * What an interface leaves to this end: to make `checksum`s, and to cut and join large packets of `tcp` (in and out) and `udp` (only
+ * what comes out of `source`).
+ */
+export type Offload = 'checksum' | 'tcp' | 'udp'
+
 /** A network that lies behind an interface. */
 export interface TunRoute {
   /** Such as `172.16.0.0/16`, without host bits. */
@@ -68,6 +74,8 @@ export interface Tun extends Link {
   /** The longest packet, in bytes. */
   readonly mtu: number
   readonly counters: Readonly<TunCounters>
+  /** Those in force; packets in `source` and `port` are the same with any of them. */
+  readonly offloads: readonly Offload[]
   /**
    * Gives the interface an address such as `10.77.0.2/24`, in place of the former one, and brings it up; the rest of that
    * network becomes reachable through it. Harmless when repeated. Routes that were set stay.

@@ -63,6 +63,7 @@ class Host implements HostTun {
   readonly name: string
   readonly mtu: number
   readonly counters = newCounters()
+  readonly offloads = []
   readonly drops: HostDrops = { malformed: 0, fragments: 0, foreign: 0, unclaimed: 0, overflow: 0 }
   readonly source: Channel
   readonly port: PacketPort

@@ -6,6 +6,8 @@ export interface Libc {
   read (fd: number, into: Uint8Array, length: number): number
   write (fd: number, from: Uint8Array, length: number): number
   ioctl (fd: number, request: number, argument: Uint8Array): number
+  /** The same for a request whose argument is a number. */
+  ioctlNumber (fd: number, request: number, argument: number): number
   socket (domain: number, type: number, protocol: number): number
   setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
   eventfd (initial: number, flags: number): number
@@ -48,6 +50,7 @@ async function load (): Promise<Libc> {
     write: libc.func('write', 'long', ['int', 'void *', 'size_t']),
     // takes a variable number of arguments in C; on Linux those are passed like any others
     ioctl: libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']),
+    ioctlNumber: libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']),
     socket: libc.func('socket', 'int', ['int', 'int', 'int']),
     setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
     eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),

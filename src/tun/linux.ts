@@ -4,11 +4,14 @@ import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
 import type { Batch, PacketPort } from '../types.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { type Libc, loadLibc } from './libc.ts'
+import { complete, cut } from './offload/cut.ts'
+import { Joiner } from './offload/join.ts'
+import { Gso, gsoType, MAX_PACKET, setOffloads, VIRTIO_HEADER } from './offload/virtio.ts'
 import { loopPoller } from './poller-loop.ts'
 import { threadPoller } from './poller-thread.ts'
 import { holdProcess, type Poller, type Watch } from './poller.ts'
@@ -18,19 +21,30 @@ const DEVICE = '/dev/net/tun'
 const TUNSETIFF = 0x400454ca
 const IFF_TUN = 0x0001
 const IFF_NO_PI = 0x1000
+const IFF_VNET_HDR = 0x4000
 const { EAGAIN, EINTR } = constants.errno
 
-/** Packets of one burst, at most. */
+/** Reads of one burst, at most, and bytes after which there is no further one. */
 const BURST = 64
+const BURST_BYTES = 128 * 1024
 
-/** Bytes of memory that packets are read into, one behind the other; when it is full there is new memory. */
+/** Bytes of memory that packets are put into, one behind the other; when it is full there is new memory. */
 const SLAB_BYTES = 256 * 1024
+
+/**
+ * What is read stands here until it is in packets; one is enough, since nothing waits in between. A packet begins at a multiple
+ * of four, as sums over words are faster there. One byte more than a packet can have shows what the kernel had to cut.
+ */
+const PACKET_AT = 16
+const received = Buffer.alloc(PACKET_AT + MAX_PACKET + 1).subarray(PACKET_AT - VIRTIO_HEADER)
 
 export interface OpenTunInit {
   /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
   mtu?: number
+  /** Whether the kernel may hand over, and take, many packets of one stream as one. Default: true. */
+  offload?: boolean
   /** How to wait for packets: on the event loop, or on one thread of libuv's pool. Default: `loop` where koffi can. */
   poll?: 'loop' | 'thread'
 }
@@ -45,12 +59,10 @@ class LinuxTun implements Tun {
   readonly #libc: Libc
   readonly #fd: number
   readonly #watch: Watch
-  /** Bytes that are kept free for the next read: headroom, a packet, and one more, to see a packet that the kernel had to cut. */
-  readonly #slot: number
+  readonly offloads: readonly Offload[]
+  readonly #joiner: Joiner
   #slab = Buffer.alloc(0)
   #slabUsed = 0
-  /** Where the next packet goes. Kept until one has come: most bursts end with a read that brings none. */
-  #room: Buffer | undefined
   /** What is to be reached through the interface. */
   #routes: VerifiedRoute[] = []
   readonly #sinks = new Sinks()
@@ -58,14 +70,16 @@ class LinuxTun implements Tun {
   #closing: Promise<void> | undefined
   #failure: Error | undefined
 
-  constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number) {
+  constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
     this.#libc = libc
     this.#fd = fd
     this.#watch = poller.watch(fd)
     this.#letGo = holdProcess()
     this.name = name
     this.mtu = mtu
-    this.#slot = HEADROOM + mtu + 1
+    this.offloads = offloads
+    // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
+    this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0, offloads.includes('tcp'))
     this.source = this.#read()
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
@@ -137,35 +151,43 @@ class LinuxTun implements Tun {
   /** Whatever the kernel has, up to a full burst. */
   #burst (): Batch {
     const batch: Batch = []
-    const { counters } = this
-    for (let reads = 0; reads < BURST; reads++) {
-      const room = this.#room ??= this.#nextRoom()
-      const length = this.#libc.read(this.#fd, room, room.length)
+    let bytes = 0
+    for (let reads = 0; reads < BURST && bytes < BURST_BYTES; reads++) {
+      const length = this.#libc.read(this.#fd, received, received.length)
       if (length < 0) {
         const errno = this.#libc.errno()
         if (errno !== EAGAIN && errno !== EINTR && batch.length === 0) this.#lost(errno)
         break
       }
-      if (length < HEADER_LENGTH || length === room.length) {
-        counters.droppedIn++
-        continue
-      }
-      counters.bytesIn += length
-      batch.push(room.subarray(0, length))
-      this.#slabUsed += HEADROOM + length
-      this.#room = undefined
+      if (!this.#take(length, batch)) this.counters.droppedIn++
+      bytes += length
     }
-    counters.packetsIn += batch.length
+    for (const packet of batch) this.counters.bytesIn += packet.length
+    this.counters.packetsIn += batch.length
     return batch
   }
 
+  /** Makes packets of what was read. False when it is none. */
+  #take (length: number, batch: Batch): boolean {
+    if (length < VIRTIO_HEADER + HEADER_LENGTH || length === received.length) return false
+    const packet = received.subarray(VIRTIO_HEADER, length)
+    if (gsoType(received) !== Gso.NONE) return cut(packet, received, this.#room, batch)
+    if (packet.length > this.mtu || !complete(packet, received)) return false
+    const copy = this.#room(packet.length)
+    copy.set(packet)
+    batch.push(copy)
+    return true
+  }
+
   /** Packets are handed over with their memory, so memory is never used twice; what is left of it goes when they go. */
-  #nextRoom (): Buffer {
-    if (this.#slab.length - this.#slabUsed < this.#slot) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, this.#slot))
+  readonly #room = (length: number): Uint8Array => {
+    if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))
       this.#slabUsed = 0
     }
-    return this.#slab.subarray(this.#slabUsed + HEADROOM, this.#slabUsed + this.#slot)
+    const from = this.#slabUsed + HEADROOM
+    this.#slabUsed = from + length
+    return this.#slab.subarray(from, from + length)
   }
 
   /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
@@ -178,15 +200,10 @@ class LinuxTun implements Tun {
   #send (batch: Batch): number {
     if (this.#closing !== undefined) return 0
     const { counters } = this
-    for (const packet of batch) {
-      // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
-      if (packet.length < HEADER_LENGTH || this.#libc.write(this.#fd, packet, packet.length) < 0) {
-        counters.droppedOut++
-        continue
-      }
-      counters.packetsOut++
-      counters.bytesOut += packet.length
-    }
+    const { packets, bytes } = this.#joiner.push(batch)
+    counters.packetsOut += packets
+    counters.bytesOut += bytes
+    counters.droppedOut += batch.length - packets
     return batch.length
   }
 }
@@ -216,7 +233,7 @@ function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
  *
  * Rejects with `OptionError` for options that cannot be, and with `TunError` (see its codes) otherwise.
  */
-export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: OpenTunInit = {}): Promise<Tun> {
+export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = true, poll }: OpenTunInit = {}): Promise<Tun> {
   if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
   if (name.length > MAX_NAME_LENGTH || name === '.' || name === '..') throw new OptionError(`the name of an interface has 1 to ${MAX_NAME_LENGTH} characters: ${name}`)
   verifyMtu(mtu)
@@ -227,10 +244,10 @@ export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, poll }: Open
   const fd = openDevice()
   try {
     const ifreq = new InterfaceRequest(name)
-    ifreq.short = IFF_TUN | IFF_NO_PI
+    ifreq.short = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
     control(libc, fd, 'TUNSETIFF', TUNSETIFF, ifreq)
     setMtu(libc, ifreq.name, mtu)
-    return new LinuxTun(libc, poller, fd, ifreq.name, mtu)
+    return new LinuxTun(libc, poller, fd, ifreq.name, mtu, setOffloads(libc, fd, offload))
   } catch (err) {
     closeSync(fd)
     throw err

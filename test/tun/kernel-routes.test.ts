@@ -64,6 +64,7 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
       errno = reading
       return reading === 0 ? 0 : -1
     },
+    ioctlNumber: () => -1,
     eventfd: () => -1,
     poll () {}
   }

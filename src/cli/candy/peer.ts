@@ -29,7 +29,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
   const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log })
 
   if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // one that the server takes; before it says ready
-  peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`) })
+  peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`, tun.offloads.length === 0 ? {} : { offloads: tun.offloads }) })
   peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
   peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
@@ -61,7 +61,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
 }
 
 /** `candy`, or `candy-<name>`, as the original client calls it. */
-async function openInterface ({ tun, name, mtu }: CandyPeerSettings): Promise<Tun> {
+async function openInterface ({ tun, name, mtu, offload }: CandyPeerSettings): Promise<Tun> {
   if (tun === 'none') return hostTun({ name: 'none', mtu })
-  return await openTun({ name: tun ?? (name === undefined ? 'candy' : `candy-${name}`.slice(0, LONGEST_INTERFACE)), mtu })
+  return await openTun({ name: tun ?? (name === undefined ? 'candy' : `candy-${name}`.slice(0, LONGEST_INTERFACE)), mtu, offload: offload === 'on' })
 }

@@ -126,6 +126,7 @@ export const candyPeerSection = section({
   tun: interfaceName().optional(),
   name: peerName().optional(),
   mtu: wholeNumber(SMALLEST_MTU, LARGEST_MTU).default(1400),
+  offload: choice(['on', 'off']).default('on'),
   routes: routes().default('private'),
   ca: path().optional(),
   insecure: toggle(),

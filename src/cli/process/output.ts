@@ -1,7 +1,10 @@
 /** What the programs say on stdout: for people one line an event, with `--json` one JSON object a line. Logs go to stderr. */
 export interface Output {
-  /** A listener listens, or a peer is connected: `ready candy ws://127.0.0.1:8080`. */
-  ready (protocol: string, url: string): void
+  /**
+   * A listener listens, or a peer is connected: `ready candy ws://127.0.0.1:8080`. What else there is to know stands behind that:
+   * `ready candy tun://candy/10.77.0.1/24 offloads=checksum,tcp`.
+   */
+  ready (protocol: string, url: string, details?: Record<string, readonly string[]>): void
   /** Something that only programs want to read here; people have the log. */
   event (name: string, fields: Record<string, unknown>): void
   /** Prose for people; left out with `--json`. */
@@ -17,9 +20,9 @@ export function createOutput (json: boolean, write: (text: string) => void = (te
   return {
     isJson: json,
     event,
-    ready (protocol, url) {
-      if (json) event('ready', { protocol, url })
-      else write(`ready ${protocol} ${url}\n`)
+    ready (protocol, url, details = {}) {
+      if (json) event('ready', { protocol, url, ...details })
+      else write(`${['ready', protocol, url, ...Object.entries(details).map(([name, values]) => `${name}=${values.join(',')}`)].join(' ')}\n`)
     },
     say (text) {
       if (!json) write(`${text}\n`)

@@ -1,6 +1,6 @@
 /** What can be said about a candy peer, and what it tells: the door of `peer.ts`. */
 import type { Logger } from '../../log.ts'
-import type { Tun, TunRoute } from '../../tun/device.ts'
+import type { Offload, Tun, TunRoute } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
 import type { BackoffInit } from '../../backoff.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
@@ -52,6 +52,8 @@ export interface CandyPeerStatus extends CandyPeerStats {
   /** In use, or asked for next; undefined before there is one. */
   address: string | undefined
   interface: string
+  /** Those of the interface that are in force. */
+  offloads: readonly Offload[]
   /** Why the last connection was lost or not made; undefined while there is one, and before the first attempt. */
   reason: string | undefined
   /** Seconds since the server has accepted us; undefined while it has not. */

@@ -99,6 +99,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       state: this.#state,
       address: this.#address,
       interface: this.#init.tun.name,
+      offloads: this.#init.tun.offloads,
       reason: this.#reason,
       connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,

@@ -1,0 +1,87 @@
+/**
+ * Packets from one interface to another: two peers and a relay in three network namespaces, beside the plain path between these and
+ * other tunnels that are installed. All are set up for the whole run and loaded in turn; ratios are taken round by round.
+ *
+ * Root only. Without iperf3 there is nothing to measure.
+ */
+import { Lab } from './tun/lab.ts'
+import { isInstalled, pings, tcp, udp } from './tun/load.ts'
+import { candy, plain, type Tunnel, wireguard } from './tun/tunnels.ts'
+import { summary, type Row } from './table.ts'
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const SECONDS = 3
+
+const rows: Row[] = []
+
+function report (what: string, { name, isEncrypted }: { name: string, isEncrypted?: boolean }, values: number[], unit: string): void {
+  const row = { bench: 'tun', case: what, of: name, encrypted: isEncrypted === undefined ? '' : isEncrypted ? 'yes' : 'no', ...summary(values), unit, node: process.version }
+  console.log(JSON.stringify(row))
+  rows.push(row)
+}
+
+/** One stream through each. */
+async function streams (tunnels: Tunnel[]): Promise<void> {
+  const results = tunnels.map(() => [] as Array<Awaited<ReturnType<typeof tcp>>>)
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, tunnel] of tunnels.entries()) results[i].push(await tcp(tunnel, SECONDS))
+  }
+  for (const [i, tunnel] of tunnels.entries()) {
+    report('one TCP stream', tunnel, results[i].map(({ rate }) => rate / 1e9), 'Gbit/s')
+    report('retransmitted segments', tunnel, results[i].map(({ retransmits, segments }) => retransmits / segments * 100), '%')
+  }
+  const ours = tunnels.filter(({ name }) => name.startsWith('candy'))
+  for (const mine of ours) {
+    for (const other of tunnels.filter((tunnel) => !ours.includes(tunnel))) {
+      const [a, b] = [mine, other].map((tunnel) => results[tunnels.indexOf(tunnel)])
+      report(`one TCP stream, against ${other.name}`, { name: mine.name }, a.map(({ rate }, round) => rate / b[round].rate), 'x')
+    }
+  }
+}
+
+/** There and back while nothing else goes on, and beside a stream that takes what it can get. */
+async function latency (tunnels: Tunnel[]): Promise<void> {
+  for (const tunnel of tunnels) report('ping, idle', tunnel, await pings(tunnel, 200, 0.01), 'ms')
+  for (const tunnel of tunnels) {
+    const stream = tcp(tunnel, SECONDS + 1)
+    const times = await pings(tunnel, 100, 0.02)
+    await stream
+    report('ping beside a TCP stream', tunnel, times, 'ms')
+  }
+}
+
+/** The rate from which on more is lost than arrives in addition, and the loss at 60 % of that. */
+async function datagrams (tunnels: Tunnel[]): Promise<void> {
+  for (const tunnel of tunnels) {
+    const knees: number[] = []
+    const losses: number[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      const knee = (await udp(tunnel, 20e9, 1)).rate
+      knees.push(knee / 1e9)
+      losses.push((await udp(tunnel, knee * 0.6, 2)).lost * 100)
+    }
+    report('UDP of 1300 bytes, most that arrives', tunnel, knees, 'Gbit/s')
+    report('UDP of 1300 bytes, lost at 60 % of that', tunnel, losses, '%')
+  }
+}
+
+export async function tunBench (): Promise<Row[]> {
+  if (process.getuid?.() !== 0 || !isInstalled('iperf3')) {
+    console.error('tun: left out, as it needs root and iperf3')
+    return rows
+  }
+  const lab = new Lab()
+  try {
+    const tunnels = [plain(lab), await candy(lab, 'ws'), await candy(lab, 'wss')]
+    if (isInstalled('wireguard-go')) tunnels.push(await wireguard(lab))
+    else console.error('tun: no wireguard-go here to compare with')
+    const newest = process.env.WIREGUARD_GO_BIN
+    if (newest !== undefined) tunnels.push(await wireguard(lab, newest, 'newest wireguard-go, direct'))
+    await streams(tunnels)
+    await latency(tunnels)
+    await datagrams(tunnels)
+  } finally {
+    await lab.close()
+  }
+  return rows
+}

@@ -1,0 +1,81 @@
+/** The tunnels under test, each set up once and kept for the whole run: a path from `a` to `b`, and whether it is encrypted. */
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ADDRESS, type Host, type Lab, said } from './lab.ts'
+import type { Flow } from './load.ts'
+import { ca, cert, key } from '../../test/helpers/certificates.ts'
+
+export interface Tunnel extends Flow {
+  name: string
+  isEncrypted: boolean
+}
+
+const program = (name: string): string => fileURLToPath(new URL(`../../dist/bin/${name}.js`, import.meta.url))
+const PASSWORD = 'bench'
+
+/** No tunnel at all. */
+export const plain = ({ a, b }: Lab): Tunnel => ({ name: 'no tunnel', isEncrypted: false, from: a, to: b, address: ADDRESS.b })
+
+let networks = 0
+
+/** A relay between two peers. */
+export async function candy ({ a, between, b }: Lab, scheme: 'ws' | 'wss', name = `candy, ${scheme}`): Promise<Tunnel> {
+  const network = 77 + networks++
+  const port = 8000 + network
+  const folder = mkdtempSync(join(tmpdir(), 'tunpipe-bench-'))
+  const files = Object.fromEntries(Object.entries({ ca, cert, key }).map(([name, text]) => {
+    const file = join(folder, name)
+    writeFileSync(file, text)
+    return [name, file]
+  }))
+  const env = { TUNPIPE_PASSWORD: PASSWORD }
+  const isEncrypted = scheme === 'wss'
+  const tls = isEncrypted ? ['--tls-cert', files.cert, '--tls-key', files.key] : []
+  const relay = between.start(process.execPath, [program('relay'), 'candy', '--listen', `${scheme}://0.0.0.0:${port}`, '--control', join(folder, 'relay'), ...tls], env)
+  await said(relay, /ready candy/)
+  const peer = async (host: Host, gateway: string, address: string, device: string): Promise<void> => {
+    const trust = isEncrypted ? ['--insecure'] : []
+    const child = host.start(process.execPath, [program('peer'), 'candy', '--url', `${scheme}://${gateway}:${port}/`, '--address', `${address}/24`, '--tun', device, '--state-dir', join(folder, device), '--control', join(folder, `${device}.sock`), ...trust], env)
+    await said(child, /ready candy/)
+  }
+  const address = (last: number): string => `10.${network}.0.${last}`
+  await peer(a, ADDRESS.toA, address(2), `c${network}a`)
+  await peer(b, ADDRESS.toB, address(3), `c${network}b`)
+  return { name, isEncrypted, from: a, to: b, address: address(3) }
+}
+
+/** Two wireguard-go, without anything between them but routing. */
+export async function wireguard ({ a, b }: Lab, binary = 'wireguard-go', name = 'wireguard-go, direct'): Promise<Tunnel> {
+  const device = `wg${process.pid % 10_000}${networks++}`
+  const keys = [0, 1].map(() => {
+    const { privateKey, publicKey } = generateKeyPairSync('x25519')
+    // the last 32 bytes of either are the key itself
+    return { private: privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32).toString('hex'), public: publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('hex') }
+  })
+  const ends = [{ host: a, own: '10.66.0.2', other: '10.66.0.3', at: ADDRESS.b }, { host: b, own: '10.66.0.3', other: '10.66.0.2', at: ADDRESS.a }]
+  for (const [i, { host, own, other, at }] of ends.entries()) {
+    const child = host.start(binary, ['-f', `${device}${i}`], { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'verbose' })
+    await said(child, /UAPI listener started/)
+    await configure(`/var/run/wireguard/${device}${i}.sock`, [
+      `private_key=${keys[i].private}`, 'listen_port=51820', `public_key=${keys[1 - i].public}`, `endpoint=${at}:51820`, `allowed_ip=${other}/32`
+    ])
+    host.ip('addr', 'add', `${own}/24`, 'dev', `${device}${i}`)
+    host.ip('link', 'set', `${device}${i}`, 'mtu', '1400', 'up')
+  }
+  return { name, isEncrypted: true, from: a, to: b, address: '10.66.0.3' }
+}
+
+/** The protocol by which wireguard programs are told what to do, as there is no need for another program then. */
+async function configure (socket: string, lines: string[]): Promise<void> {
+  const client = connect(socket)
+  await once(client, 'connect')
+  client.write(`set=1\n${lines.join('\n')}\n\n`)
+  const [answer] = await once(client, 'data')
+  client.destroy()
+  if (!String(answer).includes('errno=0')) throw new Error(`wireguard: ${String(answer)}`)
+}
