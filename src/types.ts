@@ -45,6 +45,11 @@ export interface PacketPort<T = Uint8Array> {
   readonly queued: number
   /** The bound of `queued` in bytes; it is passed by at most one batch. */
   readonly limit: number
+  /**
+   * Settles when the system below takes more without delay, or the link has ended: for a sender that can hold up what it sends, as
+   * an interface can, where packets would be lost otherwise. Not every port can tell.
+   */
+  drained? (): Promise<void>
 }
 
 /**
@@ -64,7 +69,7 @@ export interface Link<In = Uint8Array, Out = In> {
   /**
    * From now on `source` may bring memory that is only lent: it is used again once the `sink` of another link has written it. For
    * whoever hands everything straight from the one to the other, as a bridge does, where that other one has this method as well.
-   * Elements may be larger than they are otherwise. Not every link can do that.
+   * Elements may be larger than they are otherwise. Not every link can do that; that of an interface says what it means there.
    */
   lend? (): void
 }

@@ -9,36 +9,13 @@
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
-
-/** Bytes of a read, from a stream that trickles to one that floods. */
-const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
-
-/** Bytes that wait to be used again, for each size; what comes back beyond that is left to the garbage collector. */
-const MOST_FREE = 4 * 1024 * 1024
+import { borrowPiece, giveBack, SIZES } from '../lent-memory.ts'
 
 /** A read that fills less than this part of its buffer is copied, and followed by one into a smaller buffer. */
 const SHARE = 4
 
 /** Sockets that read like this at one time: each has a buffer, busy or not. */
 const MOST_SOCKETS = 128
-
-const free = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]))
-const lent = new WeakSet<ArrayBufferLike>()
-
-function take (size: number): Buffer {
-  const buffer = free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
-  lent.add(buffer.buffer)
-  return buffer
-}
-
-/** Gives the memory of views back that came from a reader here; of others nothing happens. Nobody may look at them any more. */
-export function giveBack (views: readonly Uint8Array[]): void {
-  for (const { buffer } of views) {
-    if (!lent.delete(buffer)) continue
-    const list = free.get(buffer.byteLength)
-    if (list !== undefined && (list.length + 1) * buffer.byteLength <= MOST_FREE) list.push(Buffer.from(buffer))
-  }
-}
 
 interface Keys {
   buffer: symbol
@@ -66,7 +43,7 @@ export const canLend = keys !== undefined
 /**
  * From its next read on a socket reads into lent memory. Once only for each, and while it flows and nothing waits in it.
  *
- * @param onBytes is given a view; it gives it back, by {@link giveBack}, to whom it likes, or never. False stops the reading until
+ * @param onBytes is given a view of borrowed memory, to be given back, or not. False stops the reading until
  *   `socket.resume()`
  * @returns false when that cannot be; then the socket emits `data` as before
  */
@@ -78,7 +55,7 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
   socket.once('close', () => { sockets-- })
   let level = SIZES.length - 1
   const fields = socket as unknown as Record<symbol, unknown>
-  const first = take(SIZES[level])
+  const first = borrowPiece(SIZES[level])
   fields[keys.buffer] = first
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
     if (length === buffer.length) level = Math.min(level + 1, SIZES.length - 1)
@@ -89,7 +66,7 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
     giveBack([buffer])
     return onBytes(copy)
   }
-  fields[keys.next] = () => take(SIZES[level])
+  fields[keys.next] = () => borrowPiece(SIZES[level])
   handle.useUserBuffer(first)
   return true
 }

@@ -5,7 +5,8 @@ import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate } from '../interruptible.ts'
-import { giveBack, lendReads } from './lent-reads.ts'
+import { lendReads } from './lent-reads.ts'
+import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
 
@@ -36,6 +37,8 @@ class StreamPort implements PacketPort {
   readonly #stream: Duplex
   #writes = 0
   readonly #written = (): void => { this.#writes-- }
+  /** Those who wait until there is room. */
+  readonly #waiting: Array<() => void> = []
 
   constructor (stream: Duplex, limit: number) {
     this.#stream = stream
@@ -49,8 +52,18 @@ class StreamPort implements PacketPort {
     if (this.queued >= this.limit || !stream.writable) return 0
     this.#writes += batch.length
     writeBatch(stream, batch, this.#written)
+    if (stream.writableLength === 0) giveBack(batch) // of an encoder that has borrowed it
     return batch.length
   }
+
+  drained (): Promise<void> {
+    const stream = this.#stream
+    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve()
+    return new Promise((resolve) => { this.#waiting.push(resolve) })
+  }
+
+  /** The kernel has taken everything, or never will. */
+  wake (): void { for (const resolve of this.#waiting.splice(0)) resolve() }
 }
 
 /** Writes what a source brings. By hand, since a loop of `for await` costs several promises a read. */
@@ -138,10 +151,16 @@ class StreamLink implements Link {
     verifyBytes('queueLimit', queueLimit)
     this.#stream = stream
     this.source = { [Symbol.asyncIterator]: () => (this.#incoming ??= this.#read()) }
-    this.port = new StreamPort(stream, queueLimit)
+    const port = this.port = new StreamPort(stream, queueLimit)
     stream.on('error', () => {}) // every error surfaces through `source` and `sink`
-    stream.on('drain', () => { this.#writing?.resume() })
-    stream.once('close', () => { this.#writing?.stop() })
+    stream.on('drain', () => {
+      this.#writing?.resume()
+      port.wake()
+    })
+    stream.once('close', () => {
+      this.#writing?.stop()
+      port.wake()
+    })
   }
 
   lend (): void { this.#mayLend = true }

@@ -66,6 +66,8 @@ export interface VerifiedRoute {
  *
  * A `sink` ends when the interface does, with the error of `abort` or `ERR_TUN_CLOSED`. Several may run at a time.
  *
+ * `lend`: from now on the memory of a batch is used again once the next one is asked for. An interface may have none of it.
+ *
  * `abort` closes, and makes `source` throw its error. Whoever leaves the loop over `source` early calls `close` or `abort`.
  */
 export interface Tun extends Link {

@@ -54,6 +54,9 @@ const receive = typeDemux<PeerSession>({
 /** How often the deadlines are looked at, in milliseconds; ten times in `deadAfter` when that is shorter. */
 const CHECK_INTERVAL = 1000
 
+/** Bytes that wait behind what the kernel has taken, before the interface has to wait: it tells programs to send less, and nothing is lost. */
+const HIGH_WATER = 128 * 1024
+
 export class PeerSession {
   readonly #init: PeerSessionInit
   readonly #link: WebSocketLink
@@ -80,6 +83,12 @@ export class PeerSession {
 
   /** Bytes that wait for the server. */
   get queued (): number { return this.#link.port.queued }
+
+  /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. */
+  async drained (): Promise<void> {
+    const { port } = this.#link
+    if (port.queued > HIGH_WATER) await port.drained?.()
+  }
 
   /** Runs until the connection has ended; rejects with what ended it, unless the server said goodbye. */
   async run (): Promise<void> {

@@ -155,9 +155,14 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const { signal } = this.#stopping
     const packets = new Interruptible(this.#init.tun.source, { keep: true })
     signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
+    this.#init.tun.lend?.() // what is read is sent, or dropped, before more is read
     for await (const batch of packets) {
-      if (this.#session === undefined) this.stats.drops.offline += batch.length
-      else this.#session.send(batch)
+      if (this.#session === undefined) {
+        this.stats.drops.offline += batch.length
+        continue
+      }
+      this.#session.send(batch)
+      await this.#session.drained()
     }
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
   }

@@ -14,15 +14,23 @@ const lengthBytes = (size: number): number => size < 126 ? 0 : size < 0x1_0000 ?
 export class FrameEncoder implements Core {
   readonly #masked: boolean
 
-  /** @param role which side encodes: a client masks, a server does not */
-  constructor (role: Role) { this.#masked = role === 'client' }
+  readonly #allocate: (length: number) => Buffer
+
+  /**
+   * @param role which side encodes: a client masks, a server does not
+   * @param allocate where batches of frames get their memory. Default: new memory each time
+   */
+  constructor (role: Role, allocate: (length: number) => Buffer = Buffer.allocUnsafe) {
+    this.#masked = role === 'client'
+    this.#allocate = allocate
+  }
 
   push (batch: Batch): Batch {
     if (batch.length === 0) return []
     const overhead = this.#masked ? 6 : 2
     let total = 0
     for (let i = 0; i < batch.length; i++) total += overhead + lengthBytes(batch[i].length) + batch[i].length
-    const out = Buffer.allocUnsafe(total)
+    const out = this.#allocate(total)
     const words = this.#masked ? wordsOf(out) : undefined
     let at = 0
     for (let i = 0; i < batch.length; i++) at = this.#write(out, at, FIN | Opcode.BINARY, batch[i], words)

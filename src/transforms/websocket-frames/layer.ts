@@ -4,6 +4,7 @@
  */
 import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
+import { borrow } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
@@ -76,7 +77,7 @@ class FramesLink implements WebSocketLink {
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#closeTimeout = closeTimeout
-    this.#encoder = new FrameEncoder(init.role)
+    this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : borrow)
     const link = this
     this.#decoder = new FrameDecoder(init, {
       get onText () { return link.onText },
@@ -91,7 +92,8 @@ class FramesLink implements WebSocketLink {
         return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
-      limit: lower.port.limit
+      limit: lower.port.limit,
+      drained: lower.port.drained === undefined ? undefined : () => (lower.port as Required<PacketPort>).drained()
     }
   }
 

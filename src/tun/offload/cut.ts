@@ -6,7 +6,7 @@
  * checksums. FIN and PSH are for the last one, CWR is for the first one (RFC 3168 section 6.1.2).
  */
 import { checksumOffset, checksumStart, Gso, gsoSize, gsoType, needsChecksum } from './virtio.ts'
-import { addWords, fold } from '../checksum.ts'
+import { addWords, fold, wordsOf } from '../checksum.ts'
 import { headerLengthOf, protocols, readU16, readU32, versionOf, writeU16, writeU32 } from '../ipv4.ts'
 import type { Batch } from '../../types.ts'
 
@@ -74,6 +74,7 @@ abstract class Form {
   readonly headLength: number
   readonly #isV4: boolean
   readonly #head: Uint8Array
+  readonly #words: Uint32Array | undefined
   /** Of the header of IPv4, without what differs: length, identification, checksum. */
   readonly #ipSum: number
   readonly #id: number
@@ -86,6 +87,7 @@ abstract class Form {
     this.headLength = headLength
     this.#isV4 = isV4
     this.#head = packet.subarray(0, headLength)
+    this.#words = (packet.byteOffset & 3) === 0 ? wordsOf(packet) : undefined
     this.#id = readU16(packet, 4)
     this.#ipSum = isV4 ? addWords(packet, 0, start) - readU16(packet, 2) - this.#id - readU16(packet, 10) : 0
     const addresses = isV4 ? addWords(packet, 12, 20) : addWords(packet, 8, IPV6_HEADER)
@@ -106,7 +108,7 @@ abstract class Form {
     } else {
       writeU16(target, 4, length - IPV6_HEADER)
     }
-    this.finish(target, from, to, this.sum + length - start + addWords(this.packet, from, to))
+    this.finish(target, from, to, this.sum + length - start + addWords(this.packet, from, to, 0, this.#words))
     return target
   }
 

@@ -52,7 +52,7 @@ t.test('flags become settings', async (t) => {
 t.test('defaults are closed', async (t) => {
   t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false })
   t.same(loadRelay('candy', ...LISTEN, '--password', 'x').networks.map((network) => Object.entries(network).filter(([, value]) => value !== undefined)), [[['password', 'x']]], 'what is not said is for the relay to decide')
-  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, routes: 'private', insecure: false })
+  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, offload: 'on', routes: 'private', insecure: false })
 })
 
 t.test('flags win over the file', async (t) => {
