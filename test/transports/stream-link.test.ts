@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { batches, bytes, drain, endsWith, failureOf, first, hear, idle, listening, nothing, texts, turn, until } from '../helpers/ends.ts'
+import { accept, batches, bytes, drain, endsWith, failureOf, first, hear, idle, listening, nothing, texts, turn, until } from '../helpers/ends.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import { ACCEPT_BACKLOG, acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
 import { opened } from '../../src/transports/connecting.ts'
@@ -249,6 +249,37 @@ t.test('abort ends source at once, whatever has arrived', async (t) => {
   await turn()
   here.abort(new Error('enough'))
   await t.rejects(source.next(), { message: 'enough' })
+})
+
+t.test('a port tells when there is room again', async (t) => {
+  const { port, incoming } = await listening(t, listenTcp)
+  const link = endsWith(t, await dialTcp({ host: '127.0.0.1', port }))
+  const other = await accept(t, incoming)
+  await link.port.drained?.()
+  t.pass('at once where nothing waits')
+  const fill = (): void => { while (link.port.send([Buffer.alloc(65_536)]) === 1); }
+  fill()
+  let isDrained = false
+  const drained = link.port.drained?.().then(() => { isDrained = true })
+  await turn()
+  t.notOk(isDrained)
+  const reading = drain(other.source).catch(() => {})
+  await drained
+  t.equal(link.port.queued, 0)
+  other.abort(new Error('enough'))
+  await reading
+})
+
+t.test('a port that nobody empties lets who waits go with its link', async (t) => {
+  const { port, incoming } = await listening(t, listenTcp)
+  const link = endsWith(t, await dialTcp({ host: '127.0.0.1', port }))
+  await accept(t, incoming)
+  while (link.port.send([Buffer.alloc(65_536)]) === 1);
+  const drained = link.port.drained?.()
+  link.abort(new Error('enough'))
+  await drained
+  await link.port.drained?.()
+  t.equal(link.port.send([Buffer.from('x')]), 0)
 })
 
 t.test('a queue limit that cannot be', async (t) => {

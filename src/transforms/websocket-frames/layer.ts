@@ -4,7 +4,7 @@
  */
 import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
-import { borrow } from '../../lent-memory.ts'
+import { borrow, giveBack } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
@@ -46,6 +46,8 @@ export interface WebSocketLink extends Link {
    * @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes
    */
   close (code?: number, reason?: string): void
+  /** From now on the memory of messages is used again once the next ones are asked for, or their read has ended. */
+  lend? (): void
 }
 
 async function * nothing (): AsyncGenerator<Batch> {}
@@ -65,6 +67,7 @@ class FramesLink implements WebSocketLink {
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
   #sent = false
+  #isLent = false
   /** Pings of the read that is being dealt with. */
   #pings: Batch = []
   #received: { code: number, reason: string } | undefined
@@ -124,6 +127,11 @@ class FramesLink implements WebSocketLink {
     if (!this.#sent) this.#say(this.#encoder.close(code, reason))
   }
 
+  lend (): void {
+    this.#isLent = true
+    this.#lower.lend?.()
+  }
+
   abort (err: Error): void {
     this.#aborted ??= err
     clearTimeout(this.#timer)
@@ -139,9 +147,11 @@ class FramesLink implements WebSocketLink {
         const read = await this.#next(reads)
         if (read.done === true) break
         const messages = this.#decoder.push(read.value)
+        const lent = this.#isLent ? read.value.slice() : undefined
         read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
         if (messages.length > 0) yield messages
         this.#answerPings()
+        if (lent !== undefined) giveBack(lent)
         // A close frame is answered only now, so that a pipeline that answers what came before it has done so.
         if (this.#decoder.failure !== undefined || this.#received !== undefined) {
           isLeft = false

@@ -1,0 +1,66 @@
+/** WebSocket messages in memory that is used again, over real sockets, as a relay reads and writes them. */
+import t, { type Test } from 'tap'
+import { accept, endsWith, listening, until } from '../helpers/ends.ts'
+import { dialWebSocket, listenWebSocket } from '../../src/transports/index.ts'
+import type { WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
+
+const SIZE = 1400
+const BATCH = 40
+const MESSAGES = 40_000
+
+/** Each has its number all over. */
+function message (number: number): Uint8Array {
+  const bytes = new Uint8Array(SIZE)
+  new Uint32Array(bytes.buffer).fill(number)
+  return bytes
+}
+
+/** Reads messages until there were enough; throws for one that is not what it should be while its batch is looked at. */
+async function check (link: WebSocketLink): Promise<Set<ArrayBufferLike>> {
+  const seen = new Set<ArrayBufferLike>()
+  let next = 0
+  for await (const batch of link.source) {
+    for (const bytes of batch) {
+      const copy = Uint8Array.from(bytes)
+      if (!new Uint32Array(copy.buffer).every((word) => word === next)) throw new Error(`message ${next} is ${Buffer.from(copy.subarray(0, 8)).toString('hex')}`)
+      next++
+      seen.add(bytes.buffer)
+    }
+    if (next === MESSAGES) return seen
+  }
+  throw new Error(`ended after ${next} messages`)
+}
+
+async function pair (t: Test): Promise<[WebSocketLink, WebSocketLink]> {
+  const { port, incoming } = await listening(t, listenWebSocket)
+  const client = endsWith(t, await dialWebSocket(`ws://127.0.0.1:${port}`))
+  return [client, await accept(t, incoming)]
+}
+
+for (const [name, order] of [['to a server', [0, 1]], ['to a client', [1, 0]]] as const) {
+  t.test(`messages are whole while they are looked at, ${name}`, async (t) => {
+    const ends = await pair(t)
+    const [from, to] = order.map((i) => ends[i])
+    to.lend?.()
+    const checked = check(to)
+    for (let sent = 0; sent < MESSAGES;) {
+      const batch = Array.from({ length: BATCH }, (_, i) => message(sent + i))
+      if (from.port.send(batch) === 0) await from.port.drained?.()
+      else sent += BATCH
+    }
+    const seen = await checked
+    t.ok(seen.size < MESSAGES / 40, `${seen.size} pieces of memory for ${MESSAGES * SIZE} bytes`)
+  })
+}
+
+t.test('who does not lend keeps what it was given', async (t) => {
+  const [client, server] = await pair(t)
+  const kept: Uint8Array[] = []
+  void (async () => { for await (const batch of server.source) kept.push(...batch) })().catch(() => {})
+  for (let sent = 0; sent < 4000;) {
+    if (client.port.send(Array.from({ length: BATCH }, (_, i) => message(sent + i))) === 0) await client.port.drained?.()
+    else sent += BATCH
+  }
+  await until(() => kept.length === 4000)
+  t.ok(kept.every((bytes, number) => new Uint32Array(Uint8Array.from(bytes).buffer).every((word) => word === number)))
+})
