@@ -22,7 +22,7 @@ import type { Link } from '../../types.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 
 /** Milliseconds that the other side has to end the connection once this one has. */
-const CLOSE_TIMEOUT = 5000
+const CLOSE_TIMEOUT = 3000
 
 export class SerialLinks {
   readonly #carrier: Carrier
