@@ -6,7 +6,7 @@
  */
 import { Lab } from './tun/lab.ts'
 import { isInstalled, pings, tcp, udp } from './tun/load.ts'
-import { candy, plain, type Tunnel, wireguard } from './tun/tunnels.ts'
+import { candy, plain, socat, type Tunnel, wireguard } from './tun/tunnels.ts'
 import { summary, type Row } from './table.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
@@ -40,8 +40,17 @@ async function streams (tunnels: Tunnel[]): Promise<void> {
 }
 
 /** There and back while nothing else goes on, and beside a stream that takes what it can get. */
-async function latency (tunnels: Tunnel[]): Promise<void> {
-  for (const tunnel of tunnels) report('ping, idle', tunnel, await pings(tunnel, 200, 0.01), 'ms')
+async function latency (lab: Lab, tunnels: Tunnel[]): Promise<void> {
+  const hops = isInstalled('socat') ? await socat(lab) : undefined
+  const idle = hops === undefined ? tunnels : [...tunnels, hops]
+  const times = idle.map(() => [] as number[][])
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, tunnel] of idle.entries()) times[i].push(await pings(tunnel, 100, 0.01))
+  }
+  for (const [i, tunnel] of idle.entries()) report('ping, idle', tunnel, times[i].flat(), 'ms')
+  for (const [i, { name }] of tunnels.entries()) {
+    if (hops !== undefined && name.startsWith('candy')) report('ping, idle, against three socat', { name }, times[i].map((mine, round) => summary(mine).median / summary(times[tunnels.length][round]).median), 'x')
+  }
   for (const tunnel of tunnels) {
     const stream = tcp(tunnel, SECONDS + 1)
     const times = await pings(tunnel, 100, 0.02)
@@ -78,7 +87,7 @@ export async function tunBench (): Promise<Row[]> {
     const newest = process.env.WIREGUARD_GO_BIN
     if (newest !== undefined) tunnels.push(await wireguard(lab, newest, 'newest wireguard-go, direct'))
     await streams(tunnels)
-    await latency(tunnels)
+    await latency(lab, tunnels)
     await datagrams(tunnels)
   } finally {
     await lab.close()

@@ -1,4 +1,5 @@
 /** The tunnels under test, each set up once and kept for the whole run: a path from `a` to `b`, and whether it is encrypted. */
+import type { ChildProcess } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
@@ -47,6 +48,17 @@ export async function candy ({ a, between, b }: Lab, scheme: 'ws' | 'wss', name 
   await peer(a, ADDRESS.toA, address(2), `c${network}a`)
   await peer(b, ADDRESS.toB, address(3), `c${network}b`)
   return { name, isEncrypted, from: a, to: b, address: address(3) }
+}
+
+/** Three socat in a row, each of which does nothing but pass bytes on: the least that two interfaces and a hop between them cost. Good for a ping at a time. */
+export async function socat ({ a, between, b }: Lab): Promise<Tunnel> {
+  const hop = between.start('socat', ['-d', '-d', 'TCP-LISTEN:9000,reuseaddr,nodelay', 'TCP-LISTEN:9001,reuseaddr,nodelay'])
+  await said(hop, /listening on/)
+  const end = (host: Host, address: string, to: string): ChildProcess => host.start('socat', ['-d', '-d', `TUN:${address}/24,up`, `TCP:${to},nodelay`])
+  const first = end(a, '10.88.0.2', `${ADDRESS.toA}:9000`)
+  await Promise.all([said(first, /starting data transfer loop/), said(hop, /listening on.*9001/)])
+  await said(end(b, '10.88.0.3', `${ADDRESS.toB}:9001`), /starting data transfer loop/)
+  return { name: 'three socat', isEncrypted: false, from: a, to: b, address: '10.88.0.3' }
 }
 
 /** Two wireguard-go, without anything between them but routing. */
