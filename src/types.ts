@@ -69,7 +69,7 @@ export interface Link<In = Uint8Array, Out = In> {
   /**
    * From now on `source` may bring memory that is only lent: it is used again once the `sink` of another link has written it. For
    * whoever hands everything straight from the one to the other, as a bridge does, where that other one has this method as well.
-   * Elements may be larger than they are otherwise. Not every link can do that; that of an interface says what it means there.
+   * Elements may be larger than they are otherwise. Not every link can do that.
    */
   lend? (): void
 }

@@ -143,7 +143,8 @@ class StreamLink implements Link {
   #incoming: Channel | undefined
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
-  #mayLend = false
+  /** Reads may come in memory that is only lent. */
+  protected mayLend = false
   /** What it was aborted with. */
   #failure: Error | undefined
 
@@ -162,8 +163,6 @@ class StreamLink implements Link {
       port.wake()
     })
   }
-
-  lend (): void { this.#mayLend = true }
 
   async sink (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
@@ -213,7 +212,7 @@ class StreamLink implements Link {
       }
       stream.on('data', (bytes: Uint8Array) => {
         if (!take(bytes)) stream.pause()
-        else if (this.#mayLend) lendable(bytes)
+        else if (this.mayLend) lendable(bytes)
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
@@ -229,6 +228,11 @@ class StreamLink implements Link {
 function canReset (stream: Duplex): stream is Socket {
   if (!(stream instanceof Socket) || stream instanceof TLSSocket || stream.connecting || stream.destroyed) return false
   return stream.bytesWritten + stream.bytesRead > 0 && (!stream.writableEnded || stream.writableFinished)
+}
+
+/** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
+class SocketLink extends StreamLink {
+  lend (): void { this.mayLend = true }
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
@@ -256,4 +260,4 @@ function end (stream: Duplex): Promise<void> {
  *
  * For half-close the stream has to be made with `allowHalfOpen: true`.
  */
-export const streamLink = (stream: Duplex, init: StreamLinkInit = {}): Link => new StreamLink(stream, init)
+export const streamLink = (stream: Duplex, init: StreamLinkInit = {}): Link => stream instanceof Socket ? new SocketLink(stream, init) : new StreamLink(stream, init)

@@ -66,8 +66,6 @@ export interface VerifiedRoute {
  *
  * A `sink` ends when the interface does, with the error of `abort` or `ERR_TUN_CLOSED`. Several may run at a time.
  *
- * `lend`: from now on the memory of a batch is used again once the next one is asked for. An interface may have none of it.
- *
  * `abort` closes, and makes `source` throw its error. Whoever leaves the loop over `source` early calls `close` or `abort`.
  */
 export interface Tun extends Link {
@@ -94,6 +92,8 @@ export interface Tun extends Link {
    * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
    */
   setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
+  /** From now on the memory of a batch is used again once the next one is asked for. Not every interface has a use for that. */
+  reuse? (): void
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
   close (): Promise<void>
 }

@@ -63,7 +63,7 @@ class LinuxTun implements Tun {
   readonly #joiner: Joiner
   #slab = Buffer.alloc(0)
   #slabUsed = 0
-  #mayLend = false
+  #reuses = false
   /** What is to be reached through the interface. */
   #routes: VerifiedRoute[] = []
   readonly #sinks = new Sinks()
@@ -85,7 +85,7 @@ class LinuxTun implements Tun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  lend (): void { this.#mayLend = true }
+  reuse (): void { this.#reuses = true }
 
   sink (source: AsyncIterable<Batch>): Promise<void> {
     return this.#sinks.run(source, (batch) => { this.#send(batch) })
@@ -142,7 +142,7 @@ class LinuxTun implements Tun {
       const batch = this.#burst()
       if (batch.length > 0) {
         yield batch
-        if (this.#mayLend) this.#slabUsed = 0
+        if (this.#reuses) this.#slabUsed = 0
         // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
         await nextTurn()
       } else {

@@ -1,8 +1,9 @@
 /** WebSocket messages in memory that is used again, over real sockets, as a relay reads and writes them. */
+import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { accept, endsWith, listening, until } from '../helpers/ends.ts'
-import { dialWebSocket, listenWebSocket } from '../../src/transports/index.ts'
-import type { WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
+import { FrameDecoder, websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
+import { dialWebSocket, listenWebSocket, streamLink } from '../../src/transports/index.ts'
 
 const SIZE = 1400
 const BATCH = 40
@@ -41,7 +42,7 @@ for (const [name, order] of [['to a server', [0, 1]], ['to a client', [1, 0]]] a
   t.test(`messages are whole while they are looked at, ${name}`, async (t) => {
     const ends = await pair(t)
     const [from, to] = order.map((i) => ends[i])
-    to.lend?.()
+    to.reuse()
     const checked = check(to)
     for (let sent = 0; sent < MESSAGES;) {
       const batch = Array.from({ length: BATCH }, (_, i) => message(sent + i))
@@ -63,4 +64,21 @@ t.test('who does not lend keeps what it was given', async (t) => {
   }
   await until(() => kept.length === 4000)
   t.ok(kept.every((bytes, number) => new Uint32Array(Uint8Array.from(bytes).buffer).every((word) => word === number)))
+})
+
+t.test('a stream that is no socket may keep what it is given', async (t) => {
+  const kept: Uint8Array[] = []
+  const keeping = new Duplex({
+    read () {},
+    write (bytes: Uint8Array, _encoding, done) {
+      kept.push(bytes)
+      done()
+    }
+  })
+  const link = endsWith(t, websocketFrames({ role: 'server' })(streamLink(keeping)))
+  for (let sent = 0; sent < 400; sent += BATCH) t.equal(link.port.send(Array.from({ length: BATCH }, (_, i) => message(sent + i))), BATCH)
+  const decoder = new FrameDecoder({ role: 'client' })
+  const got = decoder.push(kept)
+  t.equal(got.length, 400)
+  t.ok(got.every((bytes, number) => new Uint32Array(Uint8Array.from(bytes).buffer).every((word) => word === number)))
 })

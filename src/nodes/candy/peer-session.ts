@@ -106,7 +106,7 @@ export class PeerSession {
     const checking = setInterval(() => { this.#check() }, Math.min(CHECK_INTERVAL, deadAfter / 10))
     try {
       this.#greet()
-      link.lend?.() // packets are written to the interface before more are asked for
+      link.reuse() // packets are written to the interface before more are asked for
       for await (const batch of link.source) {
         this.#heard()
         for (const message of batch) receive(message, this)

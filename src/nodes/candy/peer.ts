@@ -155,7 +155,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const { signal } = this.#stopping
     const packets = new Interruptible(this.#init.tun.source, { keep: true })
     signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
-    this.#init.tun.lend?.() // what is read is sent, or dropped, before more is read
+    this.#init.tun.reuse?.() // what is read is sent, or dropped, before more is read
     for await (const batch of packets) {
       if (this.#session === undefined) {
         this.stats.drops.offline += batch.length

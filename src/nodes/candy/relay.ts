@@ -216,7 +216,7 @@ export class CandyRelay {
       heard()
       if (session.client === '') session.client = clientOf(greeting)
     }
-    link.lend?.() // messages are copied to where they go before more are asked for
+    link.reuse() // messages are copied to where they go before more are asked for
     try {
       for await (const batch of link.source) {
         heard()

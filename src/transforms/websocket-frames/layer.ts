@@ -46,8 +46,11 @@ export interface WebSocketLink extends Link {
    * @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes
    */
   close (code?: number, reason?: string): void
-  /** From now on the memory of messages is used again once the next ones are asked for, or their read has ended. */
-  lend? (): void
+  /**
+   * From now on the memory of messages is used again once the next ones are asked for: for whoever is done with a batch by then, as
+   * a relay is that has copied it to where it goes.
+   */
+  reuse (): void
 }
 
 async function * nothing (): AsyncGenerator<Batch> {}
@@ -127,7 +130,7 @@ class FramesLink implements WebSocketLink {
     if (!this.#sent) this.#say(this.#encoder.close(code, reason))
   }
 
-  lend (): void {
+  reuse (): void {
     this.#isLent = true
     this.#lower.lend?.()
   }
