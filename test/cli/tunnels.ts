@@ -1,12 +1,12 @@
 /** gotunnel as those who run it see it: services, users, both programs, and the commands that ask them. */
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { askOnce } from '../../src/cli/control/client.ts'
-import { until } from '../helpers/ends.ts'
+import { turn } from '../helpers/ends.ts'
 import { homeEnv } from '../helpers/homes.ts'
 import { startProgram, type Program } from './program.ts'
 
@@ -101,10 +101,16 @@ export async function startRelay (t: Test, text: string, ...args: string[]): Pro
   return { program, env, url, port: Number(port), write, ask: (command) => askAt(socket, 'relay', command) }
 }
 
-/** The socket is there a moment after the program is ready. */
+/** The socket is there a moment after the program is ready, and takes connections a moment after that. */
 async function askAt (path: string, program: 'relay' | 'peer', command: string): Promise<any> {
-  await until(() => existsSync(path))
-  return await askOnce({ path, program }, { command })
+  for (;;) {
+    try {
+      return await askOnce({ path, program }, { command })
+    } catch (err) {
+      if (!/^nobody listens/.test((err as Error).message)) throw err
+      await turn()
+    }
+  }
 }
 
 /** `listen` and `bind` of a relay for one test, and whatever else is to be below `gotunnel`. */
