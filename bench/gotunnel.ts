@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { churn, download, exchanges, idle, upload } from './gotunnel/users.ts'
 import { BenchProcess } from './process.ts'
-import { summary, type Row } from './table.ts'
+import { report, type Row } from './table.ts'
 
 const ROUNDS = 5
 /** Rounds before those that count: so many until what is compiled while it runs is compiled. */
@@ -24,12 +24,7 @@ const WARM_UP = 500
 
 const rows: Row[] = []
 
-/** Prints a line for programs, and keeps it for the table. */
-function report (what: string, name: string, params: Record<string, number | string>, values: number[], unit: string): void {
-  const row = { bench: 'gotunnel', case: what, of: name, ...params, ...summary(values), unit, node: process.version }
-  console.log(JSON.stringify(row))
-  rows.push(row)
-}
+const tell = (what: string, name: string, params: Record<string, number | string>, values: number[], unit: string): void => { report(rows, 'gotunnel', what, { of: name, ...params }, values, unit) }
 
 /** One way from users to the service. */
 interface Chain {
@@ -50,9 +45,9 @@ async function compare (what: string, [ours, rival]: [Chain, Chain], unit: strin
     figures[1].push(theirs * scale)
     figures[2].push(mine / theirs)
   }
-  report(what, ours.name, {}, figures[0], unit)
-  report(what, rival.name, {}, figures[1], unit)
-  report(what, 'ratio', {}, figures[2], 'x')
+  tell(what, ours.name, {}, figures[0], unit)
+  tell(what, rival.name, {}, figures[1], unit)
+  tell(what, 'ratio', {}, figures[2], 'x')
 }
 
 const percentile = (sorted: number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
@@ -68,8 +63,8 @@ async function latency (chains: Chain[], users: number): Promise<void> {
     }
   }
   for (const [i, { name }] of chains.entries()) {
-    report('64 B and back, p50', name, { users }, found[i].p50, 'us')
-    report('64 B and back, p99', name, { users }, found[i].p99, 'us')
+    tell('64 B and back, p50', name, { users }, found[i].p50, 'us')
+    tell('64 B and back, p99', name, { users }, found[i].p99, 'us')
   }
 }
 
@@ -82,8 +77,8 @@ async function idleMemory ({ name, port, front }: Chain): Promise<void> {
   const before = await front.usage(true)
   await connect(IDLE)
   const after = await front.usage(true)
-  report('idle user, resident', name, { users: IDLE }, [(after.rss - before.rss) / IDLE / 1024], 'KiB/user')
-  report('idle user, allocated', name, { users: IDLE }, [(after.heap - before.heap) / IDLE / 1024], 'KiB/user')
+  tell('idle user, resident', name, { users: IDLE }, [(after.rss - before.rss) / IDLE / 1024], 'KiB/user')
+  tell('idle user, allocated', name, { users: IDLE }, [(after.heap - before.heap) / IDLE / 1024], 'KiB/user')
   for (const socket of sockets) socket.destroy()
 }
 

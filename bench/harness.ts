@@ -1,5 +1,5 @@
 /** Measures one case after another and prints a JSON line for each. */
-import { summary, type Row, type Summary } from './table.ts'
+import { report, type Row, type Summary } from './table.ts'
 
 export interface Case {
   /** The file, say; with `name` it tells what a line is about. */
@@ -34,12 +34,9 @@ async function round (run: Case['run']): Promise<number> {
 }
 
 /** Warms up, takes the median of five rounds, prints and returns it with the extremes. */
-export async function measure ({ bench, name, params, unit = 'op', run }: Case): Promise<Summary> {
+export async function measure ({ bench, name, params = {}, unit = 'op', run }: Case): Promise<Summary> {
   await round(run)
   const rates: number[] = []
   for (let i = 0; i < ROUNDS; i++) rates.push(Math.round(await round(run)))
-  const row: Row = { bench, case: name, ...params, ...summary(rates), unit: `${unit}/s`, node: process.version }
-  console.log(JSON.stringify(row))
-  measured.push(row)
-  return row
+  return report(measured, bench, name, params, rates, `${unit}/s`)
 }

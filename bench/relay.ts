@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { join, Pair } from './relay/load.ts'
 import { randomBytes } from 'node:crypto'
 import { BenchProcess } from './process.ts'
-import { summary, type Row } from './table.ts'
+import { report, type Row } from './table.ts'
 
 const ROUNDS = 5
 const ROUND_MS = Number(process.env.BENCH_MS ?? 500)
@@ -26,13 +26,6 @@ const password = randomBytes(8).toString('hex')
 const start = (name: string): Promise<BenchProcess> => BenchProcess.start(`./relay/${name}.js`, { BENCH_PASSWORD: password })
 
 const rows: Row[] = []
-
-/** Prints a line for programs, and keeps it for the table. */
-function report (what: string, params: Record<string, number | string>, values: number[], unit: string): void {
-  const row = { bench: 'relay', case: what, ...params, ...summary(values), unit, node: process.version }
-  console.log(JSON.stringify(row))
-  rows.push(row)
-}
 
 const delivered = (pairs: Pair[]): number => pairs.reduce((sum, pair) => sum + pair.delivered, 0)
 
@@ -63,9 +56,9 @@ async function compare (ours: BenchProcess, rival: BenchProcess, size: number, c
   }
   for (const pair of [...a, ...b]) pair.close()
   const params = { size, pairs: count }
-  report(ours.name, params, figures[0], 'packets/cpu-s')
-  report(rival.name, params, figures[1], 'packets/cpu-s')
-  report('ratio', params, figures[2], 'x')
+  report(rows, 'relay', ours.name, params, figures[0], 'packets/cpu-s')
+  report(rows, 'relay', rival.name, params, figures[1], 'packets/cpu-s')
+  report(rows, 'relay', 'ratio', params, figures[2], 'x')
 }
 
 /** One pair at work among ever more peers that are connected and silent, in one and the same relay. */
@@ -82,8 +75,8 @@ async function silentPeers (relay: BenchProcess, size: number): Promise<void> {
     for (const socket of silent) socket.destroy()
   }
   for (const [i, count] of SILENT.entries()) {
-    report('one pair among silent peers', { size, peers: count }, figures[i], 'packets/cpu-s')
-    if (i > 0) report('ratio to one pair alone', { size, peers: count }, figures[i].map((figure, round) => figure / figures[0][round]), 'x')
+    report(rows, 'relay', 'one pair among silent peers', { size, peers: count }, figures[i], 'packets/cpu-s')
+    if (i > 0) report(rows, 'relay', 'ratio to one pair alone', { size, peers: count }, figures[i].map((figure, round) => figure / figures[0][round]), 'x')
   }
   pair[0].close()
 }
@@ -100,8 +93,8 @@ async function idleMemory (): Promise<void> {
     const before = await relay.usage(true)
     await connect(IDLE)
     const after = await relay.usage(true)
-    report(`${name}, resident`, { connections: IDLE }, [(after.rss - before.rss) / IDLE / 1024], 'KiB/connection')
-    report(`${name}, allocated`, { connections: IDLE }, [(after.heap - before.heap) / IDLE / 1024], 'KiB/connection')
+    report(rows, 'relay', `${name}, resident`, { connections: IDLE }, [(after.rss - before.rss) / IDLE / 1024], 'KiB/connection')
+    report(rows, 'relay', `${name}, allocated`, { connections: IDLE }, [(after.heap - before.heap) / IDLE / 1024], 'KiB/connection')
     for (const socket of sockets) socket.destroy()
     await relay.stop()
   }

@@ -15,6 +15,14 @@ export function summary (values: number[]): Summary {
   return { median: round(sorted[sorted.length >> 1]), min: round(sorted[0]), max: round(sorted[sorted.length - 1]) }
 }
 
+/** Prints a line for programs, keeps it for the table, and returns it. */
+export function report (rows: Row[], bench: string, what: string, params: Record<string, number | string>, values: number[], unit: string): Row {
+  const row: Row = { bench, case: what, ...params, ...summary(values), unit, node: process.version }
+  console.log(JSON.stringify(row))
+  rows.push(row)
+  return row
+}
+
 /** Columns as wide as they need to be; numbers to the right. Fields that no row has anything in are left out. */
 export function table (rows: Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'node')

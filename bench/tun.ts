@@ -7,17 +7,15 @@
 import { Lab } from './tun/lab.ts'
 import { isInstalled, pings, tcp, udp } from './tun/load.ts'
 import { candy, plain, socat, type Tunnel, wireguard } from './tun/tunnels.ts'
-import { summary, type Row } from './table.ts'
+import { report, summary, type Row } from './table.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
 const SECONDS = 3
 
 const rows: Row[] = []
 
-function report (what: string, { name, isEncrypted }: { name: string, isEncrypted?: boolean }, values: number[], unit: string): void {
-  const row = { bench: 'tun', case: what, of: name, encrypted: isEncrypted === undefined ? '' : isEncrypted ? 'yes' : 'no', ...summary(values), unit, node: process.version }
-  console.log(JSON.stringify(row))
-  rows.push(row)
+function tell (what: string, { name, isEncrypted }: { name: string, isEncrypted?: boolean }, values: number[], unit: string): void {
+  report(rows, 'tun', what, { of: name, encrypted: isEncrypted === undefined ? '' : isEncrypted ? 'yes' : 'no' }, values, unit)
 }
 
 /** One stream through each. */
@@ -27,14 +25,14 @@ async function streams (tunnels: Tunnel[]): Promise<void> {
     for (const [i, tunnel] of tunnels.entries()) results[i].push(await tcp(tunnel, SECONDS))
   }
   for (const [i, tunnel] of tunnels.entries()) {
-    report('one TCP stream', tunnel, results[i].map(({ rate }) => rate / 1e9), 'Gbit/s')
-    report('retransmitted segments', tunnel, results[i].map(({ retransmits, segments }) => retransmits / segments * 100), '%')
+    tell('one TCP stream', tunnel, results[i].map(({ rate }) => rate / 1e9), 'Gbit/s')
+    tell('retransmitted segments', tunnel, results[i].map(({ retransmits, segments }) => retransmits / segments * 100), '%')
   }
   const ours = tunnels.filter(({ name }) => name.startsWith('candy'))
   for (const mine of ours) {
     for (const other of tunnels.filter((tunnel) => !ours.includes(tunnel))) {
       const [a, b] = [mine, other].map((tunnel) => results[tunnels.indexOf(tunnel)])
-      report(`one TCP stream, against ${other.name}`, { name: mine.name }, a.map(({ rate }, round) => rate / b[round].rate), 'x')
+      tell(`one TCP stream, against ${other.name}`, { name: mine.name }, a.map(({ rate }, round) => rate / b[round].rate), 'x')
     }
   }
 }
@@ -47,15 +45,15 @@ async function latency (lab: Lab, tunnels: Tunnel[]): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, tunnel] of idle.entries()) times[i].push(await pings(tunnel, 100, 0.01))
   }
-  for (const [i, tunnel] of idle.entries()) report('ping, idle', tunnel, times[i].flat(), 'ms')
+  for (const [i, tunnel] of idle.entries()) tell('ping, idle', tunnel, times[i].flat(), 'ms')
   for (const [i, { name }] of tunnels.entries()) {
-    if (hops !== undefined && name.startsWith('candy')) report('ping, idle, against three socat', { name }, times[i].map((mine, round) => summary(mine).median / summary(times[tunnels.length][round]).median), 'x')
+    if (hops !== undefined && name.startsWith('candy')) tell('ping, idle, against three socat', { name }, times[i].map((mine, round) => summary(mine).median / summary(times[tunnels.length][round]).median), 'x')
   }
   for (const tunnel of tunnels) {
     const stream = tcp(tunnel, SECONDS + 1)
     const times = await pings(tunnel, 100, 0.02)
     await stream
-    report('ping beside a TCP stream', tunnel, times, 'ms')
+    tell('ping beside a TCP stream', tunnel, times, 'ms')
   }
 }
 
@@ -69,8 +67,8 @@ async function datagrams (tunnels: Tunnel[]): Promise<void> {
       knees.push(knee / 1e9)
       losses.push((await udp(tunnel, knee * 0.6, 2)).lost * 100)
     }
-    report('UDP of 1300 bytes, most that arrives', tunnel, knees, 'Gbit/s')
-    report('UDP of 1300 bytes, lost at 60 % of that', tunnel, losses, '%')
+    tell('UDP of 1300 bytes, most that arrives', tunnel, knees, 'Gbit/s')
+    tell('UDP of 1300 bytes, lost at 60 % of that', tunnel, losses, '%')
   }
 }
 
@@ -79,7 +77,7 @@ export async function tunBench (): Promise<Row[]> {
     console.error('tun: left out, as it needs root and iperf3')
     return rows
   }
-  const lab = new Lab()
+  const lab = await Lab.open()
   try {
     const tunnels = [plain(lab), await candy(lab, 'ws'), await candy(lab, 'wss')]
     if (isInstalled('wireguard-go')) tunnels.push(await wireguard(lab))

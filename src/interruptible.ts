@@ -70,8 +70,8 @@ export function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterat
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : wrap(source)
 }
 
-/** Tells a source that nobody reads it any more. Not awaited by anybody: a generator that waits answers when its wait is over. */
-async function leave (iterator: AsyncIterator<unknown>): Promise<void> {
+/** Tells a source that nobody reads it any more. Not to be awaited: a generator that waits answers when its wait is over. */
+export async function leave (iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.()
   } catch {

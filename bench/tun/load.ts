@@ -1,10 +1,11 @@
 /** What goes through a tunnel while it is measured: TCP and UDP by iperf3, and pings. */
 import { execFileSync } from 'node:child_process'
-import { said, type Host } from './lab.ts'
+import { said } from './lab.ts'
+import type { Namespace } from '../../test/e2e/namespaces.ts'
 
 export interface Flow {
-  from: Host
-  to: Host
+  from: Namespace
+  to: Namespace
   /** Of `to`. */
   address: string
 }
@@ -19,7 +20,7 @@ export const isInstalled = (program: string): boolean => {
 }
 
 async function iperf ({ from, to, address }: Flow, args: string[]): Promise<any> {
-  const server = to.start('iperf3', ['-s', '-1', '--forceflush'])
+  const server = to.spawn('iperf3', ['-s', '-1', '--forceflush'])
   await said(server, /listening/i)
   return JSON.parse(await from.run('iperf3', '-J', '-c', address, ...args)).end
 }

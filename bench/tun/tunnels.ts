@@ -7,8 +7,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ADDRESS, type Host, type Lab, said } from './lab.ts'
+import { ADDRESS, type Lab, said } from './lab.ts'
 import type { Flow } from './load.ts'
+import type { Namespace } from '../../test/e2e/namespaces.ts'
 import { ca, cert, key } from '../../test/helpers/certificates.ts'
 
 export interface Tunnel extends Flow {
@@ -34,14 +35,14 @@ export async function candy ({ a, between, b }: Lab, scheme: 'ws' | 'wss', name 
     writeFileSync(file, text)
     return [name, file]
   }))
-  const env = { TUNPIPE_PASSWORD: PASSWORD }
+  const env = { ...process.env, TUNPIPE_PASSWORD: PASSWORD }
   const isEncrypted = scheme === 'wss'
   const tls = isEncrypted ? ['--tls-cert', files.cert, '--tls-key', files.key] : []
-  const relay = between.start(process.execPath, [program('relay'), 'candy', '--listen', `${scheme}://0.0.0.0:${port}`, '--control', join(folder, 'relay'), ...tls], env)
+  const relay = between.spawn(process.execPath, [program('relay'), 'candy', '--listen', `${scheme}://0.0.0.0:${port}`, '--control', join(folder, 'relay'), ...tls], { env })
   await said(relay, /ready candy/)
-  const peer = async (host: Host, gateway: string, address: string, device: string): Promise<void> => {
+  const peer = async (host: Namespace, gateway: string, address: string, device: string): Promise<void> => {
     const trust = isEncrypted ? ['--insecure'] : []
-    const child = host.start(process.execPath, [program('peer'), 'candy', '--url', `${scheme}://${gateway}:${port}/`, '--address', `${address}/24`, '--tun', device, '--state-dir', join(folder, device), '--control', join(folder, `${device}.sock`), ...trust], env)
+    const child = host.spawn(process.execPath, [program('peer'), 'candy', '--url', `${scheme}://${gateway}:${port}/`, '--address', `${address}/24`, '--tun', device, '--state-dir', join(folder, device), '--control', join(folder, `${device}.sock`), ...trust], { env })
     await said(child, /ready candy/)
   }
   const address = (last: number): string => `10.${network}.0.${last}`
@@ -52,9 +53,9 @@ export async function candy ({ a, between, b }: Lab, scheme: 'ws' | 'wss', name 
 
 /** Three socat in a row, each of which does nothing but pass bytes on: the least that two interfaces and a hop between them cost. Good for a ping at a time. */
 export async function socat ({ a, between, b }: Lab): Promise<Tunnel> {
-  const hop = between.start('socat', ['-d', '-d', 'TCP-LISTEN:9000,reuseaddr,nodelay', 'TCP-LISTEN:9001,reuseaddr,nodelay'])
+  const hop = between.spawn('socat', ['-d', '-d', 'TCP-LISTEN:9000,reuseaddr,nodelay', 'TCP-LISTEN:9001,reuseaddr,nodelay'])
   await said(hop, /listening on/)
-  const end = (host: Host, address: string, to: string): ChildProcess => host.start('socat', ['-d', '-d', `TUN:${address}/24,up`, `TCP:${to},nodelay`])
+  const end = (host: Namespace, address: string, to: string): ChildProcess => host.spawn('socat', ['-d', '-d', `TUN:${address}/24,up`, `TCP:${to},nodelay`])
   const first = end(a, '10.88.0.2', `${ADDRESS.toA}:9000`)
   await Promise.all([said(first, /starting data transfer loop/), said(hop, /listening on.*9001/)])
   await said(end(b, '10.88.0.3', `${ADDRESS.toB}:9001`), /starting data transfer loop/)
@@ -71,13 +72,13 @@ export async function wireguard ({ a, b }: Lab, binary = 'wireguard-go', name = 
   })
   const ends = [{ host: a, own: '10.66.0.2', other: '10.66.0.3', at: ADDRESS.b }, { host: b, own: '10.66.0.3', other: '10.66.0.2', at: ADDRESS.a }]
   for (const [i, { host, own, other, at }] of ends.entries()) {
-    const child = host.start(binary, ['-f', `${device}${i}`], { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'verbose' })
+    const child = host.spawn(binary, ['-f', `${device}${i}`], { env: { ...process.env, WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'verbose' } })
     await said(child, /UAPI listener started/)
     await configure(`/var/run/wireguard/${device}${i}.sock`, [
       `private_key=${keys[i].private}`, 'listen_port=51820', `public_key=${keys[1 - i].public}`, `endpoint=${at}:51820`, `allowed_ip=${other}/32`
     ])
-    host.ip('addr', 'add', `${own}/24`, 'dev', `${device}${i}`)
-    host.ip('link', 'set', `${device}${i}`, 'mtu', '1400', 'up')
+    await host.ip('addr', 'add', `${own}/24`, 'dev', `${device}${i}`)
+    await host.ip('link', 'set', `${device}${i}`, 'mtu', '1400', 'up')
   }
   return { name, isEncrypted: true, from: a, to: b, address: '10.66.0.3' }
 }

@@ -34,5 +34,13 @@ export function isLoopback (host: string): boolean {
   return plain === undefined ? ipaddr.isValid(withoutZone(host)) && ipaddr.process(withoutZone(host)).range() === 'loopback' : plain.startsWith('127.')
 }
 
-/** The one form in which an address is shown: that of RFC 5952, IPv4 as such also where it came mapped into IPv6, and without a zone. */
-export const canonical = (address: string): string => plainIPv4(address) ?? ipaddr.process(withoutZone(address)).toString()
+/**
+ * The one form in which an address is shown: that of RFC 5952, IPv4 as such also where it came mapped into IPv6, and without a zone.
+ * What is no address (a link in memory) is shown as it is.
+ */
+export function canonical (host: string): string {
+  const plain = plainIPv4(host)
+  if (plain !== undefined) return plain
+  const bare = withoutZone(host)
+  return ipaddr.isValid(bare) ? ipaddr.process(bare).toString() : host
+}

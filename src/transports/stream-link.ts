@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
-import { iterate } from '../interruptible.ts'
+import { iterate, leave } from '../interruptible.ts'
 import { lendReads } from './lent-reads.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
@@ -128,8 +128,7 @@ class Writing {
   #finish (err?: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    // Not awaited: a generator that waits answers when its wait is over.
-    this.#source.return?.().then(undefined, () => {})
+    void leave(this.#source)
     if (err === undefined) this.#resolve()
     else this.#reject(err)
   }

@@ -13,6 +13,7 @@ import { streamLink } from './stream-link.ts'
 import { keepAlive, verifySocket, type ListenInit, type SocketInit } from './tcp.ts'
 import { clientOptions, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
+import { endpointText } from '../endpoint.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
 import type { Endpoint, Transport } from '../types.ts'
@@ -179,6 +180,6 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit, keepAliv
 /** The WebSocket transport as one object, for programs that choose a transport by name. */
 export const websocket: Transport = {
   capabilities: { halfClose: false },
-  dial: ({ host, port, signal }) => dialWebSocket(`ws://${host.includes(':') ? `[${host}]` : host}:${port}/`, { signal }),
+  dial: ({ host, port, signal }) => dialWebSocket(`ws://${endpointText({ host, port })}/`, { signal }),
   listen: (at) => listenWebSocket(at)
 }

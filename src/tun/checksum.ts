@@ -45,8 +45,11 @@ function addLarge (words: Uint32Array, from: number, count: number): number {
     d += words[i + 3]
   }
   const sum = fold16(a + b + c + d)
-  return LITTLE ? (sum & 0xff) << 8 | sum >>> 8 : sum
+  return LITTLE ? swapBytes(sum) : sum
 }
+
+/** The sum of words whose bytes are the other way round; what begins at an odd byte adds up to such a one. RFC 1071 section 2. */
+export const swapBytes = (sum: number): number => (sum & 0xff) << 8 | sum >>> 8
 
 const LITTLE = endianness() === 'LE'
 

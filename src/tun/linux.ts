@@ -183,7 +183,7 @@ class LinuxTun implements Tun {
     return true
   }
 
-  /** Packets are handed over with their memory, so memory is never used twice; what is left of it goes when they go. */
+  /** Packets are handed over with their memory, so it is not used twice, unless their reader says that it keeps none; what is left of it goes when they go. */
   readonly #room = (length: number): Uint8Array => {
     if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))

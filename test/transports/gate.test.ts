@@ -16,6 +16,7 @@ t.test('what counts as one source', async (t) => {
     ['a name', 'a name']
   ]) t.equal(sourceOf(host), source, host)
   t.equal(canonical('fe80::1%br-lan.7'), 'fe80::1', 'an interface is no part of an address')
+  for (const host of ['', 'memory', 'name.example']) t.equal(canonical(host), host, 'what is no address')
   t.notOk(isLoopback('fe80::1%br-lan'))
 })
 

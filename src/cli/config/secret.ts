@@ -13,8 +13,7 @@ export function environmentLayer (section: string, key: string, variable: string
 }
 
 /**
- * Leaves one source of a secret: that of the first layer that has any, and in it the secret itself rather than its file.
- * Without this, a password in a file would win over the `--password-file` of a flag, being another key.
+ * Leaves the secret, or its file, of the first layer that has any. Without this, a password in a file would win over the `--password-file` of a flag, being another key.
  */
 export function oneSource (layers: readonly Layer[], section: string, keys: readonly [string, string]): Layer[] {
   let found = false
@@ -22,12 +21,8 @@ export function oneSource (layers: readonly Layer[], section: string, keys: read
     const { [section]: inside, ...others } = layer.values
     if (!isSection(inside)) return layer
     const kept: Values = { ...inside }
-    if (keys.every((key) => Object.hasOwn(kept, key))) throw new UsageError(`${layer.name([section, keys[1]])}: contradicts ${keys[0]}, expected one of them`)
-    for (const key of keys) {
-      if (!Object.hasOwn(kept, key)) continue
-      if (found) delete kept[key]
-      found = true
-    }
+    if (found) for (const key of keys) delete kept[key]
+    found ||= keys.some((key) => Object.hasOwn(kept, key))
     return { values: { ...others, [section]: kept }, name: layer.name.bind(layer) }
   })
 }

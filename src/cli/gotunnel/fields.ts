@@ -16,9 +16,6 @@ export interface Place {
   port: number
 }
 
-/** `host:port`, IPv6 in brackets. */
-export const textOf = ({ host, port }: Pick<Place, 'host' | 'port'>): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
-
 const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1')
 
 function place (what: string, expected: string, lowest: number) {

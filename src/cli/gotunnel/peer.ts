@@ -1,10 +1,10 @@
 import { Gauge } from 'prom-client'
 import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
 import { newMapStats } from '../../nodes/gotunnel/peer-settings.ts'
+import { endpointText } from '../../endpoint.ts'
 import { TrafficRate, type TrafficRates } from '../../rate.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
 import type { Parts, Service } from '../protocol.ts'
-import { textOf as placeText } from './fields.ts'
 import type { LoadedPeer } from './load.ts'
 import { Reporter, textOf } from './report.ts'
 
@@ -29,7 +29,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
   const protocol = 'gotunnel'
   const seen = new Set<number>()
   peer.on('online', ({ remotePort }, mode) => {
-    if (!seen.has(remotePort)) out.ready(protocol, `tcp://${placeText({ host: server.host, port: remotePort })}`)
+    if (!seen.has(remotePort)) out.ready(protocol, `tcp://${endpointText({ host: server.host, port: remotePort })}`)
     seen.add(remotePort)
     out.event('online', { protocol, port: remotePort, mode })
   })
@@ -44,7 +44,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
   peer.on('service', ({ remotePort }, isUp) => { out.event('service', { protocol, port: remotePort, state: isUp ? 'up' : 'down' }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', (err) => { reject(reporter.failure(err)) }) })
   peer.start()
-  log.info({ server: placeText(server), name, ports: maps.map(({ remotePort }) => remotePort) }, 'connecting')
+  log.info({ server: endpointText(server), name, ports: maps.map(({ remotePort }) => remotePort) }, 'connecting')
 
   const rates = new Map(maps.map(({ remotePort }) => [remotePort, new TrafficRate(performance.now())]))
   const sampling = setInterval(() => {

@@ -1,9 +1,9 @@
 import { GotunnelWatch, serveGotunnel, type GotunnelRelayOptions, type ListenInit } from '../../nodes/gotunnel/index.ts'
+import { endpointText } from '../../endpoint.ts'
 import { newTraffic } from '../../nodes/gotunnel/stats.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
 import type { Parts, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
-import { textOf } from './fields.ts'
 import type { LoadedRelay } from './load.ts'
 
 /** What a relay has in all when nothing is said: see `GotunnelRelayOptions`. */
@@ -14,7 +14,7 @@ const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen']
 
 /** Starts a gotunnel relay. Passes on the error of `listen`. */
 export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
-  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : textOf(loaded.gotunnel.listen)}`) })
+  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : endpointText(loaded.gotunnel.listen)}`) })
   const { relay } = server
   const watch = new GotunnelWatch(relay)
   out.ready('gotunnel', server.url)
@@ -40,7 +40,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
     },
     status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...watch.status() }),
     async reload (next) {
-      const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${textOf(next.gotunnel.listen)}`) })
+      const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${endpointText(next.gotunnel.listen)}`) })
       return { ...changes, url: server.url, restart: next.gotunnel.bind === loaded.gotunnel.bind ? [] : ['bind'] }
     },
     online: () => server.url !== '',
@@ -54,7 +54,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
 function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptions & ListenInit {
   const inAll = (key: 'maxPorts' | 'maxUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
   return {
-    listen: textOf(gotunnel.listen),
+    listen: endpointText(gotunnel.listen),
     tls,
     trustedProxies: gotunnel['trusted-proxy'],
     identities,

@@ -1,4 +1,5 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+import { remoteText } from '../../endpoint.ts'
 import { formatAddress, formatCidr } from '../../tun/ipv4.ts'
 import type { Network } from './network.ts'
 import type { Session } from './session.ts'
@@ -51,12 +52,12 @@ export function networkStatus (network: Network, now: number): CandyNetworkStatu
 }
 
 function memberStatus (session: Session, now: number): CandyMemberStatus & { order: number } {
-  const { address, remote: { host, port }, client, device = '', since, heardAt, traffic, rateIn, rateOut, link } = session
+  const { address, remote, client, device = '', since, heardAt, traffic, rateIn, rateOut, link } = session
   const [system = '', version = '', name = ''] = client.split('::')
   return {
     order: address,
     address: formatAddress(address),
-    source: port === 0 ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    source: remoteText(remote),
     system,
     version,
     host: name,

@@ -11,6 +11,7 @@ import { newMapStats, type MapState, type MapStatus, type PeerSettings, type Por
 import { Slots } from './slots.ts'
 import { Backoff, type BackoffInit } from '../../backoff.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
+import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 
@@ -67,11 +68,11 @@ export class MapRunner {
   get isStopped (): boolean { return this.#stopping.signal.aborted }
 
   status (now: number): MapStatus {
-    const { remotePort, local: { host, port } } = this.map
+    const { remotePort, local } = this.map
     return {
       ...this.stats,
       remotePort,
-      local: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      local: endpointText(local),
       state: this.#state,
       mode: this.#session === undefined ? undefined : this.#session.isStrict ? 'strict' : 'compatible',
       service: this.#health.isUp ? 'up' : 'down',

@@ -4,6 +4,7 @@ import { patiently } from './drain.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './peer-settings.ts'
 import { BoundedLog } from '../../bounded-log.ts'
+import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent } from '../../log.ts'
 
@@ -41,8 +42,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         this.#tell(() => this.emit('offline', map, err, wait))
       },
       onService: (map, isUp, reason) => {
-        const { host, port } = map.local
-        log.warn({ port: map.remotePort, service: `${host.includes(':') ? `[${host}]` : host}:${port}`, ...(isUp ? {} : { reason }) }, isUp ? 'the service is back' : 'the service is down')
+        log.warn({ port: map.remotePort, service: endpointText(map.local), ...(isUp ? {} : { reason }) }, isUp ? 'the service is back' : 'the service is down')
         this.#tell(() => this.emit('service', map, isUp))
       }
     }))
@@ -58,9 +58,9 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 
   /** What it does at the moment, for whoever runs it. */
   status (): GotunnelPeerStatus {
-    const { server: { host, port }, name } = this.#settings
+    const { server, name } = this.#settings
     const now = performance.now()
-    return { server: `${host.includes(':') ? `[${host}]` : host}:${port}`, name, maps: this.#runners.map((runner) => runner.status(now)) }
+    return { server: endpointText(server), name, maps: this.#runners.map((runner) => runner.status(now)) }
   }
 
   /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */

@@ -8,6 +8,7 @@ import type { Session } from './session.ts'
 import type { Shared } from './shared.ts'
 import { newTraffic, Tally, type UserDrop } from './stats.ts'
 import { bridge } from '../../bridge.ts'
+import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { encodeJson } from '../../transforms/json.ts'
 import type { Meter } from '../../transforms/meter.ts'
@@ -256,7 +257,5 @@ export class MappedPort {
 
 /** Undefined for a user who has gone meanwhile, and for a link that has no address. */
 function textOf ({ host, port }: Endpoint): string | undefined {
-  if (isIP(host) === 0) return undefined
-  const address = canonical(host)
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`
+  return isIP(host) === 0 ? undefined : endpointText({ host: canonical(host), port })
 }

@@ -1,11 +1,11 @@
 /** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
 import { serveData } from './relay-handlers/data-channel.ts'
-import { bind, mayHave, serveClient } from './relay-handlers/register.ts'
+import { bind, objection, serveClient } from './relay-handlers/register.ts'
 import { patiently } from './drain.ts'
 import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from './messages.ts'
 import type { MappedPort } from './port.ts'
-import { mayNotTry, refuse } from './refuse.ts'
+import { mayNotTry, REASONS, refuse } from './refuse.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Session } from './session.ts'
 import type { Caller, Shared } from './shared.ts'
@@ -104,8 +104,8 @@ export class GotunnelRelay {
 
   get identities (): Iterable<Identity> { return this.#shared.identities }
 
-  /** Clients that have no port yet: another program has it. */
-  get waiting (): Session[] { return [...this.#shared.sessions].filter(({ port, ended }) => port === undefined && ended === undefined) }
+  /** Clients that have no port yet. */
+  get waiting (): Session[] { return [...this.#shared.sessions].filter(({ isWaiting }) => isWaiting) }
 
   get ports (): Iterable<MappedPort> { return this.#shared.ports.values() }
 
@@ -133,13 +133,12 @@ export class GotunnelRelay {
     for (const port of this.#shared.ports.values()) port.configure()
     let ended = 0
     for (const session of this.#shared.sessions) {
-      const isRemoved = removed.includes(session.identity)
-      const isAllowed = mayHave(session)
-      if (!isRemoved && isAllowed && (session.isStrict || settings.mode !== 'strict')) continue
+      const why = objection(this.#shared, session)
+      if (why === undefined) continue
       ended++
       // Its token may be that of an identity with another name by now: then it is to come again.
-      const isUnknown = this.#shared.identities.find(session.proof) === undefined
-      session.end('removed', isRemoved ? isUnknown ? 'authentication failed' : 'the settings have changed' : isAllowed ? 'strict mode required' : 'port not allowed')
+      const isKnown = why === 'token' && this.#shared.identities.find(session.proof) !== undefined
+      session.end('removed', isKnown ? 'the settings have changed' : REASONS[why])
     }
     for (const port of this.#shared.used) if (removed.includes(port.identity)) port.cut()
     return { ended }
@@ -162,10 +161,7 @@ export class GotunnelRelay {
     for (const port of ports.values()) port.tick()
     if (++this.#ticks % RETRY !== 0) return
     for (const port of ports.values()) if (port.wantsOnline) port.open().catch(() => {})
-    for (const session of sessions) {
-      const mayTry = session.port === undefined && session.ended === undefined && !ports.has(session.remotePort)
-      if (mayTry) void bind(this.#shared, session)
-    }
+    for (const session of this.waiting) if (!ports.has(session.remotePort)) void bind(this.#shared, session)
   }
 
   /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { GotunnelRelay, type Reconfigured } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
+import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Site, type Place } from '../../transports/site.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
@@ -72,7 +73,7 @@ class Server implements GotunnelServer {
 
   get url (): string {
     const { port, place: { host, tls } } = this.#site
-    return port === undefined ? '' : `${tls === undefined ? 'tcp' : 'tls'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return port === undefined ? '' : `${tls === undefined ? 'tcp' : 'tls'}://${endpointText({ host, port })}`
   }
 
   async open (): Promise<void> {

@@ -69,6 +69,9 @@ export class Session {
     this.since = this.heardAt = now
   }
 
+  /** It is there, and has no port yet: another one has that, or there is none of its number. */
+  get isWaiting (): boolean { return this.port === undefined && this.ended === undefined }
+
   /** Sends whole frames, and those of all users that came at once in one write. A client that does not read what it asks for is ended. */
   send (message: Message): void {
     if (this.ended !== undefined) return

@@ -38,6 +38,7 @@ export interface Shared {
 export interface Caller {
   /** What is behind that frame. */
   link: Link
+  /** In its canonical form. */
   remote: Endpoint
   pass: Pass
 }

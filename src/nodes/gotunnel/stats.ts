@@ -13,9 +13,9 @@ export type Refusal =
   | 'source' | 'limit'
 
 /**
- * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may; `left`, the user has gone while it waited;
- * `timeout`, no data connection in time; `failed`, the peer says that it has none; `offline`, the port went offline, or its
- * client went away, while the user waited.
+ * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
+ * `left`, the user has gone while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
+ * `offline`, the port went offline, or its client went away, while the user waited.
  */
 export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline'
 

@@ -4,8 +4,8 @@ import type { MappedPort } from './port.ts'
 import type { GotunnelRelay } from './relay.ts'
 import type { Session } from './session.ts'
 import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
+import { remoteText } from '../../endpoint.ts'
 import { TrafficRate, type TrafficRates } from '../../rate.ts'
-import type { Endpoint } from '../../types.ts'
 
 /** Milliseconds between two looks at the counters. */
 const LOOK = 1000
@@ -90,7 +90,7 @@ export class GotunnelWatch {
     return {
       port: remotePort,
       client: name,
-      source: textOf(remote),
+      source: remoteText(remote),
       mode: isStrict ? 'strict' : 'compatible',
       state,
       connected: Math.max(0, Math.round((now - since) / 1000)),
@@ -104,6 +104,3 @@ export class GotunnelWatch {
 }
 
 const stateOf = ({ isListening, wantsOnline }: MappedPort): GotunnelPortStatus['state'] => isListening ? 'online' : wantsOnline ? 'busy' : 'offline'
-
-/** A link in memory has no port. */
-const textOf = ({ host, port }: Endpoint): string => port === 0 ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`

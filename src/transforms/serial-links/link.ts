@@ -77,7 +77,6 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     return this.#reading
   }
 
-  /** `#carrier` has to be there by the time that they are made: fields are, in their order. */
   readonly #onRead = (isMore: boolean): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
     if (!isMore) return this.#onBroken(new LinkClosedError('the connection has ended inside a link'))
     const value = this.#carrier.incoming.take()

@@ -1,7 +1,7 @@
 /** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
 import { chunkOf, endOf, type Ending, joined } from './chunks.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
-import { iterate } from '../../interruptible.ts'
+import { iterate, leave } from '../../interruptible.ts'
 import type { Batch } from '../../types.ts'
 
 interface Waiter {
@@ -147,7 +147,7 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     const sending = this.#sending
     if (sending === undefined) return
     this.#sending = undefined
-    sending.source.return?.().then(undefined, () => {}) // not awaited: a generator that waits answers when its wait is over
+    void leave(sending.source)
     sending.reject(reason ?? new LinkClosedError('the link has ended'))
   }
 }

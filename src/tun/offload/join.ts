@@ -10,7 +10,7 @@
  * receiver whether every byte has come as it was sent.
  */
 import { Gso, MAX_PACKET, VIRTIO_HEADER, writeVirtio } from './virtio.ts'
-import { addWords, fold } from '../checksum.ts'
+import { addWords, fold, swapBytes } from '../checksum.ts'
 import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU16, readU32, totalLengthOf, writeU16 } from '../ipv4.ts'
 import type { Batch } from '../../types.ts'
 
@@ -85,8 +85,6 @@ function payloadSum (packet: Uint8Array, headLength: number): number {
   return fold(known) // what is missing for a sum of 0xffff; the field of the checksum is in the sum, as it should be
 }
 
-const swapped = (sum: number): number => (sum & 0xff) << 8 | sum >>> 8
-
 /** Calls the system for each packet: a device. */
 export type Write = (bytes: Uint8Array, length: number) => boolean
 
@@ -94,7 +92,6 @@ export class Joiner {
   readonly #write: Write
   readonly #bytes = Buffer.alloc(VIRTIO_HEADER + MAX_PACKET)
   readonly #packet = this.#bytes.subarray(VIRTIO_HEADER)
-
   readonly #joins: boolean
 
   /**
@@ -110,11 +107,15 @@ export class Joiner {
   push (batch: Batch): { packets: number, bytes: number } {
     const taken = { packets: 0, bytes: 0 }
     for (const item of this.#joins && batch.length > 1 ? arrange(batch) : batch) {
-      const packets = item instanceof Uint8Array ? [item] : item.packets
-      const isTaken = packets.length === 1 ? this.#single(packets[0]) : this.#run(item as Run)
-      if (!isTaken) continue
-      taken.packets += packets.length
-      for (const packet of packets) taken.bytes += packet.length
+      if (item instanceof Uint8Array) {
+        if (!this.#single(item)) continue
+        taken.packets++
+        taken.bytes += item.length
+      } else {
+        if (!(item.packets.length === 1 ? this.#single(item.packets[0]) : this.#run(item))) continue
+        taken.packets += item.packets.length
+        taken.bytes += item.length + (item.packets.length - 1) * item.headLength
+      }
     }
     return taken
   }
@@ -135,7 +136,7 @@ export class Joiner {
     for (let i = 1; i < packets.length; i++) {
       const packet = packets[i]
       const part = payloadSum(packet, headLength)
-      sum += ((at - headLength) & 1) === 0 ? part : swapped(part)
+      sum += ((at - headLength) & 1) === 0 ? part : swapBytes(part)
       target.set(packet.subarray(headLength), at)
       at += packet.length - headLength
     }
@@ -146,7 +147,7 @@ export class Joiner {
     writeU16(target, CHECKSUM, 0)
     const known = addWords(target, 12, HEADER_LENGTH) + protocols.tcp + length - TCP + addWords(target, TCP, headLength)
     writeU16(target, CHECKSUM, fold(known + sum))
-    writeVirtio(this.#bytes, { gso: Gso.TCPV4, size, headLength })
+    writeVirtio(this.#bytes, Gso.TCPV4, size, headLength)
     return this.#write(this.#bytes, VIRTIO_HEADER + length)
   }
 }

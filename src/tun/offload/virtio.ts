@@ -12,8 +12,8 @@ export const VIRTIO_HEADER = 10
 /** The longest packet behind it, as no IP packet is longer. */
 export const MAX_PACKET = 65_535
 
-/** Its flags. */
-export const NEEDS_CSUM = 1
+/** Of its flags. */
+const NEEDS_CSUM = 1
 
 /** What a packet is to be cut into; the highest bit says that TCP has seen congestion, which changes nothing here. */
 export const Gso = { NONE: 0, TCPV4: 1, TCPV6: 4, UDP: 5 } as const
@@ -74,22 +74,14 @@ export const checksumStart = (header: Uint8Array): number => readNative(header, 
 /** Where its field is, from there on. */
 export const checksumOffset = (header: Uint8Array): number => readNative(header, CSUM_OFFSET)
 
-export interface VirtioInit {
-  /** Default: NONE. */
-  gso?: number
-  size?: number
-  /** Bytes of all headers. */
-  headLength?: number
-  /** Given when the system is to make the checksum. */
-  checksum?: { start: number, offset: number }
-}
-
-/** Writes a header to the beginning of `bytes`. */
-export function writeVirtio (bytes: Uint8Array, { gso = Gso.NONE, size = 0, headLength = 0, checksum }: VirtioInit = {}): void {
-  bytes[FLAGS] = checksum === undefined ? 0 : NEEDS_CSUM
+/**
+ * Writes a header to the beginning of `bytes`, whose last four are 0: a packet whose checksum is whole.
+ *
+ * @param gso what it is to be cut into, with `size` bytes of payload each behind headers of `headLength` bytes
+ */
+export function writeVirtio (bytes: Uint8Array, gso: number = Gso.NONE, size = 0, headLength = 0): void {
+  bytes[FLAGS] = 0
   bytes[GSO_TYPE] = gso
   writeNative(bytes, HEAD_LENGTH, headLength)
   writeNative(bytes, GSO_SIZE, size)
-  writeNative(bytes, CSUM_START, checksum?.start ?? 0)
-  writeNative(bytes, CSUM_OFFSET, checksum?.offset ?? 0)
 }

@@ -4,7 +4,8 @@ import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { until } from '../../helpers/ends.ts'
+import { first, until } from '../../helpers/ends.ts'
+import { memoryPair } from '../../../src/transports/memory.ts'
 import { failed, later, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay, STRICT_OK, TOKEN } from './scripted-client.ts'
 import { vector } from './vectors.ts'
 import { dialSoon, encode, frame, frameParts, isRefused, Wire } from './wire.ts'
@@ -251,4 +252,14 @@ t.test('T20: connections, ports and ports of one identity have their limits', as
   await until(() => relay.stats.refused.limit === 8)
   t.equal(relay.stats.halfOpen, 4, 'the oldest of the silent ones make room')
   t.equal(relay.stats.clients, 3, 'nobody else does')
+})
+
+t.test('a link in memory comes from no address, and is served', async (t) => {
+  const { relay } = await startRelay(t)
+  const [here, there] = memoryPair()
+  const served = relay.accept(there, { remote: { host: 'memory', port: 0 } })
+  here.port.send([frame({ type: 'register', local_port: 22, remote_port: await freePort(), protocol: 'tcp', token: TOKEN, name: '' })])
+  t.equal(toHex(await first(here.source)), OK_HEX)
+  here.abort(new Error('done'))
+  await served
 })

@@ -1,6 +1,7 @@
 /** Packets of TCP and UDP for the tests of offloads, and what is right about one. Slow and plain, so that it is another way to the same. */
 import fc from 'fast-check'
-import { Gso, VIRTIO_HEADER, writeVirtio } from '../../../src/tun/offload/virtio.ts'
+import { endianness } from 'node:os'
+import { Gso, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
 import { writeU16, writeU32 } from '../../../src/tun/ipv4.ts'
 
 export const FIN = 0x01
@@ -99,6 +100,17 @@ export function isRight (packet: Uint8Array): boolean {
   return plainSum(pseudoOf(packet, version, protocol, packet.length - at), packet.subarray(at)) === 0xffff
 }
 
+const NEEDS_CSUM = 1
+
+/** `struct virtio_net_hdr`, as the kernel writes it in front of a packet that lacks its checksum. */
+export function kernelHeader (init: Datagram, gso: number, size: number, start: number, offset: number): Uint8Array {
+  const header = new Uint8Array(VIRTIO_HEADER)
+  const view = new DataView(header.buffer)
+  header.set([NEEDS_CSUM, gso])
+  for (const [i, value] of [headLengthOf(init), size, start, offset].entries()) view.setUint16(2 + 2 * i, value, endianness() === 'LE')
+  return header
+}
+
 /** As the kernel hands a large packet over: the field of the checksum has the sum of the pseudo header alone. */
 export function largeOf (init: Datagram, size: number): { packet: Uint8Array, header: Uint8Array } {
   const { version = 4, isUdp = false } = init
@@ -106,10 +118,8 @@ export function largeOf (init: Datagram, size: number): { packet: Uint8Array, he
   const start = version === 4 ? 20 : 40
   const offset = isUdp ? 6 : 16
   writeU16(packet, start + offset, plainSum(pseudoOf(packet, version, isUdp ? 17 : 6, packet.length - start)))
-  const header = new Uint8Array(VIRTIO_HEADER)
   const gso = isUdp ? Gso.UDP : version === 4 ? Gso.TCPV4 : Gso.TCPV6
-  writeVirtio(header, { gso, size, headLength: headLengthOf(init), checksum: { start, offset } })
-  return { packet, header }
+  return { packet, header: kernelHeader(init, gso, size, start, offset) }
 }
 
 const u16 = fc.integer({ min: 0, max: 0xffff })

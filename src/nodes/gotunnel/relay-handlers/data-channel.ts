@@ -5,7 +5,6 @@ import type { DataChannel } from '../messages.ts'
 import type { MappedPort } from '../port.ts'
 import { accept, mayNotTry, refuse } from '../refuse.ts'
 import type { Caller, Shared } from '../shared.ts'
-import { canonical } from '../../../transports/source.ts'
 import { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** Joins it with its user; settles when it has ended, and never rejects. */
@@ -37,7 +36,7 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
 async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, remote_port: remotePort }: DataChannel, port: MappedPort | undefined): Promise<void> {
   const proof = shared.identities.proofOf(token)
   const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
-  const isOwner = isOwn && canonical(caller.remote.host) === canonical(port.owner.remote.host)
+  const isOwner = isOwn && caller.remote.host === port.owner.remote.host
   if (!isOwner && mayNotTry(shared, caller)) return await refuse(shared, caller, 'rate')
   if (!isOwner && shared.identities.find(proof) === undefined) return await refuse(shared, caller, 'token')
   const isStrict = port?.owner.isStrict === true || shared.settings.mode === 'strict'

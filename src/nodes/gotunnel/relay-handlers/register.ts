@@ -35,10 +35,10 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   if (problem !== undefined && !mayWait) return await refuse(shared, caller, problem, { ...about, reason: session.problem })
   if (problem !== undefined && !mayLine(shared, session)) return await refuse(shared, caller, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
-  const isOver = whatIsOver(shared, session) // while the port was being opened, the settings may have become others
-  if (isOver !== undefined) {
+  const why = shared.isClosing ? 'token' : objection(shared, session) // while the port was being opened, the settings may have become others
+  if (why !== undefined) {
     release(shared, session)
-    return await refuse(shared, caller, isOver, about)
+    return await refuse(shared, caller, why, about)
   }
 
   pass.establish()
@@ -60,20 +60,18 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   }
 }
 
-/** Whether the settings let a client have its port. What is no port at all is no matter: it waits for ever, as with the original. */
-export const mayHave = ({ remotePort, identity }: Session): boolean => !isPort(remotePort) || identity.settings.ports.includes(remotePort)
-
-function whatIsOver ({ identities, settings, isClosing }: Shared, session: Session): keyof typeof REASONS | undefined {
-  if (isClosing || !identities.has(session.identity)) return 'token'
-  if (settings.mode === 'strict' && !session.isStrict) return 'mode'
-  return mayHave(session) ? undefined : 'port'
+/** Why the settings of now do not let a client stay. What is no port at all is no matter: it waits for ever, as with the original. */
+export function objection ({ identities, settings: { mode } }: Shared, { identity, remotePort, isStrict }: Session): 'token' | 'port' | 'mode' | undefined {
+  if (!identities.has(identity)) return 'token'
+  if (isPort(remotePort) && !identity.settings.ports.includes(remotePort)) return 'port'
+  return mode === 'strict' && !isStrict ? 'mode' : undefined
 }
 
 /** Whether one more client of its identity may wait for a port. One that waits for the same port makes room, as it would if it had it. */
 function mayLine ({ sessions }: Shared, { identity, remotePort }: Session): boolean {
   let count = 0
   for (const other of sessions) {
-    if (other.identity !== identity || other.port !== undefined || other.ended !== undefined) continue
+    if (other.identity !== identity || !other.isWaiting) continue
     if (other.remotePort === remotePort) other.end('replaced', REPLACED)
     else count++
   }
