@@ -1,4 +1,4 @@
-/** One candy network: who is in it, and how a message gets from one member to others. */
+/** One candy network: who is in it, and with which address. */
 import { CloseCode } from '../../transforms/websocket-frames/index.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
 import { formatAddress } from '../../tun/ipv4.ts'
@@ -9,65 +9,49 @@ import { encodeRoutes, type Route } from './routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
 import type { Session } from './session.ts'
 import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
+import { Switch, type Budget } from './switch.ts'
 
 /** What all networks of a relay have in common. */
-export interface Shared {
+export interface Shared extends Budget {
   readonly log: BoundedLog
-  /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
-  queued: number
-  queueTotal: number
-  /** Messages to all that one member may send in a second. */
-  broadcastRate: number
 }
 
-export class Network {
-  settings: NetworkSettings
+export class Network extends Switch<Session> {
+  declare settings: NetworkSettings
   /** Where dynamic addresses come from. */
   pool: AddressPool | undefined
   readonly #shared: Shared
   readonly #leases: LeaseTable
   /** Of connections that have ended. */
   readonly #past = newNetworkStats()
-  /** Address -> the connection that holds it. */
-  readonly #members = new Map<number, Session>()
   /** All connections, those that have no address yet included. */
   readonly #sessions = new Set<Session>()
-  /** Members for whom something of the current read is pending. */
-  readonly #dirty: Session[] = []
 
   constructor (settings: NetworkSettings, shared: Shared, leases: LeaseTable) {
-    this.settings = settings
+    super(settings, shared)
     this.#shared = shared
     this.#leases = leases
     this.pool = this.#newPool()
   }
-
-  get size (): number { return this.#members.size }
-
-  get broadcastRate (): number { return this.#shared.broadcastRate }
 
   /** Added up for whoever asks. */
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
     addStats(stats, this.#past)
     for (const { traffic } of this.#sessions) addTraffic(stats, traffic)
-    stats.peers = this.#members.size
+    stats.peers = this.size
     return stats
   }
-
-  holder (address: number): Session | undefined { return this.#members.get(address) }
-
-  members (): IterableIterator<Session> { return this.#members.values() }
 
   /** A connection has come. */
   enter (session: Session): void { this.#sessions.add(session) }
 
   /** Gives an address to a connection and pushes its routes. Whoever had it is ended, and the address that the connection had before is free. */
   join (session: Session, address: number): void {
-    const former = this.#members.get(address)
+    const former = this.holder(address)
     if (session.address !== 0) this.leave(session)
     session.address = address
-    this.#members.set(address, session)
+    this.place(address, session)
     this.pool?.claim(address, session)
     former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
     this.#learn(session)
@@ -79,8 +63,7 @@ export class Network {
   gone (session: Session): void {
     if (!this.#sessions.delete(session)) return
     this.leave(session)
-    this.#shared.queued -= session.queued
-    session.queued = 0
+    this.forget(session)
     this.pool?.abandon(session)
     addTraffic(this.#past, session.traffic)
   }
@@ -94,74 +77,10 @@ export class Network {
     const { address } = session
     if (address === 0) return
     session.address = 0
-    if (this.#members.get(address) !== session) return // taken over
-    this.#members.delete(address)
+    if (this.holder(address) !== session) return // taken over
+    this.vacate(address)
     this.pool?.release(address)
     this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
-  }
-
-  /** Which of two members may send to the other: all, or in an isolated network gateways and those that have a route to them. */
-  mayReach (from: Session, to: Session): boolean {
-    if (!this.settings.isolate || from === to) return true
-    return from.gateways.has(to.address) || to.gateways.has(from.address)
-  }
-
-  /** To the holder of an address, the sender itself included; false when there is none. */
-  unicast (from: Session, destination: number, message: Uint8Array): boolean {
-    const member = this.#members.get(destination)
-    if (member === undefined) return false
-    if (this.mayReach(from, member)) this.#enqueue(member, message)
-    else from.traffic.drops.isolated++
-    return true
-  }
-
-  /** To all but the sender, which may do so only so many times in a second: each costs as much as the network has members. */
-  broadcast (from: Session, message: Uint8Array): void {
-    if (from.broadcasts === 0) {
-      from.traffic.drops.broadcast++
-      return
-    }
-    from.broadcasts--
-    for (const member of this.#members.values()) {
-      if (member !== from && this.mayReach(from, member)) this.#enqueue(member, message)
-    }
-  }
-
-  #enqueue (member: Session, message: Uint8Array): void {
-    if (member.pending.length === 0) this.#dirty.push(member)
-    member.pending.push(message)
-  }
-
-  /** Writes what the messages of one read have left: one write for each destination. Nothing is kept for a slow one. */
-  flush (): void {
-    const shared = this.#shared
-    for (const member of this.#dirty) {
-      const { pending, traffic } = member
-      member.pending = []
-      if (member.ended) continue // since then
-      // One that waits for nothing is always served: the slow ones together may cost themselves only.
-      if (this.#look(member) > 0 && shared.queued >= shared.queueTotal) {
-        traffic.drops.total += pending.length
-        continue
-      }
-      if (member.link.port.send(pending) === 0) {
-        traffic.drops.queue += pending.length
-        continue
-      }
-      this.#look(member)
-      traffic.packetsOut += pending.length
-      for (let i = 0; i < pending.length; i++) traffic.bytesOut += pending[i].length
-      member.tapped(pending, 'out')
-    }
-    this.#dirty.length = 0
-  }
-
-  /** Brings the total up to date with what waits for one member, and returns that. */
-  #look (session: Session): number {
-    const { queued } = session.link.port
-    this.#shared.queued += queued - session.queued
-    session.queued = queued
-    return queued
   }
 
   refused (session: Session, why: Refusal): void {
@@ -191,9 +110,9 @@ export class Network {
     if (isOther) for (const session of [...this.#sessions]) end(session, 'the network has changed')
     if (settings.dhcp !== dhcp) {
       this.pool = this.#newPool()
-      for (const session of this.#members.values()) this.pool?.claim(session.address, session)
+      for (const session of this.members()) this.pool?.claim(session.address, session)
     }
-    for (const session of [...this.#members.values()]) {
+    for (const session of [...this.members()]) {
       if (!this.#relearn(session)) end(session, 'the routes have changed')
     }
     return ended
@@ -248,7 +167,7 @@ export class Network {
   tick (now: number): void {
     for (const session of this.#sessions) {
       session.tick(now)
-      this.#look(session)
+      this.look(session)
     }
   }
 }

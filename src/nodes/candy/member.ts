@@ -1,0 +1,79 @@
+/** A member of a network as the packet path knows it: what may come from it, and where that goes which is for it. */
+import { TokenBucket } from '../../token-bucket.ts'
+import type { Cidr } from '../../tun/ipv4.ts'
+import type { Batch, PacketPort } from '../../types.ts'
+import { newTraffic, type Refusal } from './stats.ts'
+import type { Switch } from './switch.ts'
+
+const NO_GATEWAYS: ReadonlySet<number> = new Set()
+
+/** Where a copy of what a connection carries goes. The messages are only read, and at once. */
+export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
+
+export abstract class Member {
+  readonly network: Switch
+  readonly port: PacketPort
+  /** Virtual address; 0 until AUTH. */
+  address = 0
+  /** Networks that a route leads to through this member. */
+  behind: readonly Cidr[] | undefined
+  /** Next hops of the routes that it was told. */
+  gateways: ReadonlySet<number> = NO_GATEWAYS
+  /** Messages for this member out of the read that is being handled. */
+  pending: Batch = []
+  /** What waited for it when that was last looked at, in bytes: its part of the total. */
+  queued = 0
+  traffic = newTraffic()
+  /** How many more messages to all it may send in this second. */
+  broadcasts: number
+  taps: readonly Tap[] | undefined
+  /** What it may send besides, where that has a limit. */
+  #packets: TokenBucket | undefined
+  #bytes: TokenBucket | undefined
+
+  constructor (network: Switch, port: PacketPort) {
+    this.network = network
+    this.port = port
+    this.broadcasts = network.broadcastRate
+  }
+
+  /** Nothing more is taken from it or sent to it. */
+  abstract readonly ended: boolean
+
+  /** Ends the connection for what the client did, and counts it. */
+  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>): void
+
+  /** Takes the limits of its network. What it has used up stays used up, unless the limit is another one. */
+  limit (): void {
+    const { packetRate, byteRate } = this.network.settings
+    this.#packets = limited(this.#packets, packetRate)
+    this.#bytes = limited(this.#bytes, byteRate)
+  }
+
+  /** Before a read is handled. */
+  refill (): void {
+    if (this.#packets === undefined && this.#bytes === undefined) return
+    const now = performance.now()
+    this.#packets?.refill(now)
+    this.#bytes?.refill(now)
+  }
+
+  /** Whether it may send a message of this length now. */
+  mayPay (length: number): boolean {
+    return (this.#packets === undefined || this.#packets.take(1)) && (this.#bytes === undefined || this.#bytes.take(length))
+  }
+
+  /** Copies what it has sent or got, while somebody wants to see it. */
+  tapped (messages: Batch, direction: 'in' | 'out'): void {
+    if (this.taps === undefined) return
+    for (const tap of this.taps) tap(messages, direction, this)
+  }
+
+  /** Once a second. */
+  tick (_now: number): void { this.broadcasts = this.network.broadcastRate }
+}
+
+function limited (bucket: TokenBucket | undefined, rate: number | undefined): TokenBucket | undefined {
+  if (rate === undefined || bucket?.rate === rate) return rate === undefined ? undefined : bucket
+  return new TokenBucket({ rate }, performance.now())
+}

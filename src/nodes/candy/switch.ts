@@ -1,0 +1,118 @@
+/** How a message gets from one member of a network to others. */
+import type { Member } from './member.ts'
+import type { NetworkSettings } from './network-settings.ts'
+
+/** What the packet path has to know of the settings of a network. */
+export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate'>
+
+/** What all networks of a relay have in common. */
+export interface Budget {
+  /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
+  queued: number
+  queueTotal: number
+  /** Messages to all that one member may send in a second. */
+  broadcastRate: number
+}
+
+export class Switch<M extends Member = Member> {
+  settings: SwitchSettings
+  readonly #budget: Budget
+  /** Address -> the member that holds it. */
+  readonly #members = new Map<number, M>()
+  /** Members for whom something of the current read is pending. */
+  readonly #dirty: M[] = []
+
+  constructor (settings: SwitchSettings, budget: Budget) {
+    this.settings = settings
+    this.#budget = budget
+  }
+
+  get size (): number { return this.#members.size }
+
+  get broadcastRate (): number { return this.#budget.broadcastRate }
+
+  holder (address: number): M | undefined { return this.#members.get(address) }
+
+  members (): IterableIterator<M> { return this.#members.values() }
+
+  /** From now on this member has the address. */
+  place (address: number, member: M): void { this.#members.set(address, member) }
+
+  /** Nobody has the address any more. */
+  vacate (address: number): void { this.#members.delete(address) }
+
+  /** Which of two members may send to the other: all, or in an isolated network gateways and those that have a route to them. */
+  mayReach (from: Member, to: Member): boolean {
+    if (!this.settings.isolate || from === to) return true
+    return from.gateways.has(to.address) || to.gateways.has(from.address)
+  }
+
+  /** To the holder of an address, the sender itself included; false when there is none. */
+  unicast (from: Member, destination: number, message: Uint8Array): boolean {
+    const member = this.#members.get(destination)
+    if (member === undefined) return false
+    if (this.mayReach(from, member)) this.enqueue(member, message)
+    else from.traffic.drops.isolated++
+    return true
+  }
+
+  /** To all but the sender, which may do so only so many times in a second: each costs as much as the network has members. */
+  broadcast (from: Member, message: Uint8Array): void {
+    if (from.broadcasts === 0) {
+      from.traffic.drops.broadcast++
+      return
+    }
+    from.broadcasts--
+    this.spread(from, message)
+  }
+
+  /** To all but the sender. */
+  spread (from: Member, message: Uint8Array): void {
+    for (const member of this.#members.values()) {
+      if (member !== from && this.mayReach(from, member)) this.enqueue(member, message)
+    }
+  }
+
+  enqueue (member: M, message: Uint8Array): void {
+    if (member.pending.length === 0) this.#dirty.push(member)
+    member.pending.push(message)
+  }
+
+  /** Writes what the messages of one read have left: one write for each destination. Nothing is kept for a slow one. */
+  flush (): void {
+    const budget = this.#budget
+    for (const member of this.#dirty) {
+      const { pending, traffic } = member
+      member.pending = []
+      if (member.ended) continue // since then
+      // One that waits for nothing is always served: the slow ones together may cost themselves only.
+      if (this.look(member) > 0 && budget.queued >= budget.queueTotal) {
+        traffic.drops.total += pending.length
+        continue
+      }
+      if (member.port.send(pending) === 0) {
+        traffic.drops.queue += pending.length
+        continue
+      }
+      this.look(member)
+      traffic.packetsOut += pending.length
+      for (let i = 0; i < pending.length; i++) traffic.bytesOut += pending[i].length
+      member.tapped(pending, 'out')
+    }
+    this.#dirty.length = 0
+  }
+
+  /** Brings the total up to date with what waits for one member, and returns that. */
+  look (member: M): number {
+    const { queued } = member.port
+    this.#budget.queued += queued - member.queued
+    member.queued = queued
+    return queued
+  }
+
+  /** A member is gone, with what waited for it. */
+  forget (member: M): void {
+    this.#budget.queued -= member.queued
+    member.queued = 0
+  }
+}
