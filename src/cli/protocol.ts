@@ -19,6 +19,8 @@ export interface Protocol<S = unknown, L extends Loaded = Loaded> {
   readonly secret?: SecretSource
   /** The key by which one machine tells its processes apart: its value stands in the name of the control socket. */
   readonly instanceKey?: string
+  /** It can carry its traffic on several threads. */
+  readonly usesWorkers?: true
   /** Rewrites a layer before they are merged. */
   prepare? (layer: Layer): Layer
   /** Reads what the settings name, again at each reload. Throws `UsageError`. */
@@ -60,6 +62,8 @@ export interface Loaded {
 /** What a service is started with. */
 export interface Parts<L> {
   readonly loaded: L
+  /** Threads for what it carries. */
+  readonly workers: number
   /** Its lines say which protocol they are of. */
   readonly log: Logger
   readonly out: Output

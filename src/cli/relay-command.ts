@@ -43,6 +43,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
     `run what has a section in this file (default: ./${DEFAULT_CONFIG}, written at the first start)`
   ))
   relay
+    .option('--workers <count>', 'threads that carry packets, one for each processor to be used; only candy can have several (default: 1)')
     .usage(`[options]\n       relay ${protocols.map(({ name }) => name).join('|')} [options]\n       relay status|capture|reload [options]`)
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)

@@ -48,6 +48,8 @@ export interface Pass {
   readonly source: string
   /** It comes from this machine itself, which has no bound. */
   readonly isLocal: boolean
+  /** Its source has a bound. */
+  readonly isCounted: boolean
   /** Ends the connection, when it makes room. Whoever takes the connection over puts a way of its own here. */
   evict: () => void
   /** Called when it has ended, whoever has ended it. */
@@ -74,7 +76,6 @@ class Entry implements Pass {
   isLocal: boolean
   evict: () => void
   onLeave: (() => void) | undefined
-  /** Its source has a bound. */
   isCounted: boolean
   isGone = false
   readonly #gate: Gate

@@ -47,6 +47,8 @@ export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
 export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
   /** Makes it `wss`. */
   tls?: TlsServerInit
+  /** A socket that is bound already, which is taken over; `host` and `port` are not looked at then. */
+  fd?: number
 }
 
 /** The other side is there but did not make a WebSocket of the connection. */
@@ -128,7 +130,7 @@ function refuse (socket: Socket): void {
  * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenWebSocket ({ host, port, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, fd, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
   const init = { queueLimit, keepAlive: silence }
   verifySocket(init)
@@ -173,7 +175,7 @@ export function listenWebSocket ({ host, port, tls, frames, queueLimit, keepAliv
     door.close()
   })
   const listener = serverListener(server, queue, log)
-  server.listen({ host, port })
+  server.listen(fd === undefined ? { host, port } : { fd })
   return Object.assign(listener, { setCertificate: certificateSetter(secure, tls) })
 }
 

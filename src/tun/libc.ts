@@ -1,4 +1,4 @@
-/** The few functions of the C library that a TUN device needs. The only place that knows koffi, which is optional. */
+/** The few functions of the C library that a TUN device, and sockets that share a port, need. The only place that knows koffi, which is optional. */
 import { TunError } from './device.ts'
 
 /** Descriptor calls return what their C namesakes do: -1 for a failure, whose reason `errno` tells until the next call. */
@@ -10,6 +10,8 @@ export interface Libc {
   ioctlNumber (fd: number, request: number, argument: number): number
   socket (domain: number, type: number, protocol: number): number
   setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
+  bind (fd: number, address: Uint8Array, length: number): number
+  getsockname (fd: number, address: Uint8Array, length: Uint8Array): number
   eventfd (initial: number, flags: number): number
   errno (): number
   /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
@@ -53,6 +55,8 @@ async function load (): Promise<Libc> {
     ioctlNumber: libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']),
     socket: libc.func('socket', 'int', ['int', 'int', 'int']),
     setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
+    bind: libc.func('bind', 'int', ['int', 'void *', 'unsigned int']),
+    getsockname: libc.func('getsockname', 'int', ['int', 'void *', 'void *']),
     eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),
     errno: () => koffi.errno(),
     poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },

@@ -5,7 +5,7 @@ import { encodeAuth, encodeDhcp, encodeVmac, decodeDhcp } from '../../src/nodes/
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
 import type { CandyRelay } from '../../src/nodes/candy/relay.ts'
-import { RELAY_FRAMES } from '../../src/nodes/candy/server.ts'
+import { RELAY_FRAMES } from '../../src/nodes/candy/relay-settings.ts'
 import { websocketFrames, type WebSocketClosedError, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { formatCidr, parseAddress, parseCidr, writeHeader } from '../../src/tun/ipv4.ts'

@@ -42,6 +42,8 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
   const libc: Libc = {
     socket: () => openSync('/dev/null', 'r'),
     setsockopt: () => -1,
+    bind: () => -1,
+    getsockname: () => -1,
     errno: () => errno,
     ioctl (_fd, _request, argument) {
       new DataView(argument.buffer).setInt32(16, DEVICE, LITTLE)

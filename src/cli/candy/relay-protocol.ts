@@ -13,6 +13,8 @@ Examples:
   TUNPIPE_PASSWORD=... relay candy --listen wss://0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   relay candy --listen ws://127.0.0.1:8080 --trusted-proxy 127.0.0.1 --password-file candy.password
       behind nginx or Caddy on the same machine
+  relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --workers 4
+      packets are carried by four threads
   relay --config /etc/candy.cfg
       the settings of the original server, as they are
 
@@ -21,6 +23,7 @@ Each option is also a key of relay.yaml, below "candy"; --config names such a fi
 
 export const candyRelay: Protocol<CandyRelaySettings, LoadedRelay> = {
   name: 'candy',
+  usesWorkers: true,
   section: candyRelaySection,
   secret: { key: 'password', variable: 'TUNPIPE_PASSWORD', fits: ({ networks }) => networks === undefined }, // it is no password of several networks
   load: loadRelay,
@@ -53,6 +56,7 @@ function command (): Command {
     .option('--max-connections <count>', 'connections in all (default: 65536)')
     .option('--auth-failures <count>', 'wrong passwords from one address in a minute (default: 120)')
     .option('--trusted-proxy <cidrs>', 'believe what these proxies say about where a client is: X-Forwarded-For, PROXY protocol')
+    .option('--workers <count>', 'threads that carry packets, one for each processor to be used (default: 1)')
     .option('--tls-cert <file>', 'certificate chain for wss://, PEM')
     .option('--tls-key <file>', 'its key, PEM')
     .option('--state-dir <dir>', 'remembers which device has which address (default: /var/lib/tunpipe for root)')

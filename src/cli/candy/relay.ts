@@ -12,10 +12,10 @@ import { recordMessages, streamCapture } from './capture.ts'
 import type { LoadedRelay } from './load.ts'
 
 /** Starts a candy relay. Passes on the error of `listen`. */
-export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
+export async function startCandyRelay ({ loaded, workers, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const { listen } = loaded.candy
   const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), log)
-  const server = await serveCandy({ ...initOf(loaded), leases: leaseFile.leases, log }).catch(async (err) => {
+  const server = await serveCandy({ ...initOf(loaded), leases: leaseFile.leases, workers, log }).catch(async (err) => {
     await leaseFile.close()
     throw explained(err, `cannot listen on ${listen}`)
   })
@@ -29,7 +29,7 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
       ]
       registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
     },
-    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...relay.status() }),
+    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, workers: server.workers, ...relay.status() }),
     async capture (request, socket) {
       const filter = filterOf(request, relay)
       return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
@@ -38,6 +38,7 @@ export async function startCandyRelay ({ loaded, log, out }: Parts<LoadedRelay>)
       const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${next.candy.listen}`) })
       return { ...changes, restart: next.candy['state-dir'] === loaded.candy['state-dir'] ? [] : ['state-dir'] }
     },
+    failed: server.failed,
     online: () => server.url !== '',
     async stop () {
       await server.close()

@@ -4,10 +4,10 @@ import { bytes, counted, duration, nonZero, rate, table } from '../control/text.
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
 
-export function relayText ({ url, connections, halfOpen, peers, refused, networks }: CandyRelayStatus & { url: string }): string {
+export function relayText ({ url, workers = 1, connections, halfOpen, peers, refused, networks }: CandyRelayStatus & { url: string, workers?: number }): string {
   const refusals = nonZero(refused)
   return [
-    `candy ${url}: ${counted(peers, 'peer')}, ${counted(connections, 'connection')}, ${halfOpen} half-open`,
+    `candy ${url}: ${counted(peers, 'peer')}, ${counted(connections, 'connection')}, ${halfOpen} half-open${workers === 1 ? '' : `; ${workers} workers`}`,
     ...(refusals === '' ? [] : [`refused since the start: ${refusals}`]),
     ...networks.map(networkText)
   ].join('\n')

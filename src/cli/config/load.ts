@@ -37,7 +37,7 @@ export interface LoadedService {
 export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const file = flags.config === undefined ? undefined : readConfigFile(flags.config, program)
   const given = [flags.layer, ...(file === undefined ? [] : [file])]
-  const { values, name } = settle(programSchema(protocols), protocols.reduce(withProtocol, given))
+  const { values, name } = settle(programSchema(protocols, program), protocols.reduce(withProtocol, given))
   const sections: Record<string, unknown> = values
   const wanted = protocols.filter((protocol) => sections[protocol.name] !== undefined && (flags.protocol ?? protocol.name) === protocol.name)
   if (wanted.length === 0) throw new UsageError(`${file?.file ?? '--config'}: no protocol, expected a section ${list(protocols.map(({ name }) => name))}`)

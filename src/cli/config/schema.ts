@@ -1,7 +1,8 @@
 /** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
 import type { z } from 'zod'
 import type { Protocol } from '../protocol.ts'
-import { choice, path, section, toggle } from './fields.ts'
+import { MAX_WORKERS } from '../../nodes/candy/relay-settings.ts'
+import { choice, path, section, toggle, wholeNumber } from './fields.ts'
 import { hostPort } from './network-fields.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -10,7 +11,8 @@ const shared = {
   metrics: hostPort().optional(),
   json: toggle(),
   'log-level': choice(LOG_LEVELS).default('info'),
-  control: path().optional()
+  control: path().optional(),
+  workers: wholeNumber(1, MAX_WORKERS).optional()
 }
 
 /** The keys that stand beside the sections of the protocols, not inside. */
@@ -19,7 +21,9 @@ export const SHARED_KEYS: readonly string[] = Object.keys(shared)
 export type SharedSettings = z.output<z.ZodObject<typeof shared>>
 
 /** What the file of a program with these protocols can say. */
-export function programSchema (protocols: readonly Protocol[]) {
+export function programSchema (protocols: readonly Protocol[], program: 'relay' | 'peer' = 'relay') {
   const sections = Object.fromEntries(protocols.map(({ name, section }) => [name, section.optional()]))
-  return section({ ...sections, ...shared })
+  return section({ ...sections, ...shared }).superRefine(({ workers }, context) => {
+    if (program === 'peer' && workers !== undefined) context.addIssue({ code: 'custom', path: ['workers'], message: 'of no use in a peer, expected no such key' })
+  })
 }

@@ -15,7 +15,7 @@ export interface PlanInit extends LoadInit {
 }
 
 /** Settings that hold until the end of the process. */
-const LASTING = ['metrics', 'json', 'control'] as const
+const LASTING = ['metrics', 'json', 'control', 'workers'] as const
 
 /** Throws `UsageError`. */
 export function planProgram ({ greet, ...init }: PlanInit): Plan {
@@ -48,7 +48,7 @@ export function planProgram ({ greet, ...init }: PlanInit): Plan {
       for (const warning of warnings) log.warn({}, warning)
       const sections = Object.fromEntries(services.map(({ protocol, settings }) => [protocol.name, settings]))
       const control = settings.control === 'none' ? undefined : settings.control ?? defaultControlPath(controlName({ program, protocols, sections, protocol: flags.protocol }))
-      return await startServices({ program, services, metrics: settings.metrics, control, reload: program === 'relay' ? reload : undefined, log, out })
+      return await startServices({ program, services, workers: settings.workers, metrics: settings.metrics, control, reload: program === 'relay' ? reload : undefined, log, out })
     }
   }
 }

@@ -19,6 +19,8 @@ export interface ServicesInit {
   /** `relay` or `peer`. */
   program: string
   services: readonly LoadedService[]
+  /** Threads for each service that can use several. Default: 1. */
+  workers?: number
   metrics: { host: string, port: number } | undefined
   /** Path of the control socket, if there is to be one. */
   control: string | undefined
@@ -32,7 +34,7 @@ export interface ServicesInit {
  * Starts metrics, then one service after the other, and the control socket. All or nothing: when one fails, those before it are
  * stopped and the error is passed on.
  */
-export async function startServices ({ program, services, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
+export async function startServices ({ program, services, workers = 1, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
   const active: Active[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
@@ -62,7 +64,8 @@ export async function startServices ({ program, services, metrics, control, relo
     if (metrics !== undefined) server = await serveMetrics({ ...metrics, health }) // before anybody is told that something is ready
     for (const loaded of services) {
       const ownLog = log.child({ protocol: loaded.protocol.name })
-      const service = await loaded.protocol.start({ loaded: loaded.loaded, log: ownLog, out })
+      if (workers > 1 && loaded.protocol.usesWorkers !== true) ownLog.warn({ workers }, 'this protocol uses one thread')
+      const service = await loaded.protocol.start({ loaded: loaded.loaded, workers, log: ownLog, out })
       service.failed?.catch(() => {}) // while others start; who runs the process hears of it later
       active.push({ ...loaded, service, log: ownLog })
     }

@@ -1,11 +1,11 @@
 /** The candy protocol: a VPN over WebSocket. */
 export { CandyRelay, type Arrival, type TapFilter } from './relay.ts'
-export type { CandyNetworksInit, CandyRelayInit, CandyRelayOptions } from './relay-settings.ts'
+export { RELAY_FRAMES, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 export type { CandyNetworkInit, SourceCheck, Takeover } from './network-settings.ts'
 export type { Reconfigured } from './networks.ts'
 export type { Tap } from './member.ts'
 export { LeaseBook, type SavedLeases } from './lease-book.ts'
-export { RELAY_FRAMES, serveCandy, type CandyServer, type CandyServerInit } from './server.ts'
+export { serveCandy, type CandyServer, type CandyServerInit } from './server.ts'
 export { CandyPeer, joinCandy, PEER_FRAMES } from './peer.ts'
 export type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './peer-settings.ts'
 export type { CandyPeerStats } from './peer-stats.ts'

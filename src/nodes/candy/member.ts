@@ -11,7 +11,7 @@ const NO_GATEWAYS: ReadonlySet<number> = new Set()
 export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
 
 export abstract class Member {
-  readonly network: Switch
+  network: Switch
   readonly port: PacketPort
   /** Virtual address; 0 until AUTH. */
   address = 0

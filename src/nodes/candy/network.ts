@@ -5,15 +5,18 @@ import { formatAddress } from '../../tun/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
 import type { NetworkSettings } from './network-settings.ts'
+import type { Plane } from './plane.ts'
 import { encodeRoutes, type Route } from './routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
 import type { Session } from './session.ts'
-import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal } from './stats.ts'
+import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal, type Traffic } from './stats.ts'
 import { Switch, type Budget } from './switch.ts'
 
 /** What all networks of a relay have in common. */
 export interface Shared extends Budget {
   readonly log: BoundedLog
+  /** Who passes packets on, when that is somebody else. */
+  readonly plane?: Plane
 }
 
 export class Network extends Switch<Session> {
@@ -76,11 +79,17 @@ export class Network extends Switch<Session> {
   leave (session: Session): void {
     const { address } = session
     if (address === 0) return
+    this.#shared.plane?.noMember(session)
     session.address = 0
     if (this.holder(address) !== session) return // taken over
     this.vacate(address)
     this.pool?.release(address)
     this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
+  }
+
+  /** What was carried by somebody else, for a connection or in general. */
+  count (traffic: Traffic, session?: Session): void {
+    addTraffic(session !== undefined && this.#sessions.has(session) ? session.traffic : this.#past, traffic)
   }
 
   refused (session: Session, why: Refusal): void {
@@ -102,6 +111,7 @@ export class Network extends Switch<Session> {
     const { secret, range, dhcp } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
+    this.#shared.plane?.network(this)
     let ended = 0
     const end = (session: Session, reason: string): void => {
       session.end(CloseCode.SERVICE_RESTART, reason)
@@ -132,6 +142,7 @@ export class Network extends Switch<Session> {
     session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
     session.behind = allowedSources(rules, session.address)
     session.limit()
+    this.#shared.plane?.member(session)
   }
 
   /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */

@@ -65,6 +65,7 @@ export class Networks implements Iterable<Network> {
       result.ended += network.close(CloseCode.SERVICE_RESTART, 'the network is no more')
       result.removed.push(path)
       addStats(this.#past, network.stats)
+      this.#shared.plane?.noNetwork(network)
       this.#byPath.delete(path)
     }
     this.#leases.retain(paths)
@@ -72,7 +73,9 @@ export class Networks implements Iterable<Network> {
       const { path = '' } = settings
       const network = this.#byPath.get(path)
       if (network === undefined) {
-        this.#byPath.set(path, new Network(settings, this.#shared, this.#leases.table(path)))
+        const made = new Network(settings, this.#shared, this.#leases.table(path))
+        this.#byPath.set(path, made)
+        this.#shared.plane?.network(made)
         result.added.push(path)
       } else {
         result.ended += network.configure(settings)

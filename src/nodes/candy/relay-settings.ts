@@ -3,9 +3,17 @@ import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import { verifyGate, type GateInit } from '../../transports/gate.ts'
+import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
+import { MAX_LENGTH } from './messages.ts'
 import { readNetwork, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 import { verifyNetworks } from './networks.ts'
+
+/** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
+export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
+
+/** Rings between all of them: with 16 that is 480 MiB when all are busy with each other. */
+export const MAX_WORKERS = 16
 
 /** Bounds of connections are those of {@link GateInit}. */
 export interface CandyRelayOptions extends GateInit {

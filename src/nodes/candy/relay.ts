@@ -4,6 +4,7 @@ import { LeaseBook } from './lease-book.ts'
 import { CandyMessageError, MessageType } from './messages.ts'
 import type { Network, Shared } from './network.ts'
 import { Networks, type Reconfigured } from './networks.ts'
+import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Tap } from './member.ts'
 import { REFUSALS, Session } from './session.ts'
@@ -49,6 +50,7 @@ export class CandyRelay {
   readonly leases: LeaseBook
   #settings: RelaySettings
   readonly #shared: Shared
+  readonly #plane: Plane | undefined
   readonly #networks: Networks
   readonly #admission: Admission
   readonly #receive: Handler<Session>
@@ -64,14 +66,18 @@ export class CandyRelay {
   #ticks = performance.now()
   #closing = false
 
-  /** Throws `OptionError` when an option cannot work. */
-  constructor (init: CandyRelayInit) {
+  /**
+   * @param plane passes packets on in its place
+   * @throws {OptionError} when an option cannot work
+   */
+  constructor (init: CandyRelayInit, plane?: Plane) {
     const { leases = new LeaseBook(), log = silent, now = Date.now } = init
     const settings = this.#settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.leases = leases
     this.#log = log
-    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, broadcastRate: settings.broadcastRate }
+    this.#plane = plane
+    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, broadcastRate: settings.broadcastRate, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, now })
@@ -102,7 +108,7 @@ export class CandyRelay {
 
   /** What is no matter of a network: connections, and those that did not get as far as one. */
   get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'source' | 'limit'> } {
-    const { halfOpen, turnedAway, evicted } = this.gate.stats
+    const { halfOpen, turnedAway, evicted } = this.#plane?.doors(this.gate) ?? this.gate.stats
     return {
       connections: this.#sessions.size,
       halfOpen,
@@ -138,6 +144,7 @@ export class CandyRelay {
     this.#shared.queueTotal = settings.queueTotal
     this.#shared.broadcastRate = settings.broadcastRate
     this.#admission.configure(settings)
+    this.#plane?.configure(settings)
     return this.#networks.configure(settings.networks)
   }
 
@@ -207,6 +214,7 @@ export class CandyRelay {
   async #serve (session: Session): Promise<void> {
     const { link, pass } = session
     this.#sessions.add(session)
+    this.#plane?.enter(session)
     pass.evict = () => {
       session.end(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
       session.drop(new LinkClosedError('made room for another'))
@@ -266,6 +274,7 @@ export class CandyRelay {
       return filter.address === address ? [tap] : []
     })
     session.taps = taps.length === 0 ? undefined : taps
+    this.#plane?.tap(session)
   }
 }
 

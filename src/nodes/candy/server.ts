@@ -1,16 +1,14 @@
 /** A candy relay on a port. */
 import { CandyRelay } from './relay.ts'
-import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
-import { MAX_LENGTH } from './messages.ts'
+import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import type { Reconfigured } from './networks.ts'
+import { Workers } from './workers/workers.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
+import { silent } from '../../log.ts'
+import { whyNotShared } from '../../transports/reuse-port.ts'
 import { Site, type Place } from '../../transports/site.ts'
 import { listenWebSocket, type AcceptedWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
-import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
-
-/** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
-export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
 
 export interface ListenInit {
   /** `ws://host:port`, or `wss://host:port` together with `tls`; port 0 takes a free one. */
@@ -20,12 +18,22 @@ export interface ListenInit {
   trustedProxies?: string[]
 }
 
-export type CandyServerInit = CandyRelayInit & ListenInit
+export type CandyServerInit = CandyRelayInit & ListenInit & {
+  /**
+   * Threads that carry packets, each on a processor of its own; 1 to 16. More than one takes Linux and the optional package `koffi`;
+   * without them there is one, and a warning. Default: 1, which is this thread.
+   */
+  workers?: number
+}
 
 export interface CandyServer {
   /** With the port that is really in use. Empty while it listens nowhere, after a change that has failed in the middle. */
   readonly url: string
   readonly relay: CandyRelay
+  /** Threads that carry packets. */
+  readonly workers: number
+  /** Rejects when one of several threads has died, which is a fault of the relay; it cannot go on then. */
+  readonly failed?: Promise<never>
   /**
    * Other settings from now on, see `CandyRelay.configure`. Where it listens may change as well: connections that are there
    * stay, and new handshakes get the new certificate.
@@ -45,13 +53,15 @@ export interface CandyServer {
  */
 export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const place = readPlace(init)
-  const relay = new CandyRelay(init)
-  const server = new Server(relay, place, init)
+  const settings = readRelay(init)
+  const count = await workersOf(init)
+  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout: init.authTimeout, log: init.log ?? silent })
+  const server = new Server(new CandyRelay(init, workers), workers, place, init)
   try {
     await server.open()
     return server
   } catch (err) {
-    await relay.close()
+    await server.close()
     throw err
   }
 }
@@ -62,8 +72,21 @@ interface Url {
   hostname: string
 }
 
+/** As many as were asked for, or one. Throws `OptionError`. */
+async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, 'workers' | 'log'>): Promise<number> {
+  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new OptionError(`workers is a whole number of 1 to ${MAX_WORKERS}, not ${String(workers)}`)
+  if (workers === 1) return 1
+  const reason = await whyNotShared()
+  if (reason === undefined) return workers
+  log.warn({ workers, reason }, 'one worker only')
+  return 1
+}
+
 class Server implements CandyServer {
   readonly relay: CandyRelay
+  readonly workers: number
+  readonly failed: Promise<never> | undefined
+  readonly #workers: Workers | undefined
   readonly #site: Site<AcceptedWebSocket>
   /** Looked at when a frame comes, so that it can change. */
   readonly #tolerate: { unmasked: boolean }
@@ -72,12 +95,15 @@ class Server implements CandyServer {
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
-  constructor (relay: CandyRelay, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
+  constructor (relay: CandyRelay, workers: Workers | undefined, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
     this.relay = relay
+    this.workers = workers?.count ?? 1
+    this.failed = workers?.failed
+    this.#workers = workers
     this.#at = at
     this.#tolerate = { unmasked: lenient }
     this.#site = new Site(place, {
-      listen: (place) => listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate }),
+      listen: (place) => workers?.listen(place, relay.gate) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate }),
       accept: (link) => { void relay.accept(link, link) }
     })
   }
@@ -102,6 +128,7 @@ class Server implements CandyServer {
     await this.#turn
     this.#site.close()
     await this.relay.close()
+    await this.#workers?.close()
   }
 
   async #configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {

@@ -1,4 +1,5 @@
 /** How a message gets from one member of a network to others. */
+import type { Batch } from '../../types.ts'
 import type { Member } from './member.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
@@ -78,28 +79,34 @@ export class Switch<M extends Member = Member> {
     member.pending.push(message)
   }
 
-  /** Writes what the messages of one read have left: one write for each destination. Nothing is kept for a slow one. */
+  /** Writes what the messages of one read have left: one write for each destination. */
   flush (): void {
-    const budget = this.#budget
     for (const member of this.#dirty) {
-      const { pending, traffic } = member
+      const { pending } = member
       member.pending = []
-      if (member.ended) continue // since then
-      // One that waits for nothing is always served: the slow ones together may cost themselves only.
-      if (this.look(member) > 0 && budget.queued >= budget.queueTotal) {
-        traffic.drops.total += pending.length
-        continue
-      }
-      if (member.port.send(pending) === 0) {
-        traffic.drops.queue += pending.length
-        continue
-      }
-      this.look(member)
-      traffic.packetsOut += pending.length
-      for (let i = 0; i < pending.length; i++) traffic.bytesOut += pending[i].length
-      member.tapped(pending, 'out')
+      this.deliver(member, pending)
     }
     this.#dirty.length = 0
+  }
+
+  /** Writes to one member. Nothing is kept for a slow one. */
+  deliver (member: M, messages: Batch): void {
+    if (member.ended) return
+    const { traffic } = member
+    const budget = this.#budget
+    // One that waits for nothing is always served: the slow ones together may cost themselves only.
+    if (this.look(member) > 0 && budget.queued >= budget.queueTotal) {
+      traffic.drops.total += messages.length
+      return
+    }
+    if (member.port.send(messages) === 0) {
+      traffic.drops.queue += messages.length
+      return
+    }
+    this.look(member)
+    traffic.packetsOut += messages.length
+    for (let i = 0; i < messages.length; i++) traffic.bytesOut += messages[i].length
+    member.tapped(messages, 'out')
   }
 
   /** Brings the total up to date with what waits for one member, and returns that. */

@@ -1,0 +1,91 @@
+/** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
+import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
+import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
+import { Member } from '../member.ts'
+import type { Switch } from '../switch.ts'
+import type { Fault, MemberState, Report } from './messages.ts'
+
+/** Takes what the packet path has to know. */
+export function learn (member: Member, { address, behind, gateways }: MemberState): void {
+  member.address = address
+  member.behind = behind
+  member.gateways = gateways
+  member.limit()
+}
+
+/** One that another worker has. Only what is lost on the way to it is counted here. */
+export class RemoteMember extends Member {
+  readonly ended = false
+
+  refuse (): void {} // nothing comes from it here
+}
+
+/** One that is connected to this worker. What it says of itself is decided upon elsewhere. */
+export class Connection extends Member {
+  readonly id: number
+  readonly link: AcceptedWebSocket
+  /** Since the last report. */
+  isHeard = true
+  readonly #report: (report: Report) => void
+  #isGreeted = false
+  #ended = false
+  #onDone: (() => void) | undefined
+
+  constructor (id: number, link: AcceptedWebSocket, nowhere: Switch, report: (report: Report) => void) {
+    super(nowhere, link.port)
+    this.id = id
+    this.link = link
+    this.#report = report
+    link.onText = link.onPong = () => { this.isHeard = true }
+    link.onPing = (greeting) => {
+      this.isHeard = true
+      this.#greeted(greeting)
+    }
+    link.reuse() // messages are copied to where they go before more are asked for
+  }
+
+  get ended (): boolean { return this.#ended }
+
+  refuse (why: Parameters<Member['refuse']>[0]): void {
+    if (this.#ended) return
+    this.#ended = true // the rest follows: the connection is closed as soon as it was counted
+    this.#report({ type: 'refuse', id: this.id, why })
+  }
+
+  /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
+  decided (message: Uint8Array): Promise<void> {
+    this.#report({ type: 'message', id: this.id, message: message.slice() })
+    return new Promise((resolve) => { this.#onDone = resolve })
+  }
+
+  done (): void {
+    this.#onDone?.()
+    this.#onDone = undefined
+  }
+
+  close (code: number, reason: string): void {
+    this.#ended = true
+    this.link.close(code, reason)
+    this.done()
+  }
+
+  abort (err: Error): void {
+    this.#ended = true
+    this.link.abort(err)
+    this.done()
+  }
+
+  /** The first one says what the client is; the rest are signs of life. */
+  #greeted (greeting: Uint8Array): void {
+    if (this.#isGreeted || greeting.length === 0) return
+    this.#isGreeted = true
+    this.#report({ type: 'greeting', id: this.id, greeting: greeting.slice() })
+  }
+}
+
+/** What is told of an error that has ended a link. */
+export function faultOf (err: Error): Fault {
+  const { message } = err
+  const code = 'code' in err ? String(err.code) : undefined
+  return err instanceof WebSocketProtocolError ? { message, code, closeCode: err.closeCode } : { message, code }
+}

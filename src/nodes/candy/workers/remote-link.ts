@@ -1,0 +1,79 @@
+/** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
+import { Channel } from '../../../channel.ts'
+import { CodedError, LinkBusyError, LinkClosedError } from '../../../errors.ts'
+import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import type { Accepted } from '../../../transports/entrance.ts'
+import type { Pass } from '../../../transports/gate.ts'
+import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
+import type { Session } from '../session.ts'
+import type { Fault, Order } from './messages.ts'
+
+/** What ended a link of another thread. */
+class RemoteLinkError extends CodedError<string> {
+  override readonly name = 'RemoteLinkError'
+}
+
+export class RemoteLink implements WebSocketLink, Accepted {
+  readonly id: number
+  readonly remote: Endpoint
+  readonly path: string
+  readonly pass: Pass
+  readonly source: AsyncIterable<Batch>
+  readonly port: PacketPort & { queued: number }
+  onPing: ((payload: Uint8Array) => void) | undefined
+  onPong: ((payload: Uint8Array) => void) | undefined
+  onText: ((payload: Uint8Array) => void) | undefined
+  /** Once the relay serves it. */
+  session: Session | undefined
+  readonly #order: (order: Order) => void
+  readonly #incoming = new Channel()
+
+  constructor (id: number, { remote, path, pass }: { remote: Endpoint, path: string, pass: Pass }, order: (order: Order) => void) {
+    this.id = id
+    this.remote = remote
+    this.path = path
+    this.pass = pass
+    this.#order = order
+    this.source = this.#read()
+    this.port = {
+      send (messages) {
+        order({ type: 'send', id, messages })
+        return messages.length
+      },
+      queued: 0,
+      limit: Infinity // what is sent from here is an answer, of which each message has one
+    }
+  }
+
+  async sink (): Promise<void> { throw new LinkBusyError('a connection of a worker takes packets only') }
+
+  ping (): boolean {
+    this.#order({ type: 'ping', id: this.id })
+    return true
+  }
+
+  close (code: number, reason: string): void { this.#order({ type: 'close', id: this.id, code, reason }) }
+
+  abort (err: Error): void {
+    this.#order({ type: 'abort', id: this.id })
+    this.#incoming.fail(err)
+  }
+
+  reuse (): void {} // what arrives is a copy already
+
+  /** One at a time: the next one comes after `done`. */
+  push (message: Uint8Array): void { this.#incoming.push(message) }
+
+  end (fault: Fault | undefined): void {
+    if (fault === undefined) this.#incoming.end()
+    else if (fault.closeCode !== undefined) this.#incoming.fail(new WebSocketProtocolError(fault.message, fault.closeCode))
+    else this.#incoming.fail(fault.code === undefined ? new LinkClosedError(fault.message) : new RemoteLinkError(fault.code, fault.message))
+  }
+
+  async * #read (): AsyncGenerator<Batch> {
+    for await (const batch of this.#incoming) {
+      yield batch
+      this.#order({ type: 'done', id: this.id })
+    }
+  }
+}

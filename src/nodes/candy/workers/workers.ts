@@ -1,0 +1,274 @@
+/**
+ * A relay on more than one processor: threads that have the connections and pass packets between them, while this one decides who
+ * may come in and with which address.
+ *
+ * Each worker accepts connections at a socket of its own on the same port, among which the kernel deals them out. What a client says
+ * of itself (AUTH, DHCP, VMAC) it hands over to be decided upon, one message at a time, and holds up what comes after it on that
+ * connection. What members send each other it passes on by itself: to those that it has at once, to others through a ring to the
+ * worker that has them, so that packets from one member to another stay in order.
+ */
+import { Worker, MessageChannel } from 'node:worker_threads'
+import { Channel } from '../../../channel.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import type { Logger } from '../../../log.ts'
+import { newRing } from '../../../shared-ring.ts'
+import { bindShared } from '../../../transports/reuse-port.ts'
+import { verifyCertificate, type TlsListener } from '../../../transports/certificate.ts'
+import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
+import type { Gate, GateStats } from '../../../transports/gate.ts'
+import type { Place } from '../../../transports/site.ts'
+import type { Network } from '../network.ts'
+import type { Plane } from '../plane.ts'
+import type { RelaySettings } from '../relay-settings.ts'
+import { REFUSALS, type Session } from '../session.ts'
+import { addStats, newTraffic } from '../stats.ts'
+import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
+import { RemoteLink } from './remote-link.ts'
+
+export interface WorkersInit {
+  count: number
+  settings: RelaySettings
+  /** Milliseconds for each step of a handshake. */
+  handshakeTimeout: number | undefined
+  log: Logger
+}
+
+/** One place where all workers listen. */
+interface Site {
+  readonly links: Channel<RemoteLink>
+  /** Who is let in, of all workers together. */
+  readonly gate: Gate
+  /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
+  waiting: number
+  settle (err?: Error): void
+}
+
+export class Workers implements Plane {
+  /** Rejects when a worker has died, which is a fault of the relay. */
+  readonly failed: Promise<never>
+  readonly #workers: Worker[]
+  readonly #log: Logger
+  readonly #links = new Map<number, RemoteLink>()
+  readonly #sites = new Map<number, Site>()
+  readonly #numbers = new Map<Network, number>()
+  readonly #networks = new Map<number, Network>()
+  /** Of the gates of workers, by their index. */
+  readonly #doors: GateStats[] = []
+  /** Places that are being left; until then they cannot be had again. */
+  readonly #leaving = new Set<Promise<void>>()
+  #sitesMade = 0
+  #networksMade = 0
+
+  constructor ({ count, settings, handshakeTimeout, log }: WorkersInit) {
+    this.#log = log
+    const limits = limitsOf(settings, count)
+    // where this file runs as it was written, so does the other one
+    const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+    this.#workers = connected(count).map((lanes, index) => new Worker(file, {
+      name: `candy ${index}`,
+      workerData: { index, count, lanes, limits, handshakeTimeout } satisfies WorkerInit,
+      transferList: lanes.flatMap((lane) => lane?.port ?? [])
+    }))
+    this.failed = new Promise((_resolve, reject) => {
+      for (const worker of this.#workers) worker.once('error', reject)
+    })
+    this.failed.catch(() => {}) // for whoever runs the relay
+    for (const [index, worker] of this.#workers.entries()) worker.on('message', (report: Report) => { this.#hear(index, report) })
+  }
+
+  /** Listens with all of them. The port rejects with what the system says. */
+  listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> {
+    if (place.tls !== undefined) verifyCertificate(place.tls)
+    const number = this.#sitesMade++
+    const links = new Channel<RemoteLink>()
+    const port = this.#open(number, place, links, gate)
+    port.catch((err) => { links.fail(err) })
+    return {
+      port: () => port,
+      close: () => { this.#leave(number, links, port) },
+      setCertificate: (tls) => {
+        verifyCertificate(tls)
+        this.#all({ type: 'certificate', listener: number, tls })
+      },
+      async * [Symbol.asyncIterator] () {
+        for await (const batch of links) yield * batch
+      }
+    }
+  }
+
+  get count (): number { return this.#workers.length }
+
+  configure (settings: RelaySettings): void { this.#all({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
+
+  network (network: Network): void {
+    const number = this.#numbers.get(network) ?? this.#networksMade++
+    this.#numbers.set(network, number)
+    this.#networks.set(number, network)
+    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate } = network.settings
+    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate } })
+  }
+
+  noNetwork (network: Network): void {
+    const number = this.#numberOf(network)
+    this.#numbers.delete(network)
+    this.#networks.delete(number)
+    this.#all({ type: 'no network', network: number })
+  }
+
+  enter (session: Session): void { (session.link as RemoteLink).session = session }
+
+  member (session: Session): void {
+    const { network, link, address, behind, gateways } = session
+    this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways } })
+  }
+
+  noMember (session: Session): void {
+    this.#all({ type: 'no member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
+  }
+
+  tap (session: Session): void {
+    const { id } = session.link as RemoteLink
+    this.#order(id, { type: 'tap', id, isOn: session.taps !== undefined })
+  }
+
+  doors ({ stats }: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'> {
+    const sum = { halfOpen: 0, turnedAway: { ...stats.turnedAway }, evicted: stats.evicted }
+    for (const door of this.#doors) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
+    return sum
+  }
+
+  /** Ends all of them; connections that are left are cut. */
+  async close (): Promise<void> {
+    await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
+  }
+
+  async #open (number: number, place: Place, links: Channel<RemoteLink>, gate: Gate): Promise<number> {
+    await Promise.all(this.#leaving)
+    const { descriptors, port } = await bindShared(place, this.#workers.length)
+    const listening = this.#awaited(number, { links, gate })
+    for (const [index, worker] of this.#workers.entries()) {
+      worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: place.tls, trustedProxies: place.trustedProxies } satisfies Order)
+    }
+    await Promise.race([listening, this.failed])
+    return port
+  }
+
+  #leave (number: number, links: Channel<RemoteLink>, port: Promise<number>): void {
+    links.end()
+    const left = port.then(async () => {
+      const site = this.#sites.get(number)
+      if (site === undefined) return
+      const closed = this.#awaited(number, site)
+      this.#all({ type: 'unlisten', listener: number })
+      await closed
+    }).catch(() => {}).finally(() => {
+      this.#sites.delete(number)
+      this.#leaving.delete(left)
+    })
+    this.#leaving.add(left)
+  }
+
+  /** Settles when all workers have answered. */
+  #awaited (number: number, { links, gate }: Pick<Site, 'links' | 'gate'>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const site: Site = {
+        links,
+        gate,
+        waiting: this.#workers.length,
+        settle (err) {
+          if (err !== undefined) reject(err)
+          else if (--site.waiting === 0) resolve()
+        }
+      }
+      this.#sites.set(number, site)
+    })
+  }
+
+  #hear (index: number, report: Report): void {
+    switch (report.type) {
+      case 'listening':
+      case 'closed':
+        return this.#sites.get(report.listener)?.settle()
+      case 'not listening': return this.#sites.get(report.listener)?.settle(report.err)
+      case 'open': return this.#opened(report)
+      case 'message': return this.#links.get(report.id)?.push(report.message)
+      case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
+      case 'refuse': return this.#links.get(report.id)?.session?.refuse(report.why)
+      case 'end':
+        this.#links.get(report.id)?.end(report.fault)
+        this.#links.delete(report.id)
+        return
+      case 'counts': return this.#counted(index, report.counts)
+      case 'tapped': return this.#tapped(report)
+      case 'log': this.#log[report.level](report.fields, report.message)
+    }
+  }
+
+  #opened ({ id, listener, remote, path, isCounted }: Extract<Report, { type: 'open' }>): void {
+    const order = (order: Order): void => { this.#order(id, order) }
+    const site = this.#sites.get(listener)
+    const pass = site?.gate.enter(remote.host, () => {}, !isCounted)
+    // A proxy may say of somebody that it is this machine; it is not.
+    if (site === undefined || pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
+      pass?.leave()
+      const { closeCode, reason } = REFUSALS.limit
+      order({ type: 'close', id, code: closeCode, reason })
+      order({ type: 'abort', id })
+      return
+    }
+    const link = new RemoteLink(id, { remote, path, pass }, order)
+    pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
+    this.#links.set(id, link)
+    site.links.push(link)
+  }
+
+  #counted (index: number, { heard, traffic, late, gate }: Counts): void {
+    this.#doors[index] = gate
+    const now = performance.now()
+    for (const id of heard) {
+      const session = this.#links.get(id)?.session
+      if (session !== undefined) session.heardAt = now
+    }
+    for (const { network, id, traffic: part, queued } of traffic) {
+      const link = this.#links.get(id)
+      if (link !== undefined && id % this.#workers.length === index) link.port.queued = queued
+      this.#networks.get(network)?.count(part, link?.session)
+    }
+    for (const [network, messages] of late) {
+      const part = newTraffic()
+      part.drops.destination = messages
+      this.#networks.get(network)?.count(part)
+    }
+  }
+
+  #tapped ({ id, messages, direction, missed }: Extract<Report, { type: 'tapped' }>): void {
+    this.#links.get(id)?.session?.tapped(messages, direction)
+    this.#order(id, { type: 'seen', bytes: messages.reduce((sum, { length }) => sum + length, 0) })
+    if (missed > 0) this.#log.warn({ messages: missed }, 'the capture could not keep up')
+  }
+
+  #numberOf (network: Network): number { return this.#numbers.get(network) as number }
+
+  #order (id: number, order: Order): void { this.#workers[id % this.#workers.length].postMessage(order) }
+
+  #all (order: Order): void {
+    for (const worker of this.#workers) worker.postMessage(order)
+  }
+}
+
+const limitsOf = ({ gate, lenient, queueTotal, broadcastRate }: RelaySettings, count: number): Limits =>
+  ({ gate, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count), broadcastRate })
+
+/** Rings and ports from each to each other. */
+function connected (count: number): Array<Array<LaneInit | undefined>> {
+  const lanes: Array<Array<LaneInit | undefined>> = Array.from({ length: count }, () => new Array<LaneInit | undefined>(count).fill(undefined))
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      const [there, back] = [newRing(), newRing()]
+      const { port1, port2 } = new MessageChannel()
+      lanes[a][b] = { outgoing: there, incoming: back, port: port1 }
+      lanes[b][a] = { outgoing: back, incoming: there, port: port2 }
+    }
+  }
+  return lanes
+}

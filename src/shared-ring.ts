@@ -1,0 +1,174 @@
+/**
+ * A bounded queue of messages from one thread to another, in memory that both see. One thread writes and one reads. No message
+ * passes through Node's own queue between threads, which has no bound and copies each of them twice; a thread that has nothing to do
+ * until the other has done something says so (`sleep`, `wait`), and is then woken through a port of whoever uses this.
+ *
+ * ```ts
+ * const memory = newRing()                                   // is posted to both
+ * if (!writer.write(tag, id, batch)) dropped += batch.length // there was no room
+ * if (writer.wake()) port.postMessage(0)                     // once a read of a socket
+ *
+ * port.on('message', () => { do reader.read(take); while (!reader.sleep()) })
+ * ```
+ */
+import type { Batch } from './types.ts'
+
+/** Bytes that wait for a thread which has other work to do. */
+const CAPACITY = 2 << 20
+
+/** Where the counters stand, as 32-bit words; each in a cache line of its own, since two processors write to them. */
+const WRITTEN = 0
+const READ = 16
+const ASLEEP = 32
+const WAITING = 48
+const CONTROL_BYTES = 256
+
+/**
+ * A writer that can wait does so below this many free bytes: twice what one batch of a link has at most, since a batch that does not
+ * fit in front of the end begins anew behind it.
+ */
+const LOW = 704 * 1024
+
+/**
+ * Records pass through plain memory on both ends: V8 copies to and from shared memory by single words, and by single bytes where the
+ * two do not lie alike, which for a record in one piece at an even place is a quarter of the price that it is for each message.
+ */
+const outgoing = new Uint8Array(CAPACITY / 2)
+const outgoingWords = new Uint32Array(outgoing.buffer)
+const incoming = new Uint8Array(CAPACITY / 2)
+const incomingWords = new Uint32Array(incoming.buffer)
+
+/** Words in front of the lengths of messages: bytes of the whole record, tag, id, and how many messages. */
+const HEADER_WORDS = 4
+
+/** In place of the bytes of a record: the next one stands at the beginning. */
+const WRAP = 0
+
+export const newRing = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + CAPACITY)
+
+abstract class RingEnd {
+  /** Counters of bytes, which run over; their difference is what is in the ring. */
+  protected readonly control: Int32Array
+  protected readonly words: Uint32Array
+  protected readonly bytes: Uint8Array
+
+  constructor (memory: SharedArrayBuffer) {
+    this.control = new Int32Array(memory, 0, CONTROL_BYTES / 4)
+    this.words = new Uint32Array(memory, CONTROL_BYTES)
+    this.bytes = new Uint8Array(memory, CONTROL_BYTES)
+  }
+}
+
+export class RingWriter extends RingEnd {
+  /** Bytes that a batch may have at most, with 4 for each message and 16 for itself. */
+  static readonly MAX_BATCH = CAPACITY / 2
+
+  #written = 0
+  #read = 0
+
+  /**
+   * Copies messages into the ring, all of them or none.
+   *
+   * @param tag a number of 32 bits that the reader is given, as `id`
+   * @returns false when there is no room
+   */
+  write (tag: number, id: number, batch: Batch): boolean {
+    let size = (HEADER_WORDS + batch.length) * 4
+    for (let i = 0; i < batch.length; i++) size += batch[i].length
+    size = (size + 7) & ~7
+    let at = this.#written & (CAPACITY - 1)
+    const gap = CAPACITY - at < size ? CAPACITY - at : 0
+    if (size > RingWriter.MAX_BATCH || !this.#hasRoom(gap + size)) return false
+    if (gap > 0) {
+      this.words[at >> 2] = WRAP
+      at = 0
+    }
+    let word = 0
+    outgoingWords[word++] = size
+    outgoingWords[word++] = tag
+    outgoingWords[word++] = id
+    outgoingWords[word++] = batch.length
+    let to = (HEADER_WORDS + batch.length) * 4
+    for (let i = 0; i < batch.length; i++) {
+      const message = batch[i]
+      outgoingWords[word++] = message.length
+      outgoing.set(message, to)
+      to += message.length
+    }
+    this.bytes.set(outgoing.subarray(0, size), at)
+    this.#written = (this.#written + gap + size) | 0
+    Atomics.store(this.control, WRITTEN, this.#written)
+    return true
+  }
+
+  /** True when the reader sleeps: then it is to be woken, once. */
+  wake (): boolean {
+    return Atomics.load(this.control, ASLEEP) === 1 && Atomics.exchange(this.control, ASLEEP, 0) === 1
+  }
+
+  /** Whether a writer that can wait should. */
+  get isCrowded (): boolean { return !this.#hasRoom(LOW) }
+
+  /** From now on the reader says when it has made room. False when there is some by now. */
+  wait (): boolean {
+    Atomics.store(this.control, WAITING, 1)
+    if (this.isCrowded) return true
+    Atomics.store(this.control, WAITING, 0)
+    return false
+  }
+
+  #hasRoom (size: number): boolean {
+    if (CAPACITY - ((this.#written - this.#read) | 0) >= size) return true
+    this.#read = Atomics.load(this.control, READ)
+    return CAPACITY - ((this.#written - this.#read) | 0) >= size
+  }
+}
+
+/** Takes what was written; each batch is valid until `take` returns. */
+export type TakeRecord = (tag: number, id: number, batch: Batch) => void
+
+export class RingReader extends RingEnd {
+  #read = 0
+
+  /** Hands over what is there when it is called, and not what comes meanwhile. */
+  read (take: TakeRecord): void {
+    const written = Atomics.load(this.control, WRITTEN)
+    while (this.#read !== written) {
+      const at = this.#read & (CAPACITY - 1)
+      const size = this.words[at >> 2]
+      if (size === WRAP) {
+        this.#read = (this.#read + CAPACITY - at) | 0
+        continue
+      }
+      incoming.set(this.bytes.subarray(at, at + size))
+      let word = 1
+      const tag = incomingWords[word++]
+      const id = incomingWords[word++]
+      const count = incomingWords[word++]
+      let from = (HEADER_WORDS + count) * 4
+      const batch: Batch = new Array(count)
+      for (let i = 0; i < count; i++) {
+        const end = from + incomingWords[word++]
+        batch[i] = incoming.subarray(from, end)
+        from = end
+      }
+      take(tag, id, batch)
+      this.#read = (this.#read + size) | 0
+      Atomics.store(this.control, READ, this.#read)
+    }
+  }
+
+  /** True when the writer waits for room: then it is to be told, once. */
+  wake (): boolean {
+    return Atomics.load(this.control, WAITING) === 1 && Atomics.exchange(this.control, WAITING, 0) === 1
+  }
+
+  /** From now on the writer wakes this end. False when something has come before: then it is not asleep, and reads on. */
+  sleep (): boolean {
+    Atomics.store(this.control, ASLEEP, 1)
+    if (Atomics.load(this.control, WRITTEN) === this.#read) return true
+    // the writer may have seen it asleep just now: then a wake-up comes, for nothing
+    Atomics.store(this.control, ASLEEP, 0)
+    return false
+  }
+}

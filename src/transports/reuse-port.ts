@@ -1,0 +1,107 @@
+/**
+ * Several sockets that listen in the same place, among which the kernel deals out connections: one for each thread.
+ *
+ * Node has an option `reusePort` since version 23 only, and takes it for nothing before; so the sockets are made here, by the optional
+ * package `koffi`, and `listen({ fd })` takes them. Linux only.
+ */
+import { lookup } from 'node:dns/promises'
+import { closeSync } from 'node:fs'
+import { constants, endianness } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+import ipaddr from 'ipaddr.js'
+import { loadLibc, type Libc } from '../tun/libc.ts'
+import type { Endpoint } from '../types.ts'
+
+const AF_INET = 2
+const AF_INET6 = 10
+const SOCK_STREAM = 1
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const SO_REUSEPORT = 15
+/** Where both forms of `struct sockaddr` have the port, in network order. */
+const PORT_AT = 2
+
+const ONE = new Uint8Array(new Uint32Array([1]).buffer)
+
+export interface SharedPlace {
+  /** Sockets that do not listen yet; whoever takes one closes it. */
+  descriptors: number[]
+  /** The one in use. */
+  port: number
+}
+
+/** Why that cannot be had here; undefined where it can. */
+export async function whyNotShared (): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'only Linux deals out connections among sockets that share a port'
+  return await loadLibc().then(() => undefined, () => 'the optional package koffi is not installed: npm install koffi')
+}
+
+/**
+ * Binds sockets to an address and port.
+ *
+ * @param host a name or an address
+ * @param port 0 takes a free one
+ * @throws what the system says (`EADDRINUSE` also when another process shares its port), and `TunError` without `koffi`
+ */
+export async function bindShared ({ host, port }: Endpoint, count: number): Promise<SharedPlace> {
+  const libc = await loadLibc()
+  const { address } = await lookup(host)
+  // A port that is shared could be had although another process has it, which would then lose every other connection.
+  if (port !== 0) closeSync(bind(libc, address, port, [SO_REUSEADDR]))
+  const descriptors: number[] = []
+  let at = port
+  try {
+    while (descriptors.length < count) {
+      const fd = bind(libc, address, at, [SO_REUSEADDR, SO_REUSEPORT])
+      descriptors.push(fd)
+      at = portOf(libc, fd)
+    }
+    return { descriptors, port: at }
+  } catch (err) {
+    for (const fd of descriptors) closeSync(fd)
+    throw err
+  }
+}
+
+function bind (libc: Libc, host: string, port: number, options: readonly number[]): number {
+  const address = socketAddress(host, port)
+  const fail = (call: string): Error => systemError(libc.errno(), call, host, port)
+  const fd = libc.socket(address.length === 16 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw fail('socket')
+  let err: Error | undefined
+  for (const option of options) {
+    if (libc.setsockopt(fd, SOL_SOCKET, option, ONE, ONE.length) < 0) err ??= fail('setsockopt')
+  }
+  if (err === undefined && libc.bind(fd, address, address.length) < 0) err = fail('bind')
+  if (err === undefined) return fd
+  closeSync(fd)
+  throw err
+}
+
+/** A `struct sockaddr_in`, or a `struct sockaddr_in6`. */
+function socketAddress (host: string, port: number): Uint8Array {
+  const address = ipaddr.parse(host)
+  const isIPv4 = address.kind() === 'ipv4'
+  const bytes = Buffer.alloc(isIPv4 ? 16 : 28)
+  const family = isIPv4 ? AF_INET : AF_INET6
+  if (endianness() === 'LE') bytes.writeUInt16LE(family)
+  else bytes.writeUInt16BE(family)
+  bytes.writeUInt16BE(port, PORT_AT)
+  bytes.set(address.toByteArray(), isIPv4 ? 4 : 8)
+  return bytes
+}
+
+function portOf (libc: Libc, fd: number): number {
+  const address = Buffer.alloc(28)
+  const length = new Uint8Array(new Uint32Array([address.length]).buffer)
+  if (libc.getsockname(fd, address, length) < 0) throw systemError(libc.errno(), 'getsockname', '', 0)
+  return address.readUInt16BE(PORT_AT)
+}
+
+/** In the form that Node's own have. */
+function systemError (errno: number, syscall: string, address: string, port: number): Error {
+  const code = getSystemErrorName(-errno)
+  const text = errno === constants.errno.EADDRINUSE ? 'address already in use ' : ''
+  return Object.assign(new Error(`${syscall} ${code}: ${text}${address}:${port}`), { errno: -errno, code, syscall, address, port })
+}
