@@ -30,19 +30,24 @@ const CONTROL_BYTES = 256
 const LOW = 704 * 1024
 
 /**
- * Records pass through plain memory on both ends: V8 copies to and from shared memory by single words, and by single bytes where the
- * two do not lie alike, which for a record in one piece at an even place is a quarter of the price that it is for each message.
+ * Messages pass through plain memory on both ends: V8 copies to and from shared memory by single words, and by single bytes where the
+ * two do not lie alike. In large pieces at even places that is a quarter of the price that it is for each message.
  */
-const outgoing = new Uint8Array(CAPACITY / 2)
-const outgoingWords = new Uint32Array(outgoing.buffer)
+const outgoing = new Uint8Array(32 * 1024)
 const incoming = new Uint8Array(CAPACITY / 2)
-const incomingWords = new Uint32Array(incoming.buffer)
 
 /** Words in front of the lengths of messages: bytes of the whole record, tag, id, and how many messages. */
 const HEADER_WORDS = 4
 
 /** In place of the bytes of a record: the next one stands at the beginning. */
 const WRAP = 0
+
+const NOTHING = new Uint8Array(0)
+
+const even = (length: number): number => (length + 7) & ~7
+
+/** Where the messages of a record begin. */
+const headLength = (count: number): number => even((HEADER_WORDS + count) * 4)
 
 export const newRing = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + CAPACITY)
 
@@ -60,7 +65,7 @@ abstract class RingEnd {
 }
 
 export class RingWriter extends RingEnd {
-  /** Bytes that a batch may have at most, with 4 for each message and 16 for itself. */
+  /** Bytes that a batch may have at most, with 4 for each message and 16 for itself, up to the next multiple of 8. */
   static readonly MAX_BATCH = CAPACITY / 2
 
   #written = 0
@@ -73,29 +78,22 @@ export class RingWriter extends RingEnd {
    * @returns false when there is no room
    */
   write (tag: number, id: number, batch: Batch): boolean {
-    let size = (HEADER_WORDS + batch.length) * 4
+    const head = headLength(batch.length)
+    let size = head
     for (let i = 0; i < batch.length; i++) size += batch[i].length
-    size = (size + 7) & ~7
-    let at = this.#written & (CAPACITY - 1)
-    const gap = CAPACITY - at < size ? CAPACITY - at : 0
+    size = even(size)
+    const start = this.#written & (CAPACITY - 1)
+    const gap = CAPACITY - start < size ? CAPACITY - start : 0
     if (size > RingWriter.MAX_BATCH || !this.#hasRoom(gap + size)) return false
-    if (gap > 0) {
-      this.words[at >> 2] = WRAP
-      at = 0
-    }
-    let word = 0
-    outgoingWords[word++] = size
-    outgoingWords[word++] = tag
-    outgoingWords[word++] = id
-    outgoingWords[word++] = batch.length
-    let to = (HEADER_WORDS + batch.length) * 4
-    for (let i = 0; i < batch.length; i++) {
-      const message = batch[i]
-      outgoingWords[word++] = message.length
-      outgoing.set(message, to)
-      to += message.length
-    }
-    this.bytes.set(outgoing.subarray(0, size), at)
+    if (gap > 0) this.words[start >> 2] = WRAP
+    const at = gap > 0 ? 0 : start
+    let word = at >> 2
+    this.words[word++] = size
+    this.words[word++] = tag
+    this.words[word++] = id
+    this.words[word++] = batch.length
+    for (let i = 0; i < batch.length; i++) this.words[word++] = batch[i].length
+    this.#copy(batch, at + head)
     this.#written = (this.#written + gap + size) | 0
     Atomics.store(this.control, WRITTEN, this.#written)
     return true
@@ -115,6 +113,23 @@ export class RingWriter extends RingEnd {
     if (this.isCrowded) return true
     Atomics.store(this.control, WAITING, 0)
     return false
+  }
+
+  #copy (batch: Batch, at: number): void {
+    let [to, used] = [at, 0]
+    for (let i = 0; i < batch.length; i++) {
+      for (let message = batch[i]; message.length > 0;) {
+        const part = message.length > outgoing.length - used ? message.subarray(0, outgoing.length - used) : message
+        outgoing.set(part, used)
+        used += part.length
+        message = part === message ? NOTHING : message.subarray(part.length)
+        if (used < outgoing.length) continue
+        this.bytes.set(outgoing, to)
+        to += used
+        used = 0
+      }
+    }
+    this.bytes.set(outgoing.subarray(0, even(used)), to)
   }
 
   #hasRoom (size: number): boolean {
@@ -140,15 +155,15 @@ export class RingReader extends RingEnd {
         this.#read = (this.#read + CAPACITY - at) | 0
         continue
       }
-      incoming.set(this.bytes.subarray(at, at + size))
-      let word = 1
-      const tag = incomingWords[word++]
-      const id = incomingWords[word++]
-      const count = incomingWords[word++]
-      let from = (HEADER_WORDS + count) * 4
+      let word = (at >> 2) + 1
+      const tag = this.words[word++]
+      const id = this.words[word++]
+      const count = this.words[word++]
+      incoming.set(this.bytes.subarray(at + headLength(count), at + size))
+      let from = 0
       const batch: Batch = new Array(count)
       for (let i = 0; i < count; i++) {
-        const end = from + incomingWords[word++]
+        const end = from + this.words[word++]
         batch[i] = incoming.subarray(from, end)
         from = end
       }
