@@ -142,8 +142,8 @@ class StreamLink implements Link {
   #incoming: Channel | undefined
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
-  /** Reads may come in memory that is only lent. */
-  protected mayLend = false
+  /** Reads may come in memory that is only lent, and in which. */
+  protected mayLend: false | 'any' | 'simd' = false
   /** What it was aborted with. */
   #failure: Error | undefined
 
@@ -207,11 +207,11 @@ class StreamLink implements Link {
         lendReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
-        })
+        }, this.mayLend === 'simd')
       }
       stream.on('data', (bytes: Uint8Array) => {
         if (!take(bytes)) stream.pause()
-        else if (this.mayLend) lendable(bytes)
+        else if (this.mayLend !== false) lendable(bytes)
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
@@ -231,7 +231,7 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
-  lend (): void { this.mayLend = true }
+  lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {

@@ -1,7 +1,9 @@
 /** The Internet checksum of IPv4, ICMP, UDP and TCP: RFC 1071. */
 import { endianness } from 'node:os'
+import type { Simd } from '../simd/functions.ts'
+import { simdOf } from '../simd/memory.ts'
 
-/** From this many bytes on, a view of words is worth making. Measured in `bench/ipv4.ts`. */
+/** From this many bytes on, a view of words is worth making, or to look for something faster. Measured in `bench/ipv4.ts`. */
 const LARGE = 256
 
 /**
@@ -11,6 +13,10 @@ const LARGE = 256
  * @param words of the whole of `bytes`; whoever adds many parts of it makes them once
  */
 export function addWords (bytes: Uint8Array, from = 0, to = bytes.length, sum = 0, words?: Uint32Array): number {
+  if (to - from >= LARGE && words === undefined) {
+    const simd = simdOf(bytes.buffer)
+    if (simd !== undefined) return sum + asWords(simd.sum(bytes.byteOffset + from, bytes.byteOffset + to))
+  }
   if (to - from >= LARGE && ((bytes.byteOffset + from) & 3) === 0) {
     const whole = from + ((to - from) & ~15)
     return addSmall(bytes, whole, to, sum + addLarge(words ?? wordsOf(bytes, from), words === undefined ? 0 : from >>> 2, (whole - from) >>> 2))
@@ -33,6 +39,19 @@ function addSmall (bytes: Uint8Array, from: number, to: number, sum: number): nu
   for (const end = to - 1; at < end; at += 2) high += (bytes[at] << 8) | bytes[at + 1]
   if (at < to) high += bytes[at] << 8
   return sum + high + low
+}
+
+/** Sums of SIMD functions are those of words the other way round, whatever the machine. */
+const asWords = (sum: number): number => swapBytes(fold16(sum >>> 0))
+
+/**
+ * Copies `bytes[from, to)` to `target`, which has room for it at `at`, and adds its words: in one pass where both are in the memory
+ * that these functions reach.
+ */
+export function copyWords (target: Uint8Array, at: number, bytes: Uint8Array, from: number, to: number, simd: Simd | undefined, words: Uint32Array | undefined): number {
+  if (simd !== undefined && target.buffer === bytes.buffer) return asWords(simd.copySum(bytes.byteOffset + from, bytes.byteOffset + to, target.byteOffset + at))
+  target.set(bytes.subarray(from, to), at)
+  return addWords(bytes, from, to, 0, words)
 }
 
 /** The same with four words of 32 bits a step, as the machine has them; whatever the order of its bytes, the sum is that of both halves. */
