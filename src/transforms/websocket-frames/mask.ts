@@ -19,15 +19,15 @@ const keyWord = new Int32Array(keyBytes.buffer)
  * @param key the four key bytes as they stand on the wire, read big-endian
  */
 export function applyMask (bytes: Uint8Array, from: number, to: number, key: number, way: MaskWay): void {
-  if (way instanceof Int32Array) maskWords(bytes, from, to, key, way)
-  else way.mask(bytes.byteOffset + from, bytes.byteOffset + to, key << 24 | (key & 0xff00) << 8 | (key >>> 8 & 0xff00) | key >>> 24)
+  if (typeof way !== 'function') maskWords(bytes, from, to, key, way)
+  else way(bytes.byteOffset + from, bytes.byteOffset + to, key << 24 | (key & 0xff00) << 8 | (key >>> 8 & 0xff00) | key >>> 24)
 }
 
 /** How the bytes of a buffer are masked: by the functions that reach it, or as words. */
-export type MaskWay = Simd | Int32Array
+export type MaskWay = Simd['mask'] | Int32Array
 
 /** The way for the buffer behind some bytes. */
-export const maskWayOf = ({ buffer }: Uint8Array): MaskWay => simdOf(buffer) ?? wordsOf(buffer)
+export const maskWayOf = ({ buffer }: Uint8Array): MaskWay => simdOf(buffer)?.mask ?? wordsOf(buffer)
 
 function maskWords (bytes: Uint8Array, from: number, to: number, key: number, words: Int32Array): void {
   const k0 = key >>> 24
