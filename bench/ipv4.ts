@@ -70,7 +70,7 @@ const TO = PAGE + 32
 
 const candidates: Record<string, (from: number, to: number) => number> = {
   'in use, WebAssembly in its memory': (from, to) => addWords(reached, from, to),
-  'in use, with a copy': (from, to) => copyWords(reached, TO, reached, from, to, simd, undefined),
+  'in use, with a copy': (from, to) => copyWords(reached, TO, reached, from, to, simd),
   'in use, other memory': (from, to) => addWords(large, from, to),
   'in use, one view for all, with a copy': (from, to) => copyWords(large, TO, large, from, to, undefined, words),
   'one view for all': (from, to) => addWords(large, from, to, 0, words),
