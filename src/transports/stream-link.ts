@@ -36,7 +36,6 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
-  readonly #written = (): void => { this.#writes-- }
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
 
@@ -51,8 +50,18 @@ class StreamPort implements PacketPort {
     const stream = this.#stream
     if (this.queued >= this.limit || !stream.writable) return 0
     this.#writes += batch.length
-    writeBatch(stream, batch, this.#written)
-    if (stream.writableLength === 0) giveBack(batch) // of an encoder that has borrowed it
+    let left = batch.length
+    let isInUse = true
+    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
+      if (isInUse) giveBack(batch)
+      isInUse = false
+    }
+    writeBatch(stream, batch, (err) => {
+      this.#writes--
+      left--
+      if (err == null && left === 0) back()
+    })
+    if (stream.writableLength === 0) back()
     return batch.length
   }
 
@@ -234,7 +243,7 @@ class SocketLink extends StreamLink {
   lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
 }
 
-function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
+function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {
   if (batch.length === 1) {
     stream.write(batch[0], onWritten)
     return
