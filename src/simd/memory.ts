@@ -6,6 +6,7 @@
  * Where there is no WebAssembly, no SIMD in it or no room for it, there are no such pieces, and other memory does as well: everything
  * that has a way for these has one for any memory.
  */
+import { readFileSync } from 'node:fs'
 import { MODULE, type Simd } from './functions.ts'
 
 /** A piece is a multiple of this many bytes. */
@@ -35,7 +36,16 @@ const collected = new FinalizationRegistry(() => { count-- })
 let module: object | null | undefined
 
 function compile (): object | null {
-  return wasm !== undefined && wasm.validate(MODULE) ? new wasm.Module(MODULE) : null
+  return wasm !== undefined && wasm.validate(MODULE) && !isBounded() ? new wasm.Module(MODULE) : null
+}
+
+/** Whether this process may have so many addresses and no more (`ulimit -v`): pieces would take them from what cannot go without. */
+function isBounded (): boolean {
+  try {
+    return !/^Max address space +unlimited/m.test(readFileSync('/proc/self/limits', 'utf8'))
+  } catch {
+    return false // no Linux
+  }
 }
 
 /** New memory of zeros with so many bytes, a multiple of {@link PAGE}; undefined when it has to be other memory. */
@@ -50,7 +60,7 @@ export function simdMemory (bytes: number): ArrayBuffer | undefined {
     count++
     return memory.buffer
   } catch {
-    module = null // addresses are bounded (ulimit -v): to ask again for each read would be slow
+    module = null // no room: to ask again for each read would be slow
     return undefined
   }
 }

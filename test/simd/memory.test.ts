@@ -91,13 +91,16 @@ t.test('there are so many pieces at one time, and those that nobody has any more
 })
 
 t.test('all goes without, and is the same', async (t) => {
+  const hasLimits = process.platform === 'linux'
   const script = fileURLToPath(new URL('fixtures/digest.ts', import.meta.url))
-  const digest = async (...flags: string[]): Promise<any> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, '--import', 'tsx', script])
+  const digest = async (before: string, ...flags: string[]): Promise<any> => {
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, '--import', 'tsx', script])
     return JSON.parse(stdout)
   }
-  const [withSimd, without] = await Promise.all([digest(), digest('--jitless')])
+  const [withSimd, without, bounded] = await Promise.all([digest('true'), digest('true', '--jitless'), digest(hasLimits ? 'ulimit -v 100000000' : 'true')])
   t.equal(withSimd.isReached, true)
   t.equal(without.isReached, false, 'this Node is told to have no WebAssembly')
-  t.equal(withSimd.digest, without.digest)
+  t.equal(bounded.isReached, !hasLimits, 'there are not many addresses')
+  t.equal(without.digest, withSimd.digest)
+  t.equal(bounded.digest, withSimd.digest)
 })
