@@ -22,16 +22,18 @@ function oneByte (bytes: Uint8Array, from: number, to: number, key: number): voi
   for (let i = 0; i < to - from; i++) bytes[from + i] ^= keys[i & 3]
 }
 
+const keyBytes = new DataView(new ArrayBuffer(8))
+const keyWord = new BigUint64Array(keyBytes.buffer)
+
 /** Eight bytes a step; `masks` is the buffer behind, made once for all frames in it. */
 function bigWords (bytes: Uint8Array, from: number, to: number, key: number, masks: BigUint64Array): void {
   const lead = Math.min(-(bytes.byteOffset + from) & 7, to - from)
   oneByte(bytes, from, from + lead, key)
   const turned = lead & 3 // the key has turned by as much
   const start = turned === 0 ? key : key << 8 * turned | key >>> 32 - 8 * turned
-  const view = new DataView(new ArrayBuffer(8))
-  view.setInt32(0, start)
-  view.setInt32(4, start)
-  const [word] = new BigUint64Array(view.buffer)
+  keyBytes.setInt32(0, start)
+  keyBytes.setInt32(4, start)
+  const word = keyWord[0]
   const count = (to - from - lead) >>> 3
   const first = (bytes.byteOffset + from + lead) >>> 3
   for (let i = first; i < first + count; i++) masks[i] ^= word
