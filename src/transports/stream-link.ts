@@ -36,7 +36,6 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
-  readonly #written = (): void => { this.#writes-- }
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
 
@@ -51,8 +50,18 @@ class StreamPort implements PacketPort {
     const stream = this.#stream
     if (this.queued >= this.limit || !stream.writable) return 0
     this.#writes += batch.length
-    writeBatch(stream, batch, this.#written)
-    if (stream.writableLength === 0) giveBack(batch) // of an encoder that has borrowed it
+    let left = batch.length
+    let isInUse = true
+    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
+      if (isInUse) giveBack(batch)
+      isInUse = false
+    }
+    writeBatch(stream, batch, (err) => {
+      this.#writes--
+      left--
+      if (err == null && left === 0) back()
+    })
+    if (stream.writableLength === 0) back()
     return batch.length
   }
 
@@ -142,8 +151,8 @@ class StreamLink implements Link {
   #incoming: Channel | undefined
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
-  /** Reads may come in memory that is only lent. */
-  protected mayLend = false
+  /** Reads may come in memory that is only lent, and in which. */
+  protected mayLend: false | 'any' | 'simd' = false
   /** What it was aborted with. */
   #failure: Error | undefined
 
@@ -207,11 +216,11 @@ class StreamLink implements Link {
         lendReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
-        })
+        }, this.mayLend === 'simd')
       }
       stream.on('data', (bytes: Uint8Array) => {
         if (!take(bytes)) stream.pause()
-        else if (this.mayLend) lendable(bytes)
+        else if (this.mayLend !== false) lendable(bytes)
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
@@ -231,10 +240,10 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
-  lend (): void { this.mayLend = true }
+  lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
 }
 
-function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
+function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {
   if (batch.length === 1) {
     stream.write(batch[0], onWritten)
     return
