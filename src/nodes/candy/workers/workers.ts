@@ -57,7 +57,7 @@ export class Workers implements Plane {
   /** How many workers may still tell what a network has carried that is no more. */
   readonly #removed = new Map<number, number>()
   /** Of the gates of workers, by their index. */
-  readonly #doors: GateStats[] = []
+  readonly #doors = new Map<number, GateStats>()
   /** Places that are being left; until then they cannot be had again. */
   readonly #leaving = new Set<Promise<void>>()
   #sitesMade = 0
@@ -151,7 +151,7 @@ export class Workers implements Plane {
 
   doors ({ stats }: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'> {
     const sum = { halfOpen: 0, turnedAway: { ...stats.turnedAway }, evicted: stats.evicted }
-    for (const door of this.#doors) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
+    for (const door of this.#doors.values()) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
     return sum
   }
 
@@ -253,7 +253,7 @@ export class Workers implements Plane {
   }
 
   #counted (index: number, { heard, traffic, late, gate }: Counts): void {
-    this.#doors[index] = gate
+    this.#doors.set(index, gate)
     const now = performance.now()
     for (const id of heard) {
       const session = this.#links.get(id)?.session
