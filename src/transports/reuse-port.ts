@@ -102,5 +102,6 @@ function portOf (libc: Libc, fd: number): number {
 /** In the form that Node's own have. */
 function systemError (errno: number, syscall: string, address: string, port: number): Error {
   const [code, text] = getSystemErrorMap().get(-errno) ?? ['EUNKNOWN', `error ${errno}`]
-  return Object.assign(new Error(`${syscall} ${code}: ${text} ${address}:${port}`), { errno: -errno, code, syscall, address, port })
+  const place = port === 0 ? { address } : { address, port }
+  return Object.assign(new Error(`${syscall} ${code}: ${text} ${Object.values(place).join(':')}`), { errno: -errno, code, syscall, ...place })
 }
