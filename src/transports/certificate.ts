@@ -1,6 +1,6 @@
 /** The certificate of a server, and another one in its place while it runs. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { OptionError } from '../errors.ts'
 import type { Link, Listener } from '../types.ts'
 
@@ -37,7 +37,7 @@ export function verifyCertificate ({ cert, key, ca }: CertificateInit): void {
  * @param server undefined when it speaks no TLS
  * @param current what the server was made with
  */
-export function certificateSetter (server: Server | undefined, current: Pick<CertificateInit, 'ca'> = {}): (init: CertificateInit) => void {
+export function certificateSetter (server: { setSecureContext (init: CertificateInit): void } | undefined, current: Pick<CertificateInit, 'ca'> = {}): (init: CertificateInit) => void {
   let { ca } = current
   return (init) => {
     if (server === undefined) throw new OptionError('a listener without TLS has no certificate')

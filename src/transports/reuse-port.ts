@@ -6,8 +6,8 @@
  */
 import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
-import { constants, endianness } from 'node:os'
-import { getSystemErrorName } from 'node:util'
+import { endianness } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
 import ipaddr from 'ipaddr.js'
 import { loadLibc, type Libc } from '../tun/libc.ts'
 import type { Endpoint } from '../types.ts'
@@ -101,7 +101,7 @@ function portOf (libc: Libc, fd: number): number {
 
 /** In the form that Node's own have. */
 function systemError (errno: number, syscall: string, address: string, port: number): Error {
-  const code = getSystemErrorName(-errno)
-  const text = errno === constants.errno.EADDRINUSE ? 'address already in use ' : ''
-  return Object.assign(new Error(`${syscall} ${code}: ${text}${address}:${port}`), { errno: -errno, code, syscall, address, port })
+  const [code, text] = getSystemErrorMap().get(-errno) ?? ['EUNKNOWN', `error ${errno}`]
+  const place = port === 0 ? { address } : { address, port }
+  return Object.assign(new Error(`${syscall} ${code}: ${text} ${Object.values(place).join(':')}`), { errno: -errno, code, syscall, ...place })
 }

@@ -26,7 +26,7 @@ export class Network extends Switch<Session> {
   readonly #shared: Shared
   readonly #leases: LeaseTable
   /** Of connections that have ended. */
-  readonly #past = newNetworkStats()
+  #past = newNetworkStats()
   /** All connections, those that have no address yet included. */
   readonly #sessions = new Set<Session>()
 
@@ -90,6 +90,12 @@ export class Network extends Switch<Session> {
   /** What was carried by somebody else, for a connection or in general. */
   count (traffic: Traffic, session?: Session): void {
     addTraffic(session !== undefined && this.#sessions.has(session) ? session.traffic : this.#past, traffic)
+  }
+
+  /** The network is no more: what it has counted counts there, and so does what is told of it only now. */
+  bequeath (past: CandyNetworkStats): void {
+    addStats(past, this.stats)
+    this.#past = past
   }
 
   refused (session: Session, why: Refusal): void {

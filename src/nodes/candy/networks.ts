@@ -64,7 +64,7 @@ export class Networks implements Iterable<Network> {
       if (paths.has(path)) continue
       result.ended += network.close(CloseCode.SERVICE_RESTART, 'the network is no more')
       result.removed.push(path)
-      addStats(this.#past, network.stats)
+      network.bequeath(this.#past)
       this.#shared.plane?.noNetwork(network)
       this.#byPath.delete(path)
     }

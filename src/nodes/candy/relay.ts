@@ -7,7 +7,7 @@ import { Networks, type Reconfigured } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Tap } from './member.ts'
-import { REFUSALS, Session } from './session.ts'
+import { clientOf, REFUSALS, Session } from './session.ts'
 import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
 import { addressed, forward } from './traffic.ts'
@@ -250,7 +250,7 @@ export class CandyRelay {
   /** What one read has brought, in one go. A function of its own, and it leaves nothing: a client that falls silent must not hold the memory of its last read. */
   #take (session: Session, batch: Batch): void {
     session.refill()
-    if (!session.ended) session.tapped(batch, 'in')
+    if (!session.ended && this.#plane === undefined) session.tapped(batch, 'in')
     try {
       for (const message of batch) {
         if (session.ended) break // only the end of the connection is still of interest
@@ -286,10 +286,4 @@ async function turnAway (link: WebSocketLink, closeCode: number, reason: string)
   } catch {
     // It is gone, which is all that was wanted.
   }
-}
-
-/** The greeting `candy::os::version::host` without its first word; printable, as it is shown to people. */
-function clientOf (greeting: Uint8Array): string {
-  const text = Buffer.from(greeting).toString()
-  return text.startsWith('candy::') ? text.slice('candy::'.length).replaceAll(/[^\x20-\x7e]/g, '?') : ''
 }

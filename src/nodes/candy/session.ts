@@ -28,6 +28,14 @@ export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source'>, { closeCode: 
   limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' }
 }
 
+const GREETING = 'candy::'
+
+/** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
+export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETING.length)).toString() === GREETING
+
+/** What it says, without its first word; printable, as it is shown to people. */
+export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? Buffer.from(ping.subarray(GREETING.length)).toString().replaceAll(/[^\x20-\x7e]/g, '?') : ''
+
 export class Session extends Member implements Client {
   readonly link: WebSocketLink
   declare readonly network: Network

@@ -1,7 +1,9 @@
 /** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
 import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
+import { LinkClosedError } from '../../../errors.ts'
 import { Member } from '../member.ts'
+import { isGreeting, REFUSALS } from '../session.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
 
@@ -41,6 +43,12 @@ export class Connection extends Member {
       this.isHeard = true
       this.#greeted(greeting)
     }
+    if (link.pass !== undefined) {
+      link.pass.evict = () => {
+        this.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+        this.abort(new LinkClosedError('made room for another'))
+      }
+    }
     link.reuse() // messages are copied to where they go before more are asked for
   }
 
@@ -63,6 +71,14 @@ export class Connection extends Member {
     this.#onDone = undefined
   }
 
+  /** The link is gone: nothing of it stays where packets go. */
+  leave (): void {
+    this.#ended = true
+    const { network, address } = this
+    if (network.holder(address) === this) network.vacate(address)
+    network.forget(this)
+  }
+
   close (code: number, reason: string): void {
     this.#ended = true
     this.link.close(code, reason)
@@ -75,9 +91,9 @@ export class Connection extends Member {
     this.done()
   }
 
-  /** The first one says what the client is; the rest are signs of life. */
+  /** The first one of its form says what the client is; the rest are signs of life. */
   #greeted (greeting: Uint8Array): void {
-    if (this.#isGreeted || greeting.length === 0) return
+    if (this.#isGreeted || !isGreeting(greeting)) return
     this.#isGreeted = true
     this.#report({ type: 'greeting', id: this.id, greeting: greeting.slice() })
   }

@@ -5,6 +5,7 @@
 import type { Gate } from '../../../transports/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
+import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { Batch } from '../../../types.ts'
 import { CandyMessageError, MessageType } from '../messages.ts'
@@ -41,6 +42,7 @@ class PartialSwitch extends Switch {
   }
 
   override spread (from: Member, message: Uint8Array): void {
+    this.flush() // what it has sent to members elsewhere stays in front of this
     this.spreadHere(from, message)
     from.traffic.drops.queue += this.#lanes.broadcast(this.number, (from as Connection).id, message)
   }
@@ -56,6 +58,7 @@ export class Forwarder implements LaneHandlers {
   readonly #index: number
   readonly #count: number
   readonly #report: (report: Report) => void
+  readonly #catchUp: () => void
   readonly #gate: Gate
   readonly #lanes: Lanes
   readonly #budget: Budget
@@ -78,10 +81,12 @@ export class Forwarder implements LaneHandlers {
   #untapped = TAP_LIMIT
   #missed = 0
 
-  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void) {
+  /** @param catchUp obeys the orders that have come by now */
+  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void) {
     this.#index = index
     this.#count = count
     this.#report = report
+    this.#catchUp = catchUp
     this.#gate = gate
     this.#lanes = new Lanes(lanes, this)
     this.#budget = { queued: 0, queueTotal: limits.queueTotal, broadcastRate: limits.broadcastRate }
@@ -91,7 +96,7 @@ export class Forwarder implements LaneHandlers {
 
   /** Serves a connection until it is gone. */
   async accept (link: AcceptedWebSocket, listener: number): Promise<void> {
-    const id = this.#opened++ * this.#count + this.#index
+    const id = this.#newId()
     const connection = new Connection(id, link, this.#nowhere, this.#report)
     this.#connections.set(id, connection)
     const { remote, path, pass } = link
@@ -100,22 +105,32 @@ export class Forwarder implements LaneHandlers {
     try {
       for await (const batch of link.source) {
         connection.isHeard = true
-        for (let room = this.#lanes.room(); room !== undefined; room = this.#lanes.room()) await room
-        connection.tapped(batch, 'in')
-        let at = this.#take(connection, batch, 0)
-        while (at < batch.length) {
-          await connection.decided(batch[at])
-          at = this.#take(connection, batch, at + 1)
+        if (!connection.ended) connection.tapped(batch, 'in')
+        for (let at = 0; at < batch.length; at++) {
+          for (let room = this.#lanes.room(); room !== undefined; room = this.#lanes.room()) await room
+          at = this.#take(connection, batch, at)
+          if (at < batch.length) await connection.decided(batch[at])
         }
         batch.length = 0 // a client that falls silent must not hold the memory of its last read
       }
     } catch (err) {
       fault = faultOf(err as Error)
-      link.abort(err as Error)
+      if (!(err instanceof WebSocketProtocolError)) link.abort(err as Error) // the layer below has said why, which is to arrive
     }
+    connection.leave()
     this.#counts([connection])
     this.#connections.delete(id)
     this.#report({ type: 'end', id, fault })
+  }
+
+  /** It fits into 32 bits: when all have been in use, those that are free are used again. */
+  #newId (): number {
+    const count = this.#count
+    for (;;) {
+      const id = this.#opened * count + this.#index
+      this.#opened = (this.#opened + 1) % Math.floor(2 ** 32 / count)
+      if (!this.#connections.has(id)) return id
+    }
   }
 
   /** What the thread that decides has said, of the packet path. */
@@ -123,7 +138,7 @@ export class Forwarder implements LaneHandlers {
     switch (order.type) {
       case 'limits': this.#limit(order.limits); break
       case 'network': this.#network(order.network, order.settings); break
-      case 'no network': this.#networks.delete(order.network); break
+      case 'no network': this.#noNetwork(order.network); break
       case 'member': this.#member(order.network, order.id, order.state); break
       case 'no member': this.#noMember(order.network, order.id); break
       case 'send': this.#send(order.id, order.messages); break
@@ -143,6 +158,8 @@ export class Forwarder implements LaneHandlers {
   }
 
   onBroadcast (network: number, id: number, messages: Batch): void {
+    // Another worker may have been told of a member, and have passed on what it sends, while the same order waits here.
+    if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (fabric === undefined || from === undefined) return
     for (const message of messages) fabric.spreadHere(from, message)
@@ -174,6 +191,13 @@ export class Forwarder implements LaneHandlers {
     const known = this.#networks.get(number)
     if (known === undefined) this.#networks.set(number, new PartialSwitch(number, settings, this.#budget, this.#lanes))
     else known.settings = settings
+  }
+
+  /** Its members have gone before. */
+  #noNetwork (number: number): void {
+    this.#counts(this.#connections.values())
+    this.#networks.delete(number)
+    this.#report({ type: 'no network', network: number })
   }
 
   #member (number: number, id: number, state: MemberState): void {

@@ -55,8 +55,9 @@ class Lane {
 
   /** Settles when the other worker has made room. */
   room (): Promise<void> {
+    if (this.#room !== undefined) return this.#room // to take back that others wait could leave them waiting
     if (!this.#writer.wait()) return Promise.resolve()
-    this.#room ??= new Promise((resolve) => {
+    this.#room = new Promise((resolve) => {
       this.#onRoom = () => {
         this.#room = this.#onRoom = undefined
         resolve()

@@ -69,8 +69,10 @@ export type Order =
 /** From a worker. */
 export type Report =
   | { type: 'listening', listener: number }
-  | { type: 'not listening', listener: number, err: Error }
+  | { type: 'not listening', listener: number, fault: Fault }
   | { type: 'closed', listener: number }
+  /** What its members have carried was told before. */
+  | { type: 'no network', network: number }
   | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
   /** One to decide upon. The connection waits for `done`. */
   | { type: 'message', id: number, message: Uint8Array }

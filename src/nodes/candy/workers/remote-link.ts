@@ -1,6 +1,6 @@
 /** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
 import { Channel } from '../../../channel.ts'
-import { CodedError, LinkBusyError, LinkClosedError } from '../../../errors.ts'
+import { CodedError, LinkBusyError } from '../../../errors.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Pass } from '../../../transports/gate.ts'
@@ -8,10 +8,13 @@ import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
 import type { Session } from '../session.ts'
 import type { Fault, Order } from './messages.ts'
 
-/** What ended a link of another thread. */
+/** What went wrong in another thread. */
 class RemoteLinkError extends CodedError<string> {
   override readonly name = 'RemoteLinkError'
 }
+
+/** Without a code it is a defect of the worker, and still looks like one. */
+export const errorOf = ({ code, message }: Fault): Error => code === undefined ? new Error(message) : new RemoteLinkError(code, message)
 
 export class RemoteLink implements WebSocketLink, Accepted {
   readonly id: number
@@ -67,7 +70,7 @@ export class RemoteLink implements WebSocketLink, Accepted {
   end (fault: Fault | undefined): void {
     if (fault === undefined) this.#incoming.end()
     else if (fault.closeCode !== undefined) this.#incoming.fail(new WebSocketProtocolError(fault.message, fault.closeCode))
-    else this.#incoming.fail(fault.code === undefined ? new LinkClosedError(fault.message) : new RemoteLinkError(fault.code, fault.message))
+    else this.#incoming.fail(errorOf(fault))
   }
 
   async * #read (): AsyncGenerator<Batch> {

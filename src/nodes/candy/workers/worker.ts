@@ -1,10 +1,11 @@
 /** The beginning of a worker: listens where it is told, and gives what comes to a {@link Forwarder}. */
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { Logger } from '../../../log.ts'
 import { Gate } from '../../../transports/gate.ts'
 import { listenWebSocket, type AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { TlsListener } from '../../../transports/certificate.ts'
 import { RELAY_FRAMES } from '../relay-settings.ts'
+import { faultOf } from './connection.ts'
 import { Forwarder } from './forwarder.ts'
 import type { Order, Report, WorkerInit } from './messages.ts'
 
@@ -13,7 +14,9 @@ const init = workerData as WorkerInit
 const report = (report: Report): void => { port.postMessage(report) }
 
 const gate = new Gate(init.limits.gate)
-const forwarder = new Forwarder(init, gate, report)
+const forwarder = new Forwarder(init, gate, report, () => {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) obey(next.message)
+})
 /** Looked at when a frame comes, so that it can change. */
 const tolerate = { unmasked: init.limits.unmasked }
 const listeners = new Map<number, TlsListener<AcceptedWebSocket>>()
@@ -37,7 +40,7 @@ async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Or
     await listener.port()
     report({ type: 'listening', listener: number })
   } catch (err) {
-    report({ type: 'not listening', listener: number, err: err as Error })
+    report({ type: 'not listening', listener: number, fault: faultOf(err as Error) })
   }
 }
 
@@ -50,7 +53,7 @@ async function accept (number: number, listener: TlsListener<AcceptedWebSocket>)
   }
 }
 
-port.on('message', (order: Order) => {
+function obey (order: Order): void {
   switch (order.type) {
     case 'listen': void listen(order); return
     case 'certificate': listeners.get(order.listener)?.setCertificate(order.tls); return
@@ -62,4 +65,6 @@ port.on('message', (order: Order) => {
       tolerate.unmasked = order.limits.unmasked
   }
   forwarder.obey(order)
-})
+}
+
+port.on('message', obey)

@@ -13,7 +13,9 @@ import { LinkClosedError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { newRing } from '../../../shared-ring.ts'
 import { bindShared } from '../../../transports/reuse-port.ts'
-import { verifyCertificate, type TlsListener } from '../../../transports/certificate.ts'
+import { certificateSetter, verifyCertificate, type TlsListener } from '../../../transports/certificate.ts'
+import { entrance } from '../../../transports/entrance.ts'
+import { sparingly } from '../../../transports/sparingly.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { Gate, GateStats } from '../../../transports/gate.ts'
 import type { Place } from '../../../transports/site.ts'
@@ -23,7 +25,7 @@ import type { RelaySettings } from '../relay-settings.ts'
 import { REFUSALS, type Session } from '../session.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
-import { RemoteLink } from './remote-link.ts'
+import { errorOf, RemoteLink } from './remote-link.ts'
 
 export interface WorkersInit {
   count: number
@@ -52,15 +54,25 @@ export class Workers implements Plane {
   readonly #sites = new Map<number, Site>()
   readonly #numbers = new Map<Network, number>()
   readonly #networks = new Map<number, Network>()
+  /** How many workers may still tell what a network has carried that is no more. */
+  readonly #removed = new Map<number, number>()
   /** Of the gates of workers, by their index. */
-  readonly #doors: GateStats[] = []
+  readonly #doors = new Map<number, GateStats>()
   /** Places that are being left; until then they cannot be had again. */
   readonly #leaving = new Set<Promise<void>>()
   #sitesMade = 0
   #networksMade = 0
+  /** Messages that no capture has seen, and that nobody was told of yet. */
+  #missed = 0
+  readonly #onMissed: (messages: number) => void
+  #isClosed = false
 
   constructor ({ count, settings, handshakeTimeout, log }: WorkersInit) {
     this.#log = log
+    this.#onMissed = sparingly(() => {
+      log.warn({ messages: this.#missed }, 'a capture could not keep up')
+      this.#missed = 0
+    })
     const limits = limitsOf(settings, count)
     // where this file runs as it was written, so does the other one
     const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
@@ -70,7 +82,14 @@ export class Workers implements Plane {
       transferList: lanes.flatMap((lane) => lane?.port ?? [])
     }))
     this.failed = new Promise((_resolve, reject) => {
-      for (const worker of this.#workers) worker.once('error', reject)
+      for (const [index, worker] of this.#workers.entries()) {
+        worker.once('error', reject)
+        worker.once('exit', () => {
+          const err = new Error('a worker has ended')
+          if (!this.#isClosed) reject(err)
+          this.#exited(index, err)
+        })
+      }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
     for (const [index, worker] of this.#workers.entries()) worker.on('message', (report: Report) => { this.#hear(index, report) })
@@ -78,7 +97,9 @@ export class Workers implements Plane {
 
   /** Listens with all of them. The port rejects with what the system says. */
   listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> {
-    if (place.tls !== undefined) verifyCertificate(place.tls)
+    const { tls, trustedProxies } = place
+    if (tls !== undefined) verifyCertificate(tls)
+    entrance({ trustedProxies }) // throws for what are none
     const number = this.#sitesMade++
     const links = new Channel<RemoteLink>()
     const port = this.#open(number, place, links, gate)
@@ -86,10 +107,7 @@ export class Workers implements Plane {
     return {
       port: () => port,
       close: () => { this.#leave(number, links, port) },
-      setCertificate: (tls) => {
-        verifyCertificate(tls)
-        this.#all({ type: 'certificate', listener: number, tls })
-      },
+      setCertificate: certificateSetter(tls && { setSecureContext: (tls: NonNullable<Place['tls']>) => { this.#all({ type: 'certificate', listener: number, tls }) } }, tls),
       async * [Symbol.asyncIterator] () {
         for await (const batch of links) yield * batch
       }
@@ -111,7 +129,7 @@ export class Workers implements Plane {
   noNetwork (network: Network): void {
     const number = this.#numberOf(network)
     this.#numbers.delete(network)
-    this.#networks.delete(number)
+    this.#removed.set(number, this.#workers.length)
     this.#all({ type: 'no network', network: number })
   }
 
@@ -133,12 +151,13 @@ export class Workers implements Plane {
 
   doors ({ stats }: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'> {
     const sum = { halfOpen: 0, turnedAway: { ...stats.turnedAway }, evicted: stats.evicted }
-    for (const door of this.#doors) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
+    for (const door of this.#doors.values()) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
     return sum
   }
 
   /** Ends all of them; connections that are left are cut. */
   async close (): Promise<void> {
+    this.#isClosed = true
     await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
   }
 
@@ -149,8 +168,14 @@ export class Workers implements Plane {
     for (const [index, worker] of this.#workers.entries()) {
       worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: place.tls, trustedProxies: place.trustedProxies } satisfies Order)
     }
-    await Promise.race([listening, this.failed])
-    return port
+    try {
+      await Promise.race([listening, this.failed])
+      return port
+    } catch (err) {
+      this.#sites.delete(number)
+      this.#all({ type: 'unlisten', listener: number })
+      throw err
+    }
   }
 
   #leave (number: number, links: Channel<RemoteLink>, port: Promise<number>): void {
@@ -160,7 +185,7 @@ export class Workers implements Plane {
       if (site === undefined) return
       const closed = this.#awaited(number, site)
       this.#all({ type: 'unlisten', listener: number })
-      await closed
+      await Promise.race([closed, this.failed])
     }).catch(() => {}).finally(() => {
       this.#sites.delete(number)
       this.#leaving.delete(left)
@@ -189,7 +214,8 @@ export class Workers implements Plane {
       case 'listening':
       case 'closed':
         return this.#sites.get(report.listener)?.settle()
-      case 'not listening': return this.#sites.get(report.listener)?.settle(report.err)
+      case 'not listening': return this.#sites.get(report.listener)?.settle(errorOf(report.fault))
+      case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
       case 'message': return this.#links.get(report.id)?.push(report.message)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
@@ -207,9 +233,13 @@ export class Workers implements Plane {
   #opened ({ id, listener, remote, path, isCounted }: Extract<Report, { type: 'open' }>): void {
     const order = (order: Order): void => { this.#order(id, order) }
     const site = this.#sites.get(listener)
-    const pass = site?.gate.enter(remote.host, () => {}, !isCounted)
+    if (site === undefined || site.links.closed) { // that place is being left
+      order({ type: 'abort', id })
+      return
+    }
+    const pass = site.gate.enter(remote.host, () => {}, !isCounted)
     // A proxy may say of somebody that it is this machine; it is not.
-    if (site === undefined || pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
+    if (pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
       pass?.leave()
       const { closeCode, reason } = REFUSALS.limit
       order({ type: 'close', id, code: closeCode, reason })
@@ -223,7 +253,7 @@ export class Workers implements Plane {
   }
 
   #counted (index: number, { heard, traffic, late, gate }: Counts): void {
-    this.#doors[index] = gate
+    this.#doors.set(index, gate)
     const now = performance.now()
     for (const id of heard) {
       const session = this.#links.get(id)?.session
@@ -244,7 +274,27 @@ export class Workers implements Plane {
   #tapped ({ id, messages, direction, missed }: Extract<Report, { type: 'tapped' }>): void {
     this.#links.get(id)?.session?.tapped(messages, direction)
     this.#order(id, { type: 'seen', bytes: messages.reduce((sum, { length }) => sum + length, 0) })
-    if (missed > 0) this.#log.warn({ messages: missed }, 'the capture could not keep up')
+    this.#missed += missed
+    if (missed > 0) this.#onMissed(missed)
+  }
+
+  /** A worker has told all of a network that is no more. */
+  #forget (number: number): void {
+    const left = this.#removed.get(number) as number - 1
+    this.#removed.set(number, left)
+    if (left > 0) return
+    this.#removed.delete(number)
+    this.#networks.delete(number)
+  }
+
+  /** A worker is no more, and neither are its connections; nobody has to wait for it. */
+  #exited (index: number, err: Error): void {
+    for (const [id, link] of this.#links) {
+      if (id % this.#workers.length !== index) continue
+      this.#links.delete(id)
+      link.end({ message: err.message, code: 'ERR_LINK_CLOSED' })
+    }
+    for (const site of this.#sites.values()) site.settle(err)
   }
 
   #numberOf (network: Network): number { return this.#numbers.get(network) as number }
@@ -257,7 +307,7 @@ export class Workers implements Plane {
 }
 
 const limitsOf = ({ gate, lenient, queueTotal, broadcastRate }: RelaySettings, count: number): Limits =>
-  ({ gate, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count), broadcastRate })
+  ({ gate: { ...gate, maxHalfOpen: Math.ceil(gate.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count), broadcastRate })
 
 /** Rings and ports from each to each other. */
 function connected (count: number): Array<Array<LaneInit | undefined>> {
