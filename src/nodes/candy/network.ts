@@ -132,11 +132,13 @@ export class Network {
     member.pending.push(message)
   }
 
-  /** Writes what the messages of one read have left: one write for each destination. Nothing is kept for a slow one. */
-  flush (): void {
+  /** Writes what the messages of one read, all of one sender, have left: one write for each destination. Nothing is kept for a slow one. */
+  flush (from: Session): void {
+    if (this.#dirty.length === 0) return
     const shared = this.#shared
+    const now = performance.now()
     for (const member of this.#dirty) {
-      const { pending, traffic } = member
+      const { pending, traffic, backlog, link: { port } } = member
       member.pending = []
       if (member.ended) continue // since then
       // One that waits for nothing is always served: the slow ones together may cost themselves only.
@@ -144,14 +146,17 @@ export class Network {
         traffic.drops.total += pending.length
         continue
       }
-      if (member.link.port.send(pending) === 0) {
-        traffic.drops.queue += pending.length
-        continue
-      }
+      const admitted = backlog.admit(pending, from, now)
+      const taken = admitted.length > 0 ? port.send(admitted) : 0
+      traffic.drops.queue += pending.length - taken
+      if (taken === 0) continue
       this.#look(member)
-      traffic.packetsOut += pending.length
-      for (let i = 0; i < pending.length; i++) traffic.bytesOut += pending[i].length
-      member.tapped(pending, 'out')
+      let bytes = 0
+      for (let i = 0; i < admitted.length; i++) bytes += admitted[i].length
+      backlog.joined(bytes, from, now)
+      traffic.packetsOut += taken
+      traffic.bytesOut += bytes
+      member.tapped(admitted, 'out')
     }
     this.#dirty.length = 0
   }
@@ -249,6 +254,7 @@ export class Network {
     for (const session of this.#sessions) {
       session.tick(now)
       this.#look(session)
+      session.backlog.look() // else the sender of the last message would stay with it
     }
   }
 }

@@ -2,6 +2,7 @@
 import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import type { Pass } from '../../transports/gate.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
+import { Backlog } from '../../backlog.ts'
 import { Rate } from '../../rate.ts'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { Batch, Endpoint } from '../../types.ts'
@@ -57,6 +58,8 @@ export class Session implements Client {
   pending: Batch = []
   /** What waited for it when that was last looked at, in bytes: its part of the relay's total. */
   queued = 0
+  /** Of whom that is, and since when. */
+  readonly backlog: Backlog<Session>
   readonly traffic = newTraffic()
   /** How many more messages to all it may send in this second. */
   broadcasts: number
@@ -71,6 +74,7 @@ export class Session implements Client {
 
   constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
     this.link = link
+    this.backlog = new Backlog(link.port)
     this.network = network
     this.remote = remote
     this.pass = pass
