@@ -3,10 +3,14 @@
  * has it for itself. It holds nothing itself; the queue is in the system and in the stream above it, first in, first out.
  */
 import { Codel } from './codel.ts'
+import { Drain, WINDOW } from './drain.ts'
 import type { Batch, PacketPort } from './types.ts'
 
-/** Milliseconds of waiting beyond which no more may wait than leaves within that time, however little senders care for drops. */
+/** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
 const LONGEST = 60
+
+/** ... once the oldest has waited for so many. */
+const STANDING = 10
 
 /** Bytes that may wait in any case: of all senders, and of each one, as long as there is room at all. */
 const LEAST = 64 * 1024
@@ -34,11 +38,13 @@ interface Part<Sender> {
 export class Backlog<Sender = unknown> {
   readonly #port: PacketPort
   readonly #codel = new Codel()
+  readonly #drain = new Drain()
   /** The newest last. */
   readonly #parts: Array<Part<Sender>> = []
   readonly #held = new Map<Sender, number>()
   /** Bytes of all parts. */
   #bytes = 0
+  #looked = 0
 
   constructor (port: PacketPort) { this.#port = port }
 
@@ -48,15 +54,16 @@ export class Backlog<Sender = unknown> {
    * @param now milliseconds of a clock that only goes forward
    */
   admit (batch: Batch, sender: Sender, now: number): Batch {
-    const waiting = this.look()
+    const waiting = this.look(now)
     const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
     const held = this.#held.get(sender) ?? 0
     const isSpared = age > 0 && held * this.#held.size < this.#bytes
     const from = isSpared ? 0 : Math.min(batch.length, this.#codel.drops(age, now))
     if (waiting === 0) return batch
     const most = this.#port.limit + SYSTEM
-    const limit = age > LONGEST ? Math.min(most, Math.max(LEAST, waiting * LONGEST / age)) : most
-    let room = Math.min(most - waiting, Math.max(LEAST_EACH, SHARE * (limit - waiting)) - held)
+    const rate = age < STANDING ? undefined : this.#drain.rate
+    const limit = rate === undefined ? most : Math.min(most, Math.max(LEAST, rate * LONGEST))
+    let room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
     let to = from
     while (to < batch.length && room > 0) room -= batch[to++].length
     return to - from === batch.length ? batch : batch.slice(from, to)
@@ -65,6 +72,7 @@ export class Backlog<Sender = unknown> {
   /** So many bytes were sent. */
   joined (bytes: number, sender: Sender, now: number): void {
     const parts = this.#parts
+    if (parts.length === 0) this.#looked = now
     let last = parts.at(-1)
     if (last === undefined || ((last.sender !== sender || now - last.since >= PART) && parts.length < MOST_PARTS)) {
       last = { sender, bytes: 0, since: now }
@@ -75,22 +83,39 @@ export class Backlog<Sender = unknown> {
     this.#bytes += bytes
   }
 
-  /** Forgets what has left, and returns how many bytes wait. What others have written to the stream, or layers have added, passes for the newest. */
-  look (): number {
+  /**
+   * Forgets what has left, and returns how many bytes wait. What others have written to the stream, or layers have added, passes
+   * for the newest.
+   */
+  look (now: number): number {
     const parts = this.#parts
     const { queued } = this.#port
     if (parts.length === 0) return queued
     const { backlog: waiting = queued } = this.#port
+    const before = this.#bytes
     let gone = 0
     for (; gone < parts.length; gone++) {
       const { sender, bytes } = parts[gone]
       if (waiting > 0 && this.#bytes - bytes < waiting) break
-      const left = (this.#held.get(sender) as number) - bytes
-      if (left > 0) this.#held.set(sender, left)
-      else this.#held.delete(sender)
-      this.#bytes -= bytes
+      this.#release(sender, bytes)
     }
     if (gone > 0) parts.splice(0, gone)
+    if (parts.length > 0 && waiting < this.#bytes) { // a part of one
+      const [first] = parts
+      const bytes = this.#bytes - waiting
+      this.#release(first.sender, bytes)
+      first.bytes -= bytes
+    }
+    const elapsed = now - this.#looked
+    if (waiting > 0 || elapsed < WINDOW) this.#drain.left(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
+    this.#looked = now
     return waiting
+  }
+
+  #release (sender: Sender, bytes: number): void {
+    this.#bytes -= bytes
+    const left = (this.#held.get(sender) as number) - bytes
+    if (left > 0) this.#held.set(sender, left)
+    else this.#held.delete(sender)
   }
 }

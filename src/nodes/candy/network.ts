@@ -254,7 +254,7 @@ export class Network {
     for (const session of this.#sessions) {
       session.tick(now)
       this.#look(session)
-      session.backlog.look() // else the sender of the last message would stay with it
+      session.backlog.look(performance.now()) // else the sender of the last message would stay with it
     }
   }
 }
