@@ -33,7 +33,7 @@ if (await canRun(t, ['tc'])) {
     }
     const control = join(folder, 'relay.sock')
     await startRelay(relayHost, LISTEN, '--control', control)
-    const [a, b] = await Promise.all(['a', 'b'].map(async (name, i) => {
+    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map(async (name, i) => {
       const host = await lab.host(name, `192.0.2.${11 + i}/24`)
       return { host, agent: new Agent(host), address: await joined(startPeer(host, { url: `${LISTEN}/`, stateDir: join(folder, name) })) }
     }))
@@ -47,7 +47,7 @@ if (await canRun(t, ['tc'])) {
     const flood = a.agent.call('flood', b.address, discard, FLOOD)
     const samples = []
     for (let i = 0; i < SAMPLES; i++) samples.push(await status())
-    t.equal(await ping(a.host, b.address), 3, 'pings get through')
+    t.equal(await ping(c.host, b.address), 3, 'pings of another peer get through')
     await a.agent.call('stopFlood')
     await flood
     const queued = samples.map(({ queued }) => queued)
