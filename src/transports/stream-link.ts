@@ -6,12 +6,13 @@ import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
 import { lendReads } from './lent-reads.ts'
+import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
 
-/** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. */
-export const DEFAULT_QUEUE_LIMIT = 1 << 20
+/** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
+export const DEFAULT_QUEUE_LIMIT = 4 << 20
 
 /** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
 const READ_AHEAD = 256 * 1024
@@ -24,7 +25,7 @@ const FULL_READ = 64 * 1024
 const BUSY = 4
 
 export interface StreamLinkInit {
-  /** Bound of the packet port in bytes. Default: 1 MiB. */
+  /** Bound of the packet port in bytes. Default: 4 MiB. */
   queueLimit?: number
 }
 
@@ -45,6 +46,8 @@ class StreamPort implements PacketPort {
   }
 
   get queued (): number { return this.#stream.writableLength + this.#writes * WRITE_OVERHEAD }
+
+  get backlog (): number { return this.queued + (unsentOf(this.#stream) ?? 0) }
 
   send (batch: Batch): number {
     const stream = this.#stream

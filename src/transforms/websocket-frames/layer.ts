@@ -100,6 +100,7 @@ class FramesLink implements WebSocketLink {
         return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
+      get backlog () { return lower.port.backlog ?? lower.port.queued },
       limit: lower.port.limit,
       drained: lower.port.drained === undefined ? undefined : () => (lower.port as Required<PacketPort>).drained()
     }
