@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { homeEnv } from '../helpers/homes.ts'
+import { TSX_ARGS } from '../helpers/tsx.ts'
 
-const TSX = fileURLToPath(import.meta.resolve('tsx'))
 const path = (name: string): string => fileURLToPath(new URL(`../../bin/${name}.ts`, import.meta.url))
 
 export interface ProgramInit {
@@ -29,7 +29,7 @@ export class Program {
 
   constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore' }: ProgramInit = {}) {
     const { TUNPIPE_PASSWORD: _password, TUNPIPE_TOKEN: _token, ...inherited } = process.env
-    this.child = spawn(process.execPath, ['--import', TSX, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
+    this.child = spawn(process.execPath, [...TSX_ARGS, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#wake()

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
 import { homeEnv } from '../helpers/homes.ts'
+import { TSX_ARGS } from '../helpers/tsx.ts'
 import type { Namespace } from './namespaces.ts'
 
 export const TSX = fileURLToPath(import.meta.resolve('tsx'))
@@ -67,7 +68,7 @@ export class Program {
   readonly #log = new Lines()
 
   constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy' }: { password?: string, hosts?: string, protocol?: string } = {}) {
-    const node = [process.execPath, '--import', TSX, script(name), protocol, '--json', ...args]
+    const node = [process.execPath, ...TSX_ARGS, script(name), protocol, '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
     this.#name = `${name} of ${namespace.name}`

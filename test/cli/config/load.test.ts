@@ -229,11 +229,12 @@ t.test('every flag is a key, and every key a flag', async (t) => {
     [createPeerCommand(() => {}, () => {}), PEER_PROTOCOLS]
   ] as const) {
     const names = (options: typeof command.options): string[] => options.map((option) => option.name()).filter((name) => !['config', 'version'].includes(name))
-    t.same(names(command.options).sort(), [...SHARED_KEYS].sort())
-    for (const [i, { name, section }] of protocols.entries()) {
+    const shared = SHARED_KEYS.filter((key) => key !== 'workers') // of relays, and there of those that can use several
+    t.same(names(command.options).sort(), [...(protocols === RELAY_PROTOCOLS ? SHARED_KEYS : shared)].sort())
+    for (const [i, { name, section, usesWorkers }] of protocols.entries()) {
       t.equal(command.commands[i].name(), name)
       const keys = Object.keys((section as z.ZodObject).shape).filter((key) => !['networks', 'identities'].includes(key)) // several of them take a file
-      t.same(names(command.commands[i].options).sort(), [...keys, ...SHARED_KEYS].sort())
+      t.same(names(command.commands[i].options).sort(), [...keys, ...(usesWorkers === true ? SHARED_KEYS : shared)].sort())
     }
   }
 })

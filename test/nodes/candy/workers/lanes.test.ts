@@ -1,0 +1,89 @@
+/** What has to hold between two workers whatever the moment is, with both ends in one thread. */
+import { MessageChannel } from 'node:worker_threads'
+import t, { type Test } from 'tap'
+import { newRing, RingReader, RingWriter } from '../../../../src/shared-ring.ts'
+import { Gate } from '../../../../src/transports/gate.ts'
+import { Forwarder } from '../../../../src/nodes/candy/workers/forwarder.ts'
+import { Lanes } from '../../../../src/nodes/candy/workers/lanes.ts'
+import type { Counts, LaneInit, Order, Report } from '../../../../src/nodes/candy/workers/messages.ts'
+import { readRelay } from '../../../../src/nodes/candy/relay-settings.ts'
+import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
+import { bytes } from '../../../helpers/ends.ts'
+import { numbered } from './crew.ts'
+
+/** One end of the way between two workers, and the rings of the other end. */
+function lane (t: Test): { init: LaneInit, reader: RingReader, writer: RingWriter, say (message: number): void } {
+  const [there, back] = [newRing(), newRing()]
+  const { port1, port2 } = new MessageChannel()
+  t.teardown(() => {
+    port1.close()
+    port2.close()
+  })
+  return { init: { outgoing: there, incoming: back, port: port1 }, reader: new RingReader(there), writer: new RingWriter(back), say: (message) => { port2.postMessage(message) } }
+}
+
+const ROOM = 1
+
+t.test('whoever waits for room is told, also when another one has found some meanwhile', async (t) => {
+  const { init, reader, say } = lane(t)
+  const lanes = new Lanes([undefined, init], { onUnicast () {}, onBroadcast () {} })
+  const port = lanes.port(0, 1)
+  while (lanes.room() === undefined) port.send([bytes(100_000)])
+  const first = lanes.room() as Promise<void>
+  // Another one sees that it is crowded, and then the other worker reads.
+  const isCrowded = Object.getOwnPropertyDescriptor(RingWriter.prototype, 'isCrowded') as PropertyDescriptor
+  t.teardown(() => { Object.defineProperty(RingWriter.prototype, 'isCrowded', isCrowded) })
+  Object.defineProperty(RingWriter.prototype, 'isCrowded', {
+    configurable: true,
+    get () {
+      Object.defineProperty(RingWriter.prototype, 'isCrowded', isCrowded)
+      const before = isCrowded.get?.call(this)
+      reader.read(() => {})
+      return before
+    }
+  })
+  void lanes.room()
+  t.ok(reader.wake(), 'the first one still waits')
+  say(ROOM)
+  await first
+  t.equal(lanes.room(), undefined)
+})
+
+t.test('a message to all of a member that this worker is told of only now', async (t) => {
+  const { init, writer } = lane(t)
+  const { gate, lenient, queueTotal, broadcastRate, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
+  const reports: Report[] = []
+  const orders: Order[] = []
+  const { setInterval } = globalThis
+  globalThis.setInterval = (() => undefined) as unknown as typeof setInterval // its ticks are of no interest here
+  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { gate, unmasked: lenient, queueTotal, broadcastRate } }, new Gate(gate), (report) => { reports.push(report) }, () => {
+    for (const order of orders.splice(0)) forwarder.obey(order)
+  })
+  globalThis.setInterval = setInterval
+  const sent: Uint8Array[] = []
+  const link = {
+    port: { send (batch: Uint8Array[]) { sent.push(...batch.map((message) => message.slice())); return batch.length }, queued: 0, limit: 1 },
+    source: { async * [Symbol.asyncIterator] () { await new Promise(() => {}) } },
+    reuse () {},
+    remote: { host: '192.0.2.1', port: 1 },
+    path: '/'
+  }
+  void forwarder.accept(link as unknown as Parameters<Forwarder['accept']>[0], 0)
+  const [{ id }] = reports as Array<Extract<Report, { type: 'open' }>>
+  forwarder.obey({ type: 'network', network: 0, settings })
+  const state = (address: string): Extract<Order, { type: 'member' }>['state'] => ({ address: addr(address), behind: undefined, gateways: new Set() })
+  forwarder.obey({ type: 'member', network: 0, id, state: state('10.77.0.1') })
+  orders.push({ type: 'member', network: 0, id: 0, state: state('10.77.0.2') })
+  const message = numbered('10.77.0.2', '255.255.255.255', 1)
+  const to = { network: 0, toAll: 1 }
+  writer.write(to.network << 1 | to.toAll, 0, [message])
+  const read = new Promise<void>((resolve) => { init.port.once('message', () => { setImmediate(resolve) }) })
+  init.port.emit('message', 0)
+  await read
+  t.same(sent.map((bytes) => Buffer.from(bytes).toString('hex')), [Buffer.from(message).toString('hex')])
+  const before = reports.length
+  forwarder.obey({ type: 'no network', network: 0 })
+  const [counts, last] = reports.slice(before) as [{ counts: Counts }, Report]
+  t.match(counts.counts.traffic, [{ network: 0, id, traffic: { packetsOut: 1 } }], 'and what it has carried is told before the network is no more')
+  t.same(last, { type: 'no network', network: 0 })
+})
