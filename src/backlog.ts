@@ -37,6 +37,7 @@ interface Part<Sender> {
 
 export class Backlog<Sender = unknown> {
   readonly #port: PacketPort
+  readonly #canHold: boolean
   readonly #codel = new Codel()
   readonly #drain = new Drain()
   /** The newest last. */
@@ -46,23 +47,30 @@ export class Backlog<Sender = unknown> {
   #bytes = 0
   #looked = 0
 
-  constructor (port: PacketPort) { this.#port = port }
+  /** @param canHold whoever sends can wait instead, so where nothing leaves at all nothing has to be dropped. Default: false */
+  constructor (port: PacketPort, canHold = false) {
+    this.#port = port
+    this.#canHold = canHold
+  }
 
   /**
-   * What of a batch may be sent. Whoever holds less than others is spared the drops that are to slow senders down.
+   * What of a batch may be sent. Whoever holds less than others is spared the drops that are to slow senders down; and there are none
+   * while nothing leaves, which is nobody's fault.
    *
    * @param now milliseconds of a clock that only goes forward
    */
   admit (batch: Batch, sender: Sender, now: number): Batch {
+    const before = this.#bytes
     const waiting = this.look(now)
+    const isMoving = this.#bytes < before
     const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
     const held = this.#held.get(sender) ?? 0
     const isSpared = age > 0 && held * this.#held.size < this.#bytes
-    const from = isSpared ? 0 : Math.min(batch.length, this.#codel.drops(age, now))
+    const from = isSpared || !isMoving ? 0 : Math.min(batch.length, this.#codel.drops(age, now))
     if (waiting === 0) return batch
     const most = this.#port.limit + SYSTEM
     const rate = age < STANDING ? undefined : this.#drain.rate
-    const limit = rate === undefined ? most : Math.min(most, Math.max(LEAST, rate * LONGEST))
+    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * LONGEST))
     let room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
     let to = from
     while (to < batch.length && room > 0) room -= batch[to++].length

@@ -26,6 +26,12 @@ export class Drain {
    * @param now milliseconds of a clock that only goes forward
    */
   left (bytes: number, time: number, now: number): void {
+    if (time >= MEMORY) { // it may have stood still for most of that
+      this.#isKnown = false
+      this.#left = this.#time = this.#fastest = this.#before = 0
+      this.#since = undefined
+      return
+    }
     this.#left += bytes
     this.#time += time
     if (this.#time < WINDOW) return

@@ -78,7 +78,7 @@ export class PeerSession {
   constructor (init: PeerSessionInit) {
     this.#init = init
     this.#link = init.link
-    this.#backlog = new Backlog(init.link.port)
+    this.#backlog = new Backlog(init.link.port, true)
   }
 
   /** Milliseconds from the last ping that was answered to its answer. */
