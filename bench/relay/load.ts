@@ -6,6 +6,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
@@ -17,9 +18,18 @@ const BLOCK = 64 * 1024
 
 const encoder = new FrameEncoder('client')
 
+/** To a relay on this machine. */
+export interface Way {
+  port: number
+  password: string
+  /** By TLS, whatever the certificate. */
+  tls: boolean
+}
+
 /** Upgrades and authenticates; the address is the client's own. */
-export async function join (port: number, address: number, password: string): Promise<Socket> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function join ({ port, password, tls }: Way, address: number): Promise<Socket> {
+  const tcp = connect({ host: '127.0.0.1', port, noDelay: true })
+  const socket = tls ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
   socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
   const [response] = await once(socket, 'data') as [Buffer]
   if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
@@ -61,10 +71,10 @@ export class Pair {
     })
   }
 
-  static async open (port: number, password: string, size: number): Promise<Pair> {
+  static async open (way: Way, size: number): Promise<Pair> {
     const source = randomInt(0x0a00_0001, 0x0aff_fffe)
     const destination = source + 1
-    return new Pair(await join(port, source, password), await join(port, destination, password), source, destination, size)
+    return new Pair(await join(way, source), await join(way, destination), source, destination, size)
   }
 
   /** Packets that have arrived. */
