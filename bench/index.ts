@@ -1,5 +1,6 @@
 /** `npm run bench`: measures, and shows tables. `npm run bench -- --help` tells the rest. */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -32,15 +33,15 @@ const GROUPS: Record<string, Group> = {
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 /** The programs under test are the built ones. */
-function build (): void {
-  const { status } = spawnSync(process.execPath, [path('scripts/build.js')], { stdio: ['ignore', 2, 2] })
+async function build (): Promise<void> {
+  const [status] = await once(spawn(process.execPath, [path('scripts/build.js')], { stdio: ['ignore', 2, 2] }), 'exit')
   if (status !== 0) throw new Error('the programs could not be built')
 }
 
 async function bench (options: Options): Promise<number> {
   const progress = new Progress(process.stderr)
   progress.step({ group: 'bench', name: 'building', round: 1, rounds: 1 })
-  build()
+  await build()
   const about = { mode: options.full ? 'full' : 'quick', machine, version, commit: commit() }
   const mode = `${about.mode} run, tunpipe ${version}${about.commit === undefined ? '' : ` (${about.commit})`}`
   const where = `${machine.cores} x ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`

@@ -39,7 +39,7 @@ export class Progress {
     const title = `${group}: ${name}`
     if (this.#output.isTTY === true) {
       const line = `${this.elapsed} s  round ${round} of ${rounds}  ${title}${of === undefined ? '' : `: ${of}`}`
-      this.#output.write(CLEAR + line.slice(0, (this.#output.columns ?? 80) - 1)) // a full line would wrap, and stay
+      this.#output.write(CLEAR + line.slice(0, (this.#output.columns || 80) - 1)) // a full line would wrap, and stay; some terminals say that they have no columns
     } else if (title !== this.#title) {
       this.#output.write(`${this.elapsed} s  ${title}, ${rounds === 1 ? 'one round' : `${rounds} rounds`}\n`)
     }
