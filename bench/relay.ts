@@ -16,6 +16,7 @@ import type { Run } from './run.ts'
 const SIZES = [64, 1360]
 const PEERS = [2, 10, 100, 1000]
 const SCHEMES = ['ws', 'wss'] as const
+const IDLE = 1000
 /** Connections that are made before memory is measured, so that what the first ones load and grow is no part of the price. */
 const WARM_UP = 500
 
@@ -87,7 +88,7 @@ async function silentPeers (run: Run, { process, way }: Relay, size: number): Pr
 }
 
 /** Memory of a connection that has authenticated and says nothing: KiB resident, KiB allocated. */
-async function idleMemory (scheme: Scheme, ours: boolean, count: number): Promise<[number, number]> {
+async function idleMemory (scheme: Scheme, ours: boolean): Promise<[number, number]> {
   const { process, way } = await start(scheme, ours)
   const sockets: Socket[] = []
   const connect = async (count: number): Promise<void> => {
@@ -95,18 +96,17 @@ async function idleMemory (scheme: Scheme, ours: boolean, count: number): Promis
   }
   await connect(WARM_UP)
   const before = await process.usage(true)
-  await connect(count)
+  await connect(IDLE)
   const after = await process.usage(true)
   for (const socket of sockets) socket.destroy()
   await process.stop()
-  return [(after.rss - before.rss) / count / 1024, (after.heap - before.heap) / count / 1024]
+  return [(after.rss - before.rss) / IDLE / 1024, (after.heap - before.heap) / IDLE / 1024]
 }
 
 async function memory (run: Run, scheme: Scheme): Promise<void> {
-  const count = run.full ? 2000 : 1000
   const subjects = [{ name: OURS, ours: true, encrypted: scheme === 'wss' }, { name: RIVAL, ours: false, encrypted: scheme === 'wss' }]
-  const name = `memory of a silent connection over ${scheme}, of ${count}`
-  const figures = await run.inTurn(name, { rounds: run.rounds(1, 3) }, subjects, ({ ours }) => idleMemory(scheme, ours, count))
+  const name = `memory of a silent connection over ${scheme}, of ${IDLE}`
+  const figures = await run.inTurn(name, { rounds: run.rounds(1, 3) }, subjects, ({ ours }) => idleMemory(scheme, ours))
   for (const [i, kind] of ['resident', 'allocated'].entries()) {
     run.add({ name: `${name}, ${kind}`, unit: 'KiB', lessIsBetter: true }, beside(subjects, figures.map((rounds) => rounds.map((figure) => figure[i]))))
   }
