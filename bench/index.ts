@@ -40,7 +40,7 @@ async function build (): Promise<void> {
 
 async function bench (options: Options): Promise<number> {
   const progress = new Progress(process.stderr)
-  progress.step({ group: 'bench', name: 'building', round: 1, rounds: 1 })
+  progress.say('building the programs')
   await build()
   const about = { mode: options.full ? 'full' : 'quick', machine, version, commit: commit() }
   const mode = `${about.mode} run, tunpipe ${version}${about.commit === undefined ? '' : ` (${about.commit})`}`
