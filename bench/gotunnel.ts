@@ -72,7 +72,7 @@ export async function gotunnelBench (run: Run): Promise<void> {
   // Three rounds do not count: so many until what is compiled while it runs is compiled.
   const turns = { rounds: run.rounds(2, 5), warmUps: run.full ? 3 : 1 }
   const milliseconds = run.full ? 1000 : 400
-  const stream = (run.full ? 1024 : 512) * 1024 ** 2
+  const stream = (run.full ? 1024 : 256) * 1024 ** 2
   for (const [name, bytesPerSecond] of [['one stream to the service', upload], ['one stream from the service', download]] as const) {
     const rates = await run.inTurn(name, turns, chains, async ({ port }) => await bytesPerSecond(port, stream) * 8e-9)
     run.add({ name, unit: 'Gbit/s' }, beside(chains, rates))

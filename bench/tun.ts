@@ -46,7 +46,7 @@ async function streams (run: Run, tunnels: Tunnel[]): Promise<void> {
 
 /** There and back while nothing else goes on, and beside a stream that takes what it can get. */
 async function latency (run: Run, tunnels: Tunnel[], hops: Tunnel[]): Promise<void> {
-  const count = run.full ? 100 : 40
+  const count = run.full ? 100 : 30
   const idle = [...hops, ...tunnels]
   const ms = { unit: 'ms', lessIsBetter: true }
   const times = await run.inTurn('ping, idle', roundsOf(run), idle, async (tunnel) => summary(await pings(tunnel, count, 0.01)))
@@ -96,7 +96,8 @@ export async function tunBench (run: Run, options: Options): Promise<void> {
   }
   const lab = await Lab.open()
   try {
-    const tunnels = [plain(lab), await candy(lab, 'ws'), await candy(lab, 'wss'), ...await rivals(run, lab, options)]
+    const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss')])
+    const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, options)]
     const hops = isInstalled('socat') ? [await socat(lab)] : []
     if (hops.length === 0) run.leaveOut('three socat', 'socat is not installed')
     await warmUp(run, tunnels)

@@ -62,7 +62,7 @@ export async function pings ({ from, address }: Flow, count: number, interval: n
 export async function loadedPings (flow: Flow, count: number, interval: number): Promise<number[]> {
   return await withServer(flow, async (server) => {
     const connected = said(server, /accepted connection/i)
-    const stream = iperf(flow, Math.ceil(count * interval) + 1, [])
+    const stream = iperf(flow, Math.ceil(count * interval + 0.3), [])
     const [times] = await Promise.all([connected.then(() => pings(flow, count, interval)), stream])
     return times
   })

@@ -48,8 +48,7 @@ export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> {
     await said(child, /ready candy/)
   }
   const address = (last: number): string => `10.${network}.0.${last}`
-  await peer(a, ADDRESS.toA, address(2), `c${network}a`)
-  await peer(b, ADDRESS.toB, address(3), `c${network}b`)
+  await Promise.all([peer(a, ADDRESS.toA, address(2), `c${network}a`), peer(b, ADDRESS.toB, address(3), `c${network}b`)])
   return { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3) }
 }
 
