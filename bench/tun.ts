@@ -46,7 +46,7 @@ async function streams (run: Run, tunnels: Tunnel[]): Promise<void> {
 
 /** There and back while nothing else goes on, and beside a stream that takes what it can get. */
 async function latency (run: Run, tunnels: Tunnel[], hops: Tunnel[]): Promise<void> {
-  const count = run.full ? 100 : 30
+  const count = run.full ? 100 : 40
   const idle = [...hops, ...tunnels]
   const ms = { unit: 'ms', lessIsBetter: true }
   const times = await run.inTurn('ping, idle', roundsOf(run), idle, async (tunnel) => summary(await pings(tunnel, count, 0.01)))

@@ -58,12 +58,12 @@ export async function pings ({ from, address }: Flow, count: number, interval: n
   return [...out.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time))
 }
 
-/** The same beside a stream that takes what it can get, from its beginning on. */
+/** The same beside a stream that takes what it can get, after its first second. */
 export async function loadedPings (flow: Flow, count: number, interval: number): Promise<number[]> {
   return await withServer(flow, async (server) => {
-    const connected = said(server, /accepted connection/i)
-    const stream = iperf(flow, Math.ceil(count * interval + 0.3), [])
-    const [times] = await Promise.all([connected.then(() => pings(flow, count, interval)), stream])
+    const firstReport = said(server, /-1\.\d\d +sec/)
+    const stream = iperf(flow, Math.ceil(1.2 + count * interval), [])
+    const [times] = await Promise.all([firstReport.then(() => pings(flow, count, interval)), stream])
     return times
   })
 }
