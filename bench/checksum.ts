@@ -4,7 +4,6 @@ import calculator from 'crc/calculators/crc32'
 import { ChecksumDecoder, ChecksumEncoder, crc32 } from '../src/transforms/index.ts'
 import { measure } from './harness.ts'
 
-const bench = 'checksum'
 const unit = 'packet'
 const PACKETS = 256
 
@@ -15,29 +14,27 @@ for (const size of [64, 1400, 65535]) {
   let sink = 0
 
   const sums: Array<[string, (bytes: Buffer) => number]> = [
-    ['crc32', crc32],
-    ['crc32, crc package', ofPackage],
-    ['crc32, crc package, calculator', calculator]
+    ['node:zlib', crc32],
+    ['crc package', ofPackage],
+    ['crc package, calculator', calculator]
   ]
-  for (const [name, sum] of sums) {
-    await measure({
-      bench,
-      name,
-      params,
-      unit,
-      run () {
-        for (const packet of batch) sink ^= sum(packet)
-        return PACKETS
-      }
-    })
-  }
+  const [ours, ...others] = sums.map(([name, sum]) => ({
+    name,
+    run () {
+      for (const packet of batch) sink ^= sum(packet)
+      return PACKETS
+    }
+  }))
+  await measure({ bench: 'checksum, crc32', params, unit, ...ours }, ...others)
 
-  for (const [name, kind] of [['native', 'crc32'], ['crc package', ofPackage]] as const) {
+  const [native, packaged] = ([['tunpipe, native', 'crc32'], ['tunpipe, crc package', ofPackage]] as const).map(([name, kind]) => {
     const encoder = new ChecksumEncoder(kind, { bytes: 4 })
     const decoder = new ChecksumDecoder(kind, { bytes: 4 })
     const wire = encoder.push(batch)
-    await measure({ bench, name: `encode, ${name}`, params, unit, run: () => encoder.push(batch).length })
-    await measure({ bench, name: `decode, ${name}`, params, unit, run: () => decoder.push(wire).length })
+    return { name, encode: () => encoder.push(batch).length, decode: () => decoder.push(wire).length }
+  })
+  for (const way of ['encode', 'decode'] as const) {
+    await measure({ bench: `checksum, ${way}`, name: native.name, params, unit, run: native[way] }, { name: packaged.name, run: packaged[way] })
   }
   if (sink === 0.5) console.log(sink) // keeps the sums in use
 }

@@ -1,11 +1,13 @@
-/** Measures one case after another and prints a JSON line for each. */
-import { report, type Row, type Summary } from './table.ts'
+/** Measures the cores of layers: how much work of a kind is done in a second. */
+import type { Run } from './run.ts'
 
-export interface Case {
-  /** The file, say; with `name` it tells what a line is about. */
+/** What does the work. */
+export interface Candidate {
+  /** The file, say. */
   bench: string
+  /** Who does it. */
   name: string
-  /** What was varied: sizes, counts. Printed along. */
+  /** What was varied: sizes, counts. */
   params?: Record<string, number | string>
   /** What `run` counts. Figures are these a second. Default: `op`. */
   unit?: string
@@ -13,15 +15,12 @@ export interface Case {
   run: () => number | Promise<number>
 }
 
-/** Everything that was measured in this process, for a table. */
-export const measured: Row[] = []
+let current: Run | undefined
 
-const ROUNDS = 5
+/** What is measured from now on belongs to this run. */
+export function measureFor (run: Run): void { current = run }
 
-/** Length of a round in milliseconds; `BENCH_MS=1000` for steadier figures. */
-const ROUND_MS = Number(process.env.BENCH_MS ?? 200)
-
-async function round (run: Case['run']): Promise<number> {
+async function round (run: Candidate['run'], milliseconds: number): Promise<number> {
   const start = performance.now()
   let units = 0
   let elapsed = 0
@@ -29,14 +28,18 @@ async function round (run: Case['run']): Promise<number> {
     const done = run()
     units += typeof done === 'number' ? done : await done // no promise where there is none
     elapsed = performance.now() - start
-  } while (elapsed < ROUND_MS)
+  } while (elapsed < milliseconds)
   return units / elapsed * 1000
 }
 
-/** Warms up, takes the median of five rounds, prints and returns it with the extremes. */
-export async function measure ({ bench, name, params = {}, unit = 'op', run }: Case): Promise<Summary> {
-  await round(run)
-  const rates: number[] = []
-  for (let i = 0; i < ROUNDS; i++) rates.push(Math.round(await round(run)))
-  return report(measured, bench, name, params, rates, `${unit}/s`)
+/** Warms up, and measures in turn. The first is ours, and is compared with each of the others. */
+export async function measure (ours: Candidate, ...rivals: Array<Pick<Candidate, 'name' | 'run'>>): Promise<void> {
+  if (current === undefined) throw new Error('there is no run to measure for')
+  const { bench, params = {}, unit = 'op' } = ours
+  const name = [bench, ...Object.entries(params).map(([key, value]) => typeof value === 'number' ? `${key} ${value}` : value)].join(', ')
+  const all = [ours, ...rivals]
+  const milliseconds = current.full ? 200 : 40
+  const rates = await current.inTurn(name, { rounds: current.rounds(3, 5), warmUps: 1 }, all, ({ run }) => round(run, milliseconds))
+  const against = rivals.map((rival) => rival.name)
+  current.add({ name, unit: `${unit}/s` }, all.map(({ name }, i) => ({ of: name, ours: i === 0, values: rates[i], against: i === 0 ? against : [] })))
 }

@@ -1,39 +1,84 @@
-/** `npm run bench`: JSON lines while it runs, a table of each group at its end. `npm run bench -- --help` tells the rest. */
-import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
+/** `npm run bench`: measures, and shows tables. `npm run bench -- --help` tells the rest. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { reason } from '../src/cli/reason.ts'
+import { version } from '../src/version.ts'
+import { chart } from './chart.ts'
 import { gotunnelBench } from './gotunnel.ts'
-import { measured } from './harness.ts'
+import { layersBench } from './layers.ts'
+import { commit, machine } from './machine.ts'
+import { help, readOptions, type Options } from './options.ts'
+import { Progress } from './progress.ts'
 import { relayBench } from './relay.ts'
-import { table, type Row } from './table.ts'
+import { jsonLine } from './row.ts'
+import { Run } from './run.ts'
+import { table } from './table.ts'
 import { tunBench } from './tun.ts'
 
-/** The cores of the layers; each file prints as it is loaded. */
-async function layerBench (): Promise<Row[]> {
-  for (const name of ['websocket-frames', 'length-prefix', 'checksum', 'type-demux', 'ipv4', 'masks']) await import(`./${name}.ts`)
-  return measured
+interface Group {
+  about: string
+  measure: (run: Run, options: Options) => Promise<void>
 }
 
-const groups: Record<string, () => Promise<Row[]>> = {
-  relay: relayBench,
-  gotunnel: gotunnelBench,
-  tun: tunBench,
-  layers: layerBench
+const GROUPS: Record<string, Group> = {
+  relay: { about: 'what a candy relay forwards for its processor time, also among many peers; memory of a connection', measure: relayBench },
+  gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
+  tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
+  layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }
 }
 
-const { values: { json, help }, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } })
-const unknown = positionals.filter((name) => !(name in groups))
+const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
-if (help === true || unknown.length > 0) {
-  if (unknown.length > 0) console.error(`no such group: ${unknown.join(', ')}`)
-  console.log(`npm run bench -- [--json] [${Object.keys(groups).join('|')}]...
-
-  --json   JSON lines only, no tables
-  BENCH_MS=1000 in the environment makes each round that long`)
-  process.exit(unknown.length > 0 ? 2 : 0)
+/** The programs under test are the built ones. */
+async function build (): Promise<void> {
+  const [status] = await once(spawn(process.execPath, [path('scripts/build.js')], { stdio: ['ignore', 2, 2] }), 'exit')
+  if (status !== 0) throw new Error('the programs could not be built')
 }
 
-const [{ model }] = cpus()
-for (const name of positionals.length > 0 ? positionals : Object.keys(groups)) {
-  const rows = await groups[name]()
-  if (json !== true) console.log(`\n${name}, Node ${process.version}, ${cpus().length} x ${model}\n\n${table(rows)}\n`)
+async function bench (options: Options): Promise<number> {
+  const progress = new Progress(process.stderr)
+  progress.say('building the programs')
+  await build()
+  const about = { mode: options.full ? 'full' : 'quick', machine, version, commit: commit() }
+  const mode = `${about.mode} run, tunpipe ${version}${about.commit === undefined ? '' : ` (${about.commit})`}`
+  const where = `${machine.cores} x ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`
+  let failures = 0
+  for (const group of options.groups) {
+    const run = new Run({
+      group,
+      full: options.full,
+      rounds: options.rounds,
+      watch: (step) => { progress.step(step) },
+      tell: (line) => {
+        if (!options.json) return
+        progress.clear()
+        console.log(jsonLine(line, about))
+      }
+    })
+    await GROUPS[group].measure(run, options).catch((err: unknown) => { run.fail('the rest of it', err) })
+    progress.clear()
+    failures += run.leftOut.filter(({ failed }) => failed).length
+    if (!options.json) console.log(`\n${group}: ${mode}, ${where}\n\n${table(run.rows, run.leftOut)}\n`)
+    if (options.charts) {
+      const caption = [GROUPS[group].about, `${mode}, ${new Date().toISOString().slice(0, 10)}; medians, the thin lines from the lowest to the highest round`, where]
+      writeFileSync(path(`docs/bench/${group}.svg`), chart({ title: group, caption, rows: run.rows, leftOut: run.leftOut }))
+    }
+  }
+  progress.say(`${progress.elapsed} s${options.full ? '' : '; that was quick: --full measures more cases, longer and in more rounds'}`)
+  return failures === 0 ? 0 : 1
+}
+
+// Everything that must not outlive this process is removed at its exit.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => { process.exit(128 + constants.signals[signal]) })
+
+try {
+  const options = readOptions(process.argv.slice(2), Object.keys(GROUPS))
+  if (options.help) console.log(help(Object.fromEntries(Object.entries(GROUPS).map(([name, { about }]) => [name, about]))))
+  else process.exitCode = await bench(options)
+} catch (err) {
+  console.error(reason(err))
+  process.exitCode = (err as { code?: unknown }).code === 'ERR_USAGE' ? 2 : 1
 }

@@ -3,7 +3,6 @@ import { decode, encode } from 'it-length-prefixed'
 import { LengthPrefixDecoder, LengthPrefixEncoder, u32be } from '../src/transforms/index.ts'
 import { measure } from './harness.ts'
 
-const bench = 'length-prefix'
 const unit = 'frame'
 const READ = 65536
 
@@ -42,8 +41,8 @@ for (const size of [64, 1400, 262144, 1 << 20]) {
   const list = batches.flat()
 
   await measure({
-    bench,
-    name: 'decode',
+    bench: 'length-prefix, decode',
+    name: 'tunpipe',
     params,
     unit,
     run () {
@@ -51,23 +50,15 @@ for (const size of [64, 1400, 262144, 1 << 20]) {
       for (const batch of batches) got += decoder.push(batch).length
       return got
     }
-  })
-  await measure({
-    bench,
-    name: 'decode, naive',
-    params,
-    unit,
+  }, {
+    name: 'naive',
     run () {
       let got = 0
       for (const read of list) got += rival(read).length
       return got
     }
-  })
-  await measure({
-    bench,
-    name: 'decode, it-length-prefixed',
-    params,
-    unit,
+  }, {
+    name: 'it-length-prefixed',
     run () {
       let got = 0
       for (const frame of decode(list, { lengthDecoder })) if (frame.subarray().length === size) got++
@@ -78,30 +69,22 @@ for (const size of [64, 1400, 262144, 1 << 20]) {
   const batch = Array(Math.min(32, frames)).fill(Buffer.alloc(size, 'tunpipe '))
   const encoder = new LengthPrefixEncoder(u32be, { maxFrame: size })
   await measure({
-    bench,
-    name: 'encode',
+    bench: 'length-prefix, encode',
+    name: 'tunpipe',
     params,
     unit,
     run () {
       for (let i = 0; i < 32; i++) encoder.push(batch)
       return 32 * batch.length
     }
-  })
-  await measure({
-    bench,
-    name: 'encode, naive',
-    params,
-    unit,
+  }, {
+    name: 'naive',
     run () {
       for (let i = 0; i < 32; i++) Buffer.concat(batch.flatMap((frame) => [lengthEncoder(frame.length), frame]))
       return 32 * batch.length
     }
-  })
-  await measure({
-    bench,
-    name: 'encode, it-length-prefixed',
-    params,
-    unit,
+  }, {
+    name: 'it-length-prefixed',
     run () {
       for (let i = 0; i < 32; i++) Buffer.concat([...encode(batch, { lengthEncoder })])
       return 32 * batch.length
@@ -119,20 +102,16 @@ for (const size of [1, 16384]) {
   const decoder = new LengthPrefixDecoder(u32be)
   const rival = naive()
   await measure({
-    bench,
-    name: 'decode single bytes',
+    bench: 'length-prefix, decode single bytes',
+    name: 'tunpipe',
     params,
     unit: 'byte',
     run () {
       for (const byte of bytes) decoder.push([byte])
       return bytes.length
     }
-  })
-  await measure({
-    bench,
-    name: 'decode single bytes, naive',
-    params,
-    unit: 'byte',
+  }, {
+    name: 'naive',
     run () {
       for (const byte of bytes) rival(byte)
       return bytes.length

@@ -1,4 +1,4 @@
-/** A program in a process of its own, so that what it uses can be told from what its clients use. */
+/** A program in a process of its own, so that what it uses can be told from what its clients use. It ends with this one. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
@@ -11,34 +11,44 @@ export interface Usage {
 }
 
 export class BenchProcess {
-  readonly name: string
-  readonly port: number
   readonly #child: ChildProcess
+  readonly #ended = new AbortController()
+  #port = 0
 
-  private constructor (name: string, child: ChildProcess, port: number) {
-    this.name = name
-    this.#child = child
-    this.port = port
+  private constructor (script: string, env: Record<string, string>) {
+    this.#child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
+    this.#child.once('exit', () => { this.#ended.abort(new Error(`${script} has ended`)) })
   }
 
   /** @param script relative to this folder */
   static async start (script: string, env: Record<string, string> = {}): Promise<BenchProcess> {
-    const child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
-    const [{ port }] = await once(child, 'message') as [{ port: number }]
-    return new BenchProcess(script.replace(/^.*\/|\.js$/g, ''), child, port)
+    const started = new BenchProcess(script, env)
+    started.#port = (await started.#message<{ port: number }>()).port
+    return started
   }
+
+  get port (): number { return this.#port }
 
   /** @param collect collects garbage first, for a steady figure of memory; it costs processor time */
   async usage (collect = false): Promise<Usage> {
-    const answer = once(this.#child, 'message')
+    const answer = this.#message<Usage>()
     this.#child.send({ collect })
-    const [usage] = await answer as [Usage]
-    return usage
+    return await answer
   }
 
   async stop (): Promise<void> {
+    if (this.#ended.signal.aborted) return
     const exit = once(this.#child, 'exit')
     this.#child.disconnect()
     await exit
+  }
+
+  async #message<T> (): Promise<T> {
+    const { signal } = this.#ended
+    try {
+      return (await once(this.#child, 'message', { signal }))[0]
+    } catch (err) {
+      throw signal.aborted ? signal.reason : err
+    }
   }
 }

@@ -1,112 +1,125 @@
 /**
  * What a relay costs, beside the plainest relay that one would write with `ws`: packets forwarded in a second of processor
- * time, the price of connected peers that are silent, and memory for each of them.
+ * time, the price of connected peers that are silent, and memory for each of them; over `ws` and over `wss`.
  *
- * Both relays run in processes of their own during the whole run and are loaded in turn, so that a slower moment of the
- * machine meets both. Ratios are taken round by round.
+ * Both relays run in processes of their own during the whole run and are loaded in turn.
  */
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { join, Pair } from './relay/load.ts'
-import { randomBytes } from 'node:crypto'
+import { cert, key } from '../test/helpers/certificates.ts'
+import { join, Pair, type Way } from './relay/load.ts'
 import { BenchProcess } from './process.ts'
-import { report, type Row } from './table.ts'
+import { beside, type Contestant } from './row.ts'
+import type { Run } from './run.ts'
 
-const ROUNDS = 5
-const ROUND_MS = Number(process.env.BENCH_MS ?? 500)
 const SIZES = [64, 1360]
-const PAIRS = [1, 4]
-const SILENT = [1, 10, 100, 1000]
-const IDLE = 2000
+const PEERS = [2, 10, 100, 1000]
+const SCHEMES = ['ws', 'wss'] as const
+const IDLE = 1000
 /** Connections that are made before memory is measured, so that what the first ones load and grow is no part of the price. */
 const WARM_UP = 500
 
+type Scheme = typeof SCHEMES[number]
+
+const OURS = 'tunpipe'
+const RIVAL = 'plain relay of ws'
+
 const password = randomBytes(8).toString('hex')
 
-const start = (name: string): Promise<BenchProcess> => BenchProcess.start(`./relay/${name}.js`, { BENCH_PASSWORD: password })
+/** A relay under test. */
+interface Relay extends Contestant {
+  process: BenchProcess
+  way: Way
+}
 
-const rows: Row[] = []
+async function start (scheme: Scheme, ours: boolean): Promise<Relay> {
+  const env = { BENCH_PASSWORD: password, ...scheme === 'wss' && { BENCH_CERT: cert, BENCH_KEY: key } }
+  const process = await BenchProcess.start(`./relay/${ours ? 'tunpipe' : 'plain-ws'}-relay.js`, env)
+  return { name: ours ? OURS : RIVAL, ours, encrypted: scheme === 'wss', process, way: { port: process.port, password, tls: scheme === 'wss' } }
+}
 
 const delivered = (pairs: Pair[]): number => pairs.reduce((sum, pair) => sum + pair.delivered, 0)
 
 /** Packets delivered in a second of the relay's processor time, over one round. */
-async function forward (relay: BenchProcess, pairs: Pair[]): Promise<number> {
+async function forward (relay: BenchProcess, pairs: Pair[], milliseconds: number): Promise<number> {
   for (const pair of pairs) pair.start()
   const [before, from] = [await relay.usage(), delivered(pairs)]
-  await delay(ROUND_MS)
+  await delay(milliseconds)
   const [after, to] = [await relay.usage(), delivered(pairs)]
   for (const pair of pairs) pair.stop()
   await Promise.all(pairs.map((pair) => pair.drained()))
-  if (after.dropped > before.dropped) throw new Error(`${relay.name} dropped ${after.dropped - before.dropped} packets, so its figure means nothing`)
+  if (after.dropped > before.dropped) throw new Error(`${after.dropped - before.dropped} packets were dropped, so the figure means nothing`)
   return (to - from) / ((after.cpu - before.cpu) / 1e6)
 }
 
-const open = (relay: BenchProcess, size: number, count: number): Promise<Pair[]> =>
-  Promise.all(Array.from({ length: count }, () => Pair.open(relay.port, password, size)))
+const open = (way: Way, size: number, count: number): Promise<Pair[]> => Promise.all(Array.from({ length: count }, () => Pair.open(way, size)))
 
-async function compare (ours: BenchProcess, rival: BenchProcess, size: number, count: number): Promise<void> {
-  const [a, b] = [await open(ours, size, count), await open(rival, size, count)]
-  const figures: [number[], number[], number[]] = [[], [], []]
-  for (let round = -1; round < ROUNDS; round++) {
-    const [mine, theirs] = [await forward(ours, a), await forward(rival, b)]
-    if (round < 0) continue // warm-up
-    figures[0].push(mine)
-    figures[1].push(theirs)
-    figures[2].push(mine / theirs)
+const UNIT = 'packets/CPU-s'
+
+const roundLength = (run: Run): number => run.full ? 500 : 250
+
+async function forwarding (run: Run, scheme: Scheme, relays: Relay[]): Promise<void> {
+  for (const size of SIZES) {
+    for (const count of run.full ? [1, 4] : [1]) {
+      const name = `forwarded over ${scheme}, packets of ${size} B, ${count === 1 ? '1 pair' : `${count} pairs`}`
+      const pairs = await Promise.all(relays.map(({ way }) => open(way, size, count)))
+      const rates = await run.inTurn(name, { rounds: run.rounds(3, 5), warmUps: 1 }, relays, (relay) => forward(relay.process, pairs[relays.indexOf(relay)], roundLength(run)))
+      for (const pair of pairs.flat()) pair.close()
+      run.add({ name, unit: UNIT }, beside(relays, rates))
+    }
   }
-  for (const pair of [...a, ...b]) pair.close()
-  const params = { size, pairs: count }
-  report(rows, 'relay', ours.name, params, figures[0], 'packets/cpu-s')
-  report(rows, 'relay', rival.name, params, figures[1], 'packets/cpu-s')
-  report(rows, 'relay', 'ratio', params, figures[2], 'x')
 }
 
 /** One pair at work among ever more peers that are connected and silent, in one and the same relay. */
-async function silentPeers (relay: BenchProcess, size: number): Promise<void> {
-  const pair = await open(relay, size, 1)
-  const figures: number[][] = SILENT.map(() => [])
-  for (let round = -1; round < ROUNDS; round++) {
-    const silent: Socket[] = []
-    for (const [i, count] of SILENT.entries()) {
-      while (silent.length < count - 1) silent.push(await join(relay.port, 0x0b00_0000 + silent.length, password))
-      const figure = await forward(relay, pair)
-      if (round >= 0) figures[i].push(figure)
-    }
-    for (const socket of silent) socket.destroy()
-  }
-  for (const [i, count] of SILENT.entries()) {
-    report(rows, 'relay', 'one pair among silent peers', { size, peers: count }, figures[i], 'packets/cpu-s')
-    if (i > 0) report(rows, 'relay', 'ratio to one pair alone', { size, peers: count }, figures[i].map((figure, round) => figure / figures[0][round]), 'x')
-  }
+async function silentPeers (run: Run, { process, way }: Relay, size: number): Promise<void> {
+  const name = `forwarded, packets of ${size} B, 1 pair among silent peers`
+  const pair = await open(way, size, 1)
+  const silent: Socket[] = []
+  const subjects = PEERS.map((peers) => ({ name: `${peers} peers`, peers }))
+  const rates = await run.inTurn(name, { rounds: run.rounds(2, 5), warmUps: 1 }, subjects, async ({ peers }) => {
+    for (const socket of silent.splice(peers - 2)) socket.destroy()
+    while (silent.length < peers - 2) silent.push(await join(way, 0x0b00_0000 + silent.length))
+    return await forward(process, pair, roundLength(run))
+  })
+  for (const socket of silent) socket.destroy()
   pair[0].close()
+  run.add({ name, unit: UNIT }, subjects.map(({ name }, i) => ({ of: name, ours: true, encrypted: false, values: rates[i], against: i > 0 ? [subjects[0].name] : [] })))
 }
 
-/** Memory of a connection that has authenticated and says nothing. */
-async function idleMemory (): Promise<void> {
-  for (const name of ['tunpipe-relay', 'plain-ws-relay'] as const) {
-    const relay = await start(name)
-    const sockets: Socket[] = []
-    const connect = async (count: number): Promise<void> => {
-      for (let i = 0; i < count; i++) sockets.push(await join(relay.port, 0x0c00_0000 + sockets.length, password))
-    }
-    await connect(WARM_UP)
-    const before = await relay.usage(true)
-    await connect(IDLE)
-    const after = await relay.usage(true)
-    report(rows, 'relay', `${name}, resident`, { connections: IDLE }, [(after.rss - before.rss) / IDLE / 1024], 'KiB/connection')
-    report(rows, 'relay', `${name}, allocated`, { connections: IDLE }, [(after.heap - before.heap) / IDLE / 1024], 'KiB/connection')
-    for (const socket of sockets) socket.destroy()
-    await relay.stop()
+/** Memory of a connection that has authenticated and says nothing: KiB resident, KiB allocated. */
+async function idleMemory (scheme: Scheme, ours: boolean): Promise<[number, number]> {
+  const { process, way } = await start(scheme, ours)
+  const sockets: Socket[] = []
+  const connect = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) sockets.push(await join(way, 0x0c00_0000 + sockets.length))
+  }
+  await connect(WARM_UP)
+  const before = await process.usage(true)
+  await connect(IDLE)
+  const after = await process.usage(true)
+  for (const socket of sockets) socket.destroy()
+  await process.stop()
+  return [(after.rss - before.rss) / IDLE / 1024, (after.heap - before.heap) / IDLE / 1024]
+}
+
+async function memory (run: Run, scheme: Scheme): Promise<void> {
+  const subjects = [{ name: OURS, ours: true, encrypted: scheme === 'wss' }, { name: RIVAL, ours: false, encrypted: scheme === 'wss' }]
+  const name = `memory of a silent connection over ${scheme}, of ${IDLE}`
+  const figures = await run.inTurn(name, { rounds: run.rounds(1, 3) }, subjects, ({ ours }) => idleMemory(scheme, ours))
+  for (const [i, kind] of ['resident', 'allocated'].entries()) {
+    run.add({ name: `${name}, ${kind}`, unit: 'KiB', lessIsBetter: true }, beside(subjects, figures.map((rounds) => rounds.map((figure) => figure[i]))))
   }
 }
 
-export async function relayBench (): Promise<Row[]> {
-  const [ours, rival] = [await start('tunpipe-relay'), await start('plain-ws-relay')]
-  for (const size of SIZES) {
-    for (const count of PAIRS) await compare(ours, rival, size, count)
+export async function relayBench (run: Run): Promise<void> {
+  for (const scheme of SCHEMES) {
+    const relays = [await start(scheme, true), await start(scheme, false)]
+    await forwarding(run, scheme, relays)
+    if (scheme === 'ws') for (const size of run.full ? SIZES : [1360]) await silentPeers(run, relays[0], size)
+    for (const { process } of relays) await process.stop()
   }
-  for (const size of SIZES) await silentPeers(ours, size)
-  await Promise.all([ours.stop(), rival.stop()])
-  await idleMemory()
-  return rows
+  await memory(run, 'ws')
+  if (run.full) await memory(run, 'wss')
+  else run.leaveOut('memory of a silent connection over wss', 'only with --full')
 }

@@ -1,34 +1,34 @@
 /** Figures for people. */
+import type { LeftOut, Ratio, Row } from './row.ts'
 
-export interface Summary {
-  median: number
-  min: number
-  max: number
+/** As `1,234` or `0.0123`: as many places as the figure has. */
+export const figure = (value: number): string => value.toLocaleString('en', { maximumSignificantDigits: Math.abs(value) < 1000 ? 3 : 4 })
+
+/** As `2.4 x socat`. */
+export const ratioText = ({ rival, value }: Ratio): string => `${figure(value)} x ${rival}`
+
+/** Whether a row of a network is encrypted; nothing for others. */
+export const encryption = ({ encrypted }: Row): string => encrypted === undefined ? '' : encrypted ? 'yes' : 'no'
+
+const COLUMNS: Array<{ title: string, text: (row: Row) => string, right?: boolean }> = [
+  { title: 'case', text: ({ name }) => name },
+  { title: 'of', text: ({ of }) => of },
+  { title: 'encrypted', text: encryption },
+  { title: 'median', text: ({ value }) => figure(value), right: true },
+  { title: 'min', text: ({ min }) => figure(min), right: true },
+  { title: 'max', text: ({ max }) => figure(max), right: true },
+  { title: 'rounds', text: ({ rounds }) => String(rounds), right: true },
+  { title: 'unit', text: ({ unit }) => unit },
+  { title: 'ratio', text: ({ ratios }) => ratios.map(ratioText).join(', ') }
+]
+
+/** Columns as wide as they need to be, those left out that no row has anything in; what could not be measured below. */
+export function table (rows: Row[], leftOut: LeftOut[]): string {
+  const columns = COLUMNS.filter(({ text }) => rows.some((row) => text(row) !== ''))
+  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ text }) => text(row)))]
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i].length)))
+  const lines = cells.map((line) => line.map((cell, i) => columns[i].right === true ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join('  ').trimEnd())
+  return [...rows.length > 0 ? lines : [], ...leftOut.map(leftOutText)].join('\n')
 }
 
-export type Row = Record<string, number | string> & Summary
-
-const round = (value: number): number => value < 100 ? Math.round(value * 100) / 100 : Math.round(value)
-
-export function summary (values: number[]): Summary {
-  const sorted = values.toSorted((a, b) => a - b)
-  return { median: round(sorted[sorted.length >> 1]), min: round(sorted[0]), max: round(sorted[sorted.length - 1]) }
-}
-
-/** Prints a line for programs, keeps it for the table, and returns it. */
-export function report (rows: Row[], bench: string, what: string, params: Record<string, number | string>, values: number[], unit: string): Row {
-  const row: Row = { bench, case: what, ...params, ...summary(values), unit, node: process.version }
-  console.log(JSON.stringify(row))
-  rows.push(row)
-  return row
-}
-
-/** Columns as wide as they need to be; numbers to the right. Fields that no row has anything in are left out. */
-export function table (rows: Row[]): string {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'node')
-  const text = (value: number | string | undefined): string => typeof value === 'number' ? value.toLocaleString('en') : value ?? ''
-  const cells = [names, ...rows.map((row) => names.map((name) => text(row[name])))]
-  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column].length)))
-  const isNumber = names.map((name) => rows.some((row) => typeof row[name] === 'number'))
-  return cells.map((line) => line.map((cell, i) => isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join('  ').trimEnd()).join('\n')
-}
+export const leftOutText = ({ of, why, failed }: LeftOut): string => `${failed ? 'failed' : 'left out'}: ${of}: ${why}`

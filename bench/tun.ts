@@ -1,111 +1,123 @@
 /**
  * Packets from one interface to another: two peers and a relay in three network namespaces, beside the plain path between these and
- * other tunnels that are installed. All are set up for the whole run and loaded in turn; ratios are taken round by round.
- *
- * Root only. Without iperf3 there is nothing to measure.
+ * other tunnels that there are here. All are set up for the whole run and loaded in turn.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { existsSync } from 'node:fs'
+import { isInstalled } from './tun/installed.ts'
 import { Lab } from './tun/lab.ts'
-import { isInstalled, pings, tcp, udp } from './tun/load.ts'
-import { candy, plain, socat, type Tunnel, wireguard } from './tun/tunnels.ts'
-import { report, summary, type Row } from './table.ts'
+import { loadedPings, pings, tcp, udp } from './tun/load.ts'
+import { openvpn } from './tun/openvpn.ts'
+import { candy, plain, socat, type Tunnel } from './tun/tunnels.ts'
+import { wireguard } from './tun/wireguard.ts'
+import { wireguardBinaries } from './tun/wireguard-binaries.ts'
+import type { Options } from './options.ts'
+import { summary, type Case } from './row.ts'
+import type { Run } from './run.ts'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
-const SECONDS = 3
+const LOST = { unit: '%', lessIsBetter: true }
 
-const rows: Row[] = []
+/** Ours are compared with what is encrypted if they are so themselves, and always with what is not. */
+function compared (run: Run, what: Case, tunnels: Tunnel[], figures: number[][]): void {
+  const rivals = (encrypted: boolean): string[] => tunnels.filter((tunnel) => tunnel.ours !== true && tunnel.encrypted === encrypted).map(({ name }) => name)
+  run.add(what, tunnels.map(({ name, ours, encrypted }, i) => ({ of: name, ours, encrypted, values: figures[i], against: ours === true ? [...encrypted ? rivals(true) : [], ...rivals(false)] : [] })))
+}
 
-function tell (what: string, { name, isEncrypted }: { name: string, isEncrypted?: boolean }, values: number[], unit: string): void {
-  report(rows, 'tun', what, { of: name, encrypted: isEncrypted === undefined ? '' : isEncrypted ? 'yes' : 'no' }, values, unit)
+/** Without a comparison, as what is lost may be nothing. */
+function told (run: Run, what: Case, tunnels: Tunnel[], figures: number[][]): void {
+  run.add(what, tunnels.map(({ name, ours, encrypted }, i) => ({ of: name, ours, encrypted, values: figures[i] })))
+}
+
+const each = <T>(results: T[][], figure: (result: T) => number): number[][] => results.map((rounds) => rounds.map(figure))
+
+const roundsOf = (run: Run): { rounds: number } => ({ rounds: run.rounds(1, 3) })
+
+/** What is compiled while it runs has been, and every way has been tried, before anything is measured. */
+async function warmUp (run: Run, tunnels: Tunnel[]): Promise<void> {
+  await run.inTurn('warming up', { rounds: 1 }, tunnels, (tunnel) => tcp(tunnel, run.full ? 3 : 1, 0))
 }
 
 /** One stream through each. */
-async function streams (tunnels: Tunnel[]): Promise<void> {
-  const results = tunnels.map(() => [] as Array<Awaited<ReturnType<typeof tcp>>>)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, tunnel] of tunnels.entries()) results[i].push(await tcp(tunnel, SECONDS))
-  }
-  for (const [i, tunnel] of tunnels.entries()) {
-    tell('one TCP stream', tunnel, results[i].map(({ rate }) => rate / 1e9), 'Gbit/s')
-    tell('retransmitted segments', tunnel, results[i].map(({ retransmits, segments }) => retransmits / segments * 100), '%')
-  }
-  const ours = tunnels.filter(({ name }) => name.startsWith('candy'))
-  for (const mine of ours) {
-    for (const other of tunnels.filter((tunnel) => !ours.includes(tunnel))) {
-      const [a, b] = [mine, other].map((tunnel) => results[tunnels.indexOf(tunnel)])
-      tell(`one TCP stream, against ${other.name}`, { name: mine.name }, a.map(({ rate }, round) => rate / b[round].rate), 'x')
-    }
-  }
+async function streams (run: Run, tunnels: Tunnel[]): Promise<void> {
+  const name = 'one TCP stream'
+  const results = await run.inTurn(name, roundsOf(run), tunnels, (tunnel) => tcp(tunnel, run.full ? 3 : 1))
+  compared(run, { name, unit: 'Gbit/s' }, tunnels, each(results, ({ rate }) => rate / 1e9))
+  told(run, { name: `${name}, sent again`, ...LOST }, tunnels, each(results, ({ retransmitted }) => retransmitted * 100))
 }
 
 /** There and back while nothing else goes on, and beside a stream that takes what it can get. */
-async function latency (lab: Lab, tunnels: Tunnel[]): Promise<void> {
-  const hops = isInstalled('socat') ? await socat(lab) : undefined
-  const idle = hops === undefined ? tunnels : [...tunnels, hops]
-  const times = idle.map(() => [] as number[][])
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, tunnel] of idle.entries()) times[i].push(await pings(tunnel, 100, 0.01))
-  }
-  for (const [i, tunnel] of idle.entries()) tell('ping, idle', tunnel, times[i].flat(), 'ms')
-  for (const [i, { name }] of tunnels.entries()) {
-    if (hops !== undefined && name.startsWith('candy')) tell('ping, idle, against three socat', { name }, times[i].map((mine, round) => summary(mine).median / summary(times[tunnels.length][round]).median), 'x')
-  }
-  for (const tunnel of tunnels) {
-    const stream = tcp(tunnel, SECONDS + 1)
-    const times = await pings(tunnel, 100, 0.02)
-    await stream
-    tell('ping beside a TCP stream', tunnel, times, 'ms')
-  }
+async function latency (run: Run, tunnels: Tunnel[], hops: Tunnel[]): Promise<void> {
+  const count = run.full ? 100 : 40
+  const idle = [...hops, ...tunnels]
+  const ms = { unit: 'ms', lessIsBetter: true }
+  const times = await run.inTurn('ping, idle', roundsOf(run), idle, async (tunnel) => summary(await pings(tunnel, count, 0.01)))
+  compared(run, { name: 'ping, idle', ...ms }, idle, each(times, ({ value }) => value))
+  const loaded = await run.inTurn('ping beside a TCP stream', roundsOf(run), tunnels, async (tunnel) => summary(await loadedPings(tunnel, count, 0.02)))
+  compared(run, { name: 'ping beside a TCP stream', ...ms }, tunnels, each(loaded, ({ value }) => value))
+  compared(run, { name: 'ping beside a TCP stream, the worst', ...ms }, tunnels, each(loaded, ({ max }) => max))
 }
 
-/** The same on a way of 20 Mbit/s, with a stream that fills whatever buffer there is until it loses something. */
-async function slowWay (lab: Lab, tunnels: Tunnel[]): Promise<void> {
+/** The same on a way of 20 Mbit/s, with a stream that fills whatever buffer there is until it loses something. From then on the lab is slow. */
+async function slowWay (run: Run, lab: Lab, tunnels: Tunnel[]): Promise<void> {
+  const name = 'ping beside a TCP stream (cubic) on a way of 20 Mbit/s'
   if (!await lab.slow('20mbit')) {
-    console.error('tun: no token bucket filter in this kernel to make a slow way with')
+    run.leaveOut(name, 'this kernel has no token bucket filter')
     return
   }
-  for (const tunnel of tunnels) {
-    const stream = tcp(tunnel, 6, 'cubic')
-    await delay(2000) // until its buffers are full, if they ever are
-    const times = await pings(tunnel, 150, 0.02)
-    await stream
-    tell('ping beside a TCP stream (cubic) on a way of 20 Mbit/s', tunnel, times, 'ms')
-  }
+  const times = await run.inTurn(name, roundsOf(run), tunnels, async (tunnel) => summary(await loadedPings(tunnel, 100, 0.02, { congestion: 'cubic', settle: 2 })))
+  compared(run, { name, unit: 'ms', lessIsBetter: true }, tunnels, each(times, ({ value }) => value))
 }
 
 /** The rate from which on more is lost than arrives in addition, and the loss at 60 % of that. */
-async function datagrams (tunnels: Tunnel[]): Promise<void> {
-  for (const tunnel of tunnels) {
-    const knees: number[] = []
-    const losses: number[] = []
-    for (let round = 0; round < ROUNDS; round++) {
-      const knee = (await udp(tunnel, 20e9, 1)).rate
-      knees.push(knee / 1e9)
-      losses.push((await udp(tunnel, knee * 0.6, 2)).lost * 100)
-    }
-    tell('UDP of 1300 bytes, most that arrives', tunnel, knees, 'Gbit/s')
-    tell('UDP of 1300 bytes, lost at 60 % of that', tunnel, losses, '%')
-  }
+async function datagrams (run: Run, tunnels: Tunnel[]): Promise<void> {
+  const name = 'UDP of 1300 bytes'
+  const results = await run.inTurn(name, roundsOf(run), tunnels, async (tunnel) => {
+    const { rate } = await udp(tunnel, 20e9, 1)
+    const { lost } = await udp(tunnel, rate * 0.6, run.full ? 2 : 1)
+    return { rate, lost }
+  })
+  compared(run, { name: `${name}, most that arrives`, unit: 'Gbit/s' }, tunnels, each(results, ({ rate }) => rate / 1e9))
+  told(run, { name: `${name}, lost at 60 % of that`, ...LOST }, tunnels, each(results, ({ lost }) => lost * 100))
 }
 
-export async function tunBench (): Promise<Row[]> {
-  if (process.getuid?.() !== 0 || !isInstalled('iperf3')) {
-    console.error('tun: left out, as it needs root and iperf3')
-    return rows
+/** Sets up whatever there is to compare with. One that cannot be set up is told, and the others go on. */
+async function rivals (run: Run, lab: Lab, { fetch }: Options): Promise<Tunnel[]> {
+  const tunnels: Tunnel[] = []
+  const attempt = (name: string, tunnel: Promise<Tunnel>): Promise<void> => tunnel.then((tunnel) => { tunnels.push(tunnel) }, (err: unknown) => { run.fail(name, err) })
+  for (const { path, name } of await wireguardBinaries(run, fetch)) await attempt(name, wireguard(lab, path, name))
+  if (!isInstalled('openvpn')) run.leaveOut('openvpn', 'not installed')
+  else {
+    await attempt('openvpn, UDP', openvpn(lab, 'UDP'))
+    if (run.full) await attempt('openvpn, TCP', openvpn(lab, 'TCP'))
+    else run.leaveOut('openvpn, TCP', 'only with --full')
+  }
+  return tunnels
+}
+
+/** What this machine lacks for any of it. */
+function missing (): string[] {
+  const programs = ['ip', 'iperf3', 'ping'].filter((program) => !isInstalled(program))
+  return [...process.getuid?.() === 0 ? [] : ['root'], ...existsSync('/dev/net/tun') ? [] : ['/dev/net/tun'], ...programs]
+}
+
+export async function tunBench (run: Run, options: Options): Promise<void> {
+  const needs = missing()
+  if (needs.length > 0) {
+    run.leaveOut('all of it', `it needs ${needs.join(', ')}`)
+    return
   }
   const lab = await Lab.open()
   try {
-    const tunnels = [plain(lab), await candy(lab, 'ws'), await candy(lab, 'wss')]
-    if (isInstalled('wireguard-go')) tunnels.push(await wireguard(lab))
-    else console.error('tun: no wireguard-go here to compare with')
-    const newest = process.env.WIREGUARD_GO_BIN
-    if (newest !== undefined) tunnels.push(await wireguard(lab, newest, 'newest wireguard-go, direct'))
-    await streams(tunnels)
-    await latency(lab, tunnels)
-    await datagrams(tunnels)
-    await slowWay(lab, tunnels)
+    const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss')])
+    const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, options)]
+    const hops = isInstalled('socat') ? [await socat(lab)] : []
+    if (hops.length === 0) run.leaveOut('three socat', 'socat is not installed')
+    await warmUp(run, tunnels)
+    await streams(run, tunnels)
+    await latency(run, tunnels, hops)
+    await datagrams(run, tunnels)
+    if (run.full) await slowWay(run, lab, tunnels)
+    else run.leaveOut('ping on a slow way', 'only with --full')
   } finally {
     await lab.close()
   }
-  return rows
 }

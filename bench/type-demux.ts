@@ -2,8 +2,6 @@
 import { typeDemux, type Handler } from '../src/transforms/index.ts'
 import { measure } from './harness.ts'
 
-const bench = 'type-demux'
-const unit = 'message'
 const MESSAGES = 4096
 const TYPES = [0, 1, 2, 4, 5, 255] // candy's
 
@@ -55,12 +53,13 @@ for (let i = 0; i < 20; i++) {
 }
 
 for (const [mix, messages] of Object.entries(mixes)) {
-  for (const [name, demux] of rivals) {
+  const [ours, ...others] = rivals.map(([name, demux]) => {
     const counts = fresh()
     const run = (): number => {
       for (const message of messages) demux(message, counts)
       return MESSAGES
     }
-    await measure({ bench, name, params: { mix }, unit, run })
-  }
+    return { name, run }
+  })
+  await measure({ bench: 'type-demux', params: { mix }, unit: 'message', ...ours }, ...others)
 }

@@ -6,28 +6,46 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
 import { FrameEncoder } from '../../src/transforms/websocket-frames/index.ts'
 import { writeHeader } from '../../src/tun/ipv4.ts'
 
+/** Milliseconds that a relay has for an answer. */
+const PATIENCE = 10_000
 const WINDOW = 512 * 1024
 const BLOCK = 64 * 1024
 
 const encoder = new FrameEncoder('client')
 
+/** To a relay on this machine. */
+export interface Way {
+  port: number
+  password: string
+  /** By TLS, whatever the certificate. */
+  tls: boolean
+}
+
 /** Upgrades and authenticates; the address is the client's own. */
-export async function join (port: number, address: number, password: string): Promise<Socket> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function join ({ port, password, tls }: Way, address: number): Promise<Socket> {
+  const tcp = connect({ host: '127.0.0.1', port, noDelay: true })
+  const socket = tls ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
+  for (const each of [tcp, socket]) each.on('error', () => {}) // whoever waits for something of it sees that it is closed
   socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
-  const [response] = await once(socket, 'data') as [Buffer]
+  const response = await answer(socket)
   if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
   socket.write(encoder.push([encodeAuth({ secret: new Secret(password), address, timestamp: Math.floor(Date.now() / 1000) })])[0])
   // A pong comes after AUTH was handled.
   socket.write(encoder.ping(new Uint8Array(0)))
-  await once(socket, 'data')
+  await answer(socket)
   return socket
+}
+
+async function answer (socket: Socket): Promise<Buffer> {
+  const signal = AbortSignal.timeout(PATIENCE)
+  return (await once(socket, 'data', { signal }))[0]
 }
 
 /** One sender and one receiver. */
@@ -59,13 +77,16 @@ export class Pair {
       this.#push()
       if (this.delivered === this.#sent) this.#onDrained?.()
     })
+    for (const socket of [sender, receiver]) socket.once('close', () => { this.#onDrained?.() })
   }
 
-  static async open (port: number, password: string, size: number): Promise<Pair> {
+  static async open (way: Way, size: number): Promise<Pair> {
     const source = randomInt(0x0a00_0001, 0x0aff_fffe)
     const destination = source + 1
-    return new Pair(await join(port, source, password), await join(port, destination, password), source, destination, size)
+    return new Pair(await join(way, source), await join(way, destination), source, destination, size)
   }
+
+  get #isClosed (): boolean { return this.#sender.closed || this.#receiver.closed }
 
   /** Packets that have arrived. */
   get delivered (): number { return Math.floor(this.#bytes / this.#frame) }
@@ -79,7 +100,8 @@ export class Pair {
 
   /** Everything that was sent has arrived. */
   async drained (): Promise<void> {
-    if (this.delivered < this.#sent) await new Promise<void>((resolve) => { this.#onDrained = resolve })
+    if (this.delivered < this.#sent && !this.#isClosed) await new Promise<void>((resolve) => { this.#onDrained = resolve })
+    if (this.#isClosed) throw new Error('the relay has closed a connection')
   }
 
   close (): void {

@@ -2,5 +2,6 @@
 import { serveCandy } from 'tunpipe/nodes/candy'
 import { report } from '../child.js'
 
-const { url, relay } = await serveCandy({ listen: 'ws://127.0.0.1:0', password: process.env.BENCH_PASSWORD })
+const { BENCH_PASSWORD: password, BENCH_CERT: cert, BENCH_KEY: key } = process.env
+const { url, relay } = await serveCandy({ password, ...cert === undefined ? { listen: 'ws://127.0.0.1:0' } : { listen: 'wss://127.0.0.1:0', tls: { cert, key } } })
 report(Number(new URL(url).port), () => relay.stats.drops.queue)

@@ -1,6 +1,9 @@
-/** Three network namespaces in a row: two ends, and a host between them that also routes. Gone when the bench is over. */
-import { execFile, type ChildProcess } from 'node:child_process'
+/** Three network namespaces in a row: two ends, and a host between them that also routes. Gone when the bench is over, or interrupted. */
+import { execFile, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Namespace } from '../../test/e2e/namespaces.ts'
 
@@ -13,13 +16,19 @@ export class Lab {
   readonly a: Namespace
   readonly between: Namespace
   readonly b: Namespace
+  /** For files that programs in here need. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'tunpipe-bench-'))
+  /** Files elsewhere that programs in here make, and leave when they are killed. */
+  readonly leftovers: string[] = []
   readonly #children = new Set<ChildProcess>()
+  #networks = 0
 
   private constructor () {
     const host = (name: string): Namespace => new Namespace(`bench${process.pid}${name}`, this.#children)
     this.a = host('a')
     this.between = host('r')
     this.b = host('b')
+    process.once('exit', this.#closeNow)
   }
 
   static async open (): Promise<Lab> {
@@ -37,6 +46,9 @@ export class Lab {
   }
 
   get #hosts (): Namespace[] { return [this.a, this.between, this.b] }
+
+  /** A number that nobody else in here has, for a network `10.N.0.0/24`, ports and names. */
+  nextNetwork (): number { return 77 + this.#networks++ }
 
   async #wire (end: Namespace, address: string, gateway: string, device: string): Promise<void> {
     await end.ip('link', 'set', 'lo', 'up')
@@ -57,7 +69,15 @@ export class Lab {
     const ends = [...this.#children].map((child) => once(child, 'exit'))
     for (const child of this.#children) child.kill()
     await Promise.all(ends)
-    for (const { name } of this.#hosts) await run('ip', ['netns', 'del', name]).catch(() => {}) // there may be none, when opening has failed
+    process.removeListener('exit', this.#closeNow)
+    this.#closeNow()
+  }
+
+  /** For an end of the process that waits for nobody. */
+  readonly #closeNow = (): void => {
+    for (const child of this.#children) child.kill('SIGKILL')
+    for (const { name } of this.#hosts) spawnSync('ip', ['netns', 'del', name]) // there may be none, when opening has failed
+    for (const path of [this.folder, ...this.leftovers]) rmSync(path, { recursive: true, force: true })
   }
 }
 
@@ -72,6 +92,6 @@ export function said (child: ChildProcess, pattern: RegExp): Promise<string> {
     }
     child.stdout?.on('data', hear)
     child.stderr?.on('data', hear)
-    child.once('exit', () => { reject(new Error(`ended without ${String(pattern)}: ${text}`)) })
+    child.once('exit', () => { reject(new Error(`ended without ${String(pattern)}: ${text.trim()}`)) })
   })
 }

@@ -1,5 +1,7 @@
 /** What goes through a tunnel while it is measured: TCP and UDP by iperf3, and pings. */
-import { execFileSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { said } from './lab.ts'
 import type { Namespace } from '../../test/e2e/namespaces.ts'
 
@@ -10,43 +12,66 @@ export interface Flow {
   address: string
 }
 
-export const isInstalled = (program: string): boolean => {
+/** Seconds after which a path is given up. */
+const PATIENCE = 15
+
+/** With a server at the other end for one client, which is gone afterwards. */
+async function withServer<T> ({ to }: Flow, use: (server: ChildProcess) => Promise<T>): Promise<T> {
+  const server = to.spawn('iperf3', ['-s', '-1', '--forceflush'])
+  const exit = once(server, 'exit')
+  await said(server, /listening/i)
   try {
-    execFileSync('which', [program], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
+    return await use(server)
+  } finally {
+    server.kill()
+    await exit
   }
 }
 
-async function iperf ({ from, to, address }: Flow, args: string[]): Promise<any> {
-  const server = to.spawn('iperf3', ['-s', '-1', '--forceflush'])
-  await said(server, /listening/i)
-  return JSON.parse(await from.run('iperf3', '-J', '-c', address, ...args)).end
+async function iperf ({ from, address }: Flow, seconds: number, args: string[]): Promise<any> {
+  const out = await from.run('timeout', String(seconds + PATIENCE), 'iperf3', '-J', '-c', address, '-t', String(seconds), ...args)
+  return JSON.parse(out).end
 }
 
 export interface TcpResult {
   /** Bits a second at the receiver. */
   rate: number
-  retransmits: number
-  /** Of segments as long as the path carries them. */
-  segments: number
+  /** The share of segments that were sent again, of segments as long as the path carries them. */
+  retransmitted: number
 }
 
-/** One stream of TCP for so many seconds, of which the first does not count; with the congestion control of the system, or another. */
-export async function tcp (flow: Flow, seconds: number, congestion?: string): Promise<TcpResult> {
-  const { sum_received: received, sum_sent: sent } = await iperf(flow, ['-t', String(seconds), '-O', '1', ...congestion === undefined ? [] : ['-C', congestion]])
-  return { rate: received.bits_per_second, retransmits: sent.retransmits, segments: sent.bytes / 1348 }
+/** One stream of TCP for so many seconds, after some that do not count. */
+export async function tcp (flow: Flow, seconds: number, before = 1): Promise<TcpResult> {
+  const { sum_received: received, sum_sent: sent } = await withServer(flow, () => iperf(flow, seconds, ['-O', String(before)]))
+  return { rate: received.bits_per_second, retransmitted: sent.retransmits / (sent.bytes / 1348) }
 }
 
 /** UDP at so many bits a second; the bits a second that arrive, and the share that is lost. */
 export async function udp (flow: Flow, rate: number, seconds: number): Promise<{ rate: number, lost: number }> {
-  const { sum } = await iperf(flow, ['-u', '-b', String(Math.round(rate)), '-l', '1300', '-t', String(seconds)])
-  return { rate: sum.bits_per_second * (1 - sum.lost_percent / 100), lost: sum.lost_percent / 100 }
+  const { sum } = await withServer(flow, () => iperf(flow, seconds, ['-u', '-b', String(Math.round(rate)), '-l', '1300']))
+  const lost = sum.lost_percent / 100
+  return { rate: sum.bits_per_second * (1 - lost), lost }
 }
 
 /** Milliseconds there and back, each ping; those that are lost are left out. */
 export async function pings ({ from, address }: Flow, count: number, interval: number): Promise<number[]> {
   const out = await from.run('ping', '-n', '-c', String(count), '-i', String(interval), '-W', '2', address)
   return [...out.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time))
+}
+
+export interface Beside {
+  /** Congestion control of the stream. Default: that of the system. */
+  congestion?: string
+  /** Seconds until its buffers are full, if they ever are. Default: 0. */
+  settle?: number
+}
+
+/** The same beside a stream that takes what it can get, after its first second. */
+export async function loadedPings (flow: Flow, count: number, interval: number, { congestion, settle = 0 }: Beside = {}): Promise<number[]> {
+  return await withServer(flow, async (server) => {
+    const firstReport = said(server, /-1\.\d\d +sec/)
+    const stream = iperf(flow, Math.ceil(1.2 + settle + count * interval), congestion === undefined ? [] : ['-C', congestion])
+    const [times] = await Promise.all([firstReport.then(() => delay(settle * 1000)).then(() => pings(flow, count, interval)), stream])
+    return times
+  })
 }
