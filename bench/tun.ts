@@ -6,7 +6,7 @@
  */
 import { Lab } from './tun/lab.ts'
 import { isInstalled, pings, tcp, udp } from './tun/load.ts'
-import { candy, plain, socat, type Tunnel, wireguard } from './tun/tunnels.ts'
+import { candy, least, plain, socat, type Tunnel, WAYS, wireguard } from './tun/tunnels.ts'
 import { report, summary, type Row } from './table.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
@@ -40,7 +40,12 @@ async function streams (tunnels: Tunnel[]): Promise<void> {
 /** There and back while nothing else goes on, and beside a stream that takes what it can get. */
 async function latency (lab: Lab, tunnels: Tunnel[]): Promise<void> {
   const hops = isInstalled('socat') ? await socat(lab) : undefined
-  const idle = hops === undefined ? tunnels : [...tunnels, hops]
+  const idle = hops === undefined ? [...tunnels] : [...tunnels, hops]
+  for (const way of WAYS) {
+    const tunnel = await least(lab, way)
+    await pings(tunnel, 500, 0.002) // as warm as those that have carried streams
+    idle.push(tunnel)
+  }
   const times = idle.map(() => [] as number[][])
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, tunnel] of idle.entries()) times[i].push(await pings(tunnel, 100, 0.01))

@@ -62,6 +62,21 @@ export async function socat ({ a, between, b }: Lab): Promise<Tunnel> {
   return { name: 'three socat', isEncrypted: false, from: a, to: b, address: '10.88.0.3' }
 }
 
+/** Ways in which a program can wait for an interface, see `least.js`. */
+export const WAYS = ['loop', 'restart', 'pipe', 'thread', 'worker', 'spin'] as const
+
+/** The least that Node does between two interfaces, with one way of waiting for them. */
+export async function least ({ a, between, b }: Lab, way: typeof WAYS[number]): Promise<Tunnel> {
+  const index = WAYS.indexOf(way)
+  const port = String(9100 + index)
+  const program = fileURLToPath(new URL('least.js', import.meta.url))
+  const start = async (host: Namespace, ...args: string[]): Promise<void> => { await said(host.spawn(process.execPath, [program, ...args]), /ready/) }
+  await start(between, 'relay', port)
+  await start(a, 'peer', way, ADDRESS.toA, port, `least${index}`, `10.90.${index}.2/24`)
+  await start(b, 'peer', way, ADDRESS.toB, port, `least${index}`, `10.90.${index}.3/24`)
+  return { name: `least in Node, ${way}`, isEncrypted: false, from: a, to: b, address: `10.90.${index}.3` }
+}
+
 /** Two wireguard-go, without anything between them but routing. */
 export async function wireguard ({ a, b }: Lab, binary = 'wireguard-go', name = 'wireguard-go, direct'): Promise<Tunnel> {
   const device = `wg${process.pid % 10_000}${networks++}`
