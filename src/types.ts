@@ -74,8 +74,8 @@ export interface Link<In = Uint8Array, Out = In> {
   lend? (): void
   /**
    * Reads in place of `source`: `take` is called with what arrives as soon as it does, without a promise in between, since each step
-   * costs much where packets come one at a time. It makes nobody wait, and with `lend` memory is used again when it returns. Settles
-   * as a loop over `source` would; rejects with what `take` throws, and then nothing more is read. Not every link can do that.
+   * costs much where packets come one at a time. It cannot make the other side wait. Settles as a loop over `source` would; rejects
+   * with what `take` throws, and then nothing more is read. Not every link can do that.
    */
   flow? (take: (batch: Batch<In>) => void): Promise<void>
 }
