@@ -7,7 +7,7 @@ import { isInstalled } from './tun/installed.ts'
 import { Lab } from './tun/lab.ts'
 import { loadedPings, pings, tcp, udp } from './tun/load.ts'
 import { openvpn } from './tun/openvpn.ts'
-import { candy, plain, socat, type Tunnel } from './tun/tunnels.ts'
+import { candy, least, plain, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
 import { wireguardBinaries } from './tun/wireguard-binaries.ts'
 import type { Options } from './options.ts'
@@ -109,9 +109,11 @@ export async function tunBench (run: Run, options: Options): Promise<void> {
   try {
     const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss')])
     const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, options)]
-    const hops = isInstalled('socat') ? [await socat(lab)] : []
-    if (hops.length === 0) run.leaveOut('three socat', 'socat is not installed')
+    const hops = [...isInstalled('socat') ? [await socat(lab)] : [], ...run.full ? await Promise.all(WAYS.map((way) => least(lab, way))) : []]
+    if (!isInstalled('socat')) run.leaveOut('three socat', 'socat is not installed')
+    if (!run.full) run.leaveOut('the least in Node', 'only with --full')
     await warmUp(run, tunnels)
+    for (const tunnel of hops) await pings(tunnel, 500, 0.002) // as warm as those that have carried streams
     await streams(run, tunnels)
     await latency(run, tunnels, hops)
     await datagrams(run, tunnels)

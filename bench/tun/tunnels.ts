@@ -64,3 +64,18 @@ export async function socat (lab: Lab): Promise<Tunnel> {
   await said(end(b, `10.${network}.0.3`, `${ADDRESS.toB}:9001`), /starting data transfer loop/)
   return { name: 'three socat', encrypted: false, from: a, to: b, address: `10.${network}.0.3` }
 }
+
+/** Ways in which a program can wait for an interface, see `least.js`. */
+export const WAYS = ['loop', 'restart', 'pipe', 'thread', 'worker', 'spin'] as const
+
+/** The least that Node does between two interfaces, with one way of waiting for them. */
+export async function least ({ a, between, b }: Lab, way: typeof WAYS[number]): Promise<Tunnel> {
+  const index = WAYS.indexOf(way)
+  const port = String(9100 + index)
+  const program = fileURLToPath(new URL('least.js', import.meta.url))
+  const start = async (host: Namespace, ...args: string[]): Promise<void> => { await said(host.spawn(process.execPath, [program, ...args]), /ready/) }
+  await start(between, 'relay', port)
+  await start(a, 'peer', way, ADDRESS.toA, port, `least${index}`, `10.90.${index}.2/24`)
+  await start(b, 'peer', way, ADDRESS.toB, port, `least${index}`, `10.90.${index}.3/24`)
+  return { name: `least in Node, ${way}`, encrypted: false, from: a, to: b, address: `10.90.${index}.3` }
+}

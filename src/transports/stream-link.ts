@@ -5,6 +5,7 @@ import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
+import { Flow } from './flow.ts'
 import { lendReads } from './lent-reads.ts'
 import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
@@ -151,7 +152,7 @@ class StreamLink implements Link {
   readonly port: PacketPort
   readonly #stream: Duplex
   /** What arrives, once somebody reads. */
-  #incoming: Channel | undefined
+  #incoming: Channel | Flow | undefined
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
   /** Reads may come in memory that is only lent, and in which. */
@@ -162,7 +163,7 @@ class StreamLink implements Link {
   constructor (stream: Duplex, { queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit) {
     verifyBytes('queueLimit', queueLimit)
     this.#stream = stream
-    this.source = { [Symbol.asyncIterator]: () => (this.#incoming ??= this.#read()) }
+    this.source = { [Symbol.asyncIterator]: () => this.#read() }
     const port = this.port = new StreamPort(stream, queueLimit)
     stream.on('error', () => {}) // every error surfaces through `source` and `sink`
     stream.on('drain', () => {
@@ -184,6 +185,14 @@ class StreamLink implements Link {
     await end(stream)
   }
 
+  async flow (take: (batch: Batch) => void): Promise<void> {
+    if (this.#incoming !== undefined) throw new LinkBusyError('somebody else reads this link')
+    const flow = this.#incoming = new Flow(take, () => { this.#stream.pause() })
+    this.#listen(flow)
+    this.#stream.resume()
+    await flow.ended
+  }
+
   abort (err: Error): void {
     if (!this.#stream.destroyed) this.#failure = err
     if (canReset(this.#stream)) this.#stream.resetAndDestroy()
@@ -194,14 +203,22 @@ class StreamLink implements Link {
 
   #reason (): Error { return this.#failure ?? this.#stream.errored ?? new LinkClosedError('the link is closed') }
 
-  /** Listens from the first pull on, so that a link that nobody reads takes no bytes from the kernel. */
   #read (): Channel {
+    if (this.#incoming instanceof Flow) throw new LinkBusyError('somebody else reads this link')
+    if (this.#incoming !== undefined) return this.#incoming
     const stream = this.#stream
-    const incoming = new Channel({
+    const incoming = this.#incoming = new Channel({
       weigh: (bytes) => bytes.length + READ_OVERHEAD,
       onPull: () => { if (stream.isPaused()) stream.resume() },
       onReturn: () => { stream.pause() }
     })
+    this.#listen(incoming)
+    return incoming
+  }
+
+  /** Not before somebody reads, so that a link that nobody reads takes no bytes from the kernel. */
+  #listen (incoming: Channel | Flow): void {
+    const stream = this.#stream
     if (stream.readableEnded) {
       incoming.end()
     } else if (stream.destroyed) {
@@ -228,7 +245,6 @@ class StreamLink implements Link {
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
     }
-    return incoming
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a network interface is to the rest of the library, whatever is behind it. */
 import { CodedError, OptionError } from '../errors.ts'
-import type { Link } from '../types.ts'
+import type { Batch, Link } from '../types.ts'
 import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from './ipv4.ts'
 
 /** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
@@ -54,6 +54,9 @@ export interface VerifiedRoute {
   readonly route: TunRoute
 }
 
+/** Takes what has come; a promise holds up what comes next. */
+export type Take = (batch: Batch) => Promise<void> | undefined
+
 /**
  * A network interface: a link whose elements are whole IP packets, one an element.
  *
@@ -92,8 +95,13 @@ export interface Tun extends Link {
    * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
    */
   setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
-  /** From now on the memory of a batch is used again once the next one is asked for. Not every interface has a use for that. */
-  reuse? (): void
+  /**
+   * Reads in place of `source`, and gives away what has come without a promise in between: after a sleep each step costs much.
+   * `take` is done with the memory of a batch when it returns, or when the promise that it returns has settled; until then nothing
+   * more is read. Settles as a loop over `source` would, rejects with what `take` throws, and resolves when the signal asks for it:
+   * then nothing is lost for the next reader. Not every interface can do that.
+   */
+  carry? (take: Take, signal?: AbortSignal): Promise<void>
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
   close (): Promise<void>
 }

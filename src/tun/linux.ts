@@ -2,10 +2,11 @@
 import { closeSync, constants as fs, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { OptionError } from '../errors.ts'
+import { LinkBusyError, OptionError } from '../errors.ts'
 import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import { BURST, Carrying, type Reader } from './carrying.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
@@ -25,8 +26,7 @@ const IFF_NO_PI = 0x1000
 const IFF_VNET_HDR = 0x4000
 const { EAGAIN, EINTR } = constants.errno
 
-/** Reads of one burst, at most, and bytes after which there is no further one. */
-const BURST = 64
+/** Bytes after which a burst has no further read. */
 const BURST_BYTES = 128 * 1024
 
 /** Bytes of memory that packets are put into, one behind the other; when it is full there is new memory. */
@@ -69,7 +69,8 @@ class LinuxTun implements Tun {
   readonly #reused: Uint8Array
   #slab: Uint8Array = Buffer.alloc(0)
   #slabUsed = 0
-  #reuses = false
+  /** Whoever waits for packets. */
+  #reader: Reader | undefined
   /** What is to be reached through the interface. */
   #routes: VerifiedRoute[] = []
   readonly #sinks = new Sinks()
@@ -80,7 +81,10 @@ class LinuxTun implements Tun {
   constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
     this.#libc = libc
     this.#fd = fd
-    this.#watch = poller.watch(fd)
+    this.#watch = poller.watch(fd, (err) => {
+      if (err === undefined) this.#reader?.ready()
+      else this.abort(err)
+    })
     this.#letGo = holdProcess()
     const memory = new Uint8Array(simdMemory(MEMORY_BYTES) ?? new ArrayBuffer(MEMORY_BYTES))
     this.#received = memory.subarray(PACKET_AT - VIRTIO_HEADER, READ_END)
@@ -94,7 +98,21 @@ class LinuxTun implements Tun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  reuse (): void { this.#reuses = true }
+  async carry (take: Take, signal?: AbortSignal): Promise<void> {
+    const carrying = new Carrying(take, (most) => {
+      this.#slab = this.#reused
+      this.#slabUsed = 0
+      return this.#burst(most)
+    }, this.#watch, () => {
+      this.#slab = Buffer.alloc(0) // what was taken last may still be in use
+      this.#rest()
+    })
+    this.#wait(carrying)
+    const stop = (): void => { carrying.ended() }
+    if (signal?.aborted === true) stop()
+    else signal?.addEventListener('abort', stop)
+    await carrying.over.finally(() => { signal?.removeEventListener('abort', stop) })
+  }
 
   sink (source: AsyncIterable<Batch>): Promise<void> {
     return this.#sinks.run(source, (batch) => { this.#send(batch) })
@@ -124,6 +142,7 @@ class LinuxTun implements Tun {
   close (): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#close()
+      this.#reader?.ended(this.#failure)
       this.#sinks.end(this.#failure ?? closed(this.name))
     }
     return this.#closing
@@ -148,27 +167,47 @@ class LinuxTun implements Tun {
 
   async * #read (): AsyncGenerator<Batch> {
     while (this.#closing === undefined) {
+      if (this.#reader !== undefined) throw busy()
       const batch = this.#burst()
       if (batch.length > 0) {
         yield batch
-        if (this.#reuses) {
-          this.#slab = this.#reused
-          this.#slabUsed = 0
-        }
         // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
         await nextTurn()
       } else {
-        await this.#watch.ready()
+        await this.#ready()
       }
     }
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Whatever the kernel has, up to a full burst. */
-  #burst (): Batch {
+  #ready (): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#rest()
+        resolve()
+      }
+      this.#wait({ ready: done, ended: done })
+    })
+  }
+
+  /** From now on this one is told. */
+  #wait (reader: Reader): void {
+    if (this.#reader !== undefined) throw busy()
+    this.#reader = reader
+    if (this.#closing === undefined) this.#watch.start()
+    else reader.ended(this.#failure)
+  }
+
+  #rest (): void {
+    this.#reader = undefined
+    this.#watch.stop()
+  }
+
+  /** Whatever the kernel has, up to so many reads. */
+  #burst (most = BURST): Batch {
     const batch: Batch = []
     let bytes = 0
-    for (let reads = 0; reads < BURST && bytes < BURST_BYTES; reads++) {
+    for (let reads = 0; reads < most && bytes < BURST_BYTES; reads++) {
       const length = this.#libc.read(this.#fd, this.#received, this.#received.length)
       if (length < 0) {
         const errno = this.#libc.errno()
@@ -196,7 +235,7 @@ class LinuxTun implements Tun {
     return true
   }
 
-  /** Packets are handed over with their memory, so it is not used twice, unless their reader says that it keeps none; what is left of it goes when they go. */
+  /** Packets are handed over with their memory, so it is not used twice, except by `carry`; what is left of it goes when they go. */
   readonly #room = (length: number): Uint8Array => {
     if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))
@@ -225,6 +264,7 @@ class LinuxTun implements Tun {
   }
 }
 
+const busy = (): LinkBusyError => new LinkBusyError('an interface has one reader, and it is waiting already')
 const closed = (name: string): TunError => new TunError('ERR_TUN_CLOSED', `the interface ${name} is closed`)
 
 function openDevice (): number {

@@ -2,38 +2,47 @@
 import type { Libc, LoopHandle } from './libc.ts'
 import type { Poller, Watch } from './poller.ts'
 
+const nothing = (): void => {}
+
 class LoopWatch implements Watch {
   readonly #handle: LoopHandle
-  readonly #onReady = (): void => {
-    this.#handle.stop() // it would call again and again until somebody reads
-    const resolve = this.#resolve
-    this.#resolve = undefined
-    // from within the callback a promise would wait for the next task, whenever that is
-    if (resolve !== undefined) setImmediate(resolve)
+  readonly #onReady: () => void
+  #isWanted = false
+  #isRunning = true
+  #isClosed = false
+
+  readonly #ready = (): void => {
+    if (!this.#isWanted) {
+      this.#handle.stop() // it would call again and again until somebody reads
+      this.#isRunning = false
+      return
+    }
+    this.#onReady()
+    // Promises and ticks would wait for the next task, whenever that is. There is one at the end of this turn now.
+    setImmediate(nothing)
   }
 
-  #resolve: (() => void) | undefined
-  #closed = false
-
-  constructor (open: NonNullable<Libc['onReadable']>, fd: number) {
-    this.#handle = open(fd, this.#onReady)
-    this.#handle.stop()
+  constructor (open: NonNullable<Libc['onReadable']>, fd: number, onReady: () => void) {
+    this.#onReady = onReady
+    this.#handle = open(fd, this.#ready)
   }
 
-  ready (): Promise<void> {
-    if (this.#closed) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#resolve = resolve
-      this.#handle.start(this.#onReady)
-    })
+  start (): void {
+    if (this.#isClosed) return
+    this.#isWanted = true
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#handle.start(this.#ready)
   }
+
+  /** The handle goes on until it has something to tell: mostly it is wanted again before that, and two system calls are saved. */
+  stop (): void { this.#isWanted = false }
 
   close (): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true
+    this.#isWanted = false
+    if (!this.#isClosed) {
+      this.#isClosed = true
       this.#handle.close()
-      this.#resolve?.()
-      this.#resolve = undefined
     }
     return Promise.resolve()
   }
@@ -41,5 +50,5 @@ class LoopWatch implements Watch {
 
 /** The poller for this C library binding, or undefined when it has no part in the event loop. */
 export function loopPoller ({ onReadable }: Libc): Poller | undefined {
-  return onReadable === undefined ? undefined : { watch: (fd) => new LoopWatch(onReadable, fd) }
+  return onReadable === undefined ? undefined : { watch: (fd, onReady) => new LoopWatch(onReadable, fd, onReady) }
 }

@@ -22,41 +22,31 @@ const LITTLE = endianness() === 'LE'
 const ONE = new BigUint64Array([1n])
 const one = new Uint8Array(ONE.buffer)
 
-interface Waiter {
-  resolve (): void
-  reject (err: Error): void
-}
-
 class ThreadWatch implements Watch {
-  waiter: Waiter | undefined
-  closed = false
+  isWanted = false
   readonly fd: number
+  readonly onReady: (err?: Error) => void
   readonly #poller: ThreadPoller
+  #isClosed = false
 
-  constructor (poller: ThreadPoller, fd: number) {
+  constructor (poller: ThreadPoller, fd: number, onReady: (err?: Error) => void) {
     this.#poller = poller
     this.fd = fd
+    this.onReady = onReady
   }
 
-  ready (): Promise<void> {
-    if (this.closed) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      this.waiter = { resolve, reject }
-      this.#poller.armed()
-    })
+  start (): void {
+    if (this.#isClosed || this.isWanted) return
+    this.isWanted = true
+    this.#poller.armed()
   }
+
+  stop (): void { this.isWanted = false }
 
   close (): Promise<void> {
-    this.closed = true
-    this.settle()
+    this.isWanted = false
+    this.#isClosed = true
     return this.#poller.remove(this)
-  }
-
-  settle (err?: Error): void {
-    const waiter = this.waiter
-    this.waiter = undefined
-    if (err === undefined) waiter?.resolve()
-    else waiter?.reject(err)
   }
 }
 
@@ -80,22 +70,22 @@ class ThreadPoller implements Poller {
     this.#failures = err === null && ready >= 0 ? 0 : this.#failures + 1
     if (this.#failures > MAX_FAILURES) {
       const failure = new TunError('ERR_TUN_SYSTEM', 'poll failed', { cause: err })
-      for (const watch of flight) watch.settle(failure)
+      for (const watch of flight) if (watch.isWanted) watch.onReady(failure)
     } else if (this.#failures === 0) {
       if (this.#events(0) !== 0) this.#libc.read(this.#wakeFd, new Uint8Array(8), 8)
       for (const [i, watch] of flight.entries()) {
-        if (this.#events(i + 1) !== 0) watch.settle()
+        if (this.#events(i + 1) !== 0 && watch.isWanted) watch.onReady()
       }
     }
     for (const land of this.#landings.splice(0)) land()
-    // those that were ready read first and ask again, mostly: then one flight serves all
+    // those that were ready have read by then, and want more, mostly: one flight serves all
     if (this.#watches.size > 0) this.#next ??= setImmediate(this.#start)
   }
 
   readonly #start = (): void => {
     clearImmediate(this.#next)
     this.#next = undefined
-    const flight = [...this.#watches].filter(({ waiter }) => waiter !== undefined)
+    const flight = [...this.#watches].filter(({ isWanted }) => isWanted)
     if (this.#flight !== undefined || flight.length === 0) return
     this.#flight = flight
     const size = (flight.length + 1) * ENTRY
@@ -112,14 +102,14 @@ class ThreadPoller implements Poller {
     this.#libc = libc
   }
 
-  watch (fd: number): Watch {
+  watch (fd: number, onReady: (err?: Error) => void): Watch {
     if (this.#watches.size === 0) this.#open()
-    const watch = new ThreadWatch(this, fd)
+    const watch = new ThreadWatch(this, fd, onReady)
     this.#watches.add(watch)
     return watch
   }
 
-  /** A watch has begun to wait. */
+  /** One more watch is wanted. */
   armed (): void {
     if (this.#flight !== undefined) this.#wake()
     else if (this.#next === undefined) this.#start()

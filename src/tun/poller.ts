@@ -2,14 +2,16 @@
 
 /** One descriptor that is being looked at. */
 export interface Watch {
-  /** Resolves when a read may bring something or tell what is wrong, and after `close`. One caller at a time. */
-  ready (): Promise<void>
+  /** From now on it is told when a read may bring something or tell what is wrong: again and again, until `stop`. */
+  start (): void
+  stop (): void
   /** Settles when nobody looks at the descriptor any more: only then may it be closed, since its number is used again. */
   close (): Promise<void>
 }
 
 export interface Poller {
-  watch (fd: number): Watch
+  /** @param onReady is called with an error when nothing more will ever be told */
+  watch (fd: number, onReady: (err?: Error) => void): Watch
 }
 
 const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes

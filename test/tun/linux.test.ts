@@ -75,6 +75,20 @@ if (!possible && process.env.CI !== 'true') {
         code: 0,
         said: { pinged: [true, true, true], jobs: 10, others: [true, true], links: 3, fifth: true, ended: ['end', 'end', 'end', 'end'] }
       }, 'several devices leave the pool to others')
+      t.match(await inNamespace('busy', poll), {
+        code: 0,
+        said: { pinged: [true, true, true, true], done: [true, true, true, true], ended: ['end', 'end', 'end', 'end'] }
+      }, 'four devices, files, names and cryptography at once')
+      t.strictSame((await inNamespace('carry', poll)).said, {
+        isHeld: true,
+        held: ['10.99.0.7'],
+        taken: ['10.99.0.7', '10.99.0.8', '10.99.0.9'],
+        failures: ['ERR_LINK_BUSY', 'ERR_LINK_BUSY', 'enough', 'enough'],
+        closed: 'none',
+        aborted: 'enough',
+        gone: 'ERR_TUN_GONE',
+        late: 'ERR_TUN_GONE'
+      }, 'a reader that is called')
       t.match(await inNamespace('gone', poll), { code: 0, said: { pinged: true, ended: 'ERR_TUN_GONE', sent: 0, unhurt: true, other: 'ERR_TUN_GONE' } }, 'removed from outside')
       t.match(await inNamespace('exit', poll), { code: 3, killed: false }, 'process.exit() does not wait')
       t.match(await inNamespace('throw', poll), { code: 1, killed: false, stderr: /uncaught/ }, 'an uncaught exception ends the process')

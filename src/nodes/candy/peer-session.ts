@@ -87,10 +87,10 @@ export class PeerSession {
   /** Bytes that wait for the server, in memory and, where the system tells, in the system. */
   get queued (): number { return this.#link.port.backlog ?? this.#link.port.queued }
 
-  /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. */
-  async drained (): Promise<void> {
+  /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. Undefined when that is so. */
+  drained (): Promise<void> | undefined {
     const { port } = this.#link
-    if (port.queued > HIGH_WATER) await port.drained?.()
+    return port.queued > HIGH_WATER ? port.drained?.() : undefined
   }
 
   /** Runs until the connection has ended; rejects with what ended it, unless the server said goodbye. */
@@ -109,13 +109,12 @@ export class PeerSession {
     const checking = setInterval(() => { this.#check() }, Math.min(CHECK_INTERVAL, deadAfter / 10))
     try {
       this.#greet()
-      link.reuse() // packets are written to the interface before more are asked for
-      for await (const batch of link.source) {
+      await link.flow((batch) => {
         this.#heard()
         for (const message of batch) receive(message, this)
         this.#deliver()
         this.#settle()
-      }
+      })
     } finally {
       this.#settle()
       this.#over = true

@@ -20,7 +20,7 @@ import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress } from '../../tun/device.ts'
-import type { Endpoint } from '../../types.ts'
+import type { Batch, Endpoint } from '../../types.ts'
 
 /**
  * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
@@ -153,18 +153,25 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
   async #carry (): Promise<void> {
     const { signal } = this.#stopping
-    const packets = new Interruptible(this.#init.tun.source, { keep: true })
-    signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
-    this.#init.tun.reuse?.() // what is read is sent, or dropped, before more is read
-    for await (const batch of packets) {
-      if (this.#session === undefined) {
-        this.stats.drops.offline += batch.length
-        continue
-      }
-      this.#session.send(batch)
-      await this.#session.drained()
+    const { tun } = this.#init
+    if (tun.carry !== undefined) {
+      await tun.carry(this.#send, signal)
+    } else {
+      const packets = new Interruptible(tun.source, { keep: true })
+      signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
+      for await (const batch of packets) await this.#send(batch)
     }
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
+  }
+
+  /** To the server, or nowhere. Nothing of it is kept; a promise holds up the interface. */
+  readonly #send = (batch: Batch): Promise<void> | undefined => {
+    if (this.#session === undefined) {
+      this.stats.drops.offline += batch.length
+      return undefined
+    }
+    this.#session.send(batch)
+    return this.#session.drained()
   }
 
   async #connect (): Promise<void> {

@@ -225,12 +225,11 @@ export class CandyRelay {
       heard()
       if (session.client === '') session.client = clientOf(greeting)
     }
-    link.reuse() // messages are copied to where they go before more are asked for
     try {
-      for await (const batch of link.source) {
+      await link.flow((batch) => {
         heard()
         this.#take(session, batch)
-      }
+      })
       session.end(CloseCode.NORMAL, '')
     } catch (err) {
       if (err instanceof WebSocketProtocolError) session.refuse('malformed') // the layer below has said so already

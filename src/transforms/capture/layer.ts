@@ -87,6 +87,15 @@ function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfac
     sink: (source: AsyncIterable<Batch>) => lower.sink(new RecordedSource(recorder, source, 'out', interfaceId)),
     port: new RecordedPort(recorder, lower.port, interfaceId)
   }
+  // the ways to read that not every link has: `carry` is that of a `Tun`
+  for (const key of ['flow', 'carry']) {
+    const read: unknown = Reflect.get(lower, key)
+    if (typeof read !== 'function') continue
+    own[key] = (take: (batch: Batch) => unknown, ...rest: unknown[]) => read.call(lower, (batch: Batch) => {
+      recorder.record(batch, 'in', interfaceId)
+      return take(batch)
+    }, ...rest)
+  }
   return new Proxy(lower, {
     get (link, key) {
       if (Object.hasOwn(own, key)) return own[key]
@@ -99,7 +108,7 @@ function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfac
 }
 
 /**
- * The layer: what `source` brings is recorded as `in`; what `sink` pulls and what `port` has taken, as `out`. Packets that the
+ * The layer: what `source` or `flow` brings is recorded as `in`; what `sink` pulls and what `port` has taken, as `out`. Packets that the
  * port refuses are not recorded.
  *
  * It costs one copy of what passes, and a call for each batch. Once the capture is over it records nothing, and links that

@@ -47,10 +47,12 @@ export interface WebSocketLink extends Link {
    */
   close (code?: number, reason?: string): void
   /**
-   * From now on the memory of messages is used again once the next ones are asked for: for whoever is done with a batch by then, as
-   * a relay is that has copied it to where it goes.
+   * From now on the memory of messages of `source` is used again once the next ones are asked for: for whoever is done with a batch by
+   * then, but makes the other side wait now and then, which `flow` cannot.
    */
   reuse (): void
+  /** See {@link Link}. The memory of messages is used again as soon as `take` has returned: for whoever has copied it to where it goes by then, as a relay has. */
+  flow (take: (messages: Batch) => void): Promise<void>
 }
 
 async function * nothing (): AsyncGenerator<Batch> {}
@@ -138,6 +140,42 @@ class FramesLink implements WebSocketLink {
     this.#lower.lend?.(this.#isServer) // which takes masks off
   }
 
+  async flow (take: (messages: Batch) => void): Promise<void> {
+    const lower = this.#lower
+    if (lower.flow === undefined) {
+      for await (const messages of this.source) take(messages)
+      return
+    }
+    lower.lend?.(this.#isServer) // which takes masks off
+    let isOver = false
+    await new Promise<void>((resolve, reject) => {
+      (lower as Required<Link>).flow((reads) => {
+        if (isOver) return // see #drain
+        const messages = this.#decoder.push(reads)
+        if (messages.length > 0) take(messages)
+        this.#answerPings()
+        giveBack(reads)
+        if (!this.#isAtEnd) return
+        isOver = true
+        try {
+          this.#endOrderly()
+          resolve()
+        } catch (err: any) {
+          reject(err)
+        }
+      }).then(() => {
+        clearTimeout(this.#timer)
+        if (isOver) return
+        const err = this.#cutShort()
+        this.abort(err)
+        reject(err)
+      }, (err: Error) => {
+        clearTimeout(this.#timer)
+        reject(err)
+      })
+    })
+  }
+
   abort (err: Error): void {
     this.#aborted ??= err
     clearTimeout(this.#timer)
@@ -158,10 +196,10 @@ class FramesLink implements WebSocketLink {
         if (messages.length > 0) yield messages
         this.#answerPings()
         if (lent !== undefined) giveBack(lent)
-        // A close frame is answered only now, so that a pipeline that answers what came before it has done so.
-        if (this.#decoder.failure !== undefined || this.#received !== undefined) {
+        if (this.#isAtEnd) {
           isLeft = false
-          this.#endWith(reads)
+          void this.#drain(reads)
+          this.#endOrderly()
           return
         }
       }
@@ -183,14 +221,16 @@ class FramesLink implements WebSocketLink {
     }
   }
 
-  /** The other side has broken the protocol or has said goodbye. Throws unless that was an orderly end. */
-  #endWith (reads: AsyncIterator<Batch>): void {
+  /** The other side has broken the protocol or has said goodbye. That is answered only when what came before has been dealt with. */
+  get #isAtEnd (): boolean { return this.#decoder.failure !== undefined || this.#received !== undefined }
+
+  /** Says goodbye. Throws unless that is an orderly end. */
+  #endOrderly (): void {
     const failure = this.#decoder.failure
     if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
     const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
     if (!this.#sent) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
     this.#finish()
-    void this.#drain(reads)
     if (failure !== undefined) throw failure
     const isOrderly = code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || (code === CloseCode.NO_STATUS && reason === '')
     if (!isOrderly) throw new WebSocketClosedError(code, reason)

@@ -224,6 +224,28 @@ t.test('so is an interface', async (t) => {
   await pinging
 })
 
+t.test('readers that are called see the same, and it is recorded', async (t) => {
+  const { recorder, seen } = recording()
+  const calls: unknown[] = []
+  const lower = {
+    ...recordingLink(),
+    name: 'here',
+    async flow (this: { name: string }, take: (batch: Batch) => void) { calls.push(this.name, take([hex('01')])) },
+    async carry (take: (batch: Batch) => unknown, signal: AbortSignal) { calls.push(await take([hex('02')]), signal.aborted) }
+  }
+  const link = capture(recorder)(lower)
+  const taken: string[] = []
+  await link.flow((batch) => { taken.push(...batch.map(toHex)) })
+  await link.carry(async (batch) => {
+    taken.push(...batch.map(toHex))
+    return 'done'
+  }, AbortSignal.abort())
+  t.strictSame(taken, ['01', '02'])
+  t.strictSame(seen(), ['0 in 01', '0 in 02'])
+  t.strictSame(calls, ['here', undefined, 'done', true])
+  t.equal(capture(recorder)(recordingLink()).flow, undefined, 'nothing is made up')
+})
+
 t.test('links that are no classes: their methods see the whole link', async (t) => {
   const { recorder } = recording()
   const lower = { ...recordingLink(), count: 0, add (): number { return ++this.count } }

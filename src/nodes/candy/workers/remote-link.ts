@@ -62,6 +62,11 @@ export class RemoteLink implements WebSocketLink, Accepted {
     this.#incoming.fail(err)
   }
 
+  /** A message is dealt with when `take` has returned. */
+  async flow (take: (messages: Batch) => void): Promise<void> {
+    for await (const messages of this.source) take(messages)
+  }
+
   reuse (): void {} // what arrives is a copy already
 
   /** One at a time: the next one comes after `done`. */

@@ -1,0 +1,130 @@
+/** Readers that are called, over real sockets. */
+import { Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { accept, batches, endsWith, failureOf, first, listening, texts, turn, until } from '../helpers/ends.ts'
+import { websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
+import { dialTcp, dialWebSocket, listenTcp, listenWebSocket, memoryPair, streamLink } from '../../src/transports/index.ts'
+import type { Batch, Link } from '../../src/types.ts'
+
+interface Flowing {
+  taken: string[]
+  ended: Promise<string>
+}
+
+/** Reads until the end; tells how that was. */
+function read (link: Link): Flowing {
+  const taken: string[] = []
+  const take = (batch: Batch): void => { taken.push(...batch.map((bytes) => Buffer.from(bytes).toString())) }
+  return { taken, ended: (link as Required<Link>).flow(take).then(() => 'end', (err) => err.code ?? err.message) }
+}
+
+async function tcpPair (t: Test): Promise<[Link, Link]> {
+  const { port, incoming } = await listening(t, listenTcp)
+  const client = endsWith(t, await dialTcp({ host: '127.0.0.1', port }))
+  return [client, await accept(t, incoming)]
+}
+
+async function webSockets (t: Test): Promise<[WebSocketLink, WebSocketLink]> {
+  const { port, incoming } = await listening(t, listenWebSocket)
+  const client = endsWith(t, await dialWebSocket(`ws://127.0.0.1:${port}`))
+  return [client, await accept(t, incoming)]
+}
+
+t.test('bytes, up to the end', async (t) => {
+  const [client, server] = await tcpPair(t)
+  const { taken, ended } = read(server)
+  await client.sink(batches(texts('one'), texts('two')))
+  t.equal(await ended, 'end')
+  t.equal(taken.join(''), 'onetwo')
+})
+
+t.test('an abort ends it at once', async (t) => {
+  const [, server] = await tcpPair(t)
+  const { ended } = read(server)
+  server.abort(new Error('enough'))
+  t.equal(await ended, 'enough')
+  t.equal(await read(streamLink(new Socket().destroy())).ended, 'ERR_LINK_CLOSED', 'as for one that is gone')
+})
+
+t.test('a link has one reader', async (t) => {
+  const [client, server] = await tcpPair(t)
+  const { taken } = read(server)
+  t.equal(await read(server).ended, 'ERR_LINK_BUSY')
+  t.throws(() => server.source[Symbol.asyncIterator](), { code: 'ERR_LINK_BUSY' })
+  server.port.send(texts('x'))
+  t.equal(String(await first(client.source)), 'x')
+  t.equal(await read(client).ended, 'ERR_LINK_BUSY', 'also when the other one pulls')
+  client.port.send(texts('still'))
+  await until(() => taken.join('') === 'still')
+})
+
+t.test('what a reader throws ends the reading, and no more is taken', async (t) => {
+  for (const pair of [tcpPair, webSockets]) {
+    const [client, server] = await pair(t)
+    let calls = 0
+    const failure = failureOf((server as Required<Link>).flow(() => {
+      calls++
+      throw new Error('enough')
+    }))
+    client.port.send(texts('one'))
+    t.match(await failure, { message: 'enough' })
+    client.port.send(texts('two'))
+    for (let i = 0; i < 20; i++) await turn()
+    t.equal(calls, 1)
+    server.port.send(texts('answer'))
+    t.equal(String(await first(client.source)), 'answer', 'the rest is left to the caller')
+  }
+})
+
+t.test('messages, pings between them, and a goodbye', async (t) => {
+  const [client, server] = await webSockets(t)
+  const pings: string[] = []
+  server.onPing = (payload) => { pings.push(Buffer.from(payload).toString()) }
+  const { taken, ended } = read(server)
+  const other = read(client)
+  client.port.send(texts('one', 'two'))
+  client.ping(Buffer.from('here?'))
+  client.port.send(texts('three'))
+  await until(() => taken.length === 3)
+  t.same(taken, ['one', 'two', 'three'])
+  t.same(pings, ['here?'])
+  client.close(1000)
+  t.same(await Promise.all([ended, other.ended]), ['end', 'end'])
+})
+
+t.test('goodbyes that are none', async (t) => {
+  const [client, server] = await webSockets(t)
+  const { ended } = read(server)
+  const other = failureOf((client as Required<Link>).flow(() => {}))
+  client.close(1008, 'no')
+  t.equal(await ended, 'ERR_WEBSOCKET_CLOSED')
+  await other.catch(() => {}) // whatever the answer of the other side was
+
+  const [cut, left] = await webSockets(t)
+  const cutShort = failureOf(left.flow(() => {}))
+  cut.port.send(texts('x'))
+  cut.abort(new Error('enough'))
+  t.match(await cutShort, { code: /ERR_WEBSOCKET_CLOSED|ECONNRESET/ })
+})
+
+t.test('who breaks the protocol is told, after what was good', async (t) => {
+  const [raw, below] = await tcpPair(t)
+  const server = websocketFrames({ role: 'server' })(below)
+  const { taken, ended } = read(server)
+  raw.port.send([Buffer.from('8281000000006f' + 'f280', 'hex')]) // a message, and a frame with reserved bits
+  t.equal(await ended, 'ERR_WEBSOCKET_PROTOCOL')
+  t.same(taken, ['o'])
+  t.equal((await first(raw.source)).subarray(0, 1).toString('hex'), '88', 'a close frame')
+})
+
+t.test('a layer over a link without it pulls', async (t) => {
+  const [here, there] = memoryPair()
+  const client = endsWith(t, websocketFrames({ role: 'client' })(here))
+  const server = endsWith(t, websocketFrames({ role: 'server' })(there))
+  const { taken, ended } = read(server)
+  const other = read(client)
+  client.port.send(texts('one'))
+  await until(() => taken.length === 1)
+  client.close(1000)
+  t.same(await Promise.all([ended, other.ended]), ['end', 'end'])
+})
