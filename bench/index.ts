@@ -9,7 +9,7 @@ import { tunBench } from './tun.ts'
 
 /** The cores of the layers; each file prints as it is loaded. */
 async function layerBench (): Promise<Row[]> {
-  for (const name of ['websocket-frames', 'length-prefix', 'checksum', 'type-demux', 'ipv4']) await import(`./${name}.ts`)
+  for (const name of ['websocket-frames', 'length-prefix', 'checksum', 'type-demux', 'ipv4', 'masks']) await import(`./${name}.ts`)
   return measured
 }
 

@@ -1,10 +1,11 @@
 /**
- * The Internet checksum: ways of adding its words. The first two are in use: packets that are cut out of a large one have one view
- * of it for all. Below 256 bytes, and where the address is none of words, that is `two sums`.
+ * The Internet checksum: ways of adding its words, and of copying them too. The first four are in use, each for memory of its kind:
+ * packets that are cut out of a large one have one view of it for all. Below 256 bytes, and where the address is none of words, that
+ * is `two sums`.
  */
-import { addWords, fold, swapBytes, wordsOf } from '../src/tun/checksum.ts'
+import { PAGE, simdMemory, simdOf } from '../src/simd/memory.ts'
+import { addWords, copyWords, fold, wordsOf } from '../src/tun/checksum.ts'
 import { measure } from './harness.ts'
-import { newMemory, wasmSum } from './wasm-sum.ts'
 
 /** One 16-bit word a step. */
 function oneWord (bytes: Uint8Array, from: number, to: number): number {
@@ -58,21 +59,29 @@ function lanes (bytes: Uint8Array, from: number, to: number): number {
   return sum
 }
 
-const memory = newMemory(2)
-const large = new Uint8Array(memory.buffer)
-for (let i = 0; i < large.length; i++) large[i] = i * 7
+const large = new Uint8Array(2 * PAGE).map((_, i) => i * 7)
 const words = wordsOf(large)
-const sumOf = wasmSum(memory)
+const reached = new Uint8Array(simdMemory(2 * PAGE) as ArrayBuffer)
+reached.set(large)
+const simd = simdOf(reached.buffer)
 const COUNT = 40
+/** Where copies go. */
+const TO = PAGE + 32
 
 const candidates: Record<string, (from: number, to: number) => number> = {
-  'in use': (from, to) => addWords(large, from, to),
-  'in use, one view for all': (from, to) => addWords(large, from, to, 0, words),
+  'in use, WebAssembly in its memory': (from, to) => addWords(reached, from, to),
+  'in use, with a copy': (from, to) => copyWords(reached, TO, reached, from, to, simd),
+  'in use, other memory': (from, to) => addWords(large, from, to),
+  'in use, one view for all, with a copy': (from, to) => copyWords(large, TO, large, from, to, undefined, words),
+  'one view for all': (from, to) => addWords(large, from, to, 0, words),
+  'WebAssembly, and a copy apart from it': (from, to) => {
+    reached.set(reached.subarray(from, to), TO)
+    return addWords(reached, from, to)
+  },
   'one word': (from, to) => oneWord(large, from, to),
   'two sums': (from, to) => twoSums(large, from, to),
   DataView: (from, to) => dataView(large, from, to),
-  lanes: (from, to) => lanes(large, from, to),
-  'WebAssembly, memory of its own': (from, to) => swapBytes(~fold(sumOf(from, to)) & 0xffff)
+  lanes: (from, to) => lanes(large, from, to)
 }
 
 for (const size of [64, 1360]) {

@@ -4,6 +4,7 @@
  *
  * Root only. Without iperf3 there is nothing to measure.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { Lab } from './tun/lab.ts'
 import { isInstalled, pings, tcp, udp } from './tun/load.ts'
 import { candy, plain, socat, type Tunnel, wireguard } from './tun/tunnels.ts'
@@ -57,6 +58,21 @@ async function latency (lab: Lab, tunnels: Tunnel[]): Promise<void> {
   }
 }
 
+/** The same on a way of 20 Mbit/s, with a stream that fills whatever buffer there is until it loses something. */
+async function slowWay (lab: Lab, tunnels: Tunnel[]): Promise<void> {
+  if (!await lab.slow('20mbit')) {
+    console.error('tun: no token bucket filter in this kernel to make a slow way with')
+    return
+  }
+  for (const tunnel of tunnels) {
+    const stream = tcp(tunnel, 6, 'cubic')
+    await delay(2000) // until its buffers are full, if they ever are
+    const times = await pings(tunnel, 150, 0.02)
+    await stream
+    tell('ping beside a TCP stream (cubic) on a way of 20 Mbit/s', tunnel, times, 'ms')
+  }
+}
+
 /** The rate from which on more is lost than arrives in addition, and the loss at 60 % of that. */
 async function datagrams (tunnels: Tunnel[]): Promise<void> {
   for (const tunnel of tunnels) {
@@ -87,6 +103,7 @@ export async function tunBench (): Promise<Row[]> {
     await streams(tunnels)
     await latency(lab, tunnels)
     await datagrams(tunnels)
+    await slowWay(lab, tunnels)
   } finally {
     await lab.close()
   }

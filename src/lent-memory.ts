@@ -2,7 +2,10 @@
  * Memory that is used again. To make and collect 64 KiB for each read or write costs more than the read or write.
  *
  * Whoever borrows hands it on, and whoever has used it last gives it back, or leaves it to the garbage collector.
+ *
+ * Who masks what is in it borrows `simd` memory; there is less of that, so it may be any other as well.
  */
+import { PAGE, simdMemory, simdOf } from './simd/memory.ts'
 
 /** Bytes of a piece. */
 export const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
@@ -13,27 +16,36 @@ const MOST_FREE = 4 * 1024 * 1024
 /** What is smaller than this comes from Node's own pool. */
 const SMALLEST = 4 * 1024
 
-const free = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]))
+type Size = typeof SIZES[number]
+
+const newFree = (): Map<number, Buffer[]> => new Map(SIZES.map((size) => [size, []]))
+const free = newFree()
+const freeSimd = newFree()
 const lent = new WeakSet<ArrayBufferLike>()
 
 /** A whole piece of one of the {@link SIZES}. */
-export function borrowPiece (size: typeof SIZES[number]): Buffer {
-  const buffer = free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
+export function borrowPiece (size: Size, simd = false): Buffer {
+  const buffer = (simd ? freeSimd.get(size)?.pop() ?? newSimd(size) : undefined) ?? free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
   lent.add(buffer.buffer)
   return buffer
 }
 
+function newSimd (size: Size): Buffer | undefined {
+  const memory = size % PAGE === 0 ? simdMemory(size) : undefined
+  return memory === undefined ? undefined : Buffer.from(memory)
+}
+
 /** So many bytes, with anything in them. */
-export function borrow (length: number): Buffer {
+export function borrow (length: number, simd = false): Buffer {
   const size = length < SMALLEST ? undefined : SIZES.find((size) => size >= length)
-  return size === undefined ? Buffer.allocUnsafe(length) : borrowPiece(size).subarray(0, length)
+  return size === undefined ? Buffer.allocUnsafe(length) : borrowPiece(size, simd).subarray(0, length)
 }
 
 /** Gives the memory of views back that was borrowed; of others nothing happens. Nobody may look at them any more. */
 export function giveBack (views: readonly Uint8Array[]): void {
   for (const { buffer } of views) {
     if (!lent.delete(buffer)) continue
-    const list = free.get(buffer.byteLength)
+    const list = (simdOf(buffer) === undefined ? free : freeSimd).get(buffer.byteLength)
     if (list !== undefined && (list.length + 1) * buffer.byteLength <= MOST_FREE) list.push(Buffer.from(buffer))
   }
 }

@@ -4,9 +4,9 @@
  * until the other has done something says so (`sleep`, `wait`), and is then woken through a port of whoever uses this.
  *
  * ```ts
- * const memory = newRing()                                   // is posted to both
- * if (!writer.write(tag, id, batch)) dropped += batch.length // there was no room
- * if (writer.wake()) port.postMessage(0)                     // once a read of a socket
+ * const memory = newRing()                                         // is posted to both
+ * if (!writer.write(tag, to, from, batch)) dropped += batch.length // there was no room
+ * if (writer.wake()) port.postMessage(0)                           // once a read of a socket
  *
  * port.on('message', () => { do reader.read(take); while (!reader.sleep()) })
  * ```
@@ -36,8 +36,8 @@ const LOW = 704 * 1024
 const outgoing = new Uint8Array(32 * 1024)
 const incoming = new Uint8Array(CAPACITY / 2)
 
-/** Words in front of the lengths of messages: bytes of the whole record, tag, id, and how many messages. */
-const HEADER_WORDS = 4
+/** Words in front of the lengths of messages: bytes of the whole record, tag, receiver, sender, and how many messages. */
+const HEADER_WORDS = 5
 
 /** In place of the bytes of a record: the next one stands at the beginning. */
 const WRAP = 0
@@ -65,7 +65,7 @@ abstract class RingEnd {
 }
 
 export class RingWriter extends RingEnd {
-  /** Bytes that a batch may have at most, with 4 for each message and 16 for itself, up to the next multiple of 8. */
+  /** Bytes that a batch may have at most, with 4 for each message and 20 for itself, up to the next multiple of 8. */
   static readonly MAX_BATCH = CAPACITY / 2
 
   #written = 0
@@ -74,10 +74,10 @@ export class RingWriter extends RingEnd {
   /**
    * Copies messages into the ring, all of them or none.
    *
-   * @param tag a number of 32 bits that the reader is given, as `id`
+   * @param tag a number of 32 bits that the reader is given, as `to` and `from`
    * @returns false when there is no room
    */
-  write (tag: number, id: number, batch: Batch): boolean {
+  write (tag: number, to: number, from: number, batch: Batch): boolean {
     const head = headLength(batch.length)
     let size = head
     for (let i = 0; i < batch.length; i++) size += batch[i].length
@@ -90,7 +90,8 @@ export class RingWriter extends RingEnd {
     let word = at >> 2
     this.words[word++] = size
     this.words[word++] = tag
-    this.words[word++] = id
+    this.words[word++] = to
+    this.words[word++] = from
     this.words[word++] = batch.length
     for (let i = 0; i < batch.length; i++) this.words[word++] = batch[i].length
     this.#copy(batch, at + head)
@@ -140,7 +141,7 @@ export class RingWriter extends RingEnd {
 }
 
 /** Takes what was written; each batch is valid until `take` returns. */
-export type TakeRecord = (tag: number, id: number, batch: Batch) => void
+export type TakeRecord = (tag: number, to: number, from: number, batch: Batch) => void
 
 export class RingReader extends RingEnd {
   #read = 0
@@ -157,17 +158,18 @@ export class RingReader extends RingEnd {
       }
       let word = (at >> 2) + 1
       const tag = this.words[word++]
-      const id = this.words[word++]
+      const to = this.words[word++]
+      const from = this.words[word++]
       const count = this.words[word++]
       incoming.set(this.bytes.subarray(at + headLength(count), at + size))
-      let from = 0
+      let start = 0
       const batch: Batch = new Array(count)
       for (let i = 0; i < count; i++) {
-        const end = from + this.words[word++]
-        batch[i] = incoming.subarray(from, end)
-        from = end
+        const end = start + this.words[word++]
+        batch[i] = incoming.subarray(start, end)
+        start = end
       }
-      take(tag, id, batch)
+      take(tag, to, from, batch)
       this.#read = (this.#read + size) | 0
       Atomics.store(this.control, READ, this.#read)
     }

@@ -43,6 +43,8 @@ export interface PacketPort<T = Uint8Array> {
   send (batch: Batch<T>): number
   /** Bytes that were taken and that the system below has not accepted yet. */
   readonly queued: number
+  /** `queued`, and what the system below has accepted and not sent yet, where it tells. Costs a system call. */
+  readonly backlog?: number
   /** The bound of `queued` in bytes; it is passed by at most one batch. */
   readonly limit: number
   /**
@@ -70,8 +72,10 @@ export interface Link<In = Uint8Array, Out = In> {
    * From now on `source` may bring memory that is only lent: it is used again once the `sink` of another link has written it. For
    * whoever hands everything straight from the one to the other, as a bridge does, where that other one has this method as well.
    * Elements may be larger than they are otherwise. Not every link can do that.
+   *
+   * @param simd whether the reader works on all bytes, as one does who takes masks off: then it comes as `simd` memory where it can
    */
-  lend? (): void
+  lend? (simd?: boolean): void
 }
 
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */

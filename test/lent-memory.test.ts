@@ -1,5 +1,6 @@
 /** Memory that is used again: by whom, and how much of it waits. */
 import t from 'tap'
+import { simdOf } from '../src/simd/memory.ts'
 import { borrow, borrowPiece, giveBack, SIZES } from '../src/lent-memory.ts'
 
 t.test('what was given back is lent again, and nothing else', async (t) => {
@@ -30,4 +31,20 @@ t.test('no more waits than is of use', async (t) => {
   const known = new Set(pieces.map(({ buffer }) => buffer))
   const again = Array.from({ length: 100 }, () => borrowPiece(256 * 1024)).filter(({ buffer }) => known.has(buffer))
   t.equal(again.length, 16, '4 MiB')
+})
+
+t.test('memory that SIMD functions reach, while there is some', async (t) => {
+  const first = borrow(70_000, true)
+  t.ok(simdOf(first.buffer) !== undefined)
+  giveBack([first])
+  t.not(borrow(70_000).buffer, first.buffer, 'others do not use it up')
+  t.equal(borrow(70_000, true).buffer, first.buffer)
+  t.equal(simdOf(borrow(10_000, true).buffer), undefined, 'there is none as small as that')
+  const pieces = Array.from({ length: 100 }, () => borrowPiece(64 * 1024, true))
+  t.equal(new Set(pieces.map(({ buffer }) => buffer)).size, 100)
+  t.ok(pieces.every(({ length }) => length === 64 * 1024))
+  t.ok(pieces.some(({ buffer }) => simdOf(buffer) !== undefined) && pieces.some(({ buffer }) => simdOf(buffer) === undefined))
+  const without = pieces.filter(({ buffer }) => simdOf(buffer) === undefined)
+  giveBack(without)
+  t.ok(without.some(({ buffer }) => buffer === borrowPiece(64 * 1024, true).buffer), 'then it is any other')
 })

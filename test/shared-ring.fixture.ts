@@ -18,8 +18,8 @@ const outcome: Outcome = { messages: 0, sum: 0 }
 const say = (): void => { port.postMessage(outcome) }
 
 function read (): void {
-  reader.read((tag, id, batch) => {
-    if (tag !== id * 2) outcome.fault ??= `tag ${tag} with id ${id}`
+  reader.read((tag, to, from, batch) => {
+    if (tag !== to * 2 || from !== to) outcome.fault ??= `tag ${tag} to ${to} from ${from}`
     for (const message of batch) {
       const view = new DataView(message.buffer, message.byteOffset, message.length)
       if (view.getUint32(0) !== outcome.messages) outcome.fault ??= `${view.getUint32(0)} in place of ${outcome.messages}`

@@ -9,7 +9,8 @@ import type { Outcome } from './shared-ring.fixture.ts'
 
 interface Entry {
   tag: number
-  id: number
+  to: number
+  from: number
   batch: number[][]
 }
 
@@ -28,7 +29,7 @@ function ends (): Ends {
     reader,
     take () {
       const entries: Entry[] = []
-      reader.read((tag, id, batch) => { entries.push({ tag, id, batch: batch.map((message) => [...message]) }) })
+      reader.read((tag, to, from, batch) => { entries.push({ tag, to, from, batch: batch.map((message) => [...message]) }) })
       return entries
     }
   }
@@ -40,61 +41,61 @@ const LARGE = RingWriter.MAX_BATCH - 24
 t.test('what is written is read, in order', async (t) => {
   const { writer, take } = ends()
   t.same(take(), [])
-  t.ok(writer.write(0, 0xffff_ffff, [new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array([4])]))
-  t.ok(writer.write(0xffff_ffff, 7, []))
+  t.ok(writer.write(0, 0xffff_ffff, 1, [new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array([4])]))
+  t.ok(writer.write(0xffff_ffff, 7, 0xffff_ffff, []))
   t.same(take(), [
-    { tag: 0, id: 0xffff_ffff, batch: [[1, 2, 3], [], [4]] },
-    { tag: 0xffff_ffff, id: 7, batch: [] }
+    { tag: 0, to: 0xffff_ffff, from: 1, batch: [[1, 2, 3], [], [4]] },
+    { tag: 0xffff_ffff, to: 7, from: 0xffff_ffff, batch: [] }
   ])
   t.same(take(), [], 'once')
 })
 
 t.test('what comes while it is read has its turn next time', async (t) => {
   const { writer, reader, take } = ends()
-  writer.write(1, 1, [])
-  reader.read(() => { writer.write(2, 2, []) })
+  writer.write(1, 1, 1, [])
+  reader.read(() => { writer.write(2, 2, 2, []) })
   t.same(take().map(({ tag }) => tag), [2])
 })
 
 t.test('no batch is too large as long as it fits, and one that does not is refused as a whole', async (t) => {
   const { writer, take } = ends()
-  t.notOk(writer.write(1, 1, [bytes(LARGE + 1)]), 'one byte too many')
-  t.ok(writer.write(2, 2, [bytes(LARGE, 2)]))
-  t.ok(writer.write(3, 3, [bytes(LARGE, 3)]), 'the second half')
-  t.notOk(writer.write(4, 4, []), 'full')
+  t.notOk(writer.write(1, 1, 1, [bytes(LARGE + 1)]), 'one byte too many')
+  t.ok(writer.write(2, 2, 2, [bytes(LARGE, 2)]))
+  t.ok(writer.write(3, 3, 3, [bytes(LARGE, 3)]), 'the second half')
+  t.notOk(writer.write(4, 4, 4, []), 'full')
   t.ok(writer.isCrowded)
   t.same(take().map(({ tag, batch: [message] }) => [tag, message.length, message[0], message.at(-1)]), [[2, LARGE, 2, 2], [3, LARGE, 3, 3]])
   t.notOk(writer.isCrowded)
-  t.ok(writer.write(4, 4, [new Uint8Array([1])]))
-  t.same(take(), [{ tag: 4, id: 4, batch: [[1]] }])
+  t.ok(writer.write(4, 4, 4, [new Uint8Array([1])]))
+  t.same(take(), [{ tag: 4, to: 4, from: 4, batch: [[1]] }])
 })
 
 t.test('a batch that does not fit in front of the end begins anew behind it', async (t) => {
   const { writer, take } = ends()
-  t.ok(writer.write(1, 1, [bytes(LARGE - 8)]))
+  t.ok(writer.write(1, 1, 1, [bytes(LARGE - 8)]))
   t.equal(take().length, 1)
-  t.ok(writer.write(2, 2, [bytes(LARGE - 8, 2)]))
-  t.ok(writer.write(3, 3, [bytes(1000, 3)]), 'not in the 16 bytes at the end')
+  t.ok(writer.write(2, 2, 2, [bytes(LARGE - 8, 2)]))
+  t.ok(writer.write(3, 3, 3, [bytes(1000, 3)]), 'not in the 16 bytes at the end')
   t.same(take().map(({ tag, batch: [message] }) => [tag, message.length, message[0]]), [[2, LARGE - 8, 2], [3, 1000, 3]])
-  t.ok(writer.write(4, 4, [bytes(LARGE, 4)]))
-  t.notOk(writer.write(5, 5, [bytes(LARGE, 5)]), 'what is lost in front of the end counts as well')
+  t.ok(writer.write(4, 4, 4, [bytes(LARGE, 4)]))
+  t.notOk(writer.write(5, 5, 5, [bytes(LARGE, 5)]), 'what is lost in front of the end counts as well')
   t.same(take().map(({ tag }) => tag), [4])
 })
 
 t.test('as a queue that is bounded', async (t) => {
   // Few lengths, so that the end of the memory is met at many places; the counters run over 2 GiB in no test, but over the end often.
   const message = fc.tuple(fc.integer({ min: 0, max: 1500 }), fc.integer({ min: 0, max: 255 })).map(([length, fill]) => bytes(length, fill))
-  const write = fc.record({ tag: fc.nat(0xffff_ffff), id: fc.nat(0xffff_ffff), batch: fc.array(message, { maxLength: 200, size: 'max' }) })
+  const write = fc.record({ tag: fc.nat(0xffff_ffff), to: fc.nat(0xffff_ffff), from: fc.nat(0xffff_ffff), batch: fc.array(message, { maxLength: 200, size: 'max' }) })
   fc.assert(fc.property(fc.array(fc.oneof({ arbitrary: write, weight: 9 }, { arbitrary: fc.constant('read' as const), weight: 1 }), { maxLength: 60, size: 'max' }), (steps) => {
     const { writer, reader } = ends()
-    let queue: Array<{ tag: number, id: number, batch: Batch }> = []
+    let queue: Array<{ tag: number, to: number, from: number, batch: Batch }> = []
     let size = 0
     const read = (): boolean => {
       let isSame = true
       let at = 0
-      reader.read((tag, id, batch) => {
+      reader.read((tag, to, from, batch) => {
         const wanted = queue[at++]
-        isSame &&= tag === wanted.tag && id === wanted.id && batch.length === wanted.batch.length && batch.every((message, i) => Buffer.compare(message, wanted.batch[i]) === 0)
+        isSame &&= tag === wanted.tag && to === wanted.to && from === wanted.from && batch.length === wanted.batch.length && batch.every((message, i) => Buffer.compare(message, wanted.batch[i]) === 0)
       })
       isSame &&= at === queue.length
       queue = []
@@ -104,11 +105,11 @@ t.test('as a queue that is bounded', async (t) => {
     for (const step of steps) {
       if (step === 'read') {
         if (!read()) return false
-      } else if (writer.write(step.tag, step.id, step.batch)) {
+      } else if (writer.write(step.tag, step.to, step.from, step.batch)) {
         queue.push(step)
-        size += step.batch.reduce((sum, { length }) => sum + length + 4, 16)
+        size += step.batch.reduce((sum, { length }) => sum + length + 4, 20)
         if (size > 2 * RingWriter.MAX_BATCH) return false
-      } else if (size + step.batch.reduce((sum, { length }) => sum + length + 4, 40) < RingWriter.MAX_BATCH) {
+      } else if (size + step.batch.reduce((sum, { length }) => sum + length + 4, 44) < RingWriter.MAX_BATCH) {
         return false // refused although there was room, wherever it stands
       }
     }
@@ -120,7 +121,7 @@ t.test('a reader that sleeps is woken once', async (t) => {
   const { writer, reader, take } = ends()
   t.notOk(writer.wake(), 'it has not said that it sleeps')
   t.ok(reader.sleep())
-  writer.write(1, 1, [])
+  writer.write(1, 1, 1, [])
   t.ok(writer.wake())
   t.notOk(writer.wake())
   t.notOk(reader.sleep(), 'there is something')
@@ -133,7 +134,7 @@ t.test('a writer that waits is told once', async (t) => {
   const { writer, reader, take } = ends()
   t.notOk(writer.wait(), 'there is room')
   t.notOk(reader.wake())
-  while (!writer.isCrowded) writer.write(1, 1, [bytes(100_000)])
+  while (!writer.isCrowded) writer.write(1, 1, 1, [bytes(100_000)])
   t.notOk(reader.wake(), 'it does not wait yet')
   t.ok(writer.wait())
   take()
@@ -165,7 +166,7 @@ t.test('two threads, each asleep in turn', async (t) => {
       waits++
       await once(worker, 'message')
     }
-    if (!writer.write(record * 2, record, batch)) throw new Error('no room, although it has waited for some')
+    if (!writer.write(record * 2, record, record, batch)) throw new Error('no room, although it has waited for some')
     record++
     if (writer.wake()) worker.postMessage('read')
     if (record % 500 === 0) await new Promise(setImmediate) // now and then it has read everything, and sleeps

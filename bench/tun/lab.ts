@@ -48,6 +48,11 @@ export class Lab {
     await end.ip('route', 'add', 'default', 'via', gateway)
   }
 
+  /** From now on no more than that leaves `a`, as `tc` spells rates. False when the kernel cannot do that. */
+  async slow (rate: string): Promise<boolean> {
+    return await run('tc', ['-n', this.a.name, 'qdisc', 'add', 'dev', 'up0', 'root', 'tbf', 'rate', rate, 'burst', '16k', 'latency', '20ms']).then(() => true, () => false)
+  }
+
   async close (): Promise<void> {
     const ends = [...this.#children].map((child) => once(child, 'exit'))
     for (const child of this.#children) child.kill()

@@ -33,9 +33,9 @@ export interface TcpResult {
   segments: number
 }
 
-/** One stream of TCP for so many seconds, of which the first does not count. */
-export async function tcp (flow: Flow, seconds: number): Promise<TcpResult> {
-  const { sum_received: received, sum_sent: sent } = await iperf(flow, ['-t', String(seconds), '-O', '1'])
+/** One stream of TCP for so many seconds, of which the first does not count; with the congestion control of the system, or another. */
+export async function tcp (flow: Flow, seconds: number, congestion?: string): Promise<TcpResult> {
+  const { sum_received: received, sum_sent: sent } = await iperf(flow, ['-t', String(seconds), '-O', '1', ...congestion === undefined ? [] : ['-C', congestion]])
   return { rate: received.bits_per_second, retransmits: sent.retransmits, segments: sent.bytes / 1348 }
 }
 

@@ -96,7 +96,7 @@ const withSource = (link: Link, source: AsyncIterable<Batch>): Link => ({
   sink: (from) => link.sink(from),
   port: link.port,
   abort: (err) => { link.abort(err) },
-  lend: link.lend === undefined ? undefined : () => { link.lend?.() }
+  lend: link.lend === undefined ? undefined : (simd) => { link.lend?.(simd) }
 })
 
 /** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */

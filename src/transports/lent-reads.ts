@@ -45,9 +45,10 @@ export const canLend = keys !== undefined
  *
  * @param onBytes is given a view of borrowed memory, to be given back, or not. False stops the reading until
  *   `socket.resume()`
+ * @param simd which memory: see `borrowPiece`
  * @returns false when that cannot be; then the socket emits `data` as before
  */
-export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean): boolean {
+export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, simd = false): boolean {
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
   const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
   if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed || sockets >= MOST_SOCKETS) return false
@@ -55,7 +56,7 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
   socket.once('close', () => { sockets-- })
   let level = SIZES.length - 1
   const fields = socket as unknown as Record<symbol, unknown>
-  const first = borrowPiece(SIZES[level])
+  const first = borrowPiece(SIZES[level], simd)
   fields[keys.buffer] = first
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
     if (length === buffer.length) level = Math.min(level + 1, SIZES.length - 1)
@@ -66,7 +67,7 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
     giveBack([buffer])
     return onBytes(copy)
   }
-  fields[keys.next] = () => borrowPiece(SIZES[level])
+  fields[keys.next] = () => borrowPiece(SIZES[level], simd)
   handle.useUserBuffer(first)
   return true
 }

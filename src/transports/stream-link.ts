@@ -6,12 +6,13 @@ import { Channel } from '../channel.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
 import { lendReads } from './lent-reads.ts'
+import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link, PacketPort } from '../types.ts'
 
-/** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. */
-export const DEFAULT_QUEUE_LIMIT = 1 << 20
+/** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
+export const DEFAULT_QUEUE_LIMIT = 4 << 20
 
 /** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
 const READ_AHEAD = 256 * 1024
@@ -24,7 +25,7 @@ const FULL_READ = 64 * 1024
 const BUSY = 4
 
 export interface StreamLinkInit {
-  /** Bound of the packet port in bytes. Default: 1 MiB. */
+  /** Bound of the packet port in bytes. Default: 4 MiB. */
   queueLimit?: number
 }
 
@@ -36,7 +37,6 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
-  readonly #written = (): void => { this.#writes-- }
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
 
@@ -47,12 +47,24 @@ class StreamPort implements PacketPort {
 
   get queued (): number { return this.#stream.writableLength + this.#writes * WRITE_OVERHEAD }
 
+  get backlog (): number { return this.queued + (unsentOf(this.#stream) ?? 0) }
+
   send (batch: Batch): number {
     const stream = this.#stream
     if (this.queued >= this.limit || !stream.writable) return 0
     this.#writes += batch.length
-    writeBatch(stream, batch, this.#written)
-    if (stream.writableLength === 0) giveBack(batch) // of an encoder that has borrowed it
+    let left = batch.length
+    let isInUse = true
+    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
+      if (isInUse) giveBack(batch)
+      isInUse = false
+    }
+    writeBatch(stream, batch, (err) => {
+      this.#writes--
+      left--
+      if (err == null && left === 0) back()
+    })
+    if (stream.writableLength === 0) back()
     return batch.length
   }
 
@@ -142,8 +154,8 @@ class StreamLink implements Link {
   #incoming: Channel | undefined
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
-  /** Reads may come in memory that is only lent. */
-  protected mayLend = false
+  /** Reads may come in memory that is only lent, and in which. */
+  protected mayLend: false | 'any' | 'simd' = false
   /** What it was aborted with. */
   #failure: Error | undefined
 
@@ -207,11 +219,11 @@ class StreamLink implements Link {
         lendReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
-        })
+        }, this.mayLend === 'simd')
       }
       stream.on('data', (bytes: Uint8Array) => {
         if (!take(bytes)) stream.pause()
-        else if (this.mayLend) lendable(bytes)
+        else if (this.mayLend !== false) lendable(bytes)
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
@@ -231,10 +243,10 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
-  lend (): void { this.mayLend = true }
+  lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
 }
 
-function writeBatch (stream: Duplex, batch: Batch, onWritten?: () => void): void {
+function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {
   if (batch.length === 1) {
     stream.write(batch[0], onWritten)
     return

@@ -1,7 +1,9 @@
 /** The Internet checksum of IPv4, ICMP, UDP and TCP: RFC 1071. */
 import { endianness } from 'node:os'
+import type { Simd } from '../simd/functions.ts'
+import { simdOf } from '../simd/memory.ts'
 
-/** From this many bytes on, a view of words is worth making. Measured in `bench/ipv4.ts`. */
+/** From this many bytes on, a view of words is worth making, or to look for something faster. Measured in `bench/ipv4.ts`. */
 const LARGE = 256
 
 /**
@@ -11,12 +13,28 @@ const LARGE = 256
  * @param words of the whole of `bytes`; whoever adds many parts of it makes them once
  */
 export function addWords (bytes: Uint8Array, from = 0, to = bytes.length, sum = 0, words?: Uint32Array): number {
-  if (to - from >= LARGE && ((bytes.byteOffset + from) & 3) === 0) {
-    const whole = from + ((to - from) & ~15)
-    return addSmall(bytes, whole, to, sum + addLarge(words ?? wordsOf(bytes, from), words === undefined ? 0 : from >>> 2, (whole - from) >>> 2))
-  }
-  return addSmall(bytes, from, to, sum)
+  if (to - from < LARGE) return addSmall(bytes, from, to, sum)
+  const simd = words === undefined ? simdOf(bytes.buffer) : undefined
+  if (simd !== undefined) return sum + ofWords(simd.sum(bytes.byteOffset + from, bytes.byteOffset + to))
+  if (((bytes.byteOffset + from) & 3) !== 0) return addSmall(bytes, from, to, sum)
+  const whole = from + ((to - from) & ~15)
+  return addSmall(bytes, whole, to, sum + addLarge(words ?? wordsOf(bytes, from), words === undefined ? 0 : from >>> 2, (whole - from) >>> 2))
 }
+
+/**
+ * Copies `bytes[from, to)` to `target`, which has room for it at `at`, and adds its words: in one pass where both are in the memory
+ * that `simd` reaches.
+ *
+ * @param words see {@link addWords}
+ */
+export function copyWords (target: Uint8Array, at: number, bytes: Uint8Array, from: number, to: number, simd?: Simd, words?: Uint32Array): number {
+  if (simd !== undefined && target.buffer === bytes.buffer) return ofWords(simd.copySum(bytes.byteOffset + from, bytes.byteOffset + to, target.byteOffset + at))
+  target.set(bytes.subarray(from, to), at)
+  return addWords(bytes, from, to, 0, words)
+}
+
+/** What SIMD functions add up are words the other way round, whatever the machine. */
+const ofWords = (sum: number): number => swapBytes(fold16(sum >>> 0))
 
 /** The rest of some bytes as words of the machine, which only an address that is a multiple of four has. */
 export const wordsOf = (bytes: Uint8Array, from = 0): Uint32Array => new Uint32Array(bytes.buffer, bytes.byteOffset + from, (bytes.length - from) >>> 2)

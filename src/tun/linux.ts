@@ -3,6 +3,7 @@ import { closeSync, constants as fs, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
+import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { DEFAULT_MTU, HEADROOM, newCounters, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
@@ -32,11 +33,12 @@ const BURST_BYTES = 128 * 1024
 const SLAB_BYTES = 256 * 1024
 
 /**
- * What is read stands here until it is in packets; one is enough, since nothing waits in between. A packet begins at a multiple
- * of four, as sums over words are faster there. One byte more than a packet can have shows what the kernel had to cut.
+ * What is read stands at the beginning of this memory until it is in packets. A packet begins at a multiple of four, as sums over
+ * words are faster there. One byte more than a packet can have shows what the kernel had to cut.
  */
+const MEMORY_BYTES = 6 * PAGE
 const PACKET_AT = 16
-const received = Buffer.alloc(PACKET_AT + MAX_PACKET + 1).subarray(PACKET_AT - VIRTIO_HEADER)
+const READ_END = PACKET_AT + MAX_PACKET + 1
 
 export interface OpenTunInit {
   /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
@@ -61,7 +63,11 @@ class LinuxTun implements Tun {
   readonly #watch: Watch
   readonly offloads: readonly Offload[]
   readonly #joiner: Joiner
-  #slab = Buffer.alloc(0)
+  /** A header and what is behind it. */
+  readonly #received: Uint8Array
+  /** For packets whose reader keeps none: in the same memory, so that SIMD functions reach both. */
+  readonly #reused: Uint8Array
+  #slab: Uint8Array = Buffer.alloc(0)
   #slabUsed = 0
   #reuses = false
   /** What is to be reached through the interface. */
@@ -76,6 +82,9 @@ class LinuxTun implements Tun {
     this.#fd = fd
     this.#watch = poller.watch(fd)
     this.#letGo = holdProcess()
+    const memory = new Uint8Array(simdMemory(MEMORY_BYTES) ?? new ArrayBuffer(MEMORY_BYTES))
+    this.#received = memory.subarray(PACKET_AT - VIRTIO_HEADER, READ_END)
+    this.#reused = memory.subarray(READ_END)
     this.name = name
     this.mtu = mtu
     this.offloads = offloads
@@ -142,7 +151,10 @@ class LinuxTun implements Tun {
       const batch = this.#burst()
       if (batch.length > 0) {
         yield batch
-        if (this.#reuses) this.#slabUsed = 0
+        if (this.#reuses) {
+          this.#slab = this.#reused
+          this.#slabUsed = 0
+        }
         // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
         await nextTurn()
       } else {
@@ -157,7 +169,7 @@ class LinuxTun implements Tun {
     const batch: Batch = []
     let bytes = 0
     for (let reads = 0; reads < BURST && bytes < BURST_BYTES; reads++) {
-      const length = this.#libc.read(this.#fd, received, received.length)
+      const length = this.#libc.read(this.#fd, this.#received, this.#received.length)
       if (length < 0) {
         const errno = this.#libc.errno()
         if (errno !== EAGAIN && errno !== EINTR && batch.length === 0) this.#lost(errno)
@@ -173,6 +185,7 @@ class LinuxTun implements Tun {
 
   /** Makes packets of what was read. False when it is none. */
   #take (length: number, batch: Batch): boolean {
+    const received = this.#received
     if (length < VIRTIO_HEADER + HEADER_LENGTH || length === received.length) return false
     const packet = received.subarray(VIRTIO_HEADER, length)
     if (gsoType(received) !== Gso.NONE) return cut(packet, received, this.#room, batch)

@@ -1,9 +1,13 @@
 /** WebSocket messages in memory that is used again, over real sockets, as a relay reads and writes them. */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { accept, endsWith, listening, until } from '../helpers/ends.ts'
+import { borrow } from '../../src/lent-memory.ts'
 import { FrameDecoder, websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
 import { dialWebSocket, listenWebSocket, streamLink } from '../../src/transports/index.ts'
+import type { PacketPort } from '../../src/types.ts'
 
 const SIZE = 1400
 const BATCH = 40
@@ -81,4 +85,30 @@ t.test('a stream that is no socket may keep what it is given', async (t) => {
   const got = decoder.push(kept)
   t.equal(got.length, 400)
   t.ok(got.every((bytes, number) => new Uint32Array(Uint8Array.from(bytes).buffer).every((word) => word === number)))
+})
+
+t.test('what had to wait is lent again once the kernel has taken it, and once only', async (t) => {
+  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [reader] = await once(server, 'connection') as [Socket]
+  t.teardown(() => {
+    for (const each of [socket, reader]) each.destroy()
+    server.close()
+  })
+  const SIZE = 256 * 1024
+  const port = streamLink(socket).port as Required<PacketPort>
+  let waiting
+  do {
+    waiting = borrow(SIZE)
+    port.send([waiting])
+  } while (port.queued < SIZE)
+  const another = borrow(SIZE)
+  t.not(another.buffer, waiting.buffer)
+  reader.resume()
+  await port.drained()
+  await until(() => port.queued === 0)
+  const lent = Array.from({ length: 20 }, () => borrow(SIZE).buffer)
+  t.equal(lent.filter((buffer) => buffer === waiting.buffer).length, 1)
+  t.equal(new Set([...lent, another.buffer]).size, 21)
 })

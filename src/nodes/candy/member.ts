@@ -1,4 +1,5 @@
 /** A member of a network as the packet path knows it: what may come from it, and where that goes which is for it. */
+import { Backlog } from '../../backlog.ts'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
 import type { Batch, PacketPort } from '../../types.ts'
@@ -23,6 +24,8 @@ export abstract class Member {
   pending: Batch = []
   /** What waited for it when that was last looked at, in bytes: its part of the total. */
   queued = 0
+  /** Of whom that is, and since when. */
+  readonly backlog: Backlog<Member | undefined>
   traffic = newTraffic()
   /** How many more messages to all it may send in this second. */
   broadcasts: number
@@ -34,6 +37,7 @@ export abstract class Member {
   constructor (network: Switch, port: PacketPort) {
     this.network = network
     this.port = port
+    this.backlog = new Backlog(port)
     this.broadcasts = network.broadcastRate
   }
 
@@ -70,7 +74,10 @@ export abstract class Member {
   }
 
   /** Once a second. */
-  tick (_now: number): void { this.broadcasts = this.network.broadcastRate }
+  tick (_now: number): void {
+    this.broadcasts = this.network.broadcastRate
+    this.backlog.look(performance.now()) // else the sender of the last message would stay with it
+  }
 }
 
 function limited (bucket: TokenBucket | undefined, rate: number | undefined): TokenBucket | undefined {

@@ -1,6 +1,7 @@
 /** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
 import { typeDemux } from '../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import { Backlog } from '../../backlog.ts'
 import type { Logger } from '../../log.ts'
 import { OptionError } from '../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../tun/ipv4.ts'
@@ -60,6 +61,7 @@ const HIGH_WATER = 128 * 1024
 export class PeerSession {
   readonly #init: PeerSessionInit
   readonly #link: WebSocketLink
+  readonly #backlog: Backlog
   /** For the interface, out of the read that is being handled. */
   #inbound: Batch = []
   #asked = false
@@ -76,13 +78,14 @@ export class PeerSession {
   constructor (init: PeerSessionInit) {
     this.#init = init
     this.#link = init.link
+    this.#backlog = new Backlog(init.link.port)
   }
 
   /** Milliseconds from the last ping that was answered to its answer. */
   get roundTrip (): number | undefined { return this.#roundTrip }
 
-  /** Bytes that wait for the server. */
-  get queued (): number { return this.#link.port.queued }
+  /** Bytes that wait for the server, in memory and, where the system tells, in the system. */
+  get queued (): number { return this.#link.port.backlog ?? this.#link.port.queued }
 
   /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. */
   async drained (): Promise<void> {
@@ -129,10 +132,13 @@ export class PeerSession {
       return
     }
     const { tap } = this.#init
+    const now = performance.now()
+    const admitted = this.#backlog.admit(packets, this, now)
+    stats.drops.queue += packets.length - admitted.length
     const messages: Batch = []
     const sent: Batch | undefined = tap.isOn ? [] : undefined
     let bytes = 0
-    for (const packet of packets) {
+    for (const packet of admitted) {
       const message = this.#asForward(packet)
       if (message === undefined) {
         stats.drops.malformed++
@@ -149,6 +155,7 @@ export class PeerSession {
       stats.drops[reason] += messages.length
       return
     }
+    this.#backlog.joined(bytes, this, now)
     stats.packetsOut += messages.length
     stats.bytesOut += bytes
     if (sent !== undefined) tap.show(sent, 'out')

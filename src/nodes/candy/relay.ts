@@ -260,7 +260,7 @@ export class CandyRelay {
       if (!(err instanceof CandyMessageError)) throw err
       session.refuse('malformed')
     } finally {
-      session.network.flush()
+      session.network.flush(session)
       batch.length = 0
     }
   }

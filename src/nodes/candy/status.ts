@@ -21,7 +21,7 @@ export interface CandyMemberStatus extends Traffic {
   /** Bytes a second of the last second. */
   rateIn: number
   rateOut: number
-  /** Bytes that wait for it. */
+  /** Bytes that wait for it, in memory and, where the system tells, in the system. */
   queued: number
 }
 
@@ -67,6 +67,6 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     ...traffic,
     rateIn: Math.round(rateIn.perSecond),
     rateOut: Math.round(rateOut.perSecond),
-    queued: link.port.queued
+    queued: link.port.backlog ?? link.port.queued
   }
 }

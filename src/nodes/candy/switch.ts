@@ -79,34 +79,44 @@ export class Switch<M extends Member = Member> {
     member.pending.push(message)
   }
 
-  /** Writes what the messages of one read have left: one write for each destination. */
-  flush (): void {
+  /** Writes what the messages of one read, all of one sender, have left: one write for each destination. */
+  flush (from: Member): void {
+    if (this.#dirty.length === 0) return
+    const now = performance.now()
     for (const member of this.#dirty) {
       const { pending } = member
       member.pending = []
-      this.deliver(member, pending)
+      this.deliver(member, pending, from, now)
     }
     this.#dirty.length = 0
   }
 
-  /** Writes to one member. Nothing is kept for a slow one. */
-  deliver (member: M, messages: Batch): void {
+  /**
+   * Writes to one member. Nothing is kept for a slow one.
+   *
+   * @param from undefined when the sender is gone by now
+   * @param now milliseconds of a clock that only goes forward
+   */
+  deliver (member: M, messages: Batch, from: Member | undefined, now: number): void {
     if (member.ended) return
-    const { traffic } = member
+    const { traffic, backlog, port } = member
     const budget = this.#budget
     // One that waits for nothing is always served: the slow ones together may cost themselves only.
     if (this.look(member) > 0 && budget.queued >= budget.queueTotal) {
       traffic.drops.total += messages.length
       return
     }
-    if (member.port.send(messages) === 0) {
-      traffic.drops.queue += messages.length
-      return
-    }
+    const admitted = backlog.admit(messages, from, now)
+    const taken = admitted.length > 0 ? port.send(admitted) : 0
+    traffic.drops.queue += messages.length - taken
+    if (taken === 0) return
     this.look(member)
-    traffic.packetsOut += messages.length
-    for (let i = 0; i < messages.length; i++) traffic.bytesOut += messages[i].length
-    member.tapped(messages, 'out')
+    let bytes = 0
+    for (let i = 0; i < admitted.length; i++) bytes += admitted[i].length
+    backlog.joined(bytes, from, now)
+    traffic.packetsOut += taken
+    traffic.bytesOut += bytes
+    member.tapped(admitted, 'out')
   }
 
   /** Brings the total up to date with what waits for one member, and returns that. */

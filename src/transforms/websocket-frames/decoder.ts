@@ -1,7 +1,7 @@
 /** Bytes in, WebSocket messages out (RFC 6455 sections 5.2 to 5.6). No I/O. */
 import { isUtf8 } from 'node:buffer'
 import { Collector } from '../collector.ts'
-import { applyMask, wordsOf } from './mask.ts'
+import { applyMask, maskWayOf, type MaskWay } from './mask.ts'
 import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode, WebSocketProtocolError } from './protocol.ts'
 import { OptionError, TruncatedError } from '../../errors.ts'
 import type { Batch, Core } from '../../types.ts'
@@ -115,7 +115,7 @@ export class FrameDecoder implements Core {
     const end = read.length
     let at = this.#held.length > 0 ? this.#resume(read, out) : 0
     if (at === end || this.#closed) return
-    const words = wordsOf(read)
+    const way = maskWayOf(read)
     while (at < end && !this.#closed) {
       const head = this.#header(read, at, end)
       if (head === 0 || end - at < head + this.#size) {
@@ -124,7 +124,7 @@ export class FrameDecoder implements Core {
         return
       }
       at += head
-      this.#frame(read, at, at + this.#size, words, out)
+      this.#frame(read, at, at + this.#size, way, out)
       at += this.#size
     }
   }
@@ -143,7 +143,7 @@ export class FrameDecoder implements Core {
       if (held.length > this.#need) { // a short frame: the header's guess took bytes of the next one
         at = this.#need - known
         held.take()
-        this.#frame(start, head, this.#need, wordsOf(start), out)
+        this.#frame(start, head, this.#need, maskWayOf(start), out)
         return at
       }
       at = Math.min(read.length, MAX_HEADER - known)
@@ -152,7 +152,7 @@ export class FrameDecoder implements Core {
     if (part.length > 0) held.append(part, this.#need)
     if (held.length === this.#need) {
       const frame = held.take()
-      this.#frame(frame, this.#header(frame, 0, frame.length), frame.length, wordsOf(frame), out)
+      this.#frame(frame, this.#header(frame, 0, frame.length), frame.length, maskWayOf(frame), out)
     }
     return at + part.length
   }
@@ -217,8 +217,8 @@ export class FrameDecoder implements Core {
     if (total > this.#maxPayload) throw new WebSocketProtocolError(`a message of ${total} bytes or more, limit ${this.#maxPayload}`, CloseCode.TOO_BIG)
   }
 
-  #frame (bytes: Uint8Array, from: number, to: number, words: Int32Array, out: Batch): void {
-    if (this.#hasKey && this.#key !== 0) applyMask(bytes, from, to, this.#key, words)
+  #frame (bytes: Uint8Array, from: number, to: number, way: MaskWay, out: Batch): void {
+    if (this.#hasKey && this.#key !== 0) applyMask(bytes, from, to, this.#key, way)
     const payload = new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
     const opcode = this.#first & 0x0f
     if (opcode === Opcode.BINARY && this.#first >= 0x80) out.push(payload)

@@ -1,5 +1,5 @@
 /** Messages in, WebSocket frames out (RFC 6455 section 5.2), one buffer a batch. No I/O. */
-import { applyMask, maskKey, wordsOf } from './mask.ts'
+import { applyMask, maskKey, maskWayOf, type MaskWay } from './mask.ts'
 import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
 import { OptionError } from '../../errors.ts'
 import type { Role } from './decoder.ts'
@@ -31,9 +31,9 @@ export class FrameEncoder implements Core {
     let total = 0
     for (let i = 0; i < batch.length; i++) total += overhead + lengthBytes(batch[i].length) + batch[i].length
     const out = this.#allocate(total)
-    const words = this.#masked ? wordsOf(out) : undefined
+    const way = this.#masked ? maskWayOf(out) : undefined
     let at = 0
-    for (let i = 0; i < batch.length; i++) at = this.#write(out, at, FIN | Opcode.BINARY, batch[i], words)
+    for (let i = 0; i < batch.length; i++) at = this.#write(out, at, FIN | Opcode.BINARY, batch[i], way)
     return [out]
   }
 
@@ -56,13 +56,13 @@ export class FrameEncoder implements Core {
 
   #single (opcode: number, payload: Uint8Array): Uint8Array {
     const out = Buffer.allocUnsafe((this.#masked ? 6 : 2) + lengthBytes(payload.length) + payload.length)
-    this.#write(out, 0, FIN | opcode, payload, this.#masked ? wordsOf(out) : undefined)
+    this.#write(out, 0, FIN | opcode, payload, this.#masked ? maskWayOf(out) : undefined)
     return out
   }
 
-  #write (out: Buffer, start: number, first: number, payload: Uint8Array, words: Int32Array | undefined): number {
+  #write (out: Buffer, start: number, first: number, payload: Uint8Array, way: MaskWay | undefined): number {
     const size = payload.length
-    const masked = words === undefined ? 0 : MASKED
+    const masked = way === undefined ? 0 : MASKED
     let at = start
     out[at++] = first
     if (size < 126) {
@@ -76,14 +76,14 @@ export class FrameEncoder implements Core {
       at = out.writeUInt32BE(Math.floor(size / 0x1_0000_0000), at)
       at = out.writeUInt32BE(size >>> 0, at)
     }
-    if (words === undefined) {
+    if (way === undefined) {
       out.set(payload, at)
       return at + size
     }
     const key = maskKey()
     at = out.writeInt32BE(key, at)
     out.set(payload, at)
-    applyMask(out, at, at + size, key, words)
+    applyMask(out, at, at + size, key, way)
     return at + size
   }
 }

@@ -65,6 +65,7 @@ class FramesLink implements WebSocketLink {
   readonly #decoder: FrameDecoder
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
+  readonly #isServer: boolean
   /** What `sink` is writing from, while it runs. */
   #writing: Interruptible<Batch> | undefined
   /** The close frame that ends what `sink` writes. */
@@ -83,7 +84,8 @@ class FramesLink implements WebSocketLink {
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#closeTimeout = closeTimeout
-    this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : borrow)
+    this.#isServer = init.role === 'server'
+    this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
     const link = this
     this.#decoder = new FrameDecoder(init, {
       get onText () { return link.onText },
@@ -98,6 +100,7 @@ class FramesLink implements WebSocketLink {
         return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
       },
       get queued () { return lower.port.queued },
+      get backlog () { return lower.port.backlog ?? lower.port.queued },
       limit: lower.port.limit,
       drained: lower.port.drained === undefined ? undefined : () => (lower.port as Required<PacketPort>).drained()
     }
@@ -132,7 +135,7 @@ class FramesLink implements WebSocketLink {
 
   reuse (): void {
     this.#isLent = true
-    this.#lower.lend?.()
+    this.#lower.lend?.(this.#isServer) // which takes masks off
   }
 
   abort (err: Error): void {

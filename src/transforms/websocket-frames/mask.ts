@@ -1,5 +1,10 @@
-/** Masking, RFC 6455 section 5.3: each payload byte is XORed with one of four key bytes. Done four bytes at a time. */
+/**
+ * Masking, RFC 6455 section 5.3: each payload byte is XORed with one of four key bytes. Done sixteen bytes at a time in memory that
+ * SIMD instructions reach, four at a time in other memory.
+ */
 import { randomFillSync } from 'node:crypto'
+import { simdOf } from '../../simd/memory.ts'
+import type { Simd } from '../../simd/functions.ts'
 
 /** Payloads shorter than this are masked byte by byte: making a view of words costs more than it saves. */
 const WORDWISE_FROM = 32
@@ -10,11 +15,21 @@ const keyWord = new Int32Array(keyBytes.buffer)
 /**
  * Masks or unmasks bytes in place; both are the same operation.
  *
- * @param words the whole buffer behind `bytes` as words, from its first byte on; a caller with many frames in one buffer
- *   makes it once
+ * @param way of the buffer behind `bytes`; a caller with many frames in one buffer asks for it once
  * @param key the four key bytes as they stand on the wire, read big-endian
  */
-export function applyMask (bytes: Uint8Array, from: number, to: number, key: number, words: Int32Array): void {
+export function applyMask (bytes: Uint8Array, from: number, to: number, key: number, way: MaskWay): void {
+  if (typeof way !== 'function') maskWords(bytes, from, to, key, way)
+  else way(bytes.byteOffset + from, bytes.byteOffset + to, key << 24 | (key & 0xff00) << 8 | (key >>> 8 & 0xff00) | key >>> 24)
+}
+
+/** How the bytes of a buffer are masked: by the functions that reach it, or as words. */
+export type MaskWay = Simd['mask'] | Int32Array
+
+/** The way for the buffer behind some bytes. */
+export const maskWayOf = ({ buffer }: Uint8Array): MaskWay => simdOf(buffer)?.mask ?? wordsOf(buffer)
+
+function maskWords (bytes: Uint8Array, from: number, to: number, key: number, words: Int32Array): void {
   const k0 = key >>> 24
   const k1 = (key >>> 16) & 0xff
   const k2 = (key >>> 8) & 0xff
@@ -48,8 +63,8 @@ export function applyMask (bytes: Uint8Array, from: number, to: number, key: num
   }
 }
 
-/** The buffer behind some bytes as words; the one to three bytes left at its end are never needed. */
-export const wordsOf = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >>> 2)
+/** A buffer as words; the one to three bytes left at its end are never needed. */
+const wordsOf = (buffer: ArrayBufferLike): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >>> 2)
 
 const pool = new Int32Array(2048)
 let used = pool.length

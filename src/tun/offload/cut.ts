@@ -6,8 +6,10 @@
  * checksums. FIN and PSH are for the last one, CWR is for the first one (RFC 3168 section 6.1.2).
  */
 import { checksumOffset, checksumStart, Gso, gsoSize, gsoType, needsChecksum } from './virtio.ts'
-import { addWords, fold, wordsOf } from '../checksum.ts'
+import { addWords, copyWords, fold, wordsOf } from '../checksum.ts'
 import { headerLengthOf, protocols, readU16, readU32, versionOf, writeU16, writeU32 } from '../ipv4.ts'
+import type { Simd } from '../../simd/functions.ts'
+import { simdOf } from '../../simd/memory.ts'
 import type { Batch } from '../../types.ts'
 
 const IPV6_HEADER = 40
@@ -74,6 +76,7 @@ abstract class Form {
   readonly headLength: number
   readonly #isV4: boolean
   readonly #head: Uint8Array
+  readonly #simd: Simd | undefined
   readonly #words: Uint32Array | undefined
   /** Of the header of IPv4, without what differs: length, identification, checksum. */
   readonly #ipSum: number
@@ -87,7 +90,8 @@ abstract class Form {
     this.headLength = headLength
     this.#isV4 = isV4
     this.#head = packet.subarray(0, headLength)
-    this.#words = (packet.byteOffset & 3) === 0 ? wordsOf(packet) : undefined
+    this.#simd = simdOf(packet.buffer)
+    this.#words = this.#simd === undefined && (packet.byteOffset & 3) === 0 ? wordsOf(packet) : undefined
     this.#id = readU16(packet, 4)
     this.#ipSum = isV4 ? addWords(packet, 0, start) - readU16(packet, 2) - this.#id - readU16(packet, 10) : 0
     const addresses = isV4 ? addWords(packet, 12, 20) : addWords(packet, 8, IPV6_HEADER)
@@ -99,7 +103,7 @@ abstract class Form {
     const { start, headLength } = this
     const length = headLength + to - from
     target.set(this.#head)
-    target.set(this.packet.subarray(from, to), headLength)
+    const payload = copyWords(target, headLength, this.packet, from, to, this.#simd, this.#words)
     if (this.#isV4) {
       const id = (this.#id + count) & 0xffff
       writeU16(target, 2, length)
@@ -108,7 +112,7 @@ abstract class Form {
     } else {
       writeU16(target, 4, length - IPV6_HEADER)
     }
-    this.finish(target, from, to, this.sum + length - start + addWords(this.packet, from, to, 0, this.#words))
+    this.finish(target, from, to, this.sum + length - start + payload)
     return target
   }
 

@@ -457,6 +457,36 @@ t.test('what waits for all slow clients together is bounded, and harms nobody el
   t.ok(relay.stats.drops.total > 150)
 })
 
+t.test('a member that floods a slow one leaves room for what others send it', async (t) => {
+  const relay = start(t)
+  const [flooder, other, slow] = await members(relay, '192.168.202.1', '192.168.202.2', '192.168.202.3')
+  const { port } = slow.server
+  const waiting: Uint8Array[] = []
+  let queued = 0
+  Object.defineProperties(port, { queued: { get: () => queued }, backlog: { get: () => queued } })
+  port.send = (batch) => {
+    for (const message of batch) {
+      queued += message.length
+      waiting.push(Uint8Array.from(message))
+    }
+    return batch.length
+  }
+  const flood = forward('192.168.202.1', '192.168.202.3', 1400)
+  for (let i = 0; i < 300; i++) {
+    flooder.send(...Array(32).fill(flood))
+    await flooder.settled()
+  }
+  const { queue } = relay.stats.drops
+  t.ok(queue > 1000, `${queue} dropped of the flood`)
+  t.ok(queued <= port.limit * 2)
+  for (let i = 0; i < 10; i++) {
+    other.send(forward('192.168.202.2', '192.168.202.3', 1000))
+    await other.settled()
+  }
+  t.equal(relay.stats.drops.queue, queue)
+  t.equal(waiting.filter(({ length }) => length === 1021).length, 10)
+})
+
 t.test('an offer without VMAC is free again when its connection ends', async (t) => {
   const relay = start(t, { dhcp: '192.168.202.0/29' })
   for (let i = 0; i < 20; i++) {

@@ -5,8 +5,9 @@ import t from 'tap'
 import { cases, ends, expand, type Case } from './cases.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { TruncatedError } from '../../../src/errors.ts'
+import { PAGE, simdMemory, simdOf } from '../../../src/simd/memory.ts'
 import { FrameDecoder, FrameEncoder, WebSocketProtocolError, type FrameHandlers } from '../../../src/transforms/websocket-frames/index.ts'
-import { applyMask, wordsOf } from '../../../src/transforms/websocket-frames/mask.ts'
+import { applyMask, maskWayOf } from '../../../src/transforms/websocket-frames/mask.ts'
 
 interface Outcome {
   messages: string[]
@@ -184,21 +185,24 @@ t.test('fragments, pings and keys of another encoder', async (t) => {
 
 t.test('masks of every alignment and length', async (t) => {
   const below = random(7)
+  const reached = simdMemory(PAGE) as ArrayBuffer
+  t.ok(simdOf(reached) !== undefined)
   let wrong = 0
   for (let start = 0; start < 9; start++) {
     for (let from = 0; from < 9; from++) {
       for (let size = 0; size < 90; size++) {
-        const memory = new ArrayBuffer(start + from + size + 1 + below(8))
-        const all = new Uint8Array(memory).map(() => below(256))
+        const all = new Uint8Array(start + from + size + 1 + below(8)).map(() => below(256))
         const key = below(0x1_0000_0000)
         const wanted = all.map((byte, at) => {
           const i = at - start - from
           return i >= 0 && i < size ? byte ^ (key >>> (24 - 8 * (i & 3))) : byte
         })
-        new Uint8Array(memory).set(all)
-        const bytes = new Uint8Array(memory, start)
-        applyMask(bytes, from, from + size, key | 0, wordsOf(bytes))
-        if (!Buffer.from(memory).equals(wanted)) wrong++
+        for (const memory of [new ArrayBuffer(all.length), reached]) {
+          new Uint8Array(memory).set(all)
+          const bytes = new Uint8Array(memory, start)
+          applyMask(bytes, from, from + size, key | 0, maskWayOf(bytes))
+          if (!Buffer.from(memory, 0, all.length).equals(wanted)) wrong++
+        }
       }
     }
   }

@@ -3,15 +3,37 @@ import fc from 'fast-check'
 import t from 'tap'
 import { complete, cut } from '../../../src/tun/offload/cut.ts'
 import { Gso, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
+import { PAGE, simdMemory, simdOf } from '../../../src/simd/memory.ts'
 import type { Batch } from '../../../src/types.ts'
 import { ACK, anyPacket, CWR, type Datagram, FIN, isRight, kernelHeader, largeOf, packetOf, PSH } from './packets.ts'
 
 const room = (length: number): Uint8Array => new Uint8Array(length)
 
+const reached = new Uint8Array(simdMemory(6 * PAGE) as ArrayBuffer)
+t.ok(simdOf(reached.buffer) !== undefined)
+
+/** Cuts in memory of any kind, in such that SIMD functions reach, and from the latter to the former; the packets are those of the first. */
 function cutOf (init: Datagram, size: number): Batch {
   const { packet, header } = largeOf(init, size)
   const out: Batch = []
   t.ok(cut(packet, header, room, out))
+  for (const at of [16, 17]) { // at a multiple of four and elsewhere
+    reached.fill(0xa5)
+    reached.set(packet, at)
+    const large = reached.subarray(at, at + packet.length)
+    let used = at + packet.length
+    const inPlace = (length: number): Uint8Array => {
+      const from = used + 5
+      used = from + length
+      return used <= reached.length ? reached.subarray(from, used) : room(length)
+    }
+    for (const way of [inPlace, room]) {
+      const same: Batch = []
+      t.ok(cut(large, header, way, same))
+      t.ok(same.length === out.length && same.every((packet, i) => Buffer.from(packet).equals(out[i])))
+    }
+    t.ok(reached.subarray(at + packet.length, at + packet.length + 5).every((byte) => byte === 0xa5) && Buffer.from(large).equals(packet))
+  }
   return out
 }
 
@@ -58,6 +80,10 @@ t.test('a checksum that the kernel has left to us', async (t) => {
     const { packet } = largeOf(init, 0)
     t.ok(complete(packet, kernelHeader(init, Gso.NONE, 0, init.version === 6 ? 40 : 20, init.isUdp === true ? 6 : 16)))
     t.ok(Buffer.from(packet).equals(packetOf(init)))
+    const large = reached.subarray(16, 16 + packet.length)
+    large.set(largeOf(init, 0).packet)
+    t.ok(complete(large, kernelHeader(init, Gso.NONE, 0, init.version === 6 ? 40 : 20, init.isUdp === true ? 6 : 16)))
+    t.ok(Buffer.from(large).equals(packet))
   }))
   const init = { payload: Buffer.from('x') }
   const packet = packetOf(init)

@@ -42,9 +42,9 @@ class PartialSwitch extends Switch {
   }
 
   override spread (from: Member, message: Uint8Array): void {
-    this.flush() // what it has sent to members elsewhere stays in front of this
+    this.flush(from) // what it has sent to members elsewhere stays in front of this
     this.spreadHere(from, message)
-    from.traffic.drops.queue += this.#lanes.broadcast(this.number, (from as Connection).id, message)
+    from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
   }
 
   spreadHere (from: Member, message: Uint8Array): void {
@@ -151,10 +151,10 @@ export class Forwarder implements LaneHandlers {
     }
   }
 
-  onUnicast (network: number, id: number, messages: Batch): void {
-    const [fabric, connection] = [this.#networks.get(network), this.#connections.get(id)]
+  onUnicast (network: number, to: number, from: number, messages: Batch): void {
+    const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
     if (fabric === undefined || connection === undefined || connection.network !== fabric) this.#late.set(network, (this.#late.get(network) ?? 0) + messages.length)
-    else fabric.deliver(connection, messages)
+    else fabric.deliver(connection, messages, this.#remote.get(from), performance.now())
   }
 
   onBroadcast (network: number, id: number, messages: Batch): void {
@@ -163,12 +163,13 @@ export class Forwarder implements LaneHandlers {
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (fabric === undefined || from === undefined) return
     for (const message of messages) fabric.spreadHere(from, message)
-    fabric.flush()
+    fabric.flush(from)
   }
 
   /** Handles what a read has brought, up to a message that is to be decided upon; returns where that stands. */
   #take (connection: Connection, batch: Batch, from: number): number {
     connection.refill()
+    this.#lanes.sender = connection.id
     let at = from
     try {
       for (; at < batch.length && !connection.ended && !DECIDED_UPON.has(batch[at][0]); at++) this.#receive(batch[at], connection)
@@ -176,7 +177,7 @@ export class Forwarder implements LaneHandlers {
       if (!(err instanceof CandyMessageError)) throw err
       connection.refuse('malformed')
     }
-    connection.network.flush()
+    connection.network.flush(connection)
     this.#lanes.flush()
     return connection.ended ? batch.length : at
   }
@@ -270,8 +271,9 @@ export class Forwarder implements LaneHandlers {
     this.#late.clear()
     const count = (id: number, member: Member): void => {
       if (!(member.network instanceof PartialSwitch)) return
-      const { traffic, queued, network: { number: network } } = member
-      if (isNothing(traffic) && queued === (this.#told.get(member) ?? 0)) return
+      const { traffic, port, network: { number: network } } = member
+      if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
+      const queued = port.backlog ?? port.queued
       counts.traffic.push({ network, id, traffic, queued })
       this.#told.set(member, queued)
       member.traffic = newTraffic()

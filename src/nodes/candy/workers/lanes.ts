@@ -9,9 +9,9 @@ const TO_ALL = 1
 
 export interface LaneHandlers {
   /** For a member that is here. */
-  onUnicast (network: number, id: number, messages: Batch): void
+  onUnicast (network: number, to: number, from: number, messages: Batch): void
   /** From a member that is elsewhere, for those that are here. */
-  onBroadcast (network: number, id: number, messages: Batch): void
+  onBroadcast (network: number, from: number, messages: Batch): void
 }
 
 /** What a worker says to another one, whose thread may be asleep. */
@@ -41,9 +41,9 @@ class Lane {
 
   get isCrowded (): boolean { return this.#writer.isCrowded }
 
-  write (tag: number, id: number, messages: Batch): boolean {
+  write (tag: number, to: number, from: number, messages: Batch): boolean {
     this.#isDirty = true
-    return this.#writer.write(tag, id, messages)
+    return this.#writer.write(tag, to, from, messages)
   }
 
   /** Whatever was written is to be read. Once a read of a socket. */
@@ -73,13 +73,15 @@ class Lane {
     if (!this.#reader.sleep()) setImmediate(this.#read)
   }
 
-  readonly #take = (tag: number, id: number, messages: Batch): void => {
-    if ((tag & TO_ALL) === 0) this.#handlers.onUnicast(tag >> 1, id, messages)
-    else this.#handlers.onBroadcast(tag >> 1, id, messages)
+  readonly #take = (tag: number, to: number, from: number, messages: Batch): void => {
+    if ((tag & TO_ALL) === 0) this.#handlers.onUnicast(tag >> 1, to, from, messages)
+    else this.#handlers.onBroadcast(tag >> 1, from, messages)
   }
 }
 
 export class Lanes {
+  /** Whose messages pass to other workers now: the member that has sent them. */
+  sender = 0
   readonly #lanes: Array<Lane | undefined>
 
   constructor (lanes: ReadonlyArray<LaneInit | undefined>, handlers: LaneHandlers) {
@@ -90,17 +92,17 @@ export class Lanes {
   port (network: number, id: number): PacketPort {
     const lane = this.#lanes[id % this.#lanes.length]
     return {
-      send: (batch) => lane?.write(network << 1, id, batch) === true ? batch.length : 0,
+      send: (batch) => lane?.write(network << 1, id, this.sender, batch) === true ? batch.length : 0,
       queued: 0,
       limit: RingWriter.MAX_BATCH
     }
   }
 
-  /** From a member that is here to all that are not; returns how many workers could not be told. */
-  broadcast (network: number, id: number, message: Uint8Array): number {
+  /** To all members that are not here; returns how many workers could not be told. */
+  broadcast (network: number, message: Uint8Array): number {
     let full = 0
     for (const lane of this.#lanes) {
-      if (lane?.write(network << 1 | TO_ALL, id, [message]) === false) full++
+      if (lane?.write(network << 1 | TO_ALL, 0, this.sender, [message]) === false) full++
     }
     return full
   }

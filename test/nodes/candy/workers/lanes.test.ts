@@ -76,7 +76,7 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   orders.push({ type: 'member', network: 0, id: 0, state: state('10.77.0.2') })
   const message = numbered('10.77.0.2', '255.255.255.255', 1)
   const to = { network: 0, toAll: 1 }
-  writer.write(to.network << 1 | to.toAll, 0, [message])
+  writer.write(to.network << 1 | to.toAll, 0, 0, [message])
   const read = new Promise<void>((resolve) => { init.port.once('message', () => { setImmediate(resolve) }) })
   init.port.emit('message', 0)
   await read

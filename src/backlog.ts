@@ -1,0 +1,121 @@
+/**
+ * What waits for one receiver: since when, and of whom. It decides what may join the queue, so that it stays short and no sender
+ * has it for itself. It holds nothing itself; the queue is in the system and in the stream above it, first in, first out.
+ */
+import { Codel } from './codel.ts'
+import { Drain, WINDOW } from './drain.ts'
+import type { Batch, PacketPort } from './types.ts'
+
+/** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
+const LONGEST = 60
+
+/** ... once the oldest has waited for so many. */
+const STANDING = 10
+
+/** Bytes that may wait in any case: of all senders, and of each one, as long as there is room at all. */
+const LEAST = 64 * 1024
+const LEAST_EACH = 16 * 1024
+
+/** Bytes that the system takes for one connection on top of what may wait in memory: what Linux gives one unless told otherwise. */
+const SYSTEM = 4 * 1024 * 1024
+
+/** Nobody is made to slow down for as little as this: two packets. */
+const FEW = 3000
+
+/** One sender may hold so many times what is still free; so others always find some, and one alone has most of it. */
+const SHARE = 8
+
+/** What one sender has written within so many milliseconds is one part. Beyond so many parts they become longer. */
+const PART = 1
+const MOST_PARTS = 1024
+
+interface Part<Sender> {
+  sender: Sender
+  bytes: number
+  since: number
+}
+
+export class Backlog<Sender = unknown> {
+  readonly #port: PacketPort
+  readonly #codel = new Codel()
+  readonly #drain = new Drain()
+  /** The newest last. */
+  readonly #parts: Array<Part<Sender>> = []
+  readonly #held = new Map<Sender, number>()
+  /** Bytes of all parts. */
+  #bytes = 0
+  #looked = 0
+
+  constructor (port: PacketPort) { this.#port = port }
+
+  /**
+   * What of a batch may be sent. Whoever holds less than others is spared the drops that are to slow senders down.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   */
+  admit (batch: Batch, sender: Sender, now: number): Batch {
+    const waiting = this.look(now)
+    const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
+    const held = this.#held.get(sender) ?? 0
+    const isSpared = age > 0 && held * this.#held.size < this.#bytes
+    const from = isSpared ? 0 : Math.min(batch.length, this.#codel.drops(age, now))
+    if (waiting === 0) return batch
+    const most = this.#port.limit + SYSTEM
+    const rate = age < STANDING ? undefined : this.#drain.rate
+    const limit = rate === undefined ? most : Math.min(most, Math.max(LEAST, rate * LONGEST))
+    let room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
+    let to = from
+    while (to < batch.length && room > 0) room -= batch[to++].length
+    return to - from === batch.length ? batch : batch.slice(from, to)
+  }
+
+  /** So many bytes were sent. */
+  joined (bytes: number, sender: Sender, now: number): void {
+    const parts = this.#parts
+    if (parts.length === 0) this.#looked = now
+    let last = parts.at(-1)
+    if (last === undefined || ((last.sender !== sender || now - last.since >= PART) && parts.length < MOST_PARTS)) {
+      last = { sender, bytes: 0, since: now }
+      parts.push(last)
+    }
+    last.bytes += bytes
+    this.#held.set(last.sender, (this.#held.get(last.sender) ?? 0) + bytes)
+    this.#bytes += bytes
+  }
+
+  /**
+   * Forgets what has left, and returns how many bytes wait. What others have written to the stream, or layers have added, passes
+   * for the newest.
+   */
+  look (now: number): number {
+    const parts = this.#parts
+    const { queued } = this.#port
+    if (parts.length === 0) return queued
+    const { backlog: waiting = queued } = this.#port
+    const before = this.#bytes
+    let gone = 0
+    for (; gone < parts.length; gone++) {
+      const { sender, bytes } = parts[gone]
+      if (waiting > 0 && this.#bytes - bytes < waiting) break
+      this.#release(sender, bytes)
+    }
+    if (gone > 0) parts.splice(0, gone)
+    if (parts.length > 0 && waiting < this.#bytes) { // a part of one
+      const [first] = parts
+      const bytes = this.#bytes - waiting
+      this.#release(first.sender, bytes)
+      first.bytes -= bytes
+    }
+    const elapsed = now - this.#looked
+    if (waiting > 0 || elapsed < WINDOW) this.#drain.left(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
+    this.#looked = now
+    return waiting
+  }
+
+  #release (sender: Sender, bytes: number): void {
+    this.#bytes -= bytes
+    const left = (this.#held.get(sender) as number) - bytes
+    if (left > 0) this.#held.set(sender, left)
+    else this.#held.delete(sender)
+  }
+}

@@ -1,0 +1,58 @@
+/** A way that is slower than what is sent through it: hardly anything waits for it, neither in the relay nor in what the kernel has taken. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { Lab, UPLINK } from './namespaces.ts'
+import { joined, startPeer, startRelay, TSX } from './programs.ts'
+import { canRun } from './requirements.ts'
+import { Agent, ping } from './traffic.ts'
+
+const run = promisify(execFile)
+const RELAY = fileURLToPath(new URL('../../bin/relay.ts', import.meta.url))
+const LISTEN = 'ws://192.0.2.1:8080'
+
+/** Bytes a second of the way, and of what is sent, which slows down for nobody. */
+const WAY = 2_500_000
+const FLOOD = { size: 1200, perSecond: 5000, count: 1_000_000 }
+
+/** Bytes that may wait: 60 ms of the way, and the burst that comes before its rate is known. The kernel alone would take 4 MiB. */
+const MOST = 1024 * 1024
+const SAMPLES = 6
+
+if (await canRun(t, ['tc'])) {
+  await t.test('a flood through a slow way', { timeout: 90_000 }, async (t) => {
+    const lab = new Lab(t)
+    const folder = t.testdir()
+    const relayHost = await lab.host('relay', '192.0.2.1/24')
+    const shaped = await relayHost.run('tc', 'qdisc', 'add', 'dev', UPLINK, 'root', 'tbf', 'rate', `${WAY}bps`, 'burst', '16k', 'latency', '20ms').then(() => true, () => false)
+    if (!shaped) {
+      t.plan(0, 'this kernel has no token bucket filter')
+      return
+    }
+    const control = join(folder, 'relay.sock')
+    await startRelay(relayHost, LISTEN, '--control', control)
+    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map(async (name, i) => {
+      const host = await lab.host(name, `192.0.2.${11 + i}/24`)
+      return { host, agent: new Agent(host), address: await joined(startPeer(host, { url: `${LISTEN}/`, stateDir: join(folder, name) })) }
+    }))
+    const status = async (): Promise<{ queued: number, drops: number }> => {
+      const { stdout } = await run(process.execPath, ['--import', TSX, RELAY, 'status', '--json', '--control', control], { env: { ...process.env, NODE_OPTIONS: '' } })
+      const [{ drops, networks: [{ members }] }] = JSON.parse(stdout).services
+      return { queued: members.find(({ address }: any) => address === b.address).queued, drops: drops.queue }
+    }
+
+    const discard = await b.agent.call('serveDiscard')
+    const flood = a.agent.call('flood', b.address, discard, FLOOD)
+    const samples = []
+    for (let i = 0; i < SAMPLES; i++) samples.push(await status())
+    t.equal(await ping(c.host, b.address), 3, 'pings of another peer get through')
+    await a.agent.call('stopFlood')
+    await flood
+    const queued = samples.map(({ queued }) => queued)
+    t.ok(Math.max(...queued) > 0, `the way is full: ${queued.join(', ')} bytes wait`)
+    t.ok(Math.max(...queued) < MOST, 'and little waits')
+    t.ok((samples.at(-1)?.drops ?? 0) > 0, 'what is too much is dropped, and counted')
+  })
+}
