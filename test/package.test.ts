@@ -55,7 +55,12 @@ async function install (into: string, tarball: string, ...options: string[]): Pr
 /** Starts an installed program, and waits for a line on its stdout. */
 async function start (t: Test, into: string, name: string, args: string[], line: RegExp) {
   const program = join(into, 'node_modules/.bin', name)
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd: into, env: { ...env, ...homeEnv() }, stdio: ['ignore', 'pipe', 'inherit'] }) // tap adds some of its own
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd: into, env: { ...env, ...homeEnv() }, stdio: ['ignore', 'pipe', 'pipe'] }) // tap adds some of its own
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    process.stderr.write(text)
+  })
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'close')
   for await (const text of createInterface(child.stdout)) {
@@ -63,6 +68,7 @@ async function start (t: Test, into: string, name: string, args: string[], line:
     if (match === null) continue
     return {
       match,
+      stderr: () => stderr,
       async stop (): Promise<number> {
         child.kill('SIGTERM')
         const [code] = await ended
@@ -73,10 +79,12 @@ async function start (t: Test, into: string, name: string, args: string[], line:
   throw new Error(`${name} ended without ${line.source}`)
 }
 
-async function joins (t: Test, into: string): Promise<void> {
-  const relay = await start(t, into, 'relay', ['candy', '--listen', 'ws://127.0.0.1:0', '--password', 'secret', '--dhcp', '10.77.0.0/24', '--log-level', 'error'], /^ready candy (ws:.*)$/)
+/** Gives what the relay has said on stderr. */
+async function joins (t: Test, into: string, ...more: string[]): Promise<string> {
+  const relay = await start(t, into, 'relay', ['candy', '--listen', 'ws://127.0.0.1:0', '--password', 'secret', '--dhcp', '10.77.0.0/24', '--log-level', 'warn', ...more], /^ready candy (ws:.*)$/)
   const peer = await start(t, into, 'peer', ['candy', '--url', `${relay.match[1]}/`, '--password', 'secret', '--tun', 'none', '--log-level', 'error'], /^ready candy tun:\/\/none\/10\.77\.0\.1\/24$/)
   t.same([await peer.stop(), await relay.stop()], [0, 0], 'relay and peer meet, and end cleanly')
+  return relay.stderr()
 }
 
 /** Programs in TypeScript that know the package by its name only. */
@@ -127,6 +135,7 @@ t.test('the package', { timeout: 290_000 }, async (t) => {
       t.ok(Number(stdout) > 0, `${name} can be imported`)
     }
     await joins(t, full)
+    t.equal(await joins(t, full, '--workers', '2'), '', 'also with several threads')
     await compiles(t, full)
   })
 
@@ -134,7 +143,7 @@ t.test('the package', { timeout: 290_000 }, async (t) => {
     const bare = folder(t, 'bare')
     await install(bare, filename, '--omit=optional')
     for (const name of Object.keys(manifest.optionalDependencies)) t.notOk(existsSync(join(bare, 'node_modules', name)), `no ${name}`)
-    await joins(t, bare)
+    t.match(await joins(t, bare, '--workers', '2'), /^[^\n]*"level":40[^\n]*koffi[^\n]*"msg":"one worker only"[^\n]*\n$/, 'one thread, and one warning')
     const peer = run(join(bare, 'node_modules/.bin/peer'), ['candy', '--url', 'ws://127.0.0.1:1/', '--password', 'secret', '--name', 'x', '--state-dir', bare], { cwd: bare, env })
     const err = await peer.then(() => undefined, (err) => err)
     t.equal(err?.code, 1)

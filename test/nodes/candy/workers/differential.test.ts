@@ -4,7 +4,7 @@ import { encodeAuth, encodeVmac } from '../../../../src/nodes/candy/handshake.ts
 import { Secret } from '../../../../src/nodes/candy/hashes.ts'
 import { toHex } from '../../../helpers/bytes.ts'
 import { addr, forward, PASSWORD, seconds, secret, type CandyClient } from '../../../helpers/candy-client.ts'
-import { numbered, serve, type Crew } from './crew.ts'
+import { numbered, numberOf, serve, type Crew } from './crew.ts'
 
 const ALL = '255.255.255.255'
 const NOW = seconds()
@@ -36,12 +36,17 @@ async function play (crew: Crew): Promise<Told> {
     clients[from].send(forward('9.9.9.9', at('a')), forward(at(from), '10.77.0.99'), new Uint8Array([99, 1, 2]), new Uint8Array(0), forward(at(from), '10.77.0.255'))
   }
   await quiet(1)
+  const gets = async (name: string, number: number): Promise<void> => {
+    while (!clients[name].inbox.some((message) => message.length > 24 && numberOf(message) === number)) await clients[name].settled()
+  }
   clients.a.send(auth('10.77.0.77'), numbered('10.77.0.77', at('b'), 4)) // another address
+  await gets('b', 4)
   clients.b.send(auth(at('g')), numbered(at('g'), at('c'), 5)) // somebody else's
   await clients.g.closed
-  await clients.b.settled()
-  await clients.a.settled()
+  await gets('c', 5)
   clients.c.send(numbered(at('c'), '10.77.0.77', 6), numbered(at('c'), at('g'), 7), numbered(at('c'), at('a'), 8))
+  await gets('a', 6)
+  await gets('b', 7)
   clients.d.send(new Uint8Array([1, 2]), numbered(at('d'), at('c'), 9)) // malformed, and nothing after it
   clients.e.send(encodeVmac({ secret: new Secret('wrong'), vmac: 'e'.repeat(16), timestamp: NOW }))
   clients.f.send(new Uint8Array(2000))
@@ -54,8 +59,7 @@ async function play (crew: Crew): Promise<Told> {
       const sender = message[0] === 1 ? message.subarray(13, 17).join('.') : 'relay'
       bySender.set(sender, [...bySender.get(sender) ?? [], toHex(message)])
     }
-    const isOver = 'bcdefg'.includes(name) && name !== 'b' && name !== 'c'
-    told[name] = { closed: isOver ? await client.closed : 'no', got: [...bySender].sort(([x], [y]) => x < y ? -1 : 1) }
+    told[name] = { closed: 'defg'.includes(name) ? await client.closed : 'no', got: [...bySender].sort(([x], [y]) => x < y ? -1 : 1) }
   }
   return told
 }
