@@ -21,7 +21,7 @@ import { hostTun } from '../../src/tun/host.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
-const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 const candy = read('docs/candy.md')
 const gotunnel = read('docs/gotunnel.md')
 const operations = read('docs/operations.md')
