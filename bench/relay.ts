@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cert, key } from '../test/helpers/certificates.ts'
 import { join, Pair, type Way } from './relay/load.ts'
 import { BenchProcess } from './process.ts'
+import { workersBench } from './relay/workers.ts'
 import { beside, type Contestant } from './row.ts'
 import type { Run } from './run.ts'
 
@@ -119,6 +120,7 @@ export async function relayBench (run: Run): Promise<void> {
     if (scheme === 'ws') for (const size of run.full ? SIZES : [1360]) await silentPeers(run, relays[0], size)
     for (const { process } of relays) await process.stop()
   }
+  await workersBench(run, password, run.full ? SIZES : [1360])
   await memory(run, 'ws')
   if (run.full) await memory(run, 'wss')
   else run.leaveOut('memory of a silent connection over wss', 'only with --full')

@@ -21,8 +21,8 @@ const READ_AHEAD = 256 * 1024
 /** What a read costs besides its bytes; without it a sender of single bytes would pass for a few of them. */
 const READ_OVERHEAD = 256
 
-/** A read that fills what Node gives it, and how many of them in a row make a stream a busy one. */
-const FULL_READ = 64 * 1024
+/** Reads of at least so many bytes, and how many of them in a row make a stream a busy one: Node makes 64 KiB for each, however few come. */
+const LARGE_READ = 16 * 1024
 const BUSY = 4
 
 export interface StreamLinkInit {
@@ -224,15 +224,15 @@ class StreamLink implements Link {
     } else if (stream.destroyed) {
       incoming.fail(this.#reason())
     } else {
-      let fullReads = 0
+      let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
         incoming.push(bytes)
         return incoming.size < READ_AHEAD
       }
       const lendable = (bytes: Uint8Array): void => {
-        fullReads = bytes.length === FULL_READ ? fullReads + 1 : 0
-        if (fullReads < BUSY || stream.readableLength > 0) return
-        fullReads = -Infinity
+        largeReads = bytes.length >= LARGE_READ ? largeReads + 1 : 0
+        if (largeReads < BUSY || stream.readableLength > 0) return
+        largeReads = -Infinity
         lendReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
