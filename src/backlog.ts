@@ -9,6 +9,9 @@ import type { Batch, PacketPort } from './types.ts'
 /** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
 const LONGEST = 60
 
+/** ... or until its sender comes again, but not longer than this, ... */
+const PAUSE = 250
+
 /** ... once the oldest has waited for so many. */
 const STANDING = 10
 
@@ -61,6 +64,7 @@ export class Backlog<Sender = unknown> {
    */
   admit (batch: Batch, sender: Sender, now: number): Batch {
     const before = this.#bytes
+    const pause = Math.min(now - this.#looked, PAUSE)
     const waiting = this.look(now)
     const isMoving = this.#bytes < before
     const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
@@ -70,7 +74,7 @@ export class Backlog<Sender = unknown> {
     if (waiting === 0) return batch
     const most = this.#port.limit + SYSTEM
     const rate = age < STANDING ? undefined : this.#drain.rate
-    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * LONGEST))
+    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * Math.max(LONGEST, pause)))
     let room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
     let to = from
     while (to < batch.length && room > 0) room -= batch[to++].length

@@ -40,6 +40,8 @@ export class Codel {
       this.#begin(now)
       drops = 1
     }
+    // nobody has asked for long, or nothing has left: drops that were not made are none that were needed
+    if (now - this.#next > INTERVAL) this.#begin(now)
     while (now >= this.#next) {
       this.#count++
       this.#next += INTERVAL / Math.sqrt(this.#count)

@@ -30,6 +30,11 @@ export class Drain {
       this.#isKnown = false
       this.#left = this.#time = this.#fastest = this.#before = 0
       this.#since = undefined
+      if (bytes === 0) return
+      // yet what has left is known: a lower bound, which the next windows correct
+      this.#fastest = bytes / time
+      this.#since = now
+      this.#isKnown = true
       return
     }
     this.#left += bytes

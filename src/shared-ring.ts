@@ -27,7 +27,7 @@ const CONTROL_BYTES = 256
  * A writer that can wait does so below this many free bytes: twice what one batch of a link has at most, since a batch that does not
  * fit in front of the end begins anew behind it.
  */
-const LOW = 704 * 1024
+const LOW = 1088 * 1024
 
 /**
  * Messages pass through plain memory on both ends: V8 copies to and from shared memory by single words, and by single bytes where the

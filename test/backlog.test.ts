@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Backlog } from '../src/backlog.ts'
+import type { Batch } from '../src/types.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -131,4 +132,26 @@ t.test('many senders of tiny packets do not make it remember without end', async
   t.equal(receiver.offer('another', 1, 5, 20), 1)
   receiver.leave(Infinity)
   t.equal(receiver.backlog.look(10), 0)
+})
+
+t.test('bursts with long pauses in between wait for no longer than until the next one, or a quarter of a second', async (t) => {
+  const RATE = 1250 // bytes a millisecond
+  for (const period of [50, 110, 200]) {
+    const port = { queued: 0, backlog: 0, limit: 4 << 20, send: (batch: Batch) => batch.length }
+    const backlog = new Backlog<string>(port)
+    const burst: Batch = new Array(Math.round(period * 1.3)).fill(new Uint8Array(RATE))
+    let [longest, sent] = [0, 0]
+    for (let now = 0; now < 30_000; now++) {
+      port.queued = port.backlog = Math.max(0, port.queued - RATE)
+      if (now % period === 0) {
+        const { length } = backlog.admit(burst, 'sender', now)
+        port.queued = port.backlog = port.queued + length * RATE
+        backlog.joined(length * RATE, 'sender', now)
+        sent += length
+      }
+      if (now > 20_000) longest = Math.max(longest, port.queued / RATE)
+    }
+    t.ok(longest < Math.max(60, period) + 250, `a burst every ${period} ms: ${Math.round(longest)} ms wait`)
+    t.ok(sent > 0.8 * 30_000, `and the way is used: ${sent} of 30000`)
+  }
 })

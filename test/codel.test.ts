@@ -46,3 +46,12 @@ t.test('whoever looks rarely gets all at once that was due', async (t) => {
   t.equal(codel.drops(50, 100), 1)
   t.equal(codel.drops(50, 300), watch(new Codel(), () => 50, 0, 301).length - 1)
 })
+
+t.test('drops that nobody has asked for are not made up for', async (t) => {
+  const codel = new Codel()
+  watch(codel, () => 20, 0, 400)
+  t.ok(codel.drops(20, 5400) <= 1)
+  const first = watch(new Codel(), () => 20, 0, 1000)
+  const later = watch(codel, () => 20, 5401, 6401)
+  t.ok(later.length <= 2 * first.length, `${later.length} drops in a second, ${first.length} from the beginning`)
+})

@@ -143,6 +143,20 @@ t.test('a writer that waits is told once', async (t) => {
   t.notOk(writer.isCrowded)
 })
 
+t.test('while it is not crowded there is room for what a link brings at once, wherever it stands', async (t) => {
+  const largest = 256 * 1024 + 256 * 1024 // what waits for a reader, and the read that has passed that
+  for (let start = 0; start < 2 * RingWriter.MAX_BATCH; start += 100_000) {
+    const { writer, reader } = ends()
+    for (let at = 0; at < start; at += 20_000) {
+      writer.write(1, 1, 1, [bytes(20_000 - 24)])
+      reader.read(() => {})
+    }
+    while (!writer.isCrowded) {
+      if (!writer.write(1, 1, 1, [bytes(largest - 1000)])) t.fail(`refused, begun at ${start}`)
+    }
+  }
+})
+
 t.test('two threads, each asleep in turn', async (t) => {
   const total = 300_000
   const memory = newRing()

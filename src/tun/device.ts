@@ -99,7 +99,7 @@ export interface Tun extends Link {
    * Reads in place of `source`, and gives away what has come without a promise in between: after a sleep each step costs much.
    * `take` is done with the memory of a batch when it returns, or when the promise that it returns has settled; until then nothing
    * more is read. Settles as a loop over `source` would, rejects with what `take` throws, and resolves when the signal asks for it:
-   * then nothing is lost for the next reader. Not every interface can do that.
+   * then nothing is lost for the next reader, which may get the same memory, so whoever still holds a batch lets go of it first. Not every interface can do that.
    */
   carry? (take: Take, signal?: AbortSignal): Promise<void>
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */

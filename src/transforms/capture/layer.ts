@@ -57,18 +57,22 @@ class RecordedSource implements AsyncIterableIterator<Batch> {
 /** Records what the port below has taken. */
 class RecordedPort implements PacketPort {
   readonly limit: number
+  readonly drained: PacketPort['drained']
   readonly #recorder: CaptureRecorder
   readonly #port: PacketPort
   readonly #interfaceId: number
 
   constructor (recorder: CaptureRecorder, port: PacketPort, interfaceId: number) {
     this.limit = port.limit
+    this.drained = port.drained === undefined ? undefined : () => (port as Required<PacketPort>).drained()
     this.#recorder = recorder
     this.#port = port
     this.#interfaceId = interfaceId
   }
 
   get queued (): number { return this.#port.queued }
+
+  get backlog (): number { return this.#port.backlog ?? this.#port.queued }
 
   send (batch: Batch): number {
     const taken = this.#port.send(batch)

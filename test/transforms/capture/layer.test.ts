@@ -134,6 +134,19 @@ t.test('what the port refuses has not been sent', async (t) => {
   t.same(seen(), ['0 out 01', '0 out 02', '0 out 04'])
 })
 
+t.test('the port tells as much of its queue as the one below, also through a layer', async (t) => {
+  const { recorder } = recording()
+  let drains = 0
+  const lower = recordingLink([], 100)
+  const telling: Link = { ...lower, port: { ...lower.port, backlog: 4000, async drained () { drains++ } } }
+  for (const { port } of [over(telling, capture(recorder)), over(telling, lengthPrefix(u16be))]) {
+    t.equal(port.backlog, 4000)
+    await port.drained?.()
+  }
+  t.equal(drains, 2)
+  t.equal(over(lower, capture(recorder)).port.drained, undefined, 'and no more')
+})
+
 t.test('abort', async (t) => {
   const { recorder, seen } = recording()
   const [here, there] = memoryPair()

@@ -152,13 +152,14 @@ export class Forwarder implements LaneHandlers {
   }
 
   onUnicast (network: number, to: number, from: number, messages: Batch): void {
+    // Another worker may have been told of a member while the same order waits here.
+    if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
     if (fabric === undefined || connection === undefined || connection.network !== fabric) this.#late.set(network, (this.#late.get(network) ?? 0) + messages.length)
     else fabric.deliver(connection, messages, this.#remote.get(from), performance.now())
   }
 
   onBroadcast (network: number, id: number, messages: Batch): void {
-    // Another worker may have been told of a member, and have passed on what it sends, while the same order waits here.
     if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (fabric === undefined || from === undefined) return
@@ -262,6 +263,7 @@ export class Forwarder implements LaneHandlers {
       connection.tick(0)
       connection.network.look(connection)
     }
+    for (const member of this.#remote.values()) member.tick(0)
     this.#counts(this.#connections.values(), this.#remote)
   }
 

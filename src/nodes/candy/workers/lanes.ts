@@ -36,7 +36,8 @@ class Lane {
       if (message === READ) this.#read()
       else this.#onRoom?.()
     })
-    this.#read()
+    // not before whoever makes this is complete: another worker may have begun long ago, and have written
+    setImmediate(this.#read)
   }
 
   get isCrowded (): boolean { return this.#writer.isCrowded }

@@ -1,10 +1,14 @@
 /** Workers that end, listeners that move, and what cannot be. */
+import { once } from 'node:events'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import t from 'tap'
 import { OptionError } from '../../../../src/errors.ts'
+import type { Order, Report, WorkerInit } from '../../../../src/nodes/candy/workers/messages.ts'
+import { newRing, RingWriter } from '../../../../src/shared-ring.ts'
 import { serveCandy } from '../../../../src/nodes/candy/index.ts'
 import { ca, cert, key, second } from '../../../helpers/certificates.ts'
 import { PASSWORD } from '../../../helpers/candy-client.ts'
-import { failureOf, until } from '../../../helpers/ends.ts'
+import { bytes, failureOf, until } from '../../../helpers/ends.ts'
 import { freePort } from '../../../helpers/free-ports.ts'
 import { numbered, numberOf, serve, take } from './crew.ts'
 
@@ -23,6 +27,24 @@ t.test('a worker that dies is a failure of the relay, and its end waits for nobo
     t.equal((await there.client.closed).code, 1000, 'those of the other one are told')
     t.match(crew.server.relay.stats, { connections: 0, peers: 0 })
   }
+})
+
+t.test('a worker that begins when another one has written to its ring already', async (t) => {
+  const [there, back] = [newRing(), newRing()]
+  const { port1, port2 } = new MessageChannel()
+  t.teardown(() => { port1.close() })
+  const ALL = 1
+  new RingWriter(there).write(ALL, 0, 0, [bytes(30)])
+  const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
+  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6, broadcastRate: 100 }, handshakeTimeout: undefined }
+  const worker = new Worker(new URL('../../../../src/nodes/candy/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
+  t.teardown(() => worker.terminate())
+  // the order about the sender waits, so that it is looked for as soon as the message is read
+  const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined } as const
+  const orders: Order[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set() } }, { type: 'no network', network: 0 }]
+  for (const order of orders) worker.postMessage(order)
+  const [report] = await once(worker, 'message') as [Report] // rejects when it dies
+  t.equal(report.type, 'counts')
 })
 
 t.test('options that cannot be', async (t) => {
