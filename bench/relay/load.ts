@@ -1,10 +1,11 @@
 /**
  * Clients that cost as little as possible: they write frames that were made beforehand, and count the bytes that come.
  *
- * So that nothing is dropped anywhere, a sender has at most `WINDOW` bytes under way.
+ * So that hardly anything is dropped, a sender has at most `WINDOW` bytes under way.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
@@ -98,6 +99,15 @@ export class Pair {
 
   stop (): void { this.#running = false }
 
+  /** Packets that have not arrived yet. */
+  get missing (): number { return this.#sent - this.delivered }
+
+  /** What is missing is not coming any more. */
+  forget (): void {
+    this.#sent = this.delivered
+    this.#onDrained?.()
+  }
+
   /** Everything that was sent has arrived. */
   async drained (): Promise<void> {
     if (this.delivered < this.#sent && !this.#isClosed) await new Promise<void>((resolve) => { this.#onDrained = resolve })
@@ -115,4 +125,25 @@ export class Pair {
       this.#sent += this.#blockPackets
     }
   }
+}
+
+/** Milliseconds between two looks at what a relay has dropped. */
+const LOOK = 200
+
+/**
+ * Everything that was sent has arrived, or was dropped: a relay that keeps queues short does that now and then, most of all while it is
+ * being compiled.
+ *
+ * @param dropped how many packets it has dropped since they were sent
+ * @throws {Error} when those were more than one in ten, as the figure means nothing then
+ */
+export async function settled (pairs: Pair[], dropped: () => Promise<number>, sent: number): Promise<void> {
+  const all = Promise.all(pairs.map((pair) => pair.drained())).then(() => true)
+  while (!await Promise.race([all, delay(LOOK, false)])) {
+    const missing = pairs.reduce((sum, pair) => sum + pair.missing, 0)
+    if (missing > await dropped()) continue
+    for (const pair of pairs) pair.forget()
+  }
+  const lost = await dropped()
+  if (lost * 10 > sent) throw new Error(`${lost} of ${sent} packets were dropped, so the figure means nothing`)
 }
