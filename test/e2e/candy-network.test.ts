@@ -4,7 +4,7 @@ import t from 'tap'
 import { Lab, type Namespace } from './namespaces.ts'
 import { DEVICE, joined, startPeer, startRelay, type Program } from './programs.ts'
 import { canRun } from './requirements.ts'
-import { Agent, answers, eventually, ping } from './traffic.ts'
+import { Agent, answers, eventually, exchangeEqual, ping } from './traffic.ts'
 
 interface Member {
   host: Namespace
@@ -56,12 +56,7 @@ if (await canRun(t)) {
     })
 
     await t.test('TCP, both directions at once', async (t) => {
-      const port = await b.agent.call('serveExchange', TRANSFER_BYTES)
-      const atA = await a.agent.call('exchange', b.address, port, TRANSFER_BYTES)
-      const atB = await b.agent.call('exchanged', port)
-      t.equal(atB?.received, atA.sent)
-      t.equal(atA.received, atB?.sent)
-      t.not(atA.received, atA.sent)
+      await exchangeEqual(t, a, b, TRANSFER_BYTES)
     })
 
     await t.test('UDP, also in fragments', async (t) => {

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 import type { Commands } from './agent.ts'
 import type { Namespace } from './namespaces.ts'
 import { TSX } from './programs.ts'
@@ -62,4 +63,14 @@ export async function eventually (look: () => Promise<boolean>): Promise<boolean
     await delay(POLL_INTERVAL)
   }
   return false
+}
+
+/** TCP from one to the other in both directions at once, so many bytes each: what arrives is what was sent. */
+export async function exchangeEqual (t: Test, a: { agent: Agent }, b: { agent: Agent, address: string }, bytes: number): Promise<void> {
+  const port = await b.agent.call('serveExchange', bytes)
+  const atA = await a.agent.call('exchange', b.address, port, bytes)
+  const atB = await b.agent.call('exchanged', port)
+  t.equal(atB?.received, atA.sent)
+  t.equal(atA.received, atB?.sent)
+  t.not(atA.received, atA.sent)
 }

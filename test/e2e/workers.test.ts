@@ -4,7 +4,7 @@ import t from 'tap'
 import { Lab } from './namespaces.ts'
 import { joined, startPeer, startRelay } from './programs.ts'
 import { canRun } from './requirements.ts'
-import { Agent, ping } from './traffic.ts'
+import { Agent, exchangeEqual, ping } from './traffic.ts'
 
 const TRANSFER_BYTES = 32 * 1024 * 1024
 
@@ -22,12 +22,7 @@ if (await canRun(t)) {
     const pairs = members.flatMap((from) => members.filter((to) => to !== from).map((to) => ({ from, to })))
     await Promise.all(pairs.map(async ({ from, to }) => { t.equal(await ping(from.host, to.address), 3, `${from.address} to ${to.address}`) }))
     for (const [a, b] of [[members[0], members[1]], [members[1], members[2]], [members[2], members[0]]]) {
-      const port = await b.agent.call('serveExchange', TRANSFER_BYTES)
-      const atA = await a.agent.call('exchange', b.address, port, TRANSFER_BYTES)
-      const atB = await b.agent.call('exchanged', port)
-      t.equal(atB?.received, atA.sent)
-      t.equal(atA.received, atB?.sent)
-      t.not(atA.received, atA.sent)
+      await exchangeEqual(t, a, b, TRANSFER_BYTES)
     }
     t.equal(await relay.stop(), 0)
   })

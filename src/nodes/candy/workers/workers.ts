@@ -83,6 +83,7 @@ export class Workers implements Plane {
     }))
     this.failed = new Promise((_resolve, reject) => {
       for (const [index, worker] of this.#workers.entries()) {
+        worker.on('message', (report: Report) => { this.#hear(index, report) })
         worker.once('error', reject)
         worker.once('exit', () => {
           const err = new Error('a worker has ended')
@@ -92,7 +93,6 @@ export class Workers implements Plane {
       }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
-    for (const [index, worker] of this.#workers.entries()) worker.on('message', (report: Report) => { this.#hear(index, report) })
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
