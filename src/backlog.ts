@@ -49,6 +49,9 @@ export class Backlog<Sender = unknown> {
   /** Bytes of all parts. */
   #bytes = 0
   #looked = 0
+  /** What was last decided; see `cut`. */
+  #from = 0
+  #room = Infinity
 
   /** @param canHold whoever sends can wait instead, so where nothing leaves at all nothing has to be dropped. Default: false */
   constructor (port: PacketPort, canHold = false) {
@@ -63,22 +66,24 @@ export class Backlog<Sender = unknown> {
    * @param now milliseconds of a clock that only goes forward
    */
   admit (batch: Batch, sender: Sender, now: number): Batch {
-    const before = this.#bytes
-    const pause = Math.min(now - this.#looked, PAUSE)
-    const waiting = this.look(now)
-    const isMoving = this.#bytes < before
-    const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
-    const held = this.#held.get(sender) ?? 0
-    const isSpared = age > 0 && held * this.#held.size < this.#bytes
-    const from = isSpared || !isMoving ? 0 : Math.min(batch.length, this.#codel.drops(age, now))
-    if (waiting === 0) return batch
-    const most = this.#port.limit + SYSTEM
-    const rate = age < STANDING ? undefined : this.#drain.rate
-    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * Math.max(LONGEST, pause)))
-    let room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
-    let to = from
+    this.#decide(batch.length, sender, now)
+    return this.cut(batch)
+  }
+
+  /**
+   * Whether so many messages may be sent, all of them. If not, `cut` tells which of them: for whoever has them in one piece, and
+   * takes that apart only where it has to.
+   */
+  admitsAll (count: number, bytes: number, sender: Sender, now: number): boolean {
+    this.#decide(count, sender, now)
+    return this.#from === 0 && bytes <= this.#room
+  }
+
+  /** What of the messages that were last asked about may be sent. */
+  cut (batch: Batch): Batch {
+    let [to, room] = [this.#from, this.#room]
     while (to < batch.length && room > 0) room -= batch[to++].length
-    return to - from === batch.length ? batch : batch.slice(from, to)
+    return to - this.#from === batch.length ? batch : batch.slice(this.#from, to)
   }
 
   /** So many bytes were sent. */
@@ -122,6 +127,24 @@ export class Backlog<Sender = unknown> {
     if (waiting > 0 || elapsed < WINDOW) this.#drain.left(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
     this.#looked = now
     return waiting
+  }
+
+  /** Which of so many messages are the first to be sent, and how many bytes after the first of them. */
+  #decide (count: number, sender: Sender, now: number): void {
+    const before = this.#bytes
+    const pause = Math.min(now - this.#looked, PAUSE)
+    const waiting = this.look(now)
+    const isMoving = this.#bytes < before
+    const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
+    const held = this.#held.get(sender) ?? 0
+    const isSpared = age > 0 && held * this.#held.size < this.#bytes
+    this.#from = isSpared || !isMoving ? 0 : Math.min(count, this.#codel.drops(age, now))
+    this.#room = Infinity
+    if (waiting === 0) return
+    const most = this.#port.limit + SYSTEM
+    const rate = age < STANDING ? undefined : this.#drain.rate
+    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * Math.max(LONGEST, pause)))
+    this.#room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
   }
 
   #release (sender: Sender, bytes: number): void {

@@ -1,17 +1,19 @@
 /**
- * A bounded queue of messages from one thread to another, in memory that both see. One thread writes and one reads. No message
- * passes through Node's own queue between threads, which has no bound and copies each of them twice; a thread that has nothing to do
+ * A bounded queue of blocks of bytes from one thread to another, in memory that both see. One thread writes and one reads. Nothing
+ * passes through Node's own queue between threads, which has no bound and copies everything twice; a thread that has nothing to do
  * until the other has done something says so (`sleep`, `wait`), and is then woken through a port of whoever uses this.
  *
  * ```ts
- * const memory = newRing()                                         // is posted to both
- * if (!writer.write(tag, to, from, batch)) dropped += batch.length // there was no room
- * if (writer.wake()) port.postMessage(0)                           // once a read of a socket
+ * const memory = newRing()                            // is posted to both
+ * if (!writer.write([to, from, 0, 0, 0], block)) dropped++ // there was no room
+ * if (writer.wake()) port.postMessage(0)              // once a read of a socket
  *
  * port.on('message', () => { do reader.read(take); while (!reader.sleep()) })
  * ```
  */
-import type { Batch } from './types.ts'
+
+/** What goes with a block: numbers of 32 bits, whose meaning is that of whoever uses this. */
+export type Label = readonly [number, number, number, number, number]
 
 /** Bytes that wait for a thread which has other work to do. */
 const CAPACITY = 2 << 20
@@ -23,31 +25,27 @@ const ASLEEP = 32
 const WAITING = 48
 const CONTROL_BYTES = 256
 
+/** A writer that can wait does so beyond this many bytes: what is far behind has left the caches of both processors when it is read. */
+const HIGH = 256 * 1024
+
 /**
- * A writer that can wait does so below this many free bytes: twice what one batch of a link has at most, since a batch that does not
- * fit in front of the end begins anew behind it.
+ * Below this many free bytes it has to: twice what one batch of a link has at most, since a batch that does not fit in front of the end
+ * begins anew behind it.
  */
 const LOW = 1088 * 1024
 
-/**
- * Messages pass through plain memory on both ends: V8 copies to and from shared memory by single words, and by single bytes where the
- * two do not lie alike. In large pieces at even places that is a quarter of the price that it is for each message.
- */
-const outgoing = new Uint8Array(32 * 1024)
-const incoming = new Uint8Array(CAPACITY / 2)
-
-/** Words in front of the lengths of messages: bytes of the whole record, tag, receiver, sender, and how many messages. */
-const HEADER_WORDS = 5
+/** Words in front of a block: bytes of the whole record, of the block, and the label. A multiple of 8 bytes, as every record is. */
+const HEAD_WORDS = 8
+const HEAD_BYTES = HEAD_WORDS * 4
 
 /** In place of the bytes of a record: the next one stands at the beginning. */
 const WRAP = 0
 
-const NOTHING = new Uint8Array(0)
-
+/**
+ * V8 copies to and from shared memory word by word where both places are multiples of a word, and byte by byte else, which takes
+ * eight times as long.
+ */
 const even = (length: number): number => (length + 7) & ~7
-
-/** Where the messages of a record begin. */
-const headLength = (count: number): number => even((HEADER_WORDS + count) * 4)
 
 export const newRing = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + CAPACITY)
 
@@ -65,36 +63,29 @@ abstract class RingEnd {
 }
 
 export class RingWriter extends RingEnd {
-  /** Bytes that a batch may have at most, with 4 for each message and 20 for itself, up to the next multiple of 8. */
-  static readonly MAX_BATCH = CAPACITY / 2
+  /** Bytes that a block may have at most. */
+  static readonly MAX_BLOCK = CAPACITY / 2 - HEAD_BYTES
 
   #written = 0
   #read = 0
 
   /**
-   * Copies messages into the ring, all of them or none.
+   * Copies a block into the ring. Fast when it lies at a multiple of 8, in memory that goes on to the next one.
    *
-   * @param tag a number of 32 bits that the reader is given, as `to` and `from`
    * @returns false when there is no room
    */
-  write (tag: number, to: number, from: number, batch: Batch): boolean {
-    const head = headLength(batch.length)
-    let size = head
-    for (let i = 0; i < batch.length; i++) size += batch[i].length
-    size = even(size)
+  write (label: Label, block: Uint8Array): boolean {
+    const size = HEAD_BYTES + even(block.length)
     const start = this.#written & (CAPACITY - 1)
     const gap = CAPACITY - start < size ? CAPACITY - start : 0
-    if (size > RingWriter.MAX_BATCH || !this.#hasRoom(gap + size)) return false
+    if (block.length > RingWriter.MAX_BLOCK || !this.#hasRoom(gap + size)) return false
     if (gap > 0) this.words[start >> 2] = WRAP
     const at = gap > 0 ? 0 : start
     let word = at >> 2
     this.words[word++] = size
-    this.words[word++] = tag
-    this.words[word++] = to
-    this.words[word++] = from
-    this.words[word++] = batch.length
-    for (let i = 0; i < batch.length; i++) this.words[word++] = batch[i].length
-    this.#copy(batch, at + head)
+    this.words[word++] = block.length
+    for (let i = 0; i < label.length; i++) this.words[word++] = label[i]
+    this.bytes.set(upToWord(block), at + HEAD_BYTES)
     this.#written = (this.#written + gap + size) | 0
     Atomics.store(this.control, WRITTEN, this.#written)
     return true
@@ -105,8 +96,11 @@ export class RingWriter extends RingEnd {
     return Atomics.load(this.control, ASLEEP) === 1 && Atomics.exchange(this.control, ASLEEP, 0) === 1
   }
 
-  /** Whether a writer that can wait should. */
-  get isCrowded (): boolean { return !this.#hasRoom(LOW) }
+  /** Whether a writer that can wait should before it takes more to write. */
+  get isCrowded (): boolean { return !this.#hasRoom(CAPACITY - HIGH) }
+
+  /** Whether it must. */
+  get isFull (): boolean { return !this.#hasRoom(LOW) }
 
   /** From now on the reader says when it has made room. False when there is some by now. */
   wait (): boolean {
@@ -116,23 +110,6 @@ export class RingWriter extends RingEnd {
     return false
   }
 
-  #copy (batch: Batch, at: number): void {
-    let [to, used] = [at, 0]
-    for (let i = 0; i < batch.length; i++) {
-      for (let message = batch[i]; message.length > 0;) {
-        const part = message.length > outgoing.length - used ? message.subarray(0, outgoing.length - used) : message
-        outgoing.set(part, used)
-        used += part.length
-        message = part === message ? NOTHING : message.subarray(part.length)
-        if (used < outgoing.length) continue
-        this.bytes.set(outgoing, to)
-        to += used
-        used = 0
-      }
-    }
-    this.bytes.set(outgoing.subarray(0, even(used)), to)
-  }
-
   #hasRoom (size: number): boolean {
     if (CAPACITY - ((this.#written - this.#read) | 0) >= size) return true
     this.#read = Atomics.load(this.control, READ)
@@ -140,38 +117,43 @@ export class RingWriter extends RingEnd {
   }
 }
 
-/** Takes what was written; each batch is valid until `take` returns. */
-export type TakeRecord = (tag: number, to: number, from: number, batch: Batch) => void
+/** The block with what is behind it up to a multiple of 8, so that the last bytes of it are no exception. */
+function upToWord (block: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = block
+  return byteOffset + even(length) > buffer.byteLength ? block : new Uint8Array(buffer, byteOffset, even(length))
+}
+
+export type TakeBlock = (label: Label, block: Uint8Array) => void
 
 export class RingReader extends RingEnd {
+  readonly #allocate: (length: number) => Uint8Array
   #read = 0
 
+  /** @param allocate where blocks get their memory, at a multiple of 8. Default: new memory each time */
+  constructor (memory: SharedArrayBuffer, allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length)) {
+    super(memory)
+    this.#allocate = allocate
+  }
+
   /** Hands over what is there when it is called, and not what comes meanwhile. */
-  read (take: TakeRecord): void {
+  read (take: TakeBlock): void {
+    const { words } = this
     const written = Atomics.load(this.control, WRITTEN)
     while (this.#read !== written) {
       const at = this.#read & (CAPACITY - 1)
-      const size = this.words[at >> 2]
+      let word = at >> 2
+      const size = words[word++]
       if (size === WRAP) {
         this.#read = (this.#read + CAPACITY - at) | 0
         continue
       }
-      let word = (at >> 2) + 1
-      const tag = this.words[word++]
-      const to = this.words[word++]
-      const from = this.words[word++]
-      const count = this.words[word++]
-      incoming.set(this.bytes.subarray(at + headLength(count), at + size))
-      let start = 0
-      const batch: Batch = new Array(count)
-      for (let i = 0; i < count; i++) {
-        const end = start + this.words[word++]
-        batch[i] = incoming.subarray(start, end)
-        start = end
-      }
-      take(tag, to, from, batch)
+      const length = words[word++]
+      const label: Label = [words[word], words[word + 1], words[word + 2], words[word + 3], words[word + 4]]
+      const block = this.#allocate(even(length))
+      block.set(this.bytes.subarray(at + HEAD_BYTES, at + HEAD_BYTES + even(length)))
       this.#read = (this.#read + size) | 0
       Atomics.store(this.control, READ, this.#read)
+      take(label, block.subarray(0, length))
     }
   }
 

@@ -78,10 +78,11 @@ export interface Link<In = Uint8Array, Out = In> {
   lend? (simd?: boolean): void
   /**
    * Reads in place of `source`: `take` is called with what arrives as soon as it does, without a promise in between, since each step
-   * costs much where packets come one at a time. It cannot make the other side wait. Settles as a loop over `source` would; rejects
-   * with what `take` throws, and then nothing more is read. Not every link can do that.
+   * costs much where packets come one at a time. A reader that is busy returns a promise: until that settles nothing more is read, so
+   * that the other side has to wait. Settles as a loop over `source` would; rejects with what `take` throws, or its promise, and then
+   * nothing more is read. Not every link can do that.
    */
-  flow? (take: (batch: Batch<In>) => void): Promise<void>
+  flow? (take: (batch: Batch<In>) => Promise<void> | void): Promise<void>
 }
 
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */

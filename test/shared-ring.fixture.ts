@@ -4,7 +4,7 @@ import { RingReader } from '../src/shared-ring.ts'
 
 /** What the reader says when it has seen everything. */
 export interface Outcome {
-  messages: number
+  blocks: number
   sum: number
   /** What was wrong first. */
   fault?: string
@@ -13,22 +13,20 @@ export interface Outcome {
 const port = parentPort as MessagePort
 const { memory, total } = workerData as { memory: SharedArrayBuffer, total: number }
 const reader = new RingReader(memory)
-const outcome: Outcome = { messages: 0, sum: 0 }
+const outcome: Outcome = { blocks: 0, sum: 0 }
 
 const say = (): void => { port.postMessage(outcome) }
 
 function read (): void {
-  reader.read((tag, to, from, batch) => {
-    if (tag !== to * 2 || from !== to) outcome.fault ??= `tag ${tag} to ${to} from ${from}`
-    for (const message of batch) {
-      const view = new DataView(message.buffer, message.byteOffset, message.length)
-      if (view.getUint32(0) !== outcome.messages) outcome.fault ??= `${view.getUint32(0)} in place of ${outcome.messages}`
-      outcome.messages++
-      for (const byte of message) outcome.sum = (outcome.sum * 31 + byte) | 0
-    }
+  reader.read(([double, to, from], block) => {
+    if (double !== to * 2 || from !== to) outcome.fault ??= `${double}, ${to}, ${from}`
+    const number = new DataView(block.buffer, block.byteOffset, block.length).getUint32(0)
+    if (number !== outcome.blocks) outcome.fault ??= `${number} in place of ${outcome.blocks}`
+    outcome.blocks++
+    for (const byte of block) outcome.sum = (outcome.sum * 31 + byte) | 0
   })
   if (reader.wake()) port.postMessage('room')
-  if (outcome.fault !== undefined || outcome.messages === total) say()
+  if (outcome.fault !== undefined || outcome.blocks === total) say()
   else if (!reader.sleep()) setImmediate(read)
 }
 

@@ -3,16 +3,21 @@ import type { Batch } from '../types.ts'
 
 export class Flow {
   readonly ended: Promise<void>
-  readonly size = 0
   closed = false
-  readonly #take: (batch: Batch) => void
+  #isBusy = false
+  readonly #take: (batch: Batch) => Promise<void> | void
+  readonly #onPull: () => void
   readonly #onReturn: () => void
   #resolve: () => void = () => {}
   #reject: (err: Error) => void = () => {}
 
-  /** @param onReturn called once `take` has thrown */
-  constructor (take: (batch: Batch) => void, onReturn: () => void) {
+  /**
+   * @param onPull called when a reader that was busy is not any more
+   * @param onReturn called once `take` has thrown
+   */
+  constructor (take: (batch: Batch) => Promise<void> | void, { onPull, onReturn }: { onPull: () => void, onReturn: () => void }) {
     this.#take = take
+    this.#onPull = onPull
     this.#onReturn = onReturn
     this.ended = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -20,13 +25,18 @@ export class Flow {
     })
   }
 
+  /** Nothing waits here, but a busy reader is not to be given more. */
+  get size (): number { return this.#isBusy ? Infinity : 0 }
+
   push (bytes: Uint8Array): void {
     if (this.closed) return
     try {
-      this.#take([bytes])
+      const busy = this.#take([bytes])
+      if (busy === undefined) return
+      this.#isBusy = true
+      busy.then(this.#resume, this.#leave)
     } catch (err) {
-      this.fail(err as Error)
-      this.#onReturn()
+      this.#leave(err as Error)
     }
   }
 
@@ -40,6 +50,15 @@ export class Flow {
     this.#reject(err)
   }
 
-  /** Nothing waits here. */
   discard (): void {}
+
+  readonly #resume = (): void => {
+    this.#isBusy = false
+    if (!this.closed) this.#onPull()
+  }
+
+  readonly #leave = (err: Error): void => {
+    this.fail(err)
+    this.#onReturn()
+  }
 }

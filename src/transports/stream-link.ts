@@ -185,11 +185,12 @@ class StreamLink implements Link {
     await end(stream)
   }
 
-  async flow (take: (batch: Batch) => void): Promise<void> {
+  async flow (take: (batch: Batch) => Promise<void> | void): Promise<void> {
     if (this.#incoming !== undefined) throw new LinkBusyError('somebody else reads this link')
-    const flow = this.#incoming = new Flow(take, () => { this.#stream.pause() })
+    const stream = this.#stream
+    const flow = this.#incoming = new Flow(take, { onPull: () => { stream.resume() }, onReturn: () => { stream.pause() } })
     this.#listen(flow)
-    this.#stream.resume()
+    stream.resume()
     await flow.ended
   }
 

@@ -98,25 +98,36 @@ export class Switch<M extends Member = Member> {
    * @param now milliseconds of a clock that only goes forward
    */
   deliver (member: M, messages: Batch, from: Member | undefined, now: number): void {
-    if (member.ended) return
-    const { traffic, backlog, port } = member
+    if (this.mayTake(member, messages.length)) this.write(member, member.backlog.admit(messages, from, now), messages.length, from, now)
+  }
+
+  /** Whether a member may be given anything at all; what it may not is counted. */
+  protected mayTake (member: M, count: number): boolean {
+    if (member.ended) return false
     const budget = this.#budget
     // One that waits for nothing is always served: the slow ones together may cost themselves only.
-    if (this.look(member) > 0 && budget.queued >= budget.queueTotal) {
-      traffic.drops.total += messages.length
-      return
-    }
-    const admitted = backlog.admit(messages, from, now)
-    const taken = admitted.length > 0 ? port.send(admitted) : 0
-    traffic.drops.queue += messages.length - taken
+    if (this.look(member) === 0 || budget.queued < budget.queueTotal) return true
+    member.traffic.drops.total += count
+    return false
+  }
+
+  /** Writes what was admitted of so many messages. */
+  protected write (member: M, admitted: Batch, count: number, from: Member | undefined, now: number): void {
+    const taken = admitted.length > 0 ? member.port.send(admitted) : 0
+    member.traffic.drops.queue += count - taken
     if (taken === 0) return
-    this.look(member)
     let bytes = 0
     for (let i = 0; i < admitted.length; i++) bytes += admitted[i].length
-    backlog.joined(bytes, from, now)
-    traffic.packetsOut += taken
-    traffic.bytesOut += bytes
+    this.written(member, taken, bytes, from, now)
     member.tapped(admitted, 'out')
+  }
+
+  protected written (member: M, count: number, bytes: number, from: Member | undefined, now: number): void {
+    const { traffic, backlog } = member
+    this.look(member)
+    backlog.joined(bytes, from, now)
+    traffic.packetsOut += count
+    traffic.bytesOut += bytes
   }
 
   /** Brings the total up to date with what waits for one member, and returns that. */

@@ -40,6 +40,13 @@ export interface WebSocketLink extends Link {
    */
   ping (payload?: Uint8Array): boolean
   /**
+   * Sends whole frames that a {@link FrameEncoder} of the same role has made, as they are. Their memory is given back when they were
+   * written, if it was borrowed. Not every link can do that.
+   *
+   * @returns false when they were dropped: the queue is full, or the link is closing
+   */
+  sendFrames? (frames: Uint8Array): boolean
+  /**
    * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
    * taken still arrives as long as the other side reads at all.
    *
@@ -47,12 +54,10 @@ export interface WebSocketLink extends Link {
    */
   close (code?: number, reason?: string): void
   /**
-   * From now on the memory of messages of `source` is used again once the next ones are asked for: for whoever is done with a batch by
-   * then, but makes the other side wait now and then, which `flow` cannot.
+   * See {@link Link}. The memory of messages is used again as soon as `take` has returned, or its promise has settled: for whoever has
+   * copied it to where it goes by then, as a relay has.
    */
-  reuse (): void
-  /** See {@link Link}. The memory of messages is used again as soon as `take` has returned: for whoever has copied it to where it goes by then, as a relay has. */
-  flow (take: (messages: Batch) => void): Promise<void>
+  flow (take: (messages: Batch) => Promise<void> | void): Promise<void>
 }
 
 async function * nothing (): AsyncGenerator<Batch> {}
@@ -73,7 +78,6 @@ class FramesLink implements WebSocketLink {
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
   #sent = false
-  #isLent = false
   /** Pings of the read that is being dealt with. */
   #pings: Batch = []
   #received: { code: number, reason: string } | undefined
@@ -131,28 +135,27 @@ class FramesLink implements WebSocketLink {
     return !this.#sent && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
   }
 
+  sendFrames (frames: Uint8Array): boolean {
+    return !this.#sent && this.#lower.port.send([frames]) > 0
+  }
+
   close (code: number = CloseCode.NORMAL, reason = ''): void {
     if (!this.#sent) this.#say(this.#encoder.close(code, reason))
   }
 
-  reuse (): void {
-    this.#isLent = true
-    this.#lower.lend?.(this.#isServer) // which takes masks off
-  }
-
-  async flow (take: (messages: Batch) => void): Promise<void> {
+  async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
     const lower = this.#lower
     if (lower.flow === undefined) {
-      for await (const messages of this.source) take(messages)
+      for await (const messages of this.source) {
+        const busy = take(messages)
+        if (busy !== undefined) await busy
+      }
       return
     }
     lower.lend?.(this.#isServer) // which takes masks off
     let isOver = false
     await new Promise<void>((resolve, reject) => {
-      (lower as Required<Link>).flow((reads) => {
-        if (isOver) return // see #drain
-        const messages = this.#decoder.push(reads)
-        if (messages.length > 0) take(messages)
+      const done = (reads: Batch): void => {
         this.#answerPings()
         giveBack(reads)
         if (!this.#isAtEnd) return
@@ -163,6 +166,13 @@ class FramesLink implements WebSocketLink {
         } catch (err: any) {
           reject(err)
         }
+      }
+      (lower as Required<Link>).flow((reads) => {
+        if (isOver) return undefined // see #drain
+        const messages = this.#decoder.push(reads)
+        const busy = messages.length > 0 ? take(messages) : undefined
+        if (busy !== undefined) return busy.then(() => { done(reads) })
+        return done(reads)
       }).then(() => {
         clearTimeout(this.#timer)
         if (isOver) return
@@ -191,11 +201,9 @@ class FramesLink implements WebSocketLink {
         const read = await this.#next(reads)
         if (read.done === true) break
         const messages = this.#decoder.push(read.value)
-        const lent = this.#isLent ? read.value.slice() : undefined
         read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
         if (messages.length > 0) yield messages
         this.#answerPings()
-        if (lent !== undefined) giveBack(lent)
         if (this.#isAtEnd) {
           isLeft = false
           void this.#drain(reads)

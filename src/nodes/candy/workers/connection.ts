@@ -49,7 +49,6 @@ export class Connection extends Member {
         this.abort(new LinkClosedError('made room for another'))
       }
     }
-    link.reuse() // messages are copied to where they go before more are asked for
   }
 
   get ended (): boolean { return this.#ended }

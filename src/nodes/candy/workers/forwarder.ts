@@ -4,17 +4,19 @@
  */
 import type { Gate } from '../../../transports/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { giveBack } from '../../../lent-memory.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
-import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
+import { FrameDecoder, WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { Batch } from '../../../types.ts'
 import { CandyMessageError, MessageType } from '../messages.ts'
 import type { Member } from '../member.ts'
+import { RELAY_FRAMES } from '../relay-settings.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
 import { Switch, type Budget, type SwitchSettings } from '../switch.ts'
 import { addressed, forward } from '../traffic.ts'
 import { Connection, faultOf, learn, RemoteMember } from './connection.ts'
-import { Lanes, type LaneHandlers } from './lanes.ts'
+import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
 import type { Counts, Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
 
 /** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
@@ -47,12 +49,28 @@ class PartialSwitch extends Switch {
     from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
   }
 
+  /** To a member that is here, from another worker. */
+  deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): void {
+    if (!this.mayTake(member, count)) return
+    const isWhole = member.backlog.admitsAll(count, bytes, from, now)
+    if (isWhole && member.taps === undefined) {
+      if (member.link.sendFrames?.(frames) === true) this.written(member, count, bytes, from, now)
+      else member.traffic.drops.queue += count
+    } else {
+      this.write(member, member.backlog.cut(messagesOf(frames)), count, from, now)
+      giveBack([frames])
+    }
+  }
+
   spreadHere (from: Member, message: Uint8Array): void {
     for (const member of this.members()) {
       if (member !== from && member instanceof Connection && this.mayReach(from, member)) this.enqueue(member, message)
     }
   }
 }
+
+/** Their views; the frames are those of a server. */
+const messagesOf = (frames: Uint8Array): Batch => new FrameDecoder({ role: 'client', maxPayload: RELAY_FRAMES.maxPayload }).push([frames])
 
 export class Forwarder implements LaneHandlers {
   readonly #index: number
@@ -71,7 +89,6 @@ export class Forwarder implements LaneHandlers {
   /** Messages that came for a member when it had gone, by network. */
   readonly #late = new Map<number, number>()
   readonly #receive = typeDemux<Connection>({
-    [MessageType.FORWARD]: (message, connection) => { forward(connection, message) },
     [MessageType.CONN]: (message, connection) => { addressed(connection, message, 'CONN') },
     [MessageType.DISCOVERY]: (message, connection) => { addressed(connection, message, 'DISCOVERY') },
     [MessageType.GENERAL]: (message, connection) => { addressed(connection, message, 'GENERAL') }
@@ -103,16 +120,12 @@ export class Forwarder implements LaneHandlers {
     this.#report({ type: 'open', id, listener, remote, path, isCounted: pass?.isCounted === true })
     let fault
     try {
-      for await (const batch of link.source) {
+      await link.flow((batch) => {
         connection.isHeard = true
         if (!connection.ended) connection.tapped(batch, 'in')
-        for (let at = 0; at < batch.length; at++) {
-          for (let room = this.#lanes.room(); room !== undefined; room = this.#lanes.room()) await room
-          at = this.#take(connection, batch, at)
-          if (at < batch.length) await connection.decided(batch[at])
-        }
-        batch.length = 0 // a client that falls silent must not hold the memory of its last read
-      }
+        const at = this.#lanes.isFull ? 0 : this.#take(connection, batch, 0)
+        return at < batch.length ? this.#wait(connection, batch, at) : this.#lanes.room()
+      })
     } catch (err) {
       fault = faultOf(err as Error)
       if (!(err instanceof WebSocketProtocolError)) link.abort(err as Error) // the layer below has said why, which is to arrive
@@ -151,20 +164,33 @@ export class Forwarder implements LaneHandlers {
     }
   }
 
-  onUnicast (network: number, to: number, from: number, messages: Batch): void {
+  onUnicast (network: number, to: number, from: number, framed: Framed): void {
     // Another worker may have been told of a member while the same order waits here.
     if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
-    if (fabric === undefined || connection === undefined || connection.network !== fabric) this.#late.set(network, (this.#late.get(network) ?? 0) + messages.length)
-    else fabric.deliver(connection, messages, this.#remote.get(from), performance.now())
+    if (fabric === undefined || connection === undefined || connection.network !== fabric) this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
+    else fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
   }
 
-  onBroadcast (network: number, id: number, messages: Batch): void {
+  onBroadcast (network: number, id: number, { frames }: Framed): void {
     if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (fabric === undefined || from === undefined) return
-    for (const message of messages) fabric.spreadHere(from, message)
+    for (const message of messagesOf(frames)) fabric.spreadHere(from, message)
     fabric.flush(from)
+    giveBack([frames])
+  }
+
+  /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */
+  async #wait (connection: Connection, batch: Batch, from: number): Promise<void> {
+    let at = from
+    for (;;) {
+      while (this.#lanes.isFull) await this.#lanes.room()
+      at = this.#take(connection, batch, at)
+      if (at === batch.length) break
+      await connection.decided(batch[at++])
+    }
+    await this.#lanes.room()
   }
 
   /** Handles what a read has brought, up to a message that is to be decided upon; returns where that stands. */
@@ -173,7 +199,13 @@ export class Forwarder implements LaneHandlers {
     this.#lanes.sender = connection.id
     let at = from
     try {
-      for (; at < batch.length && !connection.ended && !DECIDED_UPON.has(batch[at][0]); at++) this.#receive(batch[at], connection)
+      for (; at < batch.length && !connection.ended; at++) {
+        const message = batch[at]
+        const type = message[0]
+        if (type === MessageType.FORWARD) forward(connection, message) // nearly all are
+        else if (DECIDED_UPON.has(type)) break
+        else this.#receive(message, connection)
+      }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
       connection.refuse('malformed')

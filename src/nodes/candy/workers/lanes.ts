@@ -1,22 +1,43 @@
 /** The ways of packets from one worker to the others. */
 import type { MessagePort } from 'node:worker_threads'
-import { RingReader, RingWriter } from '../../../shared-ring.ts'
+import { borrow } from '../../../lent-memory.ts'
+import { RingReader, RingWriter, type Label } from '../../../shared-ring.ts'
+import { FrameEncoder } from '../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../types.ts'
 import type { LaneInit } from './messages.ts'
 
-/** What a record is for: one member of a network, or all of it but the sender. */
-const TO_ALL = 1
+/** Messages that pass from one worker to another, as frames that are ready to be sent. */
+export interface Framed {
+  /** In memory that may be given back. */
+  frames: Uint8Array
+  /** How many messages, and bytes without what frames add. */
+  count: number
+  bytes: number
+}
 
 export interface LaneHandlers {
   /** For a member that is here. */
-  onUnicast (network: number, to: number, from: number, messages: Batch): void
+  onUnicast (network: number, to: number, from: number, framed: Framed): void
   /** From a member that is elsewhere, for those that are here. */
-  onBroadcast (network: number, from: number, messages: Batch): void
+  onBroadcast (network: number, from: number, framed: Framed): void
 }
+
+/** What a block is for: one member of a network, or all of it but the sender. */
+const TO_ALL = 1
+
+/**
+ * Frames are made here, and not where they go out: that takes one copy of each message, on the way to a block that is copied as a
+ * whole from then on.
+ */
+const scratch = Buffer.allocUnsafeSlow(RingWriter.MAX_BLOCK)
+const encoder = new FrameEncoder('server', (length) => length > scratch.length ? Buffer.allocUnsafe(length) : scratch.subarray(0, length))
 
 /** What a worker says to another one, whose thread may be asleep. */
 const READ = 0
 const ROOM = 1
+
+/** How many of those who wait for room go on in one turn of the loop. */
+const AT_ONCE = 4
 
 class Lane {
   readonly #writer: RingWriter
@@ -24,17 +45,19 @@ class Lane {
   readonly #port: MessagePort
   readonly #handlers: LaneHandlers
   #isDirty = false
-  #room: Promise<void> | undefined
-  #onRoom: (() => void) | undefined
+  /** Those who wait for room. */
+  readonly #waiting: Array<() => void> = []
+  /** The other worker knows that somebody waits. */
+  #isAwaited = false
 
   constructor ({ incoming, outgoing, port }: LaneInit, handlers: LaneHandlers) {
     this.#writer = new RingWriter(outgoing)
-    this.#reader = new RingReader(incoming)
+    this.#reader = new RingReader(incoming, borrow)
     this.#port = port
     this.#handlers = handlers
     port.on('message', (message) => {
       if (message === READ) this.#read()
-      else this.#onRoom?.()
+      else this.#release()
     })
     // not before whoever makes this is complete: another worker may have begun long ago, and have written
     setImmediate(this.#read)
@@ -42,9 +65,13 @@ class Lane {
 
   get isCrowded (): boolean { return this.#writer.isCrowded }
 
+  get isFull (): boolean { return this.#writer.isFull }
+
   write (tag: number, to: number, from: number, messages: Batch): boolean {
     this.#isDirty = true
-    return this.#writer.write(tag, to, from, messages)
+    let bytes = 0
+    for (let i = 0; i < messages.length; i++) bytes += messages[i].length
+    return this.#writer.write([tag, to, from, messages.length, bytes], encoder.push(messages)[0])
   }
 
   /** Whatever was written is to be read. Once a read of a socket. */
@@ -56,15 +83,22 @@ class Lane {
 
   /** Settles when the other worker has made room. */
   room (): Promise<void> {
-    if (this.#room !== undefined) return this.#room // to take back that others wait could leave them waiting
-    if (!this.#writer.wait()) return Promise.resolve()
-    this.#room = new Promise((resolve) => {
-      this.#onRoom = () => {
-        this.#room = this.#onRoom = undefined
-        resolve()
-      }
-    })
-    return this.#room
+    const room = new Promise<void>((resolve) => { this.#waiting.push(resolve) })
+    this.#await()
+    return room
+  }
+
+  readonly #await = (): void => {
+    if (this.#isAwaited) return // to take back that others wait could leave them waiting
+    this.#isAwaited = this.#writer.wait()
+    if (!this.#isAwaited) this.#release()
+  }
+
+  /** A few at a time: if all went on at once, most of them would come back with what they have read, and nowhere to put it. */
+  #release (): void {
+    this.#isAwaited = false
+    for (const resolve of this.#waiting.splice(0, AT_ONCE)) resolve()
+    if (this.#waiting.length > 0) setImmediate(this.#await)
   }
 
   readonly #read = (): void => {
@@ -74,9 +108,10 @@ class Lane {
     if (!this.#reader.sleep()) setImmediate(this.#read)
   }
 
-  readonly #take = (tag: number, to: number, from: number, messages: Batch): void => {
-    if ((tag & TO_ALL) === 0) this.#handlers.onUnicast(tag >> 1, to, from, messages)
-    else this.#handlers.onBroadcast(tag >> 1, from, messages)
+  readonly #take = ([tag, to, from, count, bytes]: Label, frames: Uint8Array): void => {
+    const framed = { frames, count, bytes }
+    if ((tag & TO_ALL) === 0) this.#handlers.onUnicast(tag >> 1, to, from, framed)
+    else this.#handlers.onBroadcast(tag >> 1, from, framed)
   }
 }
 
@@ -95,7 +130,7 @@ export class Lanes {
     return {
       send: (batch) => lane?.write(network << 1, id, this.sender, batch) === true ? batch.length : 0,
       queued: 0,
-      limit: RingWriter.MAX_BATCH
+      limit: RingWriter.MAX_BLOCK
     }
   }
 
@@ -112,9 +147,12 @@ export class Lanes {
     for (const lane of this.#lanes) lane?.flush()
   }
 
+  /** Whether there may be no room for what a read brings. */
+  get isFull (): boolean { return this.#lanes.some((lane) => lane?.isFull === true) }
+
   /**
-   * Undefined when there is room for what a read brings; else settles when there may be. Waiting is no worse than to be slow oneself:
-   * a worker empties its rings whatever its receivers do, so it lasts only while its processor has no time.
+   * Undefined when there is room for more; else settles when there is. Waiting is no worse than to be slow oneself: a worker empties
+   * its rings whatever its receivers do, so it lasts only while its processor has no time.
    */
   room (): Promise<void> | undefined {
     for (const lane of this.#lanes) if (lane?.isCrowded === true) return lane.room()

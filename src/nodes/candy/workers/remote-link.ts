@@ -67,8 +67,6 @@ export class RemoteLink implements WebSocketLink, Accepted {
     for await (const messages of this.source) take(messages)
   }
 
-  reuse (): void {} // what arrives is a copy already
-
   /** One at a time: the next one comes after `done`. */
   push (message: Uint8Array): void { this.#incoming.push(message) }
 

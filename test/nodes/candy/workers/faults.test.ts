@@ -5,6 +5,7 @@ import t from 'tap'
 import { OptionError } from '../../../../src/errors.ts'
 import type { Order, Report, WorkerInit } from '../../../../src/nodes/candy/workers/messages.ts'
 import { newRing, RingWriter } from '../../../../src/shared-ring.ts'
+import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { serveCandy } from '../../../../src/nodes/candy/index.ts'
 import { ca, cert, key, second } from '../../../helpers/certificates.ts'
 import { PASSWORD } from '../../../helpers/candy-client.ts'
@@ -34,7 +35,7 @@ t.test('a worker that begins when another one has written to its ring already', 
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => { port1.close() })
   const ALL = 1
-  new RingWriter(there).write(ALL, 0, 0, [bytes(30)])
+  new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
   const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
   const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6, broadcastRate: 100 }, handshakeTimeout: undefined }
   const worker = new Worker(new URL('../../../../src/nodes/candy/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })

@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { newRing, RingReader, RingWriter } from '../../../../src/shared-ring.ts'
+import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { Gate } from '../../../../src/transports/gate.ts'
 import { Forwarder } from '../../../../src/nodes/candy/workers/forwarder.ts'
 import { Lanes } from '../../../../src/nodes/candy/workers/lanes.ts'
@@ -63,8 +64,7 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   const sent: Uint8Array[] = []
   const link = {
     port: { send (batch: Uint8Array[]) { sent.push(...batch.map((message) => message.slice())); return batch.length }, queued: 0, limit: 1 },
-    source: { async * [Symbol.asyncIterator] () { await new Promise(() => {}) } },
-    reuse () {},
+    flow: () => new Promise(() => {}),
     remote: { host: '192.0.2.1', port: 1 },
     path: '/'
   }
@@ -76,7 +76,7 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   orders.push({ type: 'member', network: 0, id: 0, state: state('10.77.0.2') })
   const message = numbered('10.77.0.2', '255.255.255.255', 1)
   const to = { network: 0, toAll: 1 }
-  writer.write(to.network << 1 | to.toAll, 0, 0, [message])
+  writer.write([to.network << 1 | to.toAll, 0, 0, 1, message.length], new FrameEncoder('server').push([message])[0])
   const read = new Promise<void>((resolve) => { init.port.once('message', () => { setImmediate(resolve) }) })
   init.port.emit('message', 0)
   await read
