@@ -46,11 +46,28 @@ export async function tcp (flow: Flow, seconds: number, before = 1): Promise<Tcp
   return { rate: received.bits_per_second, retransmitted: sent.retransmits / (sent.bytes / 1348) }
 }
 
-/** UDP at so many bits a second; the bits a second that arrive, and the share that is lost. */
-export async function udp (flow: Flow, rate: number, seconds: number): Promise<{ rate: number, lost: number }> {
+export interface UdpResult {
+  /** Bits a second that arrive at the receiver. */
+  rate: number
+  /** The share that does not reach the receiving host, ... */
+  lost: number
+  /** ... and the share that does, and finds the receiving socket full, as that program has had no time. */
+  missed: number
+}
+
+/** UDP at so many bits a second. */
+export async function udp (flow: Flow, rate: number, seconds: number): Promise<UdpResult> {
+  const before = await fullSockets(flow.to)
   const { sum } = await withServer(flow, () => iperf(flow, seconds, ['-u', '-b', String(Math.round(rate)), '-l', '1300']))
+  const missed = await fullSockets(flow.to) - before
   const lost = sum.lost_percent / 100
-  return { rate: sum.bits_per_second * (1 - lost), lost }
+  return { rate: sum.bits_per_second * (1 - lost), lost: Math.max(0, sum.lost_packets - missed) / sum.packets, missed: missed / sum.packets }
+}
+
+/** Datagrams that a host has had no room for in the socket that they were for. */
+async function fullSockets (host: Namespace): Promise<number> {
+  const [names, values] = (await host.run('cat', '/proc/net/snmp')).split('\n').filter((line) => line.startsWith('Udp:')).map((line) => line.split(' '))
+  return Number(values[names.indexOf('RcvbufErrors')])
 }
 
 /** Milliseconds there and back, each ping; those that are lost are left out. */
