@@ -32,6 +32,9 @@ const SHARE = 8
 const PART = 1
 const MOST_PARTS = 1024
 
+/** Bytes that wait, as far as anybody knows. */
+export const waitingIn = (port: PacketPort): number => port.backlog ?? port.queued
+
 interface Part<Sender> {
   sender: Sender
   bytes: number
@@ -106,9 +109,8 @@ export class Backlog<Sender = unknown> {
    */
   look (now: number): number {
     const parts = this.#parts
-    const { queued } = this.#port
-    if (parts.length === 0) return queued
-    const { backlog: waiting = queued } = this.#port
+    if (parts.length === 0) return this.#port.queued
+    const waiting = waitingIn(this.#port)
     const before = this.#bytes
     let gone = 0
     for (; gone < parts.length; gone++) {

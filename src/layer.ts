@@ -35,7 +35,7 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
     return out.length === 0 || port.send(out) > 0 ? batch.length : 0
   },
   get queued () { return port.queued },
-  get backlog () { return port.backlog ?? port.queued },
+  get backlog () { return port.backlog },
   limit: port.limit,
   drained: port.drained === undefined ? undefined : () => (port as Required<PacketPort<L>>).drained()
 })

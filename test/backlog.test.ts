@@ -155,3 +155,25 @@ t.test('bursts with long pauses in between wait for no longer than until the nex
     t.ok(sent > 0.8 * 30_000, `and the way is used: ${sent} of 30000`)
   }
 })
+
+t.test('whoever has messages in one piece is told the same', async (t) => {
+  const [one, other] = [new Receiver(), new Receiver()]
+  let [whole, parts] = [0, 0]
+  for (let now = 0; now < 3000; now++) {
+    const batch = Array.from({ length: 1 + (now * 7) % 40 }, (_, i) => new Uint8Array(100 + (now * 31 + i * 57) % 1400))
+    const bytes = batch.reduce((sum, { length }) => sum + length, 0)
+    const admitted = one.backlog.admit(batch, 'a', now)
+    const isWhole = other.backlog.admitsAll(batch.length, bytes, 'a', now)
+    const same = isWhole ? batch : other.backlog.cut(batch)
+    if (same.length !== admitted.length || same.some((message, i) => message !== admitted[i])) t.fail(`at ${now}: ${same.length} in place of ${admitted.length}`)
+    if (isWhole) whole++
+    else if (same.length < batch.length) parts++
+    const taken = admitted.reduce((sum, { length }) => sum + length, 0)
+    for (const receiver of [one, other]) {
+      receiver.port.backlog += taken
+      if (taken > 0) receiver.backlog.joined(taken, 'a', now)
+      receiver.leave(12 * KIB)
+    }
+  }
+  t.ok(whole > 300 && parts > 300, `${whole} whole, ${parts} in part`)
+})

@@ -48,7 +48,10 @@ class StreamPort implements PacketPort {
 
   get queued (): number { return this.#stream.writableLength + this.#writes * WRITE_OVERHEAD }
 
-  get backlog (): number { return this.queued + (unsentOf(this.#stream) ?? 0) }
+  get backlog (): number | undefined {
+    const unsent = unsentOf(this.#stream)
+    return unsent === undefined ? undefined : this.queued + unsent
+  }
 
   send (batch: Batch): number {
     const stream = this.#stream

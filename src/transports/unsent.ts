@@ -3,7 +3,7 @@
  * whatever is written next waits behind them.
  *
  * Linux tells by an `ioctl`. That needs the optional koffi, and the descriptor of the socket, which Node has in a handle that is
- * not documented. Where one of them is missing nobody knows, and what Node itself holds is all that there is to go by.
+ * not documented. Where one of them is missing the layers above have to find out in another way, if they can.
  */
 import type { Duplex } from 'node:stream'
 import { loadLibc, type Libc } from '../tun/libc.ts'
@@ -13,12 +13,13 @@ const SIOCOUTQNSD = 0x894b
 const answer = new Int32Array(1)
 const answerBytes = new Uint8Array(answer.buffer)
 
-let libc: Libc | undefined
+/** Undefined until it is known whether there is one. */
+let libc: Libc | null | undefined
 let loading: Promise<void> | undefined
 
-/** Makes ready what {@link unsentOf} needs, which otherwise happens while its first answers are that nobody knows. */
+/** Makes ready what {@link unsentOf} needs, which otherwise happens while its first answers are 0. */
 export function prepareUnsent (): Promise<void> {
-  loading ??= process.platform === 'linux' ? loadLibc().then((loaded) => { libc = loaded }, () => {}) : Promise.resolve()
+  loading ??= process.platform === 'linux' ? loadLibc().then((loaded) => { libc = loaded }, () => { libc = null }) : Promise.resolve().then(() => { libc = null })
   return loading
 }
 
@@ -26,8 +27,9 @@ export function prepareUnsent (): Promise<void> {
 export function unsentOf (stream: Duplex): number | undefined {
   if (libc === undefined) {
     void prepareUnsent()
-    return undefined
+    return 0
   }
+  if (libc === null) return undefined
   const fd = (stream as { _handle?: { fd?: unknown } | null })._handle?.fd // looked up each time: once closed, the number may be that of another
   if (typeof fd !== 'number' || fd < 0) return undefined
   return libc.ioctl(fd, SIOCOUTQNSD, answerBytes) === 0 ? answer[0] : undefined

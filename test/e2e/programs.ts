@@ -67,8 +67,8 @@ export class Program {
   readonly #out = new Lines()
   readonly #log = new Lines()
 
-  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy' }: { password?: string, hosts?: string, protocol?: string } = {}) {
-    const node = [process.execPath, ...TSX_ARGS, script(name), protocol, '--json', ...args]
+  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: { password?: string, hosts?: string, protocol?: string, imports?: readonly string[] } = {}) {
+    const node = [process.execPath, ...TSX_ARGS, ...imports.flatMap((url) => ['--import', url]), script(name), protocol, '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
     this.#name = `${name} of ${namespace.name}`

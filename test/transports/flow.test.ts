@@ -1,7 +1,7 @@
 /** Readers that are called, over real sockets. */
 import { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { accept, batches, endsWith, failureOf, first, listening, texts, turn, until } from '../helpers/ends.ts'
+import { accept, batches, bytes, endsWith, failureOf, first, listening, standstill, texts, turn, until } from '../helpers/ends.ts'
 import { websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
 import { dialTcp, dialWebSocket, listenTcp, listenWebSocket, memoryPair, streamLink } from '../../src/transports/index.ts'
 import type { Batch, Link } from '../../src/types.ts'
@@ -73,6 +73,91 @@ t.test('what a reader throws ends the reading, and no more is taken', async (t) 
     t.equal(calls, 1)
     server.port.send(texts('answer'))
     t.equal(String(await first(client.source)), 'answer', 'the rest is left to the caller')
+  }
+})
+
+/** Numbered pieces, large enough for reads into memory that is used again. */
+async function * pieces (count: number): AsyncGenerator<Batch> {
+  for (let i = 0; i < count; i++) yield [bytes(PIECE, i)]
+}
+
+const PIECE = 48 * 1024
+const PIECES = 400
+
+t.test('a busy reader is given nothing more, and the other side has to wait', async (t) => {
+  for (const pair of [tcpPair, webSockets]) {
+    const [client, server] = await pair(t)
+    let [calls, total, sum] = [0, 0, 0]
+    let isBusy = false
+    let release: (() => void) | undefined
+    const flowing = (server as Required<Link>).flow((batch) => {
+      if (isBusy) throw new Error('it was busy')
+      calls++
+      if (calls % 7 > 0) {
+        count(batch)
+        return undefined
+      }
+      isBusy = true
+      return new Promise((resolve) => {
+        release = () => {
+          count(batch) // its memory is still its own
+          isBusy = false
+          resolve()
+        }
+      })
+    })
+    const count = (batch: Batch): void => {
+      for (const element of batch) {
+        for (const byte of element) sum += byte
+        total += element.length
+      }
+    }
+    let isWritten = false
+    const written = client.sink(pieces(PIECES)).then(() => { isWritten = true })
+    if (pair === webSockets) void failureOf((client as Required<Link>).flow(() => {})).catch(() => {})
+    await until(() => release !== undefined)
+    await standstill(() => client.port.queued)
+    t.notOk(isWritten, 'it waits')
+    const isOver = (): boolean => total === PIECE * PIECES
+    while (!isOver()) {
+      await until(() => release !== undefined || isOver())
+      release?.()
+      release = undefined
+      await turn()
+    }
+    let wanted = 0
+    for (let i = 0; i < PIECES; i++) wanted += (i & 0xff) * PIECE
+    t.equal(sum, wanted)
+    await Promise.all([written, flowing])
+    t.ok(calls > 20, `${calls} reads`)
+  }
+})
+
+t.test('a busy reader that fails ends the reading; a link may end while it is busy', async (t) => {
+  for (const pair of [tcpPair, webSockets]) {
+    const [client, server] = await pair(t)
+    let calls = 0
+    const failure = failureOf((server as Required<Link>).flow(async () => {
+      calls++
+      await turn()
+      throw new Error('enough')
+    }))
+    client.port.send(texts('one'))
+    t.match(await failure, { message: 'enough' })
+    client.port.send(texts('two'))
+    for (let i = 0; i < 20; i++) await turn()
+    t.equal(calls, 1)
+
+    const [other, ending] = await pair(t)
+    let resume: () => void = () => {}
+    const ended = failureOf((ending as Required<Link>).flow(() => new Promise((resolve) => { resume = resolve })))
+    other.port.send(texts('one'))
+    const before = resume
+    await until(() => resume !== before)
+    ending.abort(new Error('over'))
+    t.match(await ended, { message: 'over' }, 'at once')
+    resume()
+    await turn()
   }
 })
 

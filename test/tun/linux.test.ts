@@ -6,8 +6,7 @@ import { openTun } from '../../src/tun/index.ts'
 
 const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('fixtures/link.ts', import.meta.url))
-const withoutKoffi = 'data:text/javascript,' + encodeURIComponent(`import { register } from 'node:module'
-register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("none"); return next(name, context) }'))`)
+const withoutKoffi = new URL('../helpers/without-koffi.ts', import.meta.url).href
 const withoutLoop = new URL('fixtures/without-loop.ts', import.meta.url).href
 
 interface Ended {

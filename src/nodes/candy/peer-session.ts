@@ -1,7 +1,7 @@
 /** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
 import { typeDemux } from '../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
-import { Backlog } from '../../backlog.ts'
+import { Backlog, waitingIn } from '../../backlog.ts'
 import type { Logger } from '../../log.ts'
 import { OptionError } from '../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../tun/ipv4.ts'
@@ -85,7 +85,7 @@ export class PeerSession {
   get roundTrip (): number | undefined { return this.#roundTrip }
 
   /** Bytes that wait for the server, in memory and, where the system tells, in the system. */
-  get queued (): number { return this.#link.port.backlog ?? this.#link.port.queued }
+  get queued (): number { return waitingIn(this.#link.port) }
 
   /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. Undefined when that is so. */
   drained (): Promise<void> | undefined {

@@ -1,4 +1,5 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+import { waitingIn } from '../../backlog.ts'
 import { remoteText } from '../../endpoint.ts'
 import { formatAddress, formatCidr } from '../../tun/ipv4.ts'
 import type { Network } from './network.ts'
@@ -67,6 +68,6 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     ...traffic,
     rateIn: Math.round(rateIn.perSecond),
     rateOut: Math.round(rateOut.perSecond),
-    queued: link.port.backlog ?? link.port.queued
+    queued: waitingIn(link.port)
   }
 }

@@ -72,7 +72,7 @@ class RecordedPort implements PacketPort {
 
   get queued (): number { return this.#port.queued }
 
-  get backlog (): number { return this.#port.backlog ?? this.#port.queued }
+  get backlog (): number | undefined { return this.#port.backlog }
 
   send (batch: Batch): number {
     const taken = this.#port.send(batch)

@@ -6,10 +6,12 @@ import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
+import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { verifyMilliseconds } from '../../options.ts'
-import type { Batch, Layer, Link, PacketPort } from '../../types.ts'
+import type { WebSocketLink } from './link.ts'
+import type { Batch, Layer, Link } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
@@ -19,52 +21,11 @@ export interface WebSocketFramesInit extends FrameDecoderInit {
   closeTimeout?: number
 }
 
-/**
- * Binary messages over a WebSocket. Pings are answered by the layer itself.
- *
- * `source` ends when the other side closed with 1000, 1001 or no code; any other code, and an end without a close frame,
- * is a `WebSocketClosedError`. There is no half-close: when `sink` has written everything it sends a close frame and
- * settles after the answer, which is noticed only while somebody reads `source`; when the other side closes first, `sink`
- * rejects with `ERR_LINK_CLOSED`. A link has one `sink` in its life.
- */
-export interface WebSocketLink extends Link {
-  /** Called for each text message. While it is undefined, text is refused with 1003. */
-  onText?: (payload: Uint8Array) => void
-  onPing?: (payload: Uint8Array) => void
-  onPong?: (payload: Uint8Array) => void
-  /**
-   * Sends a ping of at most 125 bytes.
-   *
-   * @returns false when it was dropped: the queue is full, or the link is closing
-   * @throws {OptionError} when the payload is longer
-   */
-  ping (payload?: Uint8Array): boolean
-  /**
-   * Sends whole frames that a {@link FrameEncoder} of the same role has made, as they are. Their memory is given back when they were
-   * written, if it was borrowed. Not every link can do that.
-   *
-   * @returns false when they were dropped: the queue is full, or the link is closing
-   */
-  sendFrames? (frames: Uint8Array): boolean
-  /**
-   * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
-   * taken still arrives as long as the other side reads at all.
-   *
-   * @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes
-   */
-  close (code?: number, reason?: string): void
-  /**
-   * See {@link Link}. The memory of messages is used again as soon as `take` has returned, or its promise has settled: for whoever has
-   * copied it to where it goes by then, as a relay has.
-   */
-  flow (take: (messages: Batch) => Promise<void> | void): Promise<void>
-}
-
 async function * nothing (): AsyncGenerator<Batch> {}
 
 class FramesLink implements WebSocketLink {
   readonly source: AsyncIterable<Batch>
-  readonly port: PacketPort
+  readonly port: FramesPort
   onText: ((payload: Uint8Array) => void) | undefined
   onPing: ((payload: Uint8Array) => void) | undefined
   onPong: ((payload: Uint8Array) => void) | undefined
@@ -77,7 +38,6 @@ class FramesLink implements WebSocketLink {
   #writing: Interruptible<Batch> | undefined
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
-  #sent = false
   /** Pings of the read that is being dealt with. */
   #pings: Batch = []
   #received: { code: number, reason: string } | undefined
@@ -96,27 +56,21 @@ class FramesLink implements WebSocketLink {
     this.#decoder = new FrameDecoder(init, {
       get onText () { return link.onText },
       onPing (payload) { link.#pings.push(payload) },
-      onPong (payload) { link.onPong?.(payload) },
+      onPong (payload) {
+        link.port.pong(payload)
+        link.onPong?.(payload)
+      },
       onClose (code, reason) { link.#received = { code, reason } }
     })
     this.source = this.#read()
-    this.port = {
-      send (batch) {
-        if (link.#sent || lower.port.queued >= lower.port.limit) return 0
-        return lower.port.send(link.#encoder.push(batch)) > 0 ? batch.length : 0
-      },
-      get queued () { return lower.port.queued },
-      get backlog () { return lower.port.backlog ?? lower.port.queued },
-      limit: lower.port.limit,
-      drained: lower.port.drained === undefined ? undefined : () => (lower.port as Required<PacketPort>).drained()
-    }
+    this.port = new FramesPort(lower.port, this.#encoder)
   }
 
   async sink (source: AsyncIterable<Batch>): Promise<void> {
     const writing = new Interruptible(source)
-    if (this.#sent || this.#writing !== undefined) {
+    if (this.port.isClosed || this.#writing !== undefined) {
       writing.interrupt()
-      if (this.#sent) throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
+      if (this.port.isClosed) throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
       throw new LinkBusyError('another sink is writing to this WebSocket')
     }
     this.#writing = writing
@@ -132,15 +86,13 @@ class FramesLink implements WebSocketLink {
   }
 
   ping (payload: Uint8Array = new Uint8Array(0)): boolean {
-    return !this.#sent && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
+    return !this.port.isClosed && this.#lower.port.send([this.#encoder.ping(payload)]) > 0
   }
 
-  sendFrames (frames: Uint8Array): boolean {
-    return !this.#sent && this.#lower.port.send([frames]) > 0
-  }
+  sendFrames (frames: Uint8Array): boolean { return this.port.sendFrames(frames) }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
-    if (!this.#sent) this.#say(this.#encoder.close(code, reason))
+    if (!this.port.isClosed) this.#say(this.#encoder.close(code, reason))
   }
 
   async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
@@ -189,7 +141,7 @@ class FramesLink implements WebSocketLink {
   abort (err: Error): void {
     this.#aborted ??= err
     clearTimeout(this.#timer)
-    this.#sent = true
+    this.port.isClosed = true
     this.#lower.abort(err)
   }
 
@@ -237,7 +189,7 @@ class FramesLink implements WebSocketLink {
     const failure = this.#decoder.failure
     if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
     const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
-    if (!this.#sent) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
+    if (!this.port.isClosed) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
     this.#finish()
     if (failure !== undefined) throw failure
     const isOrderly = code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || (code === CloseCode.NO_STATUS && reason === '')
@@ -284,13 +236,13 @@ class FramesLink implements WebSocketLink {
     const last = pings.at(-1)
     if (last === undefined) return
     this.#pings = []
-    if (!this.#sent) this.#lower.port.send([this.#encoder.pong(last.subarray(0, MAX_CONTROL_PAYLOAD))])
+    if (!this.port.isClosed) this.#lower.port.send([this.#encoder.pong(last.subarray(0, MAX_CONTROL_PAYLOAD))])
     for (const payload of pings) this.onPing?.(payload)
   }
 
   /** Sends a close frame, as the last frame that this side sends. */
   #say (frame: Uint8Array): void {
-    this.#sent = true
+    this.port.isClosed = true
     if (this.#writing !== undefined) {
       this.#farewell = frame
       this.#writing.interrupt()

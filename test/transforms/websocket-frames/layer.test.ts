@@ -503,3 +503,42 @@ t.test('a slow reader gets all that sink has written, however long after the clo
   t.equal(got, count * (size + 8) + 8, 'every message, and the close frame')
   await t.rejects(written, { code: 'ERR_LINK_CLOSED' })
 })
+
+t.test('frames that were made elsewhere', async (t) => {
+  const [client, server] = pair(t)
+  const frames = new FrameEncoder('server').push(texts('one', 'two'))[0]
+  t.ok(server.sendFrames?.(frames))
+  server.port.send(texts('three'))
+  const heard = hear(client.source)
+  server.close()
+  t.notOk(server.sendFrames?.(frames), 'after goodbye there is nothing more')
+  void drain(server.source)
+  t.same((await heard).map(String), ['one', 'two', 'three'])
+})
+
+t.test('where the system does not tell what waits, pongs do, once somebody asks', async (t) => {
+  const [client, server] = pair(t)
+  const [pings, pongs]: string[][] = [[], []]
+  server.onPing = (payload) => { pings.push(Buffer.from(payload).toString('latin1')) }
+  client.onPong = (payload) => { pongs.push(Buffer.from(payload).toString('latin1')) }
+  void drain(client.source)
+  void drain(server.source)
+  const send = (): number => client.port.send([bytes(40_000)])
+  send()
+  await idleFor(20)
+  t.same(pings, [], 'nobody has asked')
+  t.equal(client.port.backlog, 0)
+  send()
+  t.ok(client.port.queued > 0)
+  t.equal(client.port.backlog, client.port.queued, 'nothing is known by now')
+  await until(() => pongs.length === 1)
+  t.same(pongs, pings)
+  await until(() => client.port.backlog === 0)
+  client.ping(Buffer.from('mine'))
+  await until(() => pongs.length === 2)
+  t.equal(pongs[1], 'mine')
+})
+
+async function idleFor (turns: number): Promise<void> {
+  for (let i = 0; i < turns; i++) await turn()
+}

@@ -3,6 +3,7 @@
  * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
  */
 import type { Gate } from '../../../transports/gate.ts'
+import { waitingIn } from '../../../backlog.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { giveBack } from '../../../lent-memory.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
@@ -307,7 +308,7 @@ export class Forwarder implements LaneHandlers {
       if (!(member.network instanceof PartialSwitch)) return
       const { traffic, port, network: { number: network } } = member
       if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
-      const queued = port.backlog ?? port.queued
+      const queued = waitingIn(port)
       counts.traffic.push({ network, id, traffic, queued })
       this.#told.set(member, queued)
       member.traffic = newTraffic()

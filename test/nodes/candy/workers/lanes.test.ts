@@ -9,7 +9,7 @@ import { Lanes } from '../../../../src/nodes/candy/workers/lanes.ts'
 import type { Counts, LaneInit, Order, Report } from '../../../../src/nodes/candy/workers/messages.ts'
 import { readRelay } from '../../../../src/nodes/candy/relay-settings.ts'
 import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
-import { bytes } from '../../../helpers/ends.ts'
+import { bytes, until } from '../../../helpers/ends.ts'
 import { numbered } from './crew.ts'
 
 /** One end of the way between two workers, and the rings of the other end. */
@@ -48,6 +48,33 @@ t.test('whoever waits for room is told, also when another one has found some mea
   say(ROOM)
   await first
   t.equal(lanes.room(), undefined)
+})
+
+t.test('those who wait go on a few at a time, as long as there is room', async (t) => {
+  const { init, reader, say } = lane(t)
+  const lanes = new Lanes([undefined, init], { onUnicast () {}, onBroadcast () {} })
+  const port = lanes.port(0, 1)
+  while (lanes.room() === undefined) port.send([bytes(60_000)])
+  t.notOk(lanes.isFull, 'it is crowded long before it is full')
+  let on = 0
+  const all = Array.from({ length: 30 }, async () => {
+    await lanes.room()
+    on++
+    port.send([bytes(60_000)])
+  })
+  const isOver = (): boolean => on === all.length
+  let steps = 0
+  for (; !isOver(); steps++) {
+    const before = on
+    await until(() => {
+      reader.read(() => {})
+      if (reader.wake()) say(ROOM)
+      return on > before
+    })
+    t.notOk(lanes.isFull, `${on} have gone on`)
+  }
+  await Promise.all(all)
+  t.ok(steps > 3, `${steps} steps`)
 })
 
 t.test('a message to all of a member that this worker is told of only now', async (t) => {

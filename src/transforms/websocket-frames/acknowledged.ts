@@ -1,0 +1,101 @@
+/**
+ * How much of what was sent is still on its way in some buffer, where the system does not tell: pings between the messages come back as
+ * pongs, and what was sent before one of them has arrived.
+ *
+ * What is not acknowledged yet is more than what waits: a way that is long holds bytes while they travel. As many as leave within the
+ * shortest round trip are taken for those.
+ */
+import { Drain } from '../../drain.ts'
+
+/** Bytes after which to ask again, ... */
+const STEP = 32 * 1024
+
+/** ... or this part of what is under way, when that is more; and questions that have no answer yet, at most. */
+const PART = 32
+const MOST = 128
+
+/** Milliseconds after which to ask in any case, once something was sent: while little passes a round trip is as short as it can be. */
+const SELDOM = 1000
+
+/** Milliseconds for which the shortest round trip counts, at least: ways change. */
+const MEMORY = 30_000
+
+const MARK = Buffer.from('sent')
+
+interface Question {
+  /** Bytes that were sent before it. */
+  sent: number
+  at: number
+}
+
+export class Acknowledged {
+  readonly #drain = new Drain()
+  /** Those without an answer, the oldest first, and the number of that one. */
+  readonly #questions: Question[] = []
+  #first = 0
+  #sent = 0
+  #asked = 0
+  #askedAt = -Infinity
+  #arrived = 0
+  #answeredAt: number | undefined
+  /** Shortest round trips: of this time, of the one before, and when this one has begun. */
+  #shortest = Infinity
+  #before = Infinity
+  #since = 0
+
+  /**
+   * Bytes that wait; undefined while the other side has answered nothing.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   */
+  waiting (now: number): number | undefined {
+    if (this.#answeredAt === undefined) return undefined
+    const rate = this.#drain.rate ?? 0
+    // Answers come one by one, but bytes leave all the time: up to the next answer, which has not come.
+    const next = this.#questions.length > 0 ? this.#questions[0].sent : this.#sent
+    const arrived = Math.min(next, this.#arrived + rate * (now - this.#answeredAt))
+    return Math.max(0, Math.round(this.#sent - arrived - rate * Math.min(this.#shortest, this.#before)))
+  }
+
+  /**
+   * So many bytes were sent.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   * @returns the payload of a ping that is to follow them, if it is time for one
+   */
+  sent (bytes: number, now: number): Uint8Array | undefined {
+    this.#sent += bytes
+    const isDue = this.#sent - this.#asked >= Math.max(STEP, (this.#sent - this.#arrived) / PART) || now - this.#askedAt >= SELDOM
+    if (!isDue || this.#questions.length === MOST) return undefined
+    this.#asked = this.#sent
+    this.#askedAt = now
+    const payload = Buffer.alloc(MARK.length + 4)
+    payload.set(MARK)
+    payload.writeUInt32BE((this.#first + this.#questions.push({ sent: this.#sent, at: now }) - 1) >>> 0, MARK.length)
+    return payload
+  }
+
+  /** A pong has come. Those that answer nothing are left alone; one answers all questions before it as well, RFC 6455 section 5.5.3. */
+  pong (payload: Uint8Array, now: number): void {
+    if (payload.length < MARK.length + 4 || MARK.compare(payload, 0, MARK.length) !== 0) return
+    const number = Buffer.from(payload.buffer, payload.byteOffset, payload.length).readUInt32BE(MARK.length)
+    const index = (number - this.#first) >>> 0
+    if (index >= this.#questions.length) return
+    const { sent, at } = this.#questions[index]
+    this.#questions.splice(0, index + 1)
+    this.#first = (number + 1) >>> 0
+    this.#remember(now - at, now)
+    if (this.#answeredAt !== undefined) this.#drain.left(sent - this.#arrived, now - this.#answeredAt, now)
+    this.#answeredAt = now
+    this.#arrived = sent
+  }
+
+  #remember (roundTrip: number, now: number): void {
+    if (now - this.#since >= MEMORY) {
+      this.#before = this.#shortest
+      this.#shortest = Infinity
+      this.#since = now
+    }
+    this.#shortest = Math.min(this.#shortest, roundTrip)
+  }
+}

@@ -1,0 +1,44 @@
+/** What {@link websocketFrames} makes of a link of bytes. */
+import type { Batch, Link } from '../../types.ts'
+
+/**
+ * Binary messages over a WebSocket. Pings are answered by the layer itself.
+ *
+ * `source` ends when the other side closed with 1000, 1001 or no code; any other code, and an end without a close frame,
+ * is a `WebSocketClosedError`. There is no half-close: when `sink` has written everything it sends a close frame and
+ * settles after the answer, which is noticed only while somebody reads `source`; when the other side closes first, `sink`
+ * rejects with `ERR_LINK_CLOSED`. A link has one `sink` in its life.
+ */
+export interface WebSocketLink extends Link {
+  /** Called for each text message. While it is undefined, text is refused with 1003. */
+  onText?: (payload: Uint8Array) => void
+  onPing?: (payload: Uint8Array) => void
+  /** Also for answers to pings of the layer itself, which sends some beside messages of `port` where the system does not tell what waits. */
+  onPong?: (payload: Uint8Array) => void
+  /**
+   * Sends a ping of at most 125 bytes.
+   *
+   * @returns false when it was dropped: the queue is full, or the link is closing
+   * @throws {OptionError} when the payload is longer
+   */
+  ping (payload?: Uint8Array): boolean
+  /**
+   * Sends whole frames that a {@link FrameEncoder} of the same role has made, as they are. Their memory is given back when they were
+   * written, if it was borrowed. Not every link can do that.
+   *
+   * @returns false when they were dropped: the queue is full, or the link is closing
+   */
+  sendFrames? (frames: Uint8Array): boolean
+  /**
+   * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
+   * taken still arrives as long as the other side reads at all.
+   *
+   * @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes
+   */
+  close (code?: number, reason?: string): void
+  /**
+   * See {@link Link}. The memory of messages is used again as soon as `take` has returned, or its promise has settled: for whoever has
+   * copied it to where it goes by then, as a relay has.
+   */
+  flow (take: (messages: Batch) => Promise<void> | void): Promise<void>
+}

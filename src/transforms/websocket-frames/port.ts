@@ -1,0 +1,46 @@
+/** The door for messages: each batch becomes one buffer of frames. */
+import { Acknowledged } from './acknowledged.ts'
+import type { FrameEncoder } from './encoder.ts'
+import type { Batch, PacketPort } from '../../types.ts'
+
+export class FramesPort implements PacketPort {
+  readonly limit: number
+  readonly drained: PacketPort['drained']
+  /** A close frame was sent, and nothing follows it. */
+  isClosed = false
+  readonly #lower: PacketPort
+  readonly #encoder: FrameEncoder
+  /** Once somebody has asked how much waits, and the system did not know. */
+  #acknowledged: Acknowledged | undefined
+
+  constructor (lower: PacketPort, encoder: FrameEncoder) {
+    this.#lower = lower
+    this.#encoder = encoder
+    this.limit = lower.limit
+    this.drained = lower.drained === undefined ? undefined : () => (lower as Required<PacketPort>).drained()
+  }
+
+  get queued (): number { return this.#lower.queued }
+
+  get backlog (): number {
+    const { backlog, queued } = this.#lower
+    this.#acknowledged = backlog === undefined ? this.#acknowledged ?? new Acknowledged() : undefined
+    return backlog ?? Math.max(queued, this.#acknowledged?.waiting(performance.now()) ?? 0)
+  }
+
+  send (batch: Batch): number {
+    if (batch.length === 0 || this.isClosed || this.#lower.queued >= this.limit) return 0
+    return this.sendFrames(this.#encoder.push(batch)[0]) ? batch.length : 0
+  }
+
+  /** See `WebSocketLink`. */
+  sendFrames (frames: Uint8Array): boolean {
+    if (this.isClosed || this.#lower.send([frames]) === 0) return false
+    const question = this.#acknowledged?.sent(frames.length, performance.now())
+    if (question !== undefined) this.#lower.send([this.#encoder.ping(question)])
+    return true
+  }
+
+  /** A pong has come; it may answer a ping of this port, or of somebody else. */
+  pong (payload: Uint8Array): void { this.#acknowledged?.pong(payload, performance.now()) }
+}

@@ -1,0 +1,127 @@
+/** How much waits where only pongs tell, with time that the test makes. */
+import t from 'tap'
+import { Backlog } from '../../../src/backlog.ts'
+import { Acknowledged } from '../../../src/transforms/websocket-frames/acknowledged.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** A way that takes whatever it is given into a buffer, sends so many bytes a millisecond of that, and is so many milliseconds long. */
+class Way {
+  readonly acknowledged = new Acknowledged()
+  /** Bytes that wait in its buffer, which only the test sees. */
+  waiting = 0
+  delivered = 0
+  now = 0
+  readonly #rate: number
+  readonly #length: number
+  readonly #buffer: Array<{ bytes: number, question?: Uint8Array }> = []
+  readonly #pongs: Array<{ payload: Uint8Array, at: number }> = []
+
+  constructor (rate: number, length: number) {
+    this.#rate = rate
+    this.#length = length
+  }
+
+  send (bytes: number): void {
+    this.waiting += bytes
+    this.#buffer.push({ bytes, question: this.acknowledged.sent(bytes, this.now) })
+  }
+
+  /** A millisecond passes. */
+  tick (answers = true): void {
+    this.now++
+    for (let room = this.#rate; room > 0 && this.#buffer.length > 0;) {
+      const [first] = this.#buffer
+      const part = Math.min(room, first.bytes)
+      room -= part
+      first.bytes -= part
+      this.waiting -= part
+      this.delivered += part
+      if (first.bytes > 0) break
+      this.#buffer.shift()
+      if (first.question !== undefined && answers) this.#pongs.push({ payload: first.question, at: this.now + 2 * this.#length })
+    }
+    while (this.#pongs.length > 0 && this.#pongs[0].at <= this.now) this.acknowledged.pong((this.#pongs.shift() as { payload: Uint8Array }).payload, this.now)
+  }
+}
+
+/** A sender that tries to send more than the way takes, bounded by what pongs tell. */
+function flood (way: Way, milliseconds: number): { most: number, share: number } {
+  const port = { limit: 4 * MIB, queued: 0, send: () => 0, get backlog () { return way.acknowledged.waiting(way.now) ?? 0 } }
+  const backlog = new Backlog<string>(port)
+  way.send(100)
+  for (let i = 0; i < 200; i++) way.tick()
+  let [most, before] = [0, 0]
+  for (let i = 0; i < milliseconds; i++) {
+    const admitted = backlog.admit(Array.from({ length: 64 }, () => new Uint8Array(KIB)), 'a', way.now)
+    if (admitted.length > 0) {
+      way.send(admitted.length * KIB)
+      backlog.joined(admitted.length * KIB, 'a', way.now)
+    }
+    way.tick()
+    if (i === milliseconds / 2) before = way.delivered
+    if (i > milliseconds / 2) most = Math.max(most, way.waiting)
+  }
+  return { most, share: (way.delivered - before) / (milliseconds / 2) }
+}
+
+t.test('nothing is known until something was answered', async (t) => {
+  const way = new Way(16 * KIB, 10)
+  t.equal(way.acknowledged.waiting(way.now), undefined)
+  for (let i = 0; i < 1000; i++) {
+    way.send(8 * KIB)
+    way.tick(false)
+  }
+  t.equal(way.acknowledged.waiting(way.now), undefined, 'as with one that answers no pings')
+})
+
+t.test('what travels is not what waits', async (t) => {
+  for (const length of [0, 1, 10, 50, 100]) {
+    const way = new Way(64 * KIB, length)
+    for (let i = 0; i < 2000; i++) {
+      way.send(16 * KIB)
+      way.tick()
+    }
+    t.ok(way.acknowledged.waiting(way.now) as number <= 96 * KIB, `${way.acknowledged.waiting(way.now)} bytes on a way of ${length} ms that nothing waits on`)
+    for (let i = 0; i < 50; i++) {
+      way.send(128 * KIB)
+      way.tick()
+    }
+    const { waiting } = way
+    for (let i = 0; i < 20; i++) way.tick()
+    t.ok(way.acknowledged.waiting(way.now) as number > waiting / 2 - 20 * 64 * KIB, 'and what waits is seen')
+  }
+})
+
+t.test('a queue that only pongs tell of is bounded, and does not run empty', async (t) => {
+  for (const rate of [2 * KIB, 8 * KIB, 32 * KIB]) {
+    for (const length of [1, 10, 40]) {
+      const { most, share } = flood(new Way(rate, length), 10_000)
+      const bound = Math.max(64 * KIB, rate * 60) + 64 * KIB + 2 * rate * length
+      t.ok(most <= bound, `${most} bytes at ${rate} a millisecond over ${length} ms, at most ${bound}`)
+      t.ok(share >= rate * 0.75, `${share} of ${rate} bytes a millisecond over ${length} ms`)
+    }
+  }
+})
+
+t.test('one pong answers what was asked before it, and strangers answer nothing', async (t) => {
+  const acknowledged = new Acknowledged()
+  const questions = [1, 2, 3].map((at) => acknowledged.sent(100 * KIB, at) as Uint8Array)
+  for (const payload of ['', 'sent', 'x', 'candy::linux::6::h', 'sent\xff\xff\xff\xff', 'sent\0\0\0\x03']) acknowledged.pong(Buffer.from(payload, 'latin1'), 4)
+  t.equal(acknowledged.waiting(7), undefined)
+  acknowledged.pong(Buffer.concat([questions[1], Buffer.alloc(1492)]), 5) // some answer with more than they were asked
+  t.equal(acknowledged.waiting(7), 100 * KIB, 'two of three have arrived')
+  acknowledged.pong(questions[0], 6)
+  acknowledged.pong(questions[1], 6)
+  t.equal(acknowledged.waiting(7), 100 * KIB, 'it counts once')
+  acknowledged.pong(questions[2], 7)
+  t.equal(acknowledged.waiting(7), 0)
+})
+
+t.test('however much is sent, only so many questions are open', async (t) => {
+  const acknowledged = new Acknowledged()
+  let asked = 0
+  for (let i = 0; i < 100_000; i++) if (acknowledged.sent(64 * KIB, i) !== undefined) asked++
+  t.ok(asked > 32 && asked <= 128, `${asked}`)
+})
