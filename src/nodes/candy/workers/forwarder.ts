@@ -5,20 +5,19 @@
 import type { Gate } from '../../../transports/gate.ts'
 import { waitingIn } from '../../../backlog.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import { giveBack } from '../../../lent-memory.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
-import { FrameDecoder, WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
+import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { Batch } from '../../../types.ts'
 import { CandyMessageError, MessageType } from '../messages.ts'
 import type { Member } from '../member.ts'
-import { RELAY_FRAMES } from '../relay-settings.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
 import { Switch, type Budget, type SwitchSettings } from '../switch.ts'
 import { addressed, forward } from '../traffic.ts'
 import { Connection, faultOf, learn, RemoteMember } from './connection.ts'
 import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
 import type { Counts, Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
+import { PartialSwitch } from './partial-switch.ts'
 
 /** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
 const TAP_LIMIT = 1 << 20
@@ -32,46 +31,6 @@ const DECIDED_UPON: ReadonlySet<number | undefined> = new Set([MessageType.AUTH,
 const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined }
 
 type Settings = Pick<WorkerInit, 'index' | 'count' | 'lanes' | 'limits'>
-
-/** A network, the part of it that is connected here. */
-class PartialSwitch extends Switch {
-  readonly number: number
-  readonly #lanes: Lanes
-
-  constructor (number: number, settings: SwitchSettings, budget: Budget, lanes: Lanes) {
-    super(settings, budget)
-    this.number = number
-    this.#lanes = lanes
-  }
-
-  override spread (from: Member, message: Uint8Array): void {
-    this.flush(from) // what it has sent to members elsewhere stays in front of this
-    this.spreadHere(from, message)
-    from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
-  }
-
-  /** To a member that is here, from another worker. */
-  deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): void {
-    if (!this.mayTake(member, count)) return
-    const isWhole = member.backlog.admitsAll(count, bytes, from, now)
-    if (isWhole && member.taps === undefined) {
-      if (member.link.sendFrames?.(frames) === true) this.written(member, count, bytes, from, now)
-      else member.traffic.drops.queue += count
-    } else {
-      this.write(member, member.backlog.cut(messagesOf(frames)), count, from, now)
-      giveBack([frames])
-    }
-  }
-
-  spreadHere (from: Member, message: Uint8Array): void {
-    for (const member of this.members()) {
-      if (member !== from && member instanceof Connection && this.mayReach(from, member)) this.enqueue(member, message)
-    }
-  }
-}
-
-/** Their views; the frames are those of a server. */
-const messagesOf = (frames: Uint8Array): Batch => new FrameDecoder({ role: 'client', maxPayload: RELAY_FRAMES.maxPayload }).push([frames])
 
 export class Forwarder implements LaneHandlers {
   readonly #index: number
@@ -177,9 +136,7 @@ export class Forwarder implements LaneHandlers {
     if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (fabric === undefined || from === undefined) return
-    for (const message of messagesOf(frames)) fabric.spreadHere(from, message)
-    fabric.flush(from)
-    giveBack([frames])
+    fabric.spreadFrames(from, frames)
   }
 
   /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */

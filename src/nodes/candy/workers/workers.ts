@@ -8,14 +8,11 @@
  * worker that has them, so that packets from one member to another stay in order.
  */
 import { Worker, MessageChannel } from 'node:worker_threads'
-import { Channel } from '../../../channel.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { newRing } from '../../../shared-ring.ts'
-import { bindShared } from '../../../transports/reuse-port.ts'
-import { certificateSetter, verifyCertificate, type TlsListener } from '../../../transports/certificate.ts'
-import { entrance } from '../../../transports/entrance.ts'
 import { sparingly } from '../../../transports/sparingly.ts'
+import type { TlsListener } from '../../../transports/certificate.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { Gate, GateStats } from '../../../transports/gate.ts'
 import type { Place } from '../../../transports/site.ts'
@@ -26,6 +23,7 @@ import { REFUSALS, type Session } from '../session.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
+import { Sites } from './sites.ts'
 
 export interface WorkersInit {
   count: number
@@ -35,32 +33,19 @@ export interface WorkersInit {
   log: Logger
 }
 
-/** One place where all workers listen. */
-interface Site {
-  readonly links: Channel<RemoteLink>
-  /** Who is let in, of all workers together. */
-  readonly gate: Gate
-  /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
-  waiting: number
-  settle (err?: Error): void
-}
-
 export class Workers implements Plane {
   /** Rejects when a worker has died, which is a fault of the relay. */
   readonly failed: Promise<never>
   readonly #workers: Worker[]
   readonly #log: Logger
   readonly #links = new Map<number, RemoteLink>()
-  readonly #sites = new Map<number, Site>()
+  readonly #sites: Sites
   readonly #numbers = new Map<Network, number>()
   readonly #networks = new Map<number, Network>()
   /** How many workers may still tell what a network has carried that is no more. */
   readonly #removed = new Map<number, number>()
   /** Of the gates of workers, by their index. */
   readonly #doors = new Map<number, GateStats>()
-  /** Places that are being left; until then they cannot be had again. */
-  readonly #leaving = new Set<Promise<void>>()
-  #sitesMade = 0
   #networksMade = 0
   /** Messages that no capture has seen, and that nobody was told of yet. */
   #missed = 0
@@ -93,26 +78,11 @@ export class Workers implements Plane {
       }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
+    this.#sites = new Sites(this.#workers, this.failed)
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> {
-    const { tls, trustedProxies } = place
-    if (tls !== undefined) verifyCertificate(tls)
-    entrance({ trustedProxies }) // throws for what are none
-    const number = this.#sitesMade++
-    const links = new Channel<RemoteLink>()
-    const port = this.#open(number, place, links, gate)
-    port.catch((err) => { links.fail(err) })
-    return {
-      port: () => port,
-      close: () => { this.#leave(number, links, port) },
-      setCertificate: certificateSetter(tls && { setSecureContext: (tls: NonNullable<Place['tls']>) => { this.#all({ type: 'certificate', listener: number, tls }) } }, tls),
-      async * [Symbol.asyncIterator] () {
-        for await (const batch of links) yield * batch
-      }
-    }
-  }
+  listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate) }
 
   get count (): number { return this.#workers.length }
 
@@ -161,60 +131,12 @@ export class Workers implements Plane {
     await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
   }
 
-  async #open (number: number, place: Place, links: Channel<RemoteLink>, gate: Gate): Promise<number> {
-    await Promise.all(this.#leaving)
-    const { descriptors, port } = await bindShared(place, this.#workers.length)
-    const listening = this.#awaited(number, { links, gate })
-    for (const [index, worker] of this.#workers.entries()) {
-      worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: place.tls, trustedProxies: place.trustedProxies } satisfies Order)
-    }
-    try {
-      await Promise.race([listening, this.failed])
-      return port
-    } catch (err) {
-      this.#sites.delete(number)
-      this.#all({ type: 'unlisten', listener: number })
-      throw err
-    }
-  }
-
-  #leave (number: number, links: Channel<RemoteLink>, port: Promise<number>): void {
-    links.end()
-    const left = port.then(async () => {
-      const site = this.#sites.get(number)
-      if (site === undefined) return
-      const closed = this.#awaited(number, site)
-      this.#all({ type: 'unlisten', listener: number })
-      await Promise.race([closed, this.failed])
-    }).catch(() => {}).finally(() => {
-      this.#sites.delete(number)
-      this.#leaving.delete(left)
-    })
-    this.#leaving.add(left)
-  }
-
-  /** Settles when all workers have answered. */
-  #awaited (number: number, { links, gate }: Pick<Site, 'links' | 'gate'>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const site: Site = {
-        links,
-        gate,
-        waiting: this.#workers.length,
-        settle (err) {
-          if (err !== undefined) reject(err)
-          else if (--site.waiting === 0) resolve()
-        }
-      }
-      this.#sites.set(number, site)
-    })
-  }
-
   #hear (index: number, report: Report): void {
     switch (report.type) {
       case 'listening':
       case 'closed':
-        return this.#sites.get(report.listener)?.settle()
-      case 'not listening': return this.#sites.get(report.listener)?.settle(errorOf(report.fault))
+        return this.#sites.answered(report.listener)
+      case 'not listening': return this.#sites.answered(report.listener, errorOf(report.fault))
       case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
       case 'message': return this.#links.get(report.id)?.push(report.message)
@@ -294,7 +216,7 @@ export class Workers implements Plane {
       this.#links.delete(id)
       link.end({ message: err.message, code: 'ERR_LINK_CLOSED' })
     }
-    for (const site of this.#sites.values()) site.settle(err)
+    this.#sites.failed(err)
   }
 
   #numberOf (network: Network): number { return this.#numbers.get(network) as number }
