@@ -77,7 +77,8 @@ async function datagrams (run: Run, tunnels: Tunnel[]): Promise<void> {
   })
   compared(run, { name: `${name}, most that arrives`, unit: 'Gbit/s' }, tunnels, each(results, ({ rate }) => rate / 1e9))
   told(run, { name: `${name}, lost on the way at 60 % of that`, ...LOST }, tunnels, each(results, ({ lost }) => lost * 100))
-  told(run, { name: `${name}, lost in the receiver's socket at 60 % of that`, ...LOST }, tunnels, each(results, ({ missed }) => missed * 100))
+  const others = tunnels.flatMap((tunnel, i) => tunnel.isOfDatagrams === true ? [] : [{ tunnel, rounds: results[i] }])
+  told(run, { name: `${name}, lost in the receiver's socket at 60 % of that`, ...LOST }, others.map(({ tunnel }) => tunnel), others.map(({ rounds }) => rounds.map(({ missed = 0 }) => missed * 100)))
 }
 
 /** Sets up whatever there is to compare with. One that cannot be set up is told, and the others go on. */

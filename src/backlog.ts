@@ -74,8 +74,8 @@ export class Backlog<Sender = unknown> {
   }
 
   /**
-   * Whether so many messages may be sent, all of them. If not, `cut` tells which of them: for whoever has them in one piece, and
-   * takes that apart only where it has to.
+   * Whether so many messages may be sent, all of them. If not, `cut` tells which of them, if it is called before anybody else asks:
+   * for whoever has them in one piece, and takes that apart only where it has to.
    */
   admitsAll (count: number, bytes: number, sender: Sender, now: number): boolean {
     this.#decide(count, sender, now)
@@ -131,7 +131,7 @@ export class Backlog<Sender = unknown> {
     return waiting
   }
 
-  /** Which of so many messages are the first to be sent, and how many bytes after the first of them. */
+  /** How many of so many messages to drop, the first ones, and how many bytes of the rest may be sent; one message may pass that. */
   #decide (count: number, sender: Sender, now: number): void {
     const before = this.#bytes
     const pause = Math.min(now - this.#looked, PAUSE)

@@ -29,8 +29,8 @@ const CONTROL_BYTES = 256
 const HIGH = 256 * 1024
 
 /**
- * Below this many free bytes it has to: twice what one batch of a link has at most, since a batch that does not fit in front of the end
- * begins anew behind it.
+ * Below this many free bytes it has to: twice as many as a block of what one read of a link brings may have, since a block that does not
+ * fit in front of the end begins anew behind it.
  */
 const LOW = 1088 * 1024
 

@@ -30,8 +30,5 @@ function read (): void {
   else if (!reader.sleep()) setImmediate(read)
 }
 
-port.on('message', (message) => {
-  if (message === 'end') port.close()
-  else read()
-})
+port.on('message', read)
 read()

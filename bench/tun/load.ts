@@ -10,6 +10,8 @@ export interface Flow {
   to: Namespace
   /** Of `to`. */
   address: string
+  /** It is made of datagrams itself, which `to` counts like those of programs when there is no room for them. */
+  isOfDatagrams?: boolean
 }
 
 /** Seconds after which a path is given up. */
@@ -49,19 +51,19 @@ export async function tcp (flow: Flow, seconds: number, before = 1): Promise<Tcp
 export interface UdpResult {
   /** Bits a second that arrive at the receiver. */
   rate: number
-  /** The share that does not reach the receiving host, ... */
+  /** The share that does not reach the receiving program, ... */
   lost: number
-  /** ... and the share that does, and finds the receiving socket full, as that program has had no time. */
-  missed: number
+  /** ... and, apart from that, the share that has come to its socket and found it full, as it has had no time; where that can be told. */
+  missed: number | undefined
 }
 
 /** UDP at so many bits a second. */
 export async function udp (flow: Flow, rate: number, seconds: number): Promise<UdpResult> {
   const before = await fullSockets(flow.to)
   const { sum } = await withServer(flow, () => iperf(flow, seconds, ['-u', '-b', String(Math.round(rate)), '-l', '1300']))
-  const missed = await fullSockets(flow.to) - before
-  const lost = sum.lost_percent / 100
-  return { rate: sum.bits_per_second * (1 - lost), lost: Math.max(0, sum.lost_packets - missed) / sum.packets, missed: missed / sum.packets }
+  const missed = flow.isOfDatagrams === true ? undefined : await fullSockets(flow.to) - before
+  const lost = Math.max(0, sum.lost_packets - (missed ?? 0))
+  return { rate: sum.bits_per_second * (1 - sum.lost_percent / 100), lost: lost / sum.packets, missed: missed === undefined ? undefined : missed / sum.packets }
 }
 
 /** Datagrams that a host has had no room for in the socket that they were for. */

@@ -19,5 +19,5 @@ export async function openvpn (lab: Lab, protocol: 'UDP' | 'TCP'): Promise<Tunne
   const server = start(b, [other, own], ['--tls-server', '--dh', 'none', '--proto', protocol === 'UDP' ? 'udp' : 'tcp-server', '--lport', port])
   const client = start(a, [own, other], ['--tls-client', '--nobind', '--proto', protocol === 'UDP' ? 'udp' : 'tcp-client', '--remote', ADDRESS.b, port])
   await Promise.all([server, client])
-  return { name: `openvpn, ${protocol}`, encrypted: true, from: a, to: b, address: other }
+  return { name: `openvpn, ${protocol}`, encrypted: true, isOfDatagrams: protocol === 'UDP', from: a, to: b, address: other }
 }

@@ -26,7 +26,7 @@ export async function wireguard (lab: Lab, binary: string, name: string): Promis
     await host.ip('addr', 'add', `${own}/24`, 'dev', device)
     await host.ip('link', 'set', device, 'mtu', '1400', 'up')
   }
-  return { name, encrypted: true, from: a, to: b, address: second }
+  return { name, encrypted: true, isOfDatagrams: true, from: a, to: b, address: second }
 }
 
 /** The protocol by which wireguard programs are told what to do, as there is no need for another program then. */

@@ -1,10 +1,12 @@
-/** What stands in the place of a channel when a reader is called with what comes, and has no promise to wait for. */
+/** What stands in the place of a channel when a reader is called with what comes, and has no promise to wait for unless it is busy. */
 import type { Batch } from '../types.ts'
 
 export class Flow {
   readonly ended: Promise<void>
   closed = false
   #isBusy = false
+  /** How it has ended, which a busy reader learns when it is done. */
+  #end: (() => void) | undefined
   readonly #take: (batch: Batch) => Promise<void> | void
   readonly #onPull: () => void
   readonly #onReturn: () => void
@@ -40,24 +42,27 @@ export class Flow {
     }
   }
 
-  end (): void {
-    this.closed = true
-    this.#resolve()
-  }
+  end (): void { this.#close(() => { this.#resolve() }) }
 
-  fail (err: Error): void {
-    this.closed = true
-    this.#reject(err)
-  }
+  fail (err: Error): void { this.#close(() => { this.#reject(err) }) }
 
-  discard (): void {}
+  /** The end that comes next is that of a busy reader as well. */
+  discard (): void { this.#isBusy = false }
+
+  #close (end: () => void): void {
+    this.closed = true
+    if (this.#isBusy) this.#end ??= end // the stream may tell of its end while it stands still
+    else end()
+  }
 
   readonly #resume = (): void => {
     this.#isBusy = false
-    if (!this.closed) this.#onPull()
+    if (this.#end !== undefined) this.#end()
+    else if (!this.closed) this.#onPull()
   }
 
   readonly #leave = (err: Error): void => {
+    this.#isBusy = false
     this.fail(err)
     this.#onReturn()
   }

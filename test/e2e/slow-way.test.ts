@@ -1,5 +1,6 @@
 /** A way that is slower than what is sent through it: hardly anything waits for it, neither in the relay nor in what the kernel has taken. */
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -23,12 +24,12 @@ const SAMPLES = 8
 const SETTLED = 4
 
 const KNOWERS = [
-  { name: 'the system', imports: [] },
-  { name: 'pongs', imports: [new URL('../helpers/without-koffi.ts', import.meta.url).href] }
+  { name: 'the system', hasKoffi: true, imports: [] },
+  { name: 'pongs', hasKoffi: false, imports: [new URL('../helpers/without-koffi.ts', import.meta.url).href] }
 ]
 
 if (await canRun(t, ['tc', 'ss'])) {
-  for (const { name, imports } of KNOWERS) {
+  for (const { name, hasKoffi, imports } of KNOWERS) {
     await t.test(`a flood through a slow way, what waits is told by ${name}`, { timeout: 90_000 }, async (t) => {
       const lab = new Lab(t)
       const folder = t.testdir()
@@ -39,7 +40,8 @@ if (await canRun(t, ['tc', 'ss'])) {
         return
       }
       const control = join(folder, 'relay.sock')
-      await new Program(relayHost, 'relay', ['--listen', LISTEN, '--dhcp', RANGE, '--control', control], { imports }).event('ready')
+      const relay = new Program(relayHost, 'relay', ['--listen', LISTEN, '--dhcp', RANGE, '--control', control], { imports })
+      await relay.event('ready')
       const [a, b, c] = await Promise.all(['a', 'b', 'c'].map(async (name, i) => {
         const host = await lab.host(name, `192.0.2.${11 + i}/24`)
         return { host, agent: new Agent(host), address: await joined(startPeer(host, { url: `${LISTEN}/`, stateDir: join(folder, name) })) }
@@ -57,6 +59,7 @@ if (await canRun(t, ['tc', 'ss'])) {
       t.equal(await ping(c.host, b.address), 3, 'pings of another peer get through')
       await a.agent.call('stopFlood')
       await flood
+      t.equal((await readFile(`/proc/${relay.pid}/maps`, 'utf8')).includes('koffi'), hasKoffi)
       const queued = samples.map(({ queued }) => queued)
       t.ok(Math.max(...queued) > 0, `the way is full: ${queued.join(', ')} bytes wait`)
       t.ok(Math.max(...queued.slice(SETTLED)) < MOST, 'and little waits')

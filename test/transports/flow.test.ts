@@ -1,9 +1,10 @@
 /** Readers that are called, over real sockets. */
 import { Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { ca, cert, key } from '../helpers/certificates.ts'
 import { accept, batches, bytes, endsWith, failureOf, first, listening, standstill, texts, turn, until } from '../helpers/ends.ts'
 import { websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
-import { dialTcp, dialWebSocket, listenTcp, listenWebSocket, memoryPair, streamLink } from '../../src/transports/index.ts'
+import { dialTcp, dialTls, dialWebSocket, listenTcp, listenTls, listenWebSocket, memoryPair, streamLink } from '../../src/transports/index.ts'
 import type { Batch, Link } from '../../src/types.ts'
 
 interface Flowing {
@@ -22,6 +23,12 @@ async function tcpPair (t: Test): Promise<[Link, Link]> {
   const { port, incoming } = await listening(t, listenTcp)
   const client = endsWith(t, await dialTcp({ host: '127.0.0.1', port }))
   return [client, await accept(t, incoming)]
+}
+
+async function tlsPair (t: Test): Promise<[Link, Link]> {
+  const { port, incoming } = await listening(t, (at) => listenTls({ ...at, cert, key }))
+  const [client, server] = await Promise.all([dialTls({ host: 'localhost', port, ca }), accept(t, incoming)])
+  return [endsWith(t, client), server]
 }
 
 async function webSockets (t: Test): Promise<[WebSocketLink, WebSocketLink]> {
@@ -158,6 +165,33 @@ t.test('a busy reader that fails ends the reading; a link may end while it is bu
     t.match(await ended, { message: 'over' }, 'at once')
     resume()
     await turn()
+  }
+})
+
+t.test('the end waits for a busy reader, and so does what it has to say', async (t) => {
+  for (const pair of [tcpPair, tlsPair, webSockets]) {
+    const [client, server] = await pair(t)
+    let release: () => void = () => {}
+    let isOver = false
+    const taken: string[] = []
+    const before = release
+    const flowing = (server as Required<Link>).flow((batch) => {
+      taken.push(...batch.map(String))
+      return new Promise((resolve) => { release = resolve })
+    }).then(() => { isOver = true })
+    if (pair === webSockets) {
+      client.port.send(texts('one'));
+      (client as WebSocketLink).close(1000)
+      void (client as Required<Link>).flow(() => {}).catch(() => {})
+    } else {
+      void client.sink(batches(texts('one'))).catch(() => {})
+    }
+    await until(() => release !== before)
+    for (let i = 0; i < 100; i++) await turn() // whatever else is there has come
+    t.notOk(isOver)
+    release()
+    await flowing
+    t.equal(taken.length, 1)
   }
 })
 

@@ -84,7 +84,7 @@ export class PeerSession {
   /** Milliseconds from the last ping that was answered to its answer. */
   get roundTrip (): number | undefined { return this.#roundTrip }
 
-  /** Bytes that wait for the server, in memory and, where the system tells, in the system. */
+  /** Bytes that wait for the server, in memory and, as far as that is known, in the system. */
   get queued (): number { return waitingIn(this.#link.port) }
 
   /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. Undefined when that is so. */
@@ -98,9 +98,9 @@ export class PeerSession {
     const { pingInterval, deadAfter } = this.#init
     const link = this.#link
     link.onText = link.onPing = () => { this.#heard() }
-    link.onPong = () => {
+    link.onPong = (payload) => {
       this.#heard()
-      this.#pong()
+      this.#pong(payload)
     }
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
     const pinging = setInterval(() => {
@@ -254,8 +254,9 @@ export class PeerSession {
    * The answer to our first ping after AUTH. Servers take messages and pings in their order, so all routes have come that
    * belong to the acceptance. Some of them are perhaps in the read that has brought this pong, and not handled yet.
    */
-  #pong (): void {
-    this.#roundTrip = performance.now() - this.#pingedAt
+  #pong (payload: Uint8Array): void {
+    const { greeting } = this.#init // some servers answer with more than they were asked, and the layer below has pings of its own
+    if (Buffer.from(payload.subarray(0, greeting.length)).toString() === greeting) this.#roundTrip = performance.now() - this.#pingedAt
     if (this.#answered || this.#own === 0) return
     this.#answered = true
     setImmediate(() => { this.#settle() })

@@ -22,7 +22,7 @@ export interface CandyMemberStatus extends Traffic {
   /** Bytes a second of the last second. */
   rateIn: number
   rateOut: number
-  /** Bytes that wait for it, in memory and, where the system tells, in the system. */
+  /** Bytes that wait for it, in memory and, as far as that is known, in the system. */
   queued: number
 }
 

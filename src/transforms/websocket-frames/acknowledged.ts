@@ -20,12 +20,20 @@ const SELDOM = 1000
 /** Milliseconds for which the shortest round trip counts, at least: ways change. */
 const MEMORY = 30_000
 
+/** Bytes under way with which a question may begin a new time; behind more of them it would take the queue for a part of the way. */
+const FEW = 16 * 1024
+
+/** Milliseconds after which a question is not going to be answered. Then nothing is known any more, until one is. */
+const PATIENCE = 5000
+
 const MARK = Buffer.from('sent')
 
 interface Question {
   /** Bytes that were sent before it. */
   sent: number
   at: number
+  /** Hardly anything was under way. */
+  isAlone: boolean
 }
 
 export class Acknowledged {
@@ -49,6 +57,7 @@ export class Acknowledged {
    * @param now milliseconds of a clock that only goes forward
    */
   waiting (now: number): number | undefined {
+    this.#giveUp(now)
     if (this.#answeredAt === undefined) return undefined
     const rate = this.#drain.rate ?? 0
     // Answers come one by one, but bytes leave all the time: up to the next answer, which has not come.
@@ -64,6 +73,8 @@ export class Acknowledged {
    * @returns the payload of a ping that is to follow them, if it is time for one
    */
   sent (bytes: number, now: number): Uint8Array | undefined {
+    this.#giveUp(now)
+    const isAlone = this.#answeredAt !== undefined && this.#sent - this.#arrived <= FEW
     this.#sent += bytes
     const isDue = this.#sent - this.#asked >= Math.max(STEP, (this.#sent - this.#arrived) / PART) || now - this.#askedAt >= SELDOM
     if (!isDue || this.#questions.length === MOST) return undefined
@@ -71,9 +82,12 @@ export class Acknowledged {
     this.#askedAt = now
     const payload = Buffer.alloc(MARK.length + 4)
     payload.set(MARK)
-    payload.writeUInt32BE((this.#first + this.#questions.push({ sent: this.#sent, at: now }) - 1) >>> 0, MARK.length)
+    payload.writeUInt32BE((this.#first + this.#questions.push({ sent: this.#sent, at: now, isAlone }) - 1) >>> 0, MARK.length)
     return payload
   }
+
+  /** The last question could not be asked. */
+  withdraw (): void { this.#questions.pop() }
 
   /** A pong has come. Those that answer nothing are left alone; one answers all questions before it as well, RFC 6455 section 5.5.3. */
   pong (payload: Uint8Array, now: number): void {
@@ -81,17 +95,25 @@ export class Acknowledged {
     const number = Buffer.from(payload.buffer, payload.byteOffset, payload.length).readUInt32BE(MARK.length)
     const index = (number - this.#first) >>> 0
     if (index >= this.#questions.length) return
-    const { sent, at } = this.#questions[index]
+    const { sent, at, isAlone } = this.#questions[index]
     this.#questions.splice(0, index + 1)
     this.#first = (number + 1) >>> 0
-    this.#remember(now - at, now)
+    this.#remember(now - at, now, isAlone)
     if (this.#answeredAt !== undefined) this.#drain.left(sent - this.#arrived, now - this.#answeredAt, now)
     this.#answeredAt = now
     this.#arrived = sent
   }
 
-  #remember (roundTrip: number, now: number): void {
-    if (now - this.#since >= MEMORY) {
+  #giveUp (now: number): void {
+    if (this.#questions.length === 0 || now - this.#questions[0].at < PATIENCE) return
+    this.#first = (this.#first + this.#questions.length) >>> 0
+    this.#questions.length = 0
+    this.#answeredAt = undefined
+    this.#arrived = this.#sent // or not; else it would ask as seldom as one does with so much under way
+  }
+
+  #remember (roundTrip: number, now: number, isAlone: boolean): void {
+    if (isAlone && now - this.#since >= MEMORY) {
       this.#before = this.#shortest
       this.#shortest = Infinity
       this.#since = now

@@ -22,10 +22,15 @@ export class FramesPort implements PacketPort {
 
   get queued (): number { return this.#lower.queued }
 
+  /** Where the system does not tell, pings are sent beside messages from the first time on that somebody asks. */
   get backlog (): number {
-    const { backlog, queued } = this.#lower
-    this.#acknowledged = backlog === undefined ? this.#acknowledged ?? new Acknowledged() : undefined
-    return backlog ?? Math.max(queued, this.#acknowledged?.waiting(performance.now()) ?? 0)
+    const { backlog } = this.#lower
+    if (backlog !== undefined || this.isClosed) {
+      this.#acknowledged = undefined
+      return backlog ?? this.queued
+    }
+    this.#acknowledged ??= new Acknowledged()
+    return Math.max(this.queued, this.#acknowledged.waiting(performance.now()) ?? 0)
   }
 
   send (batch: Batch): number {
@@ -37,7 +42,7 @@ export class FramesPort implements PacketPort {
   sendFrames (frames: Uint8Array): boolean {
     if (this.isClosed || this.#lower.send([frames]) === 0) return false
     const question = this.#acknowledged?.sent(frames.length, performance.now())
-    if (question !== undefined) this.#lower.send([this.#encoder.ping(question)])
+    if (question !== undefined && this.#lower.send([this.#encoder.ping(question)]) === 0) this.#acknowledged?.withdraw()
     return true
   }
 

@@ -53,8 +53,9 @@ function flood (way: Way, milliseconds: number): { most: number, share: number }
   way.send(100)
   for (let i = 0; i < 200; i++) way.tick()
   let [most, before] = [0, 0]
+  const batch = Array.from({ length: 64 }, () => new Uint8Array(KIB))
   for (let i = 0; i < milliseconds; i++) {
-    const admitted = backlog.admit(Array.from({ length: 64 }, () => new Uint8Array(KIB)), 'a', way.now)
+    const admitted = backlog.admit(batch, 'a', way.now)
     if (admitted.length > 0) {
       way.send(admitted.length * KIB)
       backlog.joined(admitted.length * KIB, 'a', way.now)
@@ -98,11 +99,65 @@ t.test('a queue that only pongs tell of is bounded, and does not run empty', asy
   for (const rate of [2 * KIB, 8 * KIB, 32 * KIB]) {
     for (const length of [1, 10, 40]) {
       const { most, share } = flood(new Way(rate, length), 10_000)
-      const bound = Math.max(64 * KIB, rate * 60) + 64 * KIB + 2 * rate * length
+      const bound = Math.max(64 * KIB, rate * 60) * 1.5 + 64 * KIB
       t.ok(most <= bound, `${most} bytes at ${rate} a millisecond over ${length} ms, at most ${bound}`)
       t.ok(share >= rate * 0.75, `${share} of ${rate} bytes a millisecond over ${length} ms`)
     }
   }
+})
+
+t.test('nor is a queue taken for a part of the way, however long it is flooded', async (t) => {
+  const rate = 4 * KIB
+  const { most, share } = flood(new Way(rate, 10), 300_000)
+  t.ok(most <= rate * 60 * 1.5 + 64 * KIB, `${most} bytes`)
+  t.ok(share >= rate * 0.75, `${share} of ${rate} bytes a millisecond`)
+})
+
+t.test('a way that has become longer is known once little has passed', async (t) => {
+  const acknowledged = new Acknowledged()
+  let now = 0
+  const exchange = (length: number): void => {
+    const question = acknowledged.sent(10 * KIB, now += 1000) as Uint8Array
+    acknowledged.pong(question, now += length)
+  }
+  for (let i = 0; i < 10; i++) exchange(20)
+  for (let i = 0; i < 70; i++) exchange(200)
+  for (let i = 0; i < 20; i++) acknowledged.sent(10 * KIB, now += 10)
+  t.ok(acknowledged.waiting(now) as number <= 200 * KIB)
+})
+
+t.test('who does not answer any more is nobody to go by, until there is an answer', async (t) => {
+  const way = new Way(16 * KIB, 10)
+  for (let i = 0; i < 200; i++) {
+    way.send(8 * KIB)
+    way.tick()
+  }
+  t.type(way.acknowledged.waiting(way.now), 'number')
+  for (let i = 0; i < 6000; i++) {
+    way.send(16 * KIB)
+    way.tick(false)
+  }
+  t.equal(way.acknowledged.waiting(way.now), undefined)
+  for (let i = 0; i < 100; i++) {
+    way.send(8 * KIB)
+    way.tick()
+  }
+  const waiting = way.acknowledged.waiting(way.now)
+  t.ok(waiting as number < 64 * KIB, `${waiting} bytes`)
+})
+
+t.test('a question that could not be asked counts as none', async (t) => {
+  const acknowledged = new Acknowledged()
+  const first = acknowledged.sent(40 * KIB, 1) as Uint8Array
+  const lost = acknowledged.sent(40 * KIB, 2) as Uint8Array
+  acknowledged.withdraw()
+  acknowledged.pong(lost, 3)
+  t.equal(acknowledged.waiting(3), undefined)
+  const second = acknowledged.sent(40 * KIB, 4) as Uint8Array
+  acknowledged.pong(first, 5)
+  t.equal(acknowledged.waiting(5), 80 * KIB)
+  acknowledged.pong(second, 6)
+  t.equal(acknowledged.waiting(6), 0)
 })
 
 t.test('one pong answers what was asked before it, and strangers answer nothing', async (t) => {
@@ -122,6 +177,6 @@ t.test('one pong answers what was asked before it, and strangers answer nothing'
 t.test('however much is sent, only so many questions are open', async (t) => {
   const acknowledged = new Acknowledged()
   let asked = 0
-  for (let i = 0; i < 100_000; i++) if (acknowledged.sent(64 * KIB, i) !== undefined) asked++
+  for (let i = 0; i < 100_000; i++) if (acknowledged.sent(64 * KIB, 0) !== undefined) asked++
   t.ok(asked > 32 && asked <= 128, `${asked}`)
 })

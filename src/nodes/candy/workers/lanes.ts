@@ -39,6 +39,14 @@ const ROOM = 1
 /** How many of those who wait for room go on in one turn of the loop. */
 const AT_ONCE = 4
 
+const framed = (messages: Batch): Uint8Array => encoder.push(messages)[0]
+
+function sizeOf (messages: Batch): number {
+  let bytes = 0
+  for (let i = 0; i < messages.length; i++) bytes += messages[i].length
+  return bytes
+}
+
 class Lane {
   readonly #writer: RingWriter
   readonly #reader: RingReader
@@ -67,11 +75,9 @@ class Lane {
 
   get isFull (): boolean { return this.#writer.isFull }
 
-  write (tag: number, to: number, from: number, messages: Batch): boolean {
+  write (label: Label, frames: Uint8Array): boolean {
     this.#isDirty = true
-    let bytes = 0
-    for (let i = 0; i < messages.length; i++) bytes += messages[i].length
-    return this.#writer.write([tag, to, from, messages.length, bytes], encoder.push(messages)[0])
+    return this.#writer.write(label, frames)
   }
 
   /** Whatever was written is to be read. Once a read of a socket. */
@@ -128,7 +134,7 @@ export class Lanes {
   port (network: number, id: number): PacketPort {
     const lane = this.#lanes[id % this.#lanes.length]
     return {
-      send: (batch) => lane?.write(network << 1, id, this.sender, batch) === true ? batch.length : 0,
+      send: (batch) => lane?.write([network << 1, id, this.sender, batch.length, sizeOf(batch)], framed(batch)) === true ? batch.length : 0,
       queued: 0,
       limit: RingWriter.MAX_BLOCK
     }
@@ -136,10 +142,10 @@ export class Lanes {
 
   /** To all members that are not here; returns how many workers could not be told. */
   broadcast (network: number, message: Uint8Array): number {
+    const label: Label = [network << 1 | TO_ALL, 0, this.sender, 1, message.length]
+    const frames = framed([message])
     let full = 0
-    for (const lane of this.#lanes) {
-      if (lane?.write(network << 1 | TO_ALL, 0, this.sender, [message]) === false) full++
-    }
+    for (const lane of this.#lanes) if (lane?.write(label, frames) === false) full++
     return full
   }
 

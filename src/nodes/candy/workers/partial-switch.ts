@@ -29,15 +29,22 @@ export class PartialSwitch extends Switch {
 
   /** To a member that is here, from another worker. */
   deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): void {
-    if (!this.mayTake(member, count)) return
-    const isWhole = member.backlog.admitsAll(count, bytes, from, now)
-    if (isWhole && member.taps === undefined) {
-      if (member.link.sendFrames?.(frames) === true) this.written(member, count, bytes, from, now)
-      else member.traffic.drops.queue += count
-    } else {
-      this.write(member, member.backlog.cut(messagesOf(frames)), count, from, now)
+    if (!this.mayTake(member, count)) {
       giveBack([frames])
+      return
     }
+    const { link, backlog, taps } = member
+    const isWhole = backlog.admitsAll(count, bytes, from, now)
+    if (isWhole && taps === undefined && link.sendFrames !== undefined) {
+      if (link.sendFrames(frames)) {
+        this.written(member, count, bytes, from, now)
+        return
+      }
+      member.traffic.drops.queue += count
+    } else {
+      this.write(member, backlog.cut(messagesOf(frames)), count, from, now)
+    }
+    giveBack([frames])
   }
 
   /** From a member that another worker has, to all that are here. */

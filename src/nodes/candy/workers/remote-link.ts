@@ -62,9 +62,12 @@ export class RemoteLink implements WebSocketLink, Accepted {
     this.#incoming.fail(err)
   }
 
-  /** A message is dealt with when `take` has returned. */
-  async flow (take: (messages: Batch) => void): Promise<void> {
-    for await (const messages of this.source) take(messages)
+  /** A message is dealt with when `take` has returned, or its promise has settled. */
+  async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
+    for await (const messages of this.source) {
+      const busy = take(messages)
+      if (busy !== undefined) await busy
+    }
   }
 
   /** One at a time: the next one comes after `done`. */
