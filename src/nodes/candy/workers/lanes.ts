@@ -39,7 +39,7 @@ const ROOM = 1
 /** How many of those who wait for room go on in one turn of the loop. */
 const AT_ONCE = 4
 
-const framed = (messages: Batch): Uint8Array => encoder.push(messages)[0]
+const framesOf = (messages: Batch): Uint8Array => encoder.push(messages)[0]
 
 function sizeOf (messages: Batch): number {
   let bytes = 0
@@ -134,7 +134,7 @@ export class Lanes {
   port (network: number, id: number): PacketPort {
     const lane = this.#lanes[id % this.#lanes.length]
     return {
-      send: (batch) => lane?.write([network << 1, id, this.sender, batch.length, sizeOf(batch)], framed(batch)) === true ? batch.length : 0,
+      send: (batch) => lane?.write([network << 1, id, this.sender, batch.length, sizeOf(batch)], framesOf(batch)) === true ? batch.length : 0,
       queued: 0,
       limit: RingWriter.MAX_BLOCK
     }
@@ -143,7 +143,7 @@ export class Lanes {
   /** To all members that are not here; returns how many workers could not be told. */
   broadcast (network: number, message: Uint8Array): number {
     const label: Label = [network << 1 | TO_ALL, 0, this.sender, 1, message.length]
-    const frames = framed([message])
+    const frames = framesOf([message])
     let full = 0
     for (const lane of this.#lanes) if (lane?.write(label, frames) === false) full++
     return full
