@@ -12,7 +12,8 @@ import { joined, startPeer, startRelay, TSX } from './programs.ts'
 import { canRun } from './requirements.ts'
 import { Agent } from './traffic.ts'
 
-const TRANSFER_BYTES = 4 * 1024 * 1024
+/** Each way; together less than a capture holds for a program that writes it and has no time. */
+const TRANSFER_BYTES = 1024 * 1024
 const MTU = 1400
 const SYN = 0x02
 
