@@ -58,6 +58,15 @@ function parse (line: string): Line {
   }
 }
 
+export interface ProgramInit {
+  password?: string
+  /** A file to take the place of /etc/hosts. */
+  hosts?: string
+  protocol?: string
+  /** Modules that are loaded before it, as URLs. */
+  imports?: readonly string[]
+}
+
 export class Program {
   readonly child: ChildProcess
   readonly pid: number
@@ -67,7 +76,7 @@ export class Program {
   readonly #out = new Lines()
   readonly #log = new Lines()
 
-  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: { password?: string, hosts?: string, protocol?: string, imports?: readonly string[] } = {}) {
+  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: ProgramInit = {}) {
     const node = [process.execPath, ...TSX_ARGS, ...imports.flatMap((url) => ['--import', url]), script(name), protocol, '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
@@ -107,8 +116,10 @@ export class Program {
 }
 
 /** Starts a relay and waits until it listens. */
-export async function startRelay (namespace: Namespace, listen: string, ...args: string[]): Promise<Program> {
-  const relay = new Program(namespace, 'relay', ['--listen', listen, '--dhcp', RANGE, ...args])
+export const startRelay = (namespace: Namespace, listen: string, ...args: string[]): Promise<Program> => startRelayWith({}, namespace, listen, ...args)
+
+export async function startRelayWith (init: ProgramInit, namespace: Namespace, listen: string, ...args: string[]): Promise<Program> {
+  const relay = new Program(namespace, 'relay', ['--listen', listen, '--dhcp', RANGE, ...args], init)
   await relay.event('ready')
   return relay
 }
