@@ -6,7 +6,7 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import type { Core, Layer, Link, PacketPort, Transform } from './types.ts'
+import type { Batch, Core, Layer, Link, PacketPort, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of them, to one link. */
 export const over = <L, U, Upper extends Link<U>>(link: Link<L>, layer: Layer<L, U, Upper>): Upper => layer(link)
@@ -20,6 +20,17 @@ export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async func
   }
   core.end?.()
 }
+
+/** What `flow` of a link does where there is only a source to read. */
+export async function flowOf<T> (source: AsyncIterable<Batch<T>>, take: (batch: Batch<T>) => Promise<void> | void): Promise<void> {
+  for await (const batch of source) {
+    const busy = take(batch)
+    if (busy !== undefined) await busy
+  }
+}
+
+/** For a port over another one: its `drained`, if it has that. */
+export const drainedOf = <T>(port: PacketPort<T>): PacketPort['drained'] => port.drained === undefined ? undefined : () => (port as Required<PacketPort<T>>).drained()
 
 /** A port whose packets go through an encoder first. A batch that it refuses with a `code` is dropped; other errors are bugs and thrown. */
 export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketPort<U> => ({
@@ -37,7 +48,7 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
   get queued () { return port.queued },
   get backlog () { return port.backlog },
   limit: port.limit,
-  drained: port.drained === undefined ? undefined : () => (port as Required<PacketPort<L>>).drained()
+  drained: drainedOf(port)
 })
 
 /**

@@ -19,8 +19,12 @@ let loading: Promise<void> | undefined
 
 /** Makes ready what {@link unsentOf} needs, which otherwise happens while its first answers are 0. */
 export function prepareUnsent (): Promise<void> {
-  loading ??= process.platform === 'linux' ? loadLibc().then((loaded) => { libc = loaded }, () => { libc = null }) : Promise.resolve().then(() => { libc = null })
+  loading ??= load()
   return loading
+}
+
+async function load (): Promise<void> {
+  libc = process.platform === 'linux' ? await loadLibc().catch(() => null) : null
 }
 
 /** Bytes, at the price of a system call; undefined where that cannot be known. Of TLS they are those of its records. */

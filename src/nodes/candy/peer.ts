@@ -16,6 +16,7 @@ import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../t
 import { dialWebSocket } from '../../transports/websocket.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
+import { flowOf } from '../../layer.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
@@ -159,7 +160,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     } else {
       const packets = new Interruptible(tun.source, { keep: true })
       signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
-      for await (const batch of packets) await this.#send(batch)
+      await flowOf(packets, this.#send)
     }
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
   }

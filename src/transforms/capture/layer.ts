@@ -7,6 +7,7 @@
  */
 import { OptionError } from '../../errors.ts'
 import { iterate } from '../../interruptible.ts'
+import { drainedOf } from '../../layer.ts'
 import type { Batch, Link, PacketPort } from '../../types.ts'
 import type { CaptureDirection } from './blocks.ts'
 import type { CaptureRecorder } from './recorder.ts'
@@ -64,7 +65,7 @@ class RecordedPort implements PacketPort {
 
   constructor (recorder: CaptureRecorder, port: PacketPort, interfaceId: number) {
     this.limit = port.limit
-    this.drained = port.drained === undefined ? undefined : () => (port as Required<PacketPort>).drained()
+    this.drained = drainedOf(port)
     this.#recorder = recorder
     this.#port = port
     this.#interfaceId = interfaceId

@@ -9,6 +9,7 @@ import { Interruptible } from '../../interruptible.ts'
 import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { flowOf } from '../../layer.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import type { WebSocketLink } from './link.ts'
 import type { Batch, Layer, Link } from '../../types.ts'
@@ -98,10 +99,7 @@ class FramesLink implements WebSocketLink {
   async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
     const lower = this.#lower
     if (lower.flow === undefined) {
-      for await (const messages of this.source) {
-        const busy = take(messages)
-        if (busy !== undefined) await busy
-      }
+      await flowOf(this.source, take)
       return
     }
     lower.lend?.(this.#isServer) // which takes masks off

@@ -1,5 +1,6 @@
 /** The door for messages: each batch becomes one buffer of frames. */
 import { Acknowledged } from './acknowledged.ts'
+import { drainedOf } from '../../layer.ts'
 import type { FrameEncoder } from './encoder.ts'
 import type { Batch, PacketPort } from '../../types.ts'
 
@@ -17,7 +18,7 @@ export class FramesPort implements PacketPort {
     this.#lower = lower
     this.#encoder = encoder
     this.limit = lower.limit
-    this.drained = lower.drained === undefined ? undefined : () => (lower as Required<PacketPort>).drained()
+    this.drained = drainedOf(lower)
   }
 
   get queued (): number { return this.#lower.queued }

@@ -5,7 +5,6 @@
 import type { Gate } from '../../../transports/gate.ts'
 import { waitingIn } from '../../../backlog.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import { giveBack } from '../../../lent-memory.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
@@ -125,23 +124,19 @@ export class Forwarder implements LaneHandlers {
     }
   }
 
-  onUnicast (network: number, to: number, from: number, framed: Framed): void {
+  onUnicast (network: number, to: number, from: number, framed: Framed): boolean {
     // Another worker may have been told of a member while the same order waits here.
     if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
-    if (fabric === undefined || connection === undefined || connection.network !== fabric) {
-      this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
-      giveBack([framed.frames])
-    } else {
-      fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
-    }
+    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
+    this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
+    return false
   }
 
   onBroadcast (network: number, id: number, { frames }: Framed): void {
     if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
-    if (fabric === undefined || from === undefined) giveBack([frames])
-    else fabric.spreadFrames(from, frames)
+    if (from !== undefined) fabric?.spreadFrames(from, frames)
   }
 
   /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */

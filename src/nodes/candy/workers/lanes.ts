@@ -1,6 +1,6 @@
 /** The ways of packets from one worker to the others. */
 import type { MessagePort } from 'node:worker_threads'
-import { borrow } from '../../../lent-memory.ts'
+import { borrow, giveBack } from '../../../lent-memory.ts'
 import { RingReader, RingWriter, type Label } from '../../../shared-ring.ts'
 import { FrameEncoder } from '../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../types.ts'
@@ -8,7 +8,6 @@ import type { LaneInit } from './messages.ts'
 
 /** Messages that pass from one worker to another, as frames that are ready to be sent. */
 export interface Framed {
-  /** In memory that may be given back. */
   frames: Uint8Array
   /** How many messages, and bytes without what frames add. */
   count: number
@@ -16,9 +15,9 @@ export interface Framed {
 }
 
 export interface LaneHandlers {
-  /** For a member that is here. */
-  onUnicast (network: number, to: number, from: number, framed: Framed): void
-  /** From a member that is elsewhere, for those that are here. */
+  /** For a member that is here. True when the memory of the frames is in use from now on, by whoever sends them. */
+  onUnicast (network: number, to: number, from: number, framed: Framed): boolean
+  /** From a member that is elsewhere, for those that are here. It is done with the frames when it returns. */
   onBroadcast (network: number, from: number, framed: Framed): void
 }
 
@@ -116,8 +115,9 @@ class Lane {
 
   readonly #take = ([tag, to, from, count, bytes]: Label, frames: Uint8Array): void => {
     const framed = { frames, count, bytes }
-    if ((tag & TO_ALL) === 0) this.#handlers.onUnicast(tag >> 1, to, from, framed)
-    else this.#handlers.onBroadcast(tag >> 1, from, framed)
+    if ((tag & TO_ALL) !== 0) this.#handlers.onBroadcast(tag >> 1, from, framed)
+    else if (this.#handlers.onUnicast(tag >> 1, to, from, framed)) return
+    giveBack([frames])
   }
 }
 

@@ -1,6 +1,5 @@
 /** A network, the part of it that is connected to one worker. */
 import { FrameDecoder } from '../../../transforms/websocket-frames/index.ts'
-import { giveBack } from '../../../lent-memory.ts'
 import type { Batch } from '../../../types.ts'
 import type { Member } from '../member.ts'
 import { RELAY_FRAMES } from '../relay-settings.ts'
@@ -27,31 +26,25 @@ export class PartialSwitch extends Switch {
     from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
   }
 
-  /** To a member that is here, from another worker. */
-  deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): void {
-    if (!this.mayTake(member, count)) {
-      giveBack([frames])
-      return
-    }
+  /** To a member that is here, from another worker. True when the frames are sent as they are, and their memory is in use until they were. */
+  deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): boolean {
+    if (!this.mayTake(member, count)) return false
     const { link, backlog, taps } = member
     const isWhole = backlog.admitsAll(count, bytes, from, now)
-    if (isWhole && taps === undefined && link.sendFrames !== undefined) {
-      if (link.sendFrames(frames)) {
-        this.written(member, count, bytes, from, now)
-        return
-      }
-      member.traffic.drops.queue += count
-    } else {
+    if (!isWhole || taps !== undefined || link.sendFrames === undefined) {
       this.write(member, backlog.cut(messagesOf(frames)), count, from, now)
+      return false
     }
-    giveBack([frames])
+    const isSent = link.sendFrames(frames)
+    if (isSent) this.written(member, count, bytes, from, now)
+    else member.traffic.drops.queue += count
+    return isSent
   }
 
   /** From a member that another worker has, to all that are here. */
   spreadFrames (from: Member, frames: Uint8Array): void {
     for (const message of messagesOf(frames)) this.#spreadHere(from, message)
     this.flush(from)
-    giveBack([frames])
   }
 
   #spreadHere (from: Member, message: Uint8Array): void {

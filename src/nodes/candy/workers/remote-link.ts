@@ -1,6 +1,7 @@
 /** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
 import { Channel } from '../../../channel.ts'
 import { CodedError, LinkBusyError } from '../../../errors.ts'
+import { flowOf } from '../../../layer.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Pass } from '../../../transports/gate.ts'
@@ -63,12 +64,7 @@ export class RemoteLink implements WebSocketLink, Accepted {
   }
 
   /** A message is dealt with when `take` has returned, or its promise has settled. */
-  async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
-    for await (const messages of this.source) {
-      const busy = take(messages)
-      if (busy !== undefined) await busy
-    }
-  }
+  flow (take: (messages: Batch) => Promise<void> | void): Promise<void> { return flowOf(this.source, take) }
 
   /** One at a time: the next one comes after `done`. */
   push (message: Uint8Array): void { this.#incoming.push(message) }

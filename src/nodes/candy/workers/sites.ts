@@ -22,6 +22,7 @@ interface Site {
 
 export class Sites {
   readonly #workers: readonly Worker[]
+  readonly #all: (order: Order) => void
   /** Rejects when a worker has died: then there is nobody to wait for. */
   readonly #failed: Promise<never>
   readonly #sites = new Map<number, Site>()
@@ -29,8 +30,10 @@ export class Sites {
   readonly #leaving = new Set<Promise<void>>()
   #made = 0
 
-  constructor (workers: readonly Worker[], failed: Promise<never>) {
+  /** @param all tells all workers */
+  constructor (workers: readonly Worker[], all: (order: Order) => void, failed: Promise<never>) {
     this.#workers = workers
+    this.#all = all
     this.#failed = failed
   }
 
@@ -108,6 +111,4 @@ export class Sites {
       this.#sites.set(number, site)
     })
   }
-
-  #all (order: Order): void { for (const worker of this.#workers) worker.postMessage(order) }
 }

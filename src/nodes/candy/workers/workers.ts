@@ -78,7 +78,7 @@ export class Workers implements Plane {
       }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
-    this.#sites = new Sites(this.#workers, this.failed)
+    this.#sites = new Sites(this.#workers, (order) => { this.#all(order) }, this.failed)
   }
 
   /** Listens with all of them. The port rejects with what the system says. */

@@ -27,7 +27,7 @@ const ROOM = 1
 
 t.test('whoever waits for room is told, also when another one has found some meanwhile', async (t) => {
   const { init, reader, say } = lane(t)
-  const lanes = new Lanes([undefined, init], { onUnicast () {}, onBroadcast () {} })
+  const lanes = new Lanes([undefined, init], { onUnicast: () => false, onBroadcast () {} })
   const port = lanes.port(0, 1)
   while (lanes.room() === undefined) port.send([bytes(100_000)])
   const first = lanes.room() as Promise<void>
@@ -52,7 +52,7 @@ t.test('whoever waits for room is told, also when another one has found some mea
 
 t.test('those who wait go on a few at a time, as long as there is room', async (t) => {
   const { init, reader, say } = lane(t)
-  const lanes = new Lanes([undefined, init], { onUnicast () {}, onBroadcast () {} })
+  const lanes = new Lanes([undefined, init], { onUnicast: () => false, onBroadcast () {} })
   const port = lanes.port(0, 1)
   while (lanes.room() === undefined) port.send([bytes(60_000)])
   t.notOk(lanes.isFull, 'it is crowded long before it is full')
