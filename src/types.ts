@@ -54,6 +54,17 @@ export interface PacketPort<T = Uint8Array> {
   drained? (): Promise<void>
 }
 
+/** How the bytes of a port are cut into records, none of which is to arrive in two parts. */
+export interface Records {
+  /**
+   * Where the record ends that begins at `at`: behind as many whole pieces as fit into `size` bytes, or behind one that is larger.
+   * Elements of a batch are whole pieces.
+   */
+  end (bytes: Uint8Array, at: number, size: number): number
+  /** A piece of a few bytes that means nothing to the other side. It is written where the system is waited for. */
+  readonly filler: Uint8Array
+}
+
 /**
  * One connection, seen from one side, at one height of the stack.
  *
@@ -83,6 +94,12 @@ export interface Link<In = Uint8Array, Out = In> {
    * nothing more is read. Not every link can do that.
    */
   flow? (take: (batch: Batch<In>) => Promise<void> | void): Promise<void>
+  /**
+   * From now on `port` writes in records: none that fits into one segment of the connection is cut into two, for the sake of a
+   * receiver that takes half of a message for a broken connection. Each costs about as much as a write. `sink` may only end the link
+   * from then on. Not every link can do that.
+   */
+  records? (records: Records): void
 }
 
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */

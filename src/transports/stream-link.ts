@@ -7,10 +7,11 @@ import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
 import { Flow } from './flow.ts'
 import { lendReads } from './lent-reads.ts'
+import { RecordWriter } from './record-writer.ts'
 import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Link, PacketPort } from '../types.ts'
+import type { Batch, Link, PacketPort, Records } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -38,6 +39,7 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
+  #recordWriter: RecordWriter | undefined
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
 
@@ -46,7 +48,7 @@ class StreamPort implements PacketPort {
     this.limit = limit
   }
 
-  get queued (): number { return this.#stream.writableLength + this.#writes * WRITE_OVERHEAD }
+  get queued (): number { return this.#stream.writableLength + (this.#recordWriter?.queued ?? 0) + this.#writes * WRITE_OVERHEAD }
 
   get backlog (): number | undefined {
     const unsent = unsentOf(this.#stream)
@@ -57,6 +59,10 @@ class StreamPort implements PacketPort {
     const stream = this.#stream
     if (this.queued >= this.limit || !stream.writable) return 0
     this.#writes += batch.length
+    if (this.#recordWriter !== undefined) {
+      for (const bytes of batch) this.#writeRecords(this.#recordWriter, bytes)
+      return batch.length
+    }
     let left = batch.length
     let isInUse = true
     const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
@@ -74,12 +80,28 @@ class StreamPort implements PacketPort {
 
   drained (): Promise<void> {
     const stream = this.#stream
-    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve()
+    const isFull = this.#recordWriter === undefined ? stream.writableNeedDrain : !this.#recordWriter.isIdle
+    if (!isFull || stream.destroyed) return Promise.resolve()
     return new Promise((resolve) => { this.#waiting.push(resolve) })
   }
 
   /** The kernel has taken everything, or never will. */
-  wake (): void { for (const resolve of this.#waiting.splice(0)) resolve() }
+  wake (): void {
+    if (this.#stream.destroyed) this.#recordWriter?.discard()
+    else if (this.#recordWriter?.isIdle === false) return
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  writeInRecords (socket: Socket, records: Records): void {
+    this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
+  }
+
+  #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
+    writer.write(bytes, () => {
+      this.#writes--
+      giveBack([bytes])
+    })
+  }
 }
 
 /** Writes what a source brings. By hand, since a loop of `for await` costs several promises a read. */
@@ -152,7 +174,7 @@ class Writing {
 
 class StreamLink implements Link {
   readonly source: AsyncIterable<Batch>
-  readonly port: PacketPort
+  readonly port: StreamPort
   readonly #stream: Duplex
   /** What arrives, once somebody reads. */
   #incoming: Channel | Flow | undefined
@@ -184,6 +206,7 @@ class StreamLink implements Link {
     const stream = this.#stream
     const writing = this.#writing = new Writing(stream, source, () => this.#reason())
     await writing.ended.finally(() => { this.#writing = undefined })
+    await this.port.drained() // what waits behind Node would be cut off
     if (stream.destroyed) throw this.#reason() // such a one would not tell that its end will not be sent
     await end(stream)
   }
@@ -263,7 +286,19 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
+  readonly #socket: Socket
+
+  constructor (socket: Socket, init: StreamLinkInit) {
+    super(socket, init)
+    this.#socket = socket
+  }
+
   lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
+
+  /** Segments are those of TCP only: TLS has records of its own, which are read as a whole. */
+  records (records: Records): void {
+    if (!(this.#socket instanceof TLSSocket)) this.port.writeInRecords(this.#socket, records)
+  }
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { streamLink } from '../../src/transports/stream-link.ts'
-import { prepareUnsent, unsentOf } from '../../src/transports/unsent.ts'
+import { prepareSocketCalls } from '../../src/transports/socket-calls.ts'
+import { unsentOf } from '../../src/transports/unsent.ts'
 
 const hasKoffi = await import('koffi').then(() => true, () => false)
 const skip = process.platform !== 'linux' || !hasKoffi ? 'takes Linux and koffi' : false
@@ -28,12 +29,12 @@ async function unread (t: Test, at: object): Promise<Socket> {
 
 t.test('until it is known whether that can be known, nothing waits', { skip }, async (t) => {
   t.equal(unsentOf(new PassThrough()), 0)
-  await prepareUnsent()
+  await prepareSocketCalls()
   t.equal(unsentOf(new PassThrough()), undefined)
 })
 
 t.test('a socket whose other end does not read', { skip }, async (t) => {
-  await prepareUnsent()
+  await prepareSocketCalls()
   const socket = await unread(t, { port: 0, host: '127.0.0.1' })
   t.equal(unsentOf(socket), 0)
   const link = streamLink(socket)
@@ -49,7 +50,7 @@ t.test('a socket whose other end does not read', { skip }, async (t) => {
 })
 
 t.test('what the system does not tell of', { skip }, async (t) => {
-  await prepareUnsent()
+  await prepareSocketCalls()
   t.equal(unsentOf(await unread(t, { path: join(t.testdir(), 'socket') })), undefined)
   t.equal(unsentOf(new PassThrough()), undefined)
 })

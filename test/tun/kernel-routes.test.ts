@@ -43,6 +43,8 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
     socket: () => openSync('/dev/null', 'r'),
     setsockopt: () => -1,
     bind: () => -1,
+    getsockopt: () => -1,
+    send: () => -1,
     getsockname: () => -1,
     errno: () => errno,
     ioctl (_fd, _request, argument) {

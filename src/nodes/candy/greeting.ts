@@ -2,6 +2,12 @@
 import { StringDecoder } from 'node:string_decoder'
 import { version } from '../../version.ts'
 
+/** The first word of every greeting. */
+export const GREETING = 'candy'
+
+/** How a version of ours begins in a greeting. */
+export const OWN_VERSION = 'tunpipe-'
+
 /** Bytes of the host name in the greeting. */
 const MAX_HOST_NAME = 63
 
@@ -12,5 +18,5 @@ const SYSTEMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', andr
 export function greeting (name: string): string {
   const os = SYSTEMS[process.platform] ?? 'unknown'
   const host = new StringDecoder('utf8').write(Buffer.from(name).subarray(0, MAX_HOST_NAME)) // leaves out a character that was cut
-  return `candy::${os}::tunpipe-${version}::${host.replaceAll(':', '-')}`
+  return `${GREETING}::${os}::${OWN_VERSION}${version}::${host.replaceAll(':', '-')}`
 }

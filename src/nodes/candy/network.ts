@@ -55,6 +55,7 @@ export class Network extends Switch<Session> {
     if (session.address !== 0) this.leave(session)
     session.address = address
     this.place(address, session)
+    session.original.joined(performance.now())
     this.pool?.claim(address, session)
     former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
     this.#learn(session)

@@ -224,6 +224,7 @@ export class CandyRelay {
     link.onPing = (greeting) => {
       heard()
       if (session.client === '') session.client = clientOf(greeting)
+      session.original.greeted(greeting)
     }
     try {
       await link.flow((batch) => {

@@ -4,8 +4,10 @@ import type { Pass } from '../../transports/gate.ts'
 import { Rate } from '../../rate.ts'
 import type { Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
+import { GREETING } from './greeting.ts'
 import { Member } from './member.ts'
 import type { Network } from './network.ts'
+import { OriginalClient } from './original-client.ts'
 import type { Route } from './routes.ts'
 import type { Refusal } from './stats.ts'
 
@@ -28,13 +30,13 @@ export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source'>, { closeCode: 
   limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' }
 }
 
-const GREETING = 'candy::'
+const GREETED = `${GREETING}::`
 
 /** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
-export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETING.length)).toString() === GREETING
+export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETED.length)).toString() === GREETED
 
 /** What it says, without its first word; printable, as it is shown to people. */
-export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? Buffer.from(ping.subarray(GREETING.length)).toString().replaceAll(/[^\x20-\x7e]/g, '?') : ''
+export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? Buffer.from(ping.subarray(GREETED.length)).toString().replaceAll(/[^\x20-\x7e]/g, '?') : ''
 
 export class Session extends Member implements Client {
   readonly link: WebSocketLink
@@ -45,6 +47,7 @@ export class Session extends Member implements Client {
   device: string | undefined
   /** What the client says it runs, `os::version::host`; any text of at most 125 bytes. */
   client = ''
+  readonly original: OriginalClient
   /** What it was told by ROUTE. */
   routes: readonly Route[] = []
   /** Milliseconds of the relay's clock: since when it is connected, and when the last frame of any kind came. */
@@ -58,6 +61,7 @@ export class Session extends Member implements Client {
   constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
     super(network, link.port)
     this.link = link
+    this.original = new OriginalClient(link)
     this.remote = remote
     this.pass = pass
     this.since = now
@@ -75,6 +79,7 @@ export class Session extends Member implements Client {
 
   override tick (now: number): void {
     super.tick(now)
+    this.original.tick(now)
     this.rateIn.sample(this.traffic.bytesIn, now)
     this.rateOut.sample(this.traffic.bytesOut, now)
   }

@@ -6,6 +6,7 @@ import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
+import { endOfFrames } from './frame-records.ts'
 import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
@@ -91,6 +92,10 @@ class FramesLink implements WebSocketLink {
   }
 
   sendFrames (frames: Uint8Array): boolean { return this.port.sendFrames(frames) }
+
+  wholeFrames (): void {
+    this.#lower.records?.({ end: endOfFrames, filler: this.#encoder.pong(new Uint8Array(0)) }) // a pong that nobody has asked for, section 5.5.3
+  }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
     if (!this.port.isClosed) this.#say(this.#encoder.close(code, reason))

@@ -30,6 +30,11 @@ export interface WebSocketLink extends Link {
    */
   sendFrames? (frames: Uint8Array): boolean
   /**
+   * From now on no frame of `port` is cut into two segments of TCP, as long as it fits into one: for receivers that read without waiting.
+   * It costs a write for each segment. Over TLS nothing changes. Not every link can do that; see `Link.records`.
+   */
+  wholeFrames? (): void
+  /**
    * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
    * taken still arrives as long as the other side reads at all.
    *

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { bytes, drain, endsWith, hear, texts, turn, until } from '../../helpers/ends.ts'
 import { FrameEncoder, websocketFrames, type WebSocketLink } from '../../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../../src/transports/index.ts'
-import { prepareUnsent } from '../../../src/transports/unsent.ts'
+import { prepareSocketCalls } from '../../../src/transports/socket-calls.ts'
 
 function pair (t: Test): [WebSocketLink, WebSocketLink] {
   const [here, there] = memoryPair()
@@ -23,7 +23,7 @@ t.test('frames that were made elsewhere', async (t) => {
 })
 
 t.test('where the system does not tell what waits, pongs do, once somebody asks', async (t) => {
-  await prepareUnsent()
+  await prepareSocketCalls()
   const [client, server] = pair(t)
   const [pings, pongs]: string[][] = [[], []]
   server.onPing = (payload) => { pings.push(Buffer.from(payload).toString('latin1')) }

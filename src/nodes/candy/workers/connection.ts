@@ -3,6 +3,7 @@ import { WebSocketProtocolError } from '../../../transforms/websocket-frames/ind
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { Member } from '../member.ts'
+import { OriginalClient } from '../original-client.ts'
 import { isGreeting, REFUSALS } from '../session.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
@@ -26,6 +27,7 @@ export class RemoteMember extends Member {
 export class Connection extends Member {
   readonly id: number
   readonly link: AcceptedWebSocket
+  readonly original: OriginalClient
   /** Since the last report. */
   isHeard = true
   readonly #report: (report: Report) => void
@@ -37,10 +39,12 @@ export class Connection extends Member {
     super(nowhere, link.port)
     this.id = id
     this.link = link
+    this.original = new OriginalClient(link)
     this.#report = report
     link.onText = link.onPong = () => { this.isHeard = true }
     link.onPing = (greeting) => {
       this.isHeard = true
+      this.original.greeted(greeting)
       this.#greeted(greeting)
     }
     if (link.pass !== undefined) {
@@ -52,6 +56,11 @@ export class Connection extends Member {
   }
 
   get ended (): boolean { return this.#ended }
+
+  override tick (now: number): void {
+    super.tick(now)
+    this.original.tick(now)
+  }
 
   refuse (why: Parameters<Member['refuse']>[0]): void {
     if (this.#ended) return

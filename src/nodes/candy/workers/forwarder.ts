@@ -202,7 +202,9 @@ export class Forwarder implements LaneHandlers {
     member.network = network
     learn(member, state)
     network.place(state.address, member)
-    if (member instanceof Connection) member.link.pass?.establish()
+    if (!(member instanceof Connection)) return
+    member.link.pass?.establish()
+    member.original.joined(performance.now())
   }
 
   #elsewhere (network: PartialSwitch, id: number): RemoteMember {
@@ -250,11 +252,12 @@ export class Forwarder implements LaneHandlers {
   }
 
   #tick (): void {
+    const now = performance.now()
     for (const connection of this.#connections.values()) {
-      connection.tick(0)
+      connection.tick(now)
       connection.network.look(connection)
     }
-    for (const member of this.#remote.values()) member.tick(0)
+    for (const member of this.#remote.values()) member.tick(now)
     this.#counts(this.#connections.values(), this.#remote)
   }
 

@@ -1,0 +1,194 @@
+/**
+ * Writes to a TCP socket in records: pieces of which none is cut into two segments, as long as it fits into one.
+ *
+ * TCP knows no messages, and cuts what it is given at the segment size. There are programs that read without waiting and take a frame
+ * whose rest is still on its way for a broken connection; for them each piece has to arrive at once. Behind an end-of-record mark
+ * (`MSG_EOR`, send(2)) Linux appends nothing to a buffer that it has not sent yet, so the segment ends there. A mark costs about as
+ * much as a write, so as many pieces as fit into a segment are one record.
+ *
+ * The marks need koffi and the descriptor of the socket. Without them each record is a write of its own as long as nothing waits, which
+ * keeps records whole while the way is free.
+ */
+import type { Socket } from 'node:net'
+import { descriptorOf, socketCalls } from './socket-calls.ts'
+import type { Libc } from '../tun/libc.ts'
+import type { Records } from '../types.ts'
+
+const MSG_DONTWAIT = 0x40
+const MSG_EOR = 0x80
+const MSG_NOSIGNAL = 0x4000
+const FLAGS = MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL
+
+const EINTR = 4
+
+const IPPROTO_TCP = 6
+const TCP_MAXSEG = 2
+
+/** Bytes of a segment that selective acknowledgements may take, RFC 2018 section 3: four blocks, or three beside time stamps. */
+const SACK_ROOM = 36
+
+/** Bytes of a record where the segment size is not known: a segment of Ethernet. */
+const DEFAULT_SIZE = 1448 - SACK_ROOM
+
+/** Milliseconds for which a segment size is believed: it changes when the route does. */
+const SIZE_AGE = 1000
+
+const word = new Int32Array(1)
+const wordBytes = new Uint8Array(word.buffer)
+const wordLength = new Uint8Array(new Uint32Array([wordBytes.length]).buffer)
+
+/** A linked list: a queue of many small ones is emptied from its front. */
+interface Entry {
+  bytes: Uint8Array
+  /** How much of it was written. */
+  at: number
+  onWritten: () => void
+  next: Entry | undefined
+}
+
+export class RecordWriter {
+  readonly #socket: Socket
+  readonly #records: Records
+  readonly #onIdle: () => void
+  readonly #calls: typeof socketCalls
+  #first: Entry | undefined
+  #last: Entry | undefined
+  #queued = 0
+  /** Node writes something, and calls back once the kernel has taken it. */
+  #isHeld = false
+  /** There is no mark behind what Node has written. */
+  #isUnmarked = true
+  #size = DEFAULT_SIZE
+  #sizedAt = -Infinity
+
+  /**
+   * For a socket to which nothing else writes from now on.
+   *
+   * @param onIdle called when nothing waits any more
+   * @param calls what gives the system calls
+   */
+  constructor (socket: Socket, records: Records, onIdle: () => void, calls = socketCalls) {
+    this.#socket = socket
+    this.#records = records
+    this.#onIdle = onIdle
+    this.#calls = calls
+    if (socket.writableLength > 0) this.#hold(records.filler) // behind what was written before
+  }
+
+  /** Bytes that were taken and that neither the kernel nor Node has. */
+  get queued (): number { return this.#queued }
+
+  get isIdle (): boolean { return this.#first === undefined && !this.#isHeld }
+
+  /**
+   * Takes whole pieces. Their memory is in use until `onWritten` is called, which may be at once. It is not called when the socket
+   * closes before.
+   */
+  write (bytes: Uint8Array, onWritten: () => void): void {
+    const entry = { bytes, at: 0, onWritten, next: undefined }
+    if (this.#last === undefined) this.#first = entry
+    else this.#last.next = entry
+    this.#last = entry
+    this.#queued += bytes.length
+    this.#run()
+  }
+
+  /** The socket has closed: nothing more is written. */
+  discard (): void {
+    this.#first = this.#last = undefined
+    this.#queued = 0
+  }
+
+  #run (): void {
+    while (!this.#isHeld) {
+      const entry = this.#first
+      if (entry === undefined) {
+        this.#onIdle()
+        return
+      }
+      if (entry.at < entry.bytes.length) {
+        this.#writeRecord(entry)
+      } else {
+        this.#first = entry.next
+        if (entry.next === undefined) this.#last = undefined
+        entry.onWritten()
+      }
+    }
+  }
+
+  #writeRecord (entry: Entry): void {
+    const { bytes, at } = entry
+    const libc = this.#calls()
+    const fd = libc == null ? undefined : descriptorOf(this.#socket)
+    if (libc != null && fd !== undefined) this.#measure(libc, fd)
+    const end = this.#records.end(bytes, at, this.#size)
+    const record = bytes.subarray(at, end)
+    if (libc == null || fd === undefined) {
+      this.#take(entry, record.length)
+      this.#writeAlone(record)
+      return
+    }
+    const { filler } = this.#records
+    // Before it is closed by a mark, the next record would be appended to what Node has written.
+    if (this.#isUnmarked && send(libc, fd, filler) < filler.length) {
+      this.#hold(filler)
+      return
+    }
+    this.#isUnmarked = false
+    const sent = send(libc, fd, record)
+    if (sent === record.length) {
+      this.#take(entry, sent)
+    } else if (sent === 0) {
+      this.#hold(filler)
+    } else { // what has begun is completed before anything else
+      this.#take(entry, record.length)
+      this.#hold(record.subarray(sent))
+    }
+  }
+
+  #take (entry: Entry, length: number): void {
+    entry.at += length
+    this.#queued -= length
+  }
+
+  /** Lets Node write, as Node can wait until the kernel takes more. */
+  #hold (bytes: Uint8Array): void {
+    this.#isUnmarked = true
+    this.#isHeld = true
+    if (this.#socket.writable) this.#socket.write(bytes, this.#release)
+    else this.discard()
+  }
+
+  /** A write in place of a mark: nothing follows before the kernel has it. */
+  #writeAlone (record: Uint8Array): void {
+    const socket = this.#socket
+    this.#isHeld = true
+    if (!socket.writable) {
+      this.discard()
+    } else if (socket.write(record, this.#release) && socket.writableLength === 0) {
+      this.#isHeld = false
+    }
+  }
+
+  readonly #release = (err?: Error | null): void => {
+    if (!this.#isHeld || err != null || this.#socket.writableLength > 0) return
+    this.#isHeld = false
+    this.#run()
+  }
+
+  #measure (libc: Libc, fd: number): void {
+    const now = performance.now()
+    if (now - this.#sizedAt < SIZE_AGE) return
+    this.#sizedAt = now
+    if (libc.getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, wordBytes, wordLength) === 0) this.#size = Math.max(1, word[0] - SACK_ROOM)
+  }
+}
+
+/** How many bytes the kernel has taken; 0 also for an error, which Node meets as well when it writes. */
+function send (libc: Libc, fd: number, record: Uint8Array): number {
+  for (;;) {
+    const sent = libc.send(fd, record, record.length, FLAGS)
+    if (sent >= 0) return sent
+    if (libc.errno() !== EINTR) return 0
+  }
+}
