@@ -1,9 +1,10 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
 import { OptionError } from '../../errors.ts'
 import { SourceRate } from '../../transports/source-rate.ts'
-import { inNetwork, isMulticast, LIMITED_BROADCAST } from '../../tun/ipv4.ts'
+import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../tun/ipv4.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from './handshake.ts'
-import { withinWindow } from './hashes.ts'
+import { TOLERANCE, withinWindow } from './hashes.ts'
+import type { MessageName } from './messages.ts'
 import { ReplayGuard } from './replay.ts'
 import type { Session } from './session.ts'
 
@@ -46,10 +47,10 @@ export class Admission {
   /** VMAC: remembers which device this is. A connection that were several could reserve an address for each of them. */
   vmac (session: Session, message: Uint8Array): void {
     const proof = decodeVmac(message)
-    if (!this.#proven(session, proof) || !this.#unused(session, proof)) return
+    if (!this.#proven(session, proof, 'VMAC') || !this.#unused(session, proof, 'VMAC')) return
     if (session.device === proof.vmac) return
     if (session.device !== undefined) {
-      session.refuse('malformed')
+      session.refuse('malformed', 'VMAC of a second device, expected one device a connection')
       return
     }
     session.device = proof.vmac
@@ -59,20 +60,20 @@ export class Admission {
   /** DHCP: answers with an address that the client may then AUTH for. */
   dhcp (session: Session, message: Uint8Array): void {
     const request = decodeDhcp(message)
-    if (!this.#proven(session, request)) return
+    if (!this.#proven(session, request, 'DHCP')) return
     const { network: { pool }, pass: { source, isLocal } } = session
     if (pool === undefined) {
-      session.refuse('range')
+      session.refuse('range', 'DHCP in a network without a range, expected AUTH for an address of its own')
       return
     }
     // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
     if (!isLocal && !this.#offers.take(source, performance.now())) {
-      session.refuse('rate')
+      session.refuse('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
       return
     }
     const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: performance.now() })
     if (address === undefined) {
-      session.refuse('pool')
+      session.refuse('pool', `no address of ${formatCidr(pool.range)} is free`)
       return
     }
     session.link.port.send([answerDhcp(request, { address, prefix: pool.range.prefix })])
@@ -81,11 +82,11 @@ export class Admission {
   /** AUTH: takes the address, ends whoever had it, and pushes the routes. Success has no answer. */
   auth (session: Session, message: Uint8Array): void {
     const auth = decodeAuth(message)
-    if (!this.#proven(session, auth) || !this.#unused(session, auth)) return
+    if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
     if (session.address !== 0 && auth.address === session.address) return
     const refusal = refusalOf(session, auth.address)
     if (refusal !== undefined) {
-      session.refuse(refusal)
+      session.refuse(refusal.why, refusal.reason)
       return
     }
     session.pass.establish()
@@ -95,22 +96,22 @@ export class Admission {
   #seconds (): number { return Math.floor(this.#now() / 1000) }
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
-  #proven (session: Session, proof: Proven): boolean {
+  #proven (session: Session, proof: Proven, name: MessageName): boolean {
     const { network, pass: { source, isLocal } } = session
     const isBounded = !isLocal // a proxy there may stand for many
     const now = performance.now()
     if (isBounded && !this.#failures.allows(source, now)) {
-      session.refuse('rate') // without a look at the hash: one more guess would be answered otherwise
+      session.refuse('rate', `wrong passwords of its source, expected at most ${this.#authFailures} a minute`) // without a look at the hash: one more guess would be answered otherwise
       return false
     }
     if (!network.settings.secret.verify(proof)) {
       if (isBounded) this.#failures.take(source, now)
-      session.refuse('password')
+      session.refuse('password', `the hash of ${name} is wrong, expected one made with the password of the network`)
       return false
     }
     if (this.#isTimely(proof)) return true
     if (!this.lenient) {
-      session.refuse('clock')
+      session.refuse('clock', `the time stamp of ${name} is ${proof.timestamp ?? 'out of range'}, expected ${this.#seconds()} within ${TOLERANCE} seconds`)
       return false
     }
     network.wrongClock(session, proof.timestamp)
@@ -123,9 +124,9 @@ export class Admission {
    * Ends the connection when another source has sent this before. A time stamp that only `lenient` lets pass may be that of a
    * clock which stands still, and the client may have moved.
    */
-  #unused (session: Session, proof: Proven): boolean {
+  #unused (session: Session, proof: Proven, name: MessageName): boolean {
     if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, performance.now())) return true
-    session.refuse('replay')
+    session.refuse('replay', `${name} that another source has sent before, expected a new one`)
     return false
   }
 }
@@ -136,15 +137,25 @@ function failureRate (perMinute: number): SourceRate {
   return new SourceRate({ rate: perMinute / 60, burst: perMinute })
 }
 
+interface AddressRefusal {
+  why: 'address' | 'taken' | 'full'
+  reason: string
+}
+
 /** No member may hold an address that means several, or one outside of the network. */
-function refusalOf ({ network, address: own, device }: Session, address: number): 'address' | 'taken' | 'full' | undefined {
+function refusalOf ({ network, address: own, device }: Session, address: number): AddressRefusal | undefined {
   const { settings: { range, rules, takeover, isolate, maxPeers }, pool } = network
-  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return 'address'
-  if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) return 'address'
+  const text = formatAddress(address)
+  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { why: 'address', reason: `AUTH for ${text}, expected the address of a host` }
+  if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) {
+    return { why: 'address', reason: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
+  }
   // Who takes the place of a gateway reaches everybody: where members are kept apart an address belongs to its device.
   const leased = isolate && rules.some(({ nexthop }) => nexthop === address) ? pool?.leases.deviceOf(address) : undefined
-  if (leased !== undefined && leased !== device) return 'taken'
+  if (leased !== undefined && leased !== device) return { why: 'taken', reason: `AUTH for ${text}, which belongs to another device` }
   const holder = network.holder(address)
-  if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) return 'taken'
-  return holder === undefined && own === 0 && network.size >= maxPeers ? 'full' : undefined
+  if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {
+    return { why: 'taken', reason: `AUTH for ${text}, which another device has` }
+  }
+  return holder === undefined && own === 0 && network.size >= maxPeers ? { why: 'full', reason: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
 }

@@ -166,9 +166,9 @@ function writeCidr (message: Uint8Array, cidr: DhcpInit['cidr']): void {
 function readCidr (field: Uint8Array): Cidr {
   // What follows the NUL is junk: the existing server writes its answer over the text that it was asked.
   const end = field.indexOf(0)
-  if (end < 0) throw new CandyMessageError('DHCP with a CIDR field that has no end')
+  if (end < 0) throw new CandyMessageError('DHCP whose CIDR has no end, expected a NUL within 32 bytes')
   const cidr = parseCidr(Buffer.from(field.subarray(0, end)).toString('latin1'))
-  if (cidr === undefined) throw new CandyMessageError('DHCP without an address and prefix')
+  if (cidr === undefined) throw new CandyMessageError('DHCP whose CIDR is none, expected four decimal octets and a prefix of 0 to 32')
   return cidr
 }
 

@@ -16,6 +16,8 @@ export abstract class Member {
   readonly port: PacketPort
   /** Virtual address; 0 until AUTH. */
   address = 0
+  /** Messages that came from it, the one that is being handled included. */
+  received = 0
   /** Networks that a route leads to through this member. */
   behind: readonly Cidr[] | undefined
   /** Next hops of the routes that it was told. */
@@ -44,8 +46,12 @@ export abstract class Member {
   /** Nothing more is taken from it or sent to it. */
   abstract readonly ended: boolean
 
-  /** Ends the connection for what the client did, and counts it. */
-  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>): void
+  /**
+   * Ends the connection for what the client did, and counts it.
+   *
+   * @param reason what was wrong and what was expected, for the log
+   */
+  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>, reason: string): void
 
   /** Takes the limits of its network. What it has used up stays used up, unless the limit is another one. */
   limit (): void {

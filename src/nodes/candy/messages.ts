@@ -49,9 +49,9 @@ export class CandyMessageError extends Error {
 
 /** Throws `CandyMessageError` unless this is a message of the type and long enough for its layout. */
 export function checkMessage (message: Uint8Array, name: MessageName): void {
-  if (message[0] !== MessageType[name]) throw new CandyMessageError(`not a message of type ${name}`)
+  if (message[0] !== MessageType[name]) throw new CandyMessageError(`a message of type ${message[0]}, expected ${MessageType[name]} (${name})`)
   if (message.length < MIN_LENGTH[name]) {
-    throw new CandyMessageError(`${name} of ${message.length} bytes, at least ${MIN_LENGTH[name]}`)
+    throw new CandyMessageError(`${name} of ${message.length} bytes, expected at least ${MIN_LENGTH[name]}`)
   }
 }
 

@@ -99,9 +99,10 @@ export class Network extends Switch<Session> {
     this.#past = past
   }
 
-  refused (session: Session, why: Refusal): void {
+  /** @param reason what was wrong, and what was expected */
+  refused ({ remote, received }: Session, why: Refusal, reason: string): void {
     this.#past.refused[why]++
-    this.#shared.log.line('warn', { ...this.#named(), remote: session.remote, why }, 'connection refused')
+    this.#shared.log.line('warn', { ...this.#named(), remote, why, reason, message: received }, 'connection refused')
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {

@@ -7,7 +7,7 @@ import { Networks, type Reconfigured } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Tap } from './member.ts'
-import { clientOf, REFUSALS, Session } from './session.ts'
+import { clientOf, printable, REFUSALS, Session } from './session.ts'
 import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
 import { addressed, forward } from './traffic.ts'
@@ -37,6 +37,9 @@ export interface TapFilter {
 }
 
 const TICK = 1000
+
+/** Characters of an unknown path in the log. */
+const MAX_LOGGED_PATH = 64
 
 /**
  * ```ts
@@ -173,8 +176,8 @@ export class CandyRelay {
     for (const network of this.#networks) network.tick(now)
     for (const session of this.#sessions) {
       const silence = now - session.heardAt
-      if (session.address === 0 && now - session.since >= authTimeout) session.refuse('timeout')
-      else if (silence >= dropAfter) session.refuse('timeout')
+      if (session.address === 0 && now - session.since >= authTimeout) session.refuse('timeout', `no AUTH, expected within ${authTimeout} ms`)
+      else if (silence >= dropAfter) session.refuse('timeout', `nothing received, expected a frame within ${dropAfter} ms`)
       else if (silence >= pingAfter) session.link.ping()
     }
   }
@@ -197,17 +200,17 @@ export class CandyRelay {
     try {
       const network = this.#networks.find(path)
       if (this.#closing) await turnAway(link, CloseCode.GOING_AWAY, 'the relay is stopping')
-      else if (network === undefined) await this.#unknownPath(link, remote)
+      else if (network === undefined) await this.#unknownPath(link, remote, path)
       else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
     } finally {
       pass.leave()
     }
   }
 
-  async #unknownPath (link: WebSocketLink, remote: Endpoint): Promise<void> {
+  async #unknownPath (link: WebSocketLink, remote: Endpoint, path: string): Promise<void> {
     this.#unknownPaths++
     const why: Refusal = 'path'
-    this.#shared.log.line('warn', { remote, why }, 'connection refused')
+    this.#shared.log.line('warn', { remote, why, reason: `path ${printable(path).slice(0, MAX_LOGGED_PATH)}, expected that of a network` }, 'connection refused')
     await turnAway(link, REFUSALS.path.closeCode, REFUSALS.path.reason)
   }
 
@@ -233,7 +236,7 @@ export class CandyRelay {
       })
       session.end(CloseCode.NORMAL, '')
     } catch (err) {
-      if (err instanceof WebSocketProtocolError) session.refuse('malformed') // the layer below has said so already
+      if (err instanceof WebSocketProtocolError) session.refuse('malformed', err.message) // the layer below has said so already
       else this.#lost(session, err as Error)
     } finally {
       this.#sessions.delete(session)
@@ -254,11 +257,12 @@ export class CandyRelay {
     try {
       for (const message of batch) {
         if (session.ended) break // only the end of the connection is still of interest
+        session.received++
         this.#receive(message, session)
       }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
-      session.refuse('malformed')
+      session.refuse('malformed', err.message)
     } finally {
       session.network.flush(session)
       batch.length = 0

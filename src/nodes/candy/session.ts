@@ -35,8 +35,11 @@ const GREETED = `${GREETING}::`
 /** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
 export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETED.length)).toString() === GREETED
 
-/** What it says, without its first word; printable, as it is shown to people. */
-export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? Buffer.from(ping.subarray(GREETED.length)).toString().replaceAll(/[^\x20-\x7e]/g, '?') : ''
+/** What others have written, as it is shown to people. */
+export const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?')
+
+/** What it says, without its first word. */
+export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? printable(Buffer.from(ping.subarray(GREETED.length)).toString()) : ''
 
 export class Session extends Member implements Client {
   readonly link: WebSocketLink
@@ -84,10 +87,9 @@ export class Session extends Member implements Client {
     this.rateOut.sample(this.traffic.bytesOut, now)
   }
 
-  /** Ends the connection for what the client did, and counts it. */
-  refuse (why: keyof typeof REFUSALS): void {
+  refuse (why: keyof typeof REFUSALS, reasonForLog: string): void {
     if (this.#ended) return
-    this.network.refused(this, why)
+    this.network.refused(this, why, reasonForLog)
     const { closeCode, reason } = REFUSALS[why]
     this.end(closeCode, reason)
   }

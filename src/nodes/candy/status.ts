@@ -3,7 +3,7 @@ import { waitingIn } from '../../backlog.ts'
 import { remoteText } from '../../endpoint.ts'
 import { formatAddress, formatCidr } from '../../tun/ipv4.ts'
 import type { Network } from './network.ts'
-import type { Session } from './session.ts'
+import { printable, type Session } from './session.ts'
 import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
 export interface CandyMemberStatus extends Traffic {
@@ -62,7 +62,7 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     system,
     version,
     host: name,
-    device: device.replaceAll(/[^\x20-\x7e]/g, '?'),
+    device: printable(device),
     connected: Math.max(0, Math.round((now - since) / 1000)),
     silent: Math.max(0, Math.round((now - heardAt) / 1000)),
     ...traffic,

@@ -1,5 +1,5 @@
 /** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
-import { isMulticast, LIMITED_BROADCAST, readU32 } from '../../tun/ipv4.ts'
+import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../tun/ipv4.ts'
 import { forwardDestination, forwardSource, innerSource, isWrapped } from './forward.ts'
 import { MIN_LENGTH, type MessageName } from './messages.ts'
 import type { Member } from './member.ts'
@@ -17,12 +17,8 @@ export type AddressedName = keyof typeof ADDRESSES
 
 /** FORWARD: to the holder of the destination, or to all others, or nowhere. Runs once a packet. */
 export function forward (member: Member, message: Uint8Array): void {
-  if (message.length < MIN_LENGTH.FORWARD) {
-    member.refuse('malformed')
-    return
-  }
-  if (member.address === 0) {
-    member.refuse('unauthenticated')
+  if (message.length < MIN_LENGTH.FORWARD || member.address === 0) {
+    refuse(member, message, 'FORWARD')
     return
   }
   if (!count(member, message)) return
@@ -39,13 +35,14 @@ export function forward (member: Member, message: Uint8Array): void {
 
 /** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included, when the sender is who it says. */
 export function addressed (member: Member, message: Uint8Array, name: AddressedName): void {
-  if (message.length < MIN_LENGTH[name]) {
-    member.refuse('malformed')
+  if (message.length < MIN_LENGTH[name] || member.address === 0) {
+    refuse(member, message, name)
     return
   }
   const at = ADDRESSES[name]
-  if (member.address === 0 || readU32(message, at.source) !== member.address) {
-    member.refuse(member.address === 0 ? 'unauthenticated' : 'foreign')
+  const source = readU32(message, at.source)
+  if (source !== member.address) {
+    member.refuse('foreign', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
     return
   }
   if (!count(member, message)) return
@@ -54,6 +51,12 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message) // without it members could not find each other
   else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
   else if (!network.unicast(member, destination, message)) member.traffic.drops.destination++
+}
+
+/** For a message that is too short, or that comes before AUTH. */
+function refuse (member: Member, { length }: Uint8Array, name: AddressedName | 'FORWARD'): void {
+  if (length < MIN_LENGTH[name]) member.refuse('malformed', `${name} of ${length} bytes, expected at least ${MIN_LENGTH[name]}`)
+  else member.refuse('unauthenticated', `${name} before AUTH, expected AUTH first`)
 }
 
 /** False when the sender has sent more than it may. */

@@ -47,6 +47,8 @@ export function verifyFrames ({ maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments =
   if (!Number.isSafeInteger(maxFragments) || maxFragments < 1) throw new OptionError(`maxFragments: ${maxFragments}, at least 1`)
 }
 
+const hex = (byte: number): string => `0x${byte.toString(16).padStart(2, '0')}`
+
 /** Bytes in front of any payload: 2, up to 8 of length, 4 of mask. */
 const MAX_HEADER = 14
 
@@ -71,6 +73,9 @@ export class FrameDecoder implements Core {
   #message: number = Opcode.CONTINUATION
   #closed = false
   #failure: WebSocketProtocolError | undefined
+  /** Bytes of all reads before the one that is looked at, and where in that one the frame begins. */
+  #before = 0
+  #at = 0
   // The header that was read last.
   #first = 0
   #size = 0
@@ -97,13 +102,20 @@ export class FrameDecoder implements Core {
     if (this.#failure !== undefined) throw this.#failure
     const out: Batch = []
     try {
-      for (const read of reads) this.#scan(read, out)
+      for (const read of reads) {
+        this.#scan(read, out)
+        this.#before += read.length
+      }
     } catch (err) {
       if (!(err instanceof WebSocketProtocolError)) throw err
+      err.message += `, in the frame at byte ${this.#before + this.#at} of the stream`
       this.#failure = err
     }
     return out
   }
+
+  /** Bytes of the stream that were left out in front of the next read. */
+  skip (bytes: number): void { this.#before += bytes }
 
   /** @throws {TruncatedError} when the stream ended inside a frame or a fragmented message */
   end (): void {
@@ -113,10 +125,12 @@ export class FrameDecoder implements Core {
 
   #scan (read: Uint8Array, out: Batch): void {
     const end = read.length
+    this.#at = -this.#held.length
     let at = this.#held.length > 0 ? this.#resume(read, out) : 0
     if (at === end || this.#closed) return
     const way = maskWayOf(read)
     while (at < end && !this.#closed) {
+      this.#at = at
       const head = this.#header(read, at, end)
       if (head === 0 || end - at < head + this.#size) {
         this.#need = head === 0 ? 0 : head + this.#size
@@ -172,14 +186,14 @@ export class FrameDecoder implements Core {
     if (size === 126) {
       if (end - at < 4) return 0
       size = bytes[at + 2] << 8 | bytes[at + 3]
-      if (size < 126) throw new WebSocketProtocolError('a length is not in its shortest form')
+      if (size < 126) throw new WebSocketProtocolError(`a length of ${size} in 2 bytes, expected in its shortest form`)
       head = 4
     } else if (size === 127) {
       if (end - at < 10) return 0
       const view = new DataView(bytes.buffer, bytes.byteOffset + at + 2, 8)
-      if (view.getUint32(0) >= 0x8000_0000) throw new WebSocketProtocolError('the highest bit of a length is set')
+      if (view.getUint32(0) >= 0x8000_0000) throw new WebSocketProtocolError('the highest bit of a length of 8 bytes is set, expected 0')
       size = view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4) // a product: shifts have 32 bits
-      if (size < 0x1_0000) throw new WebSocketProtocolError('a length is not in its shortest form')
+      if (size < 0x1_0000) throw new WebSocketProtocolError(`a length of ${size} in 8 bytes, expected in its shortest form`)
       head = 10
     }
     this.#check(first, size, hasKey)
@@ -196,25 +210,25 @@ export class FrameDecoder implements Core {
 
   #check (first: number, size: number, hasKey: boolean): void {
     if (hasKey !== this.#masked) {
-      if (hasKey) throw new WebSocketProtocolError('a server must not mask')
-      if (this.#tolerate.unmasked !== true) throw new WebSocketProtocolError('a client must mask')
+      if (hasKey) throw new WebSocketProtocolError('a frame with a mask, a server must not mask')
+      if (this.#tolerate.unmasked !== true) throw new WebSocketProtocolError('a frame without a mask, a client must mask')
     }
-    if ((first & 0x70) !== 0) throw new WebSocketProtocolError('a reserved bit is set, and no extension was agreed')
+    if ((first & 0x70) !== 0) throw new WebSocketProtocolError(`a reserved bit is set (first byte ${hex(first)}), expected none without an extension`)
     const opcode = first & 0x0f
     if (opcode >= Opcode.CLOSE) {
-      if (opcode > Opcode.PONG) throw new WebSocketProtocolError(`unknown opcode ${opcode}`)
-      if (first < 0x80) throw new WebSocketProtocolError('a control frame is fragmented')
+      if (opcode > Opcode.PONG) throw new WebSocketProtocolError(`unknown opcode ${opcode}, expected 0 to 2 or 8 to 10`)
+      if (first < 0x80) throw new WebSocketProtocolError(`a control frame is fragmented (first byte ${hex(first)}), expected in one piece`)
       if (size <= MAX_CONTROL_PAYLOAD) return
       if (this.#tolerate.longControl !== true) throw new WebSocketProtocolError(`a control frame carries ${size} bytes, at most ${MAX_CONTROL_PAYLOAD}`)
-      if (size > this.#maxPayload) throw new WebSocketProtocolError(`a control frame carries ${size} bytes, limit ${this.#maxPayload}`, CloseCode.TOO_BIG)
+      if (size > this.#maxPayload) throw new WebSocketProtocolError(`a control frame carries ${size} bytes, at most ${this.#maxPayload}`, CloseCode.TOO_BIG)
       return
     }
-    if (opcode > Opcode.BINARY) throw new WebSocketProtocolError(`unknown opcode ${opcode}`)
-    if (opcode === Opcode.CONTINUATION && this.#message === Opcode.CONTINUATION) throw new WebSocketProtocolError('a continuation of nothing')
-    if (opcode !== Opcode.CONTINUATION && this.#message !== Opcode.CONTINUATION) throw new WebSocketProtocolError('a new message inside a fragmented one')
-    if (opcode === Opcode.TEXT && this.#handlers.onText === undefined) throw new WebSocketProtocolError('text is not understood here', CloseCode.UNSUPPORTED_DATA)
+    if (opcode > Opcode.BINARY) throw new WebSocketProtocolError(`unknown opcode ${opcode}, expected 0 to 2 or 8 to 10`)
+    if (opcode === Opcode.CONTINUATION && this.#message === Opcode.CONTINUATION) throw new WebSocketProtocolError('a continuation of nothing, expected the beginning of a message')
+    if (opcode !== Opcode.CONTINUATION && this.#message !== Opcode.CONTINUATION) throw new WebSocketProtocolError('a new message inside a fragmented one, expected a continuation')
+    if (opcode === Opcode.TEXT && this.#handlers.onText === undefined) throw new WebSocketProtocolError('a text message, expected a binary one', CloseCode.UNSUPPORTED_DATA)
     const total = this.#fragments.length + size
-    if (total > this.#maxPayload) throw new WebSocketProtocolError(`a message of ${total} bytes or more, limit ${this.#maxPayload}`, CloseCode.TOO_BIG)
+    if (total > this.#maxPayload) throw new WebSocketProtocolError(`a message of ${total} bytes or more, at most ${this.#maxPayload}`, CloseCode.TOO_BIG)
   }
 
   #frame (bytes: Uint8Array, from: number, to: number, way: MaskWay, out: Batch): void {
@@ -229,7 +243,7 @@ export class FrameDecoder implements Core {
 
   #fragment (opcode: number, payload: Uint8Array, out: Batch): void {
     if (opcode !== Opcode.CONTINUATION) this.#message = opcode
-    if (++this.#fragmentCount > this.#maxFragments) throw new WebSocketProtocolError(`more than ${this.#maxFragments} fragments`, CloseCode.POLICY_VIOLATION)
+    if (++this.#fragmentCount > this.#maxFragments) throw new WebSocketProtocolError(`a message of more than ${this.#maxFragments} fragments`, CloseCode.POLICY_VIOLATION)
     this.#fragments.append(payload)
     if (this.#first < 0x80) return
     const whole = this.#fragments.take()

@@ -62,15 +62,15 @@ export class Connection extends Member {
     this.original.tick(now)
   }
 
-  refuse (why: Parameters<Member['refuse']>[0]): void {
+  refuse (why: Parameters<Member['refuse']>[0], reason: string): void {
     if (this.#ended) return
     this.#ended = true // the rest follows: the connection is closed as soon as it was counted
-    this.#report({ type: 'refuse', id: this.id, why })
+    this.#report({ type: 'refuse', id: this.id, why, reason, received: this.received })
   }
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
   decided (message: Uint8Array): Promise<void> {
-    this.#report({ type: 'message', id: this.id, message: message.slice() })
+    this.#report({ type: 'message', id: this.id, message: message.slice(), received: this.received })
     return new Promise((resolve) => { this.#onDone = resolve })
   }
 

@@ -93,7 +93,7 @@ export class Forwarder implements LaneHandlers {
     connection.leave()
     this.#counts([connection])
     this.#connections.delete(id)
-    this.#report({ type: 'end', id, fault })
+    this.#report({ type: 'end', id, fault, received: connection.received })
   }
 
   /** It fits into 32 bits: when all have been in use, those that are free are used again. */
@@ -146,6 +146,7 @@ export class Forwarder implements LaneHandlers {
       while (this.#lanes.isFull) await this.#lanes.room()
       at = this.#take(connection, batch, at)
       if (at === batch.length) break
+      connection.received++
       await connection.decided(batch[at++])
     }
     await this.#lanes.room()
@@ -160,13 +161,14 @@ export class Forwarder implements LaneHandlers {
       for (; at < batch.length && !connection.ended; at++) {
         const message = batch[at]
         const type = message[0]
+        if (type !== MessageType.FORWARD && DECIDED_UPON.has(type)) break
+        connection.received++
         if (type === MessageType.FORWARD) forward(connection, message) // nearly all are
-        else if (DECIDED_UPON.has(type)) break
         else this.#receive(message, connection)
       }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
-      connection.refuse('malformed')
+      connection.refuse('malformed', err.message)
     } finally {
       connection.network.flush(connection)
       this.#lanes.flush()

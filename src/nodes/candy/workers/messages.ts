@@ -74,12 +74,12 @@ export type Report =
   /** What its members have carried was told before. */
   | { type: 'no network', network: number }
   | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
-  /** One to decide upon. The connection waits for `done`. */
-  | { type: 'message', id: number, message: Uint8Array }
+  /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
+  | { type: 'message', id: number, message: Uint8Array, received: number }
   | { type: 'greeting', id: number, greeting: Uint8Array }
-  | { type: 'refuse', id: number, why: Parameters<Member['refuse']>[0] }
+  | { type: 'refuse', id: number, why: Parameters<Member['refuse']>[0], reason: string, received: number }
   /** The connection is gone; without a fault when the client said goodbye. */
-  | { type: 'end', id: number, fault?: Fault }
+  | { type: 'end', id: number, fault?: Fault, received: number }
   | { type: 'counts', counts: Counts }
   | { type: 'tapped', id: number, direction: 'in' | 'out', messages: Batch, missed: number }
   | { type: 'log', level: 'warn' | 'error', fields: object, message: string }

@@ -6,6 +6,7 @@ import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Pass } from '../../../transports/gate.ts'
 import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
+import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'
 import type { Fault, Order } from './messages.ts'
 
@@ -66,10 +67,21 @@ export class RemoteLink implements WebSocketLink, Accepted {
   /** A message is dealt with when `take` has returned, or its promise has settled. */
   flow (take: (messages: Batch) => Promise<void> | void): Promise<void> { return flowOf(this.source, take) }
 
-  /** One at a time: the next one comes after `done`. */
-  push (message: Uint8Array): void { this.#incoming.push(message) }
+  /** One at a time: the next one comes after `done`. `received`: messages that have come, this one included. */
+  push (message: Uint8Array, received: number): void {
+    if (this.session !== undefined) this.session.received = received - 1 // the relay counts this one
+    this.#incoming.push(message)
+  }
 
-  end (fault: Fault | undefined): void {
+  refuse (why: Parameters<Member['refuse']>[0], reason: string, received: number): void {
+    const { session } = this
+    if (session === undefined) return
+    session.received = received
+    session.refuse(why, reason)
+  }
+
+  end (fault: Fault | undefined, received: number): void {
+    if (this.session !== undefined) this.session.received = received
     if (fault === undefined) this.#incoming.end()
     else if (fault.closeCode !== undefined) this.#incoming.fail(new WebSocketProtocolError(fault.message, fault.closeCode))
     else this.#incoming.fail(errorOf(fault))

@@ -139,11 +139,11 @@ export class Workers implements Plane {
       case 'not listening': return this.#sites.answered(report.listener, errorOf(report.fault))
       case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
-      case 'message': return this.#links.get(report.id)?.push(report.message)
+      case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
-      case 'refuse': return this.#links.get(report.id)?.session?.refuse(report.why)
+      case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.reason, report.received)
       case 'end':
-        this.#links.get(report.id)?.end(report.fault)
+        this.#links.get(report.id)?.end(report.fault, report.received)
         this.#links.delete(report.id)
         return
       case 'counts': return this.#counted(index, report.counts)
@@ -214,7 +214,7 @@ export class Workers implements Plane {
     for (const [id, link] of this.#links) {
       if (id % this.#workers.length !== index) continue
       this.#links.delete(id)
-      link.end({ message: err.message, code: 'ERR_LINK_CLOSED' })
+      link.end({ message: err.message, code: 'ERR_LINK_CLOSED' }, 0)
     }
     this.#sites.failed(err)
   }
