@@ -71,6 +71,26 @@ async function forwarding (run: Run, scheme: Scheme, relays: Relay[]): Promise<v
   }
 }
 
+/**
+ * To our own peers in batches, to original clients in whole frames, over the same relay and segments as on Ethernet. A record for each
+ * segment costs what a write costs.
+ */
+async function wholeFrames (run: Run, { process, way }: Relay): Promise<void> {
+  const batched = 'to our own peers, in batches'
+  const subjects = [{ name: batched }, { name: 'to original clients, in whole frames', greeting: 'candy::linux::6.1.8::bench' }]
+  if (globalThis.process.platform !== 'linux') {
+    run.leaveOut('whole frames', 'takes Linux')
+    return
+  }
+  for (const size of SIZES) {
+    const name = `forwarded in segments of Ethernet, packets of ${size} B, 1 pair`
+    const pairs = await Promise.all(subjects.map(({ greeting }) => open({ ...way, ethernet: true, greeting }, size, 1)))
+    const rates = await run.inTurn(name, { rounds: run.rounds(3, 9), warmUps: 1 }, subjects, (subject) => forward(process, pairs[subjects.indexOf(subject)], roundLength(run)))
+    for (const pair of pairs.flat()) pair.close()
+    run.add({ name, unit: UNIT }, subjects.map(({ name }, i) => ({ of: name, ours: true, encrypted: false, values: rates[i], against: i > 0 ? [batched] : [] })))
+  }
+}
+
 /** One pair at work among ever more peers that are connected and silent, in one and the same relay. */
 async function silentPeers (run: Run, { process, way }: Relay, size: number): Promise<void> {
   const name = `forwarded, packets of ${size} B, 1 pair among silent peers`
@@ -116,6 +136,7 @@ export async function relayBench (run: Run): Promise<void> {
   for (const scheme of SCHEMES) {
     const relays = [await start(scheme, true), await start(scheme, false)]
     await forwarding(run, scheme, relays)
+    if (scheme === 'ws') await wholeFrames(run, relays[0])
     if (scheme === 'ws') for (const size of run.full ? SIZES : [1360]) await silentPeers(run, relays[0], size)
     for (const { process } of relays) await process.stop()
   }

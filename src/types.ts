@@ -97,9 +97,11 @@ export interface Link<In = Uint8Array, Out = In> {
   /**
    * From now on `port` writes in records: none that fits into one segment of the connection is cut into two, for the sake of a
    * receiver that takes half of a message for a broken connection. Each costs about as much as a write. `sink` may only end the link
-   * from then on. Not every link can do that.
+   * then. Undefined ends that. Not every link can do that.
    */
-  records? (records: Records): void
+  records? (records: Records | undefined): void
+  /** Lets the system keep more for a reader that is busy, at once and not only when a sender has had to wait. Not every link can do that. */
+  growReceiveBuffer? (): void
 }
 
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */

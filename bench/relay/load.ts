@@ -6,13 +6,15 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, type Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { greeting as ownGreeting } from '../../src/nodes/candy/greeting.ts'
 import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
 import { FrameEncoder } from '../../src/transforms/websocket-frames/index.ts'
 import { writeHeader } from '../../src/tun/ipv4.ts'
+import { loadLibc } from '../../src/tun/libc.ts'
 
 /** Milliseconds that a relay has for an answer. */
 const PATIENCE = 10_000
@@ -21,17 +23,25 @@ const BLOCK = 64 * 1024
 
 const encoder = new FrameEncoder('client')
 
+/** The segment size of Ethernet, which the loopback interface has not. */
+const ETHERNET_SEGMENT = 1460
+
 /** To a relay on this machine. */
 export interface Way {
   port: number
   password: string
   /** By TLS, whatever the certificate. */
   tls: boolean
+  /** With segments as on Ethernet. Linux only, and takes koffi. Default: those of the loopback interface. */
+  ethernet?: boolean
+  /** What the client says it is. Default: our own peer. */
+  greeting?: string
 }
 
 /** Upgrades and authenticates; the address is the client's own. */
-export async function join ({ port, password, tls }: Way, address: number): Promise<Socket> {
-  const tcp = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function join ({ port, password, tls, ethernet = false, greeting = ownGreeting('bench') }: Way, address: number): Promise<Socket> {
+  const tcp = ethernet ? await ethernetSocket() : new Socket()
+  tcp.setNoDelay().connect({ host: '127.0.0.1', port })
   const socket = tls ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
   for (const each of [tcp, socket]) each.on('error', () => {}) // whoever waits for something of it sees that it is closed
   socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
@@ -39,9 +49,17 @@ export async function join ({ port, password, tls }: Way, address: number): Prom
   if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
   socket.write(encoder.push([encodeAuth({ secret: new Secret(password), address, timestamp: Math.floor(Date.now() / 1000) })])[0])
   // A pong comes after AUTH was handled.
-  socket.write(encoder.ping(new Uint8Array(0)))
+  socket.write(encoder.ping(Buffer.from(greeting)))
   await answer(socket)
   return socket
+}
+
+/** Not connected yet. */
+async function ethernetSocket (): Promise<Socket> {
+  const libc = await loadLibc()
+  const fd = libc.socket(2, 1, 0) // AF_INET, SOCK_STREAM
+  libc.setsockopt(fd, 6, 2, new Uint8Array(new Int32Array([ETHERNET_SEGMENT]).buffer), 4) // IPPROTO_TCP, TCP_MAXSEG
+  return new Socket({ fd })
 }
 
 async function answer (socket: Socket): Promise<Buffer> {

@@ -10,7 +10,7 @@
  * keeps records whole while the way is free.
  */
 import type { Socket } from 'node:net'
-import { descriptorOf, socketCalls } from './socket-calls.ts'
+import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
 import type { Libc } from '../tun/libc.ts'
 import type { Records } from '../types.ts'
 
@@ -119,11 +119,16 @@ export class RecordWriter {
   #writeRecord (entry: Entry): void {
     const { bytes, at } = entry
     const libc = this.#calls()
-    const fd = libc == null ? undefined : descriptorOf(this.#socket)
-    if (libc != null && fd !== undefined) this.#measure(libc, fd)
+    if (libc === undefined) { // without marks the first frames could be cut
+      this.#isHeld = true
+      void prepareSocketCalls().then(() => { this.#release() })
+      return
+    }
+    const fd = libc === null ? undefined : descriptorOf(this.#socket)
+    if (libc !== null && fd !== undefined) this.#measure(libc, fd)
     const end = this.#records.end(bytes, at, this.#size)
     const record = bytes.subarray(at, end)
-    if (libc == null || fd === undefined) {
+    if (libc === null || fd === undefined) {
       this.#take(entry, record.length)
       this.#writeAlone(record)
       return

@@ -7,6 +7,7 @@ import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
 import { Flow } from './flow.ts'
 import { lendReads } from './lent-reads.ts'
+import { growReceiveBuffer } from './receive-buffer.ts'
 import { RecordWriter } from './record-writer.ts'
 import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
@@ -39,6 +40,7 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
+  #isInRecords = false
   #recordWriter: RecordWriter | undefined
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
@@ -89,11 +91,19 @@ class StreamPort implements PacketPort {
   wake (): void {
     if (this.#stream.destroyed) this.#recordWriter?.discard()
     else if (this.#recordWriter?.isIdle === false) return
+    this.#leaveRecords()
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  writeInRecords (socket: Socket, records: Records): void {
-    this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
+  writeInRecords (socket: Socket, records: Records | undefined): void {
+    this.#isInRecords = records !== undefined
+    if (records === undefined) this.#leaveRecords()
+    else this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
+  }
+
+  /** Not before everything in records was written. */
+  #leaveRecords (): void {
+    if (!this.#isInRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
   }
 
   #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
@@ -296,9 +306,11 @@ class SocketLink extends StreamLink {
   lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
 
   /** Segments are those of TCP only: TLS has records of its own, which are read as a whole. */
-  records (records: Records): void {
+  records (records: Records | undefined): void {
     if (!(this.#socket instanceof TLSSocket)) this.port.writeInRecords(this.#socket, records)
   }
+
+  growReceiveBuffer (): void { growReceiveBuffer(this.#socket) }
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {

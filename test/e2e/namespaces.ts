@@ -14,6 +14,9 @@ export const UPLINK = 'eth0'
 
 const BRIDGE = 'br0'
 
+/** Bytes that take a slow way at once: three segments, as a clock that is a little late would waste it with less. */
+const BURST = 5000
+
 /** What may end a test before its teardown. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
@@ -55,6 +58,21 @@ export class Namespace {
     return (await run('ip', ['-n', this.name, ...args])).stdout
   }
 
+  /**
+   * Lets no more than so many bits a second leave by a device, and no more than `burst` bytes at once; false when this kernel has no
+   * token bucket filter.
+   */
+  async slow (device: string, bits: number, burst: number): Promise<boolean> {
+    const filter = ['tbf', 'rate', `${bits}bit`, 'burst', String(burst), 'latency', '20ms']
+    return await this.run('tc', 'qdisc', 'add', 'dev', device, 'root', ...filter).then(() => true, () => false)
+  }
+
+  /** Lets segments of TCP leave by a device one by one, and arrive so; between namespaces they would travel uncut. */
+  async cutSegments (device: string): Promise<void> {
+    await this.run('ethtool', '-K', device, 'tso', 'off', 'gso', 'off', 'gro', 'off')
+    await this.ip('link', 'set', device, 'gso_max_segs', '1') // else TCP hands down several at once, whatever ethtool says
+  }
+
   /** Puts rules into the packet filter. */
   async filter (rules: string): Promise<void> {
     await this.run('nft', rules)
@@ -86,7 +104,8 @@ export class Lab {
   readonly #names: string[] = []
   readonly #children = new Set<ChildProcess>()
   #bridge: Namespace | undefined
-  #ports = 0
+  /** The devices of the bridge, by the hosts that they lead to. */
+  readonly #ports = new Map<Namespace, string>()
 
   /** Makes an empty one, and removes it with all that is in it at the end of the test, or of the process. */
   constructor (t: Test) {
@@ -108,11 +127,24 @@ export class Lab {
   async host (name: string, cidr: string): Promise<Namespace> {
     this.#bridge ??= await this.#makeBridge()
     const host = await this.namespace(name)
-    const port = `port${this.#ports++}`
+    const port = `port${this.#ports.size}`
+    this.#ports.set(host, port)
     await this.wire(host, UPLINK, this.#bridge, port)
     await this.#bridge.ip('link', 'set', port, 'master', BRIDGE)
     await host.ip('addr', 'add', cidr, 'dev', UPLINK)
     return host
+  }
+
+  /**
+   * Lets no more than so many bits a second take the way from a host to the bridge, or also the way back, and segments of TCP one by
+   * one; false when this kernel has no token bucket filter.
+   */
+  async slow (host: Namespace, bits: number, directions: 'out' | 'both'): Promise<boolean> {
+    const bridge = this.#bridge as Namespace
+    const port = this.#ports.get(host) as string
+    await host.cutSegments(UPLINK)
+    await bridge.cutSegments(port)
+    return await host.slow(UPLINK, bits, BURST) && (directions === 'out' || await bridge.slow(port, bits, BURST))
   }
 
   /** A namespace with nothing but a loopback. */

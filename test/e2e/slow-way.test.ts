@@ -34,8 +34,7 @@ if (await canRun(t, ['tc', 'ss'])) {
       const lab = new Lab(t)
       const folder = t.testdir()
       const relayHost = await lab.host('relay', '192.0.2.1/24')
-      const shaped = await relayHost.run('tc', 'qdisc', 'add', 'dev', UPLINK, 'root', 'tbf', 'rate', `${WAY}bps`, 'burst', '16k', 'latency', '20ms').then(() => true, () => false)
-      if (!shaped) {
+      if (!await relayHost.slow(UPLINK, WAY * 8, 16 * 1024)) {
         t.plan(0, 'this kernel has no token bucket filter')
         return
       }

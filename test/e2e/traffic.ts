@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import type { Commands } from './agent.ts'
+import type { Commands as AgentCommands } from './agent.ts'
 import type { Namespace } from './namespaces.ts'
 import { TSX } from './programs.ts'
 
@@ -13,14 +13,16 @@ const AGENT = fileURLToPath(new URL('agent.ts', import.meta.url))
 const POLL_INTERVAL = 50
 const POLL_PATIENCE = 15_000
 
-/** A process in a namespace that does what it is told; one for each is enough. */
-export class Agent {
+type Commands = Record<string, (...args: any[]) => Promise<unknown>>
+
+/** A process in a namespace that does what it is told, by default that of `agent.ts`; one of those for each namespace is enough. */
+export class Agent<C extends Commands = AgentCommands> {
   readonly #child: ChildProcess
   readonly #calls = new Map<number, { resolve (result: any): void, reject (err: Error): void }>()
   #lastId = 0
 
-  constructor (namespace: Namespace) {
-    this.#child = namespace.spawn(process.execPath, ['--import', TSX, AGENT], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  constructor (namespace: Namespace, script = AGENT) {
+    this.#child = namespace.spawn(process.execPath, ['--import', TSX, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child.on('message', ({ id, result, error }: any) => {
       const call = this.#calls.get(id)
       this.#calls.delete(id)
@@ -32,11 +34,11 @@ export class Agent {
     })
   }
 
-  call<Name extends keyof Commands> (name: Name, ...args: Parameters<Commands[Name]>): ReturnType<Commands[Name]> {
+  call<Name extends keyof C> (name: Name, ...args: Parameters<C[Name]>): ReturnType<C[Name]> {
     const id = ++this.#lastId
     const answer = new Promise((resolve, reject) => { this.#calls.set(id, { resolve, reject }) })
     this.#child.send({ id, name, args })
-    return answer as ReturnType<Commands[Name]>
+    return answer as ReturnType<C[Name]>
   }
 }
 

@@ -154,7 +154,7 @@ t.test('what waits is written before the end', { skip }, async (t) => {
   await prepareSocketCalls()
   const { here, there } = await pair(t, SMALL)
   const link = websocketFrames({ role: 'server' })(streamLink(here))
-  link.wholeFrames?.()
+  link.wholeFrames?.(true)
   const sent = messages(2000)
   for (let at = 0; at < sent.length; at += 50) t.equal(link.port.send(sent.slice(at, at + 50)), 50)
   t.ok(link.port.queued > 0)

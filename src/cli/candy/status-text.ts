@@ -13,11 +13,11 @@ export function relayText ({ url, workers = 1, connections, halfOpen, peers, ref
   ].join('\n')
 }
 
-function networkText ({ path, range, leases, packetsIn, bytesIn, packetsOut, bytesOut, drops, members }: CandyNetworkStatus): string {
+function networkText ({ path, range, leases, packetsIn, bytesIn, packetsOut, bytesOut, resyncs, drops, members }: CandyNetworkStatus): string {
   const name = [path, range].filter((text) => text !== '').join(', ')
   const dropped = nonZero(drops)
   return `
-${name === '' ? 'network' : `network ${name}`}: ${counted(members.length, 'peer')}, ${counted(leases, 'lease')}, in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, out ${packetsOut} of ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}
+${name === '' ? 'network' : `network ${name}`}: ${counted(members.length, 'peer')}, ${counted(leases, 'lease')}, in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, out ${packetsOut} of ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}${resyncs === 0 ? '' : `, ${counted(resyncs, 'resync')}`}
 ${members.length === 0 ? 'nobody is here' : table([HEAD, ...members.map(memberRow)])}`
 }
 

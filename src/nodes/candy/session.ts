@@ -64,7 +64,7 @@ export class Session extends Member implements Client {
   constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
     super(network, link.port)
     this.link = link
-    this.original = new OriginalClient(link)
+    this.original = new OriginalClient(link, this)
     this.remote = remote
     this.pass = pass
     this.since = now

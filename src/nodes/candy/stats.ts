@@ -18,6 +18,8 @@ export interface Traffic {
   bytesIn: number
   packetsOut: number
   bytesOut: number
+  /** Times that frames of a client were found again after one that it had cut. */
+  resyncs: number
   drops: Record<Drop, number>
 }
 
@@ -42,6 +44,7 @@ export const newTraffic = (): Traffic => ({
   bytesIn: 0,
   packetsOut: 0,
   bytesOut: 0,
+  resyncs: 0,
   drops: { source: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
 })
 
@@ -59,6 +62,7 @@ export function addTraffic (sum: Traffic, part: Traffic): void {
   sum.bytesIn += part.bytesIn
   sum.packetsOut += part.packetsOut
   sum.bytesOut += part.bytesOut
+  sum.resyncs += part.resyncs
   for (const drop of DROPS) sum.drops[drop] += part.drops[drop]
 }
 

@@ -2,17 +2,18 @@
  * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
  * `tunpipe/transports` for links that have made it.
  */
-import { FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
+import { DEFAULT_MAX_PAYLOAD, FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { endOfFrames } from './frame-records.ts'
 import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
-import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { FrameResync } from './resync.ts'
+import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
 import { flowOf } from '../../layer.ts'
 import { verifyMilliseconds } from '../../options.ts'
-import type { WebSocketLink } from './link.ts'
+import type { RecoverFramesInit, WebSocketLink } from './link.ts'
 import type { Batch, Layer, Link } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
@@ -35,6 +36,10 @@ class FramesLink implements WebSocketLink {
   readonly #decoder: FrameDecoder
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
+  readonly #maxPayload: number
+  /** In front of the decoder, once it is between two frames. */
+  #resync: FrameResync | undefined
+  #recover: RecoverFramesInit | undefined
   readonly #isServer: boolean
   /** What `sink` is writing from, while it runs. */
   #writing: Interruptible<Batch> | undefined
@@ -52,6 +57,7 @@ class FramesLink implements WebSocketLink {
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#closeTimeout = closeTimeout
+    this.#maxPayload = init.maxPayload ?? DEFAULT_MAX_PAYLOAD
     this.#isServer = init.role === 'server'
     this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
     const link = this
@@ -93,8 +99,14 @@ class FramesLink implements WebSocketLink {
 
   sendFrames (frames: Uint8Array): boolean { return this.port.sendFrames(frames) }
 
-  wholeFrames (): void {
-    this.#lower.records?.({ end: endOfFrames, filler: this.#encoder.pong(new Uint8Array(0)) }) // a pong that nobody has asked for, section 5.5.3
+  wholeFrames (isOn: boolean): void {
+    const filler = this.#encoder.pong(new Uint8Array(0)) // a pong that nobody has asked for, section 5.5.3
+    this.#lower.records?.(isOn ? { end: endOfFrames, filler } : undefined)
+  }
+
+  recoverFrames (init: RecoverFramesInit): void {
+    this.#recover = init
+    this.#lower.growReceiveBuffer?.()
   }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
@@ -124,7 +136,7 @@ class FramesLink implements WebSocketLink {
       }
       (lower as Required<Link>).flow((reads) => {
         if (isOver) return undefined // see #drain
-        const messages = this.#decoder.push(reads)
+        const messages = this.#decode(reads)
         const busy = messages.length > 0 ? take(messages) : undefined
         if (busy !== undefined) return busy.then(() => { done(reads) })
         return done(reads)
@@ -155,7 +167,7 @@ class FramesLink implements WebSocketLink {
       for (;;) {
         const read = await this.#next(reads)
         if (read.done === true) break
-        const messages = this.#decoder.push(read.value)
+        const messages = this.#decode(read.value)
         read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
         if (messages.length > 0) yield messages
         this.#answerPings()
@@ -173,6 +185,22 @@ class FramesLink implements WebSocketLink {
     } finally {
       if (isLeft) await reads.return?.()
     }
+  }
+
+  #decode (reads: Batch): Batch {
+    if (this.#recover !== undefined && this.#decoder.held === 0) {
+      const { onResync, ...init } = this.#recover
+      this.#recover = undefined
+      this.#resync = new FrameResync({
+        ...init,
+        maxPayload: this.#maxPayload,
+        onResync: (skipped) => {
+          this.#decoder.skip(skipped)
+          onResync(skipped)
+        }
+      })
+    }
+    return this.#decoder.push(this.#resync === undefined ? reads : this.#resync.push(reads))
   }
 
   async #next (reads: AsyncIterator<Batch>): Promise<IteratorResult<Batch>> {
@@ -203,6 +231,7 @@ class FramesLink implements WebSocketLink {
   #cutShort (): Error {
     try {
       this.#decoder.end()
+      if ((this.#resync?.held ?? 0) > 0) throw new TruncatedError('the stream ended inside a WebSocket message')
     } catch (err) {
       return err as Error
     }

@@ -1,5 +1,8 @@
 /** What {@link websocketFrames} makes of a link of bytes. */
+import type { FrameResyncInit } from './resync.ts'
 import type { Batch, Link } from '../../types.ts'
+
+export type RecoverFramesInit = Pick<FrameResyncInit, 'plausible' | 'trusted' | 'onResync'>
 
 /**
  * Binary messages over a WebSocket. Pings are answered by the layer itself.
@@ -33,7 +36,13 @@ export interface WebSocketLink extends Link {
    * From now on no frame of `port` is cut into two segments of TCP, as long as it fits into one: for receivers that read without waiting.
    * It costs a write for each segment. Over TLS nothing changes. Not every link can do that; see `Link.records`.
    */
-  wholeFrames? (): void
+  wholeFrames? (isOn: boolean): void
+  /**
+   * For a client that writes without blocking, and leaves out what does not fit into its send buffer, the rest of a frame as well: from
+   * now on the next frame is looked for when one was cut, and the system keeps more of what it sends. See {@link FrameResync}. Not
+   * every link can do that.
+   */
+  recoverFrames? (init: RecoverFramesInit): void
   /**
    * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
    * taken still arrives as long as the other side reads at all.

@@ -1,56 +1,71 @@
 import t from 'tap'
 import { greeting } from '../../../src/nodes/candy/greeting.ts'
 import { OriginalClient } from '../../../src/nodes/candy/original-client.ts'
-import type { WebSocketLink } from '../../../src/transforms/websocket-frames/index.ts'
+import type { Member } from '../../../src/nodes/candy/member.ts'
+import { newTraffic, type Traffic } from '../../../src/nodes/candy/stats.ts'
+import type { RecoverFramesInit, WebSocketLink } from '../../../src/transforms/websocket-frames/link.ts'
 
 const ORIGINAL = Buffer.from('candy::linux::6.1.8::host')
 
-function make (): { client: OriginalClient, calls: () => number } {
-  let calls = 0
-  const link = { wholeFrames () { calls++ } } as unknown as WebSocketLink
-  return { client: new OriginalClient(link), calls: () => calls }
+function make (): { client: OriginalClient, calls: unknown[], traffic: Traffic } {
+  const calls: unknown[] = []
+  const traffic = newTraffic()
+  const link = {
+    wholeFrames (isOn: boolean) { calls.push(isOn) },
+    recoverFrames ({ onResync }: RecoverFramesInit) {
+      calls.push('recover')
+      onResync(100)
+    }
+  }
+  return { client: new OriginalClient(link as WebSocketLink, { address: 1, traffic } as Member), calls, traffic }
 }
 
-t.test('an original client is written to in whole frames once it has an address and has greeted, in either order', async (t) => {
-  for (const order of [['greeted', 'joined'], ['joined', 'greeted']]) {
-    const { client, calls } = make()
-    for (const event of order) {
-      t.equal(calls(), 0)
-      if (event === 'joined') client.joined(0)
-      else client.greeted(ORIGINAL)
-    }
-    t.equal(calls(), 1)
-    client.greeted(ORIGINAL)
-    client.joined(10)
-    client.tick(5000)
-    t.equal(calls(), 1, 'once')
-  }
+t.test('an original client that greets, before or after it has an address', async (t) => {
+  const first = make()
+  first.client.greeted(ORIGINAL)
+  t.same(first.calls, [], 'nothing is sent to one without an address')
+  first.client.joined(0)
+  t.same(first.calls, [true, 'recover'])
+  t.equal(first.traffic.resyncs, 1)
+  const { client, calls } = make()
+  client.joined(0)
+  t.same(calls, [true], 'whole frames at once, as one that was cut would be enough to lose it')
+  client.greeted(ORIGINAL)
+  t.same(calls, [true, 'recover'])
+  client.greeted(Buffer.from(greeting('host')))
+  client.joined(10)
+  client.tick(5000)
+  t.same(calls, [true, 'recover'], 'once; the first greeting counts')
 })
 
-t.test('our own peer is not, however late it is', async (t) => {
+t.test('our own peer gets batches as soon as it has said what it is', async (t) => {
   const { client, calls } = make()
-  client.greeted(Buffer.from(greeting('host')))
   client.joined(0)
+  client.greeted(Buffer.from(greeting('host')))
+  t.same(calls, [true, false])
   client.tick(5000)
   client.greeted(ORIGINAL)
-  t.equal(calls(), 0, 'the first greeting counts')
+  t.same(calls, [true, false])
+  const early = make()
+  early.client.greeted(Buffer.from(greeting('host')))
+  early.client.joined(0)
+  t.same(early.calls, [])
 })
 
-t.test('one that has not greeted a second after it has got its address', async (t) => {
+t.test('one that has not greeted within a second passes for an original one', async (t) => {
   const { client, calls } = make()
   client.tick(5000)
-  t.equal(calls(), 0, 'without an address nothing is sent to it')
   client.joined(5000)
   client.greeted(Buffer.from('no greeting'))
   client.greeted(Buffer.alloc(0))
   client.tick(5999)
-  t.equal(calls(), 0)
+  t.same(calls, [true])
   client.tick(6000)
-  t.equal(calls(), 1)
+  t.same(calls, [true, 'recover'])
 })
 
-t.test('a link that cannot do it', async (t) => {
-  const client = new OriginalClient({} as WebSocketLink)
+t.test('a link that can do none of that', async (t) => {
+  const client = new OriginalClient({} as WebSocketLink, { address: 1, traffic: newTraffic() } as Member)
   client.greeted(ORIGINAL)
   client.joined(0)
   t.pass()

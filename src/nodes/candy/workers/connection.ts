@@ -39,7 +39,7 @@ export class Connection extends Member {
     super(nowhere, link.port)
     this.id = id
     this.link = link
-    this.original = new OriginalClient(link)
+    this.original = new OriginalClient(link, this)
     this.#report = report
     link.onText = link.onPong = () => { this.isHeard = true }
     link.onPing = (greeting) => {

@@ -290,6 +290,6 @@ export class Forwarder implements LaneHandlers {
   }
 }
 
-function isNothing ({ packetsIn, packetsOut, drops }: Traffic): boolean {
-  return packetsIn === 0 && packetsOut === 0 && Object.values(drops).every((count) => count === 0)
+function isNothing ({ packetsIn, packetsOut, resyncs, drops }: Traffic): boolean {
+  return packetsIn === 0 && packetsOut === 0 && resyncs === 0 && Object.values(drops).every((count) => count === 0)
 }
