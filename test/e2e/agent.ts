@@ -209,7 +209,13 @@ const commands = {
   /** The FORWARD messages that were sent through recorded ports, in hexadecimal digits. */
   async forwards (): Promise<string[]> { return recorder.forwards() },
 
-  async get (url: string): Promise<string> { return await (await fetch(url)).text() }
+  async get (url: string): Promise<string> { return await (await fetch(url)).text() },
+
+  /** Posts JSON; the answer, and the cookies that came with it in the form in which they are sent back. */
+  async post (url: string, body: object, cookie = ''): Promise<{ answer: any, cookie: string }> {
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', cookie }, body: JSON.stringify(body) })
+    return { answer: await response.json(), cookie: response.headers.getSetCookie().map((each) => each.split(';')[0]).join('; ') }
+  }
 }
 
 export type Commands = typeof commands

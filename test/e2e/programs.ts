@@ -88,6 +88,9 @@ export class Program {
     this.ended = once(this.child, 'close').then(([code]) => code)
   }
 
+  /** Everything in the log so far. */
+  get log (): readonly Line[] { return this.#log.all }
+
   /** Everything on stdout so far. */
   get events (): readonly Line[] { return this.#out.all }
 
