@@ -1,6 +1,6 @@
 /** How much the kernel keeps for a reader that is busy. */
 import type { Socket } from 'node:net'
-import { descriptorOf, socketCalls } from './socket-calls.ts'
+import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
 
 const SOL_SOCKET = 1
 const SO_RCVLOWAT = 18
@@ -18,8 +18,12 @@ const ONE = new Uint8Array(new Int32Array([1]).buffer)
  */
 export function growReceiveBuffer (socket: Socket): void {
   const libc = socketCalls()
+  if (libc === undefined) {
+    void prepareSocketCalls().then(() => { growReceiveBuffer(socket) })
+    return
+  }
   const fd = descriptorOf(socket)
-  if (libc == null || fd === undefined) return
+  if (libc === null || fd === undefined) return
   libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, LOW_WATER, LOW_WATER.length)
   libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, ONE, ONE.length)
 }

@@ -11,6 +11,7 @@
  */
 import type { Socket } from 'node:net'
 import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
+import { unsentOf } from './unsent.ts'
 import type { Libc } from '../tun/libc.ts'
 import type { Records } from '../types.ts'
 
@@ -72,7 +73,6 @@ export class RecordWriter {
     this.#records = records
     this.#onIdle = onIdle
     this.#calls = calls
-    if (socket.writableLength > 0) this.#hold(records.filler) // behind what was written before
   }
 
   /** Bytes that were taken and that neither the kernel nor Node has. */
@@ -118,6 +118,10 @@ export class RecordWriter {
 
   #writeRecord (entry: Entry): void {
     const { bytes, at } = entry
+    if (this.#socket.writableLength > 0) { // somebody else has written
+      this.#hold(this.#records.filler)
+      return
+    }
     const libc = this.#calls()
     if (libc === undefined) { // without marks the first frames could be cut
       this.#isHeld = true
@@ -134,10 +138,13 @@ export class RecordWriter {
       return
     }
     const { filler } = this.#records
-    // Before it is closed by a mark, the next record would be appended to what Node has written.
-    if (this.#isUnmarked && send(libc, fd, filler) < filler.length) {
-      this.#hold(filler)
-      return
+    // While what Node has written waits without a mark, the next record would be appended to it.
+    if (this.#isUnmarked && (unsentOf(this.#socket) ?? 0) > 0) {
+      const sent = send(libc, fd, filler)
+      if (sent < filler.length) {
+        this.#hold(filler.subarray(sent))
+        return
+      }
     }
     this.#isUnmarked = false
     const sent = send(libc, fd, record)

@@ -40,7 +40,7 @@ class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
-  #isInRecords = false
+  #wantsRecords = false
   #recordWriter: RecordWriter | undefined
   /** Those who wait until there is room. */
   readonly #waiting: Array<() => void> = []
@@ -51,6 +51,9 @@ class StreamPort implements PacketPort {
   }
 
   get queued (): number { return this.#stream.writableLength + (this.#recordWriter?.queued ?? 0) + this.#writes * WRITE_OVERHEAD }
+
+  /** See `Link.records`. */
+  get isInRecords (): boolean { return this.#recordWriter !== undefined }
 
   get backlog (): number | undefined {
     const unsent = unsentOf(this.#stream)
@@ -89,21 +92,27 @@ class StreamPort implements PacketPort {
 
   /** The kernel has taken everything, or never will. */
   wake (): void {
-    if (this.#stream.destroyed) this.#recordWriter?.discard()
+    if (this.#stream.destroyed) this.#discardRecords()
     else if (this.#recordWriter?.isIdle === false) return
     this.#leaveRecords()
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   writeInRecords (socket: Socket, records: Records | undefined): void {
-    this.#isInRecords = records !== undefined
+    this.#wantsRecords = records !== undefined
     if (records === undefined) this.#leaveRecords()
     else this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
   }
 
   /** Not before everything in records was written. */
   #leaveRecords (): void {
-    if (!this.#isInRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
+    if (!this.#wantsRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
+  }
+
+  #discardRecords (): void {
+    if (this.#recordWriter === undefined) return
+    this.#recordWriter.discard()
+    this.#writes = 0
   }
 
   #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
@@ -215,8 +224,12 @@ class StreamLink implements Link {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
     const stream = this.#stream
     const writing = this.#writing = new Writing(stream, source, () => this.#reason())
-    await writing.ended.finally(() => { this.#writing = undefined })
-    await this.port.drained() // what waits behind Node would be cut off
+    try {
+      await writing.ended
+      if (this.port.isInRecords) await this.port.drained() // what waits behind Node would be cut off
+    } finally {
+      this.#writing = undefined
+    }
     if (stream.destroyed) throw this.#reason() // such a one would not tell that its end will not be sent
     await end(stream)
   }
@@ -296,6 +309,11 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
+  lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
+}
+
+/** Without TLS, which has records of its own that are read as a whole. */
+class PlainSocketLink extends SocketLink {
   readonly #socket: Socket
 
   constructor (socket: Socket, init: StreamLinkInit) {
@@ -303,12 +321,7 @@ class SocketLink extends StreamLink {
     this.#socket = socket
   }
 
-  lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
-
-  /** Segments are those of TCP only: TLS has records of its own, which are read as a whole. */
-  records (records: Records | undefined): void {
-    if (!(this.#socket instanceof TLSSocket)) this.port.writeInRecords(this.#socket, records)
-  }
+  records (records: Records | undefined): void { this.port.writeInRecords(this.#socket, records) }
 
   growReceiveBuffer (): void { growReceiveBuffer(this.#socket) }
 }
@@ -338,4 +351,7 @@ function end (stream: Duplex): Promise<void> {
  *
  * For half-close the stream has to be made with `allowHalfOpen: true`.
  */
-export const streamLink = (stream: Duplex, init: StreamLinkInit = {}): Link => stream instanceof Socket ? new SocketLink(stream, init) : new StreamLink(stream, init)
+export function streamLink (stream: Duplex, init: StreamLinkInit = {}): Link {
+  if (stream instanceof TLSSocket) return new SocketLink(stream, init)
+  return stream instanceof Socket ? new PlainSocketLink(stream, init) : new StreamLink(stream, init)
+}

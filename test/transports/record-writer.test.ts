@@ -1,12 +1,18 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { hear, until } from '../helpers/ends.ts'
+import { hear, nothing, until } from '../helpers/ends.ts'
+import { TSX_ARGS } from '../helpers/tsx.ts'
 import { loadLibc, type Libc } from '../../src/tun/libc.ts'
 import { RecordWriter } from '../../src/transports/record-writer.ts'
 import { descriptorOf, prepareSocketCalls } from '../../src/transports/socket-calls.ts'
-import { dialTcp, streamLink } from '../../src/transports/index.ts'
+import { streamLink } from '../../src/transports/index.ts'
 import { FrameDecoder, FrameEncoder, websocketFrames } from '../../src/transforms/websocket-frames/index.ts'
 import { endOfFrames } from '../../src/transforms/websocket-frames/frame-records.ts'
 import type { Batch } from '../../src/types.ts'
@@ -19,8 +25,9 @@ const TCP_INFO = 11
 const SOL_SOCKET = 1
 const SO_SNDBUF = 7
 const SMALL = 8192
-/** Where `struct tcp_info` has the segments with data that were sent, and the segment size. */
+/** Where `struct tcp_info` has the segments with data that were sent, how many of them again, and the segment size. */
 const DATA_SEGMENTS_OUT = 156
+const RETRANSMITTED = 100
 const SEGMENT_SIZE = 16
 
 const encoder = new FrameEncoder('server')
@@ -81,9 +88,14 @@ const same = (t: Test, got: Batch, sent: Batch): void => {
 
 const ways: Array<[name: string, calls: (libc: Libc) => () => Libc | null, skip: string | false]> = [
   ['with marks', (libc) => () => libc, skip],
-  ['with marks, where the kernel takes a part or nothing now and then', (libc) => () => reluctant(libc), skip],
+  ['with marks, where the kernel takes a part or nothing now and then', reluctantly, skip],
   ['without marks', () => () => null, false]
 ]
+
+function reluctantly (libc: Libc): () => Libc {
+  const calls = reluctant(libc)
+  return () => calls
+}
 
 /** Takes only a part of every third record, nothing of every fifth, and is interrupted at every seventh. */
 function reluctant (libc: Libc): Libc {
@@ -142,10 +154,11 @@ t.test('no frame spans two segments', { skip }, async (t) => {
     const count = 84
     const seen = collect(there)
     const writer = new RecordWriter(here, records, () => {})
-    const before = info(here).getUint32(DATA_SEGMENTS_OUT, true)
+    const segmentsOf = (tcp: DataView): number => tcp.getUint32(DATA_SEGMENTS_OUT, true) - tcp.getUint32(RETRANSMITTED, true)
+    const before = segmentsOf(info(here))
     writer.write(encoder.push(Array.from({ length: count }, () => new Uint8Array(size)))[0], () => {})
     await until(() => seen.got.length === count)
-    const segments = info(here).getUint32(DATA_SEGMENTS_OUT, true) - before
+    const segments = segmentsOf(info(here)) - before
     t.equal(segments - seen.fillers, count / perRecord, `segments of ${perRecord} frames of ${size} bytes, besides ${seen.fillers} fillers`)
   }
 })
@@ -193,11 +206,80 @@ t.test('records go on behind what was written as a stream', { skip }, async (t) 
   same(t, seen.got, sent)
 })
 
-t.test('links that have no segments', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => { server.close() })
-  const link = await dialTcp({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
-  t.type(link.records, 'function')
-  link.abort(new Error('enough'))
+t.test('back to a stream, and to records again, while some of it waits', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const { here, there } = await pair(t, SMALL)
+  const link = streamLink(here)
+  const sent = messages(3000)
+  for (let at = 0; at < sent.length; at += 100) {
+    link.records?.(at % 300 === 200 ? undefined : records)
+    t.equal(link.port.send(encoder.push(sent.slice(at, at + 100))), 1)
+  }
+  const seen = collect(there)
+  await until(() => seen.got.length === sent.length)
+  same(t, seen.got, sent)
+})
+
+t.test('without need nothing is sent besides', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const { here, there } = await pair(t)
+  const link = streamLink(here)
+  link.records?.(records)
+  const seen = collect(there)
+  const sent = messages(3)
+  for (const message of sent) link.port.send(encoder.push([message]))
+  await until(() => seen.got.length === sent.length)
+  t.equal(seen.fillers, 0)
+})
+
+t.test('a sink has the link for itself until all of it was written', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const { here, there } = await pair(t, SMALL)
+  const link = streamLink(here)
+  link.records?.(records)
+  const sent = messages(1000)
+  link.port.send(encoder.push(sent))
+  const ended = link.sink(nothing())
+  await delay(0)
+  await t.rejects(link.sink(nothing()), { code: 'ERR_LINK_BUSY' })
+  const seen = collect(there)
+  await ended
+  await until(() => seen.got.length === sent.length)
+  same(t, seen.got, sent)
+})
+
+t.test('only plain TCP has segments that can be kept whole', async (t) => {
+  const { here } = await pair(t)
+  t.type(streamLink(here).records, 'function')
+  t.type(streamLink(here).growReceiveBuffer, 'function')
+  const secure = streamLink(new TLSSocket(here))
+  t.equal(secure.records, undefined)
+  t.equal(secure.growReceiveBuffer, undefined)
+  t.equal(streamLink(new PassThrough()).records, undefined)
+})
+
+t.test('the receive buffer of a connection is large at once, also before the system calls are loaded', { skip }, async (t) => {
+  const script = `
+    import { createServer, connect } from 'node:net'
+    import { once } from 'node:events'
+    import { streamLink } from 'tunpipe/transports'
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const there = connect(server.address().port, '127.0.0.1')
+    const [here] = await once(server, 'connection')
+    streamLink(here).growReceiveBuffer()
+    const { loadLibc } = await import(${JSON.stringify(new URL('../../src/tun/libc.ts', import.meta.url).href)})
+    const libc = await loadLibc()
+    await new Promise(setImmediate)
+    const value = new Int32Array(1)
+    libc.getsockopt(here._handle.fd, 1, 8, new Uint8Array(value.buffer), new Uint8Array(new Int32Array([4]).buffer))
+    const low = new Int32Array(1)
+    libc.getsockopt(here._handle.fd, 1, 18, new Uint8Array(low.buffer), new Uint8Array(new Int32Array([4]).buffer))
+    console.log(JSON.stringify([value[0], low[0]]))
+    process.exit()
+  `
+  const { stdout } = await promisify(execFile)(process.execPath, [...TSX_ARGS, '--input-type=module', '--eval', script], { cwd: fileURLToPath(new URL('../..', import.meta.url)), env: { ...process.env, NODE_OPTIONS: '' } })
+  const [size, lowWater] = JSON.parse(stdout)
+  t.ok(size >= 2 * 1024 * 1024, `${size} bytes`)
+  t.equal(lowWater, 1, 'and a read still returns what is there')
 })

@@ -37,6 +37,7 @@ export function loadRelay ({ settings: candy, nameOf, warn }: Given<CandyRelaySe
     isolate: network.isolate,
     maxPeers: network['max-peers'],
     packetRate: network['packet-rate'],
+    frameRate: network['frame-rate'],
     byteRate: network['byte-rate']
   })
   const networks = candy.networks?.map((network, i) => read(network, (key) => nameOf('networks', String(i), key))) ?? [read(candy, nameOf)]

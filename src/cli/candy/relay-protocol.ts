@@ -49,6 +49,7 @@ function command (): Command {
     .option('--path <path>', 'only clients whose URL has this path (default: every path); several networks: see the file')
     .option('--lenient', 'take clients whose clock is wrong')
     .option('--max-peers <count>', 'clients of a network at one time (default: no limit but that of connections)')
+    .option('--frame-rate <count>', 'frames of any kind that one client may send in a second; one that sends more is read more slowly (default: no limit)')
     .option('--packet-rate <count>', 'packets that one client may send in a second (default: no limit)')
     .option('--byte-rate <bytes>', 'bytes that one client may send in a second (default: no limit)')
     .option('--max-per-source <count>', 'connections from one address; an IPv6 /64 is one (default: 256)')

@@ -70,6 +70,7 @@ const networkKeys = {
   broadcast: choice(['on', 'off']).optional(),
   isolate: optionalToggle(),
   'max-peers': wholeNumber(1, 1_000_000).optional(),
+  'frame-rate': wholeNumber(1, MOST).optional(),
   'packet-rate': wholeNumber(1, MOST).optional(),
   'byte-rate': wholeNumber(1500, MOST).optional()
 }

@@ -3,6 +3,7 @@ import { Backlog } from '../../backlog.ts'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
 import type { Batch, PacketPort } from '../../types.ts'
+import { FramePace } from './frame-pace.ts'
 import { newTraffic, type Refusal } from './stats.ts'
 import type { Switch } from './switch.ts'
 
@@ -32,6 +33,7 @@ export abstract class Member {
   /** How many more messages to all it may send in this second. */
   broadcasts: number
   taps: readonly Tap[] | undefined
+  readonly pace = new FramePace()
   /** What it may send besides, where that has a limit. */
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
@@ -55,9 +57,17 @@ export abstract class Member {
 
   /** Takes the limits of its network. What it has used up stays used up, unless the limit is another one. */
   limit (): void {
-    const { packetRate, byteRate } = this.network.settings
+    const { packetRate, byteRate, frameRate } = this.network.settings
     this.#packets = limited(this.#packets, packetRate)
     this.#bytes = limited(this.#bytes, byteRate)
+    this.pace.limit(frameRate)
+  }
+
+  /** A portion of so many frames of it has been dealt with. Settles when the next one may be; undefined for at once. */
+  paced (frames: number): Promise<void> | undefined {
+    const held = this.pace.spend(frames, this.received)
+    if (held !== undefined) this.traffic.throttled++
+    return held
   }
 
   /** Before a read is handled. */

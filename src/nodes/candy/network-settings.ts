@@ -35,9 +35,11 @@ export interface CandyNetworkInit {
   /** Messages, and bytes of them, that one member may send in a second; each with a burst of one second. Default: no limit. */
   packetRate?: number
   byteRate?: number
+  /** WebSocket frames of any kind that one member may send in a second, a quarter of them at once; one that sends more is read more slowly. Default: no limit. */
+  frameRate?: number
 }
 
-export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'sourceCheck' | 'takeover' | 'broadcast' | 'isolate' | 'maxPeers'>>, Pick<CandyNetworkInit, 'dhcp' | 'packetRate' | 'byteRate'> {
+export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'sourceCheck' | 'takeover' | 'broadcast' | 'isolate' | 'maxPeers'>>, Pick<CandyNetworkInit, 'dhcp' | 'packetRate' | 'byteRate' | 'frameRate'> {
   path: string | undefined
   secret: Secret
   range: Cidr | undefined
@@ -51,16 +53,16 @@ const LOWEST_BYTE_RATE = 1500
 
 /** Throws `OptionError` when something cannot be. */
 export function readNetwork (init: CandyNetworkInit): NetworkSettings {
-  const { path, password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', broadcast = true, isolate = false, maxPeers = Infinity, packetRate, byteRate } = init
+  const { path, password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', broadcast = true, isolate = false, maxPeers = Infinity, packetRate, byteRate, frameRate } = init
   verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
   verifyChoice('takeover', takeover, ['any', 'same-device'])
   if (path !== undefined && normalPath(path) !== path) throw new OptionError(`path has the form /name or /name/name, not ${JSON.stringify(path)}`)
-  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, LOWEST_BYTE_RATE]] as const) {
+  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, LOWEST_BYTE_RATE], ['frameRate', frameRate, 1]] as const) {
     if (count !== undefined && count !== Infinity && (!Number.isSafeInteger(count) || count < least)) throw new OptionError(`${name} is a whole number of at least ${least}, not ${String(count)}`)
   }
   const range = dhcp === undefined ? undefined : parseCidr(dhcp)
   if (dhcp !== undefined && (range === undefined || range.prefix < 8 || range.prefix > 30)) throw new OptionError('dhcp is a.b.c.d/8 to a.b.c.d/30')
-  return { path, secret: new Secret(password), dhcp, range, rules: parseRules(sdwan), sourceCheck, takeover, broadcast, isolate, maxPeers, packetRate, byteRate }
+  return { path, secret: new Secret(password), dhcp, range, rules: parseRules(sdwan), sourceCheck, takeover, broadcast, isolate, maxPeers, packetRate, byteRate, frameRate }
 }
 
 function verifyChoice (name: string, value: string, choices: string[]): void {

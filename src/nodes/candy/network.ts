@@ -56,6 +56,7 @@ export class Network extends Switch<Session> {
     session.address = address
     this.place(address, session)
     session.original.joined(performance.now())
+    session.pace.join()
     this.pool?.claim(address, session)
     former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
     this.#learn(session)
@@ -102,7 +103,7 @@ export class Network extends Switch<Session> {
   /** @param reason what was wrong, and what was expected */
   refused ({ remote, received }: Session, why: Refusal, reason: string): void {
     this.#past.refused[why]++
-    this.#shared.log.line('warn', { ...this.#named(), remote, why, reason, message: received }, 'connection refused')
+    this.#shared.log.line('warn', { ...this.#named(), remote, why, reason, messages: received }, 'connection refused')
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {

@@ -5,20 +5,21 @@
  * into their own send buffer they leave out, also in the middle of a frame; so there is room for what they send, and when a frame was
  * cut all the same, the next one is looked for. Both are only for them, as it costs more or is less strict.
  */
-import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import type { RecoverFramesInit, WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { plausible, trusted } from './believable.ts'
 import { GREETING, OWN_VERSION } from './greeting.ts'
 import type { Member } from './member.ts'
 
-/** Milliseconds after which a client that has not said what it is passes for an original one. That greets right after AUTH, unless it has no time. */
+/** Milliseconds after AUTH from which on a client passes for an original one unless it has said what it is. */
 const GREETING_TIME = 1000
 
 export class OriginalClient {
   readonly #link: WebSocketLink
   readonly #member: Member
-  /** What it has said it is, or passes for. */
-  #is: 'original' | 'other' | undefined
+  /** What it has said it is. */
+  #said: 'original' | 'other' | undefined
   #joinedAt: number | undefined
+  #isLate = false
   #hasWholeFrames = false
   #isRecovered = false
 
@@ -27,12 +28,12 @@ export class OriginalClient {
     this.#member = member
   }
 
-  /** It has sent a ping. */
+  /** It has sent a ping. The first greeting counts, however late it is. */
   greeted (ping: Uint8Array): void {
-    if (this.#is !== undefined) return
+    if (this.#said !== undefined) return
     const [name, , version = ''] = Buffer.from(ping.buffer, ping.byteOffset, ping.length).toString('latin1').split('::')
-    if (name !== GREETING) return
-    this.#is = version.startsWith(OWN_VERSION) ? 'other' : 'original'
+    if (name !== GREETING || version === '') return
+    this.#said = version.startsWith(OWN_VERSION) ? 'other' : 'original'
     this.#update()
   }
 
@@ -48,20 +49,24 @@ export class OriginalClient {
 
   /** Once a second. */
   tick (now: number): void {
-    if (this.#is !== undefined || this.#joinedAt === undefined || now - this.#joinedAt < GREETING_TIME) return
-    this.#is = 'original'
+    if (this.#isLate || this.#joinedAt === undefined || now - this.#joinedAt < GREETING_TIME) return
+    this.#isLate = true
     this.#update()
   }
 
   /** Until it has said that it is no original client it is written to as if it was: one frame in two parts would be enough to lose it. */
   #update (): void {
     if (this.#joinedAt === undefined) return
-    const hasWholeFrames = this.#is !== 'other'
+    const hasWholeFrames = this.#said !== 'other'
     if (hasWholeFrames !== this.#hasWholeFrames) this.#link.wholeFrames?.(hasWholeFrames)
     this.#hasWholeFrames = hasWholeFrames
-    if (this.#is !== 'original' || this.#isRecovered) return
-    this.#isRecovered = true
+    const isRecovered = this.#said === 'original' || (this.#said === undefined && this.#isLate)
+    if (isRecovered !== this.#isRecovered) this.#link.recoverFrames?.(isRecovered ? this.#recovery() : undefined)
+    this.#isRecovered = isRecovered
+  }
+
+  #recovery (): RecoverFramesInit {
     const member = this.#member
-    this.#link.recoverFrames?.({ plausible, trusted: trusted(() => member.address), onResync () { member.traffic.resyncs++ } })
+    return { plausible, trusted: trusted(() => member.address), onResync () { member.traffic.resyncs++ } }
   }
 }

@@ -87,16 +87,23 @@ export class CandyRelay {
     // Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
     this.#receive = typeDemux<Session>({
       [MessageType.AUTH]: (message, session) => {
+        session.pace.handshake()
         admission.auth(session, message)
         this.#tap(session)
       },
       [MessageType.FORWARD]: (message, session) => { forward(session, message) },
-      [MessageType.DHCP]: (message, session) => { admission.dhcp(session, message) },
+      [MessageType.DHCP]: (message, session) => {
+        session.pace.handshake()
+        admission.dhcp(session, message)
+      },
       [MessageType.CONN]: (message, session) => { addressed(session, message, 'CONN') },
-      [MessageType.VMAC]: (message, session) => { admission.vmac(session, message) },
+      [MessageType.VMAC]: (message, session) => {
+        session.pace.handshake()
+        admission.vmac(session, message)
+      },
       [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
       [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
-    }, { unknown: () => {} })
+    }, { unknown: (_message, session) => { session.pace.ignored() } })
     this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
     this.#timer.unref() // the listener keeps the process alive
   }
@@ -224,6 +231,7 @@ export class CandyRelay {
     }
     const heard = (): void => { session.heardAt = this.#ticks }
     link.onText = link.onPong = heard // text is ignored, yet a sign of life
+    if (this.#plane === undefined) link.onFrames = (frames) => session.paced(frames)
     link.onPing = (greeting) => {
       heard()
       if (session.client === '') session.client = clientOf(greeting)

@@ -20,6 +20,8 @@ export interface Traffic {
   bytesOut: number
   /** Times that frames of a client were found again after one that it had cut. */
   resyncs: number
+  /** Times that a connection was not read for a while, as it had sent more frames than it may. */
+  throttled: number
   drops: Record<Drop, number>
 }
 
@@ -45,6 +47,7 @@ export const newTraffic = (): Traffic => ({
   packetsOut: 0,
   bytesOut: 0,
   resyncs: 0,
+  throttled: 0,
   drops: { source: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
 })
 
@@ -63,6 +66,7 @@ export function addTraffic (sum: Traffic, part: Traffic): void {
   sum.packetsOut += part.packetsOut
   sum.bytesOut += part.bytesOut
   sum.resyncs += part.resyncs
+  sum.throttled += part.throttled
   for (const drop of DROPS) sum.drops[drop] += part.drops[drop]
 }
 

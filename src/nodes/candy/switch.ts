@@ -4,7 +4,7 @@ import type { Member } from './member.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
 /** What the packet path has to know of the settings of a network. */
-export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate'>
+export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate'>
 
 /** What all networks of a relay have in common. */
 export interface Budget {

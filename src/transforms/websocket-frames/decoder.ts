@@ -49,6 +49,8 @@ export function verifyFrames ({ maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments =
 
 const hex = (byte: number): string => `0x${byte.toString(16).padStart(2, '0')}`
 
+const NOTHING: Batch = []
+
 /** Bytes in front of any payload: 2, up to 8 of length, 4 of mask. */
 const MAX_HEADER = 14
 
@@ -73,6 +75,10 @@ export class FrameDecoder implements Core {
   #message: number = Opcode.CONTINUATION
   #closed = false
   #failure: WebSocketProtocolError | undefined
+  /** Frames that were decoded, and how many more the current call may decode. */
+  #frames = 0
+  #left = 0
+  #rest: Batch = []
   /** Bytes of all reads before the one that is looked at, and where in that one the frame begins. */
   #before = 0
   #at = 0
@@ -98,13 +104,33 @@ export class FrameDecoder implements Core {
   /** Bytes held for an unfinished frame or message. */
   get held (): number { return this.#held.length + this.#fragments.length }
 
-  push (reads: Batch): Batch {
+  /** Bytes that the frame that has begun still needs, 0 between two; undefined inside a header or a fragmented message. */
+  get bytesLeft (): number | undefined {
+    if (this.#message !== Opcode.CONTINUATION) return undefined
+    if (this.#held.length === 0) return 0
+    return this.#need > 0 ? this.#need - this.#held.length : undefined
+  }
+
+  /** Frames ever decoded, those of control included. */
+  get frames (): number { return this.#frames }
+
+  /** What the last call has left of its reads, to be given to the next one. */
+  get rest (): Batch { return this.#rest }
+
+  /** @param limit how many frames to decode at most; what is left then is `rest` */
+  push (reads: Batch, limit = 0x7fff_ffff): Batch {
     if (this.#failure !== undefined) throw this.#failure
     const out: Batch = []
+    this.#rest = NOTHING
+    this.#left = limit
     try {
-      for (const read of reads) {
-        this.#scan(read, out)
-        this.#before += read.length
+      for (let i = 0; i < reads.length; i++) {
+        const read = reads[i]
+        const at = this.#scan(read, out)
+        this.#before += at
+        if (at === read.length) continue
+        this.#rest = [read.subarray(at), ...reads.slice(i + 1)]
+        break
       }
     } catch (err) {
       if (!(err instanceof WebSocketProtocolError)) throw err
@@ -123,24 +149,27 @@ export class FrameDecoder implements Core {
     if (!this.#closed && (this.#held.length > 0 || this.#message !== Opcode.CONTINUATION)) throw new TruncatedError('the stream ended inside a WebSocket message')
   }
 
-  #scan (read: Uint8Array, out: Batch): void {
+  /** Returns where it has stopped. */
+  #scan (read: Uint8Array, out: Batch): number {
     const end = read.length
     this.#at = -this.#held.length
     let at = this.#held.length > 0 ? this.#resume(read, out) : 0
-    if (at === end || this.#closed) return
+    if (at === end || this.#closed) return end
     const way = maskWayOf(read)
     while (at < end && !this.#closed) {
+      if (this.#left === 0) return at
       this.#at = at
       const head = this.#header(read, at, end)
       if (head === 0 || end - at < head + this.#size) {
         this.#need = head === 0 ? 0 : head + this.#size
         this.#held.append(read.subarray(at, end), this.#need)
-        return
+        return end
       }
       at += head
       this.#frame(read, at, at + this.#size, way, out)
       at += this.#size
     }
+    return end
   }
 
   /** Adds to the frame that the last read left unfinished. Returns where the rest of this read begins. */
@@ -232,6 +261,8 @@ export class FrameDecoder implements Core {
   }
 
   #frame (bytes: Uint8Array, from: number, to: number, way: MaskWay, out: Batch): void {
+    this.#frames++
+    this.#left--
     if (this.#hasKey && this.#key !== 0) applyMask(bytes, from, to, this.#key, way)
     const payload = new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
     const opcode = this.#first & 0x0f

@@ -1,5 +1,6 @@
 export { FrameDecoder, DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, type FrameDecoderInit, type FrameHandlers, type Role, type Tolerance } from './decoder.ts'
 export { FrameEncoder } from './encoder.ts'
 export { websocketFrames, DEFAULT_CLOSE_TIMEOUT, type WebSocketFramesInit } from './layer.ts'
-export type { WebSocketLink } from './link.ts'
+export type { RecoverFramesInit, WebSocketLink } from './link.ts'
+export type { Plausible, Trusted } from './resync.ts'
 export { CloseCode, Opcode, WebSocketClosedError, WebSocketProtocolError } from './protocol.ts'

@@ -2,17 +2,18 @@
  * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
  * `tunpipe/transports` for links that have made it.
  */
-import { DEFAULT_MAX_PAYLOAD, FrameDecoder, verifyFrames, type FrameDecoderInit } from './decoder.ts'
+import { verifyFrames, type FrameDecoderInit } from './decoder.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../lent-memory.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { endOfFrames } from './frame-records.ts'
 import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
-import { FrameResync } from './resync.ts'
-import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
+import { FrameReader } from './reader.ts'
+import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { flowOf } from '../../layer.ts'
 import { verifyMilliseconds } from '../../options.ts'
+import { nextTurn } from '../../turns.ts'
 import type { RecoverFramesInit, WebSocketLink } from './link.ts'
 import type { Batch, Layer, Link } from '../../types.ts'
 
@@ -32,21 +33,22 @@ class FramesLink implements WebSocketLink {
   onText: ((payload: Uint8Array) => void) | undefined
   onPing: ((payload: Uint8Array) => void) | undefined
   onPong: ((payload: Uint8Array) => void) | undefined
+  onFrames: ((frames: number) => Promise<void> | undefined) | undefined
   readonly #lower: Link
-  readonly #decoder: FrameDecoder
+  readonly #reader: FrameReader
   readonly #encoder: FrameEncoder
   readonly #closeTimeout: number
-  readonly #maxPayload: number
-  /** In front of the decoder, once it is between two frames. */
-  #resync: FrameResync | undefined
-  #recover: RecoverFramesInit | undefined
   readonly #isServer: boolean
   /** What `sink` is writing from, while it runs. */
   #writing: Interruptible<Batch> | undefined
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
-  /** Pings of the read that is being dealt with. */
-  #pings: Batch = []
+  /** Of the pings of the portion that is being dealt with the first and the last. */
+  #firstPing: Uint8Array | undefined
+  #lastPing: Uint8Array | undefined
+  /** A pong waits to be written, and what is to be answered after it. */
+  #isPongWaiting = false
+  #nextPong: Uint8Array | undefined
   #received: { code: number, reason: string } | undefined
   /** The other side has answered our close frame, or need not. */
   #answered = false
@@ -57,13 +59,15 @@ class FramesLink implements WebSocketLink {
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#closeTimeout = closeTimeout
-    this.#maxPayload = init.maxPayload ?? DEFAULT_MAX_PAYLOAD
     this.#isServer = init.role === 'server'
     this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
     const link = this
-    this.#decoder = new FrameDecoder(init, {
+    this.#reader = new FrameReader(init, {
       get onText () { return link.onText },
-      onPing (payload) { link.#pings.push(payload) },
+      onPing (payload) {
+        link.#firstPing ??= payload
+        link.#lastPing = payload
+      },
       onPong (payload) {
         link.port.pong(payload)
         link.onPong?.(payload)
@@ -104,9 +108,10 @@ class FramesLink implements WebSocketLink {
     this.#lower.records?.(isOn ? { end: endOfFrames, filler } : undefined)
   }
 
-  recoverFrames (init: RecoverFramesInit): void {
-    this.#recover = init
-    this.#lower.growReceiveBuffer?.()
+  recoverFrames (init: RecoverFramesInit | undefined): void {
+    if (this.#lower.growReceiveBuffer === undefined) return
+    this.#reader.recover(init)
+    if (init !== undefined) this.#lower.growReceiveBuffer()
   }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
@@ -123,7 +128,6 @@ class FramesLink implements WebSocketLink {
     let isOver = false
     await new Promise<void>((resolve, reject) => {
       const done = (reads: Batch): void => {
-        this.#answerPings()
         giveBack(reads)
         if (!this.#isAtEnd) return
         isOver = true
@@ -136,10 +140,8 @@ class FramesLink implements WebSocketLink {
       }
       (lower as Required<Link>).flow((reads) => {
         if (isOver) return undefined // see #drain
-        const messages = this.#decode(reads)
-        const busy = messages.length > 0 ? take(messages) : undefined
-        if (busy !== undefined) return busy.then(() => { done(reads) })
-        return done(reads)
+        const busy = this.#dealWith(this.#reader.push(reads), take)
+        return busy === undefined ? done(reads) : busy.then(() => { done(reads) })
       }).then(() => {
         clearTimeout(this.#timer)
         if (isOver) return
@@ -160,6 +162,27 @@ class FramesLink implements WebSocketLink {
     this.#lower.abort(err)
   }
 
+  /** Hands a portion on, and those that follow; a promise as soon as something has to be waited for. */
+  #dealWith (messages: Batch, take: (messages: Batch) => Promise<void> | void): Promise<void> | undefined {
+    const busy = messages.length > 0 ? take(messages) : undefined
+    if (busy !== undefined) return busy.then(async () => { await this.#goOn(this.#endPortion(), take) })
+    const held = this.#endPortion()
+    return held !== undefined || this.#reader.hasRest || this.#reader.isSpent ? this.#goOn(held, take) : undefined
+  }
+
+  /** A turn later, so that others have theirs. */
+  async #goOn (held: Promise<void> | undefined, take: (messages: Batch) => Promise<void> | void): Promise<void> {
+    await held
+    if (this.#reader.isSpent) await nextTurn()
+    if (this.#reader.hasRest && !this.#isAtEnd) await this.#dealWith(this.#reader.next(), take)
+  }
+
+  /** Its messages have been dealt with. */
+  #endPortion (): Promise<void> | undefined {
+    this.#answerPings()
+    return this.onFrames?.(this.#reader.frames)
+  }
+
   async * #read (): AsyncGenerator<Batch> {
     const reads = this.#lower.source[Symbol.asyncIterator]()
     let isLeft = true // early, by whoever reads
@@ -167,10 +190,15 @@ class FramesLink implements WebSocketLink {
       for (;;) {
         const read = await this.#next(reads)
         if (read.done === true) break
-        const messages = this.#decode(read.value)
+        let messages = this.#reader.push(read.value)
         read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
-        if (messages.length > 0) yield messages
-        this.#answerPings()
+        for (;;) {
+          if (messages.length > 0) yield messages
+          await this.#endPortion()
+          if (this.#reader.isSpent) await nextTurn()
+          if (!this.#reader.hasRest || this.#isAtEnd) break
+          messages = this.#reader.next()
+        }
         if (this.#isAtEnd) {
           isLeft = false
           void this.#drain(reads)
@@ -187,22 +215,6 @@ class FramesLink implements WebSocketLink {
     }
   }
 
-  #decode (reads: Batch): Batch {
-    if (this.#recover !== undefined && this.#decoder.held === 0) {
-      const { onResync, ...init } = this.#recover
-      this.#recover = undefined
-      this.#resync = new FrameResync({
-        ...init,
-        maxPayload: this.#maxPayload,
-        onResync: (skipped) => {
-          this.#decoder.skip(skipped)
-          onResync(skipped)
-        }
-      })
-    }
-    return this.#decoder.push(this.#resync === undefined ? reads : this.#resync.push(reads))
-  }
-
   async #next (reads: AsyncIterator<Batch>): Promise<IteratorResult<Batch>> {
     try {
       return await reads.next()
@@ -213,11 +225,11 @@ class FramesLink implements WebSocketLink {
   }
 
   /** The other side has broken the protocol or has said goodbye. That is answered only when what came before has been dealt with. */
-  get #isAtEnd (): boolean { return this.#decoder.failure !== undefined || this.#received !== undefined }
+  get #isAtEnd (): boolean { return this.#reader.failure !== undefined || this.#received !== undefined }
 
   /** Says goodbye. Throws unless that is an orderly end. */
   #endOrderly (): void {
-    const failure = this.#decoder.failure
+    const failure = this.#reader.failure
     if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
     const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
     if (!this.port.isClosed) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
@@ -230,8 +242,7 @@ class FramesLink implements WebSocketLink {
   /** What is wrong when the bytes end without a close frame. */
   #cutShort (): Error {
     try {
-      this.#decoder.end()
-      if ((this.#resync?.held ?? 0) > 0) throw new TruncatedError('the stream ended inside a WebSocket message')
+      this.#reader.end()
     } catch (err) {
       return err as Error
     }
@@ -260,16 +271,34 @@ class FramesLink implements WebSocketLink {
 
   /**
    * Only when the messages before them have been dealt with, so that a pong tells the other side that they have; what a reader
-   * of `source` refuses by closing is followed by none. One pong a read, for its last ping, as section 5.5.3 allows: a flood
-   * of pings must not become a flood of pongs.
+   * of `source` refuses by closing is followed by none. One pong a portion, for its last ping, as section 5.5.3 allows, and none behind
+   * one that has not left: a flood of pings must not become a flood of pongs.
    */
   #answerPings (): void {
-    const pings = this.#pings
-    const last = pings.at(-1)
-    if (last === undefined) return
-    this.#pings = []
-    if (!this.port.isClosed) this.#lower.port.send([this.#encoder.pong(last.subarray(0, MAX_CONTROL_PAYLOAD))])
-    for (const payload of pings) this.onPing?.(payload)
+    const [first, last] = [this.#firstPing, this.#lastPing]
+    if (first === undefined || last === undefined) return
+    this.#firstPing = this.#lastPing = undefined
+    this.#pong(last)
+    this.onPing?.(first)
+    if (last !== first) this.onPing?.(last)
+  }
+
+  #pong (payload: Uint8Array): void {
+    const { port } = this.#lower
+    if (this.port.isClosed) return
+    if (this.#isPongWaiting) {
+      this.#nextPong = Uint8Array.from(payload)
+      return
+    }
+    port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
+    if (port.queued === 0 || port.drained === undefined) return
+    this.#isPongWaiting = true
+    void port.drained().then(() => {
+      this.#isPongWaiting = false
+      const next = this.#nextPong
+      this.#nextPong = undefined
+      if (next !== undefined) this.#pong(next)
+    })
   }
 
   /** Sends a close frame, as the last frame that this side sends. */

@@ -15,7 +15,13 @@ export type RecoverFramesInit = Pick<FrameResyncInit, 'plausible' | 'trusted' | 
 export interface WebSocketLink extends Link {
   /** Called for each text message. While it is undefined, text is refused with 1003. */
   onText?: (payload: Uint8Array) => void
+  /** For the first and the last ping of a portion: many may come at once, of which one is answered. */
   onPing?: (payload: Uint8Array) => void
+  /**
+   * Called when a portion of frames, at most 8192, has been dealt with: how many they were, control frames included. A promise holds up the
+   * reading until it has settled; it never rejects.
+   */
+  onFrames?: (frames: number) => Promise<void> | undefined
   /** Also for answers to pings of the layer itself, which sends some beside messages of `port` where the system does not tell what waits. */
   onPong?: (payload: Uint8Array) => void
   /**
@@ -39,10 +45,10 @@ export interface WebSocketLink extends Link {
   wholeFrames? (isOn: boolean): void
   /**
    * For a client that writes without blocking, and leaves out what does not fit into its send buffer, the rest of a frame as well: from
-   * now on the next frame is looked for when one was cut, and the system keeps more of what it sends. See {@link FrameResync}. Not
-   * every link can do that.
+   * now on the next frame is looked for when one was cut, and the system keeps more of what it sends. See {@link FrameResync}. Undefined
+   * ends that. Only where the link below is plain TCP, else nothing happens: nothing else cuts frames.
    */
-  recoverFrames? (init: RecoverFramesInit): void
+  recoverFrames? (init: RecoverFramesInit | undefined): void
   /**
    * Starts the closing handshake. What was sent through `port` and has not left after `closeTimeout` is lost; what `sink` has
    * taken still arrives as long as the other side reads at all.

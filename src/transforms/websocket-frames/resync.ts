@@ -10,7 +10,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Collector } from '../collector.ts'
 import { OptionError } from '../../errors.ts'
-import { TokenBucket } from '../../token-bucket.ts'
 import { applyMask, maskWayOf } from './mask.ts'
 import { MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
 
@@ -45,8 +44,9 @@ export interface FrameResyncInit {
 /** Bytes in which the next frame has to begin. */
 const SEARCH = 4096
 
-/** Recoveries at once, and in each minute after those: a client that needs more of them sends something else than cut frames. */
+/** Recoveries in any minute: a client that needs more of them sends something else than cut frames. */
 const RECOVERIES = 10
+const MINUTE = 60_000
 
 /** Bytes in front of a payload: 2, 2 of length, 4 of mask. */
 const MAX_HEADER = 8
@@ -79,8 +79,9 @@ export class FrameResync {
   readonly #trusted: Trusted
   readonly #onResync: (skippedBytes: number) => void
   readonly #now: () => number
-  #recoveries: TokenBucket | undefined
-  #gaveUp = false
+  /** When the last ones were. */
+  readonly #recoveries: number[] = []
+  #gaveUp: string | undefined
   /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
   readonly #held = new Collector()
   #need = 0
@@ -107,15 +108,15 @@ export class FrameResync {
   /** Bytes that were neither passed on nor taken out yet: at most two frames, or while it searches 4096 bytes and one frame. */
   get held (): number { return this.#held.length }
 
-  /** Everything is passed on unchanged from now on, the bytes that were held included, for the decoder to name the fault. */
-  get gaveUp (): boolean { return this.#gaveUp }
+  /** Why everything is passed on unchanged from now on, the bytes that were held included, for the decoder to name the fault. */
+  get gaveUp (): string | undefined { return this.#gaveUp }
 
   push (reads: Uint8Array[]): Uint8Array[] {
-    if (this.#gaveUp) return reads
+    if (this.#gaveUp !== undefined) return reads
     const out: Uint8Array[] = []
     this.#last = 0
     for (const read of reads) {
-      if (this.#gaveUp) out.push(read)
+      if (this.#gaveUp !== undefined) out.push(read)
       else this.#scan(read, out)
     }
     return out
@@ -259,8 +260,9 @@ export class FrameResync {
       this.#held.append(bytes)
       return -1
     }
-    if (found < 0 || !this.#mayRecover()) {
-      this.#gaveUp = true
+    if (found < 0) this.#gaveUp = `no frame in the ${SEARCH} bytes behind one that was cut`
+    else if (!this.#mayRecover()) this.#gaveUp = `more than ${RECOVERIES} cut frames in a minute`
+    if (this.#gaveUp !== undefined) {
       out.push(bytes)
       return -1
     }
@@ -285,19 +287,20 @@ export class FrameResync {
   }
 
   #mayRecover (): boolean {
-    const now = this.#now()
-    this.#recoveries ??= new TokenBucket({ burst: RECOVERIES, rate: RECOVERIES / 60 }, now)
-    this.#recoveries.refill(now)
-    return this.#recoveries.take(1)
+    const [now, times] = [this.#now(), this.#recoveries]
+    if (times.length === RECOVERIES && now - times[0] < MINUTE) return false
+    times.push(now)
+    if (times.length > RECOVERIES) times.shift()
+    return true
   }
 }
 
 /** The mask of the payload that begins at `at`. */
 const keyBefore = (bytes: Uint8Array, at: number): number => bytes[at - 4] << 24 | bytes[at - 3] << 16 | bytes[at - 2] << 8 | bytes[at - 1]
 
-/** Whether a masked payload is there and is UTF-8. */
+/** Whether a masked payload is UTF-8, as far as can be told: not before all of it is there. */
 function isTextAt (bytes: Uint8Array, from: number, to: number): boolean {
-  if (to > bytes.length) return false
+  if (to > bytes.length) return true
   const payload = Uint8Array.from(bytes.subarray(from, to))
   applyMask(payload, 0, payload.length, keyBefore(bytes, from), maskWayOf(payload))
   return isUtf8(payload)

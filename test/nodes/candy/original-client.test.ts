@@ -12,9 +12,9 @@ function make (): { client: OriginalClient, calls: unknown[], traffic: Traffic }
   const traffic = newTraffic()
   const link = {
     wholeFrames (isOn: boolean) { calls.push(isOn) },
-    recoverFrames ({ onResync }: RecoverFramesInit) {
-      calls.push('recover')
-      onResync(100)
+    recoverFrames (init: RecoverFramesInit | undefined) {
+      calls.push(init === undefined ? 'strict' : 'recover')
+      init?.onResync(100)
     }
   }
   return { client: new OriginalClient(link as WebSocketLink, { address: 1, traffic } as Member), calls, traffic }
@@ -62,6 +62,18 @@ t.test('one that has not greeted within a second passes for an original one', as
   t.same(calls, [true])
   client.tick(6000)
   t.same(calls, [true, 'recover'])
+  client.tick(7000)
+  client.greeted(Buffer.from(greeting('host')))
+  t.same(calls, [true, 'recover', false, 'strict'], 'until it greets, however late')
+})
+
+t.test('what is no greeting of a program', async (t) => {
+  for (const ping of ['', 'candy', 'candy::linux', 'candy::linux::', 'sweets::linux::6.1.8::host']) {
+    const { client, calls } = make()
+    client.joined(0)
+    client.greeted(Buffer.from(ping))
+    t.same(calls, [true], ping)
+  }
 })
 
 t.test('a link that can do none of that', async (t) => {

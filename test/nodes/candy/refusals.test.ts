@@ -14,7 +14,7 @@ interface Refused {
   why: string
   reason: string
   /** How many messages had come. */
-  message?: number
+  messages?: number
 }
 
 const hasKoffi = process.platform === 'linux' && await import('koffi').then(() => true, () => false)
@@ -48,7 +48,7 @@ async function refusals (t: Test, client: () => Promise<CandyClient>, refused: R
     from.send(...all)
     await from.closed
     await until(() => refused.length === 1)
-    t.match(refused.pop(), { why, reason, message: all.length }, name)
+    t.match(refused.pop(), { why, reason, messages: all.length }, name)
   }
 }
 
@@ -69,7 +69,7 @@ t.test('workers', { skip: hasKoffi ? false : 'takes Linux and koffi' }, async (t
   large.send(forward(own, other), new Uint8Array(1501))
   await large.closed
   await until(() => refused.length > 0)
-  t.match(refused.pop(), { why: 'unauthenticated', message: 1 }, 'the first fault is the one that is told')
+  t.match(refused.pop(), { why: 'unauthenticated', messages: 1 }, 'the first fault is the one that is told')
 })
 
 t.test('what others do, and settings', async (t) => {
@@ -95,7 +95,7 @@ t.test('what others do, and settings', async (t) => {
     client.send(vmac(`${i}`.repeat(16)), dhcp())
     if (i === 1) {
       await client.closed
-      t.match(refused.pop(), { why: 'pool', reason: 'no address of 10.77.0.0/30 is free', message: 2 })
+      t.match(refused.pop(), { why: 'pool', reason: 'no address of 10.77.0.0/30 is free', messages: 2 })
     } else {
       await client.next()
     }
@@ -141,7 +141,7 @@ t.test('what breaks the frames is told with its place in the stream, however tha
       const all = Buffer.concat([good, Uint8Array.from(fault)])
       for (let at = 0; at < all.length; at += size) client.lower.port.send([Uint8Array.from(all.subarray(at, at + size))])
       await client.closed
-      t.match(refused.pop(), { why: 'malformed', reason: `${text}, in the frame at byte ${good.length} of the stream`, message: 4 }, `reads of ${size}`)
+      t.match(refused.pop(), { why: 'malformed', reason: `${text}, in the frame at byte ${good.length} of the stream`, messages: 4 }, `reads of ${size}`)
       await relay.close()
     }
   }

@@ -358,7 +358,7 @@ t.test('a side that floods pings and reads nothing costs no more than the queue'
   }
 })
 
-t.test('many pings in one read get one pong, for the last', async (t) => {
+t.test('many pings in one read get one pong, for the last, and the first and the last are told of', async (t) => {
   const { link, raw } = rawPair(t)
   const encoder = new FrameEncoder('server')
   const heard: string[] = []
@@ -366,7 +366,7 @@ t.test('many pings in one read get one pong, for the last', async (t) => {
   void drain(link.source)
   raw.port.send([Buffer.concat(['a', 'b', 'c'].map((text) => encoder.ping(Buffer.from(text))))])
   t.equal(unmask(await first(raw.source)), '8a 63')
-  t.same(heard, ['a', 'b', 'c'])
+  t.same(heard, ['a', 'c'])
   link.port.send(texts('next'))
   t.equal(unmask(await first(raw.source)), `82 ${Buffer.from('next').toString('hex')}`, 'nothing was sent in between')
 })

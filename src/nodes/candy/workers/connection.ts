@@ -42,6 +42,7 @@ export class Connection extends Member {
     this.original = new OriginalClient(link, this)
     this.#report = report
     link.onText = link.onPong = () => { this.isHeard = true }
+    link.onFrames = (frames) => this.paced(frames)
     link.onPing = (greeting) => {
       this.isHeard = true
       this.original.greeted(greeting)
@@ -70,6 +71,7 @@ export class Connection extends Member {
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
   decided (message: Uint8Array): Promise<void> {
+    this.pace.handshake()
     this.#report({ type: 'message', id: this.id, message: message.slice(), received: this.received })
     return new Promise((resolve) => { this.#onDone = resolve })
   }

@@ -28,7 +28,7 @@ const TICK = 1000
 const DECIDED_UPON: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
 
 /** Where a connection is until it has an address: nobody is there. */
-const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined }
+const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined }
 
 type Settings = Pick<WorkerInit, 'index' | 'count' | 'lanes' | 'limits'>
 
@@ -52,7 +52,7 @@ export class Forwarder implements LaneHandlers {
     [MessageType.CONN]: (message, connection) => { addressed(connection, message, 'CONN') },
     [MessageType.DISCOVERY]: (message, connection) => { addressed(connection, message, 'DISCOVERY') },
     [MessageType.GENERAL]: (message, connection) => { addressed(connection, message, 'GENERAL') }
-  }, { unknown: () => {} })
+  }, { unknown: (_message, connection) => { connection.pace.ignored() } })
 
   #opened = 0
   #untapped = TAP_LIMIT
@@ -207,6 +207,7 @@ export class Forwarder implements LaneHandlers {
     if (!(member instanceof Connection)) return
     member.link.pass?.establish()
     member.original.joined(performance.now())
+    member.pace.join()
   }
 
   #elsewhere (network: PartialSwitch, id: number): RemoteMember {
@@ -277,7 +278,7 @@ export class Forwarder implements LaneHandlers {
       member.traffic = newTraffic()
     }
     for (const connection of connections) {
-      if (connection.isHeard) counts.heard.push(connection.id)
+      if (connection.isHeard) counts.heard.push([connection.id, connection.received])
       connection.isHeard = false
       count(connection.id, connection)
     }
@@ -290,6 +291,6 @@ export class Forwarder implements LaneHandlers {
   }
 }
 
-function isNothing ({ packetsIn, packetsOut, resyncs, drops }: Traffic): boolean {
-  return packetsIn === 0 && packetsOut === 0 && resyncs === 0 && Object.values(drops).every((count) => count === 0)
+function isNothing ({ packetsIn, packetsOut, resyncs, throttled, drops }: Traffic): boolean {
+  return packetsIn === 0 && packetsOut === 0 && resyncs === 0 && throttled === 0 && Object.values(drops).every((count) => count === 0)
 }

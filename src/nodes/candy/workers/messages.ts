@@ -94,8 +94,8 @@ export interface Fault {
 
 /** What has happened since the last time. */
 export interface Counts {
-  /** Connections that something was heard from. */
-  heard: number[]
+  /** Connections that something was heard from, and how many messages have come from each since its beginning. */
+  heard: Array<[id: number, received: number]>
   /** Of connections, also of those of other workers: what could not be passed on to them. */
   traffic: Array<{ network: number, id: number, traffic: Traffic, queued: number }>
   /** Messages that came for a connection when it had gone, by network. */

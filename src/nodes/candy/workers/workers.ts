@@ -92,8 +92,8 @@ export class Workers implements Plane {
     const number = this.#numbers.get(network) ?? this.#networksMade++
     this.#numbers.set(network, number)
     this.#networks.set(number, network)
-    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate } = network.settings
-    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate } })
+    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate } = network.settings
+    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate } })
   }
 
   noNetwork (network: Network): void {
@@ -177,9 +177,11 @@ export class Workers implements Plane {
   #counted (index: number, { heard, traffic, late, gate }: Counts): void {
     this.#doors.set(index, gate)
     const now = performance.now()
-    for (const id of heard) {
+    for (const [id, received] of heard) {
       const session = this.#links.get(id)?.session
-      if (session !== undefined) session.heardAt = now
+      if (session === undefined) continue
+      session.heardAt = now
+      session.received = received
     }
     for (const { network, id, traffic: part, queued } of traffic) {
       const link = this.#links.get(id)
