@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { reason } from '../src/cli/reason.ts'
 import { version } from '../src/version.ts'
 import { chart } from './chart.ts'
+import { floodsBench } from './floods.ts'
 import { gotunnelBench } from './gotunnel.ts'
 import { layersBench } from './layers.ts'
 import { commit, machine } from './machine.ts'
@@ -25,6 +26,7 @@ interface Group {
 
 const GROUPS: Record<string, Group> = {
   relay: { about: 'what a candy relay forwards for its processor time, also among many peers; memory of a connection', measure: relayBench },
+  floods: { about: 'what a flood of tiny frames by one connection does to a packet of others', measure: floodsBench },
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }

@@ -44,14 +44,19 @@ export async function join ({ port, password, tls, ethernet = false, greeting = 
   tcp.setNoDelay().connect({ host: '127.0.0.1', port })
   const socket = tls ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
   for (const each of [tcp, socket]) each.on('error', () => {}) // whoever waits for something of it sees that it is closed
-  socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
-  const response = await answer(socket)
-  if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
+  await upgrade(socket)
   socket.write(encoder.push([encodeAuth({ secret: new Secret(password), address, timestamp: Math.floor(Date.now() / 1000) })])[0])
   // A pong comes after AUTH was handled.
   socket.write(encoder.ping(Buffer.from(greeting)))
   await answer(socket)
   return socket
+}
+
+/** Makes a WebSocket of it. */
+export async function upgrade (socket: Socket): Promise<void> {
+  socket.write(`GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
+  const response = await answer(socket)
+  if (!response.includes(' 101 ')) throw new Error(`no upgrade: ${response.toString()}`)
 }
 
 /** Not connected yet. */
@@ -142,6 +147,38 @@ export class Pair {
       this.#sender.write(this.#block)
       this.#sent += this.#blockPackets
     }
+  }
+}
+
+/** Packets one by one from one member to another, and how long each is on its way. */
+export class Probe {
+  /** Packets that did not arrive. */
+  lost = 0
+  readonly #sender: Socket
+  readonly #receiver: Socket
+  readonly #frame: Uint8Array
+
+  private constructor (sender: Socket, receiver: Socket, source: number) {
+    const packet = new Uint8Array(64)
+    writeHeader(packet, { protocol: 17, source, destination: source + 1, totalLength: packet.length })
+    this.#frame = encoder.push([wrapForward(packet)])[0]
+    this.#sender = sender
+    this.#receiver = receiver
+  }
+
+  static async open (way: Way, source: number): Promise<Probe> { return new Probe(await join(way, source), await join(way, source + 1), source) }
+
+  /** Milliseconds. */
+  async once (): Promise<number> {
+    const begin = performance.now()
+    this.#sender.write(this.#frame)
+    await answer(this.#receiver).catch(() => { this.lost++ })
+    return performance.now() - begin
+  }
+
+  close (): void {
+    this.#sender.destroy()
+    this.#receiver.destroy()
   }
 }
 

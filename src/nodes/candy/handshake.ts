@@ -168,7 +168,7 @@ function readCidr (field: Uint8Array): Cidr {
   const end = field.indexOf(0)
   if (end < 0) throw new CandyMessageError('DHCP whose CIDR has no end, expected a NUL within 32 bytes')
   const cidr = parseCidr(Buffer.from(field.subarray(0, end)).toString('latin1'))
-  if (cidr === undefined) throw new CandyMessageError('DHCP whose CIDR is none, expected four decimal octets and a prefix of 0 to 32')
+  if (cidr === undefined) throw new CandyMessageError('DHCP without an address and prefix, expected four decimal octets and a prefix of 0 to 32')
   return cidr
 }
 
