@@ -8,11 +8,16 @@ import t, { type Test } from 'tap'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { writeU32 } from '../../../src/tun/ipv4.ts'
 import { startProgram, runProgram, type Program } from '../../cli/program.ts'
-import { CandyClient, forward, PASSWORD } from '../../helpers/candy-client.ts'
+import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../helpers/candy-client.ts'
+import { eventually } from '../../e2e/traffic.ts'
 import { homeEnv } from '../../helpers/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
 import type { CandyRelayStats } from '../../../src/nodes/candy/index.ts'
 import { FORWARD_SOURCE } from '../../../src/nodes/candy/forward.ts'
+import { encodeAuth, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
+import { FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
+
+const encoder = new FrameEncoder('client')
 
 const STRANGERS = 10_000
 /** Connections that are begun at a time, so that none is lost in the kernel's queue. */
@@ -162,3 +167,37 @@ t.test('ten thousand spoofed sources', { timeout: 60_000 }, async (t) => {
     t.ok(memory() - before < 64 * 1024 * 1024)
   }
 })
+
+/** Each is sent again and again by one connection, in blocks. */
+const TINY: Array<[name: string, frame: () => Uint8Array]> = [
+  ['pings', () => encoder.ping(new Uint8Array(0))],
+  ['pongs', () => encoder.pong(new Uint8Array(0))],
+  ['texts', () => encoder.text('')],
+  ['empty messages', () => encoder.push([new Uint8Array(0)])[0]],
+  ['unknown messages', () => encoder.push([new Uint8Array([9])])[0]],
+  ['VMAC', () => encoder.push([encodeVmac({ secret, vmac: 'f'.repeat(16), timestamp: seconds() })])[0]],
+  ['AUTH', () => encoder.push([encodeAuth({ secret, address: addr('10.77.0.66'), timestamp: seconds() })])[0]]
+]
+
+for (const args of [[], ['--workers', '2']]) {
+  t.test(`floods of tiny frames, ${args.length === 0 ? 'one thread' : 'two workers'}`, { timeout: 100_000 }, async (t) => {
+    const { port, status, join } = await start(t, ...args)
+    const [a, b] = [await join('10.77.0.1'), await join('10.77.0.2')]
+    await talk(a, b, 100)
+    for (const [name, make] of TINY) {
+      const frame = make()
+      const block = Buffer.alloc(Math.floor(64 * 1024 / frame.length) * frame.length, frame)
+      const socket = await stranger(port, 2)
+      socket.resume()
+      let written = 0
+      const write = (): void => {
+        while (written < 64 * 1024 * 1024 && socket.writable && socket.write(block)) written += block.length
+      }
+      socket.on('drain', write)
+      write()
+      t.equal(await talk(a, b, 100), 100, `${name}: nothing of the others is lost`)
+      socket.destroy()
+    }
+    t.ok(await eventually(async () => (await status()).throttled >= TINY.length), 'who sends too many is read more slowly, and that is counted')
+  })
+}
