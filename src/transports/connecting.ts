@@ -8,10 +8,19 @@ export class DialTimeoutError extends Error {
   readonly code = 'ERR_DIAL_TIMEOUT'
 }
 
-/** Settles with the first of `event`, a failure of the socket, the signal, or so many milliseconds; a socket that lost is destroyed. */
-export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal, timeout?: number): Promise<S> {
+/** How long something may take, and the error when it takes longer. */
+export interface TimeLimit {
+  readonly milliseconds: number
+  error (): Error
+}
+
+/** What is left of it. */
+export const leftOf = (limit: TimeLimit, ends: number): TimeLimit => ({ ...limit, milliseconds: Math.max(1, ends - performance.now()) })
+
+/** Settles with the first of `event`, a failure of the socket, the signal, or the end of the time; a socket that lost is destroyed. */
+export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal, limit?: TimeLimit): Promise<S> {
   return new Promise((resolve, reject) => {
-    const timer = timeout === undefined ? undefined : setTimeout(() => { settle(new DialTimeoutError(`no connection within ${timeout} ms`)) }, timeout)
+    const timer = limit === undefined ? undefined : setTimeout(() => { settle(limit.error()) }, limit.milliseconds)
     const settle = (err?: Error): void => {
       socket.off(event, done).off('error', settle).off('close', closed)
       signal?.removeEventListener('abort', aborted)

@@ -2,9 +2,10 @@ export type { CertificateInit, TlsListener } from './certificate.ts'
 export { DialTimeoutError } from './connecting.ts'
 export { DEFAULT_HANDSHAKE_TIMEOUT, type Accepted } from './entrance.ts'
 export { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN, DEFAULT_PER_SOURCE, Gate, type GateInit, type GateStats, type Pass } from './gate.ts'
+export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts'
 export { memoryNetwork, memoryPair } from './memory.ts'
 export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
-export { dialTcp, listenTcp, tcp, type AcceptedLink, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
+export { dialTcp, listenTcp, tcp, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 export { dialTls, HandshakeTimeoutError, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
   dialWebSocket, listenWebSocket, UpgradeError, websocket,

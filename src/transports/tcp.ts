@@ -1,9 +1,10 @@
 /** TCP: the transport with nothing around the bytes. */
 import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
-import { opened } from './connecting.ts'
+import { DialTimeoutError } from './connecting.ts'
 import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './entrance.ts'
 import type { Gate } from './gate.ts'
+import { race, type Lookup } from './happy-eyeballs.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import { OptionError } from '../errors.ts'
 import type { Logger } from '../log.ts'
@@ -96,17 +97,30 @@ export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: S
   if (!Number.isInteger(keepAlive) || keepAlive < least || keepAlive > most) throw new OptionError(`keepAlive is a whole number of milliseconds, ${least} to ${most}, not ${String(keepAlive)}`)
 }
 
+/** How the addresses of a name are found and tried. */
+export interface DialInit {
+  /** Default: that of the system. */
+  lookup?: Lookup
+}
+
 /**
- * Connects to a TCP port.
+ * Connects to a TCP port. The addresses of a name race (RFC 8305).
  *
- * @param init.timeout milliseconds; it costs less than a signal that does the same. Default: those of the system
+ * @param init.timeout milliseconds, for the look-up of a name and for each of its addresses; it costs less than a signal that does
+ *   the same. Default: those of the system
  * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...),
  *   {@link DialTimeoutError}, or the reason of the signal
  */
-export async function dialTcp ({ host, port, signal, timeout, ...init }: Address & SocketInit & { timeout?: number }): Promise<WireLink> {
+export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }: Address & SocketInit & DialInit & { timeout?: number }): Promise<WireLink> {
   verifySocket(init)
   if (timeout !== undefined) verifyMilliseconds('timeout', timeout)
-  const socket = await opened(connect({ host, port, noDelay: true, allowHalfOpen: true }), 'connect', signal, timeout)
+  const { socket } = await race({
+    to: { host, port },
+    open: (address) => connect({ ...address, noDelay: true, allowHalfOpen: true }),
+    signal,
+    limit: timeout === undefined ? undefined : { milliseconds: timeout, error: () => new DialTimeoutError(`no connection within ${timeout} ms`) },
+    lookup
+  })
   keepAlive(socket, init)
   return wireLink(socket, init)
 }

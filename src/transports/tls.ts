@@ -1,13 +1,14 @@
 /** TLS over TCP, with Node's own defaults: certificates are verified, TLS 1.2 or newer. */
 import { isIP } from 'node:net'
-import { connect, createServer, type SecureContextOptions } from 'node:tls'
+import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, verifyCertificate, type CertificateInit, type TlsListener } from './certificate.ts'
-import { opened } from './connecting.ts'
+import { leftOf, opened, type TimeLimit } from './connecting.ts'
 import { DEFAULT_HANDSHAKE_TIMEOUT, entrance } from './entrance.ts'
-import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
+import { race, type Lookup, type Won } from './happy-eyeballs.ts'
+import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 import { verifyMilliseconds } from '../options.ts'
-import type { Address, Transport } from '../types.ts'
+import type { Address, Endpoint, Transport } from '../types.ts'
 
 /** How a client checks the server. */
 export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> {
@@ -15,7 +16,7 @@ export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' 
   servername?: string
   /** Accept any certificate. Default: false. */
   insecure?: boolean
-  /** Milliseconds for connection and handshake together. Default: 10 s. */
+  /** Milliseconds for connection and handshake together; each address of a name has as many. Default: 10 s. */
   handshakeTimeout?: number
 }
 
@@ -54,21 +55,38 @@ export const clientOptions = (host: string, { ca, cert, key, servername, insecur
  *   (`SELF_SIGNED_CERT_IN_CHAIN`, `ERR_TLS_CERT_ALTNAME_INVALID`, ...), {@link HandshakeTimeoutError}, or the reason of
  *   the signal
  */
-export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, ...init }: Address & SocketInit & TlsClientInit): Promise<WireLink> {
+export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, lookup, ...init }: Address & SocketInit & DialInit & TlsClientInit): Promise<WireLink> {
   verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
-  const options = { host, port, allowHalfOpen: true, ...clientOptions(host, init) }
-  const socket = connect(options)
-  socket.setNoDelay(true)
-  const timer = setTimeout(() => { socket.destroy(new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`)) }, handshakeTimeout)
-  try {
-    await opened(socket, 'secureConnect', signal)
-    keepAlive(socket, init)
-    return wireLink(socket, init)
-  } finally {
-    clearTimeout(timer)
+  const limit = { milliseconds: handshakeTimeout, error: () => new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`) }
+  const { socket } = await securely({ to: { host, port }, init, allowHalfOpen: true, signal, limit, lookup })
+  keepAlive(socket, init)
+  return wireLink(socket, init)
+}
+
+interface Securely {
+  to: Endpoint
+  init: TlsClientInit
+  /** The end of one direction is not that of the other. */
+  allowHalfOpen: boolean
+  signal?: AbortSignal
+  limit: TimeLimit
+  lookup?: Lookup
+}
+
+/** A connection to whichever address answers first, with the handshake done. */
+export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup }: Securely): Promise<Won<TLSSocket>> {
+  const client = clientOptions(to.host, init)
+  const open = (address: Endpoint): TLSSocket => {
+    // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
+    const options = { ...address, allowHalfOpen, ...client }
+    const socket = connect(options)
+    socket.setNoDelay(true)
+    return socket
   }
+  const won = await race({ to, open, signal, limit, lookup })
+  await opened(won.socket, 'secureConnect', signal, leftOf(limit, won.ends))
+  return won
 }
 
 /** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */

@@ -4,16 +4,18 @@
  */
 import { createServer as createHttp, type IncomingMessage } from 'node:http'
 import { createServer as createHttps } from 'node:https'
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, type TlsListener } from './certificate.ts'
+import { leftOf, type TimeLimit } from './connecting.ts'
 import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
+import { race, type Won } from './happy-eyeballs.ts'
 import { streamLink } from './stream-link.ts'
-import { keepAlive, verifySocket, type ListenInit, type SocketInit } from './tcp.ts'
-import { clientOptions, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { keepAlive, verifySocket, type DialInit, type ListenInit, type SocketInit } from './tcp.ts'
+import { securely, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
-import { endpointText } from '../endpoint.ts'
+import { endpointText, readUrl } from '../endpoint.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
 import type { Endpoint, Transport } from '../types.ts'
@@ -37,10 +39,10 @@ export interface WebSocketInit extends SocketInit {
   frames?: Omit<WebSocketFramesInit, 'role'>
 }
 
-export interface DialWebSocketInit extends WebSocketInit, TlsClientInit {
+export interface DialWebSocketInit extends WebSocketInit, DialInit, TlsClientInit {
   signal?: AbortSignal
   headers?: Record<string, string>
-  /** Milliseconds for connection, TLS and upgrade together. Default: 10 s. */
+  /** Milliseconds for connection, TLS and upgrade together; each address of a name has as many. Default: 10 s. */
   handshakeTimeout?: number
 }
 
@@ -76,16 +78,26 @@ function listenersOf (socket: Socket): () => void {
  * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
  *   the signal
  */
-export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit, keepAlive: silence, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
-  const { protocol, hostname, hash } = new URL(url)
-  if (!/^wss?:$/.test(protocol) || hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
+export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit, keepAlive: silence, lookup, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
+  const server = readUrl(String(url))
+  if (server === undefined) throw Object.assign(new TypeError(`not a URL: ${String(url)}`), { code: 'ERR_INVALID_URL' })
+  if (!/^wss?:$/.test(server.url.protocol) || server.url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
   const layer = websocketFrames({ ...frames, role: 'client' })
   const init = { queueLimit, keepAlive: silence }
   verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  signal?.throwIfAborted()
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const client = new WebSocket(url, { perMessageDeflate: false, headers, ...clientOptions(host, tls) })
+  const limit = { milliseconds: handshakeTimeout, error: () => new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`) }
+  const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup }
+  const isSecure = server.url.protocol === 'wss:'
+  const { socket, ends }: Won<Socket> = await (isSecure ? securely({ ...dial, init: tls, allowHalfOpen: false }) : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
+  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends))
+  keepAlive(socket, init)
+  return Object.assign(layer(streamLink(socket, init)), { remote: endpointOf(socket) })
+}
+
+/** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
+async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit): Promise<void> {
+  const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
   let reason: unknown
   const abandon = (why: unknown): void => {
     reason ??= why
@@ -94,25 +106,20 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
   const aborted = (): void => { abandon(signal?.reason) }
   signal?.addEventListener('abort', aborted, { once: true })
   // Not the timeout of `ws`, which every byte of the other side puts off.
-  const timer = setTimeout(() => { abandon(new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`)) }, handshakeTimeout)
+  const timer = setTimeout(() => { abandon(limit.error()) }, limit.milliseconds)
   try {
-    const socket = await new Promise<Socket>((resolve, reject) => {
-      let upgraded: Socket
+    await new Promise<void>((resolve, reject) => {
       let release: () => void
-      client.once('upgrade', (response: IncomingMessage) => {
-        upgraded = response.socket
-        release = listenersOf(upgraded)
-      })
+      client.once('upgrade', () => { release = listenersOf(socket) })
       client.once('open', () => {
         release()
         client.removeAllListeners()
-        upgraded.on('error', () => {}) // until the link listens
-        resolve(upgraded)
+        socket.on('error', () => {}) // until the link listens
+        resolve()
       })
       client.on('error', (err) => { reject(reason ?? ('code' in err ? err : new UpgradeError('ERR_UPGRADE', err.message))) })
+      if (signal?.aborted === true) aborted()
     })
-    keepAlive(socket, init)
-    return Object.assign(layer(streamLink(socket, init)), { remote: endpointOf(socket) })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', aborted)

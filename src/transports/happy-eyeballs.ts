@@ -1,0 +1,136 @@
+/**
+ * Connecting to a host that may have several addresses: all dials go through here. The addresses race as RFC 8305 has it, and each
+ * keeps its whole time. Node's own `autoSelectFamily` ends an attempt after 250 ms, so a slow way beside a dead address would never
+ * be connected; and without it only the first address is tried.
+ */
+import { ADDRCONFIG } from 'node:dns'
+import { lookup as dnsLookup } from 'node:dns/promises'
+import { isIP, type Socket } from 'node:net'
+import { opened, type TimeLimit } from './connecting.ts'
+import { LinkClosedError, withoutLocal } from '../errors.ts'
+import type { Endpoint } from '../types.ts'
+
+/** Milliseconds after which the next address is tried as well (RFC 8305, section 5). */
+const ATTEMPT_DELAY = 250
+
+/** A name server decides how many addresses a name has; both families are among the first ones. */
+const MOST_ADDRESSES = 16
+
+/** Failures that say that this machine has no way there, which is less telling than what another address has answered. */
+const NO_WAY: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
+
+export interface ResolvedAddress {
+  address: string
+  /** 4 or 6. */
+  family: number
+}
+
+/** The addresses of a name, the best first. */
+export type Lookup = (name: string) => Promise<readonly ResolvedAddress[]>
+
+export interface RaceInit<S extends Socket> {
+  to: Endpoint
+  /** Begins to connect to an address; `connect` tells that it has won. */
+  open (address: Endpoint): S
+  signal?: AbortSignal
+  /** For the look-up, and for each address from when it is tried. Default: that of the system. */
+  limit?: TimeLimit
+  /** Default: that of the system. */
+  lookup?: Lookup
+  /** Milliseconds. Default: 250. */
+  attemptDelay?: number
+}
+
+export interface Won<S> {
+  socket: S
+  /** When the time of this address is over, on the clock of `performance`. */
+  ends: number
+}
+
+const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG })
+
+/**
+ * The first connection that is made; attempts that have not won are ended.
+ *
+ * @throws what the system says of the only address; of several an `AggregateError` with the `code` of one; or the reason of the signal
+ */
+export async function race<S extends Socket> (init: RaceInit<S>): Promise<Won<S>> {
+  const { to: { host, port }, signal, limit, lookup = systemLookup, attemptDelay = ATTEMPT_DELAY } = init
+  signal?.throwIfAborted()
+  const addresses = isIP(host) === 0 ? order(await inTime(lookup(host), signal, limit)) : [host]
+  if (addresses.length === 0) throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' })
+  if (addresses.length === 1) return await attempt(init, addresses[0], signal)
+
+  const over = new AbortController()
+  const abort = (): void => { over.abort(signal?.reason) }
+  signal?.addEventListener('abort', abort, { once: true })
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await new Promise((resolve, reject) => {
+      const failures: Error[] = []
+      let next = 0
+      let isWon = false
+      const begin = (): void => {
+        clearTimeout(timer)
+        const index = next++
+        attempt(init, addresses[index], over.signal).then((won) => {
+          if (isWon || over.signal.aborted) won.socket.destroy() // two were made at the same moment
+          isWon = true
+          resolve(won)
+        }, (err) => {
+          failures[index] = err
+          if (over.signal.aborted) reject(over.signal.reason)
+          else if (next < addresses.length) begin()
+          else if (Object.keys(failures).length === addresses.length) reject(failureOf(`${host}:${port}`, failures))
+        })
+        if (next < addresses.length) timer = setTimeout(begin, attemptDelay)
+      }
+      begin()
+    })
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+    over.abort(new LinkClosedError('another address has answered first'))
+  }
+}
+
+async function attempt<S extends Socket> ({ to: { port }, open, limit }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<Won<S>> {
+  const ends = performance.now() + (limit?.milliseconds ?? Infinity)
+  try {
+    return { socket: await opened(open({ host, port }), 'connect', signal, limit), ends }
+  } catch (err) {
+    if (err instanceof Error) err.message = withoutLocal(err.message)
+    throw err
+  }
+}
+
+/** The families by turns, beginning with that of the first address (RFC 8305, section 4). */
+function order (found: readonly ResolvedAddress[]): string[] {
+  const first = found.filter(({ family }) => family === found[0].family)
+  const second = found.filter(({ family }) => family !== found[0].family)
+  const all = Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [first[i], second[i]]).flat()
+  return [...new Set(all.flatMap((one) => one?.address ?? []))].slice(0, MOST_ADDRESSES)
+}
+
+/** A look-up cannot be cancelled, but nobody has to wait for it. */
+function inTime<T> (found: Promise<T>, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => { settle(() => { reject(signal?.reason) }) }
+    const timer = limit === undefined ? undefined : setTimeout(() => { settle(() => { reject(limit.error()) }) }, limit.milliseconds)
+    const settle = (how: () => void): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', aborted)
+      how()
+    }
+    signal?.addEventListener('abort', aborted, { once: true })
+    found.then((value) => { settle(() => { resolve(value) }) }, (err) => { settle(() => { reject(err) }) })
+  })
+}
+
+/** All of them failed: each is told once, and the code is that of the one that says the most. */
+function failureOf (target: string, failures: readonly Error[]): Error {
+  const texts = [...new Set(failures.map(({ message }) => message))]
+  if (texts.length === 1) return failures[0]
+  const codes = failures.map((err) => (err as NodeJS.ErrnoException).code)
+  return Object.assign(new AggregateError(failures, `no address of ${target} can be reached: ${texts.join('; ')}`), { code: codes.find((code) => !NO_WAY.includes(code)) ?? codes[0] })
+}
