@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
+import { leave } from './leave.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2 } as const
 
@@ -82,7 +83,7 @@ class HangUps {
 async function live (program: string, { log, json, start }: Plan, hangUps: HangUps): Promise<void> {
   const crash = (err: unknown): void => {
     log.fatal({ err }, 'uncaught error')
-    process.exit(EXIT.failure)
+    leave(EXIT.failure)
   }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
@@ -90,7 +91,7 @@ async function live (program: string, { log, json, start }: Plan, hangUps: HangU
   const running = await start().catch((err) => {
     if (exitCodeOf(err) === EXIT.usage || (!json && codeOf(err) !== undefined)) complain(program, err)
     else logFatal(log, err)
-    process.exit(exitCodeOf(err))
+    leave(exitCodeOf(err))
   })
   hangUps.take(() => {
     if (running.reload === undefined) stop('SIGHUP')
@@ -105,10 +106,10 @@ async function live (program: string, { log, json, start }: Plan, hangUps: HangU
     await running.stop() // also after a failure: what still works says goodbye and tidies up
   } catch (err) {
     logFatal(log, err)
-    process.exit(EXIT.failure)
+    leave(EXIT.failure)
   }
   log.info({}, 'stopped')
-  process.exit(failed ? EXIT.failure : EXIT.clean)
+  leave(failed ? EXIT.failure : EXIT.clean)
 }
 
 function logFatal (log: Logger, err: unknown): void {
@@ -119,7 +120,7 @@ function logFatal (log: Logger, err: unknown): void {
 function limitDrain (log: Logger): void {
   setTimeout(() => {
     log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
-    process.exit(EXIT.failure)
+    leave(EXIT.failure)
   }, DRAIN_DEADLINE_MS).unref()
 }
 
@@ -130,7 +131,7 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   let resolve: () => void
   const stopped = new Promise<void>((_resolve) => { resolve = _resolve })
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(EXIT.failure)
+    if (isStopping) leave(EXIT.failure)
     isStopping = true
     log.info({ signal }, 'stopping')
     limitDrain(log)

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startScript, type Ended, type Program } from '../program.ts'
@@ -92,4 +94,26 @@ t.test('nobody reads what it says', async (t) => {
   program.child.stderr?.destroy()
   program.signal('SIGTERM')
   t.equal((await program.ended).code, 0)
+})
+
+t.test('a thread that waits for ever, as for a name server, does not keep it', async (t) => {
+  const fifo = join(t.testdir(), 'fifo')
+  t.equal(spawnSync('mkfifo', [fifo]).status, 0)
+  const program = begin(t, 'thread', fifo)
+  await program.find(/^ready$/m)
+  program.signal('SIGTERM')
+  t.match(await program.ended, { code: 0, stdout: 'ready\ndrained\n', stderr: /"stopped"/ })
+
+  const hanging = begin(t, 'thread-hang', fifo)
+  await hanging.find(/^ready$/m)
+  hanging.signal('SIGTERM')
+  await hanging.find(/"stopping"/, 'stderr')
+  hanging.signal('SIGTERM')
+  t.match(await hanging.ended, { code: 1, stderr: /^(?!.*could not drain).*$/s }, 'the second signal ends it at once')
+
+  const bare = begin(t, 'thread-without-koffi', fifo)
+  await bare.find(/^ready$/m)
+  bare.signal('SIGTERM')
+  t.match(await bare.ended, { code: null, stderr: /"stopped"/ })
+  t.equal(bare.child.signalCode, 'SIGTERM', 'a clean end for a supervisor')
 })

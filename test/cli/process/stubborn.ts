@@ -1,4 +1,6 @@
 /** A program on top of `run`, for what the real ones do not do: fail in each phase, hang, crash. */
+import { open } from 'node:fs/promises'
+import Module from 'node:module'
 import { OptionError } from '../../../src/errors.ts'
 import { run, type Plan, type Running } from '../../../src/cli/process/lifecycle.ts'
 import { createLogger } from '../../../src/cli/process/logger.ts'
@@ -16,10 +18,19 @@ async function start (): Promise<Running> {
     console.log('starting')
     await new Promise((resolve) => { process.stdin.once('end', resolve).resume() }) // until the test has done what it is about to
   }
+  if (phase.startsWith('thread')) void open(form) // a FIFO that nobody writes to: a thread waits for ever
+  if (phase.endsWith('without-koffi')) {
+    const loader = Module as unknown as { _resolveFilename: (name: string, ...rest: unknown[]) => string }
+    const resolve = loader._resolveFilename
+    loader._resolveFilename = (name, ...rest) => {
+      if (name === 'koffi') throw new Error('none')
+      return resolve(name, ...rest)
+    }
+  }
   console.log('ready')
   if (phase === 'crash') setImmediate(() => { throw new Error('a crash') })
   if (phase === 'rejection') void Promise.reject(new Error('a rejection'))
-  if (phase === 'hang') return { stop: () => new Promise(() => {}) }
+  if (phase === 'hang' || phase === 'thread-hang') return { stop: () => new Promise(() => {}) }
   if (phase === 'failed') return { async stop () { console.log('drained') }, failed: Promise.reject(failure()) }
   if (phase === 'failed-hang') return { stop: () => new Promise(() => {}), failed: Promise.reject(failure()) }
   if (phase === 'failed-twice') return { stop: () => Promise.reject(new Error('a defect')), failed: Promise.reject(failure()) }
