@@ -2,6 +2,7 @@
 import type { Logger as Pino } from 'pino'
 import type { Logger } from '../../log.ts'
 import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from '../../nodes/gotunnel/index.ts'
+import { stderrLines } from '../process/bounded-lines.ts'
 import { Concealer } from '../process/concealer.ts'
 import type { Output } from '../process/output.ts'
 import type { Parts } from '../protocol.ts'
@@ -98,7 +99,7 @@ export class Reporter {
       return
     }
     this.#log.debug(fields, message)
-    if (this.#log.isLevelEnabled('error')) process.stderr.write(`${this.#concealer.conceal(`[ERROR][${number}] ${message} (${consequence})`)}\n`)
+    if (this.#log.isLevelEnabled('error')) stderrLines.write(`${this.#concealer.conceal(`[ERROR][${number}] ${message} (${consequence})`)}\n`)
   }
 }
 

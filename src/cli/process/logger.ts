@@ -1,5 +1,6 @@
 import { pino, type Logger } from 'pino'
 import { prettyFactory } from 'pino-pretty'
+import { stderrLines } from './bounded-lines.ts'
 import { Concealer } from './concealer.ts'
 
 export interface LoggerInit {
@@ -16,7 +17,7 @@ export interface LoggerInit {
 const SECRET_KEYS = ['password', 'secret', 'token', 'key', 'authorization']
 
 /**
- * Writes line by line and at once, so that the last words of a process are not lost: pretty on a terminal, JSON lines
+ * Writes line by line and at once, so that the last words of a process are not lost, unless nobody reads them: pretty on a terminal, JSON lines
  * otherwise.
  */
 export function createLogger ({ level, json, concealer = new Concealer(), write = writeToStderr, pretty = process.stderr.isTTY }: LoggerInit): Logger {
@@ -26,5 +27,5 @@ export function createLogger ({ level, json, concealer = new Concealer(), write 
 }
 
 function writeToStderr (line: string): void {
-  process.stderr.write(line)
+  stderrLines.write(line)
 }

@@ -2,8 +2,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Registry } from 'prom-client'
 import { explained } from '../reason.ts'
+import { stderrLines, stdoutLines } from './bounded-lines.ts'
 
 /** One who asks sends a few hundred bytes, in one go. */
 const REQUEST_TIMEOUT_MS = 5000
@@ -33,6 +34,17 @@ export interface MetricsServer {
 export async function serveMetrics ({ host, port, health }: MetricsInit): Promise<MetricsServer> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  void new Counter({
+    name: 'tunpipe_lines_dropped_total',
+    help: 'lines that were not written, as whoever reads them is too slow',
+    labelNames: ['stream'],
+    registers: [registry],
+    collect () {
+      this.reset()
+      this.inc({ stream: 'stdout' }, stdoutLines.dropped)
+      this.inc({ stream: 'stderr' }, stderrLines.dropped)
+    }
+  })
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const send = (status: number, body: string, headers: Record<string, string> = {}): void => {

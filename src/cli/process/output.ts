@@ -1,3 +1,5 @@
+import { jsonNotice, stdoutLines, textNotice } from './bounded-lines.ts'
+
 /** What the programs say on stdout: for people one line an event, with `--json` one JSON object a line. Logs go to stderr. */
 export interface Output {
   /**
@@ -13,7 +15,8 @@ export interface Output {
   readonly isJson: boolean
 }
 
-export function createOutput (json: boolean, write: (text: string) => void = (text) => { process.stdout.write(text) }): Output {
+export function createOutput (json: boolean, write: (text: string) => void = (text) => { stdoutLines.write(text) }): Output {
+  stdoutLines.notice = json ? jsonNotice : textNotice
   const event = (name: string, fields: Record<string, unknown>): void => {
     if (json) write(`${JSON.stringify({ event: name, ...fields })}\n`)
   }

@@ -5,6 +5,7 @@ import { list, show } from '../config/fields.ts'
 import { serveControl, type Control, type Request } from '../control/server.ts'
 import type { Protocol, Service } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
+import { stderrLines, stdoutLines } from './bounded-lines.ts'
 import { serveMetrics, type Health, type MetricsServer } from './metrics.ts'
 import type { Running } from './lifecycle.ts'
 import type { Output } from './output.ts'
@@ -57,6 +58,7 @@ export async function startServices ({ program, services, workers = 1, metrics, 
     pid: process.pid,
     uptime: Math.round((performance.now() - started) / 1000),
     health: health(),
+    linesDropped: { stdout: stdoutLines.dropped, stderr: stderrLines.dropped },
     services: chosen(active, request).map(({ protocol, service }) => ({ protocol: protocol.name, ...service.status() }))
   })
   const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
