@@ -1,6 +1,6 @@
 /** The units and the container file, as far as that can be told without a system that runs them. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -42,4 +42,20 @@ t.test('what the container file copies is there', async (t) => {
   const sources = [...readFileSync(join(root, 'packaging/Containerfile'), 'utf8').matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, words]) => words.split(' '))
   t.ok(sources.length > 5)
   for (const source of sources) t.ok(existsSync(join(root, source)), source)
+})
+
+t.test('the health check of the container is that of whichever program runs there', async (t) => {
+  const [, command] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(readFileSync(join(root, 'packaging/Containerfile'), 'utf8')) ?? []
+  const [shell, ...args] = JSON.parse(command)
+  const check = (relay: number, peer: number): number | null => {
+    const bin = t.testdir({})
+    for (const [name, code] of Object.entries({ relay, peer })) writeFileSync(join(bin, name), `#!/bin/sh\ntest "$*" = "status --check" && exit ${code}\nexit 9\n`, { mode: 0o755 })
+    return spawnSync(shell, args, { env: { PATH: `${bin}:${process.env.PATH ?? ''}` } }).status
+  }
+  t.equal(check(0, 3), 0, 'a relay')
+  t.equal(check(1, 3), 1, 'a relay that is not well')
+  t.equal(check(3, 0), 0, 'a peer')
+  t.equal(check(3, 1), 1, 'a peer that is offline')
+  t.equal(check(3, 3), 1, 'neither')
+  t.equal(check(1, 0), 1, 'a relay that is not well beside a peer')
 })

@@ -53,6 +53,41 @@ t.test('status', async (t) => {
   ] as const) t.match(await runProgram(t, 'relay', args, { env }), { code: 2, stdout: '', stderr: message }, args.join(' '))
 })
 
+t.test('commands that name a configuration reach the relay that runs with it, and no other', async (t) => {
+  const { env, status, url } = await start(t, config(network('/a', 'secret-a')))
+  const file = join(t.testdirName, 'relay.yaml')
+  const other = join(t.testdirName, 'other.yaml')
+  writeFileSync(other, config(network('/b', 'secret-b')), { mode: 0o600 })
+  t.equal((await status()).config, file)
+  t.match(await runProgram(t, 'relay', ['reload', '--config', 'relay.yaml'], { env, cwd: t.testdirName }), { code: 0, stdout: /^reloaded candy/ }, 'a path is seen from where one is')
+  for (const command of ['status', 'reload']) {
+    const stderr = new RegExp(`^relay: the process behind .*relay\\.sock is another one: this relay runs with ${file}, not with ${other}\n$`)
+    t.match(await runProgram(t, 'relay', [command, '--config', other], { env }), { code: 1, stdout: '', stderr }, command)
+  }
+  t.match(await runProgram(t, 'relay', ['status', '--check', '--config', other], { env }), { code: 3 })
+  await joined(t, `${url}/a`, 'secret-a', '10.77.0.1')
+})
+
+t.test('status --check tells by its exit code', async (t) => {
+  const check = (program: 'relay' | 'peer', env: Record<string, string>, ...more: string[]): Promise<object> => runProgram(t, program, ['status', '--check', ...more], { env })
+  const { env, url, relay } = await start(t, config(network('/a', 'secret-a')))
+  t.match(await check('relay', env), { code: 0, stdout: /^relay \S+, process \d+, up \d+ s, ok\n$/ })
+  t.match(await check('relay', env, '--json'), { code: 0, stdout: /^{.*"health":"ok".*}\n$/ })
+  t.match(await check('relay', env, '--protocol', 'gotunnel'), { code: 2, stdout: '', stderr: /^--protocol: does not run here/ })
+  t.match(await check('relay', env, '--chek'), { code: 2 })
+  t.match(await check('peer', env), { code: 3, stdout: '', stderr: /^peer: nobody listens at / })
+  t.match(await check('peer', homeEnv()), { code: 3 })
+
+  const peer = startProgram(t, 'peer', ['candy', '--url', `${url}/a`, '--password', 'secret-a', '--tun', 'none'], { env })
+  await peer.find(/^ready candy /m)
+  t.match(await check('peer', env), { code: 0, stdout: /, ok\n$/ })
+  relay.signal('SIGTERM')
+  await relay.ended
+  await peer.find(/"offline"/, 'stderr')
+  t.match(await check('peer', env), { code: 1, stdout: /, offline\n$/ })
+  t.match(await check('relay', env), { code: 3 })
+})
+
 t.test('a relay without a control socket', async (t) => {
   const { relay, env } = await start(t, config(network('/a', 'secret-a')), undefined, ['--control', 'none'])
   t.notOk(existsSync(join(env.RUNTIME_DIRECTORY, 'relay.sock')))

@@ -4,7 +4,7 @@ import { list } from '../config/fields.ts'
 import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
-import type { Request } from './server.ts'
+import { OTHER_PROCESS, type Request } from './server.ts'
 
 /** A status of many thousand connections. */
 const LONGEST_ANSWER = 256 * 1024 * 1024
@@ -16,6 +16,14 @@ const PATIENCE_MS = 15_000
 export class ControlError extends Error {
   override readonly name = 'ControlError'
   readonly code = 'ERR_CONTROL'
+
+  /** There is no such process, as opposed to one that does not do what was asked. */
+  readonly isAbsent: boolean
+
+  constructor (message: string, isAbsent = false) {
+    super(message)
+    this.isAbsent = isAbsent
+  }
 }
 
 /** Whom to ask, and where. */
@@ -26,6 +34,8 @@ export interface Asking {
   others?: readonly string[]
   /** Rather ask whoever listens at one of the others, if that is the only one. */
   anyOther?: boolean
+  /** The absolute path of the configuration file that it has to run with. Default: any, or none. */
+  config?: string
   /** Milliseconds that the answer may take. Default: 15 s. */
   patience?: number
 }
@@ -39,12 +49,12 @@ export interface Asked {
 
 /** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
 export async function ask (asking: Asking, request: Request): Promise<Asked> {
-  const { program, patience = PATIENCE_MS } = asking
+  const { program, config, patience = PATIENCE_MS } = asking
   const { path, socket } = await dial(asking)
   const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${patience / 1000} seconds from the process behind ${path}`)) }, patience)
   try {
     socket.on('error', () => {}) // surfaces in the reading
-    socket.write(`${JSON.stringify(request)}\n`)
+    socket.write(`${JSON.stringify({ ...request, config })}\n`)
     const { line, rest } = await readLine(socket, path)
     return { answer: checked(line, program, path), rest, socket }
   } catch (err) {
@@ -65,8 +75,8 @@ async function dial ({ path, others = [], anyOther = false }: Asking): Promise<{
   const found = attempts.flatMap((attempt) => attempt.status === 'fulfilled' ? attempt.value : [])
   if (anyOther && found.length === 1) return found[0]
   for (const { socket } of found) socket.destroy()
-  if (found.length === 0) throw new ControlError(`nobody listens at ${path}: is it running? (--control says where to ask)`)
-  throw new ControlError(`nobody listens at ${path}, expected --control ${list(found.map(({ path }) => path))}`)
+  if (found.length === 0) throw new ControlError(`nobody listens at ${path}: is it running? (--control says where to ask)`, true)
+  throw new ControlError(`nobody listens at ${path}, expected --control ${list(found.map(({ path }) => path))}`, true)
 }
 
 /** The same for a command whose answer is all there is. */
@@ -96,6 +106,7 @@ function checked (line: string, program: string, path: string): Record<string, u
   if (answer?.program !== program) throw new ControlError(`the process behind ${path} is ${answer?.program === undefined ? 'no tunpipe' : `a ${String(answer.program)}`}, expected a ${program}`)
   const { error, code } = answer
   if (typeof error !== 'string') return answer
+  if (code === OTHER_PROCESS) throw new ControlError(`the process behind ${path} is another one: ${error}`, true)
   throw code === 'ERR_USAGE' || code === 'ERR_OPTION' ? new UsageError(error) : new ControlError(error)
 }
 

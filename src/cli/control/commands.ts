@@ -1,13 +1,14 @@
 /** Commands to a program that runs: `status`, `reload`. */
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { createCommand, givenFlags } from '../command.ts'
 import { readConfigFile } from '../config/config-file.ts'
 import { list, show } from '../config/fields.ts'
 import type { Values } from '../config/settings.ts'
-import type { Task } from '../process/lifecycle.ts'
+import { EXIT, type Task } from '../process/lifecycle.ts'
 import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
-import { askOnce, type Asking } from './client.ts'
+import { askOnce, ControlError, type Asking } from './client.ts'
 import { controlName, defaultControlPath, otherControlPaths } from './path.ts'
 import { duration } from './text.ts'
 
@@ -26,22 +27,23 @@ export function askingOf ({ control, name, config, protocol }: Values, { program
   const names = protocols.map(({ name }) => name)
   if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${show(protocol)}), expected ${list(names)}`)
   const file = typeof config === 'string' ? readConfigFile(config, program).values : {}
+  const expected = typeof config === 'string' ? resolve(config) : undefined
   const named = control ?? file.control
   if (named !== undefined) {
     if (typeof named !== 'string' || named === '' || named === 'none') throw new UsageError('--control: missing, expected the path of a control socket')
-    return { path: named, program }
+    return { path: named, program, config: expected }
   }
   const called = typeof name === 'string' ? `${program}-${name}` : controlName({ program, protocols, sections: file, protocol: protocol as string | undefined })
   const path = defaultControlPath(called)
   if (path === undefined) throw new UsageError('--control: missing, expected the path of a control socket')
-  return { path, program, others: otherControlPaths(path, program), anyOther: name === undefined && config === undefined }
+  return { path, program, others: otherControlPaths(path, program), anyOther: name === undefined && config === undefined, config: expected }
 }
 
 /** The options of every command that asks. */
 export function controlCommand ({ program }: AskingInit, name: string, description: string, examples: string): Command {
   const command = createCommand(name, description)
     .option('--control <path>', `the control socket of the ${program} (default: the customary one, or the only one there is)`)
-    .option('--config <file>', 'ask the one that runs with this file')
+    .option('--config <file>', 'ask the one that runs with this file, and no other')
     .option('--protocol <name>', 'ask the one that runs this protocol, and about it alone')
     .addHelpText('after', examples)
   return program === 'relay' ? command : command.option('--name <name>', 'ask the peer of this name')
@@ -51,22 +53,32 @@ const STATUS_EXAMPLES = {
   relay: `
 Examples:
   relay status
+  relay status --check || echo 'not well'
   relay status --json | jq '.services[0].networks[].members[] | {address, source, rateIn}'`,
   peer: `
 Examples:
   sudo peer status
-  sudo peer status --name home --json`
+  sudo peer status --name home --json
+  sudo peer status --check || echo 'offline'`
 }
 
 export function statusCommand (init: AskingInit): Command {
   const { program, protocols, run } = init
-  const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program]).option('--json', 'print JSON')
+  const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program])
+    .option('--json', 'print JSON')
+    .option('--check', 'print whether it is well, and exit with 0: ok; 1: not, or not at all; 2: bad usage; 3: no such process')
   return command.action(() => {
     const flags = givenFlags(command)
     run({
       async task () {
-        const status = await askOnce(askingOf(flags, init), { command: 'status', protocol: flags.protocol })
-        say(flags, status, () => statusText(program, protocols, status))
+        try {
+          const status = await askOnce(askingOf(flags, init), { command: 'status', protocol: flags.protocol })
+          say(flags, status, () => flags.check === true ? headline(program, status) : statusText(program, protocols, status))
+          if (flags.check === true && status.health !== 'ok') process.exitCode = EXIT.failure
+        } catch (err) {
+          if (flags.check === true && err instanceof ControlError && err.isAbsent) throw Object.assign(err, { exitCode: EXIT.absent })
+          throw err
+        }
       }
     })
   })
@@ -100,9 +112,13 @@ function say ({ json }: Values, value: object, text: () => string): void {
 /** A process of another version may have a protocol that is not known here. */
 const find = (protocols: readonly Protocol[], name: string): Protocol | undefined => protocols.find((protocol) => protocol.name === name)
 
-function statusText (program: string, protocols: readonly Protocol[], { version, pid, uptime, health, services }: Record<string, any>): string {
-  const parts = services.map((service: { protocol: string }) => find(protocols, service.protocol)?.statusText(service) ?? service.protocol)
-  return [`${program} ${version}, process ${pid}, up ${duration(uptime)}, ${health}`, ...parts].join('\n')
+function headline (program: string, { version, pid, uptime, health }: Record<string, any>): string {
+  return `${program} ${version}, process ${pid}, up ${duration(uptime)}, ${health}`
+}
+
+function statusText (program: string, protocols: readonly Protocol[], status: Record<string, any>): string {
+  const parts = status.services.map((service: { protocol: string }) => find(protocols, service.protocol)?.statusText(service) ?? service.protocol)
+  return [headline(program, status), ...parts].join('\n')
 }
 
 function reloadText (protocols: readonly Protocol[], { services = [], restart = [], warnings = [] }: Record<string, any>): string {

@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import type { Logger } from '../../log.ts'
 import { makeFolder } from '../folder.ts'
 import { codeOf, reason } from '../reason.ts'
+import { isSameFile } from './same-file.ts'
 import { listenUnix } from '../unix-socket.ts'
 
 /** A request is a few hundred bytes, in one go. */
@@ -16,8 +17,13 @@ const REQUEST_TIMEOUT_MS = 5000
 
 const MOST_CONNECTIONS = 16
 
+/** The code of an answer that is none, as another process was meant. */
+export const OTHER_PROCESS = 'ERR_OTHER_PROCESS'
+
 export interface Request {
   command: string
+  /** The absolute path of the configuration file that the process has to run with. */
+  config?: string
   [option: string]: unknown
 }
 
@@ -31,6 +37,13 @@ export interface Answer {
   follow?: () => Promise<void>
 }
 
+/** Which process it is. */
+export interface Identity {
+  readonly program: string
+  /** The absolute path of its configuration file, if it has one. */
+  readonly config?: string
+}
+
 export interface Control {
   close (): Promise<void>
 }
@@ -38,21 +51,21 @@ export interface Control {
 /**
  * Never rejects: a program that cannot be asked can still do its work, so whatever is wrong is a warning.
  *
- * @param program - stands in every answer, so that whoever asks knows whom
+ * @param identity - its program stands in every answer, so that whoever asks knows whom
  * @returns undefined when there is no socket
  */
-export async function serveControl (path: string, program: string, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
+export async function serveControl (path: string, identity: Identity, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {
   const sockets = new Set<Socket>()
   try {
     makeFolder(dirname(path))
     const server = await listenUnix(path, (socket) => {
       if (sockets.size >= MOST_CONNECTIONS) {
-        answer(socket, { program, error: `${MOST_CONNECTIONS} ask at once already` })
+        answer(socket, { program: identity.program, error: `${MOST_CONNECTIONS} ask at once already` })
         return
       }
       sockets.add(socket)
       socket.once('close', () => { sockets.delete(socket) })
-      void serve(socket, program, commands)
+      void serve(socket, identity, commands)
     })
     if (server === undefined) {
       log.warn({ path }, 'the control socket is that of another process: status and reload do not reach this one (give it a --control, or a peer a --name)')
@@ -77,22 +90,29 @@ function answer (socket: Socket, body: object): void {
   socket.destroySoon()
 }
 
-async function serve (socket: Socket, program: string, commands: Readonly<Record<string, Command>>): Promise<void> {
+async function serve (socket: Socket, identity: Identity, commands: Readonly<Record<string, Command>>): Promise<void> {
   try {
     const request = await readRequest(socket)
+    refuseStranger(request, identity)
     const command = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
     if (command === undefined) throw Object.assign(new Error(`there is no ${String(request.command)} here, only ${Object.keys(commands).join(', ')}`), { code: 'ERR_USAGE' })
     const { body, follow } = await command(request, socket)
     if (follow === undefined) {
-      answer(socket, { program, ...body })
+      answer(socket, { program: identity.program, ...body })
       return
     }
-    socket.write(`${JSON.stringify({ program, ...body })}\n`)
+    socket.write(`${JSON.stringify({ program: identity.program, ...body })}\n`)
     await follow()
     socket.destroySoon()
   } catch (err) {
-    answer(socket, { program, error: reason(err), code: codeOf(err) })
+    answer(socket, { program: identity.program, error: reason(err), code: codeOf(err) })
   }
+}
+
+/** Throws when the request is for a process with another configuration. */
+function refuseStranger ({ config: wanted }: Request, { program, config }: Identity): void {
+  if (typeof wanted !== 'string' || (config !== undefined && isSameFile(wanted, config))) return
+  throw Object.assign(new Error(`this ${program} runs ${config === undefined ? 'without a configuration file' : `with ${config}`}, not with ${wanted}`), { code: OTHER_PROCESS })
 }
 
 /** One line. Rejects when it is none, too long, or too late. */

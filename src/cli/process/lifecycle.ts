@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
 import { leave } from './leave.ts'
 
-export const EXIT = { clean: 0, failure: 1, usage: 2 } as const
+export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
 
 /** A process that has been told to end is gone within 5 s, drained or not. The rest is for the way out itself. */
 const DRAIN_DEADLINE_MS = 4500
@@ -142,8 +142,10 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   return { stopped, stop }
 }
 
-/** `ERR_OPTION` comes from a node that looked closer at an option than the schema did. */
+/** What a task has decided; `ERR_OPTION` comes from a node that looked closer at an option than the schema did. */
 function exitCodeOf (err: unknown): number {
+  const own = (err as { exitCode?: unknown }).exitCode
+  if (typeof own === 'number') return own
   return ['ERR_USAGE', 'ERR_OPTION'].includes(codeOf(err) ?? '') ? EXIT.usage : EXIT.failure
 }
 

@@ -1,4 +1,5 @@
 /** From settings to a program that can be started; the same for relay and peer. */
+import { resolve } from 'node:path'
 import { load, type LoadInit } from '../config/load.ts'
 import { controlName, defaultControlPath } from '../control/path.ts'
 import { reason } from '../reason.ts'
@@ -48,7 +49,7 @@ export function planProgram ({ greet, ...init }: PlanInit): Plan {
       for (const warning of warnings) log.warn({}, warning)
       const sections = Object.fromEntries(services.map(({ protocol, settings }) => [protocol.name, settings]))
       const control = settings.control === 'none' ? undefined : settings.control ?? defaultControlPath(controlName({ program, protocols, sections, protocol: flags.protocol }))
-      return await startServices({ program, services, workers: settings.workers, metrics: settings.metrics, control, reload: program === 'relay' ? reload : undefined, log, out })
+      return await startServices({ identity: { program, config: flags.config === undefined ? undefined : resolve(flags.config) }, services, workers: settings.workers, metrics: settings.metrics, control, reload: program === 'relay' ? reload : undefined, log, out })
     }
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { version } from '../../version.ts'
 import type { LoadedService } from '../config/load.ts'
 import { list, show } from '../config/fields.ts'
-import { serveControl, type Control, type Request } from '../control/server.ts'
+import { serveControl, type Control, type Identity, type Request } from '../control/server.ts'
 import type { Protocol, Service } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
@@ -17,8 +17,7 @@ export interface Active extends LoadedService {
 }
 
 export interface ServicesInit {
-  /** `relay` or `peer`. */
-  program: string
+  identity: Identity
   services: readonly LoadedService[]
   /** Threads for each service that can use several. Default: 1. */
   workers?: number
@@ -35,7 +34,7 @@ export interface ServicesInit {
  * Starts metrics, then one service after the other, and the control socket. All or nothing: when one fails, those before it are
  * stopped and the error is passed on.
  */
-export async function startServices ({ program, services, workers = 1, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
+export async function startServices ({ identity, services, workers = 1, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
   const active: Active[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
@@ -49,21 +48,22 @@ export async function startServices ({ program, services, workers = 1, metrics, 
       await Promise.all([server?.close(), door?.close()])
     }
   }
-  const health = (): Health => {
+  const health = (of: readonly Active[] = active): Health => {
     if (phase !== 'running') return phase
-    return active.every(({ service }) => service.online?.() ?? true) ? 'ok' : 'offline'
+    return of.every(({ service }) => service.online?.() ?? true) ? 'ok' : 'offline'
   }
   const status = (request: Request): object => ({
     version,
     pid: process.pid,
+    config: identity.config ?? null,
     uptime: Math.round((performance.now() - started) / 1000),
-    health: health(),
+    health: health(chosen(active, request)),
     linesDropped: { stdout: stdoutLines.dropped, stderr: stderrLines.dropped },
     services: chosen(active, request).map(({ protocol, service }) => ({ protocol: protocol.name, ...service.status() }))
   })
   const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
   try {
-    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health }) // before anybody is told that something is ready
+    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health: () => health() }) // before anybody is told that something is ready
     for (const loaded of services) {
       const ownLog = log.child({ protocol: loaded.protocol.name })
       if (workers > 1 && loaded.protocol.usesWorkers !== true) ownLog.warn({ workers }, 'this protocol uses one thread')
@@ -77,7 +77,7 @@ export async function startServices ({ program, services, workers = 1, metrics, 
       out.ready('metrics', server.url)
     }
     if (control !== undefined) {
-      door = await serveControl(control, program, {
+      door = await serveControl(control, identity, {
         status: async (request) => ({ body: status(request) }),
         capture: async (request, socket) => await capturing(active, request)(request, socket),
         ...(again === undefined

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -17,7 +17,7 @@ function recorder (): { log: Logger, warnings: string[] } {
 
 async function serve (t: Test, commands: Record<string, Command>): Promise<string> {
   const path = join(t.testdir(), 'run/relay.sock')
-  const control = await serveControl(path, 'relay', commands, recorder().log)
+  const control = await serveControl(path, { program: 'relay' }, commands, recorder().log)
   t.teardown(() => control?.close())
   return path
 }
@@ -79,7 +79,7 @@ t.test('nobody is there, or somebody else', async (t) => {
     await t.rejects(askOnce({ path: join(folder, 'x.sock'), program, patience: 500 }, { command: 'status' }), { code: 'ERR_CONTROL', message }, String(message))
   }
   await refused(/^nobody listens at .*x\.sock: is it running\?/)
-  const control = await serveControl(join(folder, 'x.sock'), 'relay', { status: async () => ({ body: {} }) }, recorder().log)
+  const control = await serveControl(join(folder, 'x.sock'), { program: 'relay' }, { status: async () => ({ body: {} }) }, recorder().log)
   await refused(/is a relay, expected a peer$/, 'peer')
   await control?.close()
   for (const [says, message] of [
@@ -98,20 +98,20 @@ t.test('nobody is there, or somebody else', async (t) => {
 t.test('a socket that cannot be had is a warning', async (t) => {
   const folder = t.testdir({ file: '' })
   const { log, warnings } = recorder()
-  t.equal(await serveControl(join(folder, 'file/x.sock'), 'relay', {}, log), undefined)
-  const first = await serveControl(join(folder, 'x.sock'), 'relay', {}, log)
-  t.equal(await serveControl(join(folder, 'x.sock'), 'relay', {}, log), undefined)
+  t.equal(await serveControl(join(folder, 'file/x.sock'), { program: 'relay' }, {}, log), undefined)
+  const first = await serveControl(join(folder, 'x.sock'), { program: 'relay' }, {}, log)
+  t.equal(await serveControl(join(folder, 'x.sock'), { program: 'relay' }, {}, log), undefined)
   t.match(warnings, [/^there is no control socket/, /^the control socket is that of another process/])
   await first?.close()
   writeFileSync(join(folder, 'precious.txt'), 'no socket')
   mkdirSync(join(folder, 'folder'))
-  for (const name of ['precious.txt', 'folder']) t.equal(await serveControl(join(folder, name), 'relay', {}, log), undefined, name)
+  for (const name of ['precious.txt', 'folder']) t.equal(await serveControl(join(folder, name), { program: 'relay' }, {}, log), undefined, name)
   t.equal(readFileSync(join(folder, 'precious.txt'), 'utf8'), 'no socket', 'what is no socket is left alone')
 })
 
 t.test('closing waits for nobody', async (t) => {
   const path = join(t.testdir(), 'x.sock')
-  const control = await serveControl(path, 'relay', { hang: () => new Promise(() => {}) }, recorder().log)
+  const control = await serveControl(path, { program: 'relay' }, { hang: () => new Promise(() => {}) }, recorder().log)
   const socket = await dialUnix(path)
   socket.write('{"command":"hang"}\n')
   const closed = new Promise((resolve) => { socket.on('error', () => {}).once('close', resolve) })
@@ -125,4 +125,24 @@ t.test('where it is', async (t) => {
   t.equal(defaultControlPath('relay', {}, 0), '/run/tunpipe/relay.sock')
   t.equal(defaultControlPath('peer-home', { XDG_RUNTIME_DIR: '/run/user/1000' }, 1000), '/run/user/1000/tunpipe/peer-home.sock')
   t.equal(defaultControlPath('peer', { XDG_RUNTIME_DIR: 'relative', XDG_STATE_HOME: '/home/u/s' }, 1000), '/home/u/s/tunpipe/peer.sock')
+})
+
+t.test('who means a process with another configuration is refused by its name, and nothing is done', async (t) => {
+  const folder = t.testdir({ 'relay.yaml': '', 'other.yaml': '' })
+  symlinkSync(join(folder, 'relay.yaml'), join(folder, 'link.yaml'))
+  let asked = 0
+  for (const config of [join(folder, 'relay.yaml'), undefined]) {
+    const path = join(folder, 'x.sock')
+    const control = await serveControl(path, { program: 'relay', config }, { reload: async () => ({ body: { asked: ++asked } }) }, recorder().log)
+    const reload = (config?: string): Promise<object> => askOnce({ path, program: 'relay', config }, { command: 'reload' })
+    t.match(await reload(), { asked }, 'whoever does not say')
+    const before = asked
+    const own = config === undefined ? 'without a configuration file' : `with ${config}`
+    for (const other of [join(folder, 'other.yaml'), join(folder, 'missing.yaml')]) {
+      await t.rejects(reload(other), { code: 'ERR_CONTROL', isAbsent: true, message: `the process behind ${path} is another one: this relay runs ${own}, not with ${other}` })
+    }
+    t.equal(asked, before)
+    if (config !== undefined) for (const same of [config, join(folder, 'link.yaml')]) t.match(await reload(same), { asked: Number })
+    await control?.close()
+  }
 })
