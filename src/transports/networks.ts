@@ -7,7 +7,7 @@ import { OptionError } from '../errors.ts'
 type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number]
 
 /** An address, or an address and a prefix of at most its own length; undefined for all else. */
-function parseNetwork (text: string): Network | undefined {
+export function parseNetwork (text: string): Network | undefined {
   const [, host = '', length] = /^([0-9a-f.:]+)(?:\/(0|[1-9]\d{0,2}))?$/i.exec(text) ?? []
   if (isIP(host) === 0) return undefined
   const address = ipaddr.parse(host)

@@ -6,7 +6,7 @@
  */
 import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
-import { endianness } from 'node:os'
+import { endianness, networkInterfaces } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import ipaddr from 'ipaddr.js'
 import { loadLibc, type Libc } from '../tun/libc.ts'
@@ -21,6 +21,8 @@ const SO_REUSEADDR = 2
 const SO_REUSEPORT = 15
 /** Where both forms of `struct sockaddr` have the port, in network order. */
 const PORT_AT = 2
+/** Where that of IPv6 has the number of the interface, in the order of the machine. */
+const SCOPE_AT = 24
 
 const ONE = new Uint8Array(new Uint32Array([1]).buffer)
 
@@ -81,7 +83,8 @@ function bind (libc: Libc, host: string, port: number, options: readonly number[
 
 /** A `struct sockaddr_in`, or a `struct sockaddr_in6`. */
 function socketAddress (host: string, port: number): Uint8Array {
-  const address = ipaddr.parse(host)
+  const [plain, zone] = host.split('%')
+  const address = ipaddr.parse(plain)
   const isIPv4 = address.kind() === 'ipv4'
   const bytes = Buffer.alloc(isIPv4 ? 16 : 28)
   const family = isIPv4 ? AF_INET : AF_INET6
@@ -89,7 +92,14 @@ function socketAddress (host: string, port: number): Uint8Array {
   else bytes.writeUInt16BE(family)
   bytes.writeUInt16BE(port, PORT_AT)
   bytes.set(address.toByteArray(), isIPv4 ? 4 : 8)
+  if (zone !== undefined) new Uint32Array(bytes.buffer, bytes.byteOffset + SCOPE_AT, 1)[0] = scopeOf(zone)
   return bytes
+}
+
+/** The number of an interface that the zone of an address names, or is; 0 for none. */
+function scopeOf (zone: string): number {
+  const found = networkInterfaces()[zone]?.find(({ family }) => family === 'IPv6')
+  return found?.family === 'IPv6' ? found.scopeid || Number(zone) || 0 : Number(zone) || 0
 }
 
 function portOf (libc: Libc, fd: number): number {

@@ -1,8 +1,8 @@
 /** Fields for addresses, networks and URLs. */
-import { isIPv6 } from 'node:net'
+import { endpointText, readEndpoint, readPort, readUrl } from '../../endpoint.ts'
 import { normalPath } from '../../nodes/candy/network-settings.ts'
-import { formatCidr, parseAddress, parseCidr } from '../../tun/ipv4.ts'
-import ipaddr from 'ipaddr.js'
+import { formatCidr, parseCidr } from '../../tun/ipv4.ts'
+import { parseNetwork } from '../../transports/networks.ts'
 import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -43,18 +43,6 @@ export function hostAddress () {
   })
 }
 
-/** A host name, an IPv4 address, or an IPv6 address in brackets. */
-export function isHost (host: string): boolean {
-  if (host.startsWith('[')) return host.endsWith(']') && isIPv6(host.slice(1, -1))
-  if (/^[\d.]+$/.test(host)) return parseAddress(host) !== undefined
-  return host.length <= 253 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(host)
-}
-
-/** 0 to 65535; undefined for what is no such number. */
-export function portOf (digits: string): number | undefined {
-  return /^\d{1,5}$/.test(digits) && Number(digits) <= 65535 ? Number(digits) : undefined
-}
-
 /** What stands before the @ may be a secret: it is not repeated, whatever else is wrong. */
 function refuseUser (url: string, expected: string): void {
   if (/^[a-z]*:?\/*[^/?#]*@/i.test(url)) throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
@@ -65,9 +53,9 @@ export function listenUrl () {
   const expected = 'ws://HOST:PORT or wss://HOST:PORT'
   return text('an address to listen on', expected, (input) => {
     refuseUser(input, expected)
-    const [, scheme, host, digits] = /^(wss?):\/\/(.+):(\d+)\/?$/i.exec(input) ?? []
-    if (host === undefined || !isHost(host) || portOf(digits) === undefined) return undefined
-    return `${scheme.toLowerCase()}://${host}:${Number(digits)}`
+    const [, scheme, place = ''] = /^(wss?):\/\/(.+?)\/?$/i.exec(input) ?? []
+    const endpoint = readEndpoint(place)
+    return endpoint === undefined ? undefined : `${scheme.toLowerCase()}://${endpointText(endpoint)}`
   })
 }
 
@@ -76,7 +64,7 @@ export function dialUrl () {
   const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
   return text('a WebSocket URL', expected, (input) => {
     refuseUser(input, expected)
-    const url = input.length <= LONGEST_URL && URL.canParse(input) ? new URL(input) : undefined
+    const url = input.length <= LONGEST_URL ? readUrl(input)?.url : undefined
     if (url === undefined || !/^wss?:\/\//i.test(input) || url.port === '0') return undefined
     if (url.hash !== '') throw new UsageError(`a URL with a fragment (${show(url.hash)}), expected ${expected}`)
     return input
@@ -86,15 +74,14 @@ export function dialUrl () {
 /** `127.0.0.1:9100`, or just the port: then on the loopback address only. */
 export function hostPort () {
   return numeral('an address to listen on', 'HOST:PORT or PORT (then on 127.0.0.1)', (input) => {
-    const [, host = '127.0.0.1', digits] = /^(?:(.+):)?(\d+)$/.exec(input) ?? []
-    const port = portOf(digits ?? '')
-    return port === undefined || !isHost(host) ? undefined : { host: host.replace(/^\[(.*)\]$/, '$1'), port }
+    const port = readPort(input)
+    return port === undefined ? readEndpoint(input) : { host: '127.0.0.1', port }
   })
 }
 
 /** Addresses or networks, IPv4 or IPv6, of machines that may tell where their connections come from. */
 export function proxies () {
-  return commaList('a list of networks', 'addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32', (input) => ipaddr.isValid(input) || ipaddr.isValidCIDR(input) ? input : undefined)
+  return commaList('a list of networks', 'addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32', (input) => parseNetwork(input) === undefined ? undefined : input)
 }
 
 /** `/alice/home`, as networks are called by URLs. */

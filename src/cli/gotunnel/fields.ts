@@ -1,10 +1,9 @@
 /** Fields of gotunnel: where it listens, whom it connects to, and which ports lead where. */
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { readAddress, readEndpoint, readHost, readPort } from '../../endpoint.ts'
 import { PortRanges } from '../../nodes/gotunnel/port-ranges.ts'
 import type { PortMap } from '../../nodes/gotunnel/index.ts'
 import { numeral, show, text } from '../config/fields.ts'
-import { isHost, portOf } from '../config/network-fields.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Somewhere on the network. */
@@ -16,14 +15,12 @@ export interface Place {
   port: number
 }
 
-const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1')
-
 function place (what: string, expected: string, lowest: number) {
   return text(what, expected, (input): Place | undefined => {
-    const [, scheme, host, digits] = /^(?:(tcp|tls):\/\/)?([^/@]+):(\d+)\/?$/i.exec(input) ?? []
-    const port = portOf(digits ?? '')
-    if (port === undefined || port < lowest || !isHost(host)) return undefined
-    return { scheme: scheme?.toLowerCase() as Place['scheme'], host: withoutBrackets(host), port }
+    const [, scheme, at = ''] = /^(?:(tcp|tls):\/\/)?([^/@]+)\/?$/i.exec(input) ?? []
+    const endpoint = readEndpoint(at)
+    if (endpoint === undefined || endpoint.port < lowest) return undefined
+    return { scheme: scheme?.toLowerCase() as Place['scheme'], ...endpoint }
   })
 }
 
@@ -35,7 +32,7 @@ export function serverPlace () { return place('the address of a server', 'HOST:P
 
 /** A local address without a port. */
 export function ownAddress () {
-  return text('an address', 'one of this machine such as 192.0.2.7 or ::', (input) => isIP(withoutBrackets(input)) === 0 ? undefined : withoutBrackets(input))
+  return text('an address', 'one of this machine such as 192.0.2.7 or ::', readAddress)
 }
 
 /** A number that is alone looks like one to YAML, and a list in a file is one text here. */
@@ -71,9 +68,10 @@ function portMap () {
   return text('a map', EXPECTED_MAP, (input): PortMap | undefined => {
     const [, scheme = 'tcp', remote, host = '127.0.0.1', local] = /^(?:([a-z]\w*):)?(\d+):(?:(.+):)?(\d+)$/i.exec(input) ?? []
     if (scheme.toLowerCase() !== 'tcp' && remote !== undefined) throw new UsageError(`${scheme.toLowerCase()} is not carried (${show(input)}): the protocol is for TCP only, expected ${EXPECTED_MAP}`)
-    const [remotePort, port] = [portOf(remote ?? ''), portOf(local ?? '')]
-    if (remotePort === undefined || port === undefined || remotePort === 0 || port === 0 || !isHost(host)) return undefined
-    return { remotePort, local: { host: withoutBrackets(host), port } }
+    const [remotePort, port] = [readPort(remote ?? ''), readPort(local ?? '')]
+    const to = readHost(host)
+    if (remotePort === undefined || port === undefined || remotePort === 0 || port === 0 || to === undefined) return undefined
+    return { remotePort, local: { host: to, port } }
   })
 }
 

@@ -14,6 +14,7 @@ import { PeerTaps } from './peer-taps.ts'
 import { RoutePolicy } from './route-policy.ts'
 import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { dialWebSocket } from '../../transports/websocket.ts'
+import { readUrl } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { flowOf } from '../../layer.ts'
@@ -201,7 +202,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
-    void this.#routes.makeWay(new URL(url).hostname.replace(/^\[|\]$/g, ''))
+    void this.#routes.makeWay(readUrl(url)?.host ?? '')
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
     if (signal.aborted) { // since the connection was made
       link.abort(signal.reason)
@@ -255,7 +256,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 }
 
 function verifyUrl (text: string): void {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = readUrl(text)?.url
   if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
 }
 

@@ -3,6 +3,7 @@ import { CandyRelay } from './relay.ts'
 import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay-settings.ts'
 import type { Reconfigured } from './networks.ts'
 import { Workers } from './workers/workers.ts'
+import { readHost } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { silent } from '../../log.ts'
 import { whyNotShared } from '../../transports/reuse-port.ts'
@@ -144,12 +145,12 @@ class Server implements CandyServer {
 
 /** Throws `OptionError`. */
 function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): [Url, Place] {
-  const parts = /^(wss?:)\/\/(\[[0-9a-f:.]+\]|[^\s/:?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(listen)
-  if (parts === null) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
-  const [, scheme, hostname, given] = parts
+  const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
+  const host = readHost(hostname)
+  if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
   const protocol = scheme.toLowerCase()
   const port = given ?? (protocol === 'ws:' ? '80' : '443')
   if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
-  return [{ protocol, hostname }, { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), tls, trustedProxies }]
+  return [{ protocol, hostname }, { host, port: Number(port), tls, trustedProxies }]
 }

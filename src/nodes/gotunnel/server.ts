@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { GotunnelRelay, type Reconfigured } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
-import { endpointText } from '../../endpoint.ts'
+import { endpointText, readEndpoint } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Site, type Place } from '../../transports/site.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
@@ -110,7 +110,7 @@ async function tryBind (host: string | undefined): Promise<void> {
 
 /** Throws `OptionError`. */
 function readPlace ({ listen, tls, trustedProxies }: ListenInit): Place {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-f:.]+)\]|([^\s/:?#@[\]]+)):(\d{1,5})$/i.exec(listen) ?? []
-  if (port === undefined || Number(port) > 65_535) throw new OptionError(`listen has the form host:port, not ${listen}`)
-  return { host: bracketed ?? plain, port: Number(port), tls, trustedProxies }
+  const endpoint = readEndpoint(listen)
+  if (endpoint === undefined) throw new OptionError(`listen has the form host:port, not ${listen}`)
+  return { ...endpoint, tls, trustedProxies }
 }
