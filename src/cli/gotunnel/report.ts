@@ -7,6 +7,7 @@ import { Concealer } from '../process/concealer.ts'
 import type { Output } from '../process/output.ts'
 import type { Parts } from '../protocol.ts'
 import { reason } from '../reason.ts'
+import { printable } from '../../printable.ts'
 import type { LoadedPeer } from './load.ts'
 
 const TEXTS: Readonly<Record<number, string>> = {
@@ -108,4 +109,4 @@ const numberOf = (err: Error): number | undefined => err instanceof ConnectError
 const isTimeout = (err: unknown): boolean => err instanceof Error && err.name === 'TimeoutError'
 
 /** Some of it is what a server says: on one line, and not too long. */
-export const textOf = (err: Error): string => (isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err)).replaceAll(/[^\x20-\x7e]/g, '?').slice(0, LONGEST)
+export const textOf = (err: Error): string => printable(isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err), LONGEST)

@@ -48,7 +48,7 @@ export function peerText ({ server, name, maps }: Omit<GotunnelPeerStatus, 'maps
   return [
     `gotunnel ${server} as ${name}: ${online} of ${counted(maps.length, 'port')} online`,
     table([PEER_HEAD, ...maps.map(mapRow)]),
-    ...maps.flatMap(({ remotePort, reason }) => reason === undefined ? [] : [`port ${remotePort}: ${reason.replaceAll(/[^\x20-\x7e]/g, '?')}`])
+    ...maps.flatMap(({ remotePort, reason }) => reason === undefined ? [] : [`port ${remotePort}: ${reason}`])
   ].join('\n')
 }
 

@@ -19,6 +19,7 @@ import { LinkClosedError, OptionError } from '../../errors.ts'
 import { Interruptible } from '../../interruptible.ts'
 import { flowOf } from '../../layer.ts'
 import { verifyMilliseconds } from '../../options.ts'
+import { reasonOf } from '../../printable.ts'
 import { silent, type Logger } from '../../log.ts'
 import { parseAddress, parseCidr } from '../../tun/ipv4.ts'
 import { TunError, verifyInterfaceAddress } from '../../tun/device.ts'
@@ -267,11 +268,6 @@ const ipv4Of = ({ host }: Endpoint): number | undefined => parseAddress(host.rep
 function wasCut (err: unknown): boolean {
   const { closeCode, code } = err as { closeCode?: number, code?: string }
   return closeCode === CloseCode.ABNORMAL || code === 'ECONNRESET' || code === 'EPIPE'
-}
-
-/** A name with several addresses fails once for each, and the error around those has no text. */
-function reasonOf (err: Error): string {
-  return err instanceof AggregateError ? err.errors.map(({ message }) => message).join('; ') : err.message
 }
 
 /**

@@ -6,6 +6,7 @@ import { RefusedError } from './peer-errors.ts'
 import type { PeerSession } from './peer-session.ts'
 import { bridge } from '../../bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
+import { reasonOf } from '../../printable.ts'
 import { SerialLinks } from '../../transforms/serial-links/index.ts'
 import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
@@ -88,7 +89,7 @@ export class DataConnection {
   #count (side: 'local' | 'data', err: Error): void {
     const { map: { remotePort: port }, stats, log } = this.#map
     stats.drops[side]++
-    log.line('warn', { port, reason: err.message }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
+    log.line('warn', { port, reason: reasonOf(err) }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
     if (side === 'local') this.#map.see(false, err)
   }
 

@@ -13,6 +13,7 @@ import { Backoff, type BackoffInit } from '../../backoff.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
 import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
+import { reasonOf } from '../../printable.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 
 /** Connections that are being made at one time: a thousand users at once must not overrun the service. */
@@ -96,7 +97,7 @@ export class MapRunner {
       clearTimeout(this.#probing)
       if (signal.aborted) break
       this.stats.failures++
-      this.#reason = reason.message
+      this.#reason = reasonOf(reason)
       if (reason instanceof RefusedError && reason.isForGood) {
         this.#state = 'refused'
         throw reason

@@ -1,6 +1,7 @@
 /** What ends a connection to a server. */
 import { REASONS, REPLACED } from './refuse.ts'
 import { CodedError } from '../../errors.ts'
+import { printable, reasonOf } from '../../printable.ts'
 
 /** The numbers of the original's documentation (gotunnel protocol, section 7). */
 export const CONNECT_FAILED = 1001
@@ -14,7 +15,7 @@ export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
   readonly number = CONNECT_FAILED
 
   constructor (cause: Error) {
-    super('ERR_GOTUNNEL_CONNECT', cause instanceof AggregateError ? cause.errors.map(({ message }) => message).join('; ') : cause.message, { cause })
+    super('ERR_GOTUNNEL_CONNECT', reasonOf(cause), { cause })
   }
 }
 
@@ -27,7 +28,7 @@ export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   readonly isForGood: boolean
 
   constructor (reason: string, isForGood = FOR_GOOD.has(reason)) {
-    super('ERR_GOTUNNEL_REFUSED', reason)
+    super('ERR_GOTUNNEL_REFUSED', printable(reason))
     this.number = reason === REASONS.token ? AUTHENTICATION_FAILED : undefined
     this.isForGood = isForGood
   }

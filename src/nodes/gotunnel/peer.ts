@@ -7,6 +7,7 @@ import { BoundedLog } from '../../bounded-log.ts'
 import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent } from '../../log.ts'
+import { reasonOf } from '../../printable.ts'
 
 /** Milliseconds that users have to come to their end when the peer stops. */
 const DRAIN = 3000
@@ -38,7 +39,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         this.#tell(() => this.emit('online', map, mode))
       },
       onOffline: (map, err, wait) => {
-        log.warn({ port: map.remotePort, reason: err.message, wait: Math.round(wait) }, 'offline')
+        log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
         this.#tell(() => this.emit('offline', map, err, wait))
       },
       onService: (map, isUp, reason) => {

@@ -1,4 +1,5 @@
 /** Names and numbers of RFC 6455 that decoder, encoder and layer share. */
+import { printable } from '../../printable.ts'
 
 /** Opcodes, section 5.2. */
 export const Opcode = { CONTINUATION: 0x0, TEXT: 0x1, BINARY: 0x2, CLOSE: 0x8, PING: 0x9, PONG: 0xa } as const
@@ -43,9 +44,11 @@ export class WebSocketClosedError extends Error {
   override readonly name = 'WebSocketClosedError'
   readonly code = 'ERR_WEBSOCKET_CLOSED'
   readonly closeCode: number
+  /** What the other side says, as it may be shown: see {@link printable}. */
   readonly reason: string
 
-  constructor (closeCode: number, reason: string) {
+  constructor (closeCode: number, text: string) {
+    const reason = printable(text)
     super(closeCode === CloseCode.ABNORMAL ? 'the connection ended without a close frame' : `closed by the other side: ${closeCode}${reason === '' ? '' : ` ${reason}`}`)
     this.closeCode = closeCode
     this.reason = reason

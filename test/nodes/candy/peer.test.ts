@@ -268,6 +268,18 @@ t.test('case 24: a close frame of bare text ends the connection and tells the te
   t.match(await once(peer, 'offline'), [/ v$/], 'a single byte is no code either')
 })
 
+t.test('what a server says at the end reaches status and log without controls of terminals, and short', async (t) => {
+  const lines: object[] = []
+  const log = { debug () {}, info () {}, warn (fields: object) { lines.push(fields) }, error () {} }
+  const hostile = '\x1b]0;owned\x07\x9b2J\u202egpj.exe\x7f' + 'x'.repeat(60_000)
+  const server = await scriptedServer(t, { serve: (visitor) => { visitor.socket.write(frame(CLOSE, Buffer.from(hostile))) } })
+  const { peer } = startPeer(t, server, { log })
+  const [reason] = await once(peer, 'offline')
+  t.match(reason, /^closed by the other side: 1005 \\x1b]0;owned\\x07\\x9b2J\\u202egpj\.exe\\x7fx{50,90}\.\.\.$/)
+  t.equal(peer.status().reason, reason)
+  t.match(lines, [{ reason }])
+})
+
 t.test('a server that answers DHCP with the very hash of the request', async (t) => {
   const served = { frames: [], address: '', wanted: [] }
   const server = await scriptedServer(t, { serve: (visitor) => actAsCacao(visitor, { password: PASSWORD, offer: '10.77.0.4/24' }, served) })

@@ -126,6 +126,16 @@ t.test('a refusal for good ends the peer: nothing follows', async (t) => {
   }
 })
 
+t.test('what a server says reaches status and log without controls of terminals, and short', async (t) => {
+  const hostile = '\x1b[2J\x9b31m\u202e' + 'x'.repeat(60_000)
+  const server = await ScriptedServer.start(t, { answer: () => failed(hostile) })
+  const { peer, events } = startPeer(t, server, NO_SERVICE)
+  await until(() => events.length > 0)
+  const shown = /\\x1b\[2J\\x9b31m\\u202ex{50,123}\.\.\.$/
+  t.match(events[0], shown)
+  t.match(peer.status().maps[0].reason, shown)
+})
+
 t.test('a peer that wants strict mode takes nothing less', async (t) => {
   const server = await ScriptedServer.start(t)
   const { peer, events } = startPeer(t, server, NO_SERVICE, { mode: 'strict' })
