@@ -10,7 +10,10 @@
 import { TruncatedError } from '../errors.ts'
 import type { Batch, Link } from '../types.ts'
 import { Collector } from './collector.ts'
-import { frameCodec, MAX_LENGTH_BYTES, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
+import { frameCodec, FrameSizeError, MAX_LENGTH_BYTES, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
+
+/** Bytes of a read that tell what is spoken there. */
+const FIRST_BYTES = 256
 
 /** Takes one frame, and nothing behind it. The synchronous core of {@link firstFrame}. */
 export class FirstFrameDecoder {
@@ -27,6 +30,9 @@ export class FirstFrameDecoder {
 
   /** Bytes kept so far. */
   get held (): number { return this.#held.length }
+
+  /** A copy of the first of them. */
+  get head (): Uint8Array { return Uint8Array.from(this.#held.peek(MAX_LENGTH_BYTES)) }
 
   /**
    * Takes the next read.
@@ -81,12 +87,22 @@ export async function firstFrame (link: Link, make: LengthCodec, init?: LengthPr
       return { frame: undefined, rest: link }
     }
     for (const [i, read] of batch.entries()) {
-      const found = decoder.push(read)
+      const found = pushed(decoder, read)
       if (found === undefined) continue
       const { frame, rest } = found
       const behind = [...(rest.length > 0 ? [rest] : []), ...batch.slice(i + 1)]
       return { frame, rest: withSource(link, resumed(iterator, behind)) }
     }
+  }
+}
+
+function pushed (decoder: FirstFrameDecoder, read: Uint8Array): ReturnType<FirstFrameDecoder['push']> {
+  const before = decoder.held
+  try {
+    return decoder.push(read)
+  } catch (err) {
+    if (err instanceof FrameSizeError) err.first = Buffer.concat([decoder.head.subarray(0, before), read.subarray(0, FIRST_BYTES)])
+    throw err
   }
 }
 

@@ -38,6 +38,8 @@ export type LengthCodec = () => { lengthDecoder: LengthDecoder, lengthEncoder: L
 export class FrameSizeError extends Error {
   override readonly name = 'FrameSizeError'
   readonly code = 'ERR_FRAME_SIZE'
+  /** The first bytes of a connection, where that begins with such a frame: perhaps it speaks another protocol. */
+  first?: Uint8Array
 }
 
 /** No length takes more bytes; one that is still not readable behind them is an error. */

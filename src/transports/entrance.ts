@@ -53,6 +53,8 @@ export interface Entrance {
    * @returns undefined when the connection has ended meanwhile
    */
   take (socket: Socket): Arrival | undefined
+  /** Who is at the other end of a connection that nobody has taken, as far as is known. */
+  remoteOf (socket: Socket): Endpoint
   /**
    * Corrects `remote` by what a trusted proxy wrote into its request.
    *
@@ -78,6 +80,7 @@ export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAd
 const OPEN: Entrance = {
   guard () {},
   take: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
+  remoteOf: endpointOf,
   follow: () => true,
   close () {}
 }
@@ -142,6 +145,8 @@ class GuardedEntrance implements Entrance {
   close (): void {
     for (const { socket } of this.#waiting.values()) socket.destroy()
   }
+
+  remoteOf (socket: Socket): Endpoint { return this.#waiting.get(this.#keyOf(socket))?.remote ?? endpointOf(socket) }
 
   #admit (socket: Socket, serve: () => void): void {
     const remote = endpointOf(socket)

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
 import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './entrance.ts'
+import type { Foreigner } from './first-read.ts'
 import type { Gate } from './gate.ts'
 import { race, type Lookup } from './happy-eyeballs.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
@@ -42,6 +43,11 @@ export interface ListenInit extends SocketInit {
   handshakeTimeout?: number
   /** Told when the system refuses to accept connections (too many open files), and of malformed PROXY headers. Default: silent. */
   log?: Logger
+  /**
+   * Told of connections that speak another protocol than the one that is listened for: on a TLS port all that does not begin with TLS, and
+   * is answered with an alert; for a WebSocket what is no HTTP, and HTTP that asks for no WebSocket. Not used by plain TCP.
+   */
+  onForeign?: (foreigner: Foreigner) => void
 }
 
 /** A link that a listener has accepted. */

@@ -6,6 +6,7 @@ import { certificateSetter, verifyCertificate, type CertificateInit, type TlsLis
 import { leftOf, opened, type TimeLimit } from './connecting.ts'
 import { DEFAULT_HANDSHAKE_TIMEOUT, entrance } from './entrance.ts'
 import { race, type Lookup, type Won } from './happy-eyeballs.ts'
+import { watchFirstBytes } from './first-read.ts'
 import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 import { verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Transport } from '../types.ts'
@@ -92,10 +93,11 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
 /** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
 export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifySocket(init)
-  const { log } = init
+  const { log, onForeign, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
   const door = entrance(init)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
   const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, init) })
+  if (onForeign !== undefined) watchFirstBytes(server, door, handshakeTimeout, onForeign)
   door.guard(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<AcceptedLink>(() => {

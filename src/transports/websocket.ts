@@ -10,7 +10,9 @@ import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, type TlsListener } from './certificate.ts'
 import { leftOf, type TimeLimit } from './connecting.ts'
 import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
+import { watchFirstBytes } from './first-read.ts'
 import { race, type Won } from './happy-eyeballs.ts'
+import { explainedDial, spokenBy, type Tried } from './spoken.ts'
 import { streamLink } from './stream-link.ts'
 import { keepAlive, verifySocket, type DialInit, type ListenInit, type SocketInit } from './tcp.ts'
 import { securely, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
@@ -89,14 +91,17 @@ export async function dialWebSocket (url: string | URL, { signal, headers, hands
   const limit = { milliseconds: handshakeTimeout, error: () => new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`) }
   const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup }
   const isSecure = server.url.protocol === 'wss:'
-  const { socket, ends }: Won<Socket> = await (isSecure ? securely({ ...dial, init: tls, allowHalfOpen: false }) : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
-  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends))
+  const tried = { wanted: 'WebSocket', isTls: isSecure, ...HINTS }
+  const { socket, ends }: Won<Socket> = await (isSecure
+    ? securely({ ...dial, init: tls, allowHalfOpen: false }).catch((err: Error) => { throw explainedDial(err, tried) })
+    : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
+  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends), tried)
   keepAlive(socket, init)
   return Object.assign(layer(streamLink(socket, init)), { remote: endpointOf(socket) })
 }
 
 /** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
-async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit): Promise<void> {
+async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, tried: Tried): Promise<void> {
   const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
   let reason: unknown
   const abandon = (why: unknown): void => {
@@ -117,13 +122,23 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
         socket.on('error', () => {}) // until the link listens
         resolve()
       })
-      client.on('error', (err) => { reject(reason ?? ('code' in err ? err : new UpgradeError('ERR_UPGRADE', err.message))) })
+      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', refusalText(err.message, tried)))) })
       if (signal?.aborted === true) aborted()
     })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', aborted)
   }
+}
+
+/** What to try when the scheme of the URL was the wrong one. */
+const HINTS = { tls: 'try wss://', plain: 'try ws://' }
+
+/** What `ws` says of an answer that makes no WebSocket, in words of what it means. */
+function refusalText (message: string, { isTls }: { isTls: boolean }): string {
+  const [, status] = /^Unexpected server response: (\d{3})$/.exec(message) ?? []
+  if (status === undefined) return message
+  return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === '400' && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
 }
 
 /** Answers an upgrade with a refusal, and ends the connection. */
@@ -133,11 +148,18 @@ function refuse (socket: Socket): void {
   socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
 }
 
+/** As Node does by itself where nobody listens to this event, which is also told of handshakes of TLS that have failed. */
+function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+  const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
+  if (/^(HPE|ERR_HTTP)_/.test(code) && socket.writable && socket.bytesWritten === 0) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+  socket.destroy()
+}
+
 /**
  * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenWebSocket ({ host, port, fd, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
+export function listenWebSocket ({ host, port, fd, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies, onForeign }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
   const init = { queueLimit, keepAlive: silence }
   verifySocket(init)
@@ -151,12 +173,19 @@ export function listenWebSocket ({ host, port, fd, tls, frames, queueLimit, keep
   }
   const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
   const server = secure ?? createHttp(options)
+  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, door, handshakeTimeout, onForeign)
   door.guard(server)
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
-  server.on('request', (_request, response) => {
+  server.on('request', ({ socket }, response) => {
+    onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
   })
+  server.on('clientError', (err: NodeJS.ErrnoException & { rawPacket?: Uint8Array }, socket: Socket) => {
+    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onForeign?.({ spoken: spokenBy(err.rawPacket), expected: 'a WebSocket request', remote: door.remoteOf(socket) })
+    refuseRequest(err, socket)
+  })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
     const arrival = door.take(socket)
     if (arrival === undefined) {
       socket.destroy()

@@ -37,7 +37,7 @@ t.test('TLS', async (t) => {
   await doubtful.program.find(/^\[ERROR\]\[1001\] Failed to connect to server: .*certificate.*; a certificate of your own is trusted with --ca FILE .*$/m, 'stderr')
   doubtful.program.signal('SIGKILL')
   const open = startPeer(t, at, ['--map', `${port}:${service.port}`])
-  await open.program.find(/if it speaks TLS, say --tls/, 'stderr')
+  await open.program.find(/the server speaks TLS: use TLS \(--tls\)/, 'stderr')
   open.program.signal('SIGKILL')
   for (const args of [['--tls', '--ca', join(folder, 'ca.pem')], ['--tls', '--insecure'], ['--server', `tls://127.0.0.1:${server}`, '--ca', join(folder, 'ca.pem'), '--mode', 'strict']]) {
     const peer = startPeer(t, at, ['--map', `${port}:${service.port}`, ...args])

@@ -24,23 +24,13 @@ const HINTS: Readonly<Record<string, string>> = {
   'name taken': 'give this peer another --name'
 }
 
-const TLS_WANTED = 'if it speaks TLS, say --tls'
-
-/** What may be wrong when a connection fails like that: the texts are those of Node and OpenSSL. */
+/** What may be wrong with the certificate of a server: the texts are those of Node and OpenSSL. What speaks another protocol says so itself. */
 const TROUBLES: ReadonlyArray<readonly [RegExp, string]> = [
-  [/without an answer/, TLS_WANTED],
-  [/before secure TLS connection was established|wrong version number|packet length too long/, 'if the server does not speak TLS, leave out --tls'],
   [/unable to verify|self.signed|local issuer/, 'a certificate of your own is trusted with --ca FILE'],
   [/does not match certificate|altnames/i, 'the certificate is for another name: use that in --server']
 ]
 
-/** The first bytes of an alert of TLS, taken for the length of a frame: a newer OpenSSL answers so to what is no TLS. */
-const ALERT = 0x1503
-
-function troubleOf (text: string): string | undefined {
-  const [, size] = /^frame of (\d+) bytes/.exec(text) ?? []
-  return Number(size) >>> 16 === ALERT ? TLS_WANTED : TROUBLES.find(([pattern]) => pattern.test(text))?.[1]
-}
+const troubleOf = (text: string): string | undefined => TROUBLES.find(([pattern]) => pattern.test(text))?.[1]
 
 const LONGEST = 200
 

@@ -14,6 +14,8 @@ import { addressed, forward } from './traffic.ts'
 import { BoundedLog } from '../../bounded-log.ts'
 import { typeDemux, type Handler } from '../../transforms/type-demux.ts'
 import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
+import type { Foreigner } from '../../transports/first-read.ts'
+import { ForeignerLog } from '../../transports/foreigner-log.ts'
 import { Gate, type Pass } from '../../transports/gate.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
@@ -61,6 +63,7 @@ export class CandyRelay {
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
   readonly #log: Logger
+  readonly #foreigners: ForeignerLog
   readonly #timer: NodeJS.Timeout
   readonly #taps = new Map<Tap, TapFilter>()
   #accepted = 0
@@ -79,6 +82,7 @@ export class CandyRelay {
     this.gate = new Gate(settings.gate)
     this.leases = leases
     this.#log = log
+    this.#foreigners = new ForeignerLog(log)
     this.#plane = plane
     this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, broadcastRate: settings.broadcastRate, plane }
     this.#networks = new Networks(this.#shared, leases)
@@ -117,15 +121,18 @@ export class CandyRelay {
   }
 
   /** What is no matter of a network: connections, and those that did not get as far as one. */
-  get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'source' | 'limit'> } {
+  get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
     const { halfOpen, turnedAway, evicted } = this.#plane?.doors(this.gate) ?? this.gate.stats
     return {
       connections: this.#sessions.size,
       halfOpen,
       accepted: this.#accepted,
-      refused: { path: this.#unknownPaths, source: turnedAway.source, limit: turnedAway.total + evicted }
+      refused: { path: this.#unknownPaths, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted }
     }
   }
+
+  /** Somebody speaks another protocol than WebSocket: to be told by whoever listens. */
+  foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
 
   get networks (): Iterable<Network> { return this.#networks }
 

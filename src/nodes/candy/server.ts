@@ -7,6 +7,7 @@ import { readHost } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { silent } from '../../log.ts'
 import { whyNotShared } from '../../transports/reuse-port.ts'
+import type { Foreigner } from '../../transports/first-read.ts'
 import { Site, type Place } from '../../transports/site.ts'
 import { listenWebSocket, type AcceptedWebSocket } from '../../transports/websocket.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
@@ -103,8 +104,9 @@ class Server implements CandyServer {
     this.#workers = workers
     this.#at = at
     this.#tolerate = { unmasked: lenient }
+    const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
     this.#site = new Site(place, {
-      listen: (place) => workers?.listen(place, relay.gate) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate }),
+      listen: (place) => workers?.listen(place, relay.gate, onForeign) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate, onForeign }),
       accept: (link) => { void relay.accept(link, link) }
     })
   }

@@ -12,7 +12,7 @@ import type { Route } from './routes.ts'
 import type { Refusal } from './stats.ts'
 
 /** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
-export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source'>, { closeCode: number, reason: string }>> = {
+export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source' | 'protocol'>, { closeCode: number, reason: string }>> = {
   malformed: { closeCode: CloseCode.PROTOCOL_ERROR, reason: 'malformed message' },
   password: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'wrong password' },
   clock: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'clock differs by more than 300 seconds' },

@@ -3,7 +3,7 @@
 /** Why a connection was refused. */
 export type Refusal =
   | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'foreign' | 'address' | 'range' | 'pool' | 'full' | 'taken'
-  | 'timeout' | 'path' | 'source' | 'limit'
+  | 'timeout' | 'path' | 'protocol' | 'source' | 'limit'
 
 /**
  * Why a message was not delivered: `source`, not an address of its sender; `destination`, nobody has it; `isolated`, its network
@@ -54,7 +54,7 @@ export const newTraffic = (): Traffic => ({
 const DROPS = Object.keys(newTraffic().drops) as Drop[]
 
 export const newRefused = (): Record<Refusal, number> => ({
-  malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, source: 0, limit: 0
+  malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, protocol: 0, source: 0, limit: 0
 })
 
 export const newNetworkStats = (): CandyNetworkStats => ({ peers: 0, ...newTraffic(), refused: newRefused() })

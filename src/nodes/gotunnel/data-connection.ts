@@ -17,7 +17,7 @@ export async function dialData ({ map: { settings, map }, isStrict }: PeerSessio
   // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
   const { token, name } = isStrict ? { token: '', name: '' } : settings
   const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
-  return isStrict ? link : (await answerOf(link, signal)).rest
+  return isStrict ? link : (await answerOf(link, settings.tls !== undefined, signal)).rest
 }
 
 export class DataConnection {

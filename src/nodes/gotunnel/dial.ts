@@ -6,7 +6,8 @@ import { LinkClosedError } from '../../errors.ts'
 import { firstFrame } from '../../transforms/first-frame.ts'
 import { encodeJson } from '../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../transforms/length-prefix.ts'
-import { u32be } from '../../transforms/length-codecs.ts'
+import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
+import { explainedDial, foreignServer, type Tried } from '../../transports/spoken.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 import { dialTls } from '../../transports/tls.ts'
 import type { Link } from '../../types.ts'
@@ -16,6 +17,9 @@ export const KEEP_ALIVE = 30_000
 
 const frames = new LengthPrefixEncoder(u32be)
 
+/** What to try when the server speaks another protocol than it was taken for. */
+const tried = (isTls: boolean): Tried => ({ wanted: 'gotunnel', isTls, tls: 'use TLS (--tls)', plain: 'leave out TLS (no --tls)' })
+
 /**
  * Connects and says what for.
  *
@@ -23,7 +27,7 @@ const frames = new LengthPrefixEncoder(u32be)
  */
 export async function dialServer ({ server, tls }: PeerSettings, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
   const to = { ...server, keepAlive: KEEP_ALIVE, signal }
-  const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(err) })
+  const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(explainedDial(err, tried(tls !== undefined))) })
   link.port.send(frames.push([encodeJson(message)]))
   return link
 }
@@ -35,19 +39,20 @@ export async function dialServer ({ server, tls }: PeerSettings, message: Regist
  * @returns it, and what is behind it
  * @throws {RefusedError} when the answer is no
  */
-export async function answerOf (link: Link, signal: AbortSignal): Promise<{ answer: RegisterResp, rest: Link }> {
+export async function answerOf (link: Link, isTls: boolean, signal: AbortSignal): Promise<{ answer: RegisterResp, rest: Link }> {
   const abort = (): void => { link.abort(signal.reason) }
   signal.addEventListener('abort', abort, { once: true })
   try {
     if (signal.aborted) abort()
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FRAME })
-    if (frame === undefined) throw new LinkClosedError('the server has ended the connection without an answer')
+    if (frame === undefined) throw new LinkClosedError(`the server has ended the connection without an answer: perhaps it ${isTls ? '' : 'speaks TLS (then use --tls) or '}is no gotunnel server`)
     const answer = readAnswer(frame)
     if (answer.status !== 'ok') throw new RefusedError(answer.reason === undefined || answer.reason === '' ? 'the server gives no reason' : answer.reason)
     return { answer, rest }
   } catch (err) {
     link.abort(err as Error)
-    throw err
+    if (err instanceof FrameSizeError && err.first !== undefined) throw foreignServer(err.first, tried(isTls), err)
+    throw isTls ? err : explainedDial(err as Error, tried(false))
   } finally {
     signal.removeEventListener('abort', abort)
   }

@@ -147,7 +147,7 @@ export class MapRunner {
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
     const { answer, rest: link } = await within(dialTimeout, signal, async (inTime) => {
       const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, addresses: proxyProtocol ? 1 : undefined }, inTime)
-      return await answerOf(dialled, inTime)
+      return await answerOf(dialled, this.settings.tls !== undefined, inTime)
     })
     const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
     if (mode === 'strict' && !isStrict) {

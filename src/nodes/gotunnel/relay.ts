@@ -15,6 +15,9 @@ import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
 import { firstFrame } from '../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
+import type { Foreigner } from '../../transports/first-read.ts'
+import { ForeignerLog } from '../../transports/foreigner-log.ts'
+import { spokenBy } from '../../transports/spoken.ts'
 import { Gate, type Pass } from '../../transports/gate.ts'
 import { canonical } from '../../transports/source.ts'
 import { SourceRate } from '../../transports/source-rate.ts'
@@ -54,6 +57,7 @@ export class GotunnelRelay {
   readonly gate: Gate
   readonly #shared: Shared
   readonly #log: Logger
+  readonly #foreigners: ForeignerLog
   readonly #timer: NodeJS.Timeout
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
@@ -68,6 +72,7 @@ export class GotunnelRelay {
     const settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.#log = log
+    this.#foreigners = new ForeignerLog(log)
     this.#shared = {
       settings,
       identities: new Identities(),
@@ -97,7 +102,7 @@ export class GotunnelRelay {
       halfOpen,
       clients: sessions.size,
       ports: ports.size,
-      refused: { ...refused, source: turnedAway.source, limit: turnedAway.total + evicted },
+      refused: { ...refused, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted },
       turnedAway: { ...this.#shared.users.stats.turnedAway }
     }
   }
@@ -115,6 +120,9 @@ export class GotunnelRelay {
     this.#serving.add(serving)
     return serving
   }
+
+  /** Somebody speaks another protocol than the one of the control port: to be told by whoever listens there. */
+  foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
 
   /**
    * Other settings from now on. Clients whose identity and port are still allowed stay, with a new token as well. Users of a
@@ -193,7 +201,10 @@ export class GotunnelRelay {
     } catch (err) {
       link.abort(err as Error)
       const fields = { remote, reason: (err as Error).message }
-      if (err instanceof FrameSizeError) {
+      const spoken = err instanceof FrameSizeError && err.first !== undefined ? spokenBy(err.first) : undefined
+      if (spoken !== undefined && spoken.protocol !== 'unknown') {
+        this.foreign({ spoken, expected: 'gotunnel', remote })
+      } else if (err instanceof FrameSizeError) {
         this.#shared.refused.malformed++
         this.#shared.refusals.line('warn', { ...fields, why: 'malformed' }, 'connection refused')
       } else if ('code' in (err as Error)) {

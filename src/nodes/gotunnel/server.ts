@@ -6,6 +6,7 @@ import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './relay-settings.ts'
 import { endpointText, readEndpoint } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
+import type { Foreigner } from '../../transports/first-read.ts'
 import { Site, type Place } from '../../transports/site.ts'
 import { listenTcp, type AcceptedLink } from '../../transports/tcp.ts'
 import { listenTls, type TlsServerInit } from '../../transports/tls.ts'
@@ -64,7 +65,7 @@ class Server implements GotunnelServer {
 
   constructor (relay: GotunnelRelay, place: Place, { firstFrameTimeout: handshakeTimeout, log }: GotunnelRelayInit) {
     this.relay = relay
-    const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log }
+    const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
     this.#site = new Site(place, {
       listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }),
       accept: (link) => { void relay.accept(link, link) }

@@ -9,7 +9,7 @@
  * `limit`, turned away by the gate.
  */
 export type Refusal =
-  | 'malformed' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'foreign' | 'unclaimed' | 'deaf' | 'replaced' | 'removed' | 'stuck'
+  | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'foreign' | 'unclaimed' | 'deaf' | 'replaced' | 'removed' | 'stuck'
   | 'source' | 'limit'
 
 /**
@@ -49,7 +49,7 @@ export const newTraffic = (): UserTraffic => ({
 })
 
 export const newRefused = (): Record<Refusal, number> => ({
-  malformed: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, foreign: 0, unclaimed: 0, deaf: 0, replaced: 0, removed: 0, stuck: 0, source: 0, limit: 0
+  malformed: 0, protocol: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, foreign: 0, unclaimed: 0, deaf: 0, replaced: 0, removed: 0, stuck: 0, source: 0, limit: 0
 })
 
 /** Traffic is counted for the port and for its identity at once, so that neither has to be added up, or lost with the other. */

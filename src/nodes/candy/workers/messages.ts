@@ -1,5 +1,6 @@
 /** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
 import type { MessagePort } from 'node:worker_threads'
+import type { Foreigner } from '../../../transports/first-read.ts'
 import type { GateInit, GateStats } from '../../../transports/gate.ts'
 import type { Place } from '../../../transports/site.ts'
 import type { Cidr } from '../../../tun/ipv4.ts'
@@ -74,6 +75,7 @@ export type Report =
   /** What its members have carried was told before. */
   | { type: 'no network', network: number }
   | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
+  | { type: 'foreign', listener: number, foreigner: Foreigner }
   /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
   | { type: 'message', id: number, message: Uint8Array, received: number }
   | { type: 'greeting', id: number, greeting: Uint8Array }

@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { Channel } from '../../../channel.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../transports/certificate.ts'
 import { entrance } from '../../../transports/entrance.ts'
+import type { Foreigner } from '../../../transports/first-read.ts'
 import type { Gate } from '../../../transports/gate.ts'
 import { bindShared } from '../../../transports/reuse-port.ts'
 import type { Place } from '../../../transports/site.ts'
@@ -15,6 +16,7 @@ interface Site {
   readonly links: Channel<RemoteLink>
   /** Who is let in, of all workers together. */
   readonly gate: Gate
+  onForeign (foreigner: Foreigner): void
   /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
   waiting: number
   settle (err?: Error): void
@@ -37,7 +39,7 @@ export class Sites {
     this.#failed = failed
   }
 
-  get (number: number): Pick<Site, 'links' | 'gate'> | undefined { return this.#sites.get(number) }
+  get (number: number): Pick<Site, 'links' | 'gate' | 'onForeign'> | undefined { return this.#sites.get(number) }
 
   /** A worker has said that it listens, or does so no more, or why it cannot. */
   answered (number: number, err?: Error): void { this.#sites.get(number)?.settle(err) }
@@ -46,13 +48,13 @@ export class Sites {
   failed (err: Error): void { for (const site of this.#sites.values()) site.settle(err) }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> {
+  listen (place: Place, gate: Gate, onForeign: Site['onForeign']): TlsListener<AcceptedWebSocket> {
     const { tls, trustedProxies } = place
     if (tls !== undefined) verifyCertificate(tls)
     entrance({ trustedProxies }) // throws for what are none
     const number = this.#made++
     const links = new Channel<RemoteLink>()
-    const port = this.#open(number, place, links, gate)
+    const port = this.#open(number, place, { links, gate, onForeign })
     port.catch((err) => { links.fail(err) })
     return {
       port: () => port,
@@ -64,10 +66,10 @@ export class Sites {
     }
   }
 
-  async #open (number: number, place: Place, links: Channel<RemoteLink>, gate: Gate): Promise<number> {
+  async #open (number: number, place: Place, site: Pick<Site, 'links' | 'gate' | 'onForeign'>): Promise<number> {
     await Promise.all(this.#leaving)
     const { descriptors, port } = await bindShared(place, this.#workers.length)
-    const listening = this.#awaited(number, { links, gate })
+    const listening = this.#awaited(number, site)
     for (const [index, worker] of this.#workers.entries()) {
       worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: place.tls, trustedProxies: place.trustedProxies } satisfies Order)
     }
@@ -97,11 +99,12 @@ export class Sites {
   }
 
   /** Settles when all workers have answered. */
-  #awaited (number: number, { links, gate }: Pick<Site, 'links' | 'gate'>): Promise<void> {
+  #awaited (number: number, { links, gate, onForeign }: Pick<Site, 'links' | 'gate' | 'onForeign'>): Promise<void> {
     return new Promise((resolve, reject) => {
       const site: Site = {
         links,
         gate,
+        onForeign,
         waiting: this.#workers.length,
         settle (err) {
           if (err !== undefined) reject(err)

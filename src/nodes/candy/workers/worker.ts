@@ -34,7 +34,7 @@ const plain = (fields: object): object => Object.fromEntries(Object.entries(fiel
 async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
   const { handshakeTimeout } = init
   try {
-    const listener = listenWebSocket({ port: 0, fd, tls, trustedProxies, frames: { ...RELAY_FRAMES, tolerate }, log, handshakeTimeout, gate })
+    const listener = listenWebSocket({ port: 0, fd, tls, trustedProxies, frames: { ...RELAY_FRAMES, tolerate }, log, handshakeTimeout, gate, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
     listeners.set(number, listener)
     void accept(number, listener)
     await listener.port()

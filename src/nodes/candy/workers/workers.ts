@@ -14,6 +14,7 @@ import { newRing } from '../../../shared-ring.ts'
 import { sparingly } from '../../../transports/sparingly.ts'
 import type { TlsListener } from '../../../transports/certificate.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
+import type { Foreigner } from '../../../transports/first-read.ts'
 import type { Gate, GateStats } from '../../../transports/gate.ts'
 import type { Place } from '../../../transports/site.ts'
 import type { Network } from '../network.ts'
@@ -82,7 +83,7 @@ export class Workers implements Plane {
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate) }
+  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate, onForeign) }
 
   get count (): number { return this.#workers.length }
 
@@ -139,6 +140,7 @@ export class Workers implements Plane {
       case 'not listening': return this.#sites.answered(report.listener, errorOf(report.fault))
       case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
+      case 'foreign': return this.#sites.get(report.listener)?.onForeign(report.foreigner)
       case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
       case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.reason, report.received)

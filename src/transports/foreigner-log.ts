@@ -1,0 +1,30 @@
+/** Counts who speaks another protocol than a listener, and tells of each protocol in one line: strangers decide how often there is something to tell. */
+import type { Foreigner } from './first-read.ts'
+import { sparingly } from './sparingly.ts'
+import { spokenText, type Protocol } from './spoken.ts'
+import type { Logger } from '../log.ts'
+
+/** Milliseconds between two lines about one protocol: what looks whether the port is there may do so every few seconds. */
+const INTERVAL = 10_000
+
+export class ForeignerLog {
+  /** Ever seen. */
+  count = 0
+  readonly #log: Logger
+  readonly #told = new Map<Protocol, (foreigner: Foreigner) => void>()
+
+  constructor (log: Logger) { this.#log = log }
+
+  add (foreigner: Foreigner): void {
+    this.count++
+    const { protocol } = foreigner.spoken
+    let tell = this.#told.get(protocol)
+    if (tell === undefined) {
+      tell = sparingly(({ spoken, expected, remote }, count) => {
+        this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${spokenText(spoken)}, expected ${expected}`, count }, 'connection refused')
+      }, INTERVAL)
+      this.#told.set(protocol, tell)
+    }
+    tell(foreigner)
+  }
+}
