@@ -35,6 +35,12 @@ export const isWrapped = (message: Uint8Array): boolean => message[FORWARD_PACKE
 /** The source of the packet behind the outer header; undefined when there is none. */
 export const innerSource = (message: Uint8Array): number | undefined => message.length < MIN_WRAPPED ? undefined : readU32(message, INNER_SOURCE)
 
+/** Where the packet behind the outer header is to go; undefined when there is none. */
+export const innerDestination = (message: Uint8Array): number | undefined => message.length < MIN_WRAPPED ? undefined : readU32(message, INNER_SOURCE + 4)
+
+/** Whether the first header is that of a pushed route, which `stripOuter` removes, and no tunnel of a user. Reads without a check. */
+export const isRouted = (message: Uint8Array): boolean => isWrapped(message) && versionOf(message, FORWARD_PACKET) === 0
+
 function newForward (length: number): Uint8Array {
   if (length < MIN_LENGTH.FORWARD || length > MAX_LENGTH) {
     throw new CandyMessageError(`FORWARD of ${length} bytes, not ${MIN_LENGTH.FORWARD} to ${MAX_LENGTH}`)

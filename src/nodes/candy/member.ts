@@ -4,10 +4,13 @@ import { TokenBucket } from '../../token-bucket.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
 import type { Batch, PacketPort } from '../../types.ts'
 import { FramePace } from './frame-pace.ts'
+import type { Route } from './routes.ts'
+import { leadsTo } from './sdwan.ts'
 import { newTraffic, type Refusal } from './stats.ts'
 import type { Switch } from './switch.ts'
 
 const NO_GATEWAYS: ReadonlySet<number> = new Set()
+const NO_ROUTES: readonly Route[] = []
 
 /** Where a copy of what a connection carries goes. The messages are only read, and at once. */
 export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
@@ -34,6 +37,12 @@ export abstract class Member {
   broadcasts: number
   taps: readonly Tap[] | undefined
   readonly pace = new FramePace()
+  /** What it was told by ROUTE. */
+  #routes = NO_ROUTES
+  // Packets of one flow follow each other. 0.0.0.0 is no next hop, so it may be the one before the first.
+  #lastDestination = 0
+  #lastNexthop = 0
+  #lastMay = false
   /** What it may send besides, where that has a limit. */
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
@@ -43,6 +52,23 @@ export abstract class Member {
     this.port = port
     this.backlog = new Backlog(port)
     this.broadcasts = network.broadcastRate
+  }
+
+  get routes (): readonly Route[] { return this.#routes }
+
+  set routes (routes: readonly Route[]) {
+    this.#routes = routes
+    this.#lastNexthop = 0
+  }
+
+  /** Whether it has a route to this address by way of this next hop. Asked once a packet. */
+  mayRoute (destination: number, nexthop: number): boolean {
+    if (destination !== this.#lastDestination || nexthop !== this.#lastNexthop) {
+      this.#lastDestination = destination
+      this.#lastNexthop = nexthop
+      this.#lastMay = leadsTo(this.#routes, destination, nexthop)
+    }
+    return this.#lastMay
   }
 
   /** Nothing more is taken from it or sent to it. */

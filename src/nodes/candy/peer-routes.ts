@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Logger } from '../../log.ts'
 import type { Tun, TunRoute } from '../../tun/device.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, parseAddress, type Cidr } from '../../tun/ipv4.ts'
+import { Arrivals } from './arrivals.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from './forward.ts'
 import { CandyMessageError, MAX_LENGTH } from './messages.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
@@ -27,6 +28,9 @@ export interface PeerRoutesInit {
 export class PeerRoutes {
   readonly #init: PeerRoutesInit
   #table = new RouteTable(cidrOf(0, 32))
+  /** Networks that routes lead to through us. */
+  #through: Cidr[] = []
+  readonly #arrivals: Arrivals
   #server: number | undefined
   /** Routes were taken since the interface was told. */
   #changed = false
@@ -39,6 +43,7 @@ export class PeerRoutes {
 
   constructor (init: PeerRoutesInit) {
     this.#init = init
+    this.#arrivals = new Arrivals(init.tun.name)
   }
 
   /** Whether there are routes that the interface was not told. */
@@ -52,6 +57,13 @@ export class PeerRoutes {
 
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
+
+  /** Whether a packet for this address may come by way of us: see {@link Arrivals}. */
+  mayEnter (destination: number): boolean {
+    if (this.#arrivals.mayEnter(destination, this.#table.own.address, this.#through)) return true
+    this.#tell('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
+    return false
+  }
 
   /** Why the server may not put us in this network, in one line; undefined when it may. */
   networkRefusal (own: Cidr, server: number | undefined): string | undefined {
@@ -67,6 +79,7 @@ export class PeerRoutes {
    */
   begin (own: Cidr, server: number | undefined): void {
     this.#table = new RouteTable(own)
+    this.#through = []
     this.#server = server
     this.#changed = false
     this.#told.clear()
@@ -89,7 +102,11 @@ export class PeerRoutes {
 
   #take (route: Route): void {
     const table = this.#table
-    if (route.nexthop === table.own.address || table.has(route.destination)) return
+    if (route.nexthop === table.own.address) {
+      if (this.#through.length < TABLE_LIMIT) this.#through.push(route.destination)
+      return
+    }
+    if (table.has(route.destination)) return
     const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server })
     if (refusal !== undefined) {
       this.#tell(nameOf(route), { route: nameOf(route), ...refusal }, 'route not taken')

@@ -7,7 +7,7 @@ import { OptionError } from '../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../tun/ipv4.ts'
 import type { Tun } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
-import { FORWARD_PACKET, OUTER_LENGTH, stripOuter, writeOuter } from './forward.ts'
+import { FORWARD_PACKET, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from './forward.ts'
 import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from './handshake.ts'
 import type { Secret } from './hashes.ts'
 import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
@@ -179,6 +179,7 @@ export class PeerSession {
     const { stats, tun } = this.#init
     // Some servers relay messages that are too long for the protocol.
     if (packet === undefined || (message.length > MAX_LENGTH && packet.length > tun.mtu)) stats.drops.malformed++
+    else if (isRouted(message) && !this.#init.routes.mayEnter(destinationOf(packet))) stats.drops.destination++
     else this.#inbound.push(packet)
   }
 

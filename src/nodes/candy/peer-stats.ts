@@ -12,9 +12,10 @@ export interface CandyPeerStats {
   failures: number
   /**
    * Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or, from
-   * either side, too long; `interface`, it was closed. And `route`: malformed messages that were to tell routes.
+   * either side, too long; `destination`, came with the header of a route for
+   * an address that no route leads to through this peer; `interface`, it was closed. And `route`: malformed messages that were to tell routes.
    */
-  drops: { offline: number, queue: number, malformed: number, interface: number, route: number }
+  drops: { offline: number, queue: number, malformed: number, destination: number, interface: number, route: number }
 }
 
 export const newPeerStats = (): CandyPeerStats => ({
@@ -24,5 +25,5 @@ export const newPeerStats = (): CandyPeerStats => ({
   packetsOut: 0,
   bytesOut: 0,
   failures: 0,
-  drops: { offline: 0, queue: 0, malformed: 0, interface: 0, route: 0 }
+  drops: { offline: 0, queue: 0, malformed: 0, destination: 0, interface: 0, route: 0 }
 })

@@ -62,6 +62,12 @@ export function allowedSources (rules: readonly SdwanRule[], sender: number): re
   return sources.length > 0 ? sources : undefined
 }
 
+/** Whether one of these routes leads to this address by way of this next hop. */
+export function leadsTo (routes: readonly Route[], destination: number, nexthop: number): boolean {
+  for (const route of routes) if (route.nexthop === nexthop && inNetwork(destination, route.destination)) return true
+  return false
+}
+
 /** Whether a source lies in one of these networks; candy protocol, section 1.10. */
 export function ownsSource (sources: readonly Cidr[] | undefined, source: number): boolean {
   if (sources === undefined) return false

@@ -8,7 +8,6 @@ import { GREETING } from './greeting.ts'
 import { Member } from './member.ts'
 import type { Network } from './network.ts'
 import { OriginalClient } from './original-client.ts'
-import type { Route } from './routes.ts'
 import type { Refusal } from './stats.ts'
 
 /** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
@@ -51,8 +50,6 @@ export class Session extends Member implements Client {
   /** What the client says it runs, `os::version::host`; any text of at most 125 bytes. */
   client = ''
   readonly original: OriginalClient
-  /** What it was told by ROUTE. */
-  routes: readonly Route[] = []
   /** Milliseconds of the relay's clock: since when it is connected, and when the last frame of any kind came. */
   readonly since: number
   heardAt: number

@@ -6,11 +6,12 @@ export type Refusal =
   | 'timeout' | 'path' | 'protocol' | 'source' | 'limit'
 
 /**
- * Why a message was not delivered: `source`, not an address of its sender; `destination`, nobody has it; `isolated`, its network
+ * Why a message was not delivered: `source`, not an address of its sender; `route`, to a network behind a
+ * member to which no rule of its sender leads that way; `destination`, nobody has it; `isolated`, its network
  * keeps the two apart; `queue`, its receiver was too slow; `total`, all receivers together were; `broadcast`, its sender had sent
  * too many to all, or may send none; `rate`, its sender had sent too much.
  */
-export type Drop = 'source' | 'destination' | 'isolated' | 'queue' | 'total' | 'broadcast' | 'rate'
+export type Drop = 'source' | 'route' | 'destination' | 'isolated' | 'queue' | 'total' | 'broadcast' | 'rate'
 
 /** Messages between clients (FORWARD, CONN, DISCOVERY, GENERAL), and their bytes without the frames around them. */
 export interface Traffic {
@@ -48,7 +49,7 @@ export const newTraffic = (): Traffic => ({
   bytesOut: 0,
   resyncs: 0,
   throttled: 0,
-  drops: { source: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
+  drops: { source: 0, route: 0, destination: 0, isolated: 0, queue: 0, total: 0, broadcast: 0, rate: 0 }
 })
 
 const DROPS = Object.keys(newTraffic().drops) as Drop[]

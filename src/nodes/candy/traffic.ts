@@ -1,6 +1,6 @@
 /** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
 import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../tun/ipv4.ts'
-import { forwardDestination, forwardSource, innerSource, isWrapped } from './forward.ts'
+import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from './forward.ts'
 import { MIN_LENGTH, type MessageName } from './messages.ts'
 import type { Member } from './member.ts'
 import { ownsSource } from './sdwan.ts'
@@ -28,6 +28,10 @@ export function forward (member: Member, message: Uint8Array): void {
     return
   }
   const destination = forwardDestination(message)
+  if (isWrapped(message) && !mayRoute(member, message, destination)) {
+    member.traffic.drops.route++
+    return
+  }
   if (network.unicast(member, destination, message)) return
   if (isForAll(network, destination)) broadcast(member, message)
   else member.traffic.drops.destination++
@@ -88,6 +92,17 @@ function maySendInside (member: Member, message: Uint8Array): boolean {
   if (member.network.settings.sourceCheck === 'off') return true
   const source = innerSource(message)
   return source !== undefined && maySend(member, source)
+}
+
+/**
+ * The receiver passes on what is behind the first header, to wherever that says: only where a rule of the sender leads to. What the
+ * receiver gets for itself could have come without that header as well.
+ */
+function mayRoute (member: Member, message: Uint8Array, nexthop: number): boolean {
+  if (member.network.settings.sourceCheck === 'off') return true
+  const destination = innerDestination(message)
+  if (destination === undefined || destination === 0 || destination === LIMITED_BROADCAST || isMulticast(destination)) return false
+  return (destination === nexthop && member.network.holder(nexthop) !== undefined) || member.mayRoute(destination, nexthop)
 }
 
 function isForAll ({ settings: { range } }: Switch, destination: number): boolean {

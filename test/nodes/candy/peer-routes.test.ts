@@ -121,6 +121,17 @@ t.test('routes that come before the pong are with the interface when the peer is
   t.same(all.warnings, [])
 })
 
+t.test('what comes behind an outer header is taken for the networks that routes lead to through this peer', async (t) => {
+  const all = await online(t, { onAuth: (visitor) => { visitor.send(...routes('172.16.0.0/16 10.77.0.3', '172.17.0.0/16')) } })
+  const { peer, visitor, warnings } = all
+  const arriving = (destination: string): Uint8Array => Buffer.from(`01${outer('10.77.0.3', '0a4d0002')}${toHex(udp(destination))}`, 'hex')
+  visitor.send(...['172.16.0.5', '10.77.0.3', '172.17.0.5', '8.8.8.8', '255.255.255.255', '127.0.0.1'].map(arriving))
+  await settled(all, visitor)
+  t.match(peer.stats, { packetsIn: 2, drops: { destination: 4, malformed: 0 } })
+  t.match(told(all, 'a packet for a network that no route leads to through this peer'), [{ destination: '172.17.0.5', expected: '172.16.0.0/16' }])
+  t.equal(warnings.length, 1, 'told once')
+})
+
 t.test('also in one read with the pong, and in several messages', async (t) => {
   const server = await scriptedServer(t)
   const { tun, sets } = recorder()

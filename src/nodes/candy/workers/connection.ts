@@ -9,10 +9,11 @@ import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
 
 /** Takes what the packet path has to know. */
-export function learn (member: Member, { address, behind, gateways }: MemberState): void {
+export function learn (member: Member, { address, behind, gateways, routes }: MemberState): void {
   member.address = address
   member.behind = behind
   member.gateways = gateways
+  member.routes = routes
   member.limit()
 }
 

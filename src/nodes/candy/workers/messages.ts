@@ -6,6 +6,7 @@ import type { Place } from '../../../transports/site.ts'
 import type { Cidr } from '../../../tun/ipv4.ts'
 import type { Batch, Endpoint } from '../../../types.ts'
 import type { Member } from '../member.ts'
+import type { Route } from '../routes.ts'
 import type { Traffic } from '../stats.ts'
 import type { SwitchSettings } from '../switch.ts'
 
@@ -42,6 +43,7 @@ export interface MemberState {
   address: number
   behind: readonly Cidr[] | undefined
   gateways: ReadonlySet<number>
+  routes: readonly Route[]
 }
 
 /**

@@ -107,8 +107,8 @@ export class Workers implements Plane {
   enter (session: Session): void { (session.link as RemoteLink).session = session }
 
   member (session: Session): void {
-    const { network, link, address, behind, gateways } = session
-    this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways } })
+    const { network, link, address, behind, gateways, routes } = session
+    this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways, routes } })
   }
 
   noMember (session: Session): void {

@@ -42,7 +42,7 @@ t.test('a worker that begins when another one has written to its ring already', 
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read
   const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined } as const
-  const orders: Order[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set() } }, { type: 'no network', network: 0 }]
+  const orders: Order[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set(), routes: [] } }, { type: 'no network', network: 0 }]
   for (const order of orders) worker.postMessage(order)
   const [report] = await once(worker, 'message') as [Report] // rejects when it dies
   t.equal(report.type, 'counts')

@@ -98,7 +98,7 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   void forwarder.accept(link as unknown as Parameters<Forwarder['accept']>[0], 0)
   const [{ id }] = reports as Array<Extract<Report, { type: 'open' }>>
   forwarder.obey({ type: 'network', network: 0, settings })
-  const state = (address: string): Extract<Order, { type: 'member' }>['state'] => ({ address: addr(address), behind: undefined, gateways: new Set() })
+  const state = (address: string): Extract<Order, { type: 'member' }>['state'] => ({ address: addr(address), behind: undefined, gateways: new Set(), routes: [] })
   forwarder.obey({ type: 'member', network: 0, id, state: state('10.77.0.1') })
   orders.push({ type: 'member', network: 0, id: 0, state: state('10.77.0.2') })
   const message = numbered('10.77.0.2', '255.255.255.255', 1)
