@@ -44,7 +44,7 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
     const ours = KEYS[program][key]
     if (ours === undefined || value === '') continue // the original takes an empty value for none
     lines.set(ours, i + 1)
-    candy[ours] = ours === 'listen' ? withPort(value) : value
+    candy[ours] = ours === 'listen' ? listenedAt(value) : value
   }
   return {
     file,
@@ -68,8 +68,9 @@ function valueOf (text: string): string {
   return /^"(.*)"$/.exec(value)?.[1] ?? value
 }
 
-/** The original listens on 80 or 443 when no port is named. */
-function withPort (url: string): string {
-  const [, scheme, host] = /^(wss?):\/\/(\[[^\]]*\]|[^/:[\]]+)\/?$/.exec(url) ?? []
-  return host === undefined ? url : `${scheme}://${host}:${DEFAULT_PORTS[scheme]}`
+/** The original ignores path, query and fragment of where it listens, and takes 80 or 443 when no port is named. */
+function listenedAt (url: string): string {
+  const [, scheme, host, port] = /^(wss?):\/\/(\[[^\]]*\]|[^/?#:[\]@]+)(?::(\d*))?(?:[/?#].*)?$/i.exec(url) ?? []
+  if (host === undefined) return url
+  return `${scheme.toLowerCase()}://${host}:${port === undefined || port === '' ? DEFAULT_PORTS[scheme.toLowerCase()] : port}`
 }

@@ -56,6 +56,27 @@ t.test('a file of a server', async (t) => {
   t.same(warnings, [], 'keys of the client are no matter of the server')
 })
 
+t.test('where a server listens has a path, a query, capital letters or no port, as the original takes it', async (t) => {
+  for (const [websocket, listen] of [
+    ['"ws://127.0.0.1:8080/ws"', 'ws://127.0.0.1:8080'],
+    ['ws://127.0.0.1:8080/a/b?c=d#e ;', 'ws://127.0.0.1:8080'],
+    ['ws://127.0.0.1:8080/', 'ws://127.0.0.1:8080'],
+    ['ws://127.0.0.1:8080?x', 'ws://127.0.0.1:8080'],
+    ['ws://127.0.0.1/ws', 'ws://127.0.0.1:80'],
+    ['ws://127.0.0.1:/ws', 'ws://127.0.0.1:80'],
+    ['WS://127.0.0.1:8080/ws', 'ws://127.0.0.1:8080'],
+    ['ws://[::1]:8080/ws', 'ws://[::1]:8080'],
+    ['ws://[::1]/ws', 'ws://[::1]:80']
+  ]) {
+    const { candy } = loadRelay(flags(write(t, `mode = server\nwebsocket = ${websocket}\npassword = x`)))
+    t.equal(candy.listen, listen, websocket)
+  }
+  for (const websocket of ['ws://127.0.0.1:99999/ws', 'http://127.0.0.1:80/ws', 'ws://user:secret@127.0.0.1:80/ws', 'ws:///ws']) {
+    const file = write(t, `mode = server\nwebsocket = ${websocket}\npassword = x`)
+    t.throws(() => loadRelay(flags(file)), /candy\.cfg:2: websocket: /, websocket)
+  }
+})
+
 t.test('a file of a client', async (t) => {
   const file = write(t, CLIENT)
   const { candy, password, settings, warnings } = loadPeer(flags(file))
