@@ -6,7 +6,7 @@ import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from './h
 import { TOLERANCE, withinWindow } from './hashes.ts'
 import type { MessageName } from './messages.ts'
 import { ReplayGuard } from './replay.ts'
-import type { Session } from './session.ts'
+import { MOVES, type Session } from './session.ts'
 
 /** DHCP requests that one source may send at once, and then in a second: an office behind one address comes back all at once. */
 const OFFERS = { burst: 512, rate: 10 }
@@ -84,6 +84,10 @@ export class Admission {
     const auth = decodeAuth(message)
     if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
     if (session.address !== 0 && auth.address === session.address) return
+    if (session.address !== 0 && !mayMove(session)) {
+      session.refuse('rate', `AUTH for another address, expected at most ${MOVES.burst} changes of it in a minute`)
+      return
+    }
     const refusal = refusalOf(session, auth.address)
     if (refusal !== undefined) {
       session.refuse(refusal.why, refusal.reason)
@@ -131,6 +135,12 @@ export class Admission {
   }
 }
 
+/** Whether a connection may take another address than it has. */
+function mayMove ({ moves }: Session): boolean {
+  moves.refill(performance.now())
+  return moves.take(1)
+}
+
 /** Throws `OptionError`. */
 function failureRate (perMinute: number): SourceRate {
   if (!Number.isSafeInteger(perMinute) || perMinute < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(perMinute)}`)
@@ -144,14 +154,13 @@ interface AddressRefusal {
 
 /** No member may hold an address that means several, or one outside of the network. */
 function refusalOf ({ network, address: own, device }: Session, address: number): AddressRefusal | undefined {
-  const { settings: { range, rules, takeover, isolate, maxPeers }, pool } = network
+  const { settings: { range, takeover, isolate, maxPeers }, pool } = network
   const text = formatAddress(address)
   if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { why: 'address', reason: `AUTH for ${text}, expected the address of a host` }
   if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) {
     return { why: 'address', reason: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
   }
-  // Who takes the place of a gateway reaches everybody: where members are kept apart an address belongs to its device.
-  const leased = isolate && rules.some(({ nexthop }) => nexthop === address) ? pool?.leases.deviceOf(address) : undefined
+  const leased = network.keeps(address) ? pool?.leases.deviceOf(address) : undefined
   if (leased !== undefined && leased !== device) return { why: 'taken', reason: `AUTH for ${text}, which belongs to another device` }
   const holder = network.holder(address)
   if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {

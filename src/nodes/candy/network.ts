@@ -46,6 +46,12 @@ export class Network extends Switch<Session> {
     return stats
   }
 
+  /** Who takes the place of a gateway reaches everybody: where members are kept apart its address belongs to its device. */
+  keeps (address: number): boolean {
+    const { isolate, rules } = this.settings
+    return isolate && rules.some(({ nexthop }) => nexthop === address)
+  }
+
   /** A connection has come. */
   enter (session: Session): void { this.#sessions.add(session) }
 
@@ -174,7 +180,7 @@ export class Network extends Switch<Session> {
 
   #newPool (): AddressPool | undefined {
     const { dhcp } = this.settings
-    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases })
+    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isKept: (address) => this.keeps(address) })
   }
 
   /** In the log a network is called by its path, if it has one. */

@@ -2,6 +2,7 @@
 import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import type { Pass } from '../../transports/gate.ts'
 import { Rate } from '../../rate.ts'
+import { TokenBucket } from '../../token-bucket.ts'
 import type { Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
 import { GREETING } from './greeting.ts'
@@ -29,6 +30,9 @@ export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source' | 'protocol'>, 
   limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' }
 }
 
+/** Times that one connection may take another address at once, and then in a minute: each may cost another member its place. */
+export const MOVES = { burst: 4, rate: 4 / 60 } as const
+
 const GREETED = `${GREETING}::`
 
 /** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
@@ -47,6 +51,8 @@ export class Session extends Member implements Client {
   readonly pass: Pass
   /** The 16 characters of its VMAC, once it has sent one. */
   device: string | undefined
+  /** How many more times it may take another address now. */
+  readonly moves: TokenBucket
   /** What the client says it runs, `os::version::host`; any text of at most 125 bytes. */
   client = ''
   readonly original: OriginalClient
@@ -65,6 +71,7 @@ export class Session extends Member implements Client {
     this.remote = remote
     this.pass = pass
     this.since = now
+    this.moves = new TokenBucket(MOVES, now)
     this.heardAt = now
     this.rateIn = new Rate(now)
     this.rateOut = new Rate(now)

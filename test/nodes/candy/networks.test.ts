@@ -141,6 +141,23 @@ t.test('nobody takes the place of a gateway where members are kept apart', async
   t.equal((await received(a, back))[0].length, 1)
 })
 
+t.test('the address of a gateway that is away is offered to nobody else where members are kept apart, also when no other is left', async (t) => {
+  for (const isolate of [true, false]) {
+    const relay = start(t, [{ password: 'x', dhcp: '10.0.0.0/30', sdwan: '10.0.0.0/30,172.16.0.0/16,10.0.0.1', isolate }])
+    const open = (): Connected => connect(relay, { secret: new Secret('x') })
+    const gateway = open()
+    t.equal(await gateway.join('gateway         '), '10.0.0.1/30')
+    t.equal(await open().join('somebody        '), '10.0.0.2/30')
+    gateway.link.close()
+    await gateway.served
+    const stranger = open()
+    t.equal(await stranger.join('stranger        '), isolate ? undefined : '10.0.0.1/30', `isolate: ${isolate}`)
+    if (!isolate) continue
+    t.match(await stranger.closed, { reason: 'no free address' })
+    t.equal(await open().join('gateway         '), '10.0.0.1/30', 'its own device gets it')
+  }
+})
+
 t.test('a network is full', async (t) => {
   const relay = start(t, [{ path: '/small', password: 'x', maxPeers: 2 }, { path: '/other', password: 'x' }])
   const [a, b] = [await member(relay, '/small', 'x', '10.0.0.1'), await member(relay, '/small', 'x', '10.0.0.2')]
