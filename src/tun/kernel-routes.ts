@@ -1,9 +1,10 @@
 /** Gives an interface of Linux its routes over a socket of rtnetlink(7), so that no `ip` program is needed. */
 import { constants } from 'node:os'
 import { type RefusedRoute, TunError, type VerifiedRoute } from './device.ts'
-import { indexOf, systemError, withSocket } from './ifreq.ts'
-import { formatCidr } from './ipv4.ts'
+import { indexOf, systemError } from './ifreq.ts'
+import { formatAddress, formatCidr } from './ipv4.ts'
 import type { Libc } from './libc.ts'
+import { type NetlinkSocket, withNetlink } from './netlink-socket.ts'
 import { addRoute, decodeAnswers, type KernelRoute, listRoutes, removeRoute } from './rtnetlink.ts'
 
 /**
@@ -12,76 +13,36 @@ import { addRoute, decodeAnswers, type KernelRoute, listRoutes, removeRoute } fr
  */
 export const ROUTE_METRIC = 50_000
 
-const AF_NETLINK = 16
-const SOCK_RAW = 3
-const SOCK_NONBLOCK = 0o4000
-const SOL_NETLINK = 270
-const NETLINK_GET_STRICT_CHK = 12
+const { EEXIST, ENOENT, ESRCH } = constants.errno
 
-/** More than the kernel puts into one read, 32 KiB. */
-const READ_BYTES = 64 * 1024
-
-const { EEXIST, EINTR, ENOENT, ESRCH } = constants.errno
-
-const ONE = new Uint8Array(Int32Array.of(1).buffer)
-
-/** Requests of one socket, one after the other. The kernel answers before `write` returns, so nothing ever waits. */
+/** The requests about routes. */
 class RouteSocket {
-  readonly #libc: Libc
-  readonly #fd: number
-  /** Of the interface that this is about, for errors. */
-  readonly #name: string
-  readonly #into = new Uint8Array(READ_BYTES)
-  #sequence = 0
+  readonly #socket: NetlinkSocket
 
-  constructor (libc: Libc, fd: number, name: string) {
-    this.#libc = libc
-    this.#fd = fd
-    this.#name = name
-    // Then it lists only what it is asked for. Kernels before 4.20 do not know this.
-    libc.setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, ONE, ONE.length)
+  constructor (socket: NetlinkSocket) {
+    this.#socket = socket
   }
 
   list (device: number): KernelRoute[] {
-    const { routes, errno } = this.#ask((sequence) => listRoutes(sequence, device))
-    if (errno !== 0 && errno !== ENOENT) throw this.#error(errno) // ENOENT: nobody has made a route yet
+    const routes: KernelRoute[] = []
+    const errno = this.#socket.ask((sequence) => listRoutes(sequence, device), decodeAnswers, (answer) => { if ('route' in answer) routes.push(answer.route) })
+    if (errno !== 0 && errno !== ENOENT) throw this.#socket.error(errno) // ENOENT: nobody has made a route yet
     return routes.filter((route) => route.device === device)
   }
 
   /** Returns the errno of the refusal, or 0. */
   add (route: KernelRoute, beside: boolean): number {
-    return this.#ask((sequence) => addRoute(sequence, route, beside)).errno
+    return this.#change((sequence) => addRoute(sequence, route, beside))
   }
 
   remove (route: KernelRoute): void {
-    const { errno } = this.#ask((sequence) => removeRoute(sequence, route))
-    if (errno !== 0 && errno !== ESRCH) throw this.#error(errno) // ESRCH: somebody else has removed it
+    const errno = this.#change((sequence) => removeRoute(sequence, route))
+    if (errno !== 0 && errno !== ESRCH) throw this.#socket.error(errno) // ESRCH: somebody else has removed it
   }
 
-  #ask (encode: (sequence: number) => Uint8Array): { routes: KernelRoute[], errno: number } {
-    const sequence = ++this.#sequence
-    const message = encode(sequence)
-    if (this.#libc.write(this.#fd, message, message.length) < 0) throw this.#error(this.#libc.errno())
-    const routes: KernelRoute[] = []
-    for (;;) {
-      for (const answer of decodeAnswers(this.#read(), sequence)) {
-        if ('errno' in answer) return { routes, errno: answer.errno }
-        routes.push(answer.route)
-      }
-    }
+  #change (encode: (sequence: number) => Uint8Array): number {
+    return this.#socket.ask(encode, decodeAnswers, () => {})
   }
-
-  #read (): Uint8Array {
-    for (;;) {
-      const length = this.#libc.read(this.#fd, this.#into, this.#into.length)
-      if (length > 0) return this.#into.subarray(0, length)
-      if (length === 0) throw new TunError('ERR_TUN_SYSTEM', `rtnetlink ${this.#name}: no answer`)
-      const errno = this.#libc.errno()
-      if (errno !== EINTR) throw this.#error(errno)
-    }
-  }
-
-  #error (errno: number): TunError { return systemError('rtnetlink', this.#name, errno) }
 }
 
 const networkOf = ({ network, prefix }: KernelRoute): string => formatCidr({ address: network, prefix })
@@ -97,8 +58,8 @@ const keyOf = (route: KernelRoute): string => `${networkOf(route)} ${route.gatew
  */
 export function replaceRoutes (libc: Libc, name: string, wanted: readonly VerifiedRoute[]): RefusedRoute[] {
   const device = indexOf(libc, name)
-  return withSocket(libc, name, (fd) => {
-    const socket = new RouteSocket(libc, fd, name)
+  return withNetlink(libc, name, (netlink) => {
+    const socket = new RouteSocket(netlink)
     const present = socket.list(device)
     const stale = new Map(present.map((route) => [keyOf(route), route]))
     const reached = new Set(present.map(networkOf))
@@ -111,7 +72,14 @@ export function replaceRoutes (libc: Libc, name: string, wanted: readonly Verifi
     }
     for (const route of stale.values()) socket.remove(route)
     return refused
-  }, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK)
+  })
+}
+
+/** The routes of {@link replaceRoutes} that an interface has, as `172.16.0.0/16 10.77.0.2`. */
+export function presentRoutes (libc: Libc, name: string): Set<string> {
+  const device = indexOf(libc, name)
+  const present = withNetlink(libc, name, (netlink) => new RouteSocket(netlink).list(device))
+  return new Set(present.filter(({ metric }) => metric === ROUTE_METRIC).map((route) => `${networkOf(route)} ${formatAddress(route.gateway)}`))
 }
 
 /** Why the kernel does not take one route; throws when that concerns all routes. */

@@ -2,19 +2,10 @@
  * Messages about IPv4 routes to and from the kernel, rtnetlink(7), without the socket: a header, a `struct rtmsg`, then
  * attributes with a length in front of each. Numbers stand in the order of the machine, addresses in that of the network.
  */
-import { endianness } from 'node:os'
-import { TunError } from './device.ts'
-
-const LITTLE = endianness() === 'LE'
+import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
 
 /** Who has made a route, as the kernel remembers it; rtnetlink(7) leaves the numbers above 4 to programs. `ip` shows it as `proto 202`. */
 export const ROUTE_PROTOCOL = 202
-
-// struct nlmsghdr: length (4 bytes, header included), type (2), flags (2), sequence number (4), sender (4)
-const HEADER = 16
-const AT_TYPE = 4
-const AT_FLAGS = 6
-const AT_SEQUENCE = 8
 
 // struct rtmsg: family, bits of destination and source, TOS, table, protocol, scope, type (1 byte each), flags (4)
 const RTMSG = 12
@@ -25,18 +16,10 @@ const AT_PROTOCOL = HEADER + 5
 const AT_KIND = HEADER + 7
 const AT_ROUTE_FLAGS = HEADER + 8
 
-/** struct rtattr: length (2 bytes, these four included), type (2). */
-const ATTRIBUTE = 4
-
-const NLMSG_ERROR = 2 // carries a negative errno, or 0: done as asked
-const NLMSG_DONE = 3 // the end of a list, with such a number as well
 const RTM_NEWROUTE = 24
 const RTM_DELROUTE = 25
 const RTM_GETROUTE = 26
 
-const NLM_F_REQUEST = 0x1
-const NLM_F_ACK = 0x4
-const NLM_F_DUMP = 0x300
 const NLM_F_EXCL = 0x200
 const NLM_F_CREATE = 0x400
 const NLM_F_APPEND = 0x800
@@ -51,9 +34,6 @@ const RTA_DST = 1
 const RTA_OIF = 4
 const RTA_GATEWAY = 5
 const RTA_PRIORITY = 6
-
-/** The rest of the type of an attribute are flags. */
-const ATTRIBUTE_TYPE = 0x3fff
 
 /** A route of the main table; addresses are unsigned 32-bit numbers. */
 export interface KernelRoute {
@@ -125,34 +105,13 @@ export function listRoutes (sequence: number, device: number): Uint8Array {
  * are left out. Throws `TunError` for what cannot come from a kernel: lengths that do not fit.
  */
 export function decodeAnswers (bytes: Uint8Array, sequence: number): Answer[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const answers: Answer[] = []
-  let length
-  for (let at = 0; at < bytes.length; at += aligned(length)) {
-    const left = bytes.length - at
-    length = left < HEADER ? 0 : view.getUint32(at, LITTLE)
-    if (length < HEADER || length > left) throw malformed(`a message of ${length} bytes where there are ${left}`)
-    if (view.getUint32(at + AT_SEQUENCE, LITTLE) !== sequence) continue
-    const answer = decodeAnswer(new DataView(view.buffer, view.byteOffset + at, length))
-    if (answer !== undefined) answers.push(answer)
-  }
-  return answers
+  return answersIn(bytes, sequence).flatMap((message) => decodeAnswer(message) ?? [])
 }
 
-/** Everything begins at a multiple of four bytes. */
-const aligned = (length: number): number => (length + 3) & ~3
-
-const malformed = (what: string): TunError => new TunError('ERR_TUN_SYSTEM', `rtnetlink: ${what}`)
-
 function decodeAnswer (message: DataView): Answer | undefined {
-  const type = message.getUint16(AT_TYPE, LITTLE)
-  if (type === NLMSG_ERROR || type === NLMSG_DONE) {
-    if (message.byteLength < HEADER + 4) throw malformed(`an end of ${message.byteLength} bytes`)
-    const error = message.getInt32(HEADER, LITTLE)
-    if (error > 0) throw malformed(`an end with the error ${error}`)
-    return { errno: Math.abs(error) }
-  }
-  const route = type === RTM_NEWROUTE ? decodeRoute(message) : undefined
+  const errno = endOf(message)
+  if (errno !== undefined) return { errno }
+  const route = message.getUint16(AT_TYPE, LITTLE) === RTM_NEWROUTE ? decodeRoute(message) : undefined
   return route && { route }
 }
 
@@ -164,14 +123,9 @@ function decodeRoute (message: DataView): KernelRoute | undefined {
     message.getUint8(AT_PROTOCOL) === ROUTE_PROTOCOL && message.getUint8(AT_KIND) === RTN_UNICAST
   if (!isOurs || prefix > 32) return undefined
   const route = { network: 0, prefix, gateway: 0, metric: 0, device: 0 }
-  let length
-  for (let at = HEADER + RTMSG; at < message.byteLength; at += aligned(length)) {
-    const left = message.byteLength - at
-    length = left < ATTRIBUTE ? 0 : message.getUint16(at, LITTLE)
-    if (length < ATTRIBUTE || length > left) throw malformed(`an attribute of ${length} bytes where there are ${left}`)
-    const type = message.getUint16(at + 2, LITTLE) & ATTRIBUTE_TYPE
+  for (const [type, value] of attributesIn(message, HEADER + RTMSG)) {
     const field = FIELDS[type]
-    if (field !== undefined && length >= ATTRIBUTE + 4) route[field] = message.getUint32(at + ATTRIBUTE, isAddress(type) ? false : LITTLE)
+    if (field !== undefined && value.byteLength >= 4) route[field] = value.getUint32(0, isAddress(type) ? false : LITTLE)
   }
   return route
 }
