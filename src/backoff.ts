@@ -25,6 +25,9 @@ export class Backoff {
     this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
   }
 
+  /** The longest wait in milliseconds. */
+  get longest (): number { return this.#longest }
+
   /** The connection is lost or was not made, at `now` of `performance`; returns the next wait in milliseconds. */
   next (now = performance.now()): number {
     // Two peers with one address take it from each other as soon as they are online: that must not begin anew each time.

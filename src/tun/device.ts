@@ -54,6 +54,33 @@ export interface VerifiedRoute {
   readonly route: TunRoute
 }
 
+/** What the machine uses itself, by another interface than this one: no stranger may lead it elsewhere. */
+export interface OccupiedNetwork {
+  /** Such as `192.168.1.0/24`; an address or a next hop is a /32. */
+  readonly network: string
+  /** The interface, or `/etc/resolv.conf` for a name server. */
+  readonly owner: string
+}
+
+/** What somebody else has taken from an interface, or its state now: nothing lost when all of it is there. */
+export interface TunLoss {
+  /** Its address, or what leads to its network and to itself. */
+  readonly address: boolean
+  /** It was set down. */
+  readonly down: boolean
+  /** Routes of `setRoutes` that the system had taken. */
+  readonly routes: readonly TunRoute[]
+}
+
+export interface TunWatcher {
+  /** Something was lost; it is put back by and by. Or nothing is lost any more, without a hand of ours. */
+  onLoss (loss: TunLoss): void
+  /** It was put back. */
+  onRestored (): void
+  /** It could not be put back, or nobody can tell what is lost; this goes on trying. */
+  onFailure (err: Error): void
+}
+
 /** Takes what has come; a promise holds up what comes next. */
 export type Take = (batch: Batch) => Promise<void> | undefined
 
@@ -86,6 +113,8 @@ export interface Tun extends Link {
    * Rejects with `OptionError` for anything that an interface cannot have, with `TunError` when the system refuses.
    */
   setAddress (cidr: string): Promise<void>
+  /** Takes the address away again, and with it all that leads into the interface. Harmless when repeated, or when there is none. */
+  clearAddress (): Promise<void>
   /**
    * Lets the system send what is for these networks into the interface, and nothing else that was set by this before: only the
    * difference is added or removed, and what stays is not touched. Of several routes to one network the first one counts.
@@ -102,6 +131,16 @@ export interface Tun extends Link {
    * then nothing is lost for the next reader, which may get the same memory, so whoever still holds a batch lets go of it first. Not every interface can do that.
    */
   carry? (take: Take, signal?: AbortSignal): Promise<void>
+  /**
+   * What the machine uses itself, read from the system now. Not there where the interface is none of the system: nothing can be
+   * led elsewhere by it. Throws `TunError` when the system does not tell.
+   */
+  occupied? (): OccupiedNetwork[]
+  /**
+   * Has address, routes and state of the interface put back when somebody else takes them away; each of the functions is told.
+   * One at a time, until the function that it returns is called. Not there where nobody else can do that.
+   */
+  watch? (watcher: TunWatcher): () => void
   /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
   close (): Promise<void>
 }

@@ -107,6 +107,11 @@ class Host implements HostTun {
     this.#cidr = address
   }
 
+  async clearAddress (): Promise<void> {
+    if (this.#closed) throw this.#closedError()
+    this.#cidr = undefined
+  }
+
   async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
     verifyRoutes(routes)
     if (this.#closed) throw this.#closedError()

@@ -19,6 +19,7 @@ const SIOCSIFADDR = 0x8916
 const SIOCSIFNETMASK = 0x891c
 const SIOCSIFMTU = 0x8922
 const SIOCGIFINDEX = 0x8933
+const SIOCGIFNAME = 0x8910
 const IFF_UP = 0x1
 const IFF_RUNNING = 0x40
 const AF_INET = 2
@@ -86,6 +87,33 @@ export function indexOf (libc: Libc, name: string): number {
     const ifreq = new InterfaceRequest(name)
     control(libc, fd, 'SIOCGIFINDEX', SIOCGIFINDEX, ifreq)
     return ifreq.int
+  })
+}
+
+/** The name of an interface; undefined when there is none of that number any more. */
+export function nameOfIndex (libc: Libc, index: number): string | undefined {
+  return withSocket(libc, '', (fd) => {
+    const ifreq = new InterfaceRequest('')
+    ifreq.int = index
+    return libc.ioctl(fd, SIOCGIFNAME, ifreq.bytes) < 0 ? undefined : ifreq.name
+  })
+}
+
+/** Whether an interface is up, as far as that is up to whoever sets it. */
+export function isUp (libc: Libc, name: string): boolean {
+  return withSocket(libc, name, (fd) => {
+    const ifreq = new InterfaceRequest(name)
+    control(libc, fd, 'SIOCGIFFLAGS', SIOCGIFFLAGS, ifreq)
+    return (ifreq.short & IFF_UP) !== 0
+  })
+}
+
+/** Takes the address away; the kernel removes all routes with it. */
+export function clearAddress (libc: Libc, name: string): void {
+  withSocket(libc, name, (fd) => {
+    const ifreq = new InterfaceRequest(name)
+    ifreq.setAddress(0)
+    control(libc, fd, 'SIOCSIFADDR', SIOCSIFADDR, ifreq)
   })
 }
 

@@ -6,11 +6,12 @@ import { LinkBusyError, OptionError } from '../errors.ts'
 import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { BURST, Carrying, type Reader } from './carrying.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
-import { control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import { clearAddress, control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { type Libc, loadLibc } from './libc.ts'
+import { occupiedNetworks } from './occupied.ts'
 import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
 import { Gso, gsoType, MAX_PACKET, setOffloads, VIRTIO_HEADER } from './offload/virtio.ts'
@@ -125,6 +126,13 @@ class LinuxTun implements Tun {
     // with the last address of an interface the kernel removes all routes through it
     if (this.#routes.length > 0) replaceRoutes(this.#libc, this.name, this.#routes)
   }
+
+  async clearAddress (): Promise<void> {
+    if (this.#closing !== undefined) throw closed(this.name)
+    clearAddress(this.#libc, this.name)
+  }
+
+  occupied (): OccupiedNetwork[] { return occupiedNetworks(this.#libc, this.name) }
 
   async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
     const verified = verifyRoutes(routes)

@@ -43,7 +43,7 @@ function command (): Command {
     .option('--name <name>', 'tells peers on one machine apart: each has its own state and interface')
     .option('--mtu <bytes>', 'of the interface, 576 to 1450 (default: 1400)')
     .option('--offload <on|off>', 'let the system hand over, and take, many packets at once (default: on)')
-    .option('--routes <which>', 'routes of the server to take: private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16 (default: private)')
+    .option('--routes <which>', 'routes of the server to take: private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16; what this machine uses itself only when it is named (default: private)')
     .option('--ca <file>', 'trust these certificates for wss://, PEM (default: those of the system)')
     .option('--insecure', 'take any certificate')
     .option('--state-dir <dir>', 'remembers device and address (default: /var/lib/tunpipe for root)')

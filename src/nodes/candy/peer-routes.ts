@@ -2,21 +2,34 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Logger } from '../../log.ts'
-import type { Tun, TunRoute } from '../../tun/device.ts'
+import type { OccupiedNetwork, Tun, TunRoute } from '../../tun/device.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, parseAddress, type Cidr } from '../../tun/ipv4.ts'
 import { Arrivals } from './arrivals.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from './forward.ts'
 import { CandyMessageError, MAX_LENGTH } from './messages.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
-import type { RoutePolicy } from './route-policy.ts'
+import type { Refusal, RoutePolicy } from './route-policy.ts'
 import { RouteTable, TABLE_LIMIT } from './route-table.ts'
 import { decodeRoute, type Route } from './routes.ts'
+import { overlapText, Surroundings } from './surroundings.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
 const LINES_LOGGED = 20
 
 /** Bytes of the longest packet that fits into one of Ethernet with the outer header and all else around it; candy protocol, section 3. */
 const LONGEST_ROUTED = 1430
+
+/** What a server gives and is not taken, as this machine uses it itself. */
+export interface PeerOverlap extends OccupiedNetwork {
+  /** `address 192.168.1.9/24` or `route 192.168.1.0/25 via 10.77.0.2`. */
+  readonly refused: string
+}
+
+/** The server gives an address whose network this machine uses itself: that is so again at the next attempt, until one of the two changes. */
+export class OverlapError extends Error {
+  override readonly name = 'OverlapError'
+  readonly code = 'ERR_CANDY_OVERLAP'
+}
 
 export interface PeerRoutesInit {
   tun: Tun
@@ -40,10 +53,16 @@ export class PeerRoutes {
   /** What was logged in this connection. */
   readonly #told = new Set<string>()
   #mtuTold = false
+  readonly #surroundings: Surroundings
+  /** Our network on the interface, when the server has given it; undefined for one that the user has chosen. */
+  #given: Cidr | undefined
+  #overlaps: PeerOverlap[] = []
+  readonly #overlap = (network: Cidr): OccupiedNetwork | undefined => this.#surroundings.overlap(network)
 
   constructor (init: PeerRoutesInit) {
     this.#init = init
     this.#arrivals = new Arrivals(init.tun.name)
+    this.#surroundings = new Surroundings(init.tun)
   }
 
   /** Whether there are routes that the interface was not told. */
@@ -65,10 +84,27 @@ export class PeerRoutes {
     return false
   }
 
-  /** Why the server may not put us in this network, in one line; undefined when it may. */
-  networkRefusal (own: Cidr, server: number | undefined): string | undefined {
-    const refusal = this.#init.policy.networkRefusal(own, server)
-    return refusal?.takenBy === undefined ? refusal?.why : `${refusal.why} (taken with ${refusal.takenBy})`
+  /** What was not taken as this machine uses it itself; as many as are logged, at most. */
+  get overlaps (): readonly PeerOverlap[] { return this.#overlaps }
+
+  /**
+   * Throws when the server may not put us in this network: `OverlapError` when this machine uses it itself, otherwise
+   * `CandyMessageError`.
+   */
+  checkNetwork (own: Cidr, server: number | undefined): void {
+    this.#surroundings.forget()
+    const refusal = this.#init.policy.networkRefusal(own, server, this.#overlap)
+    if (refusal === undefined) return
+    const { why, takenBy, overlaps } = refusal
+    const text = `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
+    if (overlaps === undefined) throw new CandyMessageError(text)
+    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...overlaps }]
+    throw new OverlapError(text)
+  }
+
+  /** The interface has this address now. @param given by the server, so that it does not outlive the use that this machine has for it */
+  addressed (own: Cidr, given: boolean): void {
+    this.#given = given ? own : undefined
   }
 
   /**
@@ -83,6 +119,8 @@ export class PeerRoutes {
     this.#server = server
     this.#changed = false
     this.#told.clear()
+    this.#overlaps = []
+    this.#surroundings.forget()
   }
 
   /** Takes a ROUTE message; one that is malformed is counted. */
@@ -107,9 +145,9 @@ export class PeerRoutes {
       return
     }
     if (table.has(route.destination)) return
-    const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server })
+    const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server, overlap: this.#overlap })
     if (refusal !== undefined) {
-      this.#tell(nameOf(route), { route: nameOf(route), ...refusal }, 'route not taken')
+      this.#refused(route, refusal)
     } else if (table.size === TABLE_LIMIT) {
       this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
     } else {
@@ -117,6 +155,12 @@ export class PeerRoutes {
       this.#changed = true
       this.#checkMtu()
     }
+  }
+
+  #refused (route: Route, { overlaps, ...refusal }: Refusal): void {
+    const name = nameOf(route)
+    const isNew = this.#tell(name, { route: name, ...refusal }, 'route not taken')
+    if (overlaps !== undefined && isNew) this.#overlaps.push({ refused: `route ${name}`, ...overlaps })
   }
 
   #checkMtu (): void {
@@ -134,19 +178,61 @@ export class PeerRoutes {
   }
 
   /**
+   * Before the server is looked for: what this machine uses itself by now, as it has come into another network, is given back. Otherwise
+   * neither a name server nor the server would ever be reached again. Never rejects.
+   */
+  async retreat (): Promise<void> {
+    const given = this.#given
+    const installed = this.#installed ?? []
+    this.#surroundings.forget()
+    try {
+      const overlaps = given === undefined || this.#init.policy.isNamed(given) ? undefined : this.#overlap(given)
+      if (given !== undefined && overlaps !== undefined) {
+        this.#overlaps = [{ refused: `address ${formatCidr(given)}`, ...overlaps }]
+        await this.#giveBack(given, overlapText(overlaps))
+        return
+      }
+      const others = installed.filter(({ destination }) => destination.prefix === 0 || this.#init.policy.isNamed(destination) || this.#overlap(destination) === undefined)
+      if (others.length === installed.length) return
+      this.#init.log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
+      await this.#set(others)
+    } catch (err) {
+      this.#init.log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
+    }
+  }
+
+  /**
    * Makes way to the server, which is about to be dialled: its name may have another address by now, and a route of the
-   * connection before that contains it would keep us from ever reaching it.
+   * connection before that contains it would keep us from ever reaching it; so would the network of our own address. Never rejects.
    */
   async makeWay (host: string): Promise<void> {
     const installed = this.#installed
-    if (installed === undefined || installed.length === 0 || isIP(host) !== 0) return
+    const given = this.#given
+    if (((installed ?? []).length === 0 && given === undefined) || isIP(host) !== 0) return
     const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
-    if (this.#installed !== installed) return // since then
+    if (this.#installed !== installed || this.#given !== given) return // since then
     const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
-    const others = installed.filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
-    if (others.length === installed.length) return
+    if (given !== undefined && addresses.some((address) => inNetwork(address, given))) {
+      await this.#giveBack(given, `the server ${host} is in it`)
+      return
+    }
+    const others = (installed ?? []).filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
+    if (installed === undefined || others.length === installed.length) return
     this.#init.log.warn({ host }, 'routes removed that lead to the server')
     await this.#set(others)
+  }
+
+  /** Takes the address off the interface, and with it the routes. */
+  async #giveBack (own: Cidr, why: string): Promise<void> {
+    const { tun, log } = this.#init
+    this.#given = undefined
+    log.warn({ address: formatCidr(own), why }, 'address removed from the interface')
+    try {
+      await tun.clearAddress()
+    } catch (err) {
+      log.warn({ reason: (err as Error).message }, 'address not removed')
+    }
+    if (this.#installed !== undefined) await this.#set([])
   }
 
   /** Leaves no routes on the interface. Never rejects. */
@@ -171,12 +257,14 @@ export class PeerRoutes {
     }
   }
 
-  /** Says it once in a connection. */
-  #tell (what: string, fields: object, message: string): void {
-    if (this.#told.has(what) || this.#told.size > LINES_LOGGED) return
+  /** Says it once in a connection; true when it was said just now. */
+  #tell (what: string, fields: object, message: string): boolean {
+    if (this.#told.has(what) || this.#told.size > LINES_LOGGED) return false
     this.#told.add(what)
-    if (this.#told.size > LINES_LOGGED) this.#init.log.warn({}, 'more about routes is not logged')
+    const isLast = this.#told.size > LINES_LOGGED
+    if (isLast) this.#init.log.warn({}, 'more about routes is not logged')
     else this.#init.log.warn(fields, message)
+    return !isLast
   }
 }
 

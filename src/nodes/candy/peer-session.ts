@@ -190,8 +190,7 @@ export class PeerSession {
     const offer = decodeDhcp(message)
     if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
     const { routes, server } = this.#init
-    const refusal = routes.networkRefusal(offer.cidr, server)
-    if (refusal !== undefined) throw new CandyMessageError(`the server gives the address ${formatCidr(offer.cidr)}, which is not taken: ${refusal}`)
+    routes.checkNetwork(offer.cidr, server)
     void this.#authenticate(offer.cidr, true)
   }
 
@@ -226,6 +225,7 @@ export class PeerSession {
       this.#link.abort(refused)
       return
     }
+    routes.addressed(own, given)
     if (this.#over) return
     const timestamp = Math.floor(Date.now() / 1000)
     this.#link.port.send([encodeAuth({ secret, address: own.address, timestamp, tail: confusion() })])

@@ -3,6 +3,7 @@ import type { Logger } from '../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
 import type { BackoffInit } from '../../backoff.ts'
+import type { PeerOverlap } from './peer-routes.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
 
 export interface CandyPeerInit {
@@ -17,7 +18,8 @@ export interface CandyPeerInit {
   remembered?: string
   /**
    * Which of the routes that the server pushes are taken: `private` (those to private networks), `all`, `none`, or those into
-   * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private`. Never one that contains the address of the
+   * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private` or the first `all`. What the machine uses itself is taken
+   * only when it is in a network that is named. Never one that contains the address of the
    * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. The network of an address that the server gives is looked at in the
    * same way, but a private one is always taken. Default: `private`.
    */
@@ -64,6 +66,8 @@ export interface CandyPeerStatus extends CandyPeerStats {
   queued: number
   /** Routes of the server that the interface has. */
   pushed: readonly TunRoute[]
+  /** What the server gives and is not taken, as this machine uses it itself. */
+  overlaps: readonly PeerOverlap[]
 }
 
 export interface CandyPeerEvents {

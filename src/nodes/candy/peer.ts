@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../backoff.ts'
 import { greeting } from './greeting.ts'
 import { Secret } from './hashes.ts'
-import { PeerRoutes } from './peer-routes.ts'
+import { OverlapError, PeerRoutes, type PeerOverlap } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
 import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './peer-settings.ts'
 import { newPeerStats } from './peer-stats.ts'
@@ -93,6 +93,9 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** The address in use, or the one that will be asked for; a CIDR. */
   get address (): string | undefined { return this.#address }
 
+  /** What the server gives and is not taken, as this machine uses it itself. */
+  get overlaps (): readonly PeerOverlap[] { return this.#routes.overlaps }
+
   /** What it does at the moment, for whoever runs it. */
   status (): CandyPeerStatus {
     const session = this.#session
@@ -107,7 +110,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
-      pushed: this.#routes.installed
+      pushed: this.#routes.installed,
+      overlaps: this.overlaps
     }
   }
 
@@ -182,17 +186,19 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     while (!signal.aborted) {
       this.#state = 'connecting'
       let reason = 'the server has ended the connection'
+      let isOverlap = false
       try {
         await this.#attempt(signal)
       } catch (err) {
         if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
         reason = reasonOf(err as Error)
+        isOverlap = err instanceof OverlapError
       }
       this.#session = this.#link = this.#onlineAt = undefined
       if (signal.aborted) return
       this.stats.failures++
       this.#reason = reason
-      const wait = this.#backoff.next()
+      const wait = isOverlap ? this.#backoff.longest : this.#backoff.next()
       this.#state = 'waiting'
       this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
       this.#tell(() => this.emit('offline', reason, wait))
@@ -203,6 +209,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
+    await this.#routes.retreat()
+    if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
     const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
     if (signal.aborted) { // since the connection was made

@@ -1,11 +1,13 @@
 /**
  * Which of the routes that a server pushes a peer takes. A ROUTE has no hash, so over `ws://` everybody on the way can write
- * one, and whatever it names leaves by the tunnel. So only private networks are taken unless the user says more, and some are
- * never taken.
+ * one, and whatever it names leaves by the tunnel. So only private networks are taken unless the user says more, what this machine
+ * uses itself only when the user names it, and some are never taken.
  */
 import { OptionError } from '../../errors.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import type { OccupiedNetwork } from '../../tun/device.ts'
 import type { Route } from './routes.ts'
+import { overlapText } from './surroundings.ts'
 
 /** Characters of a wrong word that are repeated. */
 const LONGEST_SHOWN = 60
@@ -28,6 +30,8 @@ export interface RouteContext {
   own: Cidr
   /** The address by which the server is reached; undefined when that is no IPv4. */
   server: number | undefined
+  /** What this machine uses itself of a network. Default: nothing. */
+  overlap?: (network: Cidr) => OccupiedNetwork | undefined
 }
 
 /** Why a route is not taken, in words. */
@@ -35,6 +39,8 @@ export interface Refusal {
   why: string
   /** The option that would take it; undefined when none does. */
   takenBy?: string
+  /** What of this machine is in the way, when that is why. */
+  overlaps?: OccupiedNetwork
 }
 
 /** Throws `OptionError` for anything but networks without host bits, joined by commas. */
@@ -52,34 +58,57 @@ const contains = (outer: Cidr, inner: Cidr): boolean => outer.prefix <= inner.pr
 export class RoutePolicy {
   /** As given. */
   readonly #text: string
+  readonly #isAll: boolean
+  /** Networks that the user has named one by one: a route may lead there whatever else is in the way on this machine. */
+  readonly #named: readonly Cidr[]
   /** Networks that a route may lead to, or be in. */
   readonly #allowed: readonly Cidr[]
 
   /**
-   * @param text `private`, `all`, `none`, or networks joined by commas, of which one may be `private`
+   * @param text `private`, `all`, `none`, or networks joined by commas, of which one may be `private` and the first may be `all`
    * @throws {OptionError} for anything else
    */
   constructor (text: string) {
     this.#text = text
-    this.#allowed = text === 'none' ? [] : text === 'all' ? [cidrOf(0, 0)] : text.split(',').flatMap((item) => item === 'private' ? PRIVATE : networks(item))
-    if (text !== 'all' && this.#allowed.some(({ prefix }) => prefix === 0)) throw new OptionError('routes: all networks (0.0.0.0/0) is written all')
+    const [first, ...rest] = text.split(',')
+    this.#isAll = first === 'all'
+    const items = text === 'none' ? [] : this.#isAll ? rest : [first, ...rest]
+    this.#named = items.flatMap((item) => item === 'private' && !this.#isAll ? [] : networks(item))
+    this.#allowed = [...this.#named, ...(this.#isAll ? [cidrOf(0, 0)] : items.includes('private') ? PRIVATE : [])]
+    if (this.#named.some(({ prefix }) => prefix === 0)) throw new OptionError('routes: all networks (0.0.0.0/0) is written all')
   }
 
   /** Undefined for a route that is taken. */
-  refusal ({ destination, nexthop }: Route, { own, server }: RouteContext): Refusal | undefined {
+  refusal ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): Refusal | undefined {
     if (!isHost(nexthop, own)) return { why: `its next hop ${formatAddress(nexthop)} is no host` }
     if (destination.prefix === 0) {
       // It contains the server too, and cuts nothing all the same: the default route of the machine itself has a smaller metric.
-      return this.#text === 'all' ? undefined : { why: 'it is a default route', takenBy: 'routes: all' }
+      return this.#isAll ? undefined : { why: 'it is a default route', takenBy: 'routes: all' }
     }
     const never = NEVER.find((network) => contains(network, destination) || contains(destination, network))
     if (never !== undefined) return { why: `${formatCidr(never)} is never routed` }
     if (server !== undefined && inNetwork(server, destination)) return { why: `the server is in it, ${formatAddress(server)}: the connection would be cut` }
     if (contains(own, destination)) return { why: `it is in our own network ${formatCidr({ address: own.network, prefix: own.prefix })}` }
-    if (this.#allowed.some((network) => contains(network, destination))) return undefined
-    const network = formatCidr(destination)
-    if (this.#text === 'none') return { why: 'no routes are taken', takenBy: `routes: ${network}` }
-    return { why: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy: `routes: ${this.#text},${network}` }
+    const takenBy = this.#optionWith(destination)
+    if (this.#text === 'none') return { why: 'no routes are taken', takenBy }
+    if (!this.#allowed.some((network) => contains(network, destination))) {
+      return { why: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy }
+    }
+    const overlaps = this.#overlapOf(destination, overlap)
+    return overlaps && { why: `it ${overlapText(overlaps)}`, takenBy, overlaps }
+  }
+
+  /** Undefined for a network that the user has named, whatever is there. */
+  #overlapOf (network: Cidr, overlap: RouteContext['overlap']): OccupiedNetwork | undefined {
+    return this.isNamed(network) ? undefined : overlap?.(network)
+  }
+
+  /** Whether the user has named this network, or one that it is in. */
+  isNamed (network: Cidr): boolean { return this.#named.some((named) => contains(named, network)) }
+
+  /** The option that would take a network as well. */
+  #optionWith ({ network, prefix }: Cidr): string {
+    return `routes: ${this.#text === 'none' ? '' : `${this.#text},`}${formatCidr({ address: network, prefix })}`
   }
 
   /**
@@ -88,14 +117,16 @@ export class RoutePolicy {
    *
    * @param own the address that was given, and its network
    */
-  networkRefusal (own: Cidr, server: number | undefined): Refusal | undefined {
+  networkRefusal (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): Refusal | undefined {
     if (own.prefix < LARGEST_NETWORK) return { why: `its network is larger than a /${LARGEST_NETWORK}` }
     const never = NEVER.find((network) => contains(network, own) || contains(own, network))
     if (never !== undefined) return { why: `it is in ${formatCidr(never)}` }
+    const takenBy = this.#optionWith(own)
+    const overlaps = this.#overlapOf(own, overlap)
+    if (overlaps !== undefined) return { why: `its network ${overlapText(overlaps)}`, takenBy, overlaps }
     if (server !== undefined && inNetwork(server, own)) return { why: `the server is in its network, ${formatAddress(server)}: the connection would be cut` }
     if ([...PRIVATE, ...this.#allowed].some((network) => contains(network, own))) return undefined
-    const network = formatCidr({ address: own.network, prefix: own.prefix })
-    return { why: 'it is in no private network', takenBy: `routes: ${this.#text === 'none' ? '' : `${this.#text},`}${network}` }
+    return { why: 'it is in no private network', takenBy }
   }
 }
 

@@ -1,0 +1,73 @@
+/** The networks that a machine itself uses, without the interface that asks: what leads there must not be led elsewhere by a stranger. */
+import type { Libc } from './libc.ts'
+import { TunError, type OccupiedNetwork } from './device.ts'
+import { indexOf, nameOfIndex } from './ifreq.ts'
+import { formatCidr, maskOf } from './ipv4.ts'
+import { nameServers, RESOLV_CONF } from './name-servers.ts'
+import { withNetlink } from './netlink-socket.ts'
+import { decodeAddresses, decodeHops, listAddresses, listHops, type KernelAddress, type KernelHop } from './rtnetlink-lists.ts'
+
+/** Networks of one machine, at most: beyond that it is a router of a kind that this was not made for. */
+const MOST = 65_536
+
+/** A route to more than this, right behind an interface, stands for a default route: two of a /1 are what some tunnels set. */
+const LARGEST_NETWORK = 8
+
+export interface MachineFacts {
+  addresses: readonly KernelAddress[]
+  hops: readonly KernelHop[]
+  nameServers: readonly number[]
+}
+
+/** Networks, addresses and next hops of all interfaces but one, and the name servers. `nameOf` names an interface by its index. */
+export function occupiedBy ({ addresses, hops, nameServers }: MachineFacts, except: number, nameOf: (device: number) => string): OccupiedNetwork[] {
+  const found = new Map<string, OccupiedNetwork>()
+  const add = (address: number, prefix: number, owner: string): void => {
+    const network = formatCidr({ address: (address & maskOf(prefix)) >>> 0, prefix })
+    if (!found.has(network)) found.set(network, { network, owner })
+  }
+  // Networks before what lies in them: the first that overlaps is the one that is told.
+  for (const { address, peer, prefix, device } of addresses) {
+    if (device === except) continue
+    if (prefix > 0) add(peer, prefix, nameOf(device))
+    add(address, 32, nameOf(device))
+  }
+  for (const { network, prefix, gateway, device, isLocal } of hops) {
+    if (device === except || isLocal) continue
+    if (gateway !== 0) add(gateway, 32, nameOf(device))
+    else if (prefix >= LARGEST_NETWORK) add(network, prefix, nameOf(device))
+  }
+  for (const server of nameServers) add(server, 32, RESOLV_CONF)
+  return [...found.values()]
+}
+
+/** Asks the kernel, and reads what names the name servers. Throws `TunError` when it does not answer. */
+export function occupiedNetworks (libc: Libc, name: string): OccupiedNetwork[] {
+  const addresses = new Map<string, KernelAddress>()
+  const hops = new Map<string, KernelHop>()
+  const keep = <T>(into: Map<string, T>, item: T, ...key: number[]): void => {
+    into.set(key.join(), item)
+    if (into.size > MOST) throw tooMany()
+  }
+  withNetlink(libc, name, (netlink) => {
+    const errnos = [
+      netlink.ask(listAddresses, decodeAddresses, ({ item }) => { keep(addresses, item, item.address, item.prefix, item.device) }),
+      netlink.ask(listHops, decodeHops, ({ item }) => {
+        if (item.isLocal || (item.gateway === 0 && item.prefix < LARGEST_NETWORK)) return
+        // a router has many networks behind few next hops
+        if (item.gateway === 0) keep(hops, item, item.network, item.prefix, item.device)
+        else keep(hops, item, item.gateway, item.device)
+      })
+    ]
+    for (const errno of errnos) if (errno !== 0) throw netlink.error(errno)
+  })
+  const names = new Map<number, string>()
+  const nameOf = (device: number): string => {
+    const known = names.get(device) ?? nameOfIndex(libc, device) ?? `interface ${device}`
+    names.set(device, known)
+    return known
+  }
+  return occupiedBy({ addresses: [...addresses.values()], hops: [...hops.values()], nameServers: nameServers() }, indexOf(libc, name), nameOf)
+}
+
+const tooMany = (): TunError => new TunError('ERR_TUN_SYSTEM', `this machine has more than ${MOST} networks or next hops`)

@@ -1,0 +1,144 @@
+/** What the kernel tells of addresses and of all routes, IPv4, without the socket; rtnetlink(7). Routes of our own are in rtnetlink.ts. */
+import { answersIn, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
+
+export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
+export const RTM_NEWADDR = 20
+export const RTM_DELADDR = 21
+const RTM_GETADDR = 22
+export const RTM_NEWROUTE = 24
+export const RTM_DELROUTE = 25
+const RTM_GETROUTE = 26
+
+const AF_INET = 2
+const RT_TABLE_LOCAL = 255
+const RTN_UNICAST = 1
+const RTN_LOCAL = 2
+
+// struct ifaddrmsg: family, prefix, flags, scope (1 byte each), interface (4)
+// struct ifinfomsg: family (1), padding (1), type (2), interface (4), flags (4), change (4)
+export const IFADDRMSG = 8
+export const IFINFOMSG = 16
+export const AT_INDEX = HEADER + 4
+const AT_ADDRESS_PREFIX = HEADER + 1
+const IFA_ADDRESS = 1
+const IFA_LOCAL = 2
+
+// struct rtmsg: see rtnetlink.ts
+export const RTMSG = 12
+const AT_ROUTE_PREFIX = HEADER + 1
+const AT_TABLE = HEADER + 4
+const AT_KIND = HEADER + 7
+const RTA_DST = 1
+export const RTA_OIF = 4
+const RTA_GATEWAY = 5
+const RTA_MULTIPATH = 9
+
+/** struct rtnexthop: length (2 bytes, attributes included), flags (1), hops (1), interface (4). */
+const RTNEXTHOP = 8
+
+/** An address of an interface. Behind a link to one other host, `peer` is that host, and the prefix is of it. */
+export interface KernelAddress {
+  address: number
+  peer: number
+  prefix: number
+  /** The index of the interface. */
+  device: number
+}
+
+/** One hop of any route of the machine to other hosts, or of one to an address of its own. */
+export interface KernelHop {
+  network: number
+  prefix: number
+  /** 0: the network is right behind the interface. */
+  gateway: number
+  device: number
+  /** Packets for this are the machine's own; such routes are in a table of their own. */
+  isLocal: boolean
+}
+
+type Listed<T> = { item: T } | { errno: number }
+
+function list (type: number, body: number, sequence: number): Uint8Array {
+  const message = new DataView(new ArrayBuffer(HEADER + body))
+  message.setUint32(0, message.byteLength, LITTLE)
+  message.setUint16(AT_TYPE, type, LITTLE)
+  message.setUint16(AT_FLAGS, NLM_F_REQUEST | NLM_F_DUMP, LITTLE)
+  message.setUint32(AT_SEQUENCE, sequence, LITTLE)
+  message.setUint8(HEADER, AF_INET)
+  return new Uint8Array(message.buffer)
+}
+
+/** Asks for all addresses. */
+export const listAddresses = (sequence: number): Uint8Array => list(RTM_GETADDR, IFADDRMSG, sequence)
+
+/** Asks for the routes of all tables. */
+export const listHops = (sequence: number): Uint8Array => list(RTM_GETROUTE, RTMSG, sequence)
+
+/** Throws `TunError` for what cannot come from a kernel. */
+export const decodeAddresses = (bytes: Uint8Array, sequence: number): Array<Listed<KernelAddress>> => decode(bytes, sequence, RTM_NEWADDR, IFADDRMSG, addressesOf)
+
+/** Throws `TunError` for what cannot come from a kernel. */
+export const decodeHops = (bytes: Uint8Array, sequence: number): Array<Listed<KernelHop>> => decode(bytes, sequence, RTM_NEWROUTE, RTMSG, hopsOf)
+
+function decode<T> (bytes: Uint8Array, sequence: number, type: number, body: number, read: (message: DataView) => T[]): Array<Listed<T>> {
+  return answersIn(bytes, sequence).flatMap((message): Array<Listed<T>> => {
+    const errno = endOf(message)
+    if (errno !== undefined) return [{ errno }]
+    if (message.getUint16(AT_TYPE, LITTLE) !== type) return []
+    if (message.byteLength < HEADER + body) throw malformed(`an entry of ${message.byteLength} bytes`)
+    return message.getUint8(HEADER) === AF_INET ? read(message).map((item) => ({ item })) : []
+  })
+}
+
+function addressesOf (message: DataView): KernelAddress[] {
+  const prefix = message.getUint8(AT_ADDRESS_PREFIX)
+  let [address, peer]: Array<number | undefined> = []
+  for (const [type, value] of attributesIn(message, HEADER + IFADDRMSG)) {
+    if (value.byteLength < 4) continue
+    if (type === IFA_LOCAL) address = value.getUint32(0)
+    else if (type === IFA_ADDRESS) peer = value.getUint32(0)
+  }
+  const known = address ?? peer
+  if (known === undefined || prefix > 32) return []
+  return [{ address: known, peer: peer ?? known, prefix, device: message.getUint32(AT_INDEX, LITTLE) }]
+}
+
+function hopsOf (message: DataView): KernelHop[] {
+  const prefix = message.getUint8(AT_ROUTE_PREFIX)
+  const kind = message.getUint8(AT_KIND)
+  if (prefix > 32 || (kind !== RTN_UNICAST && kind !== RTN_LOCAL)) return []
+  const isLocal = kind === RTN_LOCAL && message.getUint8(AT_TABLE) === RT_TABLE_LOCAL
+  const first = { gateway: 0, device: 0 }
+  const hops: Array<typeof first> = []
+  let network = 0
+  for (const [type, value] of attributesIn(message, HEADER + RTMSG)) {
+    if (type === RTA_MULTIPATH) hops.push(...severalHops(value))
+    else if (type === RTA_DST && value.byteLength >= 4) network = value.getUint32(0)
+    else readHop(first, type, value)
+  }
+  if (first.device !== 0) hops.push(first)
+  return hops.map((hop) => ({ network, prefix, isLocal, ...hop }))
+}
+
+function severalHops (value: DataView): Array<{ gateway: number, device: number }> {
+  const hops: Array<{ gateway: number, device: number }> = []
+  let length
+  for (let at = 0; at < value.byteLength; at += (length + 3) & ~3) {
+    const left = value.byteLength - at
+    length = left < RTNEXTHOP ? 0 : value.getUint16(at, LITTLE)
+    if (length < RTNEXTHOP || length > left) throw malformed(`a next hop of ${length} bytes where there are ${left}`)
+    const hop = { gateway: 0, device: value.getUint32(at + 4, LITTLE) }
+    for (const [type, inner] of attributesIn(new DataView(value.buffer, value.byteOffset + at, length), RTNEXTHOP)) {
+      if (type === RTA_GATEWAY) readHop(hop, type, inner)
+    }
+    hops.push(hop)
+  }
+  return hops
+}
+
+function readHop (hop: { gateway: number, device: number }, type: number, value: DataView): void {
+  if (value.byteLength < 4) return
+  if (type === RTA_GATEWAY) hop.gateway = value.getUint32(0)
+  else if (type === RTA_OIF) hop.device = value.getUint32(0, LITTLE)
+}
