@@ -1,12 +1,12 @@
-import { getSystemErrorMap } from 'node:util'
+import { errnoOf } from '../errno.ts'
 import { withoutLocal } from '../errors.ts'
 
 /** An error in few words: `no such file or directory` rather than `ENOENT: no such file or directory, open 'x'`. */
 export function reason (err: unknown): string {
   if (!(err instanceof Error)) return String(err)
   const { errno } = err as NodeJS.ErrnoException
-  const text = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]
-  return text ?? withoutLocal(err.message).replaceAll(/\s*\n\s*/g, ' ')
+  const [name, text] = errno === undefined ? [] : errnoOf(-errno)
+  return text !== undefined && name !== 'EUNKNOWN' ? text : withoutLocal(err.message).replaceAll(/\s*\n\s*/g, ' ')
 }
 
 /** Errors with a code are foreseen: their text is enough. Without one it is a defect of this program. */

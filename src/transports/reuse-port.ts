@@ -7,8 +7,8 @@
 import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
 import { endianness, networkInterfaces } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
 import ipaddr from 'ipaddr.js'
+import { errnoOf } from '../errno.ts'
 import { loadLibc, type Libc } from '../tun/libc.ts'
 import type { Endpoint } from '../types.ts'
 
@@ -111,7 +111,7 @@ function portOf (libc: Libc, fd: number): number {
 
 /** In the form that Node's own have. */
 function systemError (errno: number, syscall: string, address: string, port: number): Error {
-  const [code, text] = getSystemErrorMap().get(-errno) ?? ['EUNKNOWN', `error ${errno}`]
+  const [code, text] = errnoOf(errno)
   const place = port === 0 ? { address } : { address, port }
   return Object.assign(new Error(`${syscall} ${code}: ${text} ${Object.values(place).join(':')}`), { errno: -errno, code, syscall, ...place })
 }

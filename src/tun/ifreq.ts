@@ -1,13 +1,16 @@
 /** Reads and sets the properties of a Linux interface with the ioctls of netdevice(7), so that no `ip` program is needed. */
 import { closeSync } from 'node:fs'
 import { constants, endianness } from 'node:os'
-import { getSystemErrorName } from 'node:util'
+import { errnoText } from '../errno.ts'
 import { TunError } from './device.ts'
 import { type Cidr, writeU32 } from './ipv4.ts'
 import type { Libc } from './libc.ts'
 
 /** Bytes of a name, without the zero behind it: IFNAMSIZ - 1. */
 export const MAX_NAME_LENGTH = 15
+
+/** Folders beside those of the interfaces in /proc/sys/net/ipv4/conf, so that the kernel makes no interface of these names. */
+export const RESERVED_NAMES: readonly string[] = ['all', 'default']
 
 // struct ifreq: a name of 16 bytes, then a union of 24 (16 where pointers have 32 bits)
 const NAME_SIZE = 16
@@ -27,7 +30,7 @@ const SOCK_DGRAM = 2
 const SOCK_CLOEXEC = 0o2000000
 
 const LITTLE = endianness() === 'LE'
-const { EACCES, EBUSY, EINVAL, ENODEV, EPERM } = constants.errno
+const { EACCES, EBUSY, ENODEV, EPERM } = constants.errno
 
 /** One `struct ifreq`. */
 export class InterfaceRequest {
@@ -60,10 +63,13 @@ export class InterfaceRequest {
 export function systemError (call: string, name: string, errno: number): TunError {
   if (errno === EPERM || errno === EACCES) return new TunError('ERR_TUN_PERMISSION', `${call} ${name}: no permission; run with sudo or give the program CAP_NET_ADMIN`)
   if (errno === ENODEV) return new TunError('ERR_TUN_GONE', `${call} ${name}: the interface was removed`)
-  // EBUSY: a TUN device that somebody holds; EINVAL: an interface of another kind
-  if (call === 'TUNSETIFF' && (errno === EBUSY || errno === EINVAL)) return new TunError('ERR_TUN_NAME_TAKEN', `an interface ${name} exists already`)
-  return new TunError('ERR_TUN_SYSTEM', `${call} ${name}: ${getSystemErrorName(-errno)}`)
+  if (call === 'TUNSETIFF' && errno === EBUSY) return new TunError('ERR_TUN_NAME_TAKEN', `an interface ${name} exists already`)
+  return new TunError('ERR_TUN_SYSTEM', `${call} ${name}: ${errnoText(errno)}`)
 }
+
+/** Whether there is an interface of this name. */
+export const exists = (libc: Libc, name: string): boolean =>
+  withSocket(libc, name, (fd) => libc.ioctl(fd, SIOCGIFINDEX, new InterfaceRequest(name).bytes) >= 0)
 
 /** Calls ioctl on a descriptor; throws `TunError` when the system refuses. */
 export function control (libc: Libc, fd: number, call: string, request: number, ifreq: InterfaceRequest): void {

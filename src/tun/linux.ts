@@ -7,7 +7,7 @@ import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { BURST, Carrying, type Reader } from './carrying.ts'
 import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
-import { clearAddress, control, InterfaceRequest, MAX_NAME_LENGTH, setAddress, setMtu, systemError } from './ifreq.ts'
+import { clearAddress, exists, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setAddress, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { type Libc, loadLibc } from './libc.ts'
@@ -25,7 +25,7 @@ const TUNSETIFF = 0x400454ca
 const IFF_TUN = 0x0001
 const IFF_NO_PI = 0x1000
 const IFF_VNET_HDR = 0x4000
-const { EAGAIN, EINTR } = constants.errno
+const { EAGAIN, EINTR, EINVAL } = constants.errno
 
 /** Bytes after which a burst has no further read. */
 const BURST_BYTES = 128 * 1024
@@ -285,6 +285,15 @@ function openDevice (): number {
   }
 }
 
+/** Makes the interface that belongs to the descriptor. */
+function attach (libc: Libc, fd: number, ifreq: InterfaceRequest): void {
+  if (libc.ioctl(fd, TUNSETIFF, ifreq.bytes) >= 0) return
+  const errno = libc.errno()
+  // for an interface of another kind as well as for anything that the kernel does not like
+  if (errno === EINVAL && ifreq.name !== '' && exists(libc, ifreq.name)) throw new TunError('ERR_TUN_NAME_TAKEN', `an interface ${ifreq.name} exists already`)
+  throw systemError('TUNSETIFF', ifreq.name, errno)
+}
+
 function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
   const loop = poll === 'thread' ? undefined : loopPoller(libc)
   if (loop === undefined && poll === 'loop') throw new TunError('ERR_TUN_KOFFI', 'this version of koffi cannot wait on the event loop: leave poll out, or make it thread')
@@ -301,6 +310,7 @@ function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
 export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = true, poll }: OpenTunInit = {}): Promise<Tun> {
   if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
   if (name.length > MAX_NAME_LENGTH || name === '.' || name === '..') throw new OptionError(`the name of an interface has 1 to ${MAX_NAME_LENGTH} characters: ${name}`)
+  if (RESERVED_NAMES.includes(name)) throw new OptionError(`no interface can have the name ${name}: the settings of all interfaces have it, in /proc/sys/net/ipv4/conf`)
   verifyMtu(mtu)
   if (poll !== undefined && poll !== 'loop' && poll !== 'thread') throw new OptionError(`poll is loop or thread, not ${String(poll)}`)
   if (process.platform !== 'linux') throw new TunError('ERR_TUN_PLATFORM', `TUN devices of ${process.platform} are not supported, only those of Linux`)
@@ -310,7 +320,7 @@ export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = tr
   try {
     const ifreq = new InterfaceRequest(name)
     ifreq.short = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
-    control(libc, fd, 'TUNSETIFF', TUNSETIFF, ifreq)
+    attach(libc, fd, ifreq)
     setMtu(libc, ifreq.name, mtu)
     return new LinuxTun(libc, poller, fd, ifreq.name, mtu, setOffloads(libc, fd, offload))
   } catch (err) {

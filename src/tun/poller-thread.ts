@@ -5,6 +5,7 @@
  */
 import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
+import { errnoText } from '../errno.ts'
 import { TunError } from './device.ts'
 import type { Libc } from './libc.ts'
 import type { Poller, Watch } from './poller.ts'
@@ -131,7 +132,7 @@ class ThreadPoller implements Poller {
   #open (): void {
     if (this.#wakeFd >= 0) return // the last watch is on its way out
     this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    if (this.#wakeFd < 0) throw new TunError('ERR_TUN_SYSTEM', `eventfd failed with error ${this.#libc.errno()}`)
+    if (this.#wakeFd < 0) throw new TunError('ERR_TUN_SYSTEM', `eventfd: ${errnoText(this.#libc.errno())}`)
     process.on('exit', this.#wake)
   }
 

@@ -95,8 +95,8 @@ t.test('a refusal concerns one route', async (t) => {
   const all = withRoutes([asRoute(0xac200000)], { 'add 172.16': EEXIST, 'add 172.17': ENETUNREACH, 'add 172.18': EINVAL })
   t.same(replace(all), [
     '172.16.0.0/16 there is a route to 172.16.0.0/16 with the metric 50000 already',
-    '172.17.0.0/16 RTM_NEWROUTE 172.17.0.0/16: ENETUNREACH',
-    '172.18.0.0/16 RTM_NEWROUTE 172.18.0.0/16: EINVAL'
+    '172.17.0.0/16 RTM_NEWROUTE 172.17.0.0/16: ENETUNREACH: network is unreachable',
+    '172.18.0.0/16 RTM_NEWROUTE 172.18.0.0/16: EINVAL: invalid argument'
   ])
   t.same(all.asked, ['list', 'add 172.16', 'add 172.17', 'add 172.18', 'remove 172.32'])
 })

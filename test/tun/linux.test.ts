@@ -104,8 +104,8 @@ if (!possible && process.env.CI !== 'true') {
       killed: false,
       stderr: '',
       said: {
-        early: ['RTM_NEWROUTE 172.16.0.0/16: ENETDOWN'],
-        refused: ['172.18.0.0/16 RTM_NEWROUTE 172.18.0.0/16: EINVAL'],
+        early: ['RTM_NEWROUTE 172.16.0.0/16: ENETDOWN: network is down'],
+        refused: ['172.18.0.0/16 RTM_NEWROUTE 172.18.0.0/16: EINVAL: invalid argument'],
         first: [`172.16.0.0/16 ${two}`, `172.17.0.0/16 ${two}`, `192.168.9.7 ${by('192.0.2.9')}`],
         json: { dst: '172.16.0.0/16', gateway: '10.99.0.2', dev: 'tp0', protocol: '202', metric: 50_000, flags: ['onlink'] },
         used: 'lo',
@@ -140,6 +140,7 @@ if (!possible && process.env.CI !== 'true') {
         taken: 'ERR_TUN_NAME_TAKEN',
         other: 'ERR_TUN_NAME_TAKEN',
         long: 'ERR_OPTION',
+        reserved: ['ERR_OPTION', 'ERR_OPTION'],
         named: 15,
         chosen: 'tun0',
         unprivileged: { open: 'ERR_TUN_PERMISSION', address: 'ERR_TUN_PERMISSION', routes: 'ERR_TUN_PERMISSION' },

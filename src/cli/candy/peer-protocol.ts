@@ -39,7 +39,7 @@ function command (): Command {
     .option('--url <url>', 'ws://HOST:PORT/ or wss://HOST:PORT/; some servers choose the network by the path')
   return withPassword(candy)
     .option('--address <cidr>', 'address and network such as 10.77.0.2/24 (default: the server gives one)')
-    .option('--tun <name>', 'name of the interface, or none for no interface (default: candy, or candy-NAME)')
+    .option('--tun <name>', 'name of the interface, or none for no interface (default: candy, or candy-NAME, shortened by a hash when that is too long)')
     .option('--name <name>', 'tells peers on one machine apart: each has its own state and interface')
     .option('--mtu <bytes>', 'of the interface, 576 to 1450 (default: 1400)')
     .option('--offload <on|off>', 'let the system hand over, and take, many packets at once (default: on)')

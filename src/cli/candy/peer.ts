@@ -3,6 +3,7 @@ import { CandyPeer } from '../../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../../tun/index.ts'
 import { Rate } from '../../rate.ts'
 import { streamCapture } from './capture.ts'
+import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './schema.ts'
 import type { Parts, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
@@ -14,7 +15,6 @@ import { readCa } from '../config/tls-files.ts'
 
 /** No `--name` can be this, as none begins with an underscore. */
 const UNNAMED = '_default'
-const LONGEST_INTERFACE = 15
 
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
 export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: Parts<LoadedPeer>): Promise<Service> {
@@ -70,8 +70,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
   }
 }
 
-/** `candy`, or `candy-<name>`, as the original client calls it. */
 async function openInterface ({ tun, name, mtu, offload }: CandyPeerSettings): Promise<Tun> {
   if (tun === 'none') return hostTun({ name: 'none', mtu })
-  return await openTun({ name: tun ?? (name === undefined ? 'candy' : `candy-${name}`.slice(0, LONGEST_INTERFACE)), mtu, offload: offload === 'on' })
+  return await openTun({ name: tun ?? interfaceOf(name), mtu, offload: offload === 'on' })
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { RoutePolicy } from '../../nodes/candy/route-policy.ts'
 import { parseRules } from '../../nodes/candy/sdwan.ts'
+import { RESERVED_NAMES } from '../../tun/ifreq.ts'
 import { choice, optionalToggle, path, secret, section, sections, text, toggle, wholeNumber } from '../config/fields.ts'
 import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '../config/network-fields.ts'
 import type { Foreign } from '../config/settings.ts'
@@ -22,8 +23,11 @@ const password = {
 
 /** An interface as Linux lets it be called, or `none`. */
 function interfaceName () {
-  return text('an interface name', 'at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24', (name) =>
-    /^[A-Za-z0-9_][A-Za-z0-9._-]{0,14}$/.test(name) ? name : undefined)
+  const expected = 'at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'
+  return text('an interface name', expected, (name) => {
+    if (RESERVED_NAMES.includes(name)) throw new UsageError(`Linux lets no interface be called ${name}, expected another name: ${expected}`)
+    return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,14}$/.test(name) ? name : undefined
+  })
 }
 
 /** It becomes part of a file name and of an interface name. */

@@ -180,6 +180,7 @@ t.test('peers', async (t) => {
   const wrong: Array<[argv: string[], message: string]> = [
     [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
     [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], 'an address was given twice (--tun and --address)'],
+    ...['all', 'default'].map((name): [string[], string] => [['--tun', name], `--tun: Linux lets no interface be called ${name}, expected another name: at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24`]),
     [['--tun', 'a-very-long-name'], '--tun: not an interface name ("a-very-long-name"), expected at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'],
     [['--name', '../x'], '--name: not a name ("../x"), expected at most 32 letters, digits, ".", "_" or "-", a letter or digit first'],
     [['--mtu', '575'], '--mtu: not a whole number in range ("575"), expected 576 to 1450'],

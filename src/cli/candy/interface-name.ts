@@ -1,0 +1,22 @@
+/** How the interface of a peer is called when nobody says so. */
+import { createHash } from 'node:crypto'
+import { MAX_NAME_LENGTH } from '../../tun/ifreq.ts'
+
+/** Characters of the hash, and those of the name in front of it; 36^5 hashes keep the names of one machine apart. */
+const HASHED = 5
+const KEPT = 3
+
+/**
+ * `candy`, or `candy-<name>` as the original client calls it. A name that is too long for Linux is not merely cut, as two names may
+ * begin alike: `office-berlin` is `candy-off-` and a hash of the whole name, the same at each start.
+ */
+export function interfaceOf (name: string | undefined): string {
+  if (name === undefined) return 'candy'
+  const whole = `candy-${name}`
+  return whole.length <= MAX_NAME_LENGTH ? whole : `candy-${name.slice(0, KEPT)}-${hashOf(name)}`
+}
+
+function hashOf (name: string): string {
+  const number = createHash('sha256').update(name).digest().readUIntBE(0, 6)
+  return number.toString(36).padStart(HASHED, '0').slice(-HASHED)
+}
