@@ -73,7 +73,7 @@ export interface TunLoss {
 }
 
 export interface TunWatcher {
-  /** Something was lost; it is put back by and by. Or nothing is lost any more, without a hand of ours. */
+  /** What is lost now has changed: something of it is put back by and by; or nothing is lost any more. */
   onLoss (loss: TunLoss): void
   /** It was put back. */
   onRestored (): void

@@ -6,11 +6,14 @@ import { LinkBusyError, OptionError } from '../errors.ts'
 import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { BURST, Carrying, type Reader } from './carrying.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
-import { clearAddress, exists, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setAddress, setMtu, systemError } from './ifreq.ts'
-import { HEADER_LENGTH } from './ipv4.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunLoss, type TunRoute, type TunWatcher, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import { Guard } from './guard.ts'
+import { clearAddress, exists, indexOf, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setAddress, setMtu, systemError } from './ifreq.ts'
+import { type Cidr, HEADER_LENGTH } from './ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
+import { lossOf, restoreAddress } from './kernel-state.ts'
 import { type Libc, loadLibc } from './libc.ts'
+import { LinkWatch } from './link-watch.ts'
 import { occupiedNetworks } from './occupied.ts'
 import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
@@ -74,6 +77,11 @@ class LinuxTun implements Tun {
   #reader: Reader | undefined
   /** What is to be reached through the interface. */
   #routes: VerifiedRoute[] = []
+  /** Those of them that the system has not taken. */
+  #refused: readonly RefusedRoute[] = []
+  #address: Cidr | undefined
+  readonly #poller: Poller
+  #stopWatching: (() => Promise<void>) | undefined
   readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
@@ -82,6 +90,7 @@ class LinuxTun implements Tun {
   constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
     this.#libc = libc
     this.#fd = fd
+    this.#poller = poller
     this.#watch = poller.watch(fd, (err) => {
       if (err === undefined) this.#reader?.ready()
       else this.abort(err)
@@ -123,12 +132,14 @@ class LinuxTun implements Tun {
     const address = verifyInterfaceAddress(cidr)
     if (this.#closing !== undefined) throw closed(this.name)
     setAddress(this.#libc, this.name, address)
+    this.#address = address
     // with the last address of an interface the kernel removes all routes through it
-    if (this.#routes.length > 0) replaceRoutes(this.#libc, this.name, this.#routes)
+    if (this.#routes.length > 0) this.#refused = replaceRoutes(this.#libc, this.name, this.#routes)
   }
 
   async clearAddress (): Promise<void> {
     if (this.#closing !== undefined) throw closed(this.name)
+    this.#address = undefined
     clearAddress(this.#libc, this.name)
   }
 
@@ -138,7 +149,36 @@ class LinuxTun implements Tun {
     const verified = verifyRoutes(routes)
     if (this.#closing !== undefined) throw closed(this.name)
     this.#routes = verified
-    return replaceRoutes(this.#libc, this.name, verified)
+    const refused = replaceRoutes(this.#libc, this.name, verified)
+    this.#refused = refused
+    return refused
+  }
+
+  watch (watcher: TunWatcher): () => void {
+    if (this.#closing !== undefined) throw closed(this.name)
+    if (this.#stopWatching !== undefined) throw busy()
+    const libc = this.#libc
+    const loss = (): TunLoss => this.#address === undefined ? NO_LOSS : lossOf(libc, this.name, { address: this.#address, routes: this.#taken })
+    const guard = new Guard({
+      loss,
+      restore: () => {
+        if (this.#address === undefined) return
+        restoreAddress(libc, this.name, this.#address, loss())
+        if (this.#routes.length > 0) this.#refused = replaceRoutes(libc, this.name, this.#routes)
+      },
+      watcher
+    })
+    const notices = new LinkWatch(libc, this.#poller, indexOf(libc, this.name), guard.noticed, watcher.onFailure)
+    const stop = this.#stopWatching = async () => {
+      if (this.#stopWatching === stop) this.#stopWatching = undefined
+      guard.close()
+      await notices.close()
+    }
+    return () => { if (this.#stopWatching === stop) void stop() }
+  }
+
+  get #taken (): VerifiedRoute[] {
+    return this.#routes.filter(({ route }) => !this.#refused.some(({ route: { destination } }) => destination === route.destination))
   }
 
   abort (err: Error): void {
@@ -157,6 +197,7 @@ class LinuxTun implements Tun {
   }
 
   async #close (): Promise<void> {
+    await this.#stopWatching?.()
     await this.#watch.close()
     this.#removeRoutes()
     closeSync(this.#fd)
@@ -271,6 +312,8 @@ class LinuxTun implements Tun {
     return batch.length
   }
 }
+
+const NO_LOSS: TunLoss = { address: false, down: false, routes: [] }
 
 const busy = (): LinkBusyError => new LinkBusyError('an interface has one reader, and it is waiting already')
 const closed = (name: string): TunError => new TunError('ERR_TUN_CLOSED', `the interface ${name} is closed`)

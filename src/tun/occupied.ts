@@ -52,7 +52,7 @@ export function occupiedNetworks (libc: Libc, name: string): OccupiedNetwork[] {
   withNetlink(libc, name, (netlink) => {
     const errnos = [
       netlink.ask(listAddresses, decodeAddresses, ({ item }) => { keep(addresses, item, item.address, item.prefix, item.device) }),
-      netlink.ask(listHops, decodeHops, ({ item }) => {
+      netlink.ask((sequence) => listHops(sequence), decodeHops, ({ item }) => {
         if (item.isLocal || (item.gateway === 0 && item.prefix < LARGEST_NETWORK)) return
         // a router has many networks behind few next hops
         if (item.gateway === 0) keep(hops, item, item.network, item.prefix, item.device)

@@ -1,5 +1,5 @@
 /** What the kernel tells of addresses and of all routes, IPv4, without the socket; rtnetlink(7). Routes of our own are in rtnetlink.ts. */
-import { answersIn, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
+import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
 
 export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
@@ -59,21 +59,26 @@ export interface KernelHop {
 
 type Listed<T> = { item: T } | { errno: number }
 
-function list (type: number, body: number, sequence: number): Uint8Array {
-  const message = new DataView(new ArrayBuffer(HEADER + body))
+function list (type: number, body: number, sequence: number, device = 0): Uint8Array {
+  const message = new DataView(new ArrayBuffer(HEADER + body + (device === 0 ? 0 : ATTRIBUTE + 4)))
   message.setUint32(0, message.byteLength, LITTLE)
   message.setUint16(AT_TYPE, type, LITTLE)
   message.setUint16(AT_FLAGS, NLM_F_REQUEST | NLM_F_DUMP, LITTLE)
   message.setUint32(AT_SEQUENCE, sequence, LITTLE)
   message.setUint8(HEADER, AF_INET)
+  if (device !== 0) {
+    message.setUint16(HEADER + body, ATTRIBUTE + 4, LITTLE)
+    message.setUint16(HEADER + body + 2, RTA_OIF, LITTLE)
+    message.setUint32(HEADER + body + ATTRIBUTE, device, LITTLE)
+  }
   return new Uint8Array(message.buffer)
 }
 
 /** Asks for all addresses. */
 export const listAddresses = (sequence: number): Uint8Array => list(RTM_GETADDR, IFADDRMSG, sequence)
 
-/** Asks for the routes of all tables. */
-export const listHops = (sequence: number): Uint8Array => list(RTM_GETROUTE, RTMSG, sequence)
+/** Asks for the routes of all tables, or for those through one interface; a kernel that is not told to be strict answers with all of them in any case. */
+export const listHops = (sequence: number, device?: number): Uint8Array => list(RTM_GETROUTE, RTMSG, sequence, device)
 
 /** Throws `TunError` for what cannot come from a kernel. */
 export const decodeAddresses = (bytes: Uint8Array, sequence: number): Array<Listed<KernelAddress>> => decode(bytes, sequence, RTM_NEWADDR, IFADDRMSG, addressesOf)

@@ -43,13 +43,14 @@ export function relayReloadText ({ added, removed, ended }: Reconfigured): strin
   ].join('; ')
 }
 
-export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
+export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps, restored, lost }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
   const dropped = nonZero(drops)
   const since = connected === undefined ? state : `${state} for ${duration(connected)}`
   return [
     `candy ${url}: ${since}${address === undefined ? '' : `, ${address} on ${name}`}${offloads.length === 0 ? '' : ` (offloads ${offloads.join(', ')})`}${roundTrip === undefined ? '' : `, ${roundTrip.toFixed(1)} ms to the server and back`}`,
     `in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, now ${rate(rateIn)}; out ${packetsOut} of ${bytes(bytesOut)}, now ${rate(rateOut)}; ${bytes(queued)} wait`,
     `${counted(failures, 'connection')} lost or not made${reason === undefined ? '' : `, the last: ${reason}`}${dropped === '' ? '' : `; drops ${dropped}`}`,
+    ...(lost.length === 0 && restored === 0 ? [] : [`interface put back ${counted(restored, 'time')}${lost.length === 0 ? '' : `; taken by others now: ${lost.join(', ')}`}`]),
     ...pushed.map(({ destination, gateway }) => `route ${destination} via ${gateway}`),
     ...overlaps.map(({ refused, network, owner }) => `not taken: ${refused} overlaps ${network} of ${owner}`)
   ].join('\n')

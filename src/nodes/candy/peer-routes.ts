@@ -50,6 +50,8 @@ export class PeerRoutes {
   /** What the interface was told last; undefined before that. */
   #installed: readonly Route[] | undefined
   #inForce: readonly TunRoute[] = []
+  /** Destinations of those that somebody else has taken away. */
+  #lost = new Set<string>()
   /** What was logged in this connection. */
   readonly #told = new Set<string>()
   #mtuTold = false
@@ -72,7 +74,15 @@ export class PeerRoutes {
   get size (): number { return this.#table.size }
 
   /** Those that the interface has, as far as the system took them. */
-  get installed (): readonly TunRoute[] { return this.#inForce }
+  get installed (): readonly TunRoute[] { return this.#lost.size === 0 ? this.#inForce : this.#inForce.filter(({ destination }) => !this.#lost.has(destination)) }
+
+  /** Somebody else has taken these away from the interface; none: they are back. */
+  lost (routes: readonly TunRoute[]): void {
+    this.#lost = new Set(routes.map(({ destination }) => destination))
+    this.#count()
+  }
+
+  #count (): void { this.#init.stats.routes = this.installed.length }
 
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
@@ -241,19 +251,20 @@ export class PeerRoutes {
   }
 
   async #set (routes: readonly Route[]): Promise<void> {
-    const { tun, stats } = this.#init
+    const { tun } = this.#init
     this.#installed = routes
     try {
       const wanted = routes.map(asTunRoute)
       const refused = await tun.setRoutes(wanted)
       this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
-      stats.routes = this.#inForce.length
+      this.#lost.clear()
+      this.#count()
       for (const { route, reason } of refused) this.#tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
     } catch (err) {
       const { code, message } = err as Error & { code?: string }
       if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // they went with the interface
       else this.#tell('failed', { reason: message }, 'routes not set')
-      stats.routes = this.#inForce.length
+      this.#count()
     }
   }
 

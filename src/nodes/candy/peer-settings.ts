@@ -66,6 +66,8 @@ export interface CandyPeerStatus extends CandyPeerStats {
   queued: number
   /** Routes of the server that the interface has. */
   pushed: readonly TunRoute[]
+  /** What somebody else has taken from the interface, and that is not put back yet: `address`, `up` (it was set down), and routes. */
+  lost: readonly string[]
   /** What the server gives and is not taken, as this machine uses it itself. */
   overlaps: readonly PeerOverlap[]
 }

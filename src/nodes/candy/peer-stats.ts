@@ -10,6 +10,8 @@ export interface CandyPeerStats {
   bytesOut: number
   /** Connections that were lost, or could not be made. */
   failures: number
+  /** Times that address, routes or state of the interface were put back, as somebody else had taken them away. */
+  restored: number
   /**
    * Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or, from
    * either side, too long; `destination`, came with the header of a route for
@@ -25,5 +27,6 @@ export const newPeerStats = (): CandyPeerStats => ({
   packetsOut: 0,
   bytesOut: 0,
   failures: 0,
+  restored: 0,
   drops: { offline: 0, queue: 0, malformed: 0, destination: 0, interface: 0, route: 0 }
 })

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../backoff.ts'
 import { greeting } from './greeting.ts'
 import { Secret } from './hashes.ts'
+import { PeerGuard } from './peer-guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './peer-routes.ts'
 import { PeerSession } from './peer-session.ts'
 import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './peer-settings.ts'
@@ -56,6 +57,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   readonly #greeting: string
   readonly #log: Logger
   readonly #routes: PeerRoutes
+  readonly #guard: PeerGuard
   readonly #backoff: Backoff
   readonly #stopping = new AbortController()
   #state: CandyPeerState = 'idle'
@@ -85,6 +87,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
     this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log })
     this.#backoff = new Backoff(init.backoff)
   }
 
@@ -95,6 +98,9 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   /** What the server gives and is not taken, as this machine uses it itself. */
   get overlaps (): readonly PeerOverlap[] { return this.#routes.overlaps }
+
+  /** What somebody else has taken from the interface, and that is not put back yet. */
+  get lost (): readonly string[] { return this.#guard.lost }
 
   /** What it does at the moment, for whoever runs it. */
   status (): CandyPeerStatus {
@@ -111,7 +117,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
       pushed: this.#routes.installed,
-      overlaps: this.overlaps
+      overlaps: this.overlaps,
+      lost: this.lost
     }
   }
 
@@ -130,6 +137,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   async #run (): Promise<void> {
+    this.#guard.start()
     const halves = [this.#connect(), this.#carry()]
     try {
       await Promise.all(halves)
@@ -139,6 +147,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       this.#tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
+    this.#guard.stop()
     await this.#routes.clear()
   }
 

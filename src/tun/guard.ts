@@ -1,0 +1,89 @@
+/**
+ * Puts back what somebody else takes from an interface: `ip route flush`, an interface that is set down and up, a program that manages
+ * networks. What is there is asked from the kernel, never known from what was set.
+ */
+import type { TunLoss, TunWatcher } from './device.ts'
+
+/** Milliseconds after a notice: mostly several come together, as when an interface is set down and up. */
+const SETTLE = 200
+
+/** Milliseconds before something is put back again, once it was done {@link AT_ONCE} times in that time each: somebody else may want it otherwise. */
+const PATIENCE = 10_000
+const AT_ONCE = 5
+
+/** Restorations that are remembered count so long. */
+const REMEMBERED = 60_000
+
+export interface GuardInit {
+  /** What the interface lacks now. Throws when nobody can tell. */
+  loss (): TunLoss
+  /** Throws when the system refuses. */
+  restore (): void
+  watcher: TunWatcher
+}
+
+export const isLoss = ({ address, down, routes }: TunLoss): boolean => address || down || routes.length > 0
+
+export class Guard {
+  readonly #init: GuardInit
+  /** When something was put back, by `performance.now()`. */
+  readonly #restored: number[] = []
+  #timer: NodeJS.Timeout | undefined
+  #lost = ''
+  #isClosed = false
+
+  constructor (init: GuardInit) {
+    this.#init = init
+  }
+
+  /** Something has changed, by whomever. */
+  readonly noticed = (): void => { this.#later(SETTLE) }
+
+  close (): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+  }
+
+  #later (milliseconds: number): void {
+    if (!this.#isClosed) this.#timer ??= setTimeout(this.#look, milliseconds)
+  }
+
+  readonly #look = (): void => {
+    this.#timer = undefined
+    const { watcher, loss, restore } = this.#init
+    try {
+      const lost = loss()
+      this.#tell(lost)
+      if (!isLoss(lost)) return
+      const wait = this.#wait(performance.now())
+      if (wait > 0) {
+        this.#later(wait)
+        return
+      }
+      this.#restored.push(performance.now())
+      restore()
+      const still = loss()
+      if (isLoss(still)) this.#later(PATIENCE) // the system takes it without an error, and does not do it
+      else watcher.onRestored()
+      this.#tell(still)
+    } catch (err) {
+      watcher.onFailure(err as Error)
+      this.#later(PATIENCE)
+    }
+  }
+
+  /** Milliseconds before it may be put back. */
+  #wait (now: number): number {
+    const restored = this.#restored
+    while (restored.length > 0 && now - restored[0] > REMEMBERED) restored.shift()
+    return restored.length < AT_ONCE ? 0 : Math.max(0, restored[restored.length - 1] + PATIENCE - now)
+  }
+
+  /** Once for each loss. */
+  #tell (lost: TunLoss): void {
+    const text = isLoss(lost) ? JSON.stringify(lost) : ''
+    if (text === this.#lost) return
+    this.#lost = text
+    this.#init.watcher.onLoss(lost)
+  }
+}

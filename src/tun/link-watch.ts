@@ -1,0 +1,107 @@
+/** Notices of the kernel about one interface, rtnetlink(7): somebody has changed its state, an address or a route. */
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { systemError } from './ifreq.ts'
+import type { Libc } from './libc.ts'
+import { AF_NETLINK, READ_BYTES, SOCK_NONBLOCK, SOCK_RAW } from './netlink-socket.ts'
+import { attributesIn, AT_TYPE, HEADER, LITTLE, messagesIn } from './netlink.ts'
+import type { Poller, Watch } from './poller.ts'
+import { AT_INDEX, RTA_OIF, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTMSG } from './rtnetlink-lists.ts'
+
+const SOCK_CLOEXEC = 0o2000000
+
+const RTMGRP_LINK = 0x1
+const RTMGRP_IPV4_IFADDR = 0x10
+const RTMGRP_IPV4_ROUTE = 0x40
+
+/** struct sockaddr_nl: family (2 bytes), padding (2), port (4; 0: the kernel chooses), groups (4). */
+const SOCKADDR = 12
+
+/** Reads of one turn, at most: on a router there are many notices that are about others. */
+const READS = 32
+
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno
+
+const WITH_INDEX = [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR]
+const OF_ROUTES = [RTM_NEWROUTE, RTM_DELROUTE]
+
+/** Whether one of these notices is about an interface. A message of no known form may be, too: then it is looked at in vain. */
+export function concerns (bytes: Uint8Array, device: number): boolean {
+  for (const message of messagesIn(bytes)) {
+    const type = message.getUint16(AT_TYPE, LITTLE)
+    if (WITH_INDEX.includes(type)) {
+      if (message.byteLength < AT_INDEX + 4 || message.getUint32(AT_INDEX, LITTLE) === device) return true
+    } else if (OF_ROUTES.includes(type)) {
+      if (message.byteLength < HEADER + RTMSG) return true
+      for (const [kind, value] of attributesIn(message, HEADER + RTMSG)) {
+        if (kind === RTA_OIF && value.byteLength >= 4 && value.getUint32(0, LITTLE) === device) return true
+      }
+    }
+  }
+  return false
+}
+
+/** Calls `onChange` whenever something of an interface has changed, or may have, until it is closed. */
+export class LinkWatch {
+  readonly #libc: Libc
+  readonly #fd: number
+  readonly #device: number
+  readonly #onChange: () => void
+  readonly #watch: Watch
+  readonly #into = new Uint8Array(READ_BYTES)
+
+  /** Throws `TunError` when the system refuses. */
+  constructor (libc: Libc, poller: Poller, device: number, onChange: () => void, onFailure: (err: Error) => void) {
+    this.#libc = libc
+    this.#device = device
+    this.#onChange = onChange
+    this.#fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (this.#fd < 0) throw systemError('socket', 'rtnetlink', libc.errno())
+    const address = new DataView(new ArrayBuffer(SOCKADDR))
+    address.setUint16(0, AF_NETLINK, LITTLE)
+    address.setUint32(8, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE, LITTLE)
+    if (libc.bind(this.#fd, new Uint8Array(address.buffer), SOCKADDR) < 0) {
+      const err = systemError('bind', 'rtnetlink', libc.errno())
+      closeSync(this.#fd)
+      throw err
+    }
+    this.#watch = poller.watch(this.#fd, (err) => {
+      if (err === undefined) this.#read(onFailure)
+      else onFailure(err)
+    })
+    this.#watch.start()
+  }
+
+  async close (): Promise<void> {
+    await this.#watch.close()
+    closeSync(this.#fd)
+  }
+
+  #read (onFailure: (err: Error) => void): void {
+    let isConcerned = false
+    for (let reads = 0; reads < READS; reads++) {
+      const length = this.#libc.read(this.#fd, this.#into, this.#into.length)
+      if (length > 0) {
+        isConcerned ||= this.#concerns(this.#into.subarray(0, length))
+        continue
+      }
+      const errno = length < 0 ? this.#libc.errno() : EAGAIN
+      if (errno === EINTR) continue
+      if (errno === ENOBUFS) isConcerned = true // there were more than the socket holds: any of them may have been about this one
+      else if (errno !== EAGAIN) {
+        this.#watch.stop()
+        onFailure(systemError('read', 'rtnetlink', errno))
+      }
+      if (errno !== ENOBUFS) break
+    }
+    if (isConcerned) this.#onChange()
+  }
+
+  #concerns (bytes: Uint8Array): boolean {
+    try {
+      return concerns(bytes, this.#device)
+    } catch {
+      return true // whatever it is, what the interface has is asked for in another way
+    }
+  }
+}

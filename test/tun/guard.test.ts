@@ -1,0 +1,127 @@
+/** When an interface is put back, and how often; the kernel itself is in test/e2e/interface-guard.test.ts. */
+import { endianness } from 'node:os'
+import t, { type Test } from 'tap'
+import type { TunLoss } from '../../src/tun/device.ts'
+import { Guard } from '../../src/tun/guard.ts'
+import { concerns } from '../../src/tun/link-watch.ts'
+import { hex } from '../helpers/bytes.ts'
+
+const NOTHING: TunLoss = { address: false, down: false, routes: [] }
+const ADDRESS: TunLoss = { address: true, down: false, routes: [] }
+
+interface World {
+  guard: Guard
+  told: string[]
+  /** What is lost now. */
+  loss: TunLoss | Error
+  /** Whether `restore` helps. */
+  helps: boolean
+  /** Lets milliseconds pass. */
+  pass (milliseconds: number): void
+}
+
+/** A guard with a clock of its own. */
+function world (t: Test): World {
+  const { setTimeout, clearTimeout } = globalThis
+  const performanceNow = performance.now
+  let now = 0
+  let timers: Array<{ at: number, call: () => void }> = []
+  performance.now = () => now
+  Object.assign(globalThis, {
+    setTimeout (call: () => void, wait: number) {
+      const timer = { at: now + wait, call }
+      timers.push(timer)
+      return timer
+    },
+    clearTimeout (timer: unknown) { timers = timers.filter((other) => other !== timer) }
+  })
+  t.teardown(() => {
+    performance.now = performanceNow
+    Object.assign(globalThis, { setTimeout, clearTimeout })
+  })
+  const told: string[] = []
+  const all: World = {
+    told,
+    loss: NOTHING,
+    helps: true,
+    guard: new Guard({
+      loss () {
+        if (all.loss instanceof Error) throw all.loss
+        return all.loss
+      },
+      restore () {
+        told.push(`restore at ${now}`)
+        if (all.helps) all.loss = NOTHING
+      },
+      watcher: {
+        onLoss: ({ address }) => { told.push(address ? 'lost' : 'whole') },
+        onRestored: () => { told.push('restored') },
+        onFailure: ({ message }) => { told.push(message) }
+      }
+    }),
+    pass (milliseconds) {
+      for (const end = now + milliseconds; ;) {
+        const [next] = [...timers].sort((a, b) => a.at - b.at)
+        if (next === undefined || next.at > end) {
+          now = end
+          break
+        }
+        timers = timers.filter((timer) => timer !== next)
+        now = next.at
+        next.call()
+      }
+    }
+  }
+  return all
+}
+
+t.test('what was taken is put back a moment after the notice, once for several notices', async (t) => {
+  const all = world(t)
+  all.guard.noticed()
+  all.pass(1000)
+  t.same(all.told, [], 'nothing is lost: our own change')
+  all.loss = ADDRESS
+  for (let i = 0; i < 10; i++) all.guard.noticed()
+  all.pass(1000)
+  t.same(all.told, ['lost', 'restore at 1200', 'restored', 'whole'])
+})
+
+t.test('whoever takes it again and again: five times at once, then once in ten seconds', async (t) => {
+  const all = world(t)
+  for (let i = 0; i < 600; i++) {
+    all.loss = ADDRESS
+    all.guard.noticed()
+    all.pass(100)
+  }
+  const times = all.told.filter((text) => text.startsWith('restore at')).map((text) => Number(text.split(' ')[2]))
+  t.equal(times.length, 5 + 5, 'in a minute')
+  t.ok(times[4] < 2000 && times.slice(5).every((time, i) => time - times[i + 4] >= 10_000), String(times))
+})
+
+t.test('what cannot be put back, or be told, is tried again every ten seconds', async (t) => {
+  const all = world(t)
+  all.loss = ADDRESS
+  all.helps = false
+  all.guard.noticed()
+  all.pass(10_300)
+  t.same(all.told, ['lost', 'restore at 200', 'restore at 10200'])
+  all.loss = new Error('no permission')
+  all.pass(20_000)
+  t.same(all.told.slice(3), ['no permission', 'no permission'])
+  all.guard.close()
+  all.guard.noticed()
+  all.pass(100_000)
+  t.equal(all.told.length, 5, 'nothing after close')
+})
+
+if (endianness() === 'LE') {
+  t.test('which notices are about an interface', async (t) => {
+    const link = '20000000 10000000 00000000 00000000 00000000 07000000 00000000 00000000'
+    const address = '18000000 15000000 00000000 00000000 02180000 07000000'
+    const route = '24000000 19000000 00000000 00000000 02100000 feca0001 00000000 08000400 07000000'
+    for (const text of [link, address, route]) t.same([7, 8].map((device) => concerns(hex(text), device)), [true, false], text)
+    t.equal(concerns(hex(address + link.replace('07000000', '09000000')), 9), true, 'the second of two')
+    t.equal(concerns(hex('10000000 03000000 00000000 00000000'), 7), false)
+    t.equal(concerns(hex('10000000 19000000 00000000 00000000'), 7), true, 'one that is too short may be')
+  })
+}
