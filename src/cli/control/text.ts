@@ -1,4 +1,5 @@
 /** Numbers and tables for people. */
+import { columnsOf, shown } from '../../shown.ts'
 
 /** `1.2 GB`: three digits at the most, in powers of 1000. */
 export function bytes (count: number): string { return scaled(count, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']) }
@@ -33,9 +34,12 @@ export function nonZero (counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`).join(', ')
 }
 
+/** Bytes of a cell: a client may say what it likes. */
+const LONGEST_CELL = 200
+
 /** Columns two blanks apart, each as wide as its widest cell. Without control characters: some of the texts are those of clients. */
 export function table (rows: ReadonlyArray<readonly string[]>): string {
-  const clean = rows.map((row) => row.map((cell) => cell.replaceAll(/[^\x20-\x7e]/g, '?')))
-  const widths = (clean[0] ?? []).map((_, column) => clean.reduce((widest, row) => Math.max(widest, row[column].length), 0))
-  return clean.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd()).join('\n')
+  const clean = rows.map((row) => row.map((cell) => shown(cell, LONGEST_CELL)))
+  const widths = (clean[0] ?? []).map((_, column) => clean.reduce((widest, row) => Math.max(widest, columnsOf(row[column])), 0))
+  return clean.map((row) => row.map((cell, column) => cell + ' '.repeat(widths[column] - columnsOf(cell))).join('  ').trimEnd()).join('\n')
 }

@@ -3,6 +3,7 @@ import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames
 import type { Pass } from '../../transports/gate.ts'
 import { Rate } from '../../rate.ts'
 import { TokenBucket } from '../../token-bucket.ts'
+import { shown } from '../../shown.ts'
 import type { Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
 import { GREETING } from './greeting.ts'
@@ -42,7 +43,7 @@ export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarr
 export const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?')
 
 /** What it says, without its first word. */
-export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? printable(Buffer.from(ping.subarray(GREETED.length)).toString()) : ''
+export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? shown(Buffer.from(ping.subarray(GREETED.length)).toString()) : ''
 
 export class Session extends Member implements Client {
   readonly link: WebSocketLink
