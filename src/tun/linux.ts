@@ -6,14 +6,11 @@ import { LinkBusyError, OptionError } from '../errors.ts'
 import { PAGE, simdMemory } from '../simd/memory.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { BURST, Carrying, type Reader } from './carrying.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunLoss, type TunRoute, type TunWatcher, type VerifiedRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
-import { Guard } from './guard.ts'
-import { clearAddress, exists, indexOf, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setAddress, setMtu, systemError } from './ifreq.ts'
-import { type Cidr, HEADER_LENGTH } from './ipv4.ts'
-import { replaceRoutes } from './kernel-routes.ts'
-import { lossOf, restoreAddress } from './kernel-state.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import { exists, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setMtu, systemError } from './ifreq.ts'
+import { HEADER_LENGTH } from './ipv4.ts'
+import { closed, KernelConfig } from './kernel-config.ts'
 import { type Libc, loadLibc } from './libc.ts'
-import { LinkWatch } from './link-watch.ts'
 import { occupiedNetworks } from './occupied.ts'
 import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
@@ -75,13 +72,7 @@ class LinuxTun implements Tun {
   #slabUsed = 0
   /** Whoever waits for packets. */
   #reader: Reader | undefined
-  /** What is to be reached through the interface. */
-  #routes: VerifiedRoute[] = []
-  /** Those of them that the system has not taken. */
-  #refused: readonly RefusedRoute[] = []
-  #address: Cidr | undefined
-  readonly #poller: Poller
-  #stopWatching: (() => Promise<void>) | undefined
+  readonly #config: KernelConfig
   readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
@@ -90,7 +81,7 @@ class LinuxTun implements Tun {
   constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
     this.#libc = libc
     this.#fd = fd
-    this.#poller = poller
+    this.#config = new KernelConfig(libc, poller, name)
     this.#watch = poller.watch(fd, (err) => {
       if (err === undefined) this.#reader?.ready()
       else this.abort(err)
@@ -128,58 +119,15 @@ class LinuxTun implements Tun {
     return this.#sinks.run(source, (batch) => { this.#send(batch) })
   }
 
-  async setAddress (cidr: string): Promise<void> {
-    const address = verifyInterfaceAddress(cidr)
-    if (this.#closing !== undefined) throw closed(this.name)
-    setAddress(this.#libc, this.name, address)
-    this.#address = address
-    // with the last address of an interface the kernel removes all routes through it
-    if (this.#routes.length > 0) this.#refused = replaceRoutes(this.#libc, this.name, this.#routes)
-  }
+  async setAddress (cidr: string): Promise<void> { this.#config.setAddress(verifyInterfaceAddress(cidr)) }
 
-  async clearAddress (): Promise<void> {
-    if (this.#closing !== undefined) throw closed(this.name)
-    this.#address = undefined
-    clearAddress(this.#libc, this.name)
-  }
+  async clearAddress (): Promise<void> { this.#config.clearAddress() }
+
+  async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> { return this.#config.setRoutes(verifyRoutes(routes)) }
 
   occupied (): OccupiedNetwork[] { return occupiedNetworks(this.#libc, this.name) }
 
-  async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
-    const verified = verifyRoutes(routes)
-    if (this.#closing !== undefined) throw closed(this.name)
-    this.#routes = verified
-    const refused = replaceRoutes(this.#libc, this.name, verified)
-    this.#refused = refused
-    return refused
-  }
-
-  watch (watcher: TunWatcher): () => void {
-    if (this.#closing !== undefined) throw closed(this.name)
-    if (this.#stopWatching !== undefined) throw busy()
-    const libc = this.#libc
-    const loss = (): TunLoss => this.#address === undefined ? NO_LOSS : lossOf(libc, this.name, { address: this.#address, routes: this.#taken })
-    const guard = new Guard({
-      loss,
-      restore: () => {
-        if (this.#address === undefined) return
-        restoreAddress(libc, this.name, this.#address, loss())
-        if (this.#routes.length > 0) this.#refused = replaceRoutes(libc, this.name, this.#routes)
-      },
-      watcher
-    })
-    const notices = new LinkWatch(libc, this.#poller, indexOf(libc, this.name), guard.noticed, watcher.onFailure)
-    const stop = this.#stopWatching = async () => {
-      if (this.#stopWatching === stop) this.#stopWatching = undefined
-      guard.close()
-      await notices.close()
-    }
-    return () => { if (this.#stopWatching === stop) void stop() }
-  }
-
-  get #taken (): VerifiedRoute[] {
-    return this.#routes.filter(({ route }) => !this.#refused.some(({ route: { destination } }) => destination === route.destination))
-  }
+  watch (watcher: TunWatcher): () => void { return this.#config.watch(watcher) }
 
   abort (err: Error): void {
     if (this.#closing !== undefined) return
@@ -197,21 +145,11 @@ class LinuxTun implements Tun {
   }
 
   async #close (): Promise<void> {
-    await this.#stopWatching?.()
+    await this.#config.close()
     await this.#watch.close()
-    this.#removeRoutes()
+    this.#config.removeRoutes()
     closeSync(this.#fd)
     this.#letGo()
-  }
-
-  /** They disappear with the interface, but one that was made beforehand stays. */
-  #removeRoutes (): void {
-    if (this.#routes.length === 0) return
-    try {
-      replaceRoutes(this.#libc, this.name, [])
-    } catch {
-      // the interface is gone, or the process has lost the right to it: there is nobody left to tell
-    }
   }
 
   async * #read (): AsyncGenerator<Batch> {
@@ -313,10 +251,7 @@ class LinuxTun implements Tun {
   }
 }
 
-const NO_LOSS: TunLoss = { address: false, down: false, routes: [] }
-
 const busy = (): LinkBusyError => new LinkBusyError('an interface has one reader, and it is waiting already')
-const closed = (name: string): TunError => new TunError('ERR_TUN_CLOSED', `the interface ${name} is closed`)
 
 function openDevice (): number {
   try {
