@@ -19,11 +19,13 @@ export class Carriers {
 
   constructor (shared: Shared) { this.#shared = shared }
 
-  /** The one that has rested the shortest. */
-  take (): SerialLinks | undefined {
-    const [links] = this.#resting.pop() ?? []
-    if (links !== undefined) this.#shared.carriers--
-    return links
+  /** The one that has rested the shortest, and whether it was in use a moment ago: else its way may be gone without anybody knowing. */
+  take (): { links: SerialLinks, isFresh: boolean } | undefined {
+    const taken = this.#resting.pop()
+    if (taken === undefined) return undefined
+    this.#shared.carriers--
+    const [links, since] = taken
+    return { links, isFresh: since === this.#shared.now }
   }
 
   /** It rests until it is taken, or ended. */

@@ -101,7 +101,7 @@ export class DataConnection {
 
   /** Strict mode: a user, and whoever follows. */
   async #serveAll (data: Link, service: Link): Promise<void> {
-    const links = new SerialLinks(data)
+    const links = new SerialLinks(data, { acknowledges: this.#session.acknowledges })
     const abort = (): void => { links.abort(this.#stopping.signal.reason) }
     this.#stopping.signal.addEventListener('abort', abort, { once: true })
     if (this.#stopping.signal.aborted) abort()

@@ -146,7 +146,7 @@ export class MapRunner {
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
     const { answer, rest: link } = await within(dialTimeout, signal, async (inTime) => {
-      const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, addresses: proxyProtocol ? 1 : undefined }, inTime)
+      const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, acknowledge: 1, addresses: proxyProtocol ? 1 : undefined }, inTime)
       return await answerOf(dialled, this.settings.tls !== undefined, inTime)
     })
     const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
@@ -155,7 +155,7 @@ export class MapRunner {
       link.abort(err)
       throw err
     }
-    const session = this.#session = new PeerSession(this, link, isStrict)
+    const session = this.#session = new PeerSession(this, link, isStrict, isStrict && answer.acknowledge === 1)
     this.#state = 'online'
     this.#onlineAt = performance.now()
     this.#reason = undefined

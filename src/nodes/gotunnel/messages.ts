@@ -14,8 +14,8 @@ export const STRICT = 1
 
 const integer = z.int()
 const text = z.string()
-/** A key that only our own ends send: they speak strict mode, of this version. */
-const ours = { tunpipe: integer.optional() }
+/** Keys that only our own ends send: they speak strict mode, of this version, and acknowledge the opening of each user. */
+const ours = { tunpipe: integer.optional(), acknowledge: integer.optional() }
 const id = text.max(64).optional()
 
 /** The six keys of a first frame and of `open_data_channel`, in the order of the wire. */

@@ -20,14 +20,17 @@ const MOST_FAILURES = 2
 export class PeerSession {
   readonly map: MapRunner
   readonly isStrict: boolean
+  /** The server is told that the opening of a user has arrived. */
+  readonly acknowledges: boolean
   readonly #link: Link<ToClient, Message>
   /** Pings since the last pong. */
   #unanswered = 0
   #failures = 0
 
-  constructor (map: MapRunner, link: Link, isStrict: boolean) {
+  constructor (map: MapRunner, link: Link, isStrict: boolean, acknowledges = false) {
     this.map = map
     this.isStrict = isStrict
+    this.acknowledges = acknowledges
     this.#link = over<Uint8Array, ToClient, any>(link, messages) as Link<ToClient, Message>
   }
 

@@ -20,6 +20,8 @@ import type { Endpoint, Link, Listener } from '../../types.ts'
 /** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
 export const KEEP_ALIVE = 60_000
 
+const SILENT = 'the data connection does not answer'
+
 export class MappedPort {
   readonly number: number
   readonly identity: Identity
@@ -121,8 +123,8 @@ export class MappedPort {
       owner.answers++
       this.#forget(this.#serving.get(links))
       this.#serving.set(links, undefined)
-      // That of a client which has left goes as well, once its user has.
-      if (this.owner === owner && this.wantsOnline) this.#carriers.add(links)
+      // That of a client which has left goes as well, once its user has, and one of which nobody could tell whether it is still there.
+      if (links.acknowledges && this.owner === owner && this.wantsOnline) this.#carriers.add(links)
       else links.close()
     }
     void this.#carryOn(user, links)
@@ -174,28 +176,76 @@ export class MappedPort {
     const carrier = mayEnter ? this.#carriers.take() : undefined
     if (carrier !== undefined) {
       this.#remember(link)
-      void this.#carryOn(link, carrier)
-      return
-    }
-    const request = mayEnter ? this.#requests.add(link, this.#shared.now) : undefined
-    if (request === undefined) {
-      this.#tally.drop(mayEnter ? 'waiting' : 'limit')
+      void (carrier.isFresh ? this.#carryOn(link, carrier.links) : this.#tryOn(link, carrier.links))
+    } else if (mayEnter) {
+      this.#remember(link)
+      this.#wait(link, this.#shared.now)
+    } else {
+      this.#tally.drop('limit')
       link.abort(new LinkClosedError('too many users'))
+    }
+  }
+
+  /** Until the client has made a data connection for this user. */
+  #wait (user: AcceptedLink, since: number): void {
+    const request = this.#requests.add(user, since)
+    if (request === undefined) {
+      this.#letGo(user, 'waiting')
       return
     }
-    this.#remember(link, request)
+    this.#users.set(user, request)
     this.#tally.add('waiting', 1)
-    if (link.pass !== undefined) {
-      link.pass.evict = () => { this.#drop(link, 'waiting') }
-      link.pass.onLeave = () => { this.#drop(link, 'left') }
+    if (user.pass !== undefined) {
+      user.pass.evict = () => { this.#drop(user, 'waiting') }
+      user.pass.onLeave = () => { this.#drop(user, 'left') }
     }
     this.#ask(request)
+  }
+
+  /**
+   * A data connection that has rested: nothing of the user goes there before its other end has answered. When it does not, the user
+   * gets another one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
+   */
+  async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    const { now: since, settings: { acknowledgeTimeout } } = this.#shared
+    const { pass } = user
+    let hasLeft = false
+    if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
+    const data = links.begin(this.#openingOf(user))
+    const timer = setTimeout(() => { links.abort(new LinkClosedError(SILENT)) }, acknowledgeTimeout)
+    const isThere = await links.answer().then(() => true, () => false)
+    clearTimeout(timer)
+    if (isThere && this.#serving.has(links)) {
+      this.#serving.set(links, user)
+      await this.#join(user, data)
+      return
+    }
+    links.abort(new LinkClosedError(SILENT))
+    this.#carriers.close()
+    if (hasLeft) {
+      this.#letGo(user, 'left')
+      return
+    }
+    this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
+    if (this.wantsOnline) this.#wait(user, since)
+    else this.#letGo(user, 'offline')
   }
 
   /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
   async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
     this.#serving.set(links, user)
-    await this.#join(user, links.begin(encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})))
+    const timer = links.acknowledges
+      ? setTimeout(() => {
+        this.#tally.drop('silent')
+        links.abort(new LinkClosedError(SILENT))
+      }, this.#shared.settings.acknowledgeTimeout)
+      : undefined
+    await this.#join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }))
+    clearTimeout(timer)
+  }
+
+  #openingOf (user: AcceptedLink): Uint8Array {
+    return encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})
   }
 
   /** Until both are at their end; never rejects. */
@@ -227,15 +277,19 @@ export class MappedPort {
   #drop (user: AcceptedLink, why: UserDrop): void {
     const request = this.#users.get(user)
     if (request === undefined) return
-    this.#tally.drop(why)
     this.#requests.giveUp(request)
     this.#tally.add('waiting', -1)
+    this.#letGo(user, why)
+  }
+
+  #letGo (user: AcceptedLink, why: UserDrop): void {
+    this.#tally.drop(why)
     this.#forget(user)
     user.abort(new LinkClosedError('no data connection'))
   }
 
-  #remember (user: AcceptedLink, request?: Request<AcceptedLink>): void {
-    this.#users.set(user, request)
+  #remember (user: AcceptedLink): void {
+    this.#users.set(user, undefined)
     this.#shared.used.add(this)
     this.#tally.add('users', 1)
   }

@@ -14,10 +14,11 @@ const frameOf = (message: RegisterResp): Uint8Array => frames.push([encodeJson(m
 
 const OK = frameOf({ type: 'register_resp', status: 'ok' })
 const STRICT_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT })
+const ACKNOWLEDGING_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT, acknowledge: 1 })
 
 /** The bytes are those of every other answer; whoever gets them may change them. */
-export function accept (link: Link, isStrict: boolean): void {
-  link.port.send([Uint8Array.from(isStrict ? STRICT_OK : OK)])
+export function accept (link: Link, isStrict: boolean, acknowledges = false): void {
+  link.port.send([Uint8Array.from(!isStrict ? OK : acknowledges ? ACKNOWLEDGING_OK : STRICT_OK)])
 }
 
 /** The reasons that a client is told, and by which it decides whether to try again. */

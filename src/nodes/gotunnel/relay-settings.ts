@@ -38,6 +38,8 @@ export interface GotunnelRelayInit extends GotunnelRelayOptions {
   dropAfter?: number
   /** Milliseconds that a user waits for its data connection (section 6). Default: 60 s. */
   waitTimeout?: number
+  /** Milliseconds until a data connection that does not answer is given up. Default: 5 s. */
+  acknowledgeTimeout?: number
   log?: Logger
 }
 
@@ -54,6 +56,7 @@ export interface RelaySettings {
   firstFrameTimeout: number
   dropAfter: number
   waitTimeout: number
+  acknowledgeTimeout: number
 }
 
 /**
@@ -66,7 +69,7 @@ const WAITING_IN_ALL = 4096
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
 export function readRelay ({
   identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, authFailures = 120,
-  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000
+  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000
 }: Omit<GotunnelRelayInit, 'log'>): RelaySettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
@@ -83,6 +86,7 @@ export function readRelay ({
     usersGate: verifyGate({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),
     firstFrameTimeout: verifyMilliseconds('firstFrameTimeout', firstFrameTimeout),
     dropAfter: verifyMilliseconds('dropAfter', dropAfter),
-    waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout)
+    waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout),
+    acknowledgeTimeout: verifyMilliseconds('acknowledgeTimeout', acknowledgeTimeout)
   }
 }

@@ -131,8 +131,8 @@ export class GotunnelRelay {
    * Throws `OptionError` when something cannot work; then nothing has changed.
    */
   configure (init: GotunnelRelayOptions): Reconfigured {
-    const { firstFrameTimeout, dropAfter, waitTimeout, bind } = this.#shared.settings
-    const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, bind })
+    const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#shared.settings
+    const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind })
     this.gate.configure(settings.gate)
     this.#shared.users.configure(settings.usersGate)
     if (settings.authFailures !== this.#shared.settings.authFailures) this.#shared.failures = failuresOf(settings)

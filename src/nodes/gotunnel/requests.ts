@@ -77,7 +77,7 @@ export class Requests<U> {
   expire (before: number): Array<Request<U>> {
     const expired: Array<Request<U>> = []
     for (const request of this.#requests.values()) {
-      if (request.since > before) break
+      if (request.since > before) continue // one that has waited for something else before may stand behind a younger one
       this.#remove(request)
       if (!request.isVoid) expired.push(request)
     }

@@ -20,6 +20,8 @@ export interface SessionInit {
   isStrict: boolean
   /** It wants to know where users are. */
   wantsAddresses: boolean
+  /** It acknowledges the opening of each user. */
+  acknowledges: boolean
   /** Milliseconds of a clock that only goes forward. */
   now: number
 }
@@ -34,6 +36,7 @@ export class Session {
   readonly remotePort: number
   readonly isStrict: boolean
   readonly wantsAddresses: boolean
+  readonly acknowledges: boolean
   readonly since: number
   /** When the last ping came. */
   heardAt: number
@@ -56,7 +59,7 @@ export class Session {
     if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck', 'you do not read')
   }
 
-  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, now }: SessionInit) {
+  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, now }: SessionInit) {
     this.link = link
     this.remote = remote
     this.identity = identity
@@ -66,6 +69,7 @@ export class Session {
     this.remotePort = remotePort
     this.isStrict = isStrict
     this.wantsAddresses = wantsAddresses
+    this.acknowledges = acknowledges
     this.since = this.heardAt = now
   }
 

@@ -15,9 +15,9 @@ export type Refusal =
 /**
  * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
  * `left`, the user has gone while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
- * `offline`, the port went offline, or its client went away, while the user waited.
+ * `offline`, the port went offline, or its client went away, while the user waited; `silent`, its data connection does not answer.
  */
-export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline'
+export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline' | 'silent'
 
 /** What users have brought and got. Bytes without any frames. */
 export interface UserTraffic {
@@ -45,7 +45,7 @@ export interface GotunnelRelayStats extends UserTraffic {
 }
 
 export const newTraffic = (): UserTraffic => ({
-  users: 0, waiting: 0, accepted: 0, bytesIn: 0, bytesOut: 0, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, left: 0, offline: 0 }
+  users: 0, waiting: 0, accepted: 0, bytesIn: 0, bytesOut: 0, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, left: 0, offline: 0, silent: 0 }
 })
 
 export const newRefused = (): Record<Refusal, number> => ({

@@ -8,6 +8,9 @@ export const HEAD = 4
 export const END = 0
 export const RESET = 0xffff_ffff
 
+/** The same: the opening has arrived. Only where both sides have agreed on it. */
+export const ACKNOWLEDGED = 0xffff_fffe
+
 /** Bytes of an opening. */
 export const MAX_OPENING = 4096
 
@@ -35,6 +38,8 @@ export function chunkOf (batch: Batch): Batch {
   for (const bytes of batch) length += bytes.length
   return length === 0 ? [] : [headOf(length), ...batch]
 }
+
+export const acknowledgement = (): Batch => [headOf(ACKNOWLEDGED)]
 
 export const endOf = (ending: Ending): Batch => [headOf(ending === 'ended' ? END : RESET)]
 

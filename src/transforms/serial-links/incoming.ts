@@ -1,5 +1,6 @@
 /** What arrives on a connection of links that follow one another, taken apart. */
-import { END, type Ending, HEAD, LinkResetError, MAX_OPENING, RESET } from './chunks.ts'
+import { ACKNOWLEDGED, END, type Ending, HEAD, LinkResetError, MAX_OPENING, RESET } from './chunks.ts'
+import { LinkClosedError } from '../../errors.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 import type { Batch } from '../../types.ts'
 
@@ -19,6 +20,9 @@ export class Incoming {
   #isOver = false
   /** What has come of an opening. */
   #opening: { bytes: Uint8Array, length: number } | undefined
+
+  /** Called when something has come for a link that this side has begun: the other side is there. */
+  #onAnswer: (() => void) | undefined
 
   constructor (reads: AsyncIterator<Batch>) { this.#reads = reads }
 
@@ -47,6 +51,16 @@ export class Incoming {
       }
     } catch {
       // It has ended.
+    }
+  }
+
+  /** From here on the other side is to acknowledge an opening, in front of whatever else it says. */
+  expect (onAnswer: () => void): void { this.#onAnswer = onAnswer }
+
+  /** Settles when the other side has acknowledged an opening, or has said anything else behind it. Rejects with what broke the connection. */
+  async answer (): Promise<void> {
+    while (this.#onAnswer !== undefined && !this.#measure()) {
+      if (this.#onAnswer !== undefined && !await this.read()) throw new LinkClosedError('the connection has ended before an opening was acknowledged')
     }
   }
 
@@ -108,7 +122,7 @@ export class Incoming {
 
   /** Reads the length of the next chunk. False while that is cut. */
   #measure (): boolean {
-    if (this.#isEnding) return true
+    if (this.#isEnding || this.#left > 0) return true
     while (this.#headBytes < HEAD) {
       if (this.#rest.length === 0) return false
       const part = this.#cut(HEAD - this.#headBytes)
@@ -117,6 +131,12 @@ export class Incoming {
     }
     this.#headBytes = 0
     const length = this.#head.readUInt32BE(0)
+    const onAnswer = this.#onAnswer
+    if (onAnswer !== undefined) {
+      this.#onAnswer = undefined
+      onAnswer()
+      if (length === ACKNOWLEDGED) return this.#measure()
+    }
     if (length === END || length === RESET) this.#isEnding = true
     else this.#left = length
     return true

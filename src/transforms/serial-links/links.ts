@@ -11,7 +11,8 @@
  *
  * In either direction there are chunks, each a length of four bytes, big-endian, and as many bytes. The first chunk of the side
  * that begins is the opening. Length 0 is the end of a link in this direction, 0xffffffff its end by a reset; behind that comes
- * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection.
+ * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection. Where both sides have
+ * agreed on it, length 0xfffffffe is the first that comes back: the opening has arrived.
  */
 import { MAX_OPENING } from './chunks.ts'
 import { Incoming } from './incoming.ts'
@@ -24,9 +25,19 @@ import { FrameSizeError } from '../length-codecs.ts'
 /** Milliseconds that the other side has to end the connection once this one has. */
 const CLOSE_TIMEOUT = 3000
 
+export interface SerialLinksInit {
+  /**
+   * The side that is told of a link acknowledges its opening, so that the other one learns whether the connection is still there. Both
+   * have to know. Default: false.
+   */
+  acknowledges?: boolean
+}
+
 export class SerialLinks {
   readonly #carrier: Carrier
   readonly #lower: Link
+  /** Openings are acknowledged. */
+  readonly acknowledges: boolean
   #current: SerialLink | undefined
   #onOver: (() => void) | undefined
   /** Settles when the connection has ended, with whatever reason. */
@@ -34,8 +45,9 @@ export class SerialLinks {
   /** Called when both directions of a link are at their end; another one may begin. */
   onIdle: () => void = () => {}
 
-  constructor (lower: Link) {
+  constructor (lower: Link, { acknowledges = false }: SerialLinksInit = {}) {
     this.#lower = lower
+    this.acknowledges = acknowledges
     this.#carrier = {
       incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
       outgoing: new Outgoing(),
@@ -49,13 +61,21 @@ export class SerialLinks {
   /** No link is open. */
   get isIdle (): boolean { return this.#current === undefined }
 
-  /** The next link, to be used by this side. Only when none is open. */
-  begin (opening: Uint8Array): Link {
+  /**
+   * The next link, to be used by this side. Only when none is open.
+   *
+   * @param onAnswer called when the other side has acknowledged the opening, once somebody reads: the link, or `answer`
+   */
+  begin (opening: Uint8Array, onAnswer: () => void = () => {}): Link {
     if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
     if (opening.length === 0 || opening.length > MAX_OPENING) throw new FrameSizeError(`an opening of ${opening.length} bytes, 1 to ${MAX_OPENING} are possible`)
     this.#carrier.outgoing.open(opening)
+    if (this.acknowledges) this.#carrier.incoming.expect(onAnswer)
     return this.#open()
   }
+
+  /** Settles when the other side has acknowledged the opening of the link that was begun; before anybody reads that. Rejects when the connection ends instead. */
+  answer (): Promise<void> { return this.#carrier.incoming.answer() }
 
   /** The next link that the other side begins; undefined when it has ended the connection. Rejects with what broke that. */
   async opened (): Promise<{ opening: Uint8Array, link: Link } | undefined> {
@@ -68,6 +88,7 @@ export class SerialLinks {
       this.close()
       return undefined
     }
+    if (this.acknowledges) this.#carrier.outgoing.acknowledge()
     return { opening, link: this.#open() }
   }
 

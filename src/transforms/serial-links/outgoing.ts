@@ -1,5 +1,5 @@
 /** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
-import { chunkOf, endOf, type Ending, joined } from './chunks.ts'
+import { acknowledgement, chunkOf, endOf, type Ending, joined } from './chunks.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { iterate, leave } from '../../interruptible.ts'
 import type { Batch } from '../../types.ts'
@@ -25,7 +25,7 @@ const soon = (then: () => void): void => { setImmediate(() => { setImmediate(the
 export class Outgoing implements AsyncIterableIterator<Batch> {
   /** What can go at once. */
   readonly #ready: Batch[] = []
-  /** An opening that waits for something to go with it. */
+  /** An opening, or its acknowledgement, that waits for something to go with it. */
   #held: Uint8Array | undefined
   #sending: Sending | undefined
   /** Waits until all is with the system. */
@@ -52,10 +52,10 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
   [Symbol.asyncIterator] (): this { return this }
 
   /** An opening goes with what is sent next, or in a moment. */
-  open (opening: Uint8Array): void {
-    const [held] = [this.#held] = joined(chunkOf([opening]))
-    soon(() => { if (this.#held === held) this.#give([]) })
-  }
+  open (opening: Uint8Array): void { this.#hold(joined(chunkOf([opening]))) }
+
+  /** So does the word that one has arrived. */
+  acknowledge (): void { this.#hold(acknowledgement()) }
 
   /** Sends what a source brings, chunk by chunk, without its end. Settles when all of it is on its way. */
   send (source: AsyncIterable<Batch>): Promise<void> {
@@ -94,6 +94,11 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     this.#leave(err)
     this.#ending?.reject(err)
     this.close()
+  }
+
+  #hold ([bytes]: Batch): void {
+    this.#held = bytes
+    soon(() => { if (this.#held === bytes) this.#give([]) })
   }
 
   #give (batch: Batch): void {

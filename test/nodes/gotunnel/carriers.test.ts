@@ -15,7 +15,7 @@ interface Resting {
 
 async function resting (t: Test): Promise<Resting> {
   const server = await startRelay(t)
-  const client = await ScriptedClient.registered(t, server.port, { remotePort: await freePort(), strict: true })
+  const client = await ScriptedClient.registered(t, server.port, { remotePort: await freePort(), strict: true, acknowledge: true })
   const wire = await client.dialData({ ...await asked(client), local_port: 22 })
   await served(t, client, wire)
   return { server, client, wire }
@@ -31,7 +31,7 @@ async function asked (client: ScriptedClient): Promise<Record<string, unknown>> 
 
 /** The user is served over this connection, which stays. */
 async function served (t: Test, client: ScriptedClient, wire: Wire, how: 'end' | 'reset' = 'end'): Promise<void> {
-  const data = new StrictData(wire, { mayFollow: true })
+  const data = new StrictData(wire, { mayFollow: true, acknowledge: true })
   t.same(await data.opening, { source: `127.0.0.1:${user.socket.localPort ?? 0}`, destination: `127.0.0.1:${client.remotePort}` }, 'with its own address')
   user.write('request')
   t.equal(await data.text(7), 'request')
@@ -61,7 +61,7 @@ t.test('while it is in use, others are asked for', async (t) => {
   await until(() => relay.stats.users === 0)
   const first = await Wire.dial(client.remotePort)
   first.write('first')
-  const data = new StrictData(wire)
+  const data = new StrictData(wire, { acknowledge: true })
   t.equal(await data.text(5), 'first')
   await client.talk(t)
   first.write('still')
@@ -93,7 +93,7 @@ t.test('it ends with its rest of 15 s, when its port goes offline, and with its 
     } else if (how === 'offline') {
       client.offline()
     } else if (how === 'replaced') {
-      await ScriptedClient.registered(t, server.port, { remotePort: client.remotePort, strict: true })
+      await ScriptedClient.registered(t, server.port, { remotePort: client.remotePort, strict: true, acknowledge: true })
     } else if (how === 'left') {
       client.control.socket.destroy()
     } else {
@@ -109,7 +109,7 @@ t.test('a client that says what makes no sense on it loses it, and its user', as
     const { client, wire, server: { relay } } = await resting(t)
     await until(() => relay.stats.users === 0)
     user = await Wire.dial(client.remotePort)
-    await new StrictData(wire, { mayFollow: true }).opening
+    await new StrictData(wire, { mayFollow: true, acknowledge: true }).opening
     wire.write(Buffer.from(bytes, 'hex'))
     wire.end()
     user.end()
@@ -124,7 +124,7 @@ t.test('a relay that stops does not wait for a client that is silent', async (t)
   const { server: { relay }, client, wire } = await resting(t)
   await until(() => relay.stats.users === 0)
   user = await dialSoon(client.remotePort)
-  const data = new StrictData(wire, { mayFollow: true })
+  const data = new StrictData(wire, { mayFollow: true, acknowledge: true })
   await data.opening
   user.write('is anybody there')
   t.equal(await data.text(16), 'is anybody there')

@@ -23,8 +23,8 @@ t.test('in compatible mode a peer registers with the very bytes of the original'
 
 t.test('what a peer says of modes, and which one comes of it', async (t) => {
   for (const [mode, strict, proxyProtocol, keys, becomes] of [
-    ['auto', false, false, { tunpipe: 1 }, 'compatible'], ['auto', true, false, { tunpipe: 1 }, 'strict'], ['auto', true, true, { tunpipe: 1, addresses: 1 }, 'strict'],
-    ['strict', true, false, { tunpipe: 1 }, 'strict'], ['compatible', true, true, {}, 'compatible']
+    ['auto', false, false, { tunpipe: 1, acknowledge: 1 }, 'compatible'], ['auto', true, false, { tunpipe: 1, acknowledge: 1 }, 'strict'], ['auto', true, true, { tunpipe: 1, acknowledge: 1, addresses: 1 }, 'strict'],
+    ['strict', true, false, { tunpipe: 1, acknowledge: 1 }, 'strict'], ['compatible', true, true, {}, 'compatible']
   ] as const) {
     const server = await ScriptedServer.start(t, { strict })
     const { peer, map } = startPeer(t, server, NO_SERVICE, { mode, proxyProtocol })

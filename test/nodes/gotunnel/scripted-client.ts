@@ -44,6 +44,8 @@ export interface ClientInit {
   name?: string
   /** It offers strict mode. */
   strict?: boolean
+  /** In strict mode it acknowledges the openings of users, so that its data connections are used again. */
+  acknowledge?: boolean
   localAddress?: string
   /** Goes in front of the first frame of each connection. */
   header?: Uint8Array
@@ -63,10 +65,10 @@ export class ScriptedClient {
   readonly #wires: Wire[] = []
   readonly #events = new EventEmitter().setMaxListeners(0)
 
-  constructor (relayPort: number, control: Wire, { remotePort, localPort = 22, token = TOKEN, name = 'client-name', strict = false, localAddress = '127.0.0.1', header = new Uint8Array(0) }: ClientInit) {
+  constructor (relayPort: number, control: Wire, { remotePort, localPort = 22, token = TOKEN, name = 'client-name', strict = false, acknowledge = false, localAddress = '127.0.0.1', header = new Uint8Array(0) }: ClientInit) {
     this.control = control
     this.#relayPort = relayPort
-    this.init = { remotePort, localPort, token, name, strict, localAddress, header }
+    this.init = { remotePort, localPort, token, name, strict, acknowledge, localAddress, header }
     this.ended = control.ended
   }
 
@@ -75,10 +77,10 @@ export class ScriptedClient {
     const control = await Wire.dial(relayPort, { localAddress: init.localAddress })
     const client = new ScriptedClient(relayPort, control, init)
     t.teardown(() => { client.leave() })
-    const { localPort, remotePort, token, name, strict, header } = client.init
+    const { localPort, remotePort, token, name, strict, acknowledge, header } = client.init
     control.write(header)
     const six = { type: 'register', local_port: localPort, remote_port: remotePort, protocol: 'tcp', token, name }
-    control.send(strict ? { ...six, tunpipe: 1, addresses: 1 } : six)
+    control.send(strict ? { ...six, tunpipe: 1, ...(acknowledge ? { acknowledge: 1 } : {}), addresses: 1 } : six)
     void client.#read()
     return client
   }
@@ -154,7 +156,7 @@ export class ScriptedClient {
   async data (open: Json): Promise<End> {
     const wire = await this.dialData(open)
     if (open.id !== undefined) {
-      const data = new StrictData(wire)
+      const data = new StrictData(wire, { acknowledge: this.init.acknowledge })
       if (await data.opening === undefined) throw new Error('nobody waits for this data connection')
       return data
     }

@@ -177,7 +177,7 @@ export class ScriptedServer {
       this.datas.put({ wire, first })
       return
     }
-    if (![SIX, `${SIX},tunpipe`, `${SIX},tunpipe,addresses`].includes(keys) || first.type !== 'register' || first.protocol !== 'tcp') this.faults.push(`register: ${JSON.stringify(first)}`)
+    if (![SIX, `${SIX},tunpipe,acknowledge`, `${SIX},tunpipe,acknowledge,addresses`].includes(keys) || first.type !== 'register' || first.protocol !== 'tcp') this.faults.push(`register: ${JSON.stringify(first)}`)
     const { strict = false, answer = () => strict && first.tunpipe === 1 ? STRICT_OK : OK } = this.#init
     const said = answer(first)
     if (said !== undefined) wire.send(said)

@@ -5,6 +5,7 @@
 import { frame, frameParts, Inbox, type End, type Json, type Wire } from './wire.ts'
 
 const RESET = 0xffff_ffff
+const ACKNOWLEDGED = Buffer.from('fffffffe', 'hex')
 
 export class StrictData extends Inbox implements End {
   readonly wire: Wire
@@ -14,15 +15,15 @@ export class StrictData extends Inbox implements End {
   isClean = false
   readonly #mayFollow: boolean
 
-  /** @param mayFollow the connection stays for the next user; `opening` is that of the side which begins, a server */
-  constructor (wire: Wire, { mayFollow = false, opening: mine }: { mayFollow?: boolean, opening?: Json } = {}) {
+  /** @param mayFollow the connection stays for the next user; `acknowledge`: that opening is answered; `opening` is that of the side which begins, a server */
+  constructor (wire: Wire, { mayFollow = false, acknowledge = false, opening: mine }: { mayFollow?: boolean, acknowledge?: boolean, opening?: Json } = {}) {
     super()
     this.wire = wire
     this.#mayFollow = mayFollow
     if (mine !== undefined) wire.send(mine) // a chunk is as a frame is
     const opening = mine === undefined ? wire.frame() : Promise.resolve(frame(mine))
     this.opening = opening.then((bytes) => bytes === undefined ? undefined : JSON.parse(bytes.toString('utf8', 4)) as Json)
-    this.opening.catch(() => {})
+    this.opening.then((opening) => { if (acknowledge && opening !== undefined) wire.write(ACKNOWLEDGED) }, () => {})
     void this.#read(opening)
   }
 

@@ -22,7 +22,7 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
-    return await port.carryAll(user, new SerialLinks(link))
+    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges }))
   }
   shared.refused.unclaimed++
   await hangUp(link) // not by a reset, which would look like a path that is broken

@@ -19,7 +19,7 @@ const messages = stack(controlFrames(u32be, { maxFrame: MAX_FRAME }), json<any>(
 const LONGEST_NAME = 64
 
 /** Serves a control connection until it ends. Rejects with what broke it. */
-export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
+export async function serveClient (shared: Shared, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, acknowledge, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
   const { mode: allowed } = shared.settings
   const { remote, pass } = caller
   const isStrict = tunpipe !== undefined && allowed !== 'compatible'
@@ -27,7 +27,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
   const link = over<Uint8Array, ToServer, any>(caller.link, messages) as Session['link']
-  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, now: shared.now })
+  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.
@@ -43,7 +43,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
 
   pass.establish()
   shared.sessions.add(session)
-  accept(caller.link, isStrict)
+  accept(caller.link, isStrict, session.acknowledges)
   const mode = isStrict ? 'strict' : 'compatible'
   if (problem === undefined) shared.log.line('info', { ...about, remote, mode }, 'client registered')
   else shared.log.line('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')
