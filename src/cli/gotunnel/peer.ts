@@ -37,8 +37,8 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
     reporter.offline(remotePort, err, wait)
     out.event('offline', { protocol, port: remotePort, reason: textOf(err) })
   })
-  peer.on('refused', ({ remotePort }, err) => {
-    reporter.refused(remotePort, err)
+  peer.on('refused', ({ remotePort }, err, wait) => {
+    reporter.refused(remotePort, err, wait)
     out.event('refused', { protocol, port: remotePort, reason: textOf(err) })
   })
   peer.on('service', ({ remotePort }, isUp) => { out.event('service', { protocol, port: remotePort, state: isUp ? 'up' : 'down' }) })
@@ -57,6 +57,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
     },
     failed,
     online: () => peer.isOnline,
+    degraded: () => peer.isDegraded,
     register (registry) {
       const read = (): Sample[] => peer.stats.map(({ remotePort, ...stats }) => ({ labels: { port: String(remotePort) }, stats }))
       registerStats(registry, 'tunpipe_gotunnel', read, ['users'], [{ labels: { port: '' }, stats: newMapStats() }])
@@ -64,6 +65,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
         const made = new Gauge({ name: `tunpipe_gotunnel_${name}`, help, labelNames: ['port'], registers: [registry], collect () { for (const map of peer.status().maps) made.set({ port: String(map.remotePort) }, isTrue(map) ? 1 : 0) } })
       }
       gauge('online', 'Now: 1 when the server has accepted the port', ({ state }) => state === 'online')
+      gauge('degraded', 'Now: 1 while the server will not have the port, and it is tried again seldom', ({ state }) => state === 'degraded')
       gauge('service', 'Now: 1 when the service is there, as far as is known', ({ service }) => service === 'up')
     },
     async stop () {

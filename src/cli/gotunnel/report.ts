@@ -66,13 +66,13 @@ export class Reporter {
     else this.#fail(number, trouble === undefined ? text : `${text}; ${trouble}`, `port ${port} tries again in ${(wait / 1000).toFixed(1)} s`, fields)
   }
 
-  /** The server will not have a port. */
-  refused (port: number, err: Error): void {
+  /** The server will not have a port; it is tried again after so many milliseconds, or never. */
+  refused (port: number, err: Error, wait: number | undefined): void {
     const text = textOf(err)
-    const fields = { port, reason: text }
+    const fields = { port, reason: text, ...(wait === undefined ? {} : { wait: Math.round(wait) }) }
     const number = numberOf(err)
-    if (number === undefined) this.#log.error(fields, 'the server refuses this port for good')
-    else this.#fail(number, text, `port ${port} is given up`, fields)
+    if (number === undefined) this.#log.error(fields, wait === undefined ? 'the server refuses this port for good' : 'the server refuses this port, which is tried again seldom')
+    else this.#fail(number, text, wait === undefined ? `port ${port} is given up` : `port ${port} tries again in ${Math.round(wait / 1000)} s`, fields)
   }
 
   /** What ends the process: why, and what can be done about it. */

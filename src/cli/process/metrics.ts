@@ -19,8 +19,8 @@ export interface MetricsInit {
   health (): Health
 }
 
-/** `offline`: it runs, but has no connection to work with. */
-export type Health = 'starting' | 'ok' | 'offline' | 'draining'
+/** `offline`: it runs, but has no connection to work with; `degraded`: it has, but some of what it is to do is refused. */
+export type Health = 'starting' | 'ok' | 'degraded' | 'offline' | 'draining'
 
 export interface MetricsServer {
   /** With the port in use. */

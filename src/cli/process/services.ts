@@ -50,7 +50,9 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   }
   const health = (of: readonly Active[] = active): Health => {
     if (phase !== 'running') return phase
-    return of.every(({ service }) => service.online?.() ?? true) ? 'ok' : 'offline'
+    const offline = of.filter(({ service }) => service.online?.() === false)
+    if (offline.length === 0) return 'ok'
+    return offline.every(({ service }) => service.degraded?.() === true) ? 'degraded' : 'offline'
   }
   const status = (request: Request): object => ({
     version,

@@ -25,6 +25,8 @@ const PROBE_TIMEOUT = 1000
 export interface MapRunnerEvents {
   onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
   onOffline (map: PortMap, err: Error, wait: number): void
+  /** The server will not have it, for another reason than before; the next attempt is far off. */
+  onRefused (map: PortMap, err: Error, wait: number): void
   /** @param reason of the last attempt to connect to it that has failed */
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
@@ -39,6 +41,13 @@ export class MapRunner {
   readonly slots = new Slots(MOST_DIALS)
   readonly #events: MapRunnerEvents
   readonly #backoff: Backoff
+  /** While the server will not have it. */
+  readonly #slowBackoff: Backoff
+  /** Of the refusal that was told. */
+  #refusal: string | undefined
+  #isGivenUp = false
+  /** Ends the wait for the next attempt. */
+  #waking = new AbortController()
   readonly #health = new Health()
   readonly #stopping = new AbortController()
   #state: MapState = 'idle'
@@ -60,6 +69,7 @@ export class MapRunner {
     this.log = log
     this.#events = events
     this.#backoff = new Backoff(backoff)
+    this.#slowBackoff = new Backoff(settings.refusedBackoff)
   }
 
   get state (): MapState { return this.#state }
@@ -82,7 +92,7 @@ export class MapRunner {
     }
   }
 
-  /** Runs until it is stopped. Rejects with {@link RefusedError} when the server will not have it, and that is final. */
+  /** Runs until it is stopped. What the server will not have is tried again seldom, as its settings may have changed; it never rejects. */
   async run (): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
@@ -98,21 +108,41 @@ export class MapRunner {
       if (signal.aborted) break
       this.stats.failures++
       this.#reason = reasonOf(reason)
-      if (reason instanceof RefusedError && reason.isForGood) {
-        this.#state = 'refused'
-        throw reason
-      }
-      const wait = this.#backoff.next()
-      this.#state = 'waiting'
-      this.#events.onOffline(this.map, reason, wait)
-      await delay(wait, undefined, { signal }).catch(() => {})
+      this.#waking = new AbortController()
+      const wait = reason instanceof RefusedError && reason.isForGood ? this.#refused(reason) : this.#lost(reason)
+      await delay(wait, undefined, { signal: this.#waking.signal }).catch(() => {})
     }
-    this.#state = 'stopped'
+    if (!this.#isGivenUp) this.#state = 'stopped'
+  }
+
+  /** Whatever the server would not have is tried at once: it may be another one. */
+  retry (): void { if (this.#state === 'degraded') this.#waking.abort() }
+
+  /** Nothing follows, and the state tells why. */
+  giveUp (): void {
+    this.#isGivenUp = true
+    this.stop()
+  }
+
+  #lost (reason: Error): number {
+    const wait = this.#backoff.next()
+    this.#state = 'waiting'
+    this.#events.onOffline(this.map, reason, wait)
+    return wait
+  }
+
+  #refused (reason: RefusedError): number {
+    const wait = this.#slowBackoff.next()
+    this.#state = 'degraded'
+    if (this.#refusal !== reason.message) this.#events.onRefused(this.map, reason, wait)
+    this.#refusal = reason.message
+    return wait
   }
 
   /** Leaves the server. Users that are served stay. */
   stop (): void {
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
+    this.#waking.abort()
     this.#session?.end(this.#stopping.signal.reason)
   }
 
@@ -160,6 +190,8 @@ export class MapRunner {
     this.#onlineAt = performance.now()
     this.#reason = undefined
     this.#backoff.online()
+    this.#slowBackoff.online()
+    this.#refusal = undefined
     this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
     if (!this.#health.isUp) this.#tellService() // a server takes it for up when it hears of it anew
     if (this.#looksOut) void this.#look()

@@ -40,6 +40,8 @@ export interface GotunnelPeerInit {
   /** Milliseconds for each connection: to the server, its answer, and to the service. Default: 10 s. */
   dialTimeout?: number
   backoff?: BackoffInit
+  /** The same once the server has said that it will not have a port. Default: 1 to 5 minutes, from the start again after 10 minutes online. */
+  refusedBackoff?: BackoffInit
   log?: Logger
 }
 
@@ -48,7 +50,7 @@ export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'b
 }
 
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
-export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000 }: GotunnelPeerInit): PeerSettings {
+export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   if (maps.length === 0) throw new OptionError('maps: there is none')
   for (const { remotePort, local } of maps) {
@@ -61,11 +63,11 @@ export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxy
   verifyMilliseconds('pingInterval', pingInterval)
   verifyMilliseconds('dialTimeout', dialTimeout)
   if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
-  return { server, token, name, mode, tls, proxyProtocol, maxConnections, pingInterval, probeInterval, dialTimeout }
+  return { server, token, name, mode, tls, proxyProtocol, maxConnections, pingInterval, probeInterval, dialTimeout, refusedBackoff }
 }
 
-/** `refused` is for good: the server said something that no retry mends. */
-export type MapState = 'idle' | 'connecting' | 'online' | 'waiting' | 'refused' | 'stopped'
+/** `degraded`: the server said something that no retry mends, so it is tried again seldom, and as soon as another port has a new connection. */
+export type MapState = 'idle' | 'connecting' | 'online' | 'waiting' | 'degraded' | 'stopped'
 
 /** Plain numbers of one port; all but `users` only grow. */
 export interface MapStats {
@@ -113,10 +115,10 @@ export interface GotunnelPeerEvents {
   online: [map: PortMap, mode: 'strict' | 'compatible']
   /** The connection is lost or was not made; the next attempt follows by itself after so many milliseconds. */
   offline: [map: PortMap, err: Error, wait: number]
-  /** The server will not have this port, and no retry can change that. The others go on. */
-  refused: [map: PortMap, err: Error]
+  /** The server will not have this port. It is tried again after so many milliseconds; undefined when nothing follows. The others go on. */
+  refused: [map: PortMap, err: Error, wait: number | undefined]
   /** The service behind a port is gone, or back. */
   service: [map: PortMap, isUp: boolean]
-  /** None is left that could go on; nothing follows. */
+  /** The server will have none of the ports; nothing follows. */
   failed: [err: Error]
 }

@@ -37,10 +37,18 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         this.#tell(() => this.emit('online', map, mode))
+        for (const runner of this.#runners) runner.retry() // the server may be another one, or have other settings
       },
       onOffline: (map, err, wait) => {
         log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
         this.#tell(() => this.emit('offline', map, err, wait))
+      },
+      onRefused: (map, err, wait) => {
+        const isLast = this.#runners.every(({ state }) => state === 'degraded')
+        this.#tell(() => this.emit('refused', map, err, isLast ? undefined : wait))
+        if (!isLast) return
+        for (const runner of this.#runners) runner.giveUp()
+        this.#tell(() => this.emit('failed', err))
       },
       onService: (map, isUp, reason) => {
         log.warn({ port: map.remotePort, service: endpointText(map.local), ...(isUp ? {} : { reason }) }, isUp ? 'the service is back' : 'the service is down')
@@ -51,6 +59,11 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 
   /** Every port has its connection to the server. */
   get isOnline (): boolean { return this.#runners.every(({ state }) => state === 'online') }
+
+  /** The server will not have some of the ports, and has the others. */
+  get isDegraded (): boolean {
+    return !this.isOnline && this.#runners.every(({ state }) => state === 'online' || state === 'degraded')
+  }
 
   /** By their ports of the server. */
   get stats (): Array<MapStats & { remotePort: number }> {
@@ -81,16 +94,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   }
 
   async #run (): Promise<void> {
-    const ends = await Promise.allSettled(this.#runners.map(async (runner) => {
-      try {
-        await runner.run()
-      } catch (err) {
-        this.#tell(() => this.emit('refused', runner.map, err as Error))
-        throw err
-      }
-    }))
-    const refused = ends.find((end) => end.status === 'rejected')
-    if (refused !== undefined && ends.every(({ status }) => status === 'rejected')) this.#tell(() => this.emit('failed', refused.reason))
+    await Promise.all(this.#runners.map((runner) => runner.run()))
   }
 
   /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */

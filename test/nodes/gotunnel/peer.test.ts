@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import t from 'tap'
 import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'
 import { failureOf, until } from '../../helpers/ends.ts'
-import { freePort } from '../../helpers/free-ports.ts'
-import { failed, MODES, OK, STRICT_OK, TOKEN } from './scripted-client.ts'
+import { freePort, freePorts } from '../../helpers/free-ports.ts'
+import { failed, MODES, OK, ScriptedClient, startRelay, STRICT_OK, TOKEN } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { Wire } from './wire.ts'
 
@@ -120,7 +120,7 @@ t.test('a refusal for good ends the peer: nothing follows', async (t) => {
     t.ok(err instanceof RefusedError)
     t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', number: reason === 'authentication failed' ? AUTHENTICATION_FAILED : undefined, isForGood: true })
     t.same(events, [`refused 10022: ${reason}`, `failed: ${reason}`])
-    t.match(peer.status().maps, [{ state: 'refused', reason }])
+    t.match(peer.status().maps, [{ state: 'degraded', reason }])
     await peer.close()
     t.equal(attempts, 1)
   }
@@ -134,6 +134,33 @@ t.test('what a server says reaches status and log without controls of terminals,
   const shown = /\\x1b\[2J\\x9b31m\\u202ex{50,123}\.\.\.$/
   t.match(events[0], shown)
   t.match(peer.status().maps[0].reason, shown)
+})
+
+t.test('a port that the server would not have is tried again seldom, told once, and online when it will', async (t) => {
+  let attempts = 0
+  const server = await ScriptedServer.start(t, { strict: true, answer: ({ remote_port: port }) => port === 2 && ++attempts < 4 ? failed('port not allowed') : STRICT_OK })
+  const maps = [1, 2].map((remotePort) => ({ remotePort, local: { host: '127.0.0.1', port: 9 } }))
+  const { peer, events } = startPeer(t, server, NO_SERVICE, { maps, refusedBackoff: { first: 1, longest: 5 } })
+  await until(() => peer.isOnline)
+  t.same(events.sort(), ['online strict', 'online strict', 'refused 2: port not allowed'])
+  t.equal(peer.isDegraded, false)
+})
+
+t.test('a port that was taken over by another client comes back with the next relay, at once', async (t) => {
+  const remotePorts = await freePorts(2)
+  const first = await startRelay(t)
+  const maps = remotePorts.map((remotePort) => ({ remotePort, local: { host: '127.0.0.1', port: 9 } }))
+  const { peer, events } = startPeer(t, first, NO_SERVICE, { maps })
+  await until(() => peer.isOnline)
+  const other = await ScriptedClient.registered(t, first.port, { remotePort: remotePorts[1], strict: true })
+  await until(() => events.includes(`refused ${remotePorts[1]}: replaced by another client with this token`))
+  t.same(peer.status().maps.map(({ state }) => state), ['online', 'degraded'])
+  t.ok(peer.isDegraded)
+  other.leave()
+  await first.close()
+  await startRelay(t, { listen: `127.0.0.1:${first.port}` })
+  await until(() => peer.isOnline)
+  t.notOk(peer.isDegraded)
 })
 
 t.test('a peer that wants strict mode takes nothing less', async (t) => {
@@ -150,13 +177,14 @@ t.test('one map that is refused leaves the others', async (t) => {
   const { peer, events } = startPeer(t, server, NO_SERVICE, { maps })
   await until(() => events.length === 3)
   t.same(events.sort(), ['online strict', 'online strict', 'refused 2: port not allowed'])
-  t.same(peer.status().maps.map(({ state }) => state), ['online', 'refused', 'online'])
+  await until(() => peer.isDegraded) // not while it is tried again
+  t.same(peer.status().maps.map(({ state }) => state), ['online', 'degraded', 'online'])
   const ports = [(await server.next()), (await server.next())].map((client) => {
     client.wire.end()
     return client.first.remote_port
   })
   const again = [(await server.next()), (await server.next())].map(({ first }) => first.remote_port)
-  t.same([ports.sort(), again.sort()], [[1, 3], [1, 3]], 'those come back, the other does not')
+  t.same([ports.sort(), again.sort()], [[1, 3], [1, 3]], 'those come back, the other is refused again')
 })
 
 t.test('a server of strict mode says why it ends a connection, and whether for good', async (t) => {
