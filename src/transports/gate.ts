@@ -146,6 +146,9 @@ export class Gate {
     return entry
   }
 
+  /** Whether there is room for one more from there, as far as its source goes. */
+  admits (host: string, isProxy = false): boolean { return this.#hasRoom(new Entry(this, host, isProxy, () => {})) }
+
   /** For {@link Pass.moveTo}. */
   move (entry: Entry, host: string): boolean {
     if (entry.isGone) return false

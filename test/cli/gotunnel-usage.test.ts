@@ -43,13 +43,14 @@ function written (name: string, text: string): string {
 
 t.test('flags become settings', async (t) => {
   const { gotunnel, identities, secrets, warnings } = relay(
-    '--ports', '10000-20000,30022', '--max-ports', '5', '--max-users', '50', '--byte-rate', '1000000', '--mode', 'strict', '--bind', '::1', '--users-per-source', '7', '--max-per-source', '8', '--max-half-open', '9',
+    '--ports', '10000-20000,30022', '--max-ports', '5', '--max-users', '50', '--byte-rate', '1000000', '--mode', 'strict', '--bind', '::1', '--max-users-total', '60', '--users-per-source', '7', '--max-per-source', '8', '--max-half-open', '9',
     '--max-connections', '10', '--max-waiting', '11', '--auth-failures', '12', '--trusted-proxy', '10.0.0.0/8'
   )
   t.match(gotunnel, {
     listen: { scheme: undefined, host: '192.0.2.7', port: 17000 },
     mode: 'strict',
     bind: '::1',
+    'max-users-total': 60,
     'users-per-source': 7,
     'max-per-source': 8,
     'max-half-open': 9,
@@ -196,6 +197,7 @@ t.test('the same in files, with the line', async (t) => {
     [`${head}  tokn: x\n`, '3: gotunnel.tokn: unknown key, did you mean token?'],
     [`${head}  password: x\n`, '3: gotunnel.password: a key of candy, expected token'],
     [`${head}  token: x\n  identities:\n    - {name: a, token: aaa}\n`, '3: gotunnel.token: of no use beside identities, expected below one of them'],
+    [`${head}  max-users-total: 5\n  identities:\n    - {name: a, token: aaa, reserve-users: 3}\n    - {name: b, token: bbb, reserve-users: 3}\n`, '3: gotunnel.max-users-total: 5, expected at least what identities reserve (reserve-users), 6'],
     [`${head}  max-users: 5\n  identities:\n    - {name: a, token: aaa}\n`, '3: gotunnel.max-users: of no use beside identities, expected below one of them'],
     [`${head}  identities: []\n`, '3: gotunnel.identities: empty, expected one section or more, each with "-" in front'],
     [two('{name: a, token: hunter-1}', '{name: b}'), '5: gotunnel.identities.1.token: missing, expected a token (or a token-file)'],

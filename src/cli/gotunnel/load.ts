@@ -40,7 +40,7 @@ export function loadRelay ({ settings: gotunnel, nameOf, warn }: Given<GotunnelR
     if (token === DEFAULT_TOKEN && !isLocal) throw new UsageError(`${name(keyOf(settings))}: ${KNOWN_TO_ALL}, expected another one, or to listen on 127.0.0.1 and without a proxy`)
     if (token === DEFAULT_TOKEN) warn(`${KNOWN_TO_ALL}: only programs of this machine may connect`)
     if (identities.some((other) => other.token === token)) throw new UsageError(`${name(keyOf(settings))}: the token is that of another identity as well, expected one of its own`)
-    identities.push({ name: settings.name, token, ports: settings.ports, maxPorts: settings['max-ports'], maxUsers: settings['max-users'], byteRate: settings['byte-rate'] })
+    identities.push({ name: settings.name, token, ports: settings.ports, maxPorts: settings['max-ports'], maxUsers: settings['max-users'], reserveUsers: 'reserve-users' in settings ? settings['reserve-users'] : undefined, byteRate: settings['byte-rate'] })
   }
   const tls = cert === undefined || key === undefined ? undefined : readTlsPair(cert, key, nameOf, warn)
   return { gotunnel, identities, tls, secrets: secretsOf(identities.map(({ token }) => token)) }

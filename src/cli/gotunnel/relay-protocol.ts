@@ -44,6 +44,7 @@ function command (): Command {
     .option('--byte-rate <bytes>', 'bytes a second of all users together, each way (default: no limit)')
     .option('--mode <mode>', 'strict: only clients of tunpipe, compatible: as the original server, or auto: what each client can do (default: auto)')
     .option('--bind <address>', 'address on which mapped ports listen (default: all)')
+    .option('--max-users-total <count>', 'connections of users of all identities; half of it is reserved for them in equal shares (default: 16384, or what they may have together)')
     .option('--users-per-source <count>', 'connections of users from one address; an IPv6 /64 is one (default: 1024)')
     .option('--max-waiting <count>', 'users of one port that wait to be served (default: 1024)')
     .option('--max-per-source <count>', 'connections of clients from one address (default: 4096)')

@@ -52,7 +52,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
 }
 
 function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptions & ListenInit {
-  const inAll = (key: 'maxPorts' | 'maxUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
+  const inAll = (key: 'maxPorts' | 'maxUsers' | 'reserveUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
   return {
     listen: endpointText(gotunnel.listen),
     tls,
@@ -61,7 +61,7 @@ function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptio
     mode: gotunnel.mode,
     bind: gotunnel.bind,
     maxPorts: Math.max(PORTS_IN_ALL, inAll('maxPorts')), // what identities are promised is there
-    maxUsers: Math.max(USERS_IN_ALL, inAll('maxUsers')),
+    maxUsers: gotunnel['max-users-total'] ?? Math.max(USERS_IN_ALL, inAll('maxUsers'), inAll('reserveUsers')),
     maxWaiting: gotunnel['max-waiting'],
     usersPerSource: gotunnel['users-per-source'],
     authFailures: gotunnel['auth-failures'],

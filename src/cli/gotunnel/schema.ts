@@ -26,7 +26,7 @@ const identityKeys = {
   'byte-rate': wholeNumber(1500, MOST).optional()
 }
 
-export const gotunnelIdentitySection = section({ name: identityName(), ...identityKeys })
+export const gotunnelIdentitySection = section({ name: identityName(), ...identityKeys, 'reserve-users': wholeNumber(0, 1_000_000).optional() })
 
 const count = () => wholeNumber(1, 1_000_000).optional()
 
@@ -36,6 +36,7 @@ export const gotunnelRelaySection = section({
   identities: sections(gotunnelIdentitySection).optional(),
   mode: choice(MODES).default('auto'),
   bind: ownAddress().optional(),
+  'max-users-total': count(),
   'users-per-source': count(),
   'max-per-source': count(),
   'max-half-open': count(),
@@ -57,6 +58,9 @@ export const gotunnelRelaySection = section({
     else if ((scheme === 'tls' || isGiven) && gotunnel[key] === undefined) complain(key, `missing, expected a PEM file, since ${scheme === 'tls' ? 'listen is tls://' : `there is a ${key === 'tls-key' ? 'tls-cert' : 'tls-key'}`}`)
   }
   if (identities.length === 0) return
+  const reserved = identities.reduce((sum, { 'reserve-users': users = 0 }) => sum + users, 0)
+  const total = gotunnel['max-users-total']
+  if (total !== undefined && reserved > total) complain('max-users-total', `${total}, expected at least what identities reserve (reserve-users), ${reserved}`)
   for (const key of Object.keys(identityKeys) as Array<keyof typeof identityKeys>) {
     if (gotunnel[key] !== undefined) complain(key, 'of no use beside identities, expected below one of them')
   }

@@ -15,6 +15,8 @@ export interface IdentityInit {
   maxPorts?: number
   /** User connections at one time, over all its ports. Default: no limit but that of the relay. */
   maxUsers?: number
+  /** User connections at one time that it always may have, whatever the users of the others do. Default: a fair share of half of all. */
+  reserveUsers?: number
   /** Bytes a second of all its users together, each direction for itself. Default: no limit. */
   byteRate?: number
 }
@@ -29,6 +31,8 @@ export interface IdentitySettings {
   ports: PortRanges
   maxPorts: number
   maxUsers: number
+  /** Undefined: a fair share. */
+  reserveUsers: number | undefined
   byteRate: number | undefined
 }
 
@@ -64,14 +68,15 @@ export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdent
     const all = new Set(inits.map((init) => init[key]))
     if (all.size < inits.length) throw new OptionError(`identities: two have the same ${key}`)
   }
-  return inits.map(({ name, token, ports = DEFAULT_PORTS, maxPorts = DEFAULT_MAX_PORTS, maxUsers = Infinity, byteRate }) => {
+  return inits.map(({ name, token, ports = DEFAULT_PORTS, maxPorts = DEFAULT_MAX_PORTS, maxUsers = Infinity, reserveUsers, byteRate }) => {
     if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) throw new OptionError(`identities: name is at most 64 letters, digits, ".", "_", "@" or "-", not ${JSON.stringify(name)}`)
     if (token === '' || token.length > LONGEST_TOKEN) throw new OptionError(`identities: the token of ${name} is 1 to ${LONGEST_TOKEN} characters`)
     for (const [key, count] of Object.entries({ maxPorts, maxUsers })) {
       if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
     }
+    if (reserveUsers !== undefined && (!Number.isSafeInteger(reserveUsers) || reserveUsers < 0)) throw new OptionError(`identities: reserveUsers of ${name} is a whole number, not ${String(reserveUsers)}`)
     if (byteRate !== undefined) void new Pace(byteRate) // throws now
-    return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, byteRate }, token]
+    return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, reserveUsers, byteRate }, token]
   })
 }
 

@@ -153,8 +153,8 @@ export class MappedPort {
 
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
-    const { users: gate, settings: { bind: host } } = this.#shared
-    const listener = listenTcp({ host, port: this.number, gate, keepAlive: KEEP_ALIVE })
+    const { users, settings: { bind: host } } = this.#shared
+    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE })
     void this.#serve(listener)
     await listener.port()
     if (this.wantsOnline) this.#listener = listener

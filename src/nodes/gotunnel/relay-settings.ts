@@ -75,8 +75,11 @@ export function readRelay ({
   for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
     if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
   }
+  const verified = verifyIdentities(identities)
+  const reserved = verified.reduce((sum, [{ reserveUsers = 0 }]) => sum + reserveUsers, 0)
+  if (reserved > maxUsers) throw new OptionError(`maxUsers is at least what identities have reserved, ${reserved}, not ${maxUsers}`)
   return {
-    identities: verifyIdentities(identities),
+    identities: verified,
     mode,
     bind,
     maxPorts,

@@ -10,6 +10,7 @@ import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type Rela
 import type { Session } from './session.ts'
 import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
+import { UserGates } from './user-gates.ts'
 import { BoundedLog } from '../../bounded-log.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
@@ -79,7 +80,7 @@ export class GotunnelRelay {
       ports: new Map(),
       sessions: new Set(),
       used: new Set(),
-      users: new Gate(settings.usersGate),
+      users: new UserGates(settings),
       failures: failuresOf(settings),
       log: new BoundedLog(log),
       refusals: new BoundedLog(log),
@@ -90,6 +91,7 @@ export class GotunnelRelay {
       now: performance.now()
     }
     this.#shared.identities.configure(settings.identities)
+    this.#shared.users.configure(settings, this.#shared.identities)
     this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
     this.#timer.unref() // the listener keeps the process alive
   }
@@ -103,7 +105,7 @@ export class GotunnelRelay {
       clients: sessions.size,
       ports: ports.size,
       refused: { ...refused, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted },
-      turnedAway: { ...this.#shared.users.stats.turnedAway }
+      turnedAway: { ...this.#shared.users.all.stats.turnedAway }
     }
   }
 
@@ -134,10 +136,10 @@ export class GotunnelRelay {
     const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#shared.settings
     const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind })
     this.gate.configure(settings.gate)
-    this.#shared.users.configure(settings.usersGate)
     if (settings.authFailures !== this.#shared.settings.authFailures) this.#shared.failures = failuresOf(settings)
     this.#shared.settings = settings
     const removed = this.#shared.identities.configure(settings.identities)
+    this.#shared.users.configure(settings, this.#shared.identities)
     for (const port of this.#shared.ports.values()) port.configure()
     let ended = 0
     for (const session of this.#shared.sessions) {
@@ -183,10 +185,10 @@ export class GotunnelRelay {
   }
 
   #tellTurnedAway (): void {
-    const { log, users: { stats: { turnedAway } } } = this.#shared
+    const { log, users: { all: { stats: { turnedAway } } } } = this.#shared
     for (const why of ['source', 'total'] as const) {
       const count = turnedAway[why] - this.#told[why]
-      if (count > 0) log.line('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all')
+      if (count > 0) log.line('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
     this.#told = { ...turnedAway }
   }

@@ -4,8 +4,9 @@ import type { MappedPort } from './port.ts'
 import type { RelaySettings } from './relay-settings.ts'
 import type { Session } from './session.ts'
 import type { Refusal, UserTraffic } from './stats.ts'
+import type { UserGates } from './user-gates.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
-import type { Gate, Pass } from '../../transports/gate.ts'
+import type { Pass } from '../../transports/gate.ts'
 import type { SourceRate } from '../../transports/source-rate.ts'
 import type { Endpoint, Link } from '../../types.ts'
 
@@ -18,7 +19,7 @@ export interface Shared {
   /** Ports with users, which may outlive the client and then the place in `ports`. */
   readonly used: Set<MappedPort>
   /** Which users of all ports go through. */
-  readonly users: Gate
+  readonly users: UserGates
   /** Unknown tokens by source. */
   failures: SourceRate
   readonly log: BoundedLog
