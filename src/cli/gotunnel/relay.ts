@@ -21,9 +21,9 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
   return {
     register (registry) {
       const byIdentity = (): Sample[] => {
-        const { halfOpen, clients, refused, turnedAway } = relay.stats
+        const { halfOpen, clients, refused, heldMessages, turnedAway } = relay.stats
         return [
-          { labels: { identity: '' }, stats: { halfOpen, clients, refused, turnedAway } },
+          { labels: { identity: '' }, stats: { halfOpen, clients, refused, heldMessages, turnedAway } },
           ...Array.from(relay.identities, ({ name, ports, traffic }) => ({ labels: { identity: name }, stats: { ports, ...traffic } }))
         ]
       }

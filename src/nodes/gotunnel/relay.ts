@@ -86,6 +86,7 @@ export class GotunnelRelay {
       refusals: new BoundedLog(log),
       refused: newRefused(),
       traffic: newTraffic(),
+      heldMessages: 0,
       isClosing: false,
       carriers: 0,
       now: performance.now()
@@ -97,12 +98,13 @@ export class GotunnelRelay {
   }
 
   get stats (): GotunnelRelayStats {
-    const { refused, traffic, sessions, ports } = this.#shared
+    const { refused, traffic, sessions, ports, heldMessages } = this.#shared
     const { halfOpen, turnedAway, evicted } = this.gate.stats
     return {
       ...traffic,
       halfOpen,
       clients: sessions.size,
+      heldMessages,
       ports: ports.size,
       refused: { ...refused, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted },
       turnedAway: { ...this.#shared.users.all.stats.turnedAway }

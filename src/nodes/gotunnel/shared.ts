@@ -27,6 +27,8 @@ export interface Shared {
   readonly refusals: BoundedLog
   readonly refused: Record<Refusal, number>
   readonly traffic: UserTraffic
+  /** Messages of clients that had to wait, as there were too many. */
+  heldMessages: number
   /** The relay takes no more clients. */
   isClosing: boolean
   /** Data connections of all ports that wait for another user. */

@@ -40,6 +40,8 @@ export interface GotunnelRelayStats extends UserTraffic {
   /** Ports that are served now. */
   ports: number
   refused: Record<Refusal, number>
+  /** Messages on control connections that had to wait, as more came than one client may send. */
+  heldMessages: number
   /** Users that were not let in: `source`, too many from one address; `total`, too many of all ports. Nobody looks at which port. */
   turnedAway: { source: number, total: number }
 }

@@ -1,0 +1,35 @@
+/** What one control connection may ask of a process: a part of each turn of the event loop, and so many messages a second. Beyond it, it waits. */
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import { TokenBucket } from '../../token-bucket.ts'
+import type { Meter } from '../../transforms/meter.ts'
+
+/** Frames until the others have their turn. */
+const PER_TURN = 32
+
+/** Frames a second, and at once: thousands of users may fail in one moment. */
+const RATE = 1000
+const BURST = 8192
+
+/** Milliseconds that one waits beyond that. */
+const PAUSE = 50
+
+/** Meters frames, whatever is in them, one in each batch. `onHeld` is called for each that had to wait for the rate. */
+export function controlBudget (onHeld: () => void): Meter {
+  const bucket = new TokenBucket({ rate: RATE, burst: BURST }, performance.now())
+  let count = 0
+  const held = async (): Promise<void> => {
+    onHeld()
+    do {
+      await wait(PAUSE, undefined, { ref: false })
+      bucket.refill(performance.now())
+    } while (!bucket.take(1))
+  }
+  return () => {
+    count++
+    if (!bucket.take(1)) {
+      bucket.refill(performance.now())
+      if (!bucket.take(1)) return held()
+    }
+    return count % PER_TURN === 0 ? nextTurn() : undefined
+  }
+}
