@@ -7,7 +7,7 @@ import { Networks, type Reconfigured } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './relay-settings.ts'
 import type { Tap } from './member.ts'
-import { clientOf, printable, REFUSALS, Session } from './session.ts'
+import { clientOf, REFUSALS, Session } from './session.ts'
 import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
 import { addressed, forward } from './traffic.ts'
@@ -19,6 +19,7 @@ import { ForeignerLog } from '../../transports/foreigner-log.ts'
 import { Gate, type Pass } from '../../transports/gate.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
+import { printable } from '../../printable.ts'
 import type { Batch, Endpoint } from '../../types.ts'
 
 /** Where a link comes from, and what it asked for; a link of `listenWebSocket` is one itself. */
@@ -40,7 +41,7 @@ export interface TapFilter {
 
 const TICK = 1000
 
-/** Characters of an unknown path in the log. */
+/** Bytes of an unknown path in the log. */
 const MAX_LOGGED_PATH = 64
 
 /**
@@ -224,7 +225,7 @@ export class CandyRelay {
   async #unknownPath (link: WebSocketLink, remote: Endpoint, path: string): Promise<void> {
     this.#unknownPaths++
     const why: Refusal = 'path'
-    this.#shared.log.line('warn', { remote, why, reason: `path ${printable(path).slice(0, MAX_LOGGED_PATH)}, expected that of a network` }, 'connection refused')
+    this.#shared.log.line('warn', { remote, why, reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }, 'connection refused')
     await turnAway(link, REFUSALS.path.closeCode, REFUSALS.path.reason)
   }
 

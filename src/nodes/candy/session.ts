@@ -39,9 +39,6 @@ const GREETED = `${GREETING}::`
 /** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
 export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETED.length)).toString() === GREETED
 
-/** What others have written, as it is shown to people. */
-export const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?')
-
 /** What it says, without its first word. */
 export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? shown(Buffer.from(ping.subarray(GREETED.length)).toString()) : ''
 

@@ -1,9 +1,10 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
 import { waitingIn } from '../../backlog.ts'
 import { remoteText } from '../../endpoint.ts'
+import { printable } from '../../printable.ts'
 import { formatAddress, formatCidr } from '../../tun/ipv4.ts'
 import type { Network } from './network.ts'
-import { printable, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
 export interface CandyMemberStatus extends Traffic {

@@ -8,7 +8,7 @@ import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from './complaint.ts'
 
 const check = (text: string): unknown => settle(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
-const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, packet-rate, byte-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
+const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
 const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
 
