@@ -31,7 +31,7 @@ t.test('status', async (t) => {
       url,
       connections: 2,
       networks: [
-        { path: '/a', range: '10.77.0.0/24', peers: 1, drops: { destination: 1 }, members: [{ address: '10.77.0.9', source: /^127\.0\.0\.1:\d+$/, system: 'linux', version: '6.1.8', host: 'a ?[31m', packetsIn: 2, packetsOut: 1, queued: 0, drops: { destination: 1 } }] },
+        { path: '/a', range: '10.77.0.0/24', peers: 1, drops: { destination: 1 }, members: [{ address: '10.77.0.9', source: /^127\.0\.0\.1:\d+$/, system: 'linux', version: '6.1.8', host: 'a \\x1b[31m', packetsIn: 2, packetsOut: 1, queued: 0, drops: { destination: 1 } }] },
         { path: '/b', peers: 1, members: [{ address: '10.77.0.1', system: '' }] }
       ]
     }]
@@ -39,7 +39,7 @@ t.test('status', async (t) => {
   const { stdout, code } = await runProgram(t, 'relay', ['status'], { env })
   t.equal(code, 0)
   t.match(stdout, /^relay .*, process \d+, up \d+ s, ok\ncandy ws:\/\/127\.0\.0\.1:\d+: 2 peers, 2 connections, 0 half-open\n/)
-  t.match(stdout, /^ADDRESS +SOURCE +CLIENT +UP +SILENT +IN +OUT +QUEUE +DROPS\n10\.77\.0\.9 +127\.0\.0\.1:\d+ +linux 6\.1\.8 a \?\[31m +\d+ s .* destination 1$/m)
+  t.match(stdout, /^ADDRESS +SOURCE +CLIENT +UP +SILENT +IN +OUT +QUEUE +DROPS\n10\.77\.0\.9 +127\.0\.0\.1:\d+ +linux 6\.1\.8 a \\x1b\[31m +\d+ s .* destination 1$/m)
   const socket = join(env.RUNTIME_DIRECTORY, 'relay.sock')
   t.equal((statSync(socket).mode & 0o777).toString(8), '600')
   t.match(await runProgram(t, 'relay', ['status', '--control', socket]), { code: 0 })
