@@ -28,7 +28,7 @@ export function ownNetworks (name: string): OwnNetworks {
 function forwards (name: string): boolean {
   try {
     return readFileSync(`/proc/sys/net/ipv4/conf/${name}/forwarding`, 'latin1').trim() !== '0'
-  } catch {
-    return process.platform !== 'linux'
+  } catch (err) {
+    return (err as NodeJS.ErrnoException).code === 'ENOENT' // it is none of the system's, or this is another system
   }
 }

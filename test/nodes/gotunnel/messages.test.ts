@@ -175,8 +175,8 @@ t.test('the keys of our own, and their bounds', async (t) => {
   t.equal(toServer(JSON.stringify(unregistered)), undefined)
 })
 
-const NUMBERS = new Set(['local_port', 'remote_port', 'time', 'port', 'tunpipe', 'addresses'])
-const KEYS = /^(?:type|local_port|remote_port|protocol|token|name|time|port|status|reason|id|source|destination|tunpipe|addresses)$/
+const NUMBERS = new Set(['local_port', 'remote_port', 'time', 'port', 'tunpipe', 'acknowledge', 'addresses'])
+const KEYS = /^(?:type|local_port|remote_port|protocol|token|name|time|port|status|reason|id|source|destination|tunpipe|acknowledge|addresses)$/
 
 /** True when every field has a name and a type that it may have. */
 const isSound = (message: object): boolean => Object.entries(message).every(([key, value]) =>
@@ -193,7 +193,7 @@ function check (bytes: Uint8Array): void {
 }
 
 t.test('property: any bytes and any values are read, or skipped', async (t) => {
-  const key = fc.oneof(fc.constantFrom('type', 'Type', 'TOKEN', 'token', 'local_port', 'remote_port', 'port', 'time', 'name', 'id', 'reason', 'status', 'tunpipe', '__proto__', 'constructor'), fc.string())
+  const key = fc.oneof(fc.constantFrom('type', 'Type', 'TOKEN', 'token', 'local_port', 'remote_port', 'port', 'time', 'name', 'id', 'reason', 'status', 'tunpipe', 'acknowledge', '__proto__', 'constructor'), fc.string())
   const value = fc.oneof(fc.constantFrom('ping', 'pong', 'register', 'data_channel', 'open_data_channel', 'offline_port', 'data_channel_failed', 'unregistered'), fc.integer(), fc.double(), fc.jsonValue({ maxDepth: 2 }))
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), check), { numRuns: 300 })
   fc.assert(fc.property(fc.json(), (text) => { check(frame(text)) }), { numRuns: 300 })
