@@ -2,15 +2,27 @@
  * The way out of a process. `process.exit` waits for the threads of libuv's pool, and what runs there cannot be cancelled: a look-up of
  * a name waits for name servers, a file for whoever is to write it. Meanwhile no signal is heard any more.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { exitAtOnce } from '../../tun/libc.ts'
 
 /** What Node calls requests that such a thread may be busy with: look-ups of names, and files. */
 const ON_A_THREAD = /^(GetAddrInfo|GetNameInfo|FS)Req/
 
+/** Milliseconds that threads are given before they are left behind, and between two looks: no event tells that they are done. */
+const PATIENCE = 500
+const LOOK = 10
+
+const isBusy = (): boolean => process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))
+
 /** Ends the process now, whatever its threads do. */
 export function leave (code: number): never {
-  if (process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))) leaveThreads(code)
+  if (isBusy()) leaveThreads(code)
   process.exit(code)
+}
+
+/** Settles when threads have done what they were asked, as they nearly always have in no time, or have had time enough. */
+export async function threadsDone (): Promise<void> {
+  for (let waited = 0; waited < PATIENCE && isBusy(); waited += LOOK) await delay(LOOK)
 }
 
 /** What `process.exit` does, without its waiting. */

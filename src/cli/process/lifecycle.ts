@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
-import { leave } from './leave.ts'
+import { leave, threadsDone } from './leave.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
 
@@ -109,6 +109,7 @@ async function live (program: string, { log, json, start }: Plan, hangUps: HangU
     leave(EXIT.failure)
   }
   log.info({}, 'stopped')
+  await threadsDone()
   leave(failed ? EXIT.failure : EXIT.clean)
 }
 
