@@ -279,11 +279,11 @@ t.test('D13: in strict mode the first frame of a data connection is good once, a
 
 t.test('D14: a relay that may not open more files goes on when it may again', { skip: process.platform === 'win32' }, async (t) => {
   const program = fileURLToPath(new URL('relay-process.ts', import.meta.url))
-  const child = spawn('sh', ['-c', 'ulimit -n 100 && exec "$0" --import tsx "$@"', process.execPath, program, TOKEN], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = spawn('sh', ['-c', 'ulimit -n 250 && exec "$0" --import tsx "$@"', process.execPath, program, TOKEN], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [url] = await once(child, 'message') as [string]
   const client = await ScriptedClient.registered(t, Number(new URL(url).port), { remotePort: await freePort() })
-  const users = await Promise.all(Array.from({ length: 150 }, () => Wire.dial(client.remotePort)))
+  const users = await Promise.all(Array.from({ length: 350 }, () => Wire.dial(client.remotePort)))
   await Promise.any(users.map((user) => user.ended)) // for want of files
   t.ok(await client.ping(), 'whoever is in is served')
   for (const user of users) user.reset()
