@@ -22,12 +22,12 @@ export interface Started {
 export const network = (path: string, password: string, more = ''): string => `    - path: ${path}\n      password: ${password}\n      dhcp: 10.77.0.0/24\n${more}`
 export const config = (...networks: string[]): string => `candy:\n  listen: ws://127.0.0.1:0\n  networks:\n${networks.join('')}`
 
-export async function start (t: Test, text: string, env = homeEnv(), args: string[] = []): Promise<Started> {
+export async function start (t: Test, text: string, env = homeEnv(), args: string[] = [], imports: string[] = []): Promise<Started> {
   const folder = t.testdir()
   const file = join(folder, 'relay.yaml')
   const write = (text: string): void => { writeFileSync(file, text, { mode: 0o600 }) }
   write(text)
-  const relay = startProgram(t, 'relay', ['--config', file, '--json', ...args], { env })
+  const relay = startProgram(t, 'relay', ['--config', file, '--json', ...args], { env, imports })
   const [, url] = await relay.find(/"protocol":"candy","url":"(wss?:[^"]*)"/)
   const ask = async (command: string): Promise<any> => {
     const { code, stdout, stderr } = await runProgram(t, 'relay', [command, '--json'], { env })

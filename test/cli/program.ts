@@ -1,17 +1,17 @@
 /** Runs the real programs as child processes. Nothing here sleeps: one waits for a line or for the end. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bareNode, executable, type ExecutableName } from '../helpers/executables.ts'
 import { homeEnv } from '../helpers/homes.ts'
 import { TSX_ARGS } from '../helpers/tsx.ts'
-
-const path = (name: string): string => fileURLToPath(new URL(`../../bin/${name}.ts`, import.meta.url))
 
 export interface ProgramInit {
   env?: Record<string, string>
   cwd?: string
   stdin?: 'pipe' | 'ignore'
+  /** Modules that are loaded before it, as URLs. */
+  imports?: readonly string[]
 }
 
 export interface Ended {
@@ -27,9 +27,11 @@ export class Program {
   stderr = ''
   readonly #waiting = new Set<() => void>()
 
-  constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore' }: ProgramInit = {}) {
+  constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore', imports = [] }: ProgramInit = {}) {
     const { TUNPIPE_PASSWORD: _password, TUNPIPE_TOKEN: _token, ...inherited } = process.env
-    this.child = spawn(process.execPath, [...TSX_ARGS, script, ...args], { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
+    const loader = script.endsWith('.ts') ? TSX_ARGS : []
+    const [command, ...rest] = bareNode(...imports.flatMap((url) => ['--import', url]), ...loader, script, ...args)
+    this.child = spawn(command, rest, { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#wake()
@@ -79,11 +81,11 @@ export function startScript (t: Test, script: string, args: readonly string[] = 
   return program
 }
 
-export function startProgram (t: Test, name: 'relay' | 'peer', args: readonly string[], init?: ProgramInit): Program {
-  return startScript(t, path(name), args, init)
+export function startProgram (t: Test, name: ExecutableName, args: readonly string[], init?: ProgramInit): Program {
+  return startScript(t, executable(name), args, init)
 }
 
 /** Runs it to its end. */
-export async function runProgram (t: Test, name: 'relay' | 'peer', args: readonly string[], init?: ProgramInit): Promise<Ended> {
+export async function runProgram (t: Test, name: ExecutableName, args: readonly string[], init?: ProgramInit): Promise<Ended> {
   return await startProgram(t, name, args, init).ended
 }

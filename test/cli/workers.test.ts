@@ -11,7 +11,7 @@ import { config, joined, network, start } from './operator.ts'
 import { runProgram, startProgram } from './program.ts'
 
 /** Loaded before a program: SIGUSR2 has its workers end by an error. */
-const mortal = '--import data:text/javascript,' + encodeURIComponent(`const workers = []
+const mortal = 'data:text/javascript,' + encodeURIComponent(`const workers = []
 process.on('worker', (worker) => { workers.push(worker) })
 process.on('SIGUSR2', () => { for (const worker of workers) worker.postMessage(null) })`)
 
@@ -45,8 +45,7 @@ t.test('status, reload, and an end by a signal', async (t) => {
 })
 
 t.test('a worker that dies ends the relay', async (t) => {
-  const env = { ...homeEnv(), NODE_OPTIONS: [process.env.NODE_OPTIONS, mortal].join(' ') }
-  const { relay, url } = await start(t, `workers: 2\n${config(network('/a', 'secret-a'))}`, env)
+  const { relay, url } = await start(t, `workers: 2\n${config(network('/a', 'secret-a'))}`, homeEnv(), [], [mortal])
   const client = await joined(t, `${url}/a`, 'secret-a', '10.77.0.1')
   relay.signal('SIGUSR2')
   const { code, stderr } = await relay.ended

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { executable } from '../helpers/executables.ts'
 import { readCapture, type ReadPacket } from '../helpers/pcapng.ts'
 import { isRight } from '../tun/offload/packets.ts'
 import { Lab } from './namespaces.ts'
-import { joined, startPeer, startRelay, TSX } from './programs.ts'
+import { joined, startPeer, startRelay } from './programs.ts'
 import { canRun } from './requirements.ts'
 import { Agent } from './traffic.ts'
 
@@ -54,7 +54,7 @@ if (await canRun(t)) {
     t.equal(without.offloads, undefined)
 
     const file = join(folder, 'b.pcapng')
-    const capture = b.spawn(process.execPath, ['--import', TSX, fileURLToPath(new URL('../../bin/peer.ts', import.meta.url)), 'capture', '--control', control, '--write', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const capture = b.spawn(process.execPath, [executable('peer'), 'capture', '--control', control, '--write', file], { stdio: ['ignore', 'ignore', 'pipe'] })
     await once(capture.stderr as NodeJS.ReadableStream, 'data') // it says that it has begun
 
     const agents = { a: new Agent(a), b: new Agent(b) }

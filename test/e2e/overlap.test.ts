@@ -1,8 +1,7 @@
 /** A server that gives an address or routes of the network that the client is in: nothing of that network may go into the tunnel. */
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TSX_ARGS } from '../helpers/tsx.ts'
+import { bareNode, executable } from '../helpers/executables.ts'
 import { Lab, UPLINK, type Namespace } from './namespaces.ts'
 import { DEVICE, joined, startPeer, startRelay } from './programs.ts'
 import { canRun } from './requirements.ts'
@@ -15,7 +14,6 @@ const URL = `ws://${RELAY}:8080/`
 const ROUTER = '192.168.1.1'
 const LAN = '192.168.1.0/24'
 const METRICS = '127.0.0.1:9101'
-const PEER = fileURLToPath(new globalThis.URL('../../bin/peer.ts', import.meta.url))
 
 /** A client in a network with a router, and the relay behind that. */
 async function site (lab: Lab): Promise<{ router: Namespace, client: Namespace }> {
@@ -39,7 +37,7 @@ if (await canRun(t)) {
     t.match(await peer.event('offline'), { reason })
     t.match(await peer.logged('offline'), { reason, wait: 30_000 })
     t.match(await metricsOf(new Agent(client)), /^tunpipe_candy_overlap\{network="192\.168\.1\.0\/24",interface="eth0"\} 1$/m)
-    const status = await client.run('env', '-u', 'NODE_OPTIONS', process.execPath, ...TSX_ARGS, PEER, 'status', '--control', control)
+    const status = await client.run(...bareNode(executable('peer'), 'status', '--control', control))
     t.match(status, /^not taken: address 192\.168\.1\.\d+\/24 overlaps 192\.168\.1\.0\/24 of eth0$/m)
     t.same((await client.interface(DEVICE))?.addresses, [], 'the interface has no address')
     t.same(await Promise.all([ROUTER, '192.168.1.77', RELAY].map((address) => client.wayTo(address))), [UPLINK, UPLINK, UPLINK])

@@ -2,12 +2,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
+import { executable, type ExecutableName } from '../helpers/executables.ts'
 import { homeEnv } from '../helpers/homes.ts'
-import { TSX_ARGS } from '../helpers/tsx.ts'
 import type { Namespace } from './namespaces.ts'
 
 export const TSX = fileURLToPath(import.meta.resolve('tsx'))
-const script = (name: string): string => fileURLToPath(new URL(`../../bin/${name}.ts`, import.meta.url))
 
 export const PASSWORD = 'correct-horse'
 export const RANGE = '10.77.0.0/24'
@@ -76,8 +75,8 @@ export class Program {
   readonly #out = new Lines()
   readonly #log = new Lines()
 
-  constructor (namespace: Namespace, name: 'relay' | 'peer', args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: ProgramInit = {}) {
-    const node = [process.execPath, ...TSX_ARGS, ...imports.flatMap((url) => ['--import', url]), script(name), protocol, '--json', ...args]
+  constructor (namespace: Namespace, name: ExecutableName, args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: ProgramInit = {}) {
+    const node = [process.execPath, ...imports.flatMap((url) => ['--import', url]), executable(name), protocol, '--json', ...args]
     // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
     const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
     this.#name = `${name} of ${namespace.name}`

@@ -2,16 +2,15 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { bareNode, executable } from '../helpers/executables.ts'
 import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { joined, startPeer, startRelayWith, TSX } from './programs.ts'
+import { joined, startPeer, startRelayWith } from './programs.ts'
 import { canRun } from './requirements.ts'
 import { Agent, ping } from './traffic.ts'
 
 const run = promisify(execFile)
-const RELAY = fileURLToPath(new URL('../../bin/relay.ts', import.meta.url))
 const LISTEN = 'ws://192.0.2.1:8080'
 
 /** Bytes a second of the way, and of what is sent, which slows down for nobody. */
@@ -25,7 +24,7 @@ const SAMPLES = 8
 /** Who tells what waits, and from which sample on: a pong comes only when the burst before it has gone. */
 const KNOWERS = [
   { name: 'the system', from: 0, hasKoffi: true, imports: [] },
-  { name: 'pongs', from: 4, hasKoffi: false, imports: [new URL('../helpers/without-koffi.ts', import.meta.url).href] }
+  { name: 'pongs', from: 4, hasKoffi: false, imports: [new URL('../helpers/without-koffi.js', import.meta.url).href] }
 ]
 
 if (await canRun(t, ['tc', 'ss'])) {
@@ -44,8 +43,9 @@ if (await canRun(t, ['tc', 'ss'])) {
         const host = await lab.host(name, `192.0.2.${11 + i}/24`)
         return { host, agent: new Agent(host), address: await joined(startPeer(host, { url: `${LISTEN}/`, stateDir: join(folder, name) })) }
       }))
+      const [command, ...args] = bareNode(executable('relay'), 'status', '--json', '--control', control)
       const status = async (): Promise<{ queued: number, drops: number }> => {
-        const { stdout } = await run(process.execPath, ['--import', TSX, RELAY, 'status', '--json', '--control', control], { env: { ...process.env, NODE_OPTIONS: '' } })
+        const { stdout } = await run(command, args)
         const [{ drops, networks: [{ members }] }] = JSON.parse(stdout).services
         return { queued: members.find(({ address }: any) => address === b.address).queued, drops: drops.queue }
       }

@@ -35,7 +35,7 @@ const MORE_CUTS = 4
 const MOST_PACKETS = 1_000_000
 const MOST_TIME = 5000
 
-const WITHOUT_KOFFI = new URL('../helpers/without-koffi.ts', import.meta.url).href
+const WITHOUT_KOFFI = new URL('../helpers/without-koffi.js', import.meta.url).href
 
 const RELAYS = [
   { name: 'a relay', seconds: 8, version: VERSION, args: [], imports: [], isWhole: true },

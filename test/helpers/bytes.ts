@@ -9,8 +9,8 @@ export function * cut (wire: Uint8Array, size: number): Generator<Uint8Array> {
   for (let at = 0; at < wire.length; at += size) yield Uint8Array.from(wire.subarray(at, at + size))
 }
 
-/** How many mutations a fuzz test tries; `TUNPIPE_FUZZ=5000000` tries more. */
-export const fuzzRounds = Number(process.env.TUNPIPE_FUZZ ?? 100_000)
+/** How many mutations a fuzz test tries; `npm run test:long` tries more. */
+export const fuzzRounds = Number(process.env.TUNPIPE_FUZZ ?? 10_000)
 
 /** A small generator (mulberry32), so that a failing round can be run again from its seed. */
 export function random (seed: number): (below: number) => number {

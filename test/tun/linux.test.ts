@@ -6,8 +6,8 @@ import { openTun } from '../../src/tun/index.ts'
 
 const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('fixtures/link.ts', import.meta.url))
-const withoutKoffi = new URL('../helpers/without-koffi.ts', import.meta.url).href
-const withoutLoop = new URL('fixtures/without-loop.ts', import.meta.url).href
+const withoutKoffi = new URL('../helpers/without-koffi.js', import.meta.url).href
+const withoutLoop = new URL('fixtures/without-loop.js', import.meta.url).href
 
 interface Ended {
   code: number
