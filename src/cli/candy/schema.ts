@@ -38,7 +38,7 @@ function peerName () {
 
 /** candy's own form of rules, read by the relay's own reader: it names the rule that is wrong by its number. */
 function rules () {
-  const expected = 'dev-cidr,dst-cidr,nexthop;... with network addresses'
+  const expected = 'dev-cidr,dst-cidr,nexthop;... with network addresses and without blanks'
   return text('a list of rules', expected, (input) => {
     try {
       parseRules(input)

@@ -13,13 +13,25 @@ const PATIENCE_MS = 15_000
  * @param key - how the user named it: `--config`, or `relay.yaml:4: candy.password-file`
  */
 export function readBounded (file: string, key: string, limit: number): string {
+  return textOf(readBoundedBytes(file, key, limit), file, key)
+}
+
+/** Throws `UsageError` when it is not UTF-8. */
+export function textOf (bytes: Uint8Array, file: string, key: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readUpTo(file, key, limit))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new UsageError(`${key}: not text (${JSON.stringify(file)}), expected UTF-8`)
+  }
+}
+
+/** The same, whatever is in it. */
+export function readBoundedBytes (file: string, key: string, limit: number): Buffer {
+  try {
+    return readUpTo(file, key, limit)
   } catch (err) {
     if (err instanceof UsageError) throw err
-    throw new UsageError(err instanceof TypeError
-      ? `${key}: not text (${JSON.stringify(file)}), expected UTF-8`
-      : `${key}: cannot be read (${JSON.stringify(file)}): ${reason(err)}`)
+    throw new UsageError(`${key}: cannot be read (${JSON.stringify(file)}): ${reason(err)}`)
   }
 }
 

@@ -1,50 +1,97 @@
 /** Reads the configuration file of the original candy, `candy.cfg`, as if it were one of ours (candy protocol, section 4). */
+import { nearest } from '../nearest.ts'
 import { UsageError } from '../usage-error.ts'
+import { linesOf, type CfgLine } from './candy-cfg-lines.ts'
+import { dialledAt, listenedAt, rules, wholeNumber, withPrefix } from './candy-cfg-values.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { Values } from './settings.ts'
 
+interface Known {
+  /** Our key. */
+  readonly ours: string
+  /** The value in the form that our key has; what cannot be brought into it stays as it is, for the schema to complain about. */
+  readonly read?: (value: string) => string
+}
+
 /** Keys that stand for one of ours, by the program that has that. */
-const KEYS: Record<'relay' | 'peer', Readonly<Record<string, string>>> = {
-  relay: { websocket: 'listen', password: 'password', dhcp: 'dhcp', sdwan: 'sdwan' },
-  peer: { websocket: 'url', password: 'password', tun: 'address', name: 'name', mtu: 'mtu' }
+const KEYS: Record<'relay' | 'peer', Readonly<Record<string, Known>>> = {
+  relay: {
+    websocket: { ours: 'listen', read: listenedAt },
+    password: { ours: 'password' },
+    dhcp: { ours: 'dhcp', read: withPrefix },
+    sdwan: { ours: 'sdwan', read: rules }
+  },
+  peer: {
+    websocket: { ours: 'url', read: dialledAt },
+    password: { ours: 'password' },
+    tun: { ours: 'address', read: withPrefix },
+    name: { ours: 'name' },
+    mtu: { ours: 'mtu', read: wholeNumber }
+  }
 }
 
 /** What each program calls the side that it is. */
 const MODES = { relay: 'server', peer: 'client' } as const
 
-/** Keys of the original that are about traffic past the server. */
+const NO_DIRECT_TRAFFIC = 'there is no direct traffic between peers yet'
+
+/** Keys of the original that are about traffic past the server; its server has no use for them. */
 const DIRECT = ['stun', 'port', 'discovery', 'route', 'localhost']
 
-const KNOWN = ['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...DIRECT]
-
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { ws: 80, wss: 443 }
-
-/** True for a file in the form of the original: `key = value` where YAML has `key: value`. */
-export const isCandyCfg = (text: string): boolean => {
-  const first = text.split('\n').find((line) => line.trim() !== '' && !line.trim().startsWith('#'))
-  return first !== undefined && /^\s*[a-z]+\s*=/.test(first)
+/** Keys of its versions before 6.1. */
+const FORMER: Readonly<Record<string, string>> = {
+  ntp: 'the clock of the system is used',
+  restart: 'it goes on by itself when a connection is lost',
+  workers: 'threads of a relay are set by --workers'
 }
 
-/** Throws `UsageError` when it is for the other program. */
+const KNOWN = [...new Set(['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...DIRECT, ...Object.keys(FORMER)])]
+
+/** Warnings about one file; a file may have thousands of lines that mean nothing. */
+const MOST_WARNINGS = 20
+
+/**
+ * True for a file in the form of the original: `key = value` where YAML has `key: value`. What decides is the first line that is either.
+ *
+ * @param text - one character for each byte
+ */
+export function isCandyCfg (text: string): boolean {
+  const lines = text.split('\n').filter((line) => !/^\s*(#|$)/.test(line))
+  const first = lines.find((line) => isYaml(line) || isAssignment(line))
+  return first !== undefined && !isYaml(first)
+}
+
+const isYaml = (line: string): boolean => /^\s*(?:["']?[\w-]+["']?\s*:(?:\s|$)|[{%-])/.test(line)
+const isAssignment = (line: string): boolean => /^[^:=]*=/.test(line)
+
+/**
+ * Throws `UsageError` when it is for the other program, or a value that counts is not text.
+ *
+ * @param text - one character for each byte: a comment may be in any encoding
+ */
 export function parseCandyCfg (file: string, text: string, program: 'relay' | 'peer'): ConfigFile {
   const warnings: string[] = []
-  const lines = new Map<string, number>()
   const candy: Values = {}
   const values: Values = { candy }
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    const at = line.indexOf('=')
-    if (line.startsWith('#') || at < 0) continue
-    const key = line.slice(0, at).trim()
-    const value = valueOf(line.slice(at + 1))
-    const where = `${file}:${i + 1}`
-    if (key === 'mode' && value !== MODES[program]) throw new UsageError(`${where}: mode: ${value === MODES[other(program)] ? `this is a file for ${other(program)}` : 'unknown'}, expected ${MODES[program]}`)
-    if (key === 'debug' && value === 'true') values['log-level'] = 'debug'
-    if (!KNOWN.includes(key)) warnings.push(`${where}: unknown key, it is ignored`)
-    if (program === 'peer' && DIRECT.includes(key) && value !== '' && value !== '0') warnings.push(`${where}: ${key} is ignored: there is no direct traffic between peers yet`)
-    const ours = KEYS[program][key]
-    if (ours === undefined || value === '') continue // the original takes an empty value for none
-    lines.set(ours, i + 1)
-    candy[ours] = ours === 'listen' ? listenedAt(value) : value
+  const lines = linesOf(text)
+  const last = new Map(lines.map((line) => [line.key, line]))
+  for (const line of lines) {
+    const warning = warningOf(line, last.get(line.key) as CfgLine, program)
+    if (warning !== undefined) warnings.push(`${file}:${line.number}: ${warning}`)
+  }
+  if (warnings.length > MOST_WARNINGS) warnings.push(`${file}: ${warnings.splice(MOST_WARNINGS).length} more warnings`)
+
+  const mode = last.get('mode')
+  if (mode !== undefined && mode.value !== MODES[program]) {
+    throw new UsageError(`${file}:${mode.number}: mode: ${mode.value === MODES[other(program)] ? `this is a file for ${other(program)}` : 'unknown'}, expected ${MODES[program]}`)
+  }
+  if (last.get('debug')?.value === 'true') values['log-level'] = 'debug'
+  for (const [theirs, { ours, read = asIs }] of Object.entries(KEYS[program])) {
+    const line = last.get(theirs)
+    if (line === undefined || line.value === '') continue // the original takes an empty value for none
+    const value = utf8(line.value)
+    if (value === undefined) throw new UsageError(`${file}:${line.number}: ${theirs}: not text, expected UTF-8`)
+    candy[ours] = read(value)
   }
   return {
     file,
@@ -53,24 +100,35 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
     isOriginal: true,
     name (path) {
       const key = path[path.length - 1]
-      const theirs = Object.entries(KEYS[program]).find(([, ours]) => ours === key)?.[0] ?? key
-      const line = lines.get(key)
-      return `${file}${line === undefined ? '' : `:${line}`}: ${theirs}`
+      const theirs = Object.entries(KEYS[program]).find(([, { ours }]) => ours === key)?.[0] ?? key
+      const line = last.get(theirs)
+      return `${file}${line === undefined || line.value === '' ? '' : `:${line.number}`}: ${theirs}`
     }
   }
 }
 
 const other = (program: 'relay' | 'peer'): 'relay' | 'peer' => program === 'relay' ? 'peer' : 'relay'
 
-/** Without blanks and semicolons at its end, and without one pair of quotes around it. */
-function valueOf (text: string): string {
-  const value = text.trim().replace(/[\s;]+$/, '')
-  return /^"(.*)"$/.exec(value)?.[1] ?? value
+const asIs = (value: string): string => value
+
+function warningOf (line: CfgLine, last: CfgLine, program: 'relay' | 'peer'): string | undefined {
+  const { key, value } = line
+  if (!KNOWN.includes(key)) {
+    const near = nearest(key, KNOWN)
+    return `unknown key, it is ignored${near === undefined ? '' : ` (did you mean ${near}?)`}`
+  }
+  if (line !== last) return `${key} is ignored: it is given again on line ${last.number}, and the last one counts`
+  const isSet = value !== '' && value !== '0'
+  if (isSet && Object.hasOwn(FORMER, key)) return `${key} is ignored: ${FORMER[key]}`
+  if (isSet && program === 'peer' && DIRECT.includes(key)) return `${key} is ignored: ${NO_DIRECT_TRAFFIC}`
+  if (line.isOpen && Object.hasOwn(KEYS[program], key)) return `${key} begins with a quote and does not end with one: the quote is part of the value`
+  return undefined
 }
 
-/** The original ignores path, query and fragment of where it listens, and takes 80 or 443 when no port is named. */
-function listenedAt (url: string): string {
-  const [, scheme, host, port] = /^(wss?):\/\/(\[[^\]]*\]|[^/?#:[\]@]+)(?::(\d*))?(?:[/?#].*)?$/i.exec(url) ?? []
-  if (host === undefined) return url
-  return `${scheme.toLowerCase()}://${host}:${port === undefined || port === '' ? DEFAULT_PORTS[scheme.toLowerCase()] : port}`
+function utf8 (bytes: string): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(bytes, 'latin1'))
+  } catch {
+    return undefined
+  }
 }

@@ -1,6 +1,6 @@
 /** Reads a configuration file and remembers on which line each key stands. What the keys mean is for the schema to say. */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
-import { readBounded } from './bounded-file.ts'
+import { readBoundedBytes, textOf } from './bounded-file.ts'
 import { isCandyCfg, parseCandyCfg } from './candy-cfg.ts'
 import { isSection, type Layer } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
@@ -22,8 +22,9 @@ export interface ConfigFile extends Layer {
 
 /** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
 export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {
-  const text = readBounded(file, '--config', LARGEST_FILE)
-  return isCandyCfg(text) ? parseCandyCfg(file, text, program) : parseConfig(file, text)
+  const bytes = readBoundedBytes(file, '--config', LARGEST_FILE)
+  const original = bytes.toString('latin1') // its comments may be in any encoding
+  return isCandyCfg(original) ? parseCandyCfg(file, original, program) : parseConfig(file, textOf(bytes, file, '--config'))
 }
 
 export function parseConfig (file: string, text: string): ConfigFile {

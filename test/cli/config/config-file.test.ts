@@ -128,7 +128,7 @@ t.test('sdwan names the rule', async (t) => {
   for (const [sdwan, message] of rules) {
     const line = complaint(t, () => check(`${HEAD}  sdwan: "${sdwan}"\n`))
     t.match(line, message)
-    t.match(line, /^relay\.yaml:4: candy\.sdwan: rule .*, expected dev-cidr,dst-cidr,nexthop;\.\.\. with network addresses$/)
+    t.match(line, /^relay\.yaml:4: candy\.sdwan: rule .*, expected dev-cidr,dst-cidr,nexthop;\.\.\. with network addresses and without blanks$/)
   }
   t.doesNotThrow(() => check(`${HEAD}  sdwan: 10.0.0.0/24,10.1.0.0/16,10.0.0.1;10.0.0.0/24,10.2.0.0/16,10.0.0.2,ignored;\n`))
 })

@@ -1,0 +1,38 @@
+/**
+ * Values of a `candy.cfg` in the form that our own options have. The original reads numbers as C does (`stoi`, `inet_aton`): blanks in front, a
+ * sign, and whatever comes after a blank is left out. Text that it takes only by accident (`0x10` is 0, `010.0.0.1` is 8.0.0.1, an address
+ * without a prefix has one of its first digits) stays as it is, and our options refuse it.
+ */
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { ws: 80, wss: 443 }
+
+/** The original ignores user, path, query and fragment of where it listens, and takes 80 or 443 when no port is named. A user is left in, to be refused. */
+export function listenedAt (url: string): string {
+  const [, scheme, host, port] = /^(wss?):\/\/(\[[^\]]*\]|[^/?#:[\]@]+)(?::(\d*))?(?:[/?#].*)?$/is.exec(url) ?? []
+  if (host === undefined) return url
+  return `${scheme.toLowerCase()}://${host}:${port === undefined || port === '' ? DEFAULT_PORTS[scheme.toLowerCase()] : port}`
+}
+
+/** Where it connects to: it sends the path alone. */
+export const dialledAt = (url: string): string => url.replace(/[?#].*$/s, '')
+
+/** `1400`, `+1400`, `01400 # a comment`. */
+export function wholeNumber (text: string): string {
+  const digits = /^\s*\+?(\d{1,9})(?:\s.*)?$/s.exec(text)?.[1]
+  return digits === undefined ? text : String(Number(digits))
+}
+
+/** `10.77.0.2/24`, `10.77.0.2 / 24`, `10.77.0.2/024 # a comment`. */
+export function withPrefix (text: string): string {
+  const [, address, bits] = /^([\d.]+)(?:\s[^/]*)?\/\s*\+?0*(\d{1,2})(?:\s.*)?$/s.exec(text) ?? []
+  return address === undefined ? text : `${address}/${bits}`
+}
+
+/** Rules as in `sdwan`: blanks behind an address, further fields, and semicolons at the end. */
+export function rules (text: string): string {
+  return text.replace(/(?<!;);+$/, '').split(';').map((rule) => {
+    const [device, destination, nexthop] = rule.split(',')
+    if (nexthop === undefined) return rule
+    return [withPrefix(device), withPrefix(destination), nexthop.replace(/^([\d.]+)\s.*$/s, '$1')].join()
+  }).join(';')
+}
