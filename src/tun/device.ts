@@ -79,6 +79,8 @@ export interface TunWatcher {
   onRestored (): void
   /** It could not be put back, or nobody can tell what is lost; this goes on trying. */
   onFailure (err: Error): void
+  /** Another interface has got an address or a route, or may have: what {@link Tun.occupied} tells has perhaps grown. */
+  onOthers? (): void
 }
 
 /** Takes what has come; a promise holds up what comes next. */

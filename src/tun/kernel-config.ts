@@ -59,7 +59,11 @@ export class KernelConfig {
     this.#mustBeOpen()
     if (this.#stopWatching !== undefined) throw new LinkBusyError('an interface is watched by one at a time')
     const guard = new Guard({ loss: () => this.#loss(), restore: () => { this.#restore() }, watcher })
-    const notices = new LinkWatch(this.#libc, this.#poller, indexOf(this.#libc, this.#name), guard.noticed, watcher.onFailure)
+    const notices = new LinkWatch(this.#libc, this.#poller, indexOf(this.#libc, this.#name), {
+      onChange: guard.noticed,
+      onOthers: () => { watcher.onOthers?.() },
+      onFailure: watcher.onFailure
+    })
     const stop = this.#stopWatching = async () => {
       if (this.#stopWatching === stop) this.#stopWatching = undefined
       guard.close()

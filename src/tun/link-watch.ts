@@ -1,4 +1,4 @@
-/** Notices of the kernel about one interface, rtnetlink(7): somebody has changed its state, an address or a route. */
+/** Notices of the kernel, rtnetlink(7): somebody has changed state, an address or a route of one interface; or another one has got some. */
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { systemError } from './ifreq.ts'
@@ -24,37 +24,63 @@ const { EAGAIN, EINTR, ENOBUFS } = constants.errno
 
 const WITH_INDEX = [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR]
 const OF_ROUTES = [RTM_NEWROUTE, RTM_DELROUTE]
+/** Those after which there is more on this machine. */
+const GAINS = [RTM_NEWADDR, RTM_NEWROUTE]
 
-/** Whether one of these notices is about an interface. A message of no known form may be, too: then it is looked at in vain. */
-export function concerns (bytes: Uint8Array, device: number): boolean {
+/** Whom notices are about. */
+export interface Concern {
+  /** The interface. */
+  own: boolean
+  /** Others that have got an address or a route. */
+  others: boolean
+}
+
+const BOTH: Concern = { own: true, others: true }
+
+/** What these notices are about, seen from an interface. A message of no known form may be about anything: then it is looked at in vain. */
+export function concernOf (bytes: Uint8Array, device: number): Concern {
+  const concern = { own: false, others: false }
   for (const message of messagesIn(bytes)) {
     const type = message.getUint16(AT_TYPE, LITTLE)
-    if (WITH_INDEX.includes(type)) {
-      if (message.byteLength < AT_INDEX + 4 || message.getUint32(AT_INDEX, LITTLE) === device) return true
-    } else if (OF_ROUTES.includes(type)) {
-      if (message.byteLength < HEADER + RTMSG) return true
-      for (const [kind, value] of attributesIn(message, HEADER + RTMSG)) {
-        if (kind === RTA_OIF && value.byteLength >= 4 && value.getUint32(0, LITTLE) === device) return true
-      }
-    }
+    const isRoute = OF_ROUTES.includes(type)
+    if (!isRoute && !WITH_INDEX.includes(type)) continue
+    if (message.byteLength < (isRoute ? HEADER + RTMSG : AT_INDEX + 4)) return BOTH
+    const isOwn = isRoute ? leadsThrough(message, device) : message.getUint32(AT_INDEX, LITTLE) === device
+    if (isOwn) concern.own = true
+    else if (GAINS.includes(type)) concern.others = true
+  }
+  return concern
+}
+
+function leadsThrough (message: DataView, device: number): boolean {
+  for (const [kind, value] of attributesIn(message, HEADER + RTMSG)) {
+    if (kind === RTA_OIF && value.byteLength >= 4 && value.getUint32(0, LITTLE) === device) return true
   }
   return false
 }
 
-/** Calls `onChange` whenever something of an interface has changed, or may have, until it is closed. */
+export interface LinkWatchInit {
+  /** Something of the interface has changed, or may have. */
+  onChange (): void
+  /** Another one has got an address or a route, or may have. */
+  onOthers (): void
+  onFailure (err: Error): void
+}
+
+/** Tells what changes about interfaces, until it is closed. */
 export class LinkWatch {
   readonly #libc: Libc
   readonly #fd: number
   readonly #device: number
-  readonly #onChange: () => void
+  readonly #init: LinkWatchInit
   readonly #watch: Watch
   readonly #into = new Uint8Array(READ_BYTES)
 
   /** Throws `TunError` when the system refuses. */
-  constructor (libc: Libc, poller: Poller, device: number, onChange: () => void, onFailure: (err: Error) => void) {
+  constructor (libc: Libc, poller: Poller, device: number, init: LinkWatchInit) {
     this.#libc = libc
     this.#device = device
-    this.#onChange = onChange
+    this.#init = init
     this.#fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (this.#fd < 0) throw systemError('socket', 'rtnetlink', libc.errno())
     const address = new DataView(new ArrayBuffer(SOCKADDR))
@@ -66,8 +92,8 @@ export class LinkWatch {
       throw err
     }
     this.#watch = poller.watch(this.#fd, (err) => {
-      if (err === undefined) this.#read(onFailure)
-      else onFailure(err)
+      if (err === undefined) this.#read()
+      else init.onFailure(err)
     })
     this.#watch.start()
   }
@@ -77,31 +103,34 @@ export class LinkWatch {
     closeSync(this.#fd)
   }
 
-  #read (onFailure: (err: Error) => void): void {
-    let isConcerned = false
+  #read (): void {
+    let { own, others }: Concern = { own: false, others: false }
     for (let reads = 0; reads < READS; reads++) {
       const length = this.#libc.read(this.#fd, this.#into, this.#into.length)
       if (length > 0) {
-        isConcerned ||= this.#concerns(this.#into.subarray(0, length))
+        const concern = this.#concernOf(this.#into.subarray(0, length))
+        own ||= concern.own
+        others ||= concern.others
         continue
       }
       const errno = length < 0 ? this.#libc.errno() : EAGAIN
       if (errno === EINTR) continue
-      if (errno === ENOBUFS) isConcerned = true // there were more than the socket holds: any of them may have been about this one
+      if (errno === ENOBUFS) own = others = true // there were more than the socket holds: any of them may have been about this one
       else if (errno !== EAGAIN) {
         this.#watch.stop()
-        onFailure(systemError('read', 'rtnetlink', errno))
+        this.#init.onFailure(systemError('read', 'rtnetlink', errno))
       }
       if (errno !== ENOBUFS) break
     }
-    if (isConcerned) this.#onChange()
+    if (own) this.#init.onChange()
+    if (others) this.#init.onOthers()
   }
 
-  #concerns (bytes: Uint8Array): boolean {
+  #concernOf (bytes: Uint8Array): Concern {
     try {
-      return concerns(bytes, this.#device)
+      return concernOf(bytes, this.#device)
     } catch {
-      return true // whatever it is, what the interface has is asked for in another way
+      return BOTH // whatever it is, what the interface has is asked for in another way
     }
   }
 }

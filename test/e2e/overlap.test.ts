@@ -73,6 +73,60 @@ if (await canRun(t)) {
     t.match(await metricsOf(new Agent(client)), /^tunpipe_candy_overlap\{network="192\.168\.1\.0\/24",interface="eth0"\} 3$/m)
   })
 
+  await t.test('a pushed network that contains the name server of resolv.conf, as a route and as the network of the address', { timeout: 110_000 }, async (t) => {
+    const { router, client } = await site(new Lab(t))
+    const nameServer = '10.53.0.53' // behind the router, in no network of the machine
+    const folder = t.testdir({ 'resolv.conf': `nameserver ${nameServer}\nnameserver 2001:db8::53\n` })
+    const resolvConf = join(folder, 'resolv.conf')
+    const refused = ['10.53.0.0/16', `${nameServer}/32`]
+    const relay = await startRelay(router, LISTEN, '--sdwan', sdwan(...refused, '172.16.0.0/16'))
+    const peer = startMember(client, join(folder, 'client'), CLIENT, { url: URL, resolvConf, args: ['--metrics', METRICS] })
+    await joined(peer)
+    for (const route of refused) {
+      t.match(await peer.logged('route not taken'), { route: `${route} via ${GATEWAY}`, why: `it overlaps ${nameServer}/32 of /etc/resolv.conf` })
+    }
+    t.same(await client.routes(), via('172.16.0.0/16'))
+    t.equal(await client.wayTo(nameServer), UPLINK)
+    t.match(await metricsOf(new Agent(client)), /^tunpipe_candy_overlap\{network="10\.53\.0\.53\/32",interface="\/etc\/resolv\.conf"\} 2$/m)
+    t.equal(await peer.stop(), 0)
+    await relay.stop()
+
+    await startRelay(router, LISTEN, '--dhcp', '10.53.0.0/24')
+    const other = startPeer(client, { url: URL, stateDir: join(folder, 'other'), resolvConf })
+    t.match(await other.event('offline'), { reason: /^the server gives the address 10\.53\.0\.\d+\/24, which is not taken: its network overlaps 10\.53\.0\.53\/32 of \/etc\/resolv\.conf \(/ })
+    t.same((await client.interface(DEVICE))?.addresses, [])
+    t.equal(await client.wayTo(nameServer), UPLINK)
+  })
+
+  await t.test('interfaces that appear while the peer is online: a route is given back, then the address, and the peer is offline', { timeout: 110_000 }, async (t) => {
+    const { router, client } = await site(new Lab(t))
+    const folder = t.testdir()
+    const control = join(folder, 'control')
+    await startRelay(router, LISTEN, '--sdwan', sdwan('172.16.0.0/16', '172.17.0.0/16'))
+    const peer = startPeer(client, { url: URL, stateDir: join(folder, 'state'), args: ['--control', control] })
+    const address = await joined(peer)
+    t.same(await client.routes(), via('172.16.0.0/16', '172.17.0.0/16'))
+
+    await client.ip('link', 'add', 'lan1', 'type', 'veth', 'peer', 'name', 'lan2')
+    await client.ip('link', 'set', 'lan1', 'up')
+    await client.ip('link', 'set', 'lan2', 'up')
+    await client.ip('addr', 'add', '172.17.0.1/24', 'dev', 'lan1') // as a container engine does
+    t.match(await peer.logged('route not taken'), { route: `172.17.0.0/16 via ${GATEWAY}`, why: 'it overlaps 172.17.0.0/24 of lan1' })
+    t.ok(await eventually(async () => (await client.routes()).join() === via('172.16.0.0/16').join()), 'only that route is gone')
+    t.equal((await client.interface(DEVICE))?.addresses[0], `${address}/24`)
+    t.notOk(peer.events.some(({ event }) => event === 'offline'), 'the connection has stayed')
+
+    await client.ip('addr', 'add', '10.77.0.200/25', 'dev', 'lan1')
+    t.match(await peer.logged('address removed from the interface'), { address: `${address}/24`, why: 'overlaps 10.77.0.128/25 of lan1' })
+    t.match(await peer.event('offline'), { reason: `the server gives the address ${address}/24, which is not taken: its network overlaps 10.77.0.128/25 of lan1 (taken with routes: private,10.77.0.0/24)` })
+    t.match(await peer.logged('offline'), { wait: 30_000 })
+    t.same([(await client.interface(DEVICE))?.addresses, await client.routes()], [[], []])
+    t.equal(await client.wayTo('10.77.0.130'), 'lan1')
+    const status = await client.run('env', '-u', 'NODE_OPTIONS', process.execPath, ...TSX_ARGS, PEER, 'status', '--control', control)
+    t.ok(status.includes(`not taken: address ${address}/24 overlaps 10.77.0.128/25 of lan1`), status)
+    t.equal(await peer.stop(), 0)
+  })
+
   await t.test('a client that comes into a LAN equal to the virtual network of its interface, while offline', { timeout: 110_000 }, async (t) => {
     const { router, client } = await site(new Lab(t))
     const relay = await startRelay(router, LISTEN, '--sdwan', sdwan('172.16.0.0/16'))

@@ -61,6 +61,8 @@ export interface ProgramInit {
   password?: string
   /** A file to take the place of /etc/hosts. */
   hosts?: string
+  /** The same of /etc/resolv.conf. */
+  resolvConf?: string
   protocol?: string
   /** Modules that are loaded before it, as URLs. */
   imports?: readonly string[]
@@ -75,10 +77,11 @@ export class Program {
   readonly #out = new Lines()
   readonly #log = new Lines()
 
-  constructor (namespace: Namespace, name: ExecutableName, args: readonly string[], { password = PASSWORD, hosts, protocol = 'candy', imports = [] }: ProgramInit = {}) {
+  constructor (namespace: Namespace, name: ExecutableName, args: readonly string[], { password = PASSWORD, hosts, resolvConf, protocol = 'candy', imports = [] }: ProgramInit = {}) {
     const node = [process.execPath, ...imports.flatMap((url) => ['--import', url]), executable(name), protocol, '--json', ...args]
-    // `ip netns exec` has given it mounts of its own, so nobody else sees these hosts
-    const command = hosts === undefined ? node : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...node]
+    // `ip netns exec` has given it mounts of its own, so nobody else sees these files
+    const over = (file: string | undefined, path: string, command: string[]): string[] => file === undefined ? command : ['sh', '-c', `mount --bind "$0" ${path} && exec "$@"`, file, ...command]
+    const command = over(hosts, '/etc/hosts', over(resolvConf, '/etc/resolv.conf', node))
     this.#name = `${name} of ${namespace.name}`
     this.child = namespace.spawn(command[0], command.slice(1), { env: { ...process.env, ...homeEnv(), TUNPIPE_PASSWORD: password, TUNPIPE_TOKEN: password }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.pid = this.child.pid as number
@@ -131,8 +134,9 @@ export interface PeerInit {
   stateDir: string
   args?: readonly string[]
   password?: string
-  /** A file to take the place of /etc/hosts. */
+  /** Files to take the place of /etc/hosts and /etc/resolv.conf. */
   hosts?: string
+  resolvConf?: string
 }
 
 export const startPeer = (namespace: Namespace, { url, stateDir, args = [], ...init }: PeerInit): Program =>

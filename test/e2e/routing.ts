@@ -18,8 +18,9 @@ export interface MemberInit {
   url?: string
   args?: readonly string[]
   hosts?: string
+  resolvConf?: string
 }
 
 /** Starts a peer with an address of its own. */
-export const startMember = (host: Namespace, stateDir: string, address: string, { url = URL, args = [], hosts }: MemberInit = {}): Program =>
-  startPeer(host, { url, stateDir, hosts, args: ['--address', `${address}/24`, ...args] })
+export const startMember = (host: Namespace, stateDir: string, address: string, { url = URL, args = [], ...files }: MemberInit = {}): Program =>
+  startPeer(host, { url, stateDir, ...files, args: ['--address', `${address}/24`, ...args] })

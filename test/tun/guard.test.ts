@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 import t, { type Test } from 'tap'
 import type { TunLoss } from '../../src/tun/device.ts'
 import { Guard } from '../../src/tun/guard.ts'
-import { concerns } from '../../src/tun/link-watch.ts'
+import { concernOf } from '../../src/tun/link-watch.ts'
 import { hex } from '../helpers/bytes.ts'
 
 const NOTHING: TunLoss = { address: false, down: false, routes: [] }
@@ -119,9 +119,15 @@ if (endianness() === 'LE') {
     const link = '20000000 10000000 00000000 00000000 00000000 07000000 00000000 00000000'
     const address = '18000000 15000000 00000000 00000000 02180000 07000000'
     const route = '24000000 19000000 00000000 00000000 02100000 feca0001 00000000 08000400 07000000'
-    for (const text of [link, address, route]) t.same([7, 8].map((device) => concerns(hex(text), device)), [true, false], text)
-    t.equal(concerns(hex(address + link.replace('07000000', '09000000')), 9), true, 'the second of two')
-    t.equal(concerns(hex('10000000 03000000 00000000 00000000'), 7), false)
-    t.equal(concerns(hex('10000000 19000000 00000000 00000000'), 7), true, 'one that is too short may be')
+    const address14 = address.replace('15000000', '14000000')
+    const route18 = route.replace('19000000', '18000000')
+    const concern = (text: string, device: number): string => Object.entries(concernOf(hex(text), device)).filter(([, is]) => is).map(([who]) => who).join()
+    for (const text of [link, address, route]) t.same([7, 8].map((device) => concern(text, device)), ['own', ''], text)
+    for (const text of [address14, route18]) t.same([7, 8].map((device) => concern(text, device)), ['own', 'others'], 'another one has got an address or a route')
+    t.equal(concern('1c000000 18000000 00000000 00000000 02100000 feca0001 00000000', 7), 'others', 'a route by several next hops')
+    t.equal(concern(address + link.replace('07000000', '09000000'), 9), 'own', 'the second of two')
+    t.equal(concern(address14 + address14.replace('07000000', '09000000'), 9), 'own,others')
+    t.equal(concern('10000000 03000000 00000000 00000000', 7), '')
+    for (const type of ['19', '14', '10']) t.equal(concern(`10000000 ${type}000000 00000000 00000000`, 7), 'own,others', 'one that is too short may be about anything')
   })
 }

@@ -35,6 +35,7 @@ t.test('name servers', async (t) => {
   t.same(nameServers((file) => files[file] ?? '').map(formatAddress), ['192.168.1.1'], 'those behind a resolver of the machine itself')
   t.same(nameServers((file) => file === RESOLV_CONF ? 'nameserver 10.0.0.2' : 'nameserver 10.0.0.3').map(formatAddress), ['10.0.0.2'])
   t.same(nameServers(() => ''), [])
+  t.same(parseNameServers('nameserver ::ffff:192.168.1.1\nnameserver ::FFFF:c0a8:102\nnameserver 0:0:0:0:0:ffff:1.2.3.4\nnameserver ::1.2.3.4\nnameserver fe80::1%eth0\nnameserver 64:ff9b::1.2.3.4\nnameserver ::ffff:0:1.2.3.4').map(formatAddress), ['192.168.1.1', '192.168.1.2', '1.2.3.4'], 'of those of IPv6 only what stands for IPv4')
 })
 
 const SEQUENCE = 0x6b0628d4

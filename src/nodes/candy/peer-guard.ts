@@ -4,6 +4,9 @@ import type { Tun, TunLoss, TunRoute } from '../../tun/device.ts'
 import type { PeerRoutes } from './peer-routes.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
 
+/** Milliseconds after a notice about other interfaces: mostly several come together, and a router has many. */
+const LOOK_AFTER = 1000
+
 /** Routes that a line of the log names; there may be a thousand. */
 const ROUTES_NAMED = 10
 
@@ -12,12 +15,15 @@ export interface PeerGuardInit {
   routes: Pick<PeerRoutes, 'lost'>
   stats: Pick<CandyPeerStats, 'restored'>
   log: Logger
+  /** Other interfaces have got addresses or routes: the machine may use more now. Once a second at most. */
+  onOthers (): void
 }
 
 export class PeerGuard {
   readonly #init: PeerGuardInit
   #stop: (() => void) | undefined
   #lost: readonly string[] = []
+  #looking: NodeJS.Timeout | undefined
 
   constructor (init: PeerGuardInit) {
     this.#init = init
@@ -35,7 +41,13 @@ export class PeerGuard {
           stats.restored++
           log.info({ interface: tun.name }, 'interface put back')
         },
-        onFailure: (err) => { log.warn({ interface: tun.name, reason: err.message }, 'interface not put back') }
+        onFailure: (err) => { log.warn({ interface: tun.name, reason: err.message }, 'interface not put back') },
+        onOthers: () => {
+          this.#looking ??= setTimeout(() => {
+            this.#looking = undefined
+            this.#init.onOthers()
+          }, LOOK_AFTER)
+        }
       })
     } catch (err) {
       log.warn({ interface: tun.name, reason: (err as Error).message }, 'nobody watches what others do to the interface')
@@ -45,6 +57,7 @@ export class PeerGuard {
   stop (): void {
     this.#stop?.()
     this.#stop = undefined
+    clearTimeout(this.#looking)
   }
 
   #onLoss ({ address, down, routes }: TunLoss): void {

@@ -105,11 +105,14 @@ export class PeerRoutes {
     this.#surroundings.forget()
     const refusal = this.#init.policy.networkRefusal(own, server, this.#overlap)
     if (refusal === undefined) return
-    const { why, takenBy, overlaps } = refusal
-    const text = `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
-    if (overlaps === undefined) throw new CandyMessageError(text)
-    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...overlaps }]
-    throw new OverlapError(text)
+    const { overlaps } = refusal
+    if (overlaps === undefined) throw new CandyMessageError(notTaken(own, refusal))
+    throw this.#overlapError(own, { ...refusal, overlaps })
+  }
+
+  #overlapError (own: Cidr, refusal: Refusal & { overlaps: OccupiedNetwork }): OverlapError {
+    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...refusal.overlaps }]
+    return new OverlapError(notTaken(own, refusal))
   }
 
   /** The interface has this address now. @param given by the server, so that it does not outlive the use that this machine has for it */
@@ -188,27 +191,48 @@ export class PeerRoutes {
   }
 
   /**
-   * Before the server is looked for: what this machine uses itself by now, as it has come into another network, is given back. Otherwise
-   * neither a name server nor the server would ever be reached again. Never rejects.
+   * What this machine uses itself by now is given back, as it has come into another network or got an interface: before the server is
+   * looked for, as otherwise neither a name server nor the server would ever be reached again, and when interfaces change. Never rejects.
+   *
+   * @returns why the connection must end: our address is gone
    */
-  async retreat (): Promise<void> {
+  async retreat (): Promise<OverlapError | undefined> {
     const given = this.#given
-    const installed = this.#installed ?? []
+    const { policy, log } = this.#init
     this.#surroundings.forget()
     try {
-      const overlaps = given === undefined || this.#init.policy.isNamed(given) ? undefined : this.#overlap(given)
-      if (given !== undefined && overlaps !== undefined) {
-        this.#overlaps = [{ refused: `address ${formatCidr(given)}`, ...overlaps }]
+      const refusal = given === undefined ? undefined : policy.networkRefusal(given, undefined, this.#overlap)
+      const overlaps = refusal?.overlaps
+      if (given !== undefined && refusal !== undefined && overlaps !== undefined) {
+        const error = this.#overlapError(given, { ...refusal, overlaps })
         await this.#giveBack(given, overlapText(overlaps))
-        return
+        return error
       }
-      const others = installed.filter(({ destination }) => destination.prefix === 0 || this.#init.policy.isNamed(destination) || this.#overlap(destination) === undefined)
-      if (others.length === installed.length) return
-      this.#init.log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
+      const installed = this.#installed ?? []
+      const others = installed.filter((route) => this.#isFree(route))
+      this.#keep(this.#table.routes.filter((route) => this.#isFree(route)))
+      if (others.length === installed.length) return undefined
+      log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
       await this.#set(others)
     } catch (err) {
-      this.#init.log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
+      log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
     }
+    return undefined
+  }
+
+  /** Whether a route that was taken is still one to take; one that is not is told like one that never was. */
+  #isFree (route: Route): boolean {
+    const { destination } = route
+    const overlaps = destination.prefix === 0 || this.#init.policy.isNamed(destination) ? undefined : this.#overlap(destination)
+    if (overlaps !== undefined) this.#refused(route, { why: `it ${overlapText(overlaps)}`, overlaps })
+    return overlaps === undefined
+  }
+
+  /** Forgets all routes of this connection but these. */
+  #keep (routes: readonly Route[]): void {
+    if (routes.length === this.#table.size) return
+    this.#table = new RouteTable(this.#table.own)
+    for (const route of routes) this.#table.add(route)
   }
 
   /**
@@ -280,5 +304,8 @@ export class PeerRoutes {
 }
 
 const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destination)} via ${formatAddress(nexthop)}`
+
+const notTaken = (own: Cidr, { why, takenBy }: Refusal): string =>
+  `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
 
 const asTunRoute = ({ destination, nexthop }: Route): TunRoute => ({ destination: formatCidr(destination), gateway: formatAddress(nexthop) })

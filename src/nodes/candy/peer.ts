@@ -87,7 +87,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
     this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, onOthers: () => { void this.#lookAround() } })
     this.#backoff = new Backoff(init.backoff)
   }
 
@@ -188,6 +188,13 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     }
     this.#session.send(batch)
     return this.#session.drained()
+  }
+
+  /** What this machine has come to use itself is given back, also while online: else its own network would be cut until the next attempt. */
+  async #lookAround (): Promise<void> {
+    const link = this.#link
+    const overlap = await this.#routes.retreat()
+    if (overlap !== undefined) link?.abort(overlap)
   }
 
   async #connect (): Promise<void> {

@@ -5,7 +5,7 @@ import type { CandyPeerInit } from '../../../src/nodes/candy/index.ts'
 import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
 import { encodeRoutes } from '../../../src/nodes/candy/routes.ts'
 import { Surroundings } from '../../../src/nodes/candy/surroundings.ts'
-import { TunError, type OccupiedNetwork } from '../../../src/tun/device.ts'
+import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tun/device.ts'
 import { hostTun } from '../../../src/tun/host.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
@@ -28,6 +28,8 @@ interface Machine extends Started {
   occupied: OccupiedNetwork[]
   warnings: Array<{ fields: any, message: string }>
   errors: unknown[]
+  /** Another interface has got an address or a route. */
+  grown (): void
 }
 
 interface MachineInit extends Partial<CandyPeerInit> {
@@ -44,7 +46,12 @@ async function machine (t: Test, { offer, pushed = [], occupied: read, ...init }
   const occupied = [...LAN]
   const tun = hostTun()
   const { setAddress, clearAddress, setRoutes } = tun
+  let watcher: TunWatcher | undefined
   Object.assign(tun, {
+    watch (given: TunWatcher) {
+      watcher = given
+      return () => {}
+    },
     occupied: read ?? (() => occupied),
     async setAddress (text: string) {
       told.push(text)
@@ -62,7 +69,7 @@ async function machine (t: Test, { offer, pushed = [], occupied: read, ...init }
   const routes = encodeRoutes(pushed.map((destination) => ({ destination: cidr(destination), nexthop: address('10.77.0.2') }))).map((message) => Buffer.from(message))
   const server = await scriptedServer(t, { serve: (visitor) => actAsCandy(visitor, { password: PASSWORD, offer, onAuth: () => { visitor.send(...routes) } }) })
   const log = { debug () {}, info () {}, error (fields: object) { errors.push(fields) }, warn: (fields: object, message: string) => { warnings.push({ fields, message }) } }
-  return { ...startPeer(t, server, { log, ...init, tun }), server, told, occupied, warnings, errors }
+  return { ...startPeer(t, server, { log, ...init, tun }), server, told, occupied, warnings, errors, grown: () => { watcher?.onOthers?.() } }
 }
 
 t.test('an address in the network of an interface is refused, and the peer stays up', async (t) => {
@@ -144,6 +151,37 @@ t.test('a machine that comes into the network of an interface that is offline ge
   all.occupied.pop()
   await once(all.peer, 'online')
   t.same(all.told.slice(4), ['10.88.0.9/24', 'routes 172.16.0.0/16'], 'and all is as before when that is over')
+})
+
+t.test('an interface that appears while online: the address that overlaps is given back at once, and the peer is offline with the reason', async (t) => {
+  const all = await machine(t, { offer: '10.88.0.9/24', pushed: ['172.16.0.0/16'] })
+  await once(all.peer, 'online')
+  all.grown()
+  all.occupied.push({ network: '10.88.0.0/16', owner: 'docker0' })
+  const [reason, wait] = await once(all.peer, 'offline')
+  t.match(reason, 'the server gives the address 10.88.0.9/24, which is not taken: its network overlaps 10.88.0.0/16 of docker0 (taken with routes: private,10.88.0.0/24)')
+  t.equal(wait, 20, 'the longest wait')
+  t.same(all.told, ['10.88.0.9/24', 'routes 172.16.0.0/16', 'none', 'routes '])
+  t.match(all.peer.status(), { state: 'waiting', reason, overlaps: [{ refused: 'address 10.88.0.9/24', network: '10.88.0.0/16', owner: 'docker0' }] })
+  t.match(all.warnings.find(({ message }) => message === 'address removed from the interface'), { fields: { address: '10.88.0.9/24', why: 'overlaps 10.88.0.0/16 of docker0' } })
+  all.occupied.pop()
+  await once(all.peer, 'online')
+  t.same(all.errors, [])
+})
+
+t.test('routes that an interface which appears while online overlaps are given back, for good in this connection; the rest and the connection stay', async (t) => {
+  const all = await machine(t, { offer: '10.88.0.9/24', routes: 'private,172.18.0.0/16', pushed: ['172.16.0.0/16', '172.17.0.0/16', '172.18.0.0/16'] })
+  await once(all.peer, 'online')
+  all.occupied.push({ network: '172.17.0.0/24', owner: 'docker0' }, { network: '172.18.0.0/24', owner: 'docker1' })
+  all.grown()
+  all.grown()
+  await until(() => all.told.length === 3)
+  all.server.visitors[0].send(...encodeRoutes([{ destination: cidr('172.19.0.0/16'), nexthop: address('10.77.0.2') }]).map((message) => Buffer.from(message)))
+  await until(() => all.told.length === 4)
+  t.same(all.told.slice(2), ['routes 172.16.0.0/16,172.18.0.0/16', 'routes 172.16.0.0/16,172.18.0.0/16,172.19.0.0/16'], 'not that which overlaps, but that which was named')
+  t.match(all.warnings.filter(({ message }) => message === 'route not taken'), [{ fields: { route: '172.17.0.0/16 via 10.77.0.2', why: 'it overlaps 172.17.0.0/24 of docker0' } }])
+  t.match(all.peer.status(), { state: 'online', overlaps: [{ refused: 'route 172.17.0.0/16 via 10.77.0.2', network: '172.17.0.0/24', owner: 'docker0' }] })
+  t.equal(all.server.visitors.length, 1, 'over the same connection')
 })
 
 t.test('of its routes only those that the machine needs are given back; an address of the user\'s own never is', async (t) => {
