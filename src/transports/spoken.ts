@@ -79,10 +79,22 @@ export function foreignServer (bytes: Uint8Array, { wanted, tls }: Tried, cause?
 }
 
 /** What OpenSSL says of bytes that are no TLS, by its versions. */
-const NO_TLS = /wrong version number|packet length too long|http request|record layer failure/
+const NO_TLS = /:SSL routines:[^:]*:(?:wrong version number|packet length too long|http request|record layer failure):/
+
+/** Whether a server has answered TLS with something else. */
+export const isNoTls = (err: Error): boolean => NO_TLS.test(err.message)
 
 /** Why a handshake has failed, out of a line of OpenSSL that names its source files as well. */
 const opensslReason = (message: string): string | undefined => /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1]
+
+/** @param bytes what it has said, when that is known */
+function noTls (bytes: Uint8Array | undefined, { wanted, plain }: Tried, cause: Error): ForeignProtocolError {
+  const spoken: Spoken = bytes === undefined ? { protocol: 'text' } : spokenBy(bytes)
+  const { protocol } = spoken
+  // a server of WebSocket is first of all one of HTTP
+  const mayBeWanted = bytes === undefined || protocol === 'unknown' || protocol === (wanted === 'WebSocket' ? 'HTTP' : wanted)
+  return new ForeignProtocolError(`the server speaks ${spokenText(spoken)}, not TLS${mayBeWanted ? `: ${plain}` : ''}`, { cause })
+}
 
 /**
  * The error of a connection that was not made, in words that say what to try when the server seems to speak another protocol; the
@@ -94,7 +106,7 @@ export function explainedDial (err: Error, tried: Tried): Error {
   const { wanted, isTls, tls, plain } = tried
   const reason = isTls ? opensslReason(err.message) : undefined
   if (reason !== undefined) {
-    return NO_TLS.test(reason) ? new ForeignProtocolError(`the server speaks plain text, not TLS: ${plain}`, { cause: err }) : Object.assign(new Error(`the TLS handshake has failed: ${reason}`, { cause: err }), { code })
+    return isNoTls(err) ? noTls(rawPacket, tried, err) : Object.assign(new Error(`the TLS handshake has failed: ${reason}`, { cause: err }), { code })
   }
   if (!isTls && code.startsWith('HPE_') && rawPacket !== undefined) return foreignServer(rawPacket, tried, err)
   if (code !== 'ECONNRESET') return err

@@ -4,9 +4,11 @@ import { connect, createServer, type SecureContextOptions, type TLSSocket } from
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, verifyCertificate, type CertificateInit, type TlsListener } from './certificate.ts'
 import { leftOf, opened, type TimeLimit } from './connecting.ts'
-import { DEFAULT_HANDSHAKE_TIMEOUT, entrance } from './entrance.ts'
+import { bannerOf } from './banner.ts'
+import { DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance } from './entrance.ts'
 import { race, type Lookup, type Won } from './happy-eyeballs.ts'
 import { watchFirstBytes } from './first-read.ts'
+import { isNoTls } from './spoken.ts'
 import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 import { verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Transport } from '../types.ts'
@@ -86,7 +88,12 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
     return socket
   }
   const won = await race({ to, open, signal, limit, lookup })
-  await opened(won.socket, 'secureConnect', signal, leftOf(limit, won.ends))
+  const { host, port } = endpointOf(won.socket)
+  try {
+    await opened(won.socket, 'secureConnect', signal, leftOf(limit, won.ends))
+  } catch (err) {
+    throw host !== '' && isNoTls(err as Error) ? Object.assign(err as Error, { rawPacket: await bannerOf({ host, port }, signal) }) : err
+  }
   return won
 }
 

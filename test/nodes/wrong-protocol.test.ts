@@ -98,7 +98,7 @@ t.test('peers say what the server speaks, and what to try', async (t) => {
   const sshPort = (ssh.address() as AddressInfo).port
 
   t.equal(await reasonOfCandy(t, `ws://${host}:${wss.port}/`), 'the server speaks TLS: try wss://')
-  t.equal(await reasonOfCandy(t, `wss://${host}:${ws.port}/`), 'the server speaks plain text, not TLS: try ws://')
+  t.equal(await reasonOfCandy(t, `wss://${host}:${ws.port}/`), 'the server speaks HTTP, not TLS: try ws://')
   t.equal(await reasonOfCandy(t, `ws://${host}:${sshPort}/`), 'the server speaks SSH (SSH-2.0-OpenSSH_9.6), not WebSocket')
   t.match(await reasonOfCandy(t, `ws://${host}:${tcp.port}/`), /^the server has ended the connection without an answer: perhaps it speaks TLS \(then try wss:\/\/\) or is no WebSocket server$/)
   t.equal(await reasonOfCandy(t, `ws://${host}:${secure.port}/`), 'the server speaks TLS: try wss://')
@@ -107,7 +107,7 @@ t.test('peers say what the server speaks, and what to try', async (t) => {
   t.equal(await reasonOfGotunnel(t, sshPort, false), 'the server speaks SSH (SSH-2.0-OpenSSH_9.6), not gotunnel')
   t.equal(await reasonOfGotunnel(t, secure.port, false), 'the server speaks TLS: use TLS (--tls)')
   t.equal(await reasonOfGotunnel(t, wss.port, false), 'the server speaks TLS: use TLS (--tls)')
-  t.equal(await reasonOfGotunnel(t, ws.port, true), 'the server speaks plain text, not TLS: leave out TLS (no --tls)')
+  t.equal(await reasonOfGotunnel(t, ws.port, true), 'the server speaks HTTP, not TLS')
   t.match(await reasonOfGotunnel(t, tcp.port, true), /^the server has ended the connection during the TLS handshake: perhaps it does not speak TLS \(then leave out TLS/)
   t.equal(await reasonOfGotunnel(t, wss.port, true), 'the server speaks HTTP, not gotunnel', 'within TLS')
 })

@@ -135,8 +135,11 @@ t.test('who dials is told what the server speaks, and what to try', async (t) =>
     ['ws', '', false, 'the server has ended the connection without an answer: perhaps it speaks TLS (then try wss://) or is no WebSocket server'],
     ['ws', bad, false, 'the server speaks HTTP, but not WebSocket at this URL: status 400 (as of servers that want TLS: try wss://)'],
     ['ws', bad.replace('400', '404'), false, 'the server speaks HTTP, but not WebSocket at this URL: status 404'],
-    ['wss', bad, false, 'the server speaks plain text, not TLS: try ws://'],
-    ['wss', SSH, true, 'the server speaks plain text, not TLS: try ws://'],
+    ['wss', bad, false, 'the server speaks HTTP, not TLS: try ws://'],
+    ['wss', SSH, true, 'the server speaks SSH (SSH-2.0-OpenSSH_9.6p1 Debian-4), not TLS'],
+    ['wss', '220 mail.example ESMTP\r\n', true, 'the server speaks plain text (220 mail.example ESMTP), not TLS'],
+    ['wss', GOTUNNEL, true, 'the server speaks gotunnel, not TLS'],
+    ['wss', Buffer.from('00ff00ff01', 'hex'), true, 'the server speaks an unknown protocol (first bytes 00ff00ff), not TLS: try ws://'],
     ['wss', '', false, 'the server has ended the connection during the TLS handshake: perhaps it does not speak TLS (then try ws://)']
   ] as Array<['ws' | 'wss', string | Buffer, boolean, string]>) {
     const port = await speaking(t, bytes, isFirst)
@@ -144,10 +147,27 @@ t.test('who dials is told what the server speaks, and what to try', async (t) =>
   }
 })
 
+t.test('a server that answers TLS with something else once, and is silent or gone when it is asked again', async (t) => {
+  for (const isGone of [false, true]) {
+    let count = 0
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      if (++count === 1) socket.end(SSH)
+      else if (isGone) socket.destroy()
+      else t.teardown(() => { socket.destroy() })
+    }).listen(0, host)
+    await once(server, 'listening')
+    t.teardown(() => { server.close() })
+    const { port } = server.address() as AddressInfo
+    t.match(await failureOf(dialWebSocket(`wss://${host}:${port}/`, { ca })), { message: 'the server speaks plain text, not TLS: try ws://', code: 'ERR_FOREIGN_PROTOCOL' })
+    t.equal(count, 2)
+  }
+})
+
 t.test('our own listeners are recognised by who dials with the wrong scheme', async (t) => {
   const plain = await listening(t, LISTENERS.ws)
-  t.match(await failureOf(dialWebSocket(`wss://${host}:${plain.port}/`, { ca })), { message: 'the server speaks plain text, not TLS: try ws://', code: 'ERR_FOREIGN_PROTOCOL' })
-  t.same(plain.foreigners, ['TLS'])
+  t.match(await failureOf(dialWebSocket(`wss://${host}:${plain.port}/`, { ca })), { message: 'the server speaks HTTP, not TLS: try ws://', code: 'ERR_FOREIGN_PROTOCOL' })
+  t.same(plain.foreigners, ['TLS', 'TLS'], 'it was asked again, as TLS does not show what it has said')
   const secure = await listening(t, LISTENERS.wss)
   t.match(await failureOf(dialWebSocket(`ws://${host}:${secure.port}/`)), { message: 'the server speaks TLS: try wss://', code: 'ERR_FOREIGN_PROTOCOL' })
   t.same(secure.foreigners, ['HTTP'])

@@ -1,0 +1,29 @@
+/** What a server says that has answered TLS with something else: TLS shows nothing of that, so it is asked once more. */
+import { connect } from 'node:net'
+import { addAbortSignal } from 'node:stream'
+import type { Endpoint } from '../types.ts'
+
+/** Milliseconds until something has to come: the server is there, and has just answered. */
+const PATIENCE = 1000
+
+/** A warning alert, `close_notify`, in a record of TLS 1.0: servers of HTTP answer it as they have answered TLS; others speak first. */
+const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 1, 0)
+
+/**
+ * The first bytes of a server, out of one read; undefined when it says nothing in time, or the signal asks for an end.
+ *
+ * @param to the address that has answered before
+ */
+export async function bannerOf (to: Endpoint, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+  const patience = AbortSignal.timeout(PATIENCE)
+  const socket = addAbortSignal(signal === undefined ? patience : AbortSignal.any([signal, patience]), connect(to))
+  try {
+    socket.write(ALERT)
+    const { value } = await socket[Symbol.asyncIterator]().next()
+    return value
+  } catch {
+    return undefined // it has left, or time is over
+  } finally {
+    socket.destroy()
+  }
+}
