@@ -9,11 +9,11 @@ import { isValidCloseCode, Opcode } from '../../transforms/websocket-frames/prot
 import { HEADER_LENGTH, protocols } from '../../tun/ipv4.ts'
 import { fold } from '../../tun/checksum.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from './forward.ts'
-import { GREETING } from './greeting.ts'
+import { GREETED } from './greeting.ts'
 import { MessageType, MIN_LENGTH } from './messages.ts'
 import type { Plausible, Trusted } from '../../transforms/websocket-frames/resync.ts'
 
-const GREETED = Buffer.from(`${GREETING}::`)
+const GREETING = Buffer.from(GREETED)
 /** Our own pings begin so (`acknowledged.ts`), and a pong repeats its ping. */
 const ACKNOWLEDGED = Buffer.from('sent')
 
@@ -88,7 +88,7 @@ function isClose (bytes: Uint8Array, at: number, have: number, size: number, key
 export const plausible: Plausible = (opcode, bytes, at, have, size, key) => {
   switch (opcode) {
     case Opcode.BINARY: return isMessage(bytes, at, have, size, key)
-    case Opcode.PING: return beginsWith(GREETED, bytes, at, have, size, key)
+    case Opcode.PING: return beginsWith(GREETING, bytes, at, have, size, key)
     case Opcode.PONG: return size === 0 || beginsWith(ACKNOWLEDGED, bytes, at, have, size, key)
     case Opcode.CLOSE: return isClose(bytes, at, have, size, key)
     default: return false

@@ -36,7 +36,7 @@ export abstract class Member {
   /** How many more messages to all it may send in this second. */
   broadcasts: number
   taps: readonly Tap[] | undefined
-  readonly pace = new FramePace()
+  readonly pace: FramePace
   /** What it was told by ROUTE. */
   #routes = NO_ROUTES
   // Packets of one flow follow each other. 0.0.0.0 is no next hop, so it may be the one before the first.
@@ -47,9 +47,10 @@ export abstract class Member {
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
 
-  constructor (network: Switch, port: PacketPort) {
+  constructor (network: Switch, port: PacketPort, pace = new FramePace()) {
     this.network = network
     this.port = port
+    this.pace = pace
     this.backlog = new Backlog(port)
     this.broadcasts = network.broadcastRate
   }

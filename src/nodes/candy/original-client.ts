@@ -7,7 +7,7 @@
  */
 import type { RecoverFramesInit, WebSocketLink } from '../../transforms/websocket-frames/index.ts'
 import { plausible, trusted } from './believable.ts'
-import { GREETING, OWN_VERSION } from './greeting.ts'
+import { OWN_VERSION, readGreeting } from './greeting.ts'
 import type { Member } from './member.ts'
 
 /** Milliseconds after AUTH from which on a client passes for an original one unless it has said what it is. */
@@ -31,8 +31,8 @@ export class OriginalClient {
   /** It has sent a ping. The first greeting counts, however late it is. */
   greeted (ping: Uint8Array): void {
     if (this.#said !== undefined) return
-    const [name, , version = ''] = Buffer.from(ping.buffer, ping.byteOffset, ping.length).toString('latin1').split('::')
-    if (name !== GREETING || version === '') return
+    const version = readGreeting(ping)?.version
+    if (version === undefined || version === '') return
     this.#said = version.startsWith(OWN_VERSION) ? 'other' : 'original'
     this.#update()
   }

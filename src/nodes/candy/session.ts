@@ -6,7 +6,7 @@ import { TokenBucket } from '../../token-bucket.ts'
 import { shown } from '../../shown.ts'
 import type { Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
-import { GREETING } from './greeting.ts'
+import { readGreeting } from './greeting.ts'
 import { Member } from './member.ts'
 import type { Network } from './network.ts'
 import { OriginalClient } from './original-client.ts'
@@ -34,13 +34,8 @@ export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source' | 'protocol'>, 
 /** Times that one connection may take another address at once, and then in a minute: each may cost another member its place. */
 export const MOVES = { burst: 4, rate: 4 / 60 } as const
 
-const GREETED = `${GREETING}::`
-
-/** Whether a ping says what its client is, `candy::os::version::host`, and is no mere sign of life. */
-export const isGreeting = (ping: Uint8Array): boolean => Buffer.from(ping.subarray(0, GREETED.length)).toString() === GREETED
-
-/** What it says, without its first word. */
-export const clientOf = (ping: Uint8Array): string => isGreeting(ping) ? shown(Buffer.from(ping.subarray(GREETED.length)).toString()) : ''
+/** What a ping says of its client, to be shown; empty for a mere sign of life. */
+export const clientOf = (ping: Uint8Array): string => shown(readGreeting(ping)?.client ?? '')
 
 export class Session extends Member implements Client {
   readonly link: WebSocketLink

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { greeting } from '../../../src/nodes/candy/greeting.ts'
+import { greeting, readGreeting } from '../../../src/nodes/candy/greeting.ts'
 import { OriginalClient } from '../../../src/nodes/candy/original-client.ts'
 import type { Member } from '../../../src/nodes/candy/member.ts'
 import { newTraffic, type Traffic } from '../../../src/nodes/candy/stats.ts'
@@ -81,4 +81,27 @@ t.test('a link that can do none of that', async (t) => {
   client.greeted(ORIGINAL)
   client.joined(0)
   t.pass()
+})
+
+t.test('a greeting is read in one way, whoever asks: the relay, its workers, and what an original client is told by', async (t) => {
+  for (const [ping, client, version] of [
+    ['candy::linux::6.1.8::host', 'linux::6.1.8::host', '6.1.8'],
+    ['candy::linux::6.1.8', 'linux::6.1.8', '6.1.8'],
+    ['candy::linux', 'linux', ''],
+    ['candy::', '', ''],
+    ['candy::linux::::host', 'linux::::host', ''],
+    ['candy::linux::6::東京::x', 'linux::6::東京::x', '6'],
+    ['candy:linux', undefined, undefined],
+    ['candyfloss::linux::6', undefined, undefined],
+    ['sent 1', undefined, undefined],
+    ['', undefined, undefined]
+  ]) {
+    const padded = Buffer.from(`..${ping}..`).subarray(2, -2) // a view into something larger, as payloads are
+    t.same(readGreeting(padded), client === undefined ? undefined : { client, version }, ping)
+    const { client: original, calls } = make()
+    original.joined(0)
+    original.greeted(padded)
+    t.equal(calls.includes('recover'), version !== undefined && version !== '', `${ping}: known for an original client`)
+  }
+  t.same(readGreeting(Buffer.from(greeting('host')))?.client, greeting('host').replace('candy::', ''))
 })

@@ -2,9 +2,12 @@
 import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../transports/websocket.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import type { PacketPort } from '../../../types.ts'
+import { FramePace } from '../frame-pace.ts'
+import { readGreeting } from '../greeting.ts'
 import { Member } from '../member.ts'
 import { OriginalClient } from '../original-client.ts'
-import { isGreeting, REFUSALS } from '../session.ts'
+import { REFUSALS } from '../session.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
 
@@ -14,12 +17,16 @@ export function learn (member: Member, { address, behind, gateways, routes }: Me
   member.behind = behind
   member.gateways = gateways
   member.routes = routes
-  member.limit()
 }
+
+/** Nothing is read of remote members, so all of them have the same, and no limits. */
+const UNREAD = new FramePace()
 
 /** One that another worker has. Only what is lost on the way to it is counted here. */
 export class RemoteMember extends Member {
   readonly ended = false
+
+  constructor (network: Switch, port: PacketPort) { super(network, port, UNREAD) }
 
   refuse (): void {} // nothing comes from it here
 }
@@ -104,7 +111,7 @@ export class Connection extends Member {
 
   /** The first one of its form says what the client is; the rest are signs of life. */
   #greeted (greeting: Uint8Array): void {
-    if (this.#isGreeted || !isGreeting(greeting)) return
+    if (this.#isGreeted || readGreeting(greeting) === undefined) return
     this.#isGreeted = true
     this.#report({ type: 'greeting', id: this.id, greeting: greeting.slice() })
   }

@@ -205,6 +205,7 @@ export class Forwarder implements LaneHandlers {
     learn(member, state)
     network.place(state.address, member)
     if (!(member instanceof Connection)) return
+    member.limit()
     member.link.pass?.establish()
     member.original.joined(performance.now())
     member.pace.join()
