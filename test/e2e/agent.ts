@@ -7,6 +7,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Recorder } from './recorder.ts'
+import { serve } from './serve.ts'
 
 const CHUNK = 64 * 1024
 
@@ -220,12 +221,4 @@ const commands = {
 
 export type Commands = typeof commands
 
-process.on('message', async ({ id, name, args }: { id: number, name: keyof Commands, args: any[] }) => {
-  try {
-    const command = commands[name] as (...args: any[]) => Promise<unknown>
-    process.send?.({ id, result: await command(...args) })
-  } catch (err) {
-    process.send?.({ id, error: `${name}: ${(err as Error).message}` })
-  }
-})
-process.on('disconnect', () => { process.exit() })
+serve(commands)

@@ -14,6 +14,7 @@ import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { MAX_LENGTH, MessageType } from '../../src/nodes/candy/messages.ts'
 import { HEADER_LENGTH, parseAddress, protocols, readU16, readU32, sourceOf, writeHeader, writeU16, writeU32 } from '../../src/tun/ipv4.ts'
 import { upgradeRequest } from '../helpers/raw-sockets.ts'
+import { serve } from './serve.ts'
 
 /** Milliseconds until it connects again. The original takes 3 s, which would hide how many frames arrive in two parts. */
 const RECONNECT_AFTER = 200
@@ -476,13 +477,5 @@ const commands = {
 
 export type Commands = typeof commands
 
-process.on('message', async ({ id, name, args }: { id: number, name: keyof Commands, args: any[] }) => {
-  try {
-    const command = commands[name] as (...args: any[]) => Promise<unknown>
-    process.send?.({ id, result: await command(...args) })
-  } catch (err) {
-    process.send?.({ id, error: `${name}: ${(err as Error).message}` })
-  }
-})
-process.on('disconnect', () => { process.exit() })
+serve(commands)
 setTimeout(() => { process.exit(1) }, LIFETIME)
