@@ -1,9 +1,7 @@
 /** How much the kernel keeps for a reader that is busy. */
 import type { Socket } from 'node:net'
 import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
-
-const SOL_SOCKET = 1
-const SO_RCVLOWAT = 18
+import { SOL_SOCKET, SO_RCVLOWAT } from '../tun/socket-numbers.ts'
 
 /** Linux makes the buffer twice as large, and caps both by `net.ipv4.tcp_rmem`, which is 6 MiB by default. */
 const LOW_WATER = new Uint8Array(new Int32Array([2 * 1024 * 1024]).buffer)

@@ -13,17 +13,12 @@ import type { Socket } from 'node:net'
 import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
 import { unsentOf } from './unsent.ts'
 import type { Libc } from '../tun/libc.ts'
+import { IPPROTO_TCP, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, TCP_MAXSEG } from '../tun/socket-numbers.ts'
 import type { Records } from '../types.ts'
 
-const MSG_DONTWAIT = 0x40
-const MSG_EOR = 0x80
-const MSG_NOSIGNAL = 0x4000
 const FLAGS = MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL
 
 const EINTR = 4
-
-const IPPROTO_TCP = 6
-const TCP_MAXSEG = 2
 
 /** Bytes of a segment that selective acknowledgements may take, RFC 2018 section 3: four blocks, or three beside time stamps. */
 const SACK_ROOM = 36

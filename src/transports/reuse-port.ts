@@ -10,15 +10,9 @@ import { endianness, networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { errnoOf } from '../errno.ts'
 import { loadLibc, type Libc } from '../tun/libc.ts'
+import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } from '../tun/socket-numbers.ts'
 import type { Endpoint } from '../types.ts'
 
-const AF_INET = 2
-const AF_INET6 = 10
-const SOCK_STREAM = 1
-const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
-const SO_REUSEADDR = 2
-const SO_REUSEPORT = 15
 /** Where both forms of `struct sockaddr` have the port, in network order. */
 const PORT_AT = 2
 /** Where that of IPv6 has the number of the interface, in the order of the machine. */

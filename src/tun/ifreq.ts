@@ -5,6 +5,7 @@ import { errnoText } from '../errno.ts'
 import { TunError } from './device.ts'
 import { type Cidr, writeU32 } from './ipv4.ts'
 import type { Libc } from './libc.ts'
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from './socket-numbers.ts'
 
 /** Bytes of a name, without the zero behind it: IFNAMSIZ - 1. */
 export const MAX_NAME_LENGTH = 15
@@ -25,9 +26,6 @@ const SIOCGIFINDEX = 0x8933
 const SIOCGIFNAME = 0x8910
 const IFF_UP = 0x1
 const IFF_RUNNING = 0x40
-const AF_INET = 2
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
 
 const LITTLE = endianness() === 'LE'
 const { EACCES, EBUSY, ENODEV, EPERM } = constants.errno

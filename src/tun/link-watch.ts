@@ -3,12 +3,11 @@ import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { systemError } from './ifreq.ts'
 import type { Libc } from './libc.ts'
-import { AF_NETLINK, READ_BYTES, SOCK_NONBLOCK, SOCK_RAW } from './netlink-socket.ts'
+import { READ_BYTES } from './netlink-socket.ts'
 import { attributesIn, AT_TYPE, HEADER, LITTLE, messagesIn } from './netlink.ts'
 import type { Poller, Watch } from './poller.ts'
 import { AT_INDEX, RTA_OIF, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTMSG } from './rtnetlink-lists.ts'
-
-const SOCK_CLOEXEC = 0o2000000
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './socket-numbers.ts'
 
 const RTMGRP_LINK = 0x1
 const RTMGRP_IPV4_IFADDR = 0x10

@@ -3,11 +3,8 @@ import { constants } from 'node:os'
 import { TunError } from './device.ts'
 import { systemError, withSocket } from './ifreq.ts'
 import type { Libc } from './libc.ts'
+import { AF_NETLINK, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK } from './socket-numbers.ts'
 
-export const AF_NETLINK = 16
-export const SOCK_RAW = 3
-export const SOCK_NONBLOCK = 0o4000
-const SOL_NETLINK = 270
 const NETLINK_GET_STRICT_CHK = 12
 
 /** More than the kernel puts into one read, 32 KiB. */

@@ -3,6 +3,7 @@
  * attributes with a length in front of each. Numbers stand in the order of the machine, addresses in that of the network.
  */
 import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
+import { AF_INET } from './socket-numbers.ts'
 
 /** Who has made a route, as the kernel remembers it; rtnetlink(7) leaves the numbers above 4 to programs. `ip` shows it as `proto 202`. */
 export const ROUTE_PROTOCOL = 202
@@ -24,7 +25,6 @@ const NLM_F_EXCL = 0x200
 const NLM_F_CREATE = 0x400
 const NLM_F_APPEND = 0x800
 
-const AF_INET = 2
 const RT_TABLE_MAIN = 254
 const RTN_UNICAST = 1
 /** The gateway counts as reachable through the interface, whatever addresses that has. */
