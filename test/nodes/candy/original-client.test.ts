@@ -95,7 +95,7 @@ t.test('a greeting is read in one way, whoever asks: the relay, its workers, and
     ['candyfloss::linux::6', undefined, undefined],
     ['sent 1', undefined, undefined],
     ['', undefined, undefined]
-  ]) {
+  ] as Array<[ping: string, client?: string, version?: string]>) {
     const padded = Buffer.from(`..${ping}..`).subarray(2, -2) // a view into something larger, as payloads are
     t.same(readGreeting(padded), client === undefined ? undefined : { client, version }, ping)
     const { client: original, calls } = make()
