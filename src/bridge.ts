@@ -1,6 +1,7 @@
 /** Joins two connections to one: what arrives at either leaves through the other. */
 import { LinkClosedError } from './errors.ts'
 import { meter, type Meter } from './transforms/meter.ts'
+import type { BridgeAccount } from './buffer-budget.ts'
 import type { Link } from './types.ts'
 
 export interface BridgeInit {
@@ -8,6 +9,8 @@ export interface BridgeInit {
   forward?: Meter
   /** The same from `b` to `a`. */
   backward?: Meter
+  /** What is kept for this bridge counts there, which says how far it reads ahead. It is closed with the bridge. Default: each for itself. */
+  account?: BridgeAccount
 }
 
 const uncounted: Meter = () => undefined
@@ -19,18 +22,24 @@ const uncounted: Meter = () => undefined
  *
  * Rejects with what broke.
  */
-export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted }: BridgeInit = {}): Promise<void> {
+export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted, account }: BridgeInit = {}): Promise<void> {
+  if (account !== undefined) {
+    a.readAhead?.(account.forward)
+    b.readAhead?.(account.backward)
+  }
   // Only where both know of it: another link may keep what it is given to write, or have a bound for it.
   if (a.lend !== undefined && b.lend !== undefined) {
     a.lend()
     b.lend()
   }
   try {
-    await Promise.all([b.sink(meter(forward)(a.source)), a.sink(meter(backward)(b.source))])
+    await Promise.all([b.sink(meter(forward, account?.forward.writing)(a.source)), a.sink(meter(backward, account?.backward.writing)(b.source))])
   } catch (err) {
     const reason = new LinkClosedError('the other side of the bridge has broken', { cause: err })
     a.abort(reason)
     b.abort(reason)
     throw err
+  } finally {
+    account?.close()
   }
 }

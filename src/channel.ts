@@ -45,6 +45,9 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
   /** The weight of what waits for the reader. Whoever pushes keeps it bounded. */
   get size (): number { return this.#size }
 
+  /** The reader waits for the next element. */
+  get isAwaited (): boolean { return this.#waiting !== undefined }
+
   /** True after `end`, `fail` or an early leave of the reader. */
   get closed (): boolean { return this.#over !== undefined }
 

@@ -65,6 +65,14 @@ export interface Records {
   readonly filler: Uint8Array
 }
 
+/** How far a link may read ahead of its reader, where somebody sees to the memory of many links together. */
+export interface ReadAhead {
+  /** Bytes, at this moment. 0: nothing is read while the reader is busy. */
+  readonly limit: number
+  /** Told whenever it changes how many bytes were read and wait for the reader. */
+  waiting (bytes: number): void
+}
+
 /**
  * One connection, seen from one side, at one height of the stack.
  *
@@ -100,6 +108,8 @@ export interface Link<In = Uint8Array, Out = In> {
    * then. Undefined ends that. Not every link can do that.
    */
   records? (records: Records | undefined): void
+  /** From now on `source` reads no further ahead than this says, and tells what waits. Not every link can do that. */
+  readAhead? (bound: ReadAhead): void
   /** Lets the system keep more for a reader that is busy, at once and not only when a sender has had to wait. Not every link can do that. */
   growReceiveBuffer? (): void
 }

@@ -112,7 +112,8 @@ const withSource = (link: Link, source: AsyncIterable<Batch>): Link => ({
   sink: (from) => link.sink(from),
   port: link.port,
   abort: (err) => { link.abort(err) },
-  lend: link.lend === undefined ? undefined : (simd) => { link.lend?.(simd) }
+  lend: link.lend === undefined ? undefined : (simd) => { link.lend?.(simd) },
+  readAhead: (bound) => { link.readAhead?.(bound) }
 })
 
 /** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */

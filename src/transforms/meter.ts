@@ -4,6 +4,9 @@ import type { Batch } from '../types.ts'
 /** Told of the bytes of each batch. What it returns is awaited before they go on. */
 export type Meter = (bytes: number) => Promise<void> | undefined | void
 
+/** Told of the bytes that were handed on and are being written; 0 once whoever writes comes back for more. */
+export type InFlight = (bytes: number) => void
+
 /**
  * The stage for one direction of a byte stream.
  *
@@ -11,25 +14,31 @@ export type Meter = (bytes: number) => Promise<void> | undefined | void
  * await other.sink(meter((bytes) => { stats.bytesIn += bytes })(link.source))
  * ```
  */
-export const meter = (pass: Meter) =>
-  (source: AsyncIterable<Batch>): AsyncIterable<Batch> => ({ [Symbol.asyncIterator]: () => new Metered(source, pass) })
+export const meter = (pass: Meter, inFlight?: InFlight) =>
+  (source: AsyncIterable<Batch>): AsyncIterable<Batch> => ({ [Symbol.asyncIterator]: () => new Metered(source, pass, inFlight) })
 
 /** Not a generator, which would cost three promises a read instead of one. */
 class Metered implements AsyncIterator<Batch> {
   readonly #inner: AsyncIterator<Batch>
   readonly #pass: Meter
+  readonly #inFlight: InFlight | undefined
 
-  constructor (source: AsyncIterable<Batch>, pass: Meter) {
+  constructor (source: AsyncIterable<Batch>, pass: Meter, inFlight?: InFlight) {
     this.#inner = source[Symbol.asyncIterator]()
     this.#pass = pass
+    this.#inFlight = inFlight
   }
 
-  next (): Promise<IteratorResult<Batch>> { return this.#inner.next().then(this.#count) }
+  next (): Promise<IteratorResult<Batch>> {
+    this.#inFlight?.(0)
+    return this.#inner.next().then(this.#count)
+  }
 
   readonly #count = (result: IteratorResult<Batch>): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
     if (result.done === true) return result
     let bytes = 0
     for (const { length } of result.value) bytes += length
+    this.#inFlight?.(bytes)
     const held = this.#pass(bytes)
     return held instanceof Promise ? held.then(() => result) : result
   }

@@ -17,6 +17,9 @@ const SHARE = 4
 /** Sockets that read like this at one time: each has a buffer, busy or not. */
 const MOST_SOCKETS = 128
 
+/** The same for those with small buffers, which have them since memory is scarce. */
+const MOST_FRUGAL = 4096
+
 interface Keys {
   buffer: symbol
   callback: symbol
@@ -36,6 +39,14 @@ function findKeys (): Keys | undefined {
 
 const keys = findKeys()
 let sockets = 0
+let frugal = 0
+
+export interface LentReadsInit {
+  /** Which memory: see `borrowPiece`. Default: false. */
+  simd?: boolean
+  /** Bytes that a read may bring; a small piece it is at least. It is asked before each read. Default: any number. */
+  largest?: () => number
+}
 
 /** Whether this Node can do it. */
 export const canLend = keys !== undefined
@@ -45,21 +56,32 @@ export const canLend = keys !== undefined
  *
  * @param onBytes is given a view of borrowed memory, to be given back, or not. False stops the reading until
  *   `socket.resume()`
- * @param simd which memory: see `borrowPiece`
  * @returns false when that cannot be; then the socket emits `data` as before
  */
-export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, simd = false): boolean {
+export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, { simd = false, largest = () => Infinity }: LentReadsInit = {}): boolean {
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
   const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
-  if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed || sockets >= MOST_SOCKETS) return false
-  sockets++
-  socket.once('close', () => { sockets-- })
-  let level = SIZES.length - 1
+  if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed) return false
+  const isFrugal = sockets >= MOST_SOCKETS
+  if (isFrugal && (frugal >= MOST_FRUGAL || largest() >= SIZES[1])) return false
+  if (isFrugal) frugal++
+  else sockets++
+  socket.once('close', () => {
+    if (isFrugal) frugal--
+    else sockets--
+  })
+  const highest = (): number => {
+    const most = largest()
+    let level = isFrugal ? 1 : SIZES.length - 1
+    while (level > 0 && SIZES[level] > most) level--
+    return level
+  }
+  let level = highest()
   const fields = socket as unknown as Record<symbol, unknown>
   const first = borrowPiece(SIZES[level], simd)
   fields[keys.buffer] = first
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
-    if (length === buffer.length) level = Math.min(level + 1, SIZES.length - 1)
+    if (length === buffer.length) level = Math.min(level + 1, highest())
     if (length * SHARE >= buffer.length) return onBytes(buffer.subarray(0, length))
     // Many small reads that wait for a slow receiver must not hold a large buffer each.
     level = Math.max(level - 1, 0)
@@ -67,7 +89,10 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
     giveBack([buffer])
     return onBytes(copy)
   }
-  fields[keys.next] = () => borrowPiece(SIZES[level], simd)
+  fields[keys.next] = () => {
+    level = Math.min(level, highest())
+    return borrowPiece(SIZES[level], simd)
+  }
   handle.useUserBuffer(first)
   return true
 }

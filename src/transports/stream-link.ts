@@ -12,7 +12,7 @@ import { RecordWriter } from './record-writer.ts'
 import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Link, PacketPort, Records } from '../types.ts'
+import type { Batch, Link, PacketPort, ReadAhead, Records } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -26,6 +26,7 @@ const READ_OVERHEAD = 256
 /** Reads of at least so many bytes, and how many of them in a row make a stream a busy one: Node makes 64 KiB for each, however few come. */
 const LARGE_READ = 16 * 1024
 const BUSY = 4
+const USUAL_READ = 64 * 1024
 
 export interface StreamLinkInit {
   /** Bound of the packet port in bytes. Default: 4 MiB. */
@@ -201,6 +202,8 @@ class StreamLink implements Link {
   #writing: Writing | undefined
   /** Reads may come in memory that is only lent, and in which. */
   protected mayLend: false | 'any' | 'simd' = false
+  /** How far it may read ahead; undefined: as far as one alone may. */
+  #bound: ReadAhead | undefined
   /** What it was aborted with. */
   #failure: Error | undefined
 
@@ -243,6 +246,11 @@ class StreamLink implements Link {
     await flow.ended
   }
 
+  readAhead (bound: ReadAhead): void {
+    this.#bound = bound
+    if (this.#incoming instanceof Channel) bound.waiting(this.#incoming.size)
+  }
+
   abort (err: Error): void {
     if (!this.#stream.destroyed) this.#failure = err
     if (canReset(this.#stream)) this.#stream.resetAndDestroy()
@@ -253,13 +261,19 @@ class StreamLink implements Link {
 
   #reason (): Error { return this.#failure ?? this.#stream.errored ?? new LinkClosedError('the link is closed') }
 
+  /** Bytes that may wait for the reader. */
+  get #ahead (): number { return Math.min(this.#bound?.limit ?? READ_AHEAD, READ_AHEAD) }
+
   #read (): Channel {
     if (this.#incoming instanceof Flow) throw new LinkBusyError('somebody else reads this link')
     if (this.#incoming !== undefined) return this.#incoming
     const stream = this.#stream
-    const incoming = this.#incoming = new Channel({
+    const incoming: Channel = this.#incoming = new Channel({
       weigh: (bytes) => bytes.length + READ_OVERHEAD,
-      onPull: () => { if (stream.isPaused()) stream.resume() },
+      onPull: () => {
+        this.#bound?.waiting(0)
+        if (stream.isPaused() && (incoming.isAwaited || this.#ahead > 0)) stream.resume()
+      },
       onReturn: () => { stream.pause() }
     })
     this.#listen(incoming)
@@ -277,20 +291,23 @@ class StreamLink implements Link {
       let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
         incoming.push(bytes)
-        return incoming.size < READ_AHEAD
+        if (this.#bound !== undefined && incoming instanceof Channel) this.#bound.waiting(incoming.size)
+        return incoming.size < this.#ahead
       }
-      const lendable = (bytes: Uint8Array): void => {
-        largeReads = bytes.length >= LARGE_READ ? largeReads + 1 : 0
-        if (largeReads < BUSY || stream.readableLength > 0) return
-        largeReads = -Infinity
-        lendReads(stream, (bytes) => {
+      const lend = (): void => {
+        const isLent = lendReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
-        }, this.mayLend === 'simd')
+        }, { simd: this.mayLend === 'simd', largest: () => this.#ahead })
+        largeReads = isLent ? -Infinity : 0
       }
       stream.on('data', (bytes: Uint8Array) => {
-        if (!take(bytes)) stream.pause()
-        else if (this.mayLend !== false) lendable(bytes)
+        const goesOn = take(bytes)
+        if (!goesOn) stream.pause()
+        if (this.mayLend === false || stream.readableLength > 0) return
+        largeReads = bytes.length >= LARGE_READ ? largeReads + 1 : Math.min(largeReads, 0)
+        // Where little may wait, the buffers of usual reads are too large.
+        if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) lend()
       })
       stream.once('end', () => { incoming.end() })
       stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing

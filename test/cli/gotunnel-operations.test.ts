@@ -75,7 +75,7 @@ t.test('other tokens, ports and limits: live connections stay', async (t) => {
   const user = new User(t, port)
   await user.hear('a:')
 
-  relay.write(relayFile('token: another-token', 'max-users: 2', 'byte-rate: 1000000', 'users-per-source: 7', 'auth-failures: 5', 'max-waiting: 8'))
+  relay.write(relayFile('token: another-token', 'max-users: 2', 'byte-rate: 1000000', 'users-per-source: 7', 'auth-failures: 5', 'max-waiting: 8', 'buffer-total: 2000000'))
   t.match(await relay.ask('reload'), { services: [{ protocol: 'gotunnel', ended: 0, url: relay.url }], restart: [], warnings: [] })
   user.say('1')
   await user.hear('a:1')

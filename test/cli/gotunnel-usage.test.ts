@@ -44,7 +44,7 @@ function written (name: string, text: string): string {
 t.test('flags become settings', async (t) => {
   const { gotunnel, identities, secrets, warnings } = relay(
     '--ports', '10000-20000,30022', '--max-ports', '5', '--max-users', '50', '--byte-rate', '1000000', '--mode', 'strict', '--bind', '::1', '--max-users-total', '60', '--users-per-source', '7', '--max-per-source', '8', '--max-half-open', '9',
-    '--max-connections', '10', '--max-waiting', '11', '--auth-failures', '12', '--trusted-proxy', '10.0.0.0/8'
+    '--max-connections', '10', '--max-waiting', '11', '--buffer-total', '1048576', '--auth-failures', '12', '--trusted-proxy', '10.0.0.0/8'
   )
   t.match(gotunnel, {
     listen: { scheme: undefined, host: '192.0.2.7', port: 17000 },
@@ -56,6 +56,7 @@ t.test('flags become settings', async (t) => {
     'max-half-open': 9,
     'max-connections': 10,
     'max-waiting': 11,
+    'buffer-total': 1_048_576,
     'auth-failures': 12,
     'trusted-proxy': ['10.0.0.0/8']
   })
@@ -64,7 +65,7 @@ t.test('flags become settings', async (t) => {
   t.same(warnings, [])
   t.match(relay().identities.map((identity) => Object.entries(identity).filter(([, value]) => value !== undefined)), [[['name', 'default'], ['token', 'a-token']]], 'what is not said is for the relay to decide')
 
-  const { gotunnel: other, token, name, tls } = peer('--map', 'tcp:15432:db.local:5432', '--map', '10080:[::1]:80', '--name', 'nas', '--mode', 'compatible', '--proxy-protocol', '--ping-interval', '5', '--probe-interval', '0', '--max-connections', '3')
+  const { gotunnel: other, token, name, tls } = peer('--map', 'tcp:15432:db.local:5432', '--map', '10080:[::1]:80', '--name', 'nas', '--mode', 'compatible', '--proxy-protocol', '--ping-interval', '5', '--probe-interval', '0', '--max-connections', '3', '--buffer-total', '2000000')
   t.match(other, {
     server: { host: '192.0.2.7', port: 17000 },
     map: [
@@ -76,7 +77,8 @@ t.test('flags become settings', async (t) => {
     'proxy-protocol': true,
     'ping-interval': 5,
     'probe-interval': 0,
-    'max-connections': 3
+    'max-connections': 3,
+    'buffer-total': 2_000_000
   })
   t.same([token, name, tls], ['a-token', 'nas', undefined])
   t.match(peer().gotunnel, { mode: 'auto', 'ping-interval': 10, 'probe-interval': 30, tls: false, 'proxy-protocol': false })

@@ -51,5 +51,6 @@ function command (): Command {
     .option('--ping-interval <seconds>', 'between signs of life, 1 to 25 (default: 10)')
     .option('--probe-interval <seconds>', 'between looks whether a service is there; 0: never (default: 30)')
     .option('--max-connections <count>', 'connections of users at one time on one port (default: 4096)')
+    .option('--buffer-total <bytes>', 'kept for all users while others do not read; beyond it users that stand still are ended (default: 268435456)')
     .addHelpText('after', EXAMPLES)
 }

@@ -22,6 +22,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
     tls,
     proxyProtocol: gotunnel['proxy-protocol'],
     maxConnections: gotunnel['max-connections'],
+    bufferTotal: gotunnel['buffer-total'],
     pingInterval: gotunnel['ping-interval'] * 1000,
     probeInterval: gotunnel['probe-interval'] * 1000,
     log: reporter.log
@@ -60,7 +61,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
     degraded: () => peer.isDegraded,
     register (registry) {
       const read = (): Sample[] => peer.stats.map(({ remotePort, ...stats }) => ({ labels: { port: String(remotePort) }, stats }))
-      registerStats(registry, 'tunpipe_gotunnel', read, ['users'], [{ labels: { port: '' }, stats: newMapStats() }])
+      registerStats(registry, 'tunpipe_gotunnel', read, ['users', 'bufferedBytes'], [{ labels: { port: '' }, stats: newMapStats() }])
       const gauge = (name: string, help: string, isTrue: (map: MapStatus) => boolean): void => {
         const made = new Gauge({ name: `tunpipe_gotunnel_${name}`, help, labelNames: ['port'], registers: [registry], collect () { for (const map of peer.status().maps) made.set({ port: String(map.remotePort) }, isTrue(map) ? 1 : 0) } })
       }

@@ -47,6 +47,7 @@ function command (): Command {
     .option('--max-users-total <count>', 'connections of users of all identities; half of it is reserved for them in equal shares (default: 16384, or what they may have together)')
     .option('--users-per-source <count>', 'connections of users from one address; an IPv6 /64 is one (default: 1024)')
     .option('--max-waiting <count>', 'users of one port that wait to be served (default: 1024)')
+    .option('--buffer-total <bytes>', 'kept for all users while others do not read; beyond it users that stand still are ended (default: 268435456)')
     .option('--max-per-source <count>', 'connections of clients from one address (default: 4096)')
     .option('--max-half-open <count>', 'connections that have not said what they are for; the oldest makes room (default: 16384)')
     .option('--max-connections <count>', 'connections of clients in all (default: 65536)')

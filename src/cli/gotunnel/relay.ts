@@ -10,7 +10,7 @@ import type { LoadedRelay } from './load.ts'
 const PORTS_IN_ALL = 4096
 const USERS_IN_ALL = 16_384
 
-const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen']
+const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen', 'bufferedBytes']
 
 /** Starts a gotunnel relay. Passes on the error of `listen`. */
 export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
@@ -24,9 +24,14 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
         const { halfOpen, clients, refused, heldMessages, turnedAway } = relay.stats
         return [
           { labels: { identity: '' }, stats: { halfOpen, clients, refused, heldMessages, turnedAway } },
-          ...Array.from(relay.identities, ({ name, ports, traffic }) => ({ labels: { identity: name }, stats: { ports, ...traffic } }))
+          ...Array.from(relay.identities, (identity) => {
+            const { name, ports, traffic } = identity
+            return { labels: { identity: name }, stats: { ports, bufferedBytes: relay.bufferedBy(identity), ...traffic } }
+          })
         ]
       }
+      // A metric of its own: `turned_away` has no label for the identity, and a sum over it would count everything twice.
+      const turnedAway = (): Sample[] => Array.from(relay.identities, (identity) => ({ labels: { identity: identity.name }, stats: { turnedAway: relay.turnedAwayOf(identity) } }))
       // Numbers of their own: those of a port end with it, and a sum over both would count everything twice.
       const byPort = (): Sample[] => [
         ...Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
@@ -36,6 +41,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
         ...relay.waiting.map(({ identity, remotePort }) => ({ labels: { identity: identity.name, port: String(remotePort) }, stats: { online: 0, ...newTraffic() } }))
       ]
       registerStats(registry, 'tunpipe_gotunnel', byIdentity, GAUGES)
+      registerStats(registry, 'tunpipe_gotunnel_identity', turnedAway, [])
       registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
     },
     status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...watch.status() }),
@@ -64,6 +70,7 @@ function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptio
     maxUsers: gotunnel['max-users-total'] ?? Math.max(USERS_IN_ALL, inAll('maxUsers'), inAll('reserveUsers')),
     maxWaiting: gotunnel['max-waiting'],
     usersPerSource: gotunnel['users-per-source'],
+    bufferTotal: gotunnel['buffer-total'],
     authFailures: gotunnel['auth-failures'],
     perSource: gotunnel['max-per-source'],
     maxHalfOpen: gotunnel['max-half-open'],

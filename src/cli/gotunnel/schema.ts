@@ -30,6 +30,9 @@ export const gotunnelIdentitySection = section({ name: identityName(), ...identi
 
 const count = () => wholeNumber(1, 1_000_000).optional()
 
+/** Bytes for all users: a few of the smallest reads at least. */
+const bufferTotal = () => wholeNumber(1024 * 1024, MOST).optional()
+
 export const gotunnelRelaySection = section({
   listen: listenPlace(),
   ...identityKeys,
@@ -42,6 +45,7 @@ export const gotunnelRelaySection = section({
   'max-half-open': count(),
   'max-connections': count(),
   'max-waiting': count(),
+  'buffer-total': bufferTotal(),
   'auth-failures': count(),
   'trusted-proxy': proxies().optional(),
   'tls-cert': path().optional(),
@@ -83,7 +87,8 @@ export const gotunnelPeerSection = section({
   'proxy-protocol': toggle(),
   'ping-interval': seconds(1, LONGEST_PING).default(10),
   'probe-interval': seconds(0, 86_400).default(30),
-  'max-connections': count()
+  'max-connections': count(),
+  'buffer-total': bufferTotal()
 }).superRefine((gotunnel, context) => {
   const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
   const { server: { scheme }, tls, ca, insecure } = gotunnel

@@ -5,20 +5,22 @@ import { bytes, counted, duration, nonZero, rate, table } from '../control/text.
 const RELAY_HEAD = ['PORT', 'CLIENT', 'SOURCE', 'MODE', 'STATE', 'UP', 'USERS', 'WAIT', 'IN', 'OUT', 'RECEIVED', 'SENT', 'DROPS']
 const PEER_HEAD = ['PORT', 'LEADS TO', 'STATE', 'MODE', 'SERVICE', 'UP', 'USERS', 'IN', 'OUT', 'RECEIVED', 'SENT', 'FAILURES', 'DROPS']
 
-export function relayText ({ url, clients, ports, users, waiting, halfOpen, refused, turnedAway, identities }: GotunnelRelayStatus & { url: string }): string {
+export function relayText ({ url, clients, ports, users, waiting, halfOpen, refused, turnedAway, bufferedBytes, identities }: GotunnelRelayStatus & { url: string }): string {
   const [refusals, turned] = [nonZero(refused), nonZero(turnedAway)]
   return [
-    `gotunnel ${url}: ${counted(ports, 'port')} of ${counted(clients, 'control connection')}, ${counted(users, 'user')}, ${waiting} of them waiting, ${halfOpen} half-open`,
+    `gotunnel ${url}: ${counted(ports, 'port')} of ${counted(clients, 'control connection')}, ${counted(users, 'user')}, ${waiting} of them waiting, ${halfOpen} half-open${buffered(bufferedBytes)}`,
     ...(refusals === '' ? [] : [`refused since the start: ${refusals}`]),
     ...(turned === '' ? [] : [`users turned away since the start: ${turned}`]),
     ...identities.map(identityText)
   ].join('\n')
 }
 
-function identityText ({ name, allowed, ports, maxPorts, users, maxUsers, accepted, bytesIn, bytesOut, drops, mapped }: GotunnelIdentityStatus): string {
-  const dropped = nonZero(drops)
+const buffered = (count: number): string => count === 0 ? '' : `, ${bytes(count)} buffered`
+
+function identityText ({ name, turnedAway, bufferedBytes, allowed, ports, maxPorts, users, maxUsers, accepted, bytesIn, bytesOut, drops, mapped }: GotunnelIdentityStatus): string {
+  const [dropped, turned] = [nonZero(drops), nonZero(turnedAway)]
   return `
-identity ${name}, ports ${allowed}: ${ports} of ${counted(maxPorts, 'port')}, ${maxUsers === undefined ? counted(users, 'user') : `${users} of ${counted(maxUsers, 'user')}`}, ${accepted} since the start, in ${bytes(bytesIn)}, out ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}
+identity ${name}, ports ${allowed}: ${ports} of ${counted(maxPorts, 'port')}, ${maxUsers === undefined ? counted(users, 'user') : `${users} of ${counted(maxUsers, 'user')}`}, ${accepted} since the start, in ${bytes(bytesIn)}, out ${bytes(bytesOut)}${buffered(bufferedBytes)}${dropped === '' ? '' : `, drops ${dropped}`}${turned === '' ? '' : `, turned away ${turned}`}
 ${mapped.length === 0 ? 'no port is mapped' : table([RELAY_HEAD, ...mapped.map(portRow)])}`
 }
 

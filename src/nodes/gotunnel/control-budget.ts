@@ -1,7 +1,8 @@
-/** What one control connection may ask of a process: a part of each turn of the event loop, and so many messages a second. Beyond it, it waits. */
+/** What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so many messages a second. Beyond it, it waits. */
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { TokenBucket } from '../../token-bucket.ts'
-import type { Meter } from '../../transforms/meter.ts'
+import { meter, type Meter } from '../../transforms/meter.ts'
+import type { Link } from '../../types.ts'
 
 /** Frames until the others have their turn. */
 const PER_TURN = 32
@@ -33,3 +34,6 @@ export function controlBudget (onHeld: () => void): Meter {
     return count % PER_TURN === 0 ? nextTurn() : undefined
   }
 }
+
+/** The same frames, at the pace of a meter. */
+export const atPace = (link: Link, pass: Meter): Link => ({ source: meter(pass)(link.source), sink: (source) => link.sink(source), port: link.port, abort: (err) => { link.abort(err) } })

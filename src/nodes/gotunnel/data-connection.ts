@@ -171,10 +171,19 @@ export class DataConnection {
 
   /** Rejects when one of the two breaks. */
   async #carry (user: Link, service: Link, { source, destination }: Opening = {}): Promise<void> {
-    const { stats, settings } = this.#map
+    const map = this.#map
+    const { stats, settings } = map
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
     const told = header === undefined ? user : behind(header, user)
+    const account = map.buffers.open(map, () => {
+      stats.drops.stalled++
+      map.log.line('warn', { port: map.map.remotePort }, 'a user that stands still was ended: too much is kept for all users')
+      const err = new LinkClosedError('too much is kept for users that stand still')
+      service.abort(err)
+      this.abort(err) // the whole connection: the end of its user alone would wait behind what nobody reads
+    })
     await bridge(told, service, {
+      account,
       forward: (bytes) => { stats.bytesIn += bytes },
       backward: (bytes) => { stats.bytesOut += bytes }
     })
@@ -187,7 +196,7 @@ function behind (header: Uint8Array, link: Link): Link {
     yield [header]
     yield * link.source
   }
-  return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) } }
+  return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) }, readAhead: (bound) => { link.readAhead?.(bound) } }
 }
 
 /** `192.0.2.1:443`, `[2001:db8::1]:443`. */

@@ -7,10 +7,11 @@ import { STRICT, type OpenDataChannel } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
 import { PeerSession } from './peer-session.ts'
 import { within } from './within.ts'
-import { newMapStats, type MapState, type MapStatus, type PeerSettings, type PortMap } from './peer-settings.ts'
+import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSettings, type PortMap } from './peer-settings.ts'
 import { Slots } from './slots.ts'
 import { Backoff, type BackoffInit } from '../../backoff.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
+import type { BufferBudget } from '../../buffer-budget.ts'
 import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { reasonOf } from '../../printable.ts'
@@ -36,6 +37,8 @@ export class MapRunner {
   readonly settings: PeerSettings
   readonly stats = newMapStats()
   readonly log: BoundedLog
+  /** What is kept for the users of all maps, by map. */
+  readonly buffers: BufferBudget
   /** With their ends. */
   readonly connections = new Map<DataConnection, Promise<void>>()
   readonly slots = new Slots(MOST_DIALS)
@@ -63,10 +66,11 @@ export class MapRunner {
   /** When a user has last found no service. */
   #failedAt = -Infinity
 
-  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, events: MapRunnerEvents) {
+  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, buffers: BufferBudget, events: MapRunnerEvents) {
     this.map = map
     this.settings = settings
     this.log = log
+    this.buffers = buffers
     this.#events = events
     this.#backoff = new Backoff(backoff)
     this.#slowBackoff = new Backoff(settings.refusedBackoff)
@@ -78,10 +82,13 @@ export class MapRunner {
 
   get isStopped (): boolean { return this.#stopping.signal.aborted }
 
+  /** The counters, and what is kept now. */
+  get numbers (): MapStats { return { ...this.stats, bufferedBytes: this.buffers.heldBy(this) } }
+
   status (now: number): MapStatus {
     const { remotePort, local } = this.map
     return {
-      ...this.stats,
+      ...this.numbers,
       remotePort,
       local: endpointText(local),
       state: this.#state,

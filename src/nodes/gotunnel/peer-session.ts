@@ -1,15 +1,18 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
+import { atPace, controlBudget } from './control-budget.ts'
 import { receive } from './peer-handlers/index.ts'
 import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages.ts'
 import type { MapRunner } from './map-runner.ts'
 import { LinkClosedError } from '../../errors.ts'
-import { over, stack } from '../../layer.ts'
+import { over } from '../../layer.ts'
 import { controlFrames } from '../../transforms/control-frames.ts'
 import { json } from '../../transforms/json.ts'
+import type { Meter } from '../../transforms/meter.ts'
 import { u32be } from '../../transforms/length-codecs.ts'
 import type { Link } from '../../types.ts'
 
-const messages = stack(controlFrames(u32be, { maxFrame: MAX_FRAME }), json<any>({ read: readToClient }))
+const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
+const messages = json<any>({ read: readToClient })
 
 /** Pings without an answer until the server counts as gone. */
 const PATIENCE = 3
@@ -31,7 +34,13 @@ export class PeerSession {
     this.map = map
     this.isStrict = isStrict
     this.acknowledges = acknowledges
-    this.#link = over<Uint8Array, ToClient, any>(link, messages) as Link<ToClient, Message>
+    const budget = controlBudget(() => { map.stats.heldMessages++ })
+    const pass: Meter = (bytes) => {
+      const wait = budget(bytes)
+      if (wait !== undefined) this.#unanswered = 0 // answers may stand behind what waits, and a server that says so much is there
+      return wait
+    }
+    this.#link = over<Uint8Array, ToClient, any>(atPace(over(link, frames), pass), messages) as Link<ToClient, Message>
   }
 
   /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */

@@ -1,11 +1,11 @@
 /** What can be said about a gotunnel peer, and what it tells. */
 import { isPort } from './port-ranges.ts'
 import type { Mode } from './relay-settings.ts'
-import { MODES } from './relay-settings.ts'
+import { DEFAULT_BUFFER_TOTAL, MODES } from './relay-settings.ts'
 import type { BackoffInit } from '../../backoff.ts'
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import { verifyMilliseconds } from '../../options.ts'
+import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import type { Endpoint } from '../../types.ts'
 import type { TlsClientInit } from '../../transports/tls.ts'
 
@@ -33,6 +33,11 @@ export interface GotunnelPeerInit {
   proxyProtocol?: boolean
   /** Connections of users at one time on one port. Default: 4096. */
   maxConnections?: number
+  /**
+   * Bytes that the peer keeps for users of all ports, since who reads is slower than who writes. When they are more, users that stand
+   * still are ended. Default: 256 MiB.
+   */
+  bufferTotal?: number
   /** Milliseconds between pings; after three of them without an answer the connection counts as lost. Default: 10 s. */
   pingInterval?: number
   /** Milliseconds between looks at whether the service is there; 0 for none. Default: 30 s. */
@@ -50,7 +55,7 @@ export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'b
 }
 
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
-export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
+export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   if (maps.length === 0) throw new OptionError('maps: there is none')
   for (const { remotePort, local } of maps) {
@@ -60,33 +65,39 @@ export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxy
   if (new Set(maps.map(({ remotePort }) => remotePort)).size < maps.length) throw new OptionError('maps: two have the same port of the server')
   if (!isPort(server.port)) throw new OptionError(`server: a port is 1 to 65535, not ${server.port}`)
   if (!Number.isSafeInteger(maxConnections) || maxConnections < 1) throw new OptionError(`maxConnections is a whole number of at least 1, not ${String(maxConnections)}`)
+  verifyBytes('bufferTotal', bufferTotal)
   verifyMilliseconds('pingInterval', pingInterval)
   verifyMilliseconds('dialTimeout', dialTimeout)
   if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
-  return { server, token, name, mode, tls, proxyProtocol, maxConnections, pingInterval, probeInterval, dialTimeout, refusedBackoff }
+  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, refusedBackoff }
 }
 
 /** `degraded`: the server said something that no retry mends, so it is tried again seldom, and as soon as another port has a new connection. */
 export type MapState = 'idle' | 'connecting' | 'online' | 'waiting' | 'degraded' | 'stopped'
 
-/** Plain numbers of one port; all but `users` only grow. */
+/** Plain numbers of one port; all but `users` and `bufferedBytes` only grow. */
 export interface MapStats {
   /** Users that are served now. */
   users: number
+  /** Bytes that are kept for users now, as who reads is slower than who writes. */
+  bufferedBytes: number
   /** Users ever. */
   accepted: number
   bytesIn: number
   bytesOut: number
   /** Connections to the server lost or not made. */
   failures: number
+  /** Messages of the server that had to wait, as there were too many. */
+  heldMessages: number
   /**
    * Users that were not served: `local`, no connection to the service; `data`, none to the server; `foreign`, the server asked
-   * for a port that is not the one of the map; `limit`, too many at once.
+   * for a port that is not the one of the map; `limit`, too many at once. Or ended while they were served: `stalled`, they stood
+   * still, or their service did, and too much was kept for all users.
    */
-  drops: Record<'local' | 'data' | 'foreign' | 'limit', number>
+  drops: Record<'local' | 'data' | 'foreign' | 'limit' | 'stalled', number>
 }
 
-export const newMapStats = (): MapStats => ({ users: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0 } })
+export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0, stalled: 0 } })
 
 export interface MapStatus extends MapStats {
   remotePort: number

@@ -4,6 +4,7 @@ import { patiently } from './drain.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './peer-settings.ts'
 import { BoundedLog } from '../../bounded-log.ts'
+import { BufferBudget } from '../../buffer-budget.ts'
 import { endpointText } from '../../endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent } from '../../log.ts'
@@ -33,7 +34,8 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     this.#settings = readPeer(init)
     const bounded = new BoundedLog(log)
     this.#timer = setInterval(() => { bounded.tick() }, TICK).unref()
-    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, {
+    const buffers = new BufferBudget({ limit: this.#settings.bufferTotal })
+    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, buffers, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         this.#tell(() => this.emit('online', map, mode))
@@ -67,7 +69,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 
   /** By their ports of the server. */
   get stats (): Array<MapStats & { remotePort: number }> {
-    return this.#runners.map(({ map: { remotePort }, stats }) => ({ remotePort, ...stats }))
+    return this.#runners.map(({ map: { remotePort }, numbers }) => ({ remotePort, ...numbers }))
   }
 
   /** What it does at the moment, for whoever runs it. */

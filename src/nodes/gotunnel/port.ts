@@ -136,7 +136,7 @@ export class MappedPort {
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
   async carry (user: AcceptedLink, data: Link): Promise<void> {
-    await this.#join(user, data)
+    await this.#join(user, data, data)
     this.#forget(user)
   }
 
@@ -217,7 +217,7 @@ export class MappedPort {
     clearTimeout(timer)
     if (isThere && this.#serving.has(links)) {
       this.#serving.set(links, user)
-      await this.#join(user, data)
+      await this.#join(user, data, links)
       return
     }
     links.abort(new LinkClosedError(SILENT))
@@ -240,7 +240,7 @@ export class MappedPort {
         links.abort(new LinkClosedError(SILENT))
       }, this.#shared.settings.acknowledgeTimeout)
       : undefined
-    await this.#join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }))
+    await this.#join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }), links)
     clearTimeout(timer)
   }
 
@@ -248,11 +248,16 @@ export class MappedPort {
     return encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})
   }
 
-  /** Until both are at their end; never rejects. */
-  async #join (user: AcceptedLink, data: Link): Promise<void> {
+  /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
+  async #join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
     user.pass?.establish()
+    const account = this.#shared.buffers.open(this.identity, () => {
+      this.#tally.drop('stalled')
+      this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a user that stands still was ended: too much is kept for all users')
+      for (const link of [user, connection]) link.abort(new LinkClosedError('too much is kept for users that stand still'))
+    })
     try {
-      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward') })
+      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
     } catch {
       // One of the two is gone, and so is the other by now.
     }

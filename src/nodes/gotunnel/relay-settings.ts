@@ -2,7 +2,7 @@
 import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './identities.ts'
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import { verifyMilliseconds } from '../../options.ts'
+import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import { verifyGate, type GateInit } from '../../transports/gate.ts'
 
 /**
@@ -27,6 +27,11 @@ export interface GotunnelRelayOptions extends GateInit {
   maxWaiting?: number
   /** User connections at one time from one source. Default: 1024. */
   usersPerSource?: number
+  /**
+   * Bytes that the relay keeps for all users, since who reads is slower than who writes. When they are more, users that stand still are
+   * ended. Default: 256 MiB.
+   */
+  bufferTotal?: number
   /** Unknown tokens from one source in a minute; beyond it nothing from there is looked at. The loopback is exempt. Default: 120. */
   authFailures?: number
 }
@@ -49,6 +54,7 @@ export interface RelaySettings {
   bind: string | undefined
   maxPorts: number
   maxWaiting: number
+  bufferTotal: number
   authFailures: number
   /** Of the control port, and of the users of all ports. */
   gate: Required<GateInit>
@@ -66,9 +72,11 @@ export interface RelaySettings {
 const DEFAULT_PER_SOURCE = 4096
 const WAITING_IN_ALL = 4096
 
+export const DEFAULT_BUFFER_TOTAL = 256 * 1024 * 1024
+
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
 export function readRelay ({
-  identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, authFailures = 120,
+  identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, bufferTotal = DEFAULT_BUFFER_TOTAL, authFailures = 120,
   perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000
 }: Omit<GotunnelRelayInit, 'log'>): RelaySettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
@@ -84,6 +92,7 @@ export function readRelay ({
     bind,
     maxPorts,
     maxWaiting,
+    bufferTotal: verifyBytes('bufferTotal', bufferTotal),
     authFailures,
     gate: verifyGate({ perSource, maxHalfOpen, maxConnections }),
     usersGate: verifyGate({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),

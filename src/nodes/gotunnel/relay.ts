@@ -12,6 +12,7 @@ import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
 import { UserGates } from './user-gates.ts'
 import { BoundedLog } from '../../bounded-log.ts'
+import { BufferBudget } from '../../buffer-budget.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent, type Logger } from '../../log.ts'
 import { firstFrame } from '../../transforms/first-frame.ts'
@@ -81,6 +82,7 @@ export class GotunnelRelay {
       sessions: new Set(),
       used: new Set(),
       users: new UserGates(settings),
+      buffers: new BufferBudget({ limit: settings.bufferTotal }),
       failures: failuresOf(settings),
       log: new BoundedLog(log),
       refusals: new BoundedLog(log),
@@ -98,13 +100,14 @@ export class GotunnelRelay {
   }
 
   get stats (): GotunnelRelayStats {
-    const { refused, traffic, sessions, ports, heldMessages } = this.#shared
+    const { refused, traffic, sessions, ports, heldMessages, buffers } = this.#shared
     const { halfOpen, turnedAway, evicted } = this.gate.stats
     return {
       ...traffic,
       halfOpen,
       clients: sessions.size,
       heldMessages,
+      bufferedBytes: buffers.held,
       ports: ports.size,
       refused: { ...refused, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted },
       turnedAway: { ...this.#shared.users.all.stats.turnedAway }
@@ -112,6 +115,12 @@ export class GotunnelRelay {
   }
 
   get identities (): Iterable<Identity> { return this.#shared.identities }
+
+  /** Bytes that are kept for the users of one identity. */
+  bufferedBy (identity: Identity): number { return this.#shared.buffers.heldBy(identity) }
+
+  /** Users of one identity that were not let in. */
+  turnedAwayOf (identity: Identity): GotunnelRelayStats['turnedAway'] { return this.#shared.users.turnedAwayOf(identity) }
 
   /** Clients that have no port yet. */
   get waiting (): Session[] { return [...this.#shared.sessions].filter(({ isWaiting }) => isWaiting) }
@@ -140,6 +149,7 @@ export class GotunnelRelay {
     this.gate.configure(settings.gate)
     if (settings.authFailures !== this.#shared.settings.authFailures) this.#shared.failures = failuresOf(settings)
     this.#shared.settings = settings
+    this.#shared.buffers.limit = settings.bufferTotal
     const removed = this.#shared.identities.configure(settings.identities)
     this.#shared.users.configure(settings, this.#shared.identities)
     for (const port of this.#shared.ports.values()) port.configure()

@@ -6,6 +6,7 @@ import type { Session } from './session.ts'
 import type { Refusal, UserTraffic } from './stats.ts'
 import type { UserGates } from './user-gates.ts'
 import type { BoundedLog } from '../../bounded-log.ts'
+import type { BufferBudget } from '../../buffer-budget.ts'
 import type { Pass } from '../../transports/gate.ts'
 import type { SourceRate } from '../../transports/source-rate.ts'
 import type { Endpoint, Link } from '../../types.ts'
@@ -20,6 +21,8 @@ export interface Shared {
   readonly used: Set<MappedPort>
   /** Which users of all ports go through. */
   readonly users: UserGates
+  /** What is kept for all users, by identity. */
+  readonly buffers: BufferBudget
   /** Unknown tokens by source. */
   failures: SourceRate
   readonly log: BoundedLog

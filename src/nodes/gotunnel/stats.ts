@@ -16,8 +16,9 @@ export type Refusal =
  * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
  * `left`, the user has gone while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
  * `offline`, the port went offline, or its client went away, while the user waited; `silent`, its data connection does not answer.
+ * Or ended while it was served: `stalled`, it stood still, or its service did, and too much was kept for all users.
  */
-export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline' | 'silent'
+export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline' | 'silent' | 'stalled'
 
 /** What users have brought and got. Bytes without any frames. */
 export interface UserTraffic {
@@ -42,12 +43,14 @@ export interface GotunnelRelayStats extends UserTraffic {
   refused: Record<Refusal, number>
   /** Messages on control connections that had to wait, as more came than one client may send. */
   heldMessages: number
+  /** Bytes that are kept for users now, as who reads is slower than who writes. */
+  bufferedBytes: number
   /** Users that were not let in: `source`, too many from one address; `total`, too many of all ports. Nobody looks at which port. */
   turnedAway: { source: number, total: number }
 }
 
 export const newTraffic = (): UserTraffic => ({
-  users: 0, waiting: 0, accepted: 0, bytesIn: 0, bytesOut: 0, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, left: 0, offline: 0, silent: 0 }
+  users: 0, waiting: 0, accepted: 0, bytesIn: 0, bytesOut: 0, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, left: 0, offline: 0, silent: 0, stalled: 0 }
 })
 
 export const newRefused = (): Record<Refusal, number> => ({

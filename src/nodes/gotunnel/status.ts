@@ -32,6 +32,10 @@ export interface GotunnelIdentityStatus extends UserTraffic, TrafficRates {
   maxPorts: number
   /** Undefined: no limit of its own. */
   maxUsers: number | undefined
+  /** Bytes that are kept for its users. */
+  bufferedBytes: number
+  /** Users that were not let in. */
+  turnedAway: GotunnelRelayStats['turnedAway']
   /** By their number. */
   mapped: GotunnelPortStatus[]
 }
@@ -74,13 +78,16 @@ export class GotunnelWatch {
 
   close (): void { clearInterval(this.#timer) }
 
-  #identity ({ name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } }: Identity, mapped: GotunnelPortStatus[]): GotunnelIdentityStatus {
+  #identity (identity: Identity, mapped: GotunnelPortStatus[]): GotunnelIdentityStatus {
+    const { name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } } = identity
     return {
       name,
       allowed: ports.text,
       ports: count,
       maxPorts,
       maxUsers: maxUsers === Infinity ? undefined : maxUsers,
+      bufferedBytes: this.#relay.bufferedBy(identity),
+      turnedAway: this.#relay.turnedAwayOf(identity),
       ...this.#traffic(traffic),
       mapped
     }

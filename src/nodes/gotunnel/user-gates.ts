@@ -43,6 +43,9 @@ export class UserGates {
   /** For the listeners of its ports. */
   of (identity: Identity): Gate { return this.#gates.get(identity) ?? this.all }
 
+  /** Those of one identity that were not let in. */
+  turnedAwayOf (identity: Identity): TurnedAway { return { ...this.#gates.get(identity)?.turnedAway ?? newTurnedAway() } }
+
   /** Of one identity: the bound of all is divided among them. */
   get maxHalfOpen (): number { return Math.max(1, Math.floor(this.#settings.usersGate.maxHalfOpen / Math.max(1, this.#gates.size))) }
 
@@ -57,7 +60,12 @@ export class UserGates {
   }
 }
 
+type TurnedAway = Gate['stats']['turnedAway']
+
+const newTurnedAway = (): TurnedAway => ({ source: 0, total: 0 })
+
 class IdentityGate extends Gate {
+  readonly turnedAway = newTurnedAway()
   users = 0
   reserve = 0
   readonly #gates: UserGates
@@ -73,11 +81,17 @@ class IdentityGate extends Gate {
     const { all } = this.#gates
     if (all.admits(host, isProxy) && !this.#gates.hasRoom(this) && !this.#makeRoom()) {
       all.stats.turnedAway.total++
+      this.turnedAway.total++
       return undefined
     }
     const pass = new UserPass(evict)
+    const { source, total } = all.stats.turnedAway
     const inner = all.enter(host, () => { pass.evict() }, isProxy)
-    if (inner === undefined) return undefined
+    if (inner === undefined) {
+      this.turnedAway.source += all.stats.turnedAway.source - source
+      this.turnedAway.total += all.stats.turnedAway.total - total
+      return undefined
+    }
     while (this.#waiting.size >= this.#gates.maxHalfOpen && this.#makeRoom());
     this.users++
     this.#waiting.add(pass)

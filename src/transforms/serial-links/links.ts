@@ -52,6 +52,7 @@ export class SerialLinks {
       incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
       outgoing: new Outgoing(),
       lend: () => { lower.lend?.() },
+      readAhead: (bound) => { lower.readAhead?.(bound) },
       over: (link) => { this.#over(link) },
       abort: (err) => { this.abort(err) }
     }

@@ -1,6 +1,6 @@
 /** A client wants a port (gotunnel protocol, section 3). */
 import { receive } from './index.ts'
-import { controlBudget } from '../control-budget.ts'
+import { atPace, controlBudget } from '../control-budget.ts'
 import type { Identity, Proof } from '../identities.ts'
 import { MAX_FRAME, readToServer, type Register, type ToServer } from '../messages.ts'
 import { MappedPort } from '../port.ts'
@@ -11,10 +11,8 @@ import type { Caller, Shared } from '../shared.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
-import { meter, type Meter } from '../../../transforms/meter.ts'
 import { json } from '../../../transforms/json.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
-import type { Link } from '../../../types.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<any>({ read: readToServer })
@@ -30,7 +28,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
-  const link = over<Uint8Array, ToServer, any>(within(over(caller.link, frames), controlBudget(() => { shared.heldMessages++ })), messages) as Session['link']
+  const link = over<Uint8Array, ToServer, any>(atPace(over(caller.link, frames), controlBudget(() => { shared.heldMessages++ })), messages) as Session['link']
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
@@ -63,9 +61,6 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
     shared.log.line('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
   }
 }
-
-/** The same frames, at the pace of a meter. */
-const within = (link: Link, pass: Meter): Link => ({ source: meter(pass)(link.source), sink: (source) => link.sink(source), port: link.port, abort: (err) => { link.abort(err) } })
 
 /** Why the settings of now do not let a client stay. What is no port at all is no matter: it waits for ever, as with the original. */
 export function objection ({ identities, settings: { mode } }: Shared, { identity, remotePort, isStrict }: Session): 'token' | 'port' | 'mode' | undefined {
