@@ -186,3 +186,75 @@ t.test('what breaks the protocol is an error', async (t) => {
   t.throws(() => links.begin(OPENING), { code: 'ERR_LINK_BUSY' })
   t.equal(link.port.send(texts('a packet')), 0)
 })
+
+function acknowledging (t: Test, sizes?: number[]): { server: SerialLinks, client: SerialLinks } {
+  const lower = memoryPair()
+  const [a, b] = sizes === undefined ? lower : [cut(lower[0], sizes), cut(lower[1], sizes)]
+  const [server, client] = [new SerialLinks(a, { acknowledges: true }), new SerialLinks(b, { acknowledges: true })]
+  t.teardown(() => { for (const links of [server, client]) links.abort(new Error('the test is over')) })
+  return { server, client }
+}
+
+t.test('the word that an opening has arrived: on the wire, once for each link, and in front of all else', async (t) => {
+  const opening = Buffer.from('000000027b7d', 'hex')
+  const end = Buffer.from('00000000', 'hex')
+  const link = recordingLink([[opening, end], [opening, end]])
+  const links = new SerialLinks(link, { acknowledges: true })
+  for (let i = 0; i < 2; i++) {
+    const { link } = await next(links)
+    await Promise.all([link.sink(batches(texts('ab'))), hear(link.source)])
+  }
+  links.close()
+  await links.ended
+  t.equal(Buffer.concat(link.sent.flat()).toString('hex'), ('fffffffe' + '000000026162' + '00000000').repeat(2))
+})
+
+t.test('the word goes by itself when the other side says nothing, and is heard once, however it is cut', async (t) => {
+  for (const sizes of [undefined, [1], [3, 2]]) {
+    const { server, client } = acknowledging(t, sizes)
+    for (let round = 0; round < 3; round++) {
+      let answers = 0
+      const begun = server.begin(OPENING, () => { answers++ })
+      const { link } = await next(client)
+      await server.answer()
+      t.equal(answers, 1, 'before anybody has said anything')
+      await server.answer()
+      const [gotUp, gotDown] = await Promise.all([hear(link.source), hear(begun.source), begun.sink(batches(texts('up'))), link.sink(batches(texts('down')))])
+      t.same([Buffer.concat(gotUp).toString(), Buffer.concat(gotDown).toString(), answers], ['up', 'down', 1])
+    }
+  }
+})
+
+t.test('whoever reads learns of the word as well, and gets none of it', async (t) => {
+  const { server, client } = acknowledging(t)
+  let answers = 0
+  const begun = server.begin(OPENING, () => { answers++ })
+  const { link } = await next(client)
+  const heard = hear(begun.source)
+  await Promise.all([link.sink(batches(texts('down'))), begun.sink(nothing()), hear(link.source)])
+  t.same([Buffer.concat(await heard).toString(), answers], ['down', 1])
+})
+
+t.test('the word is none where it was not agreed on, nor a second time, and what ends instead of it is an error', async (t) => {
+  const word = Buffer.from('fffffffe', 'hex')
+  const payload = Buffer.from('0000000161', 'hex')
+  const answered = async (acknowledges: boolean, ...reads: Batch): Promise<Buffer[]> => {
+    const links = new SerialLinks(recordingLink([reads]), { acknowledges })
+    const begun = links.begin(OPENING)
+    const all: Buffer[] = []
+    try {
+      for await (const batch of begun.source) all.push(...batch.map((bytes) => Buffer.from(bytes)))
+    } catch (err) {
+      t.match(err, { code: 'ERR_LINK_CLOSED' })
+    }
+    return all
+  }
+  t.equal(Buffer.concat(await answered(true, word, payload)).toString(), 'a')
+  t.equal(Buffer.concat(await answered(true, payload)).toString(), 'a', 'whatever else comes first says as much')
+  for (const [acknowledges, reads] of [[false, [word, payload]], [true, [word, word, payload]]] as const) {
+    t.equal(Buffer.concat(await answered(acknowledges, ...reads)).toString('hex'), payload.toString('hex'), 'then it is the length of a chunk')
+  }
+  const links = new SerialLinks(recordingLink([[]]), { acknowledges: true })
+  links.begin(OPENING)
+  t.match(await failureOf(links.answer()), { code: 'ERR_LINK_CLOSED', message: /before an opening was acknowledged/ })
+})

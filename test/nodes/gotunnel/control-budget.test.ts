@@ -4,6 +4,7 @@ import { freePorts } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
 import { controlBudget } from '../../../src/nodes/gotunnel/control-budget.ts'
 import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { frameParts } from './wire.ts'
 
 t.test('after a few messages the others have their turn, and beyond the rate they wait', async (t) => {
@@ -21,14 +22,39 @@ t.test('after a few messages the others have their turn, and beyond the rate the
   t.equal(held, 1)
 })
 
-t.test('what makes no sense counts as well, and another client is answered meanwhile', async (t) => {
+/** A frame that says nothing, in its smallest form. */
+const JUNK = Buffer.concat(frameParts(Buffer.from('{}')))
+
+/** So much that the end of it would be far off on any machine. */
+const FLOOD = Buffer.concat(Array.from({ length: 50_000 }, () => JUNK))
+
+t.test('what a client floods makes no sense and counts all the same: it waits, and another client is served before it', async (t) => {
   const server = await startRelay(t)
   const [one, another] = await freePorts(2)
   const flood = await ScriptedClient.registered(t, server.port, { remotePort: one, strict: true })
   const client = await ScriptedClient.registered(t, server.port, { remotePort: another, strict: true, token: OTHER_TOKEN })
-  const junk = Buffer.concat(Array.from({ length: 50_000 }, () => frameParts(Buffer.from('{}'))).flat())
-  flood.control.write(junk)
+  flood.control.write(FLOOD)
+  let isThrough = false
+  void flood.ping().then((isThere) => { isThrough = isThere })
   await until(() => server.relay.stats.heldMessages > 0)
   t.ok(await client.ping())
   await client.talk(t)
+  t.notOk(isThrough, 'what it has asked behind its flood waits with it')
+})
+
+t.test('a server that floods its peer waits as well, and another port is served before it', async (t) => {
+  const [loud, quiet] = [await ScriptedServer.start(t, { strict: true }), await ScriptedServer.start(t, { strict: true })]
+  const service = await Listening.start(t)
+  const { peer } = startPeer(t, loud, service)
+  startPeer(t, quiet, service)
+  const [flood, other] = [await loud.next(), await quiet.next()]
+  flood.wire.write(FLOOD)
+  flood.ask(service.port + 1, 'behind the flood')
+  await until(() => peer.stats[0].heldMessages > 0)
+  const user = await quiet.user(other)
+  user.write('request')
+  t.equal(await (await service.connections.next()).text(7), 'request')
+  t.equal(peer.stats[0].drops.foreign, 0, 'what it has asked behind its flood waits with it')
+  t.ok(peer.isOnline)
+  user.reset()
 })
