@@ -122,7 +122,7 @@ if (await canRun(t)) {
     t.match(await peer.logged('offline'), { wait: 30_000 })
     t.same([(await client.interface(DEVICE))?.addresses, await client.routes()], [[], []])
     t.equal(await client.wayTo('10.77.0.130'), 'lan1')
-    const status = await client.run('env', '-u', 'NODE_OPTIONS', process.execPath, ...TSX_ARGS, PEER, 'status', '--control', control)
+    const status = await client.run(...bareNode(executable('peer'), 'status', '--control', control))
     t.ok(status.includes(`not taken: address ${address}/24 overlaps 10.77.0.128/25 of lan1`), status)
     t.equal(await peer.stop(), 0)
   })
