@@ -38,7 +38,8 @@ export function loadRelay ({ settings: candy, nameOf, warn }: Given<CandyRelaySe
     maxPeers: network['max-peers'],
     packetRate: network['packet-rate'],
     frameRate: network['frame-rate'],
-    byteRate: network['byte-rate']
+    byteRate: network['byte-rate'],
+    broadcastRate: network['broadcast-rate']
   })
   const networks = candy.networks?.map((network, i) => read(network, (key) => nameOf('networks', String(i), key))) ?? [read(candy, nameOf)]
   const { 'tls-cert': cert, 'tls-key': key } = candy

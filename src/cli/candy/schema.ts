@@ -76,7 +76,8 @@ const networkKeys = {
   'max-peers': wholeNumber(1, 1_000_000).optional(),
   'frame-rate': wholeNumber(1, MOST).optional(),
   'packet-rate': wholeNumber(1, MOST).optional(),
-  'byte-rate': wholeNumber(1500, MOST).optional()
+  'byte-rate': wholeNumber(1500, MOST).optional(),
+  'broadcast-rate': wholeNumber(1, MOST).optional()
 }
 
 export const candyNetworkSection = section(networkKeys)

@@ -3,6 +3,7 @@ import { Backlog } from '../../backlog.ts'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { Cidr } from '../../tun/ipv4.ts'
 import type { Batch, PacketPort } from '../../types.ts'
+import { Credit } from './broadcast-budget.ts'
 import { FramePace } from './frame-pace.ts'
 import type { Route } from './routes.ts'
 import { leadsTo } from './sdwan.ts'
@@ -33,8 +34,8 @@ export abstract class Member {
   /** Of whom that is, and since when. */
   readonly backlog: Backlog<Member | undefined>
   traffic = newTraffic()
-  /** How many more messages to all it may send in this second. */
-  broadcasts: number
+  /** For messages to all, its own part. Who is new has nothing yet, else it would pay to connect again and again. */
+  readonly broadcasts = new Credit()
   taps: readonly Tap[] | undefined
   readonly pace: FramePace
   /** What it was told by ROUTE. */
@@ -52,7 +53,6 @@ export abstract class Member {
     this.port = port
     this.pace = pace
     this.backlog = new Backlog(port)
-    this.broadcasts = network.broadcastRate
   }
 
   get routes (): readonly Route[] { return this.#routes }
@@ -82,12 +82,13 @@ export abstract class Member {
    */
   abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>, reason: string): void
 
-  /** Takes the limits of its network. What it has used up stays used up, unless the limit is another one. */
+  /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
   limit (): void {
     const { packetRate, byteRate, frameRate } = this.network.settings
     this.#packets = limited(this.#packets, packetRate)
     this.#bytes = limited(this.#bytes, byteRate)
     this.pace.limit(frameRate)
+    this.broadcasts.begin(performance.now())
   }
 
   /** A portion of so many frames of it has been dealt with. Settles when the next one may be; undefined for at once. */
@@ -118,7 +119,6 @@ export abstract class Member {
 
   /** Once a second. */
   tick (_now: number): void {
-    this.broadcasts = this.network.broadcastRate
     this.backlog.look(performance.now()) // else the sender of the last message would stay with it
   }
 }

@@ -1,6 +1,7 @@
 /** What can be said about one network of a relay, checked and ready for use. */
 import { OptionError } from '../../errors.ts'
 import { parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { BROADCAST_RATE } from './broadcast-budget.ts'
 import { Secret } from './hashes.ts'
 import { parseRules, type SdwanRule } from './sdwan.ts'
 
@@ -26,7 +27,7 @@ export interface CandyNetworkInit {
   sourceCheck?: SourceCheck
   /** Default: `any`, as existing servers have it: the newest connection wins. */
   takeover?: Takeover
-  /** Pass packets to all on. DISCOVERY is passed on in any case. Default: true. */
+  /** Pass packets to all on. DISCOVERY, its 9 bytes, is passed on in any case. Default: true. */
   broadcast?: boolean
   /** Keep members apart: each reaches only the next hops of its routes, and those reach it. Default: false. */
   isolate?: boolean
@@ -37,9 +38,14 @@ export interface CandyNetworkInit {
   byteRate?: number
   /** WebSocket frames of any kind that one member may send in a second, a quarter of them at once; one that sends more is read more slowly. Default: no limit. */
   frameRate?: number
+  /**
+   * Copies a second of messages to all, DISCOVERY included, that all members together may cause; each is as many copies as there are
+   * other members, and a copy of more than 256 bytes counts once for each 256 that it begins. Default: 65536.
+   */
+  broadcastRate?: number
 }
 
-export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'sourceCheck' | 'takeover' | 'broadcast' | 'isolate' | 'maxPeers'>>, Pick<CandyNetworkInit, 'dhcp' | 'packetRate' | 'byteRate' | 'frameRate'> {
+export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'sourceCheck' | 'takeover' | 'broadcast' | 'isolate' | 'maxPeers' | 'broadcastRate'>>, Pick<CandyNetworkInit, 'dhcp' | 'packetRate' | 'byteRate' | 'frameRate'> {
   path: string | undefined
   secret: Secret
   range: Cidr | undefined
@@ -53,16 +59,16 @@ const LOWEST_BYTE_RATE = 1500
 
 /** Throws `OptionError` when something cannot be. */
 export function readNetwork (init: CandyNetworkInit): NetworkSettings {
-  const { path, password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', broadcast = true, isolate = false, maxPeers = Infinity, packetRate, byteRate, frameRate } = init
+  const { path, password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', broadcast = true, isolate = false, maxPeers = Infinity, packetRate, byteRate, frameRate, broadcastRate = BROADCAST_RATE } = init
   verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
   verifyChoice('takeover', takeover, ['any', 'same-device'])
   if (path !== undefined && normalPath(path) !== path) throw new OptionError(`path has the form /name or /name/name, not ${JSON.stringify(path)}`)
-  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, LOWEST_BYTE_RATE], ['frameRate', frameRate, 1]] as const) {
+  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, LOWEST_BYTE_RATE], ['frameRate', frameRate, 1], ['broadcastRate', broadcastRate, 1]] as const) {
     if (count !== undefined && count !== Infinity && (!Number.isSafeInteger(count) || count < least)) throw new OptionError(`${name} is a whole number of at least ${least}, not ${String(count)}`)
   }
   const range = dhcp === undefined ? undefined : parseCidr(dhcp)
   if (dhcp !== undefined && (range === undefined || range.prefix < 8 || range.prefix > 30)) throw new OptionError('dhcp is a.b.c.d/8 to a.b.c.d/30')
-  return { path, secret: new Secret(password), dhcp, range, rules: parseRules(sdwan), sourceCheck, takeover, broadcast, isolate, maxPeers, packetRate, byteRate, frameRate }
+  return { path, secret: new Secret(password), dhcp, range, rules: parseRules(sdwan), sourceCheck, takeover, broadcast, isolate, maxPeers, packetRate, byteRate, frameRate, broadcastRate }
 }
 
 function verifyChoice (name: string, value: string, choices: string[]): void {

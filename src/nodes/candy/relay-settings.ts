@@ -23,8 +23,6 @@ export interface CandyRelayOptions extends GateInit {
   authFailures?: number
   /** Bytes that may wait for slow clients, all of them together; each for itself has the limit of its link. Default: 256 MiB. */
   queueTotal?: number
-  /** Messages to all that one client may send in a second. Default: 1000. */
-  broadcastRate?: number
   /** Milliseconds that a connection may take to authenticate, and before that to become a WebSocket. Default: 10 s. */
   authTimeout?: number
   /** Milliseconds of silence after which a client is pinged, and after which it is dropped. Default: 30 s and 60 s. */
@@ -49,7 +47,6 @@ export interface RelaySettings {
   lenient: boolean
   authFailures: number
   queueTotal: number
-  broadcastRate: number
   authTimeout: number
   pingAfter: number
   dropAfter: number
@@ -58,15 +55,13 @@ export interface RelaySettings {
 /** Throws `OptionError` when something cannot work. */
 export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySettings {
   const {
-    lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, broadcastRate = 1000, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000
+    lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000
   } = init
   verifyBytes('queueTotal', queueTotal)
-  for (const [name, count] of Object.entries({ broadcastRate, authFailures })) {
-    if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
-  }
+  if (!Number.isSafeInteger(authFailures) || authFailures < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(authFailures)}`)
   for (const [name, time] of Object.entries({ authTimeout, pingAfter, dropAfter })) verifyMilliseconds(name, time)
   if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
   const networks = ('networks' in init ? init.networks : [init]).map(readNetwork)
   verifyNetworks(networks)
-  return { networks, gate: verifyGate(init), lenient, authFailures, queueTotal, broadcastRate, authTimeout, pingAfter, dropAfter }
+  return { networks, gate: verifyGate(init), lenient, authFailures, queueTotal, authTimeout, pingAfter, dropAfter }
 }

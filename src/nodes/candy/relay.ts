@@ -85,7 +85,7 @@ export class CandyRelay {
     this.#log = log
     this.#foreigners = new ForeignerLog(log)
     this.#plane = plane
-    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, broadcastRate: settings.broadcastRate, plane }
+    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, now })
@@ -160,7 +160,6 @@ export class CandyRelay {
     this.gate.configure(settings.gate)
     this.#settings = settings
     this.#shared.queueTotal = settings.queueTotal
-    this.#shared.broadcastRate = settings.broadcastRate
     this.#admission.configure(settings)
     this.#plane?.configure(settings)
     return this.#networks.configure(settings.networks)

@@ -1,23 +1,25 @@
 /** How a message gets from one member of a network to others. */
 import type { Batch } from '../../types.ts'
+import { BroadcastBudget } from './broadcast-budget.ts'
 import type { Member } from './member.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
 /** What the packet path has to know of the settings of a network. */
-export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate'>
+export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate' | 'broadcastRate'>
 
 /** What all networks of a relay have in common. */
 export interface Budget {
   /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
   queued: number
   queueTotal: number
-  /** Messages to all that one member may send in a second. */
-  broadcastRate: number
+  /** Threads among which the members of each network are dealt out. */
+  readonly parts: number
 }
 
 export class Switch<M extends Member = Member> {
   settings: SwitchSettings
   readonly #budget: Budget
+  readonly #broadcasts = new BroadcastBudget()
   /** Address -> the member that holds it. */
   readonly #members = new Map<number, M>()
   /** Members for whom something of the current read is pending. */
@@ -29,8 +31,6 @@ export class Switch<M extends Member = Member> {
   }
 
   get size (): number { return this.#members.size }
-
-  get broadcastRate (): number { return this.#budget.broadcastRate }
 
   holder (address: number): M | undefined { return this.#members.get(address) }
 
@@ -57,14 +57,11 @@ export class Switch<M extends Member = Member> {
     return true
   }
 
-  /** To all but the sender, which may do so only so many times in a second: each costs as much as the network has members. */
+  /** To all but the sender, as far as it may: each costs as much as the network has members. */
   broadcast (from: Member, message: Uint8Array): void {
-    if (from.broadcasts === 0) {
-      from.traffic.drops.broadcast++
-      return
-    }
-    from.broadcasts--
-    this.spread(from, message)
+    const { size, settings: { broadcastRate } } = this
+    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, performance.now())) this.spread(from, message)
+    else from.traffic.drops.broadcast++
   }
 
   /** To all but the sender. */

@@ -37,7 +37,7 @@ export function forward (member: Member, message: Uint8Array): void {
   else member.traffic.drops.destination++
 }
 
-/** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included, when the sender is who it says. */
+/** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
 export function addressed (member: Member, message: Uint8Array, name: AddressedName): void {
   if (message.length < MIN_LENGTH[name] || member.address === 0) {
     refuse(member, message, name)
@@ -52,7 +52,8 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   if (!count(member, message)) return
   const { network } = member
   const destination = readU32(message, at.destination)
-  if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message) // without it members could not find each other
+  // Without it members could not find each other. A tail would go to all as well, so it goes to nobody.
+  if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message.subarray(0, MIN_LENGTH.DISCOVERY))
   else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
   else if (!network.unicast(member, destination, message)) member.traffic.drops.destination++
 }

@@ -8,7 +8,7 @@ import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from './complaint.ts'
 
 const check = (text: string): unknown => settle(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
-const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
+const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
 const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
 
@@ -50,8 +50,10 @@ const wrong: Array<[text: string, message: string]> = [
   [`${NETWORKS}  - path: /a\n    password: x\n`, 'relay.yaml:6: candy.networks.1.path: the path /a is that of another network as well, expected one of its own'],
   [`${NETWORKS}\n  - password: x\n`, 'relay.yaml:7: candy.networks.1.path: missing, expected a path such as /name, since there are several networks'],
   [`${NETWORKS}    dhcp: 10.0.0.0/31\n`, 'relay.yaml:6: candy.networks.0.dhcp: not a CIDR ("10.0.0.0/31"), expected a.b.c.d/8 to /30'],
-  [`${NETWORKS}    listen: ws://127.0.0.1:0\n`, `relay.yaml:6: candy.networks.0.listen: unknown key, expected ${RELAY_KEYS.replace(/^listen, | or state-dir|, networks.*/g, '').replace(/, byte-rate/, ' or byte-rate')}`],
+  [`${NETWORKS}    listen: ws://127.0.0.1:0\n`, `relay.yaml:6: candy.networks.0.listen: unknown key, expected ${RELAY_KEYS.replace(/^listen, | or state-dir|, networks.*/g, '').replace(/, broadcast-rate/, ' or broadcast-rate')}`],
   [`${NETWORKS}  dhcp: 10.0.0.0/24\n`, 'relay.yaml:6: candy.dhcp: of no use beside networks, expected below one of them'],
+  [`${HEAD}  broadcast-rate: 0\n`, 'relay.yaml:4: candy.broadcast-rate: not a whole number in range ("0"), expected 1 to 999999999'],
+  [`${NETWORKS}    broadcast-rate: fast\n`, 'relay.yaml:6: candy.networks.0.broadcast-rate: not a whole number in range ("fast"), expected 1 to 999999999'],
   [`${NETWORKS}  isolate: true\n`, 'relay.yaml:6: candy.isolate: of no use beside networks, expected below one of them'],
   [`${NETWORKS}  - 7\n`, 'relay.yaml:6: candy.networks.1: not a section (7), expected keys such as password, password-file, allow-empty-password'],
   [`${HEAD}  networks: /a\n`, 'relay.yaml:4: candy.networks: not a list ("/a"), expected one section or more, each with "-" in front'],

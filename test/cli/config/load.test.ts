@@ -37,12 +37,13 @@ const LISTEN = ['--listen', 'ws://127.0.0.1:0']
 const URL = ['--url', 'ws://127.0.0.1:80/']
 
 t.test('flags become settings', async (t) => {
-  const { settings, candy, password, warnings } = loadRelay(
+  const { settings, candy, networks, password, warnings } = loadRelay(
     'candy', ...LISTEN, '--password', 'x', '--dhcp', '10.77.0.0/24', '--sdwan', '10.77.0.0/24,10.1.0.0/16,10.77.0.2', '--source-check', 'strict', '--takeover', 'same-device',
-    '--lenient', '--metrics', '0', '--json', '--log-level', 'debug'
+    '--lenient', '--broadcast-rate', '5000', '--metrics', '0', '--json', '--log-level', 'debug'
   )
   t.match(settings, { metrics: { host: '127.0.0.1', port: 0 }, json: true, 'log-level': 'debug' })
   t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.77.0.0/24', 'source-check': 'strict', takeover: 'same-device', lenient: true })
+  t.match(networks, [{ dhcp: '10.77.0.0/24', sourceCheck: 'strict', takeover: 'same-device', broadcastRate: 5000 }])
   t.equal(password, 'x')
   t.same(warnings, [])
   t.equal(loadRelay('--json', '--log-level', 'warn', 'candy', ...LISTEN, '--password', 'x', '--log-level', 'error').settings['log-level'], 'error', 'the nearer one wins')
@@ -132,18 +133,18 @@ t.test('a variable alone starts nothing', async (t) => {
 t.test('several networks', async (t) => {
   const folder = t.testdir({
     secret: 'from-secret-file\n',
-    'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: one\n    dhcp: 10.0.0.0/24\n    isolate: true\n    max-peers: 5\n  - path: /b\n    password-file: PATH\n    broadcast: off\n    packet-rate: 1000\n  - path: /c\n'
+    'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: one\n    dhcp: 10.0.0.0/24\n    isolate: true\n    max-peers: 5\n    broadcast-rate: 2000000\n  - path: /b\n    password-file: PATH\n    broadcast: off\n    packet-rate: 1000\n  - path: /c\n'
   })
   const file = join(folder, 'relay.yaml')
   const secret = join(folder, 'secret')
   writeFileSync(file, readFileSync(file, 'utf8').replace('PATH', secret))
   chmodSync(secret, 0o600)
   withEnvironment(t, 'from-environment')
-  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}:13: candy.networks.2.password: missing, expected a password (or a password-file, or allow-empty-password)`, 'the variable is for one network')
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}:14: candy.networks.2.password: missing, expected a password (or a password-file, or allow-empty-password)`, 'the variable is for one network')
   writeFileSync(file, `${readFileSync(file, 'utf8')}    allow-empty-password: true\n`)
   const { networks, secrets, warnings } = loadRelay('--config', file)
   t.match(networks, [
-    { path: '/a', password: 'one', dhcp: '10.0.0.0/24', isolate: true, maxPeers: 5 },
+    { path: '/a', password: 'one', dhcp: '10.0.0.0/24', isolate: true, maxPeers: 5, broadcastRate: 2_000_000 },
     { path: '/b', password: 'from-secret-file', broadcast: false, packetRate: 1000 },
     { path: '/c', password: '' }
   ])

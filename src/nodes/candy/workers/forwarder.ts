@@ -28,7 +28,7 @@ const TICK = 1000
 const DECIDED_UPON: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
 
 /** Where a connection is until it has an address: nobody is there. */
-const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined }
+const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 1 }
 
 type Settings = Pick<WorkerInit, 'index' | 'count' | 'lanes' | 'limits'>
 
@@ -66,7 +66,7 @@ export class Forwarder implements LaneHandlers {
     this.#catchUp = catchUp
     this.#gate = gate
     this.#lanes = new Lanes(lanes, this)
-    this.#budget = { queued: 0, queueTotal: limits.queueTotal, broadcastRate: limits.broadcastRate }
+    this.#budget = { queued: 0, queueTotal: limits.queueTotal, parts: count }
     this.#nowhere = new Switch(NOWHERE, this.#budget)
     setInterval(() => { this.#tick() }, TICK)
   }
@@ -176,10 +176,9 @@ export class Forwarder implements LaneHandlers {
     return connection.ended ? batch.length : at
   }
 
-  #limit ({ gate, queueTotal, broadcastRate }: Limits): void {
+  #limit ({ gate, queueTotal }: Limits): void {
     this.#gate.configure(gate)
     this.#budget.queueTotal = queueTotal
-    this.#budget.broadcastRate = broadcastRate
   }
 
   #network (number: number, settings: SwitchSettings): void {

@@ -35,7 +35,6 @@ export interface Limits {
   /** Take frames without a mask. */
   unmasked: boolean
   queueTotal: number
-  broadcastRate: number
 }
 
 /** What the packet path has to know of a member. */

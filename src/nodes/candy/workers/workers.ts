@@ -93,8 +93,8 @@ export class Workers implements Plane {
     const number = this.#numbers.get(network) ?? this.#networksMade++
     this.#numbers.set(network, number)
     this.#networks.set(number, network)
-    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate } = network.settings
-    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate } })
+    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } = network.settings
+    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
   }
 
   noNetwork (network: Network): void {
@@ -232,8 +232,8 @@ export class Workers implements Plane {
   }
 }
 
-const limitsOf = ({ gate, lenient, queueTotal, broadcastRate }: RelaySettings, count: number): Limits =>
-  ({ gate: { ...gate, maxHalfOpen: Math.ceil(gate.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count), broadcastRate })
+const limitsOf = ({ gate, lenient, queueTotal }: RelaySettings, count: number): Limits =>
+  ({ gate: { ...gate, maxHalfOpen: Math.ceil(gate.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
 
 /** Rings and ports from each to each other. */
 function connected (count: number): Array<Array<LaneInit | undefined>> {

@@ -37,11 +37,11 @@ t.test('a worker that begins when another one has written to its ring already', 
   const ALL = 1
   new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
   const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
-  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6, broadcastRate: 100 }, handshakeTimeout: undefined }
+  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
   const worker = new Worker(new URL('../../../../src/nodes/candy/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read
-  const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined } as const
+  const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined, broadcastRate: 100 } as const
   const orders: Order[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set(), routes: [] } }, { type: 'no network', network: 0 }]
   for (const order of orders) worker.postMessage(order)
   const [report] = await once(worker, 'message') as [Report] // rejects when it dies

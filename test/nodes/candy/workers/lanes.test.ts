@@ -79,12 +79,12 @@ t.test('those who wait go on a few at a time, as long as there is room', async (
 
 t.test('a message to all of a member that this worker is told of only now', async (t) => {
   const { init, writer } = lane(t)
-  const { gate, lenient, queueTotal, broadcastRate, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
+  const { gate, lenient, queueTotal, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
   const reports: Report[] = []
   const orders: Order[] = []
   const { setInterval } = globalThis
   globalThis.setInterval = (() => undefined) as unknown as typeof setInterval // its ticks are of no interest here
-  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { gate, unmasked: lenient, queueTotal, broadcastRate } }, new Gate(gate), (report) => { reports.push(report) }, () => {
+  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { gate, unmasked: lenient, queueTotal } }, new Gate(gate), (report) => { reports.push(report) }, () => {
     for (const order of orders.splice(0)) forwarder.obey(order)
   })
   globalThis.setInterval = setInterval

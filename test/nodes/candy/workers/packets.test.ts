@@ -13,7 +13,7 @@ const network = (path: string, more: Partial<CandyNetworkInit> = {}): CandyNetwo
 
 const crew = await serve(t, {
   workers: 3,
-  networks: [network('/busy'), network('/open'), network('/apart', { isolate: true }), network('/names'), network('/leaving'), network('/limited', { packetRate: 10 }), network('/slow')]
+  networks: [network('/busy', { broadcastRate: 999_999_999 }), network('/open'), network('/apart', { isolate: true }), network('/names'), network('/leaving'), network('/limited', { packetRate: 10 }), network('/slow')]
 })
 
 t.test('many senders at once: nothing is lost, and the order of each sender is kept', async (t) => {
@@ -66,7 +66,7 @@ t.test('source check, isolation, and addresses that nobody has', async (t) => {
   t.same(a.client.inbox, [], 'networks are apart, whatever the addresses')
 })
 
-t.test('CONN, DISCOVERY and GENERAL cross as they are', async (t) => {
+t.test('CONN, DISCOVERY and GENERAL cross as they are, but DISCOVERY to all without a tail', async (t) => {
   const [a, b] = await crew.spread('/names')
   const named = (type: number, at: number, length: number, to: string): Uint8Array => {
     const message = new Uint8Array(length)
@@ -76,9 +76,9 @@ t.test('CONN, DISCOVERY and GENERAL cross as they are', async (t) => {
     view.setUint32(at + 4, addr(to))
     return message
   }
-  const messages = [named(MessageType.CONN, 1, 40, b.address), named(MessageType.DISCOVERY, 1, 9, ALL), named(MessageType.GENERAL, 4, 40, ALL), named(MessageType.GENERAL, 4, 41, b.address)]
-  a.client.send(...messages)
-  t.same((await take(b.client, 4)).map(toHex), messages.map(toHex))
+  const messages = [named(MessageType.CONN, 1, 40, b.address), named(MessageType.DISCOVERY, 1, 9, ALL), named(MessageType.GENERAL, 4, 40, ALL), named(MessageType.GENERAL, 4, 41, b.address), named(MessageType.DISCOVERY, 1, 1500, b.address)]
+  a.client.send(...messages, named(MessageType.DISCOVERY, 1, 1500, ALL))
+  t.same((await take(b.client, 6)).map(toHex), [...messages, messages[1]].map(toHex))
 })
 
 t.test('one that has left has left everywhere', async (t) => {

@@ -1,0 +1,216 @@
+/** What messages to all may cost: with made time, and the figures of an attack. */
+import t, { type Test } from 'tap'
+import { BROADCAST_RATE, BroadcastBudget, Credit } from '../../../src/nodes/candy/broadcast-budget.ts'
+import { encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/messages.ts'
+import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/network-settings.ts'
+import { Switch } from '../../../src/nodes/candy/switch.ts'
+import { addressed, forward as pass } from '../../../src/nodes/candy/traffic.ts'
+import { RemoteMember } from '../../../src/nodes/candy/workers/connection.ts'
+import { toHex } from '../../helpers/bytes.ts'
+import { addr, forward } from '../../helpers/candy-client.ts'
+
+const ALL = '255.255.255.255'
+const MEMBERS = 500
+const at = (i: number): string => `10.77.${i >> 8}.${i & 255}`
+
+/** Milliseconds of a clock that goes only when it is told to. */
+function madeTime (t: Test): { pass (ms: number): void } {
+  const real = performance.now
+  let now = Math.ceil(performance.now())
+  performance.now = () => now // nothing that keeps a list of its calls: there are many
+  t.teardown(() => { performance.now = real })
+  return { pass (ms) { now += ms } }
+}
+
+/** A network with members that take everything. */
+class Site {
+  readonly fabric: Switch
+  readonly members: RemoteMember[] = []
+  copies = 0
+  bytes = 0
+  last = ''
+
+  constructor (count: number, init: Partial<CandyNetworkInit> = {}) {
+    this.fabric = new Switch(readNetwork({ password: 'x', dhcp: '10.77.0.0/16', ...init }), { queued: 0, queueTotal: 1e9, parts: 1 })
+    for (let i = 1; i <= count; i++) this.join(at(i))
+  }
+
+  join (address: string): RemoteMember {
+    const send = (batch: Uint8Array[]): number => {
+      this.copies += batch.length
+      for (const { length } of batch) this.bytes += length
+      this.last = toHex(batch[batch.length - 1])
+      return batch.length
+    }
+    const member = new RemoteMember(this.fabric, { send, queued: 0, limit: 1e9 })
+    member.address = addr(address)
+    member.limit()
+    this.fabric.place(member.address, member)
+    this.members.push(member)
+    return member
+  }
+
+  /** What passes of a message, in copies. */
+  send (member: RemoteMember, message: Uint8Array): number {
+    const before = this.copies
+    if (message[0] === 1) pass(member, message)
+    else addressed(member, message, message[0] === 5 ? 'DISCOVERY' : 'GENERAL')
+    this.fabric.flush(member)
+    return this.copies - before
+  }
+}
+
+function discovery (source: string, destination = ALL, length = 9): Uint8Array {
+  const message = new Uint8Array(length).fill(0xaa)
+  message.set(encodeDiscovery({ source: addr(source), destination: addr(destination) }))
+  return message
+}
+
+t.test('the tail of DISCOVERY to all goes to nobody, that of one to somebody goes with it, whatever --broadcast says', async (t) => {
+  for (const broadcast of [true, false]) {
+    const site = new Site(3, { broadcast })
+    const [a] = site.members
+    t.equal(site.send(a, discovery(at(1), ALL, 1500)), 2)
+    t.equal(site.last, toHex(discovery(at(1))))
+    t.equal(site.send(a, discovery(at(1), at(2), 1500)), 1)
+    t.equal(site.last, toHex(discovery(at(1), at(2), 1500)))
+    t.equal(a.traffic.bytesIn, 3000, 'all of it has come in')
+  }
+})
+
+t.test('1000 DISCOVERY a second with 1500 bytes each to 500 members come out as less than 300 kB a second, not 750 MB', async (t) => {
+  const clock = madeTime(t)
+  const site = new Site(MEMBERS, { broadcast: false })
+  const flood = discovery(at(1), ALL, 1500)
+  const second = (): number => {
+    const before = site.bytes
+    for (let i = 0; i < 1000; i++) {
+      site.send(site.members[0], flood)
+      clock.pass(1)
+    }
+    return site.bytes - before
+  }
+  t.ok(second() < 2 * 300_000, 'with what was kept')
+  let bytes = 0
+  for (let i = 0; i < 9; i++) bytes += second()
+  t.ok(bytes / 9 < 300_000, `${bytes / 9} bytes a second`)
+  t.ok(bytes / 9 > 250_000, 'which it does get')
+  const { packetsIn, drops } = site.members[0].traffic
+  t.equal(packetsIn, 10_000)
+  t.equal(drops.broadcast, 10_000 - site.copies / (MEMBERS - 1), 'the rest is counted')
+})
+
+t.test('what all members together send to all is bounded in copies and in bytes, of any kind and length', async (t) => {
+  const clock = madeTime(t)
+  const kinds: Array<[string, (source: string) => Uint8Array]> = [
+    ['FORWARD of 1500 bytes', (source) => forward(source, ALL, 1479)],
+    ['multicast of 257 bytes', (source) => forward(source, '224.0.0.251', 236)],
+    ['FORWARD of 29 bytes to the network', (source) => forward(source, '10.77.255.255')],
+    ['GENERAL', (source) => encodeGeneral({ subtype: 0, extra: 0, source: addr(source), destination: addr(ALL), data: new Uint8Array(6) })],
+    ['DISCOVERY', (source) => discovery(source)]
+  ]
+  const [count, broadcastRate, seconds] = [100, 4096, 30]
+  for (const [name, message] of kinds) {
+    const site = new Site(count, { broadcastRate })
+    const { length } = message(at(1))
+    for (let i = 0; i < count * 2 * (seconds + 10); i++) { // each of them twice a second
+      if (i === count * 2 * 10) site.copies = site.bytes = 0
+      site.send(site.members[i % count], message(at(1 + i % count)))
+      clock.pass(500 / count)
+    }
+    const parts = site.copies * Math.ceil(length / 256)
+    const kept = broadcastRate + count * (count - 1) * Math.ceil(length / 256) // a second, and one message of each
+    t.ok(parts <= broadcastRate * seconds + kept, `${name}: ${parts} parts`)
+    t.ok(parts > broadcastRate * seconds * 0.45, 'which it does get')
+    t.equal(site.bytes, site.copies * length)
+    t.ok(site.bytes <= (broadcastRate * seconds + kept) * 256, `${name}: ${site.bytes} bytes`)
+  }
+})
+
+t.test('a flood by all others takes nothing from a sender that has a right to its own part', async (t) => {
+  const clock = madeTime(t)
+  const site = new Site(MEMBERS)
+  const [honest, ...others] = site.members
+  let passed = 0
+  for (let second = 1; second <= 60; second++) {
+    for (const [i, flooder] of others.entries()) for (let k = 0; k < 4; k++) site.send(flooder, discovery(at(i + 2)))
+    if (second % 10 === 0) passed += site.send(honest, discovery(at(1)))
+    clock.pass(1000)
+  }
+  t.equal(passed, 6 * (MEMBERS - 1), 'each of its six')
+  t.equal(honest.traffic.drops.broadcast, 0)
+  t.ok(others.filter(({ traffic }) => traffic.drops.broadcast > 0).length > MEMBERS / 2)
+})
+
+t.test('one that floods leaves room for the bursts of another one as well, where they are not many', async (t) => {
+  const clock = madeTime(t)
+  const site = new Site(10)
+  const [flooder, other] = site.members
+  let passed = 0
+  for (let second = 1; second <= 10; second++) {
+    for (let i = 0; i < 5000; i++) site.send(flooder, forward(at(1), ALL, 200))
+    for (let i = 0; i < 50; i++) passed += site.send(other, forward(at(2), ALL, 200))
+    clock.pass(1000)
+  }
+  t.equal(passed, 9 * 50 * 9, 'all but those of the first second, when it was new')
+  t.ok(flooder.traffic.drops.broadcast > 0)
+})
+
+t.test('to connect again and again gives no more, nor does it to wait without an address', async (t) => {
+  const clock = madeTime(t)
+  const site = new Site(MEMBERS)
+  while (site.send(site.members[0], discovery(at(1))) > 0); // nothing is common any more
+  const stranger = new RemoteMember(site.fabric, { send: () => 0, queued: 0, limit: 1 })
+  clock.pass(10_000)
+  while (site.send(site.members[0], discovery(at(1))) > 0);
+  const before = site.copies
+  for (let i = 0; i < 100; i++) site.send(site.join(at(1000)), discovery(at(1000)))
+  stranger.address = addr(at(1001))
+  stranger.limit()
+  site.fabric.place(stranger.address, stranger)
+  site.send(stranger, discovery(at(1001)))
+  t.equal(site.copies, before)
+  clock.pass(20_000)
+  while (site.send(site.members[0], discovery(at(1))) > 0);
+  stranger.limit() // as after a reload
+  t.equal(site.send(stranger, discovery(at(1001))), MEMBERS + 1, 'but time as a member does')
+})
+
+t.test('every 300 seconds a DISCOVERY of each: all of them pass up to 3135 members, also beside a flood', async (t) => {
+  for (const floods of [false, true]) {
+    for (const members of [2, 50, 254, 500, 2046, 3135, 3500]) {
+      const budget = new BroadcastBudget()
+      const own = Array.from({ length: members }, () => new Credit(0))
+      const flooder = new Credit(0)
+      let [passed, sent, flood] = [0, 0, 0]
+      for (let round = 1; round <= 3; round++) {
+        for (const [i, credit] of own.entries()) {
+          const now = (round + i / members) * 300_000
+          if (floods) while (budget.spend(flooder, 9, members, BROADCAST_RATE, 1, now)) flood++
+          sent++
+          if (budget.spend(credit, 9, members, BROADCAST_RATE, 1, now)) passed++
+        }
+      }
+      if (members === 3500) t.ok(passed < sent, `${members} members are too many`)
+      else t.equal(passed, sent, `${members} members, flood: ${floods}`)
+      t.equal(flood > 0, floods)
+    }
+  }
+})
+
+t.test('a message that takes longer than a second to be paid for passes when it is paid for', async (t) => {
+  const budget = new BroadcastBudget()
+  const own = new Credit(0)
+  const spend = (now: number): boolean => budget.spend(own, 1500, 3, 2, 1, now) // 12 copies: 12 s of what is common, 36 s of its own
+  t.same([0, 11_999, 12_000, 35_999, 36_000, 36_001, 71_999, 72_000].map(spend), [true, false, true, true, true, false, true, true])
+})
+
+t.test('the part of a thread is its part of what is common', async (t) => {
+  const spent = (parts: number): number => {
+    const budget = new BroadcastBudget()
+    let copies = 0
+    while (budget.spend(new Credit(), 9, 11, 1000, parts, 0)) copies += 10
+    return copies
+  }
+  t.same([1, 2, 5].map(spent), [500, 250, 100])
+})
