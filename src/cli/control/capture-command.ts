@@ -54,8 +54,9 @@ async function capture (flags: Values, write: string, init: AskingInit): Promise
     asked.socket.destroy()
     throw err
   })
+  const copied = copy(asked, out) // from here on Ctrl-C ends the capture and not the program
   if (write !== '-') process.stderr.write(`capturing to ${write}, until Ctrl-C\n`)
-  const { length, isWhole, isEnough } = await copy(asked, out).catch((err) => {
+  const { length, isWhole, isEnough } = await copied.catch((err) => {
     if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // whoever read it has had enough
     throw explained(err, `cannot write ${write}`)
   })
