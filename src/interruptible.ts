@@ -10,6 +10,13 @@ export interface InterruptibleInit {
 /** By iterator: the read that was under way when a reader that keeps its source was interrupted. */
 const unread = new WeakMap<object, Promise<IteratorResult<any>>>()
 
+/** That read, for whoever reads on without being interruptible. */
+export function takeUnread<T> (iterator: AsyncIterator<T>): Promise<IteratorResult<T>> | undefined {
+  const read = unread.get(iterator)
+  unread.delete(iterator)
+  return read
+}
+
 export class Interruptible<T> implements AsyncIterableIterator<T> {
   readonly #inner: AsyncIterator<T>
   readonly #keep: boolean
@@ -42,8 +49,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
     // A promise of its own a pull: racing against one long-lived promise would pile up on that.
     return new Promise((resolve, reject) => {
       this.#settle = resolve
-      this.#read = unread.get(this.#inner) ?? this.#inner.next()
-      unread.delete(this.#inner)
+      this.#read = takeUnread(this.#inner) ?? this.#inner.next()
       this.#read.then((result) => {
         this.#read = undefined
         resolve(result)

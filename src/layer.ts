@@ -6,27 +6,21 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import type { Batch, Core, Layer, Link, PacketPort, Transform } from './types.ts'
+import { giveBack } from './lent-memory.ts'
+import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of them, to one link. */
-export const over = <L, U, Upper extends Link<U>>(link: Link<L>, layer: Layer<L, U, Upper>): Upper => layer(link)
+export const over = <Lower extends AnyLink, Upper extends AnyLink>(link: Lower, layer: Layer<Lower, Upper>): Upper => layer(link)
 
 /** Lifts a synchronous core into a stage for `it-pipe`: one await a batch, none an element. Throws what the core throws, and its `failure` behind what was good. */
 export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
   for await (const batch of source) {
     const out = core.push(batch)
+    if (core.memory === 'copies') giveBack(batch as Batch)
     if (out.length > 0) yield out
     if (core.failure !== undefined) throw core.failure
   }
   core.end?.()
-}
-
-/** What `flow` of a link does where there is only a source to read. */
-export async function flowOf<T> (source: AsyncIterable<Batch<T>>, take: (batch: Batch<T>) => Promise<void> | void): Promise<void> {
-  for await (const batch of source) {
-    const busy = take(batch)
-    if (busy !== undefined) await busy
-  }
 }
 
 /** For a port over another one: its `drained`, if it has that. */
@@ -53,24 +47,46 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
 
 /**
  * Lifts two cores without cross-talk into a layer. `make` is called once a link, so that the cores may hold state.
- * Both ways out, `sink` and `port`, use the one encoder.
+ * Both ways out, `sink` and `port`, use the one encoder. What the lower link offers of `flow` and `lend`, this one offers as well.
+ *
+ * @typeParam L what flows below
+ * @typeParam In what arrives above
+ * @typeParam Out what is sent above
  */
-export const codec = <L, U>(make: () => { decode: Core<L, U>, encode: Core<U, L> }): Layer<L, U> => (lower) => {
+export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode: Core<Out, L> }): Layer<Link<L>, Link<In, Out>> => (lower) => {
   const { decode, encode } = make()
   return {
     source: transform(decode)(lower.source),
     sink: (source) => lower.sink(transform(encode)(source)),
     port: portOver(lower.port, encode),
-    abort: (err) => { lower.abort(err) }
+    abort: (err) => { lower.abort(err) },
+    flow: lower.flow === undefined ? undefined : (take, signal) => flowThrough(lower, decode, take, signal),
+    lend: lower.lend === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.lend?.(simd) }
   }
 }
 
+/** What `flow` of the lower link brings, decoded. */
+async function flowThrough<L, In> (lower: Link<L>, decode: Core<L, In>, take: Take<In>, signal: AbortSignal | undefined): Promise<void> {
+  await lower.flow?.((batch) => {
+    const out = decode.push(decode.memory === undefined ? copied(batch) : batch)
+    const busy = out.length > 0 ? take(out) : undefined
+    const { failure } = decode
+    if (failure === undefined) return busy
+    if (busy === undefined) throw failure
+    return busy.then(() => { throw failure })
+  }, signal)
+  if (signal?.aborted !== true) decode.end?.()
+}
+
+/** Lent memory, for a core that may keep some of it. */
+const copied = <L>(batch: Batch<L>): Batch<L> => batch.map((item) => item instanceof Uint8Array ? Uint8Array.from(item) as L : item)
+
 /** Joins layers, the lowest first. */
-export function stack<A, B, Upper extends Link<B>> (a: Layer<A, B, Upper>): Layer<A, B, Upper>
-export function stack<A, B, C, Upper extends Link<C>> (a: Layer<A, B>, b: Layer<B, C, Upper>): Layer<A, C, Upper>
-export function stack<A, B, C, D, Upper extends Link<D>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D, Upper>): Layer<A, D, Upper>
-export function stack<A, B, C, D, E, Upper extends Link<E>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E, Upper>): Layer<A, E, Upper>
-export function stack<A, B, C, D, E, F, Upper extends Link<F>> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>, e: Layer<E, F, Upper>): Layer<A, F, Upper>
-export function stack (...layers: Array<(lower: any) => any>): (lower: any) => any {
-  return (lower) => layers.reduce((link, layer) => layer(link), lower)
+export function stack<A extends AnyLink, B extends AnyLink> (a: Layer<A, B>): Layer<A, B>
+export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>): Layer<A, C>
+export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>): Layer<A, D>
+export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink, E extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>): Layer<A, E>
+export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink, E extends AnyLink, F extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>, e: Layer<E, F>): Layer<A, F>
+export function stack (...layers: Array<Layer<never, AnyLink>>): Layer<never, AnyLink> {
+  return (lower) => layers.reduce<AnyLink>((link, layer) => layer(link as never), lower)
 }

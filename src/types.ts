@@ -12,6 +12,9 @@
  */
 export type Batch<T = Uint8Array> = T[]
 
+/** A reader that is called with what comes. While its promise has not settled it is given no more. */
+export type Take<T = Uint8Array> = (batch: Batch<T>) => Promise<void> | void
+
 /** A stage of a pipeline, in the form that `it-pipe` takes. */
 export type Transform<A, B = A> = (source: AsyncIterable<Batch<A>>) => AsyncGenerator<Batch<B>>
 
@@ -27,6 +30,11 @@ export interface Core<A = Uint8Array, B = A> {
   end? (): void
   /** What ended this direction; `push` and `end` throw it from then on. */
   readonly failure?: Error | undefined
+  /**
+   * What becomes of the memory of a batch: `passes`, nothing looks at it after `push` except through what that returned; `copies`, not
+   * even that shares it. Memory that is only lent reaches other cores as a copy. Default: some of it may be kept for a later `push`.
+   */
+  readonly memory?: 'passes' | 'copies'
 }
 
 /**
@@ -82,8 +90,11 @@ export interface ReadAhead {
 export interface Link<In = Uint8Array, Out = In> {
   /** What arrives; one reader. It ends when the other side has finished writing and throws when the link broke. Whoever stops early calls `abort`. */
   readonly source: AsyncIterable<Batch<In>>
-  /** Writes until the given source ends, then closes this direction only. Settles when all of it was handed over; rejects when the link broke. */
-  sink (source: AsyncIterable<Batch<Out>>): Promise<void>
+  /**
+   * Writes until the given source ends, then closes this direction only. Settles when all of it was handed over; rejects when the link
+   * broke. It is bound to the link: `it-pipe` takes it off.
+   */
+  readonly sink: (source: AsyncIterable<Batch<Out>>) => Promise<void>
   readonly port: PacketPort<Out>
   /** Ends both directions at once; `source` and `sink` reject with this error. Harmless on a link that has ended. */
   abort (err: Error): void
@@ -98,10 +109,11 @@ export interface Link<In = Uint8Array, Out = In> {
   /**
    * Reads in place of `source`: `take` is called with what arrives as soon as it does, without a promise in between, since each step
    * costs much where packets come one at a time. A reader that is busy returns a promise: until that settles nothing more is read, so
-   * that the other side has to wait. Settles as a loop over `source` would; rejects with what `take` throws, or its promise, and then
-   * nothing more is read. Not every link can do that.
+   * that the other side has to wait. The memory of a batch may be lent, until `take` has returned or its promise has settled. Settles as
+   * a loop over `source` would; rejects with what `take` throws, or its promise, and then nothing more is read. Resolves when the signal
+   * asks for it and the reader is not busy; what has not been taken is there for the next reader. Not every link can do that.
    */
-  flow? (take: (batch: Batch<In>) => Promise<void> | void): Promise<void>
+  flow? (take: Take<In>, signal?: AbortSignal): Promise<void>
   /**
    * From now on `port` writes in records: none that fits into one segment of the connection is cut into two, for the sake of a
    * receiver that takes half of a message for a broken connection. Each costs about as much as a write. `sink` may only end the link
@@ -114,8 +126,11 @@ export interface Link<In = Uint8Array, Out = In> {
   growReceiveBuffer? (): void
 }
 
+/** A link of anything. */
+export type AnyLink = Link<unknown, never>
+
 /** A protocol layer. It is called once a connection: state, and talk between the two directions, live in its closure. */
-export type Layer<L = Uint8Array, U = L, Upper extends Link<U> = Link<U>> = (lower: Link<L>) => Upper
+export type Layer<Lower extends AnyLink = Link, Upper extends AnyLink = Lower> = (lower: Lower) => Upper
 
 export interface Endpoint {
   host: string

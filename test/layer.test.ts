@@ -1,7 +1,7 @@
 import { pipe } from 'it-pipe'
 import t from 'tap'
 import { codec, over, stack, transform } from '../src/layer.ts'
-import type { Core, Layer } from '../src/types.ts'
+import type { Core, Layer, Link } from '../src/types.ts'
 import { TruncatedError } from '../src/errors.ts'
 import { hex, toHex } from './helpers/bytes.ts'
 import { collect, from, recordingLink } from './helpers/links.ts'
@@ -10,7 +10,7 @@ import { collect, from, recordingLink } from './helpers/links.ts'
 const map = (change: (byte: number) => number): Core => ({ push: (batch) => batch.map((bytes) => bytes.map(change)) })
 const plus = (n: number): Layer => codec(() => ({ decode: map((byte) => byte - n), encode: map((byte) => byte + n) }))
 const times = (n: number): Layer => codec(() => ({ decode: map((byte) => byte / n), encode: map((byte) => byte * n) }))
-const numbers: Layer<Uint8Array, number> = codec(() => ({
+const numbers: Layer<Link, Link<number>> = codec<Uint8Array, number>(() => ({
   decode: { push: (batch) => batch.map((bytes) => bytes[0]) },
   encode: { push: (batch) => batch.map((n) => Uint8Array.of(n)) }
 }))

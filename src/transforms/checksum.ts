@@ -62,6 +62,7 @@ function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before
 
 /** Checks each frame and hands up what its checksum covers, as a view. The first that does not match is its `failure`, `ERR_CHECKSUM`. */
 export class ChecksumDecoder extends FaultStop {
+  readonly memory = 'passes'
   readonly #of
 
   constructor (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit) {
@@ -84,6 +85,7 @@ export class ChecksumDecoder extends FaultStop {
 
 /** Puts its checksum beside each frame. The frames of a batch share one buffer. */
 export class ChecksumEncoder implements Core<Uint8Array, Uint8Array> {
+  readonly memory = 'copies'
   readonly #of
 
   constructor (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit) {

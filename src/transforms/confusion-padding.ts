@@ -43,6 +43,8 @@ function draw (size: number): number {
  * cannot be is its `failure`, `ERR_PADDING`.
  */
 export class ConfusionPaddingDecoder extends FaultStop {
+  readonly memory = 'passes'
+
   protected override decode (frame: Uint8Array, out: Batch): void {
     if (frame.length === 0) throw new PaddingError('empty frame, the padding count is missing')
     const pad = frame[frame.length - 1]
@@ -54,6 +56,7 @@ export class ConfusionPaddingDecoder extends FaultStop {
 
 /** Puts padding of random length and content behind each frame. The frames of a batch share one buffer. */
 export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
+  readonly memory = 'copies'
   readonly #max
 
   constructor ({ max = DEFAULT_MAX_PADDING }: ConfusionPaddingInit = {}) {

@@ -9,6 +9,7 @@
  */
 import { TruncatedError } from '../errors.ts'
 import type { Batch, Link } from '../types.ts'
+import { wrapLink } from '../wrap-link.ts'
 import { Collector } from './collector.ts'
 import { frameCodec, FrameSizeError, MAX_LENGTH_BYTES, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 
@@ -107,14 +108,7 @@ function pushed (decoder: FirstFrameDecoder, read: Uint8Array): ReturnType<First
 }
 
 /** The same link, read from elsewhere. */
-const withSource = (link: Link, source: AsyncIterable<Batch>): Link => ({
-  source,
-  sink: (from) => link.sink(from),
-  port: link.port,
-  abort: (err) => { link.abort(err) },
-  lend: link.lend === undefined ? undefined : (simd) => { link.lend?.(simd) },
-  readAhead: (bound) => { link.readAhead?.(bound) }
-})
+const withSource = (link: Link, source: AsyncIterable<Batch>): Link => wrapLink(link, { source, flow: undefined })
 
 /** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */
 function resumed (iterator: AsyncIterator<Batch>, behind: Batch): AsyncIterable<Batch> {

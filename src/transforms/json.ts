@@ -6,7 +6,7 @@
  * ```
  */
 import { codec } from '../layer.ts'
-import type { Batch, Core, Layer } from '../types.ts'
+import type { Batch, Core, Layer, Link } from '../types.ts'
 
 export interface JsonInit<M> {
   /**
@@ -42,6 +42,7 @@ export function encodeJson (value: object): Buffer {
 }
 
 export class JsonDecoder<M> implements Core<Uint8Array, M> {
+  readonly memory = 'copies'
   readonly #read
 
   constructor ({ read }: JsonInit<M>) { this.#read = read }
@@ -57,5 +58,5 @@ export class JsonDecoder<M> implements Core<Uint8Array, M> {
 }
 
 /** The layer: frames below, messages above. */
-export const json = <M extends object>(init: JsonInit<M>): Layer<Uint8Array, M> =>
-  codec(() => ({ decode: new JsonDecoder(init), encode: { push: (batch: Batch<M>) => batch.map(encodeJson) } }))
+export const json = <In extends object, Out extends object = In>(init: JsonInit<In>): Layer<Link, Link<In, Out>> =>
+  codec(() => ({ decode: new JsonDecoder(init), encode: { push: (batch: Batch<Out>) => batch.map(encodeJson) } }))

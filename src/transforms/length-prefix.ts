@@ -17,6 +17,7 @@ import { Collector } from './collector.ts'
  * A length beyond `maxFrame` is its `failure`, `ERR_FRAME_SIZE`, before anything is kept for that frame.
  */
 export class LengthPrefixDecoder extends FaultStop {
+  readonly memory = 'passes'
   readonly #held = new Collector()
   /** Bytes of the frame under way, length included; while the length itself is cut, as many as it may be readable with. */
   #need = 0
@@ -84,6 +85,7 @@ export class LengthPrefixDecoder extends FaultStop {
 
 /** Puts each frame behind its length: one buffer a batch, so one write below, whatever the number of frames. */
 export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
+  readonly memory = 'copies'
   readonly #length
 
   constructor (make: LengthCodec, init?: LengthPrefixInit) {

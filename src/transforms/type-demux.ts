@@ -19,6 +19,11 @@ export type Handler<C = void, M = Uint8Array> = (message: M, context: C) => void
 /** Handlers by type: a byte, an op code or the value of an enum. */
 export type Handlers<C = void, M = Uint8Array> = Readonly<Record<number | string, Handler<C, M>>>
 
+/** A handler for each `type` of a union of messages. */
+export type TypedHandlers<C, M extends { type: string }> = { readonly [Type in M['type']]: Handler<C, MessageOf<M, Type>> }
+
+type MessageOf<M extends { type: string }, Type> = M extends unknown ? Type extends M['type'] ? M : never : never
+
 export interface TypeDemuxInit<C = void, M = Uint8Array> {
   /** The type of a message. Default: its first byte. */
   typeOf?: (message: M) => number | string | undefined
@@ -44,10 +49,11 @@ const refuse = (): never => {
  * number of links, since the context is an argument. `ERR_OPTION` when a type can never come.
  */
 export function typeDemux<C = void> (handlers: Handlers<C>, init?: TypeDemuxInit<C>): Handler<C>
+export function typeDemux<C, M extends { type: string }> (handlers: TypedHandlers<C, M>, init: TypeDemuxInit<C, M> & { typeOf: unknown }): Handler<C, M>
 export function typeDemux<C, M> (handlers: Handlers<C, M>, init: TypeDemuxInit<C, M> & { typeOf: unknown }): Handler<C, M>
-export function typeDemux (handlers: Handlers<any, any>, { typeOf, unknown = refuse }: TypeDemuxInit<any, any> = {}): Handler<any, any> {
-  const byType = new Map<number | string | undefined, Handler<any, any>>()
-  const table: Array<Handler<any, any>> = Array(DENSE).fill(unknown)
+export function typeDemux<C, M> (handlers: Handlers<C, M>, { typeOf, unknown = refuse }: TypeDemuxInit<C, M> = {}): Handler<C, M> {
+  const byType = new Map<number | string | undefined, Handler<C, M>>()
+  const table: Array<Handler<C, M>> = Array(DENSE).fill(unknown)
   for (const [key, handler] of Object.entries(handlers)) {
     const type = Number(key)
     const isByte = String(type) === key && type in table
@@ -59,7 +65,8 @@ export function typeDemux (handlers: Handlers<any, any>, { typeOf, unknown = ref
   }
 
   if (typeOf === undefined) {
-    return (message: Uint8Array, context) => (message.length > 0 ? table[message[0]] : unknown)(message, context)
+    const byFirstByte: Handler<C, M & Uint8Array> = (message, context) => (message.length > 0 ? table[message[0]] : unknown)(message, context)
+    return byFirstByte as Handler<C, M>
   }
   return (message, context) => {
     const type = typeOf(message)
@@ -71,8 +78,8 @@ export function typeDemux (handlers: Handlers<any, any>, { typeOf, unknown = ref
 /** Reads a source to its end and hands each message to its handler. Rejects with what the source or a handler threw; the caller aborts the link then. */
 export async function dispatch<M> (source: AsyncIterable<Batch<M>>, demux: Handler<void, M>): Promise<void>
 export async function dispatch<M, C> (source: AsyncIterable<Batch<M>>, demux: Handler<C, M>, context: C): Promise<void>
-export async function dispatch<M> (source: AsyncIterable<Batch<M>>, demux: Handler<any, M>, context?: unknown): Promise<void> {
+export async function dispatch<M, C> (source: AsyncIterable<Batch<M>>, demux: Handler<C, M>, context?: C): Promise<void> {
   for await (const batch of source) {
-    for (const message of batch) demux(message, context)
+    for (const message of batch) demux(message, context as C)
   }
 }

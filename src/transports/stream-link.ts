@@ -3,16 +3,16 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { Channel } from '../channel.ts'
+import { Flow } from '../flow.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../interruptible.ts'
-import { Flow } from './flow.ts'
 import { lendReads } from './lent-reads.ts'
 import { growReceiveBuffer } from './receive-buffer.ts'
 import { RecordWriter } from './record-writer.ts'
 import { unsentOf } from './unsent.ts'
 import { giveBack } from '../lent-memory.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Link, PacketPort, ReadAhead, Records } from '../types.ts'
+import type { Batch, Link, PacketPort, ReadAhead, Records, Take } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -198,6 +198,7 @@ class StreamLink implements Link {
   readonly #stream: Duplex
   /** What arrives, once somebody reads. */
   #incoming: Channel | Flow | undefined
+  #isListening = false
   /** What `sink` writes from, until it has all of it. */
   #writing: Writing | undefined
   /** Reads may come in memory that is only lent, and in which. */
@@ -223,7 +224,9 @@ class StreamLink implements Link {
     })
   }
 
-  async sink (source: AsyncIterable<Batch>): Promise<void> {
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+
+  async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
     const stream = this.#stream
     const writing = this.#writing = new Writing(stream, source, () => this.#reason())
@@ -237,13 +240,14 @@ class StreamLink implements Link {
     await end(stream)
   }
 
-  async flow (take: (batch: Batch) => Promise<void> | void): Promise<void> {
+  async flow (take: Take, signal?: AbortSignal): Promise<void> {
     if (this.#incoming !== undefined) throw new LinkBusyError('somebody else reads this link')
     const stream = this.#stream
     const flow = this.#incoming = new Flow(take, { onPull: () => { stream.resume() }, onReturn: () => { stream.pause() } })
     this.#listen(flow)
-    stream.resume()
-    await flow.ended
+    if (signal?.aborted !== true) stream.resume()
+    await flow.until(signal)
+    if (signal?.aborted === true) this.#incoming = undefined // another reader may come
   }
 
   readAhead (bound: ReadAhead): void {
@@ -287,9 +291,11 @@ class StreamLink implements Link {
       incoming.end()
     } else if (stream.destroyed) {
       incoming.fail(this.#reason())
-    } else {
+    } else if (!this.#isListening) {
+      this.#isListening = true
       let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
+        const incoming = this.#incoming as Channel | Flow // not read while there is none
         incoming.push(bytes)
         if (this.#bound !== undefined && incoming instanceof Channel) this.#bound.waiting(incoming.size)
         return incoming.size < this.#ahead
@@ -309,8 +315,8 @@ class StreamLink implements Link {
         // Where little may wait, the buffers of usual reads are too large.
         if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) lend()
       })
-      stream.once('end', () => { incoming.end() })
-      stream.once('close', () => { if (!incoming.closed) incoming.fail(this.#reason()) }) // an error is not made for nothing
+      stream.once('end', () => { this.#incoming?.end() })
+      stream.once('close', () => { if (this.#incoming?.closed === false) this.#incoming.fail(this.#reason()) }) // an error is not made for nothing
     }
   }
 }

@@ -1,6 +1,6 @@
 /** What a network interface is to the rest of the library, whatever is behind it. */
 import { CodedError, OptionError } from '../errors.ts'
-import type { Batch, Link } from '../types.ts'
+import type { Link } from '../types.ts'
 import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from './ipv4.ts'
 
 /** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
@@ -83,9 +83,6 @@ export interface TunWatcher {
   onOthers? (): void
 }
 
-/** Takes what has come; a promise holds up what comes next. */
-export type Take = (batch: Batch) => Promise<void> | undefined
-
 /**
  * A network interface: a link whose elements are whole IP packets, one an element.
  *
@@ -126,13 +123,6 @@ export interface Tun extends Link {
    * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
    */
   setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
-  /**
-   * Reads in place of `source`, and gives away what has come without a promise in between: after a sleep each step costs much.
-   * `take` is done with the memory of a batch when it returns, or when the promise that it returns has settled; until then nothing
-   * more is read. Settles as a loop over `source` would, rejects with what `take` throws, and resolves when the signal asks for it:
-   * then nothing is lost for the next reader, which may get the same memory, so whoever still holds a batch lets go of it first. Not every interface can do that.
-   */
-  carry? (take: Take, signal?: AbortSignal): Promise<void>
   /**
    * What the machine uses itself, read from the system now. Not there where the interface is none of the system: nothing can be
    * led elsewhere by it. Throws `TunError` when the system does not tell.

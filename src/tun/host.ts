@@ -97,9 +97,7 @@ class Host implements HostTun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  sink (source: AsyncIterable<Batch>): Promise<void> {
-    return this.#sinks.run(source, (batch) => { this.#send(batch) })
-  }
+  get sink (): Tun['sink'] { return (source) => this.#sinks.run(source, (batch) => { this.#send(batch) }) }
 
   async setAddress (cidr: string): Promise<void> {
     const address = verifyInterfaceAddress(cidr)

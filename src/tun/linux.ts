@@ -4,9 +4,8 @@ import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LinkBusyError, OptionError } from '../errors.ts'
 import { PAGE, simdMemory } from '../simd/memory.ts'
-import type { Batch, PacketPort } from '../types.ts'
-import { BURST, Carrying, type Reader } from './carrying.ts'
-import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Take, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
+import type { Batch, PacketPort, Take } from '../types.ts'
+import { DEFAULT_MTU, HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { exists, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setMtu, systemError } from './ifreq.ts'
 import { HEADER_LENGTH } from './ipv4.ts'
 import { closed, KernelConfig } from './kernel-config.ts'
@@ -16,6 +15,7 @@ import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
 import { Gso, gsoType, MAX_PACKET, setOffloads, VIRTIO_HEADER } from './offload/virtio.ts'
 import { loopPoller } from './poller-loop.ts'
+import { BURST, BurstReader, type Reader } from './reading.ts'
 import { threadPoller } from './poller-thread.ts'
 import { holdProcess, type Poller, type Watch } from './poller.ts'
 import { Sinks } from './sinks.ts'
@@ -99,25 +99,22 @@ class LinuxTun implements Tun {
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 
-  async carry (take: Take, signal?: AbortSignal): Promise<void> {
-    const carrying = new Carrying(take, (most) => {
+  async flow (take: Take, signal?: AbortSignal): Promise<void> {
+    const reader = new BurstReader(take, (most) => {
       this.#slab = this.#reused
       this.#slabUsed = 0
       return this.#burst(most)
-    }, this.#watch, () => {
+    }, this.#watch)
+    this.#wait(reader)
+    try {
+      await reader.until(signal)
+    } finally {
       this.#slab = Buffer.alloc(0) // what was taken last may still be in use
       this.#rest()
-    })
-    this.#wait(carrying)
-    const stop = (): void => { carrying.ended() }
-    if (signal?.aborted === true) stop()
-    else signal?.addEventListener('abort', stop)
-    await carrying.over.finally(() => { signal?.removeEventListener('abort', stop) })
+    }
   }
 
-  sink (source: AsyncIterable<Batch>): Promise<void> {
-    return this.#sinks.run(source, (batch) => { this.#send(batch) })
-  }
+  get sink (): Tun['sink'] { return (source) => this.#sinks.run(source, (batch) => { this.#send(batch) }) }
 
   async setAddress (cidr: string): Promise<void> { this.#config.setAddress(verifyInterfaceAddress(cidr)) }
 
@@ -222,7 +219,7 @@ class LinuxTun implements Tun {
     return true
   }
 
-  /** Packets are handed over with their memory, so it is not used twice, except by `carry`; what is left of it goes when they go. */
+  /** Packets are handed over with their memory, so it is not used twice, except by `flow`; what is left of it goes when they go. */
   readonly #room = (length: number): Uint8Array => {
     if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))

@@ -17,8 +17,7 @@ import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../t
 import { dialWebSocket } from '../../transports/websocket.ts'
 import { readUrl } from '../../endpoint.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
-import { Interruptible } from '../../interruptible.ts'
-import { flowOf } from '../../layer.ts'
+import { consume } from '../../consume.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { reasonOf } from '../../printable.ts'
 import { silent, type Logger } from '../../log.ts'
@@ -170,13 +169,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #carry (): Promise<void> {
     const { signal } = this.#stopping
     const { tun } = this.#init
-    if (tun.carry !== undefined) {
-      await tun.carry(this.#send, signal)
-    } else {
-      const packets = new Interruptible(tun.source, { keep: true })
-      signal.addEventListener('abort', () => { packets.interrupt() }, { once: true })
-      await flowOf(packets, this.#send)
-    }
+    await consume(tun, this.#send, signal)
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
   }
 

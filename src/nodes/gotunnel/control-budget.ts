@@ -3,6 +3,7 @@ import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promis
 import { TokenBucket } from '../../token-bucket.ts'
 import { meter, type Meter } from '../../transforms/meter.ts'
 import type { Link } from '../../types.ts'
+import { wrapLink } from '../../wrap-link.ts'
 
 /** Frames until the others have their turn. */
 const PER_TURN = 32
@@ -36,4 +37,4 @@ export function controlBudget (onHeld: () => void): Meter {
 }
 
 /** The same frames, at the pace of a meter. */
-export const atPace = (link: Link, pass: Meter): Link => ({ source: meter(pass)(link.source), sink: (source) => link.sink(source), port: link.port, abort: (err) => { link.abort(err) } })
+export const atPace = (link: Link, pass: Meter): Link => wrapLink(link, { source: meter(pass)(link.source), flow: undefined })

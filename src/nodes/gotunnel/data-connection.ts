@@ -11,6 +11,7 @@ import { SerialLinks } from '../../transforms/serial-links/index.ts'
 import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../types.ts'
+import { wrapLink } from '../../wrap-link.ts'
 
 /** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
 export async function dialData ({ map: { settings, map }, isStrict }: PeerSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
@@ -196,7 +197,7 @@ function behind (header: Uint8Array, link: Link): Link {
     yield [header]
     yield * link.source
   }
-  return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) }, readAhead: (bound) => { link.readAhead?.(bound) } }
+  return wrapLink(link, { source: source(), flow: undefined })
 }
 
 /** `192.0.2.1:443`, `[2001:db8::1]:443`. */

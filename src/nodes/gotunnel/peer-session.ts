@@ -12,7 +12,7 @@ import { u32be } from '../../transforms/length-codecs.ts'
 import type { Link } from '../../types.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
-const messages = json<any>({ read: readToClient })
+const messages = json<ToClient, Message>({ read: readToClient })
 
 /** Pings without an answer until the server counts as gone. */
 const PATIENCE = 3
@@ -40,7 +40,7 @@ export class PeerSession {
       if (wait !== undefined) this.#unanswered = 0 // answers may stand behind what waits, and a server that says so much is there
       return wait
     }
-    this.#link = over<Uint8Array, ToClient, any>(atPace(over(link, frames), pass), messages) as Link<ToClient, Message>
+    this.#link = over(atPace(over(link, frames), pass), messages)
   }
 
   /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */

@@ -8,6 +8,7 @@
 import { OptionError } from '../../errors.ts'
 import { iterate } from '../../interruptible.ts'
 import { drainedOf } from '../../layer.ts'
+import { wrapLink } from '../../wrap-link.ts'
 import type { Batch, Link, PacketPort } from '../../types.ts'
 import type { CaptureDirection } from './blocks.ts'
 import type { CaptureRecorder } from './recorder.ts'
@@ -82,34 +83,19 @@ class RecordedPort implements PacketPort {
   }
 }
 
-/**
- * A proxy, so that whatever else the lower link has is there as well: `close` and `onText` of a `WebSocketLink`, the name of a
- * `Tun`. An object that inherits would not do, as links are classes whose private fields are found on the link itself only.
- */
 function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfaceId: number): L {
-  const own: Partial<Link> & Record<PropertyKey, unknown> = {
+  const flow: Link['flow'] = lower.flow === undefined
+    ? undefined
+    : (take, signal) => (lower as Required<Link>).flow((batch) => {
+        recorder.record(batch, 'in', interfaceId)
+        return take(batch)
+      }, signal)
+  return wrapLink<Link>(lower, {
     source: new RecordedSource(recorder, lower.source, 'in', interfaceId),
-    sink: (source: AsyncIterable<Batch>) => lower.sink(new RecordedSource(recorder, source, 'out', interfaceId)),
-    port: new RecordedPort(recorder, lower.port, interfaceId)
-  }
-  // the ways to read that not every link has: `carry` is that of a `Tun`
-  for (const key of ['flow', 'carry']) {
-    const read: unknown = Reflect.get(lower, key)
-    if (typeof read !== 'function') continue
-    own[key] = (take: (batch: Batch) => unknown, ...rest: unknown[]) => read.call(lower, (batch: Batch) => {
-      recorder.record(batch, 'in', interfaceId)
-      return take(batch)
-    }, ...rest)
-  }
-  return new Proxy(lower, {
-    get (link, key) {
-      if (Object.hasOwn(own, key)) return own[key]
-      const value: unknown = Reflect.get(link, key)
-      const isMethod = typeof value === 'function' && !Object.hasOwn(link, key) // an own function may have been set by a user, who gets it back
-      return isMethod ? value.bind(link) : value
-    },
-    set: (link, key, value) => Reflect.set(link, key, value)
-  })
+    sink: (source) => lower.sink(new RecordedSource(recorder, source, 'out', interfaceId)),
+    port: new RecordedPort(recorder, lower.port, interfaceId),
+    flow
+  }) as L
 }
 
 /**

@@ -39,7 +39,9 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
 
   [Symbol.asyncIterator] (): this { return this }
 
-  async sink (source: AsyncIterable<Batch>): Promise<void> {
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+
+  async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#sent !== 'open') throw new LinkClosedError('this direction of the link has ended')
     try {

@@ -11,11 +11,11 @@ import { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
 import { FrameReader } from './reader.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
-import { flowOf } from '../../layer.ts'
+import { consumeSource } from '../../consume.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { nextTurn } from '../../turns.ts'
 import type { RecoverFramesInit, WebSocketLink } from './link.ts'
-import type { Batch, Layer, Link } from '../../types.ts'
+import type { Batch, Layer, Link, Take } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
@@ -78,7 +78,9 @@ class FramesLink implements WebSocketLink {
     this.port = new FramesPort(lower.port, this.#encoder)
   }
 
-  async sink (source: AsyncIterable<Batch>): Promise<void> {
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+
+  async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     const writing = new Interruptible(source)
     if (this.port.isClosed || this.#writing !== undefined) {
       writing.interrupt()
@@ -118,10 +120,10 @@ class FramesLink implements WebSocketLink {
     if (!this.port.isClosed) this.#say(this.#encoder.close(code, reason))
   }
 
-  async flow (take: (messages: Batch) => Promise<void> | void): Promise<void> {
+  async flow (take: Take, signal?: AbortSignal): Promise<void> {
     const lower = this.#lower
     if (lower.flow === undefined) {
-      await flowOf(this.source, take)
+      await consumeSource(this.source, take, signal)
       return
     }
     lower.lend?.(this.#isServer) // which takes masks off
@@ -142,7 +144,11 @@ class FramesLink implements WebSocketLink {
         if (isOver) return undefined // see #drain
         const busy = this.#dealWith(this.#reader.push(reads), take)
         return busy === undefined ? done(reads) : busy.then(() => { done(reads) })
-      }).then(() => {
+      }, signal).then(() => {
+        if (!isOver && signal?.aborted === true) {
+          resolve()
+          return
+        }
         clearTimeout(this.#timer)
         if (isOver) return
         const err = this.#cutShort()
@@ -163,7 +169,7 @@ class FramesLink implements WebSocketLink {
   }
 
   /** Hands a portion on, and those that follow; a promise as soon as something has to be waited for. */
-  #dealWith (messages: Batch, take: (messages: Batch) => Promise<void> | void): Promise<void> | undefined {
+  #dealWith (messages: Batch, take: Take): Promise<void> | undefined {
     const busy = messages.length > 0 ? take(messages) : undefined
     if (busy !== undefined) return busy.then(async () => { await this.#goOn(this.#endPortion(), take) })
     const held = this.#endPortion()
@@ -171,7 +177,7 @@ class FramesLink implements WebSocketLink {
   }
 
   /** A turn later, so that others have theirs. */
-  async #goOn (held: Promise<void> | undefined, take: (messages: Batch) => Promise<void> | void): Promise<void> {
+  async #goOn (held: Promise<void> | undefined, take: Take): Promise<void> {
     await held
     if (this.#reader.isSpent) await nextTurn()
     if (this.#reader.hasRest && !this.#isAtEnd) await this.#dealWith(this.#reader.next(), take)
@@ -339,7 +345,7 @@ class FramesLink implements WebSocketLink {
  * The layer of WebSocket frames, RFC 6455: reassembles fragments, answers pings, closes by handshake, and refuses what
  * breaks the protocol or the limits with the code that the RFC names. Throws `OptionError` for limits that cannot be.
  */
-export function websocketFrames (init: WebSocketFramesInit): Layer<Uint8Array, Uint8Array, WebSocketLink> {
+export function websocketFrames (init: WebSocketFramesInit): Layer<Link, WebSocketLink> {
   verifyFrames(init)
   verifyMilliseconds('closeTimeout', init.closeTimeout ?? DEFAULT_CLOSE_TIMEOUT)
   return (lower) => new FramesLink(lower, init)

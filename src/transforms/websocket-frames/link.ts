@@ -1,6 +1,6 @@
 /** What {@link websocketFrames} makes of a link of bytes. */
 import type { FrameResyncInit } from './resync.ts'
-import type { Batch, Link } from '../../types.ts'
+import type { Link, Take } from '../../types.ts'
 
 export type RecoverFramesInit = Pick<FrameResyncInit, 'plausible' | 'trusted' | 'onResync'>
 
@@ -60,5 +60,5 @@ export interface WebSocketLink extends Link {
    * See {@link Link}. The memory of messages is used again as soon as `take` has returned, or its promise has settled: for whoever has
    * copied it to where it goes by then, as a relay has.
    */
-  flow (take: (messages: Batch) => Promise<void> | void): Promise<void>
+  flow (take: Take, signal?: AbortSignal): Promise<void>
 }

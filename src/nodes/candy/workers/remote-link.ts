@@ -1,11 +1,11 @@
 /** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
 import { Channel } from '../../../channel.ts'
 import { CodedError, LinkBusyError } from '../../../errors.ts'
-import { flowOf } from '../../../layer.ts'
+import { consumeSource } from '../../../consume.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Pass } from '../../../transports/gate.ts'
-import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
+import type { Batch, Endpoint, PacketPort, Take } from '../../../types.ts'
 import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'
 import type { Fault, Order } from './messages.ts'
@@ -65,7 +65,7 @@ export class RemoteLink implements WebSocketLink, Accepted {
   }
 
   /** A message is dealt with when `take` has returned, or its promise has settled. */
-  flow (take: (messages: Batch) => Promise<void> | void): Promise<void> { return flowOf(this.source, take) }
+  flow (take: Take, signal?: AbortSignal): Promise<void> { return consumeSource(this.source, take, signal) }
 
   /** One at a time: the next one comes after `done`. `received`: messages that have come, this one included. */
   push (message: Uint8Array, received: number): void {

@@ -4,11 +4,11 @@ import { pong } from './pong.ts'
 import { unregistered } from './unregistered.ts'
 import type { ToClient } from '../messages.ts'
 import type { PeerSession } from '../peer-session.ts'
-import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
+import { typeDemux } from '../../../transforms/type-demux.ts'
 
 /** All types that `readToClient` lets through have a handler. */
-export const receive: Handler<PeerSession, ToClient> = typeDemux<PeerSession, any>({
+export const receive = typeDemux<PeerSession, ToClient>({
   open_data_channel: openDataChannel,
   pong,
   unregistered
-}, { typeOf: ({ type }: ToClient) => type })
+}, { typeOf: ({ type }) => type })

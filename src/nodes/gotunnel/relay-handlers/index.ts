@@ -6,7 +6,7 @@ import { ping } from './ping.ts'
 import type { ToServer } from '../messages.ts'
 import type { Session } from '../session.ts'
 import type { Shared } from '../shared.ts'
-import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
+import { typeDemux } from '../../../transforms/type-demux.ts'
 
 /** What a message is about. */
 export interface Control {
@@ -15,9 +15,9 @@ export interface Control {
 }
 
 /** All types that `readToServer` lets through have a handler. */
-export const receive: Handler<Control, ToServer> = typeDemux<Control, any>({
+export const receive = typeDemux<Control, ToServer>({
   ping,
   offline_port: offlinePort,
   online_port: onlinePort,
   data_channel_failed: dataChannelFailed
-}, { typeOf: ({ type }: ToServer) => type })
+}, { typeOf: ({ type }) => type })

@@ -2,7 +2,7 @@
 import { receive } from './index.ts'
 import { atPace, controlBudget } from '../control-budget.ts'
 import type { Identity, Proof } from '../identities.ts'
-import { MAX_FRAME, readToServer, type Register, type ToServer } from '../messages.ts'
+import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../messages.ts'
 import { MappedPort } from '../port.ts'
 import { isPort } from '../port-ranges.ts'
 import { accept, refuse, REPLACED, type REASONS } from '../refuse.ts'
@@ -15,7 +15,7 @@ import { json } from '../../../transforms/json.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
-const messages = json<any>({ read: readToServer })
+const messages = json<ToServer, Message>({ read: readToServer })
 
 /** Longer names are cut where they are shown. */
 const LONGEST_NAME = 64
@@ -28,7 +28,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
-  const link = over<Uint8Array, ToServer, any>(atPace(over(caller.link, frames), controlBudget(() => { shared.heldMessages++ })), messages) as Session['link']
+  const link = over(atPace(over(caller.link, frames), controlBudget(() => { shared.heldMessages++ })), messages)
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
