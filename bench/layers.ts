@@ -3,7 +3,7 @@ import { measureFor } from './harness.ts'
 import type { Run } from './run.ts'
 
 /** Each of them measures while it is loaded. */
-const FILES = ['websocket-frames', 'length-prefix', 'checksum', 'type-demux', 'ipv4', 'masks']
+const FILES = ['websocket-frames', 'length-prefix', 'stack', 'checksum', 'type-demux', 'ipv4', 'masks']
 
 export async function layersBench (run: Run): Promise<void> {
   measureFor(run)

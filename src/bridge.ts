@@ -1,4 +1,5 @@
 /** Joins two connections to one: what arrives at either leaves through the other. */
+import { pipe } from 'it-pipe'
 import { LinkClosedError } from './errors.ts'
 import { meter, type Meter } from './transforms/meter.ts'
 import type { BridgeAccount } from './buffer-budget.ts'
@@ -33,7 +34,10 @@ export async function bridge (a: Link, b: Link, { forward = uncounted, backward 
     b.lend()
   }
   try {
-    await Promise.all([b.sink(meter(forward, account?.forward.writing)(a.source)), a.sink(meter(backward, account?.backward.writing)(b.source))])
+    await Promise.all([
+      pipe(a.source, meter(forward, account?.forward.writing), b.sink),
+      pipe(b.source, meter(backward, account?.backward.writing), a.sink)
+    ])
   } catch (err) {
     const reason = new LinkClosedError('the other side of the bridge has broken', { cause: err })
     a.abort(reason)

@@ -7,7 +7,7 @@
  *   [AUTH]: (message, client) => { authenticate(client, message) }
  * }, { unknown: () => {} })
  *
- * await dispatch(link.source, receive, client) // or in a loop of one's own: receive(message, client)
+ * await pipe(link.source, dispatch(receive, client)) // or in a loop of one's own: receive(message, client)
  * ```
  */
 import { OptionError } from '../errors.ts'
@@ -75,11 +75,20 @@ export function typeDemux<C, M> (handlers: Handlers<C, M>, { typeOf, unknown = r
   }
 }
 
-/** Reads a source to its end and hands each message to its handler. Rejects with what the source or a handler threw; the caller aborts the link then. */
-export async function dispatch<M> (source: AsyncIterable<Batch<M>>, demux: Handler<void, M>): Promise<void>
-export async function dispatch<M, C> (source: AsyncIterable<Batch<M>>, demux: Handler<C, M>, context: C): Promise<void>
-export async function dispatch<M, C> (source: AsyncIterable<Batch<M>>, demux: Handler<C, M>, context?: C): Promise<void> {
-  for await (const batch of source) {
-    for (const message of batch) demux(message, context as C)
+/**
+ * The end of a pipeline: reads a source to its end and hands each message to its handler. Rejects with what the source or a handler
+ * threw; the caller aborts the link then.
+ *
+ * ```ts
+ * await pipe(messages.source, dispatch(receive, client))
+ * ```
+ */
+export function dispatch<M> (demux: Handler<void, M>): (source: AsyncIterable<Batch<M>>) => Promise<void>
+export function dispatch<M, C> (demux: Handler<C, M>, context: C): (source: AsyncIterable<Batch<M>>) => Promise<void>
+export function dispatch<M, C> (demux: Handler<C, M>, context?: C): (source: AsyncIterable<Batch<M>>) => Promise<void> {
+  return async (source) => {
+    for await (const batch of source) {
+      for (const message of batch) demux(message, context as C)
+    }
   }
 }

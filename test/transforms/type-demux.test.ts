@@ -1,3 +1,4 @@
+import { pipe } from 'it-pipe'
 import fc from 'fast-check'
 import t from 'tap'
 import { dispatch, typeDemux, type Handler } from '../../src/transforms/index.ts'
@@ -64,11 +65,11 @@ t.test('what can never work is refused when it is made', async (t) => {
 t.test('a whole source', async (t) => {
   const seen: string[] = []
   const receive = typeDemux<string>({ 1: (message, client) => { seen.push(client + toHex(message)) } })
-  await dispatch(from([[hex('01'), hex('0102')], [], [hex('0103')]]), receive, '#')
+  await dispatch(receive, '#')(from([[hex('01'), hex('0102')], [], [hex('0103')]]))
   t.same(seen, ['#01', '#0102', '#0103'])
 
   let count = 0
-  await dispatch(from([[hex('01')]]), typeDemux({ 1: () => { count++ } }))
+  await pipe(from([[hex('01')]]), dispatch(typeDemux({ 1: () => { count++ } })))
   t.equal(count, 1)
 
   let ended = false
@@ -79,6 +80,6 @@ t.test('a whole source', async (t) => {
       ended = true
     }
   }
-  await t.rejects(dispatch(source(), receive, '#'), { code: 'ERR_UNKNOWN_TYPE' })
+  await t.rejects(pipe(source(), dispatch(receive, '#')), { code: 'ERR_UNKNOWN_TYPE' })
   t.ok(ended, 'the source is left')
 })

@@ -1,4 +1,5 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
+import { pipe } from 'it-pipe'
 import { atPace, controlBudget } from './control-budget.ts'
 import { receive } from './peer-handlers/index.ts'
 import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages.ts'
@@ -9,6 +10,7 @@ import { controlFrames } from '../../transforms/control-frames.ts'
 import { json } from '../../transforms/json.ts'
 import type { Meter } from '../../transforms/meter.ts'
 import { u32be } from '../../transforms/length-codecs.ts'
+import { dispatch } from '../../transforms/type-demux.ts'
 import type { Link } from '../../types.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
@@ -47,7 +49,7 @@ export class PeerSession {
   async run (): Promise<void> {
     const timer = setInterval(() => { this.#ping() }, this.map.settings.pingInterval)
     try {
-      for await (const batch of this.#link.source) for (const message of batch) receive(message, this)
+      await pipe(this.#link.source, dispatch(receive, this))
     } finally {
       clearInterval(timer)
       this.#link.abort(new LinkClosedError('the session is over'))

@@ -1,5 +1,6 @@
 /** A client wants a port (gotunnel protocol, section 3). */
-import { receive } from './index.ts'
+import { pipe } from 'it-pipe'
+import { receive, type Control } from './index.ts'
 import { atPace, controlBudget } from '../control-budget.ts'
 import type { Identity, Proof } from '../identities.ts'
 import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../messages.ts'
@@ -13,6 +14,7 @@ import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
 import { json } from '../../../transforms/json.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
+import { dispatch } from '../../../transforms/type-demux.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToServer, Message>({ read: readToServer })
@@ -52,7 +54,7 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   session.onEnd = () => { release(shared, session) }
   const control = { session, shared }
   try {
-    for await (const batch of link.source) for (const message of batch) if (session.ended === undefined) receive(message, control)
+    await pipe(link.source, dispatch(receiveUntilEnded, control))
   } finally {
     shared.sessions.delete(session)
     release(shared, session)
@@ -60,6 +62,11 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
     link.abort(new LinkClosedError('the control connection has ended'))
     shared.log.line('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
   }
+}
+
+/** A session that was ended has no use for what still comes. */
+function receiveUntilEnded (message: ToServer, control: Control): void {
+  if (control.session.ended === undefined) receive(message, control)
 }
 
 /** Why the settings of now do not let a client stay. What is no port at all is no matter: it waits for ever, as with the original. */
