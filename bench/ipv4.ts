@@ -3,8 +3,8 @@
  * packets that are cut out of a large one have one view of it for all. Below 256 bytes, and where the address is none of words, that
  * is `two sums`.
  */
-import { PAGE, simdMemory, simdOf } from '../src/simd/memory.ts'
-import { addWords, copyWords, fold, wordsOf } from '../src/tun/checksum.ts'
+import { PAGE, simdMemory, simdOf } from '../src/buffers/simd/memory.ts'
+import { addWords, copyWords, fold, wordsOf } from '../src/net/checksum.ts'
 import { measure } from './harness.ts'
 
 /** One 16-bit word a step. */

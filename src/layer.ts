@@ -6,7 +6,7 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import { giveBack } from './lent-memory.ts'
+import { giveBack } from './buffers/lent-memory.ts'
 import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of them, to one link. */

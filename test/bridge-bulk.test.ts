@@ -1,7 +1,7 @@
 /** Much at once through bridges beside each other: memory that is used again must not bring what it held before. */
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { bridge } from '../src/bridge.ts'
+import { bridge } from '../src/streams/bridge.ts'
 import { dialTls, listenTls, memoryPair, tcp, websocket } from '../src/transports/index.ts'
 import { random } from './helpers/bytes.ts'
 import { ca, cert, key } from './helpers/certificates.ts'

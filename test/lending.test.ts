@@ -1,7 +1,7 @@
 /** Lent memory, overwritten as soon as lending allows: no layer hands up anything of it later. */
 import t from 'tap'
 import { pieces, from } from './helpers/links.ts'
-import { consume } from '../src/consume.ts'
+import { consume } from '../src/streams/consume.ts'
 import { codec, over, stack } from '../src/layer.ts'
 import { checksum } from '../src/transforms/checksum.ts'
 import { confusionPadding } from '../src/transforms/confusion-padding.ts'
@@ -11,7 +11,7 @@ import { json } from '../src/transforms/json.ts'
 import { u16be, u32be } from '../src/transforms/length-codecs.ts'
 import { lengthPrefix } from '../src/transforms/length-prefix.ts'
 import { websocketFrames } from '../src/transforms/websocket-frames/index.ts'
-import { wrapLink } from '../src/wrap-link.ts'
+import { wrapLink } from '../src/streams/wrap-link.ts'
 import { recordingLink } from './helpers/links.ts'
 import type { Batch, Core, Layer, Link } from '../src/types.ts'
 

@@ -13,8 +13,8 @@ import { encodeAuth } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { wrapForward } from '../../src/nodes/candy/forward.ts'
 import { FrameEncoder } from '../../src/transforms/websocket-frames/index.ts'
-import { writeHeader } from '../../src/tun/ipv4.ts'
-import { loadLibc } from '../../src/tun/libc.ts'
+import { writeHeader } from '../../src/net/ipv4.ts'
+import { loadLibc } from '../../src/net/native/libc.ts'
 
 /** Milliseconds that a relay has for an answer. */
 const PATIENCE = 10_000

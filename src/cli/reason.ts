@@ -1,4 +1,4 @@
-import { errnoOf } from '../errno.ts'
+import { errnoOf } from '../net/native/errno.ts'
 import { withoutLocal } from '../errors.ts'
 
 /** An error in few words: `no such file or directory` rather than `ENOENT: no such file or directory, open 'x'`. */

@@ -9,7 +9,7 @@
  */
 import { TruncatedError } from '../errors.ts'
 import type { Batch, Link } from '../types.ts'
-import { wrapLink } from '../wrap-link.ts'
+import { wrapLink } from '../streams/wrap-link.ts'
 import { Collector } from './collector.ts'
 import { frameCodec, FrameSizeError, MAX_LENGTH_BYTES, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 

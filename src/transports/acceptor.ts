@@ -2,7 +2,7 @@
 import type { AddressInfo, Server } from 'node:net'
 import { LinkClosedError } from '../errors.ts'
 import { type Logger, silent } from '../log.ts'
-import { sparingly } from './sparingly.ts'
+import { sparingly } from '../limits/sparingly.ts'
 import type { Link, Listener } from '../types.ts'
 
 /** Links that wait to be taken; more are refused, so that a program that stops accepting does not grow. */

@@ -1,6 +1,6 @@
 /** Counts who speaks another protocol than a listener, and tells of each protocol in one line: strangers decide how often there is something to tell. */
 import type { Foreigner } from './first-read.ts'
-import { sparingly } from './sparingly.ts'
+import { sparingly } from '../limits/sparingly.ts'
 import { spokenText, type Protocol } from './spoken.ts'
 import type { Logger } from '../log.ts'
 

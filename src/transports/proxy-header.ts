@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { canonical, withoutZone } from './source.ts'
+import { canonical, withoutZone } from '../net/source.ts'
 import type { Endpoint } from '../types.ts'
 
 /** The longest line of version 1 in bytes, CRLF included (section 2.1). */

@@ -10,10 +10,10 @@
  * keeps records whole while the way is free.
  */
 import type { Socket } from 'node:net'
-import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
-import { unsentOf } from './unsent.ts'
-import type { Libc } from '../tun/libc.ts'
-import { IPPROTO_TCP, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, TCP_MAXSEG } from '../tun/socket-numbers.ts'
+import { descriptorOf, prepareSocketCalls, socketCalls } from '../net/native/socket-calls.ts'
+import { unsentOf } from '../net/native/unsent.ts'
+import type { Libc } from '../net/native/libc.ts'
+import { IPPROTO_TCP, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, TCP_MAXSEG } from '../net/native/socket-numbers.ts'
 import type { Records } from '../types.ts'
 
 const FLAGS = MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL

@@ -1,5 +1,5 @@
 /** Which protocol a connection speaks that was to speak another one: recognised by its first bytes, and told in words. */
-import { printable } from '../printable.ts'
+import { printable } from '../text/printable.ts'
 
 export type Protocol = 'TLS' | 'HTTP' | 'SSH' | 'PROXY' | 'gotunnel' | 'WebSocket' | 'text' | 'unknown'
 

@@ -1,7 +1,7 @@
 /** What a network interface is to the rest of the library, whatever is behind it. */
 import { CodedError, OptionError } from '../errors.ts'
 import type { Link } from '../types.ts'
-import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from './ipv4.ts'
+import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from '../net/ipv4.ts'
 
 /** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
 export const DEFAULT_MTU = 1400

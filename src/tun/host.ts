@@ -8,12 +8,12 @@
  * console.log(await host.ping('10.77.0.3'))
  * ```
  */
-import { Channel } from '../channel.ts'
+import { Channel } from '../streams/channel.ts'
 import { OptionError } from '../errors.ts'
 import type { Batch, PacketPort } from '../types.ts'
 import { DEFAULT_MTU, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { echoReply, icmpChecks, isEchoReply, isEchoRequest, Pinger, type PingInit } from './icmp.ts'
-import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from './ipv4.ts'
+import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from '../net/ipv4.ts'
 import { Sinks } from './sinks.ts'
 import { UDP_HEADER, UdpPorts, type UdpSocket } from './udp.ts'
 

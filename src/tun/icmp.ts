@@ -1,8 +1,8 @@
 /** Echo, both sides of it: RFC 792. */
 import { CodedError, OptionError } from '../errors.ts'
-import { addWords, fold } from './checksum.ts'
+import { addWords, fold } from '../net/checksum.ts'
 import { newPacket } from './device.ts'
-import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
+import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from '../net/ipv4.ts'
 
 /** Bytes of an echo message in front of its payload: type, code, checksum, identifier, sequence number. */
 const ECHO_HEADER = 8

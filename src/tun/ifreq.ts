@@ -1,11 +1,11 @@
 /** Reads and sets the properties of a Linux interface with the ioctls of netdevice(7), so that no `ip` program is needed. */
 import { closeSync } from 'node:fs'
 import { constants, endianness } from 'node:os'
-import { errnoText } from '../errno.ts'
+import { errnoText } from '../net/native/errno.ts'
 import { TunError } from './device.ts'
-import { type Cidr, writeU32 } from './ipv4.ts'
-import type { Libc } from './libc.ts'
-import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from './socket-numbers.ts'
+import { type Cidr, writeU32 } from '../net/ipv4.ts'
+import type { Libc } from '../net/native/libc.ts'
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from '../net/native/socket-numbers.ts'
 
 /** Bytes of a name, without the zero behind it: IFNAMSIZ - 1. */
 export const MAX_NAME_LENGTH = 15

@@ -10,8 +10,8 @@ export { UdpError, type Datagram, type UdpErrorCode, type UdpSocket } from './ud
 export {
   cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, maskOf, parseAddress, parseCidr, prefixOf,
   type Cidr
-} from './ipv4.ts'
+} from '../net/ipv4.ts'
 export {
   destinationOf, headerChecks, headerLengthOf, isFragment, isIpv4, protocolOf, protocols, sourceOf, totalLengthOf, versionOf,
   writeHeader, type HeaderInit
-} from './ipv4.ts'
+} from '../net/ipv4.ts'

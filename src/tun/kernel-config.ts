@@ -3,12 +3,12 @@ import { LinkBusyError } from '../errors.ts'
 import { type RefusedRoute, TunError, type TunLoss, type TunWatcher, type VerifiedRoute } from './device.ts'
 import { Guard } from './guard.ts'
 import { clearAddress, indexOf, setAddress } from './ifreq.ts'
-import type { Cidr } from './ipv4.ts'
+import type { Cidr } from '../net/ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { lossOf, restoreAddress } from './kernel-state.ts'
-import type { Libc } from './libc.ts'
+import type { Libc } from '../net/native/libc.ts'
 import { LinkWatch } from './link-watch.ts'
-import type { Poller } from './poller.ts'
+import type { Poller } from '../net/native/poller.ts'
 
 const NO_LOSS: TunLoss = { address: false, down: false, routes: [] }
 

@@ -2,8 +2,8 @@
 import { constants } from 'node:os'
 import { type RefusedRoute, TunError, type VerifiedRoute } from './device.ts'
 import { indexOf, systemError } from './ifreq.ts'
-import { formatAddress, formatCidr } from './ipv4.ts'
-import type { Libc } from './libc.ts'
+import { formatAddress, formatCidr } from '../net/ipv4.ts'
+import type { Libc } from '../net/native/libc.ts'
 import { type NetlinkSocket, withNetlink } from './netlink-socket.ts'
 import { addRoute, decodeAnswers, type KernelRoute, listRoutes, removeRoute } from './rtnetlink.ts'
 

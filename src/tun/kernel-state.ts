@@ -1,9 +1,9 @@
 /** What the kernel says an interface has, against what it was given. */
 import type { TunLoss, VerifiedRoute } from './device.ts'
 import { clearAddress, indexOf, isUp, setAddress } from './ifreq.ts'
-import { formatAddress, type Cidr } from './ipv4.ts'
+import { formatAddress, type Cidr } from '../net/ipv4.ts'
 import { presentRoutes } from './kernel-routes.ts'
-import type { Libc } from './libc.ts'
+import type { Libc } from '../net/native/libc.ts'
 import { withNetlink } from './netlink-socket.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops } from './rtnetlink-lists.ts'
 

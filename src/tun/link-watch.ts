@@ -2,12 +2,12 @@
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { systemError } from './ifreq.ts'
-import type { Libc } from './libc.ts'
+import type { Libc } from '../net/native/libc.ts'
 import { READ_BYTES } from './netlink-socket.ts'
 import { attributesIn, AT_TYPE, HEADER, LITTLE, messagesIn } from './netlink.ts'
-import type { Poller, Watch } from './poller.ts'
+import type { Poller, Watch } from '../net/native/poller.ts'
 import { AT_INDEX, RTA_OIF, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTMSG } from './rtnetlink-lists.ts'
-import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './socket-numbers.ts'
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../net/native/socket-numbers.ts'
 
 const RTMGRP_LINK = 0x1
 const RTMGRP_IPV4_IFADDR = 0x10

@@ -1,8 +1,8 @@
 /** Where this machine asks for names: a tunnel that takes the way there is one whose server cannot be found again. */
 import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
-import { readUrl } from '../endpoint.ts'
-import { parseAddress } from './ipv4.ts'
+import { readUrl } from '../net/endpoint.ts'
+import { parseAddress } from '../net/ipv4.ts'
 
 export const RESOLV_CONF = '/etc/resolv.conf'
 

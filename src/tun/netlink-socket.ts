@@ -2,8 +2,8 @@
 import { constants } from 'node:os'
 import { TunError } from './device.ts'
 import { systemError, withSocket } from './ifreq.ts'
-import type { Libc } from './libc.ts'
-import { AF_NETLINK, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK } from './socket-numbers.ts'
+import type { Libc } from '../net/native/libc.ts'
+import { AF_NETLINK, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK } from '../net/native/socket-numbers.ts'
 
 const NETLINK_GET_STRICT_CHK = 12
 

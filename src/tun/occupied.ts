@@ -1,8 +1,8 @@
 /** The networks that a machine itself uses, without the interface that asks: what leads there must not be led elsewhere by a stranger. */
-import type { Libc } from './libc.ts'
+import type { Libc } from '../net/native/libc.ts'
 import { TunError, type OccupiedNetwork } from './device.ts'
 import { indexOf, nameOfIndex } from './ifreq.ts'
-import { formatCidr, maskOf } from './ipv4.ts'
+import { formatCidr, maskOf } from '../net/ipv4.ts'
 import { nameServers, RESOLV_CONF } from './name-servers.ts'
 import { withNetlink } from './netlink-socket.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops, type KernelAddress, type KernelHop } from './rtnetlink-lists.ts'

@@ -1,7 +1,7 @@
 /** What this machine knows of the networks that it is in: its addresses, their broadcast addresses, and whether it forwards. */
 import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { parseCidr } from './ipv4.ts'
+import { parseCidr } from '../net/ipv4.ts'
 
 export interface OwnNetworks {
   /** Addresses of the interfaces. */

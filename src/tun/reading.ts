@@ -1,6 +1,6 @@
 /** Reads an interface in bursts, for a reader that is called with what comes. */
-import type { Watch } from './poller.ts'
-import { Flow } from '../flow.ts'
+import type { Watch } from '../net/native/poller.ts'
+import { Flow } from '../streams/flow.ts'
 import type { Batch, Take } from '../types.ts'
 
 /** Reads of one burst, at most. */

@@ -1,6 +1,6 @@
 /** What the kernel tells of addresses and of all routes, IPv4, without the socket; rtnetlink(7). Routes of our own are in rtnetlink.ts. */
 import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
-import { AF_INET } from './socket-numbers.ts'
+import { AF_INET } from '../net/native/socket-numbers.ts'
 
 export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17

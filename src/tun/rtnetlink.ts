@@ -3,7 +3,7 @@
  * attributes with a length in front of each. Numbers stand in the order of the machine, addresses in that of the network.
  */
 import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
-import { AF_INET } from './socket-numbers.ts'
+import { AF_INET } from '../net/native/socket-numbers.ts'
 
 /** Who has made a route, as the kernel remembers it; rtnetlink(7) leaves the numbers above 4 to programs. `ip` shows it as `proto 202`. */
 export const ROUTE_PROTOCOL = 202

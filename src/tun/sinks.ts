@@ -1,5 +1,5 @@
 /** What `sink` of an interface needs beside writing: the end of the interface ends it, even while its source idles. */
-import { Interruptible } from '../interruptible.ts'
+import { Interruptible } from '../streams/interruptible.ts'
 import type { Batch } from '../types.ts'
 
 export class Sinks {

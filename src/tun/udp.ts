@@ -1,10 +1,10 @@
 /** Datagrams of the in-process host: RFC 768. */
-import { Channel } from '../channel.ts'
+import { Channel } from '../streams/channel.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
-import { addWords, fold } from './checksum.ts'
+import { addWords, fold } from '../net/checksum.ts'
 import { newPacket } from './device.ts'
-import { formatAddress, HEADER_LENGTH, headerLengthOf, parseAddress, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from './ipv4.ts'
+import { formatAddress, HEADER_LENGTH, headerLengthOf, parseAddress, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from '../net/ipv4.ts'
 
 /** Bytes of a UDP header: source port, destination port, length, checksum. */
 export const UDP_HEADER = 8

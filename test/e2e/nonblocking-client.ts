@@ -12,7 +12,7 @@ import { FORWARD_PACKET, wrapForward } from '../../src/nodes/candy/forward.ts'
 import { encodeAuth, encodeVmac } from '../../src/nodes/candy/handshake.ts'
 import { Secret } from '../../src/nodes/candy/hashes.ts'
 import { MAX_LENGTH, MessageType } from '../../src/nodes/candy/messages.ts'
-import { HEADER_LENGTH, parseAddress, protocols, readU16, readU32, sourceOf, writeHeader, writeU16, writeU32 } from '../../src/tun/ipv4.ts'
+import { HEADER_LENGTH, parseAddress, protocols, readU16, readU32, sourceOf, writeHeader, writeU16, writeU32 } from '../../src/net/ipv4.ts'
 import { upgradeRequest } from '../helpers/raw-sockets.ts'
 import { serve } from './serve.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { Channel } from '../../src/channel.ts'
+import { Channel } from '../../src/streams/channel.ts'
 import { over, stack } from '../../src/layer.ts'
 import { checksum, confusionPadding, lengthPrefix, u32be } from '../../src/transforms/index.ts'
 import { dialTcp } from '../../src/transports/tcp.ts'

@@ -8,7 +8,7 @@ import type { CandyRelay } from '../../src/nodes/candy/relay.ts'
 import { RELAY_FRAMES } from '../../src/nodes/candy/relay-settings.ts'
 import { websocketFrames, type WebSocketClosedError, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
-import { formatCidr, parseAddress, parseCidr, writeHeader } from '../../src/tun/ipv4.ts'
+import { formatCidr, parseAddress, parseCidr, writeHeader } from '../../src/net/ipv4.ts'
 import type { Link } from '../../src/types.ts'
 import { toHex } from './bytes.ts'
 

@@ -1,6 +1,6 @@
 /** Links with both their ends in one test, sources that idle, and waiting for what has no event of its own. */
 import type { Test } from 'tap'
-import { Channel } from '../../src/channel.ts'
+import { Channel } from '../../src/streams/channel.ts'
 import type { Batch, Link, Listener, Transport } from '../../src/types.ts'
 
 export const bytes = (size: number, fill = 0): Uint8Array => new Uint8Array(size).fill(fill)

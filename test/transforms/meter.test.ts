@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Pace } from '../../src/pace.ts'
+import { Pace } from '../../src/limits/pace.ts'
 import { meter } from '../../src/transforms/meter.ts'
 import { batches, bytes, failureOf, idle, turn } from '../helpers/ends.ts'
 import { collect } from '../helpers/links.ts'

@@ -8,7 +8,7 @@ import { proxyV1, proxyV2 } from '../helpers/proxy-headers.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import { verifyBytes } from '../../src/options.ts'
 import { opened } from '../../src/transports/connecting.ts'
-import { Gate } from '../../src/transports/gate.ts'
+import { Gate } from '../../src/limits/gate.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../src/transports/stream-link.ts'
 import { wireLink } from '../../src/transports/tcp.ts'
 

@@ -5,7 +5,7 @@ import { wireSubjects } from './subjects.ts'
 import { until } from '../helpers/ends.ts'
 import { silent } from '../../src/log.ts'
 import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
-import { Gate } from '../../src/transports/gate.ts'
+import { Gate } from '../../src/limits/gate.ts'
 import { memoryNetwork } from '../../src/transports/memory.ts'
 
 const memory: Subject = {

@@ -4,8 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import { pipe } from 'it-pipe'
 import type { Test } from 'tap'
 import { batches, bytes, drain, failureOf, hear, standstill, turn, until } from '../helpers/ends.ts'
-import { consume } from '../../src/consume.ts'
-import { duplexOf } from '../../src/duplex.ts'
+import { consume } from '../../src/streams/consume.ts'
+import { duplexOf } from '../../src/streams/duplex.ts'
 import type { Batch, Link } from '../../src/types.ts'
 
 export interface Pair {

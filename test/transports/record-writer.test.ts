@@ -9,9 +9,9 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { hear, nothing, until } from '../helpers/ends.ts'
 import { TSX_ARGS } from '../helpers/tsx.ts'
-import { loadLibc, type Libc } from '../../src/tun/libc.ts'
+import { loadLibc, type Libc } from '../../src/net/native/libc.ts'
 import { RecordWriter } from '../../src/transports/record-writer.ts'
-import { descriptorOf, prepareSocketCalls } from '../../src/transports/socket-calls.ts'
+import { descriptorOf, prepareSocketCalls } from '../../src/net/native/socket-calls.ts'
 import { streamLink } from '../../src/transports/index.ts'
 import { FrameDecoder, FrameEncoder, websocketFrames } from '../../src/transforms/websocket-frames/index.ts'
 import { endOfFrames } from '../../src/transforms/websocket-frames/frame-records.ts'
@@ -268,7 +268,7 @@ t.test('the receive buffer of a connection is large at once, also before the sys
     const there = connect(server.address().port, '127.0.0.1')
     const [here] = await once(server, 'connection')
     streamLink(here).growReceiveBuffer()
-    const { loadLibc } = await import(${JSON.stringify(new URL('../../src/tun/libc.ts', import.meta.url).href)})
+    const { loadLibc } = await import(${JSON.stringify(new URL('../../src/net/native/libc.ts', import.meta.url).href)})
     const libc = await loadLibc()
     await new Promise(setImmediate)
     const value = new Int32Array(1)

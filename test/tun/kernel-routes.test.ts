@@ -4,7 +4,7 @@ import { constants, endianness } from 'node:os'
 import t from 'tap'
 import { verifyRoutes } from '../../src/tun/device.ts'
 import { replaceRoutes } from '../../src/tun/kernel-routes.ts'
-import type { Libc } from '../../src/tun/libc.ts'
+import type { Libc } from '../../src/net/native/libc.ts'
 import { addRoute } from '../../src/tun/rtnetlink.ts'
 import { failureOf } from '../helpers/ends.ts'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { nameServers, parseNameServers, RESOLV_CONF } from '../../src/tun/name-servers.ts'
 import { occupiedBy, type MachineFacts } from '../../src/tun/occupied.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops } from '../../src/tun/rtnetlink-lists.ts'
-import { formatAddress, parseAddress } from '../../src/tun/ipv4.ts'
+import { formatAddress, parseAddress } from '../../src/net/ipv4.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 
 const address = (text: string): number => parseAddress(text) as number

@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 import fc from 'fast-check'
 import t from 'tap'
 import { addRoute, decodeAnswers, listRoutes, removeRoute, type KernelRoute } from '../../src/tun/rtnetlink.ts'
-import { parseAddress } from '../../src/tun/ipv4.ts'
+import { parseAddress } from '../../src/net/ipv4.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 
 const address = (text: string): number => parseAddress(text) as number

@@ -1,7 +1,7 @@
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../../tun/index.ts'
-import { Rate } from '../../rate.ts'
+import { Rate } from '../../limits/rate.ts'
 import { streamCapture } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './schema.ts'

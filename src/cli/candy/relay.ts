@@ -1,5 +1,5 @@
 import { serveCandy, type CandyNetworksInit, type CandyRelay, type CandyRelayOptions, type CandyServerInit, type TapFilter } from '../../nodes/candy/index.ts'
-import { parseAddress } from '../../tun/ipv4.ts'
+import { parseAddress } from '../../net/ipv4.ts'
 import { list, show } from '../config/fields.ts'
 import type { Request } from '../control/server.ts'
 import { UsageError } from '../usage-error.ts'

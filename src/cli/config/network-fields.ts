@@ -1,8 +1,8 @@
 /** Fields for addresses, networks and URLs. */
-import { endpointText, readEndpoint, readPort, readUrl } from '../../endpoint.ts'
+import { endpointText, readEndpoint, readPort, readUrl } from '../../net/endpoint.ts'
 import { normalPath } from '../../nodes/candy/network-settings.ts'
-import { formatCidr, parseCidr } from '../../tun/ipv4.ts'
-import { parseNetwork } from '../../transports/networks.ts'
+import { formatCidr, parseCidr } from '../../net/ipv4.ts'
+import { parseNetwork } from '../../net/networks.ts'
 import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
 

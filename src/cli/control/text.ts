@@ -1,5 +1,5 @@
 /** Numbers and tables for people. */
-import { columnsOf, shown } from '../../shown.ts'
+import { columnsOf, shown } from '../../text/shown.ts'
 
 /** `1.2 GB`: three digits at the most, in powers of 1000. */
 export function bytes (count: number): string { return scaled(count, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']) }

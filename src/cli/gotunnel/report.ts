@@ -7,7 +7,7 @@ import { Concealer } from '../process/concealer.ts'
 import type { Output } from '../process/output.ts'
 import type { Parts } from '../protocol.ts'
 import { reason } from '../reason.ts'
-import { printable } from '../../printable.ts'
+import { printable } from '../../text/printable.ts'
 import type { LoadedPeer } from './load.ts'
 
 const TEXTS: Readonly<Record<number, string>> = {

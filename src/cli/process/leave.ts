@@ -3,7 +3,7 @@
  * a name waits for name servers, a file for whoever is to write it. Meanwhile no signal is heard any more.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { exitAtOnce } from '../../tun/libc.ts'
+import { exitAtOnce } from '../../net/native/libc.ts'
 
 /** What Node calls requests that such a thread may be busy with: look-ups of names, and files. */
 const ON_A_THREAD = /^(GetAddrInfo|GetNameInfo|FS)Req/

@@ -1,7 +1,7 @@
 /** What the original client has kept (candy protocol, section 4): who takes its configuration over is the same device with the same address. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseCidr } from '../../tun/ipv4.ts'
+import { parseCidr } from '../../net/ipv4.ts'
 
 const FOLDER = '/var/lib/candy'
 

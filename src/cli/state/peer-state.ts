@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
-import { parseCidr } from '../../tun/ipv4.ts'
+import { parseCidr } from '../../net/ipv4.ts'
 import { codeOf, reason } from '../reason.ts'
 import { claimFile, replaceFile, RETRY } from './state-file.ts'
 

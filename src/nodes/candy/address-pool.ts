@@ -6,7 +6,7 @@
  * the table is `claim`ed, one that leaves it is `release`d.
  */
 import { OptionError } from '../../errors.ts'
-import { inNetwork, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { inNetwork, parseCidr, type Cidr } from '../../net/ipv4.ts'
 import { HostBitmap } from './host-bitmap.ts'
 import { LeaseTable } from './leases.ts'
 import { Reservations, type Owner } from './reservations.ts'

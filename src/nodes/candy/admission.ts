@@ -1,7 +1,7 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
 import { OptionError } from '../../errors.ts'
-import { SourceRate } from '../../transports/source-rate.ts'
-import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../tun/ipv4.ts'
+import { SourceRate } from '../../limits/source-rate.ts'
+import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../net/ipv4.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from './handshake.ts'
 import { TOLERANCE, withinWindow } from './hashes.ts'
 import type { MessageName } from './messages.ts'

@@ -5,7 +5,7 @@
  * that was told of none may still be the gateway of others: then the system decides, by whether it forwards. What means all of a
  * network is never let in: a single packet would be answered by all of them.
  */
-import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../tun/ipv4.ts'
+import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../net/ipv4.ts'
 import { ownNetworks, type OwnNetworks } from '../../tun/own-networks.ts'
 
 /** Milliseconds for which what the system says of itself is believed. */

@@ -6,8 +6,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { isValidCloseCode, Opcode } from '../../transforms/websocket-frames/protocol.ts'
-import { HEADER_LENGTH, protocols } from '../../tun/ipv4.ts'
-import { fold } from '../../tun/checksum.ts'
+import { HEADER_LENGTH, protocols } from '../../net/ipv4.ts'
+import { fold } from '../../net/checksum.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from './forward.ts'
 import { GREETED } from './greeting.ts'
 import { MessageType, MIN_LENGTH } from './messages.ts'

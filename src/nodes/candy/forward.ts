@@ -3,7 +3,7 @@
  *
  * The relay reads source and destination in place for each packet; it looks at nothing else, not even the version.
  */
-import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU32, totalLengthOf, versionOf, writeU32 } from '../../tun/ipv4.ts'
+import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU32, totalLengthOf, versionOf, writeU32 } from '../../net/ipv4.ts'
 import { CandyMessageError, checkMessage, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
 
 /** Where a FORWARD message has the source of its packet; candy protocol, section 1.2. */

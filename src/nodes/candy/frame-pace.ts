@@ -2,7 +2,7 @@
  * How fast a connection may send what carries nothing from one member to another: control frames, ignored ones, the messages by
  * which it gets in, and all that comes before it is in. Who is faster is not read for a while, and slows down nobody but itself.
  */
-import { Pace } from '../../pace.ts'
+import { Pace } from '../../limits/pace.ts'
 
 /** Frames a second of a connection that is no member, a quarter of them at once: it needs four. */
 const STRANGER = 1024

@@ -7,7 +7,7 @@
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { OptionError } from '../../errors.ts'
-import { formatCidr, parseCidr, readU32, writeU32, type Cidr } from '../../tun/ipv4.ts'
+import { formatCidr, parseCidr, readU32, writeU32, type Cidr } from '../../net/ipv4.ts'
 import { HASH_LENGTH, type Secret, type Signed } from './hashes.ts'
 import { CandyMessageError, checkMessage, newMessage, writeAddress } from './messages.ts'
 

@@ -1,5 +1,5 @@
 /** The leases of all networks of a relay, in a form that can be kept from one run to the next. */
-import { formatAddress, parseAddress } from '../../tun/ipv4.ts'
+import { formatAddress, parseAddress } from '../../net/ipv4.ts'
 import { LeaseTable } from './leases.ts'
 
 /** By the path of the network, which is empty for one without a path: devices and their addresses, the longest idle first. */

@@ -1,7 +1,7 @@
 /** A member of a network as the packet path knows it: what may come from it, and where that goes which is for it. */
-import { Backlog } from '../../backlog.ts'
-import { TokenBucket } from '../../token-bucket.ts'
-import type { Cidr } from '../../tun/ipv4.ts'
+import { Backlog } from '../../limits/backlog.ts'
+import { TokenBucket } from '../../limits/token-bucket.ts'
+import type { Cidr } from '../../net/ipv4.ts'
 import type { Batch, PacketPort } from '../../types.ts'
 import { Credit } from './broadcast-budget.ts'
 import { FramePace } from './frame-pace.ts'

@@ -7,7 +7,7 @@
  * ignored on receipt, and a relay passes them on (candy protocol, section 1.2).
  */
 import { OptionError } from '../../errors.ts'
-import { readU16, readU32, writeU16, writeU32 } from '../../tun/ipv4.ts'
+import { readU16, readU32, writeU16, writeU32 } from '../../net/ipv4.ts'
 
 /** Byte 0 of every message, candy protocol, section 1.2. */
 export const MessageType = {

@@ -1,6 +1,6 @@
 /** What can be said about one network of a relay, checked and ready for use. */
 import { OptionError } from '../../errors.ts'
-import { parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { parseCidr, type Cidr } from '../../net/ipv4.ts'
 import { BROADCAST_RATE } from './broadcast-budget.ts'
 import { Secret } from './hashes.ts'
 import { parseRules, type SdwanRule } from './sdwan.ts'

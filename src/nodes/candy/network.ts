@@ -1,7 +1,7 @@
 /** One candy network: who is in it, and with which address. */
 import { CloseCode } from '../../transforms/websocket-frames/index.ts'
-import type { BoundedLog } from '../../bounded-log.ts'
-import { formatAddress } from '../../tun/ipv4.ts'
+import type { BoundedLog } from '../../limits/bounded-log.ts'
+import { formatAddress } from '../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
 import type { NetworkSettings } from './network-settings.ts'

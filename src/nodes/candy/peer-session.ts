@@ -1,10 +1,10 @@
 /** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
 import { typeDemux } from '../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../transforms/websocket-frames/index.ts'
-import { Backlog, waitingIn } from '../../backlog.ts'
+import { Backlog, waitingIn } from '../../limits/backlog.ts'
 import type { Logger } from '../../log.ts'
 import { OptionError } from '../../errors.ts'
-import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../net/ipv4.ts'
 import type { Tun } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
 import { FORWARD_PACKET, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from './forward.ts'

@@ -2,7 +2,7 @@
 import type { Logger } from '../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../tun/device.ts'
 import type { Batch } from '../../types.ts'
-import type { BackoffInit } from '../../backoff.ts'
+import type { BackoffInit } from '../../limits/backoff.ts'
 import type { PeerOverlap } from './peer-routes.ts'
 import type { CandyPeerStats } from './peer-stats.ts'
 

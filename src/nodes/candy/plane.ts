@@ -1,5 +1,5 @@
 /** Whoever passes packets on for a relay, by what that has decided; see `workers/`. */
-import type { Gate, GateStats } from '../../transports/gate.ts'
+import type { Gate, GateStats } from '../../limits/gate.ts'
 import type { Network } from './network.ts'
 import type { RelaySettings } from './relay-settings.ts'
 import type { Session } from './session.ts'

@@ -2,7 +2,7 @@
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import { verifyGate, type GateInit } from '../../transports/gate.ts'
+import { verifyGate, type GateInit } from '../../limits/gate.ts'
 import type { WebSocketFramesInit } from '../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { MAX_LENGTH } from './messages.ts'

@@ -4,7 +4,7 @@
  * uses itself only when the user names it, and some are never taken.
  */
 import { OptionError } from '../../errors.ts'
-import { cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, parseCidr, type Cidr } from '../../net/ipv4.ts'
 import type { OccupiedNetwork } from '../../tun/device.ts'
 import type { Route } from './routes.ts'
 import { overlapText } from './surroundings.ts'

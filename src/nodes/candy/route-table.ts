@@ -1,5 +1,5 @@
 /** Which member leads to a network behind it, asked once a packet; candy protocol, sections 1.9 and 1.10. */
-import { formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../tun/ipv4.ts'
+import { formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../net/ipv4.ts'
 import type { Route } from './routes.ts'
 
 /** Routes of one table, at most. */

@@ -1,5 +1,5 @@
 /** ROUTE: the relay tells a client which networks lie behind which node of the virtual network; candy protocol, section 1.9. */
-import { cidrOf, formatAddress, prefixOf, readU32, type Cidr } from '../../tun/ipv4.ts'
+import { cidrOf, formatAddress, prefixOf, readU32, type Cidr } from '../../net/ipv4.ts'
 import { CandyMessageError, checkMessage, MIN_LENGTH, newMessage, writeAddress } from './messages.ts'
 
 const ENTRY_LENGTH = 12

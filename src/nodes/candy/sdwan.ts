@@ -7,7 +7,7 @@
  * ```
  */
 import { OptionError } from '../../errors.ts'
-import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../net/ipv4.ts'
 import type { Route } from './routes.ts'
 
 /** The clients of network `device` send what is for `destination` to `nexthop`. */

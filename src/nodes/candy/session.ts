@@ -1,9 +1,9 @@
 /** One connection of a candy relay: who it is, and how it ends. */
 import { CloseCode, type WebSocketLink } from '../../transforms/websocket-frames/index.ts'
-import type { Pass } from '../../transports/gate.ts'
-import { Rate } from '../../rate.ts'
-import { TokenBucket } from '../../token-bucket.ts'
-import { shown } from '../../shown.ts'
+import type { Pass } from '../../limits/gate.ts'
+import { Rate } from '../../limits/rate.ts'
+import { TokenBucket } from '../../limits/token-bucket.ts'
+import { shown } from '../../text/shown.ts'
 import type { Endpoint } from '../../types.ts'
 import type { Client } from './address-pool.ts'
 import { readGreeting } from './greeting.ts'

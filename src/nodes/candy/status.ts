@@ -1,8 +1,8 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
-import { waitingIn } from '../../backlog.ts'
-import { remoteText } from '../../endpoint.ts'
-import { printable } from '../../printable.ts'
-import { formatAddress, formatCidr } from '../../tun/ipv4.ts'
+import { waitingIn } from '../../limits/backlog.ts'
+import { remoteText } from '../../net/endpoint.ts'
+import { printable } from '../../text/printable.ts'
+import { formatAddress, formatCidr } from '../../net/ipv4.ts'
 import type { Network } from './network.ts'
 import type { Session } from './session.ts'
 import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'

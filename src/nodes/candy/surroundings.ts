@@ -1,6 +1,6 @@
 /** What the machine around a peer uses itself, as the system tells at the moment: a server may lead none of it elsewhere. */
 import type { OccupiedNetwork, Tun } from '../../tun/device.ts'
-import { inNetwork, parseCidr, type Cidr } from '../../tun/ipv4.ts'
+import { inNetwork, parseCidr, type Cidr } from '../../net/ipv4.ts'
 
 /** Milliseconds for which an answer of the system is believed: a server may push as often as it likes. */
 const BELIEVED = 1000

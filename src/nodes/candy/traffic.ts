@@ -1,5 +1,5 @@
 /** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
-import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../tun/ipv4.ts'
+import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../net/ipv4.ts'
 import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from './forward.ts'
 import { MIN_LENGTH, type MessageName } from './messages.ts'
 import type { Member } from './member.ts'

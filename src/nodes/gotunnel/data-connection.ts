@@ -4,14 +4,14 @@ import type { MapRunner } from './map-runner.ts'
 import { readOpening, type OpenDataChannel, type Opening } from './messages.ts'
 import { RefusedError } from './peer-errors.ts'
 import type { PeerSession } from './peer-session.ts'
-import { bridge } from '../../bridge.ts'
+import { bridge } from '../../streams/bridge.ts'
 import { LinkClosedError } from '../../errors.ts'
-import { reasonOf } from '../../printable.ts'
+import { reasonOf } from '../../text/printable.ts'
 import { SerialLinks } from '../../transforms/serial-links/index.ts'
 import { encodeProxyHeader } from '../../transports/proxy-header.ts'
 import { dialTcp } from '../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../types.ts'
-import { wrapLink } from '../../wrap-link.ts'
+import { wrapLink } from '../../streams/wrap-link.ts'
 
 /** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
 export async function dialData ({ map: { settings, map }, isStrict }: PeerSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {

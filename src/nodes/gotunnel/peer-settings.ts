@@ -2,7 +2,7 @@
 import { isPort } from './port-ranges.ts'
 import type { Mode } from './relay-settings.ts'
 import { DEFAULT_BUFFER_TOTAL, MODES } from './relay-settings.ts'
-import type { BackoffInit } from '../../backoff.ts'
+import type { BackoffInit } from '../../limits/backoff.ts'
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'

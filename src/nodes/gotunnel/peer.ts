@@ -3,12 +3,12 @@ import { EventEmitter, once } from 'node:events'
 import { patiently } from './drain.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './peer-settings.ts'
-import { BoundedLog } from '../../bounded-log.ts'
-import { BufferBudget } from '../../buffer-budget.ts'
-import { endpointText } from '../../endpoint.ts'
+import { BoundedLog } from '../../limits/bounded-log.ts'
+import { BufferBudget } from '../../limits/buffer-budget.ts'
+import { endpointText } from '../../net/endpoint.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { silent } from '../../log.ts'
-import { reasonOf } from '../../printable.ts'
+import { reasonOf } from '../../text/printable.ts'
 
 /** Milliseconds that users have to come to their end when the peer stops. */
 const DRAIN = 3000

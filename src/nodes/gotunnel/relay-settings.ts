@@ -3,7 +3,7 @@ import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './id
 import { OptionError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import { verifyGate, type GateInit } from '../../transports/gate.ts'
+import { verifyGate, type GateInit } from '../../limits/gate.ts'
 
 /**
  * `auto`: strict with clients that offer it, compatible with the others. `strict`: others are refused. `compatible`: as the

@@ -7,7 +7,7 @@
  */
 import type { Identity } from './identities.ts'
 import type { RelaySettings } from './relay-settings.ts'
-import { Gate, type Pass } from '../../transports/gate.ts'
+import { Gate, type Pass } from '../../limits/gate.ts'
 
 export class UserGates {
   /** By source and in total. */

@@ -6,9 +6,9 @@
  * ```
  */
 import { OptionError } from '../../errors.ts'
-import { iterate } from '../../interruptible.ts'
+import { iterate } from '../../streams/interruptible.ts'
 import { drainedOf } from '../../layer.ts'
-import { wrapLink } from '../../wrap-link.ts'
+import { wrapLink } from '../../streams/wrap-link.ts'
 import type { Batch, Link, PacketPort } from '../../types.ts'
 import type { CaptureDirection } from './blocks.ts'
 import type { CaptureRecorder } from './recorder.ts'

@@ -1,7 +1,7 @@
 /** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
 import { acknowledgement, chunkOf, endOf, type Ending, joined } from './chunks.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
-import { iterate, leave } from '../../interruptible.ts'
+import { iterate, leave } from '../../streams/interruptible.ts'
 import type { Batch } from '../../types.ts'
 
 interface Waiter {

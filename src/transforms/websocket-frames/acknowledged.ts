@@ -5,7 +5,7 @@
  * What is not acknowledged yet is more than what waits: a way that is long holds bytes while they travel. As many as leave within the
  * shortest round trip are taken for those.
  */
-import { Drain } from '../../drain.ts'
+import { Drain } from '../../limits/drain.ts'
 
 /** Bytes after which to ask again, ... */
 const STEP = 32 * 1024

@@ -3,8 +3,8 @@
  * SIMD instructions reach, four at a time in other memory.
  */
 import { randomFillSync } from 'node:crypto'
-import { simdOf } from '../../simd/memory.ts'
-import type { Simd } from '../../simd/functions.ts'
+import { simdOf } from '../../buffers/simd/memory.ts'
+import type { Simd } from '../../buffers/simd/functions.ts'
 
 /** Payloads shorter than this are masked byte by byte: making a view of words costs more than it saves. */
 const WORDWISE_FROM = 32

@@ -1,5 +1,5 @@
 /** Names and numbers of RFC 6455 that decoder, encoder and layer share. */
-import { printable } from '../../printable.ts'
+import { printable } from '../../text/printable.ts'
 
 /** Opcodes, section 5.2. */
 export const Opcode = { CONTINUATION: 0x0, TEXT: 0x1, BINARY: 0x2, CLOSE: 0x8, PING: 0x9, PONG: 0xa } as const

@@ -2,7 +2,7 @@
 import { DEFAULT_MAX_PAYLOAD, FrameDecoder, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder.ts'
 import { FrameResync } from './resync.ts'
 import { TruncatedError } from '../../errors.ts'
-import { currentTurn } from '../../turns.ts'
+import { currentTurn } from '../../streams/turns.ts'
 import type { RecoverFramesInit } from './link.ts'
 import type { WebSocketProtocolError } from './protocol.ts'
 import type { Batch } from '../../types.ts'

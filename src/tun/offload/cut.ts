@@ -6,10 +6,10 @@
  * checksums. FIN and PSH are for the last one, CWR is for the first one (RFC 3168 section 6.1.2).
  */
 import { checksumOffset, checksumStart, Gso, gsoSize, gsoType, needsChecksum } from './virtio.ts'
-import { addWords, copyWords, fold, wordsOf } from '../checksum.ts'
-import { headerLengthOf, protocols, readU16, readU32, versionOf, writeU16, writeU32 } from '../ipv4.ts'
-import type { Simd } from '../../simd/functions.ts'
-import { simdOf } from '../../simd/memory.ts'
+import { addWords, copyWords, fold, wordsOf } from '../../net/checksum.ts'
+import { headerLengthOf, protocols, readU16, readU32, versionOf, writeU16, writeU32 } from '../../net/ipv4.ts'
+import type { Simd } from '../../buffers/simd/functions.ts'
+import { simdOf } from '../../buffers/simd/memory.ts'
 import type { Batch } from '../../types.ts'
 
 const IPV6_HEADER = 40

@@ -10,8 +10,8 @@
  * receiver whether every byte has come as it was sent.
  */
 import { Gso, MAX_PACKET, VIRTIO_HEADER, writeVirtio } from './virtio.ts'
-import { addWords, fold, swapBytes } from '../checksum.ts'
-import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU16, readU32, totalLengthOf, writeU16 } from '../ipv4.ts'
+import { addWords, fold, swapBytes } from '../../net/checksum.ts'
+import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU16, readU32, totalLengthOf, writeU16 } from '../../net/ipv4.ts'
 import type { Batch } from '../../types.ts'
 
 const TCP_HEADER = 20

@@ -4,7 +4,7 @@
  */
 import { endianness } from 'node:os'
 import type { Offload } from '../device.ts'
-import type { Libc } from '../libc.ts'
+import type { Libc } from '../../net/native/libc.ts'
 
 /** Bytes of it. */
 export const VIRTIO_HEADER = 10

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { table } from '../../../src/cli/control/text.ts'
 import { clientOf } from '../../../src/nodes/candy/session.ts'
-import { columnsOf, shown } from '../../../src/shown.ts'
+import { columnsOf, shown } from '../../../src/text/shown.ts'
 
 t.test('names in any script, and columns that stay in line', async (t) => {
   t.equal(table([['CLIENT', 'UP'], ['東京', '1 s'], ['laptop', '2 s'], ['ﾃｽﾄ', '3 s'], ['e\u0301te\u0301', '4 s'], ['서울서버', '5 s']]), [

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openLeases, type LeaseFile } from '../../../src/cli/state/lease-file.ts'
 import type { Logger } from '../../../src/log.ts'
-import { parseAddress } from '../../../src/tun/ipv4.ts'
+import { parseAddress } from '../../../src/net/ipv4.ts'
 import { until } from '../../helpers/ends.ts'
 
 function recorder (): { log: Logger, warnings: Array<{ text: string, reason?: string }> } {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { AddressPool, type AddressPoolInit, type Client } from '../../../src/nodes/candy/address-pool.ts'
 import { LeaseTable } from '../../../src/nodes/candy/leases.ts'
-import { formatAddress } from '../../../src/tun/ipv4.ts'
+import { formatAddress } from '../../../src/net/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 
 /** A pool that speaks text. Its clock stands still until a test moves it. A connection is called as its device; `a#2` is a second one of device `a`, `#1` one without a device. */

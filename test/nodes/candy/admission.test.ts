@@ -6,7 +6,7 @@ import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { silent } from '../../../src/log.ts'
 import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
-import { formatCidr } from '../../../src/tun/ipv4.ts'
+import { formatCidr } from '../../../src/net/ipv4.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {
   const relay = new CandyRelay({ password: PASSWORD, dhcp: '192.168.202.0/24', ...init })

@@ -6,7 +6,7 @@ import { plausible, trusted } from '../../../src/nodes/candy/believable.ts'
 import { wrapForward, wrapRouted } from '../../../src/nodes/candy/forward.ts'
 import { greeting } from '../../../src/nodes/candy/greeting.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, encodeLocalEndpoint, MessageType, MIN_LENGTH, newMessage } from '../../../src/nodes/candy/messages.ts'
-import { writeHeader, writeU16 } from '../../../src/tun/ipv4.ts'
+import { writeHeader, writeU16 } from '../../../src/net/ipv4.ts'
 import { Opcode } from '../../../src/transforms/websocket-frames/protocol.ts'
 import { Acknowledged } from '../../../src/transforms/websocket-frames/acknowledged.ts'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import {
   forwardDestination, forwardSource, stripOuter, unwrapForward, wrapForward, wrapRouted, writeOuter
 } from '../../../src/nodes/candy/forward.ts'
-import { writeHeader } from '../../../src/tun/ipv4.ts'
+import { writeHeader } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, vector } from './vectors.ts'
 

@@ -9,7 +9,7 @@ import {
 } from '../../../src/nodes/candy/messages.ts'
 import { unwrapForward } from '../../../src/nodes/candy/forward.ts'
 import { decodeRoute } from '../../../src/nodes/candy/routes.ts'
-import { cidrOf, formatCidr } from '../../../src/tun/ipv4.ts'
+import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, cidr, PASSWORD, vector } from './vectors.ts'
 

@@ -7,7 +7,7 @@ import { Secret } from '../../../src/nodes/candy/hashes.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, MessageType, MIN_LENGTH } from '../../../src/nodes/candy/messages.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { addr, connect, forward, packet, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
-import { formatCidr } from '../../../src/tun/ipv4.ts'
+import { formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { RouteTable, TABLE_LIMIT } from '../../../src/nodes/candy/route-table.ts'
 import type { Route } from '../../../src/nodes/candy/routes.ts'
-import { cidrOf, formatCidr } from '../../../src/tun/ipv4.ts'
+import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 
 const route = (destination: string, nexthop: string): Route => ({ destination: cidr(destination), nexthop: address(nexthop) })

@@ -2,11 +2,11 @@
 import t from 'tap'
 import { wrapForward, wrapRouted, OUTER_LENGTH } from '../../../src/nodes/candy/forward.ts'
 import { Arrivals } from '../../../src/nodes/candy/arrivals.ts'
-import { parseCidr, type Cidr } from '../../../src/tun/ipv4.ts'
+import { parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
-import { whyNotShared } from '../../../src/transports/reuse-port.ts'
+import { whyNotShared } from '../../../src/net/native/reuse-port.ts'
 import { serve, type Located } from './workers/crew.ts'
 
 const RULES = '10.77.0.2/32,172.16.0.0/16,10.77.0.1;10.77.0.2/32,172.17.0.0/16,10.77.0.3;10.77.0.0/24,172.18.0.0/16,10.77.0.9'

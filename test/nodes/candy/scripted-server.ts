@@ -13,7 +13,7 @@ import type { Test } from 'tap'
 import { CandyPeer, type CandyPeerInit } from '../../../src/nodes/candy/index.ts'
 import { newPacket } from '../../../src/tun/device.ts'
 import { hostTun, type HostTun } from '../../../src/tun/host.ts'
-import { writeHeader } from '../../../src/tun/ipv4.ts'
+import { writeHeader } from '../../../src/net/ipv4.ts'
 import { addr, PASSWORD } from '../../helpers/candy-client.ts'
 import { turn } from '../../helpers/ends.ts'
 

@@ -1,6 +1,6 @@
 /** The golden messages of the candy protocol, and the fields that they were made of. */
 import { readFileSync } from 'node:fs'
-import { parseAddress, parseCidr, type Cidr } from '../../../src/tun/ipv4.ts'
+import { parseAddress, parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { hex } from '../../helpers/bytes.ts'
 
 interface Vector {

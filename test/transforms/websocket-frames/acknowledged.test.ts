@@ -1,6 +1,6 @@
 /** How much waits where only pongs tell, with time that the test makes. */
 import t from 'tap'
-import { Backlog } from '../../../src/backlog.ts'
+import { Backlog } from '../../../src/limits/backlog.ts'
 import { Acknowledged } from '../../../src/transforms/websocket-frames/acknowledged.ts'
 
 const KIB = 1024

@@ -5,7 +5,7 @@ import t from 'tap'
 import { cases, ends, expand, type Case } from './cases.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { TruncatedError } from '../../../src/errors.ts'
-import { PAGE, simdMemory, simdOf } from '../../../src/simd/memory.ts'
+import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 import { FrameDecoder, FrameEncoder, WebSocketProtocolError, type FrameHandlers } from '../../../src/transforms/websocket-frames/index.ts'
 import { applyMask, maskWayOf } from '../../../src/transforms/websocket-frames/mask.ts'
 

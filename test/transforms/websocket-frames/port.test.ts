@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { bytes, drain, endsWith, hear, texts, turn, until } from '../../helpers/ends.ts'
 import { FrameEncoder, websocketFrames, type WebSocketLink } from '../../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../../src/transports/index.ts'
-import { prepareSocketCalls } from '../../../src/transports/socket-calls.ts'
+import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
 
 function pair (t: Test): [WebSocketLink, WebSocketLink] {
   const [here, there] = memoryPair()

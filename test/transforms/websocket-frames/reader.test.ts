@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { FRAMES_A_TURN, FrameReader } from '../../../src/transforms/websocket-frames/reader.ts'
 import { FrameEncoder, websocketFrames, type WebSocketLink } from '../../../src/transforms/websocket-frames/index.ts'
 import { streamLink } from '../../../src/transports/index.ts'
-import { nextTurn } from '../../../src/turns.ts'
+import { nextTurn } from '../../../src/streams/turns.ts'
 import { until } from '../../helpers/ends.ts'
 
 const encoder = new FrameEncoder('client')

@@ -6,7 +6,7 @@ import { plausible, trusted } from '../../../src/nodes/candy/believable.ts'
 import { wrapForward } from '../../../src/nodes/candy/forward.ts'
 import { FrameEncoder, websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../../../src/transforms/websocket-frames/index.ts'
 import { memoryPair, streamLink } from '../../../src/transports/index.ts'
-import { writeHeader } from '../../../src/tun/ipv4.ts'
+import { writeHeader } from '../../../src/net/ipv4.ts'
 import { until } from '../../helpers/ends.ts'
 import type { Batch } from '../../../src/types.ts'
 

@@ -4,7 +4,7 @@ import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes
 import { plausible, trusted } from '../../../src/nodes/candy/believable.ts'
 import { wrapForward, wrapRouted } from '../../../src/nodes/candy/forward.ts'
 import { encodeDiscovery } from '../../../src/nodes/candy/messages.ts'
-import { writeHeader } from '../../../src/tun/ipv4.ts'
+import { writeHeader } from '../../../src/net/ipv4.ts'
 import { FrameDecoder, FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
 import { FrameResync } from '../../../src/transforms/websocket-frames/resync.ts'
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { complete, cut } from '../../../src/tun/offload/cut.ts'
 import { Gso, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
-import { PAGE, simdMemory, simdOf } from '../../../src/simd/memory.ts'
+import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 import type { Batch } from '../../../src/types.ts'
 import { ACK, anyPacket, CWR, type Datagram, FIN, isRight, kernelHeader, largeOf, packetOf, PSH } from './packets.ts'
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { endianness } from 'node:os'
 import { Gso, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
-import { writeU16, writeU32 } from '../../../src/tun/ipv4.ts'
+import { writeU16, writeU32 } from '../../../src/net/ipv4.ts'
 
 export const FIN = 0x01
 export const PSH = 0x08

@@ -2,8 +2,8 @@
  * A thread that has connections of its own and passes packets between them, and to those of others. It decides nothing: who may
  * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
  */
-import type { Gate } from '../../../transports/gate.ts'
-import { waitingIn } from '../../../backlog.ts'
+import type { Gate } from '../../../limits/gate.ts'
+import { waitingIn } from '../../../limits/backlog.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../transforms/websocket-frames/index.ts'

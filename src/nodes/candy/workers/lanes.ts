@@ -1,7 +1,7 @@
 /** The ways of packets from one worker to the others. */
 import type { MessagePort } from 'node:worker_threads'
-import { borrow, giveBack } from '../../../lent-memory.ts'
-import { RingReader, RingWriter, type Label } from '../../../shared-ring.ts'
+import { borrow, giveBack } from '../../../buffers/lent-memory.ts'
+import { RingReader, RingWriter, type Label } from '../../../buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../types.ts'
 import type { LaneInit } from './messages.ts'

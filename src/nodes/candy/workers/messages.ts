@@ -1,9 +1,9 @@
 /** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
 import type { MessagePort } from 'node:worker_threads'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import type { GateInit, GateStats } from '../../../transports/gate.ts'
+import type { GateInit, GateStats } from '../../../limits/gate.ts'
 import type { Place } from '../../../transports/site.ts'
-import type { Cidr } from '../../../tun/ipv4.ts'
+import type { Cidr } from '../../../net/ipv4.ts'
 import type { Batch, Endpoint } from '../../../types.ts'
 import type { Member } from '../member.ts'
 import type { Route } from '../routes.ts'

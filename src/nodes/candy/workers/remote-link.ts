@@ -1,10 +1,10 @@
 /** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
-import { Channel } from '../../../channel.ts'
+import { Channel } from '../../../streams/channel.ts'
 import { CodedError, LinkBusyError } from '../../../errors.ts'
-import { consumeSource } from '../../../consume.ts'
+import { consumeSource } from '../../../streams/consume.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
-import type { Pass } from '../../../transports/gate.ts'
+import type { Pass } from '../../../limits/gate.ts'
 import type { Batch, Endpoint, PacketPort, Take } from '../../../types.ts'
 import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'

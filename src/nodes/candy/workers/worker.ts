@@ -1,7 +1,7 @@
 /** The beginning of a worker: listens where it is told, and gives what comes to a {@link Forwarder}. */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { Logger } from '../../../log.ts'
-import { Gate } from '../../../transports/gate.ts'
+import { Gate } from '../../../limits/gate.ts'
 import { listenWebSocket, type AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { TlsListener } from '../../../transports/certificate.ts'
 import { RELAY_FRAMES } from '../relay-settings.ts'

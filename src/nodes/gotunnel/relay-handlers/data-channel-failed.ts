@@ -1,6 +1,6 @@
 import type { Control } from './index.ts'
 import type { DataChannelFailed } from '../messages.ts'
-import { printable } from '../../../printable.ts'
+import { printable } from '../../../text/printable.ts'
 
 /** Strict mode: the client cannot serve this user, who need not wait any longer. */
 export function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, shared }: Control): void {

@@ -1,9 +1,9 @@
 /** What has to hold between two workers whatever the moment is, with both ends in one thread. */
 import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
-import { newRing, RingReader, RingWriter } from '../../../../src/shared-ring.ts'
+import { newRing, RingReader, RingWriter } from '../../../../src/buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
-import { Gate } from '../../../../src/transports/gate.ts'
+import { Gate } from '../../../../src/limits/gate.ts'
 import { Forwarder } from '../../../../src/nodes/candy/workers/forwarder.ts'
 import { Lanes } from '../../../../src/nodes/candy/workers/lanes.ts'
 import type { Counts, LaneInit, Order, Report } from '../../../../src/nodes/candy/workers/messages.ts'

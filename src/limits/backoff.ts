@@ -1,0 +1,42 @@
+/** How long to wait before the next attempt to connect. */
+import { verifyMilliseconds } from '../options.ts'
+
+export interface BackoffInit {
+  /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */
+  first?: number
+  /** The longest wait in milliseconds. Default: 30 s. */
+  longest?: number
+  /** Milliseconds that a connection has to be online before its loss counts as the first one again; 0 for none. Default: 10 s. */
+  steady?: number
+}
+
+/** Doubles from `first` to `longest`; half of each wait is random, so that a thousand peers do not return in one moment. */
+export class Backoff {
+  readonly #first
+  readonly #longest
+  readonly #steady
+  #attempts = 0
+  #onlineAt: number | undefined
+
+  /** Throws `OptionError` when a timer cannot wait that long. */
+  constructor ({ first = 500, longest = 30_000, steady = 10_000 }: BackoffInit = {}) {
+    this.#first = verifyMilliseconds('backoff.first', first)
+    this.#longest = verifyMilliseconds('backoff.longest', longest)
+    this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
+  }
+
+  /** The longest wait in milliseconds. */
+  get longest (): number { return this.#longest }
+
+  /** The connection is lost or was not made, at `now` of `performance`; returns the next wait in milliseconds. */
+  next (now = performance.now()): number {
+    // Two peers with one address take it from each other as soon as they are online: that must not begin anew each time.
+    if (this.#onlineAt !== undefined && now - this.#onlineAt >= this.#steady) this.#attempts = 0
+    this.#onlineAt = undefined
+    const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
+    return full / 2 + Math.random() * full / 2
+  }
+
+  /** An attempt has succeeded, at `now` of `performance`. */
+  online (now = performance.now()): void { this.#onlineAt = now }
+}

@@ -1,0 +1,22 @@
+/** A log that clients can fill: what they do decides how much there is to tell, so there is a bound to it. */
+import type { Logger } from '../log.ts'
+
+/** Lines in one second; the rest is counted and told in one line. */
+const LINES = 20
+
+export class BoundedLog {
+  readonly #log: Logger
+  #lines = 0
+
+  constructor (log: Logger) { this.#log = log }
+
+  line (level: 'info' | 'warn', fields: object, message: string): void {
+    if (this.#lines++ < LINES) this.#log[level](fields, message)
+  }
+
+  /** Once a second. */
+  tick (): void {
+    if (this.#lines > LINES) this.#log.warn({ count: this.#lines - LINES }, 'more happened than is logged')
+    this.#lines = 0
+  }
+}

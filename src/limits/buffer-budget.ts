@@ -1,0 +1,216 @@
+/**
+ * Memory of many bridges together. One of them holds what it reads ahead and what it writes; of thousands whose receivers do not
+ * read that is too much. The more of them hold something, the less each may read ahead, down to nothing: then it holds one small
+ * read. When all of them hold more than they may, the one that has stood still longest is ended.
+ *
+ * Each owner has an equal share of those who hold anything: what one has too much is taken from its own bridges only.
+ */
+import { verifyBytes } from '../options.ts'
+import type { ReadAhead } from '../types.ts'
+
+/** Read-ahead is this part of a share: a bridge holds a few times of it, and those that were early have more. */
+const PART = 16
+
+/** Bytes. Reading less ahead is not worth the memory of a read. */
+const LEAST_AHEAD = 16 * 1024
+
+/** Milliseconds without a write after which a bridge may be ended. */
+const STALLED = 1000
+
+/** Milliseconds between two looks at which of them stand still, while they hold too much. */
+const LOOK = 100
+
+export interface BufferBudgetInit {
+  /** Bytes that all bridges hold together. */
+  limit: number
+  /** Milliseconds without a write after which a bridge counts as one that stands still. Default: 1 s. */
+  stalledAfter?: number
+  /** Milliseconds of a clock that only goes forward. Default: that of `performance`. */
+  now?: () => number
+}
+
+export class BufferBudget {
+  /** Bytes that are held now. */
+  held = 0
+  /** Owners of bridges that hold something. */
+  busyOwners = 0
+  readonly now: () => number
+  readonly #owners = new Map<unknown, Owner>()
+  readonly #stalledAfter: number
+  #limit: number
+  #looking: NodeJS.Timeout | undefined
+
+  /** Throws `OptionError` for a limit that cannot be. */
+  constructor ({ limit, stalledAfter = STALLED, now = () => performance.now() }: BufferBudgetInit) {
+    this.#limit = verifyBytes('limit', limit)
+    this.#stalledAfter = stalledAfter
+    this.now = now
+  }
+
+  get limit (): number { return this.#limit }
+
+  set limit (limit: number) {
+    this.#limit = verifyBytes('limit', limit)
+    this.watch()
+  }
+
+  /** What the bridges of an owner hold now. */
+  heldBy (owner: unknown): number { return this.#owners.get(owner)?.held ?? 0 }
+
+  /** @param end called when it has to go, with its account closed already */
+  open (owner: unknown, end: () => void): BridgeAccount {
+    let of = this.#owners.get(owner)
+    if (of === undefined) this.#owners.set(owner, of = new Owner(this, owner))
+    return new BridgeAccount(of, end)
+  }
+
+  /** It has no bridges any more. */
+  forget (owner: unknown): void { this.#owners.delete(owner) }
+
+  /** Sees to it that too much becomes less. */
+  watch (): void {
+    if (this.held <= this.#limit || this.#looking !== undefined) return
+    this.#looking = setTimeout(() => {
+      this.#looking = undefined
+      this.relieve()
+      this.watch()
+    }, LOOK).unref()
+  }
+
+  /** Ends bridges that stand still, until what is held is within the limit or all that hold too much go on. */
+  relieve (): void {
+    const before = this.now() - this.#stalledAfter
+    while (this.held > this.#limit) {
+      const victim = this.#victim(before)
+      if (victim === undefined) return
+      victim.end()
+    }
+  }
+
+  #victim (before: number): BridgeAccount | undefined {
+    const share = this.#limit / this.busyOwners
+    const tooMuch = [...this.#owners.values()].filter(({ held }) => held > share).sort((a, b) => b.held - a.held)
+    for (const owner of tooMuch) {
+      const victim = owner.oldest()
+      if (victim !== undefined && victim.since <= before) return victim
+    }
+    return undefined
+  }
+}
+
+class Owner {
+  readonly budget: BufferBudget
+  readonly key: unknown
+  readonly accounts = new Set<BridgeAccount>()
+  held = 0
+  /** Bridges that hold something. */
+  busy = 0
+
+  constructor (budget: BufferBudget, key: unknown) {
+    this.budget = budget
+    this.key = key
+  }
+
+  /** Bytes that one of its bridges may read ahead. */
+  get ahead (): number {
+    const { budget } = this
+    const share = budget.limit / Math.max(1, budget.busyOwners)
+    if (budget.held > budget.limit && this.held > share) return 0
+    const ahead = share / PART / Math.max(1, this.busy)
+    return ahead < LEAST_AHEAD ? 0 : ahead
+  }
+
+  add (bytes: number, busy: number): void {
+    const { budget } = this
+    if (busy !== 0) {
+      const before = this.busy
+      this.busy += busy
+      if (before === 0) budget.busyOwners++
+      else if (this.busy === 0) budget.busyOwners--
+    }
+    this.held += bytes
+    budget.held += bytes
+    if (bytes > 0 && budget.held > budget.limit) budget.watch()
+  }
+
+  /** The bridge that has stood still longest. */
+  oldest (): BridgeAccount | undefined {
+    let oldest: BridgeAccount | undefined
+    for (const account of this.accounts) if (account.since < (oldest?.since ?? Infinity)) oldest = account
+    return oldest
+  }
+}
+
+/** What one bridge holds. */
+export class BridgeAccount {
+  /** From `a` to `b`, and back. */
+  readonly forward: Direction
+  readonly backward: Direction
+  readonly #owner: Owner
+  readonly #end: () => void
+  #held = 0
+  #isClosed = false
+
+  constructor (owner: Owner, end: () => void) {
+    this.#owner = owner
+    this.#end = end
+    this.forward = new Direction(this)
+    this.backward = new Direction(this)
+    owner.accounts.add(this)
+  }
+
+  get held (): number { return this.#held }
+
+  get ahead (): number { return this.#isClosed ? Infinity : this.#owner.ahead }
+
+  get now (): number { return this.#owner.budget.now() }
+
+  /** When the older of two writes that are under way began; Infinity when none is. */
+  get since (): number { return Math.min(this.forward.since, this.backward.since) }
+
+  add (bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    const before = this.#held
+    this.#held += bytes
+    this.#owner.add(bytes, Number(this.#held > 0) - Number(before > 0))
+  }
+
+  end (): void {
+    this.close()
+    this.#end()
+  }
+
+  /** It holds nothing any more, and nothing that is still told counts. Harmless when repeated. */
+  close (): void {
+    if (this.#isClosed) return
+    this.add(-this.#held)
+    this.#isClosed = true
+    const { accounts, budget, key } = this.#owner
+    accounts.delete(this)
+    if (accounts.size === 0) budget.forget(key)
+  }
+}
+
+class Direction implements ReadAhead {
+  /** When the write that is under way began; Infinity when there is none. */
+  since = Infinity
+  readonly #account: BridgeAccount
+  #waiting = 0
+  #writing = 0
+
+  constructor (account: BridgeAccount) { this.#account = account }
+
+  get limit (): number { return this.#account.ahead }
+
+  waiting (bytes: number): void {
+    this.#account.add(bytes - this.#waiting)
+    this.#waiting = bytes
+  }
+
+  /** So many bytes are being written now. */
+  readonly writing = (bytes: number): void => {
+    this.since = bytes === 0 ? Infinity : this.#account.now
+    this.#account.add(bytes - this.#writing)
+    this.#writing = bytes
+  }
+}

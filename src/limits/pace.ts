@@ -1,0 +1,55 @@
+/** A rate for byte streams: nothing is dropped, whoever is too fast waits. Several streams may share one. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { OptionError } from '../errors.ts'
+
+/** Milliseconds of the rate that may pass at once. */
+const BURST = 250
+
+/** Bytes for which a stream waits at one time, or what passes in so many milliseconds: others come in between. */
+const QUANTUM = 16_384
+const QUANTUM_MS = 20
+
+export class Pace {
+  /** Bytes a second. */
+  readonly rate: number
+  /** When all that has passed would have passed at this rate. */
+  #paidUntil = -Infinity
+
+  /** Throws `OptionError` for a rate that is no positive number. */
+  constructor (rate: number) {
+    if (!(rate > 0) || rate === Infinity) throw new OptionError(`rate is a positive number of bytes a second, not ${String(rate)}`)
+    this.rate = rate
+  }
+
+  /**
+   * So many bytes have come.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   * @returns milliseconds until they may pass; 0 for at once
+   */
+  delay (bytes: number, now: number): number {
+    this.#paidUntil = Math.max(this.#paidUntil, now - BURST) + bytes / this.rate * 1000
+    return Math.max(0, this.#paidUntil - now)
+  }
+
+  /**
+   * The same by the clock of this process, and piece by piece, so that a small message need not wait for all that others have.
+   *
+   * @returns settles when they may pass; undefined for at once
+   */
+  pass (bytes: number): Promise<void> | undefined {
+    const quantum = Math.max(QUANTUM, Math.ceil(this.rate * QUANTUM_MS / 1000))
+    for (let left = bytes; ;) {
+      const part = Math.min(left, quantum)
+      const delay = this.delay(part, performance.now())
+      left -= part
+      if (delay > 0) return this.#wait(delay, left)
+      if (left === 0) return undefined
+    }
+  }
+
+  async #wait (delay: number, left: number): Promise<void> {
+    await wait(delay, undefined, { ref: false })
+    if (left > 0) await this.pass(left)
+  }
+}

@@ -1,0 +1,58 @@
+/** How often something may happen by source: failed passwords, requests that cost. */
+import { OptionError } from '../errors.ts'
+import { TokenBucket, type TokenBucketInit } from './token-bucket.ts'
+
+export interface SourceRateInit extends TokenBucketInit {
+  /** Sources that are remembered; beyond it the one that was seen longest ago is forgotten. Default: 65536. */
+  maxSources?: number
+}
+
+/**
+ * A token bucket for each source (see `sourceOf`).
+ *
+ * A source takes memory only while it has something to its account.
+ */
+export class SourceRate {
+  readonly #init: SourceRateInit
+  readonly #maxSources: number
+  /** In the order in which they were seen, the longest ago first. */
+  readonly #buckets = new Map<string, TokenBucket>()
+
+  /** Throws `OptionError` for a rate or a bound that cannot be. */
+  constructor (init: SourceRateInit) {
+    const { maxSources = 65_536 } = init
+    if (!Number.isSafeInteger(maxSources) || maxSources < 1) throw new OptionError(`maxSources is a whole number of at least 1, not ${String(maxSources)}`)
+    new TokenBucket(init, 0).refill(0) // throws now rather than at the first source
+    this.#init = init
+    this.#maxSources = maxSources
+  }
+
+  /** Sources that are remembered now. */
+  get size (): number { return this.#buckets.size }
+
+  /**
+   * Whether it may happen once more. Nothing is taken.
+   *
+   * @param now milliseconds of a clock that only goes forward
+   */
+  allows (source: string, now: number): boolean {
+    const bucket = this.#buckets.get(source)
+    if (bucket === undefined) return true
+    bucket.refill(now)
+    if (bucket.isFull) this.#buckets.delete(source)
+    return bucket.has(1)
+  }
+
+  /** It has happened: false when it should not have. */
+  take (source: string, now: number): boolean {
+    const bucket = this.#buckets.get(source) ?? new TokenBucket(this.#init, now)
+    this.#buckets.delete(source)
+    this.#buckets.set(source, bucket)
+    if (this.#buckets.size > this.#maxSources) {
+      const [oldest] = this.#buckets.keys()
+      this.#buckets.delete(oldest)
+    }
+    bucket.refill(now)
+    return bucket.take(1)
+  }
+}

@@ -1,0 +1,78 @@
+/** The few functions of the C library that a TUN device, and sockets that share a port, need. The only place that knows koffi, which is optional. */
+import { createRequire } from 'node:module'
+import { TunError } from '../../tun/device.ts'
+
+/** Descriptor calls return what their C namesakes do: -1 for a failure, whose reason `errno` tells until the next call. */
+export interface Libc {
+  read (fd: number, into: Uint8Array, length: number): number
+  write (fd: number, from: Uint8Array, length: number): number
+  ioctl (fd: number, request: number, argument: Uint8Array): number
+  /** The same for a request whose argument is a number. */
+  ioctlNumber (fd: number, request: number, argument: number): number
+  socket (domain: number, type: number, protocol: number): number
+  setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
+  bind (fd: number, address: Uint8Array, length: number): number
+  getsockopt (fd: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number
+  send (fd: number, from: Uint8Array, length: number, flags: number): number
+  getsockname (fd: number, address: Uint8Array, length: Uint8Array): number
+  eventfd (initial: number, flags: number): number
+  errno (): number
+  /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
+  poll (fds: Uint8Array, count: number, timeout: number, done: (err: Error | null, ready: number) => void): void
+  /**
+   * Calls back, on the event loop, whenever the descriptor is readable or broken. Promises that the callback resolves are
+   * not looked at before the next task. koffi types this function without describing it, so it may be missing one day.
+   */
+  readonly onReadable?: (fd: number, ready: () => void) => LoopHandle
+}
+
+export interface LoopHandle {
+  start (ready: () => void): void
+  stop (): void
+  close (): void
+}
+
+let loaded: Promise<Libc> | undefined
+
+/** Loads koffi once. Rejects with `ERR_TUN_KOFFI` when that is not possible. */
+export function loadLibc (): Promise<Libc> {
+  loaded ??= load()
+  return loaded
+}
+
+async function load (): Promise<Libc> {
+  let koffi
+  try {
+    koffi = (await import('koffi')).default
+  } catch (cause) {
+    throw new TunError('ERR_TUN_KOFFI', 'a TUN device needs the optional package koffi: npm install koffi', { cause })
+  }
+  const libc = koffi.load(null) // what the process itself is linked with: glibc or musl
+  const poll = libc.func('poll', 'int', ['void *', 'unsigned long', 'int'])
+  const { node } = koffi
+  return {
+    read: libc.func('read', 'long', ['int', 'void *', 'size_t']),
+    write: libc.func('write', 'long', ['int', 'void *', 'size_t']),
+    // takes a variable number of arguments in C; on Linux those are passed like any others
+    ioctl: libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']),
+    ioctlNumber: libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']),
+    socket: libc.func('socket', 'int', ['int', 'int', 'int']),
+    setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
+    bind: libc.func('bind', 'int', ['int', 'void *', 'unsigned int']),
+    getsockopt: libc.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+    send: libc.func('send', 'long', ['int', 'void *', 'size_t', 'int']),
+    getsockname: libc.func('getsockname', 'int', ['int', 'void *', 'void *']),
+    eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),
+    errno: () => koffi.errno(),
+    poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },
+    onReadable: typeof node?.poll === 'function' ? (fd, ready) => node.poll(fd, ready) : undefined
+  }
+}
+
+/** Ends the process without waiting for its threads; returns when there is no koffi. Nothing in here may wait for one of them, as `import` does. */
+export function exitAtOnce (code: number): void {
+  try {
+    const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
+    koffi.load(null).func('_exit', 'void', ['int'])(code)
+  } catch {}
+}

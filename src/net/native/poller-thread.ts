@@ -1,0 +1,155 @@
+/**
+ * Looks at descriptors with poll(2) on one thread of libuv's pool, however many they are: four waiting threads would stop
+ * files, DNS and cryptography of the whole process. An eventfd wakes the thread when the set of descriptors changes and
+ * when the process ends, which would wait for the thread otherwise.
+ */
+import { closeSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { errnoText } from './errno.ts'
+import { TunError } from '../../tun/device.ts'
+import type { Libc } from './libc.ts'
+import type { Poller, Watch } from './poller.ts'
+
+// struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
+const ENTRY = 8
+const POLLIN = 1
+const EFD_CLOEXEC = 0o2000000
+const EFD_NONBLOCK = 0o4000
+
+/** poll(2) fails when a signal comes or memory is short, both of which pass. */
+const MAX_FAILURES = 100
+
+const LITTLE = endianness() === 'LE'
+const ONE = new BigUint64Array([1n])
+const one = new Uint8Array(ONE.buffer)
+
+class ThreadWatch implements Watch {
+  isWanted = false
+  readonly fd: number
+  readonly onReady: (err?: Error) => void
+  readonly #poller: ThreadPoller
+  #isClosed = false
+
+  constructor (poller: ThreadPoller, fd: number, onReady: (err?: Error) => void) {
+    this.#poller = poller
+    this.fd = fd
+    this.onReady = onReady
+  }
+
+  start (): void {
+    if (this.#isClosed || this.isWanted) return
+    this.isWanted = true
+    this.#poller.armed()
+  }
+
+  stop (): void { this.isWanted = false }
+
+  close (): Promise<void> {
+    this.isWanted = false
+    this.#isClosed = true
+    return this.#poller.remove(this)
+  }
+}
+
+class ThreadPoller implements Poller {
+  readonly #libc: Libc
+  readonly #watches = new Set<ThreadWatch>()
+  #wakeFd = -1
+  #fds = new DataView(new ArrayBuffer(ENTRY * 8))
+  /** What the thread looks at now, in the order of the entries behind that of the eventfd. */
+  #flight: ThreadWatch[] | undefined
+  #landings: Array<() => void> = []
+  #next: NodeJS.Immediate | undefined
+  #failures = 0
+  readonly #wake = (): void => {
+    this.#libc.write(this.#wakeFd, one, one.length)
+  }
+
+  readonly #landed = (err: Error | null, ready: number): void => {
+    const flight = this.#flight ?? []
+    this.#flight = undefined
+    this.#failures = err === null && ready >= 0 ? 0 : this.#failures + 1
+    if (this.#failures > MAX_FAILURES) {
+      const failure = new TunError('ERR_TUN_SYSTEM', 'poll failed', { cause: err })
+      for (const watch of flight) if (watch.isWanted) watch.onReady(failure)
+    } else if (this.#failures === 0) {
+      if (this.#events(0) !== 0) this.#libc.read(this.#wakeFd, new Uint8Array(8), 8)
+      for (const [i, watch] of flight.entries()) {
+        if (this.#events(i + 1) !== 0 && watch.isWanted) watch.onReady()
+      }
+    }
+    for (const land of this.#landings.splice(0)) land()
+    // those that were ready have read by then, and want more, mostly: one flight serves all
+    if (this.#watches.size > 0) this.#next ??= setImmediate(this.#start)
+  }
+
+  readonly #start = (): void => {
+    clearImmediate(this.#next)
+    this.#next = undefined
+    const flight = [...this.#watches].filter(({ isWanted }) => isWanted)
+    if (this.#flight !== undefined || flight.length === 0) return
+    this.#flight = flight
+    const size = (flight.length + 1) * ENTRY
+    if (this.#fds.byteLength < size) this.#fds = new DataView(new ArrayBuffer(size * 2))
+    for (const [i, fd] of [this.#wakeFd, ...flight.map(({ fd }) => fd)].entries()) {
+      this.#fds.setInt32(i * ENTRY, fd, LITTLE)
+      this.#fds.setInt16(i * ENTRY + 4, POLLIN, LITTLE)
+      this.#fds.setInt16(i * ENTRY + 6, 0, LITTLE)
+    }
+    this.#libc.poll(new Uint8Array(this.#fds.buffer), flight.length + 1, -1, this.#landed)
+  }
+
+  constructor (libc: Libc) {
+    this.#libc = libc
+  }
+
+  watch (fd: number, onReady: (err?: Error) => void): Watch {
+    if (this.#watches.size === 0) this.#open()
+    const watch = new ThreadWatch(this, fd, onReady)
+    this.#watches.add(watch)
+    return watch
+  }
+
+  /** One more watch is wanted. */
+  armed (): void {
+    if (this.#flight !== undefined) this.#wake()
+    else if (this.#next === undefined) this.#start()
+  }
+
+  async remove (watch: ThreadWatch): Promise<void> {
+    this.#watches.delete(watch)
+    if (this.#flight !== undefined && (this.#flight.includes(watch) || this.#watches.size === 0)) {
+      this.#wake()
+      await new Promise<void>((resolve) => { this.#landings.push(resolve) })
+    }
+    if (this.#watches.size === 0) this.#close()
+  }
+
+  #events (entry: number): number {
+    return this.#fds.getInt16(entry * ENTRY + 6, LITTLE)
+  }
+
+  #open (): void {
+    if (this.#wakeFd >= 0) return // the last watch is on its way out
+    this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    if (this.#wakeFd < 0) throw new TunError('ERR_TUN_SYSTEM', `eventfd: ${errnoText(this.#libc.errno())}`)
+    process.on('exit', this.#wake)
+  }
+
+  #close (): void {
+    if (this.#wakeFd < 0 || this.#flight !== undefined) return
+    process.off('exit', this.#wake)
+    closeSync(this.#wakeFd)
+    this.#wakeFd = -1
+    clearImmediate(this.#next)
+    this.#next = undefined
+  }
+}
+
+let shared: ThreadPoller | undefined
+
+/** The one of the process. */
+export function threadPoller (libc: Libc): Poller {
+  shared ??= new ThreadPoller(libc)
+  return shared
+}

@@ -1,0 +1,136 @@
+/**
+ * A bounded hand-over from code that is called (socket events, a packet port) to code that pulls (`for await`).
+ *
+ * Producers append; one wake-up hands over everything that has come since the last one. So a reader pays one promise for
+ * a whole batch, however many packets it holds.
+ */
+import type { Batch } from '../types.ts'
+
+export interface ChannelInit<T> {
+  /** The weight of an element in `size`; its bytes, mostly. Default: 1 each. */
+  weigh?: (item: T) => number
+  /** Called when the reader comes back for more; the place to resume a paused producer. */
+  onPull?: () => void
+  /** Called once when the reader has left the loop early. */
+  onReturn?: () => void
+}
+
+/** A second reader pulls while the first one still waits. */
+export class ChannelBusyError extends Error {
+  override readonly name = 'ChannelBusyError'
+  readonly code = 'ERR_CHANNEL_BUSY'
+}
+
+interface Waiting<T> {
+  resolve (result: IteratorResult<Batch<T>>): void
+  reject (err: Error): void
+}
+
+/** One reader, any number of writers. What was pushed before `end` or `fail` is still delivered. */
+export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> {
+  #batch: Batch<T> = []
+  #size = 0
+  #waiting: Waiting<T> | undefined
+  #over: { err?: Error } | undefined
+  readonly #weigh
+  readonly #onPull
+  readonly #onReturn
+
+  constructor ({ weigh = () => 1, onPull, onReturn }: ChannelInit<T> = {}) {
+    this.#weigh = weigh
+    this.#onPull = onPull
+    this.#onReturn = onReturn
+  }
+
+  /** The weight of what waits for the reader. Whoever pushes keeps it bounded. */
+  get size (): number { return this.#size }
+
+  /** The reader waits for the next element. */
+  get isAwaited (): boolean { return this.#waiting !== undefined }
+
+  /** True after `end`, `fail` or an early leave of the reader. */
+  get closed (): boolean { return this.#over !== undefined }
+
+  /** Hands one element to the reader, or keeps it for the next pull. Ignored once closed. */
+  push (item: T): void {
+    if (this.#over !== undefined) return
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      this.#waiting = undefined
+      waiting.resolve({ done: false, value: [item] })
+      return
+    }
+    this.#batch.push(item)
+    this.#size += this.#weigh(item)
+  }
+
+  /** Hands a batch over, in one piece when the reader waits. The array is the reader's from then on. */
+  pushBatch (batch: Batch<T>): void {
+    if (this.#over !== undefined || batch.length === 0) return
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      this.#waiting = undefined
+      waiting.resolve({ done: false, value: batch })
+      return
+    }
+    for (const item of batch) this.push(item)
+  }
+
+  /** Forgets what waits for the reader. */
+  discard (): void {
+    this.#batch = []
+    this.#size = 0
+  }
+
+  end (): void { this.#finish({}) }
+
+  fail (err: Error): void { this.#finish({ err }) }
+
+  /** What was pushed since the last call, else what comes next. Rejects with what `fail` gave, and with `ERR_CHANNEL_BUSY` while another call waits. */
+  next (): Promise<IteratorResult<Batch<T>>> {
+    if (this.#batch.length > 0) {
+      const value = this.#batch
+      this.#batch = []
+      this.#size = 0
+      this.#onPull?.()
+      return Promise.resolve({ done: false, value })
+    }
+    const over = this.#over
+    if (over?.err !== undefined) {
+      const err = over.err
+      this.#over = {} // an iterator throws once, then is done
+      return Promise.reject(err)
+    }
+    if (over !== undefined) return Promise.resolve({ done: true, value: undefined })
+    if (this.#waiting !== undefined) return Promise.reject(new ChannelBusyError('a channel has one reader, and it is waiting already'))
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#onPull?.()
+    })
+  }
+
+  return (): Promise<IteratorResult<Batch<T>>> {
+    if (this.#over === undefined || this.#batch.length > 0) this.#onReturn?.()
+    this.#batch = []
+    this.#size = 0
+    this.#finish({})
+    this.#over = {} // an error that nobody has read is of no interest any more
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator] (): this { return this }
+
+  #finish (over: { err?: Error }): void {
+    if (this.#over !== undefined) return
+    this.#over = over
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    if (over.err === undefined) {
+      waiting.resolve({ done: true, value: undefined })
+    } else {
+      this.#over = {}
+      waiting.reject(over.err)
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/** A source that can be ended from outside while its reader waits for more. */
+
+import { LinkBusyError } from '../errors.ts'
+
+export interface InterruptibleInit {
+  /** Leave the source open when interrupted; the next one that is made of it misses nothing. Default: false. */
+  keep?: boolean
+}
+
+/** By iterator: the read that was under way when a reader that keeps its source was interrupted. */
+const unread = new WeakMap<object, Promise<IteratorResult<any>>>()
+
+/** That read, for whoever reads on without being interruptible. */
+export function takeUnread<T> (iterator: AsyncIterator<T>): Promise<IteratorResult<T>> | undefined {
+  const read = unread.get(iterator)
+  unread.delete(iterator)
+  return read
+}
+
+export class Interruptible<T> implements AsyncIterableIterator<T> {
+  readonly #inner: AsyncIterator<T>
+  readonly #keep: boolean
+  /** The read that is under way. */
+  #read: Promise<IteratorResult<T>> | undefined
+  #settle: ((result: IteratorResult<T>) => void) | undefined
+  #interrupted = false
+
+  constructor (source: AsyncIterable<T> | Iterable<T>, { keep = false }: InterruptibleInit = {}) {
+    this.#inner = iterate(source)
+    this.#keep = keep
+  }
+
+  get interrupted (): boolean { return this.#interrupted }
+
+  interrupt (): void {
+    if (this.#interrupted) return
+    this.#interrupted = true
+    this.#settle?.({ done: true, value: undefined })
+    if (!this.#keep) {
+      void leave(this.#inner)
+    } else if (this.#read !== undefined) {
+      unread.set(this.#inner, this.#read)
+    }
+  }
+
+  next (): Promise<IteratorResult<T>> {
+    if (this.#interrupted) return Promise.resolve({ done: true, value: undefined })
+    if (this.#read !== undefined) return Promise.reject(new LinkBusyError('a source has one reader, and it is waiting already'))
+    // A promise of its own a pull: racing against one long-lived promise would pile up on that.
+    return new Promise((resolve, reject) => {
+      this.#settle = resolve
+      this.#read = takeUnread(this.#inner) ?? this.#inner.next()
+      this.#read.then((result) => {
+        this.#read = undefined
+        resolve(result)
+      }, (err: Error) => {
+        this.#read = undefined
+        reject(err)
+      })
+    })
+  }
+
+  async return (): Promise<IteratorResult<T>> {
+    this.interrupt()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator] (): this { return this }
+}
+
+/** Arrays and other plain iterables too: `it-pipe` passes them on as they are. */
+async function * wrap<T> (source: Iterable<T>): AsyncGenerator<T> { yield * source }
+
+/** The iterator of a source of either kind. */
+export function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : wrap(source)
+}
+
+/** Tells a source that nobody reads it any more. Not to be awaited: a generator that waits answers when its wait is over. */
+export async function leave (iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.()
+  } catch {
+    // It is left anyway.
+  }
+}

@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import t, { type Test } from 'tap'
+import { streamLink } from '../../../src/transports/stream-link.ts'
+import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
+import { unsentOf } from '../../../src/net/native/unsent.ts'
+
+const hasKoffi = await import('koffi').then(() => true, () => false)
+const skip = process.platform !== 'linux' || !hasKoffi ? 'takes Linux and koffi' : false
+
+/** A connection whose other end reads nothing. */
+async function unread (t: Test, at: object): Promise<Socket> {
+  const server = createServer({ pauseOnConnect: true }).listen(at)
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const address = server.address() as AddressInfo | string
+  const socket = typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1')
+  await once(socket, 'connect')
+  const [other] = await accepted
+  t.teardown(() => {
+    socket.destroy()
+    other.destroy()
+    server.close()
+  })
+  return socket
+}
+
+t.test('until it is known whether that can be known, nothing waits', { skip }, async (t) => {
+  t.equal(unsentOf(new PassThrough()), 0)
+  await prepareSocketCalls()
+  t.equal(unsentOf(new PassThrough()), undefined)
+})
+
+t.test('a socket whose other end does not read', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const socket = await unread(t, { port: 0, host: '127.0.0.1' })
+  t.equal(unsentOf(socket), 0)
+  const link = streamLink(socket)
+  const size = 64 * 1024
+  let written = 0
+  for (; written < 64 * 1024 * 1024 && socket.writableLength === 0; written += size) link.port.send([Buffer.alloc(size)])
+  const unsent = unsentOf(socket) as number
+  t.ok(unsent > 0 && unsent <= written, `${unsent} of ${written} bytes`)
+  t.equal(link.port.backlog, link.port.queued + unsent)
+  socket.destroy()
+  t.equal(unsentOf(socket), undefined, 'nobody asks about a number that may be that of another by now')
+  t.equal(link.port.backlog, undefined)
+})
+
+t.test('what the system does not tell of', { skip }, async (t) => {
+  await prepareSocketCalls()
+  t.equal(unsentOf(await unread(t, { path: join(t.testdir(), 'socket') })), undefined)
+  t.equal(unsentOf(new PassThrough()), undefined)
+})
