@@ -1,7 +1,7 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
 import { pipe } from 'it-pipe'
 import { atPace, controlBudget } from './control-budget.ts'
-import { receive } from './peer-handlers/index.ts'
+import { receive } from './peer-handlers/control.ts'
 import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages.ts'
 import type { MapRunner } from './map-runner.ts'
 import { LinkClosedError } from '../../errors.ts'

@@ -1,6 +1,6 @@
 /** A client wants a port (gotunnel protocol, section 3). */
 import { pipe } from 'it-pipe'
-import { receive, type Control } from './index.ts'
+import { receive, type Control } from './control.ts'
 import { atPace, controlBudget } from '../control-budget.ts'
 import type { Identity, Proof } from '../identities.ts'
 import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../messages.ts'

@@ -1,0 +1,35 @@
+/** What a peer does with the messages of a control connection (gotunnel protocol, sections 2 and 4). */
+import { DataConnection } from '../data-connection.ts'
+import type { OpenDataChannel, ToClient, Unregistered } from '../messages.ts'
+import { RefusedError } from '../peer-errors.ts'
+import type { PeerSession } from '../peer-session.ts'
+import { typeDemux } from '../../../transforms/type-demux.ts'
+
+/** A user has come. Only the service of this map is ever connected to, and only when that is what the server means. */
+function openDataChannel (message: OpenDataChannel, session: PeerSession): void {
+  const { map } = session
+  const { local, remotePort } = map.map
+  const isOwn = message.local_port === local.port
+  if (isOwn && map.connections.size < map.settings.maxConnections) {
+    const connection = new DataConnection(session, message)
+    map.connections.set(connection, connection.run().finally(() => { map.connections.delete(connection) }))
+    return
+  }
+  map.stats.drops[isOwn ? 'limit' : 'foreign']++
+  map.log.line('warn', { port: remotePort, asked: message.local_port }, isOwn ? 'too many connections' : 'the server asks for a local port that is not the configured one')
+  if (!session.isStrict) map.decline(session, message)
+  else if (message.id !== undefined) session.send({ type: 'data_channel_failed', id: message.id, reason: isOwn ? 'too many connections' : 'not my port' })
+}
+
+/** The server is there. Its clock is of no interest. */
+function pong (_message: unknown, session: PeerSession): void { session.answered() }
+
+/** Strict mode: the server says why it ends the connection. */
+function unregistered ({ reason }: Unregistered, session: PeerSession): void { session.end(new RefusedError(reason)) }
+
+/** All types that `readToClient` lets through have a handler. */
+export const receive = typeDemux<PeerSession, ToClient>({
+  open_data_channel: openDataChannel,
+  pong,
+  unregistered
+}, { typeOf: ({ type }) => type })

@@ -1,0 +1,54 @@
+/** What a relay does with the messages of a control connection (gotunnel protocol, sections 3 and 4). */
+import type { DataChannelFailed, PortState, ToServer } from '../messages.ts'
+import type { Session } from '../session.ts'
+import type { Shared } from '../shared.ts'
+import { printable } from '../../../text/printable.ts'
+import { typeDemux } from '../../../transforms/type-demux.ts'
+
+/** What a message is about. */
+export interface Control {
+  session: Session
+  shared: Shared
+}
+
+/** Answered by our own clock. */
+function ping (_message: unknown, { session, shared }: Control): void {
+  session.heardAt = shared.now
+  session.send({ type: 'pong', time: Math.floor(Date.now() / 1000) })
+}
+
+/** The service behind the port is back. When the port is in use by then, the relay tries again by itself. */
+function onlinePort ({ port }: PortState, control: Control): void {
+  if (!isOwn(control, port)) return
+  control.session.wantsOnline = true
+  control.session.port?.open().catch(() => {})
+}
+
+/** The service behind the port is down: no user is accepted until it is back. */
+function offlinePort ({ port }: PortState, control: Control): void {
+  if (!isOwn(control, port)) return
+  control.session.wantsOnline = false
+  control.session.port?.offline()
+}
+
+/** Strict mode: the client cannot serve this user, who need not wait any longer. */
+function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, shared }: Control): void {
+  shared.log.line('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
+  session.port?.fail(id)
+}
+
+/** Whether the port is that of this connection. The original takes any, so that any client can switch any other off. */
+function isOwn ({ session, shared }: Control, port: number): boolean {
+  if (port === session.remotePort) return true
+  shared.refused.foreign++
+  shared.log.line('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
+  return false
+}
+
+/** All types that `readToServer` lets through have a handler. */
+export const receive = typeDemux<Control, ToServer>({
+  ping,
+  online_port: onlinePort,
+  offline_port: offlinePort,
+  data_channel_failed: dataChannelFailed
+}, { typeOf: ({ type }) => type })
