@@ -14,9 +14,9 @@ import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../src/cli/protocols.ts'
 import { createRelayCommand } from '../../src/cli/relay-command.ts'
 import { CandyPeer } from '../../src/nodes/candy/peer.ts'
 import { newNetworkStats } from '../../src/nodes/candy/stats.ts'
-import { newMapStats } from '../../src/nodes/gotunnel/peer-settings.ts'
-import { REASONS } from '../../src/nodes/gotunnel/refuse.ts'
-import { newRefused, newTraffic } from '../../src/nodes/gotunnel/stats.ts'
+import { newMapStats } from '../../src/nodes/gotunnel/peer/settings.ts'
+import { REASONS } from '../../src/nodes/gotunnel/protocol/reasons.ts'
+import { newRefused, newTraffic } from '../../src/nodes/gotunnel/relay/stats.ts'
 import { hostTun } from '../../src/tun/host.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

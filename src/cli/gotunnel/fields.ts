@@ -1,7 +1,7 @@
 /** Fields of gotunnel: where it listens, whom it connects to, and which ports lead where. */
 import { z } from 'zod'
 import { readAddress, readEndpoint, readHost, readPort } from '../../net/endpoint.ts'
-import { PortRanges } from '../../nodes/gotunnel/port-ranges.ts'
+import { PortRanges } from '../../nodes/gotunnel/protocol/port-ranges.ts'
 import type { PortMap } from '../../nodes/gotunnel/index.ts'
 import { numeral, show, text } from '../config/fields.ts'
 import { UsageError } from '../usage-error.ts'

@@ -1,6 +1,6 @@
 import { Gauge } from 'prom-client'
 import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
-import { newMapStats } from '../../nodes/gotunnel/peer-settings.ts'
+import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { TrafficRate, type TrafficRates } from '../../limits/rate.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'

@@ -1,6 +1,6 @@
 import { GotunnelWatch, serveGotunnel, type GotunnelRelayOptions, type ListenInit } from '../../nodes/gotunnel/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
-import { newTraffic } from '../../nodes/gotunnel/stats.ts'
+import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
 import type { Parts, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { freePorts } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { controlBudget } from '../../../src/nodes/gotunnel/control-budget.ts'
+import { controlBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
 import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { frameParts } from './wire.ts'

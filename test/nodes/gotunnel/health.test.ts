@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Health } from '../../../src/nodes/gotunnel/health.ts'
+import { Health } from '../../../src/nodes/gotunnel/peer/health.ts'
 
 /** Looks in a row that it takes. */
 const FALL = 3

@@ -1,7 +1,7 @@
 /** Tokens, and who they stand for. */
 import fc from 'fast-check'
 import t from 'tap'
-import { DEFAULT_MAX_PORTS, Identities, sameProof, verifyIdentities, type Identity, type IdentityInit } from '../../../src/nodes/gotunnel/identities.ts'
+import { DEFAULT_MAX_PORTS, Identities, sameProof, verifyIdentities, type Identity, type IdentityInit } from '../../../src/nodes/gotunnel/relay/identities.ts'
 
 const alice = { name: 'alice', token: 'first secret' }
 const bob = { name: 'bob', token: 'second secret' }

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { over, stack } from '../../../src/layer.ts'
-import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readOpening, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/messages.ts'
+import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readOpening, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/protocol/messages.ts'
 import { firstFrame } from '../../../src/transforms/first-frame.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../../src/transforms/index.ts'
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { DEFAULT_PORTS, isPort, LARGEST_PORT, PortRanges } from '../../../src/nodes/gotunnel/port-ranges.ts'
+import { DEFAULT_PORTS, isPort, LARGEST_PORT, PortRanges } from '../../../src/nodes/gotunnel/protocol/port-ranges.ts'
 
 t.test('ports and ranges', async (t) => {
   const cases: Array<[text: string, inside: number[], outside: number[]]> = [

@@ -1,7 +1,7 @@
 /** Who gets the next data connection, against a plain list. */
 import fc from 'fast-check'
 import t from 'tap'
-import { Requests, type Request } from '../../../src/nodes/gotunnel/requests.ts'
+import { Requests, type Request } from '../../../src/nodes/gotunnel/relay/requests.ts'
 
 t.test('first in, first out', async (t) => {
   const requests = new Requests<string>(10)

@@ -1,5 +1,5 @@
-import { LinkClosedError } from '../../errors.ts'
-import type { Batch, Link } from '../../types.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import type { Batch, Link } from '../../../types.ts'
 
 /** Milliseconds that the other side has to read what it was told, and to leave. */
 const FAREWELL = 1000

@@ -3,7 +3,7 @@
  * forgive a lot. Names are those of the wire.
  */
 import { z } from 'zod'
-import { parseJson } from '../../transforms/json.ts'
+import { parseJson } from '../../../transforms/json.ts'
 
 /** Bytes of a frame before its sender has authenticated, and after that. */
 export const MAX_FIRST_FRAME = 4096

@@ -1,5 +1,5 @@
 /** Which ports an identity may register: `10000-20000,30022`. */
-import { OptionError } from '../../errors.ts'
+import { OptionError } from '../../../errors.ts'
 
 export const LARGEST_PORT = 65_535
 

@@ -1,8 +1,8 @@
 /** What a peer does with the messages of a control connection (gotunnel protocol, sections 2 and 4). */
-import { DataConnection } from '../data-connection.ts'
-import type { OpenDataChannel, ToClient, Unregistered } from '../messages.ts'
-import { RefusedError } from '../peer-errors.ts'
-import type { PeerSession } from '../peer-session.ts'
+import { DataConnection } from './data-connection.ts'
+import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
+import { RefusedError } from './errors.ts'
+import type { PeerSession } from './session.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 
 /** A user has come. Only the service of this map is ever connected to, and only when that is what the server means. */

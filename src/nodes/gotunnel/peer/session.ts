@@ -1,17 +1,17 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
 import { pipe } from 'it-pipe'
-import { atPace, controlBudget } from './control-budget.ts'
-import { receive } from './peer-handlers/control.ts'
-import { MAX_FRAME, readToClient, type Message, type ToClient } from './messages.ts'
+import { atPace, controlBudget } from '../protocol/control-budget.ts'
+import { receive } from './control.ts'
+import { MAX_FRAME, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
 import type { MapRunner } from './map-runner.ts'
-import { LinkClosedError } from '../../errors.ts'
-import { over } from '../../layer.ts'
-import { controlFrames } from '../../transforms/control-frames.ts'
-import { json } from '../../transforms/json.ts'
-import type { Meter } from '../../transforms/meter.ts'
-import { u32be } from '../../transforms/length-codecs.ts'
-import { dispatch } from '../../transforms/type-demux.ts'
-import type { Link } from '../../types.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { over } from '../../../layer.ts'
+import { controlFrames } from '../../../transforms/control-frames.ts'
+import { json } from '../../../transforms/json.ts'
+import type { Meter } from '../../../transforms/meter.ts'
+import { u32be } from '../../../transforms/length-codecs.ts'
+import { dispatch } from '../../../transforms/type-demux.ts'
+import type { Link } from '../../../types.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToClient, Message>({ read: readToClient })

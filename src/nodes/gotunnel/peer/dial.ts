@@ -1,16 +1,16 @@
 /** Connections of a peer to its server, and the first frame on them (gotunnel protocol, section 4). */
-import { ConnectError, RefusedError } from './peer-errors.ts'
-import { MAX_FRAME, readAnswer, type DataChannel, type Register, type RegisterResp } from './messages.ts'
-import type { PeerSettings } from './peer-settings.ts'
-import { LinkClosedError } from '../../errors.ts'
-import { firstFrame } from '../../transforms/first-frame.ts'
-import { encodeJson } from '../../transforms/json.ts'
-import { LengthPrefixEncoder } from '../../transforms/length-prefix.ts'
-import { FrameSizeError, u32be } from '../../transforms/length-codecs.ts'
-import { explainedDial, foreignServer, type Tried } from '../../transports/spoken.ts'
-import { dialTcp } from '../../transports/tcp.ts'
-import { dialTls } from '../../transports/tls.ts'
-import type { Link } from '../../types.ts'
+import { ConnectError, RefusedError } from './errors.ts'
+import { MAX_FRAME, readAnswer, type DataChannel, type Register, type RegisterResp } from '../protocol/messages.ts'
+import type { PeerSettings } from './settings.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { firstFrame } from '../../../transforms/first-frame.ts'
+import { encodeJson } from '../../../transforms/json.ts'
+import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
+import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
+import { explainedDial, foreignServer, type Tried } from '../../../transports/spoken.ts'
+import { dialTcp } from '../../../transports/tcp.ts'
+import { dialTls } from '../../../transports/tls.ts'
+import type { Link } from '../../../types.ts'
 
 /** Milliseconds of silence after which the system looks whether the other end is there. */
 export const KEEP_ALIVE = 30_000

@@ -3,7 +3,7 @@
  * after the other, since to make a connection costs more than most users do.
  */
 import type { Shared } from './shared.ts'
-import type { SerialLinks } from '../../transforms/serial-links/index.ts'
+import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** At one time, for a port and for all. */
 const MOST = 256

@@ -1,10 +1,10 @@
 /** A client has a data connection for a user (gotunnel protocol, section 3). */
-import { hangUp } from '../hang-up.ts'
-import { sameProof } from '../identities.ts'
-import type { DataChannel } from '../messages.ts'
-import type { MappedPort } from '../port.ts'
-import { accept, mayNotTry, refuse } from '../refuse.ts'
-import type { Caller, Shared } from '../shared.ts'
+import { hangUp } from '../protocol/hang-up.ts'
+import { sameProof } from './identities.ts'
+import type { DataChannel } from '../protocol/messages.ts'
+import type { MappedPort } from './port.ts'
+import { accept, mayNotTry, refuse } from './refuse.ts'
+import type { Caller, Shared } from './shared.ts'
 import { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** Joins it with its user; settles when it has ended, and never rejects. */

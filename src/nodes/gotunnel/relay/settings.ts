@@ -1,17 +1,10 @@
 /** What can be said about a gotunnel relay. */
 import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './identities.ts'
-import { OptionError } from '../../errors.ts'
-import type { Logger } from '../../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import { verifyGate, type GateInit } from '../../limits/gate.ts'
-
-/**
- * `auto`: strict with clients that offer it, compatible with the others. `strict`: others are refused. `compatible`: as the
- * original server does, also with those that offer more.
- */
-export type Mode = 'auto' | 'strict' | 'compatible'
-
-export const MODES = ['auto', 'strict', 'compatible'] as const
+import { OptionError } from '../../../errors.ts'
+import type { Logger } from '../../../log.ts'
+import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
+import { verifyGate, type GateInit } from '../../../limits/gate.ts'
+import { DEFAULT_BUFFER_TOTAL, MODES, type Mode } from '../protocol/options.ts'
 
 export interface GotunnelRelayOptions extends GateInit {
   identities: readonly IdentityInit[]
@@ -71,8 +64,6 @@ export interface RelaySettings {
  */
 const DEFAULT_PER_SOURCE = 4096
 const WAITING_IN_ALL = 4096
-
-export const DEFAULT_BUFFER_TOTAL = 256 * 1024 * 1024
 
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
 export function readRelay ({

@@ -1,15 +1,15 @@
 /** What all connections of a relay share. */
 import type { Identities } from './identities.ts'
 import type { MappedPort } from './port.ts'
-import type { RelaySettings } from './relay-settings.ts'
+import type { RelaySettings } from './settings.ts'
 import type { Session } from './session.ts'
 import type { Refusal, UserTraffic } from './stats.ts'
 import type { UserGates } from './user-gates.ts'
-import type { BoundedLog } from '../../limits/bounded-log.ts'
-import type { BufferBudget } from '../../limits/buffer-budget.ts'
-import type { Pass } from '../../limits/gate.ts'
-import type { SourceRate } from '../../limits/source-rate.ts'
-import type { Endpoint, Link } from '../../types.ts'
+import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { BufferBudget } from '../../../limits/buffer-budget.ts'
+import type { Pass } from '../../../limits/gate.ts'
+import type { SourceRate } from '../../../limits/source-rate.ts'
+import type { Endpoint, Link } from '../../../types.ts'
 
 export interface Shared {
   settings: RelaySettings

@@ -1,7 +1,7 @@
 /** What ends a connection to a server. */
-import { REASONS, REPLACED } from './refuse.ts'
-import { CodedError } from '../../errors.ts'
-import { printable, reasonOf } from '../../text/printable.ts'
+import { REASONS, REPLACED } from '../protocol/reasons.ts'
+import { CodedError } from '../../../errors.ts'
+import { printable, reasonOf } from '../../../text/printable.ts'
 
 /** The numbers of the original's documentation (gotunnel protocol, section 7). */
 export const CONNECT_FAILED = 1001

@@ -6,8 +6,8 @@
  * identity has reached what it may have, its own oldest user that waits makes room, and none of another one.
  */
 import type { Identity } from './identities.ts'
-import type { RelaySettings } from './relay-settings.ts'
-import { Gate, type Pass } from '../../limits/gate.ts'
+import type { RelaySettings } from './settings.ts'
+import { Gate, type Pass } from '../../../limits/gate.ts'
 
 export class UserGates {
   /** By source and in total. */

@@ -1,7 +1,7 @@
 /** What a relay does with the messages of a control connection (gotunnel protocol, sections 3 and 4). */
-import type { DataChannelFailed, PortState, ToServer } from '../messages.ts'
-import type { Session } from '../session.ts'
-import type { Shared } from '../shared.ts'
+import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
+import type { Session } from './session.ts'
+import type { Shared } from './shared.ts'
 import { printable } from '../../../text/printable.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 

@@ -1,14 +1,14 @@
 /** A gotunnel client: ports of a server lead to services here. */
 import { EventEmitter, once } from 'node:events'
-import { patiently } from './drain.ts'
+import { patiently } from '../protocol/drain.ts'
 import { MapRunner } from './map-runner.ts'
-import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './peer-settings.ts'
-import { BoundedLog } from '../../limits/bounded-log.ts'
-import { BufferBudget } from '../../limits/buffer-budget.ts'
-import { endpointText } from '../../net/endpoint.ts'
-import { LinkClosedError } from '../../errors.ts'
-import { silent } from '../../log.ts'
-import { reasonOf } from '../../text/printable.ts'
+import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
+import { BoundedLog } from '../../../limits/bounded-log.ts'
+import { BufferBudget } from '../../../limits/buffer-budget.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { silent } from '../../../log.ts'
+import { reasonOf } from '../../../text/printable.ts'
 
 /** Milliseconds that users have to come to their end when the peer stops. */
 const DRAIN = 3000

@@ -1,17 +1,17 @@
 /** A data connection of a peer: its users, one after the other, and for each a connection to the service. */
 import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
 import type { MapRunner } from './map-runner.ts'
-import { readOpening, type OpenDataChannel, type Opening } from './messages.ts'
-import { RefusedError } from './peer-errors.ts'
-import type { PeerSession } from './peer-session.ts'
-import { bridge } from '../../streams/bridge.ts'
-import { LinkClosedError } from '../../errors.ts'
-import { reasonOf } from '../../text/printable.ts'
-import { SerialLinks } from '../../transforms/serial-links/index.ts'
-import { encodeProxyHeader } from '../../transports/proxy-header.ts'
-import { dialTcp } from '../../transports/tcp.ts'
-import type { Batch, Endpoint, Link } from '../../types.ts'
-import { wrapLink } from '../../streams/wrap-link.ts'
+import { readOpening, type OpenDataChannel, type Opening } from '../protocol/messages.ts'
+import { RefusedError } from './errors.ts'
+import type { PeerSession } from './session.ts'
+import { bridge } from '../../../streams/bridge.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { reasonOf } from '../../../text/printable.ts'
+import { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import { encodeProxyHeader } from '../../../transports/proxy-header.ts'
+import { dialTcp } from '../../../transports/tcp.ts'
+import type { Batch, Endpoint, Link } from '../../../types.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
 
 /** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
 export async function dialData ({ map: { settings, map }, isStrict }: PeerSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {

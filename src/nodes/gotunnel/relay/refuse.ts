@@ -1,12 +1,12 @@
 /** Answers to a first frame (gotunnel protocol, section 3). */
-import { hangUp } from './hang-up.ts'
-import { STRICT, type RegisterResp } from './messages.ts'
+import { hangUp } from '../protocol/hang-up.ts'
+import { STRICT, type RegisterResp } from '../protocol/messages.ts'
 import type { Caller, Shared } from './shared.ts'
-import type { Refusal } from './stats.ts'
-import { encodeJson } from '../../transforms/json.ts'
-import { LengthPrefixEncoder } from '../../transforms/length-prefix.ts'
-import { u32be } from '../../transforms/length-codecs.ts'
-import type { Link } from '../../types.ts'
+import { REASONS } from '../protocol/reasons.ts'
+import { encodeJson } from '../../../transforms/json.ts'
+import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
+import { u32be } from '../../../transforms/length-codecs.ts'
+import type { Link } from '../../../types.ts'
 
 const frames = new LengthPrefixEncoder(u32be)
 
@@ -20,21 +20,6 @@ const ACKNOWLEDGING_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe:
 export function accept (link: Link, isStrict: boolean, acknowledges = false): void {
   link.port.send([Uint8Array.from(!isStrict ? OK : acknowledges ? ACKNOWLEDGING_OK : STRICT_OK)])
 }
-
-/** The reasons that a client is told, and by which it decides whether to try again. */
-export const REASONS = {
-  token: 'authentication failed',
-  rate: 'too many attempts from your address',
-  mode: 'strict mode required',
-  port: 'port not allowed',
-  busy: 'port in use',
-  name: 'name taken',
-  ports: 'too many ports',
-  foreign: 'not your port'
-} as const satisfies Partial<Record<Refusal, string>>
-
-/** What a client is told whose port another one of its identity has taken over. */
-export const REPLACED = 'replaced by another client with this token'
 
 /** Too many unknown tokens have come from there. What needs no token, or has proven itself already, is not asked. */
 export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, performance.now())

@@ -1,13 +1,12 @@
 /** What can be said about a gotunnel peer, and what it tells. */
-import { isPort } from './port-ranges.ts'
-import type { Mode } from './relay-settings.ts'
-import { DEFAULT_BUFFER_TOTAL, MODES } from './relay-settings.ts'
-import type { BackoffInit } from '../../limits/backoff.ts'
-import { OptionError } from '../../errors.ts'
-import type { Logger } from '../../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import type { Endpoint } from '../../types.ts'
-import type { TlsClientInit } from '../../transports/tls.ts'
+import { isPort } from '../protocol/port-ranges.ts'
+import { DEFAULT_BUFFER_TOTAL, MODES, type Mode } from '../protocol/options.ts'
+import type { BackoffInit } from '../../../limits/backoff.ts'
+import { OptionError } from '../../../errors.ts'
+import type { Logger } from '../../../log.ts'
+import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
+import type { Endpoint } from '../../../types.ts'
+import type { TlsClientInit } from '../../../transports/tls.ts'
 
 /** A port of the server that leads to a service here. */
 export interface PortMap {

@@ -1,8 +1,8 @@
 /** Who may use a relay: a token is an identity, with ports and limits of its own. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { OptionError } from '../../errors.ts'
-import { Pace } from '../../limits/pace.ts'
-import { DEFAULT_PORTS, PortRanges } from './port-ranges.ts'
+import { OptionError } from '../../../errors.ts'
+import { Pace } from '../../../limits/pace.ts'
+import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
 import { newTraffic, type UserTraffic } from './stats.ts'
 
 export interface IdentityInit {

@@ -1,10 +1,10 @@
 /** One control connection of a relay, registered: whose it is, and how it ends. */
-import { hangUp } from './hang-up.ts'
+import { hangUp } from '../protocol/hang-up.ts'
 import type { Identity, Proof } from './identities.ts'
-import type { Message, ToServer } from './messages.ts'
+import type { Message, ToServer } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
 import type { Refusal } from './stats.ts'
-import type { Batch, Endpoint, Link } from '../../types.ts'
+import type { Batch, Endpoint, Link } from '../../../types.ts'
 
 export interface SessionInit {
   /** With messages on it, the first frame taken off. */

@@ -4,8 +4,8 @@ import type { MappedPort } from './port.ts'
 import type { GotunnelRelay } from './relay.ts'
 import type { Session } from './session.ts'
 import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
-import { remoteText } from '../../net/endpoint.ts'
-import { TrafficRate, type TrafficRates } from '../../limits/rate.ts'
+import { remoteText } from '../../../net/endpoint.ts'
+import { TrafficRate, type TrafficRates } from '../../../limits/rate.ts'
 
 /** Milliseconds between two looks at the counters. */
 const LOOK = 1000

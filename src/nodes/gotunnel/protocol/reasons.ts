@@ -1,0 +1,16 @@
+/** Why a server refuses or ends a connection, in its words (gotunnel protocol, section 3). */
+
+/** The reasons that a client is told, and by which it decides whether to try again. */
+export const REASONS = {
+  token: 'authentication failed',
+  rate: 'too many attempts from your address',
+  mode: 'strict mode required',
+  port: 'port not allowed',
+  busy: 'port in use',
+  name: 'name taken',
+  ports: 'too many ports',
+  foreign: 'not your port'
+} as const
+
+/** What a client is told whose port another one of its identity has taken over. */
+export const REPLACED = 'replaced by another client with this token'
