@@ -5,11 +5,11 @@
  */
 import { randomInt } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { wrapForward } from '../../src/nodes/candy/forward.ts'
-import { encodeAuth, encodeDhcp, encodeVmac } from '../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../src/nodes/candy/hashes.ts'
-import { encodeDiscovery } from '../../src/nodes/candy/messages.ts'
-import { LIMITED_BROADCAST, writeHeader } from '../../src/tun/ipv4.ts'
+import { wrapForward } from '../../src/nodes/candy/protocol/forward.ts'
+import { encodeAuth, encodeDhcp, encodeVmac } from '../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../src/nodes/candy/protocol/hashes.ts'
+import { encodeDiscovery } from '../../src/nodes/candy/protocol/messages.ts'
+import { LIMITED_BROADCAST, writeHeader } from '../../src/net/ipv4.ts'
 import { FrameEncoder } from '../../src/transforms/websocket-frames/index.ts'
 import { join, upgrade } from '../relay/load.ts'
 

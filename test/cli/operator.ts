@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { Secret } from '../../src/nodes/candy/hashes.ts'
+import { Secret } from '../../src/nodes/candy/protocol/hashes.ts'
 import { dialWebSocket } from '../../src/transports/websocket.ts'
 import { CandyClient } from '../helpers/candy-client.ts'
 import { homeEnv } from '../helpers/homes.ts'

@@ -1,8 +1,8 @@
 /** Captures of candy's traffic for whoever asks a running program: IPv4 packets on one interface, all other messages on another. */
 import type { Socket } from 'node:net'
 import type { Answer, Request } from '../control/server.ts'
-import { FORWARD_PACKET, stripOuter } from '../../nodes/candy/forward.ts'
-import { MessageType, MIN_LENGTH } from '../../nodes/candy/messages.ts'
+import { FORWARD_PACKET, stripOuter } from '../../nodes/candy/protocol/forward.ts'
+import { MessageType, MIN_LENGTH } from '../../nodes/candy/protocol/messages.ts'
 import { captureStream, verifyCapture, type CaptureDirection, type CaptureRecorder } from '../../transforms/capture/index.ts'
 import type { Batch } from '../../types.ts'
 

@@ -1,7 +1,7 @@
 /** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
 import { z } from 'zod'
-import { RoutePolicy } from '../../nodes/candy/route-policy.ts'
-import { parseRules } from '../../nodes/candy/sdwan.ts'
+import { RoutePolicy } from '../../nodes/candy/peer/route-policy.ts'
+import { parseRules } from '../../nodes/candy/relay/sdwan.ts'
 import { RESERVED_NAMES } from '../../tun/ifreq.ts'
 import { choice, optionalToggle, path, secret, section, sections, text, toggle, wholeNumber } from '../config/fields.ts'
 import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '../config/network-fields.ts'

@@ -1,6 +1,6 @@
 /** Fields for addresses, networks and URLs. */
 import { endpointText, readEndpoint, readPort, readUrl } from '../../net/endpoint.ts'
-import { normalPath } from '../../nodes/candy/network-settings.ts'
+import { normalPath } from '../../nodes/candy/relay/network-settings.ts'
 import { formatCidr, parseCidr } from '../../net/ipv4.ts'
 import { parseNetwork } from '../../net/networks.ts'
 import { commaList, numeral, show, text } from './fields.ts'

@@ -1,7 +1,7 @@
 /** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
 import type { z } from 'zod'
 import type { Protocol } from '../protocol.ts'
-import { MAX_WORKERS } from '../../nodes/candy/relay-settings.ts'
+import { MAX_WORKERS } from '../../nodes/candy/relay/settings.ts'
 import { choice, path, section, toggle, wholeNumber } from './fields.ts'
 import { hostPort } from './network-fields.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { table } from '../../../src/cli/control/text.ts'
-import { clientOf } from '../../../src/nodes/candy/session.ts'
+import { clientOf } from '../../../src/nodes/candy/relay/session.ts'
 import { columnsOf, shown } from '../../../src/text/shown.ts'
 
 t.test('names in any script, and columns that stay in line', async (t) => {

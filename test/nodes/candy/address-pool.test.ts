@@ -1,8 +1,8 @@
 import { ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { AddressPool, type AddressPoolInit, type Client } from '../../../src/nodes/candy/address-pool.ts'
-import { LeaseTable } from '../../../src/nodes/candy/leases.ts'
+import { AddressPool, type AddressPoolInit, type Client } from '../../../src/nodes/candy/relay/address-pool.ts'
+import { LeaseTable } from '../../../src/nodes/candy/relay/leases.ts'
 import { formatAddress } from '../../../src/net/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 

@@ -1,8 +1,8 @@
 /** Who gets in: proofs that were used before, guessing, and floods. */
 import t, { type Test } from 'tap'
 import { CandyRelay, LeaseBook, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
-import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
+import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { silent } from '../../../src/log.ts'
 import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'

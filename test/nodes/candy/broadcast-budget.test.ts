@@ -1,11 +1,11 @@
 /** What messages to all may cost: with made time, and the figures of an attack. */
 import t, { type Test } from 'tap'
-import { BROADCAST_RATE, BroadcastBudget, Credit } from '../../../src/nodes/candy/broadcast-budget.ts'
-import { encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/messages.ts'
-import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/network-settings.ts'
-import { Switch } from '../../../src/nodes/candy/switch.ts'
-import { addressed, forward as pass } from '../../../src/nodes/candy/traffic.ts'
-import { RemoteMember } from '../../../src/nodes/candy/workers/connection.ts'
+import { BROADCAST_RATE, BroadcastBudget, Credit } from '../../../src/nodes/candy/relay/broadcast-budget.ts'
+import { encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/protocol/messages.ts'
+import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/relay/network-settings.ts'
+import { Switch } from '../../../src/nodes/candy/relay/switch.ts'
+import { addressed, forward as pass } from '../../../src/nodes/candy/relay/traffic.ts'
+import { RemoteMember } from '../../../src/nodes/candy/relay/workers/connection.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, forward } from '../../helpers/candy-client.ts'
 

@@ -13,8 +13,8 @@ import { eventually } from '../../e2e/traffic.ts'
 import { homeEnv } from '../../helpers/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
 import type { CandyRelayStats } from '../../../src/nodes/candy/index.ts'
-import { FORWARD_SOURCE } from '../../../src/nodes/candy/forward.ts'
-import { encodeAuth, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
+import { FORWARD_SOURCE } from '../../../src/nodes/candy/protocol/forward.ts'
+import { encodeAuth, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
 import { FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
 
 const encoder = new FrameEncoder('client')

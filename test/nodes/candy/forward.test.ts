@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   forwardDestination, forwardSource, stripOuter, unwrapForward, wrapForward, wrapRouted, writeOuter
-} from '../../../src/nodes/candy/forward.ts'
+} from '../../../src/nodes/candy/protocol/forward.ts'
 import { writeHeader } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, vector } from './vectors.ts'

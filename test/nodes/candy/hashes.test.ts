@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { decodeAuth, decodeDhcp, decodeVmac } from '../../../src/nodes/candy/handshake.ts'
-import { Secret, withinWindow } from '../../../src/nodes/candy/hashes.ts'
+import { decodeAuth, decodeDhcp, decodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret, withinWindow } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD, vector, vectors } from './vectors.ts'
 

@@ -1,7 +1,7 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { HostBitmap } from '../../../src/nodes/candy/host-bitmap.ts'
+import { HostBitmap } from '../../../src/nodes/candy/relay/host-bitmap.ts'
 
 t.test('fills up in order, whatever the size', async (t) => {
   for (const size of [4, 8, 31, 32, 33, 64, 1024, 1025, 4096]) {

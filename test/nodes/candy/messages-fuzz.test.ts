@@ -1,12 +1,12 @@
 import { deepEqual } from 'node:assert/strict'
 import t from 'tap'
-import { stripOuter, unwrapForward, wrapForward } from '../../../src/nodes/candy/forward.ts'
-import { decodeAuth, decodeDhcp, decodeVmac, encodeAuth, encodeDhcp, encodeVmac, type Proven } from '../../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
+import { stripOuter, unwrapForward, wrapForward } from '../../../src/nodes/candy/protocol/forward.ts'
+import { decodeAuth, decodeDhcp, decodeVmac, encodeAuth, encodeDhcp, encodeVmac, type Proven } from '../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import {
   CandyMessageError, decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeGeneral, localEndpoint, MAX_LENGTH
-} from '../../../src/nodes/candy/messages.ts'
-import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/routes.ts'
+} from '../../../src/nodes/candy/protocol/messages.ts'
+import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { fuzzRounds, hex, mutate, random } from '../../helpers/bytes.ts'
 import { PASSWORD, vectors } from './vectors.ts'
 

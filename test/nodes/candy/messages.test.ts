@@ -1,14 +1,14 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { ANY_ADDRESS, confusion, decodeAuth, decodeDhcp, decodeVmac, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
+import { ANY_ADDRESS, confusion, decodeAuth, decodeDhcp, decodeVmac, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import {
   decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeGeneral, encodeLocalEndpoint, localEndpoint,
   MAX_LENGTH, MIN_LENGTH, type MessageName
-} from '../../../src/nodes/candy/messages.ts'
-import { unwrapForward } from '../../../src/nodes/candy/forward.ts'
-import { decodeRoute } from '../../../src/nodes/candy/routes.ts'
+} from '../../../src/nodes/candy/protocol/messages.ts'
+import { unwrapForward } from '../../../src/nodes/candy/protocol/forward.ts'
+import { decodeRoute } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, cidr, PASSWORD, vector } from './vectors.ts'

@@ -1,9 +1,9 @@
 /** Several networks in one relay: by path, apart from each other, each with settings of its own. */
 import t, { type Test } from 'tap'
 import { CandyRelay, type CandyNetworkInit, type CandyRelayOptions } from '../../../src/nodes/candy/index.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
-import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/messages.ts'
-import { normalPath } from '../../../src/nodes/candy/network-settings.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
+import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/protocol/messages.ts'
+import { normalPath } from '../../../src/nodes/candy/relay/network-settings.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { addr, connect, forward, received, type Connected } from '../../helpers/candy-client.ts'

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { greeting, readGreeting } from '../../../src/nodes/candy/greeting.ts'
-import { OriginalClient } from '../../../src/nodes/candy/original-client.ts'
-import type { Member } from '../../../src/nodes/candy/member.ts'
-import { newTraffic, type Traffic } from '../../../src/nodes/candy/stats.ts'
+import { greeting, readGreeting } from '../../../src/nodes/candy/protocol/greeting.ts'
+import { OriginalClient } from '../../../src/nodes/candy/relay/original-client.ts'
+import type { Member } from '../../../src/nodes/candy/relay/member.ts'
+import { newTraffic, type Traffic } from '../../../src/nodes/candy/relay/stats.ts'
 import type { RecoverFramesInit, WebSocketLink } from '../../../src/transforms/websocket-frames/link.ts'
 
 const ORIGINAL = Buffer.from('candy::linux::6.1.8::host')

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { serveCandy } from '../../../src/nodes/candy/index.ts'
-import { MessageType } from '../../../src/nodes/candy/messages.ts'
+import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
 import type { UdpSocket } from '../../../src/tun/udp.ts'
 import { random, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'

@@ -1,7 +1,7 @@
 /** Other settings for a relay that runs: who stays, who goes, and what holds from then on. */
 import t, { type Test } from 'tap'
 import { CandyRelay, type CandyNetworkInit } from '../../../src/nodes/candy/index.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { connect, forward, received, type Connected } from '../../helpers/candy-client.ts'

@@ -1,9 +1,9 @@
 /** Whoever runs a relay is told what was wrong with a connection that was refused, where, and what was expected. */
 import t, { type Test } from 'tap'
-import { encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../../src/nodes/candy/hashes.ts'
+import { encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CandyRelay, serveCandy, type CandyNetworkInit } from '../../../src/nodes/candy/index.ts'
-import { encodeConn, encodeDiscovery } from '../../../src/nodes/candy/messages.ts'
+import { encodeConn, encodeDiscovery } from '../../../src/nodes/candy/protocol/messages.ts'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { silent, type Logger } from '../../../src/log.ts'
 import { FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'

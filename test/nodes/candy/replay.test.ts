@@ -1,6 +1,6 @@
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
-import { ReplayGuard } from '../../../src/nodes/candy/replay.ts'
+import { ReplayGuard } from '../../../src/nodes/candy/relay/replay.ts'
 
 const MINUTE = 60_000
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { RoutePolicy } from '../../../src/nodes/candy/route-policy.ts'
+import { RoutePolicy } from '../../../src/nodes/candy/peer/route-policy.ts'
 import { cidrOf, inNetwork } from '../../../src/net/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 

@@ -1,8 +1,8 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { RouteTable, TABLE_LIMIT } from '../../../src/nodes/candy/route-table.ts'
-import type { Route } from '../../../src/nodes/candy/routes.ts'
+import { RouteTable, TABLE_LIMIT } from '../../../src/nodes/candy/protocol/route-table.ts'
+import type { Route } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { address, cidr } from './vectors.ts'
 

@@ -1,7 +1,7 @@
 /** Packets behind an outer header: where a relay lets them go, with one worker and with two, and what a peer takes. */
 import t from 'tap'
-import { wrapForward, wrapRouted, OUTER_LENGTH } from '../../../src/nodes/candy/forward.ts'
-import { Arrivals } from '../../../src/nodes/candy/arrivals.ts'
+import { wrapForward, wrapRouted, OUTER_LENGTH } from '../../../src/nodes/candy/protocol/forward.ts'
+import { Arrivals } from '../../../src/nodes/candy/protocol/arrivals.ts'
 import { parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'

@@ -1,7 +1,7 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeRoute, encodeRoutes, type Route } from '../../../src/nodes/candy/routes.ts'
+import { decodeRoute, encodeRoutes, type Route } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, cidr, vector } from './vectors.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { encodeRoutes } from '../../../src/nodes/candy/routes.ts'
-import { allowedSources, ownsSource, parseRules, routesFor } from '../../../src/nodes/candy/sdwan.ts'
+import { encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
+import { allowedSources, ownsSource, parseRules, routesFor } from '../../../src/nodes/candy/relay/sdwan.ts'
 import { formatAddress, formatCidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { address } from './vectors.ts'

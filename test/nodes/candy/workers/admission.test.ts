@@ -1,7 +1,7 @@
 /** Who comes in, and who goes, where several workers have the connections. */
 import t from 'tap'
-import { Secret } from '../../../../src/nodes/candy/hashes.ts'
-import { encodeAuth, encodeDhcp } from '../../../../src/nodes/candy/handshake.ts'
+import { Secret } from '../../../../src/nodes/candy/protocol/hashes.ts'
+import { encodeAuth, encodeDhcp } from '../../../../src/nodes/candy/protocol/handshake.ts'
 import type { CandyNetworkInit } from '../../../../src/nodes/candy/index.ts'
 import { CloseCode } from '../../../../src/transforms/websocket-frames/index.ts'
 import { parseCidr, type Cidr } from '../../../../src/net/ipv4.ts'

@@ -1,7 +1,7 @@
 /** One script of what clients do, with one worker and with three: each client is told the same. */
 import t, { type Test } from 'tap'
-import { encodeAuth, encodeVmac } from '../../../../src/nodes/candy/handshake.ts'
-import { Secret } from '../../../../src/nodes/candy/hashes.ts'
+import { encodeAuth, encodeVmac } from '../../../../src/nodes/candy/protocol/handshake.ts'
+import { Secret } from '../../../../src/nodes/candy/protocol/hashes.ts'
 import { toHex } from '../../../helpers/bytes.ts'
 import { addr, forward, PASSWORD, seconds, secret, type CandyClient } from '../../../helpers/candy-client.ts'
 import { numbered, numberOf, serve, type Crew } from './crew.ts'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import t from 'tap'
 import { OptionError } from '../../../../src/errors.ts'
-import type { Order, Report, WorkerInit } from '../../../../src/nodes/candy/workers/messages.ts'
+import type { Order, Report, WorkerInit } from '../../../../src/nodes/candy/relay/workers/messages.ts'
 import { newRing, RingWriter } from '../../../../src/buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { serveCandy } from '../../../../src/nodes/candy/index.ts'
@@ -38,7 +38,7 @@ t.test('a worker that begins when another one has written to its ring already', 
   new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
   const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
   const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
-  const worker = new Worker(new URL('../../../../src/nodes/candy/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
+  const worker = new Worker(new URL('../../../../src/nodes/candy/relay/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read
   const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined, broadcastRate: 100 } as const

@@ -1,7 +1,7 @@
 /** Packets between members that different workers have: where they get, in which order, and how they are counted. */
 import t from 'tap'
 import type { CandyNetworkInit } from '../../../../src/nodes/candy/index.ts'
-import { MessageType } from '../../../../src/nodes/candy/messages.ts'
+import { MessageType } from '../../../../src/nodes/candy/protocol/messages.ts'
 import { toHex } from '../../../helpers/bytes.ts'
 import { addr, CandyClient, forward, PASSWORD } from '../../../helpers/candy-client.ts'
 import { until } from '../../../helpers/ends.ts'

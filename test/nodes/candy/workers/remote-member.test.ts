@@ -1,7 +1,7 @@
 /** What a worker keeps for each member that another one has: as little as there is to do for it. */
 import t from 'tap'
-import type { Switch } from '../../../../src/nodes/candy/switch.ts'
-import { learn, RemoteMember } from '../../../../src/nodes/candy/workers/connection.ts'
+import type { Switch } from '../../../../src/nodes/candy/relay/switch.ts'
+import { learn, RemoteMember } from '../../../../src/nodes/candy/relay/workers/connection.ts'
 import type { PacketPort } from '../../../../src/types.ts'
 
 t.test('members of other workers have no pace and no limits of their own, as nothing is read of them here', async (t) => {

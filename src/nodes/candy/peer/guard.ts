@@ -1,0 +1,71 @@
+/** The interface of a candy peer keeps what it was given, also when others take it away; and the peer tells what is so, not what was set. */
+import type { Logger } from '../../../log.ts'
+import type { Tun, TunLoss, TunRoute } from '../../../tun/device.ts'
+import type { PeerRoutes } from './routes.ts'
+import type { CandyPeerStats } from './stats.ts'
+
+/** Milliseconds after a notice about other interfaces: mostly several come together, and a router has many. */
+const LOOK_AFTER = 1000
+
+/** Routes that a line of the log names; there may be a thousand. */
+const ROUTES_NAMED = 10
+
+export interface PeerGuardInit {
+  tun: Tun
+  routes: Pick<PeerRoutes, 'lost'>
+  stats: Pick<CandyPeerStats, 'restored'>
+  log: Logger
+  /** Other interfaces have got addresses or routes: the machine may use more now. Once a second at most. */
+  onOthers (): void
+}
+
+export class PeerGuard {
+  readonly #init: PeerGuardInit
+  #stop: (() => void) | undefined
+  #lost: readonly string[] = []
+  #looking: NodeJS.Timeout | undefined
+
+  constructor (init: PeerGuardInit) {
+    this.#init = init
+  }
+
+  /** What is missing now: `address`, `up`, and routes. */
+  get lost (): readonly string[] { return this.#lost }
+
+  start (): void {
+    const { tun, stats, log } = this.#init
+    try {
+      this.#stop = tun.watch?.({
+        onLoss: (loss) => { this.#onLoss(loss) },
+        onRestored: () => {
+          stats.restored++
+          log.info({ interface: tun.name }, 'interface put back')
+        },
+        onFailure: (err) => { log.warn({ interface: tun.name, reason: err.message }, 'interface not put back') },
+        onOthers: () => {
+          this.#looking ??= setTimeout(() => {
+            this.#looking = undefined
+            this.#init.onOthers()
+          }, LOOK_AFTER)
+        }
+      })
+    } catch (err) {
+      log.warn({ interface: tun.name, reason: (err as Error).message }, 'nobody watches what others do to the interface')
+    }
+  }
+
+  stop (): void {
+    this.#stop?.()
+    this.#stop = undefined
+    clearTimeout(this.#looking)
+  }
+
+  #onLoss ({ address, down, routes }: TunLoss): void {
+    const { tun, log } = this.#init
+    this.#init.routes.lost(routes)
+    this.#lost = [...(down ? ['up'] : []), ...(address ? ['address'] : []), ...routes.map(nameOf)]
+    if (this.#lost.length > 0) log.warn({ interface: tun.name, lost: this.#lost.slice(0, ROUTES_NAMED), count: this.#lost.length }, 'somebody else has taken from the interface')
+  }
+}
+
+const nameOf = ({ destination, gateway }: TunRoute): string => `route ${destination} via ${gateway}`

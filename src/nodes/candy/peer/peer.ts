@@ -1,0 +1,309 @@
+/** A candy client: joins a network through a server, carries the packets of an interface, and comes back when the connection is lost. */
+import { randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Backoff } from '../../../limits/backoff.ts'
+import { greeting } from '../protocol/greeting.ts'
+import { Secret } from '../protocol/hashes.ts'
+import { PeerGuard } from './guard.ts'
+import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
+import { PeerSession } from './session.ts'
+import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './settings.ts'
+import { newPeerStats } from './stats.ts'
+import { PeerTaps } from './taps.ts'
+import { RoutePolicy } from './route-policy.ts'
+import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import { dialWebSocket } from '../../../transports/websocket.ts'
+import { readUrl } from '../../../net/endpoint.ts'
+import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { consume } from '../../../streams/consume.ts'
+import { verifyMilliseconds } from '../../../options.ts'
+import { reasonOf } from '../../../text/printable.ts'
+import { silent, type Logger } from '../../../log.ts'
+import { parseAddress, parseCidr } from '../../../net/ipv4.ts'
+import { TunError, verifyInterfaceAddress } from '../../../tun/device.ts'
+import type { Batch, Endpoint } from '../../../types.ts'
+
+/**
+ * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
+ * send, and its ROUTE has up to 3064 bytes. Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close
+ * frames are text without a code. Some servers answer no close frame, and nothing is lost by not waiting for them.
+ */
+export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
+
+/** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
+const REFUSED = {
+  beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
+  afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
+}
+
+const PING_INTERVAL = 15_000
+const DEAD_AFTER = 30_000
+
+/**
+ * ```ts
+ * const tun = hostTun()
+ * const peer = await joinCandy({ url: 'ws://127.0.0.1:8080/', password, tun })
+ * console.log(peer.address, await tun.ping('10.77.0.3'))
+ * ```
+ */
+export class CandyPeer extends EventEmitter<CandyPeerEvents> {
+  readonly stats = newPeerStats()
+  readonly #init: CandyPeerInit
+  readonly #secret: Secret
+  readonly #vmac: string
+  readonly #greeting: string
+  readonly #log: Logger
+  readonly #routes: PeerRoutes
+  readonly #guard: PeerGuard
+  readonly #backoff: Backoff
+  readonly #stopping = new AbortController()
+  #state: CandyPeerState = 'idle'
+  #address: string | undefined
+  #session: PeerSession | undefined
+  #link: WebSocketLink | undefined
+  #running: Promise<void> | undefined
+  #onlineAt: number | undefined
+  #reason: string | undefined
+  readonly #taps = new PeerTaps()
+
+  /** Throws `OptionError` when an option cannot work. */
+  constructor (init: CandyPeerInit) {
+    super()
+    this.#init = init
+    this.#secret = new Secret(init.password)
+    this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
+    if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
+    verifyUrl(init.url)
+    const { pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = init
+    verifyMilliseconds('pingInterval', pingInterval)
+    verifyMilliseconds('deadAfter', deadAfter)
+    if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
+    if (init.address !== undefined) verifyInterfaceAddress(init.address)
+    if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
+    this.#address = init.address ?? init.remembered
+    this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
+    this.#log = init.log ?? silent
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, onOthers: () => { void this.#lookAround() } })
+    this.#backoff = new Backoff(init.backoff)
+  }
+
+  get state (): CandyPeerState { return this.#state }
+
+  /** The address in use, or the one that will be asked for; a CIDR. */
+  get address (): string | undefined { return this.#address }
+
+  /** What the server gives and is not taken, as this machine uses it itself. */
+  get overlaps (): readonly PeerOverlap[] { return this.#routes.overlaps }
+
+  /** What somebody else has taken from the interface, and that is not put back yet. */
+  get lost (): readonly string[] { return this.#guard.lost }
+
+  /** What it does at the moment, for whoever runs it. */
+  status (): CandyPeerStatus {
+    const session = this.#session
+    return {
+      ...this.stats,
+      url: this.#init.url,
+      state: this.#state,
+      address: this.#address,
+      interface: this.#init.tun.name,
+      offloads: this.#init.tun.offloads,
+      reason: this.#reason,
+      connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
+      roundTrip: session?.roundTrip,
+      queued: session?.queued ?? 0,
+      pushed: this.#routes.installed,
+      overlaps: this.overlaps,
+      lost: this.lost
+    }
+  }
+
+  /** Shows a tap the packets that are sent and got, until the function that it returns is called. */
+  tap (tap: PeerTap): () => void { return this.#taps.add(tap) }
+
+  /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
+  start (): void {
+    if (this.#state === 'idle') this.#running = this.#run()
+  }
+
+  /** Says goodbye to the server and stops. The interface stays as it is, without the routes of the server. */
+  async close (): Promise<void> {
+    this.#stop()
+    await this.#running
+  }
+
+  async #run (): Promise<void> {
+    this.#guard.start()
+    const halves = [this.#connect(), this.#carry()]
+    try {
+      await Promise.all(halves)
+    } catch (err) {
+      this.#stop()
+      this.#log.error({ err }, 'stopped')
+      this.#tell(() => this.emit('failed', err as Error))
+    }
+    await Promise.allSettled(halves)
+    this.#guard.stop()
+    await this.#routes.clear()
+  }
+
+  #stop (): void {
+    this.#state = 'stopped'
+    this.#stopping.abort(new LinkClosedError('the peer was closed'))
+    this.#link?.close(CloseCode.GOING_AWAY)
+  }
+
+  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
+  #tell (emit: () => void): void {
+    try {
+      emit()
+    } catch (err) {
+      process.nextTick(() => { throw err })
+    }
+  }
+
+  /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
+  async #carry (): Promise<void> {
+    const { signal } = this.#stopping
+    const { tun } = this.#init
+    await consume(tun, this.#send, signal)
+    if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
+  }
+
+  /** To the server, or nowhere. Nothing of it is kept; a promise holds up the interface. */
+  readonly #send = (batch: Batch): Promise<void> | undefined => {
+    if (this.#session === undefined) {
+      this.stats.drops.offline += batch.length
+      return undefined
+    }
+    this.#session.send(batch)
+    return this.#session.drained()
+  }
+
+  /** What this machine has come to use itself is given back, also while online: else its own network would be cut until the next attempt. */
+  async #lookAround (): Promise<void> {
+    const link = this.#link
+    const overlap = await this.#routes.retreat()
+    if (overlap !== undefined) link?.abort(overlap)
+  }
+
+  async #connect (): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#state = 'connecting'
+      let reason = 'the server has ended the connection'
+      let isOverlap = false
+      try {
+        await this.#attempt(signal)
+      } catch (err) {
+        if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
+        reason = reasonOf(err as Error)
+        isOverlap = err instanceof OverlapError
+      }
+      this.#session = this.#link = this.#onlineAt = undefined
+      if (signal.aborted) return
+      this.stats.failures++
+      this.#reason = reason
+      const wait = isOverlap ? this.#backoff.longest : this.#backoff.next()
+      this.#state = 'waiting'
+      this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
+      this.#tell(() => this.emit('offline', reason, wait))
+      await delay(wait, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async #attempt (signal: AbortSignal): Promise<void> {
+    const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
+    const dialledAt = performance.now()
+    await this.#routes.retreat()
+    if (signal.aborted) return
+    void this.#routes.makeWay(readUrl(url)?.host ?? '')
+    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
+    if (signal.aborted) { // since the connection was made
+      link.abort(signal.reason)
+      return
+    }
+    this.#link = link
+    let authenticated = false
+    let accepted = false
+    const session = this.#session = new PeerSession({
+      link,
+      server: ipv4Of(link.remote),
+      tun,
+      routes: this.#routes,
+      secret: this.#secret,
+      vmac: this.#vmac,
+      address,
+      remembered: this.#address,
+      greeting: this.#greeting,
+      dialledAt,
+      pingInterval,
+      deadAfter,
+      stats: this.stats,
+      log: this.#log,
+      tap: this.#taps,
+      onAddress: (cidr) => {
+        if (signal.aborted) return
+        authenticated = true
+        this.#address = cidr
+        this.#tell(() => this.emit('address', cidr))
+      },
+      onOnline: () => {
+        if (signal.aborted) return
+        accepted = true
+        this.#state = 'online'
+        this.#backoff.online()
+        this.#onlineAt = performance.now()
+        this.#reason = undefined
+        this.#log.info({ address: this.#address }, 'online')
+        this.#tell(() => this.emit('online', this.#address as string))
+      }
+    })
+    try {
+      await session.run()
+    } catch (err) {
+      if (!accepted && wasCut(err)) throw new Error(authenticated ? REFUSED.afterAuth : REFUSED.beforeAuth, { cause: err })
+      throw err
+    } finally {
+      link.abort(new LinkClosedError('the session is over'))
+    }
+  }
+}
+
+function verifyUrl (text: string): void {
+  const url = readUrl(text)?.url
+  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
+}
+
+/** A socket of IPv6 shows an address of IPv4 behind a prefix. */
+const ipv4Of = ({ host }: Endpoint): number | undefined => parseAddress(host.replace(/^::ffff:/i, ''))
+
+/** The other side ended the connection without a close frame; with a reset when it had not read everything. */
+function wasCut (err: unknown): boolean {
+  const { closeCode, code } = err as { closeCode?: number, code?: string }
+  return closeCode === CloseCode.ABNORMAL || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+/**
+ * Joins a candy network; settles once the server has accepted us, however many attempts that takes.
+ *
+ * @throws what made the interface fail, or the reason of the signal
+ */
+export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?: AbortSignal }): Promise<CandyPeer> {
+  signal?.throwIfAborted()
+  const peer = new CandyPeer(init)
+  const failed = new AbortController()
+  peer.once('failed', (err) => { failed.abort(err) })
+  const ends = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
+  peer.start()
+  try {
+    await once(peer, 'online', { signal: ends })
+  } catch {
+    await peer.close()
+    throw ends.reason
+  }
+  return peer
+}

@@ -1,0 +1,311 @@
+/** The routes of a candy peer: takes those that the server pushes, keeps the interface in line with them, and finds the one for a packet. */
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import type { Logger } from '../../../log.ts'
+import type { OccupiedNetwork, Tun, TunRoute } from '../../../tun/device.ts'
+import { cidrOf, formatAddress, formatCidr, inNetwork, parseAddress, type Cidr } from '../../../net/ipv4.ts'
+import { Arrivals } from '../protocol/arrivals.ts'
+import { FORWARD_PACKET, OUTER_LENGTH } from '../protocol/forward.ts'
+import { CandyMessageError, MAX_LENGTH } from '../protocol/messages.ts'
+import type { CandyPeerStats } from './stats.ts'
+import type { Refusal, RoutePolicy } from './route-policy.ts'
+import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
+import { decodeRoute, type Route } from '../protocol/routes.ts'
+import { overlapText, Surroundings } from './surroundings.ts'
+
+/** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
+const LINES_LOGGED = 20
+
+/** Bytes of the longest packet that fits into one of Ethernet with the outer header and all else around it; candy protocol, section 3. */
+const LONGEST_ROUTED = 1430
+
+/** What a server gives and is not taken, as this machine uses it itself. */
+export interface PeerOverlap extends OccupiedNetwork {
+  /** `address 192.168.1.9/24` or `route 192.168.1.0/25 via 10.77.0.2`. */
+  readonly refused: string
+}
+
+/** The server gives an address whose network this machine uses itself: that is so again at the next attempt, until one of the two changes. */
+export class OverlapError extends Error {
+  override readonly name = 'OverlapError'
+  readonly code = 'ERR_CANDY_OVERLAP'
+}
+
+export interface PeerRoutesInit {
+  tun: Tun
+  policy: RoutePolicy
+  stats: CandyPeerStats
+  log: Logger
+}
+
+export class PeerRoutes {
+  readonly #init: PeerRoutesInit
+  #table = new RouteTable(cidrOf(0, 32))
+  /** Networks that routes lead to through us. */
+  #through: Cidr[] = []
+  readonly #arrivals: Arrivals
+  #server: number | undefined
+  /** Routes were taken since the interface was told. */
+  #changed = false
+  /** What the interface was told last; undefined before that. */
+  #installed: readonly Route[] | undefined
+  #inForce: readonly TunRoute[] = []
+  /** Destinations of those that somebody else has taken away. */
+  #lost = new Set<string>()
+  /** What was logged in this connection. */
+  readonly #told = new Set<string>()
+  #mtuTold = false
+  readonly #surroundings: Surroundings
+  /** Our network on the interface, when the server has given it; undefined for one that the user has chosen. */
+  #given: Cidr | undefined
+  #overlaps: PeerOverlap[] = []
+  readonly #overlap = (network: Cidr): OccupiedNetwork | undefined => this.#surroundings.overlap(network)
+
+  constructor (init: PeerRoutesInit) {
+    this.#init = init
+    this.#arrivals = new Arrivals(init.tun.name)
+    this.#surroundings = new Surroundings(init.tun)
+  }
+
+  /** Whether there are routes that the interface was not told. */
+  get changed (): boolean { return this.#changed }
+
+  /** Routes of this connection. */
+  get size (): number { return this.#table.size }
+
+  /** Those that the interface has, as far as the system took them. */
+  get installed (): readonly TunRoute[] { return this.#lost.size === 0 ? this.#inForce : this.#inForce.filter(({ destination }) => !this.#lost.has(destination)) }
+
+  /** Somebody else has taken these away from the interface; none: they are back. */
+  lost (routes: readonly TunRoute[]): void {
+    this.#lost = new Set(routes.map(({ destination }) => destination))
+    this.#count()
+  }
+
+  #count (): void { this.#init.stats.routes = this.installed.length }
+
+  /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
+  nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
+
+  /** Whether a packet for this address may come by way of us: see {@link Arrivals}. */
+  mayEnter (destination: number): boolean {
+    if (this.#arrivals.mayEnter(destination, this.#table.own.address, this.#through)) return true
+    this.#tell('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
+    return false
+  }
+
+  /** What was not taken as this machine uses it itself; as many as are logged, at most. */
+  get overlaps (): readonly PeerOverlap[] { return this.#overlaps }
+
+  /**
+   * Throws when the server may not put us in this network: `OverlapError` when this machine uses it itself, otherwise
+   * `CandyMessageError`.
+   */
+  checkNetwork (own: Cidr, server: number | undefined): void {
+    this.#surroundings.forget()
+    const refusal = this.#init.policy.networkRefusal(own, server, this.#overlap)
+    if (refusal === undefined) return
+    const { overlaps } = refusal
+    if (overlaps === undefined) throw new CandyMessageError(notTaken(own, refusal))
+    throw this.#overlapError(own, { ...refusal, overlaps })
+  }
+
+  #overlapError (own: Cidr, refusal: Refusal & { overlaps: OccupiedNetwork }): OverlapError {
+    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...refusal.overlaps }]
+    return new OverlapError(notTaken(own, refusal))
+  }
+
+  /** The interface has this address now. @param given by the server, so that it does not outlive the use that this machine has for it */
+  addressed (own: Cidr, given: boolean): void {
+    this.#given = given ? own : undefined
+  }
+
+  /**
+   * A new connection, in which we have this address: the server is about to push its routes anew. Those of the connection
+   * before stay with the interface until {@link install}, so that packets do not leave by another way meanwhile.
+   *
+   * @param server the address by which it is reached, undefined when that is no IPv4
+   */
+  begin (own: Cidr, server: number | undefined): void {
+    this.#table = new RouteTable(own)
+    this.#through = []
+    this.#server = server
+    this.#changed = false
+    this.#told.clear()
+    this.#overlaps = []
+    this.#surroundings.forget()
+  }
+
+  /** Takes a ROUTE message; one that is malformed is counted. */
+  take (message: Uint8Array): void {
+    const { stats } = this.#init
+    let routes
+    try {
+      routes = decodeRoute(message)
+    } catch (err) {
+      if (!(err instanceof CandyMessageError)) throw err
+      stats.drops.route++
+      this.#tell('malformed', { reason: err.message }, 'malformed ROUTE dropped')
+      return
+    }
+    for (const route of routes) this.#take(route)
+  }
+
+  #take (route: Route): void {
+    const table = this.#table
+    if (route.nexthop === table.own.address) {
+      if (this.#through.length < TABLE_LIMIT) this.#through.push(route.destination)
+      return
+    }
+    if (table.has(route.destination)) return
+    const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server, overlap: this.#overlap })
+    if (refusal !== undefined) {
+      this.#refused(route, refusal)
+    } else if (table.size === TABLE_LIMIT) {
+      this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
+    } else {
+      table.add(route)
+      this.#changed = true
+      this.#checkMtu()
+    }
+  }
+
+  #refused (route: Route, { overlaps, ...refusal }: Refusal): void {
+    const name = nameOf(route)
+    const isNew = this.#tell(name, { route: name, ...refusal }, 'route not taken')
+    if (overlaps !== undefined && isNew) this.#overlaps.push({ refused: `route ${name}`, ...overlaps })
+  }
+
+  #checkMtu (): void {
+    const { tun: { mtu }, log } = this.#init
+    if (mtu <= LONGEST_ROUTED || this.#mtuTold) return
+    this.#mtuTold = true
+    const why = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${LONGEST_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
+    log.warn({ mtu, atMost: LONGEST_ROUTED, why }, 'the MTU is too large for routes')
+  }
+
+  /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
+  async install (): Promise<void> {
+    this.#changed = false
+    await this.#set([...this.#table.routes])
+  }
+
+  /**
+   * What this machine uses itself by now is given back, as it has come into another network or got an interface: before the server is
+   * looked for, as otherwise neither a name server nor the server would ever be reached again, and when interfaces change. Never rejects.
+   *
+   * @returns why the connection must end: our address is gone
+   */
+  async retreat (): Promise<OverlapError | undefined> {
+    const given = this.#given
+    const { policy, log } = this.#init
+    this.#surroundings.forget()
+    try {
+      const refusal = given === undefined ? undefined : policy.networkRefusal(given, undefined, this.#overlap)
+      const overlaps = refusal?.overlaps
+      if (given !== undefined && refusal !== undefined && overlaps !== undefined) {
+        const error = this.#overlapError(given, { ...refusal, overlaps })
+        await this.#giveBack(given, overlapText(overlaps))
+        return error
+      }
+      const installed = this.#installed ?? []
+      const others = installed.filter((route) => this.#isFree(route))
+      this.#keep(this.#table.routes.filter((route) => this.#isFree(route)))
+      if (others.length === installed.length) return undefined
+      log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
+      await this.#set(others)
+    } catch (err) {
+      log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
+    }
+    return undefined
+  }
+
+  /** Whether a route that was taken is still one to take; one that is not is told like one that never was. */
+  #isFree (route: Route): boolean {
+    const { destination } = route
+    const overlaps = destination.prefix === 0 || this.#init.policy.isNamed(destination) ? undefined : this.#overlap(destination)
+    if (overlaps !== undefined) this.#refused(route, { why: `it ${overlapText(overlaps)}`, overlaps })
+    return overlaps === undefined
+  }
+
+  /** Forgets all routes of this connection but these. */
+  #keep (routes: readonly Route[]): void {
+    if (routes.length === this.#table.size) return
+    this.#table = new RouteTable(this.#table.own)
+    for (const route of routes) this.#table.add(route)
+  }
+
+  /**
+   * Makes way to the server, which is about to be dialled: its name may have another address by now, and a route of the
+   * connection before that contains it would keep us from ever reaching it; so would the network of our own address. Never rejects.
+   */
+  async makeWay (host: string): Promise<void> {
+    const installed = this.#installed
+    const given = this.#given
+    if (((installed ?? []).length === 0 && given === undefined) || isIP(host) !== 0) return
+    const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
+    if (this.#installed !== installed || this.#given !== given) return // since then
+    const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
+    if (given !== undefined && addresses.some((address) => inNetwork(address, given))) {
+      await this.#giveBack(given, `the server ${host} is in it`)
+      return
+    }
+    const others = (installed ?? []).filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
+    if (installed === undefined || others.length === installed.length) return
+    this.#init.log.warn({ host }, 'routes removed that lead to the server')
+    await this.#set(others)
+  }
+
+  /** Takes the address off the interface, and with it the routes. */
+  async #giveBack (own: Cidr, why: string): Promise<void> {
+    const { tun, log } = this.#init
+    this.#given = undefined
+    log.warn({ address: formatCidr(own), why }, 'address removed from the interface')
+    try {
+      await tun.clearAddress()
+    } catch (err) {
+      log.warn({ reason: (err as Error).message }, 'address not removed')
+    }
+    if (this.#installed !== undefined) await this.#set([])
+  }
+
+  /** Leaves no routes on the interface. Never rejects. */
+  async clear (): Promise<void> {
+    if (this.#installed !== undefined) await this.#set([])
+  }
+
+  async #set (routes: readonly Route[]): Promise<void> {
+    const { tun } = this.#init
+    this.#installed = routes
+    try {
+      const wanted = routes.map(asTunRoute)
+      const refused = await tun.setRoutes(wanted)
+      this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
+      this.#lost.clear()
+      this.#count()
+      for (const { route, reason } of refused) this.#tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
+    } catch (err) {
+      const { code, message } = err as Error & { code?: string }
+      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // they went with the interface
+      else this.#tell('failed', { reason: message }, 'routes not set')
+      this.#count()
+    }
+  }
+
+  /** Says it once in a connection; true when it was said just now. */
+  #tell (what: string, fields: object, message: string): boolean {
+    if (this.#told.has(what) || this.#told.size > LINES_LOGGED) return false
+    this.#told.add(what)
+    const isLast = this.#told.size > LINES_LOGGED
+    if (isLast) this.#init.log.warn({}, 'more about routes is not logged')
+    else this.#init.log.warn(fields, message)
+    return !isLast
+  }
+}
+
+const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destination)} via ${formatAddress(nexthop)}`
+
+const notTaken = (own: Cidr, { why, takenBy }: Refusal): string =>
+  `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
+
+const asTunRoute = ({ destination, nexthop }: Route): TunRoute => ({ destination: formatCidr(destination), gateway: formatAddress(nexthop) })

@@ -1,0 +1,200 @@
+/**
+ * Which dynamic address a client may have; candy protocol, section 1.7, without the defects of the existing server: no network
+ * or broadcast address, none that is in use, and none that was offered to another a moment ago.
+ *
+ * The pool reads no clock and sets no timer. Whoever owns it mirrors the table of connections in it: an address that enters
+ * the table is `claim`ed, one that leaves it is `release`d.
+ */
+import { OptionError } from '../../../errors.ts'
+import { inNetwork, parseCidr, type Cidr } from '../../../net/ipv4.ts'
+import { HostBitmap } from './host-bitmap.ts'
+import { LeaseTable } from './leases.ts'
+import { Reservations, type Owner } from './reservations.ts'
+
+export interface AddressPoolInit {
+  /** `a.b.c.d/prefix`, /8 to /30. The first address offered is the one behind `a.b.c.d`. */
+  range: string
+  /** Who had which address last. Default: an empty table. */
+  leases?: LeaseTable
+  /** Milliseconds for which an offer keeps the address from others. Default: 30000. */
+  reservationTime?: number
+  /** Offers that wait for their AUTH at the same time; beyond it there is no offer. Default: 4096. */
+  maxReservations?: number
+  /** Whether an address waits for the device that has its lease, also when no other is free. Default: none does. */
+  isKept? (address: number): boolean
+  /** Milliseconds in which an address that is in use is offered to its device once only. Default: 30000. */
+  contestTime?: number
+}
+
+/** Who asks. */
+export interface Client {
+  /** Its connection, by identity. */
+  owner: Owner
+  /** Its vmac, if it has sent one. So two connections without a vmac are never one device. */
+  device: string | undefined
+}
+
+export interface OfferRequest extends Client {
+  /** What the client would like. */
+  wanted?: Pick<Cidr, 'address' | 'prefix'>
+  /** Milliseconds, of any clock. When it goes back, offers that are waiting may be forgotten. */
+  now: number
+}
+
+/**
+ * Each call costs a constant time, amortised: a few map operations, a walk through at most 10 words of a bitmap, and the
+ * removal of reservations that have run out, each once. Memory: 4 MiB of bitmaps for a /8, the addresses in use, and the
+ * bounded tables of leases and reservations.
+ *
+ * ```ts
+ * const pool = new AddressPool({ range: '192.168.202.0/24' })
+ * const client = { owner: connection, device: vmac }
+ * const address = pool.offer({ ...client, wanted, now: performance.now() }) // undefined: no address left
+ * pool.claim(address, client) // after AUTH
+ * pool.release(address) // when the connection has ended
+ * ```
+ */
+export class AddressPool {
+  readonly range: Cidr
+  readonly leases: LeaseTable
+  readonly #contestTime: number
+  readonly #isKept: (address: number) => boolean
+  readonly #reservations: Reservations
+  /** Host numbers that nobody can be offered: in use, reserved, or no host. */
+  readonly #taken: HostBitmap
+  /** The same and those that a device has a lease for. */
+  readonly #spoken: HostBitmap
+  readonly #holders = new Map<number, Client>()
+  /** Addresses in use that were offered to their own device: when that was last. */
+  readonly #contested = new Map<number, number>()
+  /** Host number of the last address that was found by search. */
+  #cursor: number
+
+  /** Throws `OptionError`. */
+  constructor ({ range: text, leases = new LeaseTable(), reservationTime = 30_000, maxReservations = 4096, contestTime = 30_000, isKept = () => false }: AddressPoolInit) {
+    const range = parseCidr(text)
+    if (range === undefined || range.prefix < 8 || range.prefix > 30) throw new OptionError('range is a.b.c.d/8 to a.b.c.d/30')
+    for (const [name, value] of Object.entries({ reservationTime, maxReservations, contestTime })) {
+      if (!Number.isSafeInteger(value) || value < 1) throw new OptionError(`${name} is a positive integer, not ${value}`)
+    }
+    this.range = range
+    this.leases = leases
+    this.#contestTime = contestTime
+    this.#isKept = isKept
+    this.#cursor = range.address - range.network
+    const last = range.broadcast - range.network
+    this.#taken = new HostBitmap(last + 1)
+    this.#spoken = new HostBitmap(last + 1)
+    for (const bitmap of [this.#taken, this.#spoken]) {
+      bitmap.set(0, true)
+      bitmap.set(last, true)
+    }
+    this.#reservations = new Reservations(reservationTime, maxReservations, (address) => { this.#update(address) })
+    leases.onFree = (address) => { this.#update(address) }
+    for (const [device, address] of [...leases.entries()]) {
+      if (this.#isHost(address)) this.#update(address)
+      else leases.revoke(device) // of another range
+    }
+  }
+
+  /**
+   * Chooses an address and reserves it for the connection: the wanted one if it may have that, else the one that it was offered
+   * a moment ago, else the one that its device had last if nobody has it now, else the next free one.
+   *
+   * @returns undefined when all are taken or too many offers are waiting.
+   */
+  offer (request: OfferRequest): number | undefined {
+    const { owner, device, now } = request
+    this.#reservations.expire(now)
+    const address = this.#wanted(request) ?? this.#reservations.of(owner, device)?.address ?? this.#last(device) ?? this.#search(device)
+    if (address === undefined || !this.#reservations.make({ owner, device, address, now })) return undefined
+    this.#update(address)
+    return address
+  }
+
+  /**
+   * The client uses the address from now on; whoever used it or had it reserved does not. An address outside of the range is
+   * no matter of the pool.
+   */
+  claim (address: number, client: Client): void {
+    const { owner, device } = client
+    const own = this.#reservations.of(owner, device)
+    this.#reservations.cancel(own)
+    if (!inNetwork(address, this.range)) return
+    this.#reservations.cancel(this.#reservations.at(address))
+    this.#holders.set(address, { owner, device })
+    const leased = this.leases.deviceOf(address)
+    // Who takes an address unasked does not take it away from a device that will come back for it.
+    const isItsOwn = leased === undefined || leased === device || own?.address === address
+    if (device !== undefined && isItsOwn && this.#isHost(address)) this.leases.grant(device, address)
+    this.#update(address)
+  }
+
+  /** Nobody uses the address any more. */
+  release (address: number): void {
+    if (!this.#holders.delete(address)) return
+    this.#contested.delete(address)
+    this.leases.rest(address)
+    this.#update(address)
+  }
+
+  /** The connection has ended. What it was offered waits for its device. */
+  abandon (owner: Owner): void { this.#reservations.abandon(owner) }
+
+  #isHost (address: number): boolean {
+    return inNetwork(address, this.range) && address !== this.range.network && address !== this.range.broadcast
+  }
+
+  #isFree (address: number): boolean { return !this.#taken.has(address - this.range.network) }
+
+  /** The wanted address, if it is a host of exactly this network and the client may have it. */
+  #wanted ({ wanted, owner, device, now }: OfferRequest): number | undefined {
+    if (wanted === undefined || wanted.prefix !== this.range.prefix || !this.#isHost(wanted.address)) return undefined
+    const { address } = wanted
+    const holder = this.#holders.get(address)
+    if (holder?.owner === owner) return address
+    const reservation = this.#reservations.at(address)
+    const isReserved = reservation !== undefined && reservation !== this.#reservations.of(owner, device)
+    const leased = this.leases.deviceOf(address)
+    if (isReserved || (leased !== undefined && leased !== device)) return undefined
+    if (holder === undefined) return address
+    return device !== undefined && holder.device === device && this.#mayContest(address, now) ? address : undefined
+  }
+
+  /**
+   * A device that asks for the address that it holds has most likely lost its connection without the relay knowing. But cloned
+   * machines are one device as well, and they would take the address from each other for ever.
+   */
+  #mayContest (address: number, now: number): boolean {
+    const last = this.#contested.get(address)
+    if (last !== undefined && now >= last && now - last < this.#contestTime) return false
+    this.#contested.set(address, now)
+    return true
+  }
+
+  /** Only when it is free: cloned machines and several programs on one machine share a vmac. */
+  #last (device: string | undefined): number | undefined {
+    const address = device === undefined ? undefined : this.leases.addressOf(device)
+    return address !== undefined && this.#isFree(address) ? address : undefined
+  }
+
+  #search (device: string | undefined): number | undefined {
+    const host = this.#spoken.nextFree(this.#cursor + 1) ?? this.#spoken.nextFree(0)
+    if (host !== undefined) {
+      this.#cursor = host
+      return this.range.network + host
+    }
+    const leased = this.leases.takeOldest((address) => this.#isFree(address) && !this.#isKept(address))
+    if (leased !== undefined) return leased
+    // Who listens to a connection can send its DHCP again and again, but not its VMAC: that must keep nobody out.
+    return device !== undefined && this.#reservations.dropAnonymous() ? this.#search(device) : undefined
+  }
+
+  #update (address: number): void {
+    if (!inNetwork(address, this.range)) return
+    const host = address - this.range.network
+    const taken = !this.#isHost(address) || this.#holders.has(address) || this.#reservations.at(address) !== undefined
+    this.#taken.set(host, taken)
+    this.#spoken.set(host, taken || this.leases.deviceOf(address) !== undefined)
+  }
+}

@@ -1,0 +1,86 @@
+/** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
+import { OptionError } from '../../../errors.ts'
+import { CloseCode } from '../../../transforms/websocket-frames/index.ts'
+import type { LeaseBook } from './lease-book.ts'
+import { normalPath, type NetworkSettings } from './network-settings.ts'
+import { Network, type Shared } from './network.ts'
+import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
+
+/** What a change of settings has done. */
+export interface Reconfigured {
+  /** Paths of networks; empty for one without a path. */
+  added: string[]
+  removed: string[]
+  /** Connections that were ended. */
+  ended: number
+}
+
+/** Throws `OptionError` unless a path selects at most one of them. */
+export function verifyNetworks (networks: readonly NetworkSettings[]): void {
+  if (networks.length === 0) throw new OptionError('a relay has at least one network')
+  const paths = new Set<string>()
+  for (const { path } of networks) {
+    if (path === undefined && networks.length > 1) throw new OptionError('several networks have a path each')
+    if (path !== undefined && paths.has(path)) throw new OptionError(`two networks have the path ${path}`)
+    if (path !== undefined) paths.add(path)
+  }
+}
+
+export class Networks implements Iterable<Network> {
+  readonly #shared: Shared
+  readonly #leases: LeaseBook
+  readonly #byPath = new Map<string, Network>()
+  /** Of networks that are no more. */
+  readonly #past = newNetworkStats()
+
+  constructor (shared: Shared, leases: LeaseBook) {
+    this.#shared = shared
+    this.#leases = leases
+  }
+
+  [Symbol.iterator] (): IterableIterator<Network> { return this.#byPath.values() }
+
+  /** Added up. */
+  get stats (): CandyNetworkStats {
+    const stats = newNetworkStats()
+    addStats(stats, this.#past)
+    for (const network of this) addStats(stats, network.stats)
+    return stats
+  }
+
+  /** The network that a request is for. A network without a path is alone, and every path selects it. */
+  find (url: string): Network | undefined {
+    const sole = this.#byPath.get('')
+    if (sole !== undefined) return sole
+    const path = normalPath(url)
+    return path === undefined ? undefined : this.#byPath.get(path)
+  }
+
+  /** Adds, changes and removes networks until they are these, which have been verified. */
+  configure (wanted: readonly NetworkSettings[]): Reconfigured {
+    const result: Reconfigured = { added: [], removed: [], ended: 0 }
+    const paths = new Set(wanted.map(({ path = '' }) => path))
+    for (const [path, network] of [...this.#byPath]) {
+      if (paths.has(path)) continue
+      result.ended += network.close(CloseCode.SERVICE_RESTART, 'the network is no more')
+      result.removed.push(path)
+      network.bequeath(this.#past)
+      this.#shared.plane?.noNetwork(network)
+      this.#byPath.delete(path)
+    }
+    this.#leases.retain(paths)
+    for (const settings of wanted) {
+      const { path = '' } = settings
+      const network = this.#byPath.get(path)
+      if (network === undefined) {
+        const made = new Network(settings, this.#shared, this.#leases.table(path))
+        this.#byPath.set(path, made)
+        this.#shared.plane?.network(made)
+        result.added.push(path)
+      } else {
+        result.ended += network.configure(settings)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,23 @@
+/** Whoever passes packets on for a relay, by what that has decided; see `workers/`. */
+import type { Gate, GateStats } from '../../../limits/gate.ts'
+import type { Network } from './network.ts'
+import type { RelaySettings } from './settings.ts'
+import type { Session } from './session.ts'
+
+export interface Plane {
+  /** Settings of the relay have changed. */
+  configure (settings: RelaySettings): void
+  /** There is a network, or its settings have changed. */
+  network (network: Network): void
+  noNetwork (network: Network): void
+  /** A connection is served. */
+  enter (session: Session): void
+  /** A connection has an address, or what the rules say about it has changed. */
+  member (session: Session): void
+  /** A connection has no address any more. */
+  noMember (session: Session): void
+  /** Whether somebody wants to see what a connection carries may have changed. */
+  tap (session: Session): void
+  /** What the relay's own gate and those of others have counted, together. */
+  doors (own: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'>
+}

@@ -1,0 +1,76 @@
+/**
+ * Rules of a candy relay that say which networks lie behind which node; candy protocol, section 1.9.
+ *
+ * ```ts
+ * const rules = parseRules('192.168.202.0/24,172.16.0.0/16,192.168.202.1;192.168.202.3/32,172.17.0.0/16,192.168.202.2')
+ * const messages = encodeRoutes(routesFor(rules, client))
+ * ```
+ */
+import { OptionError } from '../../../errors.ts'
+import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../../net/ipv4.ts'
+import type { Route } from '../protocol/routes.ts'
+
+/** The clients of network `device` send what is for `destination` to `nexthop`. */
+export interface SdwanRule extends Route {
+  device: Cidr
+}
+
+/**
+ * Reads `device,destination,nexthop`, joined by `;`. Both networks have their host bits clear. A `;` at the end is fine, and
+ * so are further fields, which are ignored; blanks are not. An empty text has no rules.
+ *
+ * Throws `OptionError`, which names the rule by its number, from 1.
+ */
+export function parseRules (text: string): SdwanRule[] {
+  const rules = text.split(';')
+  if (rules.at(-1) === '') rules.pop()
+  return rules.map((rule, i) => parseRule(rule, i + 1))
+}
+
+function parseRule (rule: string, number: number): SdwanRule {
+  const [device, destination, address] = rule.split(',')
+  if (address === undefined) throw new OptionError(`sdwan rule ${number} is not device,destination,nexthop`)
+  const nexthop = parseAddress(address)
+  if (nexthop === undefined) throw new OptionError(`sdwan rule ${number}: the next hop is not an IPv4 address`)
+  return {
+    device: parseNetwork(device, `sdwan rule ${number}: the device network`),
+    destination: parseNetwork(destination, `sdwan rule ${number}: the destination network`),
+    nexthop
+  }
+}
+
+function parseNetwork (text: string, what: string): Cidr {
+  const cidr = parseCidr(text)
+  if (cidr === undefined) throw new OptionError(`${what} is not a.b.c.d/prefix`)
+  if (cidr.address !== cidr.network) throw new OptionError(`${what} has host bits`)
+  return cidr
+}
+
+/** The routes for a client, in the order of the rules: the first that matches a packet is the one. */
+export function routesFor (rules: readonly SdwanRule[], client: number): Route[] {
+  return rules
+    .filter(({ device }) => inNetwork(client, device))
+    .map(({ destination, nexthop }) => ({ destination, nexthop }))
+}
+
+/**
+ * The networks behind this node, whose addresses it may use as sources; undefined when there are none. Ask once for each
+ * connection: {@link ownsSource} then looks at nothing else for a packet.
+ */
+export function allowedSources (rules: readonly SdwanRule[], sender: number): readonly Cidr[] | undefined {
+  const sources = rules.filter(({ nexthop }) => nexthop === sender).map(({ destination }) => destination)
+  return sources.length > 0 ? sources : undefined
+}
+
+/** Whether one of these routes leads to this address by way of this next hop. */
+export function leadsTo (routes: readonly Route[], destination: number, nexthop: number): boolean {
+  for (const route of routes) if (route.nexthop === nexthop && inNetwork(destination, route.destination)) return true
+  return false
+}
+
+/** Whether a source lies in one of these networks; candy protocol, section 1.10. */
+export function ownsSource (sources: readonly Cidr[] | undefined, source: number): boolean {
+  if (sources === undefined) return false
+  for (const network of sources) if (inNetwork(source, network)) return true
+  return false
+}

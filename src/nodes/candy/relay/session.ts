@@ -1,0 +1,108 @@
+/** One connection of a candy relay: who it is, and how it ends. */
+import { CloseCode, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import type { Pass } from '../../../limits/gate.ts'
+import { Rate } from '../../../limits/rate.ts'
+import { TokenBucket } from '../../../limits/token-bucket.ts'
+import { shown } from '../../../text/shown.ts'
+import type { Endpoint } from '../../../types.ts'
+import type { Client } from './address-pool.ts'
+import { readGreeting } from '../protocol/greeting.ts'
+import { Member } from './member.ts'
+import type { Network } from './network.ts'
+import { OriginalClient } from './original-client.ts'
+import type { Refusal } from './stats.ts'
+
+/** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
+export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source' | 'protocol'>, { closeCode: number, reason: string }>> = {
+  malformed: { closeCode: CloseCode.PROTOCOL_ERROR, reason: 'malformed message' },
+  password: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'wrong password' },
+  clock: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'clock differs by more than 300 seconds' },
+  replay: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'used from another address before' },
+  rate: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many attempts from your address' },
+  unauthenticated: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'not authenticated' },
+  foreign: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'source is not your address' },
+  address: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'address not allowed' },
+  range: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'this relay gives no addresses, choose one' },
+  pool: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'no free address' },
+  full: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'the network is full' },
+  taken: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'address in use by another device' },
+  timeout: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'timeout' },
+  path: { closeCode: CloseCode.POLICY_VIOLATION, reason: 'unknown network' },
+  limit: { closeCode: CloseCode.TRY_AGAIN_LATER, reason: 'too many connections' }
+}
+
+/** Times that one connection may take another address at once, and then in a minute: each may cost another member its place. */
+export const MOVES = { burst: 4, rate: 4 / 60 } as const
+
+/** What a ping says of its client, to be shown; empty for a mere sign of life. */
+export const clientOf = (ping: Uint8Array): string => shown(readGreeting(ping)?.client ?? '')
+
+export class Session extends Member implements Client {
+  readonly link: WebSocketLink
+  declare readonly network: Network
+  readonly remote: Endpoint
+  readonly pass: Pass
+  /** The 16 characters of its VMAC, once it has sent one. */
+  device: string | undefined
+  /** How many more times it may take another address now. */
+  readonly moves: TokenBucket
+  /** What the client says it runs, `os::version::host`; any text of at most 125 bytes. */
+  client = ''
+  readonly original: OriginalClient
+  /** Milliseconds of the relay's clock: since when it is connected, and when the last frame of any kind came. */
+  readonly since: number
+  heardAt: number
+  /** Bytes, both ways, of the last second. */
+  readonly rateIn: Rate
+  readonly rateOut: Rate
+  #ended = false
+
+  constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
+    super(network, link.port)
+    this.link = link
+    this.original = new OriginalClient(link, this)
+    this.remote = remote
+    this.pass = pass
+    this.since = now
+    this.moves = new TokenBucket(MOVES, now)
+    this.heardAt = now
+    this.rateIn = new Rate(now)
+    this.rateOut = new Rate(now)
+    network.enter(this)
+  }
+
+  /** Its identity in the tables of addresses. */
+  get owner (): this { return this }
+
+  /** Nothing more is taken from it or sent to it. */
+  get ended (): boolean { return this.#ended }
+
+  override tick (now: number): void {
+    super.tick(now)
+    this.original.tick(now)
+    this.rateIn.sample(this.traffic.bytesIn, now)
+    this.rateOut.sample(this.traffic.bytesOut, now)
+  }
+
+  refuse (why: keyof typeof REFUSALS, reasonForLog: string): void {
+    if (this.#ended) return
+    this.network.refused(this, why, reasonForLog)
+    const { closeCode, reason } = REFUSALS[why]
+    this.end(closeCode, reason)
+  }
+
+  /** Leaves the network at once and closes the connection. */
+  end (closeCode: number, reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.network.gone(this)
+    this.link.close(closeCode, reason)
+  }
+
+  /** The connection is gone, or broken beyond a closing handshake. */
+  drop (err: Error): void {
+    this.#ended = true
+    this.network.gone(this)
+    this.link.abort(err)
+  }
+}

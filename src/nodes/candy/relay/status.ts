@@ -1,0 +1,74 @@
+/** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+import { waitingIn } from '../../../limits/backlog.ts'
+import { remoteText } from '../../../net/endpoint.ts'
+import { printable } from '../../../text/printable.ts'
+import { formatAddress, formatCidr } from '../../../net/ipv4.ts'
+import type { Network } from './network.ts'
+import type { Session } from './session.ts'
+import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
+
+export interface CandyMemberStatus extends Traffic {
+  address: string
+  /** Address and port that it comes from; behind a trusted proxy what that tells of them. */
+  source: string
+  /** What the client says it is; empty when it has not said so. */
+  system: string
+  version: string
+  host: string
+  /** Its vmac; empty when it has sent none. */
+  device: string
+  /** Seconds since it has connected, and since anything came from it. */
+  connected: number
+  silent: number
+  /** Bytes a second of the last second. */
+  rateIn: number
+  rateOut: number
+  /** Bytes that wait for it, in memory and, as far as that is known, in the system. */
+  queued: number
+}
+
+export interface CandyNetworkStatus extends CandyNetworkStats {
+  /** Empty for a network without one. */
+  path: string
+  /** Empty without one. */
+  range: string
+  /** Devices that will get the address that they had. */
+  leases: number
+  members: CandyMemberStatus[]
+}
+
+export interface CandyRelayStatus extends CandyRelayStats {
+  networks: CandyNetworkStatus[]
+}
+
+/** @param now milliseconds of the relay's clock */
+export function networkStatus (network: Network, now: number): CandyNetworkStatus {
+  const { settings: { path = '', range }, pool } = network
+  return {
+    path,
+    range: range === undefined ? '' : formatCidr(range),
+    leases: pool?.leases.size ?? 0,
+    ...network.stats,
+    members: Array.from(network.members(), (session) => memberStatus(session, now)).sort((a, b) => a.order - b.order).map(({ order, ...member }) => member)
+  }
+}
+
+function memberStatus (session: Session, now: number): CandyMemberStatus & { order: number } {
+  const { address, remote, client, device = '', since, heardAt, traffic, rateIn, rateOut, link } = session
+  const [system = '', version = '', name = ''] = client.split('::')
+  return {
+    order: address,
+    address: formatAddress(address),
+    source: remoteText(remote),
+    system,
+    version,
+    host: name,
+    device: printable(device),
+    connected: Math.max(0, Math.round((now - since) / 1000)),
+    silent: Math.max(0, Math.round((now - heardAt) / 1000)),
+    ...traffic,
+    rateIn: Math.round(rateIn.perSecond),
+    rateOut: Math.round(rateOut.perSecond),
+    queued: waitingIn(link.port)
+  }
+}

@@ -1,0 +1,111 @@
+/** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
+import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../../net/ipv4.ts'
+import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from '../protocol/forward.ts'
+import { MIN_LENGTH, type MessageName } from '../protocol/messages.ts'
+import type { Member } from './member.ts'
+import { ownsSource } from './sdwan.ts'
+import type { Switch } from './switch.ts'
+
+/** Where the sender and the receiver stand in the messages that name both; candy protocol, section 1.2. */
+const ADDRESSES = {
+  CONN: { source: 1, destination: 5 },
+  DISCOVERY: { source: 1, destination: 5 },
+  GENERAL: { source: 4, destination: 8 }
+} as const satisfies Partial<Record<MessageName, object>>
+
+export type AddressedName = keyof typeof ADDRESSES
+
+/** FORWARD: to the holder of the destination, or to all others, or nowhere. Runs once a packet. */
+export function forward (member: Member, message: Uint8Array): void {
+  if (message.length < MIN_LENGTH.FORWARD || member.address === 0) {
+    refuse(member, message, 'FORWARD')
+    return
+  }
+  if (!count(member, message)) return
+  const { network } = member
+  if (!maySend(member, forwardSource(message)) || (isWrapped(message) && !maySendInside(member, message))) {
+    member.traffic.drops.source++
+    return
+  }
+  const destination = forwardDestination(message)
+  if (isWrapped(message) && !mayRoute(member, message, destination)) {
+    member.traffic.drops.route++
+    return
+  }
+  if (network.unicast(member, destination, message)) return
+  if (isForAll(network, destination)) broadcast(member, message)
+  else member.traffic.drops.destination++
+}
+
+/** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
+export function addressed (member: Member, message: Uint8Array, name: AddressedName): void {
+  if (message.length < MIN_LENGTH[name] || member.address === 0) {
+    refuse(member, message, name)
+    return
+  }
+  const at = ADDRESSES[name]
+  const source = readU32(message, at.source)
+  if (source !== member.address) {
+    member.refuse('foreign', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
+    return
+  }
+  if (!count(member, message)) return
+  const { network } = member
+  const destination = readU32(message, at.destination)
+  // Without it members could not find each other. A tail would go to all as well, so it goes to nobody.
+  if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message.subarray(0, MIN_LENGTH.DISCOVERY))
+  else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
+  else if (!network.unicast(member, destination, message)) member.traffic.drops.destination++
+}
+
+/** For a message that is too short, or that comes before AUTH. */
+function refuse (member: Member, { length }: Uint8Array, name: AddressedName | 'FORWARD'): void {
+  if (length < MIN_LENGTH[name]) member.refuse('malformed', `${name} of ${length} bytes, expected at least ${MIN_LENGTH[name]}`)
+  else member.refuse('unauthenticated', `${name} before AUTH, expected AUTH first`)
+}
+
+/** False when the sender has sent more than it may. */
+function count (member: Member, message: Uint8Array): boolean {
+  const { traffic } = member
+  traffic.packetsIn++
+  traffic.bytesIn += message.length
+  if (member.mayPay(message.length)) return true
+  traffic.drops.rate++
+  return false
+}
+
+function broadcast (member: Member, message: Uint8Array): void {
+  if (member.network.settings.broadcast) member.network.broadcast(member, message)
+  else member.traffic.drops.broadcast++
+}
+
+function maySend (member: Member, source: number): boolean {
+  if (source === member.address) return true
+  const { network } = member
+  const { sourceCheck } = network.settings
+  if (sourceCheck === 'off') return true
+  // A gateway to everything (0.0.0.0/0) is still none of the members.
+  return sourceCheck === 'routes' && ownsSource(member.behind, source) && network.holder(source) === undefined
+}
+
+/** The receiver takes the first header off: what is behind it counts as much. */
+function maySendInside (member: Member, message: Uint8Array): boolean {
+  if (member.network.settings.sourceCheck === 'off') return true
+  const source = innerSource(message)
+  return source !== undefined && maySend(member, source)
+}
+
+/**
+ * The receiver passes on what is behind the first header, to wherever that says: only where a rule of the sender leads to. What the
+ * receiver gets for itself could have come without that header as well.
+ */
+function mayRoute (member: Member, message: Uint8Array, nexthop: number): boolean {
+  if (member.network.settings.sourceCheck === 'off') return true
+  const destination = innerDestination(message)
+  if (destination === undefined || destination === 0 || destination === LIMITED_BROADCAST || isMulticast(destination)) return false
+  return (destination === nexthop && member.network.holder(nexthop) !== undefined) || member.mayRoute(destination, nexthop)
+}
+
+function isForAll ({ settings: { range } }: Switch, destination: number): boolean {
+  return destination === LIMITED_BROADCAST || destination === range?.broadcast || isMulticast(destination)
+}

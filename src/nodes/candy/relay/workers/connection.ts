@@ -1,0 +1,125 @@
+/** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
+import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
+import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import { LinkClosedError } from '../../../../errors.ts'
+import type { PacketPort } from '../../../../types.ts'
+import { FramePace } from '../frame-pace.ts'
+import { readGreeting } from '../../protocol/greeting.ts'
+import { Member } from '../member.ts'
+import { OriginalClient } from '../original-client.ts'
+import { REFUSALS } from '../session.ts'
+import type { Switch } from '../switch.ts'
+import type { Fault, MemberState, Report } from './messages.ts'
+
+/** Takes what the packet path has to know. */
+export function learn (member: Member, { address, behind, gateways, routes }: MemberState): void {
+  member.address = address
+  member.behind = behind
+  member.gateways = gateways
+  member.routes = routes
+}
+
+/** Nothing is read of remote members, so all of them have the same, and no limits. */
+const UNREAD = new FramePace()
+
+/** One that another worker has. Only what is lost on the way to it is counted here. */
+export class RemoteMember extends Member {
+  readonly ended = false
+
+  constructor (network: Switch, port: PacketPort) { super(network, port, UNREAD) }
+
+  refuse (): void {} // nothing comes from it here
+}
+
+/** One that is connected to this worker. What it says of itself is decided upon elsewhere. */
+export class Connection extends Member {
+  readonly id: number
+  readonly link: AcceptedWebSocket
+  readonly original: OriginalClient
+  /** Since the last report. */
+  isHeard = true
+  readonly #report: (report: Report) => void
+  #isGreeted = false
+  #ended = false
+  #onDone: (() => void) | undefined
+
+  constructor (id: number, link: AcceptedWebSocket, nowhere: Switch, report: (report: Report) => void) {
+    super(nowhere, link.port)
+    this.id = id
+    this.link = link
+    this.original = new OriginalClient(link, this)
+    this.#report = report
+    link.onText = link.onPong = () => { this.isHeard = true }
+    link.onFrames = (frames) => this.paced(frames)
+    link.onPing = (greeting) => {
+      this.isHeard = true
+      this.original.greeted(greeting)
+      this.#greeted(greeting)
+    }
+    if (link.pass !== undefined) {
+      link.pass.evict = () => {
+        this.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+        this.abort(new LinkClosedError('made room for another'))
+      }
+    }
+  }
+
+  get ended (): boolean { return this.#ended }
+
+  override tick (now: number): void {
+    super.tick(now)
+    this.original.tick(now)
+  }
+
+  refuse (why: Parameters<Member['refuse']>[0], reason: string): void {
+    if (this.#ended) return
+    this.#ended = true // the rest follows: the connection is closed as soon as it was counted
+    this.#report({ type: 'refuse', id: this.id, why, reason, received: this.received })
+  }
+
+  /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
+  decided (message: Uint8Array): Promise<void> {
+    this.pace.handshake()
+    this.#report({ type: 'message', id: this.id, message: message.slice(), received: this.received })
+    return new Promise((resolve) => { this.#onDone = resolve })
+  }
+
+  done (): void {
+    this.#onDone?.()
+    this.#onDone = undefined
+  }
+
+  /** The link is gone: nothing of it stays where packets go. */
+  leave (): void {
+    this.#ended = true
+    const { network, address } = this
+    if (network.holder(address) === this) network.vacate(address)
+    network.forget(this)
+  }
+
+  close (code: number, reason: string): void {
+    this.#ended = true
+    this.link.close(code, reason)
+    this.done()
+  }
+
+  abort (err: Error): void {
+    this.#ended = true
+    this.link.abort(err)
+    this.done()
+  }
+
+  /** The first one of its form says what the client is; the rest are signs of life. */
+  #greeted (greeting: Uint8Array): void {
+    if (this.#isGreeted || readGreeting(greeting) === undefined) return
+    this.#isGreeted = true
+    this.#report({ type: 'greeting', id: this.id, greeting: greeting.slice() })
+  }
+}
+
+/** What is told of an error that has ended a link. */
+export function faultOf (err: Error): Fault {
+  const { message } = err
+  const code = 'code' in err ? String(err.code) : undefined
+  return err instanceof WebSocketProtocolError ? { message, code, closeCode: err.closeCode } : { message, code }
+}

@@ -1,0 +1,296 @@
+/**
+ * A thread that has connections of its own and passes packets between them, and to those of others. It decides nothing: who may
+ * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
+ */
+import type { Gate } from '../../../../limits/gate.ts'
+import { waitingIn } from '../../../../limits/backlog.ts'
+import { LinkClosedError } from '../../../../errors.ts'
+import { typeDemux } from '../../../../transforms/type-demux.ts'
+import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
+import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import type { Batch } from '../../../../types.ts'
+import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
+import type { Member } from '../member.ts'
+import { newTraffic, type Traffic } from '../stats.ts'
+import { Switch, type Budget, type SwitchSettings } from '../switch.ts'
+import { addressed, forward } from '../traffic.ts'
+import { Connection, faultOf, learn, RemoteMember } from './connection.ts'
+import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
+import type { Counts, Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
+import { PartialSwitch } from './partial-switch.ts'
+
+/** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
+const TAP_LIMIT = 1 << 20
+
+const TICK = 1000
+
+/** What a client says of itself, for others to decide upon. */
+const DECIDED_UPON: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
+
+/** Where a connection is until it has an address: nobody is there. */
+const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 1 }
+
+type Settings = Pick<WorkerInit, 'index' | 'count' | 'lanes' | 'limits'>
+
+export class Forwarder implements LaneHandlers {
+  readonly #index: number
+  readonly #count: number
+  readonly #report: (report: Report) => void
+  readonly #catchUp: () => void
+  readonly #gate: Gate
+  readonly #lanes: Lanes
+  readonly #budget: Budget
+  readonly #nowhere: Switch
+  readonly #networks = new Map<number, PartialSwitch>()
+  readonly #connections = new Map<number, Connection>()
+  readonly #remote = new Map<number, RemoteMember>()
+  /** What was last reported to wait for a member. */
+  readonly #told = new WeakMap<Member, number>()
+  /** Messages that came for a member when it had gone, by network. */
+  readonly #late = new Map<number, number>()
+  readonly #receive = typeDemux<Connection>({
+    [MessageType.CONN]: (message, connection) => { addressed(connection, message, 'CONN') },
+    [MessageType.DISCOVERY]: (message, connection) => { addressed(connection, message, 'DISCOVERY') },
+    [MessageType.GENERAL]: (message, connection) => { addressed(connection, message, 'GENERAL') }
+  }, { unknown: (_message, connection) => { connection.pace.ignored() } })
+
+  #opened = 0
+  #untapped = TAP_LIMIT
+  #missed = 0
+
+  /** @param catchUp obeys the orders that have come by now */
+  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void) {
+    this.#index = index
+    this.#count = count
+    this.#report = report
+    this.#catchUp = catchUp
+    this.#gate = gate
+    this.#lanes = new Lanes(lanes, this)
+    this.#budget = { queued: 0, queueTotal: limits.queueTotal, parts: count }
+    this.#nowhere = new Switch(NOWHERE, this.#budget)
+    setInterval(() => { this.#tick() }, TICK)
+  }
+
+  /** Serves a connection until it is gone. */
+  async accept (link: AcceptedWebSocket, listener: number): Promise<void> {
+    const id = this.#newId()
+    const connection = new Connection(id, link, this.#nowhere, this.#report)
+    this.#connections.set(id, connection)
+    const { remote, path, pass } = link
+    this.#report({ type: 'open', id, listener, remote, path, isCounted: pass?.isCounted === true })
+    let fault
+    try {
+      await link.flow((batch) => {
+        connection.isHeard = true
+        if (!connection.ended) connection.tapped(batch, 'in')
+        const at = this.#lanes.isFull ? 0 : this.#take(connection, batch, 0)
+        return at < batch.length ? this.#wait(connection, batch, at) : this.#lanes.room()
+      })
+    } catch (err) {
+      fault = faultOf(err as Error)
+      if (!(err instanceof WebSocketProtocolError)) link.abort(err as Error) // the layer below has said why, which is to arrive
+    }
+    connection.leave()
+    this.#counts([connection])
+    this.#connections.delete(id)
+    this.#report({ type: 'end', id, fault, received: connection.received })
+  }
+
+  /** It fits into 32 bits: when all have been in use, those that are free are used again. */
+  #newId (): number {
+    const count = this.#count
+    for (;;) {
+      const id = this.#opened * count + this.#index
+      this.#opened = (this.#opened + 1) % Math.floor(2 ** 32 / count)
+      if (!this.#connections.has(id)) return id
+    }
+  }
+
+  /** What the thread that decides has said, of the packet path. */
+  obey (order: Order): void {
+    switch (order.type) {
+      case 'limits': this.#limit(order.limits); break
+      case 'network': this.#network(order.network, order.settings); break
+      case 'no network': this.#noNetwork(order.network); break
+      case 'member': this.#member(order.network, order.id, order.state); break
+      case 'no member': this.#noMember(order.network, order.id); break
+      case 'send': this.#send(order.id, order.messages); break
+      case 'ping': this.#connections.get(order.id)?.link.ping(); break
+      case 'close': this.#connections.get(order.id)?.close(order.code, order.reason); break
+      case 'abort': this.#connections.get(order.id)?.abort(new LinkClosedError('the connection was given up')); break
+      case 'done': this.#connections.get(order.id)?.done(); break
+      case 'tap': this.#tap(order.id, order.isOn); break
+      case 'seen': this.#untapped += order.bytes
+    }
+  }
+
+  onUnicast (network: number, to: number, from: number, framed: Framed): boolean {
+    // Another worker may have been told of a member while the same order waits here.
+    if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
+    const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
+    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
+    this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
+    return false
+  }
+
+  onBroadcast (network: number, id: number, { frames }: Framed): void {
+    if (!this.#remote.has(id)) this.#catchUp()
+    const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
+    if (from !== undefined) fabric?.spreadFrames(from, frames)
+  }
+
+  /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */
+  async #wait (connection: Connection, batch: Batch, from: number): Promise<void> {
+    let at = from
+    for (;;) {
+      while (this.#lanes.isFull) await this.#lanes.room()
+      at = this.#take(connection, batch, at)
+      if (at === batch.length) break
+      connection.received++
+      await connection.decided(batch[at++])
+    }
+    await this.#lanes.room()
+  }
+
+  /** Handles what a read has brought, up to a message that is to be decided upon; returns where that stands. */
+  #take (connection: Connection, batch: Batch, from: number): number {
+    connection.refill()
+    this.#lanes.sender = connection.id
+    let at = from
+    try {
+      for (; at < batch.length && !connection.ended; at++) {
+        const message = batch[at]
+        const type = message[0]
+        if (type !== MessageType.FORWARD && DECIDED_UPON.has(type)) break
+        connection.received++
+        if (type === MessageType.FORWARD) forward(connection, message) // nearly all are
+        else this.#receive(message, connection)
+      }
+    } catch (err) {
+      if (!(err instanceof CandyMessageError)) throw err
+      connection.refuse('malformed', err.message)
+    } finally {
+      connection.network.flush(connection)
+      this.#lanes.flush()
+    }
+    return connection.ended ? batch.length : at
+  }
+
+  #limit ({ gate, queueTotal }: Limits): void {
+    this.#gate.configure(gate)
+    this.#budget.queueTotal = queueTotal
+  }
+
+  #network (number: number, settings: SwitchSettings): void {
+    const known = this.#networks.get(number)
+    if (known === undefined) this.#networks.set(number, new PartialSwitch(number, settings, this.#budget, this.#lanes))
+    else known.settings = settings
+  }
+
+  /** Its members have gone before. */
+  #noNetwork (number: number): void {
+    this.#counts(this.#connections.values())
+    this.#networks.delete(number)
+    this.#report({ type: 'no network', network: number })
+  }
+
+  #member (number: number, id: number, state: MemberState): void {
+    const network = this.#networks.get(number)
+    if (network === undefined) return
+    const member = id % this.#count === this.#index ? this.#connections.get(id) : this.#elsewhere(network, id)
+    if (member === undefined) return // it has ended meanwhile
+    if (member.address !== 0) network.vacate(member.address)
+    member.network = network
+    learn(member, state)
+    network.place(state.address, member)
+    if (!(member instanceof Connection)) return
+    member.limit()
+    member.link.pass?.establish()
+    member.original.joined(performance.now())
+    member.pace.join()
+  }
+
+  #elsewhere (network: PartialSwitch, id: number): RemoteMember {
+    const known = this.#remote.get(id)
+    if (known !== undefined) return known
+    const member = new RemoteMember(network, this.#lanes.port(network.number, id))
+    this.#remote.set(id, member)
+    return member
+  }
+
+  #noMember (number: number, id: number): void {
+    const network = this.#networks.get(number)
+    const member = this.#connections.get(id) ?? this.#remote.get(id)
+    if (member === undefined) return
+    if (network?.holder(member.address) === member) network.vacate(member.address)
+    network?.forget(member)
+    member.address = 0
+    if (member instanceof RemoteMember) {
+      this.#counts([], [[id, member]])
+      this.#remote.delete(id)
+    }
+  }
+
+  #send (id: number, messages: Batch): void {
+    const connection = this.#connections.get(id)
+    // One that is too slow to be told what it has to know is of no use.
+    if (connection?.port.send(messages) === 0) connection.abort(new LinkClosedError('too slow'))
+  }
+
+  #tap (id: number, isOn: boolean): void {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return
+    connection.taps = isOn ? [(messages, direction) => { this.#copy(id, messages, direction) }] : undefined
+  }
+
+  #copy (id: number, messages: Batch, direction: 'in' | 'out'): void {
+    const size = messages.reduce((sum, { length }) => sum + length, 0)
+    if (size > this.#untapped) {
+      this.#missed += messages.length
+      return
+    }
+    this.#untapped -= size
+    this.#report({ type: 'tapped', id, direction, messages: messages.map((message) => message.slice()), missed: this.#missed })
+    this.#missed = 0
+  }
+
+  #tick (): void {
+    const now = performance.now()
+    for (const connection of this.#connections.values()) {
+      connection.tick(now)
+      connection.network.look(connection)
+    }
+    for (const member of this.#remote.values()) member.tick(now)
+    this.#counts(this.#connections.values(), this.#remote)
+  }
+
+  /** Reports what has changed. */
+  #counts (connections: Iterable<Connection>, remote: Iterable<[number, RemoteMember]> = []): void {
+    const counts: Counts = { heard: [], traffic: [], late: [...this.#late], gate: this.#gate.stats }
+    this.#late.clear()
+    const count = (id: number, member: Member): void => {
+      if (!(member.network instanceof PartialSwitch)) return
+      const { traffic, port, network: { number: network } } = member
+      if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
+      const queued = waitingIn(port)
+      counts.traffic.push({ network, id, traffic, queued })
+      this.#told.set(member, queued)
+      member.traffic = newTraffic()
+    }
+    for (const connection of connections) {
+      if (connection.isHeard) counts.heard.push([connection.id, connection.received])
+      connection.isHeard = false
+      count(connection.id, connection)
+    }
+    for (const [id, member] of remote) {
+      // What was passed on is counted where it goes out.
+      Object.assign(member.traffic, { packetsOut: 0, bytesOut: 0 })
+      count(id, member)
+    }
+    this.#report({ type: 'counts', counts })
+  }
+}
+
+function isNothing ({ packetsIn, packetsOut, resyncs, throttled, drops }: Traffic): boolean {
+  return packetsIn === 0 && packetsOut === 0 && resyncs === 0 && throttled === 0 && Object.values(drops).every((count) => count === 0)
+}

@@ -1,0 +1,108 @@
+/** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
+import type { MessagePort } from 'node:worker_threads'
+import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { GateInit, GateStats } from '../../../../limits/gate.ts'
+import type { Place } from '../../../../transports/site.ts'
+import type { Cidr } from '../../../../net/ipv4.ts'
+import type { Batch, Endpoint } from '../../../../types.ts'
+import type { Member } from '../member.ts'
+import type { Route } from '../../protocol/routes.ts'
+import type { Traffic } from '../stats.ts'
+import type { SwitchSettings } from '../switch.ts'
+
+/** Two rings and a port between two workers, from the point of view of one of them. */
+export interface LaneInit {
+  incoming: SharedArrayBuffer
+  outgoing: SharedArrayBuffer
+  /** Wakes the other one. */
+  port: MessagePort
+}
+
+export interface WorkerInit {
+  index: number
+  /** How many there are. */
+  count: number
+  /** To each other worker; undefined at its own index. */
+  lanes: Array<LaneInit | undefined>
+  limits: Limits
+  /** Milliseconds for each step of a handshake. */
+  handshakeTimeout: number | undefined
+}
+
+/** What is the same for all connections, and may change. */
+export interface Limits {
+  gate: Required<GateInit>
+  /** Take frames without a mask. */
+  unmasked: boolean
+  queueTotal: number
+}
+
+/** What the packet path has to know of a member. */
+export interface MemberState {
+  address: number
+  behind: readonly Cidr[] | undefined
+  gateways: ReadonlySet<number>
+  routes: readonly Route[]
+}
+
+/**
+ * From the thread that decides. A network has a number, a listener as well; a connection has the number that its worker gave it, of
+ * which the rest by the number of workers is the index of that worker.
+ */
+export type Order =
+  | { type: 'limits', limits: Limits }
+  | { type: 'listen', listener: number, fd: number, tls: Place['tls'], trustedProxies: Place['trustedProxies'] }
+  | { type: 'certificate', listener: number, tls: NonNullable<Place['tls']> }
+  | { type: 'unlisten', listener: number }
+  | { type: 'network', network: number, settings: SwitchSettings }
+  | { type: 'no network', network: number }
+  | { type: 'member', network: number, id: number, state: MemberState }
+  | { type: 'no member', network: number, id: number }
+  | { type: 'send', id: number, messages: Batch }
+  | { type: 'ping', id: number }
+  | { type: 'close', id: number, code: number, reason: string }
+  | { type: 'abort', id: number }
+  /** A message that was told has been dealt with: what came after it has its turn. */
+  | { type: 'done', id: number }
+  | { type: 'tap', id: number, isOn: boolean }
+  /** Bytes of copies that were looked at. */
+  | { type: 'seen', bytes: number }
+
+/** From a worker. */
+export type Report =
+  | { type: 'listening', listener: number }
+  | { type: 'not listening', listener: number, fault: Fault }
+  | { type: 'closed', listener: number }
+  /** What its members have carried was told before. */
+  | { type: 'no network', network: number }
+  | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
+  | { type: 'foreign', listener: number, foreigner: Foreigner }
+  /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
+  | { type: 'message', id: number, message: Uint8Array, received: number }
+  | { type: 'greeting', id: number, greeting: Uint8Array }
+  | { type: 'refuse', id: number, why: Parameters<Member['refuse']>[0], reason: string, received: number }
+  /** The connection is gone; without a fault when the client said goodbye. */
+  | { type: 'end', id: number, fault?: Fault, received: number }
+  | { type: 'counts', counts: Counts }
+  | { type: 'tapped', id: number, direction: 'in' | 'out', messages: Batch, missed: number }
+  | { type: 'log', level: 'warn' | 'error', fields: object, message: string }
+
+/** An error of a link, with what is left of it on the way between threads. */
+export interface Fault {
+  message: string
+  code: string | undefined
+  /** Of one that broke the protocol. */
+  closeCode?: number
+}
+
+/** What has happened since the last time. */
+export interface Counts {
+  /** Connections that something was heard from, and how many messages have come from each since its beginning. */
+  heard: Array<[id: number, received: number]>
+  /** Of connections, also of those of other workers: what could not be passed on to them. */
+  traffic: Array<{ network: number, id: number, traffic: Traffic, queued: number }>
+  /** Messages that came for a connection when it had gone, by network. */
+  late: Array<[network: number, messages: number]>
+  /** Of the gate of this worker, since it has begun. */
+  gate: GateStats
+}

@@ -1,0 +1,96 @@
+/** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
+import { Channel } from '../../../../streams/channel.ts'
+import { CodedError, LinkBusyError } from '../../../../errors.ts'
+import { consumeSource } from '../../../../streams/consume.ts'
+import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
+import type { Accepted } from '../../../../transports/entrance.ts'
+import type { Pass } from '../../../../limits/gate.ts'
+import type { Batch, Endpoint, PacketPort, Take } from '../../../../types.ts'
+import type { Member } from '../member.ts'
+import type { Session } from '../session.ts'
+import type { Fault, Order } from './messages.ts'
+
+/** What went wrong in another thread. */
+class RemoteLinkError extends CodedError<string> {
+  override readonly name = 'RemoteLinkError'
+}
+
+/** Without a code it is a defect of the worker, and still looks like one. */
+export const errorOf = ({ code, message }: Fault): Error => code === undefined ? new Error(message) : new RemoteLinkError(code, message)
+
+export class RemoteLink implements WebSocketLink, Accepted {
+  readonly id: number
+  readonly remote: Endpoint
+  readonly path: string
+  readonly pass: Pass
+  readonly source: AsyncIterable<Batch>
+  readonly port: PacketPort & { queued: number }
+  onPing: ((payload: Uint8Array) => void) | undefined
+  onPong: ((payload: Uint8Array) => void) | undefined
+  onText: ((payload: Uint8Array) => void) | undefined
+  /** Once the relay serves it. */
+  session: Session | undefined
+  readonly #order: (order: Order) => void
+  readonly #incoming = new Channel()
+
+  constructor (id: number, { remote, path, pass }: { remote: Endpoint, path: string, pass: Pass }, order: (order: Order) => void) {
+    this.id = id
+    this.remote = remote
+    this.path = path
+    this.pass = pass
+    this.#order = order
+    this.source = this.#read()
+    this.port = {
+      send (messages) {
+        order({ type: 'send', id, messages })
+        return messages.length
+      },
+      queued: 0,
+      limit: Infinity // what is sent from here is an answer, of which each message has one
+    }
+  }
+
+  async sink (): Promise<void> { throw new LinkBusyError('a connection of a worker takes packets only') }
+
+  ping (): boolean {
+    this.#order({ type: 'ping', id: this.id })
+    return true
+  }
+
+  close (code: number, reason: string): void { this.#order({ type: 'close', id: this.id, code, reason }) }
+
+  abort (err: Error): void {
+    this.#order({ type: 'abort', id: this.id })
+    this.#incoming.fail(err)
+  }
+
+  /** A message is dealt with when `take` has returned, or its promise has settled. */
+  flow (take: Take, signal?: AbortSignal): Promise<void> { return consumeSource(this.source, take, signal) }
+
+  /** One at a time: the next one comes after `done`. `received`: messages that have come, this one included. */
+  push (message: Uint8Array, received: number): void {
+    if (this.session !== undefined) this.session.received = received - 1 // the relay counts this one
+    this.#incoming.push(message)
+  }
+
+  refuse (why: Parameters<Member['refuse']>[0], reason: string, received: number): void {
+    const { session } = this
+    if (session === undefined) return
+    session.received = received
+    session.refuse(why, reason)
+  }
+
+  end (fault: Fault | undefined, received: number): void {
+    if (this.session !== undefined) this.session.received = received
+    if (fault === undefined) this.#incoming.end()
+    else if (fault.closeCode !== undefined) this.#incoming.fail(new WebSocketProtocolError(fault.message, fault.closeCode))
+    else this.#incoming.fail(errorOf(fault))
+  }
+
+  async * #read (): AsyncGenerator<Batch> {
+    for await (const batch of this.#incoming) {
+      yield batch
+      this.#order({ type: 'done', id: this.id })
+    }
+  }
+}

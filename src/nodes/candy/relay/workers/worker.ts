@@ -1,0 +1,70 @@
+/** The beginning of a worker: listens where it is told, and gives what comes to a {@link Forwarder}. */
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
+import type { Logger } from '../../../../log.ts'
+import { Gate } from '../../../../limits/gate.ts'
+import { listenWebSocket, type AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import type { TlsListener } from '../../../../transports/certificate.ts'
+import { RELAY_FRAMES } from '../settings.ts'
+import { faultOf } from './connection.ts'
+import { Forwarder } from './forwarder.ts'
+import type { Order, Report, WorkerInit } from './messages.ts'
+
+const port = parentPort as MessagePort
+const init = workerData as WorkerInit
+const report = (report: Report): void => { port.postMessage(report) }
+
+const gate = new Gate(init.limits.gate)
+const forwarder = new Forwarder(init, gate, report, () => {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) obey(next.message)
+})
+/** Looked at when a frame comes, so that it can change. */
+const tolerate = { unmasked: init.limits.unmasked }
+const listeners = new Map<number, TlsListener<AcceptedWebSocket>>()
+
+/** What the listener says is said in the other thread; an error does not get there as it is. */
+const log: Logger = {
+  debug () {},
+  info () {},
+  warn: (fields, message) => { report({ type: 'log', level: 'warn', fields: plain(fields), message }) },
+  error: (fields, message) => { report({ type: 'log', level: 'error', fields: plain(fields), message }) }
+}
+
+const plain = (fields: object): object => Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]))
+
+async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
+  const { handshakeTimeout } = init
+  try {
+    const listener = listenWebSocket({ port: 0, fd, tls, trustedProxies, frames: { ...RELAY_FRAMES, tolerate }, log, handshakeTimeout, gate, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
+    listeners.set(number, listener)
+    void accept(number, listener)
+    await listener.port()
+    report({ type: 'listening', listener: number })
+  } catch (err) {
+    report({ type: 'not listening', listener: number, fault: faultOf(err as Error) })
+  }
+}
+
+async function accept (number: number, listener: TlsListener<AcceptedWebSocket>): Promise<void> {
+  try {
+    for await (const link of listener) void forwarder.accept(link, number)
+    report({ type: 'closed', listener: number })
+  } catch {
+    // told by `port`
+  }
+}
+
+function obey (order: Order): void {
+  switch (order.type) {
+    case 'listen': void listen(order); return
+    case 'certificate': listeners.get(order.listener)?.setCertificate(order.tls); return
+    case 'unlisten':
+      listeners.get(order.listener)?.close()
+      listeners.delete(order.listener)
+      return
+    case 'limits':
+      tolerate.unmasked = order.limits.unmasked
+  }
+  forwarder.obey(order)
+}
+
+port.on('message', obey)

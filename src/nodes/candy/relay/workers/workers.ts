@@ -1,0 +1,250 @@
+/**
+ * A relay on more than one processor: threads that have the connections and pass packets between them, while this one decides who
+ * may come in and with which address.
+ *
+ * Each worker accepts connections at a socket of its own on the same port, among which the kernel deals them out. What a client says
+ * of itself (AUTH, DHCP, VMAC) it hands over to be decided upon, one message at a time, and holds up what comes after it on that
+ * connection. What members send each other it passes on by itself: to those that it has at once, to others through a ring to the
+ * worker that has them, so that packets from one member to another stay in order.
+ */
+import { Worker, MessageChannel } from 'node:worker_threads'
+import { LinkClosedError } from '../../../../errors.ts'
+import type { Logger } from '../../../../log.ts'
+import { newRing } from '../../../../buffers/shared-ring.ts'
+import { sparingly } from '../../../../limits/sparingly.ts'
+import type { TlsListener } from '../../../../transports/certificate.ts'
+import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { Gate, GateStats } from '../../../../limits/gate.ts'
+import type { Place } from '../../../../transports/site.ts'
+import type { Network } from '../network.ts'
+import type { Plane } from '../plane.ts'
+import type { RelaySettings } from '../settings.ts'
+import { REFUSALS, type Session } from '../session.ts'
+import { addStats, newTraffic } from '../stats.ts'
+import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
+import { errorOf, RemoteLink } from './remote-link.ts'
+import { Sites } from './sites.ts'
+
+export interface WorkersInit {
+  count: number
+  settings: RelaySettings
+  /** Milliseconds for each step of a handshake. */
+  handshakeTimeout: number | undefined
+  log: Logger
+}
+
+export class Workers implements Plane {
+  /** Rejects when a worker has died, which is a fault of the relay. */
+  readonly failed: Promise<never>
+  readonly #workers: Worker[]
+  readonly #log: Logger
+  readonly #links = new Map<number, RemoteLink>()
+  readonly #sites: Sites
+  readonly #numbers = new Map<Network, number>()
+  readonly #networks = new Map<number, Network>()
+  /** How many workers may still tell what a network has carried that is no more. */
+  readonly #removed = new Map<number, number>()
+  /** Of the gates of workers, by their index. */
+  readonly #doors = new Map<number, GateStats>()
+  #networksMade = 0
+  /** Messages that no capture has seen, and that nobody was told of yet. */
+  #missed = 0
+  readonly #onMissed: (messages: number) => void
+  #isClosed = false
+
+  constructor ({ count, settings, handshakeTimeout, log }: WorkersInit) {
+    this.#log = log
+    this.#onMissed = sparingly(() => {
+      log.warn({ messages: this.#missed }, 'a capture could not keep up')
+      this.#missed = 0
+    })
+    const limits = limitsOf(settings, count)
+    // where this file runs as it was written, so does the other one
+    const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+    this.#workers = connected(count).map((lanes, index) => new Worker(file, {
+      name: `candy ${index}`,
+      workerData: { index, count, lanes, limits, handshakeTimeout } satisfies WorkerInit,
+      transferList: lanes.flatMap((lane) => lane?.port ?? [])
+    }))
+    this.failed = new Promise((_resolve, reject) => {
+      for (const [index, worker] of this.#workers.entries()) {
+        worker.on('message', (report: Report) => { this.#hear(index, report) })
+        worker.once('error', reject)
+        worker.once('exit', () => {
+          const err = new Error('a worker has ended')
+          if (!this.#isClosed) reject(err)
+          this.#exited(index, err)
+        })
+      }
+    })
+    this.failed.catch(() => {}) // for whoever runs the relay
+    this.#sites = new Sites(this.#workers, (order) => { this.#all(order) }, this.failed)
+  }
+
+  /** Listens with all of them. The port rejects with what the system says. */
+  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate, onForeign) }
+
+  get count (): number { return this.#workers.length }
+
+  configure (settings: RelaySettings): void { this.#all({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
+
+  network (network: Network): void {
+    const number = this.#numbers.get(network) ?? this.#networksMade++
+    this.#numbers.set(network, number)
+    this.#networks.set(number, network)
+    const { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } = network.settings
+    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
+  }
+
+  noNetwork (network: Network): void {
+    const number = this.#numberOf(network)
+    this.#numbers.delete(network)
+    this.#removed.set(number, this.#workers.length)
+    this.#all({ type: 'no network', network: number })
+  }
+
+  enter (session: Session): void { (session.link as RemoteLink).session = session }
+
+  member (session: Session): void {
+    const { network, link, address, behind, gateways, routes } = session
+    this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways, routes } })
+  }
+
+  noMember (session: Session): void {
+    this.#all({ type: 'no member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
+  }
+
+  tap (session: Session): void {
+    const { id } = session.link as RemoteLink
+    this.#order(id, { type: 'tap', id, isOn: session.taps !== undefined })
+  }
+
+  doors ({ stats }: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'> {
+    const sum = { halfOpen: 0, turnedAway: { ...stats.turnedAway }, evicted: stats.evicted }
+    for (const door of this.#doors.values()) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
+    return sum
+  }
+
+  /** Ends all of them; connections that are left are cut. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
+  }
+
+  #hear (index: number, report: Report): void {
+    switch (report.type) {
+      case 'listening':
+      case 'closed':
+        return this.#sites.answered(report.listener)
+      case 'not listening': return this.#sites.answered(report.listener, errorOf(report.fault))
+      case 'no network': return this.#forget(report.network)
+      case 'open': return this.#opened(report)
+      case 'foreign': return this.#sites.get(report.listener)?.onForeign(report.foreigner)
+      case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
+      case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
+      case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.reason, report.received)
+      case 'end':
+        this.#links.get(report.id)?.end(report.fault, report.received)
+        this.#links.delete(report.id)
+        return
+      case 'counts': return this.#counted(index, report.counts)
+      case 'tapped': return this.#tapped(report)
+      case 'log': this.#log[report.level](report.fields, report.message)
+    }
+  }
+
+  #opened ({ id, listener, remote, path, isCounted }: Extract<Report, { type: 'open' }>): void {
+    const order = (order: Order): void => { this.#order(id, order) }
+    const site = this.#sites.get(listener)
+    if (site === undefined || site.links.closed) { // that place is being left
+      order({ type: 'abort', id })
+      return
+    }
+    const pass = site.gate.enter(remote.host, () => {}, !isCounted)
+    // A proxy may say of somebody that it is this machine; it is not.
+    if (pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
+      pass?.leave()
+      const { closeCode, reason } = REFUSALS.limit
+      order({ type: 'close', id, code: closeCode, reason })
+      order({ type: 'abort', id })
+      return
+    }
+    const link = new RemoteLink(id, { remote, path, pass }, order)
+    pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
+    this.#links.set(id, link)
+    site.links.push(link)
+  }
+
+  #counted (index: number, { heard, traffic, late, gate }: Counts): void {
+    this.#doors.set(index, gate)
+    const now = performance.now()
+    for (const [id, received] of heard) {
+      const session = this.#links.get(id)?.session
+      if (session === undefined) continue
+      session.heardAt = now
+      session.received = received
+    }
+    for (const { network, id, traffic: part, queued } of traffic) {
+      const link = this.#links.get(id)
+      if (link !== undefined && id % this.#workers.length === index) link.port.queued = queued
+      this.#networks.get(network)?.count(part, link?.session)
+    }
+    for (const [network, messages] of late) {
+      const part = newTraffic()
+      part.drops.destination = messages
+      this.#networks.get(network)?.count(part)
+    }
+  }
+
+  #tapped ({ id, messages, direction, missed }: Extract<Report, { type: 'tapped' }>): void {
+    this.#links.get(id)?.session?.tapped(messages, direction)
+    this.#order(id, { type: 'seen', bytes: messages.reduce((sum, { length }) => sum + length, 0) })
+    this.#missed += missed
+    if (missed > 0) this.#onMissed(missed)
+  }
+
+  /** A worker has told all of a network that is no more. */
+  #forget (number: number): void {
+    const left = this.#removed.get(number) as number - 1
+    this.#removed.set(number, left)
+    if (left > 0) return
+    this.#removed.delete(number)
+    this.#networks.delete(number)
+  }
+
+  /** A worker is no more, and neither are its connections; nobody has to wait for it. */
+  #exited (index: number, err: Error): void {
+    for (const [id, link] of this.#links) {
+      if (id % this.#workers.length !== index) continue
+      this.#links.delete(id)
+      link.end({ message: err.message, code: 'ERR_LINK_CLOSED' }, 0)
+    }
+    this.#sites.failed(err)
+  }
+
+  #numberOf (network: Network): number { return this.#numbers.get(network) as number }
+
+  #order (id: number, order: Order): void { this.#workers[id % this.#workers.length].postMessage(order) }
+
+  #all (order: Order): void {
+    for (const worker of this.#workers) worker.postMessage(order)
+  }
+}
+
+const limitsOf = ({ gate, lenient, queueTotal }: RelaySettings, count: number): Limits =>
+  ({ gate: { ...gate, maxHalfOpen: Math.ceil(gate.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
+
+/** Rings and ports from each to each other. */
+function connected (count: number): Array<Array<LaneInit | undefined>> {
+  const lanes: Array<Array<LaneInit | undefined>> = Array.from({ length: count }, () => new Array<LaneInit | undefined>(count).fill(undefined))
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      const [there, back] = [newRing(), newRing()]
+      const { port1, port2 } = new MessageChannel()
+      lanes[a][b] = { outgoing: there, incoming: back, port: port1 }
+      lanes[b][a] = { outgoing: back, incoming: there, port: port2 }
+    }
+  }
+  return lanes
+}
