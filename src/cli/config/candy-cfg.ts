@@ -3,7 +3,7 @@ import { nearest } from '../nearest.ts'
 import { UsageError } from '../usage-error.ts'
 import { linesOf, type CfgLine } from './candy-cfg-lines.ts'
 import { dialledAt, listenedAt, rules, wholeNumber, withPrefix } from './candy-cfg-values.ts'
-import type { ConfigFile } from './config-file.ts'
+import type { ConfigFile } from './settings.ts'
 import type { Values } from './settings.ts'
 
 interface Known {

@@ -2,7 +2,7 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBoundedBytes, textOf } from './bounded-file.ts'
 import { isCandyCfg, parseCandyCfg } from './candy-cfg.ts'
-import { isSection, type Layer } from './settings.ts'
+import { isSection, type ConfigFile } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Longer than any configuration, and short enough for whatever a parser does with it. */
@@ -10,15 +10,6 @@ const LARGEST_FILE = 64 * 1024
 
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
-
-export interface ConfigFile extends Layer {
-  /** As the user called it. */
-  readonly file: string
-  /** What the user should know, but what stops nothing. */
-  readonly warnings: readonly string[]
-  /** It is one of the original candy. */
-  readonly isOriginal: boolean
-}
 
 /** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
 export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {

@@ -3,11 +3,11 @@ import type { Flags } from '../command.ts'
 import type { Loaded, Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { readableByOthers } from './bounded-file.ts'
-import { readConfigFile, type ConfigFile } from './config-file.ts'
+import { readConfigFile } from './config-file.ts'
 import { list } from './fields.ts'
 import { programSchema, type SharedSettings } from './schema.ts'
 import { environmentLayer, oneSource } from './secret.ts'
-import { isSection, settle, type Layer } from './settings.ts'
+import { isSection, settle, type ConfigFile, type Layer } from './settings.ts'
 
 export interface LoadInit {
   program: 'relay' | 'peer'

@@ -14,6 +14,16 @@ export interface Layer {
   name (path: readonly string[]): string
 }
 
+/** A configuration file, read. */
+export interface ConfigFile extends Layer {
+  /** As the user called it. */
+  readonly file: string
+  /** What the user should know, but what stops nothing. */
+  readonly warnings: readonly string[]
+  /** It is one of the original candy. */
+  readonly isOriginal: boolean
+}
+
 export interface Settings<T> {
   values: T
   /** How to name a key in a complaint about it: by the layer that it came from. */

@@ -96,3 +96,14 @@ function decoded (text: string): string | undefined {
     return undefined
   }
 }
+
+/** Throws `OptionError` unless a path selects at most one of them. */
+export function verifyNetworks (networks: readonly NetworkSettings[]): void {
+  if (networks.length === 0) throw new OptionError('a relay has at least one network')
+  const paths = new Set<string>()
+  for (const { path } of networks) {
+    if (path === undefined && networks.length > 1) throw new OptionError('several networks have a path each')
+    if (path !== undefined && paths.has(path)) throw new OptionError(`two networks have the path ${path}`)
+    if (path !== undefined) paths.add(path)
+  }
+}

@@ -1,5 +1,4 @@
 /** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
-import { OptionError } from '../../../errors.ts'
 import { CloseCode } from '../../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
@@ -13,17 +12,6 @@ export interface Reconfigured {
   removed: string[]
   /** Connections that were ended. */
   ended: number
-}
-
-/** Throws `OptionError` unless a path selects at most one of them. */
-export function verifyNetworks (networks: readonly NetworkSettings[]): void {
-  if (networks.length === 0) throw new OptionError('a relay has at least one network')
-  const paths = new Set<string>()
-  for (const { path } of networks) {
-    if (path === undefined && networks.length > 1) throw new OptionError('several networks have a path each')
-    if (path !== undefined && paths.has(path)) throw new OptionError(`two networks have the path ${path}`)
-    if (path !== undefined) paths.add(path)
-  }
 }
 
 export class Networks implements Iterable<Network> {

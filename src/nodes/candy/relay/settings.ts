@@ -6,8 +6,7 @@ import { verifyGate, type GateInit } from '../../../limits/gate.ts'
 import type { WebSocketFramesInit } from '../../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { MAX_LENGTH } from '../protocol/messages.ts'
-import { readNetwork, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
-import { verifyNetworks } from './networks.ts'
+import { readNetwork, verifyNetworks, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 
 /** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
