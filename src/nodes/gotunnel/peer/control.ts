@@ -1,12 +1,26 @@
 /** What a peer does with the messages of a control connection (gotunnel protocol, sections 2 and 4). */
-import { DataConnection } from './data-connection.ts'
+import { DataConnection, type Mapping, type Requester } from './data-connection.ts'
 import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
-import type { PeerSession } from './session.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 
+/** The mapped port of a control connection. */
+export interface ControlledMapping extends Mapping {
+  /** With their ends. */
+  readonly connections: Map<DataConnection, Promise<void>>
+  /** Compatible mode: a data connection has to come, even for a user that nobody serves. */
+  decline (session: Requester, message: OpenDataChannel): void
+}
+
+/** A control connection. */
+export interface Controlled extends Requester {
+  readonly map: ControlledMapping
+  /** A pong has come. */
+  answered (): void
+}
+
 /** A user has come. Only the service of this map is ever connected to, and only when that is what the server means. */
-function openDataChannel (message: OpenDataChannel, session: PeerSession): void {
+function openDataChannel (message: OpenDataChannel, session: Controlled): void {
   const { map } = session
   const { local, remotePort } = map.map
   const isOwn = message.local_port === local.port
@@ -22,13 +36,13 @@ function openDataChannel (message: OpenDataChannel, session: PeerSession): void 
 }
 
 /** The server is there. Its clock is of no interest. */
-function pong (_message: unknown, session: PeerSession): void { session.answered() }
+function pong (_message: unknown, session: Controlled): void { session.answered() }
 
 /** Strict mode: the server says why it ends the connection. */
-function unregistered ({ reason }: Unregistered, session: PeerSession): void { session.end(new RefusedError(reason)) }
+function unregistered ({ reason }: Unregistered, session: Controlled): void { session.end(new RefusedError(reason)) }
 
 /** All types that `readToClient` lets through have a handler. */
-export const receive = typeDemux<PeerSession, ToClient>({
+export const receive = typeDemux<Controlled, ToClient>({
   open_data_channel: openDataChannel,
   pong,
   unregistered

@@ -1,9 +1,11 @@
 /** A data connection of a peer: its users, one after the other, and for each a connection to the service. */
 import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
-import type { MapRunner } from './map-runner.ts'
-import { readOpening, type OpenDataChannel, type Opening } from '../protocol/messages.ts'
+import { readOpening, type Message, type OpenDataChannel, type Opening } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
-import type { PeerSession } from './session.ts'
+import type { MapStats, PeerSettings, PortMap } from './settings.ts'
+import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { BufferBudget } from '../../../limits/buffer-budget.ts'
+import type { Slots } from '../../../limits/slots.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
@@ -13,8 +15,34 @@ import { dialTcp } from '../../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
+/** The mapped port that a data connection belongs to. */
+export interface Mapping {
+  readonly map: PortMap
+  readonly settings: PeerSettings
+  readonly stats: MapStats
+  readonly log: BoundedLog
+  /** What is kept for users of all maps, by map. */
+  readonly buffers: BufferBudget
+  readonly slots: Slots
+  readonly isStopped: boolean
+  /** Whether the service was there for whoever has just tried. */
+  see (isThere: boolean, err?: Error): void
+}
+
+/** The control connection that has asked for a data connection. */
+export interface Requester {
+  readonly map: Mapping
+  readonly isStrict: boolean
+  /** The server is told that the opening of a user has arrived. */
+  readonly acknowledges: boolean
+  send (message: Message): void
+  end (err: Error): void
+  /** How a data connection went. */
+  sawData (err?: Error): void
+}
+
 /** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
-export async function dialData ({ map: { settings, map }, isStrict }: PeerSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
+export async function dialData ({ map: { settings, map }, isStrict }: Requester, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
   // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
   const { token, name } = isStrict ? { token: '', name: '' } : settings
   const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
@@ -22,14 +50,14 @@ export async function dialData ({ map: { settings, map }, isStrict }: PeerSessio
 }
 
 export class DataConnection {
-  readonly #session: PeerSession
-  readonly #map: MapRunner
+  readonly #session: Requester
+  readonly #map: Mapping
   readonly #message: OpenDataChannel
   readonly #stopping = new AbortController()
   /** Users are served by it. */
   isBusy = true
 
-  constructor (session: PeerSession, message: OpenDataChannel) {
+  constructor (session: Requester, message: OpenDataChannel) {
     this.#session = session
     this.#map = session.map
     this.#message = message

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
-import { dialData, type DataConnection } from './data-connection.ts'
+import type { ControlledMapping } from './control.ts'
+import { dialData, type DataConnection, type Requester } from './data-connection.ts'
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import { PeerSession } from './session.ts'
@@ -32,7 +33,7 @@ export interface MapRunnerEvents {
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
-export class MapRunner {
+export class MapRunner implements ControlledMapping {
   readonly map: PortMap
   readonly settings: PeerSettings
   readonly stats = newMapStats()
@@ -168,7 +169,7 @@ export class MapRunner {
    * Compatible mode: nobody serves this user, but a data connection has to come, or the next one would be taken for it. It is closed
    * at once, and so is the user.
    */
-  decline (session: PeerSession, message: OpenDataChannel): void {
+  decline (session: Requester, message: OpenDataChannel): void {
     if (this.#declining >= MOST_DIALS) {
       session.end(new Error('the server asks for more connections than can be made')) // it begins a new line with the next registration
       return

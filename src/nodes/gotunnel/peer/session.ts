@@ -1,9 +1,8 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
 import { pipe } from 'it-pipe'
 import { atPace, controlBudget } from '../protocol/control-budget.ts'
-import { receive } from './control.ts'
+import { receive, type Controlled, type ControlledMapping } from './control.ts'
 import { MAX_FRAME, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
-import type { MapRunner } from './map-runner.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
@@ -22,8 +21,8 @@ const PATIENCE = 3
 /** Data connections in a row that could not be made until the whole connection is made anew, which looks up the server's address, too. */
 const MOST_FAILURES = 2
 
-export class PeerSession {
-  readonly map: MapRunner
+export class PeerSession implements Controlled {
+  readonly map: ControlledMapping
   readonly isStrict: boolean
   /** The server is told that the opening of a user has arrived. */
   readonly acknowledges: boolean
@@ -32,7 +31,7 @@ export class PeerSession {
   #unanswered = 0
   #failures = 0
 
-  constructor (map: MapRunner, link: Link, isStrict: boolean, acknowledges = false) {
+  constructor (map: ControlledMapping, link: Link, isStrict: boolean, acknowledges = false) {
     this.map = map
     this.isStrict = isStrict
     this.acknowledges = acknowledges
