@@ -2,7 +2,6 @@
  * Data connections of a port that have done their work and wait for another user: in strict mode one serves many users, one
  * after the other, since to make a connection costs more than most users do.
  */
-import type { Shared } from './shared.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
 
 /** At one time, for a port and for all. */
@@ -12,12 +11,20 @@ const MOST_IN_ALL = 1024
 /** Milliseconds. One that has said nothing for longer may be dead without anybody knowing, and a user would pay for that. */
 const LONGEST_REST = 15_000
 
+/** Of all ports. */
+export interface CarrierTotals {
+  /** Data connections that wait for another user. */
+  carriers: number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: number
+}
+
 export class Carriers {
-  readonly #shared: Shared
+  readonly #shared: CarrierTotals
   /** With the time since which they rest; the last is taken first. */
   readonly #resting: Array<[SerialLinks, number]> = []
 
-  constructor (shared: Shared) { this.#shared = shared }
+  constructor (shared: CarrierTotals) { this.#shared = shared }
 
   /** The one that has rested the shortest, and whether it was in use a moment ago: else its way may be gone without anybody knowing. */
   take (): { links: SerialLinks, isFresh: boolean } | undefined {

@@ -1,12 +1,15 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
 import { isIP } from 'node:net'
-import { Carriers } from './carriers.ts'
+import { Carriers, type CarrierTotals } from './carriers.ts'
 import type { Identity } from './identities.ts'
 import { REPLACED } from '../protocol/reasons.ts'
 import { Requests, type Request } from './requests.ts'
-import type { Session } from './session.ts'
-import type { Shared } from './shared.ts'
-import { newTraffic, Tally, type UserDrop } from './stats.ts'
+import type { ServedPort, Session } from './session.ts'
+import type { RelaySettings } from './settings.ts'
+import type { UserGates } from './user-gates.ts'
+import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
+import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -22,13 +25,26 @@ export const KEEP_ALIVE = 60_000
 
 const SILENT = 'the data connection does not answer'
 
-export class MappedPort {
+/** What all ports of a relay have in common. */
+export interface PortContext extends CarrierTotals {
+  readonly settings: RelaySettings
+  readonly log: BoundedLog
+  /** Which users of all ports go through. */
+  readonly users: UserGates
+  /** What is kept for all users, by identity. */
+  readonly buffers: BufferBudget
+  /** Ports with users, which may outlive the client. */
+  readonly used: Set<MappedPort>
+  readonly traffic: UserTraffic
+}
+
+export class MappedPort implements ServedPort {
   readonly number: number
   readonly identity: Identity
   readonly traffic = newTraffic()
   /** Whom it asks for data connections; it goes with the last one. */
   owner: Session
-  readonly #shared: Shared
+  readonly #shared: PortContext
   readonly #requests: Requests<AcceptedLink>
   readonly #tally: Tally
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
@@ -40,7 +56,7 @@ export class MappedPort {
   #opening: Promise<void> | undefined
   #isOver = false
 
-  constructor (shared: Shared, owner: Session) {
+  constructor (shared: PortContext, owner: Session) {
     this.#shared = shared
     this.owner = owner
     this.number = owner.remotePort

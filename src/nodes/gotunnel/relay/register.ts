@@ -127,7 +127,7 @@ async function take (port: MappedPort, session: Session): Promise<void> {
 
 /** Gives back what a session has. What another one has taken over stays. */
 function release (shared: Shared, session: Session): void {
-  const { port } = session
+  const port = session.port === undefined ? undefined : shared.ports.get(session.remotePort)
   session.port = undefined
   if (port === undefined || port.owner !== session) return
   port.end()

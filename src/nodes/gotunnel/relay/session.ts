@@ -2,9 +2,17 @@
 import { hangUp } from '../protocol/hang-up.ts'
 import type { Identity, Proof } from './identities.ts'
 import type { Message, ToServer } from '../protocol/messages.ts'
-import type { MappedPort } from './port.ts'
 import type { Refusal } from './stats.ts'
 import type { Batch, Endpoint, Link } from '../../../types.ts'
+
+/** A port as the client that serves it switches it. */
+export interface ServedPort {
+  /** Rejects with what the system says. */
+  open (): Promise<void>
+  offline (): void
+  /** There is no data connection for this request. */
+  fail (id: string): void
+}
 
 export interface SessionInit {
   /** With messages on it, the first frame taken off. */
@@ -45,7 +53,7 @@ export class Session {
   /** What has come of requests for data connections: some, or that there is none. */
   answers = 0
   /** The port that it serves; undefined while another has it, or when there can be none of that number. */
-  port: MappedPort | undefined
+  port: ServedPort | undefined
   /** What the system said when its port could not be had. */
   problem: string | undefined
   /** Why it was ended by the relay. */
