@@ -6,9 +6,9 @@ import type { Batch, PacketPort } from '../../../types.ts'
 import { Credit } from './broadcast-budget.ts'
 import { FramePace } from './frame-pace.ts'
 import type { Route } from '../protocol/routes.ts'
+import type { NetworkSettings } from './network-settings.ts'
 import { leadsTo } from './sdwan.ts'
 import { newTraffic, type Refusal } from './stats.ts'
-import type { Switch } from './switch.ts'
 
 const NO_GATEWAYS: ReadonlySet<number> = new Set()
 const NO_ROUTES: readonly Route[] = []
@@ -16,8 +16,22 @@ const NO_ROUTES: readonly Route[] = []
 /** Where a copy of what a connection carries goes. The messages are only read, and at once. */
 export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
 
+/** What the packet path has to know of the settings of a network. */
+export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate' | 'broadcastRate'>
+
+/** A network as its members know it. */
+export interface MemberNetwork {
+  readonly settings: SwitchSettings
+  /** Who has the address. */
+  holder (address: number): Member | undefined
+  /** To whoever has the address, the sender itself included; false when nobody has it. */
+  unicast (from: Member, destination: number, message: Uint8Array): boolean
+  /** To all but the sender. */
+  broadcast (from: Member, message: Uint8Array): void
+}
+
 export abstract class Member {
-  network: Switch
+  network: MemberNetwork
   readonly port: PacketPort
   /** Virtual address; 0 until AUTH. */
   address = 0
@@ -48,7 +62,7 @@ export abstract class Member {
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
 
-  constructor (network: Switch, port: PacketPort, pace = new FramePace()) {
+  constructor (network: MemberNetwork, port: PacketPort, pace = new FramePace()) {
     this.network = network
     this.port = port
     this.pace = pace

@@ -1,11 +1,7 @@
 /** How a message gets from one member of a network to others. */
 import type { Batch } from '../../../types.ts'
 import { BroadcastBudget } from './broadcast-budget.ts'
-import type { Member } from './member.ts'
-import type { NetworkSettings } from './network-settings.ts'
-
-/** What the packet path has to know of the settings of a network. */
-export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate' | 'broadcastRate'>
+import type { Member, MemberNetwork, SwitchSettings } from './member.ts'
 
 /** What all networks of a relay have in common. */
 export interface Budget {
@@ -16,7 +12,7 @@ export interface Budget {
   readonly parts: number
 }
 
-export class Switch<M extends Member = Member> {
+export class Switch<M extends Member = Member> implements MemberNetwork {
   settings: SwitchSettings
   readonly #budget: Budget
   readonly #broadcasts = new BroadcastBudget()

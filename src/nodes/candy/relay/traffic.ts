@@ -2,9 +2,8 @@
 import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../../net/ipv4.ts'
 import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from '../protocol/forward.ts'
 import { MIN_LENGTH, type MessageName } from '../protocol/messages.ts'
-import type { Member } from './member.ts'
+import type { Member, MemberNetwork } from './member.ts'
 import { ownsSource } from './sdwan.ts'
-import type { Switch } from './switch.ts'
 
 /** Where the sender and the receiver stand in the messages that name both; candy protocol, section 1.2. */
 const ADDRESSES = {
@@ -106,6 +105,6 @@ function mayRoute (member: Member, message: Uint8Array, nexthop: number): boolea
   return (destination === nexthop && member.network.holder(nexthop) !== undefined) || member.mayRoute(destination, nexthop)
 }
 
-function isForAll ({ settings: { range } }: Switch, destination: number): boolean {
+function isForAll ({ settings: { range } }: MemberNetwork, destination: number): boolean {
   return destination === LIMITED_BROADCAST || destination === range?.broadcast || isMulticast(destination)
 }

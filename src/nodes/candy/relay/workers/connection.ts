@@ -33,6 +33,7 @@ export class RemoteMember extends Member {
 
 /** One that is connected to this worker. What it says of itself is decided upon elsewhere. */
 export class Connection extends Member {
+  declare network: Switch
   readonly id: number
   readonly link: AcceptedWebSocket
   readonly original: OriginalClient

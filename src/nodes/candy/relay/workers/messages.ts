@@ -5,10 +5,9 @@ import type { GateInit, GateStats } from '../../../../limits/gate.ts'
 import type { Place } from '../../../../transports/site.ts'
 import type { Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Endpoint } from '../../../../types.ts'
-import type { Member } from '../member.ts'
+import type { Member, SwitchSettings } from '../member.ts'
 import type { Route } from '../../protocol/routes.ts'
 import type { Traffic } from '../stats.ts'
-import type { SwitchSettings } from '../switch.ts'
 
 /** Two rings and a port between two workers, from the point of view of one of them. */
 export interface LaneInit {

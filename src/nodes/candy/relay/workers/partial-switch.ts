@@ -1,9 +1,9 @@
 /** A network, the part of it that is connected to one worker. */
 import { FrameDecoder } from '../../../../transforms/websocket-frames/index.ts'
 import type { Batch } from '../../../../types.ts'
-import type { Member } from '../member.ts'
+import type { Member, SwitchSettings } from '../member.ts'
 import { RELAY_FRAMES } from '../settings.ts'
-import { Switch, type Budget, type SwitchSettings } from '../switch.ts'
+import { Switch, type Budget } from '../switch.ts'
 import { Connection } from './connection.ts'
 import type { Framed, Lanes } from './lanes.ts'
 
