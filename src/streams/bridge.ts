@@ -1,7 +1,7 @@
 /** Joins two connections to one: what arrives at either leaves through the other. */
 import { pipe } from 'it-pipe'
 import { LinkClosedError } from '../errors.ts'
-import { meter, type Meter } from '../transforms/meter.ts'
+import { meter, type Meter } from './meter.ts'
 import type { BridgeAccount } from '../limits/buffer-budget.ts'
 import type { Link } from '../types.ts'
 

@@ -10,7 +10,7 @@ export {
 export { firstFrame, FirstFrameDecoder } from './first-frame.ts'
 export { encodeJson, json, JsonDecoder, parseJson, type JsonInit } from './json.ts'
 export * from './length-prefix.ts'
-export { meter, type Meter } from './meter.ts'
+export { meter, type Meter } from '../streams/meter.ts'
 export { LinkResetError, MAX_OPENING, SerialLinks } from './serial-links/index.ts'
 export * from './type-demux.ts'
 export {

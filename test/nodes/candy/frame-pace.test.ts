@@ -1,6 +1,6 @@
 /** What a connection may send that carries nothing to others: more than that is held. */
 import t from 'tap'
-import { FramePace } from '../../../src/nodes/candy/frame-pace.ts'
+import { FramePace } from '../../../src/nodes/candy/relay/frame-pace.ts'
 
 /** How many portions of so many frames pass at once; none is for another member. */
 function atOnce (pace: FramePace, frames: number, prepare: () => void = () => {}): number {

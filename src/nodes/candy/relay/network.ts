@@ -8,7 +8,7 @@ import type { NetworkSettings } from './network-settings.ts'
 import type { Plane } from './plane.ts'
 import { encodeRoutes, type Route } from '../protocol/routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
-import type { Session } from './session.ts'
+import type { Session, SessionNetwork } from './session.ts'
 import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal, type Traffic } from './stats.ts'
 import { Switch, type Budget } from './switch.ts'
 
@@ -19,7 +19,7 @@ export interface Shared extends Budget {
   readonly plane?: Plane
 }
 
-export class Network extends Switch<Session> {
+export class Network extends Switch<Session> implements SessionNetwork {
   declare settings: NetworkSettings
   /** Where dynamic addresses come from. */
   pool: AddressPool | undefined

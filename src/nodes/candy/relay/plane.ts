@@ -1,15 +1,14 @@
 /** Whoever passes packets on for a relay, by what that has decided; see `workers/`. */
 import type { Gate, GateStats } from '../../../limits/gate.ts'
-import type { Network } from './network.ts'
 import type { RelaySettings } from './settings.ts'
-import type { Session } from './session.ts'
+import type { Session, SessionNetwork } from './session.ts'
 
 export interface Plane {
   /** Settings of the relay have changed. */
   configure (settings: RelaySettings): void
   /** There is a network, or its settings have changed. */
-  network (network: Network): void
-  noNetwork (network: Network): void
+  network (network: SessionNetwork): void
+  noNetwork (network: SessionNetwork): void
   /** A connection is served. */
   enter (session: Session): void
   /** A connection has an address, or what the rules say about it has changed. */

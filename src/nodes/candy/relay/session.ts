@@ -5,12 +5,12 @@ import { Rate } from '../../../limits/rate.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { shown } from '../../../text/shown.ts'
 import type { Endpoint } from '../../../types.ts'
-import type { Client } from './address-pool.ts'
+import type { AddressPool, Client } from './address-pool.ts'
 import { readGreeting } from '../protocol/greeting.ts'
-import { Member } from './member.ts'
-import type { Network } from './network.ts'
+import { Member, type MemberNetwork } from './member.ts'
+import type { NetworkSettings } from './network-settings.ts'
 import { OriginalClient } from './original-client.ts'
-import type { Refusal } from './stats.ts'
+import type { Refusal, Traffic } from './stats.ts'
 
 /** What the other side is told, and with which code. Existing clients take any close frame for a lost connection. */
 export const REFUSALS: Readonly<Record<Exclude<Refusal, 'source' | 'protocol'>, { closeCode: number, reason: string }>> = {
@@ -37,9 +37,34 @@ export const MOVES = { burst: 4, rate: 4 / 60 } as const
 /** What a ping says of its client, to be shown; empty for a mere sign of life. */
 export const clientOf = (ping: Uint8Array): string => shown(readGreeting(ping)?.client ?? '')
 
+/** A network as its connections know it, those that have no address yet included. */
+export interface SessionNetwork extends MemberNetwork {
+  readonly settings: NetworkSettings
+  readonly size: number
+  /** Where dynamic addresses come from. */
+  readonly pool: AddressPool | undefined
+  holder (address: number): Session | undefined
+  /** What the current read has brought for others leaves. */
+  flush (from: Member): void
+  /** Whether an address belongs to its device, whoever is there. */
+  keeps (address: number): boolean
+  /** A connection has come. */
+  enter (session: Session): void
+  /** A connection has said which device it is. */
+  identify (session: Session): void
+  /** Gives an address to a connection. */
+  join (session: Session, address: number): void
+  /** What others have carried for it. */
+  count (traffic: Traffic, session?: Session): void
+  wrongClock (session: Session, timestamp: number | undefined): void
+  refused (session: Session, why: Refusal, reason: string): void
+  /** The connection has come to its end. */
+  gone (session: Session): void
+}
+
 export class Session extends Member implements Client {
   readonly link: WebSocketLink
-  declare readonly network: Network
+  declare readonly network: SessionNetwork
   readonly remote: Endpoint
   readonly pass: Pass
   /** The 16 characters of its VMAC, once it has sent one. */
@@ -57,7 +82,7 @@ export class Session extends Member implements Client {
   readonly rateOut: Rate
   #ended = false
 
-  constructor (link: WebSocketLink, network: Network, remote: Endpoint, pass: Pass, now: number) {
+  constructor (link: WebSocketLink, network: SessionNetwork, remote: Endpoint, pass: Pass, now: number) {
     super(network, link.port)
     this.link = link
     this.original = new OriginalClient(link, this)

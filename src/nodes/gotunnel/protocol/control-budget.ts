@@ -1,7 +1,7 @@
 /** What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so many messages a second. Beyond it, it waits. */
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
-import { meter, type Meter } from '../../../transforms/meter.ts'
+import { meter, type Meter } from '../../../streams/meter.ts'
 import type { Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 

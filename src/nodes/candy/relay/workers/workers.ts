@@ -17,10 +17,9 @@ import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Gate, GateStats } from '../../../../limits/gate.ts'
 import type { Place } from '../../../../transports/site.ts'
-import type { Network } from '../network.ts'
 import type { Plane } from '../plane.ts'
 import type { RelaySettings } from '../settings.ts'
-import { REFUSALS, type Session } from '../session.ts'
+import { REFUSALS, type Session, type SessionNetwork } from '../session.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
@@ -41,8 +40,8 @@ export class Workers implements Plane {
   readonly #log: Logger
   readonly #links = new Map<number, RemoteLink>()
   readonly #sites: Sites
-  readonly #numbers = new Map<Network, number>()
-  readonly #networks = new Map<number, Network>()
+  readonly #numbers = new Map<SessionNetwork, number>()
+  readonly #networks = new Map<number, SessionNetwork>()
   /** How many workers may still tell what a network has carried that is no more. */
   readonly #removed = new Map<number, number>()
   /** Of the gates of workers, by their index. */
@@ -89,7 +88,7 @@ export class Workers implements Plane {
 
   configure (settings: RelaySettings): void { this.#all({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
 
-  network (network: Network): void {
+  network (network: SessionNetwork): void {
     const number = this.#numbers.get(network) ?? this.#networksMade++
     this.#numbers.set(network, number)
     this.#networks.set(number, network)
@@ -97,7 +96,7 @@ export class Workers implements Plane {
     this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
   }
 
-  noNetwork (network: Network): void {
+  noNetwork (network: SessionNetwork): void {
     const number = this.#numberOf(network)
     this.#numbers.delete(network)
     this.#removed.set(number, this.#workers.length)
@@ -223,7 +222,7 @@ export class Workers implements Plane {
     this.#sites.failed(err)
   }
 
-  #numberOf (network: Network): number { return this.#numbers.get(network) as number }
+  #numberOf (network: SessionNetwork): number { return this.#numbers.get(network) as number }
 
   #order (id: number, order: Order): void { this.#workers[id % this.#workers.length].postMessage(order) }
 

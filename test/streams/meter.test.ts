@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Pace } from '../../src/limits/pace.ts'
-import { meter } from '../../src/transforms/meter.ts'
+import { meter } from '../../src/streams/meter.ts'
 import { batches, bytes, failureOf, idle, turn } from '../helpers/ends.ts'
 import { collect } from '../helpers/links.ts'
 import type { Batch } from '../../src/types.ts'
