@@ -316,7 +316,12 @@ class StreamLink implements Link {
         if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) lend()
       })
       stream.once('end', () => { this.#incoming?.end() })
-      stream.once('close', () => { if (this.#incoming?.closed === false) this.#incoming.fail(this.#reason()) }) // an error is not made for nothing
+      stream.once('close', () => {
+        const incoming = this.#incoming
+        if (incoming === undefined || incoming.closed) return // an error is not made for nothing
+        if (incoming instanceof Flow) incoming.discard() // a reader that is busy learns it now, and not when it is done
+        incoming.fail(this.#reason())
+      })
     }
   }
 }

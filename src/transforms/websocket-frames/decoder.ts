@@ -117,6 +117,9 @@ export class FrameDecoder implements Core {
   /** What the last call has left of its reads, to be given to the next one. */
   get rest (): Batch { return this.#rest }
 
+  /** Forgets `rest`. */
+  discardRest (): void { this.#rest = NOTHING }
+
   /** @param limit how many frames to decode at most; what is left then is `rest` */
   push (reads: Batch, limit = 0x7fff_ffff): Batch {
     if (this.#failure !== undefined) throw this.#failure

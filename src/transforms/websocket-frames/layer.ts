@@ -43,7 +43,7 @@ class FramesLink implements WebSocketLink {
   #writing: Interruptible<Batch> | undefined
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
-  /** Of the pings of the portion that is being dealt with the first and the last. */
+  /** Of the pings of the portion that is being dealt with the first, with a payload if there is one, and the last. */
   #firstPing: Uint8Array | undefined
   #lastPing: Uint8Array | undefined
   /** A pong waits to be written, and what is to be answered after it. */
@@ -55,6 +55,8 @@ class FramesLink implements WebSocketLink {
   #onAnswer: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #aborted: Error | undefined
+  /** The connection is gone, so what waits is for nobody. */
+  #isGone = false
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
@@ -65,7 +67,7 @@ class FramesLink implements WebSocketLink {
     this.#reader = new FrameReader(init, {
       get onText () { return link.onText },
       onPing (payload) {
-        link.#firstPing ??= payload
+        if (link.#firstPing === undefined || link.#firstPing.length === 0) link.#firstPing = payload // a greeting has one
         link.#lastPing = payload
       },
       onPong (payload) {
@@ -128,6 +130,12 @@ class FramesLink implements WebSocketLink {
     }
     lower.lend?.(this.#isServer) // which takes masks off
     let isOver = false
+    let held: Batch | undefined
+    const release = (): void => { // a reader that waits for its turn keeps nothing of a connection that is gone
+      this.#isGone = true
+      this.#reader.discard()
+      if (held !== undefined) held.length = 0
+    }
     await new Promise<void>((resolve, reject) => {
       const done = (reads: Batch): void => {
         giveBack(reads)
@@ -143,7 +151,12 @@ class FramesLink implements WebSocketLink {
       (lower as Required<Link>).flow((reads) => {
         if (isOver) return undefined // see #drain
         const busy = this.#dealWith(this.#reader.push(reads), take)
-        return busy === undefined ? done(reads) : busy.then(() => { done(reads) })
+        if (busy === undefined) return done(reads)
+        held = reads
+        return busy.then(() => {
+          held = undefined
+          if (!this.#isGone) done(reads)
+        })
       }, signal).then(() => {
         if (!isOver && signal?.aborted === true) {
           resolve()
@@ -156,6 +169,7 @@ class FramesLink implements WebSocketLink {
         reject(err)
       }, (err: Error) => {
         clearTimeout(this.#timer)
+        release()
         reject(err)
       })
     })
@@ -179,6 +193,7 @@ class FramesLink implements WebSocketLink {
   /** A turn later, so that others have theirs. */
   async #goOn (held: Promise<void> | undefined, take: Take): Promise<void> {
     await held
+    if (this.#isGone) return
     if (this.#reader.isSpent) await nextTurn()
     if (this.#reader.hasRest && !this.#isAtEnd) await this.#dealWith(this.#reader.next(), take)
   }

@@ -70,6 +70,9 @@ export class FrameReader {
     return this.#portion(this.#resync === undefined ? reads : this.#filtered(reads, this.#resync))
   }
 
+  /** What is left is for nobody. */
+  discard (): void { this.#decoder.discardRest() }
+
   next (): Batch { return this.#portion(this.#decoder.rest) }
 
   /** Throws what is wrong when the bytes end here, if something is. */

@@ -168,15 +168,20 @@ t.test('ten thousand spoofed sources', { timeout: 60_000 }, async (t) => {
   }
 })
 
-/** Each is sent again and again by one connection, in blocks. */
-const TINY: Array<[name: string, frame: () => Uint8Array]> = [
+const authFrame = (): Uint8Array => encoder.push([encodeAuth({ secret, address: addr('10.77.0.66'), timestamp: seconds() })])[0]
+
+/** Each is sent again and again by one connection, in blocks; some by a member. */
+const TINY: Array<[name: string, frame: () => Uint8Array, first?: () => Uint8Array]> = [
   ['pings', () => encoder.ping(new Uint8Array(0))],
   ['pongs', () => encoder.pong(new Uint8Array(0))],
   ['texts', () => encoder.text('')],
   ['empty messages', () => encoder.push([new Uint8Array(0)])[0]],
   ['unknown messages', () => encoder.push([new Uint8Array([9])])[0]],
   ['VMAC', () => encoder.push([encodeVmac({ secret, vmac: 'f'.repeat(16), timestamp: seconds() })])[0]],
-  ['AUTH', () => encoder.push([encodeAuth({ secret, address: addr('10.77.0.66'), timestamp: seconds() })])[0]]
+  ['AUTH', authFrame],
+  ['packets to nobody', () => encoder.push([forward('10.77.0.66', '10.77.0.99')])[0], authFrame],
+  ['packets to itself', () => encoder.push([forward('10.77.0.66', '10.77.0.66')])[0], authFrame],
+  ['packets of somebody else', () => encoder.push([forward('10.77.0.67', '10.77.0.1')])[0], authFrame]
 ]
 
 for (const args of [[], ['--workers', '2']]) {
@@ -184,11 +189,13 @@ for (const args of [[], ['--workers', '2']]) {
     const { port, status, join } = await start(t, ...args)
     const [a, b] = [await join('10.77.0.1'), await join('10.77.0.2')]
     await talk(a, b, 100)
-    for (const [name, make] of TINY) {
+    for (const [name, make, first] of TINY) {
+      const { throttled } = await status()
       const frame = make()
       const block = Buffer.alloc(Math.floor(64 * 1024 / frame.length) * frame.length, frame)
       const socket = await stranger(port, 2)
       socket.resume()
+      if (first !== undefined) socket.write(first())
       let written = 0
       const write = (): void => {
         while (written < 64 * 1024 * 1024 && socket.writable && socket.write(block)) written += block.length
@@ -196,8 +203,23 @@ for (const args of [[], ['--workers', '2']]) {
       socket.on('drain', write)
       write()
       t.equal(await talk(a, b, 100), 100, `${name}: nothing of the others is lost`)
+      t.ok(await eventually(async () => (await status()).throttled > throttled), `${name}: who sends too many is read more slowly, and that is counted`)
       socket.destroy()
     }
-    t.ok(await eventually(async () => (await status()).throttled >= TINY.length), 'who sends too many is read more slowly, and that is counted')
+  })
+
+  t.test(`connections that are reset while they wait for their turn leave nothing, ${args.length === 0 ? 'one thread' : 'two workers'}`, { timeout: 100_000 }, async (t) => {
+    const { port, status, join } = await start(t, ...args)
+    const [a, b] = [await join('10.77.0.1'), await join('10.77.0.2')]
+    const block = Buffer.alloc(6 * 8192, encoder.ping(new Uint8Array(0))) // seconds of a stranger's frames
+    for (let i = 0; i < 100; i++) {
+      const socket = await stranger(port, 2)
+      await new Promise((resolve) => { socket.write(block, resolve) })
+      socket.resetAndDestroy()
+    }
+    let last: any
+    t.ok(await eventually(async () => (last = await status()).halfOpen === 0), 'no connection waits to be let in')
+    t.equal(last.connections, 2, 'and none is kept that is counted nowhere')
+    t.equal(await talk(a, b, 10), 10)
   })
 }

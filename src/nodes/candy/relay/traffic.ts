@@ -2,6 +2,7 @@
 import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../../net/ipv4.ts'
 import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from '../protocol/forward.ts'
 import { MIN_LENGTH, type MessageName } from '../protocol/messages.ts'
+import type { Traffic } from './stats.ts'
 import type { Member, MemberNetwork } from './member.ts'
 import { ownsSource } from './sdwan.ts'
 
@@ -23,17 +24,17 @@ export function forward (member: Member, message: Uint8Array): void {
   if (!count(member, message)) return
   const { network } = member
   if (!maySend(member, forwardSource(message)) || (isWrapped(message) && !maySendInside(member, message))) {
-    member.traffic.drops.source++
+    drop(member, 'source')
     return
   }
   const destination = forwardDestination(message)
   if (isWrapped(message) && !mayRoute(member, message, destination)) {
-    member.traffic.drops.route++
+    drop(member, 'route')
     return
   }
   if (network.unicast(member, destination, message)) return
   if (isForAll(network, destination)) broadcast(member, message)
-  else member.traffic.drops.destination++
+  else drop(member, 'destination')
 }
 
 /** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
@@ -54,7 +55,7 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   // Without it members could not find each other. A tail would go to all as well, so it goes to nobody.
   if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message.subarray(0, MIN_LENGTH.DISCOVERY))
   else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
-  else if (!network.unicast(member, destination, message)) member.traffic.drops.destination++
+  else if (!network.unicast(member, destination, message)) drop(member, 'destination')
 }
 
 /** For a message that is too short, or that comes before AUTH. */
@@ -69,13 +70,19 @@ function count (member: Member, message: Uint8Array): boolean {
   traffic.packetsIn++
   traffic.bytesIn += message.length
   if (member.mayPay(message.length)) return true
-  traffic.drops.rate++
+  drop(member, 'rate')
   return false
+}
+
+/** What goes nowhere is paced as all is that carries nothing to others. */
+function drop (member: Member, reason: keyof Traffic['drops']): void {
+  member.traffic.drops[reason]++
+  member.pace.ignored()
 }
 
 function broadcast (member: Member, message: Uint8Array): void {
   if (member.network.settings.broadcast) member.network.broadcast(member, message)
-  else member.traffic.drops.broadcast++
+  else drop(member, 'broadcast')
 }
 
 function maySend (member: Member, source: number): boolean {

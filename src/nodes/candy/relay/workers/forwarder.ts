@@ -269,8 +269,8 @@ export class Forwarder implements LaneHandlers {
     const counts: Counts = { heard: [], traffic: [], late: [...this.#late], gate: this.#gate.stats }
     this.#late.clear()
     const count = (id: number, member: Member): void => {
-      if (!(member.network instanceof PartialSwitch)) return
-      const { traffic, port, network: { number: network } } = member
+      const { traffic, port } = member
+      const network = member.network instanceof PartialSwitch ? member.network.number : undefined
       if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
       const queued = waitingIn(port)
       counts.traffic.push({ network, id, traffic, queued })

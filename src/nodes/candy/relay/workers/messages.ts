@@ -99,7 +99,7 @@ export interface Counts {
   /** Connections that something was heard from, and how many messages have come from each since its beginning. */
   heard: Array<[id: number, received: number]>
   /** Of connections, also of those of other workers: what could not be passed on to them. */
-  traffic: Array<{ network: number, id: number, traffic: Traffic, queued: number }>
+  traffic: Array<{ network: number | undefined, id: number, traffic: Traffic, queued: number }>
   /** Messages that came for a connection when it had gone, by network. */
   late: Array<[network: number, messages: number]>
   /** Of the gate of this worker, since it has begun. */

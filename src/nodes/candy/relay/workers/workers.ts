@@ -187,7 +187,8 @@ export class Workers implements Plane {
     for (const { network, id, traffic: part, queued } of traffic) {
       const link = this.#links.get(id)
       if (link !== undefined && id % this.#workers.length === index) link.port.queued = queued
-      this.#networks.get(network)?.count(part, link?.session)
+      const of = network === undefined ? link?.session?.network : this.#networks.get(network)
+      of?.count(part, link?.session)
     }
     for (const [network, messages] of late) {
       const part = newTraffic()
