@@ -14,6 +14,8 @@ export interface JsonInit<M> {
    * the frame is no JSON.
    */
   read (value: unknown): M | undefined
+  /** Bytes of a frame that is parsed; a larger one is no JSON. Default: any number. */
+  maxParsed?: number
 }
 
 /** The value of a frame; undefined when it is no JSON. Bytes that are no UTF-8 become U+FFFD. */
@@ -44,13 +46,17 @@ export function encodeJson (value: object): Buffer {
 export class JsonDecoder<M> implements Core<Uint8Array, M> {
   readonly memory = 'copies'
   readonly #read
+  readonly #maxParsed: number
 
-  constructor ({ read }: JsonInit<M>) { this.#read = read }
+  constructor ({ read, maxParsed = Infinity }: JsonInit<M>) {
+    this.#read = read
+    this.#maxParsed = maxParsed
+  }
 
   push (batch: Batch): Batch<M> {
     const out: Batch<M> = []
     for (const frame of batch) {
-      const message = this.#read(parseJson(frame))
+      const message = this.#read(frame.length > this.#maxParsed ? undefined : parseJson(frame))
       if (message !== undefined) out.push(message)
     }
     return out

@@ -1,11 +1,18 @@
 /** A client that floods its control connection takes no more than its share. */
 import t from 'tap'
 import { freePorts } from '../../helpers/free-ports.ts'
-import { until } from '../../helpers/ends.ts'
-import { controlBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
+import { drain, turn, until } from '../../helpers/ends.ts'
+import { memoryPair } from '../../../src/transports/memory.ts'
+import { atPace, controlBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
 import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { frameParts } from './wire.ts'
+
+/** A frame that says nothing, in its smallest form. */
+const JUNK = Buffer.concat(frameParts(Buffer.from('{}')))
+
+/** So much that the end of it would be far off on any machine. */
+const FLOOD = Buffer.concat(Array.from({ length: 50_000 }, () => JUNK))
 
 t.test('after a few messages the others have their turn, and beyond the rate they wait', async (t) => {
   let held = 0
@@ -22,11 +29,55 @@ t.test('after a few messages the others have their turn, and beyond the rate the
   t.equal(held, 1)
 })
 
-/** A frame that says nothing, in its smallest form. */
-const JUNK = Buffer.concat(frameParts(Buffer.from('{}')))
+t.test('a large message counts for as many as it takes', async (t) => {
+  let held = 0
+  const pass = controlBudget(() => { held++ })
+  const messages = (bytes: number): number => {
+    for (let count = 0; ; count++) {
+      void pass(bytes)
+      if (held > 0) return count
+    }
+  }
+  const count = messages(64 * 1024)
+  t.ok(count >= 32 && count < 40, `${count} of 64 KiB`)
+  const turns = controlBudget(() => {})
+  t.not(turns(64 * 1024), undefined, 'the others have their turn after each')
+  t.equal(turns(100), undefined)
+})
 
-/** So much that the end of it would be far off on any machine. */
-const FLOOD = Buffer.concat(Array.from({ length: 50_000 }, () => JUNK))
+t.test('an abort does not wait for what waits', async (t) => {
+  const [here, there] = memoryPair()
+  t.teardown(() => { there.abort(new Error('the test is over')) })
+  const link = atPace(here, () => new Promise(() => {}))
+  there.port.send([Buffer.from('message')])
+  const reason = new Error('enough')
+  const reading = drain(link.source)
+  await turn()
+  link.abort(reason)
+  t.equal(await reading, reason)
+  t.equal(link.port.send([Buffer.from('late')]), 0)
+})
+
+t.test('a relay that stops does not wait for a client that floods', async (t) => {
+  const server = await startRelay(t)
+  const [port] = await freePorts(1)
+  const flood = await ScriptedClient.registered(t, server.port, { remotePort: port, strict: true })
+  flood.control.write(FLOOD)
+  await until(() => server.relay.stats.heldMessages > 0)
+  const { heldMessages } = server.relay.stats
+  await server.relay.close()
+  t.ok(server.relay.stats.heldMessages <= heldMessages + 2, 'what waited was not gone through')
+})
+
+t.test('what is larger than any message is not even parsed, and nothing follows from it', async (t) => {
+  const server = await startRelay(t)
+  const [port] = await freePorts(1)
+  const client = await ScriptedClient.registered(t, server.port, { remotePort: port, strict: true })
+  const large = Buffer.from(JSON.stringify({ type: 'offline_port', port, more: 'x'.repeat(5000) }))
+  for (const part of frameParts(large)) client.control.write(part)
+  t.ok(await client.ping())
+  await client.talk(t)
+})
 
 t.test('what a client floods makes no sense and counts all the same: it waits, and another client is served before it', async (t) => {
   const server = await startRelay(t)

@@ -2,7 +2,7 @@
 import { pipe } from 'it-pipe'
 import { atPace, controlBudget } from '../protocol/control-budget.ts'
 import { receive, type Controlled, type ControlledMapping } from './control.ts'
-import { MAX_FRAME, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
+import { MAX_FRAME, MAX_MESSAGE, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
@@ -13,7 +13,7 @@ import { dispatch } from '../../../transforms/type-demux.ts'
 import type { Link } from '../../../types.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
-const messages = json<ToClient, Message>({ read: readToClient })
+const messages = json<ToClient, Message>({ read: readToClient, maxParsed: MAX_MESSAGE })
 
 /** Pings without an answer until the server counts as gone. */
 const PATIENCE = 3

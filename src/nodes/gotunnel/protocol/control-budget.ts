@@ -1,14 +1,21 @@
-/** What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so many messages a second. Beyond it, it waits. */
+/**
+ * What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so much a second. Beyond
+ * it, it waits. A message costs one, and one more for each {@link PIECE} behind the first: a large one takes as long as many.
+ */
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
+import { Interruptible } from '../../../streams/interruptible.ts'
 import { meter, type Meter } from '../../../streams/meter.ts'
-import type { Link } from '../../../types.ts'
+import type { Batch, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
-/** Frames until the others have their turn. */
+/** Bytes; messages of the protocol have less. */
+const PIECE = 256
+
+/** What may be spent until the others have their turn. */
 const PER_TURN = 32
 
-/** Frames a second, and at once: thousands of users may fail in one moment. */
+/** A second, and at once: thousands of users may fail in one moment. */
 const RATE = 1000
 const BURST = 8192
 
@@ -18,23 +25,42 @@ const PAUSE = 50
 /** Meters frames, whatever is in them, one in each batch. `onHeld` is called for each that had to wait for the rate. */
 export function controlBudget (onHeld: () => void): Meter {
   const bucket = new TokenBucket({ rate: RATE, burst: BURST }, performance.now())
-  let count = 0
-  const held = async (): Promise<void> => {
+  let spent = 0
+  const held = async (cost: number): Promise<void> => {
     onHeld()
     do {
       await wait(PAUSE, undefined, { ref: false })
       bucket.refill(performance.now())
-    } while (!bucket.take(1))
+    } while (!bucket.take(cost))
   }
-  return () => {
-    count++
-    if (!bucket.take(1)) {
+  return (bytes) => {
+    const cost = Math.max(1, Math.ceil(bytes / PIECE))
+    spent += cost
+    if (!bucket.take(cost)) {
       bucket.refill(performance.now())
-      if (!bucket.take(1)) return held()
+      if (!bucket.take(cost)) return held(cost)
     }
-    return count % PER_TURN === 0 ? nextTurn() : undefined
+    if (spent < PER_TURN) return undefined
+    spent = 0
+    return nextTurn()
   }
 }
 
-/** The same frames, at the pace of a meter. */
-export const atPace = (link: Link, pass: Meter): Link => wrapLink(link, { source: meter(pass)(link.source), flow: undefined })
+/** The same frames, at the pace of a meter. An abort does not wait for those that do. */
+export function atPace (link: Link, pass: Meter): Link {
+  const frames = new Interruptible(meter(pass)(link.source))
+  let reason: Error | undefined
+  async function * source (): AsyncGenerator<Batch> {
+    yield * frames
+    if (reason !== undefined) throw reason
+  }
+  return wrapLink(link, {
+    source: source(),
+    flow: undefined,
+    abort (err) {
+      reason ??= err
+      link.abort(err)
+      frames.interrupt()
+    }
+  })
+}

@@ -9,6 +9,9 @@ import { parseJson } from '../../../transforms/json.ts'
 export const MAX_FIRST_FRAME = 4096
 export const MAX_FRAME = 64 * 1024
 
+/** Bytes of a message on a control connection that is looked at; those of the protocol have some hundred. A larger one is skipped as others that mean nothing. */
+export const MAX_MESSAGE = 4096
+
 /** The version of what our own ends add to the protocol: strict mode. Programs that do not know it ignore the key. */
 export const STRICT = 1
 

@@ -3,7 +3,7 @@ import { pipe } from 'it-pipe'
 import { receive, type Control } from './control.ts'
 import { atPace, controlBudget } from '../protocol/control-budget.ts'
 import type { Identity, Proof } from './identities.ts'
-import { MAX_FRAME, readToServer, type Message, type Register, type ToServer } from '../protocol/messages.ts'
+import { MAX_FRAME, MAX_MESSAGE, readToServer, type Message, type Register, type ToServer } from '../protocol/messages.ts'
 import { MappedPort } from './port.ts'
 import { isPort } from '../protocol/port-ranges.ts'
 import { accept, refuse } from './refuse.ts'
@@ -18,7 +18,7 @@ import { u32be } from '../../../transforms/length-codecs.ts'
 import { dispatch } from '../../../transforms/type-demux.ts'
 
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
-const messages = json<ToServer, Message>({ read: readToServer })
+const messages = json<ToServer, Message>({ read: readToServer, maxParsed: MAX_MESSAGE })
 
 /** Longer names are cut where they are shown. */
 const LONGEST_NAME = 64
