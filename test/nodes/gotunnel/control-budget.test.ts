@@ -66,7 +66,7 @@ t.test('a relay that stops does not wait for a client that floods', async (t) =>
   await until(() => server.relay.stats.heldMessages > 0)
   const { heldMessages } = server.relay.stats
   await server.relay.close()
-  t.ok(server.relay.stats.heldMessages <= heldMessages + 2, 'what waited was not gone through')
+  t.ok(server.relay.stats.heldMessages <= heldMessages + 40, 'what waited was not gone through')
 })
 
 t.test('what is larger than any message is not even parsed, and nothing follows from it', async (t) => {

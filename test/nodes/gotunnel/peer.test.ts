@@ -111,7 +111,19 @@ t.test('T23: an answer that says no for now is tried again', async (t) => {
   }
 })
 
-t.test('a refusal for good ends the peer: nothing follows', async (t) => {
+t.test('one that has been online does not end when the server will not have its only port any more: it tries again', async (t) => {
+  const answers = [STRICT_OK, failed('port not allowed'), failed('port not allowed'), STRICT_OK]
+  const server = await ScriptedServer.start(t, { strict: true, answer: () => answers.shift() ?? STRICT_OK })
+  const { peer, events } = startPeer(t, server, NO_SERVICE, { refusedBackoff: { first: 1, longest: 5 } })
+  const first = await server.next()
+  await until(() => peer.isOnline)
+  first.wire.reset()
+  await until(() => events.filter((event) => event === 'online strict').length === 2)
+  t.ok(events.includes('refused 10022: port not allowed'))
+  t.notOk(events.some((event) => event.startsWith('failed')))
+})
+
+t.test('a refusal for good at the start ends the peer: nothing follows', async (t) => {
   for (const reason of ['authentication failed', 'port not allowed', 'name taken', 'strict mode required']) {
     let attempts = 0
     const server = await ScriptedServer.start(t, { answer: () => { attempts++; return failed(reason) } })
@@ -191,10 +203,9 @@ t.test('a server of strict mode says why it ends a connection, and whether for g
   const server = await ScriptedServer.start(t, { strict: true })
   const { peer, events } = startPeer(t, server, NO_SERVICE)
   for (const reason of ['the relay is stopping', 'no ping', 'replaced by another client with this token']) (await server.next()).wire.send({ type: 'unregistered', reason })
-  await once(peer, 'failed')
-  t.same(events.filter((event) => event !== 'online strict'), [
-    'offline: the relay is stopping', 'offline: no ping', 'refused 10022: replaced by another client with this token', 'failed: replaced by another client with this token'
-  ])
+  await once(peer, 'refused')
+  t.same(events.filter((event) => event !== 'online strict'), ['offline: the relay is stopping', 'offline: no ping', 'refused 10022: replaced by another client with this token'])
+  t.match(peer.status().maps, [{ state: 'degraded' }], 'it tries again, minutes later')
 })
 
 t.test('messages that a peer does not know, or that are wrong, end nothing', async (t) => {

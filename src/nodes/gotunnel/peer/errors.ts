@@ -9,6 +9,9 @@ export const AUTHENTICATION_FAILED = 1002
 
 const FOR_GOOD: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
 
+/** Those that may be otherwise some time later without a change of this peer: others hold the port, or the server's settings were others. */
+const PASSING: ReadonlySet<string> = new Set([REASONS.port, REPLACED])
+
 /** There is no connection to the server: nobody listens, no answer. */
 export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
   override readonly name = 'ConnectError'
@@ -26,10 +29,13 @@ export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   readonly number: number | undefined
   /** A retry cannot mend it. */
   readonly isForGood: boolean
+  /** The port was there before, and may be again. */
+  readonly mayPass: boolean
 
   constructor (reason: string, isForGood = FOR_GOOD.has(reason)) {
     super('ERR_GOTUNNEL_REFUSED', printable(reason))
     this.number = reason === REASONS.token ? AUTHENTICATION_FAILED : undefined
     this.isForGood = isForGood
+    this.mayPass = PASSING.has(reason)
   }
 }

@@ -28,7 +28,7 @@ export interface MapRunnerEvents {
   onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
   onOffline (map: PortMap, err: Error, wait: number): void
   /** The server will not have it, for another reason than before; the next attempt is far off. */
-  onRefused (map: PortMap, err: Error, wait: number): void
+  onRefused (map: PortMap, err: RefusedError, wait: number): void
   /** @param reason of the last attempt to connect to it that has failed */
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }

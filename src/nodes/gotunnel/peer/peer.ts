@@ -24,6 +24,8 @@ const TICK = 1000
 export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   readonly #settings: PeerSettings
   readonly #runners: MapRunner[]
+  /** A port has had its connection. */
+  #wasOnline = false
   readonly #timer: NodeJS.Timeout
   #running: Promise<unknown> | undefined
 
@@ -39,6 +41,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         this.#tell(() => this.emit('online', map, mode))
+        this.#wasOnline = true
         for (const runner of this.#runners) runner.retry() // the server may be another one, or have other settings
       },
       onOffline: (map, err, wait) => {
@@ -46,7 +49,8 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         this.#tell(() => this.emit('offline', map, err, wait))
       },
       onRefused: (map, err, wait) => {
-        const isLast = this.#runners.every(({ state }) => state === 'degraded')
+        const mayPass = this.#wasOnline && err.mayPass
+        const isLast = !mayPass && this.#runners.every(({ state }) => state === 'degraded')
         this.#tell(() => this.emit('refused', map, err, isLast ? undefined : wait))
         if (!isLast) return
         for (const runner of this.#runners) runner.giveUp()
