@@ -77,7 +77,7 @@ export interface Service<L = Loaded> extends Omit<Running, 'reload'> {
   status (): object
   /** Whether it can do its work now. Default: as long as it runs. */
   online? (): boolean
-  /** When it cannot: whether that is only since others refuse a part of it. Default: it is not. */
+  /** When it cannot: whether that is only since others refuse a part of it, or have taken it. Default: it is not. */
   degraded? (): boolean
   /** Writes what it carries to the socket behind the answer. Rejects with `ERR_USAGE` when what was asked for is not there. */
   capture? (request: Request, socket: Socket): Promise<Answer>

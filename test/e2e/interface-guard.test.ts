@@ -52,9 +52,11 @@ if (await canRun(t)) {
       await client.ip('addr', 'flush', 'dev', DEVICE) // the sixth in a minute
       t.ok(await eventually(async () => await metric('lost') === 3), 'address and both routes')
       t.same([await metric('routes'), await metric('restored_total')], [0, 5])
+      t.equal((await agent.call('get', `http://${METRICS}/healthz`)).trim(), 'degraded', 'it is not well')
       await peer.logged('interface put back')
       t.same(await client.routes(), routes)
       t.same([await metric('routes'), await metric('lost')], [2, 0])
+      t.equal((await agent.call('get', `http://${METRICS}/healthz`)).trim(), 'ok')
     })
     t.notOk(peer.events.some(({ event }) => event === 'offline'), 'the connection has stayed')
     t.equal(await peer.stop(), 0)

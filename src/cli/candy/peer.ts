@@ -46,7 +46,8 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
     status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
     capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
-    online: () => peer.state === 'online',
+    online: () => peer.state === 'online' && peer.lost.length === 0,
+    degraded: () => peer.state === 'online', // others have taken something of the interface, and it is not back yet
     register (registry) {
       registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
