@@ -8,7 +8,7 @@ import { FramePace } from './frame-pace.ts'
 import type { Route } from '../protocol/routes.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { leadsTo } from './sdwan.ts'
-import { newTraffic, type Refusal } from './stats.ts'
+import { newTraffic, type Refusal, type Traffic } from './stats.ts'
 
 const NO_GATEWAYS: ReadonlySet<number> = new Set()
 const NO_ROUTES: readonly Route[] = []
@@ -110,6 +110,12 @@ export abstract class Member {
     const held = this.pace.spend(frames, this.received)
     if (held !== undefined) this.traffic.throttled++
     return held
+  }
+
+  /** A message of it goes nowhere: paced as all is that carries nothing to others. */
+  discard (reason: keyof Traffic['drops']): void {
+    this.traffic.drops[reason]++
+    this.pace.ignored()
   }
 
   /** Before a read is handled. */

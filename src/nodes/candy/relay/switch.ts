@@ -49,24 +49,16 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
     const member = this.#members.get(destination)
     if (member === undefined) return false
     if (member === from) from.pace.ignored() // nothing for others
-    if (this.mayReach(from, member)) {
-      this.enqueue(member, message)
-    } else {
-      from.traffic.drops.isolated++
-      from.pace.ignored()
-    }
+    if (this.mayReach(from, member)) this.enqueue(member, message)
+    else from.discard('isolated')
     return true
   }
 
   /** To all but the sender, as far as it may: each costs as much as the network has members. */
   broadcast (from: Member, message: Uint8Array): void {
     const { size, settings: { broadcastRate } } = this
-    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, performance.now())) {
-      this.spread(from, message)
-    } else {
-      from.traffic.drops.broadcast++
-      from.pace.ignored()
-    }
+    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, performance.now())) this.spread(from, message)
+    else from.discard('broadcast')
   }
 
   /** To all but the sender. */

@@ -2,7 +2,6 @@
 import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../../net/ipv4.ts'
 import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from '../protocol/forward.ts'
 import { MIN_LENGTH, type MessageName } from '../protocol/messages.ts'
-import type { Traffic } from './stats.ts'
 import type { Member, MemberNetwork } from './member.ts'
 import { ownsSource } from './sdwan.ts'
 
@@ -24,17 +23,17 @@ export function forward (member: Member, message: Uint8Array): void {
   if (!count(member, message)) return
   const { network } = member
   if (!maySend(member, forwardSource(message)) || (isWrapped(message) && !maySendInside(member, message))) {
-    drop(member, 'source')
+    member.discard('source')
     return
   }
   const destination = forwardDestination(message)
   if (isWrapped(message) && !mayRoute(member, message, destination)) {
-    drop(member, 'route')
+    member.discard('route')
     return
   }
   if (network.unicast(member, destination, message)) return
   if (isForAll(network, destination)) broadcast(member, message)
-  else drop(member, 'destination')
+  else member.discard('destination')
 }
 
 /** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
@@ -55,7 +54,7 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   // Without it members could not find each other. A tail would go to all as well, so it goes to nobody.
   if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message.subarray(0, MIN_LENGTH.DISCOVERY))
   else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
-  else if (!network.unicast(member, destination, message)) drop(member, 'destination')
+  else if (!network.unicast(member, destination, message)) member.discard('destination')
 }
 
 /** For a message that is too short, or that comes before AUTH. */
@@ -70,19 +69,13 @@ function count (member: Member, message: Uint8Array): boolean {
   traffic.packetsIn++
   traffic.bytesIn += message.length
   if (member.mayPay(message.length)) return true
-  drop(member, 'rate')
+  member.discard('rate')
   return false
-}
-
-/** What goes nowhere is paced as all is that carries nothing to others. */
-function drop (member: Member, reason: keyof Traffic['drops']): void {
-  member.traffic.drops[reason]++
-  member.pace.ignored()
 }
 
 function broadcast (member: Member, message: Uint8Array): void {
   if (member.network.settings.broadcast) member.network.broadcast(member, message)
-  else drop(member, 'broadcast')
+  else member.discard('broadcast')
 }
 
 function maySend (member: Member, source: number): boolean {

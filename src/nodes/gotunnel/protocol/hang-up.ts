@@ -1,5 +1,5 @@
 import { LinkClosedError } from '../../../errors.ts'
-import type { Batch, Link } from '../../../types.ts'
+import type { AnyLink, Batch } from '../../../types.ts'
 
 /** Milliseconds that the other side has to read what it was told, and to leave. */
 const FAREWELL = 1000
@@ -10,7 +10,7 @@ async function * nothing (): AsyncGenerator<Batch<never>> {}
  * Ends a connection so that what was sent on it still arrives: a connection that is closed with bytes unread is reset, and a
  * reset may overtake the answer. Settles when it is gone, within a second; never rejects.
  */
-export async function hangUp (link: Link<unknown, any>): Promise<void> {
+export async function hangUp (link: AnyLink): Promise<void> {
   const abort = (): void => { link.abort(new LinkClosedError('the connection was ended')) }
   const timer = setTimeout(abort, FAREWELL)
   try {

@@ -1,12 +1,12 @@
 /** Much at once through bridges beside each other: memory that is used again must not bring what it held before. */
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { bridge } from '../src/streams/bridge.ts'
-import { dialTls, listenTls, memoryPair, tcp, websocket } from '../src/transports/index.ts'
-import { random } from './helpers/bytes.ts'
-import { ca, cert, key } from './helpers/certificates.ts'
-import { open, turn } from './helpers/ends.ts'
-import type { Batch, Link } from '../src/types.ts'
+import { bridge } from '../../src/streams/bridge.ts'
+import { dialTls, listenTls, memoryPair, tcp, websocket } from '../../src/transports/index.ts'
+import { random } from '../helpers/bytes.ts'
+import { ca, cert, key } from '../helpers/certificates.ts'
+import { open, turn } from '../helpers/ends.ts'
+import type { Batch, Link } from '../../src/types.ts'
 
 type Pair = (t: Test) => Promise<[outer: Link, inner: Link]>
 
