@@ -81,6 +81,14 @@ export interface ReadAhead {
   waiting (bytes: number): void
 }
 
+/** How far what was written to a connection has come. */
+export interface Delivery {
+  /** Bytes that the system at the other end has acknowledged since the connection was made. */
+  readonly acknowledged: number
+  /** Milliseconds for which it has answered nothing although it was sent something, more than once; 0 while it answers or nothing is due. */
+  readonly unanswered: number
+}
+
 /**
  * One connection, seen from one side, at one height of the stack.
  *
@@ -124,6 +132,8 @@ export interface Link<In = Uint8Array, Out = In> {
   readAhead? (bound: ReadAhead): void
   /** Lets the system keep more for a reader that is busy, at once and not only when a sender has had to wait. Not every link can do that. */
   growReceiveBuffer? (): void
+  /** What the system says of the connection below, for a system call; undefined where that cannot be known. Not every link can tell. */
+  delivery? (): Delivery | undefined
 }
 
 /** A link of anything. */

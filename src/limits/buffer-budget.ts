@@ -6,7 +6,7 @@
  * Each owner has an equal share of those who hold anything: what one has too much is taken from its own bridges only.
  */
 import { verifyBytes } from '../options.ts'
-import type { ReadAhead } from '../types.ts'
+import type { Link, ReadAhead } from '../types.ts'
 
 /** Read-ahead is this part of a share: a bridge holds a few times of it, and those that were early have more. */
 const PART = 16
@@ -14,17 +14,17 @@ const PART = 16
 /** Bytes. Reading less ahead is not worth the memory of a read. */
 const LEAST_AHEAD = 16 * 1024
 
-/** Milliseconds without a write after which a bridge may be ended. */
-const STALLED = 1000
-
 /** Milliseconds between two looks at which of them stand still, while they hold too much. */
-const LOOK = 100
+const LOOK = 500
 
 export interface BufferBudgetInit {
   /** Bytes that all bridges hold together. */
   limit: number
-  /** Milliseconds without a write after which a bridge counts as one that stands still. Default: 1 s. */
-  stalledAfter?: number
+  /**
+   * Milliseconds without progress after which a bridge may be ended. A receiver that reads slowly opens its window by a sixteenth of its
+   * buffer at a time, so that seconds may pass between two steps.
+   */
+  stalledAfter: number
   /** Milliseconds of a clock that only goes forward. Default: that of `performance`. */
   now?: () => number
 }
@@ -41,7 +41,7 @@ export class BufferBudget {
   #looking: NodeJS.Timeout | undefined
 
   /** Throws `OptionError` for a limit that cannot be. */
-  constructor ({ limit, stalledAfter = STALLED, now = () => performance.now() }: BufferBudgetInit) {
+  constructor ({ limit, stalledAfter, now = () => performance.now() }: BufferBudgetInit) {
     this.#limit = verifyBytes('limit', limit)
     this.#stalledAfter = stalledAfter
     this.now = now
@@ -79,6 +79,8 @@ export class BufferBudget {
 
   /** Ends bridges that stand still, until what is held is within the limit or all that hold too much go on. */
   relieve (): void {
+    if (this.held <= this.#limit) return
+    for (const owner of this.#tooMuch()) owner.look()
     const before = this.now() - this.#stalledAfter
     while (this.held > this.#limit) {
       const victim = this.#victim(before)
@@ -87,10 +89,14 @@ export class BufferBudget {
     }
   }
 
-  #victim (before: number): BridgeAccount | undefined {
+  /** Owners that hold more than their share, the largest first. */
+  #tooMuch (): Owner[] {
     const share = this.#limit / this.busyOwners
-    const tooMuch = [...this.#owners.values()].filter(({ held }) => held > share).sort((a, b) => b.held - a.held)
-    for (const owner of tooMuch) {
+    return [...this.#owners.values()].filter(({ held }) => held > share).sort((a, b) => b.held - a.held)
+  }
+
+  #victim (before: number): BridgeAccount | undefined {
+    for (const owner of this.#tooMuch()) {
       const victim = owner.oldest()
       if (victim !== undefined && victim.since <= before) return victim
     }
@@ -133,6 +139,9 @@ class Owner {
     if (bytes > 0 && budget.held > budget.limit) budget.watch()
   }
 
+  /** Finds out which of its bridges have made progress since the last look. */
+  look (): void { for (const account of this.accounts) account.look() }
+
   /** The bridge that has stood still longest. */
   oldest (): BridgeAccount | undefined {
     let oldest: BridgeAccount | undefined
@@ -165,8 +174,14 @@ export class BridgeAccount {
 
   get now (): number { return this.#owner.budget.now() }
 
-  /** When the older of two writes that are under way began; Infinity when none is. */
+  /** Since when the one of two writes under way stands still that has done so longer; Infinity when none is under way. */
   get since (): number { return Math.min(this.forward.since, this.backward.since) }
+
+  /** Finds out whether a write that is under way has made progress. */
+  look (): void {
+    this.forward.look()
+    this.backward.look()
+  }
 
   add (bytes: number): void {
     if (this.#isClosed || bytes === 0) return
@@ -192,8 +207,12 @@ export class BridgeAccount {
 }
 
 class Direction implements ReadAhead {
-  /** When the write that is under way began; Infinity when there is none. */
+  /** When the write that is under way was last seen to go on; Infinity when there is none. */
   since = Infinity
+  /** Where it is written to. The other side takes some of a write long before the whole of it is done. */
+  target: Pick<Link, 'delivery'> | undefined
+  /** Bytes that the other side had acknowledged at the last look in this write. */
+  #acknowledged: number | undefined
   readonly #account: BridgeAccount
   #waiting = 0
   #writing = 0
@@ -210,7 +229,16 @@ class Direction implements ReadAhead {
   /** So many bytes are being written now. */
   readonly writing = (bytes: number): void => {
     this.since = bytes === 0 ? Infinity : this.#account.now
+    this.#acknowledged = undefined
     this.#account.add(bytes - this.#writing)
     this.#writing = bytes
+  }
+
+  /** Finds out whether the other side has taken anything since the last look; where nobody can tell the beginning of the write counts. */
+  look (): void {
+    if (this.since === Infinity) return
+    const acknowledged = this.target?.delivery?.()?.acknowledged
+    if (acknowledged !== undefined && this.#acknowledged !== undefined && acknowledged > this.#acknowledged) this.since = this.#account.now
+    this.#acknowledged = acknowledged
   }
 }

@@ -25,6 +25,8 @@ const uncounted: Meter = () => undefined
  */
 export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted, account }: BridgeInit = {}): Promise<void> {
   if (account !== undefined) {
+    account.forward.target = b
+    account.backward.target = a
     a.readAhead?.(account.forward)
     b.readAhead?.(account.backward)
   }

@@ -7,12 +7,13 @@ import { Flow } from '../streams/flow.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
 import { iterate, leave } from '../streams/interruptible.ts'
 import { lendReads } from '../net/native/lent-reads.ts'
+import { deliveryOf } from '../net/native/delivery.ts'
 import { growReceiveBuffer } from '../net/native/receive-buffer.ts'
 import { RecordWriter } from './record-writer.ts'
 import { unsentOf } from '../net/native/unsent.ts'
 import { giveBack } from '../buffers/lent-memory.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Link, PacketPort, ReadAhead, Records, Take } from '../types.ts'
+import type { Batch, Delivery, Link, PacketPort, ReadAhead, Records, Take } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -337,21 +338,23 @@ function canReset (stream: Duplex): stream is Socket {
 
 /** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
 class SocketLink extends StreamLink {
+  protected readonly socket: Socket
+
+  constructor (socket: Socket, init: StreamLinkInit) {
+    super(socket, init)
+    this.socket = socket
+  }
+
   lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
+
+  delivery (): Delivery | undefined { return deliveryOf(this.socket) }
 }
 
 /** Without TLS, which has records of its own that are read as a whole. */
 class PlainSocketLink extends SocketLink {
-  readonly #socket: Socket
+  records (records: Records | undefined): void { this.port.writeInRecords(this.socket, records) }
 
-  constructor (socket: Socket, init: StreamLinkInit) {
-    super(socket, init)
-    this.#socket = socket
-  }
-
-  records (records: Records | undefined): void { this.port.writeInRecords(this.#socket, records) }
-
-  growReceiveBuffer (): void { growReceiveBuffer(this.#socket) }
+  growReceiveBuffer (): void { growReceiveBuffer(this.socket) }
 }
 
 function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {

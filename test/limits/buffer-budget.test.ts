@@ -63,6 +63,34 @@ t.test('beyond the limit the one that has stood still longest is ended, and none
   t.equal(budget.held, 40, 'what a closed one tells does not count')
 })
 
+t.test('a receiver that takes some of a write now and then does not stand still, however long the write lasts', async (t) => {
+  const { budget, clock, ended, open } = still(100)
+  const taken = { dead: 0, slow: 0 }
+  const [dead, slow] = (['dead', 'slow'] as const).map((name) => {
+    const account = open('home', name)
+    account.forward.target = { delivery: () => ({ acknowledged: taken[name], unanswered: 0 }) }
+    return account
+  })
+  for (const account of [slow, dead]) { // the slow one has begun first
+    account.forward.writing(100)
+    clock.now += 10
+  }
+  for (let step = 0; step < 5; step++) {
+    taken.slow += 1
+    budget.relieve()
+    clock.now += 300
+  }
+  t.same(ended, ['dead'])
+  dead.close()
+  slow.backward.writing(100)
+  for (let step = 0; step < 10; step++) {
+    taken.slow += 1
+    budget.relieve()
+    clock.now += 300
+  }
+  t.same(ended, ['dead', 'slow'], 'the other direction does')
+})
+
 t.test('a direction that goes on does not hide one that stands still', async (t) => {
   const { budget, clock, ended, open } = still(100)
   const account = open('home', 'one')
@@ -112,7 +140,7 @@ t.test('it looks by itself', async (t) => {
 })
 
 t.test('a limit that cannot be', async (t) => {
-  for (const limit of [0, -1, 1.5, NaN]) t.throws(() => new BufferBudget({ limit }), { code: 'ERR_OPTION' })
+  for (const limit of [0, -1, 1.5, NaN]) t.throws(() => new BufferBudget({ limit, stalledAfter: 1000 }), { code: 'ERR_OPTION' })
 })
 
 t.test('property: what is held is the sum of what was told last, by owner and in all', async (t) => {

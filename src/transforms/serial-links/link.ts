@@ -3,7 +3,7 @@ import { type Ending, LinkResetError } from './chunks.ts'
 import type { Incoming } from './incoming.ts'
 import type { Outgoing } from './outgoing.ts'
 import { LinkClosedError } from '../../errors.ts'
-import type { Batch, Link, PacketPort, ReadAhead } from '../../types.ts'
+import type { Batch, Delivery, Link, PacketPort, ReadAhead } from '../../types.ts'
 
 /** Milliseconds that the other side has to come to its end, and to take what was sent, once a link was reset here. */
 const RESET_TIMEOUT = 5000
@@ -17,6 +17,7 @@ export interface Carrier {
   readonly outgoing: Outgoing
   lend (): void
   readAhead (bound: ReadAhead): void
+  delivery (): Delivery | undefined
   /** Both directions of the link are at their end. */
   over (link: SerialLink): void
   abort (err: Error): void
@@ -57,6 +58,8 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   lend (): void { this.#carrier.lend() }
 
   readAhead (bound: ReadAhead): void { this.#carrier.readAhead(bound) }
+
+  delivery (): Delivery | undefined { return this.#carrier.delivery() }
 
   abort (err: Error): void {
     if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return

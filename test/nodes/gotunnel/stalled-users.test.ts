@@ -52,6 +52,18 @@ async function stalled (t: Test, port: number): Promise<Socket> {
   return socket
 }
 
+/** A user who asks for a flood, and reads a little of it at a time. */
+async function slow (t: Test, port: number): Promise<Socket> {
+  const socket = await stalled(t, port)
+  socket.pause()
+  const reading = setInterval(() => { socket.read() }, 10)
+  t.teardown(() => { clearInterval(reading) })
+  return socket
+}
+
+/** Milliseconds of standing still after which a user may be ended. */
+const STALL_TIMEOUT = 1000
+
 /** Sends so many bytes and gets them back. */
 async function echoes (t: Test, port: number, length: number): Promise<void> {
   const sent = Buffer.concat([Buffer.from('e'), randomBytes(length)])
@@ -71,7 +83,7 @@ async function ways (t: Test, { port }: StartedRelay, mode: 'strict' | 'compatib
   const at = await service(t)
   const [home, office] = await Promise.all([['home', TOKEN], ['office', OTHER_TOKEN]].map(async ([name, token]) => {
     const remotePort = await freePort()
-    const { peer } = startPeer(t, { port }, { port: at }, { token, name, mode, bufferTotal, maps: [{ remotePort, local: { host: '127.0.0.1', port: at } }] })
+    const { peer } = startPeer(t, { port }, { port: at }, { token, name, mode, bufferTotal, stallTimeout: STALL_TIMEOUT, maps: [{ remotePort, local: { host: '127.0.0.1', port: at } }] })
     await until(() => peer.isOnline)
     return { remotePort, peer }
   }))
@@ -123,9 +135,10 @@ for (const { mode } of MODES) {
     t.test(`beyond the bound of the ${side} those that have stood still longest are ended, and none of another owner, ${mode}`, { timeout: 60_000 }, async (t) => {
       const lines: object[] = []
       const log = { debug: () => {}, info: () => {}, warn: (fields: object, message: string) => { if (message.startsWith('a user that stands still')) lines.push(fields) }, error: () => {} }
-      const server = await startRelay(t, side === 'relay' ? { bufferTotal: MIB, log } : {})
+      const server = await startRelay(t, side === 'relay' ? { bufferTotal: MIB, stallTimeout: STALL_TIMEOUT, log } : {})
       const [home, office] = await ways(t, server, mode, side === 'peer' ? MIB : undefined)
       const patient = await stalled(t, office.remotePort)
+      const reader = await slow(t, home.remotePort)
       await standstill(() => server.relay.stats.bytesOut)
       const all: Socket[] = []
       const ended: number[] = []
@@ -141,6 +154,7 @@ for (const { mode } of MODES) {
       await echoes(t, home.remotePort, 100_000)
       t.equal(identity(server, 'office').users, 1)
       t.notOk(patient.destroyed)
+      t.notOk(reader.destroyed, 'nor one that reads slowly')
       t.match(identity(server, 'office').drops, { stalled: 0 })
       t.match(office.peer.stats[0].drops, { stalled: 0 })
       if (side === 'relay') {
@@ -153,7 +167,7 @@ for (const { mode } of MODES) {
 }
 
 t.test('a reload takes another bound', async (t) => {
-  const server = await startRelay(t)
+  const server = await startRelay(t, { stallTimeout: STALL_TIMEOUT })
   const [home] = await ways(t, server, 'strict')
   for (let i = 0; i < 10; i++) await stalled(t, home.remotePort)
   await standstill(() => server.relay.stats.bytesOut)

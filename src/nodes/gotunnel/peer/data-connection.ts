@@ -5,6 +5,7 @@ import { RefusedError } from './errors.ts'
 import type { MapStats, PeerSettings, PortMap } from './settings.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
+import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import type { Slots } from '../../../limits/slots.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -23,6 +24,8 @@ export interface Mapping {
   readonly log: BoundedLog
   /** What is kept for users of all maps, by map. */
   readonly buffers: BufferBudget
+  /** Ends data connections and services that are gone without a word. */
+  readonly unanswered: UnansweredWatch
   readonly slots: Slots
   readonly isStopped: boolean
   /** Whether the service was there for whoever has just tried. */
@@ -211,11 +214,23 @@ export class DataConnection {
       service.abort(err)
       this.abort(err) // the whole connection: the end of its user alone would wait behind what nobody reads
     })
-    await bridge(told, service, {
-      account,
-      forward: (bytes) => { stats.bytesIn += bytes },
-      backward: (bytes) => { stats.bytesOut += bytes }
-    })
+    const gone = (err: Error): void => {
+      stats.drops.silent++
+      service.abort(err)
+      this.abort(err)
+    }
+    map.unanswered.add(user, gone)
+    map.unanswered.add(service, gone)
+    try {
+      await bridge(told, service, {
+        account,
+        forward: (bytes) => { stats.bytesIn += bytes },
+        backward: (bytes) => { stats.bytesOut += bytes }
+      })
+    } finally {
+      map.unanswered.delete(user)
+      map.unanswered.delete(service)
+    }
   }
 }
 

@@ -13,6 +13,7 @@ import { Slots } from '../../../limits/slots.ts'
 import { Backoff, type BackoffInit } from '../../../limits/backoff.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
+import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
@@ -40,6 +41,7 @@ export class MapRunner implements ControlledMapping {
   readonly log: BoundedLog
   /** What is kept for the users of all maps, by map. */
   readonly buffers: BufferBudget
+  readonly unanswered: UnansweredWatch
   /** With their ends. */
   readonly connections = new Map<DataConnection, Promise<void>>()
   readonly slots = new Slots(MOST_DIALS)
@@ -67,11 +69,12 @@ export class MapRunner implements ControlledMapping {
   /** When a user has last found no service. */
   #failedAt = -Infinity
 
-  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, buffers: BufferBudget, events: MapRunnerEvents) {
+  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, { buffers, unanswered }: Pick<MapRunner, 'buffers' | 'unanswered'>, events: MapRunnerEvents) {
     this.map = map
     this.settings = settings
     this.log = log
     this.buffers = buffers
+    this.unanswered = unanswered
     this.#events = events
     this.#backoff = new Backoff(backoff)
     this.#slowBackoff = new Backoff(settings.refusedBackoff)

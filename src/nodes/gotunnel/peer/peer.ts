@@ -5,6 +5,7 @@ import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
+import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
@@ -36,8 +37,9 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     this.#settings = readPeer(init)
     const bounded = new BoundedLog(log)
     this.#timer = setInterval(() => { bounded.tick() }, TICK).unref()
-    const buffers = new BufferBudget({ limit: this.#settings.bufferTotal })
-    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, buffers, {
+    const { bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
+    const shared = { buffers: new BufferBudget({ limit, stalledAfter }), unanswered: new UnansweredWatch(unansweredTimeout) }
+    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         this.#tell(() => this.emit('online', map, mode))

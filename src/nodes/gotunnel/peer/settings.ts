@@ -1,6 +1,6 @@
 /** What can be said about a gotunnel peer, and what it tells. */
 import { isPort } from '../protocol/port-ranges.ts'
-import { DEFAULT_BUFFER_TOTAL, MODES, type Mode } from '../protocol/options.ts'
+import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
@@ -43,6 +43,10 @@ export interface GotunnelPeerInit {
   probeInterval?: number
   /** Milliseconds for each connection: to the server, its answer, and to the service. Default: 10 s. */
   dialTimeout?: number
+  /** Milliseconds after which a data connection, or one to a service, is ended whose other side acknowledges nothing of what it was sent. Default: 45 s. */
+  unansweredTimeout?: number
+  /** Milliseconds for which a user has stood still before it may be ended, when too much is kept for all. Default: 10 s. */
+  stallTimeout?: number
   backoff?: BackoffInit
   /** The same once the server has said that it will not have a port. Default: 1 to 5 minutes, from the start again after 10 minutes online. */
   refusedBackoff?: BackoffInit
@@ -54,7 +58,7 @@ export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'b
 }
 
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
-export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
+export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   if (maps.length === 0) throw new OptionError('maps: there is none')
   for (const { remotePort, local } of maps) {
@@ -67,8 +71,10 @@ export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxy
   verifyBytes('bufferTotal', bufferTotal)
   verifyMilliseconds('pingInterval', pingInterval)
   verifyMilliseconds('dialTimeout', dialTimeout)
+  verifyMilliseconds('unansweredTimeout', unansweredTimeout)
+  verifyMilliseconds('stallTimeout', stallTimeout)
   if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
-  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, refusedBackoff }
+  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, unansweredTimeout, stallTimeout, refusedBackoff }
 }
 
 /** `degraded`: the server said something that no retry mends, so it is tried again seldom, and as soon as another port has a new connection. */
@@ -91,12 +97,12 @@ export interface MapStats {
   /**
    * Users that were not served: `local`, no connection to the service; `data`, none to the server; `foreign`, the server asked
    * for a port that is not the one of the map; `limit`, too many at once. Or ended while they were served: `stalled`, they stood
-   * still, or their service did, and too much was kept for all users.
+   * still, or their service did, and too much was kept for all users; `silent`, nothing they were sent is acknowledged.
    */
-  drops: Record<'local' | 'data' | 'foreign' | 'limit' | 'stalled', number>
+  drops: Record<'local' | 'data' | 'foreign' | 'limit' | 'stalled' | 'silent', number>
 }
 
-export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0, stalled: 0 } })
+export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0, stalled: 0, silent: 0 } })
 
 export interface MapStatus extends MapStats {
   remotePort: number

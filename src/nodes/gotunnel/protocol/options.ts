@@ -10,3 +10,9 @@ export type Mode = typeof MODES[number]
 
 /** Bytes that either side keeps for all its users together. */
 export const DEFAULT_BUFFER_TOTAL = 256 * 1024 * 1024
+
+/** Milliseconds without an acknowledgement after which a connection is given up: `unansweredTimeout`. */
+export const DEFAULT_UNANSWERED_TIMEOUT = 45_000
+
+/** Milliseconds of standing still after which a user may be ended: `stallTimeout`. */
+export const DEFAULT_STALL_TIMEOUT = 10_000

@@ -10,6 +10,7 @@ import type { UserGates } from './user-gates.ts'
 import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
+import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -21,7 +22,7 @@ import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import type { Endpoint, Link, Listener } from '../../../types.ts'
 
 /** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
-export const KEEP_ALIVE = 60_000
+export const KEEP_ALIVE = 45_000
 
 const SILENT = 'the data connection does not answer'
 
@@ -33,6 +34,8 @@ export interface PortContext extends CarrierTotals {
   readonly users: UserGates
   /** What is kept for all users, by identity. */
   readonly buffers: BufferBudget
+  /** Ends users, and data connections in use, that are gone without a word. */
+  readonly unanswered: UnansweredWatch
   /** Ports with users, which may outlive the client. */
   readonly used: Set<MappedPort>
   readonly traffic: UserTraffic
@@ -267,6 +270,13 @@ export class MappedPort implements ServedPort {
   /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
   async #join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
     user.pass?.establish()
+    const { unanswered } = this.#shared
+    const gone = (err: Error): void => {
+      this.#tally.drop('silent')
+      for (const link of [user, connection]) link.abort(err)
+    }
+    unanswered.add(user, gone)
+    unanswered.add(data, gone)
     const account = this.#shared.buffers.open(this.identity, () => {
       this.#tally.drop('stalled')
       this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a user that stands still was ended: too much is kept for all users')
@@ -276,6 +286,9 @@ export class MappedPort implements ServedPort {
       await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
     } catch {
       // One of the two is gone, and so is the other by now.
+    } finally {
+      unanswered.delete(user)
+      unanswered.delete(data)
     }
   }
 

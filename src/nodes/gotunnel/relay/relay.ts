@@ -14,6 +14,7 @@ import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
 import { UserGates } from './user-gates.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
+import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
@@ -83,7 +84,8 @@ export class GotunnelRelay {
       sessions: new Set(),
       used: new Set(),
       users: new UserGates(settings),
-      buffers: new BufferBudget({ limit: settings.bufferTotal }),
+      buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout }),
+      unanswered: new UnansweredWatch(settings.unansweredTimeout),
       failures: failuresOf(settings),
       log: new BoundedLog(log),
       refusals: new BoundedLog(log),

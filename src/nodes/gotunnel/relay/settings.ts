@@ -4,7 +4,7 @@ import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import { verifyGate, type GateInit } from '../../../limits/gate.ts'
-import { DEFAULT_BUFFER_TOTAL, MODES, type Mode } from '../protocol/options.ts'
+import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 
 export interface GotunnelRelayOptions extends GateInit {
   identities: readonly IdentityInit[]
@@ -38,6 +38,10 @@ export interface GotunnelRelayInit extends GotunnelRelayOptions {
   waitTimeout?: number
   /** Milliseconds until a data connection that does not answer is given up. Default: 5 s. */
   acknowledgeTimeout?: number
+  /** Milliseconds after which a user, or its data connection, is ended whose system acknowledges nothing of what it was sent. Default: 45 s. */
+  unansweredTimeout?: number
+  /** Milliseconds for which a user has stood still before it may be ended, when too much is kept for all. Default: 10 s. */
+  stallTimeout?: number
   log?: Logger
 }
 
@@ -56,6 +60,8 @@ export interface RelaySettings {
   dropAfter: number
   waitTimeout: number
   acknowledgeTimeout: number
+  unansweredTimeout: number
+  stallTimeout: number
 }
 
 /**
@@ -68,7 +74,8 @@ const WAITING_IN_ALL = 4096
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
 export function readRelay ({
   identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, bufferTotal = DEFAULT_BUFFER_TOTAL, authFailures = 120,
-  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000
+  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000,
+  unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT
 }: Omit<GotunnelRelayInit, 'log'>): RelaySettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
@@ -90,6 +97,8 @@ export function readRelay ({
     firstFrameTimeout: verifyMilliseconds('firstFrameTimeout', firstFrameTimeout),
     dropAfter: verifyMilliseconds('dropAfter', dropAfter),
     waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout),
-    acknowledgeTimeout: verifyMilliseconds('acknowledgeTimeout', acknowledgeTimeout)
+    acknowledgeTimeout: verifyMilliseconds('acknowledgeTimeout', acknowledgeTimeout),
+    unansweredTimeout: verifyMilliseconds('unansweredTimeout', unansweredTimeout),
+    stallTimeout: verifyMilliseconds('stallTimeout', stallTimeout)
   }
 }

@@ -15,7 +15,7 @@ export type Refusal =
 /**
  * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
  * `left`, the user has gone while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
- * `offline`, the port went offline, or its client went away, while the user waited; `silent`, its data connection does not answer.
+ * `offline`, the port went offline, or its client went away, while the user waited; `silent`, its data connection does not answer, or nothing it was sent is acknowledged.
  * Or ended while it was served: `stalled`, it stood still, or its service did, and too much was kept for all users.
  */
 export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline' | 'silent' | 'stalled'
