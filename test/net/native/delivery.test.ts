@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import t, { type Test } from 'tap'
+import { deliveryOf } from '../../../src/net/native/delivery.ts'
+import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
+import { SerialLinks } from '../../../src/transforms/serial-links/index.ts'
+import { streamLink } from '../../../src/transports/stream-link.ts'
+import { until } from '../../helpers/ends.ts'
+
+const hasKoffi = await import('koffi').then(() => true, () => false)
+const skip = process.platform !== 'linux' || !hasKoffi ? 'takes Linux and koffi' : false
+
+async function pair (t: Test, at: object): Promise<[Socket, Socket]> {
+  const server = createServer({ pauseOnConnect: true }).listen(at)
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const address = server.address() as AddressInfo | string
+  const socket = typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1')
+  await once(socket, 'connect')
+  const [other] = await accepted
+  t.teardown(() => {
+    socket.destroy()
+    other.destroy()
+    server.close()
+  })
+  return [socket, other]
+}
+
+t.test('nothing is known before it is known whether the system can be asked', { skip }, async (t) => {
+  const [socket] = await pair(t, { port: 0, host: '127.0.0.1' })
+  t.equal(deliveryOf(socket), undefined)
+  await prepareSocketCalls()
+  t.match(deliveryOf(socket), { unanswered: 0 })
+})
+
+t.test('what the system at the other end has taken, whether its program reads or not', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const [socket, other] = await pair(t, { port: 0, host: '127.0.0.1' })
+  const acknowledged = (): number => deliveryOf(socket)?.acknowledged ?? NaN
+  const before = acknowledged()
+  socket.write(Buffer.alloc(1000))
+  await until(() => acknowledged() === before + 1000)
+  while (socket.writableLength === 0) socket.write(Buffer.alloc(64 * 1024))
+  const full = acknowledged()
+  other.resume()
+  await until(() => acknowledged() > full)
+  t.equal(deliveryOf(socket)?.unanswered, 0)
+})
+
+t.test('links tell it, those on a connection for many as well; none of a closed one', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const [socket] = await pair(t, { port: 0, host: '127.0.0.1' })
+  const link = streamLink(socket)
+  t.same(link.delivery?.(), deliveryOf(socket))
+  const serial = new SerialLinks(link).begin(Buffer.from('{}'))
+  t.match(serial.delivery?.(), { unanswered: 0 })
+  link.abort(new Error('enough'))
+  t.equal(serial.delivery?.(), undefined)
+  await serial.source[Symbol.asyncIterator]().next().catch(() => {})
+})
+
+t.test('what the system does not tell of', { skip }, async (t) => {
+  await prepareSocketCalls()
+  const [socket] = await pair(t, { path: join(t.testdir(), 'socket') })
+  t.equal(deliveryOf(socket), undefined)
+  t.equal(deliveryOf(new PassThrough()), undefined)
+  t.equal(streamLink(new PassThrough()).delivery, undefined)
+})
