@@ -130,6 +130,8 @@ export interface Link<In = Uint8Array, Out = In> {
   records? (records: Records | undefined): void
   /** From now on `source` reads no further ahead than this says, and tells what waits. Not every link can do that. */
   readAhead? (bound: ReadAhead): void
+  /** From now on the system takes about so many bytes that it cannot send at once, and no more. Not every link can do that. */
+  boundUnsent? (bytes: number): void
   /** Lets the system keep more for a reader that is busy, at once and not only when a sender has had to wait. Not every link can do that. */
   growReceiveBuffer? (): void
   /** What the system says of the connection below, for a system call; undefined where that cannot be known. Not every link can tell. */

@@ -17,6 +17,10 @@ const LEAST_AHEAD = 16 * 1024
 /** Milliseconds between two looks at which of them stand still, while they hold too much. */
 const LOOK = 500
 
+/** Bytes that the system takes and cannot send: what a share allows to read ahead, within these. They are not counted here. */
+const LEAST_UNSENT = 32 * 1024
+const MOST_UNSENT = 1024 * 1024
+
 export interface BufferBudgetInit {
   /** Bytes that all bridges hold together. */
   limit: number
@@ -171,6 +175,9 @@ export class BridgeAccount {
   get held (): number { return this.#held }
 
   get ahead (): number { return this.#isClosed ? Infinity : this.#owner.ahead }
+
+  /** Bytes that the system may take of a write in either direction and not send: it keeps them on top of what is counted here. */
+  get unsent (): number { return Math.min(Math.max(this.ahead, LEAST_UNSENT), MOST_UNSENT) }
 
   get now (): number { return this.#owner.budget.now() }
 

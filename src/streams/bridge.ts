@@ -27,6 +27,7 @@ export async function bridge (a: Link, b: Link, { forward = uncounted, backward 
   if (account !== undefined) {
     account.forward.target = b
     account.backward.target = a
+    for (const link of [a, b]) link.boundUnsent?.(account.unsent)
     a.readAhead?.(account.forward)
     b.readAhead?.(account.backward)
   }

@@ -10,7 +10,7 @@ import { lendReads } from '../net/native/lent-reads.ts'
 import { deliveryOf } from '../net/native/delivery.ts'
 import { growReceiveBuffer } from '../net/native/receive-buffer.ts'
 import { RecordWriter } from './record-writer.ts'
-import { unsentOf } from '../net/native/unsent.ts'
+import { boundUnsent, unsentOf } from '../net/native/unsent.ts'
 import { giveBack } from '../buffers/lent-memory.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Delivery, Link, PacketPort, ReadAhead, Records, Take } from '../types.ts'
@@ -346,6 +346,8 @@ class SocketLink extends StreamLink {
   }
 
   lend (simd = false): void { this.mayLend = simd ? 'simd' : 'any' }
+
+  boundUnsent (bytes: number): void { boundUnsent(this.socket, bytes) }
 
   delivery (): Delivery | undefined { return deliveryOf(this.socket) }
 }

@@ -37,6 +37,15 @@ t.test('one bridge alone reads as far ahead as it may, many read less, and too m
   t.equal(budget.held, 2)
 })
 
+t.test('what the system may take of a write becomes less with what may be read ahead, down to a least', async (t) => {
+  for (const [count, expected] of [[1, MIB], [64, 256 * 1024], [512, 32 * 1024], [1100, 32 * 1024]]) {
+    const { open } = still(256 * MIB)
+    const all = Array.from({ length: count }, () => open('home', ''))
+    for (const account of all) account.forward.writing(1)
+    t.equal(all[0].unsent, expected, `${count}`)
+  }
+})
+
 t.test('beyond the limit the one that has stood still longest is ended, and none that goes on', async (t) => {
   const { budget, clock, ended, open } = still(100)
   const [first, second, third] = ['first', 'second', 'third'].map((name) => open('home', name))

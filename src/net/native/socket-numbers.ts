@@ -20,6 +20,7 @@ export const SOL_NETLINK = 270
 export const IPPROTO_TCP = 6
 export const TCP_MAXSEG = 2
 export const TCP_INFO = 11
+export const TCP_NOTSENT_LOWAT = 25
 
 export const MSG_DONTWAIT = 0x40
 export const MSG_EOR = 0x80

@@ -2,10 +2,12 @@
  * How much the kernel holds of what was written to a socket and has not sent yet. It takes megabytes without a word, and
  * whatever is written next waits behind them.
  *
- * Linux tells by an `ioctl`. Where that cannot be called the layers above have to find out in another way, if they can.
+ * Linux tells by an `ioctl`, and takes a bound by `TCP_NOTSENT_LOWAT`, tcp(7). Where that cannot be called the layers above have to find
+ * out in another way, if they can.
  */
 import type { Duplex } from 'node:stream'
-import { descriptorOf, socketCalls } from './socket-calls.ts'
+import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
+import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from './socket-numbers.ts'
 
 const SIOCOUTQNSD = 0x894b
 
@@ -18,4 +20,23 @@ export function unsentOf (stream: Duplex): number | undefined {
   if (libc === undefined) return 0
   const fd = libc === null ? undefined : descriptorOf(stream)
   return libc !== null && fd !== undefined && libc.ioctl(fd, SIOCOUTQNSD, answerBytes) === 0 ? answer[0] : undefined
+}
+
+const bound = new Uint32Array(1)
+const boundBytes = new Uint8Array(bound.buffer)
+
+/**
+ * Lets the kernel take no more once it holds so many bytes that it could not send, and one write beyond. What is on its way does not count,
+ * so that a receiver that reads is as fast as before. Nothing happens where the call cannot be made.
+ */
+export function boundUnsent (stream: Duplex, bytes: number): void {
+  const libc = socketCalls()
+  if (libc === undefined) {
+    void prepareSocketCalls().then(() => { boundUnsent(stream, bytes) })
+    return
+  }
+  const fd = descriptorOf(stream)
+  if (libc === null || fd === undefined) return
+  bound[0] = bytes
+  libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, boundBytes, boundBytes.length)
 }

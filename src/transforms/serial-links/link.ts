@@ -17,6 +17,7 @@ export interface Carrier {
   readonly outgoing: Outgoing
   lend (): void
   readAhead (bound: ReadAhead): void
+  boundUnsent (bytes: number): void
   delivery (): Delivery | undefined
   /** Both directions of the link are at their end. */
   over (link: SerialLink): void
@@ -58,6 +59,8 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   lend (): void { this.#carrier.lend() }
 
   readAhead (bound: ReadAhead): void { this.#carrier.readAhead(bound) }
+
+  boundUnsent (bytes: number): void { this.#carrier.boundUnsent(bytes) }
 
   delivery (): Delivery | undefined { return this.#carrier.delivery() }
 

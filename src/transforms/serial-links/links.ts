@@ -53,6 +53,7 @@ export class SerialLinks {
       outgoing: new Outgoing(),
       lend: () => { lower.lend?.() },
       readAhead: (bound) => { lower.readAhead?.(bound) },
+      boundUnsent: (bytes) => { lower.boundUnsent?.(bytes) },
       delivery: () => lower.delivery?.(),
       over: (link) => { this.#over(link) },
       abort: (err) => { this.abort(err) }

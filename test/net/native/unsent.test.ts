@@ -5,6 +5,8 @@ import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
+import { SerialLinks } from '../../../src/transforms/serial-links/index.ts'
+import { standstill } from '../../helpers/ends.ts'
 import { unsentOf } from '../../../src/net/native/unsent.ts'
 
 const hasKoffi = await import('koffi').then(() => true, () => false)
@@ -47,6 +49,31 @@ t.test('a socket whose other end does not read', { skip }, async (t) => {
   socket.destroy()
   t.equal(unsentOf(socket), undefined, 'nobody asks about a number that may be that of another by now')
   t.equal(link.port.backlog, undefined)
+})
+
+t.test('a bound of what the system takes: soon, or once it is known whether it can be set', { skip }, async (t) => {
+  const size = 64 * 1024
+  const taken = async (bound?: number): Promise<number> => {
+    const socket = await unread(t, { port: 0, host: '127.0.0.1' })
+    const link = streamLink(socket)
+    if (bound !== undefined) link.boundUnsent?.(bound)
+    let written = 0
+    for (; written < 64 * 1024 * 1024 && socket.writableLength === 0; written += size) link.port.send([Buffer.alloc(size)])
+    return unsentOf(socket) as number
+  }
+  await prepareSocketCalls()
+  const [free, bounded, serial] = [await taken(), await taken(32 * 1024), await unread(t, { port: 0, host: '127.0.0.1' })]
+  t.ok(bounded <= 32 * 1024 + 2 * size, `${bounded} bytes`)
+  t.ok(free > 4 * bounded, `${free} bytes without`)
+  const links = new SerialLinks(streamLink(serial))
+  const one = links.begin(Buffer.from('{}'))
+  one.boundUnsent?.(32 * 1024)
+  one.sink((async function * () { for (let i = 0; i < 100; i++) yield [Buffer.alloc(size)] })()).catch(() => {})
+  await standstill(() => serial.bytesWritten)
+  t.ok(unsentOf(serial) as number <= 32 * 1024 + 2 * size, `${String(unsentOf(serial))} bytes of a link among others`)
+  const closed = await unread(t, { port: 0, host: '127.0.0.1' })
+  closed.destroy()
+  t.doesNotThrow(() => { streamLink(closed).boundUnsent?.(1) })
 })
 
 t.test('what the system does not tell of', { skip }, async (t) => {
