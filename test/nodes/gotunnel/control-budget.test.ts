@@ -109,3 +109,15 @@ t.test('a server that floods its peer waits as well, and another port is served 
   t.ok(peer.isOnline)
   user.reset()
 })
+
+t.test('a peer whose server floods goes on asking whether it is there, and takes the flood for an answer', async (t) => {
+  const server = await ScriptedServer.start(t, { strict: true })
+  const { peer, events } = startPeer(t, server, { port: 9 }, { pingInterval: 100 })
+  const flood = await server.next()
+  flood.isMute = true
+  flood.wire.write(FLOOD)
+  await flood.pinged(8)
+  t.same(events, ['online strict'])
+  t.ok(peer.isOnline)
+  t.ok(peer.stats[0].heldMessages > 0)
+})

@@ -162,7 +162,7 @@ t.test('a port that was taken over by another client comes back with the next re
   const remotePorts = await freePorts(2)
   const first = await startRelay(t)
   const maps = remotePorts.map((remotePort) => ({ remotePort, local: { host: '127.0.0.1', port: 9 } }))
-  const { peer, events } = startPeer(t, first, NO_SERVICE, { maps })
+  const { peer, events } = startPeer(t, first, NO_SERVICE, { maps, refusedBackoff: { first: 2 ** 30, longest: 2 ** 30 } })
   await until(() => peer.isOnline)
   const other = await ScriptedClient.registered(t, first.port, { remotePort: remotePorts[1], strict: true })
   await until(() => events.includes(`refused ${remotePorts[1]}: replaced by another client with this token`))
