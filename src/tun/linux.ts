@@ -14,6 +14,7 @@ import { occupiedNetworks } from './occupied.ts'
 import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
 import { Gso, gsoType, MAX_PACKET, setOffloads, VIRTIO_HEADER } from './offload/virtio.ts'
+import { asTunError, withTunErrors } from './native-errors.ts'
 import { loopPoller } from '../net/native/poller-loop.ts'
 import { BURST, BurstReader, type Reader } from './reading.ts'
 import { threadPoller } from '../net/native/poller-thread.ts'
@@ -272,7 +273,7 @@ function attach (libc: Libc, fd: number, ifreq: InterfaceRequest): void {
 function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
   const loop = poll === 'thread' ? undefined : loopPoller(libc)
   if (loop === undefined && poll === 'loop') throw new TunError('ERR_TUN_KOFFI', 'this version of koffi cannot wait on the event loop: leave poll out, or make it thread')
-  return loop ?? threadPoller(libc)
+  return loop ?? withTunErrors(threadPoller(libc))
 }
 
 /**
@@ -289,7 +290,7 @@ export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = tr
   verifyMtu(mtu)
   if (poll !== undefined && poll !== 'loop' && poll !== 'thread') throw new OptionError(`poll is loop or thread, not ${String(poll)}`)
   if (process.platform !== 'linux') throw new TunError('ERR_TUN_PLATFORM', `TUN devices of ${process.platform} are not supported, only those of Linux`)
-  const libc = await loadLibc()
+  const libc = await loadLibc().catch((err: Error) => { throw asTunError(err) })
   const poller = pollerOf(libc, poll)
   const fd = openDevice()
   try {
