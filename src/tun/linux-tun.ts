@@ -1,38 +1,18 @@
 /** A TUN device of Linux that is open: packets of the kernel on one side, a {@link Tun} on the other. */
 import { closeSync } from 'node:fs'
-import { constants } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LinkBusyError } from '../errors.ts'
-import { PAGE, simdMemory } from '../buffers/simd/memory.ts'
 import type { Batch, PacketPort, Take } from '../types.ts'
-import { HEADROOM, newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
+import { newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
 import { systemError } from './ifreq.ts'
-import { HEADER_LENGTH } from '../net/ipv4.ts'
 import { closed, KernelConfig } from './kernel-config.ts'
 import type { Libc } from '../net/native/libc.ts'
 import { occupiedNetworks } from './occupied.ts'
-import { complete, cut } from './offload/cut.ts'
 import { Joiner } from './offload/join.ts'
-import { Gso, gsoType, MAX_PACKET, VIRTIO_HEADER } from './offload/virtio.ts'
-import { BURST, BurstReader, type Reader } from './reading.ts'
+import { PacketReader } from './packet-reader.ts'
+import { BurstReader, type Reader } from './reading.ts'
 import { holdProcess, type Poller, type Watch } from '../net/native/poller.ts'
 import { Sinks } from './sinks.ts'
-
-const { EAGAIN, EINTR } = constants.errno
-
-/** Bytes after which a burst has no further read. */
-const BURST_BYTES = 128 * 1024
-
-/** Bytes of memory that packets are put into, one behind the other; when it is full there is new memory. */
-const SLAB_BYTES = 256 * 1024
-
-/**
- * What is read stands at the beginning of this memory until it is in packets. A packet begins at a multiple of four, as sums over
- * words are faster there. One byte more than a packet can have shows what the kernel had to cut.
- */
-const MEMORY_BYTES = 6 * PAGE
-const PACKET_AT = 16
-const READ_END = PACKET_AT + MAX_PACKET + 1
 
 /** `openLinuxTun` makes it. */
 export class LinuxTun implements Tun {
@@ -45,13 +25,8 @@ export class LinuxTun implements Tun {
   readonly #fd: number
   readonly #watch: Watch
   readonly offloads: readonly Offload[]
+  readonly #packets: PacketReader
   readonly #joiner: Joiner
-  /** A header and what is behind it. */
-  readonly #received: Uint8Array
-  /** For packets whose reader keeps none: in the same memory, so that SIMD functions reach both. */
-  readonly #reused: Uint8Array
-  #slab: Uint8Array = Buffer.alloc(0)
-  #slabUsed = 0
   /** Whoever waits for packets. */
   #reader: Reader | undefined
   readonly #config: KernelConfig
@@ -69,12 +44,10 @@ export class LinuxTun implements Tun {
       else this.abort(err)
     })
     this.#letGo = holdProcess()
-    const memory = new Uint8Array(simdMemory(MEMORY_BYTES) ?? new ArrayBuffer(MEMORY_BYTES))
-    this.#received = memory.subarray(PACKET_AT - VIRTIO_HEADER, READ_END)
-    this.#reused = memory.subarray(READ_END)
     this.name = name
     this.mtu = mtu
     this.offloads = offloads
+    this.#packets = new PacketReader({ libc, fd, mtu, counters: this.counters, onLost: (errno) => this.#lost(errno) })
     // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
     this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0, offloads.includes('tcp'))
     this.source = this.#read()
@@ -83,15 +56,14 @@ export class LinuxTun implements Tun {
 
   async flow (take: Take, signal?: AbortSignal): Promise<void> {
     const reader = new BurstReader(take, (most) => {
-      this.#slab = this.#reused
-      this.#slabUsed = 0
-      return this.#burst(most)
+      this.#packets.reuse()
+      return this.#packets.burst(most)
     }, this.#watch)
     this.#wait(reader)
     try {
       await reader.until(signal)
     } finally {
-      this.#slab = Buffer.alloc(0) // what was taken last may still be in use
+      this.#packets.keep()
       this.#rest()
     }
   }
@@ -134,7 +106,7 @@ export class LinuxTun implements Tun {
   async * #read (): AsyncGenerator<Batch> {
     while (this.#closing === undefined) {
       if (this.#reader !== undefined) throw busy()
-      const batch = this.#burst()
+      const batch = this.#packets.burst()
       if (batch.length > 0) {
         yield batch
         // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
@@ -167,49 +139,6 @@ export class LinuxTun implements Tun {
   #rest (): void {
     this.#reader = undefined
     this.#watch.stop()
-  }
-
-  /** Whatever the kernel has, up to so many reads. */
-  #burst (most = BURST): Batch {
-    const batch: Batch = []
-    let bytes = 0
-    for (let reads = 0; reads < most && bytes < BURST_BYTES; reads++) {
-      const length = this.#libc.read(this.#fd, this.#received, this.#received.length)
-      if (length < 0) {
-        const errno = this.#libc.errno()
-        if (errno !== EAGAIN && errno !== EINTR && batch.length === 0) this.#lost(errno)
-        break
-      }
-      if (!this.#take(length, batch)) this.counters.droppedIn++
-      bytes += length
-    }
-    for (const packet of batch) this.counters.bytesIn += packet.length
-    this.counters.packetsIn += batch.length
-    return batch
-  }
-
-  /** Makes packets of what was read. False when it is none. */
-  #take (length: number, batch: Batch): boolean {
-    const received = this.#received
-    if (length < VIRTIO_HEADER + HEADER_LENGTH || length === received.length) return false
-    const packet = received.subarray(VIRTIO_HEADER, length)
-    if (gsoType(received) !== Gso.NONE) return cut(packet, received, this.#room, batch)
-    if (packet.length > this.mtu || !complete(packet, received)) return false
-    const copy = this.#room(packet.length)
-    copy.set(packet)
-    batch.push(copy)
-    return true
-  }
-
-  /** Packets are handed over with their memory, so it is not used twice, except by `flow`; what is left of it goes when they go. */
-  readonly #room = (length: number): Uint8Array => {
-    if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))
-      this.#slabUsed = 0
-    }
-    const from = this.#slabUsed + HEADROOM
-    this.#slabUsed = from + length
-    return this.#slab.subarray(from, from + length)
   }
 
   /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
