@@ -5,14 +5,12 @@ import { TLSSocket } from 'node:tls'
 import { Channel } from '../streams/channel.ts'
 import { Flow } from '../streams/flow.ts'
 import { LinkBusyError, LinkClosedError } from '../errors.ts'
-import { iterate, leave } from '../streams/interruptible.ts'
 import { lendReads } from '../net/native/lent-reads.ts'
 import { growReceiveBuffer } from '../net/native/receive-buffer.ts'
-import { RecordWriter } from './record-writer.ts'
-import { unsentOf } from '../net/native/unsent.ts'
-import { giveBack } from '../buffers/lent-memory.ts'
+import { StreamPort } from './stream-port.ts'
+import { end, Writing } from './stream-writing.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Link, PacketPort, ReadAhead, Records, Take } from '../types.ts'
+import type { Batch, Link, ReadAhead, Records, Take } from '../types.ts'
 
 /** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -31,165 +29,6 @@ const USUAL_READ = 64 * 1024
 export interface StreamLinkInit {
   /** Bound of the packet port in bytes. Default: 4 MiB. */
   queueLimit?: number
-}
-
-/** What a write that waits costs besides its bytes; without it a million tiny ones would pass for a few bytes. */
-const WRITE_OVERHEAD = 128
-
-/** Classes and not literals with functions: a relay has one of each for every connection. */
-class StreamPort implements PacketPort {
-  readonly limit: number
-  readonly #stream: Duplex
-  #writes = 0
-  #wantsRecords = false
-  #recordWriter: RecordWriter | undefined
-  /** Those who wait until there is room. */
-  readonly #waiting: Array<() => void> = []
-
-  constructor (stream: Duplex, limit: number) {
-    this.#stream = stream
-    this.limit = limit
-  }
-
-  get queued (): number { return this.#stream.writableLength + (this.#recordWriter?.queued ?? 0) + this.#writes * WRITE_OVERHEAD }
-
-  /** See `Link.records`. */
-  get isInRecords (): boolean { return this.#recordWriter !== undefined }
-
-  get backlog (): number | undefined {
-    const unsent = unsentOf(this.#stream)
-    return unsent === undefined ? undefined : this.queued + unsent
-  }
-
-  send (batch: Batch): number {
-    const stream = this.#stream
-    if (this.queued >= this.limit || !stream.writable) return 0
-    this.#writes += batch.length
-    if (this.#recordWriter !== undefined) {
-      for (const bytes of batch) this.#writeRecords(this.#recordWriter, bytes)
-      return batch.length
-    }
-    let left = batch.length
-    let isInUse = true
-    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
-      if (isInUse) giveBack(batch)
-      isInUse = false
-    }
-    writeBatch(stream, batch, (err) => {
-      this.#writes--
-      left--
-      if (err == null && left === 0) back()
-    })
-    if (stream.writableLength === 0) back()
-    return batch.length
-  }
-
-  drained (): Promise<void> {
-    const stream = this.#stream
-    const isFull = this.#recordWriter === undefined ? stream.writableNeedDrain : !this.#recordWriter.isIdle
-    if (!isFull || stream.destroyed) return Promise.resolve()
-    return new Promise((resolve) => { this.#waiting.push(resolve) })
-  }
-
-  /** The kernel has taken everything, or never will. */
-  wake (): void {
-    if (this.#stream.destroyed) this.#discardRecords()
-    else if (this.#recordWriter?.isIdle === false) return
-    this.#leaveRecords()
-    for (const resolve of this.#waiting.splice(0)) resolve()
-  }
-
-  writeInRecords (socket: Socket, records: Records | undefined): void {
-    this.#wantsRecords = records !== undefined
-    if (records === undefined) this.#leaveRecords()
-    else this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
-  }
-
-  /** Not before everything in records was written. */
-  #leaveRecords (): void {
-    if (!this.#wantsRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
-  }
-
-  #discardRecords (): void {
-    if (this.#recordWriter === undefined) return
-    this.#recordWriter.discard()
-    this.#writes = 0
-  }
-
-  #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
-    writer.write(bytes, () => {
-      this.#writes--
-      giveBack([bytes])
-    })
-  }
-}
-
-/** Writes what a source brings. By hand, since a loop of `for await` costs several promises a read. */
-class Writing {
-  /** Settles when all of it was written; rejects with what the source throws, and with the reason when the stream has closed. */
-  readonly ended: Promise<void>
-  readonly #stream: Duplex
-  readonly #source: AsyncIterator<Batch>
-  readonly #reason: () => Error
-  #resolve: () => void = () => {}
-  #reject: (err: Error) => void = () => {}
-  #isOver = false
-  /** What was written and waits for the kernel. */
-  #written: Batch | undefined
-
-  constructor (stream: Duplex, source: AsyncIterable<Batch>, reason: () => Error) {
-    this.#stream = stream
-    this.#source = iterate(source)
-    this.#reason = reason
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    if (stream.writable) this.#pull()
-    else this.stop()
-  }
-
-  /** The kernel has taken everything. */
-  resume (): void {
-    const written = this.#written
-    if (written === undefined) return
-    this.#written = undefined
-    giveBack(written)
-    this.#pull()
-  }
-
-  /** The stream has closed. */
-  stop (): void { this.#finish(this.#reason()) }
-
-  #pull (): void { this.#source.next().then(this.#take, this.#fail) }
-
-  readonly #take = ({ done, value: batch }: IteratorResult<Batch>): void => {
-    if (this.#isOver) return
-    const stream = this.#stream
-    if (done === true) {
-      this.#finish()
-    } else if (!stream.writable) {
-      this.stop()
-    } else {
-      writeBatch(stream, batch)
-      if (stream.writableNeedDrain && stream.writableLength > 0) {
-        this.#written = batch
-        return
-      }
-      if (stream.writableLength === 0) giveBack(batch) // else nobody knows how much of it was written
-      this.#pull()
-    }
-  }
-
-  readonly #fail = (err: Error): void => { this.#finish(err) }
-
-  #finish (err?: Error): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    void leave(this.#source)
-    if (err === undefined) this.#resolve()
-    else this.#reject(err)
-  }
 }
 
 class StreamLink implements Link {
@@ -352,26 +191,6 @@ class PlainSocketLink extends SocketLink {
   records (records: Records | undefined): void { this.port.writeInRecords(this.#socket, records) }
 
   growReceiveBuffer (): void { growReceiveBuffer(this.#socket) }
-}
-
-function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {
-  if (batch.length === 1) {
-    stream.write(batch[0], onWritten)
-    return
-  }
-  stream.cork()
-  for (const bytes of batch) stream.write(bytes, onWritten)
-  stream.uncork()
-}
-
-/** Ends the writing side; settles when the last byte is with the kernel. */
-function end (stream: Duplex): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.end((err?: Error | null) => {
-      if (err == null) resolve()
-      else reject(stream.errored ?? new LinkClosedError('the link closed before everything was written'))
-    })
-  })
 }
 
 /**
