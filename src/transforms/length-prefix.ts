@@ -36,19 +36,41 @@ export class LengthPrefixDecoder extends FaultStop {
   /** Bytes of memory in use for them: up to four times as many, or 2 KiB more. */
   get capacity (): number { return this.#held.capacity }
 
-  protected override decode (read: Uint8Array, out: Batch): void {
-    let at = 0
-    while (at < read.length) {
-      const held = this.#held.length
-      if (held === 0) this.#measure(read, at)
-      const end = at + this.#need - held
-      if (held === 0 && end <= read.length) {
-        out.push(read.subarray(at + this.#head, end))
-      } else {
-        this.#hold(read.subarray(at, end), out)
+  /** A copy of the first bytes of the frame under way, as many as a length has at most. */
+  get head (): Uint8Array { return Uint8Array.from(this.#held.peek(MAX_LENGTH_BYTES)) }
+
+  /**
+   * Takes one frame, and nothing behind it: for whoever has another use for what follows.
+   *
+   * @returns the frame and what is left of the read; undefined when that is used up
+   * @throws {FrameSizeError} beyond `maxFrame`, from then on each time
+   */
+  next (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
+    return this.attempt(() => {
+      const out: Batch = []
+      for (let at = 0; at < read.length;) {
+        at = this.#step(read, at, out)
+        if (out.length > 0) return { frame: out[0], rest: read.subarray(at) }
       }
-      at = end
+      return undefined
+    })
+  }
+
+  protected override decode (read: Uint8Array, out: Batch): void {
+    for (let at = 0; at < read.length;) at = this.#step(read, at, out)
+  }
+
+  /** Goes on with the frame under way, or the one that begins here. Returns where in the read to go on, or a number beyond it. */
+  #step (read: Uint8Array, at: number, out: Batch): number {
+    const held = this.#held.length
+    if (held === 0) this.#measure(read, at)
+    const end = at + this.#need - held
+    if (held === 0 && end <= read.length) {
+      out.push(read.subarray(at + this.#head, end))
+    } else {
+      this.#hold(read.subarray(at, end), out)
     }
+    return end
   }
 
   /** Throws `failure`, or `ERR_TRUNCATED` inside a frame. */
