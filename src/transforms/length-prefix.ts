@@ -48,29 +48,28 @@ export class LengthPrefixDecoder extends FaultStop {
   next (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
     return this.attempt(() => {
       const out: Batch = []
-      for (let at = 0; at < read.length;) {
-        at = this.#step(read, at, out)
-        if (out.length > 0) return { frame: out[0], rest: read.subarray(at) }
-      }
-      return undefined
+      const at = this.#walk(read, out, 1)
+      return out.length > 0 ? { frame: out[0], rest: read.subarray(at) } : undefined
     })
   }
 
-  protected override decode (read: Uint8Array, out: Batch): void {
-    for (let at = 0; at < read.length;) at = this.#step(read, at, out)
-  }
+  protected override decode (read: Uint8Array, out: Batch): void { this.#walk(read, out, Infinity) }
 
-  /** Goes on with the frame under way, or the one that begins here. Returns where in the read to go on, or a number beyond it. */
-  #step (read: Uint8Array, at: number, out: Batch): number {
-    const held = this.#held.length
-    if (held === 0) this.#measure(read, at)
-    const end = at + this.#need - held
-    if (held === 0 && end <= read.length) {
-      out.push(read.subarray(at + this.#head, end))
-    } else {
-      this.#hold(read.subarray(at, end), out)
+  /** From frame to frame, until so many are there or the read is used up. Returns where in it the next one begins, if it has not ended. */
+  #walk (read: Uint8Array, out: Batch, most: number): number {
+    let at = 0
+    while (at < read.length && out.length < most) {
+      const held = this.#held.length
+      if (held === 0) this.#measure(read, at)
+      const end = at + this.#need - held
+      if (held === 0 && end <= read.length) {
+        out.push(read.subarray(at + this.#head, end))
+      } else {
+        this.#hold(read.subarray(at, end), out)
+      }
+      at = end
     }
-    return end
+    return at
   }
 
   /** Throws `failure`, or `ERR_TRUNCATED` inside a frame. */
