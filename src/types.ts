@@ -154,6 +154,34 @@ export interface Address extends Endpoint {
   signal?: AbortSignal
 }
 
+/** What came from an address, or is to go to it, in one piece. */
+export interface Datagram extends Endpoint {
+  readonly data: Uint8Array
+}
+
+/**
+ * A socket for datagrams, as of UDP: no connection, so each datagram names the other side. Nobody waits: what a slow reader or a slow
+ * system has no room for is lost, and counted. Batches and their memory are those of a {@link Link}.
+ */
+export interface DatagramSocket {
+  /** What arrives, from anywhere; one reader. Ends with `close`, throws the error of `abort`. */
+  readonly source: AsyncIterable<Batch<Datagram>>
+  /** Each element goes to the address that it names. The batch is dropped when one of them is larger than a datagram can be. */
+  readonly port: PacketPort<Datagram>
+  /** See {@link Link}; reads of `consume` go this way where a socket has it. */
+  flow? (take: Take<Datagram>, signal?: AbortSignal): Promise<void>
+  /** Where others reach it. */
+  readonly local: Endpoint
+  /** Datagrams that came while too many waited for the reader. */
+  readonly dropped: number
+  /** Bytes that may wait for the reader; passed by at most one datagram. */
+  readonly receiveLimit: number
+  /** Ends both directions: what waits for the reader is still there for it. Harmless when repeated. */
+  close (): void
+  /** The same at once, with an error for the reader. */
+  abort (err: Error): void
+}
+
 /** Incoming links, one by one. Iteration ends after `close` and throws when listening failed. */
 export interface Listener<L extends Link = Link> extends AsyncIterable<L> {
   /** The port in use, once listening. Rejects when the address cannot be had (`EADDRINUSE`, `EACCES`). */

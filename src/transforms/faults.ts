@@ -19,10 +19,20 @@ export abstract class FaultStop implements Core {
     try {
       for (const piece of batch) this.decode(piece, out)
     } catch (err) {
-      if ((err as { code?: string }).code === undefined) throw err // a bug, not a fault of the input
-      this.#failure = err as Error
+      this.#failure = faultOf(err)
     }
     return out
+  }
+
+  /** The same for a step that is none of `push`: throws what it throws, and remembers that when the input is at fault. */
+  protected attempt<R> (step: () => R): R {
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      return step()
+    } catch (err) {
+      this.#failure = faultOf(err)
+      throw err
+    }
   }
 
   /** Throws `failure` when there is one. */
@@ -32,4 +42,10 @@ export abstract class FaultStop implements Core {
 
   /** Appends to `out` what is complete with this piece. Throws an error with a `code` when the input breaks the protocol. */
   protected abstract decode (piece: Uint8Array, out: Batch): void
+}
+
+/** A fault of the input has a code; what has none is a bug, and thrown. */
+function faultOf (err: unknown): Error {
+  if ((err as { code?: string }).code === undefined) throw err
+  return err as Error
 }

@@ -10,64 +10,38 @@
 import { TruncatedError } from '../errors.ts'
 import type { Batch, Link } from '../types.ts'
 import { wrapLink } from '../streams/wrap-link.ts'
-import { Collector } from './collector.ts'
-import { frameCodec, FrameSizeError, MAX_LENGTH_BYTES, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
+import { FrameSizeError, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
+import { LengthPrefixDecoder } from './length-prefix.ts'
 
 /** Bytes of a read that tell what is spoken there. */
 const FIRST_BYTES = 256
 
 /** Takes one frame, and nothing behind it. The synchronous core of {@link firstFrame}. */
 export class FirstFrameDecoder {
-  readonly #length
-  readonly #held = new Collector()
-  /** Bytes of its length, 0 while that is cut. */
-  #head = 0
-  /** Bytes of the whole, length included; while the length is cut, as many as it may be readable with. */
-  #need = 1
+  readonly #frames
 
   constructor (make: LengthCodec, init?: LengthPrefixInit) {
-    this.#length = frameCodec(make, init).lengthDecoder
+    this.#frames = new LengthPrefixDecoder(make, init)
   }
 
   /** Bytes kept so far. */
-  get held (): number { return this.#held.length }
+  get held (): number { return this.#frames.held }
 
   /** A copy of the first of them. */
-  get head (): Uint8Array { return Uint8Array.from(this.#held.peek(MAX_LENGTH_BYTES)) }
+  get head (): Uint8Array { return this.#frames.head }
 
   /**
    * Takes the next read.
    *
-   * @returns the frame and what is left of the read, once it is complete
+   * @returns the frame, in memory of its own, and what is left of the read, once it is complete
    * @throws {FrameSizeError} beyond `maxFrame`, before anything of such a frame is kept
    */
   push (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
-    let at = 0
-    while (at < read.length) {
-      const part = read.subarray(at, at + this.#need - this.#held.length)
-      this.#held.append(part, this.#need)
-      at += part.length
-      if (this.#held.length < this.#need) return undefined
-      if (this.#head === 0) this.#measure()
-      if (this.#head > 0 && this.#held.length === this.#need) {
-        return { frame: this.#held.take().subarray(this.#head), rest: read.subarray(at) }
-      }
-    }
-    return undefined
-  }
-
-  #measure (): void {
-    const bytes = this.#held.peek(MAX_LENGTH_BYTES)
-    this.#need = Math.max(this.#length.width(bytes, 0), bytes.length) // a width of 0 is unknown
-    if (this.#need > bytes.length) return
-    try {
-      const size = this.#length(bytes, 0)
-      this.#head = this.#length.bytes
-      this.#need = this.#head + size
-    } catch (err) {
-      if (!(err instanceof RangeError)) throw err
-      this.#need = bytes.length + 1
-    }
+    const found = this.#frames.next(read)
+    if (found === undefined) return undefined
+    const frame = Buffer.allocUnsafeSlow(found.frame.length) // not of the pool, as it may be kept
+    frame.set(found.frame)
+    return { frame, rest: found.rest }
   }
 }
 

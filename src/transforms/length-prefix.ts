@@ -36,9 +36,29 @@ export class LengthPrefixDecoder extends FaultStop {
   /** Bytes of memory in use for them: up to four times as many, or 2 KiB more. */
   get capacity (): number { return this.#held.capacity }
 
-  protected override decode (read: Uint8Array, out: Batch): void {
+  /** A copy of the first bytes of the frame under way, as many as a length has at most. */
+  get head (): Uint8Array { return Uint8Array.from(this.#held.peek(MAX_LENGTH_BYTES)) }
+
+  /**
+   * Takes one frame, and nothing behind it: for whoever has another use for what follows.
+   *
+   * @returns the frame and what is left of the read; undefined when that is used up
+   * @throws {FrameSizeError} beyond `maxFrame`, from then on each time
+   */
+  next (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
+    return this.attempt(() => {
+      const out: Batch = []
+      const at = this.#walk(read, out, 1)
+      return out.length > 0 ? { frame: out[0], rest: read.subarray(at) } : undefined
+    })
+  }
+
+  protected override decode (read: Uint8Array, out: Batch): void { this.#walk(read, out, Infinity) }
+
+  /** From frame to frame, until so many are there or the read is used up. Returns where in it the next one begins, if it has not ended. */
+  #walk (read: Uint8Array, out: Batch, most: number): number {
     let at = 0
-    while (at < read.length) {
+    while (at < read.length && out.length < most) {
       const held = this.#held.length
       if (held === 0) this.#measure(read, at)
       const end = at + this.#need - held
@@ -49,6 +69,7 @@ export class LengthPrefixDecoder extends FaultStop {
       }
       at = end
     }
+    return at
   }
 
   /** Throws `failure`, or `ERR_TRUNCATED` inside a frame. */

@@ -195,3 +195,24 @@ t.test('as a layer: errors reach the reader, options the maker', async (t) => {
   await t.rejects(over(recordingLink(), lengthPrefix(u16be)).sink(from([[new Uint8Array(65536)]])), { code: 'ERR_FRAME_SIZE' })
   t.throws(() => lengthPrefix(u16be, { maxFrame: -1 }), { code: 'ERR_OPTION' })
 })
+
+t.test('one frame at a time: the rest of the read comes back, and what is refused stays refused', async (t) => {
+  const wire = hex('0002abcd 0000 0001ff 00')
+  for (let size = 1; size <= wire.length; size++) {
+    const decoder = new LengthPrefixDecoder(u16be)
+    const frames: string[] = []
+    for (let rest of cut(wire, size)) {
+      for (let found = decoder.next(rest); found !== undefined; found = decoder.next(rest)) {
+        frames.push(toHex(found.frame))
+        rest = found.rest
+      }
+    }
+    t.same(frames, ['abcd', '', 'ff'], `reads of ${size}`)
+    t.equal(decoder.held, 1)
+    t.throws(() => { decoder.end() }, { code: 'ERR_TRUNCATED' })
+  }
+  const decoder = new LengthPrefixDecoder(u16be, { maxFrame: 1 })
+  t.throws(() => decoder.next(hex('0002')), { code: 'ERR_FRAME_SIZE' })
+  t.throws(() => decoder.next(hex('0001ff')), { code: 'ERR_FRAME_SIZE' })
+  t.match(decoder.failure, { code: 'ERR_FRAME_SIZE' })
+})

@@ -1,6 +1,6 @@
-/** The few functions of the C library that a TUN device, and sockets that share a port, need. The only place that knows koffi, which is optional. */
+/** The functions of the C library that interfaces and sockets need. The only place that knows koffi, which is optional. */
 import { createRequire } from 'node:module'
-import { TunError } from '../../tun/device.ts'
+import { NativeError } from './native-error.ts'
 
 /** Descriptor calls return what their C namesakes do: -1 for a failure, whose reason `errno` tells until the next call. */
 export interface Libc {
@@ -34,7 +34,7 @@ export interface LoopHandle {
 
 let loaded: Promise<Libc> | undefined
 
-/** Loads koffi once. Rejects with `ERR_TUN_KOFFI` when that is not possible. */
+/** Loads koffi once. Rejects with `ERR_NATIVE_KOFFI` when that is not possible. */
 export function loadLibc (): Promise<Libc> {
   loaded ??= load()
   return loaded
@@ -45,7 +45,7 @@ async function load (): Promise<Libc> {
   try {
     koffi = (await import('koffi')).default
   } catch (cause) {
-    throw new TunError('ERR_TUN_KOFFI', 'a TUN device needs the optional package koffi: npm install koffi', { cause })
+    throw new NativeError('ERR_NATIVE_KOFFI', 'the optional package koffi is not installed: npm install koffi', { cause })
   }
   const libc = koffi.load(null) // what the process itself is linked with: glibc or musl
   const poll = libc.func('poll', 'int', ['void *', 'unsigned long', 'int'])

@@ -5,9 +5,8 @@
  */
 import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
-import { errnoText } from './errno.ts'
-import { TunError } from '../../tun/device.ts'
 import type { Libc } from './libc.ts'
+import { NativeError } from './native-error.ts'
 import type { Poller, Watch } from './poller.ts'
 
 // struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
@@ -70,7 +69,7 @@ class ThreadPoller implements Poller {
     this.#flight = undefined
     this.#failures = err === null && ready >= 0 ? 0 : this.#failures + 1
     if (this.#failures > MAX_FAILURES) {
-      const failure = new TunError('ERR_TUN_SYSTEM', 'poll failed', { cause: err })
+      const failure = new NativeError('ERR_NATIVE_CALL', 'poll failed', { syscall: 'poll', cause: err })
       for (const watch of flight) if (watch.isWanted) watch.onReady(failure)
     } else if (this.#failures === 0) {
       if (this.#events(0) !== 0) this.#libc.read(this.#wakeFd, new Uint8Array(8), 8)
@@ -132,7 +131,7 @@ class ThreadPoller implements Poller {
   #open (): void {
     if (this.#wakeFd >= 0) return // the last watch is on its way out
     this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    if (this.#wakeFd < 0) throw new TunError('ERR_TUN_SYSTEM', `eventfd: ${errnoText(this.#libc.errno())}`)
+    if (this.#wakeFd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
     process.on('exit', this.#wake)
   }
 

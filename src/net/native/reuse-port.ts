@@ -38,7 +38,7 @@ export async function whyNotShared (): Promise<string | undefined> {
  *
  * @param host a name or an address
  * @param port 0 takes a free one
- * @throws what the system says (`EADDRINUSE` also when another process shares its port), and `TunError` without `koffi`
+ * @throws what the system says (`EADDRINUSE` also when another process shares its port), and `NativeError` without `koffi`
  */
 export async function bindShared ({ host, port }: Endpoint, count: number): Promise<SharedPlace> {
   const libc = await loadLibc()

@@ -1,51 +1,12 @@
 /** Bytes in, WebSocket messages out (RFC 6455 sections 5.2 to 5.6). No I/O. */
 import { isUtf8 } from 'node:buffer'
 import { Collector } from '../collector.ts'
+import { closeOf } from './close-payload.ts'
+import { DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, verifyFrames, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder-init.ts'
 import { applyMask, maskWayOf, type MaskWay } from './mask.ts'
-import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode, WebSocketProtocolError } from './protocol.ts'
-import { OptionError, TruncatedError } from '../../errors.ts'
+import { CloseCode, MAX_CONTROL_PAYLOAD, Opcode, WebSocketProtocolError } from './protocol.ts'
+import { TruncatedError } from '../../errors.ts'
 import type { Batch, Core } from '../../types.ts'
-
-export type Role = 'client' | 'server'
-
-/** Departures from RFC 6455 that some programs commit. None is accepted unless named. */
-export interface Tolerance {
-  /** A server takes frames without a mask. */
-  unmasked?: boolean
-  /** Control frames may carry more than 125 bytes, up to `maxPayload`. */
-  longControl?: boolean
-  /** The payload of a close frame may be any bytes: all of them are then taken for the reason, with code 1005. */
-  rawClose?: boolean
-}
-
-export interface FrameDecoderInit {
-  /** Which side decodes: a server takes masked frames, a client takes unmasked ones. */
-  role: Role
-  /** The largest message in bytes, over all its fragments. Default: 64 KiB. */
-  maxPayload?: number
-  /** The largest number of fragments of one message. Default: 1024. */
-  maxFragments?: number
-  tolerate?: Tolerance
-}
-
-/** What a decoder meets between messages. Called in the order of the wire; payloads are valid during the call. */
-export interface FrameHandlers {
-  /** A text message, checked to be UTF-8. Without this handler text is refused with 1003. */
-  onText? (payload: Uint8Array): void
-  onPing? (payload: Uint8Array): void
-  onPong? (payload: Uint8Array): void
-  /** The last frame of this direction: whatever follows it is ignored. Code 1005 when it named none. */
-  onClose? (code: number, reason: string): void
-}
-
-export const DEFAULT_MAX_PAYLOAD = 64 * 1024
-export const DEFAULT_MAX_FRAGMENTS = 1024
-
-/** Throws `OptionError` for limits that cannot be. */
-export function verifyFrames ({ maxPayload = DEFAULT_MAX_PAYLOAD, maxFragments = DEFAULT_MAX_FRAGMENTS }: Omit<FrameDecoderInit, 'role'>): void {
-  if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD) throw new OptionError(`maxPayload: ${maxPayload} bytes, at least ${MAX_CONTROL_PAYLOAD}`)
-  if (!Number.isSafeInteger(maxFragments) || maxFragments < 1) throw new OptionError(`maxFragments: ${maxFragments}, at least 1`)
-}
 
 const hex = (byte: number): string => `0x${byte.toString(16).padStart(2, '0')}`
 
@@ -296,26 +257,10 @@ export class FrameDecoder implements Core {
   #control (opcode: number, payload: Uint8Array): void {
     if (opcode === Opcode.PING) this.#handlers.onPing?.(payload)
     else if (opcode === Opcode.PONG) this.#handlers.onPong?.(payload)
-    else this.#close(payload)
-  }
-
-  /** Section 5.5.1: nothing, or two bytes of code and a reason in UTF-8. */
-  #close (payload: Uint8Array): void {
-    let code: number = CloseCode.NO_STATUS
-    let reason = payload.subarray(2)
-    if (payload.length > 0) {
-      const named = payload.length > 1 ? payload[0] << 8 | payload[1] : 0
-      if (isValidCloseCode(named) && isUtf8(reason)) {
-        code = named
-      } else {
-        if (this.#tolerate.rawClose !== true) {
-          if (isValidCloseCode(named)) throw new WebSocketProtocolError('the reason of a close frame is not UTF-8', CloseCode.INVALID_DATA)
-          throw new WebSocketProtocolError(payload.length > 1 ? `close code ${named} must not be used` : 'a close frame of one byte')
-        }
-        reason = payload
-      }
+    else {
+      const { code, reason } = closeOf(payload, this.#tolerate.rawClose === true)
+      this.#closed = true
+      this.#handlers.onClose?.(code, reason)
     }
-    this.#closed = true
-    this.#handlers.onClose?.(code, Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString())
   }
 }

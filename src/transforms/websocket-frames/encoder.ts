@@ -2,7 +2,7 @@
 import { applyMask, maskKey, maskWayOf, type MaskWay } from './mask.ts'
 import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
 import { OptionError } from '../../errors.ts'
-import type { Role } from './decoder.ts'
+import type { Role } from './decoder-init.ts'
 import type { Batch, Core } from '../../types.ts'
 
 const FIN = 0x80

@@ -2,13 +2,15 @@
  * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
  * `tunpipe/transports` for links that have made it.
  */
-import { verifyFrames, type FrameDecoderInit } from './decoder.ts'
+import { Closing } from './closing.ts'
+import { verifyFrames, type FrameDecoderInit } from './decoder-init.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../buffers/lent-memory.ts'
 import { Interruptible } from '../../streams/interruptible.ts'
 import { endOfFrames } from './frame-records.ts'
+import { Pings } from './pings.ts'
 import { FramesPort } from './port.ts'
-import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError } from './protocol.ts'
+import { CloseCode, WebSocketClosedError } from './protocol.ts'
 import { FrameReader } from './reader.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { consumeSource } from '../../streams/consume.ts'
@@ -25,8 +27,6 @@ export interface WebSocketFramesInit extends FrameDecoderInit {
   closeTimeout?: number
 }
 
-async function * nothing (): AsyncGenerator<Batch> {}
-
 class FramesLink implements WebSocketLink {
   readonly source: AsyncIterable<Batch>
   readonly port: FramesPort
@@ -37,64 +37,48 @@ class FramesLink implements WebSocketLink {
   readonly #lower: Link
   readonly #reader: FrameReader
   readonly #encoder: FrameEncoder
-  readonly #closeTimeout: number
+  readonly #closing: Closing
+  readonly #pings: Pings
   readonly #isServer: boolean
-  /** What `sink` is writing from, while it runs. */
-  #writing: Interruptible<Batch> | undefined
-  /** The close frame that ends what `sink` writes. */
-  #farewell: Uint8Array | undefined
-  /** Of the pings of the portion that is being dealt with the first, with a payload if there is one, and the last. */
-  #firstPing: Uint8Array | undefined
-  #lastPing: Uint8Array | undefined
-  /** A pong waits to be written, and what is to be answered after it. */
-  #isPongWaiting = false
-  #nextPong: Uint8Array | undefined
-  #received: { code: number, reason: string } | undefined
-  /** The other side has answered our close frame, or need not. */
-  #answered = false
-  #onAnswer: (() => void) | undefined
-  #timer: NodeJS.Timeout | undefined
-  #aborted: Error | undefined
   /** The connection is gone, so what waits is for nobody. */
   #isGone = false
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
     this.#lower = lower
-    this.#closeTimeout = closeTimeout
     this.#isServer = init.role === 'server'
     this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
     const link = this
     this.#reader = new FrameReader(init, {
       get onText () { return link.onText },
-      onPing (payload) {
-        if (link.#firstPing === undefined || link.#firstPing.length === 0) link.#firstPing = payload // a greeting has one
-        link.#lastPing = payload
-      },
+      onPing (payload) { link.#pings.push(payload) },
       onPong (payload) {
         link.port.pong(payload)
         link.onPong?.(payload)
       },
-      onClose (code, reason) { link.#received = { code, reason } }
+      onClose (code, reason) { link.#closing.receive(code, reason) }
     })
     this.source = this.#read()
     this.port = new FramesPort(lower.port, this.#encoder)
+    this.#closing = new Closing(lower, this.port, this.#encoder, closeTimeout)
+    this.#pings = new Pings(lower.port, this.port, this.#encoder)
   }
 
   get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
 
   async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
+    const closing = this.#closing
     const writing = new Interruptible(source)
-    if (this.port.isClosed || this.#writing !== undefined) {
+    if (this.port.isClosed || closing.writing !== undefined) {
       writing.interrupt()
-      if (this.port.isClosed) throw this.#aborted ?? new LinkClosedError('the WebSocket is closed')
+      if (this.port.isClosed) throw closing.aborted ?? new LinkClosedError('the WebSocket is closed')
       throw new LinkBusyError('another sink is writing to this WebSocket')
     }
-    this.#writing = writing
+    closing.writing = writing
     let complete = false
     try {
       await this.#lower.sink(this.#frames(writing, () => { complete = true }))
     } catch (err) {
-      this.#writing = undefined // a close frame can still go out when it was the source that failed
+      closing.writing = undefined // a close frame can still go out when it was the source that failed
       writing.interrupt()
       throw err
     }
@@ -119,7 +103,7 @@ class FramesLink implements WebSocketLink {
   }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
-    if (!this.port.isClosed) this.#say(this.#encoder.close(code, reason))
+    this.#closing.close(code, reason)
   }
 
   async flow (take: Take, signal?: AbortSignal): Promise<void> {
@@ -142,7 +126,7 @@ class FramesLink implements WebSocketLink {
         if (!this.#isAtEnd) return
         isOver = true
         try {
-          this.#endOrderly()
+          this.#closing.endOrderly(this.#reader.failure)
           resolve()
         } catch (err: any) {
           reject(err)
@@ -162,25 +146,20 @@ class FramesLink implements WebSocketLink {
           resolve()
           return
         }
-        clearTimeout(this.#timer)
+        this.#closing.stop()
         if (isOver) return
         const err = this.#cutShort()
         this.abort(err)
         reject(err)
       }, (err: Error) => {
-        clearTimeout(this.#timer)
+        this.#closing.stop()
         release()
         reject(err)
       })
     })
   }
 
-  abort (err: Error): void {
-    this.#aborted ??= err
-    clearTimeout(this.#timer)
-    this.port.isClosed = true
-    this.#lower.abort(err)
-  }
+  abort (err: Error): void { this.#closing.abort(err) }
 
   /** Hands a portion on, and those that follow; a promise as soon as something has to be waited for. */
   #dealWith (messages: Batch, take: Take): Promise<void> | undefined {
@@ -200,7 +179,7 @@ class FramesLink implements WebSocketLink {
 
   /** Its messages have been dealt with. */
   #endPortion (): Promise<void> | undefined {
-    this.#answerPings()
+    this.#pings.answer(this)
     return this.onFrames?.(this.#reader.frames)
   }
 
@@ -223,7 +202,7 @@ class FramesLink implements WebSocketLink {
         if (this.#isAtEnd) {
           isLeft = false
           void this.#drain(reads)
-          this.#endOrderly()
+          this.#closing.endOrderly(this.#reader.failure)
           return
         }
       }
@@ -240,25 +219,13 @@ class FramesLink implements WebSocketLink {
     try {
       return await reads.next()
     } catch (err) {
-      clearTimeout(this.#timer) // nothing is left to cut
+      this.#closing.stop() // nothing is left to cut
       throw err
     }
   }
 
   /** The other side has broken the protocol or has said goodbye. That is answered only when what came before has been dealt with. */
-  get #isAtEnd (): boolean { return this.#reader.failure !== undefined || this.#received !== undefined }
-
-  /** Says goodbye. Throws unless that is an orderly end. */
-  #endOrderly (): void {
-    const failure = this.#reader.failure
-    if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
-    const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
-    if (!this.port.isClosed) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
-    this.#finish()
-    if (failure !== undefined) throw failure
-    const isOrderly = code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || (code === CloseCode.NO_STATUS && reason === '')
-    if (!isOrderly) throw new WebSocketClosedError(code, reason)
-  }
+  get #isAtEnd (): boolean { return this.#reader.failure !== undefined || this.#closing.isReceived }
 
   /** What is wrong when the bytes end without a close frame. */
   #cutShort (): Error {
@@ -277,7 +244,7 @@ class FramesLink implements WebSocketLink {
     } catch {
       // It ended, which is all that was wanted.
     } finally {
-      clearTimeout(this.#timer)
+      this.#closing.stop()
     }
   }
 
@@ -285,74 +252,10 @@ class FramesLink implements WebSocketLink {
     for await (const batch of source) yield this.#encoder.push(batch)
     if (!source.interrupted) onComplete()
     this.close()
-    if (this.#farewell === undefined) return // aborted
-    yield [this.#farewell]
-    if (!this.#answered) await new Promise<void>((resolve) => { this.#onAnswer = resolve })
-  }
-
-  /**
-   * Only when the messages before them have been dealt with, so that a pong tells the other side that they have; what a reader
-   * of `source` refuses by closing is followed by none. One pong a portion, for its last ping, as section 5.5.3 allows, and none behind
-   * one that has not left: a flood of pings must not become a flood of pongs.
-   */
-  #answerPings (): void {
-    const [first, last] = [this.#firstPing, this.#lastPing]
-    if (first === undefined || last === undefined) return
-    this.#firstPing = this.#lastPing = undefined
-    this.#pong(last)
-    this.onPing?.(first)
-    if (last !== first) this.onPing?.(last)
-  }
-
-  #pong (payload: Uint8Array): void {
-    const { port } = this.#lower
-    if (this.port.isClosed) return
-    if (this.#isPongWaiting) {
-      this.#nextPong = Uint8Array.from(payload)
-      return
-    }
-    port.send([this.#encoder.pong(payload.subarray(0, MAX_CONTROL_PAYLOAD))])
-    if (port.queued === 0 || port.drained === undefined) return
-    this.#isPongWaiting = true
-    void port.drained().then(() => {
-      this.#isPongWaiting = false
-      const next = this.#nextPong
-      this.#nextPong = undefined
-      if (next !== undefined) this.#pong(next)
-    })
-  }
-
-  /** Sends a close frame, as the last frame that this side sends. */
-  #say (frame: Uint8Array): void {
-    this.port.isClosed = true
-    if (this.#writing !== undefined) {
-      this.#farewell = frame
-      this.#writing.interrupt()
-      this.#cutWhenStalled(this.#lower.port.queued)
-      return
-    }
-    this.#timer = setTimeout(() => { this.#cut() }, this.#closeTimeout)
-    if (this.#lower.port.send([frame]) === 0) {
-      this.abort(new LinkClosedError('closed while the queue was full'))
-    }
-  }
-
-  /** What `sink` has written still arrives, however slowly: only when a whole timeout brings no progress is there nobody to wait for. */
-  #cutWhenStalled (queued: number): void {
-    this.#timer = setTimeout(() => {
-      const left = this.#lower.port.queued
-      if (left < queued) this.#cutWhenStalled(left)
-      else this.#cut()
-    }, this.#closeTimeout)
-  }
-
-  #cut (): void { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }
-
-  /** Both close frames are out of the way: ends the connection below. */
-  #finish (): void {
-    this.#answered = true
-    if (this.#writing !== undefined) this.#onAnswer?.()
-    else this.#lower.sink(nothing()).catch(() => {}) // broken is ended as well
+    const { farewell } = this.#closing
+    if (farewell === undefined) return // aborted
+    yield [farewell]
+    if (!this.#closing.answered) await this.#closing.answer()
   }
 }
 

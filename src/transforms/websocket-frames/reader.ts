@@ -1,5 +1,6 @@
 /** Bytes in, messages out, in portions: what one read brings may be a million frames, and others want to be served as well. */
-import { DEFAULT_MAX_PAYLOAD, FrameDecoder, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder.ts'
+import { FrameDecoder } from './decoder.ts'
+import { DEFAULT_MAX_PAYLOAD, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder-init.ts'
 import { FrameResync } from './resync.ts'
 import { TruncatedError } from '../../errors.ts'
 import { currentTurn } from '../../streams/turns.ts'

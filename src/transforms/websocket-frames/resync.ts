@@ -7,28 +7,12 @@
  *
  * The frames here are still masked. What is looked at is unmasked byte by byte and left as it is.
  */
-import { isUtf8 } from 'node:buffer'
 import { Collector } from '../collector.ts'
 import { OptionError } from '../../errors.ts'
-import { applyMask, maskWayOf } from './mask.ts'
+import { isTextAt, keyBefore } from './masked-payload.ts'
+import type { Plausible, Trusted } from './plausible.ts'
 import { MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
-
-/**
- * Whether a payload looks like what this client sends. It is called for each frame, and with the beginning of a payload: then it is
- * whether nothing speaks against it so far.
- *
- * @param at where the masked payload begins in `bytes`
- * @param have bytes of it that are there, 0 to `size`
- * @param size bytes of the whole payload
- * @param key the four key bytes as they stand on the wire, read big-endian
- */
-export type Plausible = (opcode: number, bytes: Uint8Array, at: number, have: number, size: number, key: number) => boolean
-
-/**
- * Whether a binary payload is for certain one that this client has sent, when nothing else tells that a frame begins there.
- * Undefined while `have` bytes are too few to tell. For the other parameters see {@link Plausible}.
- */
-export type Trusted = (bytes: Uint8Array, at: number, have: number, size: number, key: number) => boolean | undefined
+import { MAX_RECOVERIES, Recoveries } from './recoveries.ts'
 
 export interface FrameResyncInit {
   /** The largest payload in bytes, 125 to 65535: a larger one needs a form of length that is not read here. */
@@ -43,10 +27,6 @@ export interface FrameResyncInit {
 
 /** Bytes in which the next frame has to begin. */
 const SEARCH = 4096
-
-/** Recoveries in any minute: a client that needs more of them sends something else than cut frames. */
-const RECOVERIES = 10
-const MINUTE = 60_000
 
 /** Bytes in front of a payload: 2, 2 of length, 4 of mask. */
 const MAX_HEADER = 8
@@ -78,9 +58,7 @@ export class FrameResync {
   readonly #plausible: Plausible
   readonly #trusted: Trusted
   readonly #onResync: (skippedBytes: number) => void
-  readonly #now: () => number
-  /** When the last ones were. */
-  readonly #recoveries: number[] = []
+  readonly #recoveries: Recoveries
   #gaveUp: string | undefined
   /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
   readonly #held = new Collector()
@@ -102,7 +80,7 @@ export class FrameResync {
     this.#plausible = plausible
     this.#trusted = trusted
     this.#onResync = onResync
-    this.#now = now
+    this.#recoveries = new Recoveries(now)
   }
 
   /** Bytes that were neither passed on nor taken out yet: at most two frames, or while it searches 4096 bytes and one frame. */
@@ -261,7 +239,7 @@ export class FrameResync {
       return -1
     }
     if (found < 0) this.#gaveUp = `no frame in the ${SEARCH} bytes behind one that was cut`
-    else if (!this.#mayRecover()) this.#gaveUp = `more than ${RECOVERIES} cut frames in a minute`
+    else if (!this.#recoveries.take()) this.#gaveUp = `more than ${MAX_RECOVERIES} cut frames in a minute`
     if (this.#gaveUp !== undefined) {
       out.push(bytes)
       return -1
@@ -285,25 +263,6 @@ export class FrameResync {
     }
     return ~to
   }
-
-  #mayRecover (): boolean {
-    const [now, times] = [this.#now(), this.#recoveries]
-    if (times.length === RECOVERIES && now - times[0] < MINUTE) return false
-    times.push(now)
-    if (times.length > RECOVERIES) times.shift()
-    return true
-  }
-}
-
-/** The mask of the payload that begins at `at`. */
-const keyBefore = (bytes: Uint8Array, at: number): number => bytes[at - 4] << 24 | bytes[at - 3] << 16 | bytes[at - 2] << 8 | bytes[at - 1]
-
-/** Whether a masked payload is UTF-8, as far as can be told: not before all of it is there. */
-function isTextAt (bytes: Uint8Array, from: number, to: number): boolean {
-  if (to > bytes.length) return true
-  const payload = Uint8Array.from(bytes.subarray(from, to))
-  applyMask(payload, 0, payload.length, keyBefore(bytes, from), maskWayOf(payload))
-  return isUtf8(payload)
 }
 
 function pass (bytes: Uint8Array, from: number, to: number, out: Uint8Array[]): void {

@@ -11,7 +11,7 @@ import { fold } from '../../../net/checksum.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from '../protocol/forward.ts'
 import { GREETED } from '../protocol/greeting.ts'
 import { MessageType, MIN_LENGTH } from '../protocol/messages.ts'
-import type { Plausible, Trusted } from '../../../transforms/websocket-frames/resync.ts'
+import type { Plausible, Trusted } from '../../../transforms/websocket-frames/plausible.ts'
 
 const GREETING = Buffer.from(GREETED)
 /** Our own pings begin so (`acknowledged.ts`), and a pong repeats its ping. */

@@ -1,0 +1,32 @@
+/** Errors of what needs the C library. Folders above may give them a class of their own. */
+import { CodedError } from '../../errors.ts'
+import { errnoText } from './errno.ts'
+
+export type NativeErrorCode =
+  | 'ERR_NATIVE_KOFFI' // the optional package `koffi` is not installed
+  | 'ERR_NATIVE_CALL' // a system call failed: `syscall` says which one
+
+export interface NativeErrorInit extends ErrorOptions {
+  /** The name of the call, such as `eventfd`. */
+  syscall?: string
+  /** A positive number, as C has it. Not all calls tell. */
+  errno?: number
+}
+
+/** The C library cannot be called, or one of its functions failed. */
+export class NativeError extends CodedError<NativeErrorCode> {
+  override readonly name = 'NativeError'
+  readonly syscall: string | undefined
+  readonly errno: number | undefined
+
+  constructor (code: NativeErrorCode, message: string, { syscall, errno, ...options }: NativeErrorInit = {}) {
+    super(code, message, options)
+    this.syscall = syscall
+    this.errno = errno
+  }
+
+  /** The error of a call that failed with `errno`. */
+  static ofCall (syscall: string, errno: number): NativeError {
+    return new NativeError('ERR_NATIVE_CALL', `${syscall}: ${errnoText(errno)}`, { syscall, errno })
+  }
+}

@@ -1,0 +1,110 @@
+/** How a WebSocket ends: the closing handshake (RFC 6455 section 7), or an abort. */
+import type { FrameEncoder } from './encoder.ts'
+import type { FramesPort } from './port.ts'
+import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError, type WebSocketProtocolError } from './protocol.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { Interruptible } from '../../streams/interruptible.ts'
+import type { Batch, Link } from '../../types.ts'
+
+async function * nothing (): AsyncGenerator<Batch> {}
+
+/** A class and not a literal with functions: a relay has one for every connection. */
+export class Closing {
+  /** What `sink` is writing from, while it runs. */
+  writing: Interruptible<Batch> | undefined
+  readonly #lower: Link
+  readonly #port: FramesPort
+  readonly #encoder: FrameEncoder
+  readonly #timeout: number
+  /** The close frame that ends what `sink` writes. */
+  #farewell: Uint8Array | undefined
+  #received: { code: number, reason: string } | undefined
+  /** The other side has answered our close frame, or need not. */
+  #answered = false
+  #onAnswer: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #aborted: Error | undefined
+
+  /** @param timeout see `WebSocketFramesInit.closeTimeout` */
+  constructor (lower: Link, port: FramesPort, encoder: FrameEncoder, timeout: number) {
+    this.#lower = lower
+    this.#port = port
+    this.#encoder = encoder
+    this.#timeout = timeout
+  }
+
+  /** What the link was aborted with. */
+  get aborted (): Error | undefined { return this.#aborted }
+
+  /** The other side has said goodbye. */
+  get isReceived (): boolean { return this.#received !== undefined }
+
+  /** What `sink` is to write last; undefined when the link was aborted. */
+  get farewell (): Uint8Array | undefined { return this.#farewell }
+
+  get answered (): boolean { return this.#answered }
+
+  /** A close frame has come. */
+  receive (code: number, reason: string): void { this.#received = { code, reason } }
+
+  /** Settles when the other side has answered. */
+  answer (): Promise<void> { return new Promise((resolve) => { this.#onAnswer = resolve }) }
+
+  close (code: number, reason: string): void {
+    if (!this.#port.isClosed) this.#say(this.#encoder.close(code, reason))
+  }
+
+  abort (err: Error): void {
+    this.#aborted ??= err
+    this.stop()
+    this.#port.isClosed = true
+    this.#lower.abort(err)
+  }
+
+  /** The connection below has ended: nothing is left to cut. */
+  stop (): void { clearTimeout(this.#timer) }
+
+  /** Says goodbye. Throws unless that is an orderly end. */
+  endOrderly (failure: WebSocketProtocolError | undefined): void {
+    if (failure !== undefined) this.close(failure.closeCode, failure.message.slice(0, MAX_CONTROL_PAYLOAD - 2))
+    const { code, reason } = this.#received ?? { code: CloseCode.NORMAL, reason: '' }
+    if (!this.#port.isClosed) this.#say(this.#encoder.close(code)) // section 5.5.1: echo the code
+    this.#finish()
+    if (failure !== undefined) throw failure
+    const isOrderly = code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || (code === CloseCode.NO_STATUS && reason === '')
+    if (!isOrderly) throw new WebSocketClosedError(code, reason)
+  }
+
+  /** Sends a close frame, as the last frame that this side sends. */
+  #say (frame: Uint8Array): void {
+    this.#port.isClosed = true
+    if (this.writing !== undefined) {
+      this.#farewell = frame
+      this.writing.interrupt()
+      this.#cutWhenStalled(this.#lower.port.queued)
+      return
+    }
+    this.#timer = setTimeout(() => { this.#cut() }, this.#timeout)
+    if (this.#lower.port.send([frame]) === 0) {
+      this.abort(new LinkClosedError('closed while the queue was full'))
+    }
+  }
+
+  /** What `sink` has written still arrives, however slowly: only when a whole timeout brings no progress is there nobody to wait for. */
+  #cutWhenStalled (queued: number): void {
+    this.#timer = setTimeout(() => {
+      const left = this.#lower.port.queued
+      if (left < queued) this.#cutWhenStalled(left)
+      else this.#cut()
+    }, this.#timeout)
+  }
+
+  #cut (): void { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }
+
+  /** Both close frames are out of the way: ends the connection below. */
+  #finish (): void {
+    this.#answered = true
+    if (this.writing !== undefined) this.#onAnswer?.()
+    else this.#lower.sink(nothing()).catch(() => {}) // broken is ended as well
+  }
+}

@@ -1,0 +1,99 @@
+/** The door for packets of a stream, by plain writes or in records. */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { giveBack } from '../buffers/lent-memory.ts'
+import { unsentOf } from '../net/native/unsent.ts'
+import { RecordWriter } from './record-writer.ts'
+import { writeBatch } from './stream-writing.ts'
+import type { Batch, PacketPort, Records } from '../types.ts'
+
+/** What a write that waits costs besides its bytes; without it a million tiny ones would pass for a few bytes. */
+const WRITE_OVERHEAD = 128
+
+/** A class and not a literal with functions: a relay has one for every connection. */
+export class StreamPort implements PacketPort {
+  readonly limit: number
+  readonly #stream: Duplex
+  #writes = 0
+  #wantsRecords = false
+  #recordWriter: RecordWriter | undefined
+  /** Those who wait until there is room. */
+  readonly #waiting: Array<() => void> = []
+
+  constructor (stream: Duplex, limit: number) {
+    this.#stream = stream
+    this.limit = limit
+  }
+
+  get queued (): number { return this.#stream.writableLength + (this.#recordWriter?.queued ?? 0) + this.#writes * WRITE_OVERHEAD }
+
+  /** See `Link.records`. */
+  get isInRecords (): boolean { return this.#recordWriter !== undefined }
+
+  get backlog (): number | undefined {
+    const unsent = unsentOf(this.#stream)
+    return unsent === undefined ? undefined : this.queued + unsent
+  }
+
+  send (batch: Batch): number {
+    const stream = this.#stream
+    if (this.queued >= this.limit || !stream.writable) return 0
+    this.#writes += batch.length
+    if (this.#recordWriter !== undefined) {
+      for (const bytes of batch) this.#writeRecords(this.#recordWriter, bytes)
+      return batch.length
+    }
+    let left = batch.length
+    let isInUse = true
+    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
+      if (isInUse) giveBack(batch)
+      isInUse = false
+    }
+    writeBatch(stream, batch, (err) => {
+      this.#writes--
+      left--
+      if (err == null && left === 0) back()
+    })
+    if (stream.writableLength === 0) back()
+    return batch.length
+  }
+
+  drained (): Promise<void> {
+    const stream = this.#stream
+    const isFull = this.#recordWriter === undefined ? stream.writableNeedDrain : !this.#recordWriter.isIdle
+    if (!isFull || stream.destroyed) return Promise.resolve()
+    return new Promise((resolve) => { this.#waiting.push(resolve) })
+  }
+
+  /** The kernel has taken everything, or never will. */
+  wake (): void {
+    if (this.#stream.destroyed) this.#discardRecords()
+    else if (this.#recordWriter?.isIdle === false) return
+    this.#leaveRecords()
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  writeInRecords (socket: Socket, records: Records | undefined): void {
+    this.#wantsRecords = records !== undefined
+    if (records === undefined) this.#leaveRecords()
+    else this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
+  }
+
+  /** Not before everything in records was written. */
+  #leaveRecords (): void {
+    if (!this.#wantsRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
+  }
+
+  #discardRecords (): void {
+    if (this.#recordWriter === undefined) return
+    this.#recordWriter.discard()
+    this.#writes = 0
+  }
+
+  #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
+    writer.write(bytes, () => {
+      this.#writes--
+      giveBack([bytes])
+    })
+  }
+}

@@ -1,0 +1,162 @@
+/** A TUN device of Linux that is open: packets of the kernel on one side, a {@link Tun} on the other. */
+import { closeSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LinkBusyError } from '../errors.ts'
+import type { Batch, PacketPort, Take } from '../types.ts'
+import { newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
+import { systemError } from './ifreq.ts'
+import { closed, KernelConfig } from './kernel-config.ts'
+import type { Libc } from '../net/native/libc.ts'
+import { occupiedNetworks } from './occupied.ts'
+import { Joiner } from './offload/join.ts'
+import { PacketReader } from './packet-reader.ts'
+import { BurstReader, type Reader } from './reading.ts'
+import { holdProcess, type Poller, type Watch } from '../net/native/poller.ts'
+import { Sinks } from './sinks.ts'
+
+/** `openLinuxTun` makes it. */
+export class LinuxTun implements Tun {
+  readonly name: string
+  readonly mtu: number
+  readonly counters = newCounters()
+  readonly source: AsyncIterable<Batch>
+  readonly port: PacketPort
+  readonly #libc: Libc
+  readonly #fd: number
+  readonly #watch: Watch
+  readonly offloads: readonly Offload[]
+  readonly #packets: PacketReader
+  readonly #joiner: Joiner
+  /** Whoever waits for packets. */
+  #reader: Reader | undefined
+  readonly #config: KernelConfig
+  readonly #sinks = new Sinks()
+  readonly #letGo: () => void
+  #closing: Promise<void> | undefined
+  #failure: Error | undefined
+
+  constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
+    this.#libc = libc
+    this.#fd = fd
+    this.#config = new KernelConfig(libc, poller, name)
+    this.#watch = poller.watch(fd, (err) => {
+      if (err === undefined) this.#reader?.ready()
+      else this.abort(err)
+    })
+    this.#letGo = holdProcess()
+    this.name = name
+    this.mtu = mtu
+    this.offloads = offloads
+    this.#packets = new PacketReader({ libc, fd, mtu, counters: this.counters, onLost: (errno) => this.#lost(errno) })
+    // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
+    this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0, offloads.includes('tcp'))
+    this.source = this.#read()
+    this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
+  }
+
+  async flow (take: Take, signal?: AbortSignal): Promise<void> {
+    const reader = new BurstReader(take, (most) => {
+      this.#packets.reuse()
+      return this.#packets.burst(most)
+    }, this.#watch)
+    this.#wait(reader)
+    try {
+      await reader.until(signal)
+    } finally {
+      this.#packets.keep()
+      this.#rest()
+    }
+  }
+
+  get sink (): Tun['sink'] { return (source) => this.#sinks.run(source, (batch) => { this.#send(batch) }) }
+
+  async setAddress (cidr: string): Promise<void> { this.#config.setAddress(verifyInterfaceAddress(cidr)) }
+
+  async clearAddress (): Promise<void> { this.#config.clearAddress() }
+
+  async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> { return this.#config.setRoutes(verifyRoutes(routes)) }
+
+  occupied (): OccupiedNetwork[] { return occupiedNetworks(this.#libc, this.name) }
+
+  watch (watcher: TunWatcher): () => void { return this.#config.watch(watcher) }
+
+  abort (err: Error): void {
+    if (this.#closing !== undefined) return
+    this.#failure = err
+    void this.close()
+  }
+
+  close (): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = this.#close()
+      this.#reader?.ended(this.#failure)
+      this.#sinks.end(this.#failure ?? closed(this.name))
+    }
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    await this.#config.close()
+    await this.#watch.close()
+    this.#config.removeRoutes()
+    closeSync(this.#fd)
+    this.#letGo()
+  }
+
+  async * #read (): AsyncGenerator<Batch> {
+    while (this.#closing === undefined) {
+      if (this.#reader !== undefined) throw busy()
+      const batch = this.#packets.burst()
+      if (batch.length > 0) {
+        yield batch
+        // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
+        await nextTurn()
+      } else {
+        await this.#ready()
+      }
+    }
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #ready (): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#rest()
+        resolve()
+      }
+      this.#wait({ ready: done, ended: done })
+    })
+  }
+
+  /** From now on this one is told. */
+  #wait (reader: Reader): void {
+    if (this.#reader !== undefined) throw busy()
+    this.#reader = reader
+    if (this.#closing === undefined) this.#watch.start()
+    else reader.ended(this.#failure)
+  }
+
+  #rest (): void {
+    this.#reader = undefined
+    this.#watch.stop()
+  }
+
+  /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
+  #lost (errno: number): never {
+    this.#failure = new TunError('ERR_TUN_GONE', `the interface ${this.name} is gone`, { cause: systemError('read', this.name, errno) })
+    void this.close()
+    throw this.#failure
+  }
+
+  #send (batch: Batch): number {
+    if (this.#closing !== undefined) return 0
+    const { counters } = this
+    const { packets, bytes } = this.#joiner.push(batch)
+    counters.packetsOut += packets
+    counters.bytesOut += bytes
+    counters.droppedOut += batch.length - packets
+    return batch.length
+  }
+}
+
+const busy = (): LinkBusyError => new LinkBusyError('an interface has one reader, and it is waiting already')
