@@ -8,7 +8,7 @@ import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
 import { whyNotShared } from '../../../net/native/reuse-port.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import { Site, type Place } from '../../../transports/site.ts'
+import { Site, type Place } from '../../common/rebindable-listener.ts'
 import { listenWebSocket, type AcceptedWebSocket } from '../../../transports/websocket.ts'
 import type { TlsServerInit } from '../../../transports/tls.ts'
 

@@ -7,7 +7,7 @@ import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './
 import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import { Site, type Place } from '../../../transports/site.ts'
+import { Site, type Place } from '../../common/rebindable-listener.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import { listenTls, type TlsServerInit } from '../../../transports/tls.ts'
 

@@ -1,8 +1,8 @@
 /** A listener that can change while it runs: another address, other proxies, another certificate. */
 import { lookup } from 'node:dns/promises'
-import type { TlsListener } from './certificate.ts'
-import type { TlsServerInit } from './tls.ts'
-import type { Link, Listener } from '../types.ts'
+import type { TlsListener } from '../../transports/certificate.ts'
+import type { TlsServerInit } from '../../transports/tls.ts'
+import type { Link, Listener } from '../../types.ts'
 
 /** Where to listen, and what changes with that. */
 export interface Place {
