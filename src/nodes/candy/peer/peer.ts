@@ -13,10 +13,11 @@ import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, P
 import { newPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
 import { RoutePolicy } from './route-policy.ts'
-import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
-import { dialWebSocket } from '../../../transports/websocket.ts'
+import { CloseCode, websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import { dialUpgraded } from '../../../transports/upgrade.ts'
 import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { over } from '../../../layer.ts'
 import { consume } from '../../../streams/consume.ts'
 import { verifyMilliseconds } from '../../../options.ts'
 import { reasonOf } from '../../../text/printable.ts'
@@ -31,6 +32,9 @@ import type { Batch, Endpoint } from '../../../types.ts'
  * frames are text without a code. Some servers answer no close frame, and nothing is lost by not waiting for them.
  */
 export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
+
+/** Over the bytes that the HTTP upgrade leaves. */
+const layers = websocketFrames({ ...PEER_FRAMES, role: 'client' })
 
 /** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
 const REFUSED = {
@@ -221,17 +225,17 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     await this.#routes.retreat()
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
-    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
+    const wire = await dialUpgraded(url, { signal, ca, insecure })
     if (signal.aborted) { // since the connection was made
-      link.abort(signal.reason)
+      wire.abort(signal.reason)
       return
     }
-    this.#link = link
+    const link = this.#link = over(wire, layers)
     let authenticated = false
     let accepted = false
     const session = this.#session = new PeerSession({
       link,
-      server: ipv4Of(link.remote),
+      server: ipv4Of(wire.remote),
       tun,
       routes: this.#routes,
       secret: this.#secret,

@@ -3,7 +3,7 @@ import { Admission } from './admission.ts'
 import { LeaseBook } from './lease-book.ts'
 import { CandyMessageError, MessageType } from '../protocol/messages.ts'
 import type { Network, Shared } from './network.ts'
-import { Networks, type Reconfigured } from './networks.ts'
+import { Networks, type NetworkChanges } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
 import type { Tap } from './member.ts'
@@ -14,22 +14,20 @@ import { addressed, forward } from './traffic.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
 import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { ForeignerLog } from '../../../transports/foreigner-log.ts'
-import { Gate, type Pass } from '../../../limits/gate.ts'
+import { Gate } from '../../../limits/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { printable } from '../../../text/printable.ts'
 import type { Batch, Endpoint } from '../../../types.ts'
 
-/** Where a link comes from, and what it asked for; a link of `listenWebSocket` is one itself. */
-export interface Arrival {
-  remote: Endpoint
-  /** Path of the request. Default: `/`. */
-  path?: string
-  /** That of the relay's own gate, which it has been through already. Default: it goes through now. */
-  pass?: Pass
-}
+/**
+ * A link that was accepted. Without a path it is for `/`; without a pass it goes through the gate of the relay now, otherwise it has
+ * been through that gate already.
+ */
+export type CandyRelayLink = WebSocketLink & Accepted
 
 /** Which traffic a tap is told of: that of one network, or of one of its members. */
 export interface TapFilter {
@@ -47,7 +45,7 @@ const MAX_LOGGED_PATH = 64
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link, link)
+ * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link)
  * ```
  */
 export class CandyRelay {
@@ -144,8 +142,8 @@ export class CandyRelay {
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
-  accept (link: WebSocketLink, arrival: Arrival): Promise<void> {
-    const serving = this.#accept(link, arrival).finally(() => { this.#serving.delete(serving) })
+  accept (link: CandyRelayLink): Promise<void> {
+    const serving = this.#accept(link).finally(() => { this.#serving.delete(serving) })
     this.#serving.add(serving)
     return serving
   }
@@ -155,7 +153,7 @@ export class CandyRelay {
    *
    * Throws `OptionError` when something cannot work; then nothing has changed.
    */
-  configure (init: CandyRelayOptions & CandyNetworksInit): Reconfigured {
+  configure (init: CandyRelayOptions & CandyNetworksInit): NetworkChanges {
     const settings = readRelay(init)
     this.gate.configure(settings.gate)
     this.#settings = settings
@@ -204,7 +202,8 @@ export class CandyRelay {
     await Promise.all(this.#serving)
   }
 
-  async #accept (link: WebSocketLink, { remote, path = '/', pass = this.gate.enter(remote.host, () => {}) }: Arrival): Promise<void> {
+  async #accept (link: CandyRelayLink): Promise<void> {
+    const { remote, path = '/', pass = this.gate.enter(remote.host, () => {}) } = link
     this.#accepted++
     if (pass === undefined) {
       link.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)

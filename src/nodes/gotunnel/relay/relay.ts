@@ -12,12 +12,14 @@ import type { Session } from './session.ts'
 import type { Caller, Shared } from './shared.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats } from './stats.ts'
 import { UserGates } from './user-gates.ts'
+import type { Reconfigured } from '../../common/serve.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
+import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { ForeignerLog } from '../../../transports/foreigner-log.ts'
 import { spokenBy } from '../../../transports/spoken.ts'
@@ -36,23 +38,13 @@ const DRAIN = 3000
 
 const failuresOf = ({ authFailures }: RelaySettings): SourceRate => new SourceRate({ rate: authFailures / 60, burst: authFailures })
 
-/** Where a link comes from; a link of a listener is one itself. */
-export interface Arrival {
-  remote: Endpoint
-  /** That of the relay's own gate, which it has been through already. Default: it goes through now. */
-  pass?: Pass
-}
-
-/** What has come of other settings. */
-export interface Reconfigured {
-  /** Control connections that were ended. */
-  ended: number
-}
+/** A link that was accepted. Without a pass it goes through the gate of the relay now, otherwise it has been through that already. */
+export type GotunnelRelayLink = Link & Accepted
 
 /**
  * ```ts
  * const relay = new GotunnelRelay({ identities: [{ name: 'home', token, ports: '10000-20000' }] })
- * for await (const link of listenTcp({ port: 17000, gate: relay.gate })) void relay.accept(link, link)
+ * for await (const link of listenTcp({ port: 17000, gate: relay.gate })) void relay.accept(link)
  * ```
  */
 export class GotunnelRelay {
@@ -129,8 +121,8 @@ export class GotunnelRelay {
   get ports (): Iterable<MappedPort> { return this.#shared.ports.values() }
 
   /** Serves one connection to the control port; settles when it has ended, and never rejects. */
-  accept (link: Link, arrival: Arrival): Promise<void> {
-    const serving = this.#accept(link, arrival).finally(() => { this.#serving.delete(serving) })
+  accept (link: GotunnelRelayLink): Promise<void> {
+    const serving = this.#accept(link).finally(() => { this.#serving.delete(serving) })
     this.#serving.add(serving)
     return serving
   }
@@ -206,7 +198,8 @@ export class GotunnelRelay {
     this.#told = { ...turnedAway }
   }
 
-  async #accept (link: Link, { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) }: Arrival): Promise<void> {
+  async #accept (link: GotunnelRelayLink): Promise<void> {
+    const { remote, pass = this.gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room')) }) } = link
     if (pass === undefined || this.#shared.isClosing) {
       link.abort(new LinkClosedError('too many connections'))
       return

@@ -7,14 +7,13 @@ import { waitingIn } from '../../../../limits/backlog.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { typeDemux } from '../../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
 import type { Batch } from '../../../../types.ts'
 import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
 import type { Member, SwitchSettings } from '../member.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
 import { Switch, type Budget } from '../switch.ts'
 import { addressed, forward } from '../traffic.ts'
-import { Connection, faultOf, learn, RemoteMember } from './connection.ts'
+import { Connection, faultOf, learn, RemoteMember, type WorkerLink } from './connection.ts'
 import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
 import type { Counts, Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
 import { PartialSwitch } from './partial-switch.ts'
@@ -72,11 +71,11 @@ export class Forwarder implements LaneHandlers {
   }
 
   /** Serves a connection until it is gone. */
-  async accept (link: AcceptedWebSocket, listener: number): Promise<void> {
+  async accept (link: WorkerLink, listener: number): Promise<void> {
     const id = this.#newId()
     const connection = new Connection(id, link, this.#nowhere, this.#report)
     this.#connections.set(id, connection)
-    const { remote, path, pass } = link
+    const { remote, path = '/', pass } = link
     this.#report({ type: 'open', id, listener, remote, path, isCounted: pass?.isCounted === true })
     let fault
     try {

@@ -13,7 +13,6 @@ import type { Logger } from '../../../../log.ts'
 import { newRing } from '../../../../buffers/shared-ring.ts'
 import { sparingly } from '../../../../limits/sparingly.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Gate, GateStats } from '../../../../limits/gate.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
@@ -82,7 +81,7 @@ export class Workers implements Plane {
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate, onForeign) }
+  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#sites.listen(place, gate, onForeign) }
 
   get count (): number { return this.#workers.length }
 
