@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../../limits/backoff.ts'
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
@@ -13,6 +12,8 @@ import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, P
 import { newPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
 import { RoutePolicy } from './route-policy.ts'
+import { tell, untilOnline } from '../../common/peer-events.ts'
+import { Reconnector } from '../../common/reconnector.ts'
 import { CloseCode, websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import { dialUpgraded } from '../../../transports/upgrade.ts'
 import { readUrl } from '../../../net/endpoint.ts'
@@ -141,13 +142,18 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   async #run (): Promise<void> {
     this.#guard.start()
-    const halves = [this.#connect(), this.#carry()]
+    const connecting = new Reconnector({
+      signal: this.#stopping.signal,
+      attempt: (signal) => this.#attempt(signal),
+      onLost: (err) => this.#lost(err)
+    })
+    const halves = [connecting.run(), this.#carry()]
     try {
       await Promise.all(halves)
     } catch (err) {
       this.#stop()
       this.#log.error({ err }, 'stopped')
-      this.#tell(() => this.emit('failed', err as Error))
+      tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
     this.#guard.stop()
@@ -158,15 +164,6 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#state = 'stopped'
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
     this.#link?.close(CloseCode.GOING_AWAY)
-  }
-
-  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
-  #tell (emit: () => void): void {
-    try {
-      emit()
-    } catch (err) {
-      process.nextTick(() => { throw err })
-    }
   }
 
   /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
@@ -194,32 +191,29 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (overlap !== undefined) link?.abort(overlap)
   }
 
-  async #connect (): Promise<void> {
-    const { signal } = this.#stopping
-    while (!signal.aborted) {
-      this.#state = 'connecting'
-      let reason = 'the server has ended the connection'
-      let isOverlap = false
-      try {
-        await this.#attempt(signal)
-      } catch (err) {
-        if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
-        reason = reasonOf(err as Error)
-        isOverlap = err instanceof OverlapError
-      }
-      this.#session = this.#link = this.#onlineAt = undefined
-      if (signal.aborted) return
-      this.stats.failures++
-      this.#reason = reason
-      const wait = isOverlap ? this.#backoff.longest : this.#backoff.next()
-      this.#state = 'waiting'
-      this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
-      this.#tell(() => this.emit('offline', reason, wait))
-      await delay(wait, undefined, { signal }).catch(() => {})
-    }
+  /** @returns milliseconds until the next attempt. Throws what no attempt mends. */
+  #lost (err: Error): number {
+    if (err instanceof TunError || err instanceof OptionError) throw err
+    const reason = reasonOf(err)
+    const wait = err instanceof OverlapError ? this.#backoff.longest : this.#backoff.next()
+    this.stats.failures++
+    this.#reason = reason
+    this.#state = 'waiting'
+    this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
+    tell(() => this.emit('offline', reason, wait))
+    return wait
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
+    this.#state = 'connecting'
+    try {
+      await this.#serve(signal)
+    } finally {
+      this.#session = this.#link = this.#onlineAt = undefined
+    }
+  }
+
+  async #serve (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
     await this.#routes.retreat()
@@ -253,7 +247,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         if (signal.aborted) return
         authenticated = true
         this.#address = cidr
-        this.#tell(() => this.emit('address', cidr))
+        tell(() => this.emit('address', cidr))
       },
       onOnline: () => {
         if (signal.aborted) return
@@ -263,7 +257,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         this.#onlineAt = performance.now()
         this.#reason = undefined
         this.#log.info({ address: this.#address }, 'online')
-        this.#tell(() => this.emit('online', this.#address as string))
+        tell(() => this.emit('online', this.#address as string))
       }
     })
     try {
@@ -299,15 +293,9 @@ function wasCut (err: unknown): boolean {
 export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?: AbortSignal }): Promise<CandyPeer> {
   signal?.throwIfAborted()
   const peer = new CandyPeer(init)
-  const failed = new AbortController()
-  peer.once('failed', (err) => { failed.abort(err) })
-  const ends = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
-  peer.start()
-  try {
-    await once(peer, 'online', { signal: ends })
-  } catch {
-    await peer.close()
-    throw ends.reason
-  }
-  return peer
+  return await untilOnline(peer, {
+    signal,
+    onFailed: (fail) => { peer.once('failed', fail) },
+    online: (signal) => once(peer, 'online', { signal })
+  })
 }

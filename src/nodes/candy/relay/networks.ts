@@ -1,5 +1,4 @@
 /** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
-import { CloseCode } from '../../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
 import { Network, type Shared } from './network.ts'
@@ -49,7 +48,7 @@ export class Networks implements Iterable<Network> {
     const paths = new Set(wanted.map(({ path = '' }) => path))
     for (const [path, network] of [...this.#byPath]) {
       if (paths.has(path)) continue
-      result.ended += network.close(CloseCode.SERVICE_RESTART, 'the network is no more')
+      result.ended += network.close('removed')
       result.removed.push(path)
       network.bequeath(this.#past)
       this.#shared.plane?.noNetwork(network)

@@ -2,7 +2,6 @@
 import { isIP } from 'node:net'
 import { Carriers, type CarrierTotals } from './carriers.ts'
 import type { Identity } from './identities.ts'
-import { REPLACED } from '../protocol/reasons.ts'
 import { Requests, type Request } from './requests.ts'
 import type { ServedPort, Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
@@ -86,7 +85,7 @@ export class MappedPort implements ServedPort {
     this.owner = session
     before.port = undefined
     this.#carriers.close()
-    before.end('replaced', REPLACED)
+    before.end('replaced')
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
   }
@@ -164,7 +163,7 @@ export class MappedPort implements ServedPort {
     const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
     this.#carriers.tick()
-    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf', 'no data connections come from you')
+    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf')
   }
 
   async #open (): Promise<void> {

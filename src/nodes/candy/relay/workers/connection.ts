@@ -4,10 +4,10 @@ import type { Accepted } from '../../../../transports/entrance.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import type { PacketPort } from '../../../../types.ts'
 import { FramePace } from '../frame-pace.ts'
+import { closeFor } from '../../protocol/closings.ts'
 import { readGreeting } from '../../protocol/greeting.ts'
 import { Member } from '../member.ts'
 import { OriginalClient } from '../original-client.ts'
-import { REFUSALS } from '../session.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
 
@@ -62,7 +62,7 @@ export class Connection extends Member {
     }
     if (link.pass !== undefined) {
       link.pass.evict = () => {
-        this.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+        closeFor(this, 'limit')
         this.abort(new LinkClosedError('made room for another'))
       }
     }

@@ -18,7 +18,9 @@ import type { Gate, GateStats } from '../../../../limits/gate.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Plane } from '../plane.ts'
 import type { RelaySettings } from '../settings.ts'
-import { REFUSALS, type Session, type SessionNetwork } from '../session.ts'
+import type { Session, SessionNetwork } from '../session.ts'
+import { closeFor } from '../../protocol/closings.ts'
+import { CloseCode } from '../../../../transforms/websocket-frames/index.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
@@ -163,8 +165,7 @@ export class Workers implements Plane {
     // A proxy may say of somebody that it is this machine; it is not.
     if (pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
       pass?.leave()
-      const { closeCode, reason } = REFUSALS.limit
-      order({ type: 'close', id, code: closeCode, reason })
+      closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { order({ type: 'close', id, code, reason }) } }, 'limit')
       order({ type: 'abort', id })
       return
     }
