@@ -1,5 +1,6 @@
 /** The candy protocol: a VPN over WebSocket. */
-export { CandyRelay, type CandyRelayLink, type TapFilter } from './relay/relay.ts'
+export { CandyRelay, type CandyRelayLink } from './relay/relay.ts'
+export type { TapFilter } from './relay/taps.ts'
 export { RELAY_FRAMES, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './relay/settings.ts'
 export type { CandyNetworkInit, SourceCheck, Takeover } from './relay/network-settings.ts'
 export type { NetworkChanges } from './relay/networks.ts'

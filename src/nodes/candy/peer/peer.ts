@@ -8,7 +8,7 @@ import { Secret } from '../protocol/hashes.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
-import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './settings.ts'
+import { DEAD_AFTER, PING_INTERVAL, verifyPeer, type CandyPeerEvents, type CandyPeerInit, type CandyPeerState, type CandyPeerStatus, type PeerTap } from './settings.ts'
 import { newPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
 import { RoutePolicy } from './route-policy.ts'
@@ -20,11 +20,10 @@ import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { consume } from '../../../streams/consume.ts'
-import { verifyMilliseconds } from '../../../options.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { parseAddress, parseCidr } from '../../../net/ipv4.ts'
-import { TunError, verifyInterfaceAddress } from '../../../tun/device.ts'
+import { parseAddress } from '../../../net/ipv4.ts'
+import { TunError } from '../../../tun/device.ts'
 import type { Batch, Endpoint } from '../../../types.ts'
 
 /**
@@ -42,9 +41,6 @@ const REFUSED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
   afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
 }
-
-const PING_INTERVAL = 15_000
-const DEAD_AFTER = 30_000
 
 /**
  * ```ts
@@ -79,14 +75,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#init = init
     this.#secret = new Secret(init.password)
     this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
-    if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
-    verifyUrl(init.url)
-    const { pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = init
-    verifyMilliseconds('pingInterval', pingInterval)
-    verifyMilliseconds('deadAfter', deadAfter)
-    if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
-    if (init.address !== undefined) verifyInterfaceAddress(init.address)
-    if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
+    verifyPeer({ ...init, vmac: this.#vmac })
     this.#address = init.address ?? init.remembered
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
@@ -269,11 +258,6 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       link.abort(new LinkClosedError('the session is over'))
     }
   }
-}
-
-function verifyUrl (text: string): void {
-  const url = readUrl(text)?.url
-  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
 }
 
 /** A socket of IPv6 shows an address of IPv4 behind a prefix. */

@@ -1,7 +1,8 @@
 /** A candy server: takes connections, lets those in that know the password, and passes packets between them. */
 import { Admission } from './admission.ts'
 import { LeaseBook } from './lease-book.ts'
-import { CandyMessageError, MessageType } from '../protocol/messages.ts'
+import { receiver } from './control.ts'
+import { CandyMessageError } from '../protocol/messages.ts'
 import type { Network, Shared } from './network.ts'
 import { Networks, type NetworkChanges } from './networks.ts'
 import type { Plane } from './plane.ts'
@@ -11,12 +12,12 @@ import { clientOf, Session } from './session.ts'
 import { closeFor } from '../protocol/closings.ts'
 import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
-import { addressed, forward } from './traffic.ts'
+import { Taps, type TapFilter } from './taps.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
-import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
+import type { Handler } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
@@ -31,14 +32,6 @@ import type { Batch } from '../../../types.ts'
  * been through that gate already.
  */
 export type CandyRelayLink = WebSocketLink & Accepted
-
-/** Which traffic a tap is told of: that of one network, or of one of its members. */
-export interface TapFilter {
-  /** Path; empty for a network without one. */
-  network: string
-  /** Virtual address of a member. Default: all of them, and only what they send, so that nothing is told twice. */
-  address?: number
-}
 
 const TICK = 1000
 
@@ -64,7 +57,7 @@ export class CandyRelay {
   readonly #sessions = new Set<Session>()
   readonly #connections: AcceptedConnections
   readonly #timer: NodeJS.Timeout
-  readonly #taps = new Map<Tap, TapFilter>()
+  readonly #taps = new Taps()
   #accepted = 0
   /** Of no network. */
   readonly #refused = { path: 0 }
@@ -87,26 +80,7 @@ export class CandyRelay {
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, now })
-    // Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
-    this.#receive = typeDemux<Session>({
-      [MessageType.AUTH]: (message, session) => {
-        session.pace.handshake()
-        admission.auth(session, message)
-        this.#tap(session)
-      },
-      [MessageType.FORWARD]: (message, session) => { forward(session, message) },
-      [MessageType.DHCP]: (message, session) => {
-        session.pace.handshake()
-        admission.dhcp(session, message)
-      },
-      [MessageType.CONN]: (message, session) => { addressed(session, message, 'CONN') },
-      [MessageType.VMAC]: (message, session) => {
-        session.pace.handshake()
-        admission.vmac(session, message)
-      },
-      [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
-      [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
-    }, { unknown: (_message, session) => { session.pace.ignored() } })
+    this.#receive = receiver(admission, (session) => { this.#tap(session) })
     this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
     this.#timer.unref() // the listener keeps the process alive
   }
@@ -167,10 +141,10 @@ export class CandyRelay {
     const update = (): void => {
       for (const session of this.#sessions) this.#tap(session)
     }
-    this.#taps.set(tap, filter)
+    this.#taps.add(filter, tap)
     update()
     return () => {
-      this.#taps.delete(tap)
+      this.#taps.remove(tap)
       update()
     }
   }
@@ -273,15 +247,8 @@ export class CandyRelay {
     }
   }
 
-  /** Whether a connection is one that a tap wants to be told of may change with its address. */
   #tap (session: Session): void {
-    const { network: { settings: { path = '' } }, address } = session
-    const taps = [...this.#taps].flatMap(([tap, filter]): Tap[] => {
-      if (filter.network !== path || address === 0) return []
-      if (filter.address === undefined) return [(messages, direction, from) => { if (direction === 'in') tap(messages, direction, from) }]
-      return filter.address === address ? [tap] : []
-    })
-    session.taps = taps.length === 0 ? undefined : taps
+    session.taps = this.#taps.of(session)
     this.#plane?.tap(session)
   }
 }
