@@ -197,7 +197,6 @@ t.test('damaged servers harm no peer', async (t) => {
       pingInterval: 1e6,
       deadAfter: 2e6,
       stats,
-      log: silent,
       onAddress: () => { addresses++ },
       tap: new PeerTaps(),
       onOnline: () => { online++ }

@@ -230,7 +230,6 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       pingInterval,
       deadAfter,
       stats: this.stats,
-      log: this.#log,
       tap: this.#taps,
       onAddress: (cidr) => {
         if (signal.aborted) return

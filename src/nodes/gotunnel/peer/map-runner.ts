@@ -1,11 +1,10 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
-import type { ControlledMapping } from './control.ts'
 import { dialData, type DataConnection, type Requester } from './data-connection.ts'
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
-import { PeerSession } from './session.ts'
+import { PeerSession, type SessionMapping } from './session.ts'
 import { within } from '../protocol/within.ts'
 import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSettings, type PortMap } from './settings.ts'
 import { Reconnector } from '../../common/reconnector.ts'
@@ -33,7 +32,7 @@ export interface MapRunnerEvents {
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
-export class MapRunner implements ControlledMapping {
+export class MapRunner implements SessionMapping {
   readonly map: PortMap
   readonly settings: PeerSettings
   readonly stats = newMapStats()
