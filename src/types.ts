@@ -190,10 +190,15 @@ export interface Listener<L extends Link = Link> extends AsyncIterable<L> {
   close (): void
 }
 
-/** What every wire transport offers. */
-export interface Transport {
+/**
+ * What every wire transport offers.
+ *
+ * @typeParam L what a listener gives out
+ * @typeParam At where to listen, and what goes with that
+ */
+export interface Transport<L extends Link = Link, At extends Endpoint = Endpoint> {
   /** `halfClose`: one direction can end while the other goes on. */
   readonly capabilities: { readonly halfClose: boolean }
   dial (to: Address): Promise<Link>
-  listen (at: Endpoint): Listener
+  listen (at: At): Listener<L>
 }

@@ -59,6 +59,7 @@ t.test('imports point down', async (t) => {
   t.same(between(/^(?!cli\/|nodes\/)/, /^nodes\//), [], 'what nodes are made of knows no node')
   t.same(between(/^nodes\/candy\//, /^nodes\/gotunnel\//), [])
   t.same(between(/^nodes\/gotunnel\//, /^nodes\/candy\//), [])
+  t.same(between(/^nodes\/common\//, /^nodes\/(?!common\/)/), [], 'what nodes have in common knows none of them')
   t.same(between(/^nodes\/\w+\/peer\//, /^nodes\/\w+\/relay\//), [], 'a peer knows no relay')
   t.same(between(/^nodes\/\w+\/relay\//, /^nodes\/\w+\/peer\//), [], 'a relay knows no peer')
   t.same(between(/^nodes\/\w+\/protocol\//, /^nodes\/\w+\/(relay|peer)\//), [], 'a protocol knows neither')

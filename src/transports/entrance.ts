@@ -13,7 +13,7 @@ import { sparingly } from '../limits/sparingly.ts'
 import { LinkClosedError } from '../errors.ts'
 import { silent, type Logger } from '../log.ts'
 import { verifyMilliseconds } from '../options.ts'
-import type { Endpoint, Link } from '../types.ts'
+import type { AnyLink, Endpoint, Layer } from '../types.ts'
 
 export interface EntranceInit {
   gate?: Gate
@@ -70,6 +70,8 @@ export interface Entrance {
 export interface Accepted {
   /** The port is 0 when a proxy does not tell it. */
   readonly remote: Endpoint
+  /** Path and query of the request, as sent, where there was one. */
+  readonly path?: string
   /** Of a listener with a gate. Whoever serves the link establishes it, and may put a way of its own to end it there. */
   readonly pass?: Pass
 }
@@ -86,9 +88,14 @@ const OPEN: Entrance = {
 }
 
 /** Makes the link of an arrival one that was accepted. From now on the gate ends it as a link is ended. */
-export function accepted<L extends Link> (link: L, { remote, pass }: Arrival): L & Accepted {
+export function accepted<L extends AnyLink> (link: L, { remote, path, pass }: Accepted): L & Accepted {
   if (pass !== undefined) pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
-  return Object.assign(link, { remote, pass })
+  return Object.assign(link, path === undefined ? { remote, pass } : { remote, path, pass })
+}
+
+/** Layers over a link that was accepted: what they make of it tells the same of the connection, and is what the gate ends. */
+export function overAccepted<Wire extends AnyLink & Accepted, Upper extends AnyLink> (link: Wire, layers: Layer<Wire, Upper>): Upper & Accepted {
+  return accepted(layers(link), link)
 }
 
 /** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */

@@ -10,6 +10,7 @@ export { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-l
 export { dialTcp, listenTcp, tcp, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 export { dialTls, HandshakeTimeoutError, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
-  dialWebSocket, listenWebSocket, UpgradeError, websocket,
+  dialWebSocket, listenWebSocket, websocket,
   type AcceptedWebSocket, type DialWebSocketInit, type ListenWebSocketInit, type WebSocketInit, type WebSocketWireLink
 } from './websocket.ts'
+export { dialUpgraded, listenUpgraded, UpgradeError, type DialUpgradedInit, type ListenUpgradedInit, type UpgradedLink } from './upgrade.ts'

@@ -1,29 +1,12 @@
-/**
- * WebSocket: `ws` does the HTTP upgrade, then hands its socket over, and the frames are those of `websocketFrames`: a
- * batch of messages a read, one write a batch.
- */
-import { createServer as createHttp, type IncomingMessage } from 'node:http'
-import { createServer as createHttps } from 'node:https'
-import { connect, type Socket } from 'node:net'
-import { WebSocket, WebSocketServer } from 'ws'
-import { acceptQueue, serverListener } from './acceptor.ts'
-import { certificateSetter, type TlsListener } from './certificate.ts'
-import { leftOf, type TimeLimit } from './connecting.ts'
-import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
-import { watchFirstBytes } from './first-read.ts'
-import { race, type Won } from './happy-eyeballs.ts'
-import { explainedDial, spokenBy, type Tried } from './spoken.ts'
-import { streamLink } from './stream-link.ts'
-import { keepAlive, verifySocket, type DialInit, type ListenInit, type SocketInit } from './tcp.ts'
-import { securely, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+/** WebSocket: an HTTP upgrade, and the layer `websocketFrames` over what that leaves. A batch of messages a read, one write a batch. */
+import type { TlsListener } from './certificate.ts'
+import { overAccepted, type Accepted } from './entrance.ts'
+import { dialUpgraded, listenUpgraded, type DialUpgradedInit, type ListenUpgradedInit, type UpgradedLink } from './upgrade.ts'
+import type { SocketInit } from './tcp.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
-import { endpointText, readUrl } from '../net/endpoint.ts'
-import { CodedError, OptionError } from '../errors.ts'
-import { verifyMilliseconds } from '../options.ts'
+import { endpointText } from '../net/endpoint.ts'
+import { over } from '../layer.ts'
 import type { Endpoint, Transport } from '../types.ts'
-
-/** Bytes of request line and headers; a real client needs a few hundred. */
-const MAX_REQUEST_HEAD = 8 * 1024
 
 /** A message link that knows its other end. */
 export interface WebSocketWireLink extends WebSocketLink {
@@ -41,178 +24,27 @@ export interface WebSocketInit extends SocketInit {
   frames?: Omit<WebSocketFramesInit, 'role'>
 }
 
-export interface DialWebSocketInit extends WebSocketInit, DialInit, TlsClientInit {
-  signal?: AbortSignal
-  headers?: Record<string, string>
-  /** Milliseconds for connection, TLS and upgrade together; each address of a name has as many. Default: 10 s. */
-  handshakeTimeout?: number
-}
+export interface DialWebSocketInit extends WebSocketInit, DialUpgradedInit {}
 
-export interface ListenWebSocketInit extends WebSocketInit, ListenInit {
-  /** Makes it `wss`. */
-  tls?: TlsServerInit
-  /** A socket that is bound already, which is taken over; `host` and `port` are not looked at then. */
-  fd?: number
-}
+export interface ListenWebSocketInit extends WebSocketInit, ListenUpgradedInit {}
 
-/** The other side is there but did not make a WebSocket of the connection. */
-export class UpgradeError extends CodedError<'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'> {
-  override readonly name = 'UpgradeError'
-}
-
-/** Remembers a socket's listeners; the function it returns removes those that were added since. */
-function listenersOf (socket: Socket): () => void {
-  const before = new Map(socket.eventNames().map((event) => [event, new Set(socket.rawListeners(event as string))]))
-  return () => {
-    for (const event of socket.eventNames()) {
-      for (const listener of socket.rawListeners(event as string)) {
-        if (before.get(event)?.has(listener) !== true) socket.removeListener(event as string, listener as () => void)
-      }
-    }
-    socket.pause() // until somebody reads: `ws` had set it flowing
-  }
-}
-
-/**
- * Connects and upgrades.
- *
- * @param url `ws://` or `wss://`; path and query are sent as they stand
- * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
- *   the signal
- */
-export async function dialWebSocket (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, frames, queueLimit, keepAlive: silence, lookup, ...tls }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
-  const server = readUrl(String(url))
-  if (server === undefined) throw Object.assign(new TypeError(`not a URL: ${String(url)}`), { code: 'ERR_INVALID_URL' })
-  if (!/^wss?:$/.test(server.url.protocol) || server.url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
+/** `dialUpgraded` with the layer over it. */
+export async function dialWebSocket (url: string | URL, { frames, ...init }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
   const layer = websocketFrames({ ...frames, role: 'client' })
-  const init = { queueLimit, keepAlive: silence }
-  verifySocket(init)
-  verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  const limit = { milliseconds: handshakeTimeout, error: () => new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`) }
-  const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup }
-  const isSecure = server.url.protocol === 'wss:'
-  const tried = { wanted: 'WebSocket', isTls: isSecure, ...HINTS }
-  const { socket, ends }: Won<Socket> = await (isSecure
-    ? securely({ ...dial, init: tls, allowHalfOpen: false }).catch((err: Error) => { throw explainedDial(err, tried) })
-    : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
-  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends), tried)
-  keepAlive(socket, init)
-  return Object.assign(layer(streamLink(socket, init)), { remote: endpointOf(socket) })
+  const link = await dialUpgraded(url, init)
+  return Object.assign(over(link, layer), { remote: link.remote })
 }
 
-/** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
-async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, tried: Tried): Promise<void> {
-  const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
-  let reason: unknown
-  const abandon = (why: unknown): void => {
-    reason ??= why
-    client.terminate()
-  }
-  const aborted = (): void => { abandon(signal?.reason) }
-  signal?.addEventListener('abort', aborted, { once: true })
-  // Not the timeout of `ws`, which every byte of the other side puts off.
-  const timer = setTimeout(() => { abandon(limit.error()) }, limit.milliseconds)
-  try {
-    await new Promise<void>((resolve, reject) => {
-      let release: () => void
-      client.once('upgrade', () => { release = listenersOf(socket) })
-      client.once('open', () => {
-        release()
-        client.removeAllListeners()
-        socket.on('error', () => {}) // until the link listens
-        resolve()
-      })
-      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', refusalText(err.message, tried)))) })
-      if (signal?.aborted === true) aborted()
-    })
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', aborted)
-  }
-}
-
-/** What to try when the scheme of the URL was the wrong one. */
-const HINTS = { tls: 'try wss://', plain: 'try ws://' }
-
-/** What `ws` says of an answer that makes no WebSocket, in words of what it means. */
-function refusalText (message: string, { isTls }: { isTls: boolean }): string {
-  const [, status] = /^Unexpected server response: (\d{3})$/.exec(message) ?? []
-  if (status === undefined) return message
-  return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === '400' && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
-}
-
-/** Answers an upgrade with a refusal, and ends the connection. */
-function refuse (socket: Socket): void {
-  socket.on('error', () => {})
-  socket.once('finish', () => { socket.destroy() })
-  socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
-}
-
-/** As Node does by itself where nobody listens to this event, which is also told of handshakes of TLS that have failed. */
-function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
-  const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
-  if (/^(HPE|ERR_HTTP)_/.test(code) && socket.writable && socket.bytesWritten === 0) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
-  socket.destroy()
-}
-
-/**
- * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
- * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
- */
-export function listenWebSocket ({ host, port, fd, tls, frames, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies, onForeign }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
+/** `listenUpgraded` with the layer over each link. */
+export function listenWebSocket ({ frames, ...init }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
   const layer = websocketFrames({ ...frames, role: 'server' })
-  const init = { queueLimit, keepAlive: silence }
-  verifySocket(init)
-  const door = entrance({ gate, trustedProxies, handshakeTimeout, log })
-  const options = {
-    maxHeaderSize: MAX_REQUEST_HEAD,
-    headersTimeout: handshakeTimeout,
-    requestTimeout: handshakeTimeout,
-    connectionsCheckingInterval: Math.min(1000, handshakeTimeout),
-    noDelay: true
+  const listener = listenUpgraded(init)
+  return {
+    ...listener,
+    async * [Symbol.asyncIterator] () {
+      for await (const link of listener) yield overAccepted<UpgradedLink, WebSocketLink>(link, layer) as AcceptedWebSocket
+    }
   }
-  const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
-  const server = secure ?? createHttp(options)
-  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, door, handshakeTimeout, onForeign)
-  door.guard(server)
-  const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
-  server.on('request', ({ socket }, response) => {
-    onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
-    response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
-  })
-  server.on('clientError', (err: NodeJS.ErrnoException & { rawPacket?: Uint8Array }, socket: Socket) => {
-    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onForeign?.({ spoken: spokenBy(err.rawPacket), expected: 'a WebSocket request', remote: door.remoteOf(socket) })
-    refuseRequest(err, socket)
-  })
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
-    const arrival = door.take(socket)
-    if (arrival === undefined) {
-      socket.destroy()
-      return
-    }
-    if (!door.follow(arrival, request.headers['x-forwarded-for'])) {
-      refuse(socket)
-      return
-    }
-    const release = listenersOf(socket)
-    upgrades.handleUpgrade(request, socket, head, () => {
-      release()
-      keepAlive(socket, init)
-      const link = Object.assign(accepted(layer(streamLink(socket, init)), arrival), { path: request.url ?? '/' })
-      if (!queue.offer(link)) socket.destroy()
-    })
-  })
-  const queue = acceptQueue<AcceptedWebSocket>(() => {
-    server.close()
-    // Those that are no WebSocket yet: a closed server does not time them out any more.
-    server.closeAllConnections()
-    secure?.on('secureConnection', (socket) => { socket.destroy() })
-    door.close()
-  })
-  const listener = serverListener(server, queue, log)
-  server.listen(fd === undefined ? { host, port } : { fd })
-  return Object.assign(listener, { setCertificate: certificateSetter(secure, tls) })
 }
 
 /** The WebSocket transport as one object, for programs that choose a transport by name. */

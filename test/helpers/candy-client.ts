@@ -135,7 +135,7 @@ export interface ConnectInit {
 export function connect (relay: CandyRelay, { host = '192.0.2.1', path, secret: known }: ConnectInit = {}): Connected {
   const [here, there] = memoryPair()
   const server = websocketFrames({ ...RELAY_FRAMES, role: 'server' })(there)
-  const served = relay.accept(server, { remote: { host, port: 1 }, path })
+  const served = relay.accept(Object.assign(server, { remote: { host, port: 1 }, path }))
   const client = new CandyClient(websocketFrames({ role: 'client' })(here), known)
   return Object.assign(client, { served, server, lower: here })
 }

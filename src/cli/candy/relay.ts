@@ -1,4 +1,4 @@
-import { serveCandy, type CandyNetworksInit, type CandyRelay, type CandyRelayOptions, type CandyServerInit, type TapFilter } from '../../nodes/candy/index.ts'
+import { serveCandy, type CandyRelay, type CandyServerOptions, type TapFilter } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../net/ipv4.ts'
 import { list, show } from '../config/fields.ts'
 import type { Request } from '../control/server.ts'
@@ -59,7 +59,7 @@ function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
   return { network: path, address }
 }
 
-function initOf ({ candy, networks, tls }: LoadedRelay): CandyRelayOptions & CandyNetworksInit & Pick<CandyServerInit, 'listen' | 'tls' | 'trustedProxies'> {
+function initOf ({ candy, networks, tls }: LoadedRelay): CandyServerOptions {
   return {
     listen: candy.listen,
     tls,

@@ -1,5 +1,5 @@
 /** What `relay status`, `peer status` and `relay reload` show of candy. */
-import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, Reconfigured } from '../../nodes/candy/index.ts'
+import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, NetworkChanges } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
@@ -34,7 +34,7 @@ const memberRow = (member: CandyMemberStatus): string[] => [
 ]
 
 /** `1 connection ended; networks added: /a, /b`. */
-export function relayReloadText ({ added, removed, ended }: Reconfigured): string {
+export function relayReloadText ({ added, removed, ended }: NetworkChanges): string {
   const named = (paths: string[]): string => paths.map((path) => path === '' ? 'the one without a path' : path).join(', ')
   return [
     `${counted(ended, 'connection')} ended`,

@@ -1,4 +1,4 @@
-import { GotunnelWatch, serveGotunnel, type GotunnelRelayOptions, type ListenInit } from '../../nodes/gotunnel/index.ts'
+import { GotunnelWatch, serveGotunnel, type GotunnelServerOptions } from '../../nodes/gotunnel/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
@@ -57,7 +57,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
   }
 }
 
-function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelRelayOptions & ListenInit {
+function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelServerOptions {
   const inAll = (key: 'maxPorts' | 'maxUsers' | 'reserveUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
   return {
     listen: endpointText(gotunnel.listen),

@@ -1,9 +1,10 @@
 /** The gotunnel protocol: TCP ports of a public machine that lead to services behind NAT. */
-export { GotunnelRelay, type Arrival, type Reconfigured } from './relay/relay.ts'
+export { GotunnelRelay, type GotunnelRelayLink } from './relay/relay.ts'
+export type { ListenOptions, Reconfigured } from '../common/serve.ts'
 export type { GotunnelRelayInit, GotunnelRelayOptions } from './relay/settings.ts'
 export type { Mode } from './protocol/options.ts'
 export type { IdentityInit } from './relay/identities.ts'
-export { serveGotunnel, type GotunnelServer, type ListenInit } from './relay/server.ts'
+export { serveGotunnel, type GotunnelServer, type GotunnelServerOptions } from './relay/server.ts'
 export { GotunnelWatch, type GotunnelIdentityStatus, type GotunnelPortStatus, type GotunnelRelayStatus } from './relay/status.ts'
 export type { GotunnelRelayStats, Refusal, UserDrop, UserTraffic } from './relay/stats.ts'
 export { GotunnelPeer, mapPorts } from './peer/peer.ts'

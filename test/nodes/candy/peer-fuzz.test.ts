@@ -116,7 +116,7 @@ t.test('damaged clients harm neither the relay nor its members', async (t) => {
   let lost = 0
   const grown = await all(async (below) => {
     const [here, there] = memoryPair()
-    const served = relay.accept(websocketFrames({ ...RELAY_FRAMES, role: 'server' })(there), { remote: { host: '127.0.0.1', port: 9 } }) // which has no rate of failures
+    const served = relay.accept(Object.assign(websocketFrames({ ...RELAY_FRAMES, role: 'server' })(there), { remote: { host: '127.0.0.1', port: 9 } })) // which has no rate of failures
     await send(here, damaged(conversation, below, true), below)
     await served
     here.abort(new Error('the round is over'))
@@ -197,7 +197,6 @@ t.test('damaged servers harm no peer', async (t) => {
       pingInterval: 1e6,
       deadAfter: 2e6,
       stats,
-      log: silent,
       onAddress: () => { addresses++ },
       tap: new PeerTaps(),
       onOnline: () => { online++ }

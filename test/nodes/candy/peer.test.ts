@@ -366,7 +366,6 @@ function inMemory (t: Test, address?: string): InMemory {
     pingInterval: 15_000,
     deadAfter: 30_000,
     stats,
-    log: silent,
     onAddress () { events.push('address') },
     tap: new PeerTaps(),
     onOnline () { events.push('online') }

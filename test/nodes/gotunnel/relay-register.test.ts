@@ -257,7 +257,7 @@ t.test('T20: connections, ports and ports of one identity have their limits', as
 t.test('a link in memory comes from no address, and is served', async (t) => {
   const { relay } = await startRelay(t)
   const [here, there] = memoryPair()
-  const served = relay.accept(there, { remote: { host: 'memory', port: 0 } })
+  const served = relay.accept(Object.assign(there, { remote: { host: 'memory', port: 0 } }))
   here.port.send([frame({ type: 'register', local_port: 22, remote_port: await freePort(), protocol: 'tcp', token: TOKEN, name: '' })])
   t.equal(toHex(await first(here.source)), OK_HEX)
   here.abort(new Error('done'))

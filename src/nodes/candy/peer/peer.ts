@@ -2,27 +2,28 @@
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../../limits/backoff.ts'
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
-import type { CandyPeerEvents, CandyPeerInit, CandyPeerState, CandyPeerStatus, PeerTap } from './settings.ts'
+import { DEAD_AFTER, PING_INTERVAL, verifyPeer, type CandyPeerEvents, type CandyPeerInit, type CandyPeerState, type CandyPeerStatus, type PeerTap } from './settings.ts'
 import { newPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
 import { RoutePolicy } from './route-policy.ts'
-import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
-import { dialWebSocket } from '../../../transports/websocket.ts'
+import { tell, untilOnline } from '../../common/peer-events.ts'
+import { Reconnector } from '../../common/reconnector.ts'
+import { CloseCode, websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import { dialUpgraded } from '../../../transports/upgrade.ts'
 import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { over } from '../../../layer.ts'
 import { consume } from '../../../streams/consume.ts'
-import { verifyMilliseconds } from '../../../options.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { parseAddress, parseCidr } from '../../../net/ipv4.ts'
-import { TunError, verifyInterfaceAddress } from '../../../tun/device.ts'
+import { parseAddress } from '../../../net/ipv4.ts'
+import { TunError } from '../../../tun/device.ts'
 import type { Batch, Endpoint } from '../../../types.ts'
 
 /**
@@ -32,14 +33,14 @@ import type { Batch, Endpoint } from '../../../types.ts'
  */
 export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
 
+/** Over the bytes that the HTTP upgrade leaves. */
+const layers = websocketFrames({ ...PEER_FRAMES, role: 'client' })
+
 /** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
 const REFUSED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
   afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
 }
-
-const PING_INTERVAL = 15_000
-const DEAD_AFTER = 30_000
 
 /**
  * ```ts
@@ -74,14 +75,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#init = init
     this.#secret = new Secret(init.password)
     this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
-    if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
-    verifyUrl(init.url)
-    const { pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = init
-    verifyMilliseconds('pingInterval', pingInterval)
-    verifyMilliseconds('deadAfter', deadAfter)
-    if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
-    if (init.address !== undefined) verifyInterfaceAddress(init.address)
-    if (init.remembered !== undefined && parseCidr(init.remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${init.remembered}`)
+    verifyPeer({ ...init, vmac: this.#vmac })
     this.#address = init.address ?? init.remembered
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
@@ -137,13 +131,18 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   async #run (): Promise<void> {
     this.#guard.start()
-    const halves = [this.#connect(), this.#carry()]
+    const connecting = new Reconnector({
+      signal: this.#stopping.signal,
+      attempt: (signal) => this.#attempt(signal),
+      onLost: (err) => this.#lost(err)
+    })
+    const halves = [connecting.run(), this.#carry()]
     try {
       await Promise.all(halves)
     } catch (err) {
       this.#stop()
       this.#log.error({ err }, 'stopped')
-      this.#tell(() => this.emit('failed', err as Error))
+      tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
     this.#guard.stop()
@@ -154,15 +153,6 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#state = 'stopped'
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
     this.#link?.close(CloseCode.GOING_AWAY)
-  }
-
-  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
-  #tell (emit: () => void): void {
-    try {
-      emit()
-    } catch (err) {
-      process.nextTick(() => { throw err })
-    }
   }
 
   /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
@@ -190,48 +180,45 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (overlap !== undefined) link?.abort(overlap)
   }
 
-  async #connect (): Promise<void> {
-    const { signal } = this.#stopping
-    while (!signal.aborted) {
-      this.#state = 'connecting'
-      let reason = 'the server has ended the connection'
-      let isOverlap = false
-      try {
-        await this.#attempt(signal)
-      } catch (err) {
-        if (!signal.aborted && (err instanceof TunError || err instanceof OptionError)) throw err
-        reason = reasonOf(err as Error)
-        isOverlap = err instanceof OverlapError
-      }
-      this.#session = this.#link = this.#onlineAt = undefined
-      if (signal.aborted) return
-      this.stats.failures++
-      this.#reason = reason
-      const wait = isOverlap ? this.#backoff.longest : this.#backoff.next()
-      this.#state = 'waiting'
-      this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
-      this.#tell(() => this.emit('offline', reason, wait))
-      await delay(wait, undefined, { signal }).catch(() => {})
-    }
+  /** @returns milliseconds until the next attempt. Throws what no attempt mends. */
+  #lost (err: Error): number {
+    if (err instanceof TunError || err instanceof OptionError) throw err
+    const reason = reasonOf(err)
+    const wait = err instanceof OverlapError ? this.#backoff.longest : this.#backoff.next()
+    this.stats.failures++
+    this.#reason = reason
+    this.#state = 'waiting'
+    this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
+    tell(() => this.emit('offline', reason, wait))
+    return wait
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
+    this.#state = 'connecting'
+    try {
+      await this.#serve(signal)
+    } finally {
+      this.#session = this.#link = this.#onlineAt = undefined
+    }
+  }
+
+  async #serve (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
     const dialledAt = performance.now()
     await this.#routes.retreat()
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
-    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
+    const wire = await dialUpgraded(url, { signal, ca, insecure })
     if (signal.aborted) { // since the connection was made
-      link.abort(signal.reason)
+      wire.abort(signal.reason)
       return
     }
-    this.#link = link
+    const link = this.#link = over(wire, layers)
     let authenticated = false
     let accepted = false
     const session = this.#session = new PeerSession({
       link,
-      server: ipv4Of(link.remote),
+      server: ipv4Of(wire.remote),
       tun,
       routes: this.#routes,
       secret: this.#secret,
@@ -243,13 +230,12 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       pingInterval,
       deadAfter,
       stats: this.stats,
-      log: this.#log,
       tap: this.#taps,
       onAddress: (cidr) => {
         if (signal.aborted) return
         authenticated = true
         this.#address = cidr
-        this.#tell(() => this.emit('address', cidr))
+        tell(() => this.emit('address', cidr))
       },
       onOnline: () => {
         if (signal.aborted) return
@@ -259,7 +245,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         this.#onlineAt = performance.now()
         this.#reason = undefined
         this.#log.info({ address: this.#address }, 'online')
-        this.#tell(() => this.emit('online', this.#address as string))
+        tell(() => this.emit('online', this.#address as string))
       }
     })
     try {
@@ -271,11 +257,6 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       link.abort(new LinkClosedError('the session is over'))
     }
   }
-}
-
-function verifyUrl (text: string): void {
-  const url = readUrl(text)?.url
-  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
 }
 
 /** A socket of IPv6 shows an address of IPv4 behind a prefix. */
@@ -295,15 +276,9 @@ function wasCut (err: unknown): boolean {
 export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?: AbortSignal }): Promise<CandyPeer> {
   signal?.throwIfAborted()
   const peer = new CandyPeer(init)
-  const failed = new AbortController()
-  peer.once('failed', (err) => { failed.abort(err) })
-  const ends = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
-  peer.start()
-  try {
-    await once(peer, 'online', { signal: ends })
-  } catch {
-    await peer.close()
-    throw ends.reason
-  }
-  return peer
+  return await untilOnline(peer, {
+    signal,
+    onFailed: (fail) => { peer.once('failed', fail) },
+    online: (signal) => once(peer, 'online', { signal })
+  })
 }

@@ -11,6 +11,7 @@ import type { CandyPeerStats } from './stats.ts'
 import type { Refusal, RoutePolicy } from './route-policy.ts'
 import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
 import { decodeRoute, type Route } from '../protocol/routes.ts'
+import { InstalledRoutes } from './installed-routes.ts'
 import { overlapText, Surroundings } from './surroundings.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
@@ -47,11 +48,7 @@ export class PeerRoutes {
   #server: number | undefined
   /** Routes were taken since the interface was told. */
   #changed = false
-  /** What the interface was told last; undefined before that. */
-  #installed: readonly Route[] | undefined
-  #inForce: readonly TunRoute[] = []
-  /** Destinations of those that somebody else has taken away. */
-  #lost = new Set<string>()
+  readonly #onInterface: InstalledRoutes
   /** What was logged in this connection. */
   readonly #told = new Set<string>()
   #mtuTold = false
@@ -65,6 +62,7 @@ export class PeerRoutes {
     this.#init = init
     this.#arrivals = new Arrivals(init.tun.name)
     this.#surroundings = new Surroundings(init.tun)
+    this.#onInterface = new InstalledRoutes({ tun: init.tun, stats: init.stats, tell: (what, fields, message) => { this.#tell(what, fields, message) } })
   }
 
   /** Whether there are routes that the interface was not told. */
@@ -74,15 +72,10 @@ export class PeerRoutes {
   get size (): number { return this.#table.size }
 
   /** Those that the interface has, as far as the system took them. */
-  get installed (): readonly TunRoute[] { return this.#lost.size === 0 ? this.#inForce : this.#inForce.filter(({ destination }) => !this.#lost.has(destination)) }
+  get installed (): readonly TunRoute[] { return this.#onInterface.inForce }
 
   /** Somebody else has taken these away from the interface; none: they are back. */
-  lost (routes: readonly TunRoute[]): void {
-    this.#lost = new Set(routes.map(({ destination }) => destination))
-    this.#count()
-  }
-
-  #count (): void { this.#init.stats.routes = this.installed.length }
+  lost (routes: readonly TunRoute[]): void { this.#onInterface.lost(routes) }
 
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
@@ -187,7 +180,7 @@ export class PeerRoutes {
   /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
   async install (): Promise<void> {
     this.#changed = false
-    await this.#set([...this.#table.routes])
+    await this.#onInterface.set([...this.#table.routes])
   }
 
   /**
@@ -208,12 +201,12 @@ export class PeerRoutes {
         await this.#giveBack(given, overlapText(overlaps))
         return error
       }
-      const installed = this.#installed ?? []
+      const installed = this.#onInterface.wanted ?? []
       const others = installed.filter((route) => this.#isFree(route))
       this.#keep(this.#table.routes.filter((route) => this.#isFree(route)))
       if (others.length === installed.length) return undefined
       log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
-      await this.#set(others)
+      await this.#onInterface.set(others)
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
     }
@@ -240,11 +233,11 @@ export class PeerRoutes {
    * connection before that contains it would keep us from ever reaching it; so would the network of our own address. Never rejects.
    */
   async makeWay (host: string): Promise<void> {
-    const installed = this.#installed
+    const installed = this.#onInterface.wanted
     const given = this.#given
     if (((installed ?? []).length === 0 && given === undefined) || isIP(host) !== 0) return
     const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
-    if (this.#installed !== installed || this.#given !== given) return // since then
+    if (this.#onInterface.wanted !== installed || this.#given !== given) return // since then
     const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
     if (given !== undefined && addresses.some((address) => inNetwork(address, given))) {
       await this.#giveBack(given, `the server ${host} is in it`)
@@ -253,7 +246,7 @@ export class PeerRoutes {
     const others = (installed ?? []).filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
     if (installed === undefined || others.length === installed.length) return
     this.#init.log.warn({ host }, 'routes removed that lead to the server')
-    await this.#set(others)
+    await this.#onInterface.set(others)
   }
 
   /** Takes the address off the interface, and with it the routes. */
@@ -266,31 +259,11 @@ export class PeerRoutes {
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'address not removed')
     }
-    if (this.#installed !== undefined) await this.#set([])
+    await this.#onInterface.clear()
   }
 
   /** Leaves no routes on the interface. Never rejects. */
-  async clear (): Promise<void> {
-    if (this.#installed !== undefined) await this.#set([])
-  }
-
-  async #set (routes: readonly Route[]): Promise<void> {
-    const { tun } = this.#init
-    this.#installed = routes
-    try {
-      const wanted = routes.map(asTunRoute)
-      const refused = await tun.setRoutes(wanted)
-      this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
-      this.#lost.clear()
-      this.#count()
-      for (const { route, reason } of refused) this.#tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
-    } catch (err) {
-      const { code, message } = err as Error & { code?: string }
-      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // they went with the interface
-      else this.#tell('failed', { reason: message }, 'routes not set')
-      this.#count()
-    }
-  }
+  async clear (): Promise<void> { await this.#onInterface.clear() }
 
   /** Says it once in a connection; true when it was said just now. */
   #tell (what: string, fields: object, message: string): boolean {
@@ -307,5 +280,3 @@ const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destin
 
 const notTaken = (own: Cidr, { why, takenBy }: Refusal): string =>
   `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
-
-const asTunRoute = ({ destination, nexthop }: Route): TunRoute => ({ destination: formatCidr(destination), gateway: formatAddress(nexthop) })

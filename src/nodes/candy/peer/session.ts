@@ -2,7 +2,6 @@
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import { Backlog, waitingIn } from '../../../limits/backlog.ts'
-import type { Logger } from '../../../log.ts'
 import { OptionError } from '../../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import type { Tun } from '../../../tun/device.ts'
@@ -19,8 +18,8 @@ export interface PeerSessionInit {
   link: WebSocketLink
   /** The address of the server in the network below; undefined when that is no IPv4. */
   server?: number
-  tun: Tun
-  routes: PeerRoutes
+  tun: Pick<Tun, 'mtu' | 'port' | 'setAddress'>
+  routes: Pick<PeerRoutes, 'size' | 'changed' | 'nexthopOf' | 'mayEnter' | 'checkNetwork' | 'addressed' | 'begin' | 'take' | 'install'>
   secret: Secret
   vmac: string
   /** CIDR of our own choice; otherwise the server gives one. */
@@ -35,14 +34,13 @@ export interface PeerSessionInit {
   pingInterval: number
   /** Milliseconds from `dialledAt` in which the server has to accept us, and later of silence after which it is taken for dead. */
   deadAfter: number
-  stats: CandyPeerStats
-  log: Logger
+  stats: Omit<CandyPeerStats, 'routes' | 'failures' | 'restored'>
   /** The address is set on the interface and AUTH was sent. */
   onAddress (cidr: string): void
   /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
   onOnline (): void
   /** Sees the packets that were sent and got. */
-  readonly tap: PeerTaps
+  readonly tap: Pick<PeerTaps, 'isOn' | 'show'>
 }
 
 /** Handlers of what a server sends. Types that are of no use to this peer, and unknown ones, are ignored. */

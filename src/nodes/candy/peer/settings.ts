@@ -1,6 +1,10 @@
 /** What can be said about a candy peer, and what it tells: the door of `peer.ts`. */
 import type { Logger } from '../../../log.ts'
-import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
+import { OptionError } from '../../../errors.ts'
+import { readUrl } from '../../../net/endpoint.ts'
+import { parseCidr } from '../../../net/ipv4.ts'
+import { verifyMilliseconds } from '../../../options.ts'
+import { verifyInterfaceAddress, type Offload, type Tun, type TunRoute } from '../../../tun/device.ts'
 import type { Batch } from '../../../types.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { PeerOverlap } from './routes.ts'
@@ -41,6 +45,22 @@ export interface CandyPeerInit {
   deadAfter?: number
   backoff?: BackoffInit
   log?: Logger
+}
+
+/** The defaults of `pingInterval` and `deadAfter`. */
+export const PING_INTERVAL = 15_000
+export const DEAD_AFTER = 30_000
+
+/** Throws `OptionError` when an option cannot work. */
+export function verifyPeer ({ url: text, vmac = '', pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER, address, remembered }: CandyPeerInit): void {
+  if (!/^[\x21-\x7e]{16}$/.test(vmac)) throw new OptionError('vmac is 16 printable characters')
+  const url = readUrl(text)?.url
+  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
+  verifyMilliseconds('pingInterval', pingInterval)
+  verifyMilliseconds('deadAfter', deadAfter)
+  if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
+  if (address !== undefined) verifyInterfaceAddress(address)
+  if (remembered !== undefined && parseCidr(remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${remembered}`)
 }
 
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'

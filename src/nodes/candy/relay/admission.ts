@@ -1,5 +1,4 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
-import { OptionError } from '../../../errors.ts'
 import { SourceRate } from '../../../limits/source-rate.ts'
 import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../../net/ipv4.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from '../protocol/handshake.ts'
@@ -7,6 +6,7 @@ import { TOLERANCE, withinWindow } from '../protocol/hashes.ts'
 import type { MessageName } from '../protocol/messages.ts'
 import { ReplayGuard } from './replay.ts'
 import { MOVES, type Session } from './session.ts'
+import { AuthThrottle } from '../../common/auth-throttle.ts'
 
 /** DHCP requests that one source may send at once, and then in a second: an office behind one address comes back all at once. */
 const OFFERS = { burst: 512, rate: 10 }
@@ -25,23 +25,19 @@ export class Admission {
   readonly #now: () => number
   readonly #replays = new ReplayGuard()
   readonly #offers = new SourceRate(OFFERS)
-  #failures: SourceRate
-  #authFailures: number
+  readonly #throttle: AuthThrottle
 
   /** Throws `OptionError`. */
   constructor ({ lenient, authFailures, now }: AdmissionInit) {
     this.lenient = lenient
-    this.#authFailures = authFailures
-    this.#failures = failureRate(authFailures)
+    this.#throttle = new AuthThrottle(authFailures)
     this.#now = now
   }
 
   /** Other settings from now on; what is to the account of a source stays when its rate does. */
   configure ({ lenient, authFailures }: Pick<AdmissionInit, 'lenient' | 'authFailures'>): void {
     this.lenient = lenient
-    if (authFailures === this.#authFailures) return
-    this.#authFailures = authFailures
-    this.#failures = failureRate(authFailures)
+    this.#throttle.configure(authFailures)
   }
 
   /** VMAC: remembers which device this is. A connection that were several could reserve an address for each of them. */
@@ -101,15 +97,13 @@ export class Admission {
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
-    const { network, pass: { source, isLocal } } = session
-    const isBounded = !isLocal // a proxy there may stand for many
-    const now = performance.now()
-    if (isBounded && !this.#failures.allows(source, now)) {
-      session.refuse('rate', `wrong passwords of its source, expected at most ${this.#authFailures} a minute`) // without a look at the hash: one more guess would be answered otherwise
+    const { network, pass } = session
+    if (this.#throttle.isThrottled(pass)) {
+      session.refuse('rate', `wrong passwords of its source, expected at most ${this.#throttle.perMinute} a minute`)
       return false
     }
     if (!network.settings.secret.verify(proof)) {
-      if (isBounded) this.#failures.take(source, now)
+      this.#throttle.failed(pass)
       session.refuse('password', `the hash of ${name} is wrong, expected one made with the password of the network`)
       return false
     }
@@ -139,12 +133,6 @@ export class Admission {
 function mayMove ({ moves }: Session): boolean {
   moves.refill(performance.now())
   return moves.take(1)
-}
-
-/** Throws `OptionError`. */
-function failureRate (perMinute: number): SourceRate {
-  if (!Number.isSafeInteger(perMinute) || perMinute < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(perMinute)}`)
-  return new SourceRate({ rate: perMinute / 60, burst: perMinute })
 }
 
 interface AddressRefusal {

@@ -1,16 +1,17 @@
 /** One candy network: who is in it, and with which address. */
-import { CloseCode } from '../../../transforms/websocket-frames/index.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { Plane } from './plane.ts'
+import type { Closing } from '../protocol/closings.ts'
 import { encodeRoutes, type Route } from '../protocol/routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
-import type { Session, SessionNetwork } from './session.ts'
-import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Refusal, type Traffic } from './stats.ts'
+import type { Session, SessionNetwork, SessionRefusal } from './session.ts'
+import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Traffic } from './stats.ts'
 import { Switch, type Budget } from './switch.ts'
+import { reject } from '../../common/reject.ts'
 
 /** What all networks of a relay have in common. */
 export interface Shared extends Budget {
@@ -64,7 +65,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.original.joined(performance.now())
     session.pace.join()
     this.pool?.claim(address, session)
-    former?.end(CloseCode.POLICY_VIOLATION, 'address taken over by a newer connection')
+    former?.end('takeover')
     this.#learn(session)
     this.#push(session, session.routes)
     this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
@@ -106,10 +107,10 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.#past = past
   }
 
-  /** @param reason what was wrong, and what was expected */
-  refused ({ remote, received }: Session, why: Refusal, reason: string): void {
-    this.#past.refused[why]++
-    this.#shared.log.line('warn', { ...this.#named(), remote, why, reason, messages: received }, 'connection refused')
+  /** @param detail what was wrong, and what was expected */
+  reject (session: Session, reason: SessionRefusal, detail: string): void {
+    const { remote, received } = session
+    reject({ refused: this.#past.refused, log: this.#shared.log }, reason, { ...this.#named(), remote }, { reason: detail, messages: received }, (reason) => { session.end(reason) })
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {
@@ -128,25 +129,25 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.settings = settings
     this.#shared.plane?.network(this)
     let ended = 0
-    const end = (session: Session, reason: string): void => {
-      session.end(CloseCode.SERVICE_RESTART, reason)
+    const end = (session: Session, why: Closing): void => {
+      session.end(why)
       ended++
     }
-    if (isOther) for (const session of [...this.#sessions]) end(session, 'the network has changed')
+    if (isOther) for (const session of [...this.#sessions]) end(session, 'changed')
     if (settings.dhcp !== dhcp) {
       this.pool = this.#newPool()
       for (const session of this.members()) this.pool?.claim(session.address, session)
     }
     for (const session of [...this.members()]) {
-      if (!this.#relearn(session)) end(session, 'the routes have changed')
+      if (!this.#relearn(session)) end(session, 'routes')
     }
     return ended
   }
 
   /** Ends all connections; returns how many. */
-  close (closeCode: number, reason: string): number {
+  close (why: Closing): number {
     const sessions = [...this.#sessions]
-    for (const session of sessions) session.end(closeCode, reason)
+    for (const session of sessions) session.end(why)
     return sessions.length
   }
 

@@ -1,17 +1,15 @@
 /** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
-import { CloseCode } from '../../../transforms/websocket-frames/index.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
 import { Network, type Shared } from './network.ts'
 import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
+import type { Reconfigured } from '../../common/serve.ts'
 
-/** What a change of settings has done. */
-export interface Reconfigured {
+/** What has come of other settings. */
+export interface NetworkChanges extends Reconfigured {
   /** Paths of networks; empty for one without a path. */
   added: string[]
   removed: string[]
-  /** Connections that were ended. */
-  ended: number
 }
 
 export class Networks implements Iterable<Network> {
@@ -45,12 +43,12 @@ export class Networks implements Iterable<Network> {
   }
 
   /** Adds, changes and removes networks until they are these, which have been verified. */
-  configure (wanted: readonly NetworkSettings[]): Reconfigured {
-    const result: Reconfigured = { added: [], removed: [], ended: 0 }
+  configure (wanted: readonly NetworkSettings[]): NetworkChanges {
+    const result: NetworkChanges = { added: [], removed: [], ended: 0 }
     const paths = new Set(wanted.map(({ path = '' }) => path))
     for (const [path, network] of [...this.#byPath]) {
       if (paths.has(path)) continue
-      result.ended += network.close(CloseCode.SERVICE_RESTART, 'the network is no more')
+      result.ended += network.close('removed')
       result.removed.push(path)
       network.bequeath(this.#past)
       this.#shared.plane?.noNetwork(network)

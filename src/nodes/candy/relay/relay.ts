@@ -1,43 +1,37 @@
 /** A candy server: takes connections, lets those in that know the password, and passes packets between them. */
 import { Admission } from './admission.ts'
 import { LeaseBook } from './lease-book.ts'
-import { CandyMessageError, MessageType } from '../protocol/messages.ts'
+import { receiver } from './control.ts'
+import { CandyMessageError } from '../protocol/messages.ts'
 import type { Network, Shared } from './network.ts'
-import { Networks, type Reconfigured } from './networks.ts'
+import { Networks, type NetworkChanges } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
 import type { Tap } from './member.ts'
-import { clientOf, REFUSALS, Session } from './session.ts'
+import { clientOf, Session } from './session.ts'
+import { closeFor } from '../protocol/closings.ts'
 import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
-import { addressed, forward } from './traffic.ts'
+import { Taps, type TapFilter } from './taps.ts'
+import { AcceptedConnections } from '../../common/accepted-connections.ts'
+import { lingeringClose } from '../../common/lingering-close.ts'
+import { reject } from '../../common/reject.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
-import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
-import { CloseCode, WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import type { Handler } from '../../../transforms/type-demux.ts'
+import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import { ForeignerLog } from '../../../transports/foreigner-log.ts'
 import { Gate, type Pass } from '../../../limits/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import { silent, type Logger } from '../../../log.ts'
+import { silent } from '../../../log.ts'
 import { printable } from '../../../text/printable.ts'
-import type { Batch, Endpoint } from '../../../types.ts'
+import type { Batch } from '../../../types.ts'
 
-/** Where a link comes from, and what it asked for; a link of `listenWebSocket` is one itself. */
-export interface Arrival {
-  remote: Endpoint
-  /** Path of the request. Default: `/`. */
-  path?: string
-  /** That of the relay's own gate, which it has been through already. Default: it goes through now. */
-  pass?: Pass
-}
-
-/** Which traffic a tap is told of: that of one network, or of one of its members. */
-export interface TapFilter {
-  /** Path; empty for a network without one. */
-  network: string
-  /** Virtual address of a member. Default: all of them, and only what they send, so that nothing is told twice. */
-  address?: number
-}
+/**
+ * A link that was accepted. Without a path it is for `/`; without a pass it goes through the gate of the relay now, otherwise it has
+ * been through that gate already.
+ */
+export type CandyRelayLink = WebSocketLink & Accepted
 
 const TICK = 1000
 
@@ -47,7 +41,7 @@ const MAX_LOGGED_PATH = 64
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link, link)
+ * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link)
  * ```
  */
 export class CandyRelay {
@@ -61,14 +55,12 @@ export class CandyRelay {
   readonly #admission: Admission
   readonly #receive: Handler<Session>
   readonly #sessions = new Set<Session>()
-  /** Settle when their connection is gone. */
-  readonly #serving = new Set<Promise<void>>()
-  readonly #log: Logger
-  readonly #foreigners: ForeignerLog
+  readonly #connections: AcceptedConnections
   readonly #timer: NodeJS.Timeout
-  readonly #taps = new Map<Tap, TapFilter>()
+  readonly #taps = new Taps()
   #accepted = 0
-  #unknownPaths = 0
+  /** Of no network. */
+  readonly #refused = { path: 0 }
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   #ticks = performance.now()
   #closing = false
@@ -82,33 +74,13 @@ export class CandyRelay {
     const settings = this.#settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.leases = leases
-    this.#log = log
-    this.#foreigners = new ForeignerLog(log)
+    this.#connections = new AcceptedConnections(this.gate, log)
     this.#plane = plane
     this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, now })
-    // Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
-    this.#receive = typeDemux<Session>({
-      [MessageType.AUTH]: (message, session) => {
-        session.pace.handshake()
-        admission.auth(session, message)
-        this.#tap(session)
-      },
-      [MessageType.FORWARD]: (message, session) => { forward(session, message) },
-      [MessageType.DHCP]: (message, session) => {
-        session.pace.handshake()
-        admission.dhcp(session, message)
-      },
-      [MessageType.CONN]: (message, session) => { addressed(session, message, 'CONN') },
-      [MessageType.VMAC]: (message, session) => {
-        session.pace.handshake()
-        admission.vmac(session, message)
-      },
-      [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
-      [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
-    }, { unknown: (_message, session) => { session.pace.ignored() } })
+    this.#receive = receiver(admission, (session) => { this.#tap(session) })
     this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
     this.#timer.unref() // the listener keeps the process alive
   }
@@ -123,17 +95,17 @@ export class CandyRelay {
 
   /** What is no matter of a network: connections, and those that did not get as far as one. */
   get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
-    const { halfOpen, turnedAway, evicted } = this.#plane?.doors(this.gate) ?? this.gate.stats
+    const stats = this.#plane?.doors(this.gate) ?? this.gate.stats
     return {
       connections: this.#sessions.size,
-      halfOpen,
+      halfOpen: stats.halfOpen,
       accepted: this.#accepted,
-      refused: { path: this.#unknownPaths, protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted }
+      refused: { ...this.#refused, ...this.#connections.refused(stats) }
     }
   }
 
   /** Somebody speaks another protocol than WebSocket: to be told by whoever listens. */
-  foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
+  foreign (foreigner: Foreigner): void { this.#connections.foreign(foreigner) }
 
   get networks (): Iterable<Network> { return this.#networks }
 
@@ -144,10 +116,9 @@ export class CandyRelay {
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
-  accept (link: WebSocketLink, arrival: Arrival): Promise<void> {
-    const serving = this.#accept(link, arrival).finally(() => { this.#serving.delete(serving) })
-    this.#serving.add(serving)
-    return serving
+  accept (link: CandyRelayLink): Promise<void> {
+    this.#accepted++
+    return this.#connections.accept(link, (pass) => this.#accept(link, pass))
   }
 
   /**
@@ -155,7 +126,7 @@ export class CandyRelay {
    *
    * Throws `OptionError` when something cannot work; then nothing has changed.
    */
-  configure (init: CandyRelayOptions & CandyNetworksInit): Reconfigured {
+  configure (init: CandyRelayOptions & CandyNetworksInit): NetworkChanges {
     const settings = readRelay(init)
     this.gate.configure(settings.gate)
     this.#settings = settings
@@ -170,10 +141,10 @@ export class CandyRelay {
     const update = (): void => {
       for (const session of this.#sessions) this.#tap(session)
     }
-    this.#taps.set(tap, filter)
+    this.#taps.add(filter, tap)
     update()
     return () => {
-      this.#taps.delete(tap)
+      this.#taps.remove(tap)
       update()
     }
   }
@@ -197,35 +168,29 @@ export class CandyRelay {
   }
 
   /** Ends all connections with 1001 and takes no more; settles when they are gone. */
-  async close (reason = 'the relay is stopping'): Promise<void> {
+  async close (): Promise<void> {
     this.#closing = true
     clearInterval(this.#timer)
-    for (const network of this.#networks) network.close(CloseCode.GOING_AWAY, reason)
-    await Promise.all(this.#serving)
+    for (const network of this.#networks) network.close('stopping')
+    await this.#connections.gone()
   }
 
-  async #accept (link: WebSocketLink, { remote, path = '/', pass = this.gate.enter(remote.host, () => {}) }: Arrival): Promise<void> {
-    this.#accepted++
+  async #accept (link: CandyRelayLink, pass: Pass | undefined): Promise<void> {
     if (pass === undefined) {
-      link.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+      closeFor(link, 'limit')
       link.abort(new LinkClosedError('too many connections')) // an answer would take its time, which is what there is too little of
       return
     }
-    try {
-      const network = this.#networks.find(path)
-      if (this.#closing) await turnAway(link, CloseCode.GOING_AWAY, 'the relay is stopping')
-      else if (network === undefined) await this.#unknownPath(link, remote, path)
-      else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
-    } finally {
-      pass.leave()
-    }
+    const { remote, path = '/' } = link
+    const network = this.#networks.find(path)
+    if (this.#closing) await lingeringClose(link, (link) => { closeFor(link, 'stopping') })
+    else if (network === undefined) await this.#unknownPath(link, path)
+    else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
   }
 
-  async #unknownPath (link: WebSocketLink, remote: Endpoint, path: string): Promise<void> {
-    this.#unknownPaths++
-    const why: Refusal = 'path'
-    this.#shared.log.line('warn', { remote, why, reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }, 'connection refused')
-    await turnAway(link, REFUSALS.path.closeCode, REFUSALS.path.reason)
+  async #unknownPath (link: CandyRelayLink, path: string): Promise<void> {
+    const what = { reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }
+    await reject({ refused: this.#refused, log: this.#shared.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, (link) => { closeFor(link, reason) }))
   }
 
   async #serve (session: Session): Promise<void> {
@@ -233,7 +198,7 @@ export class CandyRelay {
     this.#sessions.add(session)
     this.#plane?.enter(session)
     pass.evict = () => {
-      session.end(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+      session.end('limit')
       session.drop(new LinkClosedError('made room for another'))
     }
     const heard = (): void => { session.heardAt = this.#ticks }
@@ -249,7 +214,7 @@ export class CandyRelay {
         heard()
         this.#take(session, batch)
       })
-      session.end(CloseCode.NORMAL, '')
+      session.end('done')
     } catch (err) {
       if (err instanceof WebSocketProtocolError) session.refuse('malformed', err.message) // the layer below has said so already
       else this.#lost(session, err as Error)
@@ -259,9 +224,7 @@ export class CandyRelay {
   }
 
   #lost (session: Session, err: Error): void {
-    const fields = { remote: session.remote, reason: err.message }
-    if ('code' in err) this.#log.debug(fields, 'connection lost')
-    else this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
+    this.#connections.lost(session.remote, err)
     session.drop(err)
   }
 
@@ -284,25 +247,8 @@ export class CandyRelay {
     }
   }
 
-  /** Whether a connection is one that a tap wants to be told of may change with its address. */
   #tap (session: Session): void {
-    const { network: { settings: { path = '' } }, address } = session
-    const taps = [...this.#taps].flatMap(([tap, filter]): Tap[] => {
-      if (filter.network !== path || address === 0) return []
-      if (filter.address === undefined) return [(messages, direction, from) => { if (direction === 'in') tap(messages, direction, from) }]
-      return filter.address === address ? [tap] : []
-    })
-    session.taps = taps.length === 0 ? undefined : taps
+    session.taps = this.#taps.of(session)
     this.#plane?.tap(session)
-  }
-}
-
-/** Says why, and waits until the connection is gone. */
-async function turnAway (link: WebSocketLink, closeCode: number, reason: string): Promise<void> {
-  link.close(closeCode, reason)
-  try {
-    for await (const batch of link.source) batch.length = 0
-  } catch {
-    // It is gone, which is all that was wanted.
   }
 }

@@ -1,26 +1,21 @@
-/** A candy relay on a port. */
+/** A candy relay on a port: the transport, the layers over its links, and who serves them. */
 import { CandyRelay } from './relay.ts'
 import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './settings.ts'
-import type { Reconfigured } from './networks.ts'
+import type { NetworkChanges } from './networks.ts'
+import type { RemoteLink } from './workers/remote-link.ts'
 import { Workers } from './workers/workers.ts'
+import type { Place } from '../../common/rebindable-listener.ts'
+import { serve, type ListenOptions, type Served } from '../../common/serve.ts'
 import { readHost } from '../../../net/endpoint.ts'
-import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { OptionError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
 import { whyNotShared } from '../../../net/native/reuse-port.ts'
+import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import { Site, type Place } from '../../../transports/site.ts'
-import { listenWebSocket, type AcceptedWebSocket } from '../../../transports/websocket.ts'
-import type { TlsServerInit } from '../../../transports/tls.ts'
+import { listenUpgraded } from '../../../transports/upgrade.ts'
 
-export interface ListenInit {
-  /** `ws://host:port`, or `wss://host:port` together with `tls`; port 0 takes a free one. */
-  listen: string
-  tls?: TlsServerInit
-  /** Whose word is taken for where a connection comes from, CIDRs or addresses. Default: nobody's. */
-  trustedProxies?: string[]
-}
-
-export type CandyServerInit = CandyRelayInit & ListenInit & {
+/** `listen` is `ws://host:port`, or `wss://host:port` together with `tls`. */
+export type CandyServerInit = CandyRelayInit & ListenOptions & {
   /**
    * Threads that carry packets, each on a processor of its own; 1 to 16. More than one takes Linux and the optional package `koffi`;
    * without them there is one, and a warning. Default: 1, which is this thread.
@@ -28,24 +23,15 @@ export type CandyServerInit = CandyRelayInit & ListenInit & {
   workers?: number
 }
 
-export interface CandyServer {
-  /** With the port that is really in use. Empty while it listens nowhere, after a change that has failed in the middle. */
-  readonly url: string
+/** What may change while it runs. */
+export type CandyServerOptions = CandyRelayOptions & CandyNetworksInit & ListenOptions
+
+export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> {
   readonly relay: CandyRelay
   /** Threads that carry packets. */
   readonly workers: number
   /** Rejects when one of several threads has died, which is a fault of the relay; it cannot go on then. */
   readonly failed?: Promise<never>
-  /**
-   * Other settings from now on, see `CandyRelay.configure`. Where it listens may change as well: connections that are there
-   * stay, and new handshakes get the new certificate.
-   *
-   * Rejects with `OptionError` when something cannot work, and with what the system says when it cannot listen; then nothing
-   * has changed.
-   */
-  configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured>
-  /** Stops listening, says goodbye to all clients, and settles when they are gone. */
-  close (): Promise<void>
 }
 
 /**
@@ -54,23 +40,51 @@ export interface CandyServer {
  * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
  */
 export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
-  const place = readPlace(init)
+  const { authTimeout: handshakeTimeout, log } = init
+  const at = readPlace(init)
   const settings = readRelay(init)
   const count = await workersOf(init)
-  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout: init.authTimeout, log: init.log ?? silent })
-  const server = new Server(new CandyRelay(init, workers), workers, place, init)
-  try {
-    await server.open()
-    return server
-  } catch (err) {
-    await server.close()
-    throw err
+  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent })
+  const relay = new CandyRelay(init, workers)
+  const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
+  const tolerate = { unmasked: settings.lenient } // looked at when a frame comes, so that it can change
+  const node = {
+    at,
+    urlOf: ({ protocol, hostname }: CandyPlace, port: number) => `${protocol}//${hostname}:${port}`,
+    verify (options: CandyServerOptions) {
+      const at = readPlace(options)
+      readRelay(options)
+      return at
+    },
+    configure (options: CandyServerOptions) {
+      tolerate.unmasked = options.lenient ?? false
+      return relay.configure(options)
+    },
+    async close () {
+      await relay.close()
+      await workers?.close()
+    }
   }
+  const server = await (workers === undefined
+    ? serve({
+      ...node,
+      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, gate: relay.gate, onForeign }) },
+      layers: websocketFrames({ ...RELAY_FRAMES, tolerate, role: 'server' }),
+      accept: (link) => { void relay.accept(link) }
+    })
+    : serve({
+      ...node,
+      transport: { listen: (at) => workers.listen(at, relay.gate, onForeign) },
+      layers: (link: RemoteLink) => link, // each worker has its own, see `workers/worker.ts`
+      accept: (link) => { void relay.accept(link) }
+    }))
+  return Object.assign(server, { relay, workers: count, failed: workers?.failed })
 }
 
-/** What was said in `listen`, besides. */
-interface Url {
+interface CandyPlace extends Place {
+  /** `ws:` or `wss:`. */
   protocol: string
+  /** As it was given in `listen`. */
   hostname: string
 }
 
@@ -84,69 +98,8 @@ async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, '
   return 1
 }
 
-class Server implements CandyServer {
-  readonly relay: CandyRelay
-  readonly workers: number
-  readonly failed: Promise<never> | undefined
-  readonly #workers: Workers | undefined
-  readonly #site: Site<AcceptedWebSocket>
-  /** Looked at when a frame comes, so that it can change. */
-  readonly #tolerate: { unmasked: boolean }
-  #at: Url
-  /** Changes come one after the other, and none after the end. */
-  #turn: Promise<unknown> = Promise.resolve()
-  #isClosed = false
-
-  constructor (relay: CandyRelay, workers: Workers | undefined, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
-    this.relay = relay
-    this.workers = workers?.count ?? 1
-    this.failed = workers?.failed
-    this.#workers = workers
-    this.#at = at
-    this.#tolerate = { unmasked: lenient }
-    const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
-    this.#site = new Site(place, {
-      listen: (place) => workers?.listen(place, relay.gate, onForeign) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate, onForeign }),
-      accept: (link) => { void relay.accept(link, link) }
-    })
-  }
-
-  get url (): string {
-    const { port } = this.#site
-    return port === undefined ? '' : `${this.#at.protocol}//${this.#at.hostname}:${port}`
-  }
-
-  async open (): Promise<void> {
-    await this.#site.open()
-  }
-
-  async configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
-    const change = this.#turn.then(() => this.#configure(init))
-    this.#turn = change.catch(() => {})
-    return await change
-  }
-
-  async close (): Promise<void> {
-    this.#isClosed = true
-    await this.#turn
-    this.#site.close()
-    await this.relay.close()
-    await this.#workers?.close()
-  }
-
-  async #configure (init: CandyRelayOptions & CandyNetworksInit & ListenInit): Promise<Reconfigured> {
-    if (this.#isClosed) throw new LinkClosedError('the server is closed')
-    const [at, place] = readPlace(init)
-    readRelay(init) // throws before anything has changed
-    await this.#site.move(place)
-    this.#at = at
-    this.#tolerate.unmasked = init.lenient ?? false
-    return this.relay.configure(init)
-  }
-}
-
 /** Throws `OptionError`. */
-function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): [Url, Place] {
+function readPlace ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyPlace {
   const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
   const host = readHost(hostname)
   if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
@@ -154,5 +107,5 @@ function readPlace ({ listen, tls, trustedProxies = [] }: ListenInit): [Url, Pla
   const port = given ?? (protocol === 'ws:' ? '80' : '443')
   if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
   if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
-  return [{ protocol, hostname }, { host, port: Number(port), tls, trustedProxies }]
+  return { protocol, hostname, host, port: Number(port), tls, trustedProxies }
 }

@@ -1,5 +1,6 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
 import { waitingIn } from '../../../limits/backlog.ts'
+import type { TrafficRates } from '../../../limits/rate.ts'
 import { remoteText } from '../../../net/endpoint.ts'
 import { printable } from '../../../text/printable.ts'
 import { formatAddress, formatCidr } from '../../../net/ipv4.ts'
@@ -7,7 +8,7 @@ import type { Network } from './network.ts'
 import type { Session } from './session.ts'
 import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
-export interface CandyMemberStatus extends Traffic {
+export interface CandyMemberStatus extends Traffic, TrafficRates {
   address: string
   /** Address and port that it comes from; behind a trusted proxy what that tells of them. */
   source: string
@@ -20,9 +21,6 @@ export interface CandyMemberStatus extends Traffic {
   /** Seconds since it has connected, and since anything came from it. */
   connected: number
   silent: number
-  /** Bytes a second of the last second. */
-  rateIn: number
-  rateOut: number
   /** Bytes that wait for it, in memory and, as far as that is known, in the system. */
   queued: number
 }
@@ -54,7 +52,7 @@ export function networkStatus (network: Network, now: number): CandyNetworkStatu
 }
 
 function memberStatus (session: Session, now: number): CandyMemberStatus & { order: number } {
-  const { address, remote, client, device = '', since, heardAt, traffic, rateIn, rateOut, link } = session
+  const { address, remote, client, device = '', since, heardAt, traffic, rate, link } = session
   const [system = '', version = '', name = ''] = client.split('::')
   return {
     order: address,
@@ -67,8 +65,7 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     connected: Math.max(0, Math.round((now - since) / 1000)),
     silent: Math.max(0, Math.round((now - heardAt) / 1000)),
     ...traffic,
-    rateIn: Math.round(rateIn.perSecond),
-    rateOut: Math.round(rateOut.perSecond),
+    ...rate.perSecond,
     queued: waitingIn(link.port)
   }
 }

@@ -2,10 +2,12 @@
 import { DataConnection, type Mapping, type Requester } from './data-connection.ts'
 import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
+import type { PeerSettings } from './settings.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 
 /** The mapped port of a control connection. */
 export interface ControlledMapping extends Mapping {
+  readonly settings: Mapping['settings'] & Pick<PeerSettings, 'maxConnections'>
   /** With their ends. */
   readonly connections: Map<DataConnection, Promise<void>>
   /** Compatible mode: a data connection has to come, even for a user that nobody serves. */

@@ -19,13 +19,14 @@ import { wrapLink } from '../../../streams/wrap-link.ts'
 /** The mapped port that a data connection belongs to. */
 export interface Mapping {
   readonly map: PortMap
-  readonly settings: PeerSettings
-  readonly stats: MapStats
+  readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol'>
+  readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
   readonly log: BoundedLog
   /** What is kept for users of all maps, by map. */
   readonly buffers: BufferBudget
   /** Ends data connections and services that are gone without a word. */
   readonly unanswered: UnansweredWatch
+  /** Connections that are being made. */
   readonly slots: Slots
   readonly isStopped: boolean
   /** Whether the service was there for whoever has just tried. */

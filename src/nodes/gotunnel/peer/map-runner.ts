@@ -1,14 +1,13 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
-import type { ControlledMapping } from './control.ts'
 import { dialData, type DataConnection, type Requester } from './data-connection.ts'
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
-import { PeerSession } from './session.ts'
+import { PeerSession, type SessionMapping } from './session.ts'
 import { within } from '../protocol/within.ts'
 import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSettings, type PortMap } from './settings.ts'
+import { Reconnector } from '../../common/reconnector.ts'
 import { Slots } from '../../../limits/slots.ts'
 import { Backoff, type BackoffInit } from '../../../limits/backoff.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
@@ -34,7 +33,7 @@ export interface MapRunnerEvents {
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
-export class MapRunner implements ControlledMapping {
+export class MapRunner implements SessionMapping {
   readonly map: PortMap
   readonly settings: PeerSettings
   readonly stats = newMapStats()
@@ -52,10 +51,14 @@ export class MapRunner implements ControlledMapping {
   /** Of the refusal that was told. */
   #refusal: string | undefined
   #isGivenUp = false
-  /** Ends the wait for the next attempt. */
-  #waking = new AbortController()
   readonly #health = new Health()
   readonly #stopping = new AbortController()
+  readonly #reconnector = new Reconnector({
+    signal: this.#stopping.signal,
+    attempt: (signal) => this.#attempt(signal),
+    onLost: (err) => this.#lost(err)
+  })
+
   #state: MapState = 'idle'
   #reason: string | undefined
   #session: PeerSession | undefined
@@ -105,29 +108,12 @@ export class MapRunner implements ControlledMapping {
 
   /** Runs until it is stopped. What the server will not have is tried again seldom, as its settings may have changed; it never rejects. */
   async run (): Promise<void> {
-    const { signal } = this.#stopping
-    while (!signal.aborted) {
-      this.#state = 'connecting'
-      let reason: Error = new LinkClosedError('the server has ended the connection')
-      try {
-        await this.#attempt(signal)
-      } catch (err) {
-        reason = err as Error
-      }
-      this.#session = this.#onlineAt = undefined
-      clearTimeout(this.#probing)
-      if (signal.aborted) break
-      this.stats.failures++
-      this.#reason = reasonOf(reason)
-      this.#waking = new AbortController()
-      const wait = reason instanceof RefusedError && reason.isForGood ? this.#refused(reason) : this.#lost(reason)
-      await delay(wait, undefined, { signal: this.#waking.signal }).catch(() => {})
-    }
+    await this.#reconnector.run()
     if (!this.#isGivenUp) this.#state = 'stopped'
   }
 
   /** Whatever the server would not have is tried at once: it may be another one. */
-  retry (): void { if (this.#state === 'degraded') this.#waking.abort() }
+  retry (): void { if (this.#state === 'degraded') this.#reconnector.wake() }
 
   /** Nothing follows, and the state tells why. */
   giveUp (): void {
@@ -135,10 +121,14 @@ export class MapRunner implements ControlledMapping {
     this.stop()
   }
 
-  #lost (reason: Error): number {
+  /** @returns milliseconds until the next attempt */
+  #lost (err: Error): number {
+    this.stats.failures++
+    this.#reason = reasonOf(err)
+    if (err instanceof RefusedError && err.isForGood) return this.#refused(err)
     const wait = this.#backoff.next()
     this.#state = 'waiting'
-    this.#events.onOffline(this.map, reason, wait)
+    this.#events.onOffline(this.map, err, wait)
     return wait
   }
 
@@ -153,7 +143,6 @@ export class MapRunner implements ControlledMapping {
   /** Leaves the server. Users that are served stay. */
   stop (): void {
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
-    this.#waking.abort()
     this.#session?.end(this.#stopping.signal.reason)
   }
 
@@ -183,6 +172,16 @@ export class MapRunner implements ControlledMapping {
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
+    this.#state = 'connecting'
+    try {
+      await this.#serve(signal)
+    } finally {
+      this.#session = this.#onlineAt = undefined
+      clearTimeout(this.#probing)
+    }
+  }
+
+  async #serve (signal: AbortSignal): Promise<void> {
     const { mode, token, name, dialTimeout, proxyProtocol } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { patiently } from '../protocol/drain.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
+import { tell, untilOnline } from '../../common/peer-events.ts'
 import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
@@ -42,25 +43,25 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
-        this.#tell(() => this.emit('online', map, mode))
+        tell(() => this.emit('online', map, mode))
         this.#wasOnline = true
         for (const runner of this.#runners) runner.retry() // the server may be another one, or have other settings
       },
       onOffline: (map, err, wait) => {
         log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
-        this.#tell(() => this.emit('offline', map, err, wait))
+        tell(() => this.emit('offline', map, err, wait))
       },
       onRefused: (map, err, wait) => {
         const mayPass = this.#wasOnline && err.mayPass
         const isLast = !mayPass && this.#runners.every(({ state }) => state === 'degraded')
-        this.#tell(() => this.emit('refused', map, err, isLast ? undefined : wait))
+        tell(() => this.emit('refused', map, err, isLast ? undefined : wait))
         if (!isLast) return
         for (const runner of this.#runners) runner.giveUp()
-        this.#tell(() => this.emit('failed', err))
+        tell(() => this.emit('failed', err))
       },
       onService: (map, isUp, reason) => {
         log.warn({ port: map.remotePort, service: endpointText(map.local), ...(isUp ? {} : { reason }) }, isUp ? 'the service is back' : 'the service is down')
-        this.#tell(() => this.emit('service', map, isUp))
+        tell(() => this.emit('service', map, isUp))
       }
     }))
   }
@@ -104,15 +105,6 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   async #run (): Promise<void> {
     await Promise.all(this.#runners.map((runner) => runner.run()))
   }
-
-  /** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for this peer to be offline. */
-  #tell (emit: () => void): void {
-    try {
-      emit()
-    } catch (err) {
-      process.nextTick(() => { throw err })
-    }
-  }
 }
 
 /**
@@ -123,15 +115,11 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 export async function mapPorts ({ signal, ...init }: GotunnelPeerInit & { signal?: AbortSignal }): Promise<GotunnelPeer> {
   signal?.throwIfAborted()
   const peer = new GotunnelPeer(init)
-  const refused = new AbortController()
-  peer.once('refused', (_map, err) => { refused.abort(err) })
-  const ends = signal === undefined ? refused.signal : AbortSignal.any([refused.signal, signal])
-  peer.start()
-  try {
-    while (!peer.isOnline) await once(peer, 'online', { signal: ends })
-  } catch {
-    await peer.close()
-    throw ends.reason
-  }
-  return peer
+  return await untilOnline(peer, {
+    signal,
+    onFailed: (fail) => { peer.once('refused', (_map, err) => { fail(err) }) },
+    async online (signal) {
+      while (!peer.isOnline) await once(peer, 'online', { signal })
+    }
+  })
 }

@@ -2,6 +2,7 @@
 import { pipe } from 'it-pipe'
 import { atPace, controlBudget } from '../protocol/control-budget.ts'
 import { receive, type Controlled, type ControlledMapping } from './control.ts'
+import type { MapStats, PeerSettings } from './settings.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
@@ -21,8 +22,14 @@ const PATIENCE = 3
 /** Data connections in a row that could not be made until the whole connection is made anew, which looks up the server's address, too. */
 const MOST_FAILURES = 2
 
+/** The mapped port of a session. */
+export interface SessionMapping extends ControlledMapping {
+  readonly settings: ControlledMapping['settings'] & Pick<PeerSettings, 'pingInterval'>
+  readonly stats: ControlledMapping['stats'] & Pick<MapStats, 'heldMessages'>
+}
+
 export class PeerSession implements Controlled {
-  readonly map: ControlledMapping
+  readonly map: SessionMapping
   readonly isStrict: boolean
   /** The server is told that the opening of a user has arrived. */
   readonly acknowledges: boolean
@@ -31,7 +38,7 @@ export class PeerSession implements Controlled {
   #unanswered = 0
   #failures = 0
 
-  constructor (map: ControlledMapping, link: Link, isStrict: boolean, acknowledges = false) {
+  constructor (map: SessionMapping, link: Link, isStrict: boolean, acknowledges = false) {
     this.map = map
     this.isStrict = isStrict
     this.acknowledges = acknowledges

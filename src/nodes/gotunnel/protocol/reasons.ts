@@ -12,5 +12,22 @@ export const REASONS = {
   foreign: 'not your port'
 } as const
 
+export type RejectReason = keyof typeof REASONS
+
 /** What a client is told whose port another one of its identity has taken over. */
 export const REPLACED = 'replaced by another client with this token'
+
+/** The same for connections that were registered. */
+export const ENDINGS = {
+  token: REASONS.token,
+  mode: REASONS.mode,
+  port: REASONS.port,
+  replaced: REPLACED,
+  changed: 'the settings have changed',
+  stopping: 'the relay is stopping',
+  timeout: 'no ping',
+  deaf: 'no data connections come from you',
+  stuck: 'you do not read'
+} as const
+
+export type Ending = keyof typeof ENDINGS

@@ -1,19 +1,27 @@
 /** What a relay does with the messages of a control connection (gotunnel protocol, sections 3 and 4). */
 import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
-import type { Shared } from './shared.ts'
+import type { Refusal } from './stats.ts'
+import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import { printable } from '../../../text/printable.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
+
+export interface ControlContext {
+  /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
+  readonly now: number
+  readonly log: BoundedLog
+  readonly refused: Pick<Record<Refusal, number>, 'foreign'>
+}
 
 /** What a message is about. */
 export interface Control {
   session: Session
-  shared: Shared
+  relay: ControlContext
 }
 
 /** Answered by our own clock. */
-function ping (_message: unknown, { session, shared }: Control): void {
-  session.heardAt = shared.now
+function ping (_message: unknown, { session, relay }: Control): void {
+  session.heardAt = relay.now
   session.send({ type: 'pong', time: Math.floor(Date.now() / 1000) })
 }
 
@@ -32,16 +40,16 @@ function offlinePort ({ port }: PortState, control: Control): void {
 }
 
 /** Strict mode: the client cannot serve this user, who need not wait any longer. */
-function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, shared }: Control): void {
-  shared.log.line('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
+function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, relay }: Control): void {
+  relay.log.line('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
   session.port?.fail(id)
 }
 
 /** Whether the port is that of this connection. The original takes any, so that any client can switch any other off. */
-function isOwn ({ session, shared }: Control, port: number): boolean {
+function isOwn ({ session, relay }: Control, port: number): boolean {
   if (port === session.remotePort) return true
-  shared.refused.foreign++
-  shared.log.line('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
+  relay.refused.foreign++
+  relay.log.line('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
   return false
 }
 

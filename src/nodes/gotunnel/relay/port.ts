@@ -1,47 +1,31 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
-import { isIP } from 'node:net'
-import { Carriers, type CarrierTotals } from './carriers.ts'
 import type { Identity } from './identities.ts'
-import { REPLACED } from '../protocol/reasons.ts'
 import { Requests, type Request } from './requests.ts'
+import { SerialData, type SerialDataContext, type SerialDataPort } from './serial-data.ts'
 import type { ServedPort, Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
+import { UserBridge, type BridgeContext } from './user-bridge.ts'
 import type { UserGates } from './user-gates.ts'
 import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
-import type { BufferBudget } from '../../../limits/buffer-budget.ts'
-import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
-import { bridge } from '../../../streams/bridge.ts'
-import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import { encodeJson } from '../../../transforms/json.ts'
-import type { Meter } from '../../../streams/meter.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
-import { canonical } from '../../../net/source.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
-import type { Endpoint, Link, Listener } from '../../../types.ts'
+import type { Link, Listener } from '../../../types.ts'
 
 /** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
 export const KEEP_ALIVE = 45_000
 
-const SILENT = 'the data connection does not answer'
-
 /** What all ports of a relay have in common. */
-export interface PortContext extends CarrierTotals {
-  readonly settings: RelaySettings
-  readonly log: BoundedLog
+export interface PortContext extends SerialDataContext, BridgeContext {
+  readonly settings: Pick<RelaySettings, 'bind' | 'maxWaiting' | 'waitTimeout' | 'acknowledgeTimeout'>
   /** Which users of all ports go through. */
   readonly users: UserGates
-  /** What is kept for all users, by identity. */
-  readonly buffers: BufferBudget
-  /** Ends users, and data connections in use, that are gone without a word. */
-  readonly unanswered: UnansweredWatch
   /** Ports with users, which may outlive the client. */
   readonly used: Set<MappedPort>
   readonly traffic: UserTraffic
 }
 
-export class MappedPort implements ServedPort {
+export class MappedPort implements ServedPort, SerialDataPort {
   readonly number: number
   readonly identity: Identity
   readonly traffic = newTraffic()
@@ -52,9 +36,8 @@ export class MappedPort implements ServedPort {
   readonly #tally: Tally
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
-  readonly #carriers: Carriers
-  /** Data connections of strict mode that have not ended, with the user that each of them serves. */
-  readonly #serving = new Map<SerialLinks, AcceptedLink | undefined>()
+  readonly #bridge: UserBridge
+  readonly #serial: SerialData
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
   #isOver = false
@@ -65,8 +48,9 @@ export class MappedPort implements ServedPort {
     this.number = owner.remotePort
     this.identity = owner.identity
     this.#requests = new Requests(shared.settings.maxWaiting)
-    this.#carriers = new Carriers(shared)
     this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
+    this.#bridge = new UserBridge(shared, this.number, this.identity, this.#tally)
+    this.#serial = new SerialData(shared, this, this.#bridge, this.#tally)
   }
 
   /** Its client says that there is a service; without one nobody can connect. */
@@ -88,8 +72,8 @@ export class MappedPort implements ServedPort {
     const before = this.owner
     this.owner = session
     before.port = undefined
-    this.#carriers.close()
-    before.end('replaced', REPLACED)
+    this.#serial.endResting()
+    before.end('replaced')
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
   }
@@ -104,7 +88,7 @@ export class MappedPort implements ServedPort {
   offline (): void {
     this.#listener?.close()
     this.#listener = undefined
-    this.#carriers.close()
+    this.#serial.endResting()
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
@@ -113,7 +97,7 @@ export class MappedPort implements ServedPort {
 
   /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
   cut (): void {
-    for (const link of [...this.#users.keys(), ...this.#serving.keys()]) link.abort(new LinkClosedError('the port was taken back'))
+    for (const link of [...this.#users.keys(), ...this.#serial.links]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
   /** The user whose request a data connection answers; undefined when there is none. */
@@ -136,27 +120,12 @@ export class MappedPort implements ServedPort {
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
-  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    const { owner } = this
-    links.onIdle = () => {
-      owner.answers++
-      this.#forget(this.#serving.get(links))
-      this.#serving.set(links, undefined)
-      // That of a client which has left goes as well, once its user has, and one of which nobody could tell whether it is still there.
-      if (links.acknowledges && this.owner === owner && this.wantsOnline) this.#carriers.add(links)
-      else links.close()
-    }
-    void this.#carryOn(user, links)
-    await links.ended
-    this.#forget(this.#serving.get(links))
-    this.#serving.delete(links)
-    this.#carriers.remove(links)
-  }
+  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> { await this.#serial.carryAll(user, links) }
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
   async carry (user: AcceptedLink, data: Link): Promise<void> {
-    await this.#join(user, data, data)
-    this.#forget(user)
+    await this.#bridge.join(user, data, data)
+    this.onServed(user)
   }
 
   /**
@@ -166,8 +135,26 @@ export class MappedPort implements ServedPort {
   tick (): void {
     const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
-    this.#carriers.tick()
-    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf', 'no data connections come from you')
+    this.#serial.tick()
+    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf')
+  }
+
+  /** A user is at its end. */
+  onServed (user: AcceptedLink | undefined): void {
+    if (user === undefined || !this.#users.delete(user)) return
+    if (this.#users.size === 0) this.#shared.used.delete(this)
+    this.#tally.add('users', -1)
+  }
+
+  /** A data connection that has rested does not answer: its user gets another one, if it is there still. */
+  onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void {
+    if (hasLeft) {
+      this.#letGo(user, 'left')
+      return
+    }
+    this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
+    if (this.wantsOnline) this.#wait(user, since)
+    else this.#letGo(user, 'offline')
   }
 
   async #open (): Promise<void> {
@@ -192,10 +179,10 @@ export class MappedPort implements ServedPort {
     const { settings, traffic } = this.identity
     this.#tally.add('accepted', 1)
     const mayEnter = traffic.users < settings.maxUsers
-    const carrier = mayEnter ? this.#carriers.take() : undefined
-    if (carrier !== undefined) {
+    const serve = mayEnter ? this.#serial.take() : undefined
+    if (serve !== undefined) {
       this.#remember(link)
-      void (carrier.isFresh ? this.#carryOn(link, carrier.links) : this.#tryOn(link, carrier.links))
+      void serve(link)
     } else if (mayEnter) {
       this.#remember(link)
       this.#wait(link, this.#shared.now)
@@ -219,77 +206,6 @@ export class MappedPort implements ServedPort {
       user.pass.onLeave = () => { this.#drop(user, 'left') }
     }
     this.#ask(request)
-  }
-
-  /**
-   * A data connection that has rested: nothing of the user goes there before its other end has answered. When it does not, the user
-   * gets another one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
-   */
-  async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    const { now: since, settings: { acknowledgeTimeout } } = this.#shared
-    const { pass } = user
-    let hasLeft = false
-    if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
-    const data = links.begin(this.#openingOf(user))
-    const timer = setTimeout(() => { links.abort(new LinkClosedError(SILENT)) }, acknowledgeTimeout)
-    const isThere = await links.answer().then(() => true, () => false)
-    clearTimeout(timer)
-    if (isThere && this.#serving.has(links)) {
-      this.#serving.set(links, user)
-      await this.#join(user, data, links)
-      return
-    }
-    links.abort(new LinkClosedError(SILENT))
-    this.#carriers.close()
-    if (hasLeft) {
-      this.#letGo(user, 'left')
-      return
-    }
-    this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
-    if (this.wantsOnline) this.#wait(user, since)
-    else this.#letGo(user, 'offline')
-  }
-
-  /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
-  async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    this.#serving.set(links, user)
-    const timer = links.acknowledges
-      ? setTimeout(() => {
-        this.#tally.drop('silent')
-        links.abort(new LinkClosedError(SILENT))
-      }, this.#shared.settings.acknowledgeTimeout)
-      : undefined
-    await this.#join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }), links)
-    clearTimeout(timer)
-  }
-
-  #openingOf (user: AcceptedLink): Uint8Array {
-    return encodeJson(this.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})
-  }
-
-  /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
-  async #join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
-    user.pass?.establish()
-    const { unanswered } = this.#shared
-    const gone = (err: Error): void => {
-      this.#tally.drop('silent')
-      for (const link of [user, connection]) link.abort(err)
-    }
-    unanswered.add(user, gone)
-    unanswered.add(data, gone)
-    const account = this.#shared.buffers.open(this.identity, () => {
-      this.#tally.drop('stalled')
-      this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a user that stands still was ended: too much is kept for all users')
-      for (const link of [user, connection]) link.abort(new LinkClosedError('too much is kept for users that stand still'))
-    })
-    try {
-      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
-    } catch {
-      // One of the two is gone, and so is the other by now.
-    } finally {
-      unanswered.delete(user)
-      unanswered.delete(data)
-    }
   }
 
   #ask (request: Request<AcceptedLink>): void {
@@ -318,7 +234,7 @@ export class MappedPort implements ServedPort {
 
   #letGo (user: AcceptedLink, why: UserDrop): void {
     this.#tally.drop(why)
-    this.#forget(user)
+    this.onServed(user)
     user.abort(new LinkClosedError('no data connection'))
   }
 
@@ -327,23 +243,4 @@ export class MappedPort implements ServedPort {
     this.#shared.used.add(this)
     this.#tally.add('users', 1)
   }
-
-  #forget (user: AcceptedLink | undefined): void {
-    if (user === undefined || !this.#users.delete(user)) return
-    if (this.#users.size === 0) this.#shared.used.delete(this)
-    this.#tally.add('users', -1)
-  }
-
-  /** The limit may become another one in the middle. */
-  #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
-    return (bytes) => {
-      this.#tally.add(name, bytes)
-      return this.identity.pace?.[direction].pass(bytes)
-    }
-  }
-}
-
-/** Undefined for a user who has gone meanwhile, and for a link that has no address. */
-function textOf ({ host, port }: Endpoint): string | undefined {
-  return isIP(host) === 0 ? undefined : endpointText({ host: canonical(host), port })
 }

@@ -1,12 +1,14 @@
 /** Answers to a first frame (gotunnel protocol, section 3). */
-import { hangUp } from '../protocol/hang-up.ts'
 import { STRICT, type RegisterResp } from '../protocol/messages.ts'
-import type { Caller, Shared } from './shared.ts'
-import { REASONS } from '../protocol/reasons.ts'
+import { REASONS, type RejectReason } from '../protocol/reasons.ts'
+import type { AuthThrottle } from '../../common/auth-throttle.ts'
+import { lingeringClose } from '../../common/lingering-close.ts'
+import { reject, type RejectTo } from '../../common/reject.ts'
+import type { Pass } from '../../../limits/gate.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
-import type { Link } from '../../../types.ts'
+import type { Endpoint, Link } from '../../../types.ts'
 
 const frames = new LengthPrefixEncoder(u32be)
 
@@ -16,19 +18,32 @@ const OK = frameOf({ type: 'register_resp', status: 'ok' })
 const STRICT_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT })
 const ACKNOWLEDGING_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT, acknowledge: 1 })
 
+/** A connection whose first frame was read. */
+export interface Caller {
+  /** What is behind that frame. */
+  link: Link
+  /** In its canonical form. */
+  remote: Endpoint
+  pass: Pass
+}
+
+export interface RefuseContext {
+  /** Of connections that are refused: what strangers do must not hide the rest. */
+  readonly refusals: RejectTo<RejectReason>
+  /** Unknown tokens. */
+  readonly throttle: AuthThrottle
+}
+
 /** The bytes are those of every other answer; whoever gets them may change them. */
 export function accept (link: Link, isStrict: boolean, acknowledges = false): void {
   link.port.send([Uint8Array.from(!isStrict ? OK : acknowledges ? ACKNOWLEDGING_OK : STRICT_OK)])
 }
 
-/** Too many unknown tokens have come from there. What needs no token, or has proven itself already, is not asked. */
-export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, performance.now())
-
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
-export async function refuse (shared: Shared, { link, remote, pass }: Caller, why: keyof typeof REASONS, fields: object = {}): Promise<void> {
-  shared.refused[why]++
-  if (why === 'token' && !pass.isLocal) shared.failures.take(pass.source, performance.now())
-  shared.refusals.line('warn', { remote, why, ...fields }, 'connection refused')
-  link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[why] })])
-  await hangUp(link)
+export async function refuse ({ refusals, throttle }: RefuseContext, { link, remote, pass }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
+  if (reason === 'token') throttle.failed(pass)
+  await reject(refusals, reason, { remote }, fields, async (reason) => {
+    link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[reason] })])
+    await lingeringClose(link)
+  })
 }

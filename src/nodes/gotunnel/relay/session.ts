@@ -1,8 +1,9 @@
 /** One control connection of a relay, registered: whose it is, and how it ends. */
-import { hangUp } from '../protocol/hang-up.ts'
 import type { Identity, Proof } from './identities.ts'
 import type { Message, ToServer } from '../protocol/messages.ts'
+import { ENDINGS, type Ending } from '../protocol/reasons.ts'
 import type { Refusal } from './stats.ts'
+import { lingeringClose } from '../../common/lingering-close.ts'
 import type { Batch, Endpoint, Link } from '../../../types.ts'
 
 /** A port as the client that serves it switches it. */
@@ -64,7 +65,7 @@ export class Session {
   readonly #flush = (): void => {
     const messages = this.#pending
     this.#pending = []
-    if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck', 'you do not read')
+    if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck')
   }
 
   constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, now }: SessionInit) {
@@ -90,12 +91,18 @@ export class Session {
     if (this.#pending.push(message) === 1) setImmediate(this.#flush)
   }
 
-  /** The client may be told why; programs that do not know this message ignore it. Harmless when repeated. */
-  end (why: Refusal, reason: string): void {
+  /**
+   * The client may be told why; programs that do not know this message ignore it. Harmless when repeated.
+   *
+   * @param why is counted, and `told` to the client
+   */
+  end (why: Extract<Refusal, Ending>): void
+  end (why: 'removed', told: Ending): void
+  end (why: Refusal, told: Ending = why as Ending): void {
     if (this.ended !== undefined) return
     this.ended = why
     this.onEnd()
-    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason }])
-    void hangUp(this.link)
+    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[told] }])
+    void lingeringClose(this.link)
   }
 }

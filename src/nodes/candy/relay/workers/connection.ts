@@ -1,15 +1,18 @@
 /** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
-import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
+import type { Accepted } from '../../../../transports/entrance.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import type { PacketPort } from '../../../../types.ts'
 import { FramePace } from '../frame-pace.ts'
+import { closeFor } from '../../protocol/closings.ts'
 import { readGreeting } from '../../protocol/greeting.ts'
 import { Member } from '../member.ts'
 import { OriginalClient } from '../original-client.ts'
-import { REFUSALS } from '../session.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
+
+/** A link that a worker has accepted. */
+export type WorkerLink = WebSocketLink & Accepted
 
 /** Takes what the packet path has to know. */
 export function learn (member: Member, { address, behind, gateways, routes }: MemberState): void {
@@ -35,7 +38,7 @@ export class RemoteMember extends Member {
 export class Connection extends Member {
   declare network: Switch
   readonly id: number
-  readonly link: AcceptedWebSocket
+  readonly link: WorkerLink
   readonly original: OriginalClient
   /** Since the last report. */
   isHeard = true
@@ -44,7 +47,7 @@ export class Connection extends Member {
   #ended = false
   #onDone: (() => void) | undefined
 
-  constructor (id: number, link: AcceptedWebSocket, nowhere: Switch, report: (report: Report) => void) {
+  constructor (id: number, link: WorkerLink, nowhere: Switch, report: (report: Report) => void) {
     super(nowhere, link.port)
     this.id = id
     this.link = link
@@ -59,7 +62,7 @@ export class Connection extends Member {
     }
     if (link.pass !== undefined) {
       link.pass.evict = () => {
-        this.close(REFUSALS.limit.closeCode, REFUSALS.limit.reason)
+        closeFor(this, 'limit')
         this.abort(new LinkClosedError('made room for another'))
       }
     }

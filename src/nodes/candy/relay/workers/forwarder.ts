@@ -3,24 +3,20 @@
  * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
  */
 import type { Gate } from '../../../../limits/gate.ts'
-import { waitingIn } from '../../../../limits/backlog.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { typeDemux } from '../../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
 import type { Batch } from '../../../../types.ts'
 import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
-import type { Member, SwitchSettings } from '../member.ts'
-import { newTraffic, type Traffic } from '../stats.ts'
+import type { SwitchSettings } from '../member.ts'
 import { Switch, type Budget } from '../switch.ts'
 import { addressed, forward } from '../traffic.ts'
-import { Connection, faultOf, learn, RemoteMember } from './connection.ts'
+import { Connection, faultOf, learn, RemoteMember, type WorkerLink } from './connection.ts'
 import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
-import type { Counts, Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
+import type { Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
+import { Counting } from './counting.ts'
 import { PartialSwitch } from './partial-switch.ts'
-
-/** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
-const TAP_LIMIT = 1 << 20
+import { TapCopies } from './tap-copies.ts'
 
 const TICK = 1000
 
@@ -44,10 +40,8 @@ export class Forwarder implements LaneHandlers {
   readonly #networks = new Map<number, PartialSwitch>()
   readonly #connections = new Map<number, Connection>()
   readonly #remote = new Map<number, RemoteMember>()
-  /** What was last reported to wait for a member. */
-  readonly #told = new WeakMap<Member, number>()
-  /** Messages that came for a member when it had gone, by network. */
-  readonly #late = new Map<number, number>()
+  readonly #counting = new Counting()
+  readonly #copies: TapCopies
   readonly #receive = typeDemux<Connection>({
     [MessageType.CONN]: (message, connection) => { addressed(connection, message, 'CONN') },
     [MessageType.DISCOVERY]: (message, connection) => { addressed(connection, message, 'DISCOVERY') },
@@ -55,8 +49,6 @@ export class Forwarder implements LaneHandlers {
   }, { unknown: (_message, connection) => { connection.pace.ignored() } })
 
   #opened = 0
-  #untapped = TAP_LIMIT
-  #missed = 0
 
   /** @param catchUp obeys the orders that have come by now */
   constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void) {
@@ -65,6 +57,7 @@ export class Forwarder implements LaneHandlers {
     this.#report = report
     this.#catchUp = catchUp
     this.#gate = gate
+    this.#copies = new TapCopies(report)
     this.#lanes = new Lanes(lanes, this)
     this.#budget = { queued: 0, queueTotal: limits.queueTotal, parts: count }
     this.#nowhere = new Switch(NOWHERE, this.#budget)
@@ -72,11 +65,11 @@ export class Forwarder implements LaneHandlers {
   }
 
   /** Serves a connection until it is gone. */
-  async accept (link: AcceptedWebSocket, listener: number): Promise<void> {
+  async accept (link: WorkerLink, listener: number): Promise<void> {
     const id = this.#newId()
     const connection = new Connection(id, link, this.#nowhere, this.#report)
     this.#connections.set(id, connection)
-    const { remote, path, pass } = link
+    const { remote, path = '/', pass } = link
     this.#report({ type: 'open', id, listener, remote, path, isCounted: pass?.isCounted === true })
     let fault
     try {
@@ -120,7 +113,7 @@ export class Forwarder implements LaneHandlers {
       case 'abort': this.#connections.get(order.id)?.abort(new LinkClosedError('the connection was given up')); break
       case 'done': this.#connections.get(order.id)?.done(); break
       case 'tap': this.#tap(order.id, order.isOn); break
-      case 'seen': this.#untapped += order.bytes
+      case 'seen': this.#copies.seen(order.bytes)
     }
   }
 
@@ -129,7 +122,7 @@ export class Forwarder implements LaneHandlers {
     if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
     if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
-    this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
+    this.#counting.late(network, framed.count)
     return false
   }
 
@@ -240,18 +233,7 @@ export class Forwarder implements LaneHandlers {
   #tap (id: number, isOn: boolean): void {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
-    connection.taps = isOn ? [(messages, direction) => { this.#copy(id, messages, direction) }] : undefined
-  }
-
-  #copy (id: number, messages: Batch, direction: 'in' | 'out'): void {
-    const size = messages.reduce((sum, { length }) => sum + length, 0)
-    if (size > this.#untapped) {
-      this.#missed += messages.length
-      return
-    }
-    this.#untapped -= size
-    this.#report({ type: 'tapped', id, direction, messages: messages.map((message) => message.slice()), missed: this.#missed })
-    this.#missed = 0
+    connection.taps = isOn ? [(messages, direction) => { this.#copies.copy(id, messages, direction) }] : undefined
   }
 
   #tick (): void {
@@ -265,32 +247,7 @@ export class Forwarder implements LaneHandlers {
   }
 
   /** Reports what has changed. */
-  #counts (connections: Iterable<Connection>, remote: Iterable<[number, RemoteMember]> = []): void {
-    const counts: Counts = { heard: [], traffic: [], late: [...this.#late], gate: this.#gate.stats }
-    this.#late.clear()
-    const count = (id: number, member: Member): void => {
-      const { traffic, port } = member
-      const network = member.network instanceof PartialSwitch ? member.network.number : undefined
-      if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
-      const queued = waitingIn(port)
-      counts.traffic.push({ network, id, traffic, queued })
-      this.#told.set(member, queued)
-      member.traffic = newTraffic()
-    }
-    for (const connection of connections) {
-      if (connection.isHeard) counts.heard.push([connection.id, connection.received])
-      connection.isHeard = false
-      count(connection.id, connection)
-    }
-    for (const [id, member] of remote) {
-      // What was passed on is counted where it goes out.
-      Object.assign(member.traffic, { packetsOut: 0, bytesOut: 0 })
-      count(id, member)
-    }
-    this.#report({ type: 'counts', counts })
+  #counts (connections: Iterable<Connection>, remote?: Iterable<[number, RemoteMember]>): void {
+    this.#report({ type: 'counts', counts: this.#counting.take(this.#gate.stats, connections, remote) })
   }
-}
-
-function isNothing ({ packetsIn, packetsOut, resyncs, throttled, drops }: Traffic): boolean {
-  return packetsIn === 0 && packetsOut === 0 && resyncs === 0 && throttled === 0 && Object.values(drops).every((count) => count === 0)
 }

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { GateInit, GateStats } from '../../../../limits/gate.ts'
-import type { Place } from '../../../../transports/site.ts'
+import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Endpoint } from '../../../../types.ts'
 import type { Member, SwitchSettings } from '../member.ts'

@@ -6,8 +6,7 @@ import { entrance } from '../../../../transports/entrance.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Gate } from '../../../../limits/gate.ts'
 import { bindShared } from '../../../../net/native/reuse-port.ts'
-import type { Place } from '../../../../transports/site.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Order } from './messages.ts'
 import type { RemoteLink } from './remote-link.ts'
 
@@ -48,7 +47,7 @@ export class Sites {
   failed (err: Error): void { for (const site of this.#sites.values()) site.settle(err) }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate, onForeign: Site['onForeign']): TlsListener<AcceptedWebSocket> {
+  listen (place: Place, gate: Gate, onForeign: Site['onForeign']): TlsListener<RemoteLink> {
     const { tls, trustedProxies } = place
     if (tls !== undefined) verifyCertificate(tls)
     entrance({ trustedProxies }) // throws for what are none

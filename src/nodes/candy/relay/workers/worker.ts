@@ -1,8 +1,10 @@
-/** The beginning of a worker: listens where it is told, and gives what comes to a {@link Forwarder}. */
+/** The beginning of a worker: listens where it is told, and gives what comes through the layers to a {@link Forwarder}. */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { Logger } from '../../../../log.ts'
 import { Gate } from '../../../../limits/gate.ts'
-import { listenWebSocket, type AcceptedWebSocket } from '../../../../transports/websocket.ts'
+import { websocketFrames } from '../../../../transforms/websocket-frames/index.ts'
+import { overAccepted } from '../../../../transports/entrance.ts'
+import { listenUpgraded, type UpgradedLink } from '../../../../transports/upgrade.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
 import { RELAY_FRAMES } from '../settings.ts'
 import { faultOf } from './connection.ts'
@@ -19,7 +21,8 @@ const forwarder = new Forwarder(init, gate, report, () => {
 })
 /** Looked at when a frame comes, so that it can change. */
 const tolerate = { unmasked: init.limits.unmasked }
-const listeners = new Map<number, TlsListener<AcceptedWebSocket>>()
+const layers = websocketFrames({ ...RELAY_FRAMES, tolerate, role: 'server' })
+const listeners = new Map<number, TlsListener<UpgradedLink>>()
 
 /** What the listener says is said in the other thread; an error does not get there as it is. */
 const log: Logger = {
@@ -34,7 +37,7 @@ const plain = (fields: object): object => Object.fromEntries(Object.entries(fiel
 async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
   const { handshakeTimeout } = init
   try {
-    const listener = listenWebSocket({ port: 0, fd, tls, trustedProxies, frames: { ...RELAY_FRAMES, tolerate }, log, handshakeTimeout, gate, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
+    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, gate, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
     listeners.set(number, listener)
     void accept(number, listener)
     await listener.port()
@@ -44,9 +47,9 @@ async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Or
   }
 }
 
-async function accept (number: number, listener: TlsListener<AcceptedWebSocket>): Promise<void> {
+async function accept (number: number, listener: TlsListener<UpgradedLink>): Promise<void> {
   try {
-    for await (const link of listener) void forwarder.accept(link, number)
+    for await (const link of listener) void forwarder.accept(overAccepted(link, layers), number)
     report({ type: 'closed', listener: number })
   } catch {
     // told by `port`

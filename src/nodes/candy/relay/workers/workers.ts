@@ -13,13 +13,14 @@ import type { Logger } from '../../../../log.ts'
 import { newRing } from '../../../../buffers/shared-ring.ts'
 import { sparingly } from '../../../../limits/sparingly.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
-import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Gate, GateStats } from '../../../../limits/gate.ts'
-import type { Place } from '../../../../transports/site.ts'
+import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Plane } from '../plane.ts'
 import type { RelaySettings } from '../settings.ts'
-import { REFUSALS, type Session, type SessionNetwork } from '../session.ts'
+import type { Session, SessionNetwork } from '../session.ts'
+import { closeFor } from '../../protocol/closings.ts'
+import { CloseCode } from '../../../../transforms/websocket-frames/index.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
@@ -82,7 +83,7 @@ export class Workers implements Plane {
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<AcceptedWebSocket> { return this.#sites.listen(place, gate, onForeign) }
+  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#sites.listen(place, gate, onForeign) }
 
   get count (): number { return this.#workers.length }
 
@@ -164,8 +165,7 @@ export class Workers implements Plane {
     // A proxy may say of somebody that it is this machine; it is not.
     if (pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
       pass?.leave()
-      const { closeCode, reason } = REFUSALS.limit
-      order({ type: 'close', id, code: closeCode, reason })
+      closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { order({ type: 'close', id, code, reason }) } }, 'limit')
       order({ type: 'abort', id })
       return
     }

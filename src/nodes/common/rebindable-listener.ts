@@ -1,8 +1,8 @@
 /** A listener that can change while it runs: another address, other proxies, another certificate. */
 import { lookup } from 'node:dns/promises'
-import type { TlsListener } from './certificate.ts'
-import type { TlsServerInit } from './tls.ts'
-import type { Link, Listener } from '../types.ts'
+import type { TlsListener } from '../../transports/certificate.ts'
+import type { TlsServerInit } from '../../transports/tls.ts'
+import type { Link, Listener } from '../../types.ts'
 
 /** Where to listen, and what changes with that. */
 export interface Place {
@@ -14,25 +14,25 @@ export interface Place {
   trustedProxies?: readonly string[]
 }
 
-export interface SiteInit<L extends Link> {
-  listen (place: Place): Listener<L> | TlsListener<L>
+export interface SiteInit<L extends Link, At extends Place = Place> {
+  listen (place: At): Listener<L> | TlsListener<L>
   /** Is given every link that comes in. */
   accept (link: L): void
 }
 
 /** Not for calls at the same time: whoever owns it puts them in a line. */
-export class Site<L extends Link> {
-  readonly #init: SiteInit<L>
-  #place: Place
+export class Site<L extends Link, At extends Place = Place> {
+  readonly #init: SiteInit<L, At>
+  #place: At
   #listener: Listener<L> | TlsListener<L> | undefined
   #port: number | undefined
 
-  constructor (place: Place, init: SiteInit<L>) {
+  constructor (place: At, init: SiteInit<L, At>) {
     this.#place = place
     this.#init = init
   }
 
-  get place (): Place { return this.#place }
+  get place (): At { return this.#place }
 
   /** The port that is really in use; undefined while it listens nowhere, after a change that has failed in the middle. */
   get port (): number | undefined { return this.#port }
@@ -48,7 +48,7 @@ export class Site<L extends Link> {
    *
    * Rejects with what the system, or OpenSSL, says; then it listens where it did.
    */
-  async move (place: Place): Promise<void> {
+  async move (place: At): Promise<void> {
     const [before, old] = [this.#place, this.#listener]
     if (old !== undefined && isSameDoor(place, before)) {
       if (place.tls !== undefined && 'setCertificate' in old) old.setCertificate(place.tls)
@@ -78,7 +78,7 @@ export class Site<L extends Link> {
     this.#listener = undefined
   }
 
-  async #open (place: Place): Promise<void> {
+  async #open (place: At): Promise<void> {
     const listener = this.#init.listen(place)
     this.#accept(listener).catch(() => {}) // told by `port` below
     this.#port = await listener.port()

@@ -1,20 +1,22 @@
-import { LinkClosedError } from '../../../errors.ts'
-import type { AnyLink, Batch } from '../../../types.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { AnyLink, Batch } from '../../types.ts'
 
 /** Milliseconds that the other side has to read what it was told, and to leave. */
-const FAREWELL = 1000
+const LINGER = 1000
 
 async function * nothing (): AsyncGenerator<Batch<never>> {}
 
 /**
  * Ends a connection so that what was sent on it still arrives: a connection that is closed with bytes unread is reset, and a
  * reset may overtake the answer. Settles when it is gone, within a second; never rejects.
+ *
+ * @param close says that nothing follows. Default: the end of `sink`
  */
-export async function hangUp (link: AnyLink): Promise<void> {
+export async function lingeringClose<L extends AnyLink> (link: L, close: (link: L) => unknown = (link) => link.sink(nothing())): Promise<void> {
   const abort = (): void => { link.abort(new LinkClosedError('the connection was ended')) }
-  const timer = setTimeout(abort, FAREWELL)
+  const timer = setTimeout(abort, LINGER)
   try {
-    await link.sink(nothing())
+    await close(link)
     for await (const batch of link.source) batch.length = 0
   } catch {
     // It is gone, which is all that was wanted.

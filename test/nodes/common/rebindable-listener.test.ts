@@ -1,12 +1,12 @@
 /** A listener that moves while it runs, over TCP and TLS. */
 import t, { type Test } from 'tap'
-import { ca, cert, key, second } from '../helpers/certificates.ts'
-import { endsWith, failureOf, talk, until } from '../helpers/ends.ts'
-import { freePort } from '../helpers/free-ports.ts'
-import { rawTcp } from '../helpers/raw-sockets.ts'
-import { Site, type Place } from '../../src/transports/site.ts'
-import { dialTcp, dialTls, listenTcp, listenTls, type AcceptedLink, type TlsServerInit } from '../../src/transports/index.ts'
-import type { Link, Listener } from '../../src/types.ts'
+import { ca, cert, key, second } from '../../helpers/certificates.ts'
+import { endsWith, failureOf, talk, until } from '../../helpers/ends.ts'
+import { freePort } from '../../helpers/free-ports.ts'
+import { rawTcp } from '../../helpers/raw-sockets.ts'
+import { Site, type Place } from '../../../src/nodes/common/rebindable-listener.ts'
+import { dialTcp, dialTls, listenTcp, listenTls, type AcceptedLink, type TlsServerInit } from '../../../src/transports/index.ts'
+import type { Link, Listener } from '../../../src/types.ts'
 
 const host = '127.0.0.1'
 /** No address of this machine (RFC 5737). */

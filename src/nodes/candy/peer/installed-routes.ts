@@ -1,0 +1,62 @@
+/** The routes of a candy peer that its interface has, as far as the system took them and others have left them. */
+import { formatAddress, formatCidr } from '../../../net/ipv4.ts'
+import type { Tun, TunRoute } from '../../../tun/device.ts'
+import type { Route } from '../protocol/routes.ts'
+import type { CandyPeerStats } from './stats.ts'
+
+export interface InstalledRoutesInit {
+  tun: Pick<Tun, 'setRoutes'>
+  stats: Pick<CandyPeerStats, 'routes'>
+  /** Says a thing once in a connection. */
+  tell (what: string, fields: object, message: string): void
+}
+
+export class InstalledRoutes {
+  readonly #init: InstalledRoutesInit
+  /** What the interface was told last; undefined before that. */
+  #wanted: readonly Route[] | undefined
+  #inForce: readonly TunRoute[] = []
+  /** Destinations of those that somebody else has taken away. */
+  #lost = new Set<string>()
+
+  constructor (init: InstalledRoutesInit) { this.#init = init }
+
+  /** What the interface was told last; undefined before that. */
+  get wanted (): readonly Route[] | undefined { return this.#wanted }
+
+  get inForce (): readonly TunRoute[] { return this.#lost.size === 0 ? this.#inForce : this.#inForce.filter(({ destination }) => !this.#lost.has(destination)) }
+
+  /** Somebody else has taken these away from the interface; none: they are back. */
+  lost (routes: readonly TunRoute[]): void {
+    this.#lost = new Set(routes.map(({ destination }) => destination))
+    this.#count()
+  }
+
+  /** Has the interface have these and no others: now, as far as it does that at once. Never rejects. */
+  async set (routes: readonly Route[]): Promise<void> {
+    const { tun, tell } = this.#init
+    this.#wanted = routes
+    try {
+      const wanted = routes.map(asTunRoute)
+      const refused = await tun.setRoutes(wanted)
+      this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
+      this.#lost.clear()
+      this.#count()
+      for (const { route, reason } of refused) tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
+    } catch (err) {
+      const { code, message } = err as Error & { code?: string }
+      if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // they went with the interface
+      else tell('failed', { reason: message }, 'routes not set')
+      this.#count()
+    }
+  }
+
+  /** Leaves none on the interface. Never rejects. */
+  async clear (): Promise<void> {
+    if (this.#wanted !== undefined) await this.set([])
+  }
+
+  #count (): void { this.#init.stats.routes = this.inForce.length }
+}
+
+const asTunRoute = ({ destination, nexthop }: Route): TunRoute => ({ destination: formatCidr(destination), gateway: formatAddress(nexthop) })

@@ -1,0 +1,55 @@
+/** The connections of a relay: each goes through the limiter, is served, and is counted and told when it does not come to an orderly end. */
+import type { Accepted } from '../../transports/entrance.ts'
+import type { Foreigner } from '../../transports/first-read.ts'
+import { ForeignerLog } from '../../transports/foreigner-log.ts'
+import type { Gate, GateStats, Pass } from '../../limits/gate.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import type { AnyLink, Endpoint } from '../../types.ts'
+
+export class AcceptedConnections {
+  readonly #gate: Gate
+  readonly #log: Logger
+  readonly #foreigners: ForeignerLog
+  /** Settle when their connection is gone. */
+  readonly #serving = new Set<Promise<void>>()
+
+  constructor (gate: Gate, log: Logger) {
+    this.#gate = gate
+    this.#log = log
+    this.#foreigners = new ForeignerLog(log)
+  }
+
+  /**
+   * Serves a connection, and gives its slot back at the end. Never rejects if `serve` does not.
+   *
+   * @param serve is given the slot that the connection has in the gate; undefined when it is not let in
+   */
+  accept<L extends AnyLink & Accepted> (link: L, serve: (pass: Pass | undefined) => Promise<void>): Promise<void> {
+    const { remote, pass = this.#gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room for a newer connection')) }) } = link
+    const serving = serve(pass).finally(() => {
+      pass?.leave()
+      this.#serving.delete(serving)
+    })
+    this.#serving.add(serving)
+    return serving
+  }
+
+  /** What has broken a connection. An error without a code is a fault of the relay. */
+  lost (remote: Endpoint, err: Error): void {
+    const fields = { remote, reason: err.message }
+    if ('code' in err) this.#log.debug(fields, 'connection lost')
+    else this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
+  }
+
+  /** It speaks another protocol than the one of the relay. */
+  foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
+
+  /** Those that were not served: for their protocol, or by the gate. @param stats of the gate, and of all that stand in for it */
+  refused ({ turnedAway, evicted }: Pick<GateStats, 'turnedAway' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
+    return { protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted }
+  }
+
+  /** Settles when those that are served now are gone. */
+  async gone (): Promise<void> { await Promise.all(this.#serving) }
+}

@@ -1,0 +1,41 @@
+/** How often one source may fail to authenticate. The loopback is exempt: a proxy there may stand for many. */
+import { OptionError } from '../../errors.ts'
+import type { Pass } from '../../limits/gate.ts'
+import { SourceRate } from '../../limits/source-rate.ts'
+
+type Source = Pick<Pass, 'source' | 'isLocal'>
+
+export class AuthThrottle {
+  #perMinute: number
+  #failures: SourceRate
+
+  /**
+   * @param perMinute failures of one source, and as many at once
+   * @throws {OptionError} when that is no whole number of at least 1
+   */
+  constructor (perMinute: number) {
+    this.#perMinute = perMinute
+    this.#failures = rateOf(perMinute)
+  }
+
+  get perMinute (): number { return this.#perMinute }
+
+  /** Another bound from now on; what is to the account of a source stays when the bound does. Throws as the constructor does. */
+  configure (perMinute: number): void {
+    if (perMinute === this.#perMinute) return
+    this.#failures = rateOf(perMinute)
+    this.#perMinute = perMinute
+  }
+
+  /** Too many failures have come from there: nothing of it is looked at, or one more guess would be answered. */
+  isThrottled ({ source, isLocal }: Source): boolean { return !isLocal && !this.#failures.allows(source, performance.now()) }
+
+  failed ({ source, isLocal }: Source): void {
+    if (!isLocal) this.#failures.take(source, performance.now())
+  }
+}
+
+function rateOf (perMinute: number): SourceRate {
+  if (!Number.isSafeInteger(perMinute) || perMinute < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(perMinute)}`)
+  return new SourceRate({ rate: perMinute / 60, burst: perMinute })
+}

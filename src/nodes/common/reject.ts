@@ -1,0 +1,19 @@
+import type { BoundedLog } from '../../limits/bounded-log.ts'
+
+/** Who is told of connections that are rejected, by the reason. */
+export interface RejectTo<Reason extends string> {
+  readonly refused: Record<Reason, number>
+  readonly log: Pick<BoundedLog, 'line'>
+}
+
+/**
+ * A connection is rejected: counts it, logs it, and has it answered.
+ *
+ * @param who it is, and `what` was wrong, for the log
+ * @param answer ends the connection; what the other side is told for the reason is a matter of the protocol
+ */
+export function reject<Reason extends string, T> ({ refused, log }: RejectTo<Reason>, reason: Reason, who: object, what: object, answer: (reason: Reason) => T): T {
+  refused[reason]++
+  log.line('warn', { ...who, why: reason, ...what }, 'connection refused')
+  return answer(reason)
+}

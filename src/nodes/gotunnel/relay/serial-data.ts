@@ -1,0 +1,129 @@
+/** The data connections of a port in strict mode: each serves one user after the other, and rests in between. */
+import { isIP } from 'node:net'
+import { Carriers, type CarrierTotals } from './carriers.ts'
+import type { Session } from './session.ts'
+import type { RelaySettings } from './settings.ts'
+import type { Tally } from './stats.ts'
+import type { UserBridge } from './user-bridge.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { canonical } from '../../../net/source.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { encodeJson } from '../../../transforms/json.ts'
+import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import type { AcceptedLink } from '../../../transports/tcp.ts'
+import type { Endpoint } from '../../../types.ts'
+
+const SILENT = 'the data connection does not answer'
+
+export interface SerialDataContext extends CarrierTotals {
+  readonly settings: Pick<RelaySettings, 'acknowledgeTimeout'>
+}
+
+/** The port that they serve. */
+export interface SerialDataPort {
+  /** Whom it asks for data connections. */
+  readonly owner: Pick<Session, 'answers' | 'wantsAddresses'>
+  readonly wantsOnline: boolean
+  /** A user is at its end. */
+  onServed (user: AcceptedLink | undefined): void
+  /** The data connection that a user was given does not answer; the user has waited since then, or has left. */
+  onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void
+}
+
+export class SerialData {
+  readonly #context: SerialDataContext
+  readonly #port: SerialDataPort
+  readonly #bridge: UserBridge
+  readonly #tally: Tally
+  readonly #carriers: Carriers
+  /** Those that have not ended, with the user that each of them serves. */
+  readonly #serving = new Map<SerialLinks, AcceptedLink | undefined>()
+
+  constructor (context: SerialDataContext, port: SerialDataPort, bridge: UserBridge, tally: Tally) {
+    this.#context = context
+    this.#port = port
+    this.#bridge = bridge
+    this.#tally = tally
+    this.#carriers = new Carriers(context)
+  }
+
+  /** All that have not ended. */
+  get links (): Iterable<SerialLinks> { return this.#serving.keys() }
+
+  /** What begins to serve a user that is given to it, over a data connection that has rested; undefined when there is none. */
+  take (): ((user: AcceptedLink) => Promise<void>) | undefined {
+    const taken = this.#carriers.take()
+    if (taken === undefined) return undefined
+    const { links, isFresh } = taken
+    return (user) => isFresh ? this.#carryOn(user, links) : this.#tryOn(user, links)
+  }
+
+  /** A new one serves its user, and then others. Settles when it has ended; never rejects. */
+  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    const { owner } = this.#port
+    links.onIdle = () => {
+      owner.answers++
+      this.#port.onServed(this.#serving.get(links))
+      this.#serving.set(links, undefined)
+      // That of a client which has left goes as well, once its user has, and one of which nothing tells whether it is still there.
+      if (links.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#carriers.add(links)
+      else links.close()
+    }
+    void this.#carryOn(user, links)
+    await links.ended
+    this.#port.onServed(this.#serving.get(links))
+    this.#serving.delete(links)
+    this.#carriers.remove(links)
+  }
+
+  /** Ends those that have rested for too long. */
+  tick (): void { this.#carriers.tick() }
+
+  /** Ends those that rest. */
+  endResting (): void { this.#carriers.close() }
+
+  /**
+   * One that has rested: nothing of the user goes there before its other end has answered. When it does not, the user gets another
+   * one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
+   */
+  async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    const { now: since, settings: { acknowledgeTimeout } } = this.#context
+    const { pass } = user
+    let hasLeft = false
+    if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
+    const data = links.begin(this.#openingOf(user))
+    const timer = setTimeout(() => { links.abort(new LinkClosedError(SILENT)) }, acknowledgeTimeout)
+    const isThere = await links.answer().then(() => true, () => false)
+    clearTimeout(timer)
+    if (isThere && this.#serving.has(links)) {
+      this.#serving.set(links, user)
+      await this.#bridge.join(user, data, links)
+      return
+    }
+    links.abort(new LinkClosedError(SILENT))
+    this.#carriers.close()
+    this.#port.onSilent(user, since, hasLeft)
+  }
+
+  /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
+  async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
+    this.#serving.set(links, user)
+    const timer = links.acknowledges
+      ? setTimeout(() => {
+        this.#tally.drop('silent')
+        links.abort(new LinkClosedError(SILENT))
+      }, this.#context.settings.acknowledgeTimeout)
+      : undefined
+    await this.#bridge.join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }), links)
+    clearTimeout(timer)
+  }
+
+  #openingOf (user: AcceptedLink): Uint8Array {
+    return encodeJson(this.#port.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})
+  }
+}
+
+/** Undefined for a user who has gone meanwhile, and for a link that has no address. */
+function textOf ({ host, port }: Endpoint): string | undefined {
+  return isIP(host) === 0 ? undefined : endpointText({ host: canonical(host), port })
+}
