@@ -22,7 +22,7 @@ export class ForeignerLog {
     if (tell === undefined) {
       tell = sparingly(({ spoken, expected, remote }, count) => {
         this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${spokenText(spoken)}, expected ${expected}`, count }, 'connection refused')
-      }, INTERVAL)
+      }, { interval: INTERVAL })
       this.#told.set(protocol, tell)
     }
     tell(foreigner)
