@@ -1,4 +1,5 @@
 /** How a device learns that it may read again. */
+import { every, systemClock, type Interval } from '../../streams/clock.ts'
 
 /** One descriptor that is being looked at. */
 export interface Watch {
@@ -17,18 +18,18 @@ export interface Poller {
 const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes
 
 let holders = 0
-let timer: NodeJS.Timeout | undefined
+let timer: Interval | undefined
 
 /** Keeps the process alive until the returned function is called, as an open socket would, whether somebody reads or not. */
 export function holdProcess (): () => void {
-  timer ??= setInterval(() => {}, FAR_AWAY)
+  timer ??= every(systemClock, FAR_AWAY, () => {})
   holders++
   let held = true
   return () => {
     if (!held) return
     held = false
     if (--holders > 0) return
-    clearInterval(timer)
+    timer?.stop()
     timer = undefined
   }
 }
