@@ -509,7 +509,7 @@ t.test('a slow reader gets all that sink has written, however long after the clo
   const size = 60_000
   const count = 30
   void drain(link.source).catch(() => {})
-  const written = link.sink(batches(...Array.from({ length: count }, () => [new Uint8Array(size)])))
+  const written = link.sink(batches(Array.from({ length: count }, () => new Uint8Array(size))))
   written.catch(() => {}) // nobody answers the close frame, so in the end the connection is cut
   const total = count * (size + 8) + 8
   let got = 0
