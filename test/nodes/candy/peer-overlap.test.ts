@@ -9,8 +9,9 @@ import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tu
 import { hostTun } from '../../../src/tun/host.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
-import { actAsCandy, fakeClock, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
+import { actAsCandy, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
 import { address, cidr } from './vectors.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 const LAN: OccupiedNetwork[] = [
   { network: '127.0.0.0/8', owner: 'lo' },
@@ -204,14 +205,14 @@ t.test('a system that does not tell its networks: nothing is taken, and the peer
 })
 
 t.test('the system is asked once a second at the most, and at once by a new connection', async (t) => {
-  const clock = fakeClock(t)
+  const clock = new ManualClock()
   let asked = 0
-  const surroundings = new Surroundings({ occupied: () => { asked++; return LAN } })
+  const surroundings = new Surroundings({ occupied: () => { asked++; return LAN } }, clock)
   for (let i = 0; i < 1000; i++) surroundings.overlap(cidr('10.0.0.0/24'))
-  clock.pass(999)
+  clock.advance(999)
   surroundings.overlap(cidr('10.0.0.0/24'))
   t.equal(asked, 1)
-  clock.pass(1)
+  clock.advance(1)
   surroundings.overlap(cidr('10.0.0.0/24'))
   t.equal(asked, 2)
   surroundings.forget()

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../../limits/backoff.ts'
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
@@ -17,13 +16,14 @@ import { CloseCode, type WebSocketFramesInit, type WebSocketLink } from '../../.
 import { dialWebSocket } from '../../../transports/websocket.ts'
 import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { systemClock, wait } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
 import { verifyMilliseconds } from '../../../options.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { parseAddress, parseCidr } from '../../../net/ipv4.ts'
 import { TunError, verifyInterfaceAddress } from '../../../tun/device.ts'
-import type { Batch, Endpoint } from '../../../types.ts'
+import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
 /**
  * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
@@ -51,6 +51,7 @@ const DEAD_AFTER = 30_000
 export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   readonly stats = newPeerStats()
   readonly #init: CandyPeerInit
+  readonly #clock: Clock
   readonly #secret: Secret
   readonly #vmac: string
   readonly #greeting: string
@@ -72,6 +73,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   constructor (init: CandyPeerInit) {
     super()
     this.#init = init
+    const clock = this.#clock = init.clock ?? systemClock
     this.#secret = new Secret(init.password)
     this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
     if (!/^[\x21-\x7e]{16}$/.test(this.#vmac)) throw new OptionError('vmac is 16 printable characters')
@@ -85,9 +87,9 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#address = init.address ?? init.remembered
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
-    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, onOthers: () => { void this.#lookAround() } })
-    this.#backoff = new Backoff(init.backoff)
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log, clock })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#lookAround() } })
+    this.#backoff = new Backoff({ clock, ...init.backoff })
   }
 
   get state (): CandyPeerState { return this.#state }
@@ -112,7 +114,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       interface: this.#init.tun.name,
       offloads: this.#init.tun.offloads,
       reason: this.#reason,
-      connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
+      connected: this.#onlineAt === undefined ? undefined : Math.round((this.#clock.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
       pushed: this.#routes.installed,
@@ -207,21 +209,21 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       if (signal.aborted) return
       this.stats.failures++
       this.#reason = reason
-      const wait = isOverlap ? this.#backoff.longest : this.#backoff.next()
+      const delay = isOverlap ? this.#backoff.longest : this.#backoff.next()
       this.#state = 'waiting'
-      this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
-      this.#tell(() => this.emit('offline', reason, wait))
-      await delay(wait, undefined, { signal }).catch(() => {})
+      this.#log.warn({ reason, wait: Math.round(delay) }, 'offline')
+      this.#tell(() => this.emit('offline', reason, delay))
+      await wait(this.#clock, delay, { signal }).catch(() => {})
     }
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
-    const dialledAt = performance.now()
+    const dialledAt = this.#clock.now()
     await this.#routes.retreat()
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
-    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES })
+    const link = await dialWebSocket(url, { signal, ca, insecure, frames: PEER_FRAMES, clock: this.#clock })
     if (signal.aborted) { // since the connection was made
       link.abort(signal.reason)
       return
@@ -239,6 +241,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       address,
       remembered: this.#address,
       greeting: this.#greeting,
+      clock: this.#clock,
       dialledAt,
       pingInterval,
       deadAfter,
@@ -256,7 +259,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         accepted = true
         this.#state = 'online'
         this.#backoff.online()
-        this.#onlineAt = performance.now()
+        this.#onlineAt = this.#clock.now()
         this.#reason = undefined
         this.#log.info({ address: this.#address }, 'online')
         this.#tell(() => this.emit('online', this.#address as string))

@@ -12,6 +12,7 @@ import type { Refusal, RoutePolicy } from './route-policy.ts'
 import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
 import { decodeRoute, type Route } from '../protocol/routes.ts'
 import { overlapText, Surroundings } from './surroundings.ts'
+import type { Clock } from '../../../types.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
 const LINES_LOGGED = 20
@@ -35,6 +36,8 @@ export interface PeerRoutesInit {
   tun: Tun
   policy: RoutePolicy
   stats: CandyPeerStats
+  /** Default: that of the system. */
+  clock?: Clock
   log: Logger
 }
 
@@ -63,8 +66,8 @@ export class PeerRoutes {
 
   constructor (init: PeerRoutesInit) {
     this.#init = init
-    this.#arrivals = new Arrivals(init.tun.name)
-    this.#surroundings = new Surroundings(init.tun)
+    this.#arrivals = new Arrivals(init.tun.name, init.clock)
+    this.#surroundings = new Surroundings(init.tun, init.clock)
   }
 
   /** Whether there are routes that the interface was not told. */

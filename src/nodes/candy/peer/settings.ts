@@ -1,7 +1,7 @@
 /** What can be said about a candy peer, and what it tells: the door of `peer.ts`. */
 import type { Logger } from '../../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
-import type { Batch } from '../../../types.ts'
+import type { Batch, Clock } from '../../../types.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
@@ -40,6 +40,8 @@ export interface CandyPeerInit {
    */
   deadAfter?: number
   backoff?: BackoffInit
+  /** Its date is that of the time stamps that servers look at. Default: that of the system. */
+  clock?: Clock
   log?: Logger
 }
 

@@ -2,6 +2,7 @@
 import { OptionError } from '../../../errors.ts'
 import { SourceRate } from '../../../limits/source-rate.ts'
 import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../../net/ipv4.ts'
+import type { Clock } from '../../../types.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from '../protocol/handshake.ts'
 import { TOLERANCE, withinWindow } from '../protocol/hashes.ts'
 import type { MessageName } from '../protocol/messages.ts'
@@ -16,24 +17,23 @@ export interface AdmissionInit {
   lenient: boolean
   /** Wrong passwords that one source may try in a minute, and as many at once. */
   authFailures: number
-  /** Milliseconds since 1970. */
-  now: () => number
+  clock: Clock
 }
 
 export class Admission {
   lenient: boolean
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #replays = new ReplayGuard()
   readonly #offers = new SourceRate(OFFERS)
   #failures: SourceRate
   #authFailures: number
 
   /** Throws `OptionError`. */
-  constructor ({ lenient, authFailures, now }: AdmissionInit) {
+  constructor ({ lenient, authFailures, clock }: AdmissionInit) {
     this.lenient = lenient
     this.#authFailures = authFailures
     this.#failures = failureRate(authFailures)
-    this.#now = now
+    this.#clock = clock
   }
 
   /** Other settings from now on; what is to the account of a source stays when its rate does. */
@@ -67,11 +67,11 @@ export class Admission {
       return
     }
     // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
-    if (!isLocal && !this.#offers.take(source, performance.now())) {
+    if (!isLocal && !this.#offers.take(source, this.#clock.now())) {
       session.refuse('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
       return
     }
-    const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: performance.now() })
+    const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: this.#clock.now() })
     if (address === undefined) {
       session.refuse('pool', `no address of ${formatCidr(pool.range)} is free`)
       return
@@ -84,7 +84,7 @@ export class Admission {
     const auth = decodeAuth(message)
     if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
     if (session.address !== 0 && auth.address === session.address) return
-    if (session.address !== 0 && !mayMove(session)) {
+    if (session.address !== 0 && !mayMove(session, this.#clock.now())) {
       session.refuse('rate', `AUTH for another address, expected at most ${MOVES.burst} changes of it in a minute`)
       return
     }
@@ -97,13 +97,13 @@ export class Admission {
     session.network.join(session, auth.address)
   }
 
-  #seconds (): number { return Math.floor(this.#now() / 1000) }
+  #seconds (): number { return Math.floor(this.#clock.date() / 1000) }
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
     const { network, pass: { source, isLocal } } = session
     const isBounded = !isLocal // a proxy there may stand for many
-    const now = performance.now()
+    const now = this.#clock.now()
     if (isBounded && !this.#failures.allows(source, now)) {
       session.refuse('rate', `wrong passwords of its source, expected at most ${this.#authFailures} a minute`) // without a look at the hash: one more guess would be answered otherwise
       return false
@@ -129,15 +129,15 @@ export class Admission {
    * clock which stands still, and the client may have moved.
    */
   #unused (session: Session, proof: Proven, name: MessageName): boolean {
-    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, performance.now())) return true
+    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, this.#clock.now())) return true
     session.refuse('replay', `${name} that another source has sent before, expected a new one`)
     return false
   }
 }
 
 /** Whether a connection may take another address than it has. */
-function mayMove ({ moves }: Session): boolean {
-  moves.refill(performance.now())
+function mayMove ({ moves }: Session, now: number): boolean {
+  moves.refill(now)
   return moves.take(1)
 }
 

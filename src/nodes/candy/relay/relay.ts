@@ -18,9 +18,10 @@ import type { Foreigner } from '../../../transports/first-read.ts'
 import { ForeignerLog } from '../../../transports/foreigner-log.ts'
 import { Gate, type Pass } from '../../../limits/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { printable } from '../../../text/printable.ts'
-import type { Batch, Endpoint } from '../../../types.ts'
+import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
 /** Where a link comes from, and what it asked for; a link of `listenWebSocket` is one itself. */
 export interface Arrival {
@@ -54,6 +55,7 @@ export class CandyRelay {
   /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
   readonly gate: Gate
   readonly leases: LeaseBook
+  readonly #clock: Clock
   #settings: RelaySettings
   readonly #shared: Shared
   readonly #plane: Plane | undefined
@@ -65,12 +67,12 @@ export class CandyRelay {
   readonly #serving = new Set<Promise<void>>()
   readonly #log: Logger
   readonly #foreigners: ForeignerLog
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
   readonly #taps = new Map<Tap, TapFilter>()
   #accepted = 0
   #unknownPaths = 0
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
-  #ticks = performance.now()
+  #ticks: number
   #closing = false
 
   /**
@@ -78,17 +80,19 @@ export class CandyRelay {
    * @throws {OptionError} when an option cannot work
    */
   constructor (init: CandyRelayInit, plane?: Plane) {
-    const { leases = new LeaseBook(), log = silent, now = Date.now } = init
+    const { leases = new LeaseBook(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.leases = leases
     this.#log = log
-    this.#foreigners = new ForeignerLog(log)
+    this.#clock = clock
+    this.#ticks = clock.now()
+    this.#foreigners = new ForeignerLog(log, clock)
     this.#plane = plane
-    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#shared = { clock, log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
-    const admission = this.#admission = new Admission({ ...settings, now })
+    const admission = this.#admission = new Admission({ ...settings, clock })
     // Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
     this.#receive = typeDemux<Session>({
       [MessageType.AUTH]: (message, session) => {
@@ -109,8 +113,7 @@ export class CandyRelay {
       [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
       [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
     }, { unknown: (_message, session) => { session.pace.ignored() } })
-    this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
-    this.#timer.unref() // the listener keeps the process alive
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
   /** Added up for whoever asks. */
@@ -139,7 +142,7 @@ export class CandyRelay {
 
   /** Who is there, for whoever runs it. */
   status (): CandyRelayStatus {
-    const now = performance.now()
+    const now = this.#clock.now()
     return { ...this.stats, networks: Array.from(this.#networks, (network) => networkStatus(network, now)) }
   }
 
@@ -199,7 +202,7 @@ export class CandyRelay {
   /** Ends all connections with 1001 and takes no more; settles when they are gone. */
   async close (reason = 'the relay is stopping'): Promise<void> {
     this.#closing = true
-    clearInterval(this.#timer)
+    this.#timer.stop()
     for (const network of this.#networks) network.close(CloseCode.GOING_AWAY, reason)
     await Promise.all(this.#serving)
   }

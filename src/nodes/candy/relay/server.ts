@@ -5,6 +5,7 @@ import type { Reconfigured } from './networks.ts'
 import { Workers } from './workers/workers.ts'
 import { readHost } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
+import { systemClock } from '../../../streams/clock.ts'
 import { silent } from '../../../log.ts'
 import { whyNotShared } from '../../../net/native/reuse-port.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
@@ -57,7 +58,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const place = readPlace(init)
   const settings = readRelay(init)
   const count = await workersOf(init)
-  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout: init.authTimeout, log: init.log ?? silent })
+  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout: init.authTimeout, log: init.log ?? silent, clock: init.clock ?? systemClock })
   const server = new Server(new CandyRelay(init, workers), workers, place, init)
   try {
     await server.open()
@@ -97,7 +98,7 @@ class Server implements CandyServer {
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
-  constructor (relay: CandyRelay, workers: Workers | undefined, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log'>) {
+  constructor (relay: CandyRelay, workers: Workers | undefined, [at, place]: [Url, Place], { lenient = false, authTimeout: handshakeTimeout, log, clock }: Pick<CandyServerInit, 'lenient' | 'authTimeout' | 'log' | 'clock'>) {
     this.relay = relay
     this.workers = workers?.count ?? 1
     this.failed = workers?.failed
@@ -106,7 +107,7 @@ class Server implements CandyServer {
     this.#tolerate = { unmasked: lenient }
     const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
     this.#site = new Site(place, {
-      listen: (place) => workers?.listen(place, relay.gate, onForeign) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, handshakeTimeout, gate: relay.gate, onForeign }),
+      listen: (place) => workers?.listen(place, relay.gate, onForeign) ?? listenWebSocket({ ...place, frames: { ...RELAY_FRAMES, tolerate: this.#tolerate }, log, clock, handshakeTimeout, gate: relay.gate, onForeign }),
       accept: (link) => { void relay.accept(link, link) }
     })
   }

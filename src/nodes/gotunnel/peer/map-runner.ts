@@ -1,5 +1,4 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
 import type { ControlledMapping } from './control.ts'
@@ -17,6 +16,8 @@ import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
+import { wait } from '../../../streams/clock.ts'
+import type { Timer } from '../../../types.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 
 /** Connections that are being made at one time: a thousand users at once must not overrun the service. */
@@ -60,7 +61,7 @@ export class MapRunner implements ControlledMapping {
   #reason: string | undefined
   #session: PeerSession | undefined
   #onlineAt: number | undefined
-  #probing: NodeJS.Timeout | undefined
+  #probing: Timer | undefined
   /** Data connections under way that are to be closed. */
   #declining = 0
   #isLooking = false
@@ -76,8 +77,8 @@ export class MapRunner implements ControlledMapping {
     this.buffers = buffers
     this.unanswered = unanswered
     this.#events = events
-    this.#backoff = new Backoff(backoff)
-    this.#slowBackoff = new Backoff(settings.refusedBackoff)
+    this.#backoff = new Backoff({ clock: settings.clock, ...backoff })
+    this.#slowBackoff = new Backoff({ clock: settings.clock, ...settings.refusedBackoff })
   }
 
   get state (): MapState { return this.#state }
@@ -115,13 +116,13 @@ export class MapRunner implements ControlledMapping {
         reason = err as Error
       }
       this.#session = this.#onlineAt = undefined
-      clearTimeout(this.#probing)
+      this.settings.clock.clear(this.#probing)
       if (signal.aborted) break
       this.stats.failures++
       this.#reason = reasonOf(reason)
       this.#waking = new AbortController()
-      const wait = reason instanceof RefusedError && reason.isForGood ? this.#refused(reason) : this.#lost(reason)
-      await delay(wait, undefined, { signal: this.#waking.signal }).catch(() => {})
+      const delay = reason instanceof RefusedError && reason.isForGood ? this.#refused(reason) : this.#lost(reason)
+      await wait(this.settings.clock, delay, { signal: this.#waking.signal }).catch(() => {})
     }
     if (!this.#isGivenUp) this.#state = 'stopped'
   }
@@ -161,7 +162,7 @@ export class MapRunner implements ControlledMapping {
   see (isThere: boolean, err?: Error): void {
     this.#trouble = err?.message ?? this.#trouble
     if (!this.#looksOut) return // nobody would notice that it is back
-    const now = performance.now()
+    const now = this.settings.clock.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
     if (!isThere) this.#failedAt = now
     if (this.#health.see(isThere)) this.#tellService()
@@ -178,15 +179,15 @@ export class MapRunner implements ControlledMapping {
       return
     }
     this.#declining++
-    const made = within(this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
+    const made = within(this.settings.clock, this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
     made.then((link) => { link.abort(new LinkClosedError('the user is declined')) }, () => {}).finally(() => { this.#declining-- })
   }
 
   async #attempt (signal: AbortSignal): Promise<void> {
-    const { mode, token, name, dialTimeout, proxyProtocol } = this.settings
+    const { mode, token, name, dialTimeout, proxyProtocol, clock } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
-    const { answer, rest: link } = await within(dialTimeout, signal, async (inTime) => {
+    const { answer, rest: link } = await within(clock, dialTimeout, signal, async (inTime) => {
       const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, acknowledge: 1, addresses: proxyProtocol ? 1 : undefined }, inTime)
       return await answerOf(dialled, this.settings.tls !== undefined, inTime)
     })
@@ -198,7 +199,7 @@ export class MapRunner implements ControlledMapping {
     }
     const session = this.#session = new PeerSession(this, link, isStrict, isStrict && answer.acknowledge === 1)
     this.#state = 'online'
-    this.#onlineAt = performance.now()
+    this.#onlineAt = this.settings.clock.now()
     this.#reason = undefined
     this.#backoff.online()
     this.#slowBackoff.online()
@@ -224,15 +225,16 @@ export class MapRunner implements ControlledMapping {
 
   /** Looks when it is time to. */
   #probe (): void {
-    clearTimeout(this.#probing)
+    this.settings.clock.clear(this.#probing)
     if (!this.#looksOut || this.#session === undefined) return
-    this.#probing = setTimeout(() => { void this.#look() }, this.#health.next(this.settings.probeInterval)).unref()
+    this.#probing = this.settings.clock.set(this.#health.next(this.settings.probeInterval), () => { void this.#look() }).unref()
   }
 
   async #look (): Promise<void> {
     if (this.#isLooking) return // for the connection before this one, and it is the same service
     this.#isLooking = true
-    const isThere = await dialTcp({ ...this.map.local, signal: AbortSignal.timeout(PROBE_TIMEOUT) }).then((link) => {
+    const { clock } = this.settings
+    const isThere = await within(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, (err: Error) => {

@@ -14,7 +14,7 @@ export interface Control {
 /** Answered by our own clock. */
 function ping (_message: unknown, { session, shared }: Control): void {
   session.heardAt = shared.now
-  session.send({ type: 'pong', time: Math.floor(Date.now() / 1000) })
+  session.send({ type: 'pong', time: Math.floor(shared.clock.date() / 1000) })
 }
 
 /** The service behind the port is back. When the port is in use by then, the relay tries again by itself. */

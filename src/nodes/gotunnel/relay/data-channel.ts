@@ -22,10 +22,10 @@ async function serveRequest (shared: Shared, { link, pass }: Caller, id: string,
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
-    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges }))
+    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges, clock: shared.clock }))
   }
   shared.refused.unclaimed++
-  await hangUp(link) // not by a reset, which would look like a path that is broken
+  await hangUp(link, shared.clock) // not by a reset, which would look like a path that is broken
 }
 
 /**
@@ -48,5 +48,5 @@ async function serveFirstInFirstOut (shared: Shared, caller: Caller, { token, re
     return await port.carry(user, caller.link)
   }
   shared.refused[isOwn ? 'unclaimed' : 'foreign']++
-  await hangUp(caller.link)
+  await hangUp(caller.link, shared.clock)
 }

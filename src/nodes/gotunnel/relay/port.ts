@@ -19,7 +19,7 @@ import type { Meter } from '../../../streams/meter.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
 import { canonical } from '../../../net/source.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
-import type { Endpoint, Link, Listener } from '../../../types.ts'
+import type { Clock, Endpoint, Link, Listener } from '../../../types.ts'
 
 /** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
 export const KEEP_ALIVE = 45_000
@@ -29,6 +29,7 @@ const SILENT = 'the data connection does not answer'
 /** What all ports of a relay have in common. */
 export interface PortContext extends CarrierTotals {
   readonly settings: RelaySettings
+  readonly clock: Clock
   readonly log: BoundedLog
   /** Which users of all ports go through. */
   readonly users: UserGates
@@ -172,8 +173,8 @@ export class MappedPort implements ServedPort {
 
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
-    const { users, settings: { bind: host } } = this.#shared
-    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE })
+    const { users, clock, settings: { bind: host } } = this.#shared
+    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE, clock })
     void this.#serve(listener)
     await listener.port()
     if (this.wantsOnline) this.#listener = listener
@@ -226,14 +227,14 @@ export class MappedPort implements ServedPort {
    * gets another one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
    */
   async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    const { now: since, settings: { acknowledgeTimeout } } = this.#shared
+    const { now: since, clock, settings: { acknowledgeTimeout } } = this.#shared
     const { pass } = user
     let hasLeft = false
     if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
     const data = links.begin(this.#openingOf(user))
-    const timer = setTimeout(() => { links.abort(new LinkClosedError(SILENT)) }, acknowledgeTimeout)
+    const timer = clock.set(acknowledgeTimeout, () => { links.abort(new LinkClosedError(SILENT)) })
     const isThere = await links.answer().then(() => true, () => false)
-    clearTimeout(timer)
+    clock.clear(timer)
     if (isThere && this.#serving.has(links)) {
       this.#serving.set(links, user)
       await this.#join(user, data, links)
@@ -253,14 +254,15 @@ export class MappedPort implements ServedPort {
   /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
   async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
     this.#serving.set(links, user)
+    const { clock, settings: { acknowledgeTimeout } } = this.#shared
     const timer = links.acknowledges
-      ? setTimeout(() => {
+      ? clock.set(acknowledgeTimeout, () => {
         this.#tally.drop('silent')
         links.abort(new LinkClosedError(SILENT))
-      }, this.#shared.settings.acknowledgeTimeout)
+      })
       : undefined
-    await this.#join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }), links)
-    clearTimeout(timer)
+    await this.#join(user, links.begin(this.#openingOf(user), () => { clock.clear(timer) }), links)
+    clock.clear(timer)
   }
 
   #openingOf (user: AcceptedLink): Uint8Array {

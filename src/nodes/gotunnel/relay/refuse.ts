@@ -22,13 +22,13 @@ export function accept (link: Link, isStrict: boolean, acknowledges = false): vo
 }
 
 /** Too many unknown tokens have come from there. What needs no token, or has proven itself already, is not asked. */
-export const mayNotTry = ({ failures }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, performance.now())
+export const mayNotTry = ({ failures, clock }: Shared, { pass }: Caller): boolean => !pass.isLocal && !failures.allows(pass.source, clock.now())
 
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
 export async function refuse (shared: Shared, { link, remote, pass }: Caller, why: keyof typeof REASONS, fields: object = {}): Promise<void> {
   shared.refused[why]++
-  if (why === 'token' && !pass.isLocal) shared.failures.take(pass.source, performance.now())
+  if (why === 'token' && !pass.isLocal) shared.failures.take(pass.source, shared.clock.now())
   shared.refusals.line('warn', { remote, why, ...fields }, 'connection refused')
   link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[why] })])
-  await hangUp(link)
+  await hangUp(link, shared.clock)
 }

@@ -31,8 +31,8 @@ export async function serveClient (shared: Shared, caller: Caller, { name: given
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await refuse(shared, caller, 'mode', about)
-  const link = over(atPace(over(caller.link, frames), controlBudget(() => { shared.heldMessages++ })), messages)
-  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, now: shared.now })
+  const link = over(atPace(over(caller.link, frames), controlBudget(shared.clock, () => { shared.heldMessages++ })), messages)
+  const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, clock: shared.clock, now: shared.now })
   const problem = await bind(shared, session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.

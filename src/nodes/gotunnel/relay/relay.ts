@@ -16,6 +16,7 @@ import { BoundedLog } from '../../../limits/bounded-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
@@ -25,7 +26,7 @@ import { spokenBy } from '../../../transports/spoken.ts'
 import { Gate, type Pass } from '../../../limits/gate.ts'
 import { canonical } from '../../../net/source.ts'
 import { SourceRate } from '../../../limits/source-rate.ts'
-import type { Endpoint, Link } from '../../../types.ts'
+import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 const TICK = 1000
 
@@ -62,7 +63,7 @@ export class GotunnelRelay {
   readonly #shared: Shared
   readonly #log: Logger
   readonly #foreigners: ForeignerLog
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
   /** Those that have not said yet what they are for. */
@@ -72,14 +73,15 @@ export class GotunnelRelay {
   #told = { source: 0, total: 0 }
 
   /** Throws `OptionError` when an option cannot work. */
-  constructor ({ log = silent, ...init }: GotunnelRelayInit) {
+  constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
     const settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.#log = log
-    this.#foreigners = new ForeignerLog(log)
+    this.#foreigners = new ForeignerLog(log, clock)
     this.#shared = {
       settings,
-      identities: new Identities(),
+      clock,
+      identities: new Identities(clock),
       ports: new Map(),
       sessions: new Set(),
       used: new Set(),
@@ -94,12 +96,11 @@ export class GotunnelRelay {
       heldMessages: 0,
       isClosing: false,
       carriers: 0,
-      now: performance.now()
+      now: clock.now()
     }
     this.#shared.identities.configure(settings.identities)
     this.#shared.users.configure(settings, this.#shared.identities)
-    this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
-    this.#timer.unref() // the listener keeps the process alive
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
   get stats (): GotunnelRelayStats {
@@ -116,6 +117,9 @@ export class GotunnelRelay {
       turnedAway: { ...this.#shared.users.all.stats.turnedAway }
     }
   }
+
+  /** What it measures and waits by. */
+  get clock (): Clock { return this.#shared.clock }
 
   get identities (): Iterable<Identity> { return this.#shared.identities }
 
@@ -192,11 +196,11 @@ export class GotunnelRelay {
   /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */
   async close (): Promise<void> {
     this.#shared.isClosing = true
-    clearInterval(this.#timer)
+    this.#timer.stop()
     for (const port of this.#shared.ports.values()) port.end()
     for (const session of this.#shared.sessions) session.end('removed', 'the relay is stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
-    await patiently(Promise.all(this.#serving), DRAIN, () => { for (const port of this.#shared.used) port.cut() })
+    await patiently(this.#shared.clock, Promise.all(this.#serving), DRAIN, () => { for (const port of this.#shared.used) port.cut() })
   }
 
   #tellTurnedAway (): void {
@@ -236,13 +240,13 @@ export class GotunnelRelay {
 
   async #serve (link: Link, remote: Endpoint, pass: Pass): Promise<void> {
     const shared = this.#shared
-    const timer = setTimeout(() => {
+    const timer = shared.clock.set(shared.settings.firstFrameTimeout, () => {
       shared.refused.timeout++
       link.abort(new LinkClosedError('no first frame in time'))
-    }, shared.settings.firstFrameTimeout)
+    })
     this.#silent.add(link)
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => {
-      clearTimeout(timer)
+      shared.clock.clear(timer)
       this.#silent.delete(link)
     })
     if (frame === undefined) { // it left without a word, as a probe does

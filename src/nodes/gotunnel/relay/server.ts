@@ -63,9 +63,9 @@ class Server implements GotunnelServer {
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
-  constructor (relay: GotunnelRelay, place: Place, { firstFrameTimeout: handshakeTimeout, log }: GotunnelRelayInit) {
+  constructor (relay: GotunnelRelay, place: Place, { firstFrameTimeout: handshakeTimeout, log, clock }: GotunnelRelayInit) {
     this.relay = relay
-    const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
+    const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
     this.#site = new Site(place, {
       listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }),
       accept: (link) => { void relay.accept(link, link) }

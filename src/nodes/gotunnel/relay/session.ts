@@ -3,7 +3,7 @@ import { hangUp } from '../protocol/hang-up.ts'
 import type { Identity, Proof } from './identities.ts'
 import type { Message, ToServer } from '../protocol/messages.ts'
 import type { Refusal } from './stats.ts'
-import type { Batch, Endpoint, Link } from '../../../types.ts'
+import type { Batch, Clock, Endpoint, Link } from '../../../types.ts'
 
 /** A port as the client that serves it switches it. */
 export interface ServedPort {
@@ -30,7 +30,8 @@ export interface SessionInit {
   wantsAddresses: boolean
   /** It acknowledges the opening of each user. */
   acknowledges: boolean
-  /** Milliseconds of a clock that only goes forward. */
+  clock: Clock
+  /** Milliseconds of it. */
   now: number
 }
 
@@ -46,6 +47,7 @@ export class Session {
   readonly wantsAddresses: boolean
   readonly acknowledges: boolean
   readonly since: number
+  readonly #clock: Clock
   /** When the last ping came. */
   heardAt: number
   /** It says that there is a service. */
@@ -67,7 +69,7 @@ export class Session {
     if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck', 'you do not read')
   }
 
-  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, now }: SessionInit) {
+  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, clock, now }: SessionInit) {
     this.link = link
     this.remote = remote
     this.identity = identity
@@ -78,6 +80,7 @@ export class Session {
     this.isStrict = isStrict
     this.wantsAddresses = wantsAddresses
     this.acknowledges = acknowledges
+    this.#clock = clock
     this.since = this.heardAt = now
   }
 
@@ -96,6 +99,6 @@ export class Session {
     this.ended = why
     this.onEnd()
     if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason }])
-    void hangUp(this.link)
+    void hangUp(this.link, this.#clock)
   }
 }

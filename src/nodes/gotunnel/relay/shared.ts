@@ -24,7 +24,7 @@ export interface Shared extends PortContext {
   heldMessages: number
   /** The relay takes no more clients. */
   isClosing: boolean
-  /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
+  /** Milliseconds of the clock, as of the last tick: near enough for timeouts, and free to read. */
   now: number
 }
 

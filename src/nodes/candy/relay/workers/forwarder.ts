@@ -8,7 +8,8 @@ import { LinkClosedError } from '../../../../errors.ts'
 import { typeDemux } from '../../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
 import type { AcceptedWebSocket } from '../../../../transports/websocket.ts'
-import type { Batch } from '../../../../types.ts'
+import { every, systemClock } from '../../../../streams/clock.ts'
+import type { Batch, Clock } from '../../../../types.ts'
 import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
 import type { Member, SwitchSettings } from '../member.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
@@ -59,16 +60,16 @@ export class Forwarder implements LaneHandlers {
   #missed = 0
 
   /** @param catchUp obeys the orders that have come by now */
-  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void) {
+  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void, clock: Clock = systemClock) {
     this.#index = index
     this.#count = count
     this.#report = report
     this.#catchUp = catchUp
     this.#gate = gate
     this.#lanes = new Lanes(lanes, this)
-    this.#budget = { queued: 0, queueTotal: limits.queueTotal, parts: count }
+    this.#budget = { clock, queued: 0, queueTotal: limits.queueTotal, parts: count }
     this.#nowhere = new Switch(NOWHERE, this.#budget)
-    setInterval(() => { this.#tick() }, TICK)
+    every(clock, TICK, () => { this.#tick() })
   }
 
   /** Serves a connection until it is gone. */
@@ -128,7 +129,7 @@ export class Forwarder implements LaneHandlers {
     // Another worker may have been told of a member while the same order waits here.
     if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
-    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
+    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), this.#budget.clock.now())
     this.#late.set(network, (this.#late.get(network) ?? 0) + framed.count)
     return false
   }
@@ -206,7 +207,7 @@ export class Forwarder implements LaneHandlers {
     if (!(member instanceof Connection)) return
     member.limit()
     member.link.pass?.establish()
-    member.original.joined(performance.now())
+    member.original.joined(this.#budget.clock.now())
     member.pace.join()
   }
 
@@ -255,7 +256,7 @@ export class Forwarder implements LaneHandlers {
   }
 
   #tick (): void {
-    const now = performance.now()
+    const now = this.#budget.clock.now()
     for (const connection of this.#connections.values()) {
       connection.tick(now)
       connection.network.look(connection)
