@@ -39,7 +39,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     const bounded = new BoundedLog(log)
     const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
     this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
-    const shared = { buffers: new BufferBudget({ limit, stalledAfter }), unanswered: new UnansweredWatch(unansweredTimeout) }
+    const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }
     this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
