@@ -83,6 +83,7 @@ t.test('a user of one that was in use a moment ago is let go when it does not an
   const user = await Wire.dial(client.remotePort)
   user.write('request')
   await wire.frame()
+  clock.advance(PATIENCE)
   await user.ended
   user.end()
   await until(() => server.relay.stats.users === 0)
