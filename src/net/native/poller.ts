@@ -1,5 +1,4 @@
 /** How a device learns that it may read again. */
-import { every, systemClock, type Interval } from '../../streams/clock.ts'
 
 /** One descriptor that is being looked at. */
 export interface Watch {
@@ -18,18 +17,20 @@ export interface Poller {
 const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes
 
 let holders = 0
-let timer: Interval | undefined
+let timer: NodeJS.Timeout | undefined
 
 /** Keeps the process alive until the returned function is called, as an open socket would, whether somebody reads or not. */
 export function holdProcess (): () => void {
-  timer ??= every(systemClock, FAR_AWAY, () => {})
+  // eslint-disable-next-line no-restricted-globals -- it measures nothing, and this folder knows no streams
+  timer ??= setInterval(() => {}, FAR_AWAY)
   holders++
   let held = true
   return () => {
     if (!held) return
     held = false
     if (--holders > 0) return
-    timer?.stop()
+    // eslint-disable-next-line no-restricted-globals
+    clearInterval(timer)
     timer = undefined
   }
 }
