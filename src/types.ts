@@ -202,3 +202,27 @@ export interface Transport<L extends Link = Link, At extends Endpoint = Endpoint
   dial (to: Address): Promise<Link>
   listen (at: At): Listener<L>
 }
+
+/** A timer of a {@link Clock}, to be given to its `clear`. */
+export interface Timer {
+  /** From now on the timer does not keep the process alive. */
+  unref (): this
+}
+
+/**
+ * Time, for all that waits or measures: layers, transports, limiters and nodes take one (`clock`), by default that of the system
+ * (`systemClock`). With another one time is what a simulation, or a test, makes of it.
+ *
+ * What the system itself times stays with it: TCP with its keep-alive, TLS handshakes and requests of a server. Threads of a relay
+ * (`workers`) use the clock of the system as well, since no object reaches into another thread.
+ */
+export interface Clock {
+  /** Milliseconds, with fractions, since any moment. They only go forward; for how long something takes, and when it is due. */
+  now (): number
+  /** Milliseconds since 1970, for time stamps. They may jump when the time of the machine is set. */
+  date (): number
+  /** Calls `fn` once, after so many milliseconds: at most 2^31 - 1, and fewer than 1 are 1. What has arrived by then is read before. */
+  set (ms: number, fn: () => void): Timer
+  /** The function of this timer is not called any more. Harmless once it was called, and for undefined. */
+  clear (timer: Timer | undefined): void
+}

@@ -1,5 +1,7 @@
 /** How long to wait before the next attempt to connect. */
 import { verifyMilliseconds } from '../options.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock } from '../types.ts'
 
 export interface BackoffInit {
   /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */
@@ -8,6 +10,8 @@ export interface BackoffInit {
   longest?: number
   /** Milliseconds that a connection has to be online before its loss counts as the first one again; 0 for none. Default: 10 s. */
   steady?: number
+  /** For how long it was online. Default: that of the system. */
+  clock?: Clock
 }
 
 /** Doubles from `first` to `longest`; half of each wait is random, so that a thousand peers do not return in one moment. */
@@ -15,11 +19,13 @@ export class Backoff {
   readonly #first
   readonly #longest
   readonly #steady
+  readonly #clock: Clock
   #attempts = 0
   #onlineAt: number | undefined
 
   /** Throws `OptionError` when a timer cannot wait that long. */
-  constructor ({ first = 500, longest = 30_000, steady = 10_000 }: BackoffInit = {}) {
+  constructor ({ first = 500, longest = 30_000, steady = 10_000, clock = systemClock }: BackoffInit = {}) {
+    this.#clock = clock
     this.#first = verifyMilliseconds('backoff.first', first)
     this.#longest = verifyMilliseconds('backoff.longest', longest)
     this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
@@ -28,15 +34,15 @@ export class Backoff {
   /** The longest wait in milliseconds. */
   get longest (): number { return this.#longest }
 
-  /** The connection is lost or was not made, at `now` of `performance`; returns the next wait in milliseconds. */
-  next (now = performance.now()): number {
+  /** The connection is lost or was not made; returns the next wait in milliseconds. */
+  next (): number {
     // Two peers with one address take it from each other as soon as they are online: that must not begin anew each time.
-    if (this.#onlineAt !== undefined && now - this.#onlineAt >= this.#steady) this.#attempts = 0
+    if (this.#onlineAt !== undefined && this.#clock.now() - this.#onlineAt >= this.#steady) this.#attempts = 0
     this.#onlineAt = undefined
     const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
     return full / 2 + Math.random() * full / 2
   }
 
-  /** An attempt has succeeded, at `now` of `performance`. */
-  online (now = performance.now()): void { this.#onlineAt = now }
+  /** An attempt has succeeded. */
+  online (): void { this.#onlineAt = this.#clock.now() }
 }

@@ -6,7 +6,8 @@
  * Each owner has an equal share of those who hold anything: what one has too much is taken from its own bridges only.
  */
 import { verifyBytes } from '../options.ts'
-import type { Link, ReadAhead } from '../types.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock, Link, ReadAhead, Timer } from '../types.ts'
 
 /** Read-ahead is this part of a share: a bridge holds a few times of it, and those that were early have more. */
 const PART = 16
@@ -29,8 +30,8 @@ export interface BufferBudgetInit {
    * buffer at a time, so that seconds may pass between two steps.
    */
   stalledAfter: number
-  /** Milliseconds of a clock that only goes forward. Default: that of `performance`. */
-  now?: () => number
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 export class BufferBudget {
@@ -38,17 +39,17 @@ export class BufferBudget {
   held = 0
   /** Owners of bridges that hold something. */
   busyOwners = 0
-  readonly now: () => number
+  readonly clock: Clock
   readonly #owners = new Map<unknown, Owner>()
   readonly #stalledAfter: number
   #limit: number
-  #looking: NodeJS.Timeout | undefined
+  #looking: Timer | undefined
 
   /** Throws `OptionError` for a limit that cannot be. */
-  constructor ({ limit, stalledAfter, now = () => performance.now() }: BufferBudgetInit) {
+  constructor ({ limit, stalledAfter, clock = systemClock }: BufferBudgetInit) {
     this.#limit = verifyBytes('limit', limit)
     this.#stalledAfter = stalledAfter
-    this.now = now
+    this.clock = clock
   }
 
   get limit (): number { return this.#limit }
@@ -74,18 +75,18 @@ export class BufferBudget {
   /** Sees to it that too much becomes less. */
   watch (): void {
     if (this.held <= this.#limit || this.#looking !== undefined) return
-    this.#looking = setTimeout(() => {
+    this.#looking = this.clock.set(LOOK, () => {
       this.#looking = undefined
       this.relieve()
       this.watch()
-    }, LOOK).unref()
+    }).unref()
   }
 
   /** Ends bridges that stand still, until what is held is within the limit or all that hold too much go on. */
   relieve (): void {
     if (this.held <= this.#limit) return
     for (const owner of this.#tooMuch()) owner.look()
-    const before = this.now() - this.#stalledAfter
+    const before = this.clock.now() - this.#stalledAfter
     while (this.held > this.#limit) {
       const victim = this.#victim(before)
       if (victim === undefined) return
@@ -179,7 +180,7 @@ export class BridgeAccount {
   /** Bytes that the system may take of a write in either direction and not send: it keeps them on top of what is counted here. */
   get unsent (): number { return Math.min(Math.max(this.ahead, LEAST_UNSENT), MOST_UNSENT) }
 
-  get now (): number { return this.#owner.budget.now() }
+  get now (): number { return this.#owner.budget.clock.now() }
 
   /** Since when the one of two writes under way stands still that has done so longer; Infinity when none is under way. */
   get since (): number { return Math.min(this.forward.since, this.backward.since) }

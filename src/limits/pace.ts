@@ -1,6 +1,7 @@
 /** A rate for byte streams: nothing is dropped, whoever is too fast waits. Several streams may share one. */
-import { setTimeout as wait } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
+import { systemClock, wait } from '../streams/clock.ts'
+import type { Clock } from '../types.ts'
 
 /** Milliseconds of the rate that may pass at once. */
 const BURST = 250
@@ -12,13 +13,19 @@ const QUANTUM_MS = 20
 export class Pace {
   /** Bytes a second. */
   readonly rate: number
+  readonly #clock: Clock
   /** When all that has passed would have passed at this rate. */
   #paidUntil = -Infinity
 
-  /** Throws `OptionError` for a rate that is no positive number. */
-  constructor (rate: number) {
+  /**
+   * Throws `OptionError` for a rate that is no positive number.
+   *
+   * @param clock what `pass` measures and waits by. Default: that of the system
+   */
+  constructor (rate: number, clock: Clock = systemClock) {
     if (!(rate > 0) || rate === Infinity) throw new OptionError(`rate is a positive number of bytes a second, not ${String(rate)}`)
     this.rate = rate
+    this.#clock = clock
   }
 
   /**
@@ -33,7 +40,7 @@ export class Pace {
   }
 
   /**
-   * The same by the clock of this process, and piece by piece, so that a small message need not wait for all that others have.
+   * The same by its clock, and piece by piece, so that a small message need not wait for all that others have.
    *
    * @returns settles when they may pass; undefined for at once
    */
@@ -41,7 +48,7 @@ export class Pace {
     const quantum = Math.max(QUANTUM, Math.ceil(this.rate * QUANTUM_MS / 1000))
     for (let left = bytes; ;) {
       const part = Math.min(left, quantum)
-      const delay = this.delay(part, performance.now())
+      const delay = this.delay(part, this.#clock.now())
       left -= part
       if (delay > 0) return this.#wait(delay, left)
       if (left === 0) return undefined
@@ -49,7 +56,7 @@ export class Pace {
   }
 
   async #wait (delay: number, left: number): Promise<void> {
-    await wait(delay, undefined, { ref: false })
+    await wait(this.#clock, delay, { ref: false })
     if (left > 0) await this.pass(left)
   }
 }

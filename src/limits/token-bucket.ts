@@ -2,8 +2,8 @@
  * A rate with a burst, without a timer: tokens come back with the time that the caller tells.
  *
  * ```ts
- * const bytes = new TokenBucket({ rate: 1_000_000, burst: 64_000 }, performance.now())
- * bytes.refill(performance.now()) // once a read
+ * const bytes = new TokenBucket({ rate: 1_000_000, burst: 64_000 }, clock.now())
+ * bytes.refill(clock.now()) // once a read
  * if (!bytes.take(packet.length)) dropped++ // for each packet of it
  * ```
  */

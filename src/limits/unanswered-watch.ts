@@ -4,7 +4,8 @@
  */
 import { LinkClosedError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
-import type { Link } from '../types.ts'
+import { every, systemClock, type Interval } from '../streams/clock.ts'
+import type { Clock, Link } from '../types.ts'
 
 /** All of them are looked at so often before one can have reached the limit. */
 const LOOKS = 4
@@ -15,13 +16,18 @@ type Watched = Pick<Link, 'delivery'>
 export class UnansweredWatch {
   readonly #limit: number
   readonly #watched = new Map<Watched, (err: Error) => void>()
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #timer: Interval | undefined
 
   /**
    * @param limit milliseconds without an answer after which a connection is given up
+   * @param clock default: that of the system
    * @throws {OptionError} for what is no number of milliseconds
    */
-  constructor (limit: number) { this.#limit = verifyMilliseconds('limit', limit) }
+  constructor (limit: number, clock: Clock = systemClock) {
+    this.#limit = verifyMilliseconds('limit', limit)
+    this.#clock = clock
+  }
 
   /** Links that are watched. */
   get size (): number { return this.#watched.size }
@@ -30,14 +36,14 @@ export class UnansweredWatch {
   add (link: Watched, onSilent: (err: Error) => void): void {
     if (link.delivery === undefined) return
     this.#watched.set(link, onSilent)
-    this.#timer ??= setInterval(() => { this.look() }, Math.ceil(this.#limit / LOOKS)).unref()
+    this.#timer ??= every(this.#clock, Math.ceil(this.#limit / LOOKS), () => { this.look() }).unref()
   }
 
   /** Harmless for a link that is not watched. */
   delete (link: Watched): void {
     this.#watched.delete(link)
     if (this.#watched.size > 0) return
-    clearInterval(this.#timer)
+    this.#timer?.stop()
     this.#timer = undefined
   }
 

@@ -1,6 +1,8 @@
 /** What a server says that has answered TLS with something else: TLS shows nothing of that, so it is asked once more. */
 import { connect } from 'node:net'
 import { addAbortSignal } from 'node:stream'
+import { LinkClosedError } from '../errors.ts'
+import { systemClock } from '../streams/clock.ts'
 import type { Endpoint } from '../types.ts'
 
 /** Milliseconds until something has to come: the server is there, and has just answered. */
@@ -14,9 +16,10 @@ const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 1, 0)
  *
  * @param to the address that has answered before
  */
-export async function bannerOf (to: Endpoint, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-  const patience = AbortSignal.timeout(PATIENCE)
-  const socket = addAbortSignal(signal === undefined ? patience : AbortSignal.any([signal, patience]), connect(to))
+export async function bannerOf (to: Endpoint, signal?: AbortSignal, clock = systemClock): Promise<Uint8Array | undefined> {
+  const socket = connect(to)
+  if (signal !== undefined) addAbortSignal(signal, socket)
+  const timer = clock.set(PATIENCE, () => { socket.destroy(new LinkClosedError(`nothing was said in ${PATIENCE} ms`)) })
   try {
     socket.write(ALERT)
     const { value } = await socket[Symbol.asyncIterator]().next()
@@ -24,6 +27,7 @@ export async function bannerOf (to: Endpoint, signal?: AbortSignal): Promise<Uin
   } catch {
     return undefined // it has left, or time is over
   } finally {
+    clock.clear(timer)
     socket.destroy()
   }
 }

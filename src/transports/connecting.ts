@@ -1,6 +1,8 @@
 /** Waiting for a socket to open, shared by every dialling transport. */
 import type { Duplex } from 'node:stream'
 import { LinkClosedError } from '../errors.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock } from '../types.ts'
 
 /** There was no connection in time. */
 export class DialTimeoutError extends Error {
@@ -11,20 +13,23 @@ export class DialTimeoutError extends Error {
 /** How long something may take, and the error when it takes longer. */
 export interface TimeLimit {
   readonly milliseconds: number
+  /** Default: that of the system. */
+  readonly clock?: Clock
   error (): Error
 }
 
-/** What is left of it. */
-export const leftOf = (limit: TimeLimit, ends: number): TimeLimit => ({ ...limit, milliseconds: Math.max(1, ends - performance.now()) })
+/** What is left of it, until `ends` by its clock. */
+export const leftOf = (limit: TimeLimit, ends: number): TimeLimit => ({ ...limit, milliseconds: Math.max(1, ends - (limit.clock ?? systemClock).now()) })
 
 /** Settles with the first of `event`, a failure of the socket, the signal, or the end of the time; a socket that lost is destroyed. */
 export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal, limit?: TimeLimit): Promise<S> {
   return new Promise((resolve, reject) => {
-    const timer = limit === undefined ? undefined : setTimeout(() => { settle(limit.error()) }, limit.milliseconds)
+    const clock = limit?.clock ?? systemClock
+    const timer = limit === undefined ? undefined : clock.set(limit.milliseconds, () => { settle(limit.error()) })
     const settle = (err?: Error): void => {
       socket.off(event, done).off('error', settle).off('close', closed)
       signal?.removeEventListener('abort', aborted)
-      clearTimeout(timer)
+      clock.clear(timer)
       if (err === undefined) {
         resolve(socket)
         return

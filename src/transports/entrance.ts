@@ -13,7 +13,8 @@ import { sparingly } from '../limits/sparingly.ts'
 import { LinkClosedError } from '../errors.ts'
 import { silent, type Logger } from '../log.ts'
 import { verifyMilliseconds } from '../options.ts'
-import type { AnyLink, Endpoint, Layer } from '../types.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { AnyLink, Clock, Endpoint, Layer } from '../types.ts'
 
 export interface EntranceInit {
   gate?: Gate
@@ -22,6 +23,8 @@ export interface EntranceInit {
   handshakeTimeout?: number
   /** Told of malformed headers: `err` and `remote` of the last one, and `count`, how many. Default: silent. */
   log?: Logger
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 /** The default of every `handshakeTimeout`, in milliseconds. */
@@ -99,9 +102,9 @@ export function overAccepted<Wire extends AnyLink & Accepted, Upper extends AnyL
 }
 
 /** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */
-export function entrance ({ gate, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent }: EntranceInit): Entrance {
+export function entrance ({ gate, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: EntranceInit): Entrance {
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  return gate === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ gate, trustedProxies, handshakeTimeout, log })
+  return gate === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ gate, trustedProxies, handshakeTimeout, log, clock })
 }
 
 /** The socket, or {@link endsOf} where TLS hands over a socket of its own. */
@@ -114,15 +117,17 @@ class GuardedEntrance implements Entrance {
   readonly #gate: Gate | undefined
   readonly #trusted: Networks
   readonly #timeout: number
+  readonly #clock: Clock
   readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
   readonly #waiting = new Map<Key, Waiting>()
   #isSecure = false
 
-  constructor ({ gate, trustedProxies, handshakeTimeout, log }: Required<Omit<EntranceInit, 'gate'>> & Pick<EntranceInit, 'gate'>) {
+  constructor ({ gate, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<EntranceInit, 'gate'>> & Pick<EntranceInit, 'gate'>) {
     this.#gate = gate
     this.#trusted = new Networks('trustedProxies', trustedProxies)
     this.#timeout = handshakeTimeout
-    this.#malformed = sparingly(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') })
+    this.#clock = clock
+    this.#malformed = sparingly(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })
   }
 
   guard (server: Server): void {
@@ -173,7 +178,7 @@ class GuardedEntrance implements Entrance {
     this.#waiting.set(key, waiting)
     socket.on('close', this.#leaving(waiting))
     if (!isProxy) serve()
-    else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) })
+    else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) }, this.#clock)
   }
 
   /** A function of its own: what stays with the connection keeps only what it needs. */

@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import type { Entrance } from './entrance.ts'
 import { isTls, spokenBy, type Spoken } from './spoken.ts'
-import type { Endpoint } from '../types.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock, Endpoint } from '../types.ts'
 
 /** Somebody who speaks another protocol than the one that is listened for. */
 export interface Foreigner {
@@ -23,11 +24,11 @@ const ignore = (): void => {}
  *
  * @param timeout milliseconds until something has to come
  */
-export function watchFirstBytes (server: TlsServer, door: Entrance, timeout: number, onForeign: (foreigner: Foreigner) => void): void {
+export function watchFirstBytes (server: TlsServer, door: Entrance, timeout: number, onForeign: (foreigner: Foreigner) => void, clock = systemClock): void {
   const serve = server.listeners('connection') as Array<(socket: Socket) => void>
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    firstRead(socket, timeout, (bytes) => {
+    firstRead(socket, clock, timeout, (bytes) => {
       if (bytes === undefined) {
         socket.destroy()
       } else if (isTls(bytes)) {
@@ -42,9 +43,9 @@ export function watchFirstBytes (server: TlsServer, door: Entrance, timeout: num
 }
 
 /** @param done called once, with undefined when the other side has left or said nothing in time */
-function firstRead (socket: Socket, timeout: number, done: (bytes: Uint8Array | undefined) => void): void {
+function firstRead (socket: Socket, clock: Clock, timeout: number, done: (bytes: Uint8Array | undefined) => void): void {
   const settle = (bytes?: Uint8Array): void => {
-    clearTimeout(timer)
+    clock.clear(timer)
     socket.off('readable', read).off('end', left).off('close', left)
     done(bytes)
   }
@@ -53,7 +54,7 @@ function firstRead (socket: Socket, timeout: number, done: (bytes: Uint8Array | 
     if (bytes !== null) settle(bytes)
   }
   const left = (): void => { settle() }
-  const timer = setTimeout(left, timeout)
+  const timer = clock.set(timeout, left)
   socket.on('error', ignore) // one may come before somebody else listens. `close` follows
   socket.on('readable', read).once('end', left).once('close', left)
 }

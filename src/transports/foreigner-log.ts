@@ -3,6 +3,8 @@ import type { Foreigner } from './first-read.ts'
 import { sparingly } from '../limits/sparingly.ts'
 import { spokenText, type Protocol } from './spoken.ts'
 import type { Logger } from '../log.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock } from '../types.ts'
 
 /** Milliseconds between two lines about one protocol: what looks whether the port is there may do so every few seconds. */
 const INTERVAL = 10_000
@@ -11,9 +13,13 @@ export class ForeignerLog {
   /** Ever seen. */
   count = 0
   readonly #log: Logger
+  readonly #clock: Clock
   readonly #told = new Map<Protocol, (foreigner: Foreigner) => void>()
 
-  constructor (log: Logger) { this.#log = log }
+  constructor (log: Logger, clock: Clock = systemClock) {
+    this.#log = log
+    this.#clock = clock
+  }
 
   add (foreigner: Foreigner): void {
     this.count++
@@ -22,7 +28,7 @@ export class ForeignerLog {
     if (tell === undefined) {
       tell = sparingly(({ spoken, expected, remote }, count) => {
         this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${spokenText(spoken)}, expected ${expected}`, count }, 'connection refused')
-      }, INTERVAL)
+      }, { interval: INTERVAL, clock: this.#clock })
       this.#told.set(protocol, tell)
     }
     tell(foreigner)

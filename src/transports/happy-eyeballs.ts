@@ -8,7 +8,8 @@ import { lookup as dnsLookup } from 'node:dns/promises'
 import { isIP, type Socket } from 'node:net'
 import { opened, type TimeLimit } from './connecting.ts'
 import { LinkClosedError, withoutLocal } from '../errors.ts'
-import type { Endpoint } from '../types.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock, Endpoint, Timer } from '../types.ts'
 
 /** Milliseconds after which the next address is tried as well (RFC 8305, section 5). */
 const ATTEMPT_DELAY = 250
@@ -39,11 +40,13 @@ export interface RaceInit<S extends Socket> {
   lookup?: Lookup
   /** Milliseconds. Default: 250. */
   attemptDelay?: number
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 export interface Won<S> {
   socket: S
-  /** When the time of this address is over, on the clock of `performance`. */
+  /** When the time of this address is over. */
   ends: number
 }
 
@@ -55,23 +58,23 @@ const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: proce
  * @throws what the system says of the only address; of several an `AggregateError` with the `code` of one; or the reason of the signal
  */
 export async function race<S extends Socket> (init: RaceInit<S>): Promise<Won<S>> {
-  const { to: { host, port }, signal, limit, lookup = systemLookup, attemptDelay = ATTEMPT_DELAY } = init
+  const { to: { host, port }, signal, limit, lookup = systemLookup, attemptDelay = ATTEMPT_DELAY, clock = systemClock } = init
   signal?.throwIfAborted()
-  const addresses = isIP(host) === 0 ? order(await inTime(lookup(host), signal, limit)) : [host]
+  const addresses = isIP(host) === 0 ? order(await inTime(lookup(host), clock, signal, limit)) : [host]
   if (addresses.length === 0) throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' })
   if (addresses.length === 1) return await attempt(init, addresses[0], signal)
 
   const over = new AbortController()
   const abort = (): void => { over.abort(signal?.reason) }
   signal?.addEventListener('abort', abort, { once: true })
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   try {
     return await new Promise((resolve, reject) => {
       const failures: Error[] = []
       let next = 0
       let isWon = false
       const begin = (): void => {
-        clearTimeout(timer)
+        clock.clear(timer)
         const index = next++
         attempt(init, addresses[index], over.signal).then((won) => {
           if (isWon || over.signal.aborted) won.socket.destroy() // two were made at the same moment
@@ -83,19 +86,19 @@ export async function race<S extends Socket> (init: RaceInit<S>): Promise<Won<S>
           else if (next < addresses.length) begin()
           else if (Object.keys(failures).length === addresses.length) reject(failureOf(`${host}:${port}`, failures))
         })
-        if (next < addresses.length) timer = setTimeout(begin, attemptDelay)
+        if (next < addresses.length) timer = clock.set(attemptDelay, begin)
       }
       begin()
     })
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
     signal?.removeEventListener('abort', abort)
     over.abort(new LinkClosedError('another address has answered first'))
   }
 }
 
-async function attempt<S extends Socket> ({ to: { port }, open, limit }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<Won<S>> {
-  const ends = performance.now() + (limit?.milliseconds ?? Infinity)
+async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = systemClock }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<Won<S>> {
+  const ends = clock.now() + (limit?.milliseconds ?? Infinity)
   try {
     return { socket: await opened(open({ host, port }), 'connect', signal, limit), ends }
   } catch (err) {
@@ -113,12 +116,12 @@ function order (found: readonly ResolvedAddress[]): string[] {
 }
 
 /** A look-up cannot be cancelled, but nobody has to wait for it. */
-function inTime<T> (found: Promise<T>, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
+function inTime<T> (found: Promise<T>, clock: Clock, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => { settle(() => { reject(signal?.reason) }) }
-    const timer = limit === undefined ? undefined : setTimeout(() => { settle(() => { reject(limit.error()) }) }, limit.milliseconds)
+    const timer = limit === undefined ? undefined : clock.set(limit.milliseconds, () => { settle(() => { reject(limit.error()) }) })
     const settle = (how: () => void): void => {
-      clearTimeout(timer)
+      clock.clear(timer)
       signal?.removeEventListener('abort', aborted)
       how()
     }

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { decodeProxyHeader, ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
 import { LinkClosedError } from '../errors.ts'
+import { systemClock } from '../streams/clock.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -16,10 +17,10 @@ const ignore = (): void => {}
  * @param done called once, at once with the read that told; the error is a {@link ProxyHeaderError}, or `ERR_LINK_CLOSED` when
  *   the other side has left or said nothing in time. The socket is still open then
  */
-export function readProxyHeader (socket: Socket, timeout: number, done: (outcome: ProxyHeader | 'none' | Error) => void): void {
+export function readProxyHeader (socket: Socket, timeout: number, done: (outcome: ProxyHeader | 'none' | Error) => void, clock = systemClock): void {
   let held: Uint8Array = NOTHING
   const settle = (outcome: ProxyHeader | 'none' | Error): void => {
-    clearTimeout(timer)
+    clock.clear(timer)
     socket.off('readable', read).off('end', ended).off('close', closed)
     done(outcome)
   }
@@ -44,7 +45,7 @@ export function readProxyHeader (socket: Socket, timeout: number, done: (outcome
     else closed() // nothing wrong: so does a proxy find out whether anybody listens
   }
   const closed = (): void => { settle(new LinkClosedError('the connection ended before anything was said')) }
-  const timer = setTimeout(() => { settle(new LinkClosedError(`nothing that tells after ${timeout} ms`)) }, timeout)
+  const timer = clock.set(timeout, () => { settle(new LinkClosedError(`nothing that tells after ${timeout} ms`)) })
   socket.on('error', ignore) // one may come before somebody else listens. `close` follows
   socket.on('readable', read).once('end', ended).once('close', closed)
 }

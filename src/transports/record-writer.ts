@@ -14,6 +14,7 @@ import { descriptorOf, prepareSocketCalls, socketCalls } from '../net/native/soc
 import { unsentOf } from '../net/native/unsent.ts'
 import type { Libc } from '../net/native/libc.ts'
 import { IPPROTO_TCP, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, TCP_MAXSEG } from '../net/native/socket-numbers.ts'
+import { systemClock } from '../streams/clock.ts'
 import type { Records } from '../types.ts'
 
 const FLAGS = MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL
@@ -184,7 +185,7 @@ export class RecordWriter {
   }
 
   #measure (libc: Libc, fd: number): void {
-    const now = performance.now()
+    const now = systemClock.now() // it is the system that is asked
     if (now - this.#sizedAt < SIZE_AGE) return
     this.#sizedAt = now
     if (libc.getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, wordBytes, wordLength) === 0) this.#size = Math.max(1, word[0] - SACK_ROOM)

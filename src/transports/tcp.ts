@@ -8,9 +8,10 @@ import type { Gate } from '../limits/gate.ts'
 import { race, type Lookup } from './happy-eyeballs.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import { OptionError } from '../errors.ts'
+import { systemClock } from '../streams/clock.ts'
 import type { Logger } from '../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../options.ts'
-import type { Address, Endpoint, Link, Listener, Transport } from '../types.ts'
+import type { Address, Clock, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport: it knows who is at the other end. */
 export interface WireLink extends Link {
@@ -24,6 +25,8 @@ export interface SocketInit extends StreamLinkInit {
    * 1000, and at most 32,767,000; the system counts in whole seconds. Default: it never asks.
    */
   keepAlive?: number
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 export interface ListenInit extends SocketInit {
@@ -85,14 +88,14 @@ const YOUTH = 500
 /** Sockets to which it is done when they have come of age. */
 let young: Array<[Socket, number]> = []
 
-/** Does for a socket what its options say, a moment later. */
+/** Does for a socket what its options say, a moment later: by the clock of the system, as the system counts on. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   if (keepAlive === undefined || young.push([socket, keepAlive]) > 1) return
-  setTimeout(() => {
+  systemClock.set(YOUTH, () => {
     const grown = young
     young = []
     for (const [socket, silence] of grown) if (!socket.destroyed) socket.setKeepAlive(true, silence)
-  }, YOUTH).unref()
+  }).unref()
 }
 
 /** Throws `OptionError` for those that cannot be. */
@@ -124,7 +127,8 @@ export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }:
     to: { host, port },
     open: (address) => connect({ ...address, noDelay: true, allowHalfOpen: true }),
     signal,
-    limit: timeout === undefined ? undefined : { milliseconds: timeout, error: () => new DialTimeoutError(`no connection within ${timeout} ms`) },
+    clock: init.clock,
+    limit: timeout === undefined ? undefined : { milliseconds: timeout, clock: init.clock, error: () => new DialTimeoutError(`no connection within ${timeout} ms`) },
     lookup
   })
   keepAlive(socket, init)
@@ -134,7 +138,7 @@ export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }:
 /** Listens on a TCP port. Throws `OptionError` for options that cannot be. */
 export function listenTcp ({ host, port, ...init }: ListenInit): Listener<AcceptedLink> {
   verifySocket(init)
-  const { log } = init
+  const { log, clock } = init
   const door = entrance(init)
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => { acceptSocket(socket, door, queue, init) })
   door.guard(server)
@@ -142,7 +146,7 @@ export function listenTcp ({ host, port, ...init }: ListenInit): Listener<Accept
     server.close()
     door.close()
   })
-  const listener = serverListener(server, queue, log)
+  const listener = serverListener(server, queue, log, clock)
   server.listen({ host, port })
   return listener
 }

@@ -61,7 +61,7 @@ export const clientOptions = (host: string, { ca, cert, key, servername, insecur
 export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, lookup, ...init }: Address & SocketInit & DialInit & TlsClientInit): Promise<WireLink> {
   verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  const limit = { milliseconds: handshakeTimeout, error: () => new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`) }
+  const limit = { milliseconds: handshakeTimeout, clock: init.clock, error: () => new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`) }
   const { socket } = await securely({ to: { host, port }, init, allowHalfOpen: true, signal, limit, lookup })
   keepAlive(socket, init)
   return wireLink(socket, init)
@@ -87,12 +87,12 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
     socket.setNoDelay(true)
     return socket
   }
-  const won = await race({ to, open, signal, limit, lookup })
+  const won = await race({ to, open, signal, limit, lookup, clock: limit.clock })
   const { host, port } = endpointOf(won.socket)
   try {
     await opened(won.socket, 'secureConnect', signal, leftOf(limit, won.ends))
   } catch (err) {
-    throw host !== '' && isNoTls(err as Error) ? Object.assign(err as Error, { rawPacket: await bannerOf({ host, port }, signal) }) : err
+    throw host !== '' && isNoTls(err as Error) ? Object.assign(err as Error, { rawPacket: await bannerOf({ host, port }, signal, limit.clock) }) : err
   }
   return won
 }
@@ -100,18 +100,18 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
 /** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
 export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifySocket(init)
-  const { log, onForeign, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
+  const { log, clock, onForeign, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
   const door = entrance(init)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
   const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, init) })
-  if (onForeign !== undefined) watchFirstBytes(server, door, handshakeTimeout, onForeign)
+  if (onForeign !== undefined) watchFirstBytes(server, door, handshakeTimeout, onForeign, clock)
   door.guard(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<AcceptedLink>(() => {
     server.close()
     door.close()
   })
-  const listener = serverListener(server, queue, log)
+  const listener = serverListener(server, queue, log, clock)
   server.listen({ host, port })
   return Object.assign(listener, { setCertificate: certificateSetter(server, init) })
 }

@@ -19,7 +19,8 @@ import { securely, serverOptions, type TlsClientInit, type TlsServerInit } from 
 import { readUrl } from '../net/endpoint.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
-import type { Link } from '../types.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock, Link } from '../types.ts'
 
 /** Bytes of request line and headers; a real client needs a few hundred. */
 const MAX_REQUEST_HEAD = 8 * 1024
@@ -68,27 +69,27 @@ function listenersOf (socket: Socket): () => void {
  * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
  *   the signal
  */
-export async function dialUpgraded (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, queueLimit, keepAlive: silence, lookup, ...tls }: DialUpgradedInit = {}): Promise<WireLink> {
+export async function dialUpgraded (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, queueLimit, keepAlive: silence, clock = systemClock, lookup, ...tls }: DialUpgradedInit = {}): Promise<WireLink> {
   const server = readUrl(String(url))
   if (server === undefined) throw Object.assign(new TypeError(`not a URL: ${String(url)}`), { code: 'ERR_INVALID_URL' })
   if (!/^wss?:$/.test(server.url.protocol) || server.url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${String(url)}`)
-  const init = { queueLimit, keepAlive: silence }
+  const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  const limit = { milliseconds: handshakeTimeout, error: () => new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`) }
-  const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup }
+  const limit = { milliseconds: handshakeTimeout, clock, error: () => new UpgradeError('ERR_UPGRADE_TIMEOUT', `no WebSocket after ${handshakeTimeout} ms`) }
+  const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup, clock }
   const isSecure = server.url.protocol === 'wss:'
   const tried = { wanted: 'WebSocket', isTls: isSecure, ...HINTS }
   const { socket, ends }: Won<Socket> = await (isSecure
     ? securely({ ...dial, init: tls, allowHalfOpen: false }).catch((err: Error) => { throw explainedDial(err, tried) })
     : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
-  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends), tried)
+  await upgraded(socket, server.url, headers, signal, leftOf(limit, ends), clock, tried)
   keepAlive(socket, init)
   return Object.assign(streamLink(socket, init), { remote: endpointOf(socket) })
 }
 
 /** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
-async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, tried: Tried): Promise<void> {
+async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, clock: Clock, tried: Tried): Promise<void> {
   const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
   let reason: unknown
   const abandon = (why: unknown): void => {
@@ -98,7 +99,7 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
   const aborted = (): void => { abandon(signal?.reason) }
   signal?.addEventListener('abort', aborted, { once: true })
   // Not the timeout of `ws`, which every byte of the other side puts off.
-  const timer = setTimeout(() => { abandon(limit.error()) }, limit.milliseconds)
+  const timer = clock.set(limit.milliseconds, () => { abandon(limit.error()) })
   try {
     await new Promise<void>((resolve, reject) => {
       let release: () => void
@@ -113,7 +114,7 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
       if (signal?.aborted === true) aborted()
     })
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
     signal?.removeEventListener('abort', aborted)
   }
 }
@@ -146,10 +147,10 @@ function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
  * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
-  const init = { queueLimit, keepAlive: silence }
+export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
+  const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
-  const door = entrance({ gate, trustedProxies, handshakeTimeout, log })
+  const door = entrance({ gate, trustedProxies, handshakeTimeout, log, clock })
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
     headersTimeout: handshakeTimeout,
@@ -159,7 +160,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
   }
   const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
   const server = secure ?? createHttp(options)
-  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, door, handshakeTimeout, onForeign)
+  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, door, handshakeTimeout, onForeign, clock)
   door.guard(server)
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', ({ socket }, response) => {
@@ -196,7 +197,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
     secure?.on('secureConnection', (socket) => { socket.destroy() })
     door.close()
   })
-  const listener = serverListener(server, queue, log)
+  const listener = serverListener(server, queue, log, clock)
   server.listen(fd === undefined ? { host, port } : { fd })
   return Object.assign(listener, { setCertificate: certificateSetter(secure, tls) })
 }

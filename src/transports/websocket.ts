@@ -30,14 +30,14 @@ export interface ListenWebSocketInit extends WebSocketInit, ListenUpgradedInit {
 
 /** `dialUpgraded` with the layer over it. */
 export async function dialWebSocket (url: string | URL, { frames, ...init }: DialWebSocketInit = {}): Promise<WebSocketWireLink> {
-  const layer = websocketFrames({ ...frames, role: 'client' })
+  const layer = websocketFrames({ clock: init.clock, ...frames, role: 'client' })
   const link = await dialUpgraded(url, init)
   return Object.assign(over(link, layer), { remote: link.remote })
 }
 
 /** `listenUpgraded` with the layer over each link. */
 export function listenWebSocket ({ frames, ...init }: ListenWebSocketInit): TlsListener<AcceptedWebSocket> {
-  const layer = websocketFrames({ ...frames, role: 'server' })
+  const layer = websocketFrames({ clock: init.clock, ...frames, role: 'server' })
   const listener = listenUpgraded(init)
   return {
     ...listener,

@@ -3,6 +3,8 @@
  * networks. What is there is asked from the kernel, never known from what was set.
  */
 import type { TunLoss, TunWatcher } from './device.ts'
+import { systemClock } from '../streams/clock.ts'
+import type { Clock, Timer } from '../types.ts'
 
 /** Milliseconds after a notice: mostly several come together, as when an interface is set down and up. */
 const SETTLE = 200
@@ -20,20 +22,24 @@ export interface GuardInit {
   /** Throws when the system refuses. */
   restore (): void
   watcher: TunWatcher
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 export const isLoss = ({ address, down, routes }: TunLoss): boolean => address || down || routes.length > 0
 
 export class Guard {
   readonly #init: GuardInit
-  /** When something was put back, by `performance.now()`. */
+  /** When something was put back. */
   readonly #restored: number[] = []
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #timer: Timer | undefined
   #lost = ''
   #isClosed = false
 
   constructor (init: GuardInit) {
     this.#init = init
+    this.#clock = init.clock ?? systemClock
   }
 
   /** Something has changed, by whomever. */
@@ -41,11 +47,11 @@ export class Guard {
 
   close (): void {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#clock.clear(this.#timer)
   }
 
   #later (milliseconds: number): void {
-    if (!this.#isClosed) this.#timer ??= setTimeout(this.#look, milliseconds)
+    if (!this.#isClosed) this.#timer ??= this.#clock.set(milliseconds, this.#look)
   }
 
   readonly #look = (): void => {
@@ -55,12 +61,12 @@ export class Guard {
       const lost = loss()
       this.#tell(lost)
       if (!isLoss(lost)) return
-      const wait = this.#wait(performance.now())
+      const wait = this.#wait(this.#clock.now())
       if (wait > 0) {
         this.#later(wait)
         return
       }
-      this.#restored.push(performance.now())
+      this.#restored.push(this.#clock.now())
       restore()
       const still = loss()
       if (isLoss(still)) this.#later(PATIENCE) // the system takes it without an error, and does not do it

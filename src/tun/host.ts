@@ -10,7 +10,7 @@
  */
 import { Channel } from '../streams/channel.ts'
 import { OptionError } from '../errors.ts'
-import type { Batch, PacketPort } from '../types.ts'
+import type { Batch, Clock, PacketPort } from '../types.ts'
 import { DEFAULT_MTU, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
 import { echoReply, icmpChecks, isEchoReply, isEchoRequest, Pinger, type PingInit } from './icmp.ts'
 import { type Cidr, destinationOf, headerChecks, HEADER_LENGTH, isFragment, isIpv4, isMulticast, LIMITED_BROADCAST, parseAddress, protocolOf, protocols, sourceOf } from '../net/ipv4.ts'
@@ -32,6 +32,8 @@ export interface HostTunInit {
   socketLimit?: number
   /** Pings that wait for an answer at one time, up to 32768. Default: 1024. */
   maxPings?: number
+  /** Of the pings that this side sends. Default: that of the system. */
+  clock?: Clock
 }
 
 /** Why the host did not take a packet. Their sum is `counters.droppedOut`. */
@@ -83,7 +85,7 @@ class Host implements HostTun {
     this.source.pushBatch(batch)
   }
 
-  constructor ({ name = 'host', mtu = DEFAULT_MTU, queueLimit = DEFAULT_QUEUE_LIMIT, socketLimit = DEFAULT_SOCKET_LIMIT, maxPings = DEFAULT_MAX_PINGS }: HostTunInit) {
+  constructor ({ name = 'host', mtu = DEFAULT_MTU, queueLimit = DEFAULT_QUEUE_LIMIT, socketLimit = DEFAULT_SOCKET_LIMIT, maxPings = DEFAULT_MAX_PINGS, clock }: HostTunInit) {
     for (const [option, value, max] of [['queueLimit', queueLimit, Infinity], ['socketLimit', socketLimit, Infinity], ['maxPings', maxPings, 32_768]] as const) {
       if (!Number.isInteger(value) || value < 1 || value > max) throw new OptionError(`${option} is a whole number of at least 1${max < Infinity ? ` and at most ${max}` : ''}, not ${value}`)
     }
@@ -91,7 +93,7 @@ class Host implements HostTun {
     this.mtu = verifyMtu(mtu)
     this.#queueLimit = queueLimit
     const transmit = (packet: Uint8Array): boolean => this.#transmit(packet)
-    this.#pinger = new Pinger(transmit, maxPings)
+    this.#pinger = new Pinger(transmit, maxPings, clock)
     this.#ports = new UdpPorts({ mtu, transmit, ownAddress: () => this.#ownAddress() }, socketLimit)
     this.source = new Channel({ weigh: (packet) => packet.length, onReturn: () => { void this.close() } })
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }

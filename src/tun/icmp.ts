@@ -1,7 +1,9 @@
 /** Echo, both sides of it: RFC 792. */
 import { CodedError, OptionError } from '../errors.ts'
+import { systemClock } from '../streams/clock.ts'
 import { addWords, fold } from '../net/checksum.ts'
 import { newPacket } from './device.ts'
+import type { Clock } from '../types.ts'
 import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from '../net/ipv4.ts'
 
 /** Bytes of an echo message in front of its payload: type, code, checksum, identifier, sequence number. */
@@ -79,13 +81,15 @@ export function isEchoReply (packet: Uint8Array): boolean {
 export class Pinger {
   readonly #transmit
   readonly #limit
+  readonly #clock: Clock
   readonly #id = Math.floor(Math.random() * 0x10000)
   readonly #pending = new Map<number, Pending>()
   #sequence = 0
 
-  constructor (transmit: (packet: Uint8Array) => boolean, limit: number) {
+  constructor (transmit: (packet: Uint8Array) => boolean, limit: number, clock: Clock = systemClock) {
     this.#transmit = transmit
     this.#limit = limit
+    this.#clock = clock
   }
 
   /** Resolves with the round trip in milliseconds. A request that could not be sent is one that gets no answer. */
@@ -97,9 +101,10 @@ export class Pinger {
     const sequence = this.#nextSequence()
     const request = echoRequest(source, destination, this.#id, sequence, size)
     return new Promise((resolve, reject) => {
-      const start = performance.now()
+      const clock = this.#clock
+      const start = clock.now()
       const settle = (): void => {
-        clearTimeout(timer)
+        clock.clear(timer)
         signal?.removeEventListener('abort', onAbort)
         this.#pending.delete(sequence)
       }
@@ -108,7 +113,7 @@ export class Pinger {
         request,
         resolve: () => {
           settle()
-          resolve(performance.now() - start)
+          resolve(clock.now() - start)
         },
         reject: (err) => {
           settle()
@@ -116,7 +121,7 @@ export class Pinger {
         }
       }
       const onAbort = (): void => { pending.reject(signal?.reason) }
-      const timer = setTimeout(() => { pending.reject(new PingError('ERR_PING_TIMEOUT', `no answer within ${timeout} ms`)) }, timeout)
+      const timer = clock.set(timeout, () => { pending.reject(new PingError('ERR_PING_TIMEOUT', `no answer within ${timeout} ms`)) })
       signal?.addEventListener('abort', onAbort)
       this.#pending.set(sequence, pending)
       this.#transmit(request)

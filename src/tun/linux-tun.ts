@@ -1,7 +1,7 @@
 /** A TUN device of Linux that is open: packets of the kernel on one side, a {@link Tun} on the other. */
 import { closeSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LinkBusyError } from '../errors.ts'
+import { nextTurn } from '../streams/turns.ts'
 import type { Batch, PacketPort, Take } from '../types.ts'
 import { newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
 import { systemError } from './ifreq.ts'

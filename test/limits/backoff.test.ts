@@ -2,20 +2,23 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Backoff } from '../../src/limits/backoff.ts'
 import { OptionError } from '../../src/errors.ts'
+import { ManualClock } from '../helpers/clock.ts'
 
 t.test('back-off doubles up to its bound, half of it at random, and begins anew after a connection that lasted', async (t) => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.integer({ min: 1, max: 100 }), (first, longest, attempts) => {
-    const backoff = new Backoff({ first, longest, steady: 1000 })
-    let now = 0
+    const clock = new ManualClock()
+    const backoff = new Backoff({ first, longest, steady: 1000, clock })
     for (let lives = 0; lives < 2; lives++) {
       for (let i = 0; i < attempts; i++) {
         const full = Math.min(longest, first * 2 ** i)
-        const wait = backoff.next(now)
+        const wait = backoff.next()
         if (!(wait >= full / 2 && wait <= full)) return false
-        now += 5000
-        if (i % 2 === 0) backoff.online(now - 999) // it was online, but not for long enough
+        clock.advance(5000)
+        if (i % 2 === 0) backoff.online()
+        clock.advance(999) // it was online, but not for long enough
       }
-      backoff.online(now - 1000)
+      backoff.online()
+      clock.advance(1000)
     }
     return true
   }))
@@ -26,10 +29,13 @@ t.test('back-off doubles up to its bound, half of it at random, and begins anew 
 
 t.test('a connection counts as lasting after 10 seconds', async (t) => {
   for (const [online, attempts] of [[9999, 1], [10_000, 0]]) {
-    const backoff = new Backoff({ first: 8 })
-    backoff.next(0)
-    backoff.online(500)
-    const wait = backoff.next(500 + online)
+    const clock = new ManualClock()
+    const backoff = new Backoff({ first: 8, clock })
+    backoff.next()
+    clock.advance(500)
+    backoff.online()
+    clock.advance(online)
+    const wait = backoff.next()
     t.ok(wait >= 4 * 2 ** attempts && wait <= 8 * 2 ** attempts)
   }
 })

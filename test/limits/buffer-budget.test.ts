@@ -4,7 +4,9 @@ import fc from 'fast-check'
 import { bridge } from '../../src/streams/bridge.ts'
 import { BufferBudget, type BridgeAccount } from '../../src/limits/buffer-budget.ts'
 import { memoryPair, tcp } from '../../src/transports/index.ts'
-import { bytes, open, standstill, turn, until } from '../helpers/ends.ts'
+import { systemClock } from '../../src/streams/clock.ts'
+import { ManualClock } from '../helpers/clock.ts'
+import { bytes, open, standstill, turn } from '../helpers/ends.ts'
 import type { Batch, Link } from '../../src/types.ts'
 
 const MIB = 1024 * 1024
@@ -12,7 +14,7 @@ const MIB = 1024 * 1024
 /** A budget with a clock that stands still. */
 function still (limit: number, stalledAfter = 1000): { budget: BufferBudget, clock: { now: number }, ended: string[], open: (owner: string, name: string) => BridgeAccount } {
   const clock = { now: 0 }
-  const budget = new BufferBudget({ limit, stalledAfter, now: () => clock.now })
+  const budget = new BufferBudget({ limit, stalledAfter, clock: { ...systemClock, now: () => clock.now } })
   const ended: string[] = []
   return { budget, clock, ended, open: (owner, name) => budget.open(owner, () => { ended.push(name) }) }
 }
@@ -136,16 +138,19 @@ t.test('when all of an owner go on, its read-ahead is nothing, and nobody with l
 
 t.test('it looks by itself', async (t) => {
   const ended: string[] = []
-  const budget = new BufferBudget({ limit: 10, stalledAfter: 1 })
-  t.teardown(() => { for (const account of accounts) account.close() })
+  const clock = new ManualClock()
+  const budget = new BufferBudget({ limit: 10, stalledAfter: 10_000, clock })
   const accounts = ['one', 'two'].map((name) => budget.open(name, () => { ended.push(name) }))
-  const alive = setInterval(() => {}, 1000)
-  t.teardown(() => { clearInterval(alive) })
   accounts[0].forward.waiting(3)
   accounts[1].forward.writing(8)
-  await until(() => ended.length > 0)
-  t.same(ended, ['two'])
+  t.same(clock.holding, [], 'which keeps no process alive')
+  clock.advance(9999)
+  t.same(ended, [])
+  clock.advance(1)
+  t.same(ended, ['two'], 'as soon as it has stood still for long enough')
   t.equal(budget.held, 3)
+  clock.advance(1000)
+  t.same(clock.waiting, [], 'and no longer than there is too much')
 })
 
 t.test('a limit that cannot be', async (t) => {

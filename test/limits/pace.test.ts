@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { OptionError } from '../../src/errors.ts'
 import { Pace } from '../../src/limits/pace.ts'
+import { ManualClock } from '../helpers/clock.ts'
 
 /** Milliseconds of the rate that may pass at once. */
 const BURST = 250
@@ -105,15 +106,20 @@ t.test('property: streams that always send share it, whatever their number', asy
 })
 
 t.test('a small message does not wait for all that others have', async (t) => {
-  const pace = new Pace(1_000_000)
-  const order: string[] = []
-  const alive = setInterval(() => {}, 1000) // its own timers keep no process alive
-  t.teardown(() => { clearInterval(alive) })
+  const clock = new ManualClock()
+  const pace = new Pace(1_000_000, clock)
+  const passed: Array<[string, number]> = []
   const pass = async (name: string, bytes: number): Promise<void> => {
     await pace.pass(bytes)
-    order.push(name)
+    passed.push([name, Math.ceil(clock.now())])
   }
   t.equal(pace.pass(250_000), undefined, 'a burst passes at once')
-  await Promise.all([pass('large', 400_000), pass('large', 400_000), pass('small', 1)])
-  t.same(order, ['small', 'large', 'large'])
+  const all = Promise.all([pass('large', 400_000), pass('large', 400_000), pass('small', 1)])
+  t.same(clock.holding, [], 'its timers keep no process alive')
+  await clock.pass(700)
+  t.same(passed, [['small', 41]], 'behind one piece of each')
+  await clock.pass(100)
+  await clock.pass(1)
+  await all
+  t.same(passed.slice(1), [['large', 781], ['large', 801]], 'all of it in the time that it takes at the rate')
 })

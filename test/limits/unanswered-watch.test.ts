@@ -1,5 +1,6 @@
 import t from 'tap'
 import { UnansweredWatch } from '../../src/limits/unanswered-watch.ts'
+import { ManualClock } from '../helpers/clock.ts'
 
 /** A link that has not been answered for so many milliseconds; undefined: it cannot tell now. */
 class Told {
@@ -34,14 +35,20 @@ t.test('a link that cannot tell is not watched', async (t) => {
   t.equal(watch.size, 0)
 })
 
-t.test('it looks by itself, again and again', async (t) => {
-  const watch = new UnansweredWatch(4)
+t.test('it looks by itself, again and again, while there is something to watch', async (t) => {
+  const clock = new ManualClock()
+  const watch = new UnansweredWatch(1000, clock)
   const link = new Told(0)
-  const alive = setInterval(() => {}, 1000)
-  t.teardown(() => { clearInterval(alive) })
-  setTimeout(() => { link.unanswered = 4 }, 20)
-  await new Promise<void>((resolve) => { watch.add(link, () => { resolve() }) })
+  let ended = 0
+  watch.add(link, () => { ended++ })
+  t.same(clock.holding, [], 'which keeps no process alive')
+  clock.advance(100_000)
+  t.equal(ended, 0)
+  link.unanswered = 1000
+  clock.advance(250)
+  t.equal(ended, 1)
   t.equal(watch.size, 0)
+  t.same(clock.waiting, [])
 })
 
 t.test('a limit that cannot be', async (t) => {

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { contract, type Subject } from './contract.ts'
 import { wireSubjects } from './subjects.ts'
+import { ManualClock } from '../helpers/clock.ts'
 import { until } from '../helpers/ends.ts'
 import { silent } from '../../src/log.ts'
 import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
@@ -37,29 +38,22 @@ for (const subject of wireSubjects({ gate })) {
 }
 
 t.test('a listener that the system lets accept nothing warns, at intervals, and goes on', async (t) => {
+  const clock = new ManualClock()
   const server = createServer()
   const queue = acceptQueue(() => { server.close() })
   const warnings: object[] = []
-  const listener = serverListener(server, queue, { ...silent, warn: (fields) => { warnings.push(fields) } })
+  const listener = serverListener(server, queue, { ...silent, warn: (fields) => { warnings.push(fields) } }, clock)
   t.teardown(() => { listener.close() })
   server.listen(0, '127.0.0.1')
   await listener.port()
-  let pass: (() => void) | undefined
-  const { restore } = t.intercept(globalThis, 'setTimeout', {
-    value: (then: () => void) => {
-      pass = then
-      return { unref () { return this } }
-    }
-  })
   const errors = ['first', 'second', 'third'].map((message) => Object.assign(new Error(message), { code: 'EMFILE' }))
   for (const err of errors) server.emit('error', err)
   t.strictSame(warnings.splice(0), [{ err: errors[0], count: 1 }], 'the first one at once')
-  pass?.()
+  clock.advance(1000)
   t.strictSame(warnings.splice(0), [{ err: errors[2], count: 2 }], 'the others together')
-  pass?.()
+  clock.advance(1000)
   t.strictSame(warnings, [], 'nothing new')
   server.emit('error', errors[0])
   t.strictSame(warnings, [{ err: errors[0], count: 1 }], 'after a quiet interval at once again')
-  restore()
   t.ok(server.listening)
 })

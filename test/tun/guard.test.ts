@@ -1,10 +1,11 @@
 /** When an interface is put back, and how often; the kernel itself is in test/e2e/interface-guard.test.ts. */
 import { endianness } from 'node:os'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { TunLoss } from '../../src/tun/device.ts'
 import { Guard } from '../../src/tun/guard.ts'
 import { concernOf } from '../../src/tun/link-watch.ts'
 import { hex } from '../helpers/bytes.ts'
+import { ManualClock } from '../helpers/clock.ts'
 
 const NOTHING: TunLoss = { address: false, down: false, routes: [] }
 const ADDRESS: TunLoss = { address: true, down: false, routes: [] }
@@ -21,36 +22,21 @@ interface World {
 }
 
 /** A guard with a clock of its own. */
-function world (t: Test): World {
-  const { setTimeout, clearTimeout } = globalThis
-  const performanceNow = performance.now
-  let now = 0
-  let timers: Array<{ at: number, call: () => void }> = []
-  performance.now = () => now
-  Object.assign(globalThis, {
-    setTimeout (call: () => void, wait: number) {
-      const timer = { at: now + wait, call }
-      timers.push(timer)
-      return timer
-    },
-    clearTimeout (timer: unknown) { timers = timers.filter((other) => other !== timer) }
-  })
-  t.teardown(() => {
-    performance.now = performanceNow
-    Object.assign(globalThis, { setTimeout, clearTimeout })
-  })
+function world (): World {
+  const clock = new ManualClock()
   const told: string[] = []
   const all: World = {
     told,
     loss: NOTHING,
     helps: true,
     guard: new Guard({
+      clock,
       loss () {
         if (all.loss instanceof Error) throw all.loss
         return all.loss
       },
       restore () {
-        told.push(`restore at ${now}`)
+        told.push(`restore at ${clock.now()}`)
         if (all.helps) all.loss = NOTHING
       },
       watcher: {
@@ -59,24 +45,13 @@ function world (t: Test): World {
         onFailure: ({ message }) => { told.push(message) }
       }
     }),
-    pass (milliseconds) {
-      for (const end = now + milliseconds; ;) {
-        const [next] = [...timers].sort((a, b) => a.at - b.at)
-        if (next === undefined || next.at > end) {
-          now = end
-          break
-        }
-        timers = timers.filter((timer) => timer !== next)
-        now = next.at
-        next.call()
-      }
-    }
+    pass (milliseconds) { clock.advance(milliseconds) }
   }
   return all
 }
 
 t.test('what was taken is put back a moment after the notice, once for several notices', async (t) => {
-  const all = world(t)
+  const all = world()
   all.guard.noticed()
   all.pass(1000)
   t.same(all.told, [], 'nothing is lost: our own change')
@@ -87,7 +62,7 @@ t.test('what was taken is put back a moment after the notice, once for several n
 })
 
 t.test('whoever takes it again and again: five times at once, then once in ten seconds', async (t) => {
-  const all = world(t)
+  const all = world()
   for (let i = 0; i < 600; i++) {
     all.loss = ADDRESS
     all.guard.noticed()
@@ -99,7 +74,7 @@ t.test('whoever takes it again and again: five times at once, then once in ten s
 })
 
 t.test('what cannot be put back, or be told, is tried again every ten seconds', async (t) => {
-  const all = world(t)
+  const all = world()
   all.loss = ADDRESS
   all.helps = false
   all.guard.noticed()

@@ -5,7 +5,7 @@ import { ForeignerLog } from '../../transports/foreigner-log.ts'
 import type { Gate, GateStats, Pass } from '../../limits/gate.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import type { AnyLink, Endpoint } from '../../types.ts'
+import type { AnyLink, Clock, Endpoint } from '../../types.ts'
 
 export class AcceptedConnections {
   readonly #gate: Gate
@@ -14,10 +14,10 @@ export class AcceptedConnections {
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
 
-  constructor (gate: Gate, log: Logger) {
+  constructor (gate: Gate, log: Logger, clock: Clock) {
     this.#gate = gate
     this.#log = log
-    this.#foreigners = new ForeignerLog(log)
+    this.#foreigners = new ForeignerLog(log, clock)
   }
 
   /**

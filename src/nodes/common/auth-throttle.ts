@@ -2,10 +2,12 @@
 import { OptionError } from '../../errors.ts'
 import type { Pass } from '../../limits/gate.ts'
 import { SourceRate } from '../../limits/source-rate.ts'
+import type { Clock } from '../../types.ts'
 
 type Source = Pick<Pass, 'source' | 'isLocal'>
 
 export class AuthThrottle {
+  readonly #clock: Clock
   #perMinute: number
   #failures: SourceRate
 
@@ -13,7 +15,8 @@ export class AuthThrottle {
    * @param perMinute failures of one source, and as many at once
    * @throws {OptionError} when that is no whole number of at least 1
    */
-  constructor (perMinute: number) {
+  constructor (perMinute: number, clock: Clock) {
+    this.#clock = clock
     this.#perMinute = perMinute
     this.#failures = rateOf(perMinute)
   }
@@ -28,10 +31,10 @@ export class AuthThrottle {
   }
 
   /** Too many failures have come from there: nothing of it is looked at, or one more guess would be answered. */
-  isThrottled ({ source, isLocal }: Source): boolean { return !isLocal && !this.#failures.allows(source, performance.now()) }
+  isThrottled ({ source, isLocal }: Source): boolean { return !isLocal && !this.#failures.allows(source, this.#clock.now()) }
 
   failed ({ source, isLocal }: Source): void {
-    if (!isLocal) this.#failures.take(source, performance.now())
+    if (!isLocal) this.#failures.take(source, this.#clock.now())
   }
 }
 

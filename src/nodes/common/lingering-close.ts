@@ -1,5 +1,5 @@
 import { LinkClosedError } from '../../errors.ts'
-import type { AnyLink, Batch } from '../../types.ts'
+import type { AnyLink, Batch, Clock } from '../../types.ts'
 
 /** Milliseconds that the other side has to read what it was told, and to leave. */
 const LINGER = 1000
@@ -12,16 +12,16 @@ async function * nothing (): AsyncGenerator<Batch<never>> {}
  *
  * @param close says that nothing follows. Default: the end of `sink`
  */
-export async function lingeringClose<L extends AnyLink> (link: L, close: (link: L) => unknown = (link) => link.sink(nothing())): Promise<void> {
+export async function lingeringClose<L extends AnyLink> (link: L, clock: Clock, close: (link: L) => unknown = (link) => link.sink(nothing())): Promise<void> {
   const abort = (): void => { link.abort(new LinkClosedError('the connection was ended')) }
-  const timer = setTimeout(abort, LINGER)
+  const timer = clock.set(LINGER, abort)
   try {
     await close(link)
     for await (const batch of link.source) batch.length = 0
   } catch {
     // It is gone, which is all that was wanted.
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
     abort()
   }
 }

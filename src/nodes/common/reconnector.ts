@@ -1,6 +1,7 @@
 /** What a peer does all its life: connects, serves, waits when the connection is lost, and begins again. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { LinkClosedError } from '../../errors.ts'
+import { wait } from '../../streams/clock.ts'
+import type { Clock } from '../../types.ts'
 
 export interface ReconnectorInit {
   /** Connects, and settles when the connection has ended; rejects with what ended it, when that was not the other side. */
@@ -8,6 +9,7 @@ export interface ReconnectorInit {
   /** There is no connection any more, or none was made. Returns milliseconds until the next attempt; what it throws ends all. */
   onLost (reason: Error): number
   signal: AbortSignal
+  clock: Clock
 }
 
 export class Reconnector {
@@ -18,7 +20,7 @@ export class Reconnector {
 
   /** Settles when the signal asks for it and the connection of that time has ended. Rejects with what `onLost` throws. */
   async run (): Promise<void> {
-    const { signal, attempt, onLost } = this.#init
+    const { signal, clock, attempt, onLost } = this.#init
     const wake = (): void => { this.wake() }
     signal.addEventListener('abort', wake, { once: true })
     try {
@@ -31,8 +33,7 @@ export class Reconnector {
         }
         if (signal.aborted) break
         this.#waiting = new AbortController() // before anybody is told, who may wake it at once
-        const wait = onLost(reason)
-        await delay(wait, undefined, { signal: this.#waiting.signal }).catch(() => {})
+        await wait(clock, onLost(reason), { signal: this.#waiting.signal }).catch(() => {})
       }
     } finally {
       signal.removeEventListener('abort', wake)

@@ -1,4 +1,5 @@
 /** The time that captured packets get. */
+import type { Clock } from '../../types.ts'
 
 /** The two clocks may be apart by this many milliseconds: a whole one and its rounding. */
 const SLACK = 2
@@ -6,15 +7,12 @@ const SLACK = 2
 /**
  * A clock of milliseconds since 1970 with fractions. The system's own has whole ones in JavaScript, too coarse to tell packets
  * apart; so a steady clock counts on from it, until the two disagree: the system's clock was set, or the machine has slept.
- *
- * @param system whole milliseconds since 1970
- * @param steady milliseconds since any moment, never set
  */
-export function wallClock (system: () => number = Date.now, steady: () => number = () => performance.now()): () => number {
-  let offset = system() - steady()
+export function wallClock (clock: Clock): () => number {
+  let offset = clock.date() - clock.now()
   return () => {
-    const whole = system()
-    const fine = offset + steady()
+    const whole = clock.date()
+    const fine = offset + clock.now()
     if (Math.abs(fine - whole) <= SLACK) return fine
     offset += whole - fine
     return whole

@@ -11,7 +11,8 @@
 import { machine, release, type } from 'node:os'
 import { OptionError } from '../../errors.ts'
 import { verifyBytes } from '../../options.ts'
-import type { Batch } from '../../types.ts'
+import { systemClock } from '../../streams/clock.ts'
+import type { Batch, Clock } from '../../types.ts'
 import { version } from '../../version.ts'
 import {
   captureLinkTypes, interfaceDescription, interfaceStatistics, packetLength, sectionHeader, STATISTICS_LENGTH, writePackets,
@@ -28,8 +29,8 @@ export interface CaptureInit {
   snapLength?: number
   /** Bytes that may wait to be written; while there are as many, packets are dropped and counted. Default: 4 MiB. */
   queueLimit?: number
-  /** Milliseconds since 1970, fractions welcome; asked once a batch. It may jump. Default: the clock of the system, in finer steps. */
-  now?: () => number
+  /** Its date, in finer steps, is the time of packets; asked once a batch. It may jump. Default: that of the system. */
+  clock?: Clock
 }
 
 export interface CaptureRecorderInit extends CaptureInit {
@@ -117,13 +118,13 @@ export class CaptureRecorder {
   /** Writes the beginning of the file. Throws `OptionError` for options that cannot work. */
   constructor (init: CaptureRecorderInit) {
     verifyCapture(init)
-    const { interfaces, write, queued = () => 0, maxBytes = DEFAULT_MAX_CAPTURE, snapLength = MAX_SNAP_LENGTH, queueLimit = DEFAULT_CAPTURE_QUEUE, now = wallClock() } = init
+    const { interfaces, write, queued = () => 0, maxBytes = DEFAULT_MAX_CAPTURE, snapLength = MAX_SNAP_LENGTH, queueLimit = DEFAULT_CAPTURE_QUEUE, clock = systemClock } = init
     this.interfaces = [...interfaces]
     this.#write = write
     this.#queued = queued
     this.#queueLimit = queueLimit
     this.#snapLength = snapLength
-    this.#now = now
+    this.#now = wallClock(clock)
     this.#counts = interfaces.map(() => ({ received: 0, dropped: 0 }))
     this.finished = new Promise((resolve) => { this.#onFinish = resolve })
     const beginning = header(interfaces, snapLength)

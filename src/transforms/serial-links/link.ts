@@ -3,7 +3,7 @@ import { type Ending, LinkResetError } from './chunks.ts'
 import type { Incoming } from './incoming.ts'
 import type { Outgoing } from './outgoing.ts'
 import { LinkClosedError } from '../../errors.ts'
-import type { Batch, Delivery, Link, PacketPort, ReadAhead } from '../../types.ts'
+import type { Batch, Clock, Delivery, Link, PacketPort, ReadAhead } from '../../types.ts'
 
 /** Milliseconds that the other side has to come to its end, and to take what was sent, once a link was reset here. */
 const RESET_TIMEOUT = 5000
@@ -13,6 +13,7 @@ const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
 
 /** The connection under it. */
 export interface Carrier {
+  readonly clock: Clock
   readonly incoming: Incoming
   readonly outgoing: Outgoing
   lend (): void
@@ -127,7 +128,8 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
 
   /** Passes over what still comes for a link that was reset here, and sees to it that what was sent goes: in time, or with the connection. */
   async #drain (err: Error): Promise<void> {
-    const timer = setTimeout(() => { this.#carrier.abort(err) }, RESET_TIMEOUT)
+    const { clock } = this.#carrier
+    const timer = clock.set(RESET_TIMEOUT, () => { this.#carrier.abort(err) })
     try {
       await this.#reading // of whoever has read from it before
       while (this.#got === 'open') await this.#next()
@@ -136,7 +138,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
       if (!(broken instanceof LinkResetError)) this.#carrier.abort(broken as Error)
       await this.#gone?.catch(() => {})
     } finally {
-      clearTimeout(timer)
+      clock.clear(timer)
     }
   }
 }

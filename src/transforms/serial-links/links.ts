@@ -19,7 +19,8 @@ import { Incoming } from './incoming.ts'
 import { type Carrier, SerialLink } from './link.ts'
 import { Outgoing } from './outgoing.ts'
 import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
-import type { Link } from '../../types.ts'
+import { systemClock } from '../../streams/clock.ts'
+import type { Clock, Link } from '../../types.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 
 /** Milliseconds that the other side has to end the connection once this one has. */
@@ -31,6 +32,8 @@ export interface SerialLinksInit {
    * have to know. Default: false.
    */
   acknowledges?: boolean
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 export class SerialLinks {
@@ -45,10 +48,11 @@ export class SerialLinks {
   /** Called when both directions of a link are at their end; another one may begin. */
   onIdle: () => void = () => {}
 
-  constructor (lower: Link, { acknowledges = false }: SerialLinksInit = {}) {
+  constructor (lower: Link, { acknowledges = false, clock = systemClock }: SerialLinksInit = {}) {
     this.#lower = lower
     this.acknowledges = acknowledges
     this.#carrier = {
+      clock,
       incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
       outgoing: new Outgoing(),
       lend: () => { lower.lend?.() },
@@ -118,9 +122,10 @@ export class SerialLinks {
 
   /** This side has ended the connection. The other one gets a moment for what it was sent, and to end it as well. */
   async #leave (): Promise<void> {
-    const timer = setTimeout(() => { this.abort(new LinkClosedError('the other side does not end the connection')) }, CLOSE_TIMEOUT)
-    await this.#carrier.incoming.drain()
-    clearTimeout(timer)
+    const { clock, incoming } = this.#carrier
+    const timer = clock.set(CLOSE_TIMEOUT, () => { this.abort(new LinkClosedError('the other side does not end the connection')) })
+    await incoming.drain()
+    clock.clear(timer)
   }
 
   #open (): SerialLink {

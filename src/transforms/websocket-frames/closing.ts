@@ -4,7 +4,7 @@ import type { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError, type WebSocketProtocolError } from './protocol.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Interruptible } from '../../streams/interruptible.ts'
-import type { Batch, Link } from '../../types.ts'
+import type { Batch, Clock, Link, Timer } from '../../types.ts'
 
 async function * nothing (): AsyncGenerator<Batch> {}
 
@@ -16,21 +16,23 @@ export class Closing {
   readonly #port: FramesPort
   readonly #encoder: FrameEncoder
   readonly #timeout: number
+  readonly #clock: Clock
   /** The close frame that ends what `sink` writes. */
   #farewell: Uint8Array | undefined
   #received: { code: number, reason: string } | undefined
   /** The other side has answered our close frame, or need not. */
   #answered = false
   #onAnswer: (() => void) | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #aborted: Error | undefined
 
   /** @param timeout see `WebSocketFramesInit.closeTimeout` */
-  constructor (lower: Link, port: FramesPort, encoder: FrameEncoder, timeout: number) {
+  constructor (lower: Link, port: FramesPort, encoder: FrameEncoder, timeout: number, clock: Clock) {
     this.#lower = lower
     this.#port = port
     this.#encoder = encoder
     this.#timeout = timeout
+    this.#clock = clock
   }
 
   /** What the link was aborted with. */
@@ -62,7 +64,7 @@ export class Closing {
   }
 
   /** The connection below has ended: nothing is left to cut. */
-  stop (): void { clearTimeout(this.#timer) }
+  stop (): void { this.#clock.clear(this.#timer) }
 
   /** Says goodbye. Throws unless that is an orderly end. */
   endOrderly (failure: WebSocketProtocolError | undefined): void {
@@ -84,7 +86,7 @@ export class Closing {
       this.#cutWhenStalled(this.#lower.port.queued)
       return
     }
-    this.#timer = setTimeout(() => { this.#cut() }, this.#timeout)
+    this.#timer = this.#clock.set(this.#timeout, () => { this.#cut() })
     if (this.#lower.port.send([frame]) === 0) {
       this.abort(new LinkClosedError('closed while the queue was full'))
     }
@@ -92,11 +94,11 @@ export class Closing {
 
   /** What `sink` has written still arrives, however slowly: only when a whole timeout brings no progress is there nobody to wait for. */
   #cutWhenStalled (queued: number): void {
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#clock.set(this.#timeout, () => {
       const left = this.#lower.port.queued
       if (left < queued) this.#cutWhenStalled(left)
       else this.#cut()
-    }, this.#timeout)
+    })
   }
 
   #cut (): void { this.#lower.abort(new LinkClosedError('the other side did not end the connection')) }

@@ -13,11 +13,12 @@ import { FramesPort } from './port.ts'
 import { CloseCode, WebSocketClosedError } from './protocol.ts'
 import { FrameReader } from './reader.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { systemClock } from '../../streams/clock.ts'
 import { consumeSource } from '../../streams/consume.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { nextTurn } from '../../streams/turns.ts'
 import type { RecoverFramesInit, WebSocketLink } from './link.ts'
-import type { Batch, Layer, Link, Take } from '../../types.ts'
+import type { Batch, Clock, Layer, Link, Take } from '../../types.ts'
 
 /** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
@@ -25,6 +26,8 @@ export const DEFAULT_CLOSE_TIMEOUT = 2000
 export interface WebSocketFramesInit extends FrameDecoderInit {
   /** Milliseconds that a connection which is being closed may take, or, while `sink` has bytes left, make no progress. Default: 2000. */
   closeTimeout?: number
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 class FramesLink implements WebSocketLink {
@@ -43,7 +46,7 @@ class FramesLink implements WebSocketLink {
   /** The connection is gone, so what waits is for nobody. */
   #isGone = false
 
-  constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, ...init }: WebSocketFramesInit) {
+  constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, clock = systemClock, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#isServer = init.role === 'server'
     this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
@@ -56,10 +59,10 @@ class FramesLink implements WebSocketLink {
         link.onPong?.(payload)
       },
       onClose (code, reason) { link.#closing.receive(code, reason) }
-    })
+    }, clock)
     this.source = this.#read()
-    this.port = new FramesPort(lower.port, this.#encoder)
-    this.#closing = new Closing(lower, this.port, this.#encoder, closeTimeout)
+    this.port = new FramesPort(lower.port, this.#encoder, clock)
+    this.#closing = new Closing(lower, this.port, this.#encoder, closeTimeout, clock)
     this.#pings = new Pings(lower.port, this.port, this.#encoder)
   }
 

@@ -2,7 +2,7 @@
 import { Acknowledged } from './acknowledged.ts'
 import { drainedOf } from '../../layer.ts'
 import type { FrameEncoder } from './encoder.ts'
-import type { Batch, PacketPort } from '../../types.ts'
+import type { Batch, Clock, PacketPort } from '../../types.ts'
 
 export class FramesPort implements PacketPort {
   readonly limit: number
@@ -11,12 +11,14 @@ export class FramesPort implements PacketPort {
   isClosed = false
   readonly #lower: PacketPort
   readonly #encoder: FrameEncoder
+  readonly #clock: Clock
   /** Once somebody has asked how much waits, and the system did not know. */
   #acknowledged: Acknowledged | undefined
 
-  constructor (lower: PacketPort, encoder: FrameEncoder) {
+  constructor (lower: PacketPort, encoder: FrameEncoder, clock: Clock) {
     this.#lower = lower
     this.#encoder = encoder
+    this.#clock = clock
     this.limit = lower.limit
     this.drained = drainedOf(lower)
   }
@@ -31,7 +33,7 @@ export class FramesPort implements PacketPort {
       return backlog ?? this.queued
     }
     this.#acknowledged ??= new Acknowledged()
-    return Math.max(this.queued, this.#acknowledged.waiting(performance.now()) ?? 0)
+    return Math.max(this.queued, this.#acknowledged.waiting(this.#clock.now()) ?? 0)
   }
 
   send (batch: Batch): number {
@@ -42,11 +44,11 @@ export class FramesPort implements PacketPort {
   /** See `WebSocketLink`. */
   sendFrames (frames: Uint8Array): boolean {
     if (this.isClosed || this.#lower.send([frames]) === 0) return false
-    const question = this.#acknowledged?.sent(frames.length, performance.now())
+    const question = this.#acknowledged?.sent(frames.length, this.#clock.now())
     if (question !== undefined && this.#lower.send([this.#encoder.ping(question)]) === 0) this.#acknowledged?.withdraw()
     return true
   }
 
   /** A pong has come; it may answer a ping of this port, or of somebody else. */
-  pong (payload: Uint8Array): void { this.#acknowledged?.pong(payload, performance.now()) }
+  pong (payload: Uint8Array): void { this.#acknowledged?.pong(payload, this.#clock.now()) }
 }

@@ -3,10 +3,11 @@ import { FrameDecoder } from './decoder.ts'
 import { DEFAULT_MAX_PAYLOAD, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder-init.ts'
 import { FrameResync } from './resync.ts'
 import { TruncatedError } from '../../errors.ts'
+import { systemClock } from '../../streams/clock.ts'
 import { currentTurn } from '../../streams/turns.ts'
 import type { RecoverFramesInit } from './link.ts'
 import type { WebSocketProtocolError } from './protocol.ts'
-import type { Batch } from '../../types.ts'
+import type { Batch, Clock } from '../../types.ts'
 
 /** Frames of one connection in one turn of the event loop: about a millisecond of them. */
 export const FRAMES_A_TURN = 8192
@@ -27,16 +28,18 @@ export class FrameReader {
   /** Bytes that go past it: the rest of the frame in which it was started. */
   #unfiltered = 0
   readonly #tolerate: Tolerance | undefined
+  readonly #clock: Clock
   #isExplained = false
   /** Frames of the last portion, and of those before it in the same turn. */
   #frames = 0
   #turn = 0
   #inTurn = 0
 
-  constructor (init: FrameDecoderInit, handlers: FrameHandlers) {
+  constructor (init: FrameDecoderInit, handlers: FrameHandlers, clock: Clock = systemClock) {
     this.#decoder = new FrameDecoder(init, handlers)
     this.#maxPayload = Math.min(init.maxPayload ?? DEFAULT_MAX_PAYLOAD, MAX_RECOVERED)
     this.#tolerate = init.tolerate
+    this.#clock = clock
   }
 
   get failure (): WebSocketProtocolError | undefined {
@@ -104,6 +107,7 @@ export class FrameReader {
     this.#resync = new FrameResync({
       ...init,
       maxPayload: this.#maxPayload,
+      clock: this.#clock,
       onResync: (skipped) => {
         this.#decoder.skip(skipped)
         onResync(skipped)

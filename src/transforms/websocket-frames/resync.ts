@@ -13,6 +13,8 @@ import { isTextAt, keyBefore } from './masked-payload.ts'
 import type { Plausible, Trusted } from './plausible.ts'
 import { MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
 import { MAX_RECOVERIES, Recoveries } from './recoveries.ts'
+import { systemClock } from '../../streams/clock.ts'
+import type { Clock } from '../../types.ts'
 
 export interface FrameResyncInit {
   /** The largest payload in bytes, 125 to 65535: a larger one needs a form of length that is not read here. */
@@ -21,8 +23,8 @@ export interface FrameResyncInit {
   trusted: Trusted
   /** Frames are read again after so many bytes were taken out, those of the cut frame included. */
   onResync: (skippedBytes: number) => void
-  /** Milliseconds of a clock that only goes forward. Default: `performance.now`. */
-  now?: () => number
+  /** Default: that of the system. */
+  clock?: Clock
 }
 
 /** Bytes in which the next frame has to begin. */
@@ -74,13 +76,13 @@ export class FrameResync {
   #size = 0
 
   /** Throws `OptionError` for a limit that cannot be. */
-  constructor ({ maxPayload, plausible, trusted, onResync, now = () => performance.now() }: FrameResyncInit) {
+  constructor ({ maxPayload, plausible, trusted, onResync, clock = systemClock }: FrameResyncInit) {
     if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD || maxPayload > 0xffff) throw new OptionError(`maxPayload: ${maxPayload} bytes, ${MAX_CONTROL_PAYLOAD} to 65535`)
     this.#maxPayload = maxPayload
     this.#plausible = plausible
     this.#trusted = trusted
     this.#onResync = onResync
-    this.#recoveries = new Recoveries(now)
+    this.#recoveries = new Recoveries(clock)
   }
 
   /** Bytes that were neither passed on nor taken out yet: at most two frames, or while it searches 4096 bytes and one frame. */

@@ -7,6 +7,7 @@ import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { silent } from '../../../src/log.ts'
 import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
 import { formatCidr } from '../../../src/net/ipv4.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {
   const relay = new CandyRelay({ password: PASSWORD, dhcp: '192.168.202.0/24', ...init })
@@ -140,7 +141,7 @@ t.test('addresses are asked for at a rate, and a replayed request keeps no devic
 
 t.test('an answer is no proof for another request', async (t) => {
   let now = 1_700_000_000_000
-  const relay = start(t, { now: () => now })
+  const relay = start(t, { clock: { ...systemClock, date: () => now } })
   const request = encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp: now / 1000 })
   const honest = connect(relay)
   honest.send(request)
@@ -207,7 +208,7 @@ t.test('connections of one source, and half-open ones, are bounded', async (t) =
 
 t.test('the clock of the relay is set: members stay, and who joins is judged by the new time', async (t) => {
   let now = 1_700_000_000_000
-  const relay = start(t, { now: () => now, log: silent })
+  const relay = start(t, { clock: { ...systemClock, date: () => now }, log: silent })
   const auth = (address: string, time: number): Uint8Array => encodeAuth({ secret, address: addr(address), timestamp: Math.floor(time / 1000) })
   const [a, b] = [connect(relay), connect(relay)]
   for (const [i, client] of [a, b].entries()) client.send(encodeVmac({ secret, vmac: `device ${i}        x`.slice(0, 16), timestamp: now / 1000 }), auth(`192.168.202.${1 + i}`, now))

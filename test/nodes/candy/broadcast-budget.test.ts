@@ -1,5 +1,5 @@
 /** What messages to all may cost: with made time, and the figures of an attack. */
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { BROADCAST_RATE, BroadcastBudget, Credit } from '../../../src/nodes/candy/relay/broadcast-budget.ts'
 import { encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/protocol/messages.ts'
 import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/relay/network-settings.ts'
@@ -8,22 +8,15 @@ import { addressed, forward as pass } from '../../../src/nodes/candy/relay/traff
 import { RemoteMember } from '../../../src/nodes/candy/relay/workers/connection.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, forward } from '../../helpers/candy-client.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 const ALL = '255.255.255.255'
 const MEMBERS = 500
 const at = (i: number): string => `10.77.${i >> 8}.${i & 255}`
 
-/** Milliseconds of a clock that goes only when it is told to. */
-function madeTime (t: Test): { pass (ms: number): void } {
-  const real = performance.now
-  let now = Math.ceil(performance.now())
-  performance.now = () => now // nothing that keeps a list of its calls: there are many
-  t.teardown(() => { performance.now = real })
-  return { pass (ms) { now += ms } }
-}
-
 /** A network with members that take everything. */
 class Site {
+  readonly clock = new ManualClock()
   readonly fabric: Switch
   readonly members: RemoteMember[] = []
   copies = 0
@@ -31,7 +24,7 @@ class Site {
   last = ''
 
   constructor (count: number, init: Partial<CandyNetworkInit> = {}) {
-    this.fabric = new Switch(readNetwork({ password: 'x', dhcp: '10.77.0.0/16', ...init }), { queued: 0, queueTotal: 1e9, parts: 1 })
+    this.fabric = new Switch(readNetwork({ password: 'x', dhcp: '10.77.0.0/16', ...init }), { clock: this.clock, queued: 0, queueTotal: 1e9, parts: 1 })
     for (let i = 1; i <= count; i++) this.join(at(i))
   }
 
@@ -79,14 +72,13 @@ t.test('the tail of DISCOVERY to all goes to nobody, that of one to somebody goe
 })
 
 t.test('1000 DISCOVERY a second with 1500 bytes each to 500 members come out as less than 300 kB a second, not 750 MB', async (t) => {
-  const clock = madeTime(t)
   const site = new Site(MEMBERS, { broadcast: false })
   const flood = discovery(at(1), ALL, 1500)
   const second = (): number => {
     const before = site.bytes
     for (let i = 0; i < 1000; i++) {
       site.send(site.members[0], flood)
-      clock.pass(1)
+      site.clock.advance(1)
     }
     return site.bytes - before
   }
@@ -101,7 +93,6 @@ t.test('1000 DISCOVERY a second with 1500 bytes each to 500 members come out as 
 })
 
 t.test('what all members together send to all is bounded in copies and in bytes, of any kind and length', async (t) => {
-  const clock = madeTime(t)
   const kinds: Array<[string, (source: string) => Uint8Array]> = [
     ['FORWARD of 1500 bytes', (source) => forward(source, ALL, 1479)],
     ['multicast of 257 bytes', (source) => forward(source, '224.0.0.251', 236)],
@@ -116,7 +107,7 @@ t.test('what all members together send to all is bounded in copies and in bytes,
     for (let i = 0; i < count * 2 * (seconds + 10); i++) { // each of them twice a second
       if (i === count * 2 * 10) site.copies = site.bytes = 0
       site.send(site.members[i % count], message(at(1 + i % count)))
-      clock.pass(500 / count)
+      site.clock.advance(500 / count)
     }
     const parts = site.copies * Math.ceil(length / 256)
     const kept = broadcastRate + count * (count - 1) * Math.ceil(length / 256) // a second, and one message of each
@@ -128,14 +119,13 @@ t.test('what all members together send to all is bounded in copies and in bytes,
 })
 
 t.test('a flood by all others takes nothing from a sender that has a right to its own part', async (t) => {
-  const clock = madeTime(t)
   const site = new Site(MEMBERS)
   const [honest, ...others] = site.members
   let passed = 0
   for (let second = 1; second <= 60; second++) {
     for (const [i, flooder] of others.entries()) for (let k = 0; k < 4; k++) site.send(flooder, discovery(at(i + 2)))
     if (second % 10 === 0) passed += site.send(honest, discovery(at(1)))
-    clock.pass(1000)
+    site.clock.advance(1000)
   }
   t.equal(passed, 6 * (MEMBERS - 1), 'each of its six')
   t.equal(honest.traffic.drops.broadcast, 0)
@@ -143,25 +133,23 @@ t.test('a flood by all others takes nothing from a sender that has a right to it
 })
 
 t.test('one that floods leaves room for the bursts of another one as well, where they are not many', async (t) => {
-  const clock = madeTime(t)
   const site = new Site(10)
   const [flooder, other] = site.members
   let passed = 0
   for (let second = 1; second <= 10; second++) {
     for (let i = 0; i < 5000; i++) site.send(flooder, forward(at(1), ALL, 200))
     for (let i = 0; i < 50; i++) passed += site.send(other, forward(at(2), ALL, 200))
-    clock.pass(1000)
+    site.clock.advance(1000)
   }
   t.equal(passed, 9 * 50 * 9, 'all but those of the first second, when it was new')
   t.ok(flooder.traffic.drops.broadcast > 0)
 })
 
 t.test('to connect again and again gives no more, nor does it to wait without an address', async (t) => {
-  const clock = madeTime(t)
   const site = new Site(MEMBERS)
   while (site.send(site.members[0], discovery(at(1))) > 0); // nothing is common any more
   const stranger = new RemoteMember(site.fabric, { send: () => 0, queued: 0, limit: 1 })
-  clock.pass(10_000)
+  site.clock.advance(10_000)
   while (site.send(site.members[0], discovery(at(1))) > 0);
   const before = site.copies
   for (let i = 0; i < 100; i++) site.send(site.join(at(1000)), discovery(at(1000)))
@@ -170,7 +158,7 @@ t.test('to connect again and again gives no more, nor does it to wait without an
   site.fabric.place(stranger.address, stranger)
   site.send(stranger, discovery(at(1001)))
   t.equal(site.copies, before)
-  clock.pass(20_000)
+  site.clock.advance(20_000)
   while (site.send(site.members[0], discovery(at(1))) > 0);
   stranger.limit() // as after a reload
   t.equal(site.send(stranger, discovery(at(1001))), MEMBERS + 1, 'but time as a member does')

@@ -24,6 +24,7 @@ import { addr, connect, forward, PASSWORD, packet, seconds, secret } from '../..
 import { nothing, turn } from '../../helpers/ends.ts'
 import { BINARY, CLOSE, frame, memoryInUse, PING, PONG, TEXT, udpPacket, type Frame } from './scripted-server.ts'
 import { vector } from './vectors.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 const rounds = Math.ceil(fuzzRounds / 10)
 
@@ -193,6 +194,7 @@ t.test('damaged servers harm no peer', async (t) => {
       vmac: '0123456789abcdef',
       address: below(4) === 0 ? '10.77.0.9/24' : undefined,
       greeting: 'candy::linux::tunpipe::fuzz',
+      clock: systemClock,
       dialledAt: performance.now(),
       pingInterval: 1e6,
       deadAfter: 2e6,

@@ -9,8 +9,9 @@ import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tu
 import { hostTun } from '../../../src/tun/host.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
-import { actAsCandy, fakeClock, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
+import { actAsCandy, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
 import { address, cidr } from './vectors.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 const LAN: OccupiedNetwork[] = [
   { network: '127.0.0.0/8', owner: 'lo' },
@@ -154,27 +155,37 @@ t.test('a machine that comes into the network of an interface that is offline ge
 })
 
 t.test('an interface that appears while online: the address that overlaps is given back at once, and the peer is offline with the reason', async (t) => {
-  const all = await machine(t, { offer: '10.88.0.9/24', pushed: ['172.16.0.0/16'] })
+  const clock = new ManualClock({ date: Date.now() })
+  const all = await machine(t, { offer: '10.88.0.9/24', pushed: ['172.16.0.0/16'], clock })
   await once(all.peer, 'online')
   all.grown()
   all.occupied.push({ network: '10.88.0.0/16', owner: 'docker0' })
-  const [reason, wait] = await once(all.peer, 'offline')
+  const offline = once(all.peer, 'offline')
+  await clock.pass(999)
+  t.equal(all.peer.state, 'online', 'a second later, as mostly several come together')
+  clock.advance(1)
+  const [reason, wait] = await offline
   t.match(reason, 'the server gives the address 10.88.0.9/24, which is not taken: its network overlaps 10.88.0.0/16 of docker0 (taken with routes: private,10.88.0.0/24)')
   t.equal(wait, 20, 'the longest wait')
   t.same(all.told, ['10.88.0.9/24', 'routes 172.16.0.0/16', 'none', 'routes '])
   t.match(all.peer.status(), { state: 'waiting', reason, overlaps: [{ refused: 'address 10.88.0.9/24', network: '10.88.0.0/16', owner: 'docker0' }] })
   t.match(all.warnings.find(({ message }) => message === 'address removed from the interface'), { fields: { address: '10.88.0.9/24', why: 'overlaps 10.88.0.0/16 of docker0' } })
   all.occupied.pop()
-  await once(all.peer, 'online')
+  const online = once(all.peer, 'online')
+  await clock.whenSet(20)
+  clock.advance(20)
+  await online
   t.same(all.errors, [])
 })
 
 t.test('routes that an interface which appears while online overlaps are given back, for good in this connection; the rest and the connection stay', async (t) => {
-  const all = await machine(t, { offer: '10.88.0.9/24', routes: 'private,172.18.0.0/16', pushed: ['172.16.0.0/16', '172.17.0.0/16', '172.18.0.0/16'] })
+  const clock = new ManualClock({ date: Date.now() })
+  const all = await machine(t, { offer: '10.88.0.9/24', routes: 'private,172.18.0.0/16', pushed: ['172.16.0.0/16', '172.17.0.0/16', '172.18.0.0/16'], clock })
   await once(all.peer, 'online')
   all.occupied.push({ network: '172.17.0.0/24', owner: 'docker0' }, { network: '172.18.0.0/24', owner: 'docker1' })
   all.grown()
   all.grown()
+  clock.advance(1000)
   await until(() => all.told.length === 3)
   all.server.visitors[0].send(...encodeRoutes([{ destination: cidr('172.19.0.0/16'), nexthop: address('10.77.0.2') }]).map((message) => Buffer.from(message)))
   await until(() => all.told.length === 4)
@@ -204,14 +215,14 @@ t.test('a system that does not tell its networks: nothing is taken, and the peer
 })
 
 t.test('the system is asked once a second at the most, and at once by a new connection', async (t) => {
-  const clock = fakeClock(t)
+  const clock = new ManualClock()
   let asked = 0
-  const surroundings = new Surroundings({ occupied: () => { asked++; return LAN } })
+  const surroundings = new Surroundings({ occupied: () => { asked++; return LAN } }, clock)
   for (let i = 0; i < 1000; i++) surroundings.overlap(cidr('10.0.0.0/24'))
-  clock.pass(999)
+  clock.advance(999)
   surroundings.overlap(cidr('10.0.0.0/24'))
   t.equal(asked, 1)
-  clock.pass(1)
+  clock.advance(1)
   surroundings.overlap(cidr('10.0.0.0/24'))
   t.equal(asked, 2)
   surroundings.forget()

@@ -20,8 +20,9 @@ import { hostTun } from '../../../src/tun/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { turn, until } from '../../helpers/ends.ts'
-import { actAsCacao, actAsCandy, BINARY, CLOSE, fakeClock, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type FakeClock, type Started, type Visitor } from './scripted-server.ts'
+import { actAsCacao, actAsCandy, BINARY, CLOSE, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type Started, type Visitor } from './scripted-server.ts'
 import { vector } from './vectors.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 const { AUTH, DHCP, FORWARD, VMAC } = MessageType
 
@@ -335,7 +336,7 @@ t.test('case 25: a silent server is left, before and after AUTH', async (t) => {
 })
 
 interface InMemory {
-  clock: FakeClock
+  clock: ManualClock
   /** Frames from the server, which does nothing by itself. */
   serve (...frames: Buffer[]): void
   /** `address`, `online`, and what has ended the session. */
@@ -346,7 +347,7 @@ interface InMemory {
 
 /** A session with the default intervals over a connection in memory, dialled at 0 of a clock that only the test moves. */
 function inMemory (t: Test, address?: string): InMemory {
-  const clock = fakeClock(t)
+  const clock = new ManualClock()
   const [here, there] = memoryPair()
   const events: string[] = []
   void (async () => {
@@ -355,13 +356,14 @@ function inMemory (t: Test, address?: string): InMemory {
   const tun = hostTun()
   const stats = newPeerStats()
   const session = new PeerSession({
-    link: websocketFrames({ role: 'client' })(here),
+    link: websocketFrames({ role: 'client', clock })(here),
     tun,
     routes: new PeerRoutes({ tun, policy: new RoutePolicy('private'), stats, log: silent }),
     secret: new Secret(PASSWORD),
     address,
     vmac: '0123456789abcdef',
     greeting: 'candy::linux::1::laptop',
+    clock,
     dialledAt: 0,
     pingInterval: 15_000,
     deadAfter: 30_000,
@@ -381,15 +383,15 @@ function inMemory (t: Test, address?: string): InMemory {
 
 t.test('a server that falls silent is found within 31 seconds, whenever the last ping was', async (t) => {
   const { clock, serve, events } = inMemory(t)
-  clock.pass(10_000)
+  clock.advance(10_000)
   serve(frame(BINARY, reply('10.77.0.2/24')))
   await until(() => events.includes('address'))
   serve(frame(PONG, Buffer.alloc(0)))
   await until(() => events.includes('online'))
-  clock.pass(30_000)
+  clock.advance(30_000)
   await turn()
   t.same(events, ['address', 'online'])
-  clock.pass(1000)
+  clock.advance(1000)
   await turn()
   t.same(events, ['address', 'online', 'no answer from the server for 30 seconds'])
 })
@@ -399,12 +401,12 @@ t.test('a server that neither accepts nor refuses is left in time, whatever else
     await t.test(why as string, async (t) => {
       const { clock, serve, events } = inMemory(t, own)
       for (let seconds = 0; seconds < 30; seconds += 5) {
-        clock.pass(5000)
+        clock.advance(5000)
         serve(frame(PING, Buffer.from('x')), frame(TEXT, Buffer.from('x')), frame(BINARY, hex('06000000')))
         await turn()
       }
       events.length = 0
-      clock.pass(1000)
+      clock.advance(1000)
       await turn()
       t.same(events, [`the server has ${why} within 30 seconds`])
     })
@@ -419,7 +421,7 @@ t.test('a packet after the end of the connection came while there was none, also
   await until(() => events.includes('address'))
   session.send([packet()])
   t.match(stats, { packetsOut: 1, drops: { offline: 1 } })
-  clock.pass(31_000)
+  clock.advance(31_000)
   t.same(events, ['address'])
   session.send([packet(), packet()])
   t.match(stats, { packetsOut: 1, drops: { offline: 3, queue: 0 } })

@@ -9,6 +9,7 @@ import { silent, type Logger } from '../../../src/log.ts'
 import { FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
 import { addr, CandyClient, connect, forward, PASSWORD, seconds, secret } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 interface Refused {
   why: string
@@ -76,7 +77,7 @@ t.test('what others do, and settings', async (t) => {
   const { log, refused } = recorder()
   let now = Date.now()
   const settings: CandyNetworkInit = { password: PASSWORD, dhcp: '10.77.0.0/30', takeover: 'same-device', maxPeers: 1 }
-  const relay = new CandyRelay({ ...settings, authFailures: 2, log, now: () => now })
+  const relay = new CandyRelay({ ...settings, authFailures: 2, log, clock: { ...systemClock, date: () => now } })
   t.teardown(() => relay.close())
   const last = async (client: CandyClient, ...messages: Uint8Array[]): Promise<Refused | undefined> => {
     client.send(...messages)

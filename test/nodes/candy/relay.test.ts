@@ -9,6 +9,8 @@ import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { addr, connect, forward, packet, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
 import { formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {
   const relay = new CandyRelay({ password: PASSWORD, dhcp: '192.168.202.0/24', ...init })
@@ -72,7 +74,7 @@ t.test('case 4: 300 seconds off are accepted, 301 are not, unless lenient', asyn
   for (const lenient of [false, true]) {
     const warnings: object[] = []
     const log = { debug () {}, info () {}, warn (fields: object) { warnings.push(fields) }, error () {} }
-    const relay = start(t, { lenient, log, now: () => now * 1000 + 999 })
+    const relay = start(t, { lenient, log, clock: { ...systemClock, date: () => now * 1000 + 999 } })
     for (const off of [-300, 300]) {
       const client = connect(relay)
       client.send(encodeAuth({ secret, address: addr('192.168.202.5'), timestamp: now + off }))
@@ -425,20 +427,19 @@ t.test('strangers make room for whoever comes, members do not', async (t) => {
 })
 
 t.test('a member sends only so much to all', async (t) => {
-  let now = Math.ceil(performance.now()) // whole numbers, so that nothing is a hair too little
-  t.intercept(performance, 'now', { value: () => now })
-  const relay = start(t, { broadcastRate: 8 })
+  const clock = new ManualClock({ date: Date.now() })
+  const relay = start(t, { broadcastRate: 8, clock })
   const [a, b] = await members(relay, '192.168.202.1', '192.168.202.2')
   const all = forward('192.168.202.1', '255.255.255.255')
   a.send(...Array(5).fill(all))
   t.equal((await received(a, b))[0].length, 4, 'what is common')
   t.equal(relay.stats.drops.broadcast, 1)
-  now += 1000
+  clock.advance(1000)
   a.send(...Array(9).fill(all))
   t.equal((await received(a, b))[0].length, 6, 'a second later that again, and what is its own by now')
   t.equal(relay.stats.drops.broadcast, 4)
   relay.configure({ password: PASSWORD, dhcp: '192.168.202.0/24', broadcastRate: 80 })
-  now += 1000
+  clock.advance(1000)
   a.send(...Array(99).fill(all))
   t.equal((await received(a, b))[0].length, 60, 'another rate holds at once')
 })

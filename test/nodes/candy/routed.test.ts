@@ -8,6 +8,7 @@ import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
 import { whyNotShared } from '../../../src/net/native/reuse-port.ts'
 import { serve, type Located } from './workers/crew.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 const RULES = '10.77.0.2/32,172.16.0.0/16,10.77.0.1;10.77.0.2/32,172.17.0.0/16,10.77.0.3;10.77.0.0/24,172.18.0.0/16,10.77.0.9'
 
@@ -88,7 +89,7 @@ t.test('a peer lets in what is for itself, and for the networks that routes lead
   const state = { addresses: new Set([addr('10.77.0.1'), addr('192.168.5.7')]), broadcasts: new Set([addr('192.168.5.255'), addr('192.168.5.0'), addr('10.77.0.255')]), forwards: false }
   const own = addr('10.77.0.1')
   const known = [parseCidr('172.16.0.0/16'), parseCidr('192.168.5.0/24')] as Cidr[]
-  const may = (destination: string, through: Cidr[], forwards: boolean): boolean => new Arrivals('x', () => ({ ...state, forwards })).mayEnter(addr(destination), own, through)
+  const may = (destination: string, through: Cidr[], forwards: boolean): boolean => new Arrivals('x', systemClock, () => ({ ...state, forwards })).mayEnter(addr(destination), own, through)
   for (const forwards of [true, false]) {
     t.ok(may('10.77.0.1', known, forwards), 'its own address')
     t.ok(may('10.77.0.1', [], forwards))

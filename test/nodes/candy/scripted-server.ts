@@ -360,46 +360,6 @@ export function udpPacket (source: string, destination: string, port: number, da
   return bytes
 }
 
-export interface FakeClock {
-  /** Lets so many milliseconds pass: `performance.now()` grows, and what `setInterval` was told to call is called in its time. */
-  pass (milliseconds: number): void
-}
-
-/** Takes the place of `setInterval` and `performance.now()`, until the test is over. */
-export function fakeClock (t: Test): FakeClock {
-  interface Interval { at: number, every: number, call (): void }
-  const intervals = new Set<Interval>()
-  let now = 0
-  const { setInterval, clearInterval } = globalThis
-  const performanceNow = performance.now
-  t.teardown(() => {
-    Object.assign(globalThis, { setInterval, clearInterval })
-    performance.now = performanceNow
-  })
-  performance.now = () => now
-  Object.assign(globalThis, {
-    setInterval (call: () => void, every: number) {
-      const interval = { at: now + every, every, call }
-      intervals.add(interval)
-      return interval
-    },
-    clearInterval (interval: Interval) { intervals.delete(interval) }
-  })
-  return {
-    pass (milliseconds) {
-      const end = now + milliseconds
-      for (;;) {
-        const [next] = [...intervals].sort((a, b) => a.at - b.at)
-        if (next === undefined || next.at > end) break
-        now = next.at
-        next.at += next.every
-        next.call()
-      }
-      now = end
-    }
-  }
-}
-
 const gc: () => void = (() => {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc') as () => void

@@ -8,6 +8,7 @@ import { reject } from '../../../src/nodes/common/reject.ts'
 import { BoundedLog } from '../../../src/limits/bounded-log.ts'
 import { Gate, memoryPair } from '../../../src/transports/index.ts'
 import type { Logger } from '../../../src/log.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 interface Line {
   level: string
@@ -24,7 +25,7 @@ const remote = { host: '192.0.2.1', port: 7 }
 
 t.test('a connection has its slot while it is served; one that has been through the gate keeps the slot that it has', async (t) => {
   const gate = new Gate({ perSource: 1 })
-  const connections = new AcceptedConnections(gate, logTo([]))
+  const connections = new AcceptedConnections(gate, logTo([]), systemClock)
   const [link] = memoryPair()
   let finish = (): void => {}
   const first = connections.accept(Object.assign(link, { remote }), (pass) => new Promise((resolve) => {
@@ -49,7 +50,7 @@ t.test('a connection has its slot while it is served; one that has been through 
 
 t.test('the gate ends a connection that it has let in', async (t) => {
   const gate = new Gate({ maxHalfOpen: 1 })
-  const connections = new AcceptedConnections(gate, logTo([]))
+  const connections = new AcceptedConnections(gate, logTo([]), systemClock)
   const [link] = memoryPair()
   void connections.accept(Object.assign(link, { remote }), () => new Promise(() => {}))
   gate.enter('192.0.2.2', () => {})
@@ -58,7 +59,7 @@ t.test('the gate ends a connection that it has let in', async (t) => {
 
 t.test('what breaks a connection is told quietly, a fault of the relay is not; what was not served is counted', async (t) => {
   const lines: Line[] = []
-  const connections = new AcceptedConnections(new Gate(), logTo(lines))
+  const connections = new AcceptedConnections(new Gate(), logTo(lines), systemClock)
   connections.lost(remote, Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
   connections.lost(remote, new TypeError('undefined is not a function'))
   t.match(lines, [
@@ -70,7 +71,7 @@ t.test('what breaks a connection is told quietly, a fault of the relay is not; w
 })
 
 t.test('failures of one source are bounded, not those of others nor of this machine; another bound begins anew', async (t) => {
-  const throttle = new AuthThrottle(2)
+  const throttle = new AuthThrottle(2, systemClock)
   const [source, other, local] = [{ source: 'a', isLocal: false }, { source: 'b', isLocal: false }, { source: '127.0.0.1', isLocal: true }]
   for (const of of [source, local, source, local, local]) {
     t.notOk(throttle.isThrottled(of))
@@ -84,7 +85,7 @@ t.test('failures of one source are bounded, not those of others nor of this mach
   t.equal(throttle.perMinute, 3)
   for (const none of [0, 1.5, NaN]) {
     t.throws(() => { throttle.configure(none) }, { code: 'ERR_OPTION' })
-    t.throws(() => new AuthThrottle(none), { code: 'ERR_OPTION' })
+    t.throws(() => new AuthThrottle(none, systemClock), { code: 'ERR_OPTION' })
   }
   t.equal(throttle.perMinute, 3)
 })
@@ -101,7 +102,7 @@ t.test('what was said arrives before the end, and what still comes is read', asy
   const [here, there] = memoryPair()
   there.port.send([Buffer.from('more of a request')])
   here.port.send([Buffer.from('no')])
-  const closed = lingeringClose(here)
+  const closed = lingeringClose(here, systemClock)
   const heard: string[] = []
   for await (const batch of there.source) heard.push(...batch.map(String))
   t.same(heard, ['no'])
@@ -113,7 +114,7 @@ t.test('what was said arrives before the end, and what still comes is read', asy
 t.test('a side that does not leave is cut off; a close of its own takes the place of the end', async (t) => {
   const [here, there] = memoryPair()
   let isClosed = false
-  await lingeringClose(here, () => { isClosed = true })
+  await lingeringClose(here, systemClock, () => { isClosed = true })
   t.ok(isClosed)
   t.match(await failureOf((async () => { for await (const batch of there.source) batch.length = 0 })()), { code: 'ERR_LINK_CLOSED' })
 })

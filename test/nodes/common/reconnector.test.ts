@@ -4,6 +4,7 @@ import t from 'tap'
 import { failureOf } from '../../helpers/ends.ts'
 import { tell, untilOnline } from '../../../src/nodes/common/peer-events.ts'
 import { Reconnector } from '../../../src/nodes/common/reconnector.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 
 const LONG = 0x7fffffff
 
@@ -12,6 +13,7 @@ t.test('it begins again however a connection has ended, and tells why', async (t
   const reasons: string[] = []
   const ends = [async () => {}, async () => { throw new Error('reset') }, async () => { stopping.abort() }]
   await new Reconnector({
+    clock: systemClock,
     signal: stopping.signal,
     attempt: async () => { await ends.shift()?.() },
     onLost (err) {
@@ -26,6 +28,7 @@ t.test('a wait ends when it is woken, also from within, and when it is to stop',
   const stopping = new AbortController()
   let attempts = 0
   const reconnector = new Reconnector({
+    clock: systemClock,
     signal: stopping.signal,
     attempt: async () => { attempts++ },
     onLost () {
@@ -43,6 +46,7 @@ t.test('a waking that came too soon does not shorten a later wait', async (t) =>
   const stopping = new AbortController()
   let attempts = 0
   const reconnector = new Reconnector({
+    clock: systemClock,
     signal: stopping.signal,
     attempt: async () => {
       attempts++
@@ -60,6 +64,7 @@ t.test('a waking that came too soon does not shorten a later wait', async (t) =>
 t.test('what no attempt mends ends it', async (t) => {
   let attempts = 0
   const reconnector = new Reconnector({
+    clock: systemClock,
     signal: new AbortController().signal,
     attempt: async () => {
       attempts++

@@ -1,5 +1,6 @@
 /** A client that floods its control connection takes no more than its share. */
 import t from 'tap'
+import { ManualClock } from '../../helpers/clock.ts'
 import { freePorts } from '../../helpers/free-ports.ts'
 import { drain, turn, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
@@ -16,22 +17,31 @@ const FLOOD = Buffer.concat(Array.from({ length: 50_000 }, () => JUNK))
 
 t.test('after a few messages the others have their turn, and beyond the rate they wait', async (t) => {
   let held = 0
-  const pass = controlBudget(() => { held++ })
+  const clock = new ManualClock()
+  const pass = controlBudget(clock, () => { held++ })
   const turns: number[] = []
   for (let i = 1; i <= 8192; i++) if (pass(1) !== undefined) turns.push(i)
   t.equal(turns[0], 32)
   t.equal(turns.length, 256)
   t.equal(held, 0, 'a burst as of thousands of users does not wait')
-  for (let i = 0; i < 20_000; i++) {
-    void pass(1)
-    if (held > 0) break
-  }
-  t.equal(held, 1)
+  t.same(clock.waiting, [])
+  let isOver = false
+  const waiting = pass(1)?.then(() => { isOver = true })
+  t.equal(held, 1, 'the first one beyond it does')
+  t.same(clock.holding, [], 'which keeps no process alive')
+  await clock.pass(49)
+  t.notOk(isOver)
+  await clock.pass(1)
+  await waiting
+  for (let i = 1; i < 50; i++) void pass(1)
+  t.equal(held, 1, 'a thousand a second, after a while as well')
+  void pass(1)
+  t.equal(held, 2)
 })
 
 t.test('a large message counts for as many as it takes', async (t) => {
   let held = 0
-  const pass = controlBudget(() => { held++ })
+  const pass = controlBudget(new ManualClock(), () => { held++ })
   const messages = (bytes: number): number => {
     for (let count = 0; ; count++) {
       void pass(bytes)
@@ -40,7 +50,7 @@ t.test('a large message counts for as many as it takes', async (t) => {
   }
   const count = messages(64 * 1024)
   t.ok(count >= 32 && count < 40, `${count} of 64 KiB`)
-  const turns = controlBudget(() => {})
+  const turns = controlBudget(new ManualClock(), () => {})
   t.not(turns(64 * 1024), undefined, 'the others have their turn after each')
   t.equal(turns(100), undefined)
 })

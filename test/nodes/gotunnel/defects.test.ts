@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { OptionError } from '../../../src/index.ts'
 import { GotunnelPeer, GotunnelRelay, type GotunnelRelayStats } from '../../../src/nodes/gotunnel/index.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
 import { standstill, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
@@ -161,11 +162,14 @@ for (const { mode, strict } of MODES) {
 }
 
 t.test('D9: strangers get neither memory nor time', async (t) => {
-  const { port, relay } = await startRelay(t, { firstFrameTimeout: 50 })
+  const clock = new ManualClock()
+  const { port, relay } = await startRelay(t, { firstFrameTimeout: 5000, clock })
   const greedy = await Wire.dial(port)
   greedy.write(Buffer.from('ffffffff' + '7b'.repeat(1000), 'hex'))
   t.equal((await greedy.all()).length, 0)
   const silent = await Wire.dial(port)
+  await clock.whenSet(5000)
+  clock.advance(5000)
   t.equal((await silent.all()).length, 0)
   t.match(relay.stats, { halfOpen: 0, refused: { malformed: 1, timeout: 1 } })
 })

@@ -1,13 +1,14 @@
 /** Tokens, and who they stand for. */
 import fc from 'fast-check'
 import t from 'tap'
+import { systemClock } from '../../../src/streams/clock.ts'
 import { DEFAULT_MAX_PORTS, Identities, sameProof, verifyIdentities, type Identity, type IdentityInit } from '../../../src/nodes/gotunnel/relay/identities.ts'
 
 const alice = { name: 'alice', token: 'first secret' }
 const bob = { name: 'bob', token: 'second secret' }
 
 function made (...inits: IdentityInit[]): Identities {
-  const identities = new Identities()
+  const identities = new Identities(systemClock)
   identities.configure(verifyIdentities(inits))
   return identities
 }
@@ -117,7 +118,7 @@ t.test('property: whatever the settings one after the other, the tokens of the l
   const token = fc.constantFrom('t1', 't2', 't3', 't4', 't5', 't6')
   const settings = fc.array(fc.record({ name, token }), { minLength: 1, maxLength: 6 }).filter((all) => new Set(all.map((one) => one.name)).size === all.length && new Set(all.map((one) => one.token)).size === all.length)
   fc.assert(fc.property(fc.array(settings, { minLength: 1, maxLength: 8 }), (changes) => {
-    const identities = new Identities()
+    const identities = new Identities(systemClock)
     let known = new Map<string, Identity>()
     for (const inits of changes) {
       const removed = identities.configure(verifyIdentities(inits))

@@ -1,6 +1,7 @@
 /** How a peer looks after its service, by the numbers of the protocol's table of required cases, against a scripted server. */
 import t from 'tap'
-import { until } from '../../helpers/ends.ts'
+import { ManualClock } from '../../helpers/clock.ts'
+import { turn, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { MODES } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
@@ -41,11 +42,17 @@ for (const { mode, strict } of MODES) {
 t.test('T24: users of a service that is gone count as looks, and so do those of one that is there', async (t) => {
   const server = await ScriptedServer.start(t, { strict: true })
   const port = await freePort()
-  const { events } = startPeer(t, server, { port }, { probeInterval: 3_600_000 })
+  const clock = new ManualClock({ date: Date.now() })
+  const { events } = startPeer(t, server, { port }, { probeInterval: 3_600_000, clock })
   const client = await server.next()
   for (let i = 0; i < 5; i++) {
     client.ask(undefined, `id${i}`)
     t.match(await client.next(), { type: 'data_channel_failed' }, 'users that fail at once count as one')
+  }
+  while (events.length === 1) {
+    await clock.whenSet(1000)
+    clock.advance(1000)
+    await turn()
   }
   t.same(await client.next(), OFFLINE, 'as the looks that follow see nothing either')
   const service = await Listening.start(t, port)

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
+import { ManualClock } from '../../helpers/clock.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { first, until } from '../../helpers/ends.ts'
@@ -196,23 +197,32 @@ for (const { mode, strict } of MODES) {
 }
 
 t.test('T20: a first frame that does not come in time ends the connection', async (t) => {
-  const { port, relay } = await startRelay(t, { firstFrameTimeout: 50 })
+  const clock = new ManualClock()
+  const { port, relay } = await startRelay(t, { firstFrameTimeout: 5000, clock })
   const register = frame({ type: 'register', local_port: 22, remote_port: 1, protocol: 'tcp', token: TOKEN, name: 'x' })
   for (const bytes of [register.subarray(0, 0), register.subarray(0, 2), register.subarray(0, register.length - 1)]) {
     const wire = await Wire.dial(port)
     wire.write(bytes)
+    await clock.whenSet(5000)
+    clock.advance(5000)
     t.equal((await wire.all()).length, 0)
   }
   const drip = await Wire.dial(port)
   drip.write(hex('00000fff'))
-  const dripping = setInterval(() => { drip.write(' ') }, 5)
+  await clock.whenSet(5000)
+  for (let i = 0; i < 10; i++) {
+    drip.write(' ')
+    await clock.pass(500)
+  }
   await drip.ended
-  clearInterval(dripping)
   t.equal(relay.stats.refused.timeout, 4, 'also byte by byte')
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort() })
   const user = await dialSoon(client.remotePort)
   const data = await client.serve()
-  await (await Wire.dial(port)).ended // its deadline is behind those of the client and of the data connection
+  const last = await Wire.dial(port)
+  await clock.whenSet(5000)
+  clock.advance(5000) // its deadline is behind those of the client and of the data connection
+  await last.ended
   user.write('x')
   t.equal(await data.text(1), 'x')
   t.ok(await client.ping())

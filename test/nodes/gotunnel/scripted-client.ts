@@ -31,8 +31,8 @@ export async function startRelay (t: Test, init: Partial<GotunnelRelayInit & Lis
   return Object.assign(server, { port: Number(new URL(server.url).port) })
 }
 
-/** Some milliseconds later for a relay. A real second may pass in between, which it notices as well. */
-export const later = (relay: GotunnelRelay, milliseconds: number): void => { relay.tick(performance.now() + milliseconds) }
+/** Some milliseconds later for a relay. A second of its clock may pass in between, which it notices as well. */
+export const later = (relay: GotunnelRelay, milliseconds: number): void => { relay.tick(relay.clock.now() + milliseconds) }
 
 /** Clients of both kinds. */
 export const MODES = [{ mode: 'compatible', strict: false }, { mode: 'strict', strict: true }] as const

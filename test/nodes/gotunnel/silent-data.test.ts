@@ -2,6 +2,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { ManualClock } from '../../helpers/clock.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
 import { later, ScriptedClient, startRelay, TOKEN, type StartedRelay } from './scripted-client.ts'
@@ -76,15 +77,13 @@ t.test('once one does not answer, the others that rest are given to nobody', asy
 })
 
 t.test('a user of one that was in use a moment ago is let go when it does not answer', async (t) => {
-  const { setInterval: real } = globalThis
-  t.teardown(() => { globalThis.setInterval = real })
-  globalThis.setInterval = (() => ({ unref: () => {} })) as unknown as typeof setInterval // its clock stands still: a tick in between would make it one that has rested
-  const server = await startRelay(t, { acknowledgeTimeout: PATIENCE })
-  globalThis.setInterval = real
+  const clock = new ManualClock() // which stands still: a tick in between would make it one that has rested
+  const server = await startRelay(t, { acknowledgeTimeout: PATIENCE, clock })
   const { client, wire } = await rested(t, server)
   const user = await Wire.dial(client.remotePort)
   user.write('request')
   await wire.frame()
+  clock.advance(PATIENCE)
   await user.ended
   user.end()
   await until(() => server.relay.stats.users === 0)

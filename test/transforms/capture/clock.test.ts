@@ -1,12 +1,14 @@
 import t from 'tap'
+import { systemClock } from '../../../src/streams/clock.ts'
 import { wallClock } from '../../../src/transforms/capture/clock.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 
 t.test('counts on between the steps of the system, and follows it when it is set', async (t) => {
-  let [system, steady] = [1_000_000, 50.25]
-  const now = wallClock(() => system, () => steady)
+  const clock = new ManualClock({ now: 50.25, date: 1_000_000 })
+  const now = wallClock(clock)
   const after = (ms: number, set = 0): number => {
-    steady += ms
-    system = Math.floor(system + ms + set)
+    clock.advance(ms)
+    if (set !== 0) clock.setDate(clock.date() + set)
     return now()
   }
   t.equal(now(), 1_000_000)
@@ -20,7 +22,7 @@ t.test('counts on between the steps of the system, and follows it when it is set
 })
 
 t.test('is the time of the system', async (t) => {
-  const now = wallClock()
+  const now = wallClock(systemClock)
   const [before, time, after] = [Date.now(), now(), Date.now()]
   t.ok(time > before - 3 && time < after + 3, `${time} of ${before} to ${after}`)
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { over } from '../../../src/layer.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 import { capture, captureFile, captureStream, DEFAULT_CAPTURE_QUEUE, type CaptureInit } from '../../../src/transforms/index.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
@@ -249,9 +250,12 @@ t.test('a clock that fails: what was recorded before is written', async (t) => {
   let count = 0
   const { recorder, finished } = captureStream(stream, {
     ...init,
-    now () {
-      if (count++ > 0) throw error
-      return 0
+    clock: {
+      ...systemClock,
+      date () {
+        if (count++ > 1) throw error // asked when the capture begins, and for each packet
+        return 0
+      }
     }
   })
   recorder.record([hex('01')], 'in')

@@ -3,8 +3,10 @@ import { machine, release, type } from 'node:os'
 import fc from 'fast-check'
 import t from 'tap'
 import { CaptureRecorder, DEFAULT_MAX_CAPTURE, MAX_SNAP_LENGTH, type CaptureRecorderInit } from '../../../src/transforms/index.ts'
+import { systemClock } from '../../../src/streams/clock.ts'
 import { version } from '../../../src/version.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 import { bytes } from '../../helpers/ends.ts'
 import { readCapture } from '../../helpers/pcapng.ts'
 
@@ -18,13 +20,16 @@ function recording (init: Partial<CaptureRecorderInit> = {}) {
 }
 
 t.test('a capture from beginning to end', async (t) => {
-  const times = [1_577_836_800_000.001, 1_577_836_800_001.5, 1_577_836_800_002]
-  const { recorder, written, read } = recording({ now: () => times.shift() ?? NaN })
+  const clock = new ManualClock({ date: 1_577_836_800_000 })
+  const { recorder, written, read } = recording({ clock })
   t.equal(written.length, 1, 'the beginning is there at once')
+  clock.advance(0.001)
   recorder.record([hex('45'), hex('4500')], 'in')
+  clock.advance(1.499)
   recorder.record([hex('c0ffee')], 'out', 1)
   recorder.record([], 'out', 1)
   t.equal(written.length, 3, 'one piece for each batch, none for an empty one')
+  clock.advance(0.5)
   t.strictSame([recorder.over, recorder.full], [false, false])
   recorder.end()
   const size = written.reduce((sum, { length }) => sum + length, 0)
@@ -187,7 +192,7 @@ t.test('clocks that jump, and clocks that are none', async (t) => {
     [0.0004, 0n], [0.0006, 1n], [4_294_967.295, 4_294_967_295n], [4_294_967.296, 4_294_967_296n], [9e12, 9_000_000_000_000_000n], [9.1e12, 0n]
   ]
   let at = 0
-  const { recorder, read } = recording({ now: () => times[at][0] })
+  const { recorder, read } = recording({ clock: { ...systemClock, now: () => NaN, date: () => times[at][0] } })
   for (; at < times.length; at++) recorder.record([bytes(1)], 'in')
   at = 0
   recorder.end()
@@ -209,7 +214,17 @@ t.test('a write that fails ends the capture, and nobody else notices', async (t)
 t.test('so does a clock that fails', async (t) => {
   const error = new Error('no time')
   for (const use of [(recorder: CaptureRecorder) => { recorder.record([bytes(1)], 'in') }, (recorder: CaptureRecorder) => { recorder.end() }]) {
-    const { recorder } = recording({ now () { throw error } })
+    let isBroken = false
+    const { recorder } = recording({
+      clock: {
+        ...systemClock,
+        now: () => {
+          if (isBroken) throw error
+          return 0
+        }
+      }
+    })
+    isBroken = true
     use(recorder)
     t.strictSame(await recorder.finished, { reason: 'failed', error })
   }

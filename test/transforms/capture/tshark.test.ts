@@ -6,6 +6,7 @@ import { over, stack } from '../../../src/layer.ts'
 import { capture, captureFile, lengthPrefix, u16be, type CaptureInit } from '../../../src/transforms/index.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { packet } from '../../helpers/candy-client.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 import { bytes, failureOf, first } from '../../helpers/ends.ts'
 import { readCapture } from '../../helpers/pcapng.ts'
 import { skipWithoutTshark, tshark } from '../../helpers/tshark.ts'
@@ -23,7 +24,9 @@ async function fields (t: Test, file: string, ...names: string[]): Promise<strin
 t.test('tshark', { skip: skipWithoutTshark }, async (t) => {
   await t.test('two joints of a stack', async (t) => {
     const file = join(t.testdir(), 'stack.pcapng')
-    const { recorder, close } = await captureFile(file, { interfaces, now: () => 1_577_836_800_123.456 })
+    const clock = new ManualClock({ date: 1_577_836_800_123 })
+    const { recorder, close } = await captureFile(file, { interfaces, clock })
+    clock.advance(0.456)
     const [here, there] = memoryPair()
     const packets = over(here, stack(capture(recorder), lengthPrefix(u16be), capture(recorder, { interface: 1 })))
     const echo = over(there, lengthPrefix(u16be))

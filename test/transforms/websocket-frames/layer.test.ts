@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { hex, toHex } from '../../helpers/bytes.ts'
+import { ManualClock } from '../../helpers/clock.ts'
 import { batches, bytes, drain, endsWith, failureOf, first, hear, idle, nothing, standstill, texts, turn, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/index.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../../src/transports/stream-link.ts'
@@ -199,35 +199,48 @@ t.test('a sink that waits for its reader learns it as well', async (t) => {
 })
 
 t.test('a close that is never answered', async (t) => {
-  const { link, raw } = rawPair(t, { closeTimeout: 20 })
+  const clock = new ManualClock()
+  const { link, raw } = rawPair(t, { clock, closeTimeout: 2000 })
   const ended = drain(link.source)
   link.close(1000)
   t.equal(unmask(await first(raw.source)), '88 03e8')
+  await clock.pass(1999)
+  t.same(clock.waiting, [2000], 'it has all that time')
+  clock.advance(1)
   t.match(await ended, { code: 'ERR_LINK_CLOSED' })
   t.match(await drain(raw.source), { code: 'ERR_LINK_CLOSED' }, 'the connection is cut')
 })
 
 t.test('a sink whose close is never answered', async (t) => {
-  const { link, raw } = rawPair(t, { closeTimeout: 20 })
+  const clock = new ManualClock()
+  const { link, raw } = rawPair(t, { clock, closeTimeout: 2000 })
   const ended = drain(link.source)
   void drain(raw.source)
-  t.match(await failureOf(link.sink(batches(texts('all')))), { code: 'ERR_LINK_CLOSED' })
+  const writing = failureOf(link.sink(batches(texts('all'))))
+  await clock.whenSet(2000)
+  await until(() => link.port.queued === 0)
+  for (let i = 0; i < 2; i++) await clock.pass(2000) // in the first of them the close frame may have left, which is progress
+  t.match(await writing, { code: 'ERR_LINK_CLOSED' })
   t.match(await ended, { code: 'ERR_LINK_CLOSED' })
 })
 
 t.test('a connection that is not ended after the closing handshake', async (t) => {
-  const { link, raw } = rawPair(t, { closeTimeout: 20 })
+  const clock = new ManualClock()
+  const { link, raw } = rawPair(t, { clock, closeTimeout: 2000 })
   const reads = drain(raw.source)
   raw.port.send([hex('8802 03e8')])
   t.equal(await drain(link.source), undefined)
   await reads
-  t.equal(raw.port.send([hex('8900')]), 1)
+  await clock.pass(1999)
+  t.equal(raw.port.send([hex('8900')]), 1, 'it has all that time')
+  clock.advance(1)
   await until(() => raw.port.send([hex('8900')]) === 0)
   t.pass('is cut')
 })
 
 t.test('a side that floods and never ends, while the other closes', async (t) => {
-  const { link, raw } = rawPair(t, { closeTimeout: 20 })
+  const clock = new ManualClock()
+  const { link, raw } = rawPair(t, { clock, closeTimeout: 2000 })
   const flood = (async function * (): AsyncGenerator<Batch> {
     for (;;) {
       yield [new FrameEncoder('server').push([bytes(10_000)])[0]]
@@ -237,7 +250,9 @@ t.test('a side that floods and never ends, while the other closes', async (t) =>
   const flooding = failureOf(raw.sink(flood))
   void drain(raw.source)
   link.close(1001)
-  t.match(await drain(link.source), { code: 'ERR_LINK_CLOSED' })
+  const ended = drain(link.source)
+  await clock.pass(2000)
+  t.match(await ended, { code: 'ERR_LINK_CLOSED' })
   t.match(await flooding, { code: 'ERR_LINK_CLOSED' })
 })
 
@@ -489,20 +504,24 @@ t.test('an early leave, then abort', async (t) => {
 })
 
 t.test('a slow reader gets all that sink has written, however long after the close frame was due', async (t) => {
-  const { link, raw } = rawPair(t, { closeTimeout: 500 }, 8 * 1024 * 1024)
+  const clock = new ManualClock()
+  const { link, raw } = rawPair(t, { clock, closeTimeout: 500 }, 8 * 1024 * 1024)
   const size = 60_000
   const count = 30
   void drain(link.source).catch(() => {})
-  const written = link.sink(batches(...Array.from({ length: count }, () => [new Uint8Array(size)])))
+  const written = link.sink(batches(Array.from({ length: count }, () => new Uint8Array(size))))
   written.catch(() => {}) // nobody answers the close frame, so in the end the connection is cut
+  const total = count * (size + 8) + 8
   let got = 0
   const slowly = async (): Promise<void> => {
     for await (const batch of raw.source) {
       for (const read of batch) got += read.length
-      await delay(50)
+      if (got === total) return
+      await clock.pass(499) // the longest that no progress may take
     }
   }
-  await slowly().catch(() => {})
-  t.equal(got, count * (size + 8) + 8, 'every message, and the close frame')
+  await slowly()
+  t.equal(got, total, 'every message, and the close frame')
+  await clock.pass(1000)
   await t.rejects(written, { code: 'ERR_LINK_CLOSED' })
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { ManualClock } from '../../helpers/clock.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { plausible, trusted } from '../../../src/nodes/candy/relay/believable.ts'
 import { wrapForward, wrapRouted } from '../../../src/nodes/candy/protocol/forward.ts'
@@ -54,11 +55,11 @@ class Receiver {
   readonly skipped: number[] = []
   /** All that was passed on. */
   readonly passed: Uint8Array[] = []
-  now = 0
+  readonly clock = new ManualClock()
   /** The largest that was held. */
   held = 0
   readonly resync = new FrameResync({
-    maxPayload: MAX_PAYLOAD, plausible, trusted: trusted(() => OWN), onResync: (bytes) => { this.skipped.push(bytes) }, now: () => this.now
+    maxPayload: MAX_PAYLOAD, plausible, trusted: trusted(() => OWN), onResync: (bytes) => { this.skipped.push(bytes) }, clock: this.clock
   })
 
   readonly decoder = new FrameDecoder({ role: 'server', maxPayload: MAX_PAYLOAD }, {
@@ -366,7 +367,7 @@ t.test('the eleventh recovery within a minute is one too many', async (t) => {
   for (let i = 0; i < 10; i++) receiver.push(broken)
   t.equal(receiver.skipped.length, 10)
   t.notOk(receiver.resync.gaveUp)
-  receiver.now = 60_000
+  receiver.clock.advance(60_000)
   receiver.push(broken)
   t.equal(receiver.skipped.length, 11, 'the first one is a minute old')
   t.equal(receiver.failure, undefined)
@@ -374,7 +375,7 @@ t.test('the eleventh recovery within a minute is one too many', async (t) => {
   t.equal(receiver.resync.gaveUp, undefined, 'neither are the others')
   for (let i = 0; i < 7; i++) receiver.push(broken)
   t.equal(receiver.skipped.length, 20)
-  receiver.now = 119_999
+  receiver.clock.advance(59_999)
   receiver.passed.length = 0
   receiver.push(broken.subarray(0, 250)).push(broken.subarray(250)).push(broken)
   t.equal(receiver.resync.gaveUp, 'more than 10 cut frames in a minute')

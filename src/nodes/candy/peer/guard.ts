@@ -1,6 +1,7 @@
 /** The interface of a candy peer keeps what it was given, also when others take it away; and the peer tells what is so, not what was set. */
 import type { Logger } from '../../../log.ts'
 import type { Tun, TunLoss, TunRoute } from '../../../tun/device.ts'
+import type { Clock, Timer } from '../../../types.ts'
 import type { PeerRoutes } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 
@@ -15,6 +16,7 @@ export interface PeerGuardInit {
   routes: Pick<PeerRoutes, 'lost'>
   stats: Pick<CandyPeerStats, 'restored'>
   log: Logger
+  clock: Clock
   /** Other interfaces have got addresses or routes: the machine may use more now. Once a second at most. */
   onOthers (): void
 }
@@ -23,7 +25,7 @@ export class PeerGuard {
   readonly #init: PeerGuardInit
   #stop: (() => void) | undefined
   #lost: readonly string[] = []
-  #looking: NodeJS.Timeout | undefined
+  #looking: Timer | undefined
 
   constructor (init: PeerGuardInit) {
     this.#init = init
@@ -33,7 +35,7 @@ export class PeerGuard {
   get lost (): readonly string[] { return this.#lost }
 
   start (): void {
-    const { tun, stats, log } = this.#init
+    const { tun, stats, log, clock } = this.#init
     try {
       this.#stop = tun.watch?.({
         onLoss: (loss) => { this.#onLoss(loss) },
@@ -43,10 +45,10 @@ export class PeerGuard {
         },
         onFailure: (err) => { log.warn({ interface: tun.name, reason: err.message }, 'interface not put back') },
         onOthers: () => {
-          this.#looking ??= setTimeout(() => {
+          this.#looking ??= clock.set(LOOK_AFTER, () => {
             this.#looking = undefined
             this.#init.onOthers()
-          }, LOOK_AFTER)
+          })
         }
       })
     } catch (err) {
@@ -57,7 +59,7 @@ export class PeerGuard {
   stop (): void {
     this.#stop?.()
     this.#stop = undefined
-    clearTimeout(this.#looking)
+    this.#init.clock.clear(this.#looking)
   }
 
   #onLoss ({ address, down, routes }: TunLoss): void {

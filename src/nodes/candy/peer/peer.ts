@@ -19,12 +19,13 @@ import { dialUpgraded } from '../../../transports/upgrade.ts'
 import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
+import { systemClock } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { parseAddress } from '../../../net/ipv4.ts'
 import { TunError } from '../../../tun/device.ts'
-import type { Batch, Endpoint } from '../../../types.ts'
+import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
 /**
  * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
@@ -52,6 +53,7 @@ const REFUSED = {
 export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   readonly stats = newPeerStats()
   readonly #init: CandyPeerInit
+  readonly #clock: Clock
   readonly #secret: Secret
   readonly #vmac: string
   readonly #greeting: string
@@ -73,15 +75,16 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   constructor (init: CandyPeerInit) {
     super()
     this.#init = init
+    const clock = this.#clock = init.clock ?? systemClock
     this.#secret = new Secret(init.password)
     this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
     verifyPeer({ ...init, vmac: this.#vmac })
     this.#address = init.address ?? init.remembered
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
-    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, onOthers: () => { void this.#lookAround() } })
-    this.#backoff = new Backoff(init.backoff)
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log, clock })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#lookAround() } })
+    this.#backoff = new Backoff({ clock, ...init.backoff })
   }
 
   get state (): CandyPeerState { return this.#state }
@@ -106,7 +109,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       interface: this.#init.tun.name,
       offloads: this.#init.tun.offloads,
       reason: this.#reason,
-      connected: this.#onlineAt === undefined ? undefined : Math.round((performance.now() - this.#onlineAt) / 1000),
+      connected: this.#onlineAt === undefined ? undefined : Math.round((this.#clock.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
       pushed: this.#routes.installed,
@@ -132,6 +135,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   async #run (): Promise<void> {
     this.#guard.start()
     const connecting = new Reconnector({
+      clock: this.#clock,
       signal: this.#stopping.signal,
       attempt: (signal) => this.#attempt(signal),
       onLost: (err) => this.#lost(err)
@@ -204,11 +208,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   async #serve (signal: AbortSignal): Promise<void> {
     const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
-    const dialledAt = performance.now()
+    const dialledAt = this.#clock.now()
     await this.#routes.retreat()
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
-    const wire = await dialUpgraded(url, { signal, ca, insecure })
+    const wire = await dialUpgraded(url, { signal, ca, insecure, clock: this.#clock })
     if (signal.aborted) { // since the connection was made
       wire.abort(signal.reason)
       return
@@ -226,6 +230,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       address,
       remembered: this.#address,
       greeting: this.#greeting,
+      clock: this.#clock,
       dialledAt,
       pingInterval,
       deadAfter,
@@ -242,7 +247,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         accepted = true
         this.#state = 'online'
         this.#backoff.online()
-        this.#onlineAt = performance.now()
+        this.#onlineAt = this.#clock.now()
         this.#reason = undefined
         this.#log.info({ address: this.#address }, 'online')
         tell(() => this.emit('online', this.#address as string))

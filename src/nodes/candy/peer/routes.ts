@@ -13,6 +13,7 @@ import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
 import { decodeRoute, type Route } from '../protocol/routes.ts'
 import { InstalledRoutes } from './installed-routes.ts'
 import { overlapText, Surroundings } from './surroundings.ts'
+import type { Clock } from '../../../types.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
 const LINES_LOGGED = 20
@@ -36,6 +37,8 @@ export interface PeerRoutesInit {
   tun: Tun
   policy: RoutePolicy
   stats: CandyPeerStats
+  /** Default: that of the system. */
+  clock?: Clock
   log: Logger
 }
 
@@ -60,8 +63,8 @@ export class PeerRoutes {
 
   constructor (init: PeerRoutesInit) {
     this.#init = init
-    this.#arrivals = new Arrivals(init.tun.name)
-    this.#surroundings = new Surroundings(init.tun)
+    this.#arrivals = new Arrivals(init.tun.name, init.clock)
+    this.#surroundings = new Surroundings(init.tun, init.clock)
     this.#onInterface = new InstalledRoutes({ tun: init.tun, stats: init.stats, tell: (what, fields, message) => { this.#tell(what, fields, message) } })
   }
 

@@ -5,7 +5,8 @@ import { Backlog, waitingIn } from '../../../limits/backlog.ts'
 import { OptionError } from '../../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import type { Tun } from '../../../tun/device.ts'
-import type { Batch } from '../../../types.ts'
+import { every } from '../../../streams/clock.ts'
+import type { Batch, Clock } from '../../../types.ts'
 import { FORWARD_PACKET, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from '../protocol/forward.ts'
 import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../protocol/handshake.ts'
 import type { Secret } from '../protocol/hashes.ts'
@@ -28,7 +29,8 @@ export interface PeerSessionInit {
   remembered?: string
   /** What the server learns of us, `candy::os::version::host`; servers answer no ping of another form. */
   greeting: string
-  /** When the connection was begun, by `performance.now()`. */
+  clock: Clock
+  /** When the connection was begun, by that clock. */
   dialledAt: number
   /** Milliseconds between pings. */
   pingInterval: number
@@ -58,6 +60,7 @@ const HIGH_WATER = 128 * 1024
 
 export class PeerSession {
   readonly #init: PeerSessionInit
+  readonly #clock: Clock
   readonly #link: WebSocketLink
   readonly #backlog: Backlog
   /** For the interface, out of the read that is being handled. */
@@ -69,12 +72,14 @@ export class PeerSession {
   #settled = false
   #online = false
   #over = false
-  #heardAt = performance.now()
+  #heardAt: number
   #pingedAt = 0
   #roundTrip: number | undefined
 
   constructor (init: PeerSessionInit) {
     this.#init = init
+    this.#clock = init.clock
+    this.#heardAt = init.clock.now()
     this.#link = init.link
     this.#backlog = new Backlog(init.link.port, true)
   }
@@ -101,10 +106,10 @@ export class PeerSession {
       this.#pong(payload)
     }
     // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
-    const pinging = setInterval(() => {
+    const pinging = every(this.#clock, pingInterval, () => {
       if (this.#own !== 0) this.#ping()
-    }, pingInterval)
-    const checking = setInterval(() => { this.#check() }, Math.min(CHECK_INTERVAL, deadAfter / 10))
+    })
+    const checking = every(this.#clock, Math.min(CHECK_INTERVAL, deadAfter / 10), () => { this.#check() })
     try {
       this.#greet()
       await link.flow((batch) => {
@@ -116,8 +121,8 @@ export class PeerSession {
     } finally {
       this.#settle()
       this.#over = true
-      clearInterval(pinging)
-      clearInterval(checking)
+      pinging.stop()
+      checking.stop()
     }
   }
 
@@ -129,7 +134,7 @@ export class PeerSession {
       return
     }
     const { tap } = this.#init
-    const now = performance.now()
+    const now = this.#clock.now()
     const admitted = this.#backlog.admit(packets, this, now)
     stats.drops.queue += packets.length - admitted.length
     const messages: Batch = []
@@ -199,7 +204,7 @@ export class PeerSession {
 
   #greet (): void {
     const { address, remembered, secret, vmac } = this.#init
-    const timestamp = Math.floor(Date.now() / 1000)
+    const timestamp = Math.floor(this.#clock.date() / 1000)
     this.#link.port.send([encodeVmac({ secret, vmac, timestamp, tail: confusion() })])
     const own = address === undefined ? undefined : parseCidr(address)
     if (own !== undefined) {
@@ -225,7 +230,7 @@ export class PeerSession {
     }
     routes.addressed(own, given)
     if (this.#over) return
-    const timestamp = Math.floor(Date.now() / 1000)
+    const timestamp = Math.floor(this.#clock.date() / 1000)
     this.#link.port.send([encodeAuth({ secret, address: own.address, timestamp, tail: confusion() })])
     this.#own = own.address
     routes.begin(own, server)
@@ -234,17 +239,17 @@ export class PeerSession {
   }
 
   #ping (): void {
-    this.#pingedAt = performance.now()
+    this.#pingedAt = this.#clock.now()
     this.#link.ping(Buffer.from(this.#init.greeting))
   }
 
-  #heard (): void { this.#heardAt = performance.now() }
+  #heard (): void { this.#heardAt = this.#clock.now() }
 
   /** Ends a connection that has taken too long to be accepted, or over which nothing has come for too long. */
   #check (): void {
     const { dialledAt, deadAfter } = this.#init
     const since = this.#online ? this.#heardAt : dialledAt
-    if (performance.now() - since <= deadAfter) return
+    if (this.#clock.now() - since <= deadAfter) return
     const what = this.#online ? 'no answer from the server for' : this.#asked ? 'the server has given no address within' : 'the server has not accepted the connection within'
     this.#link.abort(new Error(`${what} ${deadAfter / 1000} seconds`))
   }
@@ -255,7 +260,7 @@ export class PeerSession {
    */
   #pong (payload: Uint8Array): void {
     const { greeting } = this.#init // some servers answer with more than they were asked, and the layer below has pings of its own
-    if (Buffer.from(payload.subarray(0, greeting.length)).toString() === greeting) this.#roundTrip = performance.now() - this.#pingedAt
+    if (Buffer.from(payload.subarray(0, greeting.length)).toString() === greeting) this.#roundTrip = this.#clock.now() - this.#pingedAt
     if (this.#answered || this.#own === 0) return
     this.#answered = true
     setImmediate(() => { this.#settle() })

@@ -5,7 +5,7 @@ import { readUrl } from '../../../net/endpoint.ts'
 import { parseCidr } from '../../../net/ipv4.ts'
 import { verifyMilliseconds } from '../../../options.ts'
 import { verifyInterfaceAddress, type Offload, type Tun, type TunRoute } from '../../../tun/device.ts'
-import type { Batch } from '../../../types.ts'
+import type { Batch, Clock } from '../../../types.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
@@ -44,6 +44,8 @@ export interface CandyPeerInit {
    */
   deadAfter?: number
   backoff?: BackoffInit
+  /** Its date is that of the time stamps that servers look at. Default: that of the system. */
+  clock?: Clock
   log?: Logger
 }
 

@@ -1,5 +1,7 @@
 /** What the machine around a peer uses itself, as the system tells at the moment: a server may lead none of it elsewhere. */
 import type { OccupiedNetwork, Tun } from '../../../tun/device.ts'
+import { systemClock } from '../../../streams/clock.ts'
+import type { Clock } from '../../../types.ts'
 import { inNetwork, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 
 /** Milliseconds for which an answer of the system is believed: a server may push as often as it likes. */
@@ -11,11 +13,13 @@ interface Known extends OccupiedNetwork {
 
 export class Surroundings {
   readonly #tun: Pick<Tun, 'occupied'>
+  readonly #clock: Clock
   #known: Known[] = []
   #readAt = -Infinity
 
-  constructor (tun: Pick<Tun, 'occupied'>) {
+  constructor (tun: Pick<Tun, 'occupied'>, clock: Clock = systemClock) {
     this.#tun = tun
+    this.#clock = clock
   }
 
   /** The next question is put to the system, however soon it comes. */
@@ -27,7 +31,7 @@ export class Surroundings {
    */
   overlap (network: Cidr): OccupiedNetwork | undefined {
     if (this.#tun.occupied === undefined) return undefined
-    const now = performance.now()
+    const now = this.#clock.now()
     if (now - this.#readAt >= BELIEVED) {
       this.#known = this.#read()
       this.#readAt = now

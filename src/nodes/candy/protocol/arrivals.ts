@@ -6,6 +6,8 @@
  * network is never let in: a single packet would be answered by all of them.
  */
 import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../../net/ipv4.ts'
+import { systemClock } from '../../../streams/clock.ts'
+import type { Clock } from '../../../types.ts'
 import { ownNetworks, type OwnNetworks } from '../../../tun/own-networks.ts'
 
 /** Milliseconds for which what the system says of itself is believed. */
@@ -13,11 +15,15 @@ const BELIEVED = 1000
 
 export class Arrivals {
   readonly #read: () => OwnNetworks
+  readonly #clock: Clock
   #networks: OwnNetworks | undefined
   #readAt = 0
 
   /** @param tun name of the interface */
-  constructor (tun: string, read: () => OwnNetworks = () => ownNetworks(tun)) { this.#read = read }
+  constructor (tun: string, clock: Clock = systemClock, read: () => OwnNetworks = () => ownNetworks(tun)) {
+    this.#read = read
+    this.#clock = clock
+  }
 
   /**
    * @param own our address in the virtual network
@@ -33,7 +39,7 @@ export class Arrivals {
   }
 
   #now (): OwnNetworks {
-    const now = performance.now()
+    const now = this.#clock.now()
     if (this.#networks === undefined || now - this.#readAt > BELIEVED) {
       this.#networks = this.#read()
       this.#readAt = now

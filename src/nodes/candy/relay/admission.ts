@@ -1,6 +1,7 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
 import { SourceRate } from '../../../limits/source-rate.ts'
 import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../../net/ipv4.ts'
+import type { Clock } from '../../../types.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from '../protocol/handshake.ts'
 import { TOLERANCE, withinWindow } from '../protocol/hashes.ts'
 import type { MessageName } from '../protocol/messages.ts'
@@ -16,22 +17,21 @@ export interface AdmissionInit {
   lenient: boolean
   /** Wrong passwords that one source may try in a minute, and as many at once. */
   authFailures: number
-  /** Milliseconds since 1970. */
-  now: () => number
+  clock: Clock
 }
 
 export class Admission {
   lenient: boolean
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #replays = new ReplayGuard()
   readonly #offers = new SourceRate(OFFERS)
   readonly #throttle: AuthThrottle
 
   /** Throws `OptionError`. */
-  constructor ({ lenient, authFailures, now }: AdmissionInit) {
+  constructor ({ lenient, authFailures, clock }: AdmissionInit) {
     this.lenient = lenient
-    this.#throttle = new AuthThrottle(authFailures)
-    this.#now = now
+    this.#throttle = new AuthThrottle(authFailures, clock)
+    this.#clock = clock
   }
 
   /** Other settings from now on; what is to the account of a source stays when its rate does. */
@@ -63,11 +63,11 @@ export class Admission {
       return
     }
     // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
-    if (!isLocal && !this.#offers.take(source, performance.now())) {
+    if (!isLocal && !this.#offers.take(source, this.#clock.now())) {
       session.refuse('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
       return
     }
-    const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: performance.now() })
+    const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: this.#clock.now() })
     if (address === undefined) {
       session.refuse('pool', `no address of ${formatCidr(pool.range)} is free`)
       return
@@ -80,7 +80,7 @@ export class Admission {
     const auth = decodeAuth(message)
     if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
     if (session.address !== 0 && auth.address === session.address) return
-    if (session.address !== 0 && !mayMove(session)) {
+    if (session.address !== 0 && !mayMove(session, this.#clock.now())) {
       session.refuse('rate', `AUTH for another address, expected at most ${MOVES.burst} changes of it in a minute`)
       return
     }
@@ -93,7 +93,7 @@ export class Admission {
     session.network.join(session, auth.address)
   }
 
-  #seconds (): number { return Math.floor(this.#now() / 1000) }
+  #seconds (): number { return Math.floor(this.#clock.date() / 1000) }
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
@@ -123,15 +123,15 @@ export class Admission {
    * clock which stands still, and the client may have moved.
    */
   #unused (session: Session, proof: Proven, name: MessageName): boolean {
-    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, performance.now())) return true
+    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, this.#clock.now())) return true
     session.refuse('replay', `${name} that another source has sent before, expected a new one`)
     return false
   }
 }
 
 /** Whether a connection may take another address than it has. */
-function mayMove ({ moves }: Session): boolean {
-  moves.refill(performance.now())
+function mayMove ({ moves }: Session, now: number): boolean {
+  moves.refill(now)
   return moves.take(1)
 }
 

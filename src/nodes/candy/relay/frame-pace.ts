@@ -3,6 +3,8 @@
  * which it gets in, and all that comes before it is in. Who is faster is not read for a while, and slows down nobody but itself.
  */
 import { Pace } from '../../../limits/pace.ts'
+import { systemClock } from '../../../streams/clock.ts'
+import type { Clock } from '../../../types.ts'
 
 /** Frames a second of a connection that is no member, a quarter of them at once: it needs four. */
 const STRANGER = 1024
@@ -14,7 +16,8 @@ const MEMBER = 16_384
 const HANDSHAKE = 16
 
 export class FramePace {
-  #pace = new Pace(STRANGER)
+  readonly #clock: Clock
+  #pace: Pace
   #isMember = false
   /** Of all frames of a member, where that has a limit. */
   #limit: Pace | undefined
@@ -23,16 +26,21 @@ export class FramePace {
   #ignored = 0
   #handshakes = 0
 
+  constructor (clock: Clock = systemClock) {
+    this.#clock = clock
+    this.#pace = new Pace(STRANGER, clock)
+  }
+
   /** It has an address now. */
   join (): void {
     if (this.#isMember) return
     this.#isMember = true
-    this.#pace = new Pace(MEMBER)
+    this.#pace = new Pace(MEMBER, this.#clock)
   }
 
   /** @param rate frames a second; undefined for any number */
   limit (rate: number | undefined): void {
-    if (this.#limit?.rate !== rate) this.#limit = rate === undefined ? undefined : new Pace(rate)
+    if (this.#limit?.rate !== rate) this.#limit = rate === undefined ? undefined : new Pace(rate, this.#clock)
   }
 
   /** A message that is not for another member. */

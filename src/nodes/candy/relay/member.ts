@@ -2,7 +2,7 @@
 import { Backlog } from '../../../limits/backlog.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Cidr } from '../../../net/ipv4.ts'
-import type { Batch, PacketPort } from '../../../types.ts'
+import type { Batch, Clock, PacketPort } from '../../../types.ts'
 import { Credit } from './broadcast-budget.ts'
 import { FramePace } from './frame-pace.ts'
 import type { Route } from '../protocol/routes.ts'
@@ -21,6 +21,7 @@ export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'br
 
 /** A network as its members know it. */
 export interface MemberNetwork {
+  readonly clock: Clock
   readonly settings: SwitchSettings
   /** Who has the address. */
   holder (address: number): Member | undefined
@@ -62,7 +63,7 @@ export abstract class Member {
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
 
-  constructor (network: MemberNetwork, port: PacketPort, pace = new FramePace()) {
+  constructor (network: MemberNetwork, port: PacketPort, pace = new FramePace(network.clock)) {
     this.network = network
     this.port = port
     this.pace = pace
@@ -98,11 +99,11 @@ export abstract class Member {
 
   /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
   limit (): void {
-    const { packetRate, byteRate, frameRate } = this.network.settings
-    this.#packets = limited(this.#packets, packetRate)
-    this.#bytes = limited(this.#bytes, byteRate)
+    const { clock, settings: { packetRate, byteRate, frameRate } } = this.network
+    this.#packets = limited(this.#packets, packetRate, clock)
+    this.#bytes = limited(this.#bytes, byteRate, clock)
     this.pace.limit(frameRate)
-    this.broadcasts.begin(performance.now())
+    this.broadcasts.begin(clock.now())
   }
 
   /** A portion of so many frames of it has been dealt with. Settles when the next one may be; undefined for at once. */
@@ -121,7 +122,7 @@ export abstract class Member {
   /** Before a read is handled. */
   refill (): void {
     if (this.#packets === undefined && this.#bytes === undefined) return
-    const now = performance.now()
+    const now = this.network.clock.now()
     this.#packets?.refill(now)
     this.#bytes?.refill(now)
   }
@@ -139,11 +140,11 @@ export abstract class Member {
 
   /** Once a second. */
   tick (_now: number): void {
-    this.backlog.look(performance.now()) // else the sender of the last message would stay with it
+    this.backlog.look(this.network.clock.now()) // else the sender of the last message would stay with it
   }
 }
 
-function limited (bucket: TokenBucket | undefined, rate: number | undefined): TokenBucket | undefined {
+function limited (bucket: TokenBucket | undefined, rate: number | undefined, clock: Clock): TokenBucket | undefined {
   if (rate === undefined || bucket?.rate === rate) return rate === undefined ? undefined : bucket
-  return new TokenBucket({ rate }, performance.now())
+  return new TokenBucket({ rate }, clock.now())
 }

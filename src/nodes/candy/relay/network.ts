@@ -62,7 +62,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     if (session.address !== 0) this.leave(session)
     session.address = address
     this.place(address, session)
-    session.original.joined(performance.now())
+    session.original.joined(this.clock.now())
     session.pace.join()
     this.pool?.claim(address, session)
     former?.end('takeover')

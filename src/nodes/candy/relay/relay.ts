@@ -24,8 +24,9 @@ import type { Foreigner } from '../../../transports/first-read.ts'
 import { Gate, type Pass } from '../../../limits/gate.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { printable } from '../../../text/printable.ts'
-import type { Batch } from '../../../types.ts'
+import type { Batch, Clock } from '../../../types.ts'
 
 /**
  * A link that was accepted. Without a path it is for `/`; without a pass it goes through the gate of the relay now, otherwise it has
@@ -48,6 +49,7 @@ export class CandyRelay {
   /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
   readonly gate: Gate
   readonly leases: LeaseBook
+  readonly #clock: Clock
   #settings: RelaySettings
   readonly #shared: Shared
   readonly #plane: Plane | undefined
@@ -56,13 +58,13 @@ export class CandyRelay {
   readonly #receive: Handler<Session>
   readonly #sessions = new Set<Session>()
   readonly #connections: AcceptedConnections
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
   readonly #taps = new Taps()
   #accepted = 0
   /** Of no network. */
   readonly #refused = { path: 0 }
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
-  #ticks = performance.now()
+  #ticks: number
   #closing = false
 
   /**
@@ -70,19 +72,20 @@ export class CandyRelay {
    * @throws {OptionError} when an option cannot work
    */
   constructor (init: CandyRelayInit, plane?: Plane) {
-    const { leases = new LeaseBook(), log = silent, now = Date.now } = init
+    const { leases = new LeaseBook(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.gate = new Gate(settings.gate)
     this.leases = leases
-    this.#connections = new AcceptedConnections(this.gate, log)
+    this.#connections = new AcceptedConnections(this.gate, log, clock)
+    this.#clock = clock
+    this.#ticks = clock.now()
     this.#plane = plane
-    this.#shared = { log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#shared = { clock, log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
-    const admission = this.#admission = new Admission({ ...settings, now })
+    const admission = this.#admission = new Admission({ ...settings, clock })
     this.#receive = receiver(admission, (session) => { this.#tap(session) })
-    this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
-    this.#timer.unref() // the listener keeps the process alive
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
   /** Added up for whoever asks. */
@@ -111,7 +114,7 @@ export class CandyRelay {
 
   /** Who is there, for whoever runs it. */
   status (): CandyRelayStatus {
-    const now = performance.now()
+    const now = this.#clock.now()
     return { ...this.stats, networks: Array.from(this.#networks, (network) => networkStatus(network, now)) }
   }
 
@@ -170,7 +173,7 @@ export class CandyRelay {
   /** Ends all connections with 1001 and takes no more; settles when they are gone. */
   async close (): Promise<void> {
     this.#closing = true
-    clearInterval(this.#timer)
+    this.#timer.stop()
     for (const network of this.#networks) network.close('stopping')
     await this.#connections.gone()
   }
@@ -183,14 +186,14 @@ export class CandyRelay {
     }
     const { remote, path = '/' } = link
     const network = this.#networks.find(path)
-    if (this.#closing) await lingeringClose(link, (link) => { closeFor(link, 'stopping') })
+    if (this.#closing) await lingeringClose(link, this.#clock, (link) => { closeFor(link, 'stopping') })
     else if (network === undefined) await this.#unknownPath(link, path)
     else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
   }
 
   async #unknownPath (link: CandyRelayLink, path: string): Promise<void> {
     const what = { reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }
-    await reject({ refused: this.#refused, log: this.#shared.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, (link) => { closeFor(link, reason) }))
+    await reject({ refused: this.#refused, log: this.#shared.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, this.#clock, (link) => { closeFor(link, reason) }))
   }
 
   async #serve (session: Session): Promise<void> {

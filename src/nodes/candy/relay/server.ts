@@ -9,6 +9,7 @@ import { serve, type ListenOptions, type Served } from '../../common/serve.ts'
 import { readHost } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
+import { systemClock } from '../../../streams/clock.ts'
 import { whyNotShared } from '../../../net/native/reuse-port.ts'
 import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
@@ -40,11 +41,11 @@ export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> 
  * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
  */
 export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
-  const { authTimeout: handshakeTimeout, log } = init
+  const { authTimeout: handshakeTimeout, log, clock = systemClock } = init
   const at = readPlace(init)
   const settings = readRelay(init)
   const count = await workersOf(init)
-  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent })
+  const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent, clock })
   const relay = new CandyRelay(init, workers)
   const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
   const tolerate = { unmasked: settings.lenient } // looked at when a frame comes, so that it can change
@@ -68,8 +69,8 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const server = await (workers === undefined
     ? serve({
       ...node,
-      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, gate: relay.gate, onForeign }) },
-      layers: websocketFrames({ ...RELAY_FRAMES, tolerate, role: 'server' }),
+      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, gate: relay.gate, onForeign }) },
+      layers: websocketFrames({ ...RELAY_FRAMES, clock, tolerate, role: 'server' }),
       accept: (link) => { void relay.accept(link) }
     })
     : serve({

@@ -4,6 +4,7 @@ import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import { verifyGate, type GateInit } from '../../../limits/gate.ts'
 import type { WebSocketFramesInit } from '../../../transforms/websocket-frames/index.ts'
+import type { Clock } from '../../../types.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { MAX_LENGTH } from '../protocol/messages.ts'
 import { readNetwork, verifyNetworks, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
@@ -36,8 +37,11 @@ export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
   /** Which device had which address. Default: they are forgotten at the end. */
   leases?: LeaseBook
   log?: Logger
-  /** Milliseconds since 1970, for time stamps. Default: `Date.now`. */
-  now?: () => number
+  /**
+   * Its date is what the time stamps of clients are compared with. Threads with connections (`workers`) go by the clock of the system,
+   * since no object reaches into another thread. Default: that of the system.
+   */
+  clock?: Clock
 }
 
 export interface RelaySettings {

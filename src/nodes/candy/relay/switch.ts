@@ -1,10 +1,12 @@
 /** How a message gets from one member of a network to others. */
-import type { Batch } from '../../../types.ts'
+import type { Batch, Clock } from '../../../types.ts'
 import { BroadcastBudget } from './broadcast-budget.ts'
 import type { Member, MemberNetwork, SwitchSettings } from './member.ts'
 
 /** What all networks of a relay have in common. */
 export interface Budget {
+  /** What all networks go by. */
+  readonly clock: Clock
   /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
   queued: number
   queueTotal: number
@@ -14,6 +16,7 @@ export interface Budget {
 
 export class Switch<M extends Member = Member> implements MemberNetwork {
   settings: SwitchSettings
+  readonly clock: Clock
   readonly #budget: Budget
   readonly #broadcasts = new BroadcastBudget()
   /** Address -> the member that holds it. */
@@ -23,6 +26,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
 
   constructor (settings: SwitchSettings, budget: Budget) {
     this.settings = settings
+    this.clock = budget.clock
     this.#budget = budget
   }
 
@@ -57,7 +61,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   /** To all but the sender, as far as it may: each costs as much as the network has members. */
   broadcast (from: Member, message: Uint8Array): void {
     const { size, settings: { broadcastRate } } = this
-    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, performance.now())) this.spread(from, message)
+    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, this.clock.now())) this.spread(from, message)
     else from.discard('broadcast')
   }
 
@@ -76,7 +80,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   /** Writes what the messages of one read, all of one sender, have left: one write for each destination. */
   flush (from: Member): void {
     if (this.#dirty.length === 0) return
-    const now = performance.now()
+    const now = this.clock.now()
     for (const member of this.#dirty) {
       const { pending } = member
       member.pending = []

@@ -19,7 +19,7 @@ import { wrapLink } from '../../../streams/wrap-link.ts'
 /** The mapped port that a data connection belongs to. */
 export interface Mapping {
   readonly map: PortMap
-  readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol'>
+  readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol' | 'clock'>
   readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
   readonly log: BoundedLog
   /** What is kept for users of all maps, by map. */
@@ -91,12 +91,12 @@ export class DataConnection {
   /** Both connections at once; undefined when one of them cannot be made, and that has been dealt with. */
   async #open (): Promise<{ service: Link, data: Link } | undefined> {
     const { signal } = this.#stopping
-    const { dialTimeout } = this.#map.settings
-    const timer = setTimeout(() => { this.abort(new Error(`no connection within ${dialTimeout} ms`)) }, dialTimeout)
+    const { dialTimeout, clock } = this.#map.settings
+    const timer = clock.set(dialTimeout, () => { this.abort(new Error(`no connection within ${dialTimeout} ms`)) })
     const local = this.#dialService()
     if (this.#session.isStrict) local.catch((err) => { this.abort(err) }) // else a data connection has to come, or the user of another would get none
     const [service, data] = await Promise.allSettled([local, dialData(this.#session, this.#message, signal)])
-    clearTimeout(timer)
+    clock.clear(timer)
     if (service.status === 'fulfilled' && data.status === 'fulfilled') {
       if (!this.#session.isStrict) this.#session.sawData() // else there is an answer to come
       this.#map.see(true)
@@ -109,7 +109,8 @@ export class DataConnection {
   }
 
   #dialService (): Promise<Link> {
-    return dialTcp({ ...this.#map.map.local, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE })
+    const { map: { local }, settings: { clock } } = this.#map
+    return dialTcp({ ...local, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock })
   }
 
   #failed (side: 'local' | 'data', err: Error): void {
@@ -134,7 +135,7 @@ export class DataConnection {
 
   /** Strict mode: a user, and whoever follows. */
   async #serveAll (data: Link, service: Link): Promise<void> {
-    const links = new SerialLinks(data, { acknowledges: this.#session.acknowledges })
+    const links = new SerialLinks(data, { acknowledges: this.#session.acknowledges, clock: this.#map.settings.clock })
     const abort = (): void => { links.abort(this.#stopping.signal.reason) }
     this.#stopping.signal.addEventListener('abort', abort, { once: true })
     if (this.#stopping.signal.aborted) abort()
@@ -163,8 +164,8 @@ export class DataConnection {
 
   /** The opening is the server's answer. Without one its user has to hear of it; that the server just leaves is no fault, as its user has left. */
   async #firstOpened (links: SerialLinks): Promise<Awaited<ReturnType<SerialLinks['opened']>>> {
-    const { dialTimeout } = this.#map.settings
-    const timer = setTimeout(() => { links.abort(new Error(`no answer within ${dialTimeout} ms`)) }, dialTimeout)
+    const { dialTimeout, clock } = this.#map.settings
+    const timer = clock.set(dialTimeout, () => { links.abort(new Error(`no answer within ${dialTimeout} ms`)) })
     try {
       const first = await links.opened()
       if (first !== undefined) this.#session.sawData()
@@ -174,7 +175,7 @@ export class DataConnection {
       this.#failed('data', this.#stopping.signal.reason ?? err)
       throw err
     } finally {
-      clearTimeout(timer)
+      clock.clear(timer)
     }
   }
 
@@ -185,10 +186,10 @@ export class DataConnection {
 
   /** One that follows; never rejects. */
   async #serve (link: Link, opening: Opening): Promise<void> {
-    const { slots, settings: { dialTimeout }, map: { local } } = this.#map
+    const { slots, settings: { dialTimeout, clock }, map: { local } } = this.#map
     try {
       await slots.take()
-      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE }).finally(() => { slots.give() })
+      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { slots.give() })
       this.#map.see(true)
       await this.#carry(link, service, opening).catch(() => {})
     } catch (err) {

@@ -25,8 +25,8 @@ const tried = (isTls: boolean): Tried => ({ wanted: 'gotunnel', isTls, tls: 'use
  *
  * @throws {ConnectError} without a connection
  */
-export async function dialServer ({ server, tls }: Pick<PeerSettings, 'server' | 'tls'>, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
-  const to = { ...server, keepAlive: KEEP_ALIVE, signal }
+export async function dialServer ({ server, tls, clock }: Pick<PeerSettings, 'server' | 'tls' | 'clock'>, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
+  const to = { ...server, keepAlive: KEEP_ALIVE, signal, clock }
   const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(explainedDial(err, tried(tls !== undefined))) })
   link.port.send(frames.push([encodeJson(message)]))
   return link

@@ -16,6 +16,7 @@ import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
+import type { Timer } from '../../../types.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 
 /** Connections that are being made at one time: a thousand users at once must not overrun the service. */
@@ -53,17 +54,12 @@ export class MapRunner implements SessionMapping {
   #isGivenUp = false
   readonly #health = new Health()
   readonly #stopping = new AbortController()
-  readonly #reconnector = new Reconnector({
-    signal: this.#stopping.signal,
-    attempt: (signal) => this.#attempt(signal),
-    onLost: (err) => this.#lost(err)
-  })
-
+  readonly #reconnector: Reconnector
   #state: MapState = 'idle'
   #reason: string | undefined
   #session: PeerSession | undefined
   #onlineAt: number | undefined
-  #probing: NodeJS.Timeout | undefined
+  #probing: Timer | undefined
   /** Data connections under way that are to be closed. */
   #declining = 0
   #isLooking = false
@@ -79,8 +75,14 @@ export class MapRunner implements SessionMapping {
     this.buffers = buffers
     this.unanswered = unanswered
     this.#events = events
-    this.#backoff = new Backoff(backoff)
-    this.#slowBackoff = new Backoff(settings.refusedBackoff)
+    this.#backoff = new Backoff({ clock: settings.clock, ...backoff })
+    this.#slowBackoff = new Backoff({ clock: settings.clock, ...settings.refusedBackoff })
+    this.#reconnector = new Reconnector({
+      clock: settings.clock,
+      signal: this.#stopping.signal,
+      attempt: (signal) => this.#attempt(signal),
+      onLost: (err) => this.#lost(err)
+    })
   }
 
   get state (): MapState { return this.#state }
@@ -150,7 +152,7 @@ export class MapRunner implements SessionMapping {
   see (isThere: boolean, err?: Error): void {
     this.#trouble = err?.message ?? this.#trouble
     if (!this.#looksOut) return // nobody would notice that it is back
-    const now = performance.now()
+    const now = this.settings.clock.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
     if (!isThere) this.#failedAt = now
     if (this.#health.see(isThere)) this.#tellService()
@@ -167,7 +169,7 @@ export class MapRunner implements SessionMapping {
       return
     }
     this.#declining++
-    const made = within(this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
+    const made = within(this.settings.clock, this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
     made.then((link) => { link.abort(new LinkClosedError('the user is declined')) }, () => {}).finally(() => { this.#declining-- })
   }
 
@@ -177,15 +179,15 @@ export class MapRunner implements SessionMapping {
       await this.#serve(signal)
     } finally {
       this.#session = this.#onlineAt = undefined
-      clearTimeout(this.#probing)
+      this.settings.clock.clear(this.#probing)
     }
   }
 
   async #serve (signal: AbortSignal): Promise<void> {
-    const { mode, token, name, dialTimeout, proxyProtocol } = this.settings
+    const { mode, token, name, dialTimeout, proxyProtocol, clock } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
-    const { answer, rest: link } = await within(dialTimeout, signal, async (inTime) => {
+    const { answer, rest: link } = await within(clock, dialTimeout, signal, async (inTime) => {
       const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, acknowledge: 1, addresses: proxyProtocol ? 1 : undefined }, inTime)
       return await answerOf(dialled, this.settings.tls !== undefined, inTime)
     })
@@ -197,7 +199,7 @@ export class MapRunner implements SessionMapping {
     }
     const session = this.#session = new PeerSession(this, link, isStrict, isStrict && answer.acknowledge === 1)
     this.#state = 'online'
-    this.#onlineAt = performance.now()
+    this.#onlineAt = this.settings.clock.now()
     this.#reason = undefined
     this.#backoff.online()
     this.#slowBackoff.online()
@@ -223,15 +225,16 @@ export class MapRunner implements SessionMapping {
 
   /** Looks when it is time to. */
   #probe (): void {
-    clearTimeout(this.#probing)
+    this.settings.clock.clear(this.#probing)
     if (!this.#looksOut || this.#session === undefined) return
-    this.#probing = setTimeout(() => { void this.#look() }, this.#health.next(this.settings.probeInterval)).unref()
+    this.#probing = this.settings.clock.set(this.#health.next(this.settings.probeInterval), () => { void this.#look() }).unref()
   }
 
   async #look (): Promise<void> {
     if (this.#isLooking) return // for the connection before this one, and it is the same service
     this.#isLooking = true
-    const isThere = await dialTcp({ ...this.map.local, signal: AbortSignal.timeout(PROBE_TIMEOUT) }).then((link) => {
+    const { clock } = this.settings
+    const isThere = await within(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, (err: Error) => {

@@ -9,6 +9,7 @@ import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { every, type Interval } from '../../../streams/clock.ts'
 import { silent } from '../../../log.ts'
 import { reasonOf } from '../../../text/printable.ts'
 
@@ -28,7 +29,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   readonly #runners: MapRunner[]
   /** A port has had its connection. */
   #wasOnline = false
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
   #running: Promise<unknown> | undefined
 
   /** Throws `OptionError` when an option cannot work. */
@@ -37,9 +38,9 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     const { log = silent, backoff } = init
     this.#settings = readPeer(init)
     const bounded = new BoundedLog(log)
-    this.#timer = setInterval(() => { bounded.tick() }, TICK).unref()
-    const { bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
-    const shared = { buffers: new BufferBudget({ limit, stalledAfter }), unanswered: new UnansweredWatch(unansweredTimeout) }
+    const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
+    this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
+    const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }
     this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
@@ -81,8 +82,8 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 
   /** What it does at the moment, for whoever runs it. */
   status (): GotunnelPeerStatus {
-    const { server, name } = this.#settings
-    const now = performance.now()
+    const { server, name, clock } = this.#settings
+    const now = clock.now()
     return { server: endpointText(server), name, maps: this.#runners.map((runner) => runner.status(now)) }
   }
 
@@ -96,10 +97,10 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     await this.#running
     for (const { connections } of this.#runners) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
     const ends = Promise.all(this.#runners.flatMap(({ connections }) => [...connections.values()]))
-    await patiently(ends, DRAIN, () => {
+    await patiently(this.#settings.clock, ends, DRAIN, () => {
       for (const { connections } of this.#runners) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))
     })
-    clearInterval(this.#timer)
+    this.#timer.stop()
   }
 
   async #run (): Promise<void> {

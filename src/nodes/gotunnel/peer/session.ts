@@ -8,6 +8,7 @@ import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
 import { json } from '../../../transforms/json.ts'
+import { every } from '../../../streams/clock.ts'
 import type { Meter } from '../../../streams/meter.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
 import { dispatch } from '../../../transforms/type-demux.ts'
@@ -42,7 +43,7 @@ export class PeerSession implements Controlled {
     this.map = map
     this.isStrict = isStrict
     this.acknowledges = acknowledges
-    const budget = controlBudget(() => { map.stats.heldMessages++ })
+    const budget = controlBudget(map.settings.clock, () => { map.stats.heldMessages++ })
     const pass: Meter = (bytes) => {
       const wait = budget(bytes)
       if (wait !== undefined) this.#unanswered = 0 // answers may stand behind what waits, and a server that says so much is there
@@ -53,11 +54,12 @@ export class PeerSession implements Controlled {
 
   /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */
   async run (): Promise<void> {
-    const timer = setInterval(() => { this.#ping() }, this.map.settings.pingInterval)
+    const { clock, pingInterval } = this.map.settings
+    const timer = every(clock, pingInterval, () => { this.#ping() })
     try {
       await pipe(this.#link.source, dispatch(receive, this))
     } finally {
-      clearInterval(timer)
+      timer.stop()
       this.#link.abort(new LinkClosedError('the session is over'))
     }
   }
@@ -78,7 +80,7 @@ export class PeerSession implements Controlled {
 
   #ping (): void {
     if (this.#unanswered >= PATIENCE) this.end(new Error(`no answer to ${PATIENCE} pings`))
-    else this.send({ type: 'ping', time: Math.floor(Date.now() / 1000) })
+    else this.send({ type: 'ping', time: Math.floor(this.map.settings.clock.date() / 1000) })
     this.#unanswered++
   }
 }

@@ -5,7 +5,8 @@ import type { BackoffInit } from '../../../limits/backoff.ts'
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
-import type { Endpoint } from '../../../types.ts'
+import { systemClock } from '../../../streams/clock.ts'
+import type { Clock, Endpoint } from '../../../types.ts'
 import type { TlsClientInit } from '../../../transports/tls.ts'
 
 /** A port of the server that leads to a service here. */
@@ -50,6 +51,8 @@ export interface GotunnelPeerInit {
   backoff?: BackoffInit
   /** The same once the server has said that it will not have a port. Default: 1 to 5 minutes, from the start again after 10 minutes online. */
   refusedBackoff?: BackoffInit
+  /** Default: that of the system. */
+  clock?: Clock
   log?: Logger
 }
 
@@ -58,7 +61,7 @@ export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'b
 }
 
 /** Settings with their defaults. Throws `OptionError` for one that cannot be. */
-export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 } }: GotunnelPeerInit): PeerSettings {
+export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock }: GotunnelPeerInit): PeerSettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   if (maps.length === 0) throw new OptionError('maps: there is none')
   for (const { remotePort, local } of maps) {
@@ -74,7 +77,7 @@ export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxy
   verifyMilliseconds('unansweredTimeout', unansweredTimeout)
   verifyMilliseconds('stallTimeout', stallTimeout)
   if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
-  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, unansweredTimeout, stallTimeout, refusedBackoff }
+  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, unansweredTimeout, stallTimeout, refusedBackoff, clock }
 }
 
 /** `degraded`: the server said something that no retry mends, so it is tried again seldom, and as soon as another port has a new connection. */

@@ -2,11 +2,12 @@
  * What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so much a second. Beyond
  * it, it waits. A message costs one, and one more for each {@link PIECE} behind the first: a large one takes as long as many.
  */
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { Interruptible } from '../../../streams/interruptible.ts'
+import { wait } from '../../../streams/clock.ts'
+import { nextTurn } from '../../../streams/turns.ts'
 import { meter, type Meter } from '../../../streams/meter.ts'
-import type { Batch, Link } from '../../../types.ts'
+import type { Batch, Clock, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
 /** Bytes; messages of the protocol have less. */
@@ -23,21 +24,21 @@ const BURST = 8192
 const PAUSE = 50
 
 /** Meters frames, whatever is in them, one in each batch. `onHeld` is called for each that had to wait for the rate. */
-export function controlBudget (onHeld: () => void): Meter {
-  const bucket = new TokenBucket({ rate: RATE, burst: BURST }, performance.now())
+export function controlBudget (clock: Clock, onHeld: () => void): Meter {
+  const bucket = new TokenBucket({ rate: RATE, burst: BURST }, clock.now())
   let spent = 0
   const held = async (cost: number): Promise<void> => {
     onHeld()
     do {
-      await wait(PAUSE, undefined, { ref: false })
-      bucket.refill(performance.now())
+      await wait(clock, PAUSE, { ref: false })
+      bucket.refill(clock.now())
     } while (!bucket.take(cost))
   }
   return (bytes) => {
     const cost = Math.max(1, Math.ceil(bytes / PIECE))
     spent += cost
     if (!bucket.take(cost)) {
-      bucket.refill(performance.now())
+      bucket.refill(clock.now())
       if (!bucket.take(cost)) return held(cost)
     }
     if (spent < PER_TURN) return undefined

@@ -1,6 +1,8 @@
+import type { Clock } from '../../../types.ts'
+
 /** Settles when the work has; when that takes too long, it is cut short first. */
-export async function patiently (work: Promise<unknown>, milliseconds: number, cut: () => void): Promise<void> {
-  const timer = setTimeout(cut, milliseconds)
+export async function patiently (clock: Clock, work: Promise<unknown>, milliseconds: number, cut: () => void): Promise<void> {
+  const timer = clock.set(milliseconds, cut)
   await work
-  clearTimeout(timer)
+  clock.clear(timer)
 }

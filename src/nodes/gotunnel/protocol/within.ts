@@ -1,17 +1,19 @@
+import type { Clock } from '../../../types.ts'
+
 /**
  * Runs something that can be aborted, and aborts it when it takes too long or when the signal does. With a timer of its own:
  * `AbortSignal.any` does not keep the signal of `AbortSignal.timeout` alive, so that a deadline may be collected as garbage.
  */
-export async function within<T> (milliseconds: number, signal: AbortSignal, run: (inTime: AbortSignal) => Promise<T>): Promise<T> {
+export async function within<T> (clock: Clock, milliseconds: number, signal: AbortSignal | undefined, run: (inTime: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
-  const abort = (): void => { controller.abort(signal.reason) }
-  const timer = setTimeout(() => { controller.abort(new DOMException('no answer in time', 'TimeoutError')) }, milliseconds)
-  signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
+  const abort = (): void => { controller.abort(signal?.reason) }
+  const timer = clock.set(milliseconds, () => { controller.abort(new DOMException('no answer in time', 'TimeoutError')) })
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
   try {
     return await run(controller.signal)
   } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
+    clock.clear(timer)
+    signal?.removeEventListener('abort', abort)
   }
 }

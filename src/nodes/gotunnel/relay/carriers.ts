@@ -15,7 +15,7 @@ const LONGEST_REST = 15_000
 export interface CarrierTotals {
   /** Data connections that wait for another user. */
   carriers: number
-  /** Milliseconds of a clock that only goes forward. */
+  /** Milliseconds of the clock, as of the last tick. */
   readonly now: number
 }
 

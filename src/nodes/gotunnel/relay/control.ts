@@ -5,8 +5,10 @@ import type { Refusal } from './stats.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import { printable } from '../../../text/printable.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
+import type { Clock } from '../../../types.ts'
 
 export interface ControlContext {
+  readonly clock: Clock
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   readonly now: number
   readonly log: BoundedLog
@@ -22,7 +24,7 @@ export interface Control {
 /** Answered by our own clock. */
 function ping (_message: unknown, { session, relay }: Control): void {
   session.heardAt = relay.now
-  session.send({ type: 'pong', time: Math.floor(Date.now() / 1000) })
+  session.send({ type: 'pong', time: Math.floor(relay.clock.date() / 1000) })
 }
 
 /** The service behind the port is back. When the port is in use by then, the relay tries again by itself. */

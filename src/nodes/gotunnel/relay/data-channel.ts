@@ -34,10 +34,10 @@ async function serveRequest (context: DataContext, { link, pass }: Caller, id: s
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
-    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges }))
+    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
   }
   context.refused.unclaimed++
-  await lingeringClose(link) // not by a reset, which would look like a path that is broken
+  await lingeringClose(link, context.clock) // not by a reset, which would look like a path that is broken
 }
 
 /**
@@ -60,5 +60,5 @@ async function serveFirstInFirstOut (context: DataContext, caller: Caller, { tok
     return await port.carry(user, caller.link)
   }
   context.refused[isOwn ? 'unclaimed' : 'foreign']++
-  await lingeringClose(caller.link)
+  await lingeringClose(caller.link, context.clock)
 }

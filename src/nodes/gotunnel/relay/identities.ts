@@ -3,6 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
 import { Pace } from '../../../limits/pace.ts'
 import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
+import type { Clock } from '../../../types.ts'
 import { newTraffic, type UserTraffic } from './stats.ts'
 
 export interface IdentityInit {
@@ -39,12 +40,14 @@ export interface IdentitySettings {
 /** Lives as long as settings have its name, whatever its token. */
 export class Identity {
   settings: IdentitySettings
+  readonly #clock: Clock
   readonly traffic: UserTraffic = newTraffic()
   /** Ports that it has now. */
   ports = 0
   pace: { forward: Pace, backward: Pace } | undefined
 
-  constructor (settings: IdentitySettings) {
+  constructor (settings: IdentitySettings, clock: Clock) {
+    this.#clock = clock
     this.settings = settings
     this.configure(settings)
   }
@@ -54,7 +57,7 @@ export class Identity {
   configure (settings: IdentitySettings): void {
     this.settings = settings
     const { byteRate } = settings
-    if (byteRate !== this.pace?.forward.rate) this.pace = byteRate === undefined ? undefined : { forward: new Pace(byteRate), backward: new Pace(byteRate) }
+    if (byteRate !== this.pace?.forward.rate) this.pace = byteRate === undefined ? undefined : { forward: new Pace(byteRate, this.#clock), backward: new Pace(byteRate, this.#clock) }
   }
 }
 
@@ -90,6 +93,9 @@ export class Identities implements Iterable<Identity> {
   readonly #key = randomBytes(32)
   readonly #byName = new Map<string, Identity>()
   #proofs: Array<[Proof, Identity]> = []
+  readonly #clock: Clock
+
+  constructor (clock: Clock) { this.#clock = clock }
 
   /** @returns those that are there no more */
   configure (verified: readonly VerifiedIdentity[]): Identity[] {
@@ -99,7 +105,7 @@ export class Identities implements Iterable<Identity> {
     this.#proofs = verified.map(([settings, token]) => {
       const known = this.#byName.get(settings.name)
       known?.configure(settings)
-      const identity = known ?? new Identity(settings)
+      const identity = known ?? new Identity(settings, this.#clock)
       this.#byName.set(settings.name, identity)
       return [this.proofOf(token), identity]
     })

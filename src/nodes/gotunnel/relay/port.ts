@@ -159,8 +159,8 @@ export class MappedPort implements ServedPort, SerialDataPort {
 
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
-    const { users, settings: { bind: host } } = this.#shared
-    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE })
+    const { users, clock, settings: { bind: host } } = this.#shared
+    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE, clock })
     void this.#serve(listener)
     await listener.port()
     if (this.wantsOnline) this.#listener = listener

@@ -8,7 +8,7 @@ import type { Pass } from '../../../limits/gate.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
-import type { Endpoint, Link } from '../../../types.ts'
+import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 const frames = new LengthPrefixEncoder(u32be)
 
@@ -28,6 +28,7 @@ export interface Caller {
 }
 
 export interface RefuseContext {
+  readonly clock: Clock
   /** Of connections that are refused: what strangers do must not hide the rest. */
   readonly refusals: RejectTo<RejectReason>
   /** Unknown tokens. */
@@ -40,10 +41,10 @@ export function accept (link: Link, isStrict: boolean, acknowledges = false): vo
 }
 
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
-export async function refuse ({ refusals, throttle }: RefuseContext, { link, remote, pass }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
+export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, pass }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
   if (reason === 'token') throttle.failed(pass)
   await reject(refusals, reason, { remote }, fields, async (reason) => {
     link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[reason] })])
-    await lingeringClose(link)
+    await lingeringClose(link, clock)
   })
 }

@@ -20,6 +20,7 @@ import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
@@ -27,7 +28,7 @@ import type { Foreigner } from '../../../transports/first-read.ts'
 import { spokenBy } from '../../../transports/spoken.ts'
 import { Gate, type Pass } from '../../../limits/gate.ts'
 import { canonical } from '../../../net/source.ts'
-import type { Endpoint, Link } from '../../../types.ts'
+import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 const TICK = 1000
 
@@ -61,7 +62,7 @@ export class GotunnelRelay {
   readonly #state: RelayState
   readonly #registry: PortRegistry
   readonly #connections: AcceptedConnections
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
   /** Those that have not said yet what they are for. */
   readonly #silent = new Set<Link>()
   #ticks = 0
@@ -69,19 +70,20 @@ export class GotunnelRelay {
   #told = { source: 0, total: 0 }
 
   /** Throws `OptionError` when an option cannot work. */
-  constructor ({ log = silent, ...init }: GotunnelRelayInit) {
+  constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
     const settings = readRelay(init)
     this.gate = new Gate(settings.gate)
-    this.#connections = new AcceptedConnections(this.gate, log)
+    this.#connections = new AcceptedConnections(this.gate, log, clock)
     const refused = newRefused()
     const context = {
       settings,
-      identities: new Identities(),
+      clock,
+      identities: new Identities(clock),
       used: new Set<MappedPort>(),
       users: new UserGates(settings),
-      buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout }),
-      unanswered: new UnansweredWatch(settings.unansweredTimeout),
-      throttle: new AuthThrottle(settings.authFailures),
+      buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout, clock }),
+      unanswered: new UnansweredWatch(settings.unansweredTimeout, clock),
+      throttle: new AuthThrottle(settings.authFailures, clock),
       log: new BoundedLog(log),
       refusals: { refused, log: new BoundedLog(log) },
       refused,
@@ -89,14 +91,13 @@ export class GotunnelRelay {
       heldMessages: 0,
       isClosing: false,
       carriers: 0,
-      now: performance.now()
+      now: clock.now()
     }
     const registry = this.#registry = new PortRegistry(context)
     this.#state = Object.assign(context, { registry, ports: registry.ports })
     this.#state.identities.configure(settings.identities)
     this.#state.users.configure(settings, this.#state.identities)
-    this.#timer = setInterval(() => { this.tick(performance.now()) }, TICK)
-    this.#timer.unref() // the listener keeps the process alive
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
   get stats (): GotunnelRelayStats {
@@ -112,6 +113,9 @@ export class GotunnelRelay {
       turnedAway: { ...this.#state.users.all.stats.turnedAway }
     }
   }
+
+  /** What it measures and waits by. */
+  get clock (): Clock { return this.#state.clock }
 
   get identities (): Iterable<Identity> { return this.#state.identities }
 
@@ -187,11 +191,11 @@ export class GotunnelRelay {
   /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */
   async close (): Promise<void> {
     this.#state.isClosing = true
-    clearInterval(this.#timer)
+    this.#timer.stop()
     for (const port of this.#registry.ports.values()) port.end()
     for (const session of this.#registry.sessions) session.end('removed', 'stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
-    await patiently(this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
+    await patiently(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
   }
 
   #tellTurnedAway (): void {
@@ -226,13 +230,13 @@ export class GotunnelRelay {
 
   async #serve (link: Link, remote: Endpoint, pass: Pass): Promise<void> {
     const state = this.#state
-    const timer = setTimeout(() => {
+    const timer = state.clock.set(state.settings.firstFrameTimeout, () => {
       state.refused.timeout++
       link.abort(new LinkClosedError('no first frame in time'))
-    }, state.settings.firstFrameTimeout)
+    })
     this.#silent.add(link)
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => {
-      clearTimeout(timer)
+      state.clock.clear(timer)
       this.#silent.delete(link)
     })
     if (frame === undefined) { // it left without a word, as a probe does

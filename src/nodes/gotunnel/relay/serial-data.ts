@@ -11,11 +11,12 @@ import { LinkClosedError } from '../../../errors.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
 import type { AcceptedLink } from '../../../transports/tcp.ts'
-import type { Endpoint } from '../../../types.ts'
+import type { Clock, Endpoint } from '../../../types.ts'
 
 const SILENT = 'the data connection does not answer'
 
 export interface SerialDataContext extends CarrierTotals {
+  readonly clock: Clock
   readonly settings: Pick<RelaySettings, 'acknowledgeTimeout'>
 }
 
@@ -87,14 +88,14 @@ export class SerialData {
    * one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
    */
   async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    const { now: since, settings: { acknowledgeTimeout } } = this.#context
+    const { now: since, clock, settings: { acknowledgeTimeout } } = this.#context
     const { pass } = user
     let hasLeft = false
     if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
     const data = links.begin(this.#openingOf(user))
-    const timer = setTimeout(() => { links.abort(new LinkClosedError(SILENT)) }, acknowledgeTimeout)
+    const timer = clock.set(acknowledgeTimeout, () => { links.abort(new LinkClosedError(SILENT)) })
     const isThere = await links.answer().then(() => true, () => false)
-    clearTimeout(timer)
+    clock.clear(timer)
     if (isThere && this.#serving.has(links)) {
       this.#serving.set(links, user)
       await this.#bridge.join(user, data, links)
@@ -108,14 +109,15 @@ export class SerialData {
   /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
   async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
     this.#serving.set(links, user)
+    const { clock, settings: { acknowledgeTimeout } } = this.#context
     const timer = links.acknowledges
-      ? setTimeout(() => {
+      ? clock.set(acknowledgeTimeout, () => {
         this.#tally.drop('silent')
         links.abort(new LinkClosedError(SILENT))
-      }, this.#context.settings.acknowledgeTimeout)
+      })
       : undefined
-    await this.#bridge.join(user, links.begin(this.#openingOf(user), () => { clearTimeout(timer) }), links)
-    clearTimeout(timer)
+    await this.#bridge.join(user, links.begin(this.#openingOf(user), () => { clock.clear(timer) }), links)
+    clock.clear(timer)
   }
 
   #openingOf (user: AcceptedLink): Uint8Array {

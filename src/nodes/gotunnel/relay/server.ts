@@ -26,11 +26,11 @@ export interface GotunnelServer extends Served<GotunnelServerOptions, Reconfigur
  *   the `key` `bind` when that is where mapped ports are to
  */
 export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): Promise<GotunnelServer> {
-  const { firstFrameTimeout: handshakeTimeout, log } = init
+  const { firstFrameTimeout: handshakeTimeout, log, clock } = init
   const at = readPlace(init)
   await tryBind(init.bind)
   const relay = new GotunnelRelay(init)
-  const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
+  const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
   const server = await serve({
     transport: { listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }) },
     layers: (link: AcceptedLink) => link, // a first frame says what a connection is for, and which layers it has from there on

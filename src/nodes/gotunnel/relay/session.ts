@@ -4,7 +4,7 @@ import type { Message, ToServer } from '../protocol/messages.ts'
 import { ENDINGS, type Ending } from '../protocol/reasons.ts'
 import type { Refusal } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
-import type { Batch, Endpoint, Link } from '../../../types.ts'
+import type { Batch, Clock, Endpoint, Link } from '../../../types.ts'
 
 /** A port as the client that serves it switches it. */
 export interface ServedPort {
@@ -31,7 +31,8 @@ export interface SessionInit {
   wantsAddresses: boolean
   /** It acknowledges the opening of each user. */
   acknowledges: boolean
-  /** Milliseconds of a clock that only goes forward. */
+  clock: Clock
+  /** Milliseconds of it. */
   now: number
 }
 
@@ -47,6 +48,7 @@ export class Session {
   readonly wantsAddresses: boolean
   readonly acknowledges: boolean
   readonly since: number
+  readonly #clock: Clock
   /** When the last ping came. */
   heardAt: number
   /** It says that there is a service. */
@@ -68,7 +70,7 @@ export class Session {
     if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck')
   }
 
-  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, now }: SessionInit) {
+  constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, clock, now }: SessionInit) {
     this.link = link
     this.remote = remote
     this.identity = identity
@@ -79,6 +81,7 @@ export class Session {
     this.isStrict = isStrict
     this.wantsAddresses = wantsAddresses
     this.acknowledges = acknowledges
+    this.#clock = clock
     this.since = this.heardAt = now
   }
 
@@ -103,6 +106,6 @@ export class Session {
     this.ended = why
     this.onEnd()
     if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[told] }])
-    void lingeringClose(this.link)
+    void lingeringClose(this.link, this.#clock)
   }
 }

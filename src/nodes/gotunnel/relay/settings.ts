@@ -3,6 +3,7 @@ import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './id
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
+import type { Clock } from '../../../types.ts'
 import { verifyGate, type GateInit } from '../../../limits/gate.ts'
 import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 
@@ -42,6 +43,8 @@ export interface GotunnelRelayInit extends GotunnelRelayOptions {
   unansweredTimeout?: number
   /** Milliseconds for which a user has stood still before it may be ended, when too much is kept for all. Default: 10 s. */
   stallTimeout?: number
+  /** Default: that of the system. */
+  clock?: Clock
   log?: Logger
 }
 
@@ -76,7 +79,7 @@ export function readRelay ({
   identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, bufferTotal = DEFAULT_BUFFER_TOTAL, authFailures = 120,
   perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000,
   unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT
-}: Omit<GotunnelRelayInit, 'log'>): RelaySettings {
+}: Omit<GotunnelRelayInit, 'log' | 'clock'>): RelaySettings {
   if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
   for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
     if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)

@@ -5,6 +5,7 @@ import type { GotunnelRelay } from './relay.ts'
 import type { Session } from './session.ts'
 import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
 import { remoteText } from '../../../net/endpoint.ts'
+import { every, type Interval } from '../../../streams/clock.ts'
 import { TrafficRate, type TrafficRates } from '../../../limits/rate.ts'
 
 /** Milliseconds between two looks at the counters. */
@@ -48,15 +49,16 @@ export interface GotunnelRelayStatus extends GotunnelRelayStats {
 export class GotunnelWatch {
   readonly #relay: GotunnelRelay
   readonly #rates = new WeakMap<UserTraffic, TrafficRate>()
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Interval
 
   constructor (relay: GotunnelRelay) {
     this.#relay = relay
-    this.look(performance.now())
-    this.#timer = setInterval(() => { this.look(performance.now()) }, LOOK).unref()
+    const { clock } = relay
+    this.look(clock.now())
+    this.#timer = every(clock, LOOK, () => { this.look(clock.now()) }).unref()
   }
 
-  /** @param now milliseconds of the relay's clock, which is that of `performance` */
+  /** @param now milliseconds of the relay's clock */
   look (now: number): void {
     for (const { traffic } of [...this.#relay.identities, ...this.#relay.ports]) {
       const rates = this.#rates.get(traffic)
@@ -65,7 +67,7 @@ export class GotunnelWatch {
     }
   }
 
-  status (now = performance.now()): GotunnelRelayStatus {
+  status (now = this.#relay.clock.now()): GotunnelRelayStatus {
     const mapped = [
       ...Array.from(this.#relay.ports, (port) => ({ identity: port.identity, status: this.#port(port.owner, stateOf(port), port.traffic, now) })),
       ...this.#relay.waiting.map((session) => ({ identity: session.identity, status: this.#port(session, 'busy', newTraffic(), now) }))
@@ -76,7 +78,7 @@ export class GotunnelWatch {
     }
   }
 
-  close (): void { clearInterval(this.#timer) }
+  close (): void { this.#timer.stop() }
 
   #identity (identity: Identity, mapped: GotunnelPortStatus[]): GotunnelIdentityStatus {
     const { name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } } = identity

@@ -11,6 +11,7 @@ import { readRelay } from '../../../../src/nodes/candy/relay/settings.ts'
 import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
 import { bytes, until } from '../../../helpers/ends.ts'
 import { numbered } from './crew.ts'
+import { ManualClock } from '../../../helpers/clock.ts'
 
 /** One end of the way between two workers, and the rings of the other end. */
 function lane (t: Test): { init: LaneInit, reader: RingReader, writer: RingWriter, say (message: number): void } {
@@ -82,12 +83,9 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   const { gate, lenient, queueTotal, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
   const reports: Report[] = []
   const orders: Order[] = []
-  const { setInterval } = globalThis
-  globalThis.setInterval = (() => undefined) as unknown as typeof setInterval // its ticks are of no interest here
   const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { gate, unmasked: lenient, queueTotal } }, new Gate(gate), (report) => { reports.push(report) }, () => {
     for (const order of orders.splice(0)) forwarder.obey(order)
-  })
-  globalThis.setInterval = setInterval
+  }, new ManualClock())
   const sent: Uint8Array[] = []
   const link = {
     port: { send (batch: Uint8Array[]) { sent.push(...batch.map((message) => message.slice())); return batch.length }, queued: 0, limit: 1 },

@@ -6,7 +6,8 @@ import type { Gate } from '../../../../limits/gate.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { typeDemux } from '../../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
-import type { Batch } from '../../../../types.ts'
+import { every, systemClock } from '../../../../streams/clock.ts'
+import type { Batch, Clock } from '../../../../types.ts'
 import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
 import type { SwitchSettings } from '../member.ts'
 import { Switch, type Budget } from '../switch.ts'
@@ -51,7 +52,7 @@ export class Forwarder implements LaneHandlers {
   #opened = 0
 
   /** @param catchUp obeys the orders that have come by now */
-  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void) {
+  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void, clock: Clock = systemClock) {
     this.#index = index
     this.#count = count
     this.#report = report
@@ -59,9 +60,9 @@ export class Forwarder implements LaneHandlers {
     this.#gate = gate
     this.#copies = new TapCopies(report)
     this.#lanes = new Lanes(lanes, this)
-    this.#budget = { queued: 0, queueTotal: limits.queueTotal, parts: count }
+    this.#budget = { clock, queued: 0, queueTotal: limits.queueTotal, parts: count }
     this.#nowhere = new Switch(NOWHERE, this.#budget)
-    setInterval(() => { this.#tick() }, TICK)
+    every(clock, TICK, () => { this.#tick() })
   }
 
   /** Serves a connection until it is gone. */
@@ -121,7 +122,7 @@ export class Forwarder implements LaneHandlers {
     // Another worker may have been told of a member while the same order waits here.
     if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
-    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), performance.now())
+    if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), this.#budget.clock.now())
     this.#counting.late(network, framed.count)
     return false
   }
@@ -199,7 +200,7 @@ export class Forwarder implements LaneHandlers {
     if (!(member instanceof Connection)) return
     member.limit()
     member.link.pass?.establish()
-    member.original.joined(performance.now())
+    member.original.joined(this.#budget.clock.now())
     member.pace.join()
   }
 
@@ -237,7 +238,7 @@ export class Forwarder implements LaneHandlers {
   }
 
   #tick (): void {
-    const now = performance.now()
+    const now = this.#budget.clock.now()
     for (const connection of this.#connections.values()) {
       connection.tick(now)
       connection.network.look(connection)

@@ -14,6 +14,7 @@ import { newRing } from '../../../../buffers/shared-ring.ts'
 import { sparingly } from '../../../../limits/sparingly.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { Clock } from '../../../../types.ts'
 import type { Gate, GateStats } from '../../../../limits/gate.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Plane } from '../plane.ts'
@@ -32,6 +33,8 @@ export interface WorkersInit {
   /** Milliseconds for each step of a handshake. */
   handshakeTimeout: number | undefined
   log: Logger
+  /** Of this thread. The others go by the clock of the system. */
+  clock: Clock
 }
 
 export class Workers implements Plane {
@@ -39,6 +42,7 @@ export class Workers implements Plane {
   readonly failed: Promise<never>
   readonly #workers: Worker[]
   readonly #log: Logger
+  readonly #clock: Clock
   readonly #links = new Map<number, RemoteLink>()
   readonly #sites: Sites
   readonly #numbers = new Map<SessionNetwork, number>()
@@ -53,12 +57,13 @@ export class Workers implements Plane {
   readonly #onMissed: (messages: number) => void
   #isClosed = false
 
-  constructor ({ count, settings, handshakeTimeout, log }: WorkersInit) {
+  constructor ({ count, settings, handshakeTimeout, log, clock }: WorkersInit) {
     this.#log = log
+    this.#clock = clock
     this.#onMissed = sparingly(() => {
       log.warn({ messages: this.#missed }, 'a capture could not keep up')
       this.#missed = 0
-    })
+    }, { clock })
     const limits = limitsOf(settings, count)
     // where this file runs as it was written, so does the other one
     const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
@@ -177,7 +182,7 @@ export class Workers implements Plane {
 
   #counted (index: number, { heard, traffic, late, gate }: Counts): void {
     this.#doors.set(index, gate)
-    const now = performance.now()
+    const now = this.#clock.now()
     for (const [id, received] of heard) {
       const session = this.#links.get(id)?.session
       if (session === undefined) continue
