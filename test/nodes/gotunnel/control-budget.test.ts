@@ -4,7 +4,7 @@ import { ManualClock } from '../../helpers/clock.ts'
 import { freePorts } from '../../helpers/free-ports.ts'
 import { drain, turn, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
-import { atPace, controlBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
+import { atPace, controlBudget, sharedBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
 import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { frameParts } from './wire.ts'
@@ -37,6 +37,23 @@ t.test('after a few messages the others have their turn, and beyond the rate the
   t.equal(held, 1, 'a thousand a second, after a while as well')
   void pass(1)
   t.equal(held, 2)
+})
+
+t.test('many connections of one identity have four times as much as one, together', async (t) => {
+  let held = 0
+  const clock = new ManualClock()
+  const shared = sharedBudget(clock)
+  const all = Array.from({ length: 64 }, () => controlBudget(clock, () => { held++ }, shared))
+  for (let i = 0; i < 4 * 8192; i++) void all[i % all.length](1)
+  t.equal(held, 0)
+  void all[0](1)
+  t.equal(held, 1)
+  for (const pass of all.slice(1)) void pass(1)
+  t.equal(held, 64, 'then every one of them waits')
+  const other = controlBudget(clock, () => { t.fail('another identity waits') }, sharedBudget(clock))
+  void other(1)
+  await clock.pass(50)
+  t.same(clock.waiting, [], '4000 a second are enough for one message of each')
 })
 
 t.test('a large message counts for as many as it takes', async (t) => {

@@ -20,26 +20,42 @@ const PER_TURN = 32
 const RATE = 1000
 const BURST = 8192
 
+/** What the control connections of one identity have together is so many times of that. */
+const OF_ALL = 4
+
 /** Milliseconds that one waits beyond that. */
 const PAUSE = 50
 
-/** Meters frames, whatever is in them, one in each batch. `onHeld` is called for each that had to wait for the rate. */
-export function controlBudget (clock: Clock, onHeld: () => void): Meter {
-  const bucket = new TokenBucket({ rate: RATE, burst: BURST }, clock.now())
+/** For all control connections of one identity together. */
+export const sharedBudget = (clock: Clock): TokenBucket => new TokenBucket({ rate: OF_ALL * RATE, burst: OF_ALL * BURST }, clock.now())
+
+/**
+ * Meters frames, whatever is in them, one in each batch.
+ *
+ * @param onHeld called for each that had to wait for the rate
+ * @param shared what it has together with others. Default: nothing
+ */
+export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenBucket): Meter {
+  const own = new TokenBucket({ rate: RATE, burst: BURST }, clock.now())
   let spent = 0
+  const take = (cost: number): boolean => own.has(cost) && shared?.take(cost) !== false && own.take(cost)
+  const refill = (): void => {
+    own.refill(clock.now())
+    shared?.refill(clock.now())
+  }
   const held = async (cost: number): Promise<void> => {
     onHeld()
     do {
       await wait(clock, PAUSE, { ref: false })
-      bucket.refill(clock.now())
-    } while (!bucket.take(cost))
+      refill()
+    } while (!take(cost))
   }
   return (bytes) => {
     const cost = Math.max(1, Math.ceil(bytes / PIECE))
     spent += cost
-    if (!bucket.take(cost)) {
-      bucket.refill(clock.now())
-      if (!bucket.take(cost)) return held(cost)
+    if (!take(cost)) {
+      refill()
+      if (!take(cost)) return held(cost)
     }
     if (spent < PER_TURN) return undefined
     spent = 0

@@ -2,6 +2,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
 import { Pace } from '../../../limits/pace.ts'
+import type { TokenBucket } from '../../../limits/token-bucket.ts'
+import { sharedBudget } from '../protocol/control-budget.ts'
 import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
 import type { Clock } from '../../../types.ts'
 import { newTraffic, type UserTraffic } from './stats.ts'
@@ -42,12 +44,15 @@ export class Identity {
   settings: IdentitySettings
   readonly #clock: Clock
   readonly traffic: UserTraffic = newTraffic()
+  /** Messages of all its control connections. */
+  readonly messages: TokenBucket
   /** Ports that it has now. */
   ports = 0
   pace: { forward: Pace, backward: Pace } | undefined
 
   constructor (settings: IdentitySettings, clock: Clock) {
     this.#clock = clock
+    this.messages = sharedBudget(clock)
     this.settings = settings
     this.configure(settings)
   }
