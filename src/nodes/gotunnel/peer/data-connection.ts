@@ -6,7 +6,7 @@ import type { MapStats, PeerSettings, PortMap } from './settings.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
-import type { Slots } from '../../../limits/slots.ts'
+import type { Semaphore } from '../../../limits/semaphore.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
@@ -27,7 +27,7 @@ export interface Mapping {
   /** Ends data connections and services that are gone without a word. */
   readonly unanswered: UnansweredWatch
   /** Connections that are being made. */
-  readonly slots: Slots
+  readonly semaphore: Semaphore
   readonly isStopped: boolean
   /** Whether the service was there for whoever has just tried. */
   see (isThere: boolean, err?: Error): void
@@ -71,12 +71,12 @@ export class DataConnection {
 
   /** Settles when it has ended; never rejects. */
   async run (): Promise<void> {
-    const { stats, slots } = this.#map
+    const { stats, semaphore } = this.#map
     stats.users++
     try {
       stats.accepted++
-      await slots.take()
-      const links = await this.#open().finally(() => { slots.give() })
+      await semaphore.acquire()
+      const links = await this.#open().finally(() => { semaphore.release() })
       if (links === undefined) return
       const { service, data } = links
       if (this.#session.isStrict) await this.#serveAll(data, service)
@@ -186,10 +186,10 @@ export class DataConnection {
 
   /** One that follows; never rejects. */
   async #serve (link: Link, opening: Opening): Promise<void> {
-    const { slots, settings: { dialTimeout, clock }, map: { local } } = this.#map
+    const { semaphore, settings: { dialTimeout, clock }, map: { local } } = this.#map
     try {
-      await slots.take()
-      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { slots.give() })
+      await semaphore.acquire()
+      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
       this.#map.see(true)
       await this.#carry(link, service, opening).catch(() => {})
     } catch (err) {

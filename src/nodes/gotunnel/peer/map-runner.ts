@@ -8,7 +8,7 @@ import { PeerSession, type SessionMapping } from './session.ts'
 import { within } from '../protocol/within.ts'
 import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSettings, type PortMap } from './settings.ts'
 import { Reconnector } from '../../common/reconnector.ts'
-import { Slots } from '../../../limits/slots.ts'
+import { Semaphore } from '../../../limits/semaphore.ts'
 import { Backoff, type BackoffInit } from '../../../limits/backoff.ts'
 import type { BoundedLog } from '../../../limits/bounded-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
@@ -44,7 +44,7 @@ export class MapRunner implements SessionMapping {
   readonly unanswered: UnansweredWatch
   /** With their ends. */
   readonly connections = new Map<DataConnection, Promise<void>>()
-  readonly slots = new Slots(MOST_DIALS)
+  readonly semaphore = new Semaphore(MOST_DIALS)
   readonly #events: MapRunnerEvents
   readonly #backoff: Backoff
   /** While the server will not have it. */

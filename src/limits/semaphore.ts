@@ -1,18 +1,18 @@
 /** So many at a time, the others in a line. */
-export class Slots {
+export class Semaphore {
   #free: number
-  readonly #line: Array<() => void> = []
+  readonly #queue: Array<() => void> = []
 
   constructor (count: number) { this.#free = count }
 
   /** Settles when there is a slot; whoever got one gives it back. */
-  async take (): Promise<void> {
+  async acquire (): Promise<void> {
     if (this.#free > 0) this.#free--
-    else await new Promise<void>((resolve) => { this.#line.push(resolve) })
+    else await new Promise<void>((resolve) => { this.#queue.push(resolve) })
   }
 
-  give (): void {
-    const next = this.#line.shift()
+  release (): void {
+    const next = this.#queue.shift()
     if (next === undefined) this.#free++
     else next()
   }
