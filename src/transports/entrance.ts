@@ -1,11 +1,11 @@
 /**
- * What a connection passes before anything else is done with it: the gate, and the question who is behind a trusted proxy. It
+ * What a connection passes before anything else is done with it: the limiter, and the question who is behind a trusted proxy. It
  * is the same for TCP, TLS and WebSocket.
  */
 import type { Server, Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { forwardedSource } from '../net/forwarded-for.ts'
-import type { Gate, Pass } from '../limits/gate.ts'
+import type { ConnectionLimiter, ConnectionSlot } from '../limits/connection-limiter.ts'
 import { Networks } from '../net/networks.ts'
 import { ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
 import { readProxyHeader } from './proxy-reader.ts'
@@ -17,7 +17,7 @@ import { systemClock } from '../streams/clock.ts'
 import type { AnyLink, Clock, Endpoint, Layer } from '../types.ts'
 
 export interface EntranceInit {
-  gate?: Gate
+  limiter?: ConnectionLimiter
   trustedProxies?: readonly string[]
   /** Milliseconds that a trusted proxy has for a PROXY header. Default: 10 s. */
   handshakeTimeout?: number
@@ -36,7 +36,7 @@ export interface Arrival {
   remote: Endpoint
   /** `remote` is a trusted proxy, which may know better. */
   isProxy: boolean
-  pass?: Pass
+  slot?: ConnectionSlot
 }
 
 /** An arrival that nobody has taken yet. */
@@ -62,7 +62,7 @@ export interface Entrance {
    * Corrects `remote` by what a trusted proxy wrote into its request.
    *
    * @param forwardedFor the header `X-Forwarded-For`, of whomever
-   * @returns false when the gate has too many from there; then the connection is to be ended
+   * @returns false when the limiter has too many from there; then the connection is to be ended
    */
   follow (arrival: Arrival, forwardedFor: string | string[] | undefined): boolean
   /** Ends the connections that nobody has taken. */
@@ -75,8 +75,8 @@ export interface Accepted {
   readonly remote: Endpoint
   /** Path and query of the request, as sent, where there was one. */
   readonly path?: string
-  /** Of a listener with a gate. Whoever serves the link establishes it, and may put a way of its own to end it there. */
-  readonly pass?: Pass
+  /** Of a listener with a limiter. Whoever serves the link establishes it, and may put a way of its own to end it there. */
+  readonly slot?: ConnectionSlot
 }
 
 export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
@@ -90,21 +90,21 @@ const OPEN: Entrance = {
   close () {}
 }
 
-/** Makes the link of an arrival one that was accepted. From now on the gate ends it as a link is ended. */
-export function accepted<L extends AnyLink> (link: L, { remote, path, pass }: Accepted): L & Accepted {
-  if (pass !== undefined) pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
-  return Object.assign(link, path === undefined ? { remote, pass } : { remote, path, pass })
+/** Makes the link of an arrival one that was accepted. From now on the limiter ends it as a link is ended. */
+export function accepted<L extends AnyLink> (link: L, { remote, path, slot }: Accepted): L & Accepted {
+  if (slot !== undefined) slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
+  return Object.assign(link, path === undefined ? { remote, slot } : { remote, path, slot })
 }
 
-/** Layers over a link that was accepted: what they make of it tells the same of the connection, and is what the gate ends. */
+/** Layers over a link that was accepted: what they make of it tells the same of the connection, and is what the limiter ends. */
 export function overAccepted<Wire extends AnyLink & Accepted, Upper extends AnyLink> (link: Wire, layers: Layer<Wire, Upper>): Upper & Accepted {
   return accepted(layers(link), link)
 }
 
 /** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */
-export function entrance ({ gate, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: EntranceInit): Entrance {
+export function entrance ({ limiter, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: EntranceInit): Entrance {
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  return gate === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ gate, trustedProxies, handshakeTimeout, log, clock })
+  return limiter === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ limiter, trustedProxies, handshakeTimeout, log, clock })
 }
 
 /** The socket, or {@link endsOf} where TLS hands over a socket of its own. */
@@ -114,7 +114,7 @@ type Key = Socket | string
 const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 
 class GuardedEntrance implements Entrance {
-  readonly #gate: Gate | undefined
+  readonly #limiter: ConnectionLimiter | undefined
   readonly #trusted: Networks
   readonly #timeout: number
   readonly #clock: Clock
@@ -122,8 +122,8 @@ class GuardedEntrance implements Entrance {
   readonly #waiting = new Map<Key, Waiting>()
   #isSecure = false
 
-  constructor ({ gate, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<EntranceInit, 'gate'>> & Pick<EntranceInit, 'gate'>) {
-    this.#gate = gate
+  constructor ({ limiter, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<EntranceInit, 'limiter'>> & Pick<EntranceInit, 'limiter'>) {
+    this.#limiter = limiter
     this.#trusted = new Networks('trustedProxies', trustedProxies)
     this.#timeout = handshakeTimeout
     this.#clock = clock
@@ -167,13 +167,13 @@ class GuardedEntrance implements Entrance {
       return
     }
     const isProxy = this.#trusted.includes(remote.host)
-    const pass = this.#gate?.enter(remote.host, () => { socket.destroy() }, isProxy)
-    if (this.#gate !== undefined && pass === undefined) {
+    const slot = this.#limiter?.admit(remote.host, () => { socket.destroy() }, isProxy)
+    if (this.#limiter !== undefined && slot === undefined) {
       socket.destroy()
       return
     }
     const key = this.#keyOf(socket)
-    const waiting: Waiting = { socket, key, remote, isProxy, pass }
+    const waiting: Waiting = { socket, key, remote, isProxy, slot }
     this.#waiting.get(key)?.socket.destroy() // the system would not give the same ends to another while it lives
     this.#waiting.set(key, waiting)
     socket.on('close', this.#leaving(waiting))
@@ -184,7 +184,7 @@ class GuardedEntrance implements Entrance {
   /** A function of its own: what stays with the connection keeps only what it needs. */
   #leaving (waiting: Waiting): () => void {
     return () => {
-      waiting.pass?.leave()
+      waiting.slot?.release()
       if (waiting.key !== undefined && this.#waiting.get(waiting.key) === waiting) this.#waiting.delete(waiting.key)
     }
   }
@@ -208,6 +208,6 @@ class GuardedEntrance implements Entrance {
     arrival.remote = remote
     arrival.isProxy = this.#trusted.includes(remote.host)
     // Another trusted proxy stands for many as well, so it is not bounded as one source.
-    return arrival.isProxy || arrival.pass?.moveTo(remote.host) !== false
+    return arrival.isProxy || arrival.slot?.setSource(remote.host) !== false
   }
 }

@@ -4,7 +4,7 @@ import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
 import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './entrance.ts'
 import type { Foreigner } from './first-read.ts'
-import type { Gate } from '../limits/gate.ts'
+import type { ConnectionLimiter } from '../limits/connection-limiter.ts'
 import { race, type Lookup } from './happy-eyeballs.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
 import { OptionError } from '../errors.ts'
@@ -35,7 +35,7 @@ export interface ListenInit extends SocketInit {
   /** 0 takes a free one. */
   port: number
   /** Who is let in, from when the system has accepted the connection until its end. Default: everybody. */
-  gate?: Gate
+  limiter?: ConnectionLimiter
   /**
    * Addresses and CIDRs of proxies. What they say of a connection is believed, and of nobody else: a PROXY header (version 1 or
    * 2) in front of it, and `X-Forwarded-For` in the request of a WebSocket. Such a proxy has to say something before it is

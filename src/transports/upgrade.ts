@@ -144,13 +144,13 @@ function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
 }
 
 /**
- * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the gate has too many
+ * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the limiter has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, gate, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
+export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
   const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
-  const door = entrance({ gate, trustedProxies, handshakeTimeout, log, clock })
+  const door = entrance({ limiter, trustedProxies, handshakeTimeout, log, clock })
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
     headersTimeout: handshakeTimeout,

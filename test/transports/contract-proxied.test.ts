@@ -8,14 +8,14 @@ import { proxyV1, proxyV2 } from '../helpers/proxy-headers.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import { verifyBytes } from '../../src/options.ts'
 import { opened } from '../../src/transports/connecting.ts'
-import { Gate } from '../../src/limits/gate.ts'
+import { ConnectionLimiter } from '../../src/limits/connection-limiter.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../src/transports/stream-link.ts'
 import { wireLink } from '../../src/transports/tcp.ts'
 
-const gate = new Gate({ perSource: 10 })
+const limiter = new ConnectionLimiter({ perSource: 10 })
 const source = { host: '192.0.2.1', port: 1234 }
 
-for (const subject of wireSubjects({ gate, trustedProxies: ['127.0.0.0/8'] })) {
+for (const subject of wireSubjects({ limiter, trustedProxies: ['127.0.0.0/8'] })) {
   const make: typeof subject.make = ({ queueLimit = DEFAULT_QUEUE_LIMIT } = {}) => ({
     ...subject.make({ queueLimit }),
     async dial ({ host, port, signal }) { // TCP says nothing by itself, so the proxy has to
@@ -33,11 +33,11 @@ for (const subject of wireSubjects({ gate, trustedProxies: ['127.0.0.0/8'] })) {
   const proxied = subject.name === 'tcp' ? { ...subject, make, dialRaw } : subject
 
   t.test(`${subject.name}, through a proxy`, async (t) => {
-    const { entered } = gate.stats
+    const { admitted: entered } = limiter.stats
     contract(t, proxied)
-    t.test('nothing is left in the gate', async (t) => {
-      t.ok(gate.stats.entered > entered, 'though there was')
-      await until(() => gate.stats.connections === 0)
+    t.test('nothing is left in the limiter', async (t) => {
+      t.ok(limiter.stats.admitted > entered, 'though there was')
+      await until(() => limiter.stats.connections === 0)
     })
   })
 }

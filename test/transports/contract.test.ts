@@ -6,7 +6,7 @@ import { ManualClock } from '../helpers/clock.ts'
 import { until } from '../helpers/ends.ts'
 import { silent } from '../../src/log.ts'
 import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
-import { Gate } from '../../src/limits/gate.ts'
+import { ConnectionLimiter } from '../../src/limits/connection-limiter.ts'
 import { memoryNetwork } from '../../src/transports/memory.ts'
 
 const memory: Subject = {
@@ -25,14 +25,14 @@ for (const subject of [memory, ...wireSubjects()]) {
   t.test(subject.name, async (t) => { contract(t, subject) })
 }
 
-const gate = new Gate()
-for (const subject of wireSubjects({ gate })) {
-  t.test(`${subject.name}, with a gate`, async (t) => {
-    const { entered } = gate.stats
+const limiter = new ConnectionLimiter()
+for (const subject of wireSubjects({ limiter })) {
+  t.test(`${subject.name}, with a limiter`, async (t) => {
+    const { admitted: entered } = limiter.stats
     contract(t, subject)
-    t.test('nothing is left in the gate', async (t) => {
-      t.ok(gate.stats.entered > entered, 'though there was')
-      await until(() => gate.stats.connections === 0)
+    t.test('nothing is left in the limiter', async (t) => {
+      t.ok(limiter.stats.admitted > entered, 'though there was')
+      await until(() => limiter.stats.connections === 0)
     })
   })
 }

@@ -10,7 +10,7 @@ import { accept, drain, first, listening, texts, until } from '../helpers/ends.t
 import { proxyV1, proxyV2, proxyV2Local, proxyV2Of } from '../helpers/proxy-headers.ts'
 import { ended, rawTcp, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
 import { silent } from '../../src/log.ts'
-import { Gate, listenTcp, type Accepted, type ListenInit } from '../../src/transports/index.ts'
+import { ConnectionLimiter, listenTcp, type Accepted, type ListenInit } from '../../src/transports/index.ts'
 import { entrance } from '../../src/transports/entrance.ts'
 import { readProxyHeader } from '../../src/transports/proxy-reader.ts'
 import type { Link } from '../../src/types.ts'
@@ -95,8 +95,8 @@ for (const subject of rawSubjects) {
 
   t.test(`${subject.name}: malformed headers end their connections, and are told of sparingly`, async (t) => {
     const warnings: Array<{ err: Error, remote: { host: string }, count: number }> = []
-    const gate = new Gate()
-    const { port, incoming } = await start(t, { gate, log: { ...silent, warn: (fields) => { warnings.push(fields as typeof warnings[0]) } } })
+    const limiter = new ConnectionLimiter()
+    const { port, incoming } = await start(t, { limiter, log: { ...silent, warn: (fields) => { warnings.push(fields as typeof warnings[0]) } } })
     const bad = [
       Buffer.from('PROXY TCP4 192.0.2.1\r\n'), Buffer.from('PROXY '.padEnd(107, 'x')), proxyV2Of(0x21, 0x11, Buffer.alloc(11)), proxyV2Of(0x21, 0x11, Buffer.alloc(5000)),
       proxyV2Of(0x31, 0x11, Buffer.alloc(12))
@@ -113,13 +113,13 @@ for (const subject of rawSubjects) {
     t.equal(warnings.length, 1, 'the first at once, the others later and together')
     t.match(warnings, [{ err: { code: 'ERR_PROXY_HEADER' }, remote: { host }, count: 1 }])
     t.ok(await greet(t, subject, await subject.dial(port), incoming), 'others are unharmed')
-    await until(() => gate.stats.connections === 1)
+    await until(() => limiter.stats.connections === 1)
   })
 
   t.test(`${subject.name}: a proxy that says nothing, too little, or goodbye`, async (t) => {
     const warnings: object[] = []
-    const gate = new Gate()
-    const { port, incoming } = await start(t, { gate, handshakeTimeout: 1000, log: { ...silent, warn: (fields) => { warnings.push(fields) } } })
+    const limiter = new ConnectionLimiter()
+    const { port, incoming } = await start(t, { limiter, handshakeTimeout: 1000, log: { ...silent, warn: (fields) => { warnings.push(fields) } } })
     await Promise.all(['', 'P', 'PROXY TCP4', '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c', '\r\n\r\n\0\r\nQUIT\n\x21\x11'].map(async (said) => {
       const { socket } = await rawTcp(port)
       socket.write(Buffer.from(said, 'latin1'))
@@ -130,9 +130,9 @@ for (const subject of rawSubjects) {
     silentOne.socket.end()
     await ended(silentOne.socket)
     const reset = await rawTcp(port)
-    await until(() => gate.stats.entered === 7)
+    await until(() => limiter.stats.admitted === 7)
     reset.reset()
-    await until(() => gate.stats.connections === 0)
+    await until(() => limiter.stats.connections === 0)
     t.same(warnings, [], 'which is nothing to tell of')
     t.ok(await greet(t, subject, await subject.dial(port), incoming), 'others are unharmed')
   })
@@ -152,24 +152,24 @@ for (const subject of rawSubjects) {
   })
 
   t.test(`${subject.name}: the bound of a source is for those behind the proxy`, async (t) => {
-    const gate = new Gate({ perSource: 2 })
-    const { port, incoming } = await start(t, { gate })
+    const limiter = new ConnectionLimiter({ perSource: 2 })
+    const { port, incoming } = await start(t, { limiter })
     const dial = (source: string): Promise<RawClient> => subject.dial(port, { header: proxyV2({ host: source, port: 1 }) })
     const one = await dial('192.0.2.1')
     const link = await greet(t, subject, one, incoming)
-    t.equal(link.pass?.source, '192.0.2.1')
+    t.equal(link.slot?.source, '192.0.2.1')
     await greet(t, subject, await dial('192.0.2.1'), incoming)
     const third = await rawTcp(port)
     third.socket.write(proxyV2({ host: '192.0.2.1', port: 1 }))
     await ended(third.socket)
-    t.equal(gate.stats.turnedAway.source, 1)
+    t.equal(limiter.stats.rejected.source, 1)
     await greet(t, subject, await dial('192.0.2.2'), incoming)
     for (let i = 0; i < 5; i++) await greet(t, subject, await dial('10.0.0.5'), incoming) // a trusted proxy behind the trusted proxy
     for (let i = 0; i < 5; i++) await greet(t, subject, await subject.dial(port), incoming) // the proxy itself
-    await until(() => gate.stats.connections === 13)
+    await until(() => limiter.stats.connections === 13)
     one.reset()
     await drain(link.source)
-    await until(() => gate.stats.connections === 12)
+    await until(() => limiter.stats.connections === 12)
     t.ok(await greet(t, subject, await dial('192.0.2.1'), incoming), 'who leaves makes room')
   })
 
@@ -211,8 +211,8 @@ for (const subject of rawSubjects) {
   })
 
   t.test(`${subject.name}: a source that has too many gets 503`, async (t) => {
-    const gate = new Gate({ perSource: 1 })
-    const { port, incoming } = await start(t, { gate })
+    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const { port, incoming } = await start(t, { limiter })
     const dial = async (source: string): Promise<RawClient> => upgrade(await subject.connect(port), { 'X-Forwarded-For': source })
     const one = await dial('2001:db8::1')
     const link = await greet(t, subject, one, incoming)
@@ -222,11 +222,11 @@ for (const subject of rawSubjects) {
     t.match(head, /^HTTP\/1\.1 503 /)
     await ended(socket)
     socket.destroy()
-    await until(() => gate.stats.connections === 1)
+    await until(() => limiter.stats.connections === 1)
     t.ok(await greet(t, subject, await dial('2001:db8:0:1::2'), incoming), 'others are let in')
     one.reset()
     await drain(link.source)
-    await until(() => gate.stats.connections === 1)
+    await until(() => limiter.stats.connections === 1)
     t.ok(await greet(t, subject, await dial('2001:db8::3'), incoming), 'who leaves makes room')
   })
 }
@@ -276,8 +276,8 @@ t.test('reading a header: every chunk size, and the end of the other side behind
 t.test('under TLS a connection with the ends of an older one replaces it', async (t) => {
   const served: Socket[] = []
   const target = createTlsServer().removeAllListeners('connection').on('connection', (socket: Socket) => { served.push(socket) })
-  const gate = new Gate()
-  const door = entrance({ gate })
+  const limiter = new ConnectionLimiter()
+  const door = entrance({ limiter })
   door.guard(target)
   const fake = (): Socket => Object.assign(new Duplex({ read () {} }), { remoteAddress: '192.0.2.1', remotePort: 1, localAddress: '192.0.2.2', localPort: 2 }) as unknown as Socket
   const [older, newer] = [fake(), fake()]
@@ -288,11 +288,11 @@ t.test('under TLS a connection with the ends of an older one replaces it', async
   await once(older, 'close')
   t.match(door.take(newer), { remote: { host: '192.0.2.1', port: 1 } }, 'the end of the older one takes nothing from the newer')
   t.equal(door.take(newer), undefined, 'once only')
-  t.equal(gate.stats.connections, 1)
+  t.equal(limiter.stats.connections, 1)
   const gone = Object.assign(fake(), { remoteAddress: undefined })
   target.emit('connection', gone)
   t.ok(gone.destroyed, 'one without an address has ended already')
   newer.destroy()
   await once(newer, 'close')
-  t.equal(gate.stats.connections, 0)
+  t.equal(limiter.stats.connections, 0)
 })

@@ -9,7 +9,7 @@ import { proxyV2 } from '../helpers/proxy-headers.ts'
 import { skipWithout, skipWithoutStream, startHaproxy, startNginx } from '../helpers/proxies.ts'
 import { ended, readHead, upgradeRequest } from '../helpers/raw-sockets.ts'
 import { silent } from '../../src/log.ts'
-import { Gate, listenTcp, listenTls, listenWebSocket, type Accepted, type AcceptedWebSocket, type ListenWebSocketInit } from '../../src/transports/index.ts'
+import { ConnectionLimiter, listenTcp, listenTls, listenWebSocket, type Accepted, type AcceptedWebSocket, type ListenWebSocketInit } from '../../src/transports/index.ts'
 import type { Link } from '../../src/types.ts'
 
 /** Where clients come from. Only 127.0.0.1, from where the proxies come, is trusted. */
@@ -66,8 +66,8 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
   })
 
   t.test('HTTP: a source that has too many', async (t) => {
-    const gate = new Gate({ perSource: 1 })
-    const { port, incoming } = await start(t, { gate })
+    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const { port, incoming } = await start(t, { limiter })
     const [front] = await startNginx(t, [{ upstream: port, settings: 'proxy_set_header X-Forwarded-For 192.0.2.1;' }])
     const { client, link } = await join(t, `ws://127.0.0.1:${front}`, incoming)
     void drain(link.source)
@@ -76,7 +76,7 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
     t.equal(response.statusCode, 503, 'it reaches the client')
     response.destroy()
     client.terminate()
-    await until(() => gate.stats.connections === 0)
+    await until(() => limiter.stats.connections === 0)
     t.ok(await join(t, `ws://127.0.0.1:${front}`, incoming))
   })
 
@@ -94,8 +94,8 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
 
 t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
   t.test('TCP: versions 1 and 2', async (t) => {
-    const gate = new Gate({ perSource: 6 })
-    const [plain, secure] = [await start(t, { gate }), await start(t, { tls: { cert, key }, gate })]
+    const limiter = new ConnectionLimiter({ perSource: 6 })
+    const [plain, secure] = [await start(t, { limiter }), await start(t, { tls: { cert, key }, limiter })]
     const servers = [plain, secure]
     const versions = ['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options ssl,cert-cn,crc32c,unique-id']
     const fronts = await startHaproxy(t, versions.flatMap((settings) => servers.map(({ port }) => ({ mode: 'tcp' as const, upstream: port, settings }))))
@@ -105,7 +105,7 @@ t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
       const what = `${versions[Math.floor(i / 2)]}, ${i % 2 === 0 ? 'ws' : 'wss'}`
       t.equal(link.remote.host, CLIENT, `${what}: a header of the client is not believed`)
       t.ok(link.remote.port > 0, what)
-      t.equal(link.pass?.source, CLIENT, what)
+      t.equal(link.slot?.source, CLIENT, what)
     }
     t.same([...plain.warnings, ...secure.warnings], [])
   })
@@ -149,14 +149,14 @@ t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
   })
 
   t.test('health checks', async (t) => {
-    const gate = new Gate({ perSource: 1 })
-    const { port, incoming, warnings } = await start(t, { gate })
+    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const { port, incoming, warnings } = await start(t, { limiter })
     const options = 'option httpchk GET /\n  http-check expect status 403'
     const [front] = await startHaproxy(t, [{ mode: 'tcp', upstream: port, options, settings: 'send-proxy-v2 check inter 20ms check-send-proxy' }])
-    await until(() => gate.stats.entered >= 5)
+    await until(() => limiter.stats.admitted >= 5)
     t.equal((await join(t, `ws://127.0.0.1:${front}`, incoming)).link.remote.host, CLIENT)
     t.same(warnings, [], 'the proxy speaks for itself, which is nothing to tell of')
-    t.equal(gate.stats.turnedAway.source, 0)
+    t.equal(limiter.stats.rejected.source, 0)
   })
 
   t.test('nginx in front of it', { skip: skipWithout('nginx') }, async (t) => {

@@ -8,14 +8,14 @@ import { random } from '../helpers/bytes.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { accept, batches, bytes, drain, endsWith, first, hear, listening, talk, texts, until } from '../helpers/ends.ts'
 import { ended, rawTcp, rawTls, readHead, upgrade } from '../helpers/raw-sockets.ts'
-import { Gate, listenWebSocket } from '../../src/transports/index.ts'
+import { ConnectionLimiter, listenWebSocket } from '../../src/transports/index.ts'
 import type { Batch, Link, Listener } from '../../src/types.ts'
 
 const host = '127.0.0.1'
 
-for (const guard of [{}, { gate: new Gate() }]) {
+for (const guard of [{}, { limiter: new ConnectionLimiter() }]) {
   for (const subject of wireSubjects(guard)) {
-    const name = guard.gate === undefined ? subject.name : `${subject.name}, with a gate`
+    const name = guard.limiter === undefined ? subject.name : `${subject.name}, with a gate`
 
     t.test(`${name}: listeners come and go, links stay`, async (t) => {
       const { dial, listen } = subject.make()
@@ -98,15 +98,15 @@ t.test('a TLS handshake that ends after its listener', async (t) => {
 })
 
 t.test('another address, without dropping anybody', async (t) => {
-  const gate = new Gate()
-  const { listener, port, incoming } = await listening(t, (at) => listenWebSocket({ ...at, gate }))
+  const limiter = new ConnectionLimiter()
+  const { listener, port, incoming } = await listening(t, (at) => listenWebSocket({ ...at, limiter }))
   const client = await upgrade(await rawTcp(port))
   const server = await accept(t, incoming)
-  const wider = listenWebSocket({ host: '0.0.0.0', port, gate })
+  const wider = listenWebSocket({ host: '0.0.0.0', port, limiter })
   t.teardown(wider.close)
   t.match(await wider.port().catch((err) => err), { code: 'EADDRINUSE' }, 'not while the first one has the port')
   listener.close()
-  const second = listenWebSocket({ host: '0.0.0.0', port, gate })
+  const second = listenWebSocket({ host: '0.0.0.0', port, limiter })
   t.teardown(second.close)
   t.equal(await second.port(), port)
   const other = await upgrade(await rawTcp(port, { localAddress: '127.0.0.2' }))
@@ -114,7 +114,7 @@ t.test('another address, without dropping anybody', async (t) => {
   server.port.send(texts('still here'))
   if (client.socket.readableLength === 0) await once(client.socket, 'readable')
   t.match(String(client.socket.read()), /still here$/)
-  t.equal(gate.stats.connections, 2)
+  t.equal(limiter.stats.connections, 2)
   const refused = await rawTcp(port)
   refused.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   t.match((await readHead(refused.socket)).head, /403/)

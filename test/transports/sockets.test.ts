@@ -5,7 +5,7 @@ import { wireSubjects } from './subjects.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { accept, endsWith, failureOf, listening, talk } from '../helpers/ends.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
-import { dialTcp, dialTls, dialWebSocket, Gate, listenTcp, listenTls, listenWebSocket, type AcceptedLink, type ListenInit } from '../../src/transports/index.ts'
+import { dialTcp, dialTls, dialWebSocket, ConnectionLimiter, listenTcp, listenTls, listenWebSocket, type AcceptedLink, type ListenInit } from '../../src/transports/index.ts'
 import type { Link, Listener } from '../../src/types.ts'
 
 const host = '127.0.0.1'
@@ -51,9 +51,9 @@ for (const [name, { listen, dial }] of Object.entries(kinds)) {
   })
 }
 
-for (const gate of [undefined, new Gate()]) {
-  for (const subject of wireSubjects({ gate }).slice(0, 2)) {
-    const name = gate === undefined ? subject.name : `${subject.name}, with a gate`
+for (const limiter of [undefined, new ConnectionLimiter()]) {
+  for (const subject of wireSubjects({ limiter }).slice(0, 2)) {
+    const name = limiter === undefined ? subject.name : `${subject.name}, with a gate`
     const ends = async (at: { listen: string, dial: string }): Promise<[client: Link, server: AcceptedLink, port: number, close: () => void]> => {
       const listener = subject.make().listen({ host: at.listen, port: 0 })
       const port = await listener.port()

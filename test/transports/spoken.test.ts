@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { failureOf, until } from '../helpers/ends.ts'
 import { ended, rawTcp, upgradeRequest } from '../helpers/raw-sockets.ts'
-import { dialTls, dialWebSocket, Gate, listenTls, listenWebSocket, spokenBy, spokenText, type Foreigner } from '../../src/transports/index.ts'
+import { dialTls, dialWebSocket, ConnectionLimiter, listenTls, listenWebSocket, spokenBy, spokenText, type Foreigner } from '../../src/transports/index.ts'
 import { encodeProxyHeader } from '../../src/transports/proxy-header.ts'
 import type { Link, Listener } from '../../src/types.ts'
 
@@ -40,22 +40,22 @@ t.test('first bytes are recognised, also by the few of a length', async (t) => {
   }
 })
 
-type Listen = (onForeign: (foreigner: Foreigner) => void, gate?: Gate) => Listener<Link>
+type Listen = (onForeign: (foreigner: Foreigner) => void, limiter?: ConnectionLimiter) => Listener<Link>
 
 const LISTENERS: Record<'ws' | 'wss' | 'tls', Listen> = {
-  ws: (onForeign, gate) => listenWebSocket({ host, port: 0, onForeign, gate }),
-  wss: (onForeign, gate) => listenWebSocket({ host, port: 0, tls: { cert, key }, onForeign, gate }),
-  tls: (onForeign, gate) => listenTls({ host, port: 0, cert, key, onForeign, gate })
+  ws: (onForeign, limiter) => listenWebSocket({ host, port: 0, onForeign, limiter }),
+  wss: (onForeign, limiter) => listenWebSocket({ host, port: 0, tls: { cert, key }, onForeign, limiter }),
+  tls: (onForeign, limiter) => listenTls({ host, port: 0, cert, key, onForeign, limiter })
 }
 
-async function listening (t: Test, listen: Listen, gate?: Gate) {
+async function listening (t: Test, listen: Listen, limiter?: ConnectionLimiter) {
   const told = new EventEmitter()
   const foreigners: string[] = []
   const listener = listen(({ spoken, remote }) => {
     t.match(remote, { host, port: Number })
     foreigners.push(spokenText(spoken))
     told.emit('foreigner')
-  }, gate)
+  }, limiter)
   const links: Link[] = []
   void (async () => { for await (const link of listener) links.push(link) })()
   t.teardown(() => {
@@ -72,8 +72,8 @@ t.test('listeners tell what strangers speak, end them, and go on', async (t) => 
     ['wss', [[upgradeRequest(), 'HTTP'], [SSH, 'SSH (SSH-2.0-OpenSSH_9.6p1 Debian-4)'], [GOTUNNEL, 'gotunnel']]],
     ['tls', [['GET / HTTP/1.1\r\n\r\n', 'HTTP'], [SSH, 'SSH (SSH-2.0-OpenSSH_9.6p1 Debian-4)'], [GOTUNNEL, 'gotunnel']]]
   ] as Array<[keyof typeof LISTENERS, Array<[string | Buffer, string]>]>) {
-    const gate = new Gate()
-    const { port, foreigners, links } = await listening(t, LISTENERS[name], gate)
+    const limiter = new ConnectionLimiter()
+    const { port, foreigners, links } = await listening(t, LISTENERS[name], limiter)
     for (const [bytes] of strangers) {
       const { socket } = await rawTcp(port)
       socket.write(bytes)

@@ -24,7 +24,7 @@ export async function startCandyRelay ({ loaded, workers, log, out }: Parts<Load
   return {
     register (registry) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
-        { labels: { network: '' }, stats: relay.doorStats },
+        { labels: { network: '' }, stats: relay.connectionStats },
         ...Array.from(relay.networks, ({ stats, settings: { path = '' } }) => ({ labels: { network: path }, stats }))
       ]
       registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])

@@ -31,7 +31,7 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
         ]
       }
       // A metric of its own: `turned_away` has no label for the identity, and a sum over it would count everything twice.
-      const turnedAway = (): Sample[] => Array.from(relay.identities, (identity) => ({ labels: { identity: identity.name }, stats: { turnedAway: relay.turnedAwayOf(identity) } }))
+      const turnedAway = (): Sample[] => Array.from(relay.identities, (identity) => ({ labels: { identity: identity.name }, stats: { turnedAway: relay.rejectedOf(identity) } }))
       // Numbers of their own: those of a port end with it, and a sum over both would count everything twice.
       const byPort = (): Sample[] => [
         ...Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({

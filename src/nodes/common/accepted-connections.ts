@@ -2,20 +2,20 @@
 import type { Accepted } from '../../transports/entrance.ts'
 import type { Foreigner } from '../../transports/first-read.ts'
 import { ForeignerLog } from '../../transports/foreigner-log.ts'
-import type { Gate, GateStats, Pass } from '../../limits/gate.ts'
+import type { ConnectionLimiter, ConnectionLimiterStats, ConnectionSlot } from '../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { AnyLink, Clock, Endpoint } from '../../types.ts'
 
 export class AcceptedConnections {
-  readonly #gate: Gate
+  readonly #limiter: ConnectionLimiter
   readonly #log: Logger
   readonly #foreigners: ForeignerLog
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
 
-  constructor (gate: Gate, log: Logger, clock: Clock) {
-    this.#gate = gate
+  constructor (limiter: ConnectionLimiter, log: Logger, clock: Clock) {
+    this.#limiter = limiter
     this.#log = log
     this.#foreigners = new ForeignerLog(log, clock)
   }
@@ -23,12 +23,12 @@ export class AcceptedConnections {
   /**
    * Serves a connection, and gives its slot back at the end. Never rejects if `serve` does not.
    *
-   * @param serve is given the slot that the connection has in the gate; undefined when it is not let in
+   * @param serve is given the slot that the connection has in the limiter; undefined when it is not let in
    */
-  accept<L extends AnyLink & Accepted> (link: L, serve: (pass: Pass | undefined) => Promise<void>): Promise<void> {
-    const { remote, pass = this.#gate.enter(remote.host, () => { link.abort(new LinkClosedError('made room for a newer connection')) }) } = link
-    const serving = serve(pass).finally(() => {
-      pass?.leave()
+  accept<L extends AnyLink & Accepted> (link: L, serve: (slot: ConnectionSlot | undefined) => Promise<void>): Promise<void> {
+    const { remote, slot = this.#limiter.admit(remote.host, () => { link.abort(new LinkClosedError('made room for a newer connection')) }) } = link
+    const serving = serve(slot).finally(() => {
+      slot?.release()
       this.#serving.delete(serving)
     })
     this.#serving.add(serving)
@@ -45,8 +45,8 @@ export class AcceptedConnections {
   /** It speaks another protocol than the one of the relay. */
   foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
 
-  /** Those that were not served: for their protocol, or by the gate. @param stats of the gate, and of all that stand in for it */
-  refused ({ turnedAway, evicted }: Pick<GateStats, 'turnedAway' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
+  /** Those that were not served: for their protocol, or by the limiter. @param stats of the limiter, and of all that stand in for it */
+  refused ({ rejected: turnedAway, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
     return { protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted }
   }
 

@@ -1,10 +1,10 @@
 /** How often one source may fail to authenticate. The loopback is exempt: a proxy there may stand for many. */
 import { OptionError } from '../../errors.ts'
-import type { Pass } from '../../limits/gate.ts'
+import type { ConnectionSlot } from '../../limits/connection-limiter.ts'
 import { SourceRate } from '../../limits/source-rate.ts'
 import type { Clock } from '../../types.ts'
 
-type Source = Pick<Pass, 'source' | 'isLocal'>
+type Source = Pick<ConnectionSlot, 'source' | 'isLocal'>
 
 export class AuthThrottle {
   readonly #clock: Clock

@@ -59,7 +59,7 @@ t.test('case 31: networks by path, and nothing crosses', async (t) => {
     t.match(await (await member(relay, path, password, '10.0.0.3')).closed, { reason: 'wrong password' }, `${password} at ${path}`)
   }
   t.equal(relay.stats.peers, 4)
-  t.equal(relay.gate.stats.connections, 4, 'those that were refused are gone')
+  t.equal(relay.limiter.stats.connections, 4, 'those that were refused are gone')
 })
 
 t.test('case 31: one network without a path is selected by every path', async (t) => {

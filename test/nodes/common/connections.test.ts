@@ -6,7 +6,7 @@ import { AuthThrottle } from '../../../src/nodes/common/auth-throttle.ts'
 import { lingeringClose } from '../../../src/nodes/common/lingering-close.ts'
 import { reject } from '../../../src/nodes/common/reject.ts'
 import { BoundedLog } from '../../../src/limits/bounded-log.ts'
-import { Gate, memoryPair } from '../../../src/transports/index.ts'
+import { ConnectionLimiter, memoryPair } from '../../../src/transports/index.ts'
 import type { Logger } from '../../../src/log.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
@@ -23,17 +23,17 @@ function logTo (lines: Line[]): Logger {
 
 const remote = { host: '192.0.2.1', port: 7 }
 
-t.test('a connection has its slot while it is served; one that has been through the gate keeps the slot that it has', async (t) => {
-  const gate = new Gate({ perSource: 1 })
-  const connections = new AcceptedConnections(gate, logTo([]), systemClock)
+t.test('a connection has its slot while it is served; one that has been through the limiter keeps the slot that it has', async (t) => {
+  const limiter = new ConnectionLimiter({ perSource: 1 })
+  const connections = new AcceptedConnections(limiter, logTo([]), systemClock)
   const [link] = memoryPair()
   let finish = (): void => {}
-  const first = connections.accept(Object.assign(link, { remote }), (pass) => new Promise((resolve) => {
-    t.equal(pass?.source, remote.host)
+  const first = connections.accept(Object.assign(link, { remote }), (slot) => new Promise((resolve) => {
+    t.equal(slot?.source, remote.host)
     finish = resolve
   }))
   let isSecond: boolean | undefined
-  await connections.accept(Object.assign(memoryPair()[0], { remote }), async (pass) => { isSecond = pass !== undefined })
+  await connections.accept(Object.assign(memoryPair()[0], { remote }), async (slot) => { isSecond = slot !== undefined })
   t.equal(isSecond, false, 'the gate has no room')
   let isGone = false
   const gone = connections.gone().then(() => { isGone = true })
@@ -41,25 +41,25 @@ t.test('a connection has its slot while it is served; one that has been through 
   t.notOk(isGone)
   finish()
   await Promise.all([first, gone])
-  t.equal(gate.stats.connections, 0)
+  t.equal(limiter.stats.connections, 0)
 
-  const pass = gate.enter('192.0.2.2', () => {})
-  await connections.accept(Object.assign(memoryPair()[0], { remote, pass }), async (slot) => { t.equal(slot, pass) })
-  t.match(gate.stats, { connections: 0, entered: 2 })
+  const slot = limiter.admit('192.0.2.2', () => {})
+  await connections.accept(Object.assign(memoryPair()[0], { remote, slot }), async (slot) => { t.equal(slot, slot) })
+  t.match(limiter.stats, { connections: 0, entered: 2 })
 })
 
-t.test('the gate ends a connection that it has let in', async (t) => {
-  const gate = new Gate({ maxHalfOpen: 1 })
-  const connections = new AcceptedConnections(gate, logTo([]), systemClock)
+t.test('the limiter ends a connection that it has let in', async (t) => {
+  const limiter = new ConnectionLimiter({ maxHalfOpen: 1 })
+  const connections = new AcceptedConnections(limiter, logTo([]), systemClock)
   const [link] = memoryPair()
   void connections.accept(Object.assign(link, { remote }), () => new Promise(() => {}))
-  gate.enter('192.0.2.2', () => {})
+  limiter.admit('192.0.2.2', () => {})
   t.match(await failureOf((async () => { for await (const batch of link.source) batch.length = 0 })()), { code: 'ERR_LINK_CLOSED' })
 })
 
 t.test('what breaks a connection is told quietly, a fault of the relay is not; what was not served is counted', async (t) => {
   const lines: Line[] = []
-  const connections = new AcceptedConnections(new Gate(), logTo(lines), systemClock)
+  const connections = new AcceptedConnections(new ConnectionLimiter(), logTo(lines), systemClock)
   connections.lost(remote, Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
   connections.lost(remote, new TypeError('undefined is not a function'))
   t.match(lines, [
@@ -67,7 +67,7 @@ t.test('what breaks a connection is told quietly, a fault of the relay is not; w
     { level: 'error', fields: { remote, reason: 'undefined is not a function', err: TypeError }, message: 'connection ended by a fault of the relay' }
   ])
   connections.foreign({ spoken: { protocol: 'HTTP' }, expected: 'gotunnel', remote })
-  t.same(connections.refused({ turnedAway: { source: 2, total: 3 }, evicted: 4 }), { protocol: 1, source: 2, limit: 7 })
+  t.same(connections.refused({ rejected: { source: 2, total: 3 }, evicted: 4 }), { protocol: 1, source: 2, limit: 7 })
 })
 
 t.test('failures of one source are bounded, not those of others nor of this machine; another bound begins anew', async (t) => {

@@ -4,7 +4,7 @@ import { endsWith, failureOf, first, until } from '../../helpers/ends.ts'
 import { codec, over } from '../../../src/layer.ts'
 import { serve, type Served } from '../../../src/nodes/common/serve.ts'
 import type { Place } from '../../../src/nodes/common/rebindable-listener.ts'
-import { Gate, memoryNetwork, type Accepted } from '../../../src/transports/index.ts'
+import { ConnectionLimiter, memoryNetwork, type Accepted } from '../../../src/transports/index.ts'
 import { OptionError } from '../../../src/errors.ts'
 import type { Batch, Link, Listener, Transport } from '../../../src/types.ts'
 
@@ -29,14 +29,14 @@ interface Relay {
 async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Relay> {
   const links: Relay['links'] = []
   const calls: string[] = []
-  const gate = new Gate()
+  const limiter = new ConnectionLimiter()
   const transport = {
     listen (at: Place): Listener<Link & Accepted> {
       const listener = network.listen(at)
       return {
         ...listener,
         async * [Symbol.asyncIterator] () {
-          for await (const link of listener) yield Object.assign(link, { remote: { host: 'here', port: 7 }, path: '/some?where', pass: gate.enter('192.0.2.1', () => {}) })
+          for await (const link of listener) yield Object.assign(link, { remote: { host: 'here', port: 7 }, path: '/some?where', slot: limiter.admit('192.0.2.1', () => {}) })
         }
       }
     }
@@ -63,7 +63,7 @@ async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Rel
 
 async function * say (line: string): AsyncGenerator<Batch<string>> { yield [line] }
 
-t.test('links come through the layers, and tell where they come from, what they asked for and their place at the gate', async (t) => {
+t.test('links come through the layers, and tell where they come from, what they asked for and their place at the limiter', async (t) => {
   const { server, network, links } = await start(t)
   t.equal(server.url, 'memory:1')
   const client = over(await network.dial({ host: '127.0.0.1', port: 1 }), text)
@@ -72,7 +72,7 @@ t.test('links come through the layers, and tell where they come from, what they 
   t.match(link, { remote: { host: 'here', port: 7 }, path: '/some?where', pass: { source: '192.0.2.1' } })
   void client.sink(say('hello'))
   t.same(await first(link.source as any), ['hello'])
-  link.pass?.evict()
+  link.slot?.evict()
   t.match(await failureOf(link.sink(say('x'))), { code: 'ERR_LINK_CLOSED' }, 'the gate ends what is served')
 })
 

@@ -118,7 +118,7 @@ t.test('users at one time from one source', { skip: outside === undefined && 'no
   t.match(relay.stats, { users: 3, accepted: 3 })
   await client.talk(t) // from another source, which is exempt besides
   t.same(relay.stats.turnedAway, { source: 1, total: 0 })
-  t.same([...relay.identities].map((identity) => relay.turnedAwayOf(identity)), [{ source: 1, total: 0 }, { source: 0, total: 0 }])
+  t.same([...relay.identities].map((identity) => relay.rejectedOf(identity)), [{ source: 1, total: 0 }, { source: 0, total: 0 }])
   users[0].reset()
   await until(() => relay.stats.users === 2)
   const next = await dialSoon(client.remotePort, at)

@@ -39,7 +39,7 @@ t.test('half of all users is reserved, in equal shares; the rest goes to whoever
   await until(() => server.relay.stats.users === 7)
   await (await dialSoon(home.remotePort)).ended
   t.equal(server.relay.stats.turnedAway.total, 3, 'what an identity has reserved stays its own')
-  t.same([...server.relay.identities].map((identity) => server.relay.turnedAwayOf(identity)), [{ source: 0, total: 2 }, { source: 0, total: 1 }], 'each is told how many of its users were not let in')
+  t.same([...server.relay.identities].map((identity) => server.relay.rejectedOf(identity)), [{ source: 0, total: 2 }, { source: 0, total: 1 }], 'each is told how many of its users were not let in')
   await served(t, office)
 })
 

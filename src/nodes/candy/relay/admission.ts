@@ -57,7 +57,7 @@ export class Admission {
   dhcp (session: Session, message: Uint8Array): void {
     const request = decodeDhcp(message)
     if (!this.#proven(session, request, 'DHCP')) return
-    const { network: { pool }, pass: { source, isLocal } } = session
+    const { network: { pool }, slot: { source, isLocal } } = session
     if (pool === undefined) {
       session.refuse('range', 'DHCP in a network without a range, expected AUTH for an address of its own')
       return
@@ -89,7 +89,7 @@ export class Admission {
       session.refuse(refusal.why, refusal.reason)
       return
     }
-    session.pass.establish()
+    session.slot.establish()
     session.network.join(session, auth.address)
   }
 
@@ -97,13 +97,13 @@ export class Admission {
 
   /** Checks hash and time stamp, and ends the connection when they are wrong. */
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
-    const { network, pass } = session
-    if (this.#throttle.isThrottled(pass)) {
+    const { network, slot } = session
+    if (this.#throttle.isThrottled(slot)) {
       session.refuse('rate', `wrong passwords of its source, expected at most ${this.#throttle.perMinute} a minute`)
       return false
     }
     if (!network.settings.secret.verify(proof)) {
-      this.#throttle.failed(pass)
+      this.#throttle.failed(slot)
       session.refuse('password', `the hash of ${name} is wrong, expected one made with the password of the network`)
       return false
     }
@@ -123,7 +123,7 @@ export class Admission {
    * clock which stands still, and the client may have moved.
    */
   #unused (session: Session, proof: Proven, name: MessageName): boolean {
-    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.pass.source, this.#clock.now())) return true
+    if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.slot.source, this.#clock.now())) return true
     session.refuse('replay', `${name} that another source has sent before, expected a new one`)
     return false
   }

@@ -1,5 +1,5 @@
 /** Whoever passes packets on for a relay, by what that has decided; see `workers/`. */
-import type { Gate, GateStats } from '../../../limits/gate.ts'
+import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../limits/connection-limiter.ts'
 import type { RelaySettings } from './settings.ts'
 import type { Session, SessionNetwork } from './session.ts'
 
@@ -17,6 +17,6 @@ export interface Plane {
   noMember (session: Session): void
   /** Whether somebody wants to see what a connection carries may have changed. */
   tap (session: Session): void
-  /** What the relay's own gate and those of others have counted, together. */
-  doors (own: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'>
+  /** What the relay's own limiter and those of others have counted, together. */
+  limiterStats (own: ConnectionLimiter): Pick<ConnectionLimiterStats, 'halfOpen' | 'rejected' | 'evicted'>
 }

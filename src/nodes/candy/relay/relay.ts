@@ -21,7 +21,7 @@ import type { Handler } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
-import { Gate, type Pass } from '../../../limits/gate.ts'
+import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
@@ -29,8 +29,8 @@ import { printable } from '../../../text/printable.ts'
 import type { Batch, Clock } from '../../../types.ts'
 
 /**
- * A link that was accepted. Without a path it is for `/`; without a pass it goes through the gate of the relay now, otherwise it has
- * been through that gate already.
+ * A link that was accepted. Without a path it is for `/`; without a pass it goes through the limiter of the relay now, otherwise it has
+ * been through that limiter already.
  */
 export type CandyRelayLink = WebSocketLink & Accepted
 
@@ -42,12 +42,12 @@ const MAX_LOGGED_PATH = 64
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, gate: relay.gate })) void relay.accept(link)
+ * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, limiter: relay.limiter })) void relay.accept(link)
  * ```
  */
 export class CandyRelay {
   /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
-  readonly gate: Gate
+  readonly limiter: ConnectionLimiter
   readonly leases: LeaseBook
   readonly #clock: Clock
   #settings: RelaySettings
@@ -74,9 +74,9 @@ export class CandyRelay {
   constructor (init: CandyRelayInit, plane?: Plane) {
     const { leases = new LeaseBook(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
-    this.gate = new Gate(settings.gate)
+    this.limiter = new ConnectionLimiter(settings.limiter)
     this.leases = leases
-    this.#connections = new AcceptedConnections(this.gate, log, clock)
+    this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#clock = clock
     this.#ticks = clock.now()
     this.#plane = plane
@@ -90,15 +90,15 @@ export class CandyRelay {
 
   /** Added up for whoever asks. */
   get stats (): CandyRelayStats {
-    const { refused, ...connections } = this.doorStats
+    const { refused, ...connections } = this.connectionStats
     const stats = { ...connections, ...this.#networks.stats }
     addStats(stats.refused, refused)
     return stats
   }
 
   /** What is no matter of a network: connections, and those that did not get as far as one. */
-  get doorStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
-    const stats = this.#plane?.doors(this.gate) ?? this.gate.stats
+  get connectionStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
+    const stats = this.#plane?.limiterStats(this.limiter) ?? this.limiter.stats
     return {
       connections: this.#sessions.size,
       halfOpen: stats.halfOpen,
@@ -121,7 +121,7 @@ export class CandyRelay {
   /** Serves one connection; settles when it has ended, and never rejects. */
   accept (link: CandyRelayLink): Promise<void> {
     this.#accepted++
-    return this.#connections.accept(link, (pass) => this.#accept(link, pass))
+    return this.#connections.accept(link, (slot) => this.#accept(link, slot))
   }
 
   /**
@@ -131,7 +131,7 @@ export class CandyRelay {
    */
   configure (init: CandyRelayOptions & CandyNetworksInit): NetworkChanges {
     const settings = readRelay(init)
-    this.gate.configure(settings.gate)
+    this.limiter.configure(settings.limiter)
     this.#settings = settings
     this.#shared.queueTotal = settings.queueTotal
     this.#admission.configure(settings)
@@ -178,8 +178,8 @@ export class CandyRelay {
     await this.#connections.gone()
   }
 
-  async #accept (link: CandyRelayLink, pass: Pass | undefined): Promise<void> {
-    if (pass === undefined) {
+  async #accept (link: CandyRelayLink, slot: ConnectionSlot | undefined): Promise<void> {
+    if (slot === undefined) {
       closeFor(link, 'limit')
       link.abort(new LinkClosedError('too many connections')) // an answer would take its time, which is what there is too little of
       return
@@ -188,7 +188,7 @@ export class CandyRelay {
     const network = this.#networks.find(path)
     if (this.#closing) await lingeringClose(link, this.#clock, (link) => { closeFor(link, 'stopping') })
     else if (network === undefined) await this.#unknownPath(link, path)
-    else await this.#serve(new Session(link, network, remote, pass, this.#ticks))
+    else await this.#serve(new Session(link, network, remote, slot, this.#ticks))
   }
 
   async #unknownPath (link: CandyRelayLink, path: string): Promise<void> {
@@ -197,10 +197,10 @@ export class CandyRelay {
   }
 
   async #serve (session: Session): Promise<void> {
-    const { link, pass } = session
+    const { link, slot } = session
     this.#sessions.add(session)
     this.#plane?.enter(session)
-    pass.evict = () => {
+    slot.evict = () => {
       session.end('limit')
       session.drop(new LinkClosedError('made room for another'))
     }

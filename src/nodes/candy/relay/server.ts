@@ -69,13 +69,13 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const server = await (workers === undefined
     ? serve({
       ...node,
-      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, gate: relay.gate, onForeign }) },
+      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, limiter: relay.limiter, onForeign }) },
       layers: websocketFrames({ ...RELAY_FRAMES, clock, tolerate, role: 'server' }),
       accept: (link) => { void relay.accept(link) }
     })
     : serve({
       ...node,
-      transport: { listen: (at) => workers.listen(at, relay.gate, onForeign) },
+      transport: { listen: (at) => workers.listen(at, relay.limiter, onForeign) },
       layers: (link: RemoteLink) => link, // each worker has its own, see `workers/worker.ts`
       accept: (link) => { void relay.accept(link) }
     }))

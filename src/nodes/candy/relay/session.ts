@@ -1,6 +1,6 @@
 /** One connection of a candy relay: who it is, and how it ends. */
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
-import type { Pass } from '../../../limits/gate.ts'
+import type { ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { TrafficRate } from '../../../limits/rate.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { shown } from '../../../text/shown.ts'
@@ -52,7 +52,7 @@ export class Session extends Member implements Client {
   readonly link: WebSocketLink
   declare readonly network: SessionNetwork
   readonly remote: Endpoint
-  readonly pass: Pass
+  readonly slot: ConnectionSlot
   /** The 16 characters of its VMAC, once it has sent one. */
   device: string | undefined
   /** How many more times it may take another address now. */
@@ -67,12 +67,12 @@ export class Session extends Member implements Client {
   readonly rate: TrafficRate
   #ended = false
 
-  constructor (link: WebSocketLink, network: SessionNetwork, remote: Endpoint, pass: Pass, now: number) {
+  constructor (link: WebSocketLink, network: SessionNetwork, remote: Endpoint, slot: ConnectionSlot, now: number) {
     super(network, link.port)
     this.link = link
     this.original = new OriginalClient(link, this)
     this.remote = remote
-    this.pass = pass
+    this.slot = slot
     this.since = now
     this.moves = new TokenBucket(MOVES, now)
     this.heardAt = now

@@ -2,7 +2,7 @@
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
-import { verifyGate, type GateInit } from '../../../limits/gate.ts'
+import { verifyConnectionLimits, type ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { WebSocketFramesInit } from '../../../transforms/websocket-frames/index.ts'
 import type { Clock } from '../../../types.ts'
 import type { LeaseBook } from './lease-book.ts'
@@ -15,8 +15,8 @@ export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX
 /** Rings between all of them: with 16 that is 480 MiB when all are busy with each other. */
 export const MAX_WORKERS = 16
 
-/** Bounds of connections are those of {@link GateInit}. */
-export interface CandyRelayOptions extends GateInit {
+/** Bounds of connections are those of {@link ConnectionLimiterInit}. */
+export interface CandyRelayOptions extends ConnectionLimiterInit {
   /** Accept any time stamp, and frames without a mask, as an existing server does. Default: false: within 300 s, and masked. */
   lenient?: boolean
   /** Wrong passwords that one source may try in a minute; more are refused without a look. The loopback is exempt. Default: 120. */
@@ -46,7 +46,7 @@ export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
 
 export interface RelaySettings {
   networks: NetworkSettings[]
-  gate: Required<GateInit>
+  limiter: Required<ConnectionLimiterInit>
   lenient: boolean
   authFailures: number
   queueTotal: number
@@ -66,5 +66,5 @@ export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySe
   if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
   const networks = ('networks' in init ? init.networks : [init]).map(readNetwork)
   verifyNetworks(networks)
-  return { networks, gate: verifyGate(init), lenient, authFailures, queueTotal, authTimeout, pingAfter, dropAfter }
+  return { networks, limiter: verifyConnectionLimits(init), lenient, authFailures, queueTotal, authTimeout, pingAfter, dropAfter }
 }

@@ -30,10 +30,10 @@ export async function serveData (context: DataContext, caller: Caller, message: 
  * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good once. There is
  * no answer, as what opens the link of the user is one; other users may follow.
  */
-async function serveRequest (context: DataContext, { link, pass }: Caller, id: string, port: DataPort | undefined): Promise<void> {
+async function serveRequest (context: DataContext, { link, slot }: Caller, id: string, port: DataPort | undefined): Promise<void> {
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
-    pass.leave() // from here on it is bounded by the users, and by what may rest between two of them
+    slot.release() // from here on it is bounded by the users, and by what may rest between two of them
     return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
   }
   context.refused.unclaimed++
@@ -49,14 +49,14 @@ async function serveFirstInFirstOut (context: DataContext, caller: Caller, { tok
   const proof = context.identities.proofOf(token)
   const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
   const isOwner = isOwn && caller.remote.host === port.owner.remote.host
-  if (!isOwner && context.throttle.isThrottled(caller.pass)) return await refuse(context, caller, 'rate')
+  if (!isOwner && context.throttle.isThrottled(caller.slot)) return await refuse(context, caller, 'rate')
   if (!isOwner && context.identities.find(proof) === undefined) return await refuse(context, caller, 'token')
   const isStrict = port?.owner.isStrict === true || context.settings.mode === 'strict'
   if (isStrict) return await refuse(context, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })
   accept(caller.link, false)
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {
-    caller.pass.leave() // from here on it is bounded by the users, of which it is one
+    caller.slot.release() // from here on it is bounded by the users, of which it is one
     return await port.carry(user, caller.link)
   }
   context.refused[isOwn ? 'unclaimed' : 'foreign']++

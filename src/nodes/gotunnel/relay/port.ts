@@ -5,7 +5,7 @@ import { SerialData, type SerialDataContext, type SerialDataPort } from './seria
 import type { ServedPort, Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
 import { UserBridge, type BridgeContext } from './user-bridge.ts'
-import type { UserGates } from './user-gates.ts'
+import type { UserLimiters } from './user-limiters.ts'
 import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
@@ -19,7 +19,7 @@ export const KEEP_ALIVE = 45_000
 export interface PortContext extends SerialDataContext, BridgeContext {
   readonly settings: Pick<RelaySettings, 'bind' | 'maxWaiting' | 'waitTimeout' | 'acknowledgeTimeout'>
   /** Which users of all ports go through. */
-  readonly users: UserGates
+  readonly users: UserLimiters
   /** Ports with users, which may outlive the client. */
   readonly used: Set<MappedPort>
   readonly traffic: UserTraffic
@@ -160,7 +160,7 @@ export class MappedPort implements ServedPort, SerialDataPort {
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
     const { users, clock, settings: { bind: host } } = this.#shared
-    const listener = listenTcp({ host, port: this.number, gate: users.of(this.identity), keepAlive: KEEP_ALIVE, clock })
+    const listener = listenTcp({ host, port: this.number, limiter: users.limiterOf(this.identity), keepAlive: KEEP_ALIVE, clock })
     void this.#serve(listener)
     await listener.port()
     if (this.wantsOnline) this.#listener = listener
@@ -201,9 +201,9 @@ export class MappedPort implements ServedPort, SerialDataPort {
     }
     this.#users.set(user, request)
     this.#tally.add('waiting', 1)
-    if (user.pass !== undefined) {
-      user.pass.evict = () => { this.#drop(user, 'waiting') }
-      user.pass.onLeave = () => { this.#drop(user, 'left') }
+    if (user.slot !== undefined) {
+      user.slot.evict = () => { this.#drop(user, 'waiting') }
+      user.slot.onRelease = () => { this.#drop(user, 'left') }
     }
     this.#ask(request)
   }

@@ -4,7 +4,7 @@ import { REASONS, type RejectReason } from '../protocol/reasons.ts'
 import type { AuthThrottle } from '../../common/auth-throttle.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import { reject, type RejectTo } from '../../common/reject.ts'
-import type { Pass } from '../../../limits/gate.ts'
+import type { ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import { u32be } from '../../../transforms/length-codecs.ts'
@@ -24,7 +24,7 @@ export interface Caller {
   link: Link
   /** In its canonical form. */
   remote: Endpoint
-  pass: Pass
+  slot: ConnectionSlot
 }
 
 export interface RefuseContext {
@@ -41,8 +41,8 @@ export function accept (link: Link, isStrict: boolean, acknowledges = false): vo
 }
 
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
-export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, pass }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
-  if (reason === 'token') throttle.failed(pass)
+export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, slot }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
+  if (reason === 'token') throttle.failed(slot)
   await reject(refusals, reason, { remote }, fields, async (reason) => {
     link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[reason] })])
     await lingeringClose(link, clock)

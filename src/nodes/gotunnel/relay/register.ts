@@ -36,7 +36,7 @@ export interface ClientContext extends RefuseContext, ControlContext {
 /** Serves a control connection until it ends. Rejects with what broke it. */
 export async function serveClient (context: ClientContext, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, acknowledge, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
   const { settings: { mode: allowed }, registry } = context
-  const { remote, pass } = caller
+  const { remote, slot } = caller
   const isStrict = tunpipe !== undefined && allowed !== 'compatible'
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
@@ -56,7 +56,7 @@ export async function serveClient (context: ClientContext, caller: Caller, { nam
     return await refuse(context, caller, why, about)
   }
 
-  pass.establish()
+  slot.establish()
   registry.sessions.add(session)
   accept(caller.link, isStrict, session.acknowledges)
   const mode = isStrict ? 'strict' : 'compatible'

@@ -10,7 +10,7 @@ import { refuse, type Caller } from './refuse.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './settings.ts'
 import type { Session } from './session.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats, type Refusal } from './stats.ts'
-import { UserGates } from './user-gates.ts'
+import { UserLimiters } from './user-limiters.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
 import { reject } from '../../common/reject.ts'
@@ -26,7 +26,7 @@ import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { spokenBy } from '../../../transports/spoken.ts'
-import { Gate, type Pass } from '../../../limits/gate.ts'
+import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { canonical } from '../../../net/source.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
 
@@ -47,18 +47,18 @@ interface RelayState extends RegistryContext, ClientContext, DataContext {
   now: number
 }
 
-/** A link that was accepted. Without a pass it goes through the gate of the relay now, otherwise it has been through that already. */
+/** A link that was accepted. Without a pass it goes through the limiter of the relay now, otherwise it has been through that already. */
 export type GotunnelRelayLink = Link & Accepted
 
 /**
  * ```ts
  * const relay = new GotunnelRelay({ identities: [{ name: 'home', token, ports: '10000-20000' }] })
- * for await (const link of listenTcp({ port: 17000, gate: relay.gate })) void relay.accept(link)
+ * for await (const link of listenTcp({ port: 17000, limiter: relay.limiter })) void relay.accept(link)
  * ```
  */
 export class GotunnelRelay {
   /** Which every control and data connection goes through. */
-  readonly gate: Gate
+  readonly limiter: ConnectionLimiter
   readonly #state: RelayState
   readonly #registry: PortRegistry
   readonly #connections: AcceptedConnections
@@ -72,15 +72,15 @@ export class GotunnelRelay {
   /** Throws `OptionError` when an option cannot work. */
   constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
     const settings = readRelay(init)
-    this.gate = new Gate(settings.gate)
-    this.#connections = new AcceptedConnections(this.gate, log, clock)
+    this.limiter = new ConnectionLimiter(settings.limiter)
+    this.#connections = new AcceptedConnections(this.limiter, log, clock)
     const refused = newRefused()
     const context = {
       settings,
       clock,
       identities: new Identities(clock),
       used: new Set<MappedPort>(),
-      users: new UserGates(settings),
+      users: new UserLimiters(settings),
       buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout, clock }),
       unanswered: new UnansweredWatch(settings.unansweredTimeout, clock),
       throttle: new AuthThrottle(settings.authFailures, clock),
@@ -104,13 +104,13 @@ export class GotunnelRelay {
     const { refused, traffic, registry: { sessions, ports }, heldMessages, buffers } = this.#state
     return {
       ...traffic,
-      halfOpen: this.gate.stats.halfOpen,
+      halfOpen: this.limiter.stats.halfOpen,
       clients: sessions.size,
       heldMessages,
       bufferedBytes: buffers.held,
       ports: ports.size,
-      refused: { ...refused, ...this.#connections.refused(this.gate.stats) },
-      turnedAway: { ...this.#state.users.all.stats.turnedAway }
+      refused: { ...refused, ...this.#connections.refused(this.limiter.stats) },
+      turnedAway: { ...this.#state.users.all.stats.rejected }
     }
   }
 
@@ -123,7 +123,7 @@ export class GotunnelRelay {
   bufferedBy (identity: Identity): number { return this.#state.buffers.heldBy(identity) }
 
   /** Users of one identity that were not let in. */
-  turnedAwayOf (identity: Identity): GotunnelRelayStats['turnedAway'] { return this.#state.users.turnedAwayOf(identity) }
+  rejectedOf (identity: Identity): GotunnelRelayStats['turnedAway'] { return this.#state.users.rejectedOf(identity) }
 
   /** Clients that have no port yet. */
   get waiting (): Session[] { return this.#registry.waiting }
@@ -132,7 +132,7 @@ export class GotunnelRelay {
 
   /** Serves one connection to the control port; settles when it has ended, and never rejects. */
   accept (link: GotunnelRelayLink): Promise<void> {
-    return this.#connections.accept(link, (pass) => this.#accept(link, pass))
+    return this.#connections.accept(link, (slot) => this.#accept(link, slot))
   }
 
   /** Somebody speaks another protocol than the one of the control port: to be told by whoever listens there. */
@@ -147,7 +147,7 @@ export class GotunnelRelay {
   configure (init: GotunnelRelayOptions): Reconfigured {
     const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#state.settings
     const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind })
-    this.gate.configure(settings.gate)
+    this.limiter.configure(settings.limiter)
     this.#state.throttle.configure(settings.authFailures)
     this.#state.settings = settings
     this.#state.buffers.limit = settings.bufferTotal
@@ -178,7 +178,7 @@ export class GotunnelRelay {
     this.#state.now = now
     log.tick()
     refusals.log.tick()
-    this.#tellTurnedAway()
+    this.#logRejected()
     for (const session of sessions) {
       if (now - session.heardAt >= dropAfter) session.end('timeout')
     }
@@ -198,23 +198,23 @@ export class GotunnelRelay {
     await patiently(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
   }
 
-  #tellTurnedAway (): void {
-    const { log, users: { all: { stats: { turnedAway } } } } = this.#state
+  #logRejected (): void {
+    const { log, users: { all: { stats: { rejected } } } } = this.#state
     for (const why of ['source', 'total'] as const) {
-      const count = turnedAway[why] - this.#told[why]
+      const count = rejected[why] - this.#told[why]
       if (count > 0) log.line('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
-    this.#told = { ...turnedAway }
+    this.#told = { ...rejected }
   }
 
-  async #accept (link: GotunnelRelayLink, pass: Pass | undefined): Promise<void> {
+  async #accept (link: GotunnelRelayLink, slot: ConnectionSlot | undefined): Promise<void> {
     const { remote } = link
-    if (pass === undefined || this.#state.isClosing) {
+    if (slot === undefined || this.#state.isClosing) {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
     try {
-      await this.#serve(link, remote, pass)
+      await this.#serve(link, remote, slot)
     } catch (err) {
       link.abort(err as Error)
       this.#lost(remote, err as Error)
@@ -228,7 +228,7 @@ export class GotunnelRelay {
     else this.#connections.lost(remote, err)
   }
 
-  async #serve (link: Link, remote: Endpoint, pass: Pass): Promise<void> {
+  async #serve (link: Link, remote: Endpoint, slot: ConnectionSlot): Promise<void> {
     const state = this.#state
     const timer = state.clock.set(state.settings.firstFrameTimeout, () => {
       state.refused.timeout++
@@ -244,10 +244,10 @@ export class GotunnelRelay {
       return
     }
     // An address of IPv4 has another form on a socket of IPv6.
-    const caller: Caller = { link: rest, remote: { ...remote, host: canonical(remote.host) }, pass }
+    const caller: Caller = { link: rest, remote: { ...remote, host: canonical(remote.host) }, slot }
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(state, caller, message)
-    if (state.throttle.isThrottled(caller.pass)) return await refuse(state, caller, 'rate')
+    if (state.throttle.isThrottled(caller.slot)) return await refuse(state, caller, 'rate')
     const proof = state.identities.proofOf(message.token)
     const identity = state.identities.find(proof)
     if (identity !== undefined) return await serveClient(state, caller, message, identity, proof)

@@ -89,9 +89,9 @@ export class SerialData {
    */
   async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
     const { now: since, clock, settings: { acknowledgeTimeout } } = this.#context
-    const { pass } = user
+    const { slot } = user
     let hasLeft = false
-    if (pass !== undefined) pass.onLeave = () => { hasLeft = true }
+    if (slot !== undefined) slot.onRelease = () => { hasLeft = true }
     const data = links.begin(this.#openingOf(user))
     const timer = clock.set(acknowledgeTimeout, () => { links.abort(new LinkClosedError(SILENT)) })
     const isThere = await links.answer().then(() => true, () => false)

@@ -30,7 +30,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
   const at = readPlace(init)
   await tryBind(init.bind)
   const relay = new GotunnelRelay(init)
-  const shared = { gate: relay.gate, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
+  const shared = { limiter: relay.limiter, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
   const server = await serve({
     transport: { listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }) },
     layers: (link: AcceptedLink) => link, // a first frame says what a connection is for, and which layers it has from there on

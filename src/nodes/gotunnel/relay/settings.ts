@@ -4,10 +4,10 @@ import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import type { Clock } from '../../../types.ts'
-import { verifyGate, type GateInit } from '../../../limits/gate.ts'
+import { verifyConnectionLimits, type ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 
-export interface GotunnelRelayOptions extends GateInit {
+export interface GotunnelRelayOptions extends ConnectionLimiterInit {
   identities: readonly IdentityInit[]
   /** Default: `auto`. */
   mode?: Mode
@@ -57,8 +57,8 @@ export interface RelaySettings {
   bufferTotal: number
   authFailures: number
   /** Of the control port, and of the users of all ports. */
-  gate: Required<GateInit>
-  usersGate: Required<GateInit>
+  limiter: Required<ConnectionLimiterInit>
+  userLimiter: Required<ConnectionLimiterInit>
   firstFrameTimeout: number
   dropAfter: number
   waitTimeout: number
@@ -95,8 +95,8 @@ export function readRelay ({
     maxWaiting,
     bufferTotal: verifyBytes('bufferTotal', bufferTotal),
     authFailures,
-    gate: verifyGate({ perSource, maxHalfOpen, maxConnections }),
-    usersGate: verifyGate({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),
+    limiter: verifyConnectionLimits({ perSource, maxHalfOpen, maxConnections }),
+    userLimiter: verifyConnectionLimits({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),
     firstFrameTimeout: verifyMilliseconds('firstFrameTimeout', firstFrameTimeout),
     dropAfter: verifyMilliseconds('dropAfter', dropAfter),
     waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout),

@@ -6,7 +6,7 @@
  * one that its identity may not have; `busy`, in use by another; `name`, that of another identity; `ports`, its identity has as
  * many as it may, or the relay has; `foreign`, a data connection for a port of another; `unclaimed`, a data connection that
  * nobody waits for; `deaf`, no data connection has come for a user; `replaced`, by a newer one of the same identity; `removed`, by other settings; `stuck`, it does not read; `source` and
- * `limit`, turned away by the gate.
+ * `limit`, turned away by the limiter.
  */
 export type Refusal =
   | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'foreign' | 'unclaimed' | 'deaf' | 'replaced' | 'removed' | 'stuck'

@@ -89,7 +89,7 @@ export class GotunnelWatch {
       maxPorts,
       maxUsers: maxUsers === Infinity ? undefined : maxUsers,
       bufferedBytes: this.#relay.bufferedBy(identity),
-      turnedAway: this.#relay.turnedAwayOf(identity),
+      turnedAway: this.#relay.rejectedOf(identity),
       ...this.#traffic(traffic),
       mapped
     }

@@ -33,7 +33,7 @@ export class UserBridge {
 
   /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
   async join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
-    user.pass?.establish()
+    user.slot?.establish()
     const { unanswered } = this.#context
     const gone = (err: Error): void => {
       this.#tally.drop('silent')

@@ -37,7 +37,7 @@ t.test('a worker that begins when another one has written to its ring already', 
   const ALL = 1
   new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
   const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
-  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
+  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { limiter: gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
   const worker = new Worker(new URL('../../../../src/nodes/candy/relay/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read

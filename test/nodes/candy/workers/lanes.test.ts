@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { newRing, RingReader, RingWriter } from '../../../../src/buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
-import { Gate } from '../../../../src/limits/gate.ts'
+import { ConnectionLimiter } from '../../../../src/limits/connection-limiter.ts'
 import { Forwarder } from '../../../../src/nodes/candy/relay/workers/forwarder.ts'
 import { Lanes } from '../../../../src/nodes/candy/relay/workers/lanes.ts'
 import type { Counts, LaneInit, Order, Report } from '../../../../src/nodes/candy/relay/workers/messages.ts'
@@ -80,10 +80,10 @@ t.test('those who wait go on a few at a time, as long as there is room', async (
 
 t.test('a message to all of a member that this worker is told of only now', async (t) => {
   const { init, writer } = lane(t)
-  const { gate, lenient, queueTotal, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
+  const { limiter, lenient, queueTotal, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
   const reports: Report[] = []
   const orders: Order[] = []
-  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { gate, unmasked: lenient, queueTotal } }, new Gate(gate), (report) => { reports.push(report) }, () => {
+  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { limiter, unmasked: lenient, queueTotal } }, new ConnectionLimiter(limiter), (report) => { reports.push(report) }, () => {
     for (const order of orders.splice(0)) forwarder.obey(order)
   }, new ManualClock())
   const sent: Uint8Array[] = []

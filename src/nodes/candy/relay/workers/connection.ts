@@ -60,8 +60,8 @@ export class Connection extends Member {
       this.original.greeted(greeting)
       this.#greeted(greeting)
     }
-    if (link.pass !== undefined) {
-      link.pass.evict = () => {
+    if (link.slot !== undefined) {
+      link.slot.evict = () => {
         closeFor(this, 'limit')
         this.abort(new LinkClosedError('made room for another'))
       }

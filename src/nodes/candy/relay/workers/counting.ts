@@ -1,6 +1,6 @@
 /** What a worker tells of its members once a second, and before one of them is gone. */
 import { waitingIn } from '../../../../limits/backlog.ts'
-import type { GateStats } from '../../../../limits/gate.ts'
+import type { ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { Member } from '../member.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
 import type { Connection, RemoteMember } from './connection.ts'
@@ -17,8 +17,8 @@ export class Counting {
   late (network: number, messages: number): void { this.#late.set(network, (this.#late.get(network) ?? 0) + messages) }
 
   /** What has changed since it was last taken. */
-  take (gate: GateStats, connections: Iterable<Connection>, remote: Iterable<[number, RemoteMember]> = []): Counts {
-    const counts: Counts = { heard: [], traffic: [], late: [...this.#late], gate }
+  take (limiter: ConnectionLimiterStats, connections: Iterable<Connection>, remote: Iterable<[number, RemoteMember]> = []): Counts {
+    const counts: Counts = { heard: [], traffic: [], late: [...this.#late], limiter }
     this.#late.clear()
     for (const connection of connections) {
       if (connection.isHeard) counts.heard.push([connection.id, connection.received])

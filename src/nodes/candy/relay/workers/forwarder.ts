@@ -2,7 +2,7 @@
  * A thread that has connections of its own and passes packets between them, and to those of others. It decides nothing: who may
  * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
  */
-import type { Gate } from '../../../../limits/gate.ts'
+import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { typeDemux } from '../../../../transforms/type-demux.ts'
 import { WebSocketProtocolError } from '../../../../transforms/websocket-frames/index.ts'
@@ -34,7 +34,7 @@ export class Forwarder implements LaneHandlers {
   readonly #count: number
   readonly #report: (report: Report) => void
   readonly #catchUp: () => void
-  readonly #gate: Gate
+  readonly #limiter: ConnectionLimiter
   readonly #lanes: Lanes
   readonly #budget: Budget
   readonly #nowhere: Switch
@@ -52,12 +52,12 @@ export class Forwarder implements LaneHandlers {
   #opened = 0
 
   /** @param catchUp obeys the orders that have come by now */
-  constructor ({ index, count, lanes, limits }: Settings, gate: Gate, report: (report: Report) => void, catchUp: () => void, clock: Clock = systemClock) {
+  constructor ({ index, count, lanes, limits }: Settings, limiter: ConnectionLimiter, report: (report: Report) => void, catchUp: () => void, clock: Clock = systemClock) {
     this.#index = index
     this.#count = count
     this.#report = report
     this.#catchUp = catchUp
-    this.#gate = gate
+    this.#limiter = limiter
     this.#copies = new TapCopies(report)
     this.#lanes = new Lanes(lanes, this)
     this.#budget = { clock, queued: 0, queueTotal: limits.queueTotal, parts: count }
@@ -70,8 +70,8 @@ export class Forwarder implements LaneHandlers {
     const id = this.#newId()
     const connection = new Connection(id, link, this.#nowhere, this.#report)
     this.#connections.set(id, connection)
-    const { remote, path = '/', pass } = link
-    this.#report({ type: 'open', id, listener, remote, path, isCounted: pass?.isCounted === true })
+    const { remote, path = '/', slot } = link
+    this.#report({ type: 'open', id, listener, remote, path, isCounted: slot?.isCounted === true })
     let fault
     try {
       await link.flow((batch) => {
@@ -170,8 +170,8 @@ export class Forwarder implements LaneHandlers {
     return connection.ended ? batch.length : at
   }
 
-  #limit ({ gate, queueTotal }: Limits): void {
-    this.#gate.configure(gate)
+  #limit ({ limiter, queueTotal }: Limits): void {
+    this.#limiter.configure(limiter)
     this.#budget.queueTotal = queueTotal
   }
 
@@ -199,7 +199,7 @@ export class Forwarder implements LaneHandlers {
     network.place(state.address, member)
     if (!(member instanceof Connection)) return
     member.limit()
-    member.link.pass?.establish()
+    member.link.slot?.establish()
     member.original.joined(this.#budget.clock.now())
     member.pace.join()
   }
@@ -249,6 +249,6 @@ export class Forwarder implements LaneHandlers {
 
   /** Reports what has changed. */
   #counts (connections: Iterable<Connection>, remote?: Iterable<[number, RemoteMember]>): void {
-    this.#report({ type: 'counts', counts: this.#counting.take(this.#gate.stats, connections, remote) })
+    this.#report({ type: 'counts', counts: this.#counting.take(this.#limiter.stats, connections, remote) })
   }
 }

@@ -1,7 +1,7 @@
 /** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
 import type { MessagePort } from 'node:worker_threads'
 import type { Foreigner } from '../../../../transports/first-read.ts'
-import type { GateInit, GateStats } from '../../../../limits/gate.ts'
+import type { ConnectionLimiterInit, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Endpoint } from '../../../../types.ts'
@@ -30,7 +30,7 @@ export interface WorkerInit {
 
 /** What is the same for all connections, and may change. */
 export interface Limits {
-  gate: Required<GateInit>
+  limiter: Required<ConnectionLimiterInit>
   /** Take frames without a mask. */
   unmasked: boolean
   queueTotal: number
@@ -102,6 +102,6 @@ export interface Counts {
   traffic: Array<{ network: number | undefined, id: number, traffic: Traffic, queued: number }>
   /** Messages that came for a connection when it had gone, by network. */
   late: Array<[network: number, messages: number]>
-  /** Of the gate of this worker, since it has begun. */
-  gate: GateStats
+  /** Of the limiter of this worker, since it has begun. */
+  limiter: ConnectionLimiterStats
 }

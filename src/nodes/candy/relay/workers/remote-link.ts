@@ -4,7 +4,7 @@ import { CodedError, LinkBusyError } from '../../../../errors.ts'
 import { consumeSource } from '../../../../streams/consume.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../../transports/entrance.ts'
-import type { Pass } from '../../../../limits/gate.ts'
+import type { ConnectionSlot } from '../../../../limits/connection-limiter.ts'
 import type { Batch, Endpoint, PacketPort, Take } from '../../../../types.ts'
 import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'
@@ -22,7 +22,7 @@ export class RemoteLink implements WebSocketLink, Accepted {
   readonly id: number
   readonly remote: Endpoint
   readonly path: string
-  readonly pass: Pass
+  readonly slot: ConnectionSlot
   readonly source: AsyncIterable<Batch>
   readonly port: PacketPort & { queued: number }
   onPing: ((payload: Uint8Array) => void) | undefined
@@ -33,11 +33,11 @@ export class RemoteLink implements WebSocketLink, Accepted {
   readonly #order: (order: Order) => void
   readonly #incoming = new Channel()
 
-  constructor (id: number, { remote, path, pass }: { remote: Endpoint, path: string, pass: Pass }, order: (order: Order) => void) {
+  constructor (id: number, { remote, path, slot }: { remote: Endpoint, path: string, slot: ConnectionSlot }, order: (order: Order) => void) {
     this.id = id
     this.remote = remote
     this.path = path
-    this.pass = pass
+    this.slot = slot
     this.#order = order
     this.source = this.#read()
     this.port = {

@@ -4,7 +4,7 @@ import { Channel } from '../../../../streams/channel.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../../transports/certificate.ts'
 import { entrance } from '../../../../transports/entrance.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
-import type { Gate } from '../../../../limits/gate.ts'
+import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { bindShared } from '../../../../net/native/reuse-port.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Order } from './messages.ts'
@@ -14,7 +14,7 @@ import type { RemoteLink } from './remote-link.ts'
 interface Site {
   readonly links: Channel<RemoteLink>
   /** Who is let in, of all workers together. */
-  readonly gate: Gate
+  readonly limiter: ConnectionLimiter
   onForeign (foreigner: Foreigner): void
   /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
   waiting: number
@@ -38,7 +38,7 @@ export class Sites {
     this.#failed = failed
   }
 
-  get (number: number): Pick<Site, 'links' | 'gate' | 'onForeign'> | undefined { return this.#sites.get(number) }
+  get (number: number): Pick<Site, 'links' | 'limiter' | 'onForeign'> | undefined { return this.#sites.get(number) }
 
   /** A worker has said that it listens, or does so no more, or why it cannot. */
   answered (number: number, err?: Error): void { this.#sites.get(number)?.settle(err) }
@@ -47,13 +47,13 @@ export class Sites {
   failed (err: Error): void { for (const site of this.#sites.values()) site.settle(err) }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate, onForeign: Site['onForeign']): TlsListener<RemoteLink> {
+  listen (place: Place, limiter: ConnectionLimiter, onForeign: Site['onForeign']): TlsListener<RemoteLink> {
     const { tls, trustedProxies } = place
     if (tls !== undefined) verifyCertificate(tls)
     entrance({ trustedProxies }) // throws for what are none
     const number = this.#made++
     const links = new Channel<RemoteLink>()
-    const port = this.#open(number, place, { links, gate, onForeign })
+    const port = this.#open(number, place, { links, limiter, onForeign })
     port.catch((err) => { links.fail(err) })
     return {
       port: () => port,
@@ -65,7 +65,7 @@ export class Sites {
     }
   }
 
-  async #open (number: number, place: Place, site: Pick<Site, 'links' | 'gate' | 'onForeign'>): Promise<number> {
+  async #open (number: number, place: Place, site: Pick<Site, 'links' | 'limiter' | 'onForeign'>): Promise<number> {
     await Promise.all(this.#leaving)
     const { descriptors, port } = await bindShared(place, this.#workers.length)
     const listening = this.#awaited(number, site)
@@ -98,11 +98,11 @@ export class Sites {
   }
 
   /** Settles when all workers have answered. */
-  #awaited (number: number, { links, gate, onForeign }: Pick<Site, 'links' | 'gate' | 'onForeign'>): Promise<void> {
+  #awaited (number: number, { links, limiter, onForeign }: Pick<Site, 'links' | 'limiter' | 'onForeign'>): Promise<void> {
     return new Promise((resolve, reject) => {
       const site: Site = {
         links,
-        gate,
+        limiter,
         onForeign,
         waiting: this.#workers.length,
         settle (err) {

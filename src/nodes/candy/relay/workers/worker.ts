@@ -1,7 +1,7 @@
 /** The beginning of a worker: listens where it is told, and gives what comes through the layers to a {@link Forwarder}. */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { Logger } from '../../../../log.ts'
-import { Gate } from '../../../../limits/gate.ts'
+import { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { websocketFrames } from '../../../../transforms/websocket-frames/index.ts'
 import { overAccepted } from '../../../../transports/entrance.ts'
 import { listenUpgraded, type UpgradedLink } from '../../../../transports/upgrade.ts'
@@ -15,8 +15,8 @@ const port = parentPort as MessagePort
 const init = workerData as WorkerInit
 const report = (report: Report): void => { port.postMessage(report) }
 
-const gate = new Gate(init.limits.gate)
-const forwarder = new Forwarder(init, gate, report, () => {
+const limiter = new ConnectionLimiter(init.limits.limiter)
+const forwarder = new Forwarder(init, limiter, report, () => {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) obey(next.message)
 })
 /** Looked at when a frame comes, so that it can change. */
@@ -37,7 +37,7 @@ const plain = (fields: object): object => Object.fromEntries(Object.entries(fiel
 async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
   const { handshakeTimeout } = init
   try {
-    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, gate, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
+    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, limiter, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
     listeners.set(number, listener)
     void accept(number, listener)
     await listener.port()

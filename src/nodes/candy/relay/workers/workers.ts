@@ -15,7 +15,7 @@ import { sparingly } from '../../../../limits/sparingly.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Clock } from '../../../../types.ts'
-import type { Gate, GateStats } from '../../../../limits/gate.ts'
+import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { Place } from '../../../common/rebindable-listener.ts'
 import type { Plane } from '../plane.ts'
 import type { RelaySettings } from '../settings.ts'
@@ -49,8 +49,8 @@ export class Workers implements Plane {
   readonly #networks = new Map<number, SessionNetwork>()
   /** How many workers may still tell what a network has carried that is no more. */
   readonly #removed = new Map<number, number>()
-  /** Of the gates of workers, by their index. */
-  readonly #doors = new Map<number, GateStats>()
+  /** Of the limiters of workers, by their index. */
+  readonly #limiterStats = new Map<number, ConnectionLimiterStats>()
   #networksMade = 0
   /** Messages that no capture has seen, and that nobody was told of yet. */
   #missed = 0
@@ -88,7 +88,7 @@ export class Workers implements Plane {
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, gate: Gate, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#sites.listen(place, gate, onForeign) }
+  listen (place: Place, limiter: ConnectionLimiter, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#sites.listen(place, limiter, onForeign) }
 
   get count (): number { return this.#workers.length }
 
@@ -125,9 +125,9 @@ export class Workers implements Plane {
     this.#order(id, { type: 'tap', id, isOn: session.taps !== undefined })
   }
 
-  doors ({ stats }: Gate): Pick<GateStats, 'halfOpen' | 'turnedAway' | 'evicted'> {
-    const sum = { halfOpen: 0, turnedAway: { ...stats.turnedAway }, evicted: stats.evicted }
-    for (const door of this.#doors.values()) addStats(sum, { halfOpen: door.halfOpen, turnedAway: door.turnedAway, evicted: door.evicted })
+  limiterStats ({ stats }: ConnectionLimiter): Pick<ConnectionLimiterStats, 'halfOpen' | 'rejected' | 'evicted'> {
+    const sum = { halfOpen: 0, rejected: { ...stats.rejected }, evicted: stats.evicted }
+    for (const part of this.#limiterStats.values()) addStats(sum, { halfOpen: part.halfOpen, rejected: part.rejected, evicted: part.evicted })
     return sum
   }
 
@@ -166,22 +166,22 @@ export class Workers implements Plane {
       order({ type: 'abort', id })
       return
     }
-    const pass = site.gate.enter(remote.host, () => {}, !isCounted)
+    const slot = site.limiter.admit(remote.host, () => {}, !isCounted)
     // A proxy may say of somebody that it is this machine; it is not.
-    if (pass === undefined || (isCounted && pass.isLocal && !pass.moveTo(remote.host))) {
-      pass?.leave()
+    if (slot === undefined || (isCounted && slot.isLocal && !slot.setSource(remote.host))) {
+      slot?.release()
       closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { order({ type: 'close', id, code, reason }) } }, 'limit')
       order({ type: 'abort', id })
       return
     }
-    const link = new RemoteLink(id, { remote, path, pass }, order)
-    pass.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
+    const link = new RemoteLink(id, { remote, path, slot }, order)
+    slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
     this.#links.set(id, link)
     site.links.push(link)
   }
 
-  #counted (index: number, { heard, traffic, late, gate }: Counts): void {
-    this.#doors.set(index, gate)
+  #counted (index: number, { heard, traffic, late, limiter }: Counts): void {
+    this.#limiterStats.set(index, limiter)
     const now = this.#clock.now()
     for (const [id, received] of heard) {
       const session = this.#links.get(id)?.session
@@ -237,8 +237,8 @@ export class Workers implements Plane {
   }
 }
 
-const limitsOf = ({ gate, lenient, queueTotal }: RelaySettings, count: number): Limits =>
-  ({ gate: { ...gate, maxHalfOpen: Math.ceil(gate.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
+const limitsOf = ({ limiter, lenient, queueTotal }: RelaySettings, count: number): Limits =>
+  ({ limiter: { ...limiter, maxHalfOpen: Math.ceil(limiter.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
 
 /** Rings and ports from each to each other. */
 function connected (count: number): Array<Array<LaneInit | undefined>> {

@@ -6,18 +6,18 @@
  * of strangers keeps nobody out.
  *
  * ```ts
- * const gate = new Gate({ perSource: 256 })
- * const pass = gate.enter(socket.remoteAddress, () => { socket.destroy() })
+ * const limiter = new ConnectionLimiter({ perSource: 256 })
+ * const pass = limiter.enter(socket.remoteAddress, () => { socket.destroy() })
  * if (pass === undefined) return socket.destroy()
  * socket.once('close', () => { pass.leave() })
  * ```
  *
- * Listeners with the option `gate` do that by themselves, and their links carry the pass.
+ * Listeners with the option `limiter` do that by themselves, and their links carry the slot.
  */
 import { OptionError } from '../errors.ts'
 import { isLoopback, sourceOf } from '../net/source.ts'
 
-export interface GateInit {
+export interface ConnectionLimiterInit {
   /** Connections at one time from one source: an IPv4 address or an IPv6 /64. The loopback is exempt. Default: 256. */
   perSource?: number
   /** Connections at one time that are not established. Default: 16384. */
@@ -31,19 +31,19 @@ export const DEFAULT_MAX_HALF_OPEN = 16_384
 export const DEFAULT_MAX_CONNECTIONS = 65_536
 
 /** Plain numbers; the first two are of now, the others only grow. */
-export interface GateStats {
+export interface ConnectionLimiterStats {
   connections: number
   halfOpen: number
   /** Connections ever let in. */
-  entered: number
+  admitted: number
   /** Not let in: `source`, too many from one source; `total`, too many, and none of them half-open. */
-  turnedAway: { source: number, total: number }
+  rejected: { source: number, total: number }
   /** Half-open ones that made room for newer ones. */
   evicted: number
 }
 
 /** One connection that was let in. */
-export interface Pass {
+export interface ConnectionSlot {
   /** See {@link sourceOf}. */
   readonly source: string
   /** It comes from this machine itself, which has no bound. */
@@ -53,17 +53,17 @@ export interface Pass {
   /** Ends the connection, when it makes room. Whoever takes the connection over puts a way of its own here. */
   evict: () => void
   /** Called when it has ended, whoever has ended it. */
-  onLeave: (() => void) | undefined
+  onRelease: (() => void) | undefined
   /** A proxy has told where the connection really comes from; that is never this machine, whatever it says. False when too many come from there: then it is to be ended. */
-  moveTo (host: string): boolean
+  setSource (host: string): boolean
   /** It has proven who it is. */
   establish (): void
   /** It has ended. Harmless when repeated. */
-  leave (): void
+  release (): void
 }
 
 /** The bounds, with those that were left out. Throws `OptionError` for one that cannot be. */
-export function verifyGate ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: GateInit): Required<GateInit> {
+export function verifyConnectionLimits ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
   const bounds = { perSource, maxHalfOpen, maxConnections }
   for (const [name, count] of Object.entries(bounds)) {
     if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
@@ -71,48 +71,48 @@ export function verifyGate ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFA
   return bounds
 }
 
-class Entry implements Pass {
+class Slot implements ConnectionSlot {
   source: string
   isLocal: boolean
   evict: () => void
-  onLeave: (() => void) | undefined
+  onRelease: (() => void) | undefined
   isCounted: boolean
-  isGone = false
-  readonly #gate: Gate
+  isReleased = false
+  readonly #limiter: ConnectionLimiter
 
-  constructor (gate: Gate, host: string, isProxy: boolean, evict: () => void) {
-    this.#gate = gate
+  constructor (limiter: ConnectionLimiter, host: string, isProxy: boolean, evict: () => void) {
+    this.#limiter = limiter
     this.source = sourceOf(host)
     this.isLocal = isLoopback(host)
     this.isCounted = !isProxy && !this.isLocal
     this.evict = evict
   }
 
-  moveTo (host: string): boolean { return this.#gate.move(this, host) }
+  setSource (host: string): boolean { return this.#limiter.setSource(this, host) }
 
-  establish (): void { this.#gate.establish(this) }
+  establish (): void { this.#limiter.establish(this) }
 
-  leave (): void { this.#gate.leave(this) }
+  release (): void { this.#limiter.release(this) }
 }
 
-export class Gate {
-  readonly stats: GateStats = { connections: 0, halfOpen: 0, entered: 0, turnedAway: { source: 0, total: 0 }, evicted: 0 }
+export class ConnectionLimiter {
+  readonly stats: ConnectionLimiterStats = { connections: 0, halfOpen: 0, admitted: 0, rejected: { source: 0, total: 0 }, evicted: 0 }
   #perSource = DEFAULT_PER_SOURCE
   #maxHalfOpen = DEFAULT_MAX_HALF_OPEN
   #maxConnections = DEFAULT_MAX_CONNECTIONS
   /** Source to how many connections it has, of those that are counted. */
   readonly #counts = new Map<string, number>()
   /** Oldest first. */
-  readonly #halfOpen = new Set<Entry>()
+  readonly #halfOpen = new Set<Slot>()
 
   /** Throws `OptionError` for a bound that cannot be. */
-  constructor (init: GateInit = {}) {
+  constructor (init: ConnectionLimiterInit = {}) {
     this.configure(init)
   }
 
   /** Other bounds from now on; connections that are in stay. Throws `OptionError` for one that cannot be. */
-  configure (init: GateInit): void {
-    const { perSource, maxHalfOpen, maxConnections } = verifyGate(init)
+  configure (init: ConnectionLimiterInit): void {
+    const { perSource, maxHalfOpen, maxConnections } = verifyConnectionLimits(init)
     this.#perSource = perSource
     this.#maxHalfOpen = maxHalfOpen
     this.#maxConnections = maxConnections
@@ -126,63 +126,63 @@ export class Gate {
    * @param isProxy it stands for others: its own source has no bound. See `moveTo`
    * @returns undefined when it is not let in
    */
-  enter (host: string, evict: () => void, isProxy = false): Pass | undefined {
+  admit (host: string, evict: () => void, isProxy = false): ConnectionSlot | undefined {
     const { stats } = this
-    const entry = new Entry(this, host, isProxy, evict)
-    if (!this.#hasRoom(entry)) {
-      stats.turnedAway.source++
+    const slot = new Slot(this, host, isProxy, evict)
+    if (!this.#hasRoom(slot)) {
+      stats.rejected.source++
       return undefined
     }
     if (stats.connections >= this.#maxConnections && !this.#makeRoom()) {
-      stats.turnedAway.total++
+      stats.rejected.total++
       return undefined
     }
     while (this.#halfOpen.size >= this.#maxHalfOpen) this.#makeRoom()
-    this.#count(entry, 1)
-    this.#halfOpen.add(entry)
+    this.#count(slot, 1)
+    this.#halfOpen.add(slot)
     stats.halfOpen = this.#halfOpen.size
     stats.connections++
-    stats.entered++
-    return entry
+    stats.admitted++
+    return slot
   }
 
   /** Whether there is room for one more from there, as far as its source goes. */
-  admits (host: string, isProxy = false): boolean { return this.#hasRoom(new Entry(this, host, isProxy, () => {})) }
+  hasRoomFor (host: string, isProxy = false): boolean { return this.#hasRoom(new Slot(this, host, isProxy, () => {})) }
 
-  /** For {@link Pass.moveTo}. */
-  move (entry: Entry, host: string): boolean {
-    if (entry.isGone) return false
-    this.#count(entry, -1)
-    entry.source = sourceOf(host)
-    entry.isCounted = true
-    entry.isLocal = false
-    const hasRoom = this.#hasRoom(entry)
-    this.#count(entry, 1) // also one too many: it is about to leave
-    if (!hasRoom) this.stats.turnedAway.source++
+  /** For {@link ConnectionSlot.setSource}. */
+  setSource (slot: Slot, host: string): boolean {
+    if (slot.isReleased) return false
+    this.#count(slot, -1)
+    slot.source = sourceOf(host)
+    slot.isCounted = true
+    slot.isLocal = false
+    const hasRoom = this.#hasRoom(slot)
+    this.#count(slot, 1) // also one too many: it is about to leave
+    if (!hasRoom) this.stats.rejected.source++
     return hasRoom
   }
 
-  /** For {@link Pass.establish}. */
-  establish (entry: Entry): void {
-    this.#halfOpen.delete(entry)
+  /** For {@link ConnectionSlot.establish}. */
+  establish (slot: Slot): void {
+    this.#halfOpen.delete(slot)
     this.stats.halfOpen = this.#halfOpen.size
   }
 
-  /** For {@link Pass.leave}. */
-  leave (entry: Entry): void {
-    if (entry.isGone) return
-    entry.isGone = true
-    this.establish(entry)
-    this.#count(entry, -1)
+  /** For {@link ConnectionSlot.release}. */
+  release (slot: Slot): void {
+    if (slot.isReleased) return
+    slot.isReleased = true
+    this.establish(slot)
+    this.#count(slot, -1)
     this.stats.connections--
-    entry.onLeave?.()
+    slot.onRelease?.()
   }
 
-  #hasRoom ({ isCounted, source }: Entry): boolean {
+  #hasRoom ({ isCounted, source }: Slot): boolean {
     return !isCounted || (this.#counts.get(source) ?? 0) < this.#perSource
   }
 
-  #count ({ isCounted, source }: Entry, change: 1 | -1): void {
+  #count ({ isCounted, source }: Slot, change: 1 | -1): void {
     if (!isCounted) return
     const count = (this.#counts.get(source) ?? 0) + change
     if (count === 0) this.#counts.delete(source)
@@ -195,7 +195,7 @@ export class Gate {
     if (oldest === undefined) return false
     this.stats.evicted++
     oldest.evict()
-    this.leave(oldest) // at once: its end takes a while
+    this.release(oldest) // at once: its end takes a while
     return true
   }
 }
