@@ -2,7 +2,7 @@
 import type { AddressInfo, Server } from 'node:net'
 import { LinkClosedError } from '../errors.ts'
 import { type Logger, silent } from '../log.ts'
-import { sparingly } from '../limits/sparingly.ts'
+import { throttle } from '../limits/throttle.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Link, Listener } from '../types.ts'
 
@@ -69,7 +69,7 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
  * @param log told of connections that the system did not let it accept: `err`, the last error, and `count`, how many
  */
 export function serverListener<L extends Link> (server: Server, queue: AcceptQueue<L>, log: Logger = silent, clock = systemClock): Listener<L> {
-  const refused = sparingly<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
+  const refused = throttle<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
   const listening = new Promise<number>((resolve, reject) => {
     server.once('listening', () => { resolve((server.address() as AddressInfo).port) })
     server.once('close', () => { reject(new LinkClosedError('the listener was closed before it listened')) })

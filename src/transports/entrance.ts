@@ -9,7 +9,7 @@ import type { ConnectionLimiter, ConnectionSlot } from '../limits/connection-lim
 import { Networks } from '../net/networks.ts'
 import { ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
 import { readProxyHeader } from './proxy-reader.ts'
-import { sparingly } from '../limits/sparingly.ts'
+import { throttle } from '../limits/throttle.ts'
 import { LinkClosedError } from '../errors.ts'
 import { silent, type Logger } from '../log.ts'
 import { verifyMilliseconds } from '../options.ts'
@@ -127,7 +127,7 @@ class GuardedEntrance implements Entrance {
     this.#trusted = new Networks('trustedProxies', trustedProxies)
     this.#timeout = handshakeTimeout
     this.#clock = clock
-    this.#malformed = sparingly(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })
+    this.#malformed = throttle(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })
   }
 
   guard (server: Server): void {

@@ -1,6 +1,6 @@
 /** Counts who speaks another protocol than a listener, and tells of each protocol in one line: strangers decide how often there is something to tell. */
 import type { Foreigner } from './first-read.ts'
-import { sparingly } from '../limits/sparingly.ts'
+import { throttle } from '../limits/throttle.ts'
 import { spokenText, type Protocol } from './spoken.ts'
 import type { Logger } from '../log.ts'
 import { systemClock } from '../streams/clock.ts'
@@ -26,7 +26,7 @@ export class ForeignerLog {
     const { protocol } = foreigner.spoken
     let tell = this.#told.get(protocol)
     if (tell === undefined) {
-      tell = sparingly(({ spoken, expected, remote }, count) => {
+      tell = throttle(({ spoken, expected, remote }, count) => {
         this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${spokenText(spoken)}, expected ${expected}`, count }, 'connection refused')
       }, { interval: INTERVAL, clock: this.#clock })
       this.#told.set(protocol, tell)

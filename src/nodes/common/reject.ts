@@ -1,9 +1,9 @@
-import type { BoundedLog } from '../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../limits/rate-limited-log.ts'
 
 /** Who is told of connections that are rejected, by the reason. */
 export interface RejectTo<Reason extends string> {
   readonly refused: Record<Reason, number>
-  readonly log: Pick<BoundedLog, 'line'>
+  readonly log: Pick<RateLimitedLog, 'log'>
 }
 
 /**
@@ -14,6 +14,6 @@ export interface RejectTo<Reason extends string> {
  */
 export function reject<Reason extends string, T> ({ refused, log }: RejectTo<Reason>, reason: Reason, who: object, what: object, answer: (reason: Reason) => T): T {
   refused[reason]++
-  log.line('warn', { ...who, why: reason, ...what }, 'connection refused')
+  log.log('warn', { ...who, why: reason, ...what }, 'connection refused')
   return answer(reason)
 }

@@ -5,7 +5,7 @@ import { AcceptedConnections } from '../../../src/nodes/common/accepted-connecti
 import { AuthThrottle } from '../../../src/nodes/common/auth-throttle.ts'
 import { lingeringClose } from '../../../src/nodes/common/lingering-close.ts'
 import { reject } from '../../../src/nodes/common/reject.ts'
-import { BoundedLog } from '../../../src/limits/bounded-log.ts'
+import { RateLimitedLog } from '../../../src/limits/rate-limited-log.ts'
 import { ConnectionLimiter, memoryPair } from '../../../src/transports/index.ts'
 import type { Logger } from '../../../src/log.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
@@ -93,7 +93,7 @@ t.test('failures of one source are bounded, not those of others nor of this mach
 t.test('one call counts, logs and answers', async (t) => {
   const lines: Line[] = []
   const refused = { password: 0, rate: 1 }
-  t.equal(reject({ refused, log: new BoundedLog(logTo(lines)) }, 'password', { remote }, { messages: 2 }, (reason) => `told ${reason}`), 'told password')
+  t.equal(reject({ refused, log: new RateLimitedLog(logTo(lines)) }, 'password', { remote }, { messages: 2 }, (reason) => `told ${reason}`), 'told password')
   t.same(refused, { password: 1, rate: 1 })
   t.same(lines, [{ level: 'warn', fields: { remote, why: 'password', messages: 2 }, message: 'connection refused' }])
 })

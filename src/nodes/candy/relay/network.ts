@@ -1,5 +1,5 @@
 /** One candy network: who is in it, and with which address. */
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
@@ -15,7 +15,7 @@ import { reject } from '../../common/reject.ts'
 
 /** What all networks of a relay have in common. */
 export interface Shared extends Budget {
-  readonly log: BoundedLog
+  readonly log: RateLimitedLog
   /** Who passes packets on, when that is somebody else. */
   readonly plane?: Plane
 }
@@ -68,7 +68,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     former?.end('takeover')
     this.#learn(session)
     this.#push(session, session.routes)
-    this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
+    this.#shared.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
   /** The connection has come to its end: nothing of it stays. */
@@ -93,7 +93,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     if (this.holder(address) !== session) return // taken over
     this.vacate(address)
     this.pool?.release(address)
-    this.#shared.log.line('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
+    this.#shared.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
 
   /** What was carried by somebody else, for a connection or in general. */
@@ -114,7 +114,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {
-    this.#shared.log.line('warn', { ...this.#named(), remote: session.remote, timestamp }, 'the clock of a client is wrong')
+    this.#shared.log.log('warn', { ...this.#named(), remote: session.remote, timestamp }, 'the clock of a client is wrong')
   }
 
   /**

@@ -16,7 +16,7 @@ import { Taps, type TapFilter } from './taps.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
-import { BoundedLog } from '../../../limits/bounded-log.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { Handler } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { Accepted } from '../../../transports/entrance.ts'
@@ -80,7 +80,7 @@ export class CandyRelay {
     this.#clock = clock
     this.#ticks = clock.now()
     this.#plane = plane
-    this.#shared = { clock, log: new BoundedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#shared = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
     this.#networks = new Networks(this.#shared, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, clock })

@@ -3,7 +3,7 @@ import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
 import { readOpening, type Message, type OpenDataChannel, type Opening } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import type { MapStats, PeerSettings, PortMap } from './settings.ts'
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import type { Semaphore } from '../../../limits/semaphore.ts'
@@ -21,7 +21,7 @@ export interface Mapping {
   readonly map: PortMap
   readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol' | 'clock'>
   readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
-  readonly log: BoundedLog
+  readonly log: RateLimitedLog
   /** What is kept for users of all maps, by map. */
   readonly buffers: BufferBudget
   /** Ends data connections and services that are gone without a word. */
@@ -123,7 +123,7 @@ export class DataConnection {
   #count (side: 'local' | 'data', err: Error): void {
     const { map: { remotePort: port }, stats, log } = this.#map
     stats.drops[side]++
-    log.line('warn', { port, reason: reasonOf(err) }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
+    log.log('warn', { port, reason: reasonOf(err) }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
     if (side === 'local') this.#map.see(false, err)
   }
 
@@ -211,7 +211,7 @@ export class DataConnection {
     const told = header === undefined ? user : behind(header, user)
     const account = map.buffers.open(map, () => {
       stats.drops.stalled++
-      map.log.line('warn', { port: map.map.remotePort }, 'a user that stands still was ended: too much is kept for all users')
+      map.log.log('warn', { port: map.map.remotePort }, 'a user that stands still was ended: too much is kept for all users')
       const err = new LinkClosedError('too much is kept for users that stand still')
       service.abort(err)
       this.abort(err) // the whole connection: the end of its user alone would wait behind what nobody reads

@@ -10,7 +10,7 @@ import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSet
 import { Reconnector } from '../../common/reconnector.ts'
 import { Semaphore } from '../../../limits/semaphore.ts'
 import { Backoff, type BackoffInit } from '../../../limits/backoff.ts'
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -38,7 +38,7 @@ export class MapRunner implements SessionMapping {
   readonly map: PortMap
   readonly settings: PeerSettings
   readonly stats = newMapStats()
-  readonly log: BoundedLog
+  readonly log: RateLimitedLog
   /** What is kept for the users of all maps, by map. */
   readonly buffers: BufferBudget
   readonly unanswered: UnansweredWatch
@@ -68,7 +68,7 @@ export class MapRunner implements SessionMapping {
   /** When a user has last found no service. */
   #failedAt = -Infinity
 
-  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: BoundedLog, { buffers, unanswered }: Pick<MapRunner, 'buffers' | 'unanswered'>, events: MapRunnerEvents) {
+  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: RateLimitedLog, { buffers, unanswered }: Pick<MapRunner, 'buffers' | 'unanswered'>, events: MapRunnerEvents) {
     this.map = map
     this.settings = settings
     this.log = log

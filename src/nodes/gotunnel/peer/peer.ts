@@ -4,7 +4,7 @@ import { patiently } from '../protocol/drain.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
-import { BoundedLog } from '../../../limits/bounded-log.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -37,7 +37,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     super()
     const { log = silent, backoff } = init
     this.#settings = readPeer(init)
-    const bounded = new BoundedLog(log)
+    const bounded = new RateLimitedLog(log)
     const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
     this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
     const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }

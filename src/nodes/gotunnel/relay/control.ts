@@ -2,7 +2,7 @@
 import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
 import type { Refusal } from './stats.ts'
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { printable } from '../../../text/printable.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import type { Clock } from '../../../types.ts'
@@ -11,7 +11,7 @@ export interface ControlContext {
   readonly clock: Clock
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   readonly now: number
-  readonly log: BoundedLog
+  readonly log: RateLimitedLog
   readonly refused: Pick<Record<Refusal, number>, 'foreign'>
 }
 
@@ -43,7 +43,7 @@ function offlinePort ({ port }: PortState, control: Control): void {
 
 /** Strict mode: the client cannot serve this user, who need not wait any longer. */
 function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, relay }: Control): void {
-  relay.log.line('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
+  relay.log.log('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
   session.port?.fail(id)
 }
 
@@ -51,7 +51,7 @@ function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, relay 
 function isOwn ({ session, relay }: Control, port: number): boolean {
   if (port === session.remotePort) return true
   relay.refused.foreign++
-  relay.log.line('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
+  relay.log.log('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
   return false
 }
 

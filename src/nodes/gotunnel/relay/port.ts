@@ -152,7 +152,7 @@ export class MappedPort implements ServedPort, SerialDataPort {
       this.#letGo(user, 'left')
       return
     }
-    this.#shared.log.line('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
+    this.#shared.log.log('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
     if (this.wantsOnline) this.#wait(user, since)
     else this.#letGo(user, 'offline')
   }

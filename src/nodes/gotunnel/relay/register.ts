@@ -60,8 +60,8 @@ export async function serveClient (context: ClientContext, caller: Caller, { nam
   registry.sessions.add(session)
   accept(caller.link, isStrict, session.acknowledges)
   const mode = isStrict ? 'strict' : 'compatible'
-  if (problem === undefined) context.log.line('info', { ...about, remote, mode }, 'client registered')
-  else context.log.line('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')
+  if (problem === undefined) context.log.log('info', { ...about, remote, mode }, 'client registered')
+  else context.log.log('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')
   session.onEnd = () => { registry.release(session) }
   const control = { session, relay: context }
   try {
@@ -71,7 +71,7 @@ export async function serveClient (context: ClientContext, caller: Caller, { nam
     registry.release(session)
     if (session.ended !== undefined) context.refused[session.ended]++
     link.abort(new LinkClosedError('the control connection has ended'))
-    context.log.line('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
+    context.log.log('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
   }
 }
 

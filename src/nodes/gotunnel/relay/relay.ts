@@ -15,7 +15,7 @@ import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
 import { reject } from '../../common/reject.ts'
 import type { Reconfigured } from '../../common/serve.ts'
-import { BoundedLog } from '../../../limits/bounded-log.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -42,7 +42,7 @@ const DRAIN = 3000
 interface RelayState extends RegistryContext, ClientContext, DataContext {
   settings: RelaySettings
   readonly refused: Record<Refusal, number>
-  readonly refusals: { readonly refused: Record<Refusal, number>, readonly log: BoundedLog }
+  readonly refusals: { readonly refused: Record<Refusal, number>, readonly log: RateLimitedLog }
   isClosing: boolean
   now: number
 }
@@ -84,8 +84,8 @@ export class GotunnelRelay {
       buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout, clock }),
       unanswered: new UnansweredWatch(settings.unansweredTimeout, clock),
       throttle: new AuthThrottle(settings.authFailures, clock),
-      log: new BoundedLog(log),
-      refusals: { refused, log: new BoundedLog(log) },
+      log: new RateLimitedLog(log),
+      refusals: { refused, log: new RateLimitedLog(log) },
       refused,
       traffic: newTraffic(),
       heldMessages: 0,
@@ -202,7 +202,7 @@ export class GotunnelRelay {
     const { log, users: { all: { stats: { rejected } } } } = this.#state
     for (const why of ['source', 'total'] as const) {
       const count = rejected[why] - this.#told[why]
-      if (count > 0) log.line('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
+      if (count > 0) log.log('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
     this.#told = { ...rejected }
   }

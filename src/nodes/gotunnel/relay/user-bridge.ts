@@ -1,7 +1,7 @@
 /** Joins the users of a port with what brings them to their service: counts and holds up what passes, and ends those that stand still. */
 import type { Identity } from './identities.ts'
 import type { Tally } from './stats.ts'
-import type { BoundedLog } from '../../../limits/bounded-log.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -11,7 +11,7 @@ import type { AcceptedLink } from '../../../transports/tcp.ts'
 import type { Link } from '../../../types.ts'
 
 export interface BridgeContext {
-  readonly log: BoundedLog
+  readonly log: RateLimitedLog
   /** What is kept for all users, by identity. */
   readonly buffers: BufferBudget
   /** Ends users, and data connections in use, that are gone without a word. */
@@ -43,7 +43,7 @@ export class UserBridge {
     unanswered.add(data, gone)
     const account = this.#context.buffers.open(this.#identity, () => {
       this.#tally.drop('stalled')
-      this.#context.log.line('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')
+      this.#context.log.log('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')
       for (const link of [user, connection]) link.abort(new LinkClosedError('too much is kept for users that stand still'))
     })
     try {

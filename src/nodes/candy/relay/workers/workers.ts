@@ -11,7 +11,7 @@ import { Worker, MessageChannel } from 'node:worker_threads'
 import { LinkClosedError } from '../../../../errors.ts'
 import type { Logger } from '../../../../log.ts'
 import { newRing } from '../../../../buffers/shared-ring.ts'
-import { sparingly } from '../../../../limits/sparingly.ts'
+import { throttle } from '../../../../limits/throttle.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Clock } from '../../../../types.ts'
@@ -60,7 +60,7 @@ export class Workers implements Plane {
   constructor ({ count, settings, handshakeTimeout, log, clock }: WorkersInit) {
     this.#log = log
     this.#clock = clock
-    this.#onMissed = sparingly(() => {
+    this.#onMissed = throttle(() => {
       log.warn({ messages: this.#missed }, 'a capture could not keep up')
       this.#missed = 0
     }, { clock })

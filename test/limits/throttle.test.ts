@@ -1,11 +1,11 @@
 import t from 'tap'
-import { sparingly } from '../../src/limits/sparingly.ts'
+import { throttle } from '../../src/limits/throttle.ts'
 import { ManualClock } from '../helpers/clock.ts'
 
 t.test('the first is told at once, what follows once in each interval: the last one, and how many', async (t) => {
   const clock = new ManualClock()
   const told: Array<[number, string, number]> = []
-  const tell = sparingly<string>((last, count) => { told.push([clock.now(), last, count]) }, { clock })
+  const tell = throttle<string>((last, count) => { told.push([clock.now(), last, count]) }, { clock })
   tell('a')
   t.same(told, [[0, 'a', 1]])
   for (let at = 0; at < 2500; at += 100) {
@@ -24,7 +24,7 @@ t.test('the first is told at once, what follows once in each interval: the last 
 t.test('the interval is an option', async (t) => {
   const clock = new ManualClock()
   const told: number[] = []
-  const tell = sparingly<undefined>((_last, count) => { told.push(count) }, { interval: 10_000, clock })
+  const tell = throttle<undefined>((_last, count) => { told.push(count) }, { interval: 10_000, clock })
   tell(undefined)
   tell(undefined)
   clock.advance(9999)

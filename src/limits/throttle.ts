@@ -13,7 +13,7 @@ export interface SparinglyInit {
 }
 
 /** A function that tells of what it is first called with at once, then of what came in each interval together: the last, and how many. */
-export function sparingly<T> (tell: (last: T, count: number) => void, { interval = INTERVAL, clock = systemClock }: SparinglyInit = {}): (what: T) => void {
+export function throttle<T> (tell: (last: T, count: number) => void, { interval = INTERVAL, clock = systemClock }: SparinglyInit = {}): (what: T) => void {
   let last: T
   let count = 0
   let timer: Timer | undefined

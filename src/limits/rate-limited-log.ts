@@ -4,13 +4,13 @@ import type { Logger } from '../log.ts'
 /** Lines in one second; the rest is counted and told in one line. */
 const LINES = 20
 
-export class BoundedLog {
+export class RateLimitedLog {
   readonly #log: Logger
   #lines = 0
 
   constructor (log: Logger) { this.#log = log }
 
-  line (level: 'info' | 'warn', fields: object, message: string): void {
+  log (level: 'info' | 'warn', fields: object, message: string): void {
     if (this.#lines++ < LINES) this.#log[level](fields, message)
   }
 
