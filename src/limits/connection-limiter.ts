@@ -15,7 +15,7 @@
  * Listeners with the option `limiter` do that by themselves, and their links carry the slot.
  */
 import { OptionError } from '../errors.ts'
-import { isLoopback, sourceOf } from '../net/source.ts'
+import { isLoopback, clientKey } from '../net/client-address.ts'
 
 export interface ConnectionLimiterInit {
   /** Connections at one time from one source: an IPv4 address or an IPv6 /64. The loopback is exempt. Default: 256. */
@@ -44,7 +44,7 @@ export interface ConnectionLimiterStats {
 
 /** One connection that was let in. */
 export interface ConnectionSlot {
-  /** See {@link sourceOf}. */
+  /** See {@link clientKey}. */
   readonly source: string
   /** It comes from this machine itself, which has no bound. */
   readonly isLocal: boolean
@@ -82,7 +82,7 @@ class Slot implements ConnectionSlot {
 
   constructor (limiter: ConnectionLimiter, host: string, isProxy: boolean, evict: () => void) {
     this.#limiter = limiter
-    this.source = sourceOf(host)
+    this.source = clientKey(host)
     this.isLocal = isLoopback(host)
     this.isCounted = !isProxy && !this.isLocal
     this.evict = evict
@@ -153,7 +153,7 @@ export class ConnectionLimiter {
   setSource (slot: Slot, host: string): boolean {
     if (slot.isReleased) return false
     this.#count(slot, -1)
-    slot.source = sourceOf(host)
+    slot.source = clientKey(host)
     slot.isCounted = true
     slot.isLocal = false
     const hasRoom = this.#hasRoom(slot)

@@ -1,7 +1,7 @@
 /** `X-Forwarded-For`: each proxy of HTTP appends whom it got the request from. */
 import { isIPv4, isIPv6 } from 'node:net'
 import type { Networks } from './networks.ts'
-import { canonical } from './source.ts'
+import { normalizeAddress } from './client-address.ts'
 import type { Endpoint } from '../types.ts'
 
 /** Proxies in a row that are believed; nobody has that many. */
@@ -36,5 +36,5 @@ function parseHop (text: string): Endpoint | undefined {
   const host = bracketed ?? plain ?? text
   const port = Number(digits)
   const isAddress = plain !== undefined ? isIPv4(host) : isIPv6(host) && !host.includes('%') // a zone means nothing here
-  return isAddress && port <= 0xffff ? { host: canonical(host), port } : undefined
+  return isAddress && port <= 0xffff ? { host: normalizeAddress(host), port } : undefined
 }

@@ -1,7 +1,7 @@
 /** Networks that an option names, and whether an address is inside one of them. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { withoutZone } from './source.ts'
+import { withoutZone } from './client-address.ts'
 import { OptionError } from '../errors.ts'
 
 type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number]

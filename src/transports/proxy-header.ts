@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { canonical, withoutZone } from '../net/source.ts'
+import { normalizeAddress, withoutZone } from '../net/client-address.ts'
 import type { Endpoint } from '../types.ts'
 
 /** The longest line of version 1 in bytes, CRLF included (section 2.1). */
@@ -85,7 +85,7 @@ function decodeV1 (bytes: Uint8Array): ProxyHeader | 'more' {
   const isAddress = version === '4' ? isIPv4 : isPlainIPv6
   if (!isAddress(host) || !isAddress(destination)) throw new ProxyHeaderError(`a line of TCP${version} without two addresses of IPv${version}`)
   if (Number(port) > 0xffff || Number(destinationPort) > 0xffff) throw new ProxyHeaderError('a port over 65535')
-  return { length, source: { host: canonical(host), port: Number(port) } }
+  return { length, source: { host: normalizeAddress(host), port: Number(port) } }
 }
 
 /** A zone has a meaning only on the machine that wrote it. */
@@ -106,7 +106,7 @@ function decodeV2 (bytes: Uint8Array): ProxyHeader | 'more' {
   // What follows the addresses is extensions (section 2.2, TLV), of which none is needed.
   const { address, port } = layout
   const host = ipaddr.fromByteArray([...bytes.subarray(V2_HEAD, V2_HEAD + address)])
-  return { length, source: { host: canonical(host.toString()), port: bytes[V2_HEAD + port] << 8 | bytes[V2_HEAD + port + 1] } }
+  return { length, source: { host: normalizeAddress(host.toString()), port: bytes[V2_HEAD + port] << 8 | bytes[V2_HEAD + port + 1] } }
 }
 
 function layoutOf (family: number): typeof V4_ADDRESSES | typeof V6_ADDRESSES | undefined {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import fc from 'fast-check'
 import { ConnectionLimiter, type ConnectionLimiterInit, type ConnectionSlot } from '../../src/limits/connection-limiter.ts'
-import { canonical, isLoopback, sourceOf } from '../../src/net/source.ts'
+import { normalizeAddress, isLoopback, clientKey } from '../../src/net/client-address.ts'
 
 t.test('what counts as one source', async (t) => {
   for (const [host, source] of [
@@ -14,9 +14,9 @@ t.test('what counts as one source', async (t) => {
     ['fe80::1%br-lan', 'fe80:0:0:0::/64'],
     ['', ''],
     ['a name', 'a name']
-  ]) t.equal(sourceOf(host), source, host)
-  t.equal(canonical('fe80::1%br-lan.7'), 'fe80::1', 'an interface is no part of an address')
-  for (const host of ['', 'memory', 'name.example']) t.equal(canonical(host), host, 'what is no address')
+  ]) t.equal(clientKey(host), source, host)
+  t.equal(normalizeAddress('fe80::1%br-lan.7'), 'fe80::1', 'an interface is no part of an address')
+  for (const host of ['', 'memory', 'name.example']) t.equal(normalizeAddress(host), host, 'what is no address')
   t.notOk(isLoopback('fe80::1%br-lan'))
 })
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { TokenBucket } from '../../src/limits/token-bucket.ts'
-import { SourceRate } from '../../src/limits/source-rate.ts'
+import { KeyedTokenBuckets } from '../../src/limits/keyed-token-buckets.ts'
 
 t.test('a burst, then a rate', async (t) => {
   const bucket = new TokenBucket({ rate: 10, burst: 3 }, 1000)
@@ -37,8 +37,8 @@ t.test('a clock that goes back', async (t) => {
 
 t.test('rates that cannot be', async (t) => {
   for (const init of [{ rate: 0 }, { rate: -1 }, { rate: NaN }, { rate: Infinity }, { rate: 1, burst: 0 }]) t.throws(() => new TokenBucket(init, 0), { code: 'ERR_OPTION' }, JSON.stringify(init))
-  t.throws(() => new SourceRate({ rate: 0 }), { code: 'ERR_OPTION' })
-  t.throws(() => new SourceRate({ rate: 1, maxSources: 0 }), { code: 'ERR_OPTION' })
+  t.throws(() => new KeyedTokenBuckets({ rate: 0 }), { code: 'ERR_OPTION' })
+  t.throws(() => new KeyedTokenBuckets({ rate: 1, maxKeys: 0 }), { code: 'ERR_OPTION' })
 })
 
 t.test('property: never more than the burst and the rate, and one wish that is too large', async () => {
@@ -57,7 +57,7 @@ t.test('property: never more than the burst and the rate, and one wish that is t
 })
 
 t.test('a bucket for each source', async (t) => {
-  const rate = new SourceRate({ rate: 1, burst: 2, maxSources: 3 })
+  const rate = new KeyedTokenBuckets({ rate: 1, burst: 2, maxKeys: 3 })
   t.same(['a', 'a', 'a', 'b'].map((source) => rate.take(source, 0)), [true, true, false, true])
   t.same(['a', 'b', 'c'].map((source) => rate.allows(source, 0)), [false, true, true])
   t.equal(rate.size, 2, 'asking costs no memory')

@@ -1,6 +1,6 @@
 /** The token of an identity or of a peer, and what is to be thought of the one that everybody knows. */
 import { readSecret, type SecretSettings } from '../config/secret.ts'
-import { isLoopback } from '../../net/source.ts'
+import { isLoopback } from '../../net/client-address.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const VARIABLE = 'TUNPIPE_TOKEN'

@@ -1,7 +1,7 @@
 /** How often one source may fail to authenticate. The loopback is exempt: a proxy there may stand for many. */
 import { OptionError } from '../../errors.ts'
 import type { ConnectionSlot } from '../../limits/connection-limiter.ts'
-import { SourceRate } from '../../limits/source-rate.ts'
+import { KeyedTokenBuckets } from '../../limits/keyed-token-buckets.ts'
 import type { Clock } from '../../types.ts'
 
 type Source = Pick<ConnectionSlot, 'source' | 'isLocal'>
@@ -9,7 +9,7 @@ type Source = Pick<ConnectionSlot, 'source' | 'isLocal'>
 export class AuthThrottle {
   readonly #clock: Clock
   #perMinute: number
-  #failures: SourceRate
+  #failures: KeyedTokenBuckets
 
   /**
    * @param perMinute failures of one source, and as many at once
@@ -38,7 +38,7 @@ export class AuthThrottle {
   }
 }
 
-function rateOf (perMinute: number): SourceRate {
+function rateOf (perMinute: number): KeyedTokenBuckets {
   if (!Number.isSafeInteger(perMinute) || perMinute < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(perMinute)}`)
-  return new SourceRate({ rate: perMinute / 60, burst: perMinute })
+  return new KeyedTokenBuckets({ rate: perMinute / 60, burst: perMinute })
 }

@@ -1,5 +1,5 @@
 /** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
-import { SourceRate } from '../../../limits/source-rate.ts'
+import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
 import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../../net/ipv4.ts'
 import type { Clock } from '../../../types.ts'
 import { answerDhcp, decodeAuth, decodeDhcp, decodeVmac, type Proven } from '../protocol/handshake.ts'
@@ -24,7 +24,7 @@ export class Admission {
   lenient: boolean
   readonly #clock: Clock
   readonly #replays = new ReplayGuard()
-  readonly #offers = new SourceRate(OFFERS)
+  readonly #offers = new KeyedTokenBuckets(OFFERS)
   readonly #throttle: AuthThrottle
 
   /** Throws `OptionError`. */

@@ -27,7 +27,7 @@ import type { Accepted } from '../../../transports/entrance.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { spokenBy } from '../../../transports/spoken.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
-import { canonical } from '../../../net/source.ts'
+import { normalizeAddress } from '../../../net/client-address.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 const TICK = 1000
@@ -244,7 +244,7 @@ export class GotunnelRelay {
       return
     }
     // An address of IPv4 has another form on a socket of IPv6.
-    const caller: Caller = { link: rest, remote: { ...remote, host: canonical(remote.host) }, slot }
+    const caller: Caller = { link: rest, remote: { ...remote, host: normalizeAddress(remote.host) }, slot }
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(state, caller, message)
     if (state.throttle.isThrottled(caller.slot)) return await refuse(state, caller, 'rate')

@@ -6,7 +6,7 @@ import type { RelaySettings } from './settings.ts'
 import type { Tally } from './stats.ts'
 import type { UserBridge } from './user-bridge.ts'
 import { endpointText } from '../../../net/endpoint.ts'
-import { canonical } from '../../../net/source.ts'
+import { normalizeAddress } from '../../../net/client-address.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
@@ -127,5 +127,5 @@ export class SerialData {
 
 /** Undefined for a user who has gone meanwhile, and for a link that has no address. */
 function textOf ({ host, port }: Endpoint): string | undefined {
-  return isIP(host) === 0 ? undefined : endpointText({ host: canonical(host), port })
+  return isIP(host) === 0 ? undefined : endpointText({ host: normalizeAddress(host), port })
 }

@@ -18,7 +18,7 @@ function plainIPv4 (host: string): string | undefined {
  * The source that an address counts as: an IPv4 address for itself, an IPv6 address for its /64, since that is what a single
  * host is given. What is no address (a link in memory) is a source of its own name.
  */
-export function sourceOf (host: string): string {
+export function clientKey (host: string): string {
   const plain = plainIPv4(host)
   if (plain !== undefined) return plain
   const bare = withoutZone(host)
@@ -38,7 +38,7 @@ export function isLoopback (host: string): boolean {
  * The one form in which an address is shown: that of RFC 5952, IPv4 as such also where it came mapped into IPv6, and without a zone.
  * What is no address (a link in memory) is shown as it is.
  */
-export function canonical (host: string): string {
+export function normalizeAddress (host: string): string {
   const plain = plainIPv4(host)
   if (plain !== undefined) return plain
   const bare = withoutZone(host)
