@@ -40,7 +40,7 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
     return out.length === 0 || port.send(out) > 0 ? batch.length : 0
   },
   get queued () { return port.queued },
-  get backlog () { return port.backlog },
+  get bufferedAmount () { return port.bufferedAmount },
   limit: port.limit,
   drained: drainedOf(port)
 })

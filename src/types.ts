@@ -52,7 +52,7 @@ export interface PacketPort<T = Uint8Array> {
   /** Bytes that were taken and that the system below has not accepted yet. */
   readonly queued: number
   /** `queued`, and what the system below has accepted and not sent yet; undefined where nobody tells. May cost a system call. */
-  readonly backlog?: number | undefined
+  readonly bufferedAmount?: number | undefined
   /** The bound of `queued` in bytes; it is passed by at most one batch. */
   readonly limit: number
   /**

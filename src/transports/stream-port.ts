@@ -30,7 +30,7 @@ export class StreamPort implements PacketPort {
   /** See `Link.records`. */
   get isInRecords (): boolean { return this.#recordWriter !== undefined }
 
-  get backlog (): number | undefined {
+  get bufferedAmount (): number | undefined {
     const unsent = unsentOf(this.#stream)
     return unsent === undefined ? undefined : this.queued + unsent
   }

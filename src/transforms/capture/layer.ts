@@ -74,7 +74,7 @@ class RecordedPort implements PacketPort {
 
   get queued (): number { return this.#port.queued }
 
-  get backlog (): number | undefined { return this.#port.backlog }
+  get bufferedAmount (): number | undefined { return this.#port.bufferedAmount }
 
   send (batch: Batch): number {
     const taken = this.#port.send(batch)

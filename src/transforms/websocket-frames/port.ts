@@ -26,11 +26,11 @@ export class FramesPort implements PacketPort {
   get queued (): number { return this.#lower.queued }
 
   /** Where the system does not tell, pings are sent beside messages from the first time on that somebody asks. */
-  get backlog (): number {
-    const { backlog } = this.#lower
-    if (backlog !== undefined || this.isClosed) {
+  get bufferedAmount (): number {
+    const { bufferedAmount } = this.#lower
+    if (bufferedAmount !== undefined || this.isClosed) {
       this.#acknowledged = undefined
-      return backlog ?? this.queued
+      return bufferedAmount ?? this.queued
     }
     this.#acknowledged ??= new Acknowledged()
     return Math.max(this.queued, this.#acknowledged.waiting(this.#clock.now()) ?? 0)

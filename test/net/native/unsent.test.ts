@@ -45,10 +45,10 @@ t.test('a socket whose other end does not read', { skip }, async (t) => {
   for (; written < 64 * 1024 * 1024 && socket.writableLength === 0; written += size) link.port.send([Buffer.alloc(size)])
   const unsent = unsentOf(socket) as number
   t.ok(unsent > 0 && unsent <= written, `${unsent} of ${written} bytes`)
-  t.equal(link.port.backlog, link.port.queued + unsent)
+  t.equal(link.port.bufferedAmount, link.port.queued + unsent)
   socket.destroy()
   t.equal(unsentOf(socket), undefined, 'nobody asks about a number that may be that of another by now')
-  t.equal(link.port.backlog, undefined)
+  t.equal(link.port.bufferedAmount, undefined)
 })
 
 t.test('a bound of what the system takes: soon, or once it is known whether it can be set', { skip }, async (t) => {

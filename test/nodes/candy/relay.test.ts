@@ -471,7 +471,7 @@ t.test('a member that floods a slow one leaves room for what others send it', as
   const { port } = slow.server
   const waiting: Uint8Array[] = []
   let queued = 0
-  Object.defineProperties(port, { queued: { get: () => queued }, backlog: { get: () => queued } })
+  Object.defineProperties(port, { queued: { get: () => queued }, bufferedAmount: { get: () => queued } })
   port.send = (batch) => {
     for (const message of batch) {
       queued += message.length

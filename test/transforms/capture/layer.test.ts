@@ -138,9 +138,9 @@ t.test('the port tells as much of its queue as the one below, also through a lay
   const { recorder } = recording()
   let drains = 0
   const lower = recordingLink([], 100)
-  const telling: Link = { ...lower, port: { ...lower.port, backlog: 4000, async drained () { drains++ } } }
+  const telling: Link = { ...lower, port: { ...lower.port, bufferedAmount: 4000, async drained () { drains++ } } }
   for (const { port } of [over(telling, capture(recorder)), over(telling, lengthPrefix(u16be))]) {
-    t.equal(port.backlog, 4000)
+    t.equal(port.bufferedAmount, 4000)
     await port.drained?.()
   }
   t.equal(drains, 2)

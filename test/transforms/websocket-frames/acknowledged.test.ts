@@ -1,6 +1,6 @@
 /** How much waits where only pongs tell, with time that the test makes. */
 import t from 'tap'
-import { Backlog } from '../../../src/limits/backlog.ts'
+import { SendQueue } from '../../../src/limits/send-queue.ts'
 import { Acknowledged } from '../../../src/transforms/websocket-frames/acknowledged.ts'
 
 const KIB = 1024
@@ -48,17 +48,17 @@ class Way {
 
 /** A sender that tries to send more than the way takes, bounded by what pongs tell. */
 function flood (way: Way, milliseconds: number): { most: number, share: number } {
-  const port = { limit: 4 * MIB, queued: 0, send: () => 0, get backlog () { return way.acknowledged.waiting(way.now) ?? 0 } }
-  const backlog = new Backlog<string>(port)
+  const port = { limit: 4 * MIB, queued: 0, send: () => 0, get bufferedAmount () { return way.acknowledged.waiting(way.now) ?? 0 } }
+  const sendQueue = new SendQueue<string>(port)
   way.send(100)
   for (let i = 0; i < 200; i++) way.tick()
   let [most, before] = [0, 0]
   const batch = Array.from({ length: 64 }, () => new Uint8Array(KIB))
   for (let i = 0; i < milliseconds; i++) {
-    const admitted = backlog.admit(batch, 'a', way.now)
+    const admitted = sendQueue.admit(batch, 'a', way.now)
     if (admitted.length > 0) {
       way.send(admitted.length * KIB)
-      backlog.joined(admitted.length * KIB, 'a', way.now)
+      sendQueue.enqueued(admitted.length * KIB, 'a', way.now)
     }
     way.tick()
     if (i === milliseconds / 2) before = way.delivered

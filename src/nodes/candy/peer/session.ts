@@ -1,7 +1,7 @@
 /** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
-import { Backlog, waitingIn } from '../../../limits/backlog.ts'
+import { SendQueue, bufferedAmountOf } from '../../../limits/send-queue.ts'
 import { OptionError } from '../../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import type { Tun } from '../../../tun/device.ts'
@@ -62,7 +62,7 @@ export class PeerSession {
   readonly #init: PeerSessionInit
   readonly #clock: Clock
   readonly #link: WebSocketLink
-  readonly #backlog: Backlog
+  readonly #sendQueue: SendQueue
   /** For the interface, out of the read that is being handled. */
   #inbound: Batch = []
   #asked = false
@@ -81,14 +81,14 @@ export class PeerSession {
     this.#clock = init.clock
     this.#heardAt = init.clock.now()
     this.#link = init.link
-    this.#backlog = new Backlog(init.link.port, true)
+    this.#sendQueue = new SendQueue(init.link.port, true)
   }
 
   /** Milliseconds from the last ping that was answered to its answer. */
   get roundTrip (): number | undefined { return this.#roundTrip }
 
   /** Bytes that wait for the server, in memory and, as far as that is known, in the system. */
-  get queued (): number { return waitingIn(this.#link.port) }
+  get queued (): number { return bufferedAmountOf(this.#link.port) }
 
   /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. Undefined when that is so. */
   drained (): Promise<void> | undefined {
@@ -135,7 +135,7 @@ export class PeerSession {
     }
     const { tap } = this.#init
     const now = this.#clock.now()
-    const admitted = this.#backlog.admit(packets, this, now)
+    const admitted = this.#sendQueue.admit(packets, this, now)
     stats.drops.queue += packets.length - admitted.length
     const messages: Batch = []
     const sent: Batch | undefined = tap.isOn ? [] : undefined
@@ -157,7 +157,7 @@ export class PeerSession {
       stats.drops[reason] += messages.length
       return
     }
-    this.#backlog.joined(bytes, this, now)
+    this.#sendQueue.enqueued(bytes, this, now)
     stats.packetsOut += messages.length
     stats.bytesOut += bytes
     if (sent !== undefined) tap.show(sent, 'out')

@@ -1,5 +1,5 @@
 /** A member of a network as the packet path knows it: what may come from it, and where that goes which is for it. */
-import { Backlog } from '../../../limits/backlog.ts'
+import { SendQueue } from '../../../limits/send-queue.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Cidr } from '../../../net/ipv4.ts'
 import type { Batch, Clock, PacketPort } from '../../../types.ts'
@@ -47,7 +47,7 @@ export abstract class Member {
   /** What waited for it when that was last looked at, in bytes: its part of the total. */
   queued = 0
   /** Of whom that is, and since when. */
-  readonly backlog: Backlog<Member | undefined>
+  readonly sendQueue: SendQueue<Member | undefined>
   traffic = newTraffic()
   /** For messages to all, its own part. Who is new has nothing yet, else it would pay to connect again and again. */
   readonly broadcasts = new Credit()
@@ -67,7 +67,7 @@ export abstract class Member {
     this.network = network
     this.port = port
     this.pace = pace
-    this.backlog = new Backlog(port)
+    this.sendQueue = new SendQueue(port)
   }
 
   get routes (): readonly Route[] { return this.#routes }
@@ -140,7 +140,7 @@ export abstract class Member {
 
   /** Once a second. */
   tick (_now: number): void {
-    this.backlog.look(this.network.clock.now()) // else the sender of the last message would stay with it
+    this.sendQueue.update(this.network.clock.now()) // else the sender of the last message would stay with it
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
-import { waitingIn } from '../../../limits/backlog.ts'
+import { bufferedAmountOf } from '../../../limits/send-queue.ts'
 import type { TrafficRates } from '../../../limits/rate.ts'
 import { remoteText } from '../../../net/endpoint.ts'
 import { printable } from '../../../text/printable.ts'
@@ -66,6 +66,6 @@ function memberStatus (session: Session, now: number): CandyMemberStatus & { ord
     silent: Math.max(0, Math.round((now - heardAt) / 1000)),
     ...traffic,
     ...rate.perSecond,
-    queued: waitingIn(link.port)
+    queued: bufferedAmountOf(link.port)
   }
 }

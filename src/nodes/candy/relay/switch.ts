@@ -96,7 +96,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
    * @param now milliseconds of a clock that only goes forward
    */
   deliver (member: M, messages: Batch, from: Member | undefined, now: number): void {
-    if (this.mayTake(member, messages.length)) this.write(member, member.backlog.admit(messages, from, now), messages.length, from, now)
+    if (this.mayTake(member, messages.length)) this.write(member, member.sendQueue.admit(messages, from, now), messages.length, from, now)
   }
 
   /** Whether a member may be given anything at all; what it may not is counted. */
@@ -121,9 +121,9 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   }
 
   protected written (member: M, count: number, bytes: number, from: Member | undefined, now: number): void {
-    const { traffic, backlog } = member
+    const { traffic, sendQueue } = member
     this.look(member)
-    backlog.joined(bytes, from, now)
+    sendQueue.enqueued(bytes, from, now)
     traffic.packetsOut += count
     traffic.bytesOut += bytes
   }

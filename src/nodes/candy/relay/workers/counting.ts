@@ -1,5 +1,5 @@
 /** What a worker tells of its members once a second, and before one of them is gone. */
-import { waitingIn } from '../../../../limits/backlog.ts'
+import { bufferedAmountOf } from '../../../../limits/send-queue.ts'
 import type { ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { Member } from '../member.ts'
 import { newTraffic, type Traffic } from '../stats.ts'
@@ -37,7 +37,7 @@ export class Counting {
     const { traffic, port } = member
     const network = member.network instanceof PartialSwitch ? member.network.number : undefined
     if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
-    const queued = waitingIn(port)
+    const queued = bufferedAmountOf(port)
     counts.traffic.push({ network, id, traffic, queued })
     this.#told.set(member, queued)
     member.traffic = newTraffic()

@@ -29,10 +29,10 @@ export class PartialSwitch extends Switch {
   /** To a member that is here, from another worker. True when the frames are sent as they are, and their memory is in use until they were. */
   deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): boolean {
     if (!this.mayTake(member, count)) return false
-    const { link, backlog, taps } = member
-    const isWhole = backlog.admitsAll(count, bytes, from, now)
+    const { link, sendQueue, taps } = member
+    const isWhole = sendQueue.admitsAll(count, bytes, from, now)
     if (!isWhole || taps !== undefined || link.sendFrames === undefined) {
-      this.write(member, backlog.cut(messagesOf(frames)), count, from, now)
+      this.write(member, sendQueue.cut(messagesOf(frames)), count, from, now)
       return false
     }
     const isSent = link.sendFrames(frames)

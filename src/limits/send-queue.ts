@@ -33,7 +33,7 @@ const PART = 1
 const MOST_PARTS = 1024
 
 /** Bytes that wait, as far as anybody knows. */
-export const waitingIn = (port: PacketPort): number => port.backlog ?? port.queued
+export const bufferedAmountOf = (port: PacketPort): number => port.bufferedAmount ?? port.queued
 
 interface Part<Sender> {
   sender: Sender
@@ -41,7 +41,7 @@ interface Part<Sender> {
   since: number
 }
 
-export class Backlog<Sender = unknown> {
+export class SendQueue<Sender = unknown> {
   readonly #port: PacketPort
   readonly #canHold: boolean
   readonly #codel = new Codel()
@@ -51,7 +51,7 @@ export class Backlog<Sender = unknown> {
   readonly #held = new Map<Sender, number>()
   /** Bytes of all parts. */
   #bytes = 0
-  #looked = 0
+  #updatedAt = 0
   /** What was last decided; see `cut`. */
   #from = 0
   #room = Infinity
@@ -90,9 +90,9 @@ export class Backlog<Sender = unknown> {
   }
 
   /** So many bytes were sent. */
-  joined (bytes: number, sender: Sender, now: number): void {
+  enqueued (bytes: number, sender: Sender, now: number): void {
     const parts = this.#parts
-    if (parts.length === 0) this.#looked = now
+    if (parts.length === 0) this.#updatedAt = now
     let last = parts.at(-1)
     if (last === undefined || ((last.sender !== sender || now - last.since >= PART) && parts.length < MOST_PARTS)) {
       last = { sender, bytes: 0, since: now }
@@ -107,10 +107,10 @@ export class Backlog<Sender = unknown> {
    * Forgets what has left, and returns how many bytes wait. What others have written to the stream, or layers have added, passes
    * for the newest.
    */
-  look (now: number): number {
+  update (now: number): number {
     const parts = this.#parts
     if (parts.length === 0) return this.#port.queued
-    const waiting = waitingIn(this.#port)
+    const waiting = bufferedAmountOf(this.#port)
     const before = this.#bytes
     let gone = 0
     for (; gone < parts.length; gone++) {
@@ -125,17 +125,17 @@ export class Backlog<Sender = unknown> {
       this.#release(first.sender, bytes)
       first.bytes -= bytes
     }
-    const elapsed = now - this.#looked
+    const elapsed = now - this.#updatedAt
     if (waiting > 0 || elapsed < WINDOW) this.#drain.left(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
-    this.#looked = now
+    this.#updatedAt = now
     return waiting
   }
 
   /** How many of so many messages to drop, the first ones, and how many bytes of the rest may be sent; one message may pass that. */
   #decide (count: number, sender: Sender, now: number): void {
     const before = this.#bytes
-    const pause = Math.min(now - this.#looked, PAUSE)
-    const waiting = this.look(now)
+    const pause = Math.min(now - this.#updatedAt, PAUSE)
+    const waiting = this.update(now)
     const isMoving = this.#bytes < before
     const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
     const held = this.#held.get(sender) ?? 0

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Backlog } from '../../src/limits/backlog.ts'
+import { SendQueue } from '../../src/limits/send-queue.ts'
 import type { Batch } from '../../src/types.ts'
 
 const KIB = 1024
@@ -7,19 +7,19 @@ const MIB = 1024 * KIB
 
 /** A receiver whose system takes what it is given and sends what the test says. */
 class Receiver {
-  readonly port = { limit: MIB, queued: 0, backlog: 0, send: (): number => 0 }
-  readonly backlog = new Backlog<string>(this.port)
+  readonly port = { limit: MIB, queued: 0, bufferedAmount: 0, send: (): number => 0 }
+  readonly sendQueue = new SendQueue<string>(this.port)
 
   /** How many of so many packets get in. */
   offer (sender: string, count: number, now: number, size = KIB): number {
-    const admitted = this.backlog.admit(Array.from({ length: count }, () => new Uint8Array(size)), sender, now)
+    const admitted = this.sendQueue.admit(Array.from({ length: count }, () => new Uint8Array(size)), sender, now)
     if (admitted.length === 0) return 0
-    this.port.backlog += admitted.length * size
-    this.backlog.joined(admitted.length * size, sender, now)
+    this.port.bufferedAmount += admitted.length * size
+    this.sendQueue.enqueued(admitted.length * size, sender, now)
     return admitted.length
   }
 
-  leave (bytes: number): void { this.port.backlog = Math.max(0, this.port.backlog - bytes) }
+  leave (bytes: number): void { this.port.bufferedAmount = Math.max(0, this.port.bufferedAmount - bytes) }
 }
 
 t.test('where nothing waits everything gets in', async (t) => {
@@ -41,7 +41,7 @@ t.test('one sender has most of a queue, and leaves room for others', async (t) =
   t.equal(receiver.offer('a', 1, 0), 0)
   t.equal(receiver.offer('b', 64, 0), 64)
   for (let i = 0; i < 1000; i++) receiver.offer('b', 64, 0)
-  t.ok(receiver.port.backlog <= most + 64 * KIB, 'and there is an end')
+  t.ok(receiver.port.bufferedAmount <= most + 64 * KIB, 'and there is an end')
   t.equal(receiver.offer('c', 10, 0), 10, 'a third one finds room as well')
 })
 
@@ -65,7 +65,7 @@ t.test('on a slow way no more waits than leaves in a short time, however hard so
     for (let now = 0; now < 3000; now++) {
       receiver.offer('a', 64, now)
       receiver.leave(rate)
-      if (now > 500) most = Math.max(most, receiver.port.backlog)
+      if (now > 500) most = Math.max(most, receiver.port.bufferedAmount)
     }
     t.ok(most <= Math.max(64 * KIB, rate * 60) + 64 * KIB, `${most / rate} ms at ${rate} bytes a millisecond`)
     t.ok(most >= 64 * KIB, 'and it does not run empty')
@@ -119,11 +119,11 @@ t.test('two packets are no queue', async (t) => {
 t.test('what others have written passes for the newest', async (t) => {
   const receiver = new Receiver()
   receiver.offer('a', 10, 0)
-  receiver.port.backlog += 30 * KIB
+  receiver.port.bufferedAmount += 30 * KIB
   receiver.leave(25 * KIB)
-  t.equal(receiver.backlog.look(10), 15 * KIB)
+  t.equal(receiver.sendQueue.update(10), 15 * KIB)
   receiver.leave(15 * KIB)
-  t.equal(receiver.backlog.look(10), 0)
+  t.equal(receiver.sendQueue.update(10), 0)
 })
 
 t.test('many senders of tiny packets do not make it remember without end', async (t) => {
@@ -131,22 +131,22 @@ t.test('many senders of tiny packets do not make it remember without end', async
   for (let i = 0; i < 5000; i++) receiver.offer(`sender ${i}`, 1, i / 1000, 20)
   t.equal(receiver.offer('another', 1, 5, 20), 1)
   receiver.leave(Infinity)
-  t.equal(receiver.backlog.look(10), 0)
+  t.equal(receiver.sendQueue.update(10), 0)
 })
 
 t.test('bursts with long pauses in between wait for no longer than until the next one, or a quarter of a second', async (t) => {
   const RATE = 1250 // bytes a millisecond
   for (const period of [50, 110, 200]) {
-    const port = { queued: 0, backlog: 0, limit: 4 << 20, send: (batch: Batch) => batch.length }
-    const backlog = new Backlog<string>(port)
+    const port = { queued: 0, bufferedAmount: 0, limit: 4 << 20, send: (batch: Batch) => batch.length }
+    const sendQueue = new SendQueue<string>(port)
     const burst: Batch = new Array(Math.round(period * 1.3)).fill(new Uint8Array(RATE))
     let [longest, sent] = [0, 0]
     for (let now = 0; now < 30_000; now++) {
-      port.queued = port.backlog = Math.max(0, port.queued - RATE)
+      port.queued = port.bufferedAmount = Math.max(0, port.queued - RATE)
       if (now % period === 0) {
-        const { length } = backlog.admit(burst, 'sender', now)
-        port.queued = port.backlog = port.queued + length * RATE
-        backlog.joined(length * RATE, 'sender', now)
+        const { length } = sendQueue.admit(burst, 'sender', now)
+        port.queued = port.bufferedAmount = port.queued + length * RATE
+        sendQueue.enqueued(length * RATE, 'sender', now)
         sent += length
       }
       if (now > 20_000) longest = Math.max(longest, port.queued / RATE)
@@ -162,16 +162,16 @@ t.test('whoever has messages in one piece is told the same', async (t) => {
   for (let now = 0; now < 3000; now++) {
     const batch = Array.from({ length: 1 + (now * 7) % 40 }, (_, i) => new Uint8Array(100 + (now * 31 + i * 57) % 1400))
     const bytes = batch.reduce((sum, { length }) => sum + length, 0)
-    const admitted = one.backlog.admit(batch, 'a', now)
-    const isWhole = other.backlog.admitsAll(batch.length, bytes, 'a', now)
-    const same = isWhole ? batch : other.backlog.cut(batch)
+    const admitted = one.sendQueue.admit(batch, 'a', now)
+    const isWhole = other.sendQueue.admitsAll(batch.length, bytes, 'a', now)
+    const same = isWhole ? batch : other.sendQueue.cut(batch)
     if (same.length !== admitted.length || same.some((message, i) => message !== admitted[i])) t.fail(`at ${now}: ${same.length} in place of ${admitted.length}`)
     if (isWhole) whole++
     else if (same.length < batch.length) parts++
     const taken = admitted.reduce((sum, { length }) => sum + length, 0)
     for (const receiver of [one, other]) {
-      receiver.port.backlog += taken
-      if (taken > 0) receiver.backlog.joined(taken, 'a', now)
+      receiver.port.bufferedAmount += taken
+      if (taken > 0) receiver.sendQueue.enqueued(taken, 'a', now)
       receiver.leave(12 * KIB)
     }
   }
