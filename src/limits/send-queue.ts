@@ -3,7 +3,7 @@
  * has it for itself. It holds nothing itself; the queue is in the system and in the stream above it, first in, first out.
  */
 import { Codel } from './codel.ts'
-import { Drain, WINDOW } from './drain.ts'
+import { DrainRate, WINDOW } from './drain-rate.ts'
 import type { Batch, PacketPort } from '../types.ts'
 
 /** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
@@ -45,7 +45,7 @@ export class SendQueue<Sender = unknown> {
   readonly #port: PacketPort
   readonly #canHold: boolean
   readonly #codel = new Codel()
-  readonly #drain = new Drain()
+  readonly #drainRate = new DrainRate()
   /** The newest last. */
   readonly #parts: Array<Part<Sender>> = []
   readonly #held = new Map<Sender, number>()
@@ -126,7 +126,7 @@ export class SendQueue<Sender = unknown> {
       first.bytes -= bytes
     }
     const elapsed = now - this.#updatedAt
-    if (waiting > 0 || elapsed < WINDOW) this.#drain.left(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
+    if (waiting > 0 || elapsed < WINDOW) this.#drainRate.sample(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
     this.#updatedAt = now
     return waiting
   }
@@ -144,7 +144,7 @@ export class SendQueue<Sender = unknown> {
     this.#room = Infinity
     if (waiting === 0) return
     const most = this.#port.limit + SYSTEM
-    const rate = age < STANDING ? undefined : this.#drain.rate
+    const rate = age < STANDING ? undefined : this.#drainRate.rate
     const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * Math.max(LONGEST, pause)))
     this.#room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
   }

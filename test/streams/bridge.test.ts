@@ -1,7 +1,7 @@
 /** Two connections made one: over links in memory, TCP and TLS. */
 import t, { type Test } from 'tap'
 import { bridge, type BridgeInit } from '../../src/streams/bridge.ts'
-import { Pace } from '../../src/limits/pace.ts'
+import { Shaper } from '../../src/limits/shaper.ts'
 import { dialTls, listenTls, memoryPair, tcp } from '../../src/transports/index.ts'
 import { random } from '../helpers/bytes.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
@@ -225,11 +225,11 @@ t.test('what a meter throws breaks the bridge', async (t) => {
 })
 
 t.test('bridges that share a pace keep to it together', async (t) => {
-  const pace = new Pace(100_000)
+  const shaper = new Shaper(100_000)
   let now = 0
   const held: Array<{ until: number, resolve: () => void }> = []
   const forward = (bytes: number): Promise<void> | undefined => {
-    const wait = pace.delay(bytes, now)
+    const wait = shaper.delay(bytes, now)
     return wait === 0 ? undefined : new Promise<void>((resolve) => { held.push({ until: now + wait, resolve }) })
   }
   let heard = 0

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Pace } from '../../src/limits/pace.ts'
+import { Shaper } from '../../src/limits/shaper.ts'
 import { meter } from '../../src/streams/meter.ts'
 import { batches, bytes, failureOf, idle, turn } from '../helpers/ends.ts'
 import { collect } from '../helpers/links.ts'
@@ -44,11 +44,11 @@ t.test('what it returns is awaited before the batch goes on, and the next is not
 })
 
 t.test('several streams with one pace keep to it together', async (t) => {
-  const pace = new Pace(1000)
+  const shaper = new Shaper(1000)
   let now = 0
   const waits: Array<{ until: number, resolve: () => void }> = []
   const held = meter((count) => {
-    const wait = pace.delay(count, now)
+    const wait = shaper.delay(count, now)
     return wait === 0 ? undefined : new Promise<void>((resolve) => { waits.push({ until: now + wait, resolve }) })
   })
   let passed = 0

@@ -1,7 +1,7 @@
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { hostTun, openTun, type Tun } from '../../tun/index.ts'
-import { Rate } from '../../limits/rate.ts'
+import { RateMeter } from '../../limits/rate-meter.ts'
 import { streamCapture } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './schema.ts'
@@ -35,7 +35,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
   peer.start()
-  const [rateIn, rateOut] = [new Rate(performance.now()), new Rate(performance.now())]
+  const [rateIn, rateOut] = [new RateMeter(performance.now()), new RateMeter(performance.now())]
   const sampling = setInterval(() => {
     rateIn.sample(peer.stats.bytesIn, performance.now())
     rateOut.sample(peer.stats.bytesOut, performance.now())

@@ -2,7 +2,7 @@ import { Gauge } from 'prom-client'
 import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
 import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
 import { endpointText } from '../../net/endpoint.ts'
-import { TrafficRate, type TrafficRates } from '../../limits/rate.ts'
+import { TrafficRateMeter, type TrafficRates } from '../../limits/rate-meter.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
 import type { Parts, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
@@ -47,7 +47,7 @@ export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Serv
   peer.start()
   log.info({ server: endpointText(server), name, ports: maps.map(({ remotePort }) => remotePort) }, 'connecting')
 
-  const rates = new Map(maps.map(({ remotePort }) => [remotePort, new TrafficRate(performance.now())]))
+  const rates = new Map(maps.map(({ remotePort }) => [remotePort, new TrafficRateMeter(performance.now())]))
   const sampling = setInterval(() => {
     for (const stats of peer.stats) rates.get(stats.remotePort)?.sample(stats, performance.now())
   }, 1000).unref()

@@ -5,7 +5,7 @@
  * What is not acknowledged yet is more than what waits: a way that is long holds bytes while they travel. As many as leave within the
  * shortest round trip are taken for those.
  */
-import { Drain } from '../../limits/drain.ts'
+import { DrainRate } from '../../limits/drain-rate.ts'
 
 /** Bytes after which to ask again, ... */
 const STEP = 32 * 1024
@@ -37,7 +37,7 @@ interface Question {
 }
 
 export class Acknowledged {
-  readonly #drain = new Drain()
+  readonly #drainRate = new DrainRate()
   /** Those without an answer, the oldest first, and the number of that one. */
   readonly #questions: Question[] = []
   #first = 0
@@ -59,7 +59,7 @@ export class Acknowledged {
   waiting (now: number): number | undefined {
     this.#giveUp(now)
     if (this.#answeredAt === undefined) return undefined
-    const rate = this.#drain.rate ?? 0
+    const rate = this.#drainRate.rate ?? 0
     // Answers come one by one, but bytes leave all the time: up to the next answer, which has not come.
     const next = this.#questions.length > 0 ? this.#questions[0].sent : this.#sent
     const arrived = Math.min(next, this.#arrived + rate * (now - this.#answeredAt))
@@ -99,7 +99,7 @@ export class Acknowledged {
     this.#questions.splice(0, index + 1)
     this.#first = (number + 1) >>> 0
     this.#remember(now - at, now, isAlone)
-    if (this.#answeredAt !== undefined) this.#drain.left(sent - this.#arrived, now - this.#answeredAt, now)
+    if (this.#answeredAt !== undefined) this.#drainRate.sample(sent - this.#arrived, now - this.#answeredAt, now)
     this.#answeredAt = now
     this.#arrived = sent
   }

@@ -4,7 +4,7 @@ import { ManualClock } from '../../helpers/clock.ts'
 import { freePorts } from '../../helpers/free-ports.ts'
 import { drain, turn, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
-import { atPace, controlBudget, sharedBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
+import { rateLimited, controlBudget, sharedBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
 import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
 import { frameParts } from './wire.ts'
@@ -75,7 +75,7 @@ t.test('a large message counts for as many as it takes', async (t) => {
 t.test('an abort does not wait for what waits', async (t) => {
   const [here, there] = memoryPair()
   t.teardown(() => { there.abort(new Error('the test is over')) })
-  const link = atPace(here, () => new Promise(() => {}))
+  const link = rateLimited(here, () => new Promise(() => {}))
   there.port.send([Buffer.from('message')])
   const reason = new Error('enough')
   const reading = drain(link.source)

@@ -101,16 +101,16 @@ t.test('a token that goes from one to another', async (t) => {
 t.test('a rate stays while it is the same, so that nothing passes twice', async (t) => {
   const identities = made({ ...alice, byteRate: 1000 }, bob)
   const [a, b] = [...identities]
-  const { pace } = a
-  t.match(pace, { forward: { rate: 1000 }, backward: { rate: 1000 } })
-  t.not(pace?.forward, pace?.backward, 'each direction for itself')
-  t.equal(b.pace, undefined)
+  const { shaper } = a
+  t.match(shaper, { forward: { rate: 1000 }, backward: { rate: 1000 } })
+  t.not(shaper?.forward, shaper?.backward, 'each direction for itself')
+  t.equal(b.shaper, undefined)
   identities.configure(verifyIdentities([{ ...alice, byteRate: 1000, maxPorts: 1 }, { ...bob, byteRate: 5 }]))
-  t.equal(a.pace, pace)
-  t.match(b.pace, { forward: { rate: 5 } })
+  t.equal(a.shaper, shaper)
+  t.match(b.shaper, { forward: { rate: 5 } })
   identities.configure(verifyIdentities([{ ...alice, byteRate: 2000 }, bob]))
-  t.match(a.pace, { forward: { rate: 2000 }, backward: { rate: 2000 } })
-  t.equal(b.pace, undefined)
+  t.match(a.shaper, { forward: { rate: 2000 }, backward: { rate: 2000 } })
+  t.equal(b.shaper, undefined)
 })
 
 t.test('property: whatever the settings one after the other, the tokens of the last ones count, and names keep their identity', async (t) => {

@@ -137,9 +137,9 @@ t.test('a port that waits is not excepted from what changes', async (t) => {
 t.test('the rate of an identity holds for users who are in', async (t) => {
   const server = await startRelay(t, { identities: [HOME] })
   const client = await ScriptedClient.registered(t, server.port, { remotePort: await freePort() })
-  t.equal([...server.relay.identities][0].pace, undefined)
+  t.equal([...server.relay.identities][0].shaper, undefined)
   await server.configure({ ...AT, identities: [{ ...HOME, byteRate: 1_000_000 }] })
-  t.match([...server.relay.identities][0].pace, { forward: { rate: 1_000_000 }, backward: { rate: 1_000_000 } })
+  t.match([...server.relay.identities][0].shaper, { forward: { rate: 1_000_000 }, backward: { rate: 1_000_000 } })
   await client.talk(t)
 })
 

@@ -13,21 +13,21 @@ import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
 export function receiver (admission: Admission, onAuth: (session: Session) => void): Handler<Session> {
   return typeDemux<Session>({
     [MessageType.AUTH]: (message, session) => {
-      session.pace.handshake()
+      session.frameLimiter.handshake()
       admission.auth(session, message)
       onAuth(session)
     },
     [MessageType.FORWARD]: (message, session) => { forward(session, message) },
     [MessageType.DHCP]: (message, session) => {
-      session.pace.handshake()
+      session.frameLimiter.handshake()
       admission.dhcp(session, message)
     },
     [MessageType.CONN]: (message, session) => { addressed(session, message, 'CONN') },
     [MessageType.VMAC]: (message, session) => {
-      session.pace.handshake()
+      session.frameLimiter.handshake()
       admission.vmac(session, message)
     },
     [MessageType.DISCOVERY]: (message, session) => { addressed(session, message, 'DISCOVERY') },
     [MessageType.GENERAL]: (message, session) => { addressed(session, message, 'GENERAL') }
-  }, { unknown: (_message, session) => { session.pace.ignored() } })
+  }, { unknown: (_message, session) => { session.frameLimiter.ignored() } })
 }

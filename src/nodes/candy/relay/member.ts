@@ -4,7 +4,7 @@ import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Cidr } from '../../../net/ipv4.ts'
 import type { Batch, Clock, PacketPort } from '../../../types.ts'
 import { Credit } from './broadcast-budget.ts'
-import { FramePace } from './frame-pace.ts'
+import { FrameLimiter } from './frame-limiter.ts'
 import type { Route } from '../protocol/routes.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { leadsTo } from './sdwan.ts'
@@ -52,7 +52,7 @@ export abstract class Member {
   /** For messages to all, its own part. Who is new has nothing yet, else it would pay to connect again and again. */
   readonly broadcasts = new Credit()
   taps: readonly Tap[] | undefined
-  readonly pace: FramePace
+  readonly frameLimiter: FrameLimiter
   /** What it was told by ROUTE. */
   #routes = NO_ROUTES
   // Packets of one flow follow each other. 0.0.0.0 is no next hop, so it may be the one before the first.
@@ -63,10 +63,10 @@ export abstract class Member {
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
 
-  constructor (network: MemberNetwork, port: PacketPort, pace = new FramePace(network.clock)) {
+  constructor (network: MemberNetwork, port: PacketPort, frameLimiter = new FrameLimiter(network.clock)) {
     this.network = network
     this.port = port
-    this.pace = pace
+    this.frameLimiter = frameLimiter
     this.sendQueue = new SendQueue(port)
   }
 
@@ -102,13 +102,13 @@ export abstract class Member {
     const { clock, settings: { packetRate, byteRate, frameRate } } = this.network
     this.#packets = limited(this.#packets, packetRate, clock)
     this.#bytes = limited(this.#bytes, byteRate, clock)
-    this.pace.limit(frameRate)
+    this.frameLimiter.limit(frameRate)
     this.broadcasts.begin(clock.now())
   }
 
   /** A portion of so many frames of it has been dealt with. Settles when the next one may be; undefined for at once. */
-  paced (frames: number): Promise<void> | undefined {
-    const held = this.pace.spend(frames, this.received)
+  throttled (frames: number): Promise<void> | undefined {
+    const held = this.frameLimiter.spend(frames, this.received)
     if (held !== undefined) this.traffic.throttled++
     return held
   }
@@ -116,7 +116,7 @@ export abstract class Member {
   /** A message of it goes nowhere: paced as all is that carries nothing to others. */
   discard (reason: keyof Traffic['drops']): void {
     this.traffic.drops[reason]++
-    this.pace.ignored()
+    this.frameLimiter.ignored()
   }
 
   /** Before a read is handled. */

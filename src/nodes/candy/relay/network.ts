@@ -63,7 +63,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.address = address
     this.place(address, session)
     session.original.joined(this.clock.now())
-    session.pace.join()
+    session.frameLimiter.join()
     this.pool?.claim(address, session)
     former?.end('takeover')
     this.#learn(session)

@@ -206,7 +206,7 @@ export class CandyRelay {
     }
     const heard = (): void => { session.heardAt = this.#ticks }
     link.onText = link.onPong = heard // text is ignored, yet a sign of life
-    if (this.#plane === undefined) link.onFrames = (frames) => session.paced(frames)
+    if (this.#plane === undefined) link.onFrames = (frames) => session.throttled(frames)
     link.onPing = (greeting) => {
       heard()
       if (session.client === '') session.client = clientOf(greeting)

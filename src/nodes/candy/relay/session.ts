@@ -1,7 +1,7 @@
 /** One connection of a candy relay: who it is, and how it ends. */
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { ConnectionSlot } from '../../../limits/connection-limiter.ts'
-import { TrafficRate } from '../../../limits/rate.ts'
+import { TrafficRateMeter } from '../../../limits/rate-meter.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { shown } from '../../../text/shown.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -64,7 +64,7 @@ export class Session extends Member implements Client {
   readonly since: number
   heardAt: number
   /** Bytes, both ways, of the last second. */
-  readonly rate: TrafficRate
+  readonly rate: TrafficRateMeter
   #ended = false
 
   constructor (link: WebSocketLink, network: SessionNetwork, remote: Endpoint, slot: ConnectionSlot, now: number) {
@@ -76,7 +76,7 @@ export class Session extends Member implements Client {
     this.since = now
     this.moves = new TokenBucket(MOVES, now)
     this.heardAt = now
-    this.rate = new TrafficRate(now)
+    this.rate = new TrafficRateMeter(now)
     network.enter(this)
   }
 

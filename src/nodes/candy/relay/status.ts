@@ -1,6 +1,6 @@
 /** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
 import { bufferedAmountOf } from '../../../limits/send-queue.ts'
-import type { TrafficRates } from '../../../limits/rate.ts'
+import type { TrafficRates } from '../../../limits/rate-meter.ts'
 import { remoteText } from '../../../net/endpoint.ts'
 import { printable } from '../../../text/printable.ts'
 import { formatAddress, formatCidr } from '../../../net/ipv4.ts'

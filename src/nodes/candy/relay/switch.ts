@@ -52,7 +52,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   unicast (from: Member, destination: number, message: Uint8Array): boolean {
     const member = this.#members.get(destination)
     if (member === undefined) return false
-    if (member === from) from.pace.ignored() // nothing for others
+    if (member === from) from.frameLimiter.ignored() // nothing for others
     if (this.mayReach(from, member)) this.enqueue(member, message)
     else from.discard('isolated')
     return true

@@ -1,6 +1,6 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
 import { pipe } from 'it-pipe'
-import { atPace, controlBudget } from '../protocol/control-budget.ts'
+import { rateLimited, controlBudget } from '../protocol/control-budget.ts'
 import { receive, type Controlled, type ControlledMapping } from './control.ts'
 import type { MapStats, PeerSettings } from './settings.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
@@ -49,7 +49,7 @@ export class PeerSession implements Controlled {
       if (wait !== undefined) this.#unanswered = 0 // answers may stand behind what waits, and a server that says so much is there
       return wait
     }
-    this.#link = over(atPace(over(link, frames), pass), messages)
+    this.#link = over(rateLimited(over(link, frames), pass), messages)
   }
 
   /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */

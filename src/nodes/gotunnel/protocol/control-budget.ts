@@ -64,7 +64,7 @@ export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenB
 }
 
 /** The same frames, at the pace of a meter. An abort does not wait for those that do. */
-export function atPace (link: Link, pass: Meter): Link {
+export function rateLimited (link: Link, pass: Meter): Link {
   const frames = new Interruptible(meter(pass)(link.source))
   let reason: Error | undefined
   async function * source (): AsyncGenerator<Batch> {

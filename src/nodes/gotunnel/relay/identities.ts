@@ -1,7 +1,7 @@
 /** Who may use a relay: a token is an identity, with ports and limits of its own. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
-import { Pace } from '../../../limits/pace.ts'
+import { Shaper } from '../../../limits/shaper.ts'
 import type { TokenBucket } from '../../../limits/token-bucket.ts'
 import { sharedBudget } from '../protocol/control-budget.ts'
 import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
@@ -48,7 +48,7 @@ export class Identity {
   readonly messages: TokenBucket
   /** Ports that it has now. */
   ports = 0
-  pace: { forward: Pace, backward: Pace } | undefined
+  shaper: { forward: Shaper, backward: Shaper } | undefined
 
   constructor (settings: IdentitySettings, clock: Clock) {
     this.#clock = clock
@@ -62,7 +62,7 @@ export class Identity {
   configure (settings: IdentitySettings): void {
     this.settings = settings
     const { byteRate } = settings
-    if (byteRate !== this.pace?.forward.rate) this.pace = byteRate === undefined ? undefined : { forward: new Pace(byteRate, this.#clock), backward: new Pace(byteRate, this.#clock) }
+    if (byteRate !== this.shaper?.forward.rate) this.shaper = byteRate === undefined ? undefined : { forward: new Shaper(byteRate, this.#clock), backward: new Shaper(byteRate, this.#clock) }
   }
 }
 
@@ -83,7 +83,7 @@ export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdent
       if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
     }
     if (reserveUsers !== undefined && (!Number.isSafeInteger(reserveUsers) || reserveUsers < 0)) throw new OptionError(`identities: reserveUsers of ${name} is a whole number, not ${String(reserveUsers)}`)
-    if (byteRate !== undefined) void new Pace(byteRate) // throws now
+    if (byteRate !== undefined) void new Shaper(byteRate) // throws now
     return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, reserveUsers, byteRate }, token]
   })
 }

@@ -1,7 +1,7 @@
 /** A client wants a port (gotunnel protocol, section 3). */
 import { pipe } from 'it-pipe'
 import { receive, type Control, type ControlContext } from './control.ts'
-import { atPace, controlBudget } from '../protocol/control-budget.ts'
+import { rateLimited, controlBudget } from '../protocol/control-budget.ts'
 import type { Identity, Proof } from './identities.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToServer, type Message, type Register, type ToServer } from '../protocol/messages.ts'
 import type { PortRegistry } from './port-registry.ts'
@@ -41,7 +41,7 @@ export async function serveClient (context: ClientContext, caller: Caller, { nam
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await refuse(context, caller, 'mode', about)
-  const link = over(atPace(over(caller.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
+  const link = over(rateLimited(over(caller.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, clock: context.clock, now: context.now })
   const problem = await registry.bind(session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay

@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
 import { remoteText } from '../../../net/endpoint.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
-import { TrafficRate, type TrafficRates } from '../../../limits/rate.ts'
+import { TrafficRateMeter, type TrafficRates } from '../../../limits/rate-meter.ts'
 
 /** Milliseconds between two looks at the counters. */
 const LOOK = 1000
@@ -48,7 +48,7 @@ export interface GotunnelRelayStatus extends GotunnelRelayStats {
 /** Looks at a relay once a second, so that there are rates to tell. */
 export class GotunnelWatch {
   readonly #relay: GotunnelRelay
-  readonly #rates = new WeakMap<UserTraffic, TrafficRate>()
+  readonly #rates = new WeakMap<UserTraffic, TrafficRateMeter>()
   readonly #timer: Interval
 
   constructor (relay: GotunnelRelay) {
@@ -62,7 +62,7 @@ export class GotunnelWatch {
   look (now: number): void {
     for (const { traffic } of [...this.#relay.identities, ...this.#relay.ports]) {
       const rates = this.#rates.get(traffic)
-      if (rates === undefined) this.#rates.set(traffic, new TrafficRate(now, traffic))
+      if (rates === undefined) this.#rates.set(traffic, new TrafficRateMeter(now, traffic))
       else rates.sample(traffic, now)
     }
   }

@@ -60,7 +60,7 @@ export class UserBridge {
   #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
     return (bytes) => {
       this.#tally.add(name, bytes)
-      return this.#identity.pace?.[direction].pass(bytes)
+      return this.#identity.shaper?.[direction].wait(bytes)
     }
   }
 }

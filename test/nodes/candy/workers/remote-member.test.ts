@@ -9,6 +9,6 @@ t.test('members of other workers have no pace and no limits of their own, as not
   const port: PacketPort = { send: (batch) => batch.length, queued: 0, limit: 1 }
   const [one, other] = [new RemoteMember(network, port), new RemoteMember(network, port)]
   for (const member of [one, other]) learn(member, { address: 1, behind: undefined, gateways: new Set(), routes: [] })
-  t.equal(one.pace, other.pace)
+  t.equal(one.frameLimiter, other.frameLimiter)
   t.ok(Array.from({ length: 100 }, () => one.mayPay(1500)).every(Boolean), 'no packets are counted against the rate of the network')
 })

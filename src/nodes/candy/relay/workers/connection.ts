@@ -3,7 +3,7 @@ import { WebSocketProtocolError, type WebSocketLink } from '../../../../transfor
 import type { Accepted } from '../../../../transports/entrance.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import type { PacketPort } from '../../../../types.ts'
-import { FramePace } from '../frame-pace.ts'
+import { FrameLimiter } from '../frame-limiter.ts'
 import { closeFor } from '../../protocol/closings.ts'
 import { readGreeting } from '../../protocol/greeting.ts'
 import { Member } from '../member.ts'
@@ -23,7 +23,7 @@ export function learn (member: Member, { address, behind, gateways, routes }: Me
 }
 
 /** Nothing is read of remote members, so all of them have the same, and no limits. */
-const UNREAD = new FramePace()
+const UNREAD = new FrameLimiter()
 
 /** One that another worker has. Only what is lost on the way to it is counted here. */
 export class RemoteMember extends Member {
@@ -54,7 +54,7 @@ export class Connection extends Member {
     this.original = new OriginalClient(link, this)
     this.#report = report
     link.onText = link.onPong = () => { this.isHeard = true }
-    link.onFrames = (frames) => this.paced(frames)
+    link.onFrames = (frames) => this.throttled(frames)
     link.onPing = (greeting) => {
       this.isHeard = true
       this.original.greeted(greeting)
@@ -83,7 +83,7 @@ export class Connection extends Member {
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
   decided (message: Uint8Array): Promise<void> {
-    this.pace.handshake()
+    this.frameLimiter.handshake()
     this.#report({ type: 'message', id: this.id, message: message.slice(), received: this.received })
     return new Promise((resolve) => { this.#onDone = resolve })
   }

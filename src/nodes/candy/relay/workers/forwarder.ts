@@ -47,7 +47,7 @@ export class Forwarder implements LaneHandlers {
     [MessageType.CONN]: (message, connection) => { addressed(connection, message, 'CONN') },
     [MessageType.DISCOVERY]: (message, connection) => { addressed(connection, message, 'DISCOVERY') },
     [MessageType.GENERAL]: (message, connection) => { addressed(connection, message, 'GENERAL') }
-  }, { unknown: (_message, connection) => { connection.pace.ignored() } })
+  }, { unknown: (_message, connection) => { connection.frameLimiter.ignored() } })
 
   #opened = 0
 
@@ -201,7 +201,7 @@ export class Forwarder implements LaneHandlers {
     member.limit()
     member.link.slot?.establish()
     member.original.joined(this.#budget.clock.now())
-    member.pace.join()
+    member.frameLimiter.join()
   }
 
   #elsewhere (network: PartialSwitch, id: number): RemoteMember {

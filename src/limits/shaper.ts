@@ -10,7 +10,7 @@ const BURST = 250
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 
-export class Pace {
+export class Shaper {
   /** Bytes a second. */
   readonly rate: number
   readonly #clock: Clock
@@ -44,7 +44,7 @@ export class Pace {
    *
    * @returns settles when they may pass; undefined for at once
    */
-  pass (bytes: number): Promise<void> | undefined {
+  wait (bytes: number): Promise<void> | undefined {
     const quantum = Math.max(QUANTUM, Math.ceil(this.rate * QUANTUM_MS / 1000))
     for (let left = bytes; ;) {
       const part = Math.min(left, quantum)
@@ -57,6 +57,6 @@ export class Pace {
 
   async #wait (delay: number, left: number): Promise<void> {
     await wait(this.#clock, delay, { ref: false })
-    if (left > 0) await this.pass(left)
+    if (left > 0) await this.wait(left)
   }
 }

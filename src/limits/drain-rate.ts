@@ -7,7 +7,7 @@
 export const WINDOW = 10
 const MEMORY = 100
 
-export class Drain {
+export class DrainRate {
   #left = 0
   #time = 0
   #fastest = 0
@@ -25,7 +25,7 @@ export class Drain {
    * @param time milliseconds that this took
    * @param now milliseconds of a clock that only goes forward
    */
-  left (bytes: number, time: number, now: number): void {
+  sample (bytes: number, time: number, now: number): void {
     if (time >= MEMORY) { // it may have stood still for most of that
       this.#isKnown = false
       this.#left = this.#time = this.#fastest = this.#before = 0

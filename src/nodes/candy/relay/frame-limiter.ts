@@ -2,7 +2,7 @@
  * How fast a connection may send what carries nothing from one member to another: control frames, ignored ones, the messages by
  * which it gets in, and all that comes before it is in. Who is faster is not read for a while, and slows down nobody but itself.
  */
-import { Pace } from '../../../limits/pace.ts'
+import { Shaper } from '../../../limits/shaper.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
 
@@ -15,12 +15,12 @@ const MEMBER = 16_384
 /** What a message costs whose hash is verified, in frames. */
 const HANDSHAKE = 16
 
-export class FramePace {
+export class FrameLimiter {
   readonly #clock: Clock
-  #pace: Pace
+  #shaper: Shaper
   #isMember = false
   /** Of all frames of a member, where that has a limit. */
-  #limit: Pace | undefined
+  #limit: Shaper | undefined
   /** Messages up to the last portion, and of the current one those that are for no other member, and those with a hash. */
   #received = 0
   #ignored = 0
@@ -28,19 +28,19 @@ export class FramePace {
 
   constructor (clock: Clock = systemClock) {
     this.#clock = clock
-    this.#pace = new Pace(STRANGER, clock)
+    this.#shaper = new Shaper(STRANGER, clock)
   }
 
   /** It has an address now. */
   join (): void {
     if (this.#isMember) return
     this.#isMember = true
-    this.#pace = new Pace(MEMBER, this.#clock)
+    this.#shaper = new Shaper(MEMBER, this.#clock)
   }
 
   /** @param rate frames a second; undefined for any number */
   limit (rate: number | undefined): void {
-    if (this.#limit?.rate !== rate) this.#limit = rate === undefined ? undefined : new Pace(rate, this.#clock)
+    if (this.#limit?.rate !== rate) this.#limit = rate === undefined ? undefined : new Shaper(rate, this.#clock)
   }
 
   /** A message that is not for another member. */
@@ -63,8 +63,8 @@ export class FramePace {
     const overhead = Math.max(0, frames - passed) + this.#handshakes * (HANDSHAKE - 1)
     this.#received = received
     this.#ignored = this.#handshakes = 0
-    const held = overhead > 0 ? this.#pace.pass(overhead) : undefined
-    const limited = frames > 0 ? this.#limit?.pass(frames) : undefined
+    const held = overhead > 0 ? this.#shaper.wait(overhead) : undefined
+    const limited = frames > 0 ? this.#limit?.wait(frames) : undefined
     return held === undefined || limited === undefined ? held ?? limited : Promise.all([held, limited]).then(() => {})
   }
 }

@@ -1,5 +1,5 @@
 /** How fast a counter grows, between two looks at it. */
-export class Rate {
+export class RateMeter {
   #total: number
   #at: number
   #perSecond = 0
@@ -28,14 +28,14 @@ export interface TrafficRates {
 }
 
 /** The same for what counts both ways. */
-export class TrafficRate {
-  readonly #in: Rate
-  readonly #out: Rate
+export class TrafficRateMeter {
+  readonly #in: RateMeter
+  readonly #out: RateMeter
 
   /** @param now milliseconds of a clock that only goes forward */
   constructor (now: number, { bytesIn, bytesOut } = { bytesIn: 0, bytesOut: 0 }) {
-    this.#in = new Rate(now, bytesIn)
-    this.#out = new Rate(now, bytesOut)
+    this.#in = new RateMeter(now, bytesIn)
+    this.#out = new RateMeter(now, bytesOut)
   }
 
   get perSecond (): TrafficRates { return { rateIn: Math.round(this.#in.perSecond), rateOut: Math.round(this.#out.perSecond) } }
