@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { LinkBusyError } from '../errors.ts'
 import { lendReads } from '../net/native/lent-reads.ts'
-import { Channel } from '../streams/channel.ts'
+import { AsyncQueue } from '../streams/async-queue.ts'
 import { Flow } from '../streams/flow.ts'
 import type { Batch, ReadAhead, Take } from '../types.ts'
 
@@ -24,7 +24,7 @@ export class StreamSource implements AsyncIterable<Batch> {
   readonly #stream: Duplex
   readonly #reason: () => Error
   /** What arrives, once somebody reads. */
-  #incoming: Channel | Flow | undefined
+  #incoming: AsyncQueue | Flow | undefined
   #isListening = false
   /** How far it may read ahead; undefined: as far as one alone may. */
   #bound: ReadAhead | undefined
@@ -35,11 +35,11 @@ export class StreamSource implements AsyncIterable<Batch> {
     this.#reason = reason
   }
 
-  [Symbol.asyncIterator] (): Channel {
+  [Symbol.asyncIterator] (): AsyncQueue {
     if (this.#incoming instanceof Flow) throw new LinkBusyError('somebody else reads this link')
     if (this.#incoming !== undefined) return this.#incoming
     const stream = this.#stream
-    const incoming: Channel = this.#incoming = new Channel({
+    const incoming: AsyncQueue = this.#incoming = new AsyncQueue({
       weigh: (bytes) => bytes.length + READ_OVERHEAD,
       onPull: () => {
         this.#bound?.waiting(0)
@@ -65,7 +65,7 @@ export class StreamSource implements AsyncIterable<Batch> {
   /** See `Link.readAhead`. */
   readAhead (bound: ReadAhead): void {
     this.#bound = bound
-    if (this.#incoming instanceof Channel) bound.waiting(this.#incoming.size)
+    if (this.#incoming instanceof AsyncQueue) bound.waiting(this.#incoming.size)
   }
 
   /** What waits for the reader is forgotten, and it is told the reason. */
@@ -78,7 +78,7 @@ export class StreamSource implements AsyncIterable<Batch> {
   get #ahead (): number { return Math.min(this.#bound?.limit ?? READ_AHEAD, READ_AHEAD) }
 
   /** Not before somebody reads, so that a link that nobody reads takes no bytes from the kernel. */
-  #listen (incoming: Channel | Flow): void {
+  #listen (incoming: AsyncQueue | Flow): void {
     const stream = this.#stream
     if (stream.readableEnded) {
       incoming.end()
@@ -88,9 +88,9 @@ export class StreamSource implements AsyncIterable<Batch> {
       this.#isListening = true
       let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
-        const incoming = this.#incoming as Channel | Flow // not read while there is none
+        const incoming = this.#incoming as AsyncQueue | Flow // not read while there is none
         incoming.push(bytes)
-        if (this.#bound !== undefined && incoming instanceof Channel) this.#bound.waiting(incoming.size)
+        if (this.#bound !== undefined && incoming instanceof AsyncQueue) this.#bound.waiting(incoming.size)
         return incoming.size < this.#ahead
       }
       const lend = (): void => {

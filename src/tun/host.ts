@@ -8,7 +8,7 @@
  * console.log(await host.ping('10.77.0.3'))
  * ```
  */
-import { Channel } from '../streams/channel.ts'
+import { AsyncQueue } from '../streams/async-queue.ts'
 import { OptionError } from '../errors.ts'
 import type { Batch, Clock, PacketPort } from '../types.ts'
 import { DEFAULT_MTU, newCounters, type RefusedRoute, type Tun, TunError, type TunRoute, verifyInterfaceAddress, verifyMtu, verifyRoutes } from './device.ts'
@@ -67,7 +67,7 @@ class Host implements HostTun {
   readonly counters = newCounters()
   readonly offloads = []
   readonly drops: HostDrops = { malformed: 0, fragments: 0, foreign: 0, unclaimed: 0, overflow: 0 }
-  readonly source: Channel
+  readonly source: AsyncQueue
   readonly port: PacketPort
   readonly #queueLimit: number
   readonly #sinks = new Sinks()
@@ -95,7 +95,7 @@ class Host implements HostTun {
     const transmit = (packet: Uint8Array): boolean => this.#transmit(packet)
     this.#pinger = new Pinger(transmit, maxPings, clock)
     this.#ports = new UdpPorts({ mtu, transmit, ownAddress: () => this.#ownAddress() }, socketLimit)
-    this.source = new Channel({ weigh: (packet) => packet.length, onReturn: () => { void this.close() } })
+    this.source = new AsyncQueue({ weigh: (packet) => packet.length, onReturn: () => { void this.close() } })
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }
 

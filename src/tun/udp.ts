@@ -1,5 +1,5 @@
 /** Datagrams of the in-process host: RFC 768. */
-import { Channel } from '../streams/channel.ts'
+import { AsyncQueue } from '../streams/async-queue.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
 import { addWords, fold } from '../net/checksum.ts'
@@ -69,7 +69,7 @@ class Socket implements UdpSocket {
   readonly #host: UdpHost
   readonly #limit: number
   readonly #free: () => void
-  readonly #channel = new Channel<Datagram>({ weigh, onReturn: () => { this.close() } })
+  readonly #queue = new AsyncQueue<Datagram>({ weigh, onReturn: () => { this.close() } })
   /** Came in the batch that is being delivered. */
   #fresh: Batch<Datagram> = []
   #freshSize = 0
@@ -102,7 +102,7 @@ class Socket implements UdpSocket {
 
   /** False when the reader is too far behind. */
   take (datagram: Datagram): boolean {
-    if (this.#channel.size + this.#freshSize >= this.#limit) {
+    if (this.#queue.size + this.#freshSize >= this.#limit) {
       this.dropped++
       return false
     }
@@ -112,7 +112,7 @@ class Socket implements UdpSocket {
   }
 
   flush (): void {
-    this.#channel.pushBatch(this.#fresh)
+    this.#queue.pushBatch(this.#fresh)
     this.#fresh = []
     this.#freshSize = 0
   }
@@ -122,10 +122,10 @@ class Socket implements UdpSocket {
     this.#closed = true
     this.flush()
     this.#free()
-    this.#channel.end()
+    this.#queue.end()
   }
 
-  [Symbol.asyncIterator] (): AsyncIterator<Batch<Datagram>> { return this.#channel }
+  [Symbol.asyncIterator] (): AsyncIterator<Batch<Datagram>> { return this.#queue }
 }
 
 const weigh = ({ data }: Datagram): number => data.length + DATAGRAM_OVERHEAD

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { Channel } from '../../src/streams/channel.ts'
+import { AsyncQueue } from '../../src/streams/async-queue.ts'
 import { over, stack } from '../../src/layer.ts'
 import { checksum, confusionPadding, lengthPrefix, u32be } from '../../src/transforms/index.ts'
 import { dialTcp } from '../../src/transports/tcp.ts'
@@ -21,7 +21,7 @@ async function client (t: Test, port: number) {
   const link = await dialTcp({ host: '127.0.0.1', port })
   t.teardown(() => { link.abort(new Error('the test is over')) })
   const messages = over(link, tunnel)
-  const outgoing = new Channel()
+  const outgoing = new AsyncQueue()
   const sent = messages.sink(outgoing)
   sent.catch(() => {}) // told by `finish`, if anybody asks
   const incoming = messages.source[Symbol.asyncIterator]()

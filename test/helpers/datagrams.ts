@@ -1,5 +1,5 @@
 /** Datagrams between sockets of one process. */
-import { Channel } from '../../src/streams/channel.ts'
+import { AsyncQueue } from '../../src/streams/async-queue.ts'
 import type { Batch, Datagram, DatagramSocket, Endpoint, PacketPort } from '../../src/types.ts'
 
 /** The largest payload of UDP over IPv4. */
@@ -20,7 +20,7 @@ class MemoryDatagramSocket implements DatagramSocket {
   readonly receiveLimit: number
   readonly port: PacketPort<Datagram>
   readonly #network: Map<string, MemoryDatagramSocket>
-  readonly #incoming = new Channel<Datagram>({ weigh: ({ data }) => data.length + 1 })
+  readonly #incoming = new AsyncQueue<Datagram>({ weigh: ({ data }) => data.length + 1 })
   #queued = 0
   #isClosed = false
   #waiting: Array<() => void> = []

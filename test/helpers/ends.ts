@@ -1,6 +1,6 @@
 /** Links with both their ends in one test, sources that idle, and waiting for what has no event of its own. */
 import type { Test } from 'tap'
-import { Channel } from '../../src/streams/channel.ts'
+import { AsyncQueue } from '../../src/streams/async-queue.ts'
 import type { Batch, Link, Listener, Transport } from '../../src/types.ts'
 
 export const bytes = (size: number, fill = 0): Uint8Array => new Uint8Array(size).fill(fill)
@@ -38,7 +38,7 @@ export async function first (source: AsyncIterable<Batch>): Promise<Buffer> {
 }
 
 export interface Idle {
-  source: Channel
+  source: AsyncQueue
   /** Settles once its reader has left early. */
   returned: Promise<void>
 }
@@ -47,7 +47,7 @@ export interface Idle {
 export function idle (): Idle {
   let onReturn: () => void = () => {}
   const returned = new Promise<void>((resolve) => { onReturn = resolve })
-  return { source: new Channel({ onReturn: () => { onReturn() } }), returned }
+  return { source: new AsyncQueue({ onReturn: () => { onReturn() } }), returned }
 }
 
 /** Resolves with what a promise rejects with. */

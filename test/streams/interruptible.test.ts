@@ -1,21 +1,21 @@
 import t from 'tap'
-import { Channel } from '../../src/streams/channel.ts'
+import { AsyncQueue } from '../../src/streams/async-queue.ts'
 import { Interruptible } from '../../src/streams/interruptible.ts'
 import { failureOf } from '../helpers/ends.ts'
 
 /** A source that tells when it was left. */
-function source (): { channel: Channel<number>, left: () => boolean } {
+function source (): { queue: AsyncQueue<number>, left: () => boolean } {
   let left = false
-  return { channel: new Channel<number>({ onReturn: () => { left = true } }), left: () => left }
+  return { queue: new AsyncQueue<number>({ onReturn: () => { left = true } }), left: () => left }
 }
 
 t.test('passes on what comes, and the end', async (t) => {
-  const { channel } = source()
-  const reader = new Interruptible(channel)
-  channel.push(1)
+  const { queue } = source()
+  const reader = new Interruptible(queue)
+  queue.push(1)
   t.same(await reader.next(), { done: false, value: [1] })
-  channel.push(2)
-  channel.end()
+  queue.push(2)
+  queue.end()
   t.same(await reader.next(), { done: false, value: [2] })
   t.same(await reader.next(), { done: true, value: undefined })
   t.notOk(reader.interrupted)
@@ -23,17 +23,17 @@ t.test('passes on what comes, and the end', async (t) => {
 
 t.test('passes on an error', async (t) => {
   for (const keep of [false, true]) {
-    const { channel } = source()
-    const reader = new Interruptible(channel, { keep })
+    const { queue } = source()
+    const reader = new Interruptible(queue, { keep })
     const failing = failureOf(reader.next())
-    channel.fail(new Error('broken'))
+    queue.fail(new Error('broken'))
     t.equal((await failing).message, 'broken')
   }
 })
 
 t.test('an interruption ends a reader that waits, and the source', async (t) => {
-  const { channel, left } = source()
-  const reader = new Interruptible(channel)
+  const { queue, left } = source()
+  const reader = new Interruptible(queue)
   const waiting = reader.next()
   reader.interrupt()
   reader.interrupt()
@@ -53,24 +53,24 @@ t.test('a source without `return`, and one whose `return` fails', async (t) => {
 })
 
 t.test('whoever leaves the loop interrupts', async (t) => {
-  const { channel, left } = source()
-  const reader = new Interruptible(channel)
+  const { queue, left } = source()
+  const reader = new Interruptible(queue)
   t.same(await reader.return(), { done: true, value: undefined })
   t.ok(reader.interrupted)
   t.ok(left())
 })
 
 t.test('keep: the source stays, and its next reader gets what the last one waited for', async (t) => {
-  const { channel, left } = source()
+  const { queue, left } = source()
   for (let round = 0; round < 3; round++) {
-    const first = new Interruptible(channel, { keep: true })
-    channel.push(round)
+    const first = new Interruptible(queue, { keep: true })
+    queue.push(round)
     t.same(await first.next(), { done: false, value: [round] })
     const waiting = first.next()
     first.interrupt()
     t.same(await waiting, { done: true, value: undefined })
-    channel.push(round + 100)
-    const second = new Interruptible(channel, { keep: true })
+    queue.push(round + 100)
+    const second = new Interruptible(queue, { keep: true })
     t.same(await second.next(), { done: false, value: [round + 100] })
     second.interrupt()
   }
@@ -78,39 +78,39 @@ t.test('keep: the source stays, and its next reader gets what the last one waite
 })
 
 t.test('keep: a batch that comes in the moment of the interruption is not lost', async (t) => {
-  const { channel } = source()
-  const first = new Interruptible(channel, { keep: true })
+  const { queue } = source()
+  const first = new Interruptible(queue, { keep: true })
   const waiting = first.next()
-  channel.push(1) // the reader has not been told yet
+  queue.push(1) // the reader has not been told yet
   first.interrupt()
-  const second = new Interruptible(channel, { keep: true })
+  const second = new Interruptible(queue, { keep: true })
   t.same([await waiting, await second.next()], [{ done: true, value: undefined }, { done: false, value: [1] }])
 })
 
 t.test('keep: what breaks while nobody reads is told to the next reader, and is no unhandled rejection', async (t) => {
-  const { channel } = source()
-  const first = new Interruptible(channel, { keep: true })
+  const { queue } = source()
+  const first = new Interruptible(queue, { keep: true })
   const waiting = first.next()
   first.interrupt()
   await waiting
-  channel.fail(new Error('broken'))
+  queue.fail(new Error('broken'))
   await new Promise(setImmediate)
-  const second = new Interruptible(channel, { keep: true })
+  const second = new Interruptible(queue, { keep: true })
   t.equal((await failureOf(second.next())).message, 'broken')
   t.same(await second.next(), { done: true, value: undefined })
 })
 
 t.test('keep: an iterator without a read under way leaves nothing', async (t) => {
-  const { channel } = source()
-  new Interruptible(channel, { keep: true }).interrupt()
-  const { next } = channel
+  const { queue } = source()
+  new Interruptible(queue, { keep: true }).interrupt()
+  const { next } = queue
   let pulls = 0
-  channel.next = () => {
+  queue.next = () => {
     pulls++
-    return next.call(channel)
+    return next.call(queue)
   }
-  const reader = new Interruptible(channel, { keep: true })
-  channel.push(7)
+  const reader = new Interruptible(queue, { keep: true })
+  queue.push(7)
   t.same(await reader.next(), { done: false, value: [7] })
   t.equal(pulls, 1)
 })

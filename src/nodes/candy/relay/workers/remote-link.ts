@@ -1,5 +1,5 @@
 /** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
-import { Channel } from '../../../../streams/channel.ts'
+import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { CodedError, LinkBusyError } from '../../../../errors.ts'
 import { consumeSource } from '../../../../streams/consume.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
@@ -31,7 +31,7 @@ export class RemoteLink implements WebSocketLink, Accepted {
   /** Once the relay serves it. */
   session: Session | undefined
   readonly #order: (order: Order) => void
-  readonly #incoming = new Channel()
+  readonly #incoming = new AsyncQueue()
 
   constructor (id: number, { remote, path, slot }: { remote: Endpoint, path: string, slot: ConnectionSlot }, order: (order: Order) => void) {
     this.id = id

@@ -1,6 +1,6 @@
 /** The places where a relay listens: at each one all of its workers do, or none. */
 import type { Worker } from 'node:worker_threads'
-import { Channel } from '../../../../streams/channel.ts'
+import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../../transports/certificate.ts'
 import { entrance } from '../../../../transports/entrance.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
@@ -12,7 +12,7 @@ import type { RemoteLink } from './remote-link.ts'
 
 /** One place where all workers listen. */
 interface Site {
-  readonly links: Channel<RemoteLink>
+  readonly links: AsyncQueue<RemoteLink>
   /** Who is let in, of all workers together. */
   readonly limiter: ConnectionLimiter
   onForeign (foreigner: Foreigner): void
@@ -52,7 +52,7 @@ export class Sites {
     if (tls !== undefined) verifyCertificate(tls)
     entrance({ trustedProxies }) // throws for what are none
     const number = this.#made++
-    const links = new Channel<RemoteLink>()
+    const links = new AsyncQueue<RemoteLink>()
     const port = this.#open(number, place, { links, limiter, onForeign })
     port.catch((err) => { links.fail(err) })
     return {
@@ -82,7 +82,7 @@ export class Sites {
     }
   }
 
-  #leave (number: number, links: Channel<RemoteLink>, port: Promise<number>): void {
+  #leave (number: number, links: AsyncQueue<RemoteLink>, port: Promise<number>): void {
     links.end()
     const left = port.then(async () => {
       const site = this.#sites.get(number)

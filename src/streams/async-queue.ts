@@ -6,7 +6,7 @@
  */
 import type { Batch } from '../types.ts'
 
-export interface ChannelInit<T> {
+export interface AsyncQueueInit<T> {
   /** The weight of an element in `size`; its bytes, mostly. Default: 1 each. */
   weigh?: (item: T) => number
   /** Called when the reader comes back for more; the place to resume a paused producer. */
@@ -16,27 +16,27 @@ export interface ChannelInit<T> {
 }
 
 /** A second reader pulls while the first one still waits. */
-export class ChannelBusyError extends Error {
-  override readonly name = 'ChannelBusyError'
+export class AsyncQueueBusyError extends Error {
+  override readonly name = 'AsyncQueueBusyError'
   readonly code = 'ERR_CHANNEL_BUSY'
 }
 
-interface Waiting<T> {
+interface PendingRead<T> {
   resolve (result: IteratorResult<Batch<T>>): void
   reject (err: Error): void
 }
 
 /** One reader, any number of writers. What was pushed before `end` or `fail` is still delivered. */
-export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> {
+export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> {
   #batch: Batch<T> = []
   #size = 0
-  #waiting: Waiting<T> | undefined
+  #pendingRead: PendingRead<T> | undefined
   #over: { err?: Error } | undefined
   readonly #weigh
   readonly #onPull
   readonly #onReturn
 
-  constructor ({ weigh = () => 1, onPull, onReturn }: ChannelInit<T> = {}) {
+  constructor ({ weigh = () => 1, onPull, onReturn }: AsyncQueueInit<T> = {}) {
     this.#weigh = weigh
     this.#onPull = onPull
     this.#onReturn = onReturn
@@ -46,7 +46,7 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
   get size (): number { return this.#size }
 
   /** The reader waits for the next element. */
-  get isAwaited (): boolean { return this.#waiting !== undefined }
+  get isAwaited (): boolean { return this.#pendingRead !== undefined }
 
   /** True after `end`, `fail` or an early leave of the reader. */
   get closed (): boolean { return this.#over !== undefined }
@@ -54,10 +54,10 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
   /** Hands one element to the reader, or keeps it for the next pull. Ignored once closed. */
   push (item: T): void {
     if (this.#over !== undefined) return
-    const waiting = this.#waiting
-    if (waiting !== undefined) {
-      this.#waiting = undefined
-      waiting.resolve({ done: false, value: [item] })
+    const pending = this.#pendingRead
+    if (pending !== undefined) {
+      this.#pendingRead = undefined
+      pending.resolve({ done: false, value: [item] })
       return
     }
     this.#batch.push(item)
@@ -67,10 +67,10 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
   /** Hands a batch over, in one piece when the reader waits. The array is the reader's from then on. */
   pushBatch (batch: Batch<T>): void {
     if (this.#over !== undefined || batch.length === 0) return
-    const waiting = this.#waiting
-    if (waiting !== undefined) {
-      this.#waiting = undefined
-      waiting.resolve({ done: false, value: batch })
+    const pending = this.#pendingRead
+    if (pending !== undefined) {
+      this.#pendingRead = undefined
+      pending.resolve({ done: false, value: batch })
       return
     }
     for (const item of batch) this.push(item)
@@ -102,9 +102,9 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
       return Promise.reject(err)
     }
     if (over !== undefined) return Promise.resolve({ done: true, value: undefined })
-    if (this.#waiting !== undefined) return Promise.reject(new ChannelBusyError('a channel has one reader, and it is waiting already'))
+    if (this.#pendingRead !== undefined) return Promise.reject(new AsyncQueueBusyError('a queue has one reader, and it is waiting already'))
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject }
+      this.#pendingRead = { resolve, reject }
       this.#onPull?.()
     })
   }
@@ -123,14 +123,14 @@ export class Channel<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> 
   #finish (over: { err?: Error }): void {
     if (this.#over !== undefined) return
     this.#over = over
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    this.#waiting = undefined
+    const pending = this.#pendingRead
+    if (pending === undefined) return
+    this.#pendingRead = undefined
     if (over.err === undefined) {
-      waiting.resolve({ done: true, value: undefined })
+      pending.resolve({ done: true, value: undefined })
     } else {
       this.#over = {}
-      waiting.reject(over.err)
+      pending.reject(over.err)
     }
   }
 }
