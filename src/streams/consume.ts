@@ -1,5 +1,5 @@
 /** Reads a link by a function that is called with what comes. */
-import { Interruptible, takeUnread } from './interruptible.ts'
+import { AbortableSource, takeUnread } from './abortable-source.ts'
 import type { Batch, Link, Take } from '../types.ts'
 
 /**
@@ -23,8 +23,8 @@ export async function consumeSource<T> (source: AsyncIterable<Batch<T>>, take: T
     await consumeAll({ [Symbol.asyncIterator]: () => iterator }, take)
     return
   }
-  const reading = new Interruptible(source, { keep: true })
-  const leave = (): void => { reading.interrupt() }
+  const reading = new AbortableSource(source, { keep: true })
+  const leave = (): void => { reading.abort() }
   if (signal.aborted) leave()
   else signal.addEventListener('abort', leave, { once: true })
   try {

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { giveBack } from '../buffers/lent-memory.ts'
 import { LinkClosedError } from '../errors.ts'
-import { iterate, leave } from '../streams/interruptible.ts'
+import { iterate, closeIterator } from '../streams/abortable-source.ts'
 import type { Batch } from '../types.ts'
 
 /** One write below for the whole batch. `onWritten` is called for each element. */
@@ -78,7 +78,7 @@ export class Writing {
   #finish (err?: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    void leave(this.#source)
+    void closeIterator(this.#source)
     if (err === undefined) this.#resolve()
     else this.#reject(err)
   }

@@ -1,15 +1,15 @@
 /** What `sink` of an interface needs beside writing: the end of the interface ends it, even while its source idles. */
-import { Interruptible } from '../streams/interruptible.ts'
+import { AbortableSource } from '../streams/abortable-source.ts'
 import type { Batch } from '../types.ts'
 
 export class Sinks {
-  readonly #sources = new Set<Interruptible<Batch>>()
+  readonly #sources = new Set<AbortableSource<Batch>>()
   #reason: Error | undefined
 
   /** Sends whatever the source brings. Rejects with what the source throws, and after `end` with its reason. */
   async run (source: AsyncIterable<Batch>, send: (batch: Batch) => void): Promise<void> {
-    const reading = new Interruptible(source)
-    if (this.#reason !== undefined) reading.interrupt()
+    const reading = new AbortableSource(source)
+    if (this.#reason !== undefined) reading.abort()
     this.#sources.add(reading)
     try {
       for await (const batch of reading) send(batch)
@@ -22,6 +22,6 @@ export class Sinks {
   /** Ends those that run and all later ones. Harmless when repeated. */
   end (reason: Error): void {
     this.#reason ??= reason
-    for (const source of this.#sources) source.interrupt()
+    for (const source of this.#sources) source.abort()
   }
 }

@@ -6,7 +6,7 @@
  * ```
  */
 import { OptionError } from '../../errors.ts'
-import { iterate } from '../../streams/interruptible.ts'
+import { iterate } from '../../streams/abortable-source.ts'
 import { drainedOf } from '../../layer.ts'
 import { wrapLink } from '../../streams/wrap-link.ts'
 import type { Batch, Link, PacketPort } from '../../types.ts'

@@ -1,7 +1,7 @@
 /** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
 import { acknowledgement, chunkOf, endOf, type Ending, joined } from './chunks.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
-import { iterate, leave } from '../../streams/interruptible.ts'
+import { iterate, closeIterator } from '../../streams/abortable-source.ts'
 import type { Batch } from '../../types.ts'
 
 interface Waiter {
@@ -152,7 +152,7 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     const sending = this.#sending
     if (sending === undefined) return
     this.#sending = undefined
-    void leave(sending.source)
+    void closeIterator(sending.source)
     sending.reject(reason ?? new LinkClosedError('the link has ended'))
   }
 }

@@ -3,7 +3,7 @@ import type { FrameEncoder } from './encoder.ts'
 import type { FramesPort } from './port.ts'
 import { CloseCode, MAX_CONTROL_PAYLOAD, WebSocketClosedError, type WebSocketProtocolError } from './protocol.ts'
 import { LinkClosedError } from '../../errors.ts'
-import type { Interruptible } from '../../streams/interruptible.ts'
+import type { AbortableSource } from '../../streams/abortable-source.ts'
 import type { Batch, Clock, Link, Timer } from '../../types.ts'
 
 async function * nothing (): AsyncGenerator<Batch> {}
@@ -11,7 +11,7 @@ async function * nothing (): AsyncGenerator<Batch> {}
 /** A class and not a literal with functions: a relay has one for every connection. */
 export class Closing {
   /** What `sink` is writing from, while it runs. */
-  writing: Interruptible<Batch> | undefined
+  writing: AbortableSource<Batch> | undefined
   readonly #lower: Link
   readonly #port: FramesPort
   readonly #encoder: FrameEncoder
@@ -82,7 +82,7 @@ export class Closing {
     this.#port.isClosed = true
     if (this.writing !== undefined) {
       this.#farewell = frame
-      this.writing.interrupt()
+      this.writing.abort()
       this.#cutWhenStalled(this.#lower.port.queued)
       return
     }

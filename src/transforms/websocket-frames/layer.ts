@@ -6,7 +6,7 @@ import { Closing } from './closing.ts'
 import { verifyFrames, type FrameDecoderInit } from './decoder-init.ts'
 import { FrameEncoder } from './encoder.ts'
 import { borrow, giveBack } from '../../buffers/lent-memory.ts'
-import { Interruptible } from '../../streams/interruptible.ts'
+import { AbortableSource } from '../../streams/abortable-source.ts'
 import { endOfFrames } from './frame-records.ts'
 import { Pings } from './pings.ts'
 import { FramesPort } from './port.ts'
@@ -70,9 +70,9 @@ class FramesLink implements WebSocketLink {
 
   async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     const closing = this.#closing
-    const writing = new Interruptible(source)
+    const writing = new AbortableSource(source)
     if (this.port.isClosed || closing.writing !== undefined) {
-      writing.interrupt()
+      writing.abort()
       if (this.port.isClosed) throw closing.aborted ?? new LinkClosedError('the WebSocket is closed')
       throw new LinkBusyError('another sink is writing to this WebSocket')
     }
@@ -82,7 +82,7 @@ class FramesLink implements WebSocketLink {
       await this.#lower.sink(this.#frames(writing, () => { complete = true }))
     } catch (err) {
       closing.writing = undefined // a close frame can still go out when it was the source that failed
-      writing.interrupt()
+      writing.abort()
       throw err
     }
     if (!complete) throw new LinkClosedError('the WebSocket was closed while there was more to write')
@@ -251,9 +251,9 @@ class FramesLink implements WebSocketLink {
     }
   }
 
-  async * #frames (source: Interruptible<Batch>, onComplete: () => void): AsyncGenerator<Batch> {
+  async * #frames (source: AbortableSource<Batch>, onComplete: () => void): AsyncGenerator<Batch> {
     for await (const batch of source) yield this.#encoder.push(batch)
-    if (!source.interrupted) onComplete()
+    if (!source.aborted) onComplete()
     this.close()
     const { farewell } = this.#closing
     if (farewell === undefined) return // aborted

@@ -3,7 +3,7 @@
  * it, it waits. A message costs one, and one more for each {@link PIECE} behind the first: a large one takes as long as many.
  */
 import { TokenBucket } from '../../../limits/token-bucket.ts'
-import { Interruptible } from '../../../streams/interruptible.ts'
+import { AbortableSource } from '../../../streams/abortable-source.ts'
 import { wait } from '../../../streams/clock.ts'
 import { nextTurn } from '../../../streams/turns.ts'
 import { meter, type Meter } from '../../../streams/meter.ts'
@@ -65,7 +65,7 @@ export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenB
 
 /** The same frames, at the pace of a meter. An abort does not wait for those that do. */
 export function rateLimited (link: Link, pass: Meter): Link {
-  const frames = new Interruptible(meter(pass)(link.source))
+  const frames = new AbortableSource(meter(pass)(link.source))
   let reason: Error | undefined
   async function * source (): AsyncGenerator<Batch> {
     yield * frames
@@ -77,7 +77,7 @@ export function rateLimited (link: Link, pass: Meter): Link {
     abort (err) {
       reason ??= err
       link.abort(err)
-      frames.interrupt()
+      frames.abort()
     }
   })
 }

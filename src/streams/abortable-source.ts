@@ -2,7 +2,7 @@
 
 import { LinkBusyError } from '../errors.ts'
 
-export interface InterruptibleInit {
+export interface AbortableSourceInit {
   /** Leave the source open when interrupted; the next one that is made of it misses nothing. Default: false. */
   keep?: boolean
 }
@@ -17,34 +17,34 @@ export function takeUnread<T> (iterator: AsyncIterator<T>): Promise<IteratorResu
   return read
 }
 
-export class Interruptible<T> implements AsyncIterableIterator<T> {
+export class AbortableSource<T> implements AsyncIterableIterator<T> {
   readonly #inner: AsyncIterator<T>
   readonly #keep: boolean
   /** The read that is under way. */
   #read: Promise<IteratorResult<T>> | undefined
   #settle: ((result: IteratorResult<T>) => void) | undefined
-  #interrupted = false
+  #aborted = false
 
-  constructor (source: AsyncIterable<T> | Iterable<T>, { keep = false }: InterruptibleInit = {}) {
+  constructor (source: AsyncIterable<T> | Iterable<T>, { keep = false }: AbortableSourceInit = {}) {
     this.#inner = iterate(source)
     this.#keep = keep
   }
 
-  get interrupted (): boolean { return this.#interrupted }
+  get aborted (): boolean { return this.#aborted }
 
-  interrupt (): void {
-    if (this.#interrupted) return
-    this.#interrupted = true
+  abort (): void {
+    if (this.#aborted) return
+    this.#aborted = true
     this.#settle?.({ done: true, value: undefined })
     if (!this.#keep) {
-      void leave(this.#inner)
+      void closeIterator(this.#inner)
     } else if (this.#read !== undefined) {
       unread.set(this.#inner, this.#read)
     }
   }
 
   next (): Promise<IteratorResult<T>> {
-    if (this.#interrupted) return Promise.resolve({ done: true, value: undefined })
+    if (this.#aborted) return Promise.resolve({ done: true, value: undefined })
     if (this.#read !== undefined) return Promise.reject(new LinkBusyError('a source has one reader, and it is waiting already'))
     // A promise of its own a pull: racing against one long-lived promise would pile up on that.
     return new Promise((resolve, reject) => {
@@ -61,7 +61,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T> {
   }
 
   async return (): Promise<IteratorResult<T>> {
-    this.interrupt()
+    this.abort()
     return { done: true, value: undefined }
   }
 
@@ -77,7 +77,7 @@ export function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterat
 }
 
 /** Tells a source that nobody reads it any more. Not to be awaited: a generator that waits answers when its wait is over. */
-export async function leave (iterator: AsyncIterator<unknown>): Promise<void> {
+export async function closeIterator (iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.()
   } catch {
