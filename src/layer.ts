@@ -6,7 +6,7 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import { giveBack } from './buffers/lent-memory.ts'
+import { release } from './buffers/buffer-pool.ts'
 import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of them, to one link. */
@@ -16,7 +16,7 @@ export const over = <Lower extends AnyLink, Upper extends AnyLink>(link: Lower, 
 export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
   for await (const batch of source) {
     const out = core.push(batch)
-    if (core.memory === 'copies') giveBack(batch as Batch)
+    if (core.memory === 'copies') release(batch as Batch)
     if (out.length > 0) yield out
     if (core.failure !== undefined) throw core.failure
   }
@@ -47,7 +47,7 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
 
 /**
  * Lifts two cores without cross-talk into a layer. `make` is called once a link, so that the cores may hold state.
- * Both ways out, `sink` and `port`, use the one encoder. What the lower link offers of `flow` and `lend`, this one offers as well.
+ * Both ways out, `sink` and `port`, use the one encoder. What the lower link offers of `flow` and `poolReads`, this one offers as well.
  *
  * @typeParam L what flows below
  * @typeParam In what arrives above
@@ -61,7 +61,7 @@ export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode
     port: portOver(lower.port, encode),
     abort: (err) => { lower.abort(err) },
     flow: lower.flow === undefined ? undefined : (take, signal) => flowThrough(lower, decode, take, signal),
-    lend: lower.lend === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.lend?.(simd) }
+    poolReads: lower.poolReads === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.poolReads?.(simd) }
   }
 }
 

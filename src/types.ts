@@ -113,7 +113,7 @@ export interface Link<In = Uint8Array, Out = In> {
    *
    * @param simd whether the reader works on all bytes, as one does who takes masks off: then it comes as `simd` memory where it can
    */
-  lend? (simd?: boolean): void
+  poolReads? (simd?: boolean): void
   /**
    * Reads in place of `source`: `take` is called with what arrives as soon as it does, without a promise in between, since each step
    * costs much where packets come one at a time. A reader that is busy returns a promise: until that settles nothing more is read, so

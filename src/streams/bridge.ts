@@ -32,9 +32,9 @@ export async function bridge (a: Link, b: Link, { forward = uncounted, backward 
     b.readAhead?.(account.backward)
   }
   // Only where both know of it: another link may keep what it is given to write, or have a bound for it.
-  if (a.lend !== undefined && b.lend !== undefined) {
-    a.lend()
-    b.lend()
+  if (a.poolReads !== undefined && b.poolReads !== undefined) {
+    a.poolReads()
+    b.poolReads()
   }
   try {
     await Promise.all([

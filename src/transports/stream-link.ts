@@ -92,7 +92,7 @@ class SocketLink extends StreamLink {
     this.socket = socket
   }
 
-  lend (simd = false): void { this.source.mayLend = simd ? 'simd' : 'any' }
+  poolReads (simd = false): void { this.source.mayPoolReads = simd ? 'simd' : 'any' }
 
   boundUnsent (bytes: number): void { boundUnsent(this.socket, bytes) }
 

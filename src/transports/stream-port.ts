@@ -1,7 +1,7 @@
 /** The door for packets of a stream, by plain writes or in records. */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { giveBack } from '../buffers/lent-memory.ts'
+import { release } from '../buffers/buffer-pool.ts'
 import { unsentOf } from '../net/native/unsent.ts'
 import { RecordWriter } from './record-writer.ts'
 import { writeBatch } from './stream-writing.ts'
@@ -46,7 +46,7 @@ export class StreamPort implements PacketPort {
     let left = batch.length
     let isInUse = true
     const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
-      if (isInUse) giveBack(batch)
+      if (isInUse) release(batch)
       isInUse = false
     }
     writeBatch(stream, batch, (err) => {
@@ -93,7 +93,7 @@ export class StreamPort implements PacketPort {
   #writeRecords (writer: RecordWriter, bytes: Uint8Array): void {
     writer.write(bytes, () => {
       this.#writes--
-      giveBack([bytes])
+      release([bytes])
     })
   }
 }

@@ -1,7 +1,7 @@
 /** Reads a stream: for a loop or for a function that is called, no further ahead than it may, and into lent memory once it is busy. */
 import type { Duplex } from 'node:stream'
 import { LinkBusyError } from '../errors.ts'
-import { lendReads } from '../net/native/lent-reads.ts'
+import { usePooledReads } from '../net/native/pooled-reads.ts'
 import { AsyncQueue } from '../streams/async-queue.ts'
 import { Flow } from '../streams/flow.ts'
 import type { Batch, ReadAhead, Take } from '../types.ts'
@@ -20,7 +20,7 @@ const USUAL_READ = 64 * 1024
 /** A class and not a literal with functions: a relay has one for every connection. */
 export class StreamSource implements AsyncIterable<Batch> {
   /** Reads may come in memory that is only lent, and in which. */
-  mayLend: false | 'any' | 'simd' = false
+  mayPoolReads: false | 'any' | 'simd' = false
   readonly #stream: Duplex
   readonly #reason: () => Error
   /** What arrives, once somebody reads. */
@@ -93,20 +93,20 @@ export class StreamSource implements AsyncIterable<Batch> {
         if (this.#bound !== undefined && incoming instanceof AsyncQueue) this.#bound.waiting(incoming.size)
         return incoming.size < this.#ahead
       }
-      const lend = (): void => {
-        const isLent = lendReads(stream, (bytes) => {
+      const startPooling = (): void => {
+        const isPooled = usePooledReads(stream, (bytes) => {
           if (!take(bytes)) stream.pause()
           return true
-        }, { simd: this.mayLend === 'simd', largest: () => this.#ahead })
-        largeReads = isLent ? -Infinity : 0
+        }, { simd: this.mayPoolReads === 'simd', largest: () => this.#ahead })
+        largeReads = isPooled ? -Infinity : 0
       }
       stream.on('data', (bytes: Uint8Array) => {
         const goesOn = take(bytes)
         if (!goesOn) stream.pause()
-        if (this.mayLend === false || stream.readableLength > 0) return
+        if (this.mayPoolReads === false || stream.readableLength > 0) return
         largeReads = bytes.length >= LARGE_READ ? largeReads + 1 : Math.min(largeReads, 0)
         // Where little may wait, the buffers of usual reads are too large.
-        if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) lend()
+        if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) startPooling()
       })
       stream.once('end', () => { this.#incoming?.end() })
       stream.once('close', () => {

@@ -1,6 +1,6 @@
 /** Writes to a stream: batches, what a source brings, and the end. */
 import type { Duplex } from 'node:stream'
-import { giveBack } from '../buffers/lent-memory.ts'
+import { release } from '../buffers/buffer-pool.ts'
 import { LinkClosedError } from '../errors.ts'
 import { iterate, closeIterator } from '../streams/abortable-source.ts'
 import type { Batch } from '../types.ts'
@@ -46,7 +46,7 @@ export class Writing {
     const written = this.#written
     if (written === undefined) return
     this.#written = undefined
-    giveBack(written)
+    release(written)
     this.#pull()
   }
 
@@ -68,7 +68,7 @@ export class Writing {
         this.#written = batch
         return
       }
-      if (stream.writableLength === 0) giveBack(batch) // else nobody knows how much of it was written
+      if (stream.writableLength === 0) release(batch) // else nobody knows how much of it was written
       this.#pull()
     }
   }

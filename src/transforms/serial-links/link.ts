@@ -16,7 +16,7 @@ export interface Carrier {
   readonly clock: Clock
   readonly incoming: Incoming
   readonly outgoing: Outgoing
-  lend (): void
+  poolReads (): void
   readAhead (bound: ReadAhead): void
   boundUnsent (bytes: number): void
   delivery (): Delivery | undefined
@@ -57,7 +57,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     }
   }
 
-  lend (): void { this.#carrier.lend() }
+  poolReads (): void { this.#carrier.poolReads() }
 
   readAhead (bound: ReadAhead): void { this.#carrier.readAhead(bound) }
 

@@ -55,7 +55,7 @@ export class SerialLinks {
       clock,
       incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
       outgoing: new Outgoing(),
-      lend: () => { lower.lend?.() },
+      poolReads: () => { lower.poolReads?.() },
       readAhead: (bound) => { lower.readAhead?.(bound) },
       boundUnsent: (bytes) => { lower.boundUnsent?.(bytes) },
       delivery: () => lower.delivery?.(),

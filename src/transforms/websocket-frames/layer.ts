@@ -5,7 +5,7 @@
 import { Closing } from './closing.ts'
 import { verifyFrames, type FrameDecoderInit } from './decoder-init.ts'
 import { FrameEncoder } from './encoder.ts'
-import { borrow, giveBack } from '../../buffers/lent-memory.ts'
+import { acquire, release } from '../../buffers/buffer-pool.ts'
 import { AbortableSource } from '../../streams/abortable-source.ts'
 import { endOfFrames } from './frame-records.ts'
 import { Pings } from './pings.ts'
@@ -49,7 +49,7 @@ class FramesLink implements WebSocketLink {
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, clock = systemClock, ...init }: WebSocketFramesInit) {
     this.#lower = lower
     this.#isServer = init.role === 'server'
-    this.#encoder = new FrameEncoder(init.role, lower.lend === undefined ? undefined : (length) => borrow(length, init.role === 'client'))
+    this.#encoder = new FrameEncoder(init.role, lower.poolReads === undefined ? undefined : (length) => acquire(length, init.role === 'client'))
     const link = this
     this.#reader = new FrameReader(init, {
       get onText () { return link.onText },
@@ -115,17 +115,17 @@ class FramesLink implements WebSocketLink {
       await consumeSource(this.source, take, signal)
       return
     }
-    lower.lend?.(this.#isServer) // which takes masks off
+    lower.poolReads?.(this.#isServer) // which takes masks off
     let isOver = false
     let held: Batch | undefined
-    const release = (): void => { // a reader that waits for its turn keeps nothing of a connection that is gone
+    const discardHeld = (): void => { // a reader that waits for its turn keeps nothing of a connection that is gone
       this.#isGone = true
       this.#reader.discard()
       if (held !== undefined) held.length = 0
     }
     await new Promise<void>((resolve, reject) => {
       const done = (reads: Batch): void => {
-        giveBack(reads)
+        release(reads)
         if (!this.#isAtEnd) return
         isOver = true
         try {
@@ -156,7 +156,7 @@ class FramesLink implements WebSocketLink {
         reject(err)
       }, (err: Error) => {
         this.#closing.stop()
-        release()
+        discardHeld()
         reject(err)
       })
     })

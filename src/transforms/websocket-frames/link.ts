@@ -33,7 +33,7 @@ export interface WebSocketLink extends Link {
   ping (payload?: Uint8Array): boolean
   /**
    * Sends whole frames that a {@link FrameEncoder} of the same role has made, as they are. Their memory is given back when they were
-   * written, if it was borrowed, which takes a link below that has `lend`. Not every link can do that, and a capture does not see them.
+   * written, if it was borrowed, which takes a link below that has `poolReads`. Not every link can do that, and a capture does not see them.
    *
    * @returns false when they were dropped: the queue is full, or the link is closing
    */

@@ -1,4 +1,4 @@
-/** A Node that does not keep the option `onread` where `lent-reads.ts` looks for it: sockets read as they usually do. */
+/** A Node that does not keep the option `onread` where `pooled-reads.ts` looks for it: sockets read as they usually do. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'

@@ -1,6 +1,6 @@
 /** The ways of packets from one worker to the others. */
 import type { MessagePort } from 'node:worker_threads'
-import { borrow, giveBack } from '../../../../buffers/lent-memory.ts'
+import { acquire, release } from '../../../../buffers/buffer-pool.ts'
 import { RingReader, RingWriter, type Label } from '../../../../buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../../types.ts'
@@ -59,7 +59,7 @@ class Lane {
 
   constructor ({ incoming, outgoing, port }: LaneInit, handlers: LaneHandlers) {
     this.#writer = new RingWriter(outgoing)
-    this.#reader = new RingReader(incoming, borrow)
+    this.#reader = new RingReader(incoming, acquire)
     this.#port = port
     this.#handlers = handlers
     port.on('message', (message) => {
@@ -117,7 +117,7 @@ class Lane {
     const framed = { frames, count, bytes }
     if ((tag & TO_ALL) !== 0) this.#handlers.onBroadcast(tag >> 1, from, framed)
     else if (this.#handlers.onUnicast(tag >> 1, to, from, framed)) return
-    giveBack([frames])
+    release([frames])
   }
 }
 

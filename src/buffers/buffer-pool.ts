@@ -21,12 +21,12 @@ type Size = typeof SIZES[number]
 const newFree = (): Map<number, Buffer[]> => new Map(SIZES.map((size) => [size, []]))
 const free = newFree()
 const freeSimd = newFree()
-const lent = new WeakSet<ArrayBufferLike>()
+const acquired = new WeakSet<ArrayBufferLike>()
 
 /** A whole piece of one of the {@link SIZES}. */
-export function borrowPiece (size: Size, simd = false): Buffer {
+export function acquireBlock (size: Size, simd = false): Buffer {
   const buffer = (simd ? freeSimd.get(size)?.pop() ?? newSimd(size) : undefined) ?? free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
-  lent.add(buffer.buffer)
+  acquired.add(buffer.buffer)
   return buffer
 }
 
@@ -36,15 +36,15 @@ function newSimd (size: Size): Buffer | undefined {
 }
 
 /** So many bytes, with anything in them. */
-export function borrow (length: number, simd = false): Buffer {
+export function acquire (length: number, simd = false): Buffer {
   const size = length < SMALLEST ? undefined : SIZES.find((size) => size >= length)
-  return size === undefined ? Buffer.allocUnsafe(length) : borrowPiece(size, simd).subarray(0, length)
+  return size === undefined ? Buffer.allocUnsafe(length) : acquireBlock(size, simd).subarray(0, length)
 }
 
 /** Gives the memory of views back that was borrowed; of others nothing happens. Nobody may look at them any more. */
-export function giveBack (views: readonly Uint8Array[]): void {
+export function release (views: readonly Uint8Array[]): void {
   for (const { buffer } of views) {
-    if (!lent.delete(buffer)) continue
+    if (!acquired.delete(buffer)) continue
     const list = (simdOf(buffer) === undefined ? free : freeSimd).get(buffer.byteLength)
     if (list !== undefined && (list.length + 1) * buffer.byteLength <= MOST_FREE) list.push(Buffer.from(buffer))
   }

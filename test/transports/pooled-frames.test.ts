@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { accept, endsWith, listening, until } from '../helpers/ends.ts'
-import { borrow } from '../../src/buffers/lent-memory.ts'
+import { acquire } from '../../src/buffers/buffer-pool.ts'
 import { FrameDecoder, websocketFrames, type WebSocketLink } from '../../src/transforms/websocket-frames/index.ts'
 import { dialWebSocket, listenWebSocket, streamLink } from '../../src/transports/index.ts'
 import type { PacketPort } from '../../src/types.ts'
@@ -100,15 +100,15 @@ t.test('what had to wait is lent again once the kernel has taken it, and once on
   const port = streamLink(socket).port as Required<PacketPort>
   let waiting
   do {
-    waiting = borrow(SIZE)
+    waiting = acquire(SIZE)
     port.send([waiting])
   } while (port.queued < SIZE)
-  const another = borrow(SIZE)
+  const another = acquire(SIZE)
   t.not(another.buffer, waiting.buffer)
   reader.resume()
   await port.drained()
   await until(() => port.queued === 0)
-  const lent = Array.from({ length: 20 }, () => borrow(SIZE).buffer)
+  const lent = Array.from({ length: 20 }, () => acquire(SIZE).buffer)
   t.equal(lent.filter((buffer) => buffer === waiting.buffer).length, 1)
   t.equal(new Set([...lent, another.buffer]).size, 21)
 })

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { giveBack } from '../../../src/buffers/lent-memory.ts'
-import { canLend, lendReads } from '../../../src/net/native/lent-reads.ts'
+import { release } from '../../../src/buffers/buffer-pool.ts'
+import { canPoolReads, usePooledReads } from '../../../src/net/native/pooled-reads.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { until } from '../../helpers/ends.ts'
 
@@ -21,7 +21,7 @@ async function sockets (t: Test): Promise<[Socket, Socket]> {
   return [client, accepted]
 }
 
-t.test('this Node can do it', async (t) => { t.ok(canLend) })
+t.test('this Node can do it', async (t) => { t.ok(canPoolReads) })
 
 for (const which of ['accepted', 'connected'] as const) {
   t.test(`a socket that was ${which}: its bytes, its pauses, its end`, async (t) => {
@@ -31,10 +31,10 @@ for (const which of ['accepted', 'connected'] as const) {
     const got: Buffer[] = []
     const memory = new Set<ArrayBufferLike>()
     reader.resume()
-    t.ok(lendReads(reader, (bytes) => {
+    t.ok(usePooledReads(reader, (bytes) => {
       memory.add(bytes.buffer)
       got.push(Buffer.from(bytes))
-      giveBack([bytes])
+      release([bytes])
       if (got.length % 7 !== 0) return true
       setImmediate(() => { reader.resume() })
       return false
@@ -51,7 +51,7 @@ t.test('small reads that wait hold no large buffers', async (t) => {
   const waiting: Uint8Array[] = []
   let total = 0
   reader.resume()
-  lendReads(reader, (bytes) => {
+  usePooledReads(reader, (bytes) => {
     waiting.push(bytes)
     total += bytes.length
     return true
@@ -67,8 +67,8 @@ t.test('small reads that wait hold no large buffers', async (t) => {
 t.test('what cannot be lent is left as it is', async (t) => {
   const [, reader] = await sockets(t)
   reader.destroy()
-  t.notOk(lendReads(reader, () => true), 'a socket that has ended')
-  giveBack([Buffer.from('of somebody else'), new Uint8Array(0)])
+  t.notOk(usePooledReads(reader, () => true), 'a socket that has ended')
+  release([Buffer.from('of somebody else'), new Uint8Array(0)])
   const [here] = memoryPair()
-  t.equal(here.lend, undefined, 'a stream that is no socket may keep what it is given')
+  t.equal(here.poolReads, undefined, 'a stream that is no socket may keep what it is given')
 })

@@ -31,7 +31,7 @@ function lender (reads: Uint8Array[]): Link {
   return {
     ...recordingLink(),
     source: source(),
-    lend () { isLending = true },
+    poolReads () { isLending = true },
     async flow (take) {
       for (const read of reads) {
         await take([read])
@@ -86,7 +86,7 @@ for (const [name, { layer, flows }] of Object.entries(layers)) {
       for (const way of ['flow', 'source']) {
         const link = over(lender(pieces(wire, [size])), layer)
         t.equal(link.flow !== undefined, flows)
-        if (way === 'source') link.lend?.()
+        if (way === 'source') link.poolReads?.()
         const heard: Buffer[] = []
         const take = (batch: Batch): void => { heard.push(...batch.map((one) => Buffer.from(one))) }
         await consume(way === 'flow' ? link : { source: link.source }, take).catch((err) => { if (!name.includes('websocket')) throw err }) // no farewell has come
@@ -121,12 +121,12 @@ t.test('a first frame, and what follows it', async (t) => {
   for (let size = 1; size < 40; size++) {
     const wire = Buffer.concat([Buffer.from('0000000568656c6c6f', 'hex'), Buffer.from('and then raw bytes')])
     const link = lender(pieces(wire, [size]))
-    link.lend?.()
+    link.poolReads?.()
     const { frame, rest } = await firstFrame(link, u32be)
     t.equal(rest.flow, undefined, 'the reads before are not those of the link')
     t.equal(Buffer.from(frame ?? []).toString(), 'hello')
     const heard: Buffer[] = []
-    rest.lend?.()
+    rest.poolReads?.()
     await consume(rest, (batch) => { heard.push(...batch.map((one) => Buffer.from(one))) })
     t.equal(Buffer.concat(heard).toString(), 'and then raw bytes')
   }
@@ -154,7 +154,7 @@ t.test('a failure comes behind what was good, and behind a reader that is busy',
 t.test('a link that lends nothing offers nothing', async (t) => {
   const link = over({ ...recordingLink([]), source: from([[Buffer.from('0001ff', 'hex')]]) }, frames)
   t.equal(link.flow, undefined)
-  t.equal(link.lend, undefined)
+  t.equal(link.poolReads, undefined)
   const heard: Uint8Array[] = []
   await consume(link, (batch) => { heard.push(...batch) })
   t.same(heard, [Buffer.from('ff', 'hex')])

@@ -9,7 +9,7 @@
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
-import { borrowPiece, giveBack, SIZES } from '../../buffers/lent-memory.ts'
+import { acquireBlock, release, SIZES } from '../../buffers/buffer-pool.ts'
 
 /** A read that fills less than this part of its buffer is copied, and followed by one into a smaller buffer. */
 const SHARE = 4
@@ -41,15 +41,15 @@ const keys = findKeys()
 let sockets = 0
 let frugal = 0
 
-export interface LentReadsInit {
-  /** Which memory: see `borrowPiece`. Default: false. */
+export interface PooledReadsInit {
+  /** Which memory: see `acquireBlock`. Default: false. */
   simd?: boolean
   /** Bytes that a read may bring; a small piece it is at least. It is asked before each read. Default: any number. */
   largest?: () => number
 }
 
 /** Whether this Node can do it. */
-export const canLend = keys !== undefined
+export const canPoolReads = keys !== undefined
 
 /**
  * From its next read on a socket reads into lent memory. Once only for each, and while it flows and nothing waits in it.
@@ -58,7 +58,7 @@ export const canLend = keys !== undefined
  *   `socket.resume()`
  * @returns false when that cannot be; then the socket emits `data` as before
  */
-export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, { simd = false, largest = () => Infinity }: LentReadsInit = {}): boolean {
+export function usePooledReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, { simd = false, largest = () => Infinity }: PooledReadsInit = {}): boolean {
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
   const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
   if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed) return false
@@ -78,7 +78,7 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
   }
   let level = highest()
   const fields = socket as unknown as Record<symbol, unknown>
-  const first = borrowPiece(SIZES[level], simd)
+  const first = acquireBlock(SIZES[level], simd)
   fields[keys.buffer] = first
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
     if (length === buffer.length) level = Math.min(level + 1, highest())
@@ -86,12 +86,12 @@ export function lendReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boole
     // Many small reads that wait for a slow receiver must not hold a large buffer each.
     level = Math.max(level - 1, 0)
     const copy = Buffer.from(buffer.subarray(0, length))
-    giveBack([buffer])
+    release([buffer])
     return onBytes(copy)
   }
   fields[keys.next] = () => {
     level = Math.min(level, highest())
-    return borrowPiece(SIZES[level], simd)
+    return acquireBlock(SIZES[level], simd)
   }
   handle.useUserBuffer(first)
   return true
