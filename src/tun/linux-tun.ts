@@ -11,7 +11,7 @@ import { occupiedNetworks } from './occupied.ts'
 import { Joiner } from './offload/join.ts'
 import { PacketReader } from './packet-reader.ts'
 import { BurstReader, type Reader } from './reading.ts'
-import { holdProcess, type Poller, type Watch } from '../net/native/poller.ts'
+import { holdProcess, type Poller, type PollHandle } from '../net/native/poller.ts'
 import { Sinks } from './sinks.ts'
 
 /** `openLinuxTun` makes it. */
@@ -23,7 +23,7 @@ export class LinuxTun implements Tun {
   readonly port: PacketPort
   readonly #libc: Libc
   readonly #fd: number
-  readonly #watch: Watch
+  readonly #pollHandle: PollHandle
   readonly offloads: readonly Offload[]
   readonly #packets: PacketReader
   readonly #joiner: Joiner
@@ -39,7 +39,7 @@ export class LinuxTun implements Tun {
     this.#libc = libc
     this.#fd = fd
     this.#config = new KernelConfig(libc, poller, name)
-    this.#watch = poller.watch(fd, (err) => {
+    this.#pollHandle = poller.watch(fd, (err) => {
       if (err === undefined) this.#reader?.ready()
       else this.abort(err)
     })
@@ -58,7 +58,7 @@ export class LinuxTun implements Tun {
     const reader = new BurstReader(take, (most) => {
       this.#packets.reuse()
       return this.#packets.burst(most)
-    }, this.#watch)
+    }, this.#pollHandle)
     this.#wait(reader)
     try {
       await reader.until(signal)
@@ -97,7 +97,7 @@ export class LinuxTun implements Tun {
 
   async #close (): Promise<void> {
     await this.#config.close()
-    await this.#watch.close()
+    await this.#pollHandle.close()
     this.#config.removeRoutes()
     closeSync(this.#fd)
     this.#letGo()
@@ -132,13 +132,13 @@ export class LinuxTun implements Tun {
   #wait (reader: Reader): void {
     if (this.#reader !== undefined) throw busy()
     this.#reader = reader
-    if (this.#closing === undefined) this.#watch.start()
+    if (this.#closing === undefined) this.#pollHandle.start()
     else reader.ended(this.#failure)
   }
 
   #rest (): void {
     this.#reader = undefined
-    this.#watch.stop()
+    this.#pollHandle.stop()
   }
 
   /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */

@@ -1,5 +1,5 @@
 /** Reads an interface in bursts, for a reader that is called with what comes. */
-import type { Watch } from '../net/native/poller.ts'
+import type { PollHandle } from '../net/native/poller.ts'
 import { Flow } from '../streams/flow.ts'
 import type { Batch, Take } from '../types.ts'
 
@@ -20,12 +20,12 @@ export class BurstReader implements Reader {
   #isAlone = true
 
   /** @param burst reads so many times at most; throws when the interface is gone */
-  constructor (take: Take, burst: (most: number) => Batch, watch: Watch) {
+  constructor (take: Take, burst: (most: number) => Batch, handle: PollHandle) {
     this.#burst = burst
     this.#flow = new Flow(take, {
-      onBusy: () => { watch.stop() },
-      onPull: () => { watch.start() },
-      onReturn: () => { watch.stop() }
+      onBusy: () => { handle.stop() },
+      onPull: () => { handle.start() },
+      onReturn: () => { handle.stop() }
     })
   }
 

@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 import t from 'tap'
 import type { TunLoss } from '../../src/tun/device.ts'
 import { Guard } from '../../src/tun/guard.ts'
-import { concernOf } from '../../src/tun/link-watch.ts'
+import { concernOf } from '../../src/tun/link-monitor.ts'
 import { hex } from '../helpers/bytes.ts'
 import { ManualClock } from '../helpers/clock.ts'
 

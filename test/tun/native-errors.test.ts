@@ -38,12 +38,12 @@ t.test('a poller that cannot begin, and one whose polls keep failing', async (t)
   const fd = openSync('/dev/null', 'r') // the poller closes it
   libc.eventfd = () => fd
   const err = await new Promise<Error | undefined>((resolve) => {
-    const watch = poller.watch(0, (err) => {
-      watch.stop()
+    const handle = poller.watch(0, (err) => {
+      handle.stop()
       resolve(err)
-      void watch.close()
+      void handle.close()
     })
-    watch.start()
+    handle.start()
   })
   t.match(err, { name: 'TunError', code: 'ERR_TUN_SYSTEM', message: 'poll failed' })
 })

@@ -1,10 +1,10 @@
 /** Looks at descriptors from the event loop itself: no thread, so neither the pool nor the end of the process waits for it. */
 import type { Libc, LoopHandle } from './libc.ts'
-import type { Poller, Watch } from './poller.ts'
+import type { Poller, PollHandle } from './poller.ts'
 
 const nothing = (): void => {}
 
-class LoopWatch implements Watch {
+class LoopPollHandle implements PollHandle {
   readonly #handle: LoopHandle
   readonly #onReady: () => void
   #isWanted = false
@@ -50,5 +50,5 @@ class LoopWatch implements Watch {
 
 /** The poller for this C library binding, or undefined when it has no part in the event loop. */
 export function loopPoller ({ onReadable }: Libc): Poller | undefined {
-  return onReadable === undefined ? undefined : { watch: (fd, onReady) => new LoopWatch(onReadable, fd, onReady) }
+  return onReadable === undefined ? undefined : { watch: (fd, onReady) => new LoopPollHandle(onReadable, fd, onReady) }
 }

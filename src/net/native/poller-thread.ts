@@ -7,7 +7,7 @@ import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
 import type { Libc } from './libc.ts'
 import { NativeError } from './native-error.ts'
-import type { Poller, Watch } from './poller.ts'
+import type { Poller, PollHandle } from './poller.ts'
 
 // struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
 const ENTRY = 8
@@ -22,7 +22,7 @@ const LITTLE = endianness() === 'LE'
 const ONE = new BigUint64Array([1n])
 const one = new Uint8Array(ONE.buffer)
 
-class ThreadWatch implements Watch {
+class ThreadPollHandle implements PollHandle {
   isWanted = false
   readonly fd: number
   readonly onReady: (err?: Error) => void
@@ -52,11 +52,11 @@ class ThreadWatch implements Watch {
 
 class ThreadPoller implements Poller {
   readonly #libc: Libc
-  readonly #watches = new Set<ThreadWatch>()
+  readonly #handles = new Set<ThreadPollHandle>()
   #wakeFd = -1
   #fds = new DataView(new ArrayBuffer(ENTRY * 8))
   /** What the thread looks at now, in the order of the entries behind that of the eventfd. */
-  #flight: ThreadWatch[] | undefined
+  #flight: ThreadPollHandle[] | undefined
   #landings: Array<() => void> = []
   #next: NodeJS.Immediate | undefined
   #failures = 0
@@ -70,22 +70,22 @@ class ThreadPoller implements Poller {
     this.#failures = err === null && ready >= 0 ? 0 : this.#failures + 1
     if (this.#failures > MAX_FAILURES) {
       const failure = new NativeError('ERR_NATIVE_CALL', 'poll failed', { syscall: 'poll', cause: err })
-      for (const watch of flight) if (watch.isWanted) watch.onReady(failure)
+      for (const handle of flight) if (handle.isWanted) handle.onReady(failure)
     } else if (this.#failures === 0) {
       if (this.#events(0) !== 0) this.#libc.read(this.#wakeFd, new Uint8Array(8), 8)
-      for (const [i, watch] of flight.entries()) {
-        if (this.#events(i + 1) !== 0 && watch.isWanted) watch.onReady()
+      for (const [i, handle] of flight.entries()) {
+        if (this.#events(i + 1) !== 0 && handle.isWanted) handle.onReady()
       }
     }
     for (const land of this.#landings.splice(0)) land()
     // those that were ready have read by then, and want more, mostly: one flight serves all
-    if (this.#watches.size > 0) this.#next ??= setImmediate(this.#start)
+    if (this.#handles.size > 0) this.#next ??= setImmediate(this.#start)
   }
 
   readonly #start = (): void => {
     clearImmediate(this.#next)
     this.#next = undefined
-    const flight = [...this.#watches].filter(({ isWanted }) => isWanted)
+    const flight = [...this.#handles].filter(({ isWanted }) => isWanted)
     if (this.#flight !== undefined || flight.length === 0) return
     this.#flight = flight
     const size = (flight.length + 1) * ENTRY
@@ -102,11 +102,11 @@ class ThreadPoller implements Poller {
     this.#libc = libc
   }
 
-  watch (fd: number, onReady: (err?: Error) => void): Watch {
-    if (this.#watches.size === 0) this.#open()
-    const watch = new ThreadWatch(this, fd, onReady)
-    this.#watches.add(watch)
-    return watch
+  watch (fd: number, onReady: (err?: Error) => void): PollHandle {
+    if (this.#handles.size === 0) this.#open()
+    const handle = new ThreadPollHandle(this, fd, onReady)
+    this.#handles.add(handle)
+    return handle
   }
 
   /** One more watch is wanted. */
@@ -115,13 +115,13 @@ class ThreadPoller implements Poller {
     else if (this.#next === undefined) this.#start()
   }
 
-  async remove (watch: ThreadWatch): Promise<void> {
-    this.#watches.delete(watch)
-    if (this.#flight !== undefined && (this.#flight.includes(watch) || this.#watches.size === 0)) {
+  async remove (handle: ThreadPollHandle): Promise<void> {
+    this.#handles.delete(handle)
+    if (this.#flight !== undefined && (this.#flight.includes(handle) || this.#handles.size === 0)) {
       this.#wake()
       await new Promise<void>((resolve) => { this.#landings.push(resolve) })
     }
-    if (this.#watches.size === 0) this.#close()
+    if (this.#handles.size === 0) this.#close()
   }
 
   #events (entry: number): number {

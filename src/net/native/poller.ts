@@ -1,7 +1,7 @@
 /** How a device learns that it may read again. */
 
 /** One descriptor that is being looked at. */
-export interface Watch {
+export interface PollHandle {
   /** From now on it is told when a read may bring something or tell what is wrong: again and again, until `stop`. */
   start (): void
   stop (): void
@@ -11,7 +11,7 @@ export interface Watch {
 
 export interface Poller {
   /** @param onReady is called with an error when nothing more will ever be told */
-  watch (fd: number, onReady: (err?: Error) => void): Watch
+  watch (fd: number, onReady: (err?: Error) => void): PollHandle
 }
 
 const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes

@@ -5,7 +5,7 @@ import { systemError } from './ifreq.ts'
 import type { Libc } from '../net/native/libc.ts'
 import { READ_BYTES } from './netlink-socket.ts'
 import { attributesIn, AT_TYPE, HEADER, LITTLE, messagesIn } from './netlink.ts'
-import type { Poller, Watch } from '../net/native/poller.ts'
+import type { Poller, PollHandle } from '../net/native/poller.ts'
 import { AT_INDEX, RTA_OIF, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTMSG } from './rtnetlink-lists.ts'
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../net/native/socket-numbers.ts'
 
@@ -58,7 +58,7 @@ function leadsThrough (message: DataView, device: number): boolean {
   return false
 }
 
-export interface LinkWatchInit {
+export interface LinkMonitorInit {
   /** Something of the interface has changed, or may have. */
   onChange (): void
   /** Another one has got an address or a route, or may have. */
@@ -67,16 +67,16 @@ export interface LinkWatchInit {
 }
 
 /** Tells what changes about interfaces, until it is closed. */
-export class LinkWatch {
+export class LinkMonitor {
   readonly #libc: Libc
   readonly #fd: number
   readonly #device: number
-  readonly #init: LinkWatchInit
-  readonly #watch: Watch
+  readonly #init: LinkMonitorInit
+  readonly #pollHandle: PollHandle
   readonly #into = new Uint8Array(READ_BYTES)
 
   /** Throws `TunError` when the system refuses. */
-  constructor (libc: Libc, poller: Poller, device: number, init: LinkWatchInit) {
+  constructor (libc: Libc, poller: Poller, device: number, init: LinkMonitorInit) {
     this.#libc = libc
     this.#device = device
     this.#init = init
@@ -90,15 +90,15 @@ export class LinkWatch {
       closeSync(this.#fd)
       throw err
     }
-    this.#watch = poller.watch(this.#fd, (err) => {
+    this.#pollHandle = poller.watch(this.#fd, (err) => {
       if (err === undefined) this.#read()
       else init.onFailure(err)
     })
-    this.#watch.start()
+    this.#pollHandle.start()
   }
 
   async close (): Promise<void> {
-    await this.#watch.close()
+    await this.#pollHandle.close()
     closeSync(this.#fd)
   }
 
@@ -116,7 +116,7 @@ export class LinkWatch {
       if (errno === EINTR) continue
       if (errno === ENOBUFS) own = others = true // there were more than the socket holds: any of them may have been about this one
       else if (errno !== EAGAIN) {
-        this.#watch.stop()
+        this.#pollHandle.stop()
         this.#init.onFailure(systemError('read', 'rtnetlink', errno))
       }
       if (errno !== ENOBUFS) break
