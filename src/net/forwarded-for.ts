@@ -1,6 +1,6 @@
 /** `X-Forwarded-For`: each proxy of HTTP appends whom it got the request from. */
 import { isIPv4, isIPv6 } from 'node:net'
-import type { Networks } from './networks.ts'
+import type { CidrList } from './cidr-list.ts'
 import { normalizeAddress } from './client-address.ts'
 import type { Endpoint } from '../types.ts'
 
@@ -16,7 +16,7 @@ export const MAX_HOPS = 32
  * @param proxy who has sent the request to us
  * @returns port 0 where the header has none
  */
-export function forwardedSource (header: string, proxy: Endpoint, trusted: Networks): Endpoint {
+export function forwardedSource (header: string, proxy: Endpoint, trusted: CidrList): Endpoint {
   let source = proxy
   let end = header.length
   for (let hops = 0; hops < MAX_HOPS; hops++) {

@@ -6,7 +6,7 @@ import type { Server, Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { forwardedSource } from '../net/forwarded-for.ts'
 import type { ConnectionLimiter, ConnectionSlot } from '../limits/connection-limiter.ts'
-import { Networks } from '../net/networks.ts'
+import { CidrList } from '../net/cidr-list.ts'
 import { ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
 import { readProxyHeader } from './proxy-reader.ts'
 import { throttle } from '../limits/throttle.ts'
@@ -115,7 +115,7 @@ const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket):
 
 class GuardedEntrance implements Entrance {
   readonly #limiter: ConnectionLimiter | undefined
-  readonly #trusted: Networks
+  readonly #trusted: CidrList
   readonly #timeout: number
   readonly #clock: Clock
   readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
@@ -124,7 +124,7 @@ class GuardedEntrance implements Entrance {
 
   constructor ({ limiter, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<EntranceInit, 'limiter'>> & Pick<EntranceInit, 'limiter'>) {
     this.#limiter = limiter
-    this.#trusted = new Networks('trustedProxies', trustedProxies)
+    this.#trusted = new CidrList('trustedProxies', trustedProxies)
     this.#timeout = handshakeTimeout
     this.#clock = clock
     this.#malformed = throttle(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })

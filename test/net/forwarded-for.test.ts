@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { forwardedSource, MAX_HOPS } from '../../src/net/forwarded-for.ts'
-import { Networks } from '../../src/net/networks.ts'
+import { CidrList } from '../../src/net/cidr-list.ts'
 
-const trusted = new Networks('trustedProxies', ['10.0.0.0/8', '2001:db8:aaaa::/48'])
+const trusted = new CidrList('trustedProxies', ['10.0.0.0/8', '2001:db8:aaaa::/48'])
 const proxy = { host: '10.0.0.1', port: 5555 }
 const source = (header: string): string => {
   const { host, port } = forwardedSource(header, proxy, trusted)
@@ -71,15 +71,15 @@ t.test('property: it is the proxy itself, or an address of the header with only 
 })
 
 t.test('networks', async (t) => {
-  const networks = new Networks('trustedProxies', ['192.0.2.1', '10.1.2.3/8', '2001:db8::/32', '::1', '::ffff:198.51.100.0/120', '::ffff:203.0.113.7', '128.0.0.0/1'])
+  const networks = new CidrList('trustedProxies', ['192.0.2.1', '10.1.2.3/8', '2001:db8::/32', '::1', '::ffff:198.51.100.0/120', '::ffff:203.0.113.7', '128.0.0.0/1'])
   for (const host of ['192.0.2.1', '::ffff:192.0.2.1', '10.255.255.255', '2001:db8:ffff::1', '::1', '198.51.100.77', '::ffff:198.51.100.77', '203.0.113.7', '200.0.0.1', '2001:db8::1%eth0', '2001:db8::1%br-lan']) t.ok(networks.includes(host), host)
   for (const host of ['192.0.2', '11.0.0.0', '127.0.0.1', '2001:db9::1', '::2', '::', '', 'localhost', '0x0a000001', '10.1', 'a memory', 'fe80::1%br-lan']) t.notOk(networks.includes(host), host)
-  const all = new Networks('trustedProxies', ['0.0.0.0/0'])
+  const all = new CidrList('trustedProxies', ['0.0.0.0/0'])
   t.ok(all.includes('255.1.2.3'))
   t.notOk(all.includes('::1'), 'IPv4 is not IPv6')
-  t.notOk(new Networks('trustedProxies', ['::/0']).includes('192.0.2.1'))
+  t.notOk(new CidrList('trustedProxies', ['::/0']).includes('192.0.2.1'))
   for (const bad of [
     '', ' ', 'localhost', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '10.0.0.0/08', '10.0.0.0/8 ', '10.0.0.0/8/8', '10.0.0/8', '10', '0x0a000000/8', '2001:db8::/129',
     'fe80::1%eth0', '*', '10.0.0.0/255.0.0.0', '10.0.0.1:80', undefined as unknown as string
-  ]) t.throws(() => new Networks('trustedProxies', ['10.0.0.1', bad]), { code: 'ERR_OPTION', message: /trustedProxies/ }, JSON.stringify(bad))
+  ]) t.throws(() => new CidrList('trustedProxies', ['10.0.0.1', bad]), { code: 'ERR_OPTION', message: /trustedProxies/ }, JSON.stringify(bad))
 })

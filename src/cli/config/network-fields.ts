@@ -2,7 +2,7 @@
 import { endpointText, readEndpoint, readPort, readUrl } from '../../net/endpoint.ts'
 import { normalPath } from '../../nodes/candy/relay/network-settings.ts'
 import { formatCidr, parseCidr } from '../../net/ipv4.ts'
-import { parseNetwork } from '../../net/networks.ts'
+import { parseNetwork } from '../../net/cidr-list.ts'
 import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
 

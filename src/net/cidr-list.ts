@@ -19,8 +19,8 @@ export function parseNetwork (text: string): Network | undefined {
   return [address, prefix]
 }
 
-export class Networks {
-  readonly #networks: Network[]
+export class CidrList {
+  readonly #cidrs: Network[]
 
   /**
    * @param name the option, for the error
@@ -28,7 +28,7 @@ export class Networks {
    * @throws {OptionError} for what is neither
    */
   constructor (name: string, texts: readonly string[]) {
-    this.#networks = texts.map((text) => {
+    this.#cidrs = texts.map((text) => {
       const network = parseNetwork(text)
       if (network === undefined) throw new OptionError(`${name} takes addresses and CIDRs such as 10.0.0.0/8 and 2001:db8::/32, not ${String(text)}`)
       return network
@@ -37,8 +37,8 @@ export class Networks {
 
   /** False for what is no address. `::ffff:192.0.2.1` is 192.0.2.1. */
   includes (host: string): boolean {
-    if (this.#networks.length === 0 || isIP(host) === 0) return false
+    if (this.#cidrs.length === 0 || isIP(host) === 0) return false
     const address = ipaddr.process(withoutZone(host))
-    return this.#networks.some(([network, prefix]) => address.kind() === network.kind() && address.match(network, prefix))
+    return this.#cidrs.some(([network, prefix]) => address.kind() === network.kind() && address.match(network, prefix))
   }
 }
