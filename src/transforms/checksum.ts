@@ -7,7 +7,7 @@ import crcOfPackage from 'crc/calculators/crc32'
 import { OptionError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
-import { FaultStop } from './faults.ts'
+import { FailFastDecoder } from './fail-fast-decoder.ts'
 
 /** Any function of the `crc` package, or of its `calculators`, which copy less. The low bits of what it returns are used. */
 export type ChecksumFunction = (bytes: Buffer) => number
@@ -61,7 +61,7 @@ function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before
 }
 
 /** Checks each frame and hands up what its checksum covers, as a view. The first that does not match is its `failure`, `ERR_CHECKSUM`. */
-export class ChecksumDecoder extends FaultStop {
+export class ChecksumDecoder extends FailFastDecoder {
   readonly memory = 'passes'
   readonly #of
 

@@ -6,7 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { OptionError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
-import { FaultStop } from './faults.ts'
+import { FailFastDecoder } from './fail-fast-decoder.ts'
 
 export interface ConfusionPaddingInit {
   /** Most bytes of padding that are sent with a frame: 0 to 255. Each number up to it is equally likely. Default: 64. */
@@ -42,7 +42,7 @@ function draw (size: number): number {
  * Takes the padding off, as many bytes as a frame says, whatever `max` is here. What is handed up is a view. A count that
  * cannot be is its `failure`, `ERR_PADDING`.
  */
-export class ConfusionPaddingDecoder extends FaultStop {
+export class ConfusionPaddingDecoder extends FailFastDecoder {
   readonly memory = 'passes'
 
   protected override decode (frame: Uint8Array, out: Batch): void {

@@ -8,7 +8,7 @@ import { TruncatedError } from '../errors.ts'
 import { portOver, transform } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
 import { frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
-import { Collector } from './collector.ts'
+import { ReassemblyBuffer } from './reassembly-buffer.ts'
 
 type Frames = ReturnType<typeof frameCodec>
 
@@ -16,7 +16,7 @@ type Frames = ReturnType<typeof frameCodec>
 const maxDataLength = Infinity
 
 async function * decodeFrames (source: AsyncIterable<Batch>, lengthDecoder: Frames['lengthDecoder']): AsyncGenerator<Batch> {
-  const held = new Collector()
+  const held = new ReassemblyBuffer()
   let given = 0 // bytes that the decoder has and that belong to no complete frame
   let need = 0 // bytes of the frame under way, length included, once known
 

@@ -8,17 +8,17 @@
 import { TruncatedError } from '../errors.ts'
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
-import { FaultStop } from './faults.ts'
+import { FailFastDecoder } from './fail-fast-decoder.ts'
 import { MAX_LENGTH_BYTES, frameCodec, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
-import { Collector } from './collector.ts'
+import { ReassemblyBuffer } from './reassembly-buffer.ts'
 
 /**
  * Takes frames out of reads. A frame inside one read is a view of it; one that spans reads is joined once, when complete.
  * A length beyond `maxFrame` is its `failure`, `ERR_FRAME_SIZE`, before anything is kept for that frame.
  */
-export class LengthPrefixDecoder extends FaultStop {
+export class LengthPrefixDecoder extends FailFastDecoder {
   readonly memory = 'passes'
-  readonly #held = new Collector()
+  readonly #held = new ReassemblyBuffer()
   /** Bytes of the frame under way, length included; while the length itself is cut, as many as it may be readable with. */
   #need = 0
   /** Bytes of its length, 0 while that is cut. */

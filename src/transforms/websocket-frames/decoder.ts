@@ -1,6 +1,6 @@
 /** Bytes in, WebSocket messages out (RFC 6455 sections 5.2 to 5.6). No I/O. */
 import { isUtf8 } from 'node:buffer'
-import { Collector } from '../collector.ts'
+import { ReassemblyBuffer } from '../reassembly-buffer.ts'
 import { closeOf } from './close-payload.ts'
 import { DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, verifyFrames, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder-init.ts'
 import { applyMask, maskWayOf, type MaskWay } from './mask.ts'
@@ -28,10 +28,10 @@ export class FrameDecoder implements Core {
   readonly #tolerate: Tolerance
   readonly #handlers: FrameHandlers
   /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
-  readonly #held = new Collector()
+  readonly #held = new ReassemblyBuffer()
   #need = 0
   /** The fragments of an unfinished message. */
-  readonly #fragments = new Collector()
+  readonly #fragments = new ReassemblyBuffer()
   #fragmentCount = 0
   #message: number = Opcode.CONTINUATION
   #closed = false

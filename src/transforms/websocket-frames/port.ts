@@ -1,5 +1,5 @@
 /** The door for messages: each batch becomes one buffer of frames. */
-import { Acknowledged } from './acknowledged.ts'
+import { InFlightEstimator } from './in-flight-estimator.ts'
 import { drainedOf } from '../../layer.ts'
 import type { FrameEncoder } from './encoder.ts'
 import type { Batch, Clock, PacketPort } from '../../types.ts'
@@ -13,7 +13,7 @@ export class FramesPort implements PacketPort {
   readonly #encoder: FrameEncoder
   readonly #clock: Clock
   /** Once somebody has asked how much waits, and the system did not know. */
-  #acknowledged: Acknowledged | undefined
+  #inFlight: InFlightEstimator | undefined
 
   constructor (lower: PacketPort, encoder: FrameEncoder, clock: Clock) {
     this.#lower = lower
@@ -29,11 +29,11 @@ export class FramesPort implements PacketPort {
   get bufferedAmount (): number {
     const { bufferedAmount } = this.#lower
     if (bufferedAmount !== undefined || this.isClosed) {
-      this.#acknowledged = undefined
+      this.#inFlight = undefined
       return bufferedAmount ?? this.queued
     }
-    this.#acknowledged ??= new Acknowledged()
-    return Math.max(this.queued, this.#acknowledged.waiting(this.#clock.now()) ?? 0)
+    this.#inFlight ??= new InFlightEstimator()
+    return Math.max(this.queued, this.#inFlight.estimate(this.#clock.now()) ?? 0)
   }
 
   send (batch: Batch): number {
@@ -44,11 +44,11 @@ export class FramesPort implements PacketPort {
   /** See `WebSocketLink`. */
   sendFrames (frames: Uint8Array): boolean {
     if (this.isClosed || this.#lower.send([frames]) === 0) return false
-    const question = this.#acknowledged?.sent(frames.length, this.#clock.now())
-    if (question !== undefined && this.#lower.send([this.#encoder.ping(question)]) === 0) this.#acknowledged?.withdraw()
+    const probe = this.#inFlight?.sent(frames.length, this.#clock.now())
+    if (probe !== undefined && this.#lower.send([this.#encoder.ping(probe)]) === 0) this.#inFlight?.withdraw()
     return true
   }
 
   /** A pong has come; it may answer a ping of this port, or of somebody else. */
-  pong (payload: Uint8Array): void { this.#acknowledged?.pong(payload, this.#clock.now()) }
+  pong (payload: Uint8Array): void { this.#inFlight?.pong(payload, this.#clock.now()) }
 }

@@ -7,7 +7,7 @@
  *
  * The frames here are still masked. What is looked at is unmasked byte by byte and left as it is.
  */
-import { Collector } from '../collector.ts'
+import { ReassemblyBuffer } from '../reassembly-buffer.ts'
 import { OptionError } from '../../errors.ts'
 import { isTextAt, keyBefore } from './masked-payload.ts'
 import type { Plausible, Trusted } from './plausible.ts'
@@ -63,7 +63,7 @@ export class FrameResync {
   readonly #recoveries: Recoveries
   #gaveUp: string | undefined
   /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
-  readonly #held = new Collector()
+  readonly #held = new ReassemblyBuffer()
   #need = 0
   /** What is held is a doubtful frame and the one before it, or what is searched: to be looked at together with the next read. */
   #isDoubtful = false

@@ -8,7 +8,7 @@ import { greeting } from '../../../src/nodes/candy/protocol/greeting.ts'
 import { encodeConn, encodeDiscovery, encodeGeneral, encodeLocalEndpoint, MessageType, MIN_LENGTH, newMessage } from '../../../src/nodes/candy/protocol/messages.ts'
 import { writeHeader, writeU16 } from '../../../src/net/ipv4.ts'
 import { Opcode } from '../../../src/transforms/websocket-frames/protocol.ts'
-import { Acknowledged } from '../../../src/transforms/websocket-frames/acknowledged.ts'
+import { InFlightEstimator } from '../../../src/transforms/websocket-frames/in-flight-estimator.ts'
 
 const OWN = 0xc0a8ca01
 const OTHER = 0xc0a8ca02
@@ -153,7 +153,7 @@ t.test('trusted when they name the client', async (t) => {
 })
 
 t.test('control frames and text', async (t) => {
-  const question = new Acknowledged().sent(100_000, 2000) as Uint8Array
+  const question = new InFlightEstimator().sent(100_000, 2000) as Uint8Array
   const yes: Array<[number, Uint8Array]> = [
     [Opcode.PING, Buffer.from(greeting('host'))], [Opcode.PING, Buffer.from('candy::linux::6.1.8')], [Opcode.PING, Buffer.from('candy::')],
     [Opcode.PONG, new Uint8Array(0)], [Opcode.PONG, question],

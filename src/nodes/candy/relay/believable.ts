@@ -14,7 +14,7 @@ import { MessageType, MIN_LENGTH } from '../protocol/messages.ts'
 import type { Plausible, Trusted } from '../../../transforms/websocket-frames/plausible.ts'
 
 const GREETING = Buffer.from(GREETED)
-/** Our own pings begin so (`acknowledged.ts`), and a pong repeats its ping. */
+/** Our own pings begin so (`in-flight-estimator.ts`), and a pong repeats its ping. */
 const ACKNOWLEDGED = Buffer.from('sent')
 
 /** Bytes of a GENERAL that announces a local endpoint. The original sends no other. */

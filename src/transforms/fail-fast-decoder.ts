@@ -6,7 +6,7 @@ import type { Batch, Core } from '../types.ts'
  * returned, `failure` is set, and every later call throws it. So the same bytes give the same frames and the same error,
  * whatever reads they came in.
  */
-export abstract class FaultStop implements Core {
+export abstract class FailFastDecoder implements Core {
   #failure: Error | undefined
 
   /** What was wrong with the input, once something was. */

@@ -5,7 +5,7 @@ import {
   ChecksumDecoder, ChecksumEncoder, ConfusionPaddingDecoder, LengthPrefixDecoder, checksum, confusionPadding, controlFrames,
   lengthPrefix, rustdeskLength, u16be, u32be
 } from '../../src/transforms/index.ts'
-import { FaultStop } from '../../src/transforms/faults.ts'
+import { FailFastDecoder } from '../../src/transforms/fail-fast-decoder.ts'
 import type { Batch, Layer } from '../../src/types.ts'
 import { hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { from, pieces, recordingLink } from '../helpers/links.ts'
@@ -53,7 +53,7 @@ t.test('for any cuts, the same frames come before the same fault', async (t) => 
 
 t.test('a decoder returns what was good and takes nothing more', async (t) => {
   const [sum] = new ChecksumEncoder('crc32').push([hex('aa')])
-  const cases: Array<[FaultStop, Batch, string, string]> = [
+  const cases: Array<[FailFastDecoder, Batch, string, string]> = [
     [new LengthPrefixDecoder(u16be, { maxFrame: 2 }), [hex('0001aa00030002bbcc')], 'aa', 'ERR_FRAME_SIZE'],
     [new ChecksumDecoder('crc32'), [sum, hex('00000000aa'), sum], 'aa', 'ERR_CHECKSUM'],
     [new ConfusionPaddingDecoder(), [hex('aa00'), hex('09'), hex('bb00')], 'aa', 'ERR_PADDING']

@@ -17,7 +17,7 @@ const EMPTY = Buffer.alloc(0)
  * of Node's shared pool (where one byte keeps 8 KiB alive) are bounded by the bytes received. `capacity` is: by four
  * times those bytes, or by them and 2 KiB.
  */
-export class Collector {
+export class ReassemblyBuffer {
   /** The blocks before the last; made when there is a second one, since each idle connection has collectors. */
   #full: BufferList | undefined
   #block = EMPTY

@@ -26,9 +26,9 @@ const FEW = 16 * 1024
 /** Milliseconds after which a question is not going to be answered. Then nothing is known any more, until one is. */
 const PATIENCE = 5000
 
-const MARK = Buffer.from('sent')
+const PROBE_PREFIX = Buffer.from('sent')
 
-interface Question {
+interface Probe {
   /** Bytes that were sent before it. */
   sent: number
   at: number
@@ -36,10 +36,10 @@ interface Question {
   isAlone: boolean
 }
 
-export class Acknowledged {
+export class InFlightEstimator {
   readonly #drainRate = new DrainRate()
   /** Those without an answer, the oldest first, and the number of that one. */
-  readonly #questions: Question[] = []
+  readonly #probes: Probe[] = []
   #first = 0
   #sent = 0
   #asked = 0
@@ -56,12 +56,12 @@ export class Acknowledged {
    *
    * @param now milliseconds of a clock that only goes forward
    */
-  waiting (now: number): number | undefined {
+  estimate (now: number): number | undefined {
     this.#giveUp(now)
     if (this.#answeredAt === undefined) return undefined
     const rate = this.#drainRate.rate ?? 0
     // Answers come one by one, but bytes leave all the time: up to the next answer, which has not come.
-    const next = this.#questions.length > 0 ? this.#questions[0].sent : this.#sent
+    const next = this.#probes.length > 0 ? this.#probes[0].sent : this.#sent
     const arrived = Math.min(next, this.#arrived + rate * (now - this.#answeredAt))
     return Math.max(0, Math.round(this.#sent - arrived - rate * Math.min(this.#shortest, this.#before)))
   }
@@ -77,26 +77,26 @@ export class Acknowledged {
     const isAlone = this.#answeredAt !== undefined && this.#sent - this.#arrived <= FEW
     this.#sent += bytes
     const isDue = this.#sent - this.#asked >= Math.max(STEP, (this.#sent - this.#arrived) / PART) || now - this.#askedAt >= SELDOM
-    if (!isDue || this.#questions.length === MOST) return undefined
+    if (!isDue || this.#probes.length === MOST) return undefined
     this.#asked = this.#sent
     this.#askedAt = now
-    const payload = Buffer.alloc(MARK.length + 4)
-    payload.set(MARK)
-    payload.writeUInt32BE((this.#first + this.#questions.push({ sent: this.#sent, at: now, isAlone }) - 1) >>> 0, MARK.length)
+    const payload = Buffer.alloc(PROBE_PREFIX.length + 4)
+    payload.set(PROBE_PREFIX)
+    payload.writeUInt32BE((this.#first + this.#probes.push({ sent: this.#sent, at: now, isAlone }) - 1) >>> 0, PROBE_PREFIX.length)
     return payload
   }
 
   /** The last question could not be asked. */
-  withdraw (): void { this.#questions.pop() }
+  withdraw (): void { this.#probes.pop() }
 
   /** A pong has come. Those that answer nothing are left alone; one answers all questions before it as well, RFC 6455 section 5.5.3. */
   pong (payload: Uint8Array, now: number): void {
-    if (payload.length < MARK.length + 4 || MARK.compare(payload, 0, MARK.length) !== 0) return
-    const number = Buffer.from(payload.buffer, payload.byteOffset, payload.length).readUInt32BE(MARK.length)
+    if (payload.length < PROBE_PREFIX.length + 4 || PROBE_PREFIX.compare(payload, 0, PROBE_PREFIX.length) !== 0) return
+    const number = Buffer.from(payload.buffer, payload.byteOffset, payload.length).readUInt32BE(PROBE_PREFIX.length)
     const index = (number - this.#first) >>> 0
-    if (index >= this.#questions.length) return
-    const { sent, at, isAlone } = this.#questions[index]
-    this.#questions.splice(0, index + 1)
+    if (index >= this.#probes.length) return
+    const { sent, at, isAlone } = this.#probes[index]
+    this.#probes.splice(0, index + 1)
     this.#first = (number + 1) >>> 0
     this.#remember(now - at, now, isAlone)
     if (this.#answeredAt !== undefined) this.#drainRate.sample(sent - this.#arrived, now - this.#answeredAt, now)
@@ -105,9 +105,9 @@ export class Acknowledged {
   }
 
   #giveUp (now: number): void {
-    if (this.#questions.length === 0 || now - this.#questions[0].at < PATIENCE) return
-    this.#first = (this.#first + this.#questions.length) >>> 0
-    this.#questions.length = 0
+    if (this.#probes.length === 0 || now - this.#probes[0].at < PATIENCE) return
+    this.#first = (this.#first + this.#probes.length) >>> 0
+    this.#probes.length = 0
     this.#answeredAt = undefined
     this.#arrived = this.#sent // or not; else it would ask as seldom as one does with so much under way
   }
