@@ -11,7 +11,7 @@ export { firstFrame, FirstFrameDecoder } from './first-frame.ts'
 export { encodeJson, json, JsonDecoder, parseJson, type JsonInit } from './json.ts'
 export * from './length-prefix.ts'
 export { meter, type Meter } from '../streams/meter.ts'
-export { LinkResetError, MAX_OPENING, SerialLinks } from './serial-links/index.ts'
+export { LinkResetError, MAX_STREAM_HEADER, SequentialStreams } from './sequential-streams/index.ts'
 export * from './type-demux.ts'
 export {
   CloseCode, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, FrameDecoder, FrameEncoder, Opcode,

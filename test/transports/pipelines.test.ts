@@ -9,7 +9,7 @@ import { confusionPadding } from '../../src/transforms/confusion-padding.ts'
 import { controlFrames } from '../../src/transforms/control-frames.ts'
 import { u32be } from '../../src/transforms/length-codecs.ts'
 import { lengthPrefix } from '../../src/transforms/length-prefix.ts'
-import { SerialLinks } from '../../src/transforms/serial-links/index.ts'
+import { SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
 import { websocketFrames } from '../../src/transforms/websocket-frames/index.ts'
 import { memoryNetwork, memoryPair } from '../../src/transports/memory.ts'
 import type { Layer, Transport } from '../../src/types.ts'
@@ -47,9 +47,9 @@ t.test('websocket frames over a memory link', async (t) => {
 
 t.test('a link that follows others', async (t) => {
   async function pair (t: Test): Promise<Pair> {
-    const [a, b] = memoryPair().map((link) => new SerialLinks(endsWith(t, link)))
-    const client = a.begin(Buffer.from('opening'))
-    const server = (await b.opened())?.link
+    const [a, b] = memoryPair().map((link) => new SequentialStreams(endsWith(t, link)))
+    const client = a.open(Buffer.from('opening'))
+    const server = (await b.accept())?.link
     if (server === undefined) throw new Error('not opened')
     return { client, server, halfClose: true }
   }

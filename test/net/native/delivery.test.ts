@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { deliveryOf } from '../../../src/net/native/delivery.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
-import { SerialLinks } from '../../../src/transforms/serial-links/index.ts'
+import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { until } from '../../helpers/ends.ts'
 
@@ -54,7 +54,7 @@ t.test('links tell it, those on a connection for many as well; none of a closed 
   const [socket] = await pair(t, { port: 0, host: '127.0.0.1' })
   const link = streamLink(socket)
   t.same(link.delivery?.(), deliveryOf(socket))
-  const serial = new SerialLinks(link).begin(Buffer.from('{}'))
+  const serial = new SequentialStreams(link).open(Buffer.from('{}'))
   t.match(serial.delivery?.(), { unanswered: 0 })
   link.abort(new Error('enough'))
   t.equal(serial.delivery?.(), undefined)

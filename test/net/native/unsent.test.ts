@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
-import { SerialLinks } from '../../../src/transforms/serial-links/index.ts'
+import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { standstill } from '../../helpers/ends.ts'
 import { unsentOf } from '../../../src/net/native/unsent.ts'
 
@@ -65,8 +65,8 @@ t.test('a bound of what the system takes: soon, or once it is known whether it c
   const [free, bounded, serial] = [await taken(), await taken(32 * 1024), await unread(t, { port: 0, host: '127.0.0.1' })]
   t.ok(bounded <= 32 * 1024 + 2 * size, `${bounded} bytes`)
   t.ok(free > 4 * bounded, `${free} bytes without`)
-  const links = new SerialLinks(streamLink(serial))
-  const one = links.begin(Buffer.from('{}'))
+  const streams = new SequentialStreams(streamLink(serial))
+  const one = streams.open(Buffer.from('{}'))
   one.boundUnsent?.(32 * 1024)
   one.sink((async function * () { for (let i = 0; i < 100; i++) yield [Buffer.alloc(size)] })()).catch(() => {})
   await standstill(() => serial.bytesWritten)

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { over, stack } from '../../../src/layer.ts'
-import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readOpening, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/protocol/messages.ts'
+import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readStreamHeader, readToClient, readToServer, type Message } from '../../../src/nodes/gotunnel/protocol/messages.ts'
 import { firstFrame } from '../../../src/transforms/first-frame.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../../src/transforms/index.ts'
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'
@@ -164,9 +164,9 @@ t.test('the keys of our own, and their bounds', async (t) => {
   t.strictSame(toClient(JSON.stringify(open)), open)
   t.equal(toClient(JSON.stringify({ ...open, id: `${id}i` })), undefined)
   const opening = { source: '[2001:db8::1]:7', destination: '192.0.2.1:443' }
-  t.strictSame(plain(readOpening(encodeJson(opening))), opening)
-  t.strictSame(plain(readOpening(frame(`{"Source":"${'x'.repeat(65)}","destination":"d","id":1}`))), { destination: 'd' })
-  for (const text of ['', '{}', '[]', 'none', '{"source":1,"destination":null}']) t.strictSame(plain(readOpening(frame(text))), {}, text)
+  t.strictSame(plain(readStreamHeader(encodeJson(opening))), opening)
+  t.strictSame(plain(readStreamHeader(frame(`{"Source":"${'x'.repeat(65)}","destination":"d","id":1}`))), { destination: 'd' })
+  for (const text of ['', '{}', '[]', 'none', '{"source":1,"destination":null}']) t.strictSame(plain(readStreamHeader(frame(text))), {}, text)
   const failed = { type: 'data_channel_failed', id, reason: 'r'.repeat(256) }
   t.strictSame(toServer(JSON.stringify(failed)), failed)
   for (const wrong of [{ id: `${id}i` }, { reason: 'r'.repeat(257) }, { id: 1 }]) t.equal(toServer(JSON.stringify({ ...failed, ...wrong })), undefined)
@@ -185,7 +185,7 @@ const isSound = (message: object): boolean => Object.entries(message).every(([ke
 function check (bytes: Uint8Array): void {
   const opening = readFirst(bytes)
   if (!isSound(opening) || typeof opening.token !== 'string' || typeof opening.remote_port !== 'number') throw new Error(JSON.stringify(opening))
-  if (!isSound(readAnswer(bytes)) || !isSound(readOpening(bytes))) throw new Error('answer')
+  if (!isSound(readAnswer(bytes)) || !isSound(readStreamHeader(bytes))) throw new Error('answer')
   for (const read of [readToServer, readToClient]) {
     const [message] = new JsonDecoder<Message>({ read }).push([bytes])
     if (message !== undefined && !(isSound(message) && message.type !== '')) throw new Error(JSON.stringify(message))

@@ -15,7 +15,7 @@ export class StrictData extends Inbox implements End {
   isClean = false
   readonly #mayFollow: boolean
 
-  /** @param mayFollow the connection stays for the next user; `acknowledge`: that opening is answered; `opening` is that of the side which begins, a server */
+  /** @param mayFollow the connection stays for the next user; `acknowledge`: that opening is answered; `streamHeader` is that of the side which begins, a server */
   constructor (wire: Wire, { mayFollow = false, acknowledge = false, opening: mine }: { mayFollow?: boolean, acknowledge?: boolean, opening?: Json } = {}) {
     super()
     this.wire = wire

@@ -1,6 +1,6 @@
 /** A data connection of a peer: its users, one after the other, and for each a connection to the service. */
 import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
-import { readOpening, type Message, type OpenDataChannel, type Opening } from '../protocol/messages.ts'
+import { readStreamHeader, type Message, type OpenDataChannel, type StreamHeader } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import type { MapStats, PeerSettings, PortMap } from './settings.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
@@ -10,7 +10,7 @@ import type { Semaphore } from '../../../limits/semaphore.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
-import { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import { encodeProxyHeader } from '../../../transports/proxy-header.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../../types.ts'
@@ -135,39 +135,39 @@ export class DataConnection {
 
   /** Strict mode: a user, and whoever follows. */
   async #serveAll (data: Link, service: Link): Promise<void> {
-    const links = new SerialLinks(data, { acknowledges: this.#session.acknowledges, clock: this.#map.settings.clock })
-    const abort = (): void => { links.abort(this.#stopping.signal.reason) }
+    const streams = new SequentialStreams(data, { acknowledges: this.#session.acknowledges, clock: this.#map.settings.clock })
+    const abort = (): void => { streams.abort(this.#stopping.signal.reason) }
     this.#stopping.signal.addEventListener('abort', abort, { once: true })
     if (this.#stopping.signal.aborted) abort()
     try {
-      await this.#serveEach(links, service)
+      await this.#serveEach(streams, service)
     } catch (err) {
-      links.abort(err as Error)
+      streams.abort(err as Error)
     } finally {
       service.abort(new LinkClosedError('the data connection has ended'))
     }
   }
 
-  async #serveEach (links: SerialLinks, service: Link): Promise<void> {
-    const first = await this.#firstOpened(links)
+  async #serveEach (streams: SequentialStreams, service: Link): Promise<void> {
+    const first = await this.#acceptFirst(streams)
     if (first === undefined) return
-    await this.#carry(first.link, service, readOpening(first.opening)).catch(() => {})
+    await this.#carry(first.link, service, readStreamHeader(first.header)).catch(() => {})
     for (;;) {
       this.#rest(true)
-      const next = await links.opened()
+      const next = await streams.accept()
       if (next === undefined) return
       this.#rest(false)
       this.#map.stats.accepted++
-      await this.#serve(next.link, readOpening(next.opening))
+      await this.#serve(next.link, readStreamHeader(next.header))
     }
   }
 
   /** The opening is the server's answer. Without one its user has to hear of it; that the server just leaves is no fault, as its user has left. */
-  async #firstOpened (links: SerialLinks): Promise<Awaited<ReturnType<SerialLinks['opened']>>> {
+  async #acceptFirst (streams: SequentialStreams): Promise<Awaited<ReturnType<SequentialStreams['accept']>>> {
     const { dialTimeout, clock } = this.#map.settings
-    const timer = clock.set(dialTimeout, () => { links.abort(new Error(`no answer within ${dialTimeout} ms`)) })
+    const timer = clock.set(dialTimeout, () => { streams.abort(new Error(`no answer within ${dialTimeout} ms`)) })
     try {
-      const first = await links.opened()
+      const first = await streams.accept()
       if (first !== undefined) this.#session.sawData()
       else this.#tellFailed('the data connection has ended')
       return first
@@ -185,13 +185,13 @@ export class DataConnection {
   }
 
   /** One that follows; never rejects. */
-  async #serve (link: Link, opening: Opening): Promise<void> {
+  async #serve (link: Link, streamHeader: StreamHeader): Promise<void> {
     const { semaphore, settings: { dialTimeout, clock }, map: { local } } = this.#map
     try {
       await semaphore.acquire()
       const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
       this.#map.see(true)
-      await this.#carry(link, service, opening).catch(() => {})
+      await this.#carry(link, service, streamHeader).catch(() => {})
     } catch (err) {
       this.#count('local', err as Error)
       link.abort(err as Error)
@@ -204,7 +204,7 @@ export class DataConnection {
   }
 
   /** Rejects when one of the two breaks. */
-  async #carry (user: Link, service: Link, { source, destination }: Opening = {}): Promise<void> {
+  async #carry (user: Link, service: Link, { source, destination }: StreamHeader = {}): Promise<void> {
     const map = this.#map
     const { stats, settings } = map
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined

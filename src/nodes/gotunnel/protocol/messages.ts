@@ -41,7 +41,7 @@ export const dataChannel = z.object({ ...request, id })
 export const openDataChannel = z.object({ ...request, id })
 
 /** In front of each user on a data connection, strict mode: where the user is, and where it connected to, if that was asked for. */
-export const opening = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
+export const streamHeader = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
 
 /** Answers a first frame. `reason` is left out when there is none. */
 export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
@@ -61,7 +61,7 @@ export const unregistered = z.object({ type: text, reason: text })
 export type Register = z.output<typeof register>
 export type DataChannel = z.output<typeof dataChannel>
 export type OpenDataChannel = z.output<typeof openDataChannel>
-export type Opening = z.output<typeof opening>
+export type StreamHeader = z.output<typeof streamHeader>
 export type RegisterResp = z.output<typeof registerResp>
 export type Ping = z.output<typeof ping>
 export type PortState = z.output<typeof portState>
@@ -123,7 +123,7 @@ export function readFirst (frame: Uint8Array): Register | (DataChannel & { type:
 }
 
 /** What stands in front of a user. */
-export const readOpening = (bytes: Uint8Array): Opening => lenient(opening, parseJson(bytes)).message
+export const readStreamHeader = (bytes: Uint8Array): StreamHeader => lenient(streamHeader, parseJson(bytes)).message
 
 /** The first frame of an answer: anything that is no `ok` is a refusal. */
 export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message

@@ -2,7 +2,7 @@
  * Data connections of a port that have done their work and wait for another user: in strict mode one serves many users, one
  * after the other, since to make a connection costs more than most users do.
  */
-import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 
 /** At one time, for a port and for all. */
 const MOST = 256
@@ -22,33 +22,33 @@ export interface CarrierTotals {
 export class Carriers {
   readonly #shared: CarrierTotals
   /** With the time since which they rest; the last is taken first. */
-  readonly #resting: Array<[SerialLinks, number]> = []
+  readonly #resting: Array<[SequentialStreams, number]> = []
 
   constructor (shared: CarrierTotals) { this.#shared = shared }
 
   /** The one that has rested the shortest, and whether it was in use a moment ago: else its way may be gone without anybody knowing. */
-  take (): { links: SerialLinks, isFresh: boolean } | undefined {
+  take (): { streams: SequentialStreams, isFresh: boolean } | undefined {
     const taken = this.#resting.pop()
     if (taken === undefined) return undefined
     this.#shared.carriers--
-    const [links, since] = taken
-    return { links, isFresh: since === this.#shared.now }
+    const [streams, since] = taken
+    return { streams, isFresh: since === this.#shared.now }
   }
 
   /** It rests until it is taken, or ended. */
-  add (links: SerialLinks): void {
+  add (streams: SequentialStreams): void {
     if (this.#resting.length >= MOST || this.#shared.carriers >= MOST_IN_ALL) {
-      links.close()
+      streams.close()
       return
     }
-    this.#resting.push([links, this.#shared.now])
+    this.#resting.push([streams, this.#shared.now])
     this.#shared.carriers++
-    links.watch()
+    streams.watchForClose()
   }
 
   /** It has ended. */
-  remove (links: SerialLinks): void {
-    const at = this.#resting.findIndex(([resting]) => resting === links)
+  remove (streams: SequentialStreams): void {
+    const at = this.#resting.findIndex(([resting]) => resting === streams)
     if (at < 0) return
     this.#resting.splice(at, 1)
     this.#shared.carriers--
@@ -64,8 +64,8 @@ export class Carriers {
   }
 
   #endFirst (): void {
-    const [links] = this.#resting.shift() ?? []
+    const [streams] = this.#resting.shift() ?? []
     this.#shared.carriers--
-    links?.close()
+    streams?.close()
   }
 }

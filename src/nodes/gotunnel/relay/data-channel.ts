@@ -6,7 +6,7 @@ import { accept, refuse, type Caller, type RefuseContext } from './refuse.ts'
 import type { RelaySettings } from './settings.ts'
 import type { Refusal } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
-import { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 
 export interface DataContext extends RefuseContext {
   readonly settings: Pick<RelaySettings, 'mode'>
@@ -34,7 +34,7 @@ async function serveRequest (context: DataContext, { link, slot }: Caller, id: s
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     slot.release() // from here on it is bounded by the users, and by what may rest between two of them
-    return await port.carryAll(user, new SerialLinks(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
+    return await port.carryAll(user, new SequentialStreams(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
   }
   context.refused.unclaimed++
   await lingeringClose(link, context.clock) // not by a reset, which would look like a path that is broken

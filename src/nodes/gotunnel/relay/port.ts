@@ -1,14 +1,14 @@
 /** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
 import type { Identity } from './identities.ts'
 import { Requests, type Request } from './requests.ts'
-import { SerialData, type SerialDataContext, type SerialDataPort } from './serial-data.ts'
+import { SequentialData, type SequentialDataContext, type SequentialDataPort } from './sequential-data.ts'
 import type { ServedPort, Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
 import { UserBridge, type BridgeContext } from './user-bridge.ts'
 import type { UserLimiters } from './user-limiters.ts'
 import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
-import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import type { Link, Listener } from '../../../types.ts'
 
@@ -16,7 +16,7 @@ import type { Link, Listener } from '../../../types.ts'
 export const KEEP_ALIVE = 45_000
 
 /** What all ports of a relay have in common. */
-export interface PortContext extends SerialDataContext, BridgeContext {
+export interface PortContext extends SequentialDataContext, BridgeContext {
   readonly settings: Pick<RelaySettings, 'bind' | 'maxWaiting' | 'waitTimeout' | 'acknowledgeTimeout'>
   /** Which users of all ports go through. */
   readonly users: UserLimiters
@@ -25,7 +25,7 @@ export interface PortContext extends SerialDataContext, BridgeContext {
   readonly traffic: UserTraffic
 }
 
-export class MappedPort implements ServedPort, SerialDataPort {
+export class MappedPort implements ServedPort, SequentialDataPort {
   readonly number: number
   readonly identity: Identity
   readonly traffic = newTraffic()
@@ -37,7 +37,7 @@ export class MappedPort implements ServedPort, SerialDataPort {
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #bridge: UserBridge
-  readonly #serial: SerialData
+  readonly #serial: SequentialData
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
   #isOver = false
@@ -50,7 +50,7 @@ export class MappedPort implements ServedPort, SerialDataPort {
     this.#requests = new Requests(shared.settings.maxWaiting)
     this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
     this.#bridge = new UserBridge(shared, this.number, this.identity, this.#tally)
-    this.#serial = new SerialData(shared, this, this.#bridge, this.#tally)
+    this.#serial = new SequentialData(shared, this, this.#bridge, this.#tally)
   }
 
   /** Its client says that there is a service; without one nobody can connect. */
@@ -120,7 +120,7 @@ export class MappedPort implements ServedPort, SerialDataPort {
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
-  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> { await this.#serial.carryAll(user, links) }
+  async carryAll (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#serial.carryAll(user, streams) }
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
   async carry (user: AcceptedLink, data: Link): Promise<void> {

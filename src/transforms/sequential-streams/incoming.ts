@@ -1,5 +1,5 @@
 /** What arrives on a connection of links that follow one another, taken apart. */
-import { ACKNOWLEDGED, END, type Ending, HEAD, LinkResetError, MAX_OPENING, RESET } from './chunks.ts'
+import { ACKNOWLEDGED, END, type Ending, HEAD, LinkResetError, MAX_STREAM_HEADER, RESET } from './chunks.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 import type { Batch } from '../../types.ts'
@@ -19,7 +19,7 @@ export class Incoming {
   /** The connection has nothing more to say. */
   #isOver = false
   /** What has come of an opening. */
-  #opening: { bytes: Uint8Array, length: number } | undefined
+  #header: { bytes: Uint8Array, length: number } | undefined
 
   /** Called when something has come for a link that this side has begun: the other side is there. */
   #onAnswer: (() => void) | undefined
@@ -27,7 +27,7 @@ export class Incoming {
   constructor (reads: AsyncIterator<Batch>) { this.#reads = reads }
 
   /** Nothing has come that was not taken. */
-  get isEmpty (): boolean { return this.#rest.length === 0 && this.#headBytes === 0 && this.#opening === undefined && !this.#isEnding }
+  get isEmpty (): boolean { return this.#rest.length === 0 && this.#headBytes === 0 && this.#header === undefined && !this.#isEnding }
 
   /** Waits for more; false at the end of the connection. Rejects with what broke that. */
   read (): Promise<boolean> {
@@ -55,10 +55,10 @@ export class Incoming {
   }
 
   /** From here on the other side is to acknowledge an opening, in front of whatever else it says. */
-  expect (onAnswer: () => void): void { this.#onAnswer = onAnswer }
+  expectAcknowledgement (onAnswer: () => void): void { this.#onAnswer = onAnswer }
 
   /** Settles when the other side has acknowledged an opening, or has said anything else behind it. Rejects with what broke the connection. */
-  async answer (): Promise<void> {
+  async acknowledged (): Promise<void> {
     while (this.#onAnswer !== undefined && !this.#measure()) {
       if (this.#onAnswer !== undefined && !await this.read()) throw new LinkClosedError('the connection has ended before an opening was acknowledged')
     }
@@ -87,22 +87,22 @@ export class Incoming {
    *
    * @throws {LinkResetError} for an end where an opening should be; `FrameSizeError` for one of more than 4096 bytes
    */
-  takeOpening (): Uint8Array | undefined {
-    if (this.#opening === undefined) {
+  takeHeader (): Uint8Array | undefined {
+    if (this.#header === undefined) {
       if (!this.#measure()) return undefined
       if (this.#isEnding) throw new LinkResetError('an end where a link should begin')
-      if (this.#left > MAX_OPENING) throw new FrameSizeError(`an opening of ${this.#left} bytes, limit ${MAX_OPENING}`)
-      this.#opening = { bytes: Buffer.alloc(this.#left), length: 0 }
+      if (this.#left > MAX_STREAM_HEADER) throw new FrameSizeError(`an opening of ${this.#left} bytes, limit ${MAX_STREAM_HEADER}`)
+      this.#header = { bytes: Buffer.alloc(this.#left), length: 0 }
     }
-    const opening = this.#opening
+    const header = this.#header
     while (this.#left > 0 && this.#rest.length > 0) {
       const part = this.#cut(this.#left)
-      opening.bytes.set(part, opening.length)
-      opening.length += part.length
+      header.bytes.set(part, header.length)
+      header.length += part.length
     }
     if (this.#left > 0) return undefined
-    this.#opening = undefined
-    return opening.bytes
+    this.#header = undefined
+    return header.bytes
   }
 
   readonly #keep = ({ done, value }: IteratorResult<Batch>): boolean => {

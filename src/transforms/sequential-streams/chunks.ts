@@ -12,7 +12,7 @@ export const RESET = 0xffff_ffff
 export const ACKNOWLEDGED = 0xffff_fffe
 
 /** Bytes of an opening. */
-export const MAX_OPENING = 4096
+export const MAX_STREAM_HEADER = 4096
 
 /** Copying so many bytes costs less than writing two pieces of memory at once. */
 const SMALL = 2048

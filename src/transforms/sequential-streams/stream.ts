@@ -12,7 +12,7 @@ const RESET_TIMEOUT = 5000
 const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
 
 /** The connection under it. */
-export interface Carrier {
+export interface SharedConnection {
   readonly clock: Clock
   readonly incoming: Incoming
   readonly outgoing: Outgoing
@@ -21,14 +21,14 @@ export interface Carrier {
   boundUnsent (bytes: number): void
   delivery (): Delivery | undefined
   /** Both directions of the link are at their end. */
-  over (link: SerialLink): void
+  streamEnded (link: SequentialStream): void
   abort (err: Error): void
 }
 
-export class SerialLink implements Link, AsyncIterableIterator<Batch> {
+export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
   readonly source = this
   readonly port = NO_PORT
-  readonly #carrier: Carrier
+  readonly #connection: SharedConnection
   #sent: 'open' | Ending = 'open'
   #got: 'open' | Ending = 'open'
   /** Settles when nothing of what was sent waits here any more, its end included. */
@@ -38,7 +38,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   /** The read of whoever uses the link, while it waits. Kept for longer it would keep what it has brought. */
   #reading: Promise<IteratorResult<Batch>> | undefined
 
-  constructor (carrier: Carrier) { this.#carrier = carrier }
+  constructor (connection: SharedConnection) { this.#connection = connection }
 
   [Symbol.asyncIterator] (): this { return this }
 
@@ -48,7 +48,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#sent !== 'open') throw new LinkClosedError('this direction of the link has ended')
     try {
-      await this.#carrier.outgoing.send(source)
+      await this.#connection.outgoing.send(source)
       this.#finish('ended')
       await this.#gone
     } catch (err) {
@@ -57,13 +57,13 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
     }
   }
 
-  poolReads (): void { this.#carrier.poolReads() }
+  poolReads (): void { this.#connection.poolReads() }
 
-  readAhead (bound: ReadAhead): void { this.#carrier.readAhead(bound) }
+  readAhead (bound: ReadAhead): void { this.#connection.readAhead(bound) }
 
-  boundUnsent (bytes: number): void { this.#carrier.boundUnsent(bytes) }
+  boundUnsent (bytes: number): void { this.#connection.boundUnsent(bytes) }
 
-  delivery (): Delivery | undefined { return this.#carrier.delivery() }
+  delivery (): Delivery | undefined { return this.#connection.delivery() }
 
   abort (err: Error): void {
     if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
@@ -82,16 +82,16 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
 
   /** What has come, else what comes. */
   #next (): Promise<IteratorResult<Batch>> {
-    const value = this.#carrier.incoming.take()
+    const value = this.#connection.incoming.take()
     if (Array.isArray(value)) return Promise.resolve({ done: false, value })
     if (value !== undefined) return this.#end(value)
-    this.#reading = this.#carrier.incoming.read().then(this.#onRead, this.#onBroken)
+    this.#reading = this.#connection.incoming.read().then(this.#onRead, this.#onBroken)
     return this.#reading
   }
 
   readonly #onRead = (isMore: boolean): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
     if (!isMore) return this.#onBroken(new LinkClosedError('the connection has ended inside a link'))
-    const value = this.#carrier.incoming.take()
+    const value = this.#connection.incoming.take()
     if (value === undefined) return this.#next()
     this.#reading = undefined
     return Array.isArray(value) ? { done: false, value } : this.#end(value)
@@ -115,7 +115,7 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   #finish (how: Ending, reason?: Error): void {
     if (this.#sent !== 'open') return
     this.#sent = how
-    this.#gone = this.#carrier.outgoing.end(how, reason).then(() => {
+    this.#gone = this.#connection.outgoing.end(how, reason).then(() => {
       this.#isGone = true
       this.#settle()
     })
@@ -123,19 +123,19 @@ export class SerialLink implements Link, AsyncIterableIterator<Batch> {
   }
 
   #settle (): void {
-    if (this.#isGone && this.#got !== 'open') this.#carrier.over(this)
+    if (this.#isGone && this.#got !== 'open') this.#connection.streamEnded(this)
   }
 
   /** Passes over what still comes for a link that was reset here, and sees to it that what was sent goes: in time, or with the connection. */
   async #drain (err: Error): Promise<void> {
-    const { clock } = this.#carrier
-    const timer = clock.set(RESET_TIMEOUT, () => { this.#carrier.abort(err) })
+    const { clock } = this.#connection
+    const timer = clock.set(RESET_TIMEOUT, () => { this.#connection.abort(err) })
     try {
       await this.#reading // of whoever has read from it before
       while (this.#got === 'open') await this.#next()
       await this.#gone
     } catch (broken) {
-      if (!(broken instanceof LinkResetError)) this.#carrier.abort(broken as Error)
+      if (!(broken instanceof LinkResetError)) this.#connection.abort(broken as Error)
       await this.#gone?.catch(() => {})
     } finally {
       clock.clear(timer)

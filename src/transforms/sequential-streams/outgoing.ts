@@ -52,7 +52,7 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
   [Symbol.asyncIterator] (): this { return this }
 
   /** An opening goes with what is sent next, or in a moment. */
-  open (opening: Uint8Array): void { this.#hold(joined(chunkOf([opening]))) }
+  sendHeader (header: Uint8Array): void { this.#hold(joined(chunkOf([header]))) }
 
   /** So does the word that one has arrived. */
   acknowledge (): void { this.#hold(acknowledgement()) }

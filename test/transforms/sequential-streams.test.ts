@@ -1,7 +1,7 @@
 /** One link after another over one connection: each as good as a connection of its own. */
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { LinkResetError, MAX_OPENING, SerialLinks } from '../../src/transforms/serial-links/index.ts'
+import { LinkResetError, MAX_STREAM_HEADER, SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { bridge } from '../../src/streams/bridge.ts'
 import type { Batch, Link } from '../../src/types.ts'
@@ -18,11 +18,11 @@ function cut (link: Link, sizes: number[]): Link {
   return { source: source(), sink: (from) => link.sink(from), port: link.port, abort: (err) => { link.abort(err) } }
 }
 
-function pair (t: Test, sizes?: number[]): { server: SerialLinks, client: SerialLinks, lower: [Link, Link] } {
+function pair (t: Test, sizes?: number[]): { server: SequentialStreams, client: SequentialStreams, lower: [Link, Link] } {
   const lower = memoryPair()
   const [a, b] = sizes === undefined ? lower : [cut(lower[0], sizes), cut(lower[1], sizes)]
-  const [server, client] = [new SerialLinks(a), new SerialLinks(b)]
-  t.teardown(() => { for (const links of [server, client]) links.abort(new Error('the test is over')) })
+  const [server, client] = [new SequentialStreams(a), new SequentialStreams(b)]
+  t.teardown(() => { for (const streams of [server, client]) streams.abort(new Error('the test is over')) })
   return { server, client, lower }
 }
 
@@ -33,8 +33,8 @@ async function hearSome (source: AsyncIterable<Batch>, bytes: number): Promise<s
   return text
 }
 
-async function next (client: SerialLinks): Promise<{ opening: Uint8Array, link: Link }> {
-  const opened = await client.opened()
+async function next (client: SequentialStreams): Promise<{ header: Uint8Array, link: Link }> {
+  const opened = await client.accept()
   if (opened === undefined) throw new Error('there is no next link')
   return opened
 }
@@ -42,21 +42,21 @@ async function next (client: SerialLinks): Promise<{ opening: Uint8Array, link: 
 t.test('property: any number of links, any content, any cuts', async (t) => {
   const content = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 })
   await fc.assert(fc.asyncProperty(
-    fc.array(fc.record({ opening: fc.uint8Array({ minLength: 1, maxLength: 50 }), up: content, down: content }), { minLength: 1, maxLength: 5 }),
+    fc.array(fc.record({ header: fc.uint8Array({ minLength: 1, maxLength: 50 }), up: content, down: content }), { minLength: 1, maxLength: 5 }),
     fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }),
     async (uses, sizes) => {
       const { server, client } = pair(t, sizes)
-      for (const { opening, up, down } of uses) {
-        const begun = server.begin(opening)
-        const { opening: told, link } = await next(client)
-        t.same(Buffer.from(told), Buffer.from(opening))
+      for (const { header, up, down } of uses) {
+        const begun = server.open(header)
+        const { header: told, link } = await next(client)
+        t.same(Buffer.from(told), Buffer.from(header))
         const [gotUp, gotDown] = await Promise.all([hear(link.source), hear(begun.source), begun.sink(batches(...up.map((bytes) => [bytes]))), link.sink(batches(down))])
         t.same(Buffer.concat(gotUp), Buffer.concat(up))
         t.same(Buffer.concat(gotDown), Buffer.concat(down))
         t.ok(server.isIdle && client.isIdle)
       }
       server.close()
-      t.equal(await client.opened(), undefined)
+      t.equal(await client.accept(), undefined)
       await Promise.all([server.ended, client.ended])
     }
   ), { numRuns: 50 })
@@ -64,16 +64,16 @@ t.test('property: any number of links, any content, any cuts', async (t) => {
 
 t.test('the bytes on the wire', async (t) => {
   const link = recordingLink()
-  const links = new SerialLinks(link)
-  await links.begin(OPENING).sink(batches(texts('ab', 'c'), [], texts('')))
-  links.close()
-  await links.ended
+  const streams = new SequentialStreams(link)
+  await streams.open(OPENING).sink(batches(texts('ab', 'c'), [], texts('')))
+  streams.close()
+  await streams.ended
   t.equal(Buffer.concat(link.sent.flat()).toString('hex'), '000000027b7d' + '00000003616263' + '00000000')
 })
 
 t.test('one direction ends, the other goes on', async (t) => {
   const { server, client } = pair(t)
-  const user = server.begin(OPENING)
+  const user = server.open(OPENING)
   const asked = user.sink(batches(texts('question')))
   const { link } = await next(client)
   t.equal(Buffer.concat(await hear(link.source)).toString(), 'question')
@@ -86,7 +86,7 @@ t.test('one direction ends, the other goes on', async (t) => {
 for (const who of ['the side that began', 'the other side'] as const) {
   t.test(`a reset by ${who} ends the link and not the connection`, async (t) => {
     const { server, client } = pair(t)
-    const begun = server.begin(OPENING)
+    const begun = server.open(OPENING)
     const { link } = await next(client)
     const [here, there] = who === 'the side that began' ? [begun, link] : [link, begun]
     const stalled = idle()
@@ -97,8 +97,8 @@ for (const who of ['the side that began', 'the other side'] as const) {
     there.abort(new Error('so be it')) // as a bridge does
     t.match(await failureOf(writing), { message: 'so be it' })
     t.match(await failureOf(hear(here.source)), { message: 'enough' })
-    const again = server.isIdle ? server : await new Promise<SerialLinks>((resolve) => { server.onIdle = () => { resolve(server) } })
-    const other = again.begin(OPENING)
+    const again = server.isIdle ? server : await new Promise<SequentialStreams>((resolve) => { server.onIdle = () => { resolve(server) } })
+    const other = again.open(OPENING)
     const opened = await next(client)
     await Promise.all([other.sink(batches(texts('new'))), opened.link.sink(nothing())])
     t.equal(Buffer.concat(await hear(opened.link.source)).toString(), 'new')
@@ -109,7 +109,7 @@ t.test('a reset while a bridge reads, over and over', async (t) => {
   const { server, client } = pair(t, [7])
   for (let round = 0; round < 20; round++) {
     const [user, outside] = memoryPair()
-    const carried = bridge(user, server.begin(OPENING)).catch(() => {})
+    const carried = bridge(user, server.open(OPENING)).catch(() => {})
     const { link } = await next(client)
     const [service, inside] = memoryPair()
     const served = bridge(link, service).catch(() => {})
@@ -126,7 +126,7 @@ t.test('a reset while a bridge reads, over and over', async (t) => {
 
 t.test('back-pressure reaches the other end', async (t) => {
   const { server, client } = pair(t)
-  const user = server.begin(OPENING)
+  const user = server.open(OPENING)
   const { link } = await next(client)
   let given = 0
   async function * flood (): AsyncGenerator<Batch> {
@@ -145,7 +145,7 @@ t.test('back-pressure reaches the other end', async (t) => {
 
 t.test('a connection that ends inside a link breaks that link', async (t) => {
   const { server, client, lower } = pair(t)
-  const user = server.begin(OPENING)
+  const user = server.open(OPENING)
   const { link } = await next(client)
   const stalled = idle()
   const writing = link.sink(stalled.source)
@@ -158,20 +158,20 @@ t.test('a connection that ends inside a link breaks that link', async (t) => {
 
 t.test('who waits between two links notices the end, and what should not come', async (t) => {
   const { server, client } = pair(t)
-  server.watch()
+  server.watchForClose()
   client.close()
   await server.ended
   const other = pair(t)
-  other.server.watch()
-  other.client.begin(OPENING)
+  other.server.watchForClose()
+  other.client.open(OPENING)
   await other.server.ended
   t.pass('nobody may speak before a link is begun')
 })
 
 t.test('what breaks the protocol is an error', async (t) => {
   const opened = async (hex: string): Promise<Error & { code?: string }> => {
-    const links = new SerialLinks(recordingLink([[Buffer.from(hex, 'hex')]]))
-    return await failureOf(links.opened())
+    const streams = new SequentialStreams(recordingLink([[Buffer.from(hex, 'hex')]]))
+    return await failureOf(streams.accept())
   }
   t.match(await opened('00000000'), { code: 'ERR_LINK_RESET' })
   t.match(await opened('ffffffff'), { code: 'ERR_LINK_RESET' })
@@ -179,33 +179,33 @@ t.test('what breaks the protocol is an error', async (t) => {
   t.match(await opened('fffffffe'), { code: 'ERR_FRAME_SIZE' })
   t.match(await opened('0000'), { code: 'ERR_TRUNCATED' })
   t.match(await opened('000000027b'), { code: 'ERR_TRUNCATED' })
-  const links = new SerialLinks(recordingLink())
-  t.throws(() => links.begin(new Uint8Array(0)), { code: 'ERR_FRAME_SIZE' })
-  t.throws(() => links.begin(Buffer.alloc(MAX_OPENING + 1)), { code: 'ERR_FRAME_SIZE' })
-  const link = links.begin(OPENING)
-  t.throws(() => links.begin(OPENING), { code: 'ERR_LINK_BUSY' })
+  const streams = new SequentialStreams(recordingLink())
+  t.throws(() => streams.open(new Uint8Array(0)), { code: 'ERR_FRAME_SIZE' })
+  t.throws(() => streams.open(Buffer.alloc(MAX_STREAM_HEADER + 1)), { code: 'ERR_FRAME_SIZE' })
+  const link = streams.open(OPENING)
+  t.throws(() => streams.open(OPENING), { code: 'ERR_LINK_BUSY' })
   t.equal(link.port.send(texts('a packet')), 0)
 })
 
-function acknowledging (t: Test, sizes?: number[]): { server: SerialLinks, client: SerialLinks } {
+function acknowledging (t: Test, sizes?: number[]): { server: SequentialStreams, client: SequentialStreams } {
   const lower = memoryPair()
   const [a, b] = sizes === undefined ? lower : [cut(lower[0], sizes), cut(lower[1], sizes)]
-  const [server, client] = [new SerialLinks(a, { acknowledges: true }), new SerialLinks(b, { acknowledges: true })]
-  t.teardown(() => { for (const links of [server, client]) links.abort(new Error('the test is over')) })
+  const [server, client] = [new SequentialStreams(a, { acknowledges: true }), new SequentialStreams(b, { acknowledges: true })]
+  t.teardown(() => { for (const streams of [server, client]) streams.abort(new Error('the test is over')) })
   return { server, client }
 }
 
 t.test('the word that an opening has arrived: on the wire, once for each link, and in front of all else', async (t) => {
-  const opening = Buffer.from('000000027b7d', 'hex')
+  const header = Buffer.from('000000027b7d', 'hex')
   const end = Buffer.from('00000000', 'hex')
-  const link = recordingLink([[opening, end], [opening, end]])
-  const links = new SerialLinks(link, { acknowledges: true })
+  const link = recordingLink([[header, end], [header, end]])
+  const streams = new SequentialStreams(link, { acknowledges: true })
   for (let i = 0; i < 2; i++) {
-    const { link } = await next(links)
+    const { link } = await next(streams)
     await Promise.all([link.sink(batches(texts('ab'))), hear(link.source)])
   }
-  links.close()
-  await links.ended
+  streams.close()
+  await streams.ended
   t.equal(Buffer.concat(link.sent.flat()).toString('hex'), ('fffffffe' + '000000026162' + '00000000').repeat(2))
 })
 
@@ -214,11 +214,11 @@ t.test('the word goes by itself when the other side says nothing, and is heard o
     const { server, client } = acknowledging(t, sizes)
     for (let round = 0; round < 3; round++) {
       let answers = 0
-      const begun = server.begin(OPENING, () => { answers++ })
+      const begun = server.open(OPENING, () => { answers++ })
       const { link } = await next(client)
-      await server.answer()
+      await server.acknowledged()
       t.equal(answers, 1, 'before anybody has said anything')
-      await server.answer()
+      await server.acknowledged()
       const [gotUp, gotDown] = await Promise.all([hear(link.source), hear(begun.source), begun.sink(batches(texts('up'))), link.sink(batches(texts('down')))])
       t.same([Buffer.concat(gotUp).toString(), Buffer.concat(gotDown).toString(), answers], ['up', 'down', 1])
     }
@@ -228,7 +228,7 @@ t.test('the word goes by itself when the other side says nothing, and is heard o
 t.test('whoever reads learns of the word as well, and gets none of it', async (t) => {
   const { server, client } = acknowledging(t)
   let answers = 0
-  const begun = server.begin(OPENING, () => { answers++ })
+  const begun = server.open(OPENING, () => { answers++ })
   const { link } = await next(client)
   const heard = hear(begun.source)
   await Promise.all([link.sink(batches(texts('down'))), begun.sink(nothing()), hear(link.source)])
@@ -239,8 +239,8 @@ t.test('the word is none where it was not agreed on, nor a second time, and what
   const word = Buffer.from('fffffffe', 'hex')
   const payload = Buffer.from('0000000161', 'hex')
   const answered = async (acknowledges: boolean, ...reads: Batch): Promise<Buffer[]> => {
-    const links = new SerialLinks(recordingLink([reads]), { acknowledges })
-    const begun = links.begin(OPENING)
+    const streams = new SequentialStreams(recordingLink([reads]), { acknowledges })
+    const begun = streams.open(OPENING)
     const all: Buffer[] = []
     try {
       for await (const batch of begun.source) all.push(...batch.map((bytes) => Buffer.from(bytes)))
@@ -254,7 +254,7 @@ t.test('the word is none where it was not agreed on, nor a second time, and what
   for (const [acknowledges, reads] of [[false, [word, payload]], [true, [word, word, payload]]] as const) {
     t.equal(Buffer.concat(await answered(acknowledges, ...reads)).toString('hex'), payload.toString('hex'), 'then it is the length of a chunk')
   }
-  const links = new SerialLinks(recordingLink([[]]), { acknowledges: true })
-  links.begin(OPENING)
-  t.match(await failureOf(links.answer()), { code: 'ERR_LINK_CLOSED', message: /before an opening was acknowledged/ })
+  const streams = new SequentialStreams(recordingLink([[]]), { acknowledges: true })
+  streams.open(OPENING)
+  t.match(await failureOf(streams.acknowledged()), { code: 'ERR_LINK_CLOSED', message: /before an opening was acknowledged/ })
 })

@@ -9,19 +9,19 @@ import { endpointText } from '../../../net/endpoint.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { encodeJson } from '../../../transforms/json.ts'
-import type { SerialLinks } from '../../../transforms/serial-links/index.ts'
+import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import type { AcceptedLink } from '../../../transports/tcp.ts'
 import type { Clock, Endpoint } from '../../../types.ts'
 
 const SILENT = 'the data connection does not answer'
 
-export interface SerialDataContext extends CarrierTotals {
+export interface SequentialDataContext extends CarrierTotals {
   readonly clock: Clock
   readonly settings: Pick<RelaySettings, 'acknowledgeTimeout'>
 }
 
 /** The port that they serve. */
-export interface SerialDataPort {
+export interface SequentialDataPort {
   /** Whom it asks for data connections. */
   readonly owner: Pick<Session, 'answers' | 'wantsAddresses'>
   readonly wantsOnline: boolean
@@ -31,16 +31,16 @@ export interface SerialDataPort {
   onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void
 }
 
-export class SerialData {
-  readonly #context: SerialDataContext
-  readonly #port: SerialDataPort
+export class SequentialData {
+  readonly #context: SequentialDataContext
+  readonly #port: SequentialDataPort
   readonly #bridge: UserBridge
   readonly #tally: Tally
   readonly #carriers: Carriers
   /** Those that have not ended, with the user that each of them serves. */
-  readonly #serving = new Map<SerialLinks, AcceptedLink | undefined>()
+  readonly #serving = new Map<SequentialStreams, AcceptedLink | undefined>()
 
-  constructor (context: SerialDataContext, port: SerialDataPort, bridge: UserBridge, tally: Tally) {
+  constructor (context: SequentialDataContext, port: SequentialDataPort, bridge: UserBridge, tally: Tally) {
     this.#context = context
     this.#port = port
     this.#bridge = bridge
@@ -49,32 +49,32 @@ export class SerialData {
   }
 
   /** All that have not ended. */
-  get links (): Iterable<SerialLinks> { return this.#serving.keys() }
+  get links (): Iterable<SequentialStreams> { return this.#serving.keys() }
 
   /** What begins to serve a user that is given to it, over a data connection that has rested; undefined when there is none. */
   take (): ((user: AcceptedLink) => Promise<void>) | undefined {
     const taken = this.#carriers.take()
     if (taken === undefined) return undefined
-    const { links, isFresh } = taken
-    return (user) => isFresh ? this.#carryOn(user, links) : this.#tryOn(user, links)
+    const { streams, isFresh } = taken
+    return (user) => isFresh ? this.#carryOn(user, streams) : this.#tryOn(user, streams)
   }
 
   /** A new one serves its user, and then others. Settles when it has ended; never rejects. */
-  async carryAll (user: AcceptedLink, links: SerialLinks): Promise<void> {
+  async carryAll (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { owner } = this.#port
-    links.onIdle = () => {
+    streams.onIdle = () => {
       owner.answers++
-      this.#port.onServed(this.#serving.get(links))
-      this.#serving.set(links, undefined)
+      this.#port.onServed(this.#serving.get(streams))
+      this.#serving.set(streams, undefined)
       // That of a client which has left goes as well, once its user has, and one of which nothing tells whether it is still there.
-      if (links.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#carriers.add(links)
-      else links.close()
+      if (streams.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#carriers.add(streams)
+      else streams.close()
     }
-    void this.#carryOn(user, links)
-    await links.ended
-    this.#port.onServed(this.#serving.get(links))
-    this.#serving.delete(links)
-    this.#carriers.remove(links)
+    void this.#carryOn(user, streams)
+    await streams.ended
+    this.#port.onServed(this.#serving.get(streams))
+    this.#serving.delete(streams)
+    this.#carriers.remove(streams)
   }
 
   /** Ends those that have rested for too long. */
@@ -87,40 +87,40 @@ export class SerialData {
    * One that has rested: nothing of the user goes there before its other end has answered. When it does not, the user gets another
    * one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
    */
-  async #tryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
+  async #tryOn (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { now: since, clock, settings: { acknowledgeTimeout } } = this.#context
     const { slot } = user
     let hasLeft = false
     if (slot !== undefined) slot.onRelease = () => { hasLeft = true }
-    const data = links.begin(this.#openingOf(user))
-    const timer = clock.set(acknowledgeTimeout, () => { links.abort(new LinkClosedError(SILENT)) })
-    const isThere = await links.answer().then(() => true, () => false)
+    const data = streams.open(this.#streamHeaderOf(user))
+    const timer = clock.set(acknowledgeTimeout, () => { streams.abort(new LinkClosedError(SILENT)) })
+    const isThere = await streams.acknowledged().then(() => true, () => false)
     clock.clear(timer)
-    if (isThere && this.#serving.has(links)) {
-      this.#serving.set(links, user)
-      await this.#bridge.join(user, data, links)
+    if (isThere && this.#serving.has(streams)) {
+      this.#serving.set(streams, user)
+      await this.#bridge.join(user, data, streams)
       return
     }
-    links.abort(new LinkClosedError(SILENT))
+    streams.abort(new LinkClosedError(SILENT))
     this.#carriers.close()
     this.#port.onSilent(user, since, hasLeft)
   }
 
   /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
-  async #carryOn (user: AcceptedLink, links: SerialLinks): Promise<void> {
-    this.#serving.set(links, user)
+  async #carryOn (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
+    this.#serving.set(streams, user)
     const { clock, settings: { acknowledgeTimeout } } = this.#context
-    const timer = links.acknowledges
+    const timer = streams.acknowledges
       ? clock.set(acknowledgeTimeout, () => {
         this.#tally.drop('silent')
-        links.abort(new LinkClosedError(SILENT))
+        streams.abort(new LinkClosedError(SILENT))
       })
       : undefined
-    await this.#bridge.join(user, links.begin(this.#openingOf(user), () => { clock.clear(timer) }), links)
+    await this.#bridge.join(user, streams.open(this.#streamHeaderOf(user), () => { clock.clear(timer) }), streams)
     clock.clear(timer)
   }
 
-  #openingOf (user: AcceptedLink): Uint8Array {
+  #streamHeaderOf (user: AcceptedLink): Uint8Array {
     return encodeJson(this.#port.owner.wantsAddresses ? { source: textOf(user.remote), destination: textOf(user.local) } : {})
   }
 }

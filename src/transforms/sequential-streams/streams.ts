@@ -3,7 +3,7 @@
  * there already.
  *
  * ```ts
- * const server = new SerialLinks(connection)
+ * const server = new SequentialStreams(connection)
  * await bridge(user, server.begin(Buffer.from('{}')))      // one side begins,
  *
  * for (let next; (next = await client.opened()) !== undefined;) await serve(next.opening, next.link)   // the other one follows
@@ -14,9 +14,9 @@
  * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection. Where both sides have
  * agreed on it, length 0xfffffffe is the first that comes back: the opening has arrived.
  */
-import { MAX_OPENING } from './chunks.ts'
+import { MAX_STREAM_HEADER } from './chunks.ts'
 import { Incoming } from './incoming.ts'
-import { type Carrier, SerialLink } from './link.ts'
+import { type SharedConnection, SequentialStream } from './stream.ts'
 import { Outgoing } from './outgoing.ts'
 import { LinkBusyError, LinkClosedError, TruncatedError } from '../../errors.ts'
 import { systemClock } from '../../streams/clock.ts'
@@ -26,7 +26,7 @@ import { FrameSizeError } from '../length-codecs.ts'
 /** Milliseconds that the other side has to end the connection once this one has. */
 const CLOSE_TIMEOUT = 3000
 
-export interface SerialLinksInit {
+export interface SequentialStreamsInit {
   /**
    * The side that is told of a link acknowledges its opening, so that the other one learns whether the connection is still there. Both
    * have to know. Default: false.
@@ -36,22 +36,22 @@ export interface SerialLinksInit {
   clock?: Clock
 }
 
-export class SerialLinks {
-  readonly #carrier: Carrier
+export class SequentialStreams {
+  readonly #connection: SharedConnection
   readonly #lower: Link
   /** Openings are acknowledged. */
   readonly acknowledges: boolean
-  #current: SerialLink | undefined
-  #onOver: (() => void) | undefined
+  #current: SequentialStream | undefined
+  #onIdleOnce: (() => void) | undefined
   /** Settles when the connection has ended, with whatever reason. */
   readonly ended: Promise<void>
   /** Called when both directions of a link are at their end; another one may begin. */
   onIdle: () => void = () => {}
 
-  constructor (lower: Link, { acknowledges = false, clock = systemClock }: SerialLinksInit = {}) {
+  constructor (lower: Link, { acknowledges = false, clock = systemClock }: SequentialStreamsInit = {}) {
     this.#lower = lower
     this.acknowledges = acknowledges
-    this.#carrier = {
+    this.#connection = {
       clock,
       incoming: new Incoming(lower.source[Symbol.asyncIterator]()),
       outgoing: new Outgoing(),
@@ -59,10 +59,10 @@ export class SerialLinks {
       readAhead: (bound) => { lower.readAhead?.(bound) },
       boundUnsent: (bytes) => { lower.boundUnsent?.(bytes) },
       delivery: () => lower.delivery?.(),
-      over: (link) => { this.#over(link) },
+      streamEnded: (link) => { this.#onStreamEnd(link) },
       abort: (err) => { this.abort(err) }
     }
-    this.ended = lower.sink(this.#carrier.outgoing).then(() => this.#leave(), () => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
+    this.ended = lower.sink(this.#connection.outgoing).then(() => this.#awaitPeerClose(), () => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
   }
 
   /** No link is open. */
@@ -73,35 +73,35 @@ export class SerialLinks {
    *
    * @param onAnswer called when the other side has acknowledged the opening, once somebody reads: the link, or `answer`
    */
-  begin (opening: Uint8Array, onAnswer: () => void = () => {}): Link {
+  open (header: Uint8Array, onAnswer: () => void = () => {}): Link {
     if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
-    if (opening.length === 0 || opening.length > MAX_OPENING) throw new FrameSizeError(`an opening of ${opening.length} bytes, 1 to ${MAX_OPENING} are possible`)
-    this.#carrier.outgoing.open(opening)
-    if (this.acknowledges) this.#carrier.incoming.expect(onAnswer)
-    return this.#open()
+    if (header.length === 0 || header.length > MAX_STREAM_HEADER) throw new FrameSizeError(`an opening of ${header.length} bytes, 1 to ${MAX_STREAM_HEADER} are possible`)
+    this.#connection.outgoing.sendHeader(header)
+    if (this.acknowledges) this.#connection.incoming.expectAcknowledgement(onAnswer)
+    return this.#newStream()
   }
 
   /** Settles when the other side has acknowledged the opening of the link that was begun; before anybody reads that. Rejects when the connection ends instead. */
-  answer (): Promise<void> { return this.#carrier.incoming.answer() }
+  acknowledged (): Promise<void> { return this.#connection.incoming.acknowledged() }
 
   /** The next link that the other side begins; undefined when it has ended the connection. Rejects with what broke that. */
-  async opened (): Promise<{ opening: Uint8Array, link: Link } | undefined> {
-    if (this.#current !== undefined) await new Promise<void>((resolve) => { this.#onOver = resolve })
-    const { incoming } = this.#carrier
-    let opening
-    while ((opening = incoming.takeOpening()) === undefined) {
+  async accept (): Promise<{ header: Uint8Array, link: Link } | undefined> {
+    if (this.#current !== undefined) await new Promise<void>((resolve) => { this.#onIdleOnce = resolve })
+    const { incoming } = this.#connection
+    let header
+    while ((header = incoming.takeHeader()) === undefined) {
       if (await incoming.read()) continue
       if (!incoming.isEmpty) throw new TruncatedError('the connection ended inside an opening')
       this.close()
       return undefined
     }
-    if (this.acknowledges) this.#carrier.outgoing.acknowledge()
-    return { opening, link: this.#open() }
+    if (this.acknowledges) this.#connection.outgoing.acknowledge()
+    return { header, link: this.#newStream() }
   }
 
   /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
-  watch (): void {
-    const { incoming } = this.#carrier
+  watchForClose (): void {
+    const { incoming } = this.#connection
     const noticed = (isMore: boolean): void => {
       if (!this.isIdle) return
       if (isMore) this.abort(new LinkClosedError('the other side speaks before it was asked'))
@@ -112,31 +112,31 @@ export class SerialLinks {
   }
 
   /** Ends the connection once what was sent on it is gone. */
-  close (): void { this.#carrier.outgoing.close() }
+  close (): void { this.#connection.outgoing.close() }
 
   abort (err: Error): void {
     this.#lower.abort(err)
-    this.#carrier.outgoing.fail(err)
-    this.#onOver?.()
+    this.#connection.outgoing.fail(err)
+    this.#onIdleOnce?.()
   }
 
   /** This side has ended the connection. The other one gets a moment for what it was sent, and to end it as well. */
-  async #leave (): Promise<void> {
-    const { clock, incoming } = this.#carrier
+  async #awaitPeerClose (): Promise<void> {
+    const { clock, incoming } = this.#connection
     const timer = clock.set(CLOSE_TIMEOUT, () => { this.abort(new LinkClosedError('the other side does not end the connection')) })
     await incoming.drain()
     clock.clear(timer)
   }
 
-  #open (): SerialLink {
-    this.#current = new SerialLink(this.#carrier)
+  #newStream (): SequentialStream {
+    this.#current = new SequentialStream(this.#connection)
     return this.#current
   }
 
-  #over (link: SerialLink): void {
+  #onStreamEnd (link: SequentialStream): void {
     if (this.#current !== link) return
     this.#current = undefined
-    this.#onOver?.()
-    if (!this.#carrier.outgoing.isClosed) this.onIdle()
+    this.#onIdleOnce?.()
+    if (!this.#connection.outgoing.isClosed) this.onIdle()
   }
 }
