@@ -1,7 +1,7 @@
 /** Sees the first bytes of a TLS server's connection before TLS does: what is no TLS is told, and answered. */
 import type { Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
-import type { Entrance } from './entrance.ts'
+import type { ConnectionGuard } from './connection-guard.ts'
 import { isTls, spokenBy, type Spoken } from './spoken.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Endpoint } from '../types.ts'
@@ -20,11 +20,11 @@ const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 2, 70)
 const ignore = (): void => {}
 
 /**
- * From now on the server is given only the connections that begin with TLS. To be called before `door.guard`, which is in front of it.
+ * From now on the server is given only the connections that begin with TLS. To be called before `guard.protect`, which is in front of it.
  *
  * @param timeout milliseconds until something has to come
  */
-export function watchFirstBytes (server: TlsServer, door: Entrance, timeout: number, onForeign: (foreigner: Foreigner) => void, clock = systemClock): void {
+export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, timeout: number, onForeign: (foreigner: Foreigner) => void, clock = systemClock): void {
   const serve = server.listeners('connection') as Array<(socket: Socket) => void>
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
@@ -35,7 +35,7 @@ export function watchFirstBytes (server: TlsServer, door: Entrance, timeout: num
         socket.unshift(bytes)
         for (const each of serve) each.call(server, socket)
       } else {
-        onForeign({ spoken: spokenBy(bytes), expected: 'TLS', remote: door.remoteOf(socket) })
+        onForeign({ spoken: spokenBy(bytes), expected: 'TLS', remote: guard.remoteOf(socket) })
         socket.end(ALERT, () => { socket.destroySoon() })
       }
     })

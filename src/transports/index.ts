@@ -1,6 +1,6 @@
 export type { CertificateInit, TlsListener } from './certificate.ts'
 export { DialTimeoutError } from './connecting.ts'
-export { DEFAULT_HANDSHAKE_TIMEOUT, type Accepted } from './entrance.ts'
+export { DEFAULT_HANDSHAKE_TIMEOUT, type ConnectionInfo } from './connection-guard.ts'
 export type { Foreigner } from './first-read.ts'
 export { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN, DEFAULT_PER_SOURCE, ConnectionLimiter, type ConnectionLimiterInit, type ConnectionLimiterStats, type ConnectionSlot } from '../limits/connection-limiter.ts'
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts'

@@ -2,7 +2,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
-import { accepted, endpointOf, entrance, type Accepted, type Entrance } from './entrance.ts'
+import { accepted, endpointOf, connectionGuard, type ConnectionInfo, type ConnectionGuard } from './connection-guard.ts'
 import type { Foreigner } from './first-read.ts'
 import type { ConnectionLimiter } from '../limits/connection-limiter.ts'
 import { race, type Lookup } from './happy-eyeballs.ts'
@@ -54,7 +54,7 @@ export interface ListenInit extends SocketInit {
 }
 
 /** A link that a listener has accepted. */
-export interface AcceptedLink extends Link, Accepted {
+export interface AcceptedLink extends Link, ConnectionInfo {
   /** The address and port of this machine that was connected to. */
   readonly local: Endpoint
 }
@@ -66,14 +66,14 @@ export function wireLink (socket: Socket, init?: StreamLinkInit): WireLink {
 }
 
 /** Makes a link of a connection and offers it to whoever accepts; ends it when it has ended, or is one too many. */
-export function acceptSocket (socket: Socket, door: Entrance, queue: AcceptQueue<AcceptedLink>, init: SocketInit): void {
-  const arrival = door.take(socket)
-  if (arrival === undefined) {
+export function acceptSocket (socket: Socket, guard: ConnectionGuard, queue: AcceptQueue<AcceptedLink>, init: SocketInit): void {
+  const connection = guard.claim(socket)
+  if (connection === undefined) {
     socket.destroy()
     return
   }
   keepAlive(socket, init)
-  const link = accepted(streamLink(socket, init), arrival)
+  const link = accepted(streamLink(socket, init), connection)
   // Asked for seldom, and a question to the system.
   Object.defineProperty(link, 'local', { get: () => ({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 }) })
   if (!queue.offer(link as AcceptedLink)) socket.destroy()
@@ -139,12 +139,12 @@ export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }:
 export function listenTcp ({ host, port, ...init }: ListenInit): Listener<AcceptedLink> {
   verifySocket(init)
   const { log, clock } = init
-  const door = entrance(init)
-  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => { acceptSocket(socket, door, queue, init) })
-  door.guard(server)
+  const guard = connectionGuard(init)
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => { acceptSocket(socket, guard, queue, init) })
+  guard.protect(server)
   const queue = acceptQueue<AcceptedLink>(() => {
     server.close()
-    door.close()
+    guard.close()
   })
   const listener = serverListener(server, queue, log, clock)
   server.listen({ host, port })

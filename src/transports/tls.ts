@@ -5,7 +5,7 @@ import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, verifyCertificate, type CertificateInit, type TlsListener } from './certificate.ts'
 import { leftOf, opened, type TimeLimit } from './connecting.ts'
 import { bannerOf } from './banner.ts'
-import { DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance } from './entrance.ts'
+import { DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, connectionGuard } from './connection-guard.ts'
 import { race, type Lookup, type Won } from './happy-eyeballs.ts'
 import { watchFirstBytes } from './first-read.ts'
 import { isNoTls } from './spoken.ts'
@@ -101,15 +101,15 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
 export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifySocket(init)
   const { log, clock, onForeign, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
-  const door = entrance(init)
+  const guard = connectionGuard(init)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
-  const server = createServer(options, (socket) => { acceptSocket(socket, door, queue, init) })
-  if (onForeign !== undefined) watchFirstBytes(server, door, handshakeTimeout, onForeign, clock)
-  door.guard(server)
+  const server = createServer(options, (socket) => { acceptSocket(socket, guard, queue, init) })
+  if (onForeign !== undefined) watchFirstBytes(server, guard, handshakeTimeout, onForeign, clock)
+  guard.protect(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<AcceptedLink>(() => {
     server.close()
-    door.close()
+    guard.close()
   })
   const listener = serverListener(server, queue, log, clock)
   server.listen({ host, port })

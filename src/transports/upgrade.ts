@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { acceptQueue, serverListener } from './acceptor.ts'
 import { certificateSetter, type TlsListener } from './certificate.ts'
 import { leftOf, type TimeLimit } from './connecting.ts'
-import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, entrance, type Accepted } from './entrance.ts'
+import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, connectionGuard, type ConnectionInfo } from './connection-guard.ts'
 import { watchFirstBytes } from './first-read.ts'
 import { race, type Won } from './happy-eyeballs.ts'
 import { explainedDial, spokenBy, type Tried } from './spoken.ts'
@@ -40,7 +40,7 @@ export interface ListenUpgradedInit extends ListenInit {
 }
 
 /** A link that came in, with what its client asked for. */
-export interface UpgradedLink extends Link, Accepted {
+export interface UpgradedLink extends Link, ConnectionInfo {
   readonly path: string
 }
 
@@ -150,7 +150,7 @@ function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
 export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
   const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
-  const door = entrance({ limiter, trustedProxies, handshakeTimeout, log, clock })
+  const guard = connectionGuard({ limiter, trustedProxies, handshakeTimeout, log, clock })
   const options = {
     maxHeaderSize: MAX_REQUEST_HEAD,
     headersTimeout: handshakeTimeout,
@@ -160,25 +160,25 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
   }
   const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
   const server = secure ?? createHttp(options)
-  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, door, handshakeTimeout, onForeign, clock)
-  door.guard(server)
+  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, guard, handshakeTimeout, onForeign, clock)
+  guard.protect(server)
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', ({ socket }, response) => {
-    onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
+    onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
   })
   server.on('clientError', (err: NodeJS.ErrnoException & { rawPacket?: Uint8Array }, socket: Socket) => {
-    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onForeign?.({ spoken: spokenBy(err.rawPacket), expected: 'a WebSocket request', remote: door.remoteOf(socket) })
+    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onForeign?.({ spoken: spokenBy(err.rawPacket), expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
     refuseRequest(err, socket)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: door.remoteOf(socket) })
-    const arrival = door.take(socket)
-    if (arrival === undefined) {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
+    const connection = guard.claim(socket)
+    if (connection === undefined) {
       socket.destroy()
       return
     }
-    if (!door.follow(arrival, request.headers['x-forwarded-for'])) {
+    if (!guard.applyForwardedFor(connection, request.headers['x-forwarded-for'])) {
       refuse(socket)
       return
     }
@@ -186,7 +186,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
     upgrades.handleUpgrade(request, socket, head, () => {
       release()
       keepAlive(socket, init)
-      const link = accepted(streamLink(socket, init), { ...arrival, path: request.url ?? '/' }) as UpgradedLink
+      const link = accepted(streamLink(socket, init), { ...connection, path: request.url ?? '/' }) as UpgradedLink
       if (!queue.offer(link)) socket.destroy()
     })
   })
@@ -195,7 +195,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
     // Those that are no WebSocket yet: a closed server does not time them out any more.
     server.closeAllConnections()
     secure?.on('secureConnection', (socket) => { socket.destroy() })
-    door.close()
+    guard.close()
   })
   const listener = serverListener(server, queue, log, clock)
   server.listen(fd === undefined ? { host, port } : { fd })

@@ -1,6 +1,6 @@
 /** WebSocket: an HTTP upgrade, and the layer `websocketFrames` over what that leaves. A batch of messages a read, one write a batch. */
 import type { TlsListener } from './certificate.ts'
-import { overAccepted, type Accepted } from './entrance.ts'
+import { overAccepted, type ConnectionInfo } from './connection-guard.ts'
 import { dialUpgraded, listenUpgraded, type DialUpgradedInit, type ListenUpgradedInit, type UpgradedLink } from './upgrade.ts'
 import type { SocketInit } from './tcp.ts'
 import { websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../transforms/websocket-frames/index.ts'
@@ -14,7 +14,7 @@ export interface WebSocketWireLink extends WebSocketLink {
 }
 
 /** A link that came in, with what its client asked for. */
-export interface AcceptedWebSocket extends WebSocketLink, Accepted {
+export interface AcceptedWebSocket extends WebSocketLink, ConnectionInfo {
   /** Path and query of the request, as sent. */
   readonly path: string
 }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { rawSubjects, type RawSubject } from './subjects.ts'
 import { accept, drain, failureOf, hear, listening, texts, until } from '../helpers/ends.ts'
 import { ended, rawTcp, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
-import { ConnectionLimiter, listenTcp, listenWebSocket, type Accepted, type ListenInit } from '../../src/transports/index.ts'
+import { ConnectionLimiter, listenTcp, listenWebSocket, type ConnectionInfo, type ListenInit } from '../../src/transports/index.ts'
 import type { Link } from '../../src/types.ts'
 
 const FLOOD = 2000
@@ -23,9 +23,9 @@ const beginnings: Record<RawSubject['name'], Record<string, string>> = {
 }
 
 /** A listener whose links are accepted as they come; `establish` says which of them have proven themselves. */
-async function serve (t: Test, { listen }: RawSubject, init: Partial<ListenInit>, establish: () => boolean): Promise<{ port: number, links: Array<Link & Accepted> }> {
+async function serve (t: Test, { listen }: RawSubject, init: Partial<ListenInit>, establish: () => boolean): Promise<{ port: number, links: Array<Link & ConnectionInfo> }> {
   const { listener, port } = await listening(t, (at) => listen({ ...at, handshakeTimeout: 100_000, ...init }))
-  const links: Array<Link & Accepted> = []
+  const links: Array<Link & ConnectionInfo> = []
   void (async () => {
     for await (const link of listener) {
       if (establish()) link.slot?.establish()

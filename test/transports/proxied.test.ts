@@ -10,15 +10,15 @@ import { accept, drain, first, listening, texts, until } from '../helpers/ends.t
 import { proxyV1, proxyV2, proxyV2Local, proxyV2Of } from '../helpers/proxy-headers.ts'
 import { ended, rawTcp, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
 import { silent } from '../../src/log.ts'
-import { ConnectionLimiter, listenTcp, type Accepted, type ListenInit } from '../../src/transports/index.ts'
-import { entrance } from '../../src/transports/entrance.ts'
+import { ConnectionLimiter, listenTcp, type ConnectionInfo, type ListenInit } from '../../src/transports/index.ts'
+import { connectionGuard } from '../../src/transports/connection-guard.ts'
 import { readProxyHeader } from '../../src/transports/proxy-reader.ts'
 import type { Link } from '../../src/types.ts'
 
 const host = '127.0.0.1'
 const TRUSTED = ['127.0.0.1', '10.0.0.0/8']
 
-type AcceptedLink = Link & Accepted
+type AcceptedLink = Link & ConnectionInfo
 
 /** `hello` and `welcome` as they go over the wire. */
 const words = (name: RawSubject['name']): { hello: Buffer, welcome: Buffer } => name.startsWith('ws')
@@ -277,8 +277,8 @@ t.test('under TLS a connection with the ends of an older one replaces it', async
   const served: Socket[] = []
   const target = createTlsServer().removeAllListeners('connection').on('connection', (socket: Socket) => { served.push(socket) })
   const limiter = new ConnectionLimiter()
-  const door = entrance({ limiter })
-  door.guard(target)
+  const guard = connectionGuard({ limiter })
+  guard.protect(target)
   const fake = (): Socket => Object.assign(new Duplex({ read () {} }), { remoteAddress: '192.0.2.1', remotePort: 1, localAddress: '192.0.2.2', localPort: 2 }) as unknown as Socket
   const [older, newer] = [fake(), fake()]
   target.emit('connection', older)
@@ -286,8 +286,8 @@ t.test('under TLS a connection with the ends of an older one replaces it', async
   t.same(served, [older, newer])
   t.ok(older.destroyed)
   await once(older, 'close')
-  t.match(door.take(newer), { remote: { host: '192.0.2.1', port: 1 } }, 'the end of the older one takes nothing from the newer')
-  t.equal(door.take(newer), undefined, 'once only')
+  t.match(guard.claim(newer), { remote: { host: '192.0.2.1', port: 1 } }, 'the end of the older one takes nothing from the newer')
+  t.equal(guard.claim(newer), undefined, 'once only')
   t.equal(limiter.stats.connections, 1)
   const gone = Object.assign(fake(), { remoteAddress: undefined })
   target.emit('connection', gone)

@@ -9,7 +9,7 @@ import { proxyV2 } from '../helpers/proxy-headers.ts'
 import { skipWithout, skipWithoutStream, startHaproxy, startNginx } from '../helpers/proxies.ts'
 import { ended, readHead, upgradeRequest } from '../helpers/raw-sockets.ts'
 import { silent } from '../../src/log.ts'
-import { ConnectionLimiter, listenTcp, listenTls, listenWebSocket, type Accepted, type AcceptedWebSocket, type ListenWebSocketInit } from '../../src/transports/index.ts'
+import { ConnectionLimiter, listenTcp, listenTls, listenWebSocket, type ConnectionInfo, type AcceptedWebSocket, type ListenWebSocketInit } from '../../src/transports/index.ts'
 import type { Link } from '../../src/types.ts'
 
 /** Where clients come from. Only 127.0.0.1, from where the proxies come, is trusted. */
@@ -112,8 +112,8 @@ t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
 
   t.test('TCP: TCP and TLS listeners', async (t) => {
     const init = { trustedProxies: ['127.0.0.1'] }
-    const plain = await listening<Link & Accepted>(t, (at) => listenTcp({ ...at, ...init }))
-    const secure = await listening<Link & Accepted>(t, (at) => listenTls({ ...at, ...init, cert, key }))
+    const plain = await listening<Link & ConnectionInfo>(t, (at) => listenTcp({ ...at, ...init }))
+    const secure = await listening<Link & ConnectionInfo>(t, (at) => listenTls({ ...at, ...init, cert, key }))
     const [one, two, toSecure] = await startHaproxy(t, [
       { mode: 'tcp', upstream: plain.port, settings: 'send-proxy' },
       { mode: 'tcp', upstream: plain.port, settings: 'send-proxy-v2' },

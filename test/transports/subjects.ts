@@ -2,7 +2,7 @@
 import type { Subject } from './contract.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { rawTcp, rawTls, upgrade, type RawClient, type RawInit } from '../helpers/raw-sockets.ts'
-import type { Accepted } from '../../src/transports/entrance.ts'
+import type { ConnectionInfo } from '../../src/transports/connection-guard.ts'
 import { dialTcp, listenTcp, tcp, type ListenInit } from '../../src/transports/tcp.ts'
 import { dialTls, listenTls, tls } from '../../src/transports/tls.ts'
 import { dialWebSocket, listenWebSocket, websocket } from '../../src/transports/websocket.ts'
@@ -52,7 +52,7 @@ export const wireSubjects = (common: Partial<ListenInit> = {}): Subject[] => [
 
 export interface RawSubject {
   name: 'tcp' | 'tls' | 'ws' | 'wss'
-  listen (init: ListenInit): Listener<Link & Accepted>
+  listen (init: ListenInit): Listener<Link & ConnectionInfo>
   /** The connection of a client below WebSocket, if there is one: it makes the request. */
   connect (port: number, init?: RawInit): Promise<RawClient>
   /** A client as the listener accepts it. */

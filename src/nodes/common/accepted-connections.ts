@@ -1,5 +1,5 @@
 /** The connections of a relay: each goes through the limiter, is served, and is counted and told when it does not come to an orderly end. */
-import type { Accepted } from '../../transports/entrance.ts'
+import type { ConnectionInfo } from '../../transports/connection-guard.ts'
 import type { Foreigner } from '../../transports/first-read.ts'
 import { ForeignerLog } from '../../transports/foreigner-log.ts'
 import type { ConnectionLimiter, ConnectionLimiterStats, ConnectionSlot } from '../../limits/connection-limiter.ts'
@@ -25,7 +25,7 @@ export class AcceptedConnections {
    *
    * @param serve is given the slot that the connection has in the limiter; undefined when it is not let in
    */
-  accept<L extends AnyLink & Accepted> (link: L, serve: (slot: ConnectionSlot | undefined) => Promise<void>): Promise<void> {
+  accept<L extends AnyLink & ConnectionInfo> (link: L, serve: (slot: ConnectionSlot | undefined) => Promise<void>): Promise<void> {
     const { remote, slot = this.#limiter.admit(remote.host, () => { link.abort(new LinkClosedError('made room for a newer connection')) }) } = link
     const serving = serve(slot).finally(() => {
       slot?.release()

@@ -1,6 +1,6 @@
 /** A relay on a port: what comes in at a transport goes through layers to whoever serves it, and where that is may change while it runs. */
 import { Site, type Place } from './rebindable-listener.ts'
-import { overAccepted, type Accepted } from '../../transports/entrance.ts'
+import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Layer, Link, Transport } from '../../types.ts'
@@ -26,13 +26,13 @@ export interface Reconfigured {
  * @typeParam Wire what the transport gives out
  * @typeParam Upper what the layers make of it
  */
-export interface ServeInit<At extends Place, Wire extends Link & Accepted, Upper extends Link, Options, Changes> {
+export interface ServeInit<At extends Place, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> {
   /** What carries the links. */
   transport: Pick<Transport<Wire, At>, 'listen'>
   /** From the links of the transport to those that are served. */
   layers: Layer<Wire, Upper>
   /** Serves a link until its end. */
-  accept (link: Upper & Accepted): void
+  accept (link: Upper & ConnectionInfo): void
   /** Where to listen first. */
   at: At
   /** `url` of the server. */
@@ -60,7 +60,7 @@ export interface Served<Options, Changes> {
 }
 
 /** Listens and serves. Rejects with what the system says when it cannot listen; then all is closed. */
-export async function serve<At extends Place, Wire extends Link & Accepted, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
+export async function serve<At extends Place, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
   const { transport, layers } = init
   const listener = new Site<Wire, At>(init.at, {
     listen: (at) => transport.listen(at),

@@ -4,7 +4,7 @@ import { endsWith, failureOf, first, until } from '../../helpers/ends.ts'
 import { codec, over } from '../../../src/layer.ts'
 import { serve, type Served } from '../../../src/nodes/common/serve.ts'
 import type { Place } from '../../../src/nodes/common/rebindable-listener.ts'
-import { ConnectionLimiter, memoryNetwork, type Accepted } from '../../../src/transports/index.ts'
+import { ConnectionLimiter, memoryNetwork, type ConnectionInfo } from '../../../src/transports/index.ts'
 import { OptionError } from '../../../src/errors.ts'
 import type { Batch, Link, Listener, Transport } from '../../../src/types.ts'
 
@@ -21,7 +21,7 @@ interface Options {
 interface Relay {
   server: Served<Options, string>
   network: Transport
-  links: Array<Link<string> & Accepted>
+  links: Array<Link<string> & ConnectionInfo>
   /** What has happened to it, in order. */
   calls: string[]
 }
@@ -31,7 +31,7 @@ async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Rel
   const calls: string[] = []
   const limiter = new ConnectionLimiter()
   const transport = {
-    listen (at: Place): Listener<Link & Accepted> {
+    listen (at: Place): Listener<Link & ConnectionInfo> {
       const listener = network.listen(at)
       return {
         ...listener,
@@ -43,7 +43,7 @@ async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Rel
   }
   const server = await serve({
     transport,
-    layers: text as unknown as (link: Link & Accepted) => Link<any>,
+    layers: text as unknown as (link: Link & ConnectionInfo) => Link<any>,
     accept: (link) => { links.push(endsWith(t, link)) },
     at: { host: '127.0.0.1', port },
     urlOf: (_at, port) => `memory:${port}`,
@@ -115,7 +115,7 @@ t.test('where it cannot listen, all is closed', async (t) => {
   const { network } = await start(t)
   let isClosed = false
   const failed = serve({
-    transport: network as Transport<Link & Accepted>,
+    transport: network as Transport<Link & ConnectionInfo>,
     layers: (link) => link,
     accept () {},
     at: { host: '127.0.0.1', port: 1 },

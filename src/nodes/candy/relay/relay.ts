@@ -19,7 +19,7 @@ import { reject } from '../../common/reject.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { Handler } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
-import type { Accepted } from '../../../transports/entrance.ts'
+import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -32,7 +32,7 @@ import type { Batch, Clock } from '../../../types.ts'
  * A link that was accepted. Without a path it is for `/`; without a pass it goes through the limiter of the relay now, otherwise it has
  * been through that limiter already.
  */
-export type CandyRelayLink = WebSocketLink & Accepted
+export type CandyRelayLink = WebSocketLink & ConnectionInfo
 
 const TICK = 1000
 

@@ -23,7 +23,7 @@ import { silent } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
-import type { Accepted } from '../../../transports/entrance.ts'
+import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { spokenBy } from '../../../transports/spoken.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
@@ -48,7 +48,7 @@ interface RelayState extends RegistryContext, ClientContext, DataContext {
 }
 
 /** A link that was accepted. Without a pass it goes through the limiter of the relay now, otherwise it has been through that already. */
-export type GotunnelRelayLink = Link & Accepted
+export type GotunnelRelayLink = Link & ConnectionInfo
 
 /**
  * ```ts

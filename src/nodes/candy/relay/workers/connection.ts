@@ -1,6 +1,6 @@
 /** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
 import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
-import type { Accepted } from '../../../../transports/entrance.ts'
+import type { ConnectionInfo } from '../../../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import type { PacketPort } from '../../../../types.ts'
 import { FrameLimiter } from '../frame-limiter.ts'
@@ -12,7 +12,7 @@ import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, Report } from './messages.ts'
 
 /** A link that a worker has accepted. */
-export type WorkerLink = WebSocketLink & Accepted
+export type WorkerLink = WebSocketLink & ConnectionInfo
 
 /** Takes what the packet path has to know. */
 export function learn (member: Member, { address, behind, gateways, routes }: MemberState): void {

@@ -3,7 +3,7 @@ import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { CodedError, LinkBusyError } from '../../../../errors.ts'
 import { consumeSource } from '../../../../streams/consume.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
-import type { Accepted } from '../../../../transports/entrance.ts'
+import type { ConnectionInfo } from '../../../../transports/connection-guard.ts'
 import type { ConnectionSlot } from '../../../../limits/connection-limiter.ts'
 import type { Batch, Endpoint, PacketPort, Take } from '../../../../types.ts'
 import type { Member } from '../member.ts'
@@ -18,7 +18,7 @@ class RemoteLinkError extends CodedError<string> {
 /** Without a code it is a defect of the worker, and still looks like one. */
 export const errorOf = ({ code, message }: Fault): Error => code === undefined ? new Error(message) : new RemoteLinkError(code, message)
 
-export class RemoteLink implements WebSocketLink, Accepted {
+export class RemoteLink implements WebSocketLink, ConnectionInfo {
   readonly id: number
   readonly remote: Endpoint
   readonly path: string

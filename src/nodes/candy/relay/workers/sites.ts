@@ -2,7 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../../transports/certificate.ts'
-import { entrance } from '../../../../transports/entrance.ts'
+import { connectionGuard } from '../../../../transports/connection-guard.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { bindShared } from '../../../../net/native/reuse-port.ts'
@@ -50,7 +50,7 @@ export class Sites {
   listen (place: Place, limiter: ConnectionLimiter, onForeign: Site['onForeign']): TlsListener<RemoteLink> {
     const { tls, trustedProxies } = place
     if (tls !== undefined) verifyCertificate(tls)
-    entrance({ trustedProxies }) // throws for what are none
+    connectionGuard({ trustedProxies }) // throws for what are none
     const number = this.#made++
     const links = new AsyncQueue<RemoteLink>()
     const port = this.#open(number, place, { links, limiter, onForeign })

@@ -16,7 +16,7 @@ import { verifyMilliseconds } from '../options.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { AnyLink, Clock, Endpoint, Layer } from '../types.ts'
 
-export interface EntranceInit {
+export interface ConnectionGuardInit {
   limiter?: ConnectionLimiter
   trustedProxies?: readonly string[]
   /** Milliseconds that a trusted proxy has for a PROXY header. Default: 10 s. */
@@ -31,7 +31,7 @@ export interface EntranceInit {
 export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
 
 /** A connection that was let in. */
-export interface Arrival {
+export interface GuardedConnection {
   /** Who is at the other end, as far as is known. */
   remote: Endpoint
   /** `remote` is a trusted proxy, which may know better. */
@@ -40,22 +40,22 @@ export interface Arrival {
 }
 
 /** An arrival that nobody has taken yet. */
-interface Waiting extends Arrival {
+interface UnclaimedConnection extends GuardedConnection {
   socket: Socket
   /** What it is found by; undefined once it was taken. */
   key: Key | undefined
 }
 
-export interface Entrance {
+export interface ConnectionGuard {
   /** From now on the server is given only the connections that are let in. */
-  guard (server: Server): void
+  protect (server: Server): void
   /**
    * Hands a connection over to whoever makes a link of it. Once only.
    *
    * @param socket the one that the server was given, or the TLS socket over it
    * @returns undefined when the connection has ended meanwhile
    */
-  take (socket: Socket): Arrival | undefined
+  claim (socket: Socket): GuardedConnection | undefined
   /** Who is at the other end of a connection that nobody has taken, as far as is known. */
   remoteOf (socket: Socket): Endpoint
   /**
@@ -64,13 +64,13 @@ export interface Entrance {
    * @param forwardedFor the header `X-Forwarded-For`, of whomever
    * @returns false when the limiter has too many from there; then the connection is to be ended
    */
-  follow (arrival: Arrival, forwardedFor: string | string[] | undefined): boolean
+  applyForwardedFor (connection: GuardedConnection, forwardedFor: string | string[] | undefined): boolean
   /** Ends the connections that nobody has taken. */
   close (): void
 }
 
 /** What a listener gives out: a link that knows who is at the other end, also behind a trusted proxy. */
-export interface Accepted {
+export interface ConnectionInfo {
   /** The port is 0 when a proxy does not tell it. */
   readonly remote: Endpoint
   /** Path and query of the request, as sent, where there was one. */
@@ -82,47 +82,47 @@ export interface Accepted {
 export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
 
 /** Where everybody is let in and nobody is believed: it costs nothing. */
-const OPEN: Entrance = {
-  guard () {},
-  take: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
+const UNGUARDED: ConnectionGuard = {
+  protect () {},
+  claim: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
   remoteOf: endpointOf,
-  follow: () => true,
+  applyForwardedFor: () => true,
   close () {}
 }
 
 /** Makes the link of an arrival one that was accepted. From now on the limiter ends it as a link is ended. */
-export function accepted<L extends AnyLink> (link: L, { remote, path, slot }: Accepted): L & Accepted {
+export function accepted<L extends AnyLink> (link: L, { remote, path, slot }: ConnectionInfo): L & ConnectionInfo {
   if (slot !== undefined) slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
   return Object.assign(link, path === undefined ? { remote, slot } : { remote, path, slot })
 }
 
 /** Layers over a link that was accepted: what they make of it tells the same of the connection, and is what the limiter ends. */
-export function overAccepted<Wire extends AnyLink & Accepted, Upper extends AnyLink> (link: Wire, layers: Layer<Wire, Upper>): Upper & Accepted {
+export function overAccepted<Wire extends AnyLink & ConnectionInfo, Upper extends AnyLink> (link: Wire, layers: Layer<Wire, Upper>): Upper & ConnectionInfo {
   return accepted(layers(link), link)
 }
 
 /** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */
-export function entrance ({ limiter, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: EntranceInit): Entrance {
+export function connectionGuard ({ limiter, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: ConnectionGuardInit): ConnectionGuard {
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
-  return limiter === undefined && trustedProxies.length === 0 ? OPEN : new GuardedEntrance({ limiter, trustedProxies, handshakeTimeout, log, clock })
+  return limiter === undefined && trustedProxies.length === 0 ? UNGUARDED : new SocketGuard({ limiter, trustedProxies, handshakeTimeout, log, clock })
 }
 
-/** The socket, or {@link endsOf} where TLS hands over a socket of its own. */
+/** The socket, or {@link addressesOf} where TLS hands over a socket of its own. */
 type Key = Socket | string
 
 /** Tells the live connections of a listener apart: it is what a socket and the TLS socket over it have in common. */
-const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+const addressesOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 
-class GuardedEntrance implements Entrance {
+class SocketGuard implements ConnectionGuard {
   readonly #limiter: ConnectionLimiter | undefined
   readonly #trusted: CidrList
   readonly #timeout: number
   readonly #clock: Clock
   readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
-  readonly #waiting = new Map<Key, Waiting>()
+  readonly #unclaimed = new Map<Key, UnclaimedConnection>()
   #isSecure = false
 
-  constructor ({ limiter, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<EntranceInit, 'limiter'>> & Pick<EntranceInit, 'limiter'>) {
+  constructor ({ limiter, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<ConnectionGuardInit, 'limiter'>> & Pick<ConnectionGuardInit, 'limiter'>) {
     this.#limiter = limiter
     this.#trusted = new CidrList('trustedProxies', trustedProxies)
     this.#timeout = handshakeTimeout
@@ -130,7 +130,7 @@ class GuardedEntrance implements Entrance {
     this.#malformed = throttle(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })
   }
 
-  guard (server: Server): void {
+  protect (server: Server): void {
     // Node's servers do their work in a listener of this event, which may be emitted by others than the system.
     const serve = server.listeners('connection') as Array<(socket: Socket) => void>
     server.removeAllListeners('connection')
@@ -140,25 +140,25 @@ class GuardedEntrance implements Entrance {
     })
   }
 
-  take (socket: Socket): Arrival | undefined {
+  claim (socket: Socket): GuardedConnection | undefined {
     const key = this.#keyOf(socket)
-    const waiting = this.#waiting.get(key)
-    if (waiting === undefined) return undefined
-    this.#waiting.delete(key)
-    waiting.key = undefined
-    return waiting
+    const connection = this.#unclaimed.get(key)
+    if (connection === undefined) return undefined
+    this.#unclaimed.delete(key)
+    connection.key = undefined
+    return connection
   }
 
-  follow (arrival: Arrival, forwardedFor: string | string[] | undefined): boolean {
-    if (!arrival.isProxy || forwardedFor === undefined) return true
-    return this.#locate(arrival, forwardedSource(String(forwardedFor), arrival.remote, this.#trusted))
+  applyForwardedFor (connection: GuardedConnection, forwardedFor: string | string[] | undefined): boolean {
+    if (!connection.isProxy || forwardedFor === undefined) return true
+    return this.#setRemote(connection, forwardedSource(String(forwardedFor), connection.remote, this.#trusted))
   }
 
   close (): void {
-    for (const { socket } of this.#waiting.values()) socket.destroy()
+    for (const { socket } of this.#unclaimed.values()) socket.destroy()
   }
 
-  remoteOf (socket: Socket): Endpoint { return this.#waiting.get(this.#keyOf(socket))?.remote ?? endpointOf(socket) }
+  remoteOf (socket: Socket): Endpoint { return this.#unclaimed.get(this.#keyOf(socket))?.remote ?? endpointOf(socket) }
 
   #admit (socket: Socket, serve: () => void): void {
     const remote = endpointOf(socket)
@@ -173,30 +173,30 @@ class GuardedEntrance implements Entrance {
       return
     }
     const key = this.#keyOf(socket)
-    const waiting: Waiting = { socket, key, remote, isProxy, slot }
-    this.#waiting.get(key)?.socket.destroy() // the system would not give the same ends to another while it lives
-    this.#waiting.set(key, waiting)
-    socket.on('close', this.#leaving(waiting))
+    const connection: UnclaimedConnection = { socket, key, remote, isProxy, slot }
+    this.#unclaimed.get(key)?.socket.destroy() // the system would not give the same ends to another while it lives
+    this.#unclaimed.set(key, connection)
+    socket.on('close', this.#onClose(connection))
     if (!isProxy) serve()
-    else readProxyHeader(socket, this.#timeout, (outcome) => { this.#heard(waiting, outcome, serve) }, this.#clock)
+    else readProxyHeader(socket, this.#timeout, (outcome) => { this.#onProxyHeader(connection, outcome, serve) }, this.#clock)
   }
 
   /** A function of its own: what stays with the connection keeps only what it needs. */
-  #leaving (waiting: Waiting): () => void {
+  #onClose (connection: UnclaimedConnection): () => void {
     return () => {
-      waiting.slot?.release()
-      if (waiting.key !== undefined && this.#waiting.get(waiting.key) === waiting) this.#waiting.delete(waiting.key)
+      connection.slot?.release()
+      if (connection.key !== undefined && this.#unclaimed.get(connection.key) === connection) this.#unclaimed.delete(connection.key)
     }
   }
 
-  #keyOf (socket: Socket): Key { return this.#isSecure ? endsOf(socket) : socket }
+  #keyOf (socket: Socket): Key { return this.#isSecure ? addressesOf(socket) : socket }
 
-  #heard (waiting: Waiting, outcome: ProxyHeader | 'none' | Error, serve: () => void): void {
-    const { socket, remote } = waiting
+  #onProxyHeader (connection: UnclaimedConnection, outcome: ProxyHeader | 'none' | Error, serve: () => void): void {
+    const { socket, remote } = connection
     if (outcome instanceof Error) {
       if (outcome instanceof ProxyHeaderError) this.#malformed({ err: outcome, remote })
       socket.destroy()
-    } else if (outcome !== 'none' && outcome.source !== undefined && !this.#locate(waiting, outcome.source)) {
+    } else if (outcome !== 'none' && outcome.source !== undefined && !this.#setRemote(connection, outcome.source)) {
       socket.destroy()
     } else {
       serve()
@@ -204,10 +204,10 @@ class GuardedEntrance implements Entrance {
   }
 
   /** The connection comes from there. False when there are too many of those. */
-  #locate (arrival: Arrival, remote: Endpoint): boolean {
-    arrival.remote = remote
-    arrival.isProxy = this.#trusted.includes(remote.host)
+  #setRemote (connection: GuardedConnection, remote: Endpoint): boolean {
+    connection.remote = remote
+    connection.isProxy = this.#trusted.includes(remote.host)
     // Another trusted proxy stands for many as well, so it is not bounded as one source.
-    return arrival.isProxy || arrival.slot?.setSource(remote.host) !== false
+    return connection.isProxy || connection.slot?.setSource(remote.host) !== false
   }
 }
