@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { CandyPeer, serveCandy } from '../../src/nodes/candy/index.ts'
 import { GotunnelPeer, serveGotunnel } from '../../src/nodes/gotunnel/index.ts'
 import { hostTun } from '../../src/tun/index.ts'
-import { whyNotShared } from '../../src/net/native/reuse-port.ts'
+import { sharedBindProblem } from '../../src/net/native/reuse-port.ts'
 import type { Logger } from '../../src/log.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { until } from '../helpers/ends.ts'
@@ -39,7 +39,7 @@ async function gotunnelRelay (t: Test, init: { tls?: { cert: string, key: string
 }
 
 t.test('each listener counts who speaks another protocol, and tells it in one line for each protocol', async (t) => {
-  const both = await whyNotShared() === undefined
+  const both = await sharedBindProblem() === undefined
   const tls = { cert: cert.toString(), key: key.toString() }
   for (const [name, start, strangers] of [
     ['candy ws', async (log) => await candyRelay(t, { log }), [[HTTP, 'HTTP'], [HELLO, 'TLS'], [SSH, 'SSH']]],

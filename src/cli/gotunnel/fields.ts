@@ -7,7 +7,7 @@ import { numeral, show, text } from '../config/fields.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Somewhere on the network. */
-export interface Place {
+export interface SchemedEndpoint {
   /** Undefined when none was named. */
   scheme: 'tcp' | 'tls' | undefined
   /** IPv6 without brackets. */
@@ -15,23 +15,23 @@ export interface Place {
   port: number
 }
 
-function place (what: string, expected: string, lowest: number) {
-  return text(what, expected, (input): Place | undefined => {
+function schemedEndpoint (what: string, expected: string, lowest: number) {
+  return text(what, expected, (input): SchemedEndpoint | undefined => {
     const [, scheme, at = ''] = /^(?:(tcp|tls):\/\/)?([^/@]+)\/?$/i.exec(input) ?? []
     const endpoint = readEndpoint(at)
     if (endpoint === undefined || endpoint.port < lowest) return undefined
-    return { scheme: scheme?.toLowerCase() as Place['scheme'], ...endpoint }
+    return { scheme: scheme?.toLowerCase() as SchemedEndpoint['scheme'], ...endpoint }
   })
 }
 
 /** `0.0.0.0:17000`. Host and port are always named; port 0 takes any free one. */
-export function listenPlace () { return place('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
+export function listenEndpoint () { return schemedEndpoint('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
 
 /** Where a peer connects to. */
-export function serverPlace () { return place('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
+export function serverEndpoint () { return schemedEndpoint('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
 
 /** A local address without a port. */
-export function ownAddress () {
+export function localAddress () {
   return text('an address', 'one of this machine such as 192.0.2.7 or ::', readAddress)
 }
 

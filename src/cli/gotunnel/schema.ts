@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { choice, path, secret, section, sections, toggle, wholeNumber } from '../config/fields.ts'
 import { proxies } from '../config/network-fields.ts'
-import { identityName, listenPlace, ownAddress, peerName, portMaps, portRanges, serverPlace } from './fields.ts'
+import { identityName, listenEndpoint, localAddress, peerName, portMaps, portRanges, serverEndpoint } from './fields.ts'
 
 /** The largest number of nine digits. */
 const MOST = 999_999_999
@@ -34,11 +34,11 @@ const count = () => wholeNumber(1, 1_000_000).optional()
 const bufferTotal = () => wholeNumber(1024 * 1024, MOST).optional()
 
 export const gotunnelRelaySection = section({
-  listen: listenPlace(),
+  listen: listenEndpoint(),
   ...identityKeys,
   identities: sections(gotunnelIdentitySection).optional(),
   mode: choice(MODES).default('auto'),
-  bind: ownAddress().optional(),
+  bind: localAddress().optional(),
   'max-users-total': count(),
   'users-per-source': count(),
   'max-per-source': count(),
@@ -76,7 +76,7 @@ export const gotunnelRelaySection = section({
 const seconds = (from: number, to: number) => wholeNumber(from, to)
 
 export const gotunnelPeerSection = section({
-  server: serverPlace(),
+  server: serverEndpoint(),
   ...token,
   name: peerName().optional(),
   map: portMaps(),

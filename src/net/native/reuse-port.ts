@@ -20,7 +20,7 @@ const SCOPE_AT = 24
 
 const ONE = new Uint8Array(new Uint32Array([1]).buffer)
 
-export interface SharedPlace {
+export interface SharedSockets {
   /** Sockets that do not listen yet; whoever takes one closes it. */
   descriptors: number[]
   /** The one in use. */
@@ -28,7 +28,7 @@ export interface SharedPlace {
 }
 
 /** Why that cannot be had here; undefined where it can. */
-export async function whyNotShared (): Promise<string | undefined> {
+export async function sharedBindProblem (): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'only Linux deals out connections among sockets that share a port'
   return await loadLibc().then(() => undefined, () => 'the optional package koffi is not installed: npm install koffi')
 }
@@ -40,7 +40,7 @@ export async function whyNotShared (): Promise<string | undefined> {
  * @param port 0 takes a free one
  * @throws what the system says (`EADDRINUSE` also when another process shares its port), and `NativeError` without `koffi`
  */
-export async function bindShared ({ host, port }: Endpoint, count: number): Promise<SharedPlace> {
+export async function bindShared ({ host, port }: Endpoint, count: number): Promise<SharedSockets> {
   const libc = await loadLibc()
   const { address } = await lookup(host)
   // A port that is shared could be had although another process has it, which would then lose every other connection.

@@ -5,7 +5,7 @@ import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Link, Listener } from '../../types.ts'
 
 /** Where to listen, and what changes with that. */
-export interface Place {
+export interface BindOptions {
   /** A name or an address, IPv6 without brackets. */
   host: string
   /** 0 takes a free one. */
@@ -14,32 +14,32 @@ export interface Place {
   trustedProxies?: readonly string[]
 }
 
-export interface SiteInit<L extends Link, At extends Place = Place> {
+export interface RebindableListenerInit<L extends Link, At extends BindOptions = BindOptions> {
   listen (place: At): Listener<L> | TlsListener<L>
   /** Is given every link that comes in. */
   accept (link: L): void
 }
 
 /** Not for calls at the same time: whoever owns it puts them in a line. */
-export class Site<L extends Link, At extends Place = Place> {
-  readonly #init: SiteInit<L, At>
-  #place: At
+export class RebindableListener<L extends Link, At extends BindOptions = BindOptions> {
+  readonly #init: RebindableListenerInit<L, At>
+  #options: At
   #listener: Listener<L> | TlsListener<L> | undefined
   #port: number | undefined
 
-  constructor (place: At, init: SiteInit<L, At>) {
-    this.#place = place
+  constructor (place: At, init: RebindableListenerInit<L, At>) {
+    this.#options = place
     this.#init = init
   }
 
-  get place (): At { return this.#place }
+  get options (): At { return this.#options }
 
   /** The port that is really in use; undefined while it listens nowhere, after a change that has failed in the middle. */
   get port (): number | undefined { return this.#port }
 
   /** Begins to listen. Rejects with what the system says. */
   async open (): Promise<void> {
-    await this.#open(this.#place)
+    await this.#open(this.#options)
   }
 
   /**
@@ -48,11 +48,11 @@ export class Site<L extends Link, At extends Place = Place> {
    *
    * Rejects with what the system, or OpenSSL, says; then it listens where it did.
    */
-  async move (place: At): Promise<void> {
-    const [before, old] = [this.#place, this.#listener]
-    if (old !== undefined && isSameDoor(place, before)) {
+  async rebind (place: At): Promise<void> {
+    const [before, old] = [this.#options, this.#listener]
+    if (old !== undefined && differsInCertificateOnly(place, before)) {
       if (place.tls !== undefined && 'setCertificate' in old) old.setCertificate(place.tls)
-      this.#place = place
+      this.#options = place
       return
     }
     await lookup(place.host) // a name that takes its time, or is none, is no reason to stop listening
@@ -69,7 +69,7 @@ export class Site<L extends Link, At extends Place = Place> {
       throw err
     }
     old?.close()
-    this.#place = place
+    this.#options = place
   }
 
   /** Listens no more; links that came in stay. */
@@ -91,7 +91,7 @@ export class Site<L extends Link, At extends Place = Place> {
 }
 
 /** They differ in the certificate at the most, which can change on the spot. */
-function isSameDoor (a: Place, b: Place): boolean {
+function differsInCertificateOnly (a: BindOptions, b: BindOptions): boolean {
   return a.host === b.host && a.port === b.port && (a.tls === undefined) === (b.tls === undefined) &&
     (a.trustedProxies ?? []).join() === (b.trustedProxies ?? []).join()
 }

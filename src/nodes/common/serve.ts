@@ -1,5 +1,5 @@
 /** A relay on a port: what comes in at a transport goes through layers to whoever serves it, and where that is may change while it runs. */
-import { Site, type Place } from './rebindable-listener.ts'
+import { RebindableListener, type BindOptions } from './rebindable-listener.ts'
 import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
@@ -26,7 +26,7 @@ export interface Reconfigured {
  * @typeParam Wire what the transport gives out
  * @typeParam Upper what the layers make of it
  */
-export interface ServeInit<At extends Place, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> {
+export interface ServeInit<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> {
   /** What carries the links. */
   transport: Pick<Transport<Wire, At>, 'listen'>
   /** From the links of the transport to those that are served. */
@@ -60,9 +60,9 @@ export interface Served<Options, Changes> {
 }
 
 /** Listens and serves. Rejects with what the system says when it cannot listen; then all is closed. */
-export async function serve<At extends Place, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
+export async function serve<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
   const { transport, layers } = init
-  const listener = new Site<Wire, At>(init.at, {
+  const listener = new RebindableListener<Wire, At>(init.at, {
     listen: (at) => transport.listen(at),
     accept: (link) => { init.accept(overAccepted(link, layers)) }
   })
@@ -76,10 +76,10 @@ export async function serve<At extends Place, Wire extends Link & ConnectionInfo
   }
 }
 
-type Listening<At extends Place> = Pick<Site<Link, At>, 'place' | 'port' | 'move' | 'close'>
-type Handlers<At extends Place, Options, Changes> = Pick<ServeInit<At, never, never, Options, Changes>, 'urlOf' | 'verify' | 'configure' | 'close'>
+type Listening<At extends BindOptions> = Pick<RebindableListener<Link, At>, 'options' | 'port' | 'rebind' | 'close'>
+type Handlers<At extends BindOptions, Options, Changes> = Pick<ServeInit<At, never, never, Options, Changes>, 'urlOf' | 'verify' | 'configure' | 'close'>
 
-class Server<At extends Place, Options, Changes> implements Served<Options, Changes> {
+class Server<At extends BindOptions, Options, Changes> implements Served<Options, Changes> {
   readonly #listener: Listening<At>
   readonly #init: Handlers<At, Options, Changes>
   /** Changes come one after the other, and none after the end. */
@@ -92,14 +92,14 @@ class Server<At extends Place, Options, Changes> implements Served<Options, Chan
   }
 
   get url (): string {
-    const { port, place } = this.#listener
+    const { port, options: place } = this.#listener
     return port === undefined ? '' : this.#init.urlOf(place, port)
   }
 
   async configure (options: Options): Promise<Changes> {
     const change = this.#turn.then(async () => {
       if (this.#isClosed) throw new LinkClosedError('the server is closed')
-      await this.#listener.move(this.#init.verify(options))
+      await this.#listener.rebind(this.#init.verify(options))
       return this.#init.configure(options)
     })
     this.#turn = change.catch(() => {})

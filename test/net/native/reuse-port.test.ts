@@ -7,13 +7,13 @@ import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { bindShared, whyNotShared } from '../../../src/net/native/reuse-port.ts'
+import { bindShared, sharedBindProblem } from '../../../src/net/native/reuse-port.ts'
 import { failureOf } from '../../helpers/ends.ts'
 
 const run = promisify(execFile)
 const host = '127.0.0.1'
 const ipv6 = Object.values(networkInterfaces()).flat().some((found) => found?.address === '::1')
-const reason = await whyNotShared()
+const reason = await sharedBindProblem()
 
 /** Many more than it takes for each of a few sockets to have had one. */
 const MANY = 500
@@ -93,7 +93,7 @@ shared('a place that somebody else has is refused in the form that Node has for 
 })
 
 t.test('without koffi it says so', { skip: process.platform === 'linux' ? false : 'sockets are shared on Linux only' }, async (t) => {
-  const script = `console.log(await (await import(${JSON.stringify(fileURLToPath(new URL('../../../src/net/native/reuse-port.ts', import.meta.url)))})).whyNotShared())`
+  const script = `console.log(await (await import(${JSON.stringify(fileURLToPath(new URL('../../../src/net/native/reuse-port.ts', import.meta.url)))})).sharedBindProblem())`
   const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), '--import', withoutKoffi, '--input-type=module', '-e', script], { env: { ...process.env, NODE_OPTIONS: '' } })
   t.match(stdout, /^the optional package koffi is not installed: npm install koffi\n$/)
 })

@@ -61,35 +61,35 @@ function discovery (source: string, destination = ALL, length = 9): Uint8Array {
 
 t.test('the tail of DISCOVERY to all goes to nobody, that of one to somebody goes with it, whatever --broadcast says', async (t) => {
   for (const broadcast of [true, false]) {
-    const site = new Site(3, { broadcast })
-    const [a] = site.members
-    t.equal(site.send(a, discovery(at(1), ALL, 1500)), 2)
-    t.equal(site.last, toHex(discovery(at(1))))
-    t.equal(site.send(a, discovery(at(1), at(2), 1500)), 1)
-    t.equal(site.last, toHex(discovery(at(1), at(2), 1500)))
+    const listener = new Site(3, { broadcast })
+    const [a] = listener.members
+    t.equal(listener.send(a, discovery(at(1), ALL, 1500)), 2)
+    t.equal(listener.last, toHex(discovery(at(1))))
+    t.equal(listener.send(a, discovery(at(1), at(2), 1500)), 1)
+    t.equal(listener.last, toHex(discovery(at(1), at(2), 1500)))
     t.equal(a.traffic.bytesIn, 3000, 'all of it has come in')
   }
 })
 
 t.test('1000 DISCOVERY a second with 1500 bytes each to 500 members come out as less than 300 kB a second, not 750 MB', async (t) => {
-  const site = new Site(MEMBERS, { broadcast: false })
+  const listener = new Site(MEMBERS, { broadcast: false })
   const flood = discovery(at(1), ALL, 1500)
   const second = (): number => {
-    const before = site.bytes
+    const before = listener.bytes
     for (let i = 0; i < 1000; i++) {
-      site.send(site.members[0], flood)
-      site.clock.advance(1)
+      listener.send(listener.members[0], flood)
+      listener.clock.advance(1)
     }
-    return site.bytes - before
+    return listener.bytes - before
   }
   t.ok(second() < 2 * 300_000, 'with what was kept')
   let bytes = 0
   for (let i = 0; i < 9; i++) bytes += second()
   t.ok(bytes / 9 < 300_000, `${bytes / 9} bytes a second`)
   t.ok(bytes / 9 > 250_000, 'which it does get')
-  const { packetsIn, drops } = site.members[0].traffic
+  const { packetsIn, drops } = listener.members[0].traffic
   t.equal(packetsIn, 10_000)
-  t.equal(drops.broadcast, 10_000 - site.copies / (MEMBERS - 1), 'the rest is counted')
+  t.equal(drops.broadcast, 10_000 - listener.copies / (MEMBERS - 1), 'the rest is counted')
 })
 
 t.test('what all members together send to all is bounded in copies and in bytes, of any kind and length', async (t) => {
@@ -102,30 +102,30 @@ t.test('what all members together send to all is bounded in copies and in bytes,
   ]
   const [count, broadcastRate, seconds] = [100, 4096, 30]
   for (const [name, message] of kinds) {
-    const site = new Site(count, { broadcastRate })
+    const listener = new Site(count, { broadcastRate })
     const { length } = message(at(1))
     for (let i = 0; i < count * 2 * (seconds + 10); i++) { // each of them twice a second
-      if (i === count * 2 * 10) site.copies = site.bytes = 0
-      site.send(site.members[i % count], message(at(1 + i % count)))
-      site.clock.advance(500 / count)
+      if (i === count * 2 * 10) listener.copies = listener.bytes = 0
+      listener.send(listener.members[i % count], message(at(1 + i % count)))
+      listener.clock.advance(500 / count)
     }
-    const parts = site.copies * Math.ceil(length / 256)
+    const parts = listener.copies * Math.ceil(length / 256)
     const kept = broadcastRate + count * (count - 1) * Math.ceil(length / 256) // a second, and one message of each
     t.ok(parts <= broadcastRate * seconds + kept, `${name}: ${parts} parts`)
     t.ok(parts > broadcastRate * seconds * 0.45, 'which it does get')
-    t.equal(site.bytes, site.copies * length)
-    t.ok(site.bytes <= (broadcastRate * seconds + kept) * 256, `${name}: ${site.bytes} bytes`)
+    t.equal(listener.bytes, listener.copies * length)
+    t.ok(listener.bytes <= (broadcastRate * seconds + kept) * 256, `${name}: ${listener.bytes} bytes`)
   }
 })
 
 t.test('a flood by all others takes nothing from a sender that has a right to its own part', async (t) => {
-  const site = new Site(MEMBERS)
-  const [honest, ...others] = site.members
+  const listener = new Site(MEMBERS)
+  const [honest, ...others] = listener.members
   let passed = 0
   for (let second = 1; second <= 60; second++) {
-    for (const [i, flooder] of others.entries()) for (let k = 0; k < 4; k++) site.send(flooder, discovery(at(i + 2)))
-    if (second % 10 === 0) passed += site.send(honest, discovery(at(1)))
-    site.clock.advance(1000)
+    for (const [i, flooder] of others.entries()) for (let k = 0; k < 4; k++) listener.send(flooder, discovery(at(i + 2)))
+    if (second % 10 === 0) passed += listener.send(honest, discovery(at(1)))
+    listener.clock.advance(1000)
   }
   t.equal(passed, 6 * (MEMBERS - 1), 'each of its six')
   t.equal(honest.traffic.drops.broadcast, 0)
@@ -133,35 +133,35 @@ t.test('a flood by all others takes nothing from a sender that has a right to it
 })
 
 t.test('one that floods leaves room for the bursts of another one as well, where they are not many', async (t) => {
-  const site = new Site(10)
-  const [flooder, other] = site.members
+  const listener = new Site(10)
+  const [flooder, other] = listener.members
   let passed = 0
   for (let second = 1; second <= 10; second++) {
-    for (let i = 0; i < 5000; i++) site.send(flooder, forward(at(1), ALL, 200))
-    for (let i = 0; i < 50; i++) passed += site.send(other, forward(at(2), ALL, 200))
-    site.clock.advance(1000)
+    for (let i = 0; i < 5000; i++) listener.send(flooder, forward(at(1), ALL, 200))
+    for (let i = 0; i < 50; i++) passed += listener.send(other, forward(at(2), ALL, 200))
+    listener.clock.advance(1000)
   }
   t.equal(passed, 9 * 50 * 9, 'all but those of the first second, when it was new')
   t.ok(flooder.traffic.drops.broadcast > 0)
 })
 
 t.test('to connect again and again gives no more, nor does it to wait without an address', async (t) => {
-  const site = new Site(MEMBERS)
-  while (site.send(site.members[0], discovery(at(1))) > 0); // nothing is common any more
-  const stranger = new RemoteMember(site.fabric, { send: () => 0, queued: 0, limit: 1 })
-  site.clock.advance(10_000)
-  while (site.send(site.members[0], discovery(at(1))) > 0);
-  const before = site.copies
-  for (let i = 0; i < 100; i++) site.send(site.join(at(1000)), discovery(at(1000)))
+  const listener = new Site(MEMBERS)
+  while (listener.send(listener.members[0], discovery(at(1))) > 0); // nothing is common any more
+  const stranger = new RemoteMember(listener.fabric, { send: () => 0, queued: 0, limit: 1 })
+  listener.clock.advance(10_000)
+  while (listener.send(listener.members[0], discovery(at(1))) > 0);
+  const before = listener.copies
+  for (let i = 0; i < 100; i++) listener.send(listener.join(at(1000)), discovery(at(1000)))
   stranger.address = addr(at(1001))
   stranger.limit()
-  site.fabric.place(stranger.address, stranger)
-  site.send(stranger, discovery(at(1001)))
-  t.equal(site.copies, before)
-  site.clock.advance(20_000)
-  while (site.send(site.members[0], discovery(at(1))) > 0);
+  listener.fabric.place(stranger.address, stranger)
+  listener.send(stranger, discovery(at(1001)))
+  t.equal(listener.copies, before)
+  listener.clock.advance(20_000)
+  while (listener.send(listener.members[0], discovery(at(1))) > 0);
   stranger.limit() // as after a reload
-  t.equal(site.send(stranger, discovery(at(1001))), MEMBERS + 1, 'but time as a member does')
+  t.equal(listener.send(stranger, discovery(at(1001))), MEMBERS + 1, 'but time as a member does')
 })
 
 t.test('every 300 seconds a DISCOVERY of each: all of them pass up to 3135 members, also beside a flood', async (t) => {

@@ -6,7 +6,7 @@ import { parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
-import { whyNotShared } from '../../../src/net/native/reuse-port.ts'
+import { sharedBindProblem } from '../../../src/net/native/reuse-port.ts'
 import { serve, type Located } from './workers/crew.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
@@ -23,7 +23,7 @@ function tunnelled (destination: string, nexthop: string): Uint8Array {
   return wrapForward(whole.subarray(0, OUTER_LENGTH + inner.length))
 }
 
-const workerCounts = await whyNotShared() === undefined ? [1, 2] : [1]
+const workerCounts = await sharedBindProblem() === undefined ? [1, 2] : [1]
 
 for (const workers of workerCounts) {
   t.test(`a member reaches behind another one only what a rule of its own leads to that way, ${workers} workers`, async (t) => {

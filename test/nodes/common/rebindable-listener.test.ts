@@ -4,7 +4,7 @@ import { ca, cert, key, second } from '../../helpers/certificates.ts'
 import { endsWith, failureOf, talk, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { rawTcp } from '../../helpers/raw-sockets.ts'
-import { Site, type Place } from '../../../src/nodes/common/rebindable-listener.ts'
+import { RebindableListener, type BindOptions } from '../../../src/nodes/common/rebindable-listener.ts'
 import { dialTcp, dialTls, listenTcp, listenTls, type AcceptedLink, type TlsServerInit } from '../../../src/transports/index.ts'
 import type { Link, Listener } from '../../../src/types.ts'
 
@@ -16,7 +16,7 @@ const REFUSED = { code: 'ECONNREFUSED' }
 const UNVERIFIED = { code: /^UNABLE_TO_/ }
 
 interface Watched {
-  site: Site<AcceptedLink>
+  listener: RebindableListener<AcceptedLink>
   /** Links that came in, in order. */
   links: AcceptedLink[]
   /** A client, and the link that it has become. */
@@ -24,23 +24,23 @@ interface Watched {
 }
 
 /** @param before called when it is about to listen */
-function watch (t: Test, place: Place, before: (at: Place) => void = () => {}): Watched {
+function watch (t: Test, options: BindOptions, before: (at: BindOptions) => void = () => {}): Watched {
   const links: AcceptedLink[] = []
-  const site = new Site<AcceptedLink>(place, {
+  const listener = new RebindableListener<AcceptedLink>(options, {
     listen ({ tls, ...at }) {
       before(at)
       return tls === undefined ? listenTcp(at) : listenTls({ ...at, ...tls })
     },
     accept: (link) => { links.push(endsWith(t, link)) }
   })
-  t.teardown(() => { site.close() })
+  t.teardown(() => { listener.close() })
   return {
-    site,
+    listener,
     links,
-    async connect (port = site.port, trust = ca, to = host) {
+    async connect (port = listener.port, trust = ca, to = host) {
       if (port === undefined) throw new Error('it listens nowhere')
       const before = links.length
-      const client = endsWith(t, await (site.place.tls === undefined ? dialTcp({ host: to, port }) : dialTls({ host: to, port, ca: trust, servername: 'localhost' })))
+      const client = endsWith(t, await (listener.options.tls === undefined ? dialTcp({ host: to, port }) : dialTls({ host: to, port, ca: trust, servername: 'localhost' })))
       await until(() => links.length > before)
       return [client, links[before]]
     }
@@ -54,85 +54,85 @@ async function taken (t: Test): Promise<number> {
   return await listener.port()
 }
 
-const kinds: Record<string, Pick<Place, 'tls'>> = { tcp: {}, tls: { tls: { cert, key } } }
+const kinds: Record<string, Pick<BindOptions, 'tls'>> = { tcp: {}, tls: { tls: { cert, key } } }
 
 for (const [name, common] of Object.entries(kinds)) {
   t.test(`${name}: opens where it is told`, async (t) => {
     const place = { host, port: 0, ...common }
-    const { site, connect } = watch(t, place)
-    t.same([site.place, site.port], [place, undefined])
-    await site.open()
-    t.ok(site.port)
+    const { listener, connect } = watch(t, place)
+    t.same([listener.options, listener.port], [place, undefined])
+    await listener.open()
+    t.ok(listener.port)
     await talk(...await connect())
 
     const busy = watch(t, { host, port: await taken(t), ...common })
-    t.match(await failureOf(busy.site.open()), { code: 'EADDRINUSE' })
-    t.equal(busy.site.port, undefined)
-    busy.site.close()
+    t.match(await failureOf(busy.listener.open()), { code: 'EADDRINUSE' })
+    t.equal(busy.listener.port, undefined)
+    busy.listener.close()
   })
 
   t.test(`${name}: to another port`, async (t) => {
-    const { site, connect } = watch(t, { host, port: 0, ...common })
-    await site.open()
-    const before = site.port as number
+    const { listener, connect } = watch(t, { host, port: 0, ...common })
+    await listener.open()
+    const before = listener.port as number
     const old = await connect()
     const port = await freePort()
     const place = { host, port, ...common }
-    await site.move(place)
-    t.same([site.port, site.place], [port, place])
+    await listener.rebind(place)
+    t.same([listener.port, listener.options], [port, place])
     t.match(await failureOf(dialTcp({ host, port: before })), REFUSED, 'the old one is free')
     await talk(...old)
     await talk(...await connect())
-    await site.move({ host, port: 0, ...common })
-    t.not(site.port, port)
+    await listener.rebind({ host, port: 0, ...common })
+    t.not(listener.port, port)
     await talk(...await connect())
     await talk(...old)
   })
 
   t.test(`${name}: to a port in use, or a place that cannot be: it stays where it is`, async (t) => {
-    const { site, connect } = watch(t, { host, port: 0, ...common })
-    await site.open()
-    const { port, place } = site
+    const { listener, connect } = watch(t, { host, port: 0, ...common })
+    await listener.open()
+    const { port, options } = listener
     const old = await connect()
-    const bad: Array<[place: Place, code: string]> = [
+    const bad: Array<[place: BindOptions, code: string]> = [
       [{ host, port: await taken(t), ...common }, 'EADDRINUSE'],
       [{ host: NOWHERE, port: 0, ...common }, 'EADDRNOTAVAIL'],
       [{ host: 'no.such.name.invalid', port: 0, ...common }, '^(?:ENOTFOUND|EAI_AGAIN)$'],
       [{ host, port: 0, ...common, trustedProxies: ['nonsense'] }, 'ERR_OPTION']
     ]
     for (const [to, code] of bad) {
-      t.match(await failureOf(site.move(to)), { code: new RegExp(code) }, code)
-      t.same([site.port, site.place], [port, place])
+      t.match(await failureOf(listener.rebind(to)), { code: new RegExp(code) }, code)
+      t.same([listener.port, listener.options], [port, options])
       await talk(...await connect())
     }
     await talk(...old)
   })
 
   t.test(`${name}: another address, same port`, async (t) => {
-    const { site, connect } = watch(t, { host, port: await freePort(), ...common })
-    await site.open()
-    const port = site.port as number
+    const { listener, connect } = watch(t, { host, port: await freePort(), ...common })
+    await listener.open()
+    const port = listener.port as number
     const old = await connect()
-    await site.move({ host: '0.0.0.0', port, ...common })
-    t.equal(site.port, port)
+    await listener.rebind({ host: '0.0.0.0', port, ...common })
+    t.equal(listener.port, port)
     const [, server] = await connect(port, ca, '127.0.0.2')
     t.equal(server.local.host, '127.0.0.2')
     await talk(...old)
-    await site.move({ host, port, ...common })
+    await listener.rebind({ host, port, ...common })
     t.match(await failureOf(dialTcp({ host: '127.0.0.2', port })), REFUSED)
     await talk(...await connect())
 
-    t.match(await failureOf(site.move({ host: NOWHERE, port, ...common })), { code: 'EADDRNOTAVAIL' })
-    t.same([site.port, site.place.host], [port, host], 'back where it was, after it had to let go')
+    t.match(await failureOf(listener.rebind({ host: NOWHERE, port, ...common })), { code: 'EADDRNOTAVAIL' })
+    t.same([listener.port, listener.options.host], [port, host], 'back where it was, after it had to let go')
     await talk(...await connect())
     await talk(...old)
   })
 
   t.test(`${name}: other proxies, same port`, async (t) => {
-    const { site, links } = watch(t, { host, port: await freePort(), ...common })
-    await site.open()
-    const port = site.port as number
-    await site.move({ host, port, ...common, trustedProxies: [host] })
+    const { listener, links } = watch(t, { host, port: await freePort(), ...common })
+    await listener.open()
+    const port = listener.port as number
+    await listener.rebind({ host, port, ...common, trustedProxies: [host] })
     if (common.tls === undefined) {
       const { socket } = await rawTcp(port)
       socket.write('PROXY TCP4 192.0.2.1 198.51.100.1 5 443\r\n')
@@ -140,72 +140,72 @@ for (const [name, common] of Object.entries(kinds)) {
       t.equal(links[0].remote.host, '192.0.2.1')
       socket.destroy()
     }
-    await site.move({ host, port, ...common, trustedProxies: [] })
-    t.equal(site.port, port)
+    await listener.rebind({ host, port, ...common, trustedProxies: [] })
+    t.equal(listener.port, port)
   })
 
   t.test(`${name}: the same again changes nothing`, async (t) => {
-    const { site, connect } = watch(t, { host, port: 0, ...common })
-    await site.open()
-    const { port } = site
-    await site.move({ host, port: 0, ...common, trustedProxies: [] })
-    t.equal(site.port, port, 'a free port that it has is kept')
+    const { listener, connect } = watch(t, { host, port: 0, ...common })
+    await listener.open()
+    const { port } = listener
+    await listener.rebind({ host, port: 0, ...common, trustedProxies: [] })
+    t.equal(listener.port, port, 'a free port that it has is kept')
     await talk(...await connect())
   })
 
   t.test(`${name}: closed`, async (t) => {
-    const { site, connect } = watch(t, { host, port: 0, ...common })
-    await site.open()
-    const { port } = site
+    const { listener, connect } = watch(t, { host, port: 0, ...common })
+    await listener.open()
+    const { port } = listener
     const old = await connect()
-    site.close()
-    site.close()
+    listener.close()
+    listener.close()
     t.match(await failureOf(dialTcp({ host, port: port as number })), REFUSED)
     await talk(...old)
   })
 }
 
 t.test('another certificate, on the spot', async (t) => {
-  const { site, connect } = watch(t, { host, port: await freePort(), tls: { cert, key } })
-  await site.open()
-  const { port } = site
+  const { listener, connect } = watch(t, { host, port: await freePort(), tls: { cert, key } })
+  await listener.open()
+  const { port } = listener
   const old = await connect()
   const place = { host, port: port as number, tls: renewed }
-  await site.move(place)
-  t.same([site.port, site.place], [port, place])
+  await listener.rebind(place)
+  t.same([listener.port, listener.options], [port, place])
   t.match(await failureOf(connect(port, ca)), UNVERIFIED)
   await talk(...await connect(port, second.ca))
   await talk(...old)
   for (const tls of [{ cert: 'none', key }, { cert, key: second.key }, { cert, key, ca }]) {
-    t.match(await failureOf(site.move({ ...place, tls })), { code: /^ERR_/ })
-    t.same(site.place, place, 'what cannot be used changes nothing')
+    t.match(await failureOf(listener.rebind({ ...place, tls })), { code: /^ERR_/ })
+    t.same(listener.options, place, 'what cannot be used changes nothing')
     await talk(...await connect(port, second.ca))
   }
 })
 
 t.test('another certificate and another port at once', async (t) => {
-  const { site, connect } = watch(t, { host, port: 0, tls: { cert, key } })
-  await site.open()
-  const { port } = site
-  t.match(await failureOf(site.move({ host, port: await freePort(), tls: { cert: 'none', key } })), { code: /^ERR_/ })
-  t.equal(site.port, port)
+  const { listener, connect } = watch(t, { host, port: 0, tls: { cert, key } })
+  await listener.open()
+  const { port } = listener
+  t.match(await failureOf(listener.rebind({ host, port: await freePort(), tls: { cert: 'none', key } })), { code: /^ERR_/ })
+  t.equal(listener.port, port)
   await talk(...await connect())
-  await site.move({ host, port: await freePort(), tls: renewed })
-  await talk(...await connect(site.port, second.ca))
+  await listener.rebind({ host, port: await freePort(), tls: renewed })
+  await talk(...await connect(listener.port, second.ca))
 })
 
 t.test('TLS where there was none, and none where there was', async (t) => {
-  const { site, connect } = watch(t, { host, port: await freePort() })
-  await site.open()
-  const port = site.port as number
+  const { listener, connect } = watch(t, { host, port: await freePort() })
+  await listener.open()
+  const port = listener.port as number
   const old = await connect()
-  await site.move({ host, port, tls: { cert, key } })
-  t.equal(site.port, port)
+  await listener.rebind({ host, port, tls: { cert, key } })
+  t.equal(listener.port, port)
   await talk(...await connect())
-  t.match(await failureOf(site.move({ host, port, tls: { cert, key: second.key }, trustedProxies: [host] })), { code: /^ERR_/ })
-  t.equal(site.port, port)
+  t.match(await failureOf(listener.rebind({ host, port, tls: { cert, key: second.key }, trustedProxies: [host] })), { code: /^ERR_/ })
+  t.equal(listener.port, port)
   await talk(...await connect())
-  await site.move({ host, port })
+  await listener.rebind({ host, port })
   await talk(...await connect())
   await talk(...old)
 })
@@ -213,17 +213,17 @@ t.test('TLS where there was none, and none where there was', async (t) => {
 t.test('somebody else takes the port in the middle of a change: the next one tries again', async (t) => {
   const port = await freePort()
   let thief: Listener | undefined
-  const { site, connect } = watch(t, { host, port }, ({ host: to }) => {
+  const { listener, connect } = watch(t, { host, port }, ({ host: to }) => {
     // It has let go of the port by now, and cannot have the address.
     if (to === NOWHERE) thief ??= listenTcp({ host, port })
   })
-  await site.open()
+  await listener.open()
   const old = await connect()
-  t.match(await failureOf(site.move({ host: NOWHERE, port })), { code: 'EADDRNOTAVAIL' })
-  t.equal(site.port, undefined, 'it listens nowhere')
+  t.match(await failureOf(listener.rebind({ host: NOWHERE, port })), { code: 'EADDRNOTAVAIL' })
+  t.equal(listener.port, undefined, 'it listens nowhere')
   await talk(...old)
   thief?.close()
-  await site.move({ host, port })
-  t.equal(site.port, port)
+  await listener.rebind({ host, port })
+  t.equal(listener.port, port)
   await talk(...await connect())
 })

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { endsWith, failureOf, first, until } from '../../helpers/ends.ts'
 import { codec, over } from '../../../src/layer.ts'
 import { serve, type Served } from '../../../src/nodes/common/serve.ts'
-import type { Place } from '../../../src/nodes/common/rebindable-listener.ts'
+import type { BindOptions } from '../../../src/nodes/common/rebindable-listener.ts'
 import { ConnectionLimiter, memoryNetwork, type ConnectionInfo } from '../../../src/transports/index.ts'
 import { OptionError } from '../../../src/errors.ts'
 import type { Batch, Link, Listener, Transport } from '../../../src/types.ts'
@@ -31,7 +31,7 @@ async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Rel
   const calls: string[] = []
   const limiter = new ConnectionLimiter()
   const transport = {
-    listen (at: Place): Listener<Link & ConnectionInfo> {
+    listen (at: BindOptions): Listener<Link & ConnectionInfo> {
       const listener = network.listen(at)
       return {
         ...listener,

@@ -108,7 +108,7 @@ function headerChecks (bytes: Uint8Array, at: number, have: number, key: number,
 /**
  * Which payloads are for certain messages of a client: at random one in 2^40 or fewer is, with its length.
  *
- * @param ownAddress the client's virtual address, 0 while it has none
+ * @param localAddress the client's virtual address, 0 while it has none
  */
 export const trusted = (ownAddress: () => number): Trusted => (bytes, at, have, size, key) => {
   if (have === 0) return size < MIN_LENGTH.DISCOVERY ? false : undefined

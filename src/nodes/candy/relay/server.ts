@@ -4,13 +4,13 @@ import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type Cand
 import type { NetworkChanges } from './networks.ts'
 import type { RemoteLink } from './workers/remote-link.ts'
 import { Workers } from './workers/workers.ts'
-import type { Place } from '../../common/rebindable-listener.ts'
+import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ListenOptions, type Served } from '../../common/serve.ts'
 import { readHost } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
 import { systemClock } from '../../../streams/clock.ts'
-import { whyNotShared } from '../../../net/native/reuse-port.ts'
+import { sharedBindProblem } from '../../../net/native/reuse-port.ts'
 import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
 import type { Foreigner } from '../../../transports/first-read.ts'
 import { listenUpgraded } from '../../../transports/upgrade.ts'
@@ -42,7 +42,7 @@ export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> 
  */
 export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const { authTimeout: handshakeTimeout, log, clock = systemClock } = init
-  const at = readPlace(init)
+  const at = readBindOptions(init)
   const settings = readRelay(init)
   const count = await workersOf(init)
   const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent, clock })
@@ -53,7 +53,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
     at,
     urlOf: ({ protocol, hostname }: CandyPlace, port: number) => `${protocol}//${hostname}:${port}`,
     verify (options: CandyServerOptions) {
-      const at = readPlace(options)
+      const at = readBindOptions(options)
       readRelay(options)
       return at
     },
@@ -82,7 +82,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   return Object.assign(server, { relay, workers: count, failed: workers?.failed })
 }
 
-interface CandyPlace extends Place {
+interface CandyPlace extends BindOptions {
   /** `ws:` or `wss:`. */
   protocol: string
   /** As it was given in `listen`. */
@@ -93,14 +93,14 @@ interface CandyPlace extends Place {
 async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, 'workers' | 'log'>): Promise<number> {
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new OptionError(`workers is a whole number of 1 to ${MAX_WORKERS}, not ${String(workers)}`)
   if (workers === 1) return 1
-  const reason = await whyNotShared()
+  const reason = await sharedBindProblem()
   if (reason === undefined) return workers
   log.warn({ workers, reason }, 'one worker only')
   return 1
 }
 
 /** Throws `OptionError`. */
-function readPlace ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyPlace {
+function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyPlace {
   const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
   const host = readHost(hostname)
   if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
-import type { Place } from '../../common/rebindable-listener.ts'
+import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ListenOptions, type Reconfigured, type Served } from '../../common/serve.ts'
 import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
@@ -27,7 +27,7 @@ export interface GotunnelServer extends Served<GotunnelServerOptions, Reconfigur
  */
 export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): Promise<GotunnelServer> {
   const { firstFrameTimeout: handshakeTimeout, log, clock } = init
-  const at = readPlace(init)
+  const at = readBindOptions(init)
   await tryBind(init.bind)
   const relay = new GotunnelRelay(init)
   const shared = { limiter: relay.limiter, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
@@ -36,9 +36,9 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
     layers: (link: AcceptedLink) => link, // a first frame says what a connection is for, and which layers it has from there on
     accept: (link) => { void relay.accept(link) },
     at,
-    urlOf: ({ host, tls }: Place, port) => `${tls === undefined ? 'tcp' : 'tls'}://${endpointText({ host, port })}`,
+    urlOf: ({ host, tls }: BindOptions, port) => `${tls === undefined ? 'tcp' : 'tls'}://${endpointText({ host, port })}`,
     verify (options: GotunnelServerOptions) {
-      const at = readPlace(options)
+      const at = readBindOptions(options)
       readRelay(options)
       return at
     },
@@ -57,7 +57,7 @@ async function tryBind (host: string | undefined): Promise<void> {
 }
 
 /** Throws `OptionError`. */
-function readPlace ({ listen, tls, trustedProxies }: ListenOptions): Place {
+function readBindOptions ({ listen, tls, trustedProxies }: ListenOptions): BindOptions {
   const endpoint = readEndpoint(listen)
   if (endpoint === undefined) throw new OptionError(`listen has the form host:port, not ${listen}`)
   return { ...endpoint, tls, trustedProxies }

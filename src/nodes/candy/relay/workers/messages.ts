@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiterInit, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
-import type { Place } from '../../../common/rebindable-listener.ts'
+import type { BindOptions } from '../../../common/rebindable-listener.ts'
 import type { Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Endpoint } from '../../../../types.ts'
 import type { Member, SwitchSettings } from '../member.ts'
@@ -50,8 +50,8 @@ export interface MemberState {
  */
 export type Order =
   | { type: 'limits', limits: Limits }
-  | { type: 'listen', listener: number, fd: number, tls: Place['tls'], trustedProxies: Place['trustedProxies'] }
-  | { type: 'certificate', listener: number, tls: NonNullable<Place['tls']> }
+  | { type: 'listen', listener: number, fd: number, tls: BindOptions['tls'], trustedProxies: BindOptions['trustedProxies'] }
+  | { type: 'certificate', listener: number, tls: NonNullable<BindOptions['tls']> }
   | { type: 'unlisten', listener: number }
   | { type: 'network', network: number, settings: SwitchSettings }
   | { type: 'no network', network: number }

@@ -16,7 +16,7 @@ import type { TlsListener } from '../../../../transports/certificate.ts'
 import type { Foreigner } from '../../../../transports/first-read.ts'
 import type { Clock } from '../../../../types.ts'
 import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
-import type { Place } from '../../../common/rebindable-listener.ts'
+import type { BindOptions } from '../../../common/rebindable-listener.ts'
 import type { Plane } from '../plane.ts'
 import type { RelaySettings } from '../settings.ts'
 import type { Session, SessionNetwork } from '../session.ts'
@@ -25,7 +25,7 @@ import { CloseCode } from '../../../../transforms/websocket-frames/index.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
-import { Sites } from './sites.ts'
+import { SharedListeners } from './shared-listeners.ts'
 
 export interface WorkersInit {
   count: number
@@ -44,7 +44,7 @@ export class Workers implements Plane {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #links = new Map<number, RemoteLink>()
-  readonly #sites: Sites
+  readonly #listeners: SharedListeners
   readonly #numbers = new Map<SessionNetwork, number>()
   readonly #networks = new Map<number, SessionNetwork>()
   /** How many workers may still tell what a network has carried that is no more. */
@@ -84,11 +84,11 @@ export class Workers implements Plane {
       }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
-    this.#sites = new Sites(this.#workers, (order) => { this.#all(order) }, this.failed)
+    this.#listeners = new SharedListeners(this.#workers, (order) => { this.#all(order) }, this.failed)
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (place: Place, limiter: ConnectionLimiter, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#sites.listen(place, limiter, onForeign) }
+  listen (options: BindOptions, limiter: ConnectionLimiter, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#listeners.listen(options, limiter, onForeign) }
 
   get count (): number { return this.#workers.length }
 
@@ -141,11 +141,11 @@ export class Workers implements Plane {
     switch (report.type) {
       case 'listening':
       case 'closed':
-        return this.#sites.answered(report.listener)
-      case 'not listening': return this.#sites.answered(report.listener, errorOf(report.fault))
+        return this.#listeners.answered(report.listener)
+      case 'not listening': return this.#listeners.answered(report.listener, errorOf(report.fault))
       case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
-      case 'foreign': return this.#sites.get(report.listener)?.onForeign(report.foreigner)
+      case 'foreign': return this.#listeners.get(report.listener)?.onForeign(report.foreigner)
       case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
       case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.reason, report.received)
@@ -161,12 +161,12 @@ export class Workers implements Plane {
 
   #opened ({ id, listener, remote, path, isCounted }: Extract<Report, { type: 'open' }>): void {
     const order = (order: Order): void => { this.#order(id, order) }
-    const site = this.#sites.get(listener)
-    if (site === undefined || site.links.closed) { // that place is being left
+    const shared = this.#listeners.get(listener)
+    if (shared === undefined || shared.links.closed) { // that place is being left
       order({ type: 'abort', id })
       return
     }
-    const slot = site.limiter.admit(remote.host, () => {}, !isCounted)
+    const slot = shared.limiter.admit(remote.host, () => {}, !isCounted)
     // A proxy may say of somebody that it is this machine; it is not.
     if (slot === undefined || (isCounted && slot.isLocal && !slot.setSource(remote.host))) {
       slot?.release()
@@ -177,7 +177,7 @@ export class Workers implements Plane {
     const link = new RemoteLink(id, { remote, path, slot }, order)
     slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
     this.#links.set(id, link)
-    site.links.push(link)
+    shared.links.push(link)
   }
 
   #counted (index: number, { heard, traffic, late, limiter }: Counts): void {
@@ -225,7 +225,7 @@ export class Workers implements Plane {
       this.#links.delete(id)
       link.end({ message: err.message, code: 'ERR_LINK_CLOSED' }, 0)
     }
-    this.#sites.failed(err)
+    this.#listeners.failed(err)
   }
 
   #numberOf (network: SessionNetwork): number { return this.#numbers.get(network) as number }
