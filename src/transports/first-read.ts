@@ -2,13 +2,13 @@
 import type { Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import type { ConnectionGuard } from './connection-guard.ts'
-import { isTls, spokenBy, type Spoken } from './spoken.ts'
+import { isTls, detectProtocol, type DetectedProtocol } from './protocol-detection.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Endpoint } from '../types.ts'
 
 /** Somebody who speaks another protocol than the one that is listened for. */
-export interface Foreigner {
-  spoken: Spoken
+export interface ProtocolMismatch {
+  detected: DetectedProtocol
   /** What was listened for. */
   expected: string
   remote: Endpoint
@@ -24,7 +24,7 @@ const ignore = (): void => {}
  *
  * @param timeout milliseconds until something has to come
  */
-export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, timeout: number, onForeign: (foreigner: Foreigner) => void, clock = systemClock): void {
+export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, timeout: number, onProtocolMismatch: (mismatch: ProtocolMismatch) => void, clock = systemClock): void {
   const serve = server.listeners('connection') as Array<(socket: Socket) => void>
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
@@ -35,7 +35,7 @@ export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, time
         socket.unshift(bytes)
         for (const each of serve) each.call(server, socket)
       } else {
-        onForeign({ spoken: spokenBy(bytes), expected: 'TLS', remote: guard.remoteOf(socket) })
+        onProtocolMismatch({ detected: detectProtocol(bytes), expected: 'TLS', remote: guard.remoteOf(socket) })
         socket.end(ALERT, () => { socket.destroySoon() })
       }
     })

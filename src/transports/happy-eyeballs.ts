@@ -44,7 +44,7 @@ export interface RaceInit<S extends Socket> {
   clock?: Clock
 }
 
-export interface Won<S> {
+export interface RaceResult<S> {
   socket: S
   /** When the time of this address is over. */
   ends: number
@@ -57,7 +57,7 @@ const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: proce
  *
  * @throws what the system says of the only address; of several an `AggregateError` with the `code` of one; or the reason of the signal
  */
-export async function race<S extends Socket> (init: RaceInit<S>): Promise<Won<S>> {
+export async function race<S extends Socket> (init: RaceInit<S>): Promise<RaceResult<S>> {
   const { to: { host, port }, signal, limit, lookup = systemLookup, attemptDelay = ATTEMPT_DELAY, clock = systemClock } = init
   signal?.throwIfAborted()
   const addresses = isIP(host) === 0 ? order(await inTime(lookup(host), clock, signal, limit)) : [host]
@@ -97,7 +97,7 @@ export async function race<S extends Socket> (init: RaceInit<S>): Promise<Won<S>
   }
 }
 
-async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = systemClock }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<Won<S>> {
+async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = systemClock }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<RaceResult<S>> {
   const ends = clock.now() + (limit?.milliseconds ?? Infinity)
   try {
     return { socket: await opened(open({ host, port }), 'connect', signal, limit), ends }

@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
 import { accepted, endpointOf, connectionGuard, type ConnectionInfo, type ConnectionGuard } from './connection-guard.ts'
-import type { Foreigner } from './first-read.ts'
+import type { ProtocolMismatch } from './first-read.ts'
 import type { ConnectionLimiter } from '../limits/connection-limiter.ts'
 import { race, type Lookup } from './happy-eyeballs.ts'
 import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
@@ -50,7 +50,7 @@ export interface ListenInit extends SocketInit {
    * Told of connections that speak another protocol than the one that is listened for: on a TLS port all that does not begin with TLS, and
    * is answered with an alert; for a WebSocket what is no HTTP, and HTTP that asks for no WebSocket. Not used by plain TCP.
    */
-  onForeign?: (foreigner: Foreigner) => void
+  onProtocolMismatch?: (mismatch: ProtocolMismatch) => void
 }
 
 /** A link that a listener has accepted. */

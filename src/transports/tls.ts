@@ -6,9 +6,9 @@ import { certificateSetter, verifyCertificate, type CertificateInit, type TlsLis
 import { leftOf, opened, type TimeLimit } from './connecting.ts'
 import { bannerOf } from './banner.ts'
 import { DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, connectionGuard } from './connection-guard.ts'
-import { race, type Lookup, type Won } from './happy-eyeballs.ts'
+import { race, type Lookup, type RaceResult } from './happy-eyeballs.ts'
 import { watchFirstBytes } from './first-read.ts'
-import { isNoTls } from './spoken.ts'
+import { isNoTls } from './protocol-detection.ts'
 import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 import { verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Transport } from '../types.ts'
@@ -62,12 +62,12 @@ export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_
   verifySocket(init)
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   const limit = { milliseconds: handshakeTimeout, clock: init.clock, error: () => new HandshakeTimeoutError(`no TLS after ${handshakeTimeout} ms`) }
-  const { socket } = await securely({ to: { host, port }, init, allowHalfOpen: true, signal, limit, lookup })
+  const { socket } = await startTls({ to: { host, port }, init, allowHalfOpen: true, signal, limit, lookup })
   keepAlive(socket, init)
   return wireLink(socket, init)
 }
 
-interface Securely {
+interface StartTlsInit {
   to: Endpoint
   init: TlsClientInit
   /** The end of one direction is not that of the other. */
@@ -78,7 +78,7 @@ interface Securely {
 }
 
 /** A connection to whichever address answers first, with the handshake done. */
-export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup }: Securely): Promise<Won<TLSSocket>> {
+export async function startTls ({ to, init, allowHalfOpen, signal, limit, lookup }: StartTlsInit): Promise<RaceResult<TLSSocket>> {
   const client = clientOptions(to.host, init)
   const open = (address: Endpoint): TLSSocket => {
     // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
@@ -100,11 +100,11 @@ export async function securely ({ to, init, allowHalfOpen, signal, limit, lookup
 /** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
 export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifySocket(init)
-  const { log, clock, onForeign, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
+  const { log, clock, onProtocolMismatch, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init
   const guard = connectionGuard(init)
   const options = { ...serverOptions(init), allowHalfOpen: true, noDelay: true }
   const server = createServer(options, (socket) => { acceptSocket(socket, guard, queue, init) })
-  if (onForeign !== undefined) watchFirstBytes(server, guard, handshakeTimeout, onForeign, clock)
+  if (onProtocolMismatch !== undefined) watchFirstBytes(server, guard, handshakeTimeout, onProtocolMismatch, clock)
   guard.protect(server)
   server.on('tlsClientError', (_err, socket) => { socket.destroy() })
   const queue = acceptQueue<AcceptedLink>(() => {

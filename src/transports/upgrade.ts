@@ -11,11 +11,11 @@ import { certificateSetter, type TlsListener } from './certificate.ts'
 import { leftOf, type TimeLimit } from './connecting.ts'
 import { accepted, DEFAULT_HANDSHAKE_TIMEOUT, endpointOf, connectionGuard, type ConnectionInfo } from './connection-guard.ts'
 import { watchFirstBytes } from './first-read.ts'
-import { race, type Won } from './happy-eyeballs.ts'
-import { explainedDial, spokenBy, type Tried } from './spoken.ts'
+import { race, type RaceResult } from './happy-eyeballs.ts'
+import { explainedDial, detectProtocol, type DialAttempt } from './protocol-detection.ts'
 import { streamLink } from './stream-link.ts'
 import { keepAlive, verifySocket, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
-import { securely, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
+import { startTls, serverOptions, type TlsClientInit, type TlsServerInit } from './tls.ts'
 import { readUrl } from '../net/endpoint.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
@@ -80,8 +80,8 @@ export async function dialUpgraded (url: string | URL, { signal, headers, handsh
   const dial = { to: { host: server.host, port: server.port }, signal, limit, lookup, clock }
   const isSecure = server.url.protocol === 'wss:'
   const tried = { wanted: 'WebSocket', isTls: isSecure, ...HINTS }
-  const { socket, ends }: Won<Socket> = await (isSecure
-    ? securely({ ...dial, init: tls, allowHalfOpen: false }).catch((err: Error) => { throw explainedDial(err, tried) })
+  const { socket, ends }: RaceResult<Socket> = await (isSecure
+    ? startTls({ ...dial, init: tls, allowHalfOpen: false }).catch((err: Error) => { throw explainedDial(err, tried) })
     : race({ ...dial, open: (address) => connect({ ...address, noDelay: true }) }))
   await upgraded(socket, server.url, headers, signal, leftOf(limit, ends), clock, tried)
   keepAlive(socket, init)
@@ -89,7 +89,7 @@ export async function dialUpgraded (url: string | URL, { signal, headers, handsh
 }
 
 /** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
-async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, clock: Clock, tried: Tried): Promise<void> {
+async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, clock: Clock, tried: DialAttempt): Promise<void> {
   const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
   let reason: unknown
   const abandon = (why: unknown): void => {
@@ -147,7 +147,7 @@ function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
  * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the limiter has too many
  * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
  */
-export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onForeign }: ListenUpgradedInit): TlsListener<UpgradedLink> {
+export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onProtocolMismatch }: ListenUpgradedInit): TlsListener<UpgradedLink> {
   const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
   const guard = connectionGuard({ limiter, trustedProxies, handshakeTimeout, log, clock })
@@ -160,19 +160,19 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
   }
   const secure = tls === undefined ? undefined : createHttps({ ...options, ...serverOptions({ handshakeTimeout, ...tls }) })
   const server = secure ?? createHttp(options)
-  if (secure !== undefined && onForeign !== undefined) watchFirstBytes(secure, guard, handshakeTimeout, onForeign, clock)
+  if (secure !== undefined && onProtocolMismatch !== undefined) watchFirstBytes(secure, guard, handshakeTimeout, onProtocolMismatch, clock)
   guard.protect(server)
   const upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
   server.on('request', ({ socket }, response) => {
-    onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
+    onProtocolMismatch?.({ detected: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
     response.writeHead(403, { 'content-length': 0, connection: 'close' }).end()
   })
   server.on('clientError', (err: NodeJS.ErrnoException & { rawPacket?: Uint8Array }, socket: Socket) => {
-    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onForeign?.({ spoken: spokenBy(err.rawPacket), expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
+    if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onProtocolMismatch?.({ detected: detectProtocol(err.rawPacket), expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
     refuseRequest(err, socket)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onForeign?.({ spoken: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') onProtocolMismatch?.({ detected: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
     const connection = guard.claim(socket)
     if (connection === undefined) {
       socket.destroy()

@@ -1,7 +1,7 @@
 /** The connections of a relay: each goes through the limiter, is served, and is counted and told when it does not come to an orderly end. */
 import type { ConnectionInfo } from '../../transports/connection-guard.ts'
-import type { Foreigner } from '../../transports/first-read.ts'
-import { ForeignerLog } from '../../transports/foreigner-log.ts'
+import type { ProtocolMismatch } from '../../transports/first-read.ts'
+import { ProtocolMismatchLog } from '../../transports/protocol-mismatch-log.ts'
 import type { ConnectionLimiter, ConnectionLimiterStats, ConnectionSlot } from '../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -10,14 +10,14 @@ import type { AnyLink, Clock, Endpoint } from '../../types.ts'
 export class AcceptedConnections {
   readonly #limiter: ConnectionLimiter
   readonly #log: Logger
-  readonly #foreigners: ForeignerLog
+  readonly #mismatches: ProtocolMismatchLog
   /** Settle when their connection is gone. */
   readonly #serving = new Set<Promise<void>>()
 
   constructor (limiter: ConnectionLimiter, log: Logger, clock: Clock) {
     this.#limiter = limiter
     this.#log = log
-    this.#foreigners = new ForeignerLog(log, clock)
+    this.#mismatches = new ProtocolMismatchLog(log, clock)
   }
 
   /**
@@ -43,11 +43,11 @@ export class AcceptedConnections {
   }
 
   /** It speaks another protocol than the one of the relay. */
-  foreign (foreigner: Foreigner): void { this.#foreigners.add(foreigner) }
+  protocolMismatch (mismatch: ProtocolMismatch): void { this.#mismatches.add(mismatch) }
 
   /** Those that were not served: for their protocol, or by the limiter. @param stats of the limiter, and of all that stand in for it */
   refused ({ rejected: turnedAway, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
-    return { protocol: this.#foreigners.count, source: turnedAway.source, limit: turnedAway.total + evicted }
+    return { protocol: this.#mismatches.count, source: turnedAway.source, limit: turnedAway.total + evicted }
   }
 
   /** Settles when those that are served now are gone. */

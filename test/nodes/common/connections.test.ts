@@ -66,7 +66,7 @@ t.test('what breaks a connection is told quietly, a fault of the relay is not; w
     { level: 'debug', fields: { remote, reason: 'reset' }, message: 'connection lost' },
     { level: 'error', fields: { remote, reason: 'undefined is not a function', err: TypeError }, message: 'connection ended by a fault of the relay' }
   ])
-  connections.foreign({ spoken: { protocol: 'HTTP' }, expected: 'gotunnel', remote })
+  connections.protocolMismatch({ detected: { protocol: 'HTTP' }, expected: 'gotunnel', remote })
   t.same(connections.refused({ rejected: { source: 2, total: 3 }, evicted: 4 }), { protocol: 1, source: 2, limit: 7 })
 })
 

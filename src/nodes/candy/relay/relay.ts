@@ -20,7 +20,7 @@ import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { Handler } from '../../../transforms/type-demux.ts'
 import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
-import type { Foreigner } from '../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
@@ -108,7 +108,7 @@ export class CandyRelay {
   }
 
   /** Somebody speaks another protocol than WebSocket: to be told by whoever listens. */
-  foreign (foreigner: Foreigner): void { this.#connections.foreign(foreigner) }
+  protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
   get networks (): Iterable<Network> { return this.#networks }
 

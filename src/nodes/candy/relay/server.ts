@@ -12,7 +12,7 @@ import { silent } from '../../../log.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import { sharedBindProblem } from '../../../net/native/reuse-port.ts'
 import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
-import type { Foreigner } from '../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenUpgraded } from '../../../transports/upgrade.ts'
 
 /** `listen` is `ws://host:port`, or `wss://host:port` together with `tls`. */
@@ -47,7 +47,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const count = await workersOf(init)
   const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent, clock })
   const relay = new CandyRelay(init, workers)
-  const onForeign = (foreigner: Foreigner): void => { relay.foreign(foreigner) }
+  const onProtocolMismatch = (mismatch: ProtocolMismatch): void => { relay.protocolMismatch(mismatch) }
   const tolerate = { unmasked: settings.lenient } // looked at when a frame comes, so that it can change
   const node = {
     at,
@@ -69,13 +69,13 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const server = await (workers === undefined
     ? serve({
       ...node,
-      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, limiter: relay.limiter, onForeign }) },
+      transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, limiter: relay.limiter, onProtocolMismatch }) },
       layers: websocketFrames({ ...RELAY_FRAMES, clock, tolerate, role: 'server' }),
       accept: (link) => { void relay.accept(link) }
     })
     : serve({
       ...node,
-      transport: { listen: (at) => workers.listen(at, relay.limiter, onForeign) },
+      transport: { listen: (at) => workers.listen(at, relay.limiter, onProtocolMismatch) },
       layers: (link: RemoteLink) => link, // each worker has its own, see `workers/worker.ts`
       accept: (link) => { void relay.accept(link) }
     }))

@@ -7,7 +7,7 @@ import { firstFrame } from '../../../transforms/first-frame.ts'
 import { encodeJson } from '../../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
-import { explainedDial, foreignServer, type Tried } from '../../../transports/spoken.ts'
+import { explainedDial, foreignServer, type DialAttempt } from '../../../transports/protocol-detection.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
@@ -18,7 +18,7 @@ export const KEEP_ALIVE = 30_000
 const frames = new LengthPrefixEncoder(u32be)
 
 /** What to try when the server speaks another protocol than it was taken for. */
-const tried = (isTls: boolean): Tried => ({ wanted: 'gotunnel', isTls, tls: 'use TLS (--tls)', plain: 'leave out TLS (no --tls)' })
+const tried = (isTls: boolean): DialAttempt => ({ wanted: 'gotunnel', isTls, tls: 'use TLS (--tls)', plain: 'leave out TLS (no --tls)' })
 
 /**
  * Connects and says what for.

@@ -24,8 +24,8 @@ import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
-import type { Foreigner } from '../../../transports/first-read.ts'
-import { spokenBy } from '../../../transports/spoken.ts'
+import type { ProtocolMismatch } from '../../../transports/first-read.ts'
+import { detectProtocol } from '../../../transports/protocol-detection.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
@@ -136,7 +136,7 @@ export class GotunnelRelay {
   }
 
   /** Somebody speaks another protocol than the one of the control port: to be told by whoever listens there. */
-  foreign (foreigner: Foreigner): void { this.#connections.foreign(foreigner) }
+  protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
   /**
    * Other settings from now on. Clients whose identity and port are still allowed stay, with a new token as well. Users of a
@@ -222,8 +222,8 @@ export class GotunnelRelay {
   }
 
   #lost (remote: Endpoint, err: Error): void {
-    const spoken = err instanceof FrameSizeError && err.first !== undefined ? spokenBy(err.first) : undefined
-    if (spoken !== undefined && spoken.protocol !== 'unknown') this.foreign({ spoken, expected: 'gotunnel', remote })
+    const detected = err instanceof FrameSizeError && err.first !== undefined ? detectProtocol(err.first) : undefined
+    if (detected !== undefined && detected.protocol !== 'unknown') this.protocolMismatch({ detected, expected: 'gotunnel', remote })
     else if (err instanceof FrameSizeError) reject(this.#state.refusals, 'malformed', { remote }, { reason: err.message }, () => {})
     else this.#connections.lost(remote, err)
   }

@@ -8,7 +8,7 @@ import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ListenOptions, type Reconfigured, type Served } from '../../common/serve.ts'
 import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
-import type { Foreigner } from '../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import { listenTls } from '../../../transports/tls.ts'
 
@@ -30,7 +30,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
   const at = readBindOptions(init)
   await tryBind(init.bind)
   const relay = new GotunnelRelay(init)
-  const shared = { limiter: relay.limiter, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onForeign: (foreigner: Foreigner) => { relay.foreign(foreigner) } }
+  const shared = { limiter: relay.limiter, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onProtocolMismatch: (mismatch: ProtocolMismatch) => { relay.protocolMismatch(mismatch) } }
   const server = await serve({
     transport: { listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }) },
     layers: (link: AcceptedLink) => link, // a first frame says what a connection is for, and which layers it has from there on

@@ -1,6 +1,6 @@
 /** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
 import type { MessagePort } from 'node:worker_threads'
-import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiterInit, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { BindOptions } from '../../../common/rebindable-listener.ts'
 import type { Cidr } from '../../../../net/ipv4.ts'
@@ -75,7 +75,7 @@ export type Report =
   /** What its members have carried was told before. */
   | { type: 'no network', network: number }
   | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
-  | { type: 'foreign', listener: number, foreigner: Foreigner }
+  | { type: 'protocol mismatch', listener: number, mismatch: ProtocolMismatch }
   /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
   | { type: 'message', id: number, message: Uint8Array, received: number }
   | { type: 'greeting', id: number, greeting: Uint8Array }

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../../transports/certificate.ts'
 import { connectionGuard } from '../../../../transports/connection-guard.ts'
-import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { bindShared } from '../../../../net/native/reuse-port.ts'
 import type { BindOptions } from '../../../common/rebindable-listener.ts'
@@ -15,7 +15,7 @@ interface SharedListener {
   readonly links: AsyncQueue<RemoteLink>
   /** Who is let in, of all workers together. */
   readonly limiter: ConnectionLimiter
-  onForeign (foreigner: Foreigner): void
+  onProtocolMismatch (mismatch: ProtocolMismatch): void
   /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
   waiting: number
   settle (err?: Error): void
@@ -38,7 +38,7 @@ export class SharedListeners {
     this.#failed = failed
   }
 
-  get (number: number): Pick<SharedListener, 'links' | 'limiter' | 'onForeign'> | undefined { return this.#listeners.get(number) }
+  get (number: number): Pick<SharedListener, 'links' | 'limiter' | 'onProtocolMismatch'> | undefined { return this.#listeners.get(number) }
 
   /** A worker has said that it listens, or does so no more, or why it cannot. */
   answered (number: number, err?: Error): void { this.#listeners.get(number)?.settle(err) }
@@ -47,13 +47,13 @@ export class SharedListeners {
   failed (err: Error): void { for (const shared of this.#listeners.values()) shared.settle(err) }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (options: BindOptions, limiter: ConnectionLimiter, onForeign: SharedListener['onForeign']): TlsListener<RemoteLink> {
+  listen (options: BindOptions, limiter: ConnectionLimiter, onProtocolMismatch: SharedListener['onProtocolMismatch']): TlsListener<RemoteLink> {
     const { tls, trustedProxies } = options
     if (tls !== undefined) verifyCertificate(tls)
     connectionGuard({ trustedProxies }) // throws for what are none
     const number = this.#nextNumber++
     const links = new AsyncQueue<RemoteLink>()
-    const port = this.#open(number, options, { links, limiter, onForeign })
+    const port = this.#open(number, options, { links, limiter, onProtocolMismatch })
     port.catch((err) => { links.fail(err) })
     return {
       port: () => port,
@@ -65,7 +65,7 @@ export class SharedListeners {
     }
   }
 
-  async #open (number: number, options: BindOptions, shared: Pick<SharedListener, 'links' | 'limiter' | 'onForeign'>): Promise<number> {
+  async #open (number: number, options: BindOptions, shared: Pick<SharedListener, 'links' | 'limiter' | 'onProtocolMismatch'>): Promise<number> {
     await Promise.all(this.#closing)
     const { descriptors, port } = await bindShared(options, this.#workers.length)
     const listening = this.#awaited(number, shared)
@@ -98,12 +98,12 @@ export class SharedListeners {
   }
 
   /** Settles when all workers have answered. */
-  #awaited (number: number, { links, limiter, onForeign }: Pick<SharedListener, 'links' | 'limiter' | 'onForeign'>): Promise<void> {
+  #awaited (number: number, { links, limiter, onProtocolMismatch }: Pick<SharedListener, 'links' | 'limiter' | 'onProtocolMismatch'>): Promise<void> {
     return new Promise((resolve, reject) => {
       const shared: SharedListener = {
         links,
         limiter,
-        onForeign,
+        onProtocolMismatch,
         waiting: this.#workers.length,
         settle (err) {
           if (err !== undefined) reject(err)

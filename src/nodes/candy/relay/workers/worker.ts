@@ -37,7 +37,7 @@ const plain = (fields: object): object => Object.fromEntries(Object.entries(fiel
 async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
   const { handshakeTimeout } = init
   try {
-    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, limiter, onForeign: (foreigner) => { report({ type: 'foreign', listener: number, foreigner }) } })
+    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, limiter, onProtocolMismatch: (mismatch) => { report({ type: 'protocol mismatch', listener: number, mismatch }) } })
     listeners.set(number, listener)
     void accept(number, listener)
     await listener.port()

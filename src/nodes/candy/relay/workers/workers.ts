@@ -13,7 +13,7 @@ import type { Logger } from '../../../../log.ts'
 import { newRing } from '../../../../buffers/shared-ring.ts'
 import { throttle } from '../../../../limits/throttle.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
-import type { Foreigner } from '../../../../transports/first-read.ts'
+import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { Clock } from '../../../../types.ts'
 import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { BindOptions } from '../../../common/rebindable-listener.ts'
@@ -88,7 +88,7 @@ export class Workers implements Plane {
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
-  listen (options: BindOptions, limiter: ConnectionLimiter, onForeign: (foreigner: Foreigner) => void): TlsListener<RemoteLink> { return this.#listeners.listen(options, limiter, onForeign) }
+  listen (options: BindOptions, limiter: ConnectionLimiter, onProtocolMismatch: (mismatch: ProtocolMismatch) => void): TlsListener<RemoteLink> { return this.#listeners.listen(options, limiter, onProtocolMismatch) }
 
   get count (): number { return this.#workers.length }
 
@@ -145,7 +145,7 @@ export class Workers implements Plane {
       case 'not listening': return this.#listeners.answered(report.listener, errorOf(report.fault))
       case 'no network': return this.#forget(report.network)
       case 'open': return this.#opened(report)
-      case 'foreign': return this.#listeners.get(report.listener)?.onForeign(report.foreigner)
+      case 'protocol mismatch': return this.#listeners.get(report.listener)?.onProtocolMismatch(report.mismatch)
       case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
       case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.reason, report.received)

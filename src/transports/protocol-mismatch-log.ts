@@ -1,7 +1,7 @@
 /** Counts who speaks another protocol than a listener, and tells of each protocol in one line: strangers decide how often there is something to tell. */
-import type { Foreigner } from './first-read.ts'
+import type { ProtocolMismatch } from './first-read.ts'
 import { throttle } from '../limits/throttle.ts'
-import { spokenText, type Protocol } from './spoken.ts'
+import { protocolText, type Protocol } from './protocol-detection.ts'
 import type { Logger } from '../log.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
@@ -9,28 +9,28 @@ import type { Clock } from '../types.ts'
 /** Milliseconds between two lines about one protocol: what looks whether the port is there may do so every few seconds. */
 const INTERVAL = 10_000
 
-export class ForeignerLog {
+export class ProtocolMismatchLog {
   /** Ever seen. */
   count = 0
   readonly #log: Logger
   readonly #clock: Clock
-  readonly #told = new Map<Protocol, (foreigner: Foreigner) => void>()
+  readonly #told = new Map<Protocol, (mismatch: ProtocolMismatch) => void>()
 
   constructor (log: Logger, clock: Clock = systemClock) {
     this.#log = log
     this.#clock = clock
   }
 
-  add (foreigner: Foreigner): void {
+  add (mismatch: ProtocolMismatch): void {
     this.count++
-    const { protocol } = foreigner.spoken
+    const { protocol } = mismatch.detected
     let tell = this.#told.get(protocol)
     if (tell === undefined) {
-      tell = throttle(({ spoken, expected, remote }, count) => {
-        this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${spokenText(spoken)}, expected ${expected}`, count }, 'connection refused')
+      tell = throttle(({ detected, expected, remote }, count) => {
+        this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${protocolText(detected)}, expected ${expected}`, count }, 'connection refused')
       }, { interval: INTERVAL, clock: this.#clock })
       this.#told.set(protocol, tell)
     }
-    tell(foreigner)
+    tell(mismatch)
   }
 }

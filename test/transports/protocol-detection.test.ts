@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { failureOf, until } from '../helpers/ends.ts'
 import { ended, rawTcp, upgradeRequest } from '../helpers/raw-sockets.ts'
-import { dialTls, dialWebSocket, ConnectionLimiter, listenTls, listenWebSocket, spokenBy, spokenText, type Foreigner } from '../../src/transports/index.ts'
+import { dialTls, dialWebSocket, ConnectionLimiter, listenTls, listenWebSocket, detectProtocol, protocolText, type ProtocolMismatch } from '../../src/transports/index.ts'
 import { encodeProxyHeader } from '../../src/transports/proxy-header.ts'
 import type { Link, Listener } from '../../src/types.ts'
 
@@ -34,26 +34,26 @@ t.test('first bytes are recognised, also by the few of a length', async (t) => {
     [Buffer.from('00ff00ff01', 'hex'), 'an unknown protocol (first bytes 00ff00ff)'],
     ['', 'an unknown protocol (first bytes )']
   ] as Array<[string | Buffer, string | RegExp]>) {
-    const told = spokenText(spokenBy(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes))
+    const told = protocolText(detectProtocol(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes))
     if (typeof text === 'string') t.equal(told, text)
     else t.match(told, text)
   }
 })
 
-type Listen = (onForeign: (foreigner: Foreigner) => void, limiter?: ConnectionLimiter) => Listener<Link>
+type Listen = (onProtocolMismatch: (mismatch: ProtocolMismatch) => void, limiter?: ConnectionLimiter) => Listener<Link>
 
 const LISTENERS: Record<'ws' | 'wss' | 'tls', Listen> = {
-  ws: (onForeign, limiter) => listenWebSocket({ host, port: 0, onForeign, limiter }),
-  wss: (onForeign, limiter) => listenWebSocket({ host, port: 0, tls: { cert, key }, onForeign, limiter }),
-  tls: (onForeign, limiter) => listenTls({ host, port: 0, cert, key, onForeign, limiter })
+  ws: (onProtocolMismatch, limiter) => listenWebSocket({ host, port: 0, onProtocolMismatch, limiter }),
+  wss: (onProtocolMismatch, limiter) => listenWebSocket({ host, port: 0, tls: { cert, key }, onProtocolMismatch, limiter }),
+  tls: (onProtocolMismatch, limiter) => listenTls({ host, port: 0, cert, key, onProtocolMismatch, limiter })
 }
 
 async function listening (t: Test, listen: Listen, limiter?: ConnectionLimiter) {
   const told = new EventEmitter()
   const foreigners: string[] = []
-  const listener = listen(({ spoken, remote }) => {
+  const listener = listen(({ detected, remote }) => {
     t.match(remote, { host, port: Number })
-    foreigners.push(spokenText(spoken))
+    foreigners.push(protocolText(detected))
     told.emit('foreigner')
   }, limiter)
   const links: Link[] = []
@@ -108,7 +108,7 @@ t.test('TLS goes through the look at its first bytes, also byte by byte', async 
 })
 
 t.test('one that says nothing to a TLS port is ended in time, and is no stranger', async (t) => {
-  const { port, foreigners } = await listening(t, (onForeign) => listenTls({ host, port: 0, cert, key, onForeign, handshakeTimeout: 20 }))
+  const { port, foreigners } = await listening(t, (onProtocolMismatch) => listenTls({ host, port: 0, cert, key, onProtocolMismatch, handshakeTimeout: 20 }))
   const { socket } = await rawTcp(port)
   await ended(socket)
   t.same(foreigners, [])

@@ -3,7 +3,7 @@ import { printable } from '../text/printable.ts'
 
 export type Protocol = 'TLS' | 'HTTP' | 'SSH' | 'PROXY' | 'gotunnel' | 'WebSocket' | 'text' | 'unknown'
 
-export interface Spoken {
+export interface DetectedProtocol {
   protocol: Protocol
   /** What it says of itself: the first line of SSH and of other text, the first bytes of what is not known. */
   banner?: string
@@ -22,10 +22,10 @@ const PROXY_2 = '\r\n\r\n\0\r\nQUIT\n'
  * The protocol of these bytes, the first ones that came.
  *
  * ```ts
- * spokenBy(Buffer.from('SSH-2.0-OpenSSH_9.6\r\n')) // { protocol: 'SSH', banner: 'SSH-2.0-OpenSSH_9.6' }
+ * detectProtocol(Buffer.from('SSH-2.0-OpenSSH_9.6\r\n')) // { protocol: 'SSH', banner: 'SSH-2.0-OpenSSH_9.6' }
  * ```
  */
-export function spokenBy (bytes: Uint8Array): Spoken {
+export function detectProtocol (bytes: Uint8Array): DetectedProtocol {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 256)).toString('latin1')
   if (isTls(bytes)) return { protocol: 'TLS' }
   if (/^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |^HTTP/.test(text)) return { protocol: 'HTTP' }
@@ -50,7 +50,7 @@ const WORDS: Readonly<Record<Protocol, string>> = {
 }
 
 /** `SSH (SSH-2.0-OpenSSH_9.6)`. */
-export function spokenText ({ protocol, banner }: Spoken): string {
+export function protocolText ({ protocol, banner }: DetectedProtocol): string {
   return banner === undefined || banner === '' ? WORDS[protocol] : `${WORDS[protocol]} (${banner})`
 }
 
@@ -61,7 +61,7 @@ export class ForeignProtocolError extends Error {
 }
 
 /** How a connection was tried, and what to try in its place. */
-export interface Tried {
+export interface DialAttempt {
   /** The protocol that the server was to speak: `WebSocket`. */
   wanted: string
   isTls: boolean
@@ -72,9 +72,9 @@ export interface Tried {
 }
 
 /** For bytes that came from a server in place of an answer. */
-export function foreignServer (bytes: Uint8Array, { wanted, tls }: Tried, cause?: unknown): ForeignProtocolError {
-  const spoken = spokenBy(bytes)
-  const text = spoken.protocol === 'TLS' ? `the server speaks TLS: ${tls}` : `the server speaks ${spokenText(spoken)}, not ${wanted}`
+export function foreignServer (bytes: Uint8Array, { wanted, tls }: DialAttempt, cause?: unknown): ForeignProtocolError {
+  const detected = detectProtocol(bytes)
+  const text = detected.protocol === 'TLS' ? `the server speaks TLS: ${tls}` : `the server speaks ${protocolText(detected)}, not ${wanted}`
   return new ForeignProtocolError(text, { cause })
 }
 
@@ -88,19 +88,19 @@ export const isNoTls = (err: Error): boolean => NO_TLS.test(err.message)
 const opensslReason = (message: string): string | undefined => /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1]
 
 /** @param bytes what it has said, when that is known */
-function noTls (bytes: Uint8Array | undefined, { wanted, plain }: Tried, cause: Error): ForeignProtocolError {
-  const spoken: Spoken = bytes === undefined ? { protocol: 'text' } : spokenBy(bytes)
-  const { protocol } = spoken
+function noTls (bytes: Uint8Array | undefined, { wanted, plain }: DialAttempt, cause: Error): ForeignProtocolError {
+  const detected: DetectedProtocol = bytes === undefined ? { protocol: 'text' } : detectProtocol(bytes)
+  const { protocol } = detected
   // a server of WebSocket is first of all one of HTTP
   const mayBeWanted = bytes === undefined || protocol === 'unknown' || protocol === (wanted === 'WebSocket' ? 'HTTP' : wanted)
-  return new ForeignProtocolError(`the server speaks ${spokenText(spoken)}, not TLS${mayBeWanted ? `: ${plain}` : ''}`, { cause })
+  return new ForeignProtocolError(`the server speaks ${protocolText(detected)}, not TLS${mayBeWanted ? `: ${plain}` : ''}`, { cause })
 }
 
 /**
  * The error of a connection that was not made, in words that say what to try when the server seems to speak another protocol; the
  * same error when it does not.
  */
-export function explainedDial (err: Error, tried: Tried): Error {
+export function explainedDial (err: Error, tried: DialAttempt): Error {
   const { code: given, rawPacket } = err as Error & { code?: unknown, rawPacket?: Uint8Array }
   const code = typeof given === 'string' ? given : '' // a DOMException has a number
   const { wanted, isTls, tls, plain } = tried
