@@ -2,7 +2,7 @@
 import { over, stack } from 'tunpipe'
 import { capture, captureFile, lengthPrefix, u16be } from 'tunpipe/transforms'
 import { memoryPair } from 'tunpipe/transports'
-import { hostTun } from 'tunpipe/tun'
+import { userspaceTun } from 'tunpipe/tun'
 
 const file = process.argv[2] ?? 'capture.pcapng'
 const { recorder, close } = await captureFile(file, {
@@ -11,7 +11,7 @@ const { recorder, close } = await captureFile(file, {
 const framing = lengthPrefix(u16be)
 const recorded = stack(capture(recorder, { interface: 0 }), framing, capture(recorder, { interface: 1 }))
 
-const [here, there] = [hostTun(), hostTun()]
+const [here, there] = [userspaceTun(), userspaceTun()]
 await Promise.all([here.setAddress('10.77.0.1/24'), there.setAddress('10.77.0.2/24')])
 const [left, right] = memoryPair()
 for (const [host, link] of [[here, over(left, recorded)], [there, over(right, framing)]] as const) {

@@ -1,12 +1,12 @@
 /** Two programs in one process talk UDP through a relay: what a program of your own would do with `tunpipe/nodes/candy`. */
 import { CandyPeer, serveCandy } from 'tunpipe/nodes/candy'
-import { hostTun, type HostTun } from 'tunpipe/tun'
+import { userspaceTun, type UserspaceTun } from 'tunpipe/tun'
 
 const password = 'secret'
 const relay = await serveCandy({ listen: 'ws://127.0.0.1:0', password, dhcp: '10.77.0.0/24', sourceCheck: 'strict' })
 
-async function join (address: string): Promise<{ tun: HostTun, peer: CandyPeer }> {
-  const tun = hostTun()
+async function join (address: string): Promise<{ tun: UserspaceTun, peer: CandyPeer }> {
+  const tun = userspaceTun()
   const peer = new CandyPeer({ url: relay.url, password, tun, address })
   peer.on('offline', (reason, wait) => { console.error(`offline: ${reason}; next attempt in ${wait} ms`) })
   const online = new Promise((resolve, reject) => { peer.once('online', resolve).once('failed', reject) })

@@ -1,7 +1,7 @@
 /** One peer of the demo: it pings another one and sends it datagrams, and it counts what comes back. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { joinCandy, type CandyPeer } from 'tunpipe/nodes/candy'
-import { hostTun, type HostTun, type UdpSocket } from 'tunpipe/tun'
+import { userspaceTun, type UserspaceTun, type UdpSocket } from 'tunpipe/tun'
 
 /** The port on which each peer sends datagrams back, and the bytes of one. */
 const ECHO_PORT = 7
@@ -32,7 +32,7 @@ export interface UdpNumbers {
 export class Member {
   readonly ping: PingNumbers = { answered: 0, lost: 0, last: 0, average: 0 }
   readonly udp: UdpNumbers = { sent: 0, echoed: 0, lost: 0 }
-  readonly #tun: HostTun
+  readonly #tun: UserspaceTun
   readonly #peer: CandyPeer
   readonly #client: UdpSocket
   readonly #server: UdpSocket
@@ -40,7 +40,7 @@ export class Member {
   readonly #flying = new Map<number, number>()
   #onLanded: (() => void) | undefined
 
-  private constructor (tun: HostTun, peer: CandyPeer) {
+  private constructor (tun: UserspaceTun, peer: CandyPeer) {
     this.#tun = tun
     this.#peer = peer
     this.#server = tun.udp(ECHO_PORT)
@@ -51,7 +51,7 @@ export class Member {
 
   /** Connects to the relay, which gives an address. */
   static async join (url: string, password: string, signal: AbortSignal): Promise<Member> {
-    const tun = hostTun()
+    const tun = userspaceTun()
     return new Member(tun, await joinCandy({ url, password, tun, signal }))
   }
 

@@ -1,10 +1,10 @@
 /**
- * Network interfaces as links of packets: {@link openTun} makes one of the system, {@link hostTun} one that lives in this
+ * Network interfaces as links of packets: {@link openTun} makes one of the system, {@link userspaceTun} one that lives in this
  * process and needs no privileges. Beside them, IPv4 addresses and headers as plain numbers.
  */
 export { openLinuxTun as openTun, type OpenTunInit } from './linux.ts'
 export { DEFAULT_MTU, HEADROOM, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type OccupiedNetwork, type RefusedRoute, type Tun, type TunCounters, type TunErrorCode, type TunLoss, type TunRoute, type TunWatcher } from './device.ts'
-export { hostTun, type HostDrops, type HostTun, type HostTunInit } from './host.ts'
+export { userspaceTun, type UserspaceTunDrops, type UserspaceTun, type UserspaceTunInit } from './userspace.ts'
 export { PingError, type PingErrorCode, type PingInit } from './icmp.ts'
 export { UdpError, type Datagram, type UdpErrorCode, type UdpSocket } from './udp.ts'
 export {

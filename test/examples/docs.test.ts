@@ -17,7 +17,7 @@ import { newNetworkStats } from '../../src/nodes/candy/relay/stats.ts'
 import { newMapStats } from '../../src/nodes/gotunnel/peer/settings.ts'
 import { REASONS } from '../../src/nodes/gotunnel/protocol/reasons.ts'
 import { newRefused, newTraffic } from '../../src/nodes/gotunnel/relay/stats.ts'
-import { hostTun } from '../../src/tun/host.ts'
+import { userspaceTun } from '../../src/tun/userspace.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -68,7 +68,7 @@ t.test('files that are shown can be read', async (t) => {
 })
 
 t.test('all numbers of candy are told', async (t) => {
-  const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: '', tun: hostTun() }).stats
+  const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: '', tun: userspaceTun() }).stats
   const relay = { connections: 0, halfOpen: 0, accepted: 0, ...newNetworkStats() }
   for (const name of new Set([...Object.keys(relay), ...Object.keys(peer)])) t.ok(candy.includes(`\`tunpipe_candy_${snakeCase(name)}`), name)
   for (const reason of Object.keys(relay.refused)) t.match(candy, new RegExp(`^\\| \`${reason}\` \\| (?:\\d{4}|none,) `, 'm'), `refused: ${reason}`)

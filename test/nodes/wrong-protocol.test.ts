@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { CandyPeer, serveCandy } from '../../src/nodes/candy/index.ts'
 import { GotunnelPeer, serveGotunnel } from '../../src/nodes/gotunnel/index.ts'
-import { hostTun } from '../../src/tun/index.ts'
+import { userspaceTun } from '../../src/tun/index.ts'
 import { sharedBindProblem } from '../../src/net/native/reuse-port.ts'
 import type { Logger } from '../../src/log.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
@@ -67,7 +67,7 @@ t.test('each listener counts who speaks another protocol, and tells it in one li
 })
 
 async function reasonOfCandy (t: Test, url: string): Promise<string> {
-  const tun = hostTun()
+  const tun = userspaceTun()
   const peer = new CandyPeer({ url, password: 'x', tun, ca: ca.toString() })
   t.teardown(async () => {
     await peer.close()

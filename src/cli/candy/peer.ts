@@ -1,6 +1,6 @@
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
-import { hostTun, openTun, type Tun } from '../../tun/index.ts'
+import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { RateMeter } from '../../limits/rate-meter.ts'
 import { streamCapture } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
@@ -73,6 +73,6 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
 }
 
 async function openInterface ({ tun, name, mtu, offload }: CandyPeerSettings): Promise<Tun> {
-  if (tun === 'none') return hostTun({ name: 'none', mtu })
+  if (tun === 'none') return userspaceTun({ name: 'none', mtu })
   return await openTun({ name: tun ?? interfaceOf(name), mtu, offload: offload === 'on' })
 }

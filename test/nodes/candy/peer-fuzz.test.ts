@@ -17,7 +17,7 @@ import { RELAY_FRAMES } from '../../../src/nodes/candy/relay/settings.ts'
 import { silent } from '../../../src/log.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
-import { hostTun } from '../../../src/tun/index.ts'
+import { userspaceTun } from '../../../src/tun/index.ts'
 import type { Link } from '../../../src/types.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { addr, connect, forward, PASSWORD, packet, seconds, secret } from '../../helpers/candy-client.ts'
@@ -149,7 +149,7 @@ t.test('damaged clients harm neither the relay nor its members', async (t) => {
 const KNOWN = ['ERR_CANDY_MESSAGE', 'ERR_WEBSOCKET_PROTOCOL', 'ERR_WEBSOCKET_CLOSED', 'ERR_TRUNCATED', 'ERR_LINK_CLOSED']
 
 t.test('damaged servers harm no peer', async (t) => {
-  const tun = hostTun()
+  const tun = userspaceTun()
   t.teardown(() => tun.close())
   void (async () => { for await (const batch of tun.source) void batch })()
   const { send: write } = tun.port

@@ -9,7 +9,7 @@ import { CandyPeer, joinCandy, serveCandy, type CandyPeerInit, type CandyServer,
 import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
 import { OptionError } from '../../../src/errors.ts'
 import { TunError } from '../../../src/tun/device.ts'
-import { hostTun } from '../../../src/tun/index.ts'
+import { userspaceTun } from '../../../src/tun/index.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { failureOf, turn, until } from '../../helpers/ends.ts'
@@ -217,7 +217,7 @@ const states: Record<string, (t: Test, make: (init: Partial<CandyPeerInit> & { u
     return { peer, stop: server.stop }
   },
   async failed (_t, make) {
-    const tun = hostTun()
+    const tun = userspaceTun()
     const peer = make({ url: 'ws://127.0.0.1:1/', tun })
     peer.start()
     const failed = once(peer, 'failed')
@@ -230,7 +230,7 @@ const states: Record<string, (t: Test, make: (init: Partial<CandyPeerInit> & { u
 for (const [name, reach] of Object.entries(states)) {
   t.test(`close, ${name}: it settles, nothing is left and nothing follows`, async (t) => {
     await until(() => handles() === '') // of other tests
-    const tun = hostTun()
+    const tun = userspaceTun()
     const { peer, stop } = await reach(t, (init) => new CandyPeer({ password: PASSWORD, tun, ...init }))
     const events: string[] = []
     for (const event of ['address', 'online', 'offline', 'failed'] as const) peer.on(event, () => { events.push(event) })
@@ -265,13 +265,13 @@ t.test('close from within an event', async (t) => {
 t.test('what a listener throws is an uncaught exception, and the peer goes on', async (t) => {
   // In a process of its own, since tap wants to hear of those itself.
   const script = `
-    import { hostTun } from '${new URL('../../../src/tun/host.ts', import.meta.url).href}'
+    import { userspaceTun } from '${new URL('../../../src/tun/userspace.ts', import.meta.url).href}'
     import { CandyPeer, serveCandy } from '${new URL('../../../src/nodes/candy/index.ts', import.meta.url).href}'
     process.on('uncaughtException', (err, origin) => { console.log(origin + ': ' + err.message) })
     const listen = 'ws://127.0.0.1:0'
     const init = { password: 'secret', dhcp: '10.77.0.0/24' }
     const first = await serveCandy({ listen, ...init })
-    const tun = hostTun()
+    const tun = userspaceTun()
     const peer = new CandyPeer({ url: first.url, password: 'secret', tun, backoff: { first: 1, longest: 20 } })
     for (const event of ['address', 'online', 'failed']) peer.on(event, () => { throw new Error(event) })
     peer.once('offline', (reason) => { throw new Error('offline, ' + reason) })
@@ -313,7 +313,7 @@ t.test('start, twice', async (t) => {
 
 t.test('another peer takes the interface over, and no packet is lost between them', async (t) => {
   const server = await relayOn(t)
-  const tun = hostTun()
+  const tun = userspaceTun()
   const target = startPeer(t, { url: server.url }, { address: '10.77.0.9/24' })
   await once(target.peer, 'online')
   const arrived: string[] = []
@@ -365,7 +365,7 @@ t.test('the interface is closed before there is an address', async (t) => {
 t.test('an address of our own that the system refuses ends the peer', async (t) => {
   const server = await scriptedServer(t, { serve: (visitor) => actAsCacao(visitor, { password: PASSWORD }) })
   for (const err of [new TunError('ERR_TUN_SYSTEM', 'SIOCSIFADDR: not permitted'), new OptionError('no')]) {
-    const tun = hostTun()
+    const tun = userspaceTun()
     tun.setAddress = async () => { throw err }
     const { peer } = startPeer(t, { url: server.url }, { tun, address: '10.77.0.2/24' })
     t.same(await once(peer, 'failed'), [err])
@@ -376,7 +376,7 @@ t.test('an address of our own that the system refuses ends the peer', async (t) 
 
 t.test('an interface that breaks otherwise is tried again', async (t) => {
   const server = await relayOn(t)
-  const tun = hostTun()
+  const tun = userspaceTun()
   const { setAddress } = tun
   let tries = 0
   tun.setAddress = async (cidr) => {
@@ -391,7 +391,7 @@ t.test('an interface that breaks otherwise is tried again', async (t) => {
 
 t.test('an address that comes up after the connection has gone, or the peer, is not told', async (t) => {
   const server = await scriptedServer(t)
-  const tun = hostTun()
+  const tun = userspaceTun()
   const calls = new EventEmitter()
   tun.setAddress = (cidr) => new Promise((resolve) => { calls.emit('call', cidr, resolve) })
   const { peer } = startPeer(t, server, { tun, address: '10.77.0.2/24' })
@@ -413,7 +413,7 @@ t.test('an address that comes up after the connection has gone, or the peer, is 
 
 t.test('joinCandy settles once the server has accepted', async (t) => {
   const server = await relayOn(t)
-  const tun = hostTun()
+  const tun = userspaceTun()
   const peer = await joinCandy({ url: server.url, password: PASSWORD, tun, signal: new AbortController().signal })
   t.match(peer, { state: 'online', address: '10.77.0.1/24' })
   t.equal(peer.listenerCount('online'), 0)
@@ -422,7 +422,7 @@ t.test('joinCandy settles once the server has accepted', async (t) => {
 
 t.test('joinCandy ends with its signal', async (t) => {
   await until(() => handles() === '')
-  const tun = hostTun()
+  const tun = userspaceTun()
   const init = { url: 'ws://127.0.0.1:1/', password: PASSWORD, tun }
   const reason = new Error('changed my mind')
   t.equal(await failureOf(joinCandy({ ...init, signal: AbortSignal.abort(reason) })), reason)
@@ -442,7 +442,7 @@ t.test('joinCandy ends with its signal', async (t) => {
 })
 
 t.test('joinCandy rejects with what made the interface fail', async (t) => {
-  const tun = hostTun()
+  const tun = userspaceTun()
   const joining = failureOf(joinCandy({ url: 'ws://127.0.0.1:1/', password: PASSWORD, tun }))
   await tun.close()
   t.match(await joining, { code: 'ERR_TUN_CLOSED' })

@@ -6,7 +6,7 @@ import { RoutePolicy } from '../../../src/nodes/candy/peer/route-policy.ts'
 import { encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { Surroundings } from '../../../src/nodes/candy/peer/surroundings.ts'
 import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tun/device.ts'
-import { hostTun } from '../../../src/tun/host.ts'
+import { userspaceTun } from '../../../src/tun/userspace.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { until } from '../../helpers/ends.ts'
 import { actAsCandy, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
@@ -45,7 +45,7 @@ async function machine (t: Test, { offer, pushed = [], occupied: read, ...init }
   const warnings: Machine['warnings'] = []
   const errors: unknown[] = []
   const occupied = [...LAN]
-  const tun = hostTun()
+  const tun = userspaceTun()
   const { setAddress, clearAddress, setRoutes } = tun
   let watcher: TunWatcher | undefined
   Object.assign(tun, {

@@ -5,7 +5,7 @@ import { CandyPeer, serveCandy, type CandyPeerInit } from '../../../src/nodes/ca
 import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
 import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { newPacket, TunError } from '../../../src/tun/device.ts'
-import { hostTun, type HostTun } from '../../../src/tun/host.ts'
+import { userspaceTun, type UserspaceTun } from '../../../src/tun/userspace.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { turn, until } from '../../helpers/ends.ts'
@@ -47,7 +47,7 @@ interface RoutedInit extends Partial<CandyPeerInit> {
 /** An interface that remembers each set of routes that it was told. */
 function recorder ({ refuse, mtu }: Pick<RoutedInit, 'refuse' | 'mtu'> = {}): Pick<Routed, 'tun' | 'sets'> {
   const sets: string[][] = []
-  const tun = hostTun({ mtu })
+  const tun = userspaceTun({ mtu })
   const { setRoutes } = tun
   tun.setRoutes = async (routes) => {
     sets.push(routes.map(({ destination, gateway }) => `${destination} ${gateway}`))
@@ -102,7 +102,7 @@ async function sent ({ tun, frames, peer }: Routed, packets: Uint8Array[]): Prom
   return forwards().map(({ payload }) => toHex(payload.subarray(1)))
 }
 
-const push = (tun: HostTun, packets: Uint8Array[]): void => { (tun.source as unknown as { pushBatch (batch: Uint8Array[]): void }).pushBatch(packets) }
+const push = (tun: UserspaceTun, packets: Uint8Array[]): void => { (tun.source as unknown as { pushBatch (batch: Uint8Array[]): void }).pushBatch(packets) }
 
 const udp = (destination: string, size = 8): Uint8Array => udpPacket('10.77.0.3', destination, 9, new Uint8Array(size))
 
@@ -419,7 +419,7 @@ t.test('an MTU that leaves no room for the outer header is told once, and only w
 })
 
 t.test('options that cannot be', async (t) => {
-  for (const option of ['', 'some', '10.1.2.3/16']) t.throws(() => new CandyPeer({ url: 'ws://127.0.0.1:1/', password: PASSWORD, tun: hostTun(), routes: option }), { code: 'ERR_OPTION' })
+  for (const option of ['', 'some', '10.1.2.3/16']) t.throws(() => new CandyPeer({ url: 'ws://127.0.0.1:1/', password: PASSWORD, tun: userspaceTun(), routes: option }), { code: 'ERR_OPTION' })
 })
 
 t.test('every truncation and many mutations of ROUTE: dropped or taken, and nothing else happens', async (t) => {

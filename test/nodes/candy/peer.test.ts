@@ -16,7 +16,7 @@ import { silent } from '../../../src/log.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { newPacket } from '../../../src/tun/device.ts'
-import { hostTun } from '../../../src/tun/index.ts'
+import { userspaceTun } from '../../../src/tun/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
 import { turn, until } from '../../helpers/ends.ts'
@@ -353,7 +353,7 @@ function inMemory (t: Test, address?: string): InMemory {
   void (async () => {
     for await (const batch of there.source) void batch
   })().catch(() => {})
-  const tun = hostTun()
+  const tun = userspaceTun()
   const stats = newPeerStats()
   const session = new PeerSession({
     link: websocketFrames({ role: 'client', clock })(here),
@@ -473,7 +473,7 @@ t.test('the greeting tells the system and the version', async (t) => {
 })
 
 t.test('options that cannot work are refused', async (t) => {
-  const tun = hostTun()
+  const tun = userspaceTun()
   const init = { url: 'ws://127.0.0.1:1/', password: PASSWORD, tun }
   for (const bad of [
     { url: 'http://127.0.0.1/' },

@@ -12,7 +12,7 @@ import { runInNewContext } from 'node:vm'
 import type { Test } from 'tap'
 import { CandyPeer, type CandyPeerInit } from '../../../src/nodes/candy/index.ts'
 import { newPacket } from '../../../src/tun/device.ts'
-import { hostTun, type HostTun } from '../../../src/tun/host.ts'
+import { userspaceTun, type UserspaceTun } from '../../../src/tun/userspace.ts'
 import { writeHeader } from '../../../src/net/ipv4.ts'
 import { addr, PASSWORD } from '../../helpers/candy-client.ts'
 import { turn } from '../../helpers/ends.ts'
@@ -323,7 +323,7 @@ export async function actAsCacao (visitor: Visitor, { password, offer, onFrame, 
 
 export interface Started {
   peer: CandyPeer
-  tun: HostTun
+  tun: UserspaceTun
   /** Batches that the peer has written to the interface, copied. */
   written: Uint8Array[][]
   /** `offline` events: why. */
@@ -332,7 +332,7 @@ export interface Started {
 
 /** A peer with a host behind it, started, and closed when the test is over; what it talks to is stopped first, so that nobody waits for a goodbye. */
 export function startPeer (t: Test, server: { url: string, stop? (): Promise<void> }, { mtu, ...init }: Partial<CandyPeerInit> & { mtu?: number } = {}): Started {
-  const tun = (init.tun ?? hostTun({ mtu })) as HostTun
+  const tun = (init.tun ?? userspaceTun({ mtu })) as UserspaceTun
   const peer = new CandyPeer({ url: server.url, password: PASSWORD, name: 'laptop', vmac: '0123456789abcdef', backoff: { first: 1, longest: 20 }, ...init, tun })
   const written: Uint8Array[][] = []
   const reasons: string[] = []

@@ -4,7 +4,7 @@ import { over, stack } from '../../../src/layer.ts'
 import { capture, CaptureRecorder, lengthPrefix, u16be, websocketFrames, type WebSocketLink } from '../../../src/transforms/index.ts'
 import { memoryNetwork, memoryPair } from '../../../src/transports/memory.ts'
 import { dialWebSocket, listenWebSocket, websocket } from '../../../src/transports/websocket.ts'
-import { hostTun } from '../../../src/tun/index.ts'
+import { userspaceTun } from '../../../src/tun/index.ts'
 import type { Batch, Link, Transport } from '../../../src/types.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { batches, drain, failureOf, hear, idle, nothing } from '../../helpers/ends.ts'
@@ -223,7 +223,7 @@ t.test('a WebSocket is still one', async (t) => {
 
 t.test('so is an interface', async (t) => {
   const { recorder, seen } = recording()
-  const lower = hostTun({ name: 'here' })
+  const lower = userspaceTun({ name: 'here' })
   const tun = capture(recorder)(lower)
   t.teardown(() => tun.close())
   await tun.setAddress('10.77.0.1/24')

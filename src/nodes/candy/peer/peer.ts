@@ -45,7 +45,7 @@ const REFUSED = {
 
 /**
  * ```ts
- * const tun = hostTun()
+ * const tun = userspaceTun()
  * const peer = await joinCandy({ url: 'ws://127.0.0.1:8080/', password, tun })
  * console.log(peer.address, await tun.ping('10.77.0.3'))
  * ```

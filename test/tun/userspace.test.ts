@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { addWords, fold } from '../../src/net/checksum.ts'
-import { type Datagram, hostTun, type HostTun, type HostTunInit } from '../../src/tun/index.ts'
+import { type Datagram, userspaceTun, type UserspaceTun, type UserspaceTunInit } from '../../src/tun/index.ts'
 import { headerChecks, headerLengthOf, isIpv4, totalLengthOf, writeHeader, writeU16 } from '../../src/net/ipv4.ts'
 import { endings } from '../transports/contract.ts'
 import { failureOf, hear, idle, turn } from '../helpers/ends.ts'
@@ -9,15 +9,15 @@ import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 const A = 0x0a4d0001
 const B = 0x0a4d0002
 
-async function host (t: Test, cidr: string, init?: HostTunInit): Promise<HostTun> {
-  const tun = hostTun(init)
+async function host (t: Test, cidr: string, init?: UserspaceTunInit): Promise<UserspaceTun> {
+  const tun = userspaceTun(init)
   t.teardown(() => tun.close())
   await tun.setAddress(cidr)
   return tun
 }
 
 /** Two hosts, each the other's network. */
-async function pair (t: Test, init?: HostTunInit): Promise<[HostTun, HostTun]> {
+async function pair (t: Test, init?: UserspaceTunInit): Promise<[UserspaceTun, UserspaceTun]> {
   const a = await host(t, '10.77.0.1/24', init)
   const b = await host(t, '10.77.0.2/24', init)
   a.sink(b.source).catch(() => {})
@@ -169,7 +169,7 @@ t.test('ports are given once, and freed', async (t) => {
 t.test('what is for this host', async (t) => {
   const b = await host(t, '10.77.0.2/24')
   const socket = b.udp(5000)
-  const before = hostTun()
+  const before = userspaceTun()
   before.port.send([echoPacket(hex('00'))])
   t.equal(before.drops.foreign, 1, 'no address yet')
   t.throws(() => before.udp().send({ address: '10.77.0.2', port: 1, data: hex('00') }), { code: 'ERR_TUN_ADDRESS' })
@@ -319,16 +319,16 @@ t.test('routes change nothing: whatever is sent leaves through source', async (t
 })
 
 t.test('options', async (t) => {
-  for (const mtu of [0, 67, 65_536, 1400.5, NaN]) t.throws(() => hostTun({ mtu }), { code: 'ERR_OPTION' })
-  for (const bad of [{ queueLimit: 0 }, { socketLimit: -1 }, { maxPings: 40_000 }, { maxPings: 1.5 }]) t.throws(() => hostTun(bad), { code: 'ERR_OPTION' })
+  for (const mtu of [0, 67, 65_536, 1400.5, NaN]) t.throws(() => userspaceTun({ mtu }), { code: 'ERR_OPTION' })
+  for (const bad of [{ queueLimit: 0 }, { socketLimit: -1 }, { maxPings: 40_000 }, { maxPings: 1.5 }]) t.throws(() => userspaceTun(bad), { code: 'ERR_OPTION' })
   for (const cidr of ['', '10.77.0.1', '10.77.0.1/0', '0.0.0.0/8', '224.0.0.1/4', '255.255.255.255/32', '10.77.0.1/33']) {
-    await t.rejects(hostTun().setAddress(cidr), { code: 'ERR_OPTION' }, cidr)
+    await t.rejects(userspaceTun().setAddress(cidr), { code: 'ERR_OPTION' }, cidr)
   }
   for (const cidr of ['10.77.0.0/24', '10.77.0.255/24', '10.0.0.0/8', '10.77.0.4/30', '10.77.0.7/30']) {
-    await t.rejects(hostTun().setAddress(cidr), { code: 'ERR_OPTION' }, `network or broadcast: ${cidr}`)
+    await t.rejects(userspaceTun().setAddress(cidr), { code: 'ERR_OPTION' }, `network or broadcast: ${cidr}`)
   }
   for (const cidr of ['10.77.0.5/30', '10.77.0.6/30', '10.77.0.4/31', '10.77.0.5/31', '10.77.0.4/32']) {
-    await t.resolves(hostTun().setAddress(cidr), cidr)
+    await t.resolves(userspaceTun().setAddress(cidr), cidr)
   }
 })
 

@@ -3,7 +3,7 @@
  * UDP sockets; so a tunnel can be tried, tested and used where nobody may make a real interface.
  *
  * ```ts
- * const host = hostTun({ mtu: 1400 })
+ * const host = userspaceTun({ mtu: 1400 })
  * await host.setAddress('10.77.0.2/24')
  * console.log(await host.ping('10.77.0.3'))
  * ```
@@ -21,7 +21,7 @@ const DEFAULT_QUEUE_LIMIT = 1024 * 1024
 const DEFAULT_SOCKET_LIMIT = 256 * 1024
 const DEFAULT_MAX_PINGS = 1024
 
-export interface HostTunInit {
+export interface UserspaceTunInit {
   /** Default: `host`. */
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
@@ -37,7 +37,7 @@ export interface HostTunInit {
 }
 
 /** Why the host did not take a packet. Their sum is `counters.droppedOut`. */
-export interface HostDrops {
+export interface UserspaceTunDrops {
   /** No whole IPv4, ICMP or UDP, a wrong checksum, an impossible sender, longer than the MTU. */
   malformed: number
   /** A piece of a larger packet: these are not put together. */
@@ -50,8 +50,8 @@ export interface HostDrops {
   overflow: number
 }
 
-export interface HostTun extends Tun {
-  readonly drops: Readonly<HostDrops>
+export interface UserspaceTun extends Tun {
+  readonly drops: Readonly<UserspaceTunDrops>
   /**
    * Asks another host for an echo. Resolves with the round trip in milliseconds; rejects with `PingError` when no answer
    * comes in time, with `OptionError` for a destination or a size that cannot be, and when the interface closes.
@@ -61,12 +61,12 @@ export interface HostTun extends Tun {
   udp (port?: number): UdpSocket
 }
 
-class Host implements HostTun {
+class UserspaceTunDevice implements UserspaceTun {
   readonly name: string
   readonly mtu: number
   readonly counters = newCounters()
   readonly offloads = []
-  readonly drops: HostDrops = { malformed: 0, fragments: 0, foreign: 0, unclaimed: 0, overflow: 0 }
+  readonly drops: UserspaceTunDrops = { malformed: 0, fragments: 0, foreign: 0, unclaimed: 0, overflow: 0 }
   readonly source: AsyncQueue
   readonly port: PacketPort
   readonly #queueLimit: number
@@ -85,7 +85,7 @@ class Host implements HostTun {
     this.source.pushBatch(batch)
   }
 
-  constructor ({ name = 'host', mtu = DEFAULT_MTU, queueLimit = DEFAULT_QUEUE_LIMIT, socketLimit = DEFAULT_SOCKET_LIMIT, maxPings = DEFAULT_MAX_PINGS, clock }: HostTunInit) {
+  constructor ({ name = 'host', mtu = DEFAULT_MTU, queueLimit = DEFAULT_QUEUE_LIMIT, socketLimit = DEFAULT_SOCKET_LIMIT, maxPings = DEFAULT_MAX_PINGS, clock }: UserspaceTunInit) {
     for (const [option, value, max] of [['queueLimit', queueLimit, Infinity], ['socketLimit', socketLimit, Infinity], ['maxPings', maxPings, 32_768]] as const) {
       if (!Number.isInteger(value) || value < 1 || value > max) throw new OptionError(`${option} is a whole number of at least 1${max < Infinity ? ` and at most ${max}` : ''}, not ${value}`)
     }
@@ -193,7 +193,7 @@ class Host implements HostTun {
   }
 
   /** Takes one packet, or tells why not. */
-  #receive (packet: Uint8Array): keyof HostDrops | undefined {
+  #receive (packet: Uint8Array): keyof UserspaceTunDrops | undefined {
     if (packet.length > this.mtu || !isIpv4(packet) || !headerChecks(packet)) return 'malformed'
     const cidr = this.#cidr
     if (cidr === undefined) return 'foreign'
@@ -223,4 +223,4 @@ function isImpossibleSender (address: number, cidr: Cidr): boolean {
 }
 
 /** Makes an interface with a host of this process behind it. Throws `OptionError` for options that cannot be. */
-export const hostTun = (init: HostTunInit = {}): HostTun => new Host(init)
+export const userspaceTun = (init: UserspaceTunInit = {}): UserspaceTun => new UserspaceTunDevice(init)
