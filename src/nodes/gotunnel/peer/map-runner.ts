@@ -5,7 +5,7 @@ import { dialData, type DataConnection, type Requester } from './data-connection
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import { PeerSession, type SessionMapping } from './session.ts'
-import { within } from '../protocol/within.ts'
+import { withTimeout } from '../protocol/with-timeout.ts'
 import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSettings, type PortMap } from './settings.ts'
 import { Reconnector } from '../../common/reconnector.ts'
 import { Semaphore } from '../../../limits/semaphore.ts'
@@ -169,7 +169,7 @@ export class MapRunner implements SessionMapping {
       return
     }
     this.#declining++
-    const made = within(this.settings.clock, this.settings.dialTimeout, this.#stopping.signal, async (inTime) => await dialData(session, message, inTime))
+    const made = withTimeout(this.settings.clock, this.settings.dialTimeout, this.#stopping.signal, async (timeoutSignal) => await dialData(session, message, timeoutSignal))
     made.then((link) => { link.abort(new LinkClosedError('the user is declined')) }, () => {}).finally(() => { this.#declining-- })
   }
 
@@ -187,9 +187,9 @@ export class MapRunner implements SessionMapping {
     const { mode, token, name, dialTimeout, proxyProtocol, clock } = this.settings
     const { remotePort, local } = this.map
     const register = { type: 'register', local_port: local.port, remote_port: remotePort, protocol: 'tcp', token, name }
-    const { answer, rest: link } = await within(clock, dialTimeout, signal, async (inTime) => {
-      const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, acknowledge: 1, addresses: proxyProtocol ? 1 : undefined }, inTime)
-      return await answerOf(dialled, this.settings.tls !== undefined, inTime)
+    const { answer, rest: link } = await withTimeout(clock, dialTimeout, signal, async (timeoutSignal) => {
+      const dialled = await dialServer(this.settings, mode === 'compatible' ? register : { ...register, tunpipe: STRICT, acknowledge: 1, addresses: proxyProtocol ? 1 : undefined }, timeoutSignal)
+      return await answerOf(dialled, this.settings.tls !== undefined, timeoutSignal)
     })
     const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
     if (mode === 'strict' && !isStrict) {
@@ -234,7 +234,7 @@ export class MapRunner implements SessionMapping {
     if (this.#isLooking) return // for the connection before this one, and it is the same service
     this.#isLooking = true
     const { clock } = this.settings
-    const isThere = await within(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
+    const isThere = await withTimeout(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, (err: Error) => {

@@ -1,6 +1,6 @@
 /** A gotunnel client: ports of a server lead to services here. */
 import { EventEmitter, once } from 'node:events'
-import { patiently } from '../protocol/drain.ts'
+import { withDrainTimeout } from '../protocol/with-drain-timeout.ts'
 import { MapRunner } from './map-runner.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
@@ -97,7 +97,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     await this.#running
     for (const { connections } of this.#runners) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
     const ends = Promise.all(this.#runners.flatMap(({ connections }) => [...connections.values()]))
-    await patiently(this.#settings.clock, ends, DRAIN, () => {
+    await withDrainTimeout(this.#settings.clock, ends, DRAIN, () => {
       for (const { connections } of this.#runners) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))
     })
     this.#timer.stop()

@@ -1,7 +1,7 @@
 /** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
 import { serveData, type DataContext } from './data-channel.ts'
 import { serveClient, type ClientContext } from './register.ts'
-import { patiently } from '../protocol/drain.ts'
+import { withDrainTimeout } from '../protocol/with-drain-timeout.ts'
 import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
@@ -195,7 +195,7 @@ export class GotunnelRelay {
     for (const port of this.#registry.ports.values()) port.end()
     for (const session of this.#registry.sessions) session.end('removed', 'stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
-    await patiently(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
+    await withDrainTimeout(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
   }
 
   #logRejected (): void {

@@ -4,7 +4,7 @@ import type { Clock } from '../../../types.ts'
  * Runs something that can be aborted, and aborts it when it takes too long or when the signal does. With a timer of its own:
  * `AbortSignal.any` does not keep the signal of `AbortSignal.timeout` alive, so that a deadline may be collected as garbage.
  */
-export async function within<T> (clock: Clock, milliseconds: number, signal: AbortSignal | undefined, run: (inTime: AbortSignal) => Promise<T>): Promise<T> {
+export async function withTimeout<T> (clock: Clock, milliseconds: number, signal: AbortSignal | undefined, run: (timeoutSignal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   const abort = (): void => { controller.abort(signal?.reason) }
   const timer = clock.set(milliseconds, () => { controller.abort(new DOMException('no answer in time', 'TimeoutError')) })
