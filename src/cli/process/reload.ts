@@ -5,7 +5,7 @@ import type { Loaded } from '../protocol.ts'
 import { codeOf, reason } from '../reason.ts'
 import type { Active } from './services.ts'
 
-export interface Reconfigured {
+export interface ReloadResult {
   /** What each service has changed. */
   services: Array<{ protocol: string }>
   /** What holds from the next start on: `candy.state-dir`, or a whole section. */
@@ -16,9 +16,9 @@ export interface Reconfigured {
  * Has one service after the other take its new settings. When one rejects, those before it go back to what they had, so that all
  * settings are of one time; connections that the change has ended are not brought back by that.
  */
-export async function reconfigure (active: readonly Active[], next: readonly LoadedService[], log: Logger): Promise<Reconfigured> {
+export async function reconfigure (active: readonly Active[], next: readonly LoadedService[], log: Logger): Promise<ReloadResult> {
   const changed: Array<{ one: Active, loaded: LoadedService }> = []
-  const services: Reconfigured['services'] = []
+  const services: ReloadResult['services'] = []
   const restart = next.filter(({ protocol }) => active.every((one) => one.protocol !== protocol)).map(({ protocol }) => protocol.name)
   for (const one of active) {
     const { protocol: { name }, service } = one

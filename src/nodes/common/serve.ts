@@ -16,7 +16,7 @@ export interface ListenOptions {
 }
 
 /** What has come of other settings. */
-export interface Reconfigured {
+export interface ConfigureResult {
   /** Connections that were ended. */
   ended: number
 }

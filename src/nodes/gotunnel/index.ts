@@ -1,6 +1,6 @@
 /** The gotunnel protocol: TCP ports of a public machine that lead to services behind NAT. */
 export { GotunnelRelay, type GotunnelRelayLink } from './relay/relay.ts'
-export type { ListenOptions, Reconfigured } from '../common/serve.ts'
+export type { ListenOptions, ConfigureResult } from '../common/serve.ts'
 export type { GotunnelRelayInit, GotunnelRelayOptions } from './relay/settings.ts'
 export type { Mode } from './protocol/options.ts'
 export type { IdentityInit } from './relay/identities.ts'

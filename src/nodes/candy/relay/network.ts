@@ -14,7 +14,7 @@ import { Switch, type Budget } from './switch.ts'
 import { reject } from '../../common/reject.ts'
 
 /** What all networks of a relay have in common. */
-export interface Shared extends Budget {
+export interface NetworkContext extends Budget {
   readonly log: RateLimitedLog
   /** Who passes packets on, when that is somebody else. */
   readonly plane?: Plane
@@ -24,16 +24,16 @@ export class Network extends Switch<Session> implements SessionNetwork {
   declare settings: NetworkSettings
   /** Where dynamic addresses come from. */
   pool: AddressPool | undefined
-  readonly #shared: Shared
+  readonly #context: NetworkContext
   readonly #leases: LeaseTable
   /** Of connections that have ended. */
   #past = newNetworkStats()
   /** All connections, those that have no address yet included. */
   readonly #sessions = new Set<Session>()
 
-  constructor (settings: NetworkSettings, shared: Shared, leases: LeaseTable) {
-    super(settings, shared)
-    this.#shared = shared
+  constructor (settings: NetworkSettings, context: NetworkContext, leases: LeaseTable) {
+    super(settings, context)
+    this.#context = context
     this.#leases = leases
     this.pool = this.#newPool()
   }
@@ -68,7 +68,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     former?.end('takeover')
     this.#learn(session)
     this.#push(session, session.routes)
-    this.#shared.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
+    this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
   /** The connection has come to its end: nothing of it stays. */
@@ -88,12 +88,12 @@ export class Network extends Switch<Session> implements SessionNetwork {
   leave (session: Session): void {
     const { address } = session
     if (address === 0) return
-    this.#shared.plane?.noMember(session)
+    this.#context.plane?.noMember(session)
     session.address = 0
     if (this.holder(address) !== session) return // taken over
     this.vacate(address)
     this.pool?.release(address)
-    this.#shared.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
+    this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
 
   /** What was carried by somebody else, for a connection or in general. */
@@ -110,11 +110,11 @@ export class Network extends Switch<Session> implements SessionNetwork {
   /** @param detail what was wrong, and what was expected */
   reject (session: Session, reason: SessionRefusal, detail: string): void {
     const { remote, received } = session
-    reject({ refused: this.#past.refused, log: this.#shared.log }, reason, { ...this.#named(), remote }, { reason: detail, messages: received }, (reason) => { session.end(reason) })
+    reject({ refused: this.#past.refused, log: this.#context.log }, reason, { ...this.#named(), remote }, { reason: detail, messages: received }, (reason) => { session.end(reason) })
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {
-    this.#shared.log.log('warn', { ...this.#named(), remote: session.remote, timestamp }, 'the clock of a client is wrong')
+    this.#context.log.log('warn', { ...this.#named(), remote: session.remote, timestamp }, 'the clock of a client is wrong')
   }
 
   /**
@@ -127,7 +127,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     const { secret, range, dhcp } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
-    this.#shared.plane?.network(this)
+    this.#context.plane?.network(this)
     let ended = 0
     const end = (session: Session, why: Closing): void => {
       session.end(why)
@@ -158,7 +158,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
     session.behind = allowedSources(rules, session.address)
     session.limit()
-    this.#shared.plane?.member(session)
+    this.#context.plane?.member(session)
   }
 
   /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */

@@ -1,26 +1,26 @@
 /** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
 import type { LeaseBook } from './lease-book.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
-import { Network, type Shared } from './network.ts'
+import { Network, type NetworkContext } from './network.ts'
 import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
-import type { Reconfigured } from '../../common/serve.ts'
+import type { ConfigureResult } from '../../common/serve.ts'
 
 /** What has come of other settings. */
-export interface NetworkChanges extends Reconfigured {
+export interface NetworkChanges extends ConfigureResult {
   /** Paths of networks; empty for one without a path. */
   added: string[]
   removed: string[]
 }
 
 export class Networks implements Iterable<Network> {
-  readonly #shared: Shared
+  readonly #context: NetworkContext
   readonly #leases: LeaseBook
   readonly #byPath = new Map<string, Network>()
   /** Of networks that are no more. */
   readonly #past = newNetworkStats()
 
-  constructor (shared: Shared, leases: LeaseBook) {
-    this.#shared = shared
+  constructor (context: NetworkContext, leases: LeaseBook) {
+    this.#context = context
     this.#leases = leases
   }
 
@@ -51,7 +51,7 @@ export class Networks implements Iterable<Network> {
       result.ended += network.close('removed')
       result.removed.push(path)
       network.bequeath(this.#past)
-      this.#shared.plane?.noNetwork(network)
+      this.#context.plane?.noNetwork(network)
       this.#byPath.delete(path)
     }
     this.#leases.retain(paths)
@@ -59,9 +59,9 @@ export class Networks implements Iterable<Network> {
       const { path = '' } = settings
       const network = this.#byPath.get(path)
       if (network === undefined) {
-        const made = new Network(settings, this.#shared, this.#leases.table(path))
+        const made = new Network(settings, this.#context, this.#leases.table(path))
         this.#byPath.set(path, made)
-        this.#shared.plane?.network(made)
+        this.#context.plane?.network(made)
         result.added.push(path)
       } else {
         result.ended += network.configure(settings)

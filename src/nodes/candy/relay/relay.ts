@@ -3,7 +3,7 @@ import { Admission } from './admission.ts'
 import { LeaseBook } from './lease-book.ts'
 import { receiver } from './control.ts'
 import { CandyMessageError } from '../protocol/messages.ts'
-import type { Network, Shared } from './network.ts'
+import type { Network, NetworkContext } from './network.ts'
 import { Networks, type NetworkChanges } from './networks.ts'
 import type { Plane } from './plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
@@ -51,7 +51,7 @@ export class CandyRelay {
   readonly leases: LeaseBook
   readonly #clock: Clock
   #settings: RelaySettings
-  readonly #shared: Shared
+  readonly #context: NetworkContext
   readonly #plane: Plane | undefined
   readonly #networks: Networks
   readonly #admission: Admission
@@ -80,8 +80,8 @@ export class CandyRelay {
     this.#clock = clock
     this.#ticks = clock.now()
     this.#plane = plane
-    this.#shared = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
-    this.#networks = new Networks(this.#shared, leases)
+    this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#networks = new Networks(this.#context, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, clock })
     this.#receive = receiver(admission, (session) => { this.#tap(session) })
@@ -133,7 +133,7 @@ export class CandyRelay {
     const settings = readRelay(init)
     this.limiter.configure(settings.limiter)
     this.#settings = settings
-    this.#shared.queueTotal = settings.queueTotal
+    this.#context.queueTotal = settings.queueTotal
     this.#admission.configure(settings)
     this.#plane?.configure(settings)
     return this.#networks.configure(settings.networks)
@@ -160,7 +160,7 @@ export class CandyRelay {
   tick (now: number): void {
     const { authTimeout, dropAfter, pingAfter } = this.#settings
     this.#ticks = now
-    this.#shared.log.tick()
+    this.#context.log.tick()
     for (const network of this.#networks) network.tick(now)
     for (const session of this.#sessions) {
       const silence = now - session.heardAt
@@ -193,7 +193,7 @@ export class CandyRelay {
 
   async #unknownPath (link: CandyRelayLink, path: string): Promise<void> {
     const what = { reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }
-    await reject({ refused: this.#refused, log: this.#shared.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, this.#clock, (link) => { closeFor(link, reason) }))
+    await reject({ refused: this.#refused, log: this.#context.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, this.#clock, (link) => { closeFor(link, reason) }))
   }
 
   async #serve (session: Session): Promise<void> {

@@ -2,7 +2,7 @@
 import { sameProof, type Identities } from './identities.ts'
 import type { DataChannel } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
-import { accept, refuse, type Caller, type RefuseContext } from './refuse.ts'
+import { accept, refuse, type PendingConnection, type RefuseContext } from './refuse.ts'
 import type { RelaySettings } from './settings.ts'
 import type { Refusal } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
@@ -20,17 +20,17 @@ export interface DataContext extends RefuseContext {
 export type DataPort = Pick<MappedPort, 'owner' | 'claim' | 'carry' | 'carryAll'>
 
 /** Joins it with its user; settles when it has ended, and never rejects. */
-export async function serveData (context: DataContext, caller: Caller, message: DataChannel): Promise<void> {
+export async function serveData (context: DataContext, connection: PendingConnection, message: DataChannel): Promise<void> {
   const port = context.ports.get(message.remote_port)
-  if (message.id === undefined) await serveFirstInFirstOut(context, caller, message, port)
-  else await serveRequest(context, caller, message.id, port)
+  if (message.id === undefined) await serveFirstInFirstOut(context, connection, message, port)
+  else await serveRequest(context, connection, message.id, port)
 }
 
 /**
  * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good once. There is
  * no answer, as what opens the link of the user is one; other users may follow.
  */
-async function serveRequest (context: DataContext, { link, slot }: Caller, id: string, port: DataPort | undefined): Promise<void> {
+async function serveRequest (context: DataContext, { link, slot }: PendingConnection, id: string, port: DataPort | undefined): Promise<void> {
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     slot.release() // from here on it is bounded by the users, and by what may rest between two of them
@@ -45,20 +45,20 @@ async function serveRequest (context: DataContext, { link, slot }: Caller, id: s
  * original does. What comes from where the owner of the port is needs no token of today, and no look at how many were wrong there;
  * from anywhere else both count, or whoever guesses tokens would be told here that one is right.
  */
-async function serveFirstInFirstOut (context: DataContext, caller: Caller, { token, remote_port: remotePort }: DataChannel, port: DataPort | undefined): Promise<void> {
+async function serveFirstInFirstOut (context: DataContext, connection: PendingConnection, { token, remote_port: remotePort }: DataChannel, port: DataPort | undefined): Promise<void> {
   const proof = context.identities.proofOf(token)
   const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
-  const isOwner = isOwn && caller.remote.host === port.owner.remote.host
-  if (!isOwner && context.throttle.isThrottled(caller.slot)) return await refuse(context, caller, 'rate')
-  if (!isOwner && context.identities.find(proof) === undefined) return await refuse(context, caller, 'token')
+  const isOwner = isOwn && connection.remote.host === port.owner.remote.host
+  if (!isOwner && context.throttle.isThrottled(connection.slot)) return await refuse(context, connection, 'rate')
+  if (!isOwner && context.identities.find(proof) === undefined) return await refuse(context, connection, 'token')
   const isStrict = port?.owner.isStrict === true || context.settings.mode === 'strict'
-  if (isStrict) return await refuse(context, caller, isOwn ? 'mode' : 'foreign', { port: remotePort })
-  accept(caller.link, false)
+  if (isStrict) return await refuse(context, connection, isOwn ? 'mode' : 'foreign', { port: remotePort })
+  accept(connection.link, false)
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {
-    caller.slot.release() // from here on it is bounded by the users, of which it is one
-    return await port.carry(user, caller.link)
+    connection.slot.release() // from here on it is bounded by the users, of which it is one
+    return await port.carry(user, connection.link)
   }
   context.refused[isOwn ? 'unclaimed' : 'foreign']++
-  await lingeringClose(caller.link, context.clock)
+  await lingeringClose(connection.link, context.clock)
 }

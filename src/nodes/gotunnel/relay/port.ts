@@ -31,7 +31,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   readonly traffic = newTraffic()
   /** Whom it asks for data connections; it goes with the last one. */
   owner: Session
-  readonly #shared: PortContext
+  readonly #context: PortContext
   readonly #requests: Requests<AcceptedLink>
   readonly #tally: Tally
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
@@ -42,15 +42,15 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   #opening: Promise<void> | undefined
   #isOver = false
 
-  constructor (shared: PortContext, owner: Session) {
-    this.#shared = shared
+  constructor (context: PortContext, owner: Session) {
+    this.#context = context
     this.owner = owner
     this.number = owner.remotePort
     this.identity = owner.identity
-    this.#requests = new Requests(shared.settings.maxWaiting)
-    this.#tally = new Tally(this.traffic, this.identity.traffic, shared.traffic)
-    this.#bridge = new UserBridge(shared, this.number, this.identity, this.#tally)
-    this.#serial = new SequentialData(shared, this, this.#bridge, this.#tally)
+    this.#requests = new Requests(context.settings.maxWaiting)
+    this.#tally = new Tally(this.traffic, this.identity.traffic, context.traffic)
+    this.#bridge = new UserBridge(context, this.number, this.identity, this.#tally)
+    this.#serial = new SequentialData(context, this, this.#bridge, this.#tally)
   }
 
   /** Its client says that there is a service; without one nobody can connect. */
@@ -93,7 +93,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** Takes what has become of the settings. */
-  configure (): void { this.#requests.limit = this.#shared.settings.maxWaiting }
+  configure (): void { this.#requests.limit = this.#context.settings.maxWaiting }
 
   /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
   cut (): void {
@@ -133,7 +133,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
    * not hear us, whatever its pings say: it is ended, so that it comes back.
    */
   tick (): void {
-    const expired = this.#requests.expire(this.#shared.now - this.#shared.settings.waitTimeout)
+    const expired = this.#requests.expire(this.#context.now - this.#context.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
     this.#serial.tick()
     if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf')
@@ -142,7 +142,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   /** A user is at its end. */
   onServed (user: AcceptedLink | undefined): void {
     if (user === undefined || !this.#users.delete(user)) return
-    if (this.#users.size === 0) this.#shared.used.delete(this)
+    if (this.#users.size === 0) this.#context.used.delete(this)
     this.#tally.add('users', -1)
   }
 
@@ -152,14 +152,14 @@ export class MappedPort implements ServedPort, SequentialDataPort {
       this.#letGo(user, 'left')
       return
     }
-    this.#shared.log.log('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
+    this.#context.log.log('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
     if (this.wantsOnline) this.#wait(user, since)
     else this.#letGo(user, 'offline')
   }
 
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
-    const { users, clock, settings: { bind: host } } = this.#shared
+    const { users, clock, settings: { bind: host } } = this.#context
     const listener = listenTcp({ host, port: this.number, limiter: users.limiterOf(this.identity), keepAlive: KEEP_ALIVE, clock })
     void this.#serve(listener)
     await listener.port()
@@ -185,7 +185,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
       void serve(link)
     } else if (mayEnter) {
       this.#remember(link)
-      this.#wait(link, this.#shared.now)
+      this.#wait(link, this.#context.now)
     } else {
       this.#tally.drop('limit')
       link.abort(new LinkClosedError('too many users'))
@@ -240,7 +240,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
 
   #remember (user: AcceptedLink): void {
     this.#users.set(user, undefined)
-    this.#shared.used.add(this)
+    this.#context.used.add(this)
     this.#tally.add('users', 1)
   }
 }

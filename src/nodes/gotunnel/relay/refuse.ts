@@ -19,7 +19,7 @@ const STRICT_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT
 const ACKNOWLEDGING_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT, acknowledge: 1 })
 
 /** A connection whose first frame was read. */
-export interface Caller {
+export interface PendingConnection {
   /** What is behind that frame. */
   link: Link
   /** In its canonical form. */
@@ -41,7 +41,7 @@ export function accept (link: Link, isStrict: boolean, acknowledges = false): vo
 }
 
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
-export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, slot }: Caller, reason: RejectReason, fields: object = {}): Promise<void> {
+export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, slot }: PendingConnection, reason: RejectReason, fields: object = {}): Promise<void> {
   if (reason === 'token') throttle.failed(slot)
   await reject(refusals, reason, { remote }, fields, async (reason) => {
     link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[reason] })])

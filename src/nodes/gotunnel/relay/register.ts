@@ -6,7 +6,7 @@ import type { Identity, Proof } from './identities.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToServer, type Message, type Register, type ToServer } from '../protocol/messages.ts'
 import type { PortRegistry } from './port-registry.ts'
 import { isPort } from '../protocol/port-ranges.ts'
-import { accept, refuse, type Caller, type RefuseContext } from './refuse.ts'
+import { accept, refuse, type PendingConnection, type RefuseContext } from './refuse.ts'
 import { Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
 import type { Refusal } from './stats.ts'
@@ -34,31 +34,31 @@ export interface ClientContext extends RefuseContext, ControlContext {
 }
 
 /** Serves a control connection until it ends. Rejects with what broke it. */
-export async function serveClient (context: ClientContext, caller: Caller, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, acknowledge, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
+export async function serveClient (context: ClientContext, connection: PendingConnection, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, acknowledge, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
   const { settings: { mode: allowed }, registry } = context
-  const { remote, slot } = caller
+  const { remote, slot } = connection
   const isStrict = tunpipe !== undefined && allowed !== 'compatible'
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
-  if (allowed === 'strict' && !isStrict) return await refuse(context, caller, 'mode', about)
-  const link = over(rateLimited(over(caller.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
+  if (allowed === 'strict' && !isStrict) return await refuse(context, connection, 'mode', about)
+  const link = over(rateLimited(over(connection.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, clock: context.clock, now: context.now })
   const problem = await registry.bind(session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
-  if (problem !== undefined && !mayWait) return await refuse(context, caller, problem, { ...about, reason: session.problem })
-  if (problem !== undefined && !registry.mayWait(session)) return await refuse(context, caller, 'ports', about)
+  if (problem !== undefined && !mayWait) return await refuse(context, connection, problem, { ...about, reason: session.problem })
+  if (problem !== undefined && !registry.mayWait(session)) return await refuse(context, connection, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
   const why = context.isClosing ? 'token' : registry.objection(session) // while the port was being opened, the settings may have become others
   if (why !== undefined) {
     registry.release(session)
-    return await refuse(context, caller, why, about)
+    return await refuse(context, connection, why, about)
   }
 
   slot.establish()
   registry.sessions.add(session)
-  accept(caller.link, isStrict, session.acknowledges)
+  accept(connection.link, isStrict, session.acknowledges)
   const mode = isStrict ? 'strict' : 'compatible'
   if (problem === undefined) context.log.log('info', { ...about, remote, mode }, 'client registered')
   else context.log.log('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')

@@ -6,7 +6,7 @@ import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
 import { PortRegistry, type RegistryContext } from './port-registry.ts'
-import { refuse, type Caller } from './refuse.ts'
+import { refuse, type PendingConnection } from './refuse.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './settings.ts'
 import type { Session } from './session.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats, type Refusal } from './stats.ts'
@@ -14,7 +14,7 @@ import { UserLimiters } from './user-limiters.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
 import { reject } from '../../common/reject.ts'
-import type { Reconfigured } from '../../common/serve.ts'
+import type { ConfigureResult } from '../../common/serve.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
@@ -144,7 +144,7 @@ export class GotunnelRelay {
    *
    * Throws `OptionError` when something cannot work; then nothing has changed.
    */
-  configure (init: GotunnelRelayOptions): Reconfigured {
+  configure (init: GotunnelRelayOptions): ConfigureResult {
     const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#state.settings
     const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind })
     this.limiter.configure(settings.limiter)
@@ -244,13 +244,13 @@ export class GotunnelRelay {
       return
     }
     // An address of IPv4 has another form on a socket of IPv6.
-    const caller: Caller = { link: rest, remote: { ...remote, host: normalizeAddress(remote.host) }, slot }
+    const connection: PendingConnection = { link: rest, remote: { ...remote, host: normalizeAddress(remote.host) }, slot }
     const message = readFirst(frame)
-    if (message.type === 'data_channel') return await serveData(state, caller, message)
-    if (state.throttle.isThrottled(caller.slot)) return await refuse(state, caller, 'rate')
+    if (message.type === 'data_channel') return await serveData(state, connection, message)
+    if (state.throttle.isThrottled(connection.slot)) return await refuse(state, connection, 'rate')
     const proof = state.identities.proofOf(message.token)
     const identity = state.identities.find(proof)
-    if (identity !== undefined) return await serveClient(state, caller, message, identity, proof)
-    await refuse(state, caller, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
+    if (identity !== undefined) return await serveClient(state, connection, message, identity, proof)
+    await refuse(state, connection, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
   }
 }

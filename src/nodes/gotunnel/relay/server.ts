@@ -5,7 +5,7 @@ import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
-import { serve, type ListenOptions, type Reconfigured, type Served } from '../../common/serve.ts'
+import { serve, type ListenOptions, type ConfigureResult, type Served } from '../../common/serve.ts'
 import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
@@ -15,7 +15,7 @@ import { listenTls } from '../../../transports/tls.ts'
 /** What may change while it runs. `listen` is `host:port`, IPv6 in brackets. The original's clients do not speak TLS. */
 export type GotunnelServerOptions = GotunnelRelayOptions & ListenOptions
 
-export interface GotunnelServer extends Served<GotunnelServerOptions, Reconfigured> {
+export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult> {
   readonly relay: GotunnelRelay
 }
 
