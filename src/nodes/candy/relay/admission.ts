@@ -86,7 +86,7 @@ export class Admission {
     }
     const refusal = refusalOf(session, auth.address)
     if (refusal !== undefined) {
-      session.refuse(refusal.why, refusal.reason)
+      session.refuse(refusal.why, refusal.detail)
       return
     }
     session.slot.establish()
@@ -137,22 +137,22 @@ function mayMove ({ moves }: Session, now: number): boolean {
 
 interface AddressRefusal {
   why: 'address' | 'taken' | 'full'
-  reason: string
+  detail: string
 }
 
 /** No member may hold an address that means several, or one outside of the network. */
 function refusalOf ({ network, address: own, device }: Session, address: number): AddressRefusal | undefined {
   const { settings: { range, takeover, isolate, maxPeers }, pool } = network
   const text = formatAddress(address)
-  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { why: 'address', reason: `AUTH for ${text}, expected the address of a host` }
+  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { why: 'address', detail: `AUTH for ${text}, expected the address of a host` }
   if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) {
-    return { why: 'address', reason: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
+    return { why: 'address', detail: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
   }
   const leased = network.keeps(address) ? pool?.leases.deviceOf(address) : undefined
-  if (leased !== undefined && leased !== device) return { why: 'taken', reason: `AUTH for ${text}, which belongs to another device` }
+  if (leased !== undefined && leased !== device) return { why: 'taken', detail: `AUTH for ${text}, which belongs to another device` }
   const holder = network.holder(address)
   if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {
-    return { why: 'taken', reason: `AUTH for ${text}, which another device has` }
+    return { why: 'taken', detail: `AUTH for ${text}, which another device has` }
   }
-  return holder === undefined && own === 0 && network.size >= maxPeers ? { why: 'full', reason: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
+  return holder === undefined && own === 0 && network.size >= maxPeers ? { why: 'full', detail: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
 }

@@ -93,9 +93,9 @@ export abstract class Member {
   /**
    * Ends the connection for what the client did, and counts it.
    *
-   * @param reason what was wrong and what was expected, for the log
+   * @param detail what was wrong and what was expected, for the log
    */
-  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>, reason: string): void
+  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>, detail: string): void
 
   /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
   limit (): void {

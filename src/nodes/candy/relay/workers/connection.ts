@@ -75,10 +75,10 @@ export class Connection extends Member {
     this.original.tick(now)
   }
 
-  refuse (why: Parameters<Member['refuse']>[0], reason: string): void {
+  refuse (why: Parameters<Member['refuse']>[0], detail: string): void {
     if (this.#ended) return
     this.#ended = true // the rest follows: the connection is closed as soon as it was counted
-    this.#report({ type: 'refuse', id: this.id, why, reason, received: this.received })
+    this.#report({ type: 'refuse', id: this.id, why, detail, received: this.received })
   }
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
