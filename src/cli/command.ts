@@ -81,7 +81,7 @@ const namesOf = (command: Command): string[] => command.options.map((option) => 
 const pathOf = (command: Command): string => command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
 /** Refuses whatever stands where a command was expected. */
-export function refuseArguments (command: Command): void {
+export function rejectArguments (command: Command): void {
   const [word] = command.args
   if (word === undefined) return
   const known = command.commands.map((sub) => sub.name())

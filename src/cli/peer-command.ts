@@ -1,6 +1,6 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
-import { createCommand, flagsOf, parse, protocolCommand, refuseArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { list } from './config/fields.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { statusCommand } from './control/commands.ts'
@@ -39,7 +39,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)
     .action(() => {
-      refuseArguments(peer)
+      rejectArguments(peer)
       const flags = flagsOf(peer)
       if (flags.config === undefined) throw new UsageError(`missing command, expected ${list(names)} (or --config FILE); see --help`)
       run(flags)

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DEFAULT_CONFIG, firstStart } from './candy/first-start.ts'
-import { createCommand, flagsOf, parse, protocolCommand, refuseArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { programSchema } from './config/schema.ts'
 import { settle } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
@@ -48,7 +48,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
     .allowExcessArguments()
     .addHelpText('after', EXAMPLES)
     .action(() => {
-      refuseArguments(relay)
+      rejectArguments(relay)
       run(flagsOf(relay))
     })
   for (const protocol of protocols) relay.addCommand(protocolCommand(protocol, run))

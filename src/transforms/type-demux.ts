@@ -40,7 +40,7 @@ export class UnknownTypeError extends Error {
 /** Types below this are looked up in an array, others in a map. */
 const DENSE = 256
 
-const refuse = (): never => {
+const rejectUnknown = (): never => {
   throw new UnknownTypeError('no handler for this type of message')
 }
 
@@ -51,7 +51,7 @@ const refuse = (): never => {
 export function typeDemux<C = void> (handlers: Handlers<C>, init?: TypeDemuxInit<C>): Handler<C>
 export function typeDemux<C, M extends { type: string }> (handlers: TypedHandlers<C, M>, init: TypeDemuxInit<C, M> & { typeOf: unknown }): Handler<C, M>
 export function typeDemux<C, M> (handlers: Handlers<C, M>, init: TypeDemuxInit<C, M> & { typeOf: unknown }): Handler<C, M>
-export function typeDemux<C, M> (handlers: Handlers<C, M>, { typeOf, unknown = refuse }: TypeDemuxInit<C, M> = {}): Handler<C, M> {
+export function typeDemux<C, M> (handlers: Handlers<C, M>, { typeOf, unknown = rejectUnknown }: TypeDemuxInit<C, M> = {}): Handler<C, M> {
   const byType = new Map<number | string | undefined, Handler<C, M>>()
   const table: Array<Handler<C, M>> = Array(DENSE).fill(unknown)
   for (const [key, handler] of Object.entries(handlers)) {

@@ -110,7 +110,7 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
         socket.on('error', () => {}) // until the link listens
         resolve()
       })
-      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', refusalText(err.message, tried)))) })
+      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', rejectionText(err.message, tried)))) })
       if (signal?.aborted === true) aborted()
     })
   } finally {
@@ -123,21 +123,21 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
 const HINTS = { tls: 'try wss://', plain: 'try ws://' }
 
 /** What `ws` says of an answer that makes no WebSocket, in words of what it means. */
-function refusalText (message: string, { isTls }: { isTls: boolean }): string {
+function rejectionText (message: string, { isTls }: { isTls: boolean }): string {
   const [, status] = /^Unexpected server response: (\d{3})$/.exec(message) ?? []
   if (status === undefined) return message
   return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === '400' && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
 }
 
 /** Answers an upgrade with a refusal, and ends the connection. */
-function refuse (socket: Socket): void {
+function reject (socket: Socket): void {
   socket.on('error', () => {})
   socket.once('finish', () => { socket.destroy() })
   socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
 }
 
 /** As Node does by itself where nobody listens to this event, which is also told of handshakes of TLS that have failed. */
-function refuseRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+function rejectRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
   const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
   if (/^(HPE|ERR_HTTP)_/.test(code) && socket.writable && socket.bytesWritten === 0) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
   socket.destroy()
@@ -169,7 +169,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
   })
   server.on('clientError', (err: NodeJS.ErrnoException & { rawPacket?: Uint8Array }, socket: Socket) => {
     if (err.code?.startsWith('HPE_') === true && err.rawPacket !== undefined) onProtocolMismatch?.({ detected: detectProtocol(err.rawPacket), expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
-    refuseRequest(err, socket)
+    rejectRequest(err, socket)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') onProtocolMismatch?.({ detected: { protocol: 'HTTP' }, expected: 'a WebSocket request', remote: guard.remoteOf(socket) })
@@ -179,7 +179,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
       return
     }
     if (!guard.applyForwardedFor(connection, request.headers['x-forwarded-for'])) {
-      refuse(socket)
+      reject(socket)
       return
     }
     const release = listenersOf(socket)

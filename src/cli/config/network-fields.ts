@@ -44,7 +44,7 @@ export function hostAddress () {
 }
 
 /** What stands before the @ may be a secret: it is not repeated, whatever else is wrong. */
-function refuseUser (url: string, expected: string): void {
+function rejectUser (url: string, expected: string): void {
   if (/^[a-z]*:?\/*[^/?#]*@/i.test(url)) throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
 }
 
@@ -52,7 +52,7 @@ function refuseUser (url: string, expected: string): void {
 export function listenUrl () {
   const expected = 'ws://HOST:PORT or wss://HOST:PORT'
   return text('an address to listen on', expected, (input) => {
-    refuseUser(input, expected)
+    rejectUser(input, expected)
     const [, scheme, place = ''] = /^(wss?):\/\/(.+?)\/?$/i.exec(input) ?? []
     const endpoint = readEndpoint(place)
     return endpoint === undefined ? undefined : `${scheme.toLowerCase()}://${endpointText(endpoint)}`
@@ -63,7 +63,7 @@ export function listenUrl () {
 export function dialUrl () {
   const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
   return text('a WebSocket URL', expected, (input) => {
-    refuseUser(input, expected)
+    rejectUser(input, expected)
     const url = input.length <= LONGEST_URL ? readUrl(input)?.url : undefined
     if (url === undefined || !/^wss?:\/\//i.test(input) || url.port === '0') return undefined
     if (url.hash !== '') throw new UsageError(`a URL with a fragment (${show(url.hash)}), expected ${expected}`)

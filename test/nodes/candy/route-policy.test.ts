@@ -8,8 +8,8 @@ const OWN = cidr('10.77.0.3/24')
 
 /** Why a route is not taken, and what would take it; '' when it is taken. */
 function told (option: string, destination: string, { nexthop = '10.77.0.2', server = '203.0.113.9' as string | undefined, own = OWN } = {}): string {
-  const refusal = new RoutePolicy(option).refusal({ destination: cidr(destination), nexthop: address(nexthop) }, { own, server: server === undefined ? undefined : address(server) })
-  return refusal === undefined ? '' : [refusal.why, refusal.takenBy].filter((part) => part !== undefined).join('; ')
+  const rejection = new RoutePolicy(option).rejection({ destination: cidr(destination), nexthop: address(nexthop) }, { own, server: server === undefined ? undefined : address(server) })
+  return rejection === undefined ? '' : [rejection.why, rejection.takenBy].filter((part) => part !== undefined).join('; ')
 }
 
 t.test('private networks', async (t) => {
@@ -80,7 +80,7 @@ t.test('property: whatever is taken under private or networks is in what was all
     fc.assert(fc.property(u32, fc.nat(32), u32, u32, (at, prefix, nexthop, server) => {
       const { network, broadcast } = cidrOf(at, prefix)
       const destination = cidrOf(network, prefix)
-      if (policy.refusal({ destination, nexthop }, { own: OWN, server }) !== undefined) return true
+      if (policy.rejection({ destination, nexthop }, { own: OWN, server }) !== undefined) return true
       taken++
       const inside = networks.map(cidr).some((one) => inNetwork(network, one) && inNetwork(broadcast, one))
       return inside && !inNetwork(server, destination) && !(inNetwork(network, OWN) && inNetwork(broadcast, OWN))

@@ -35,7 +35,7 @@ export interface RouteContext {
 }
 
 /** Why a route is not taken, in words. */
-export interface Refusal {
+export interface RouteRejection {
   why: string
   /** The option that would take it; undefined when none does. */
   takenBy?: string
@@ -79,7 +79,7 @@ export class RoutePolicy {
   }
 
   /** Undefined for a route that is taken. */
-  refusal ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): Refusal | undefined {
+  rejection ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): RouteRejection | undefined {
     if (!isHost(nexthop, own)) return { why: `its next hop ${formatAddress(nexthop)} is no host` }
     if (destination.prefix === 0) {
       // It contains the server too, and cuts nothing all the same: the default route of the machine itself has a smaller metric.
@@ -117,7 +117,7 @@ export class RoutePolicy {
    *
    * @param own the address that was given, and its network
    */
-  networkRefusal (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): Refusal | undefined {
+  networkRejection (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): RouteRejection | undefined {
     if (own.prefix < LARGEST_NETWORK) return { why: `its network is larger than a /${LARGEST_NETWORK}` }
     const never = NEVER.find((network) => contains(network, own) || contains(own, network))
     if (never !== undefined) return { why: `it is in ${formatCidr(never)}` }

@@ -8,7 +8,7 @@ import { Arrivals } from '../protocol/arrivals.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from '../protocol/forward.ts'
 import { CandyMessageError, MAX_LENGTH } from '../protocol/messages.ts'
 import type { CandyPeerStats } from './stats.ts'
-import type { Refusal, RoutePolicy } from './route-policy.ts'
+import type { RouteRejection, RoutePolicy } from './route-policy.ts'
 import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
 import { decodeRoute, type Route } from '../protocol/routes.ts'
 import { InstalledRoutes } from './installed-routes.ts'
@@ -99,16 +99,16 @@ export class PeerRoutes {
    */
   checkNetwork (own: Cidr, server: number | undefined): void {
     this.#surroundings.forget()
-    const refusal = this.#init.policy.networkRefusal(own, server, this.#overlap)
-    if (refusal === undefined) return
-    const { overlaps } = refusal
-    if (overlaps === undefined) throw new CandyMessageError(notTaken(own, refusal))
-    throw this.#overlapError(own, { ...refusal, overlaps })
+    const rejection = this.#init.policy.networkRejection(own, server, this.#overlap)
+    if (rejection === undefined) return
+    const { overlaps } = rejection
+    if (overlaps === undefined) throw new CandyMessageError(notTaken(own, rejection))
+    throw this.#overlapError(own, { ...rejection, overlaps })
   }
 
-  #overlapError (own: Cidr, refusal: Refusal & { overlaps: OccupiedNetwork }): OverlapError {
-    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...refusal.overlaps }]
-    return new OverlapError(notTaken(own, refusal))
+  #overlapError (own: Cidr, rejection: RouteRejection & { overlaps: OccupiedNetwork }): OverlapError {
+    this.#overlaps = [{ refused: `address ${formatCidr(own)}`, ...rejection.overlaps }]
+    return new OverlapError(notTaken(own, rejection))
   }
 
   /** The interface has this address now. @param given by the server, so that it does not outlive the use that this machine has for it */
@@ -154,9 +154,9 @@ export class PeerRoutes {
       return
     }
     if (table.has(route.destination)) return
-    const refusal = this.#init.policy.refusal(route, { own: table.own, server: this.#server, overlap: this.#overlap })
-    if (refusal !== undefined) {
-      this.#refused(route, refusal)
+    const rejection = this.#init.policy.rejection(route, { own: table.own, server: this.#server, overlap: this.#overlap })
+    if (rejection !== undefined) {
+      this.#refused(route, rejection)
     } else if (table.size === TABLE_LIMIT) {
       this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
     } else {
@@ -166,9 +166,9 @@ export class PeerRoutes {
     }
   }
 
-  #refused (route: Route, { overlaps, ...refusal }: Refusal): void {
+  #refused (route: Route, { overlaps, ...rejection }: RouteRejection): void {
     const name = nameOf(route)
-    const isNew = this.#tell(name, { route: name, ...refusal }, 'route not taken')
+    const isNew = this.#tell(name, { route: name, ...rejection }, 'route not taken')
     if (overlaps !== undefined && isNew) this.#overlaps.push({ refused: `route ${name}`, ...overlaps })
   }
 
@@ -197,10 +197,10 @@ export class PeerRoutes {
     const { policy, log } = this.#init
     this.#surroundings.forget()
     try {
-      const refusal = given === undefined ? undefined : policy.networkRefusal(given, undefined, this.#overlap)
-      const overlaps = refusal?.overlaps
-      if (given !== undefined && refusal !== undefined && overlaps !== undefined) {
-        const error = this.#overlapError(given, { ...refusal, overlaps })
+      const rejection = given === undefined ? undefined : policy.networkRejection(given, undefined, this.#overlap)
+      const overlaps = rejection?.overlaps
+      if (given !== undefined && rejection !== undefined && overlaps !== undefined) {
+        const error = this.#overlapError(given, { ...rejection, overlaps })
         await this.#giveBack(given, overlapText(overlaps))
         return error
       }
@@ -281,5 +281,5 @@ export class PeerRoutes {
 
 const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destination)} via ${formatAddress(nexthop)}`
 
-const notTaken = (own: Cidr, { why, takenBy }: Refusal): string =>
+const notTaken = (own: Cidr, { why, takenBy }: RouteRejection): string =>
   `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`

@@ -46,7 +46,7 @@ export class Admission {
     if (!this.#proven(session, proof, 'VMAC') || !this.#unused(session, proof, 'VMAC')) return
     if (session.device === proof.vmac) return
     if (session.device !== undefined) {
-      session.refuse('malformed', 'VMAC of a second device, expected one device a connection')
+      session.reject('malformed', 'VMAC of a second device, expected one device a connection')
       return
     }
     session.device = proof.vmac
@@ -59,17 +59,17 @@ export class Admission {
     if (!this.#proven(session, request, 'DHCP')) return
     const { network: { pool }, slot: { source, isLocal } } = session
     if (pool === undefined) {
-      session.refuse('range', 'DHCP in a network without a range, expected AUTH for an address of its own')
+      session.reject('range', 'DHCP in a network without a range, expected AUTH for an address of its own')
       return
     }
     // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
     if (!isLocal && !this.#offers.take(source, this.#clock.now())) {
-      session.refuse('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
+      session.reject('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
       return
     }
     const address = pool.offer({ owner: session, device: session.device, wanted: request.cidr, now: this.#clock.now() })
     if (address === undefined) {
-      session.refuse('pool', `no address of ${formatCidr(pool.range)} is free`)
+      session.reject('pool', `no address of ${formatCidr(pool.range)} is free`)
       return
     }
     session.link.port.send([answerDhcp(request, { address, prefix: pool.range.prefix })])
@@ -81,12 +81,12 @@ export class Admission {
     if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
     if (session.address !== 0 && auth.address === session.address) return
     if (session.address !== 0 && !mayMove(session, this.#clock.now())) {
-      session.refuse('rate', `AUTH for another address, expected at most ${MOVES.burst} changes of it in a minute`)
+      session.reject('rate', `AUTH for another address, expected at most ${MOVES.burst} changes of it in a minute`)
       return
     }
-    const refusal = refusalOf(session, auth.address)
-    if (refusal !== undefined) {
-      session.refuse(refusal.why, refusal.detail)
+    const rejection = addressRejection(session, auth.address)
+    if (rejection !== undefined) {
+      session.reject(rejection.reason, rejection.detail)
       return
     }
     session.slot.establish()
@@ -99,17 +99,17 @@ export class Admission {
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
     const { network, slot } = session
     if (this.#throttle.isThrottled(slot)) {
-      session.refuse('rate', `wrong passwords of its source, expected at most ${this.#throttle.perMinute} a minute`)
+      session.reject('rate', `wrong passwords of its source, expected at most ${this.#throttle.perMinute} a minute`)
       return false
     }
     if (!network.settings.secret.verify(proof)) {
       this.#throttle.failed(slot)
-      session.refuse('password', `the hash of ${name} is wrong, expected one made with the password of the network`)
+      session.reject('password', `the hash of ${name} is wrong, expected one made with the password of the network`)
       return false
     }
     if (this.#isTimely(proof)) return true
     if (!this.lenient) {
-      session.refuse('clock', `the time stamp of ${name} is ${proof.timestamp ?? 'out of range'}, expected ${this.#seconds()} within ${TOLERANCE} seconds`)
+      session.reject('clock', `the time stamp of ${name} is ${proof.timestamp ?? 'out of range'}, expected ${this.#seconds()} within ${TOLERANCE} seconds`)
       return false
     }
     network.wrongClock(session, proof.timestamp)
@@ -124,7 +124,7 @@ export class Admission {
    */
   #unused (session: Session, proof: Proven, name: MessageName): boolean {
     if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.slot.source, this.#clock.now())) return true
-    session.refuse('replay', `${name} that another source has sent before, expected a new one`)
+    session.reject('replay', `${name} that another source has sent before, expected a new one`)
     return false
   }
 }
@@ -135,24 +135,24 @@ function mayMove ({ moves }: Session, now: number): boolean {
   return moves.take(1)
 }
 
-interface AddressRefusal {
-  why: 'address' | 'taken' | 'full'
+interface AddressRejection {
+  reason: 'address' | 'taken' | 'full'
   detail: string
 }
 
 /** No member may hold an address that means several, or one outside of the network. */
-function refusalOf ({ network, address: own, device }: Session, address: number): AddressRefusal | undefined {
+function addressRejection ({ network, address: own, device }: Session, address: number): AddressRejection | undefined {
   const { settings: { range, takeover, isolate, maxPeers }, pool } = network
   const text = formatAddress(address)
-  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { why: 'address', detail: `AUTH for ${text}, expected the address of a host` }
+  if (address === 0 || address === LIMITED_BROADCAST || isMulticast(address)) return { reason: 'address', detail: `AUTH for ${text}, expected the address of a host` }
   if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) {
-    return { why: 'address', detail: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
+    return { reason: 'address', detail: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
   }
   const leased = network.keeps(address) ? pool?.leases.deviceOf(address) : undefined
-  if (leased !== undefined && leased !== device) return { why: 'taken', detail: `AUTH for ${text}, which belongs to another device` }
+  if (leased !== undefined && leased !== device) return { reason: 'taken', detail: `AUTH for ${text}, which belongs to another device` }
   const holder = network.holder(address)
   if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {
-    return { why: 'taken', detail: `AUTH for ${text}, which another device has` }
+    return { reason: 'taken', detail: `AUTH for ${text}, which another device has` }
   }
-  return holder === undefined && own === 0 && network.size >= maxPeers ? { why: 'full', detail: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
+  return holder === undefined && own === 0 && network.size >= maxPeers ? { reason: 'full', detail: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
 }

@@ -8,7 +8,7 @@ import { FrameLimiter } from './frame-limiter.ts'
 import type { Route } from '../protocol/routes.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { leadsTo } from './sdwan.ts'
-import { newTraffic, type Refusal, type Traffic } from './stats.ts'
+import { newTraffic, type CandyRejectReason, type Traffic } from './stats.ts'
 
 const NO_GATEWAYS: ReadonlySet<number> = new Set()
 const NO_ROUTES: readonly Route[] = []
@@ -95,7 +95,7 @@ export abstract class Member {
    *
    * @param detail what was wrong and what was expected, for the log
    */
-  abstract refuse (why: Extract<Refusal, 'malformed' | 'unauthenticated' | 'foreign'>, detail: string): void
+  abstract reject (reason: Extract<CandyRejectReason, 'malformed' | 'unauthenticated' | 'foreign'>, detail: string): void
 
   /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
   limit (): void {

@@ -129,8 +129,8 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.settings = settings
     this.#context.plane?.network(this)
     let ended = 0
-    const end = (session: Session, why: Closing): void => {
-      session.end(why)
+    const end = (session: Session, reason: Closing): void => {
+      session.end(reason)
       ended++
     }
     if (isOther) for (const session of [...this.#sessions]) end(session, 'changed')
@@ -145,9 +145,9 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /** Ends all connections; returns how many. */
-  close (why: Closing): number {
+  close (reason: Closing): number {
     const sessions = [...this.#sessions]
-    for (const session of sessions) session.end(why)
+    for (const session of sessions) session.end(reason)
     return sessions.length
   }
 

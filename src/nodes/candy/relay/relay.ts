@@ -10,7 +10,7 @@ import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelay
 import type { Tap } from './member.ts'
 import { clientOf, Session } from './session.ts'
 import { closeFor } from '../protocol/closings.ts'
-import { addStats, type CandyNetworkStats, type CandyRelayStats, type Refusal } from './stats.ts'
+import { addStats, type CandyNetworkStats, type CandyRelayStats, type CandyRejectReason } from './stats.ts'
 import { networkStatus, type CandyRelayStatus } from './status.ts'
 import { Taps, type TapFilter } from './taps.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
@@ -97,7 +97,7 @@ export class CandyRelay {
   }
 
   /** What is no matter of a network: connections, and those that did not get as far as one. */
-  get connectionStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<Refusal, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
+  get connectionStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<CandyRejectReason, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
     const stats = this.#plane?.limiterStats(this.limiter) ?? this.limiter.stats
     return {
       connections: this.#sessions.size,
@@ -164,8 +164,8 @@ export class CandyRelay {
     for (const network of this.#networks) network.tick(now)
     for (const session of this.#sessions) {
       const silence = now - session.heardAt
-      if (session.address === 0 && now - session.since >= authTimeout) session.refuse('timeout', `no AUTH, expected within ${authTimeout} ms`)
-      else if (silence >= dropAfter) session.refuse('timeout', `nothing received, expected a frame within ${dropAfter} ms`)
+      if (session.address === 0 && now - session.since >= authTimeout) session.reject('timeout', `no AUTH, expected within ${authTimeout} ms`)
+      else if (silence >= dropAfter) session.reject('timeout', `nothing received, expected a frame within ${dropAfter} ms`)
       else if (silence >= pingAfter) session.link.ping()
     }
   }
@@ -219,7 +219,7 @@ export class CandyRelay {
       })
       session.end('done')
     } catch (err) {
-      if (err instanceof WebSocketProtocolError) session.refuse('malformed', err.message) // the layer below has said so already
+      if (err instanceof WebSocketProtocolError) session.reject('malformed', err.message) // the layer below has said so already
       else this.#lost(session, err as Error)
     } finally {
       this.#sessions.delete(session)
@@ -243,7 +243,7 @@ export class CandyRelay {
       }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
-      session.refuse('malformed', err.message)
+      session.reject('malformed', err.message)
     } finally {
       session.network.flush(session)
       batch.length = 0

@@ -11,7 +11,7 @@ import { readGreeting } from '../protocol/greeting.ts'
 import { Member, type MemberNetwork } from './member.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { OriginalClient } from './original-client.ts'
-import type { Refusal, Traffic } from './stats.ts'
+import type { CandyRejectReason, Traffic } from './stats.ts'
 
 /** Times that one connection may take another address at once, and then in a minute: each may cost another member its place. */
 export const MOVES = { burst: 4, rate: 4 / 60 } as const
@@ -20,7 +20,7 @@ export const MOVES = { burst: 4, rate: 4 / 60 } as const
 export const clientOf = (ping: Uint8Array): string => shown(readGreeting(ping)?.client ?? '')
 
 /** Why a connection is ended for what its client did. */
-export type SessionRefusal = Refusal & Closing
+export type SessionRefusal = CandyRejectReason & Closing
 
 /** A network as its connections know it, those that have no address yet included. */
 export interface SessionNetwork extends MemberNetwork {
@@ -92,16 +92,16 @@ export class Session extends Member implements Client {
     this.rate.sample(this.traffic, now)
   }
 
-  refuse (reason: SessionRefusal, detail: string): void {
+  reject (reason: SessionRefusal, detail: string): void {
     if (!this.#ended) this.network.reject(this, reason, detail)
   }
 
   /** Leaves the network at once and closes the connection. */
-  end (why: Closing): void {
+  end (reason: Closing): void {
     if (this.#ended) return
     this.#ended = true
     this.network.gone(this)
-    closeFor(this.link, why)
+    closeFor(this.link, reason)
   }
 
   /** The connection is gone, or broken beyond a closing handshake. */

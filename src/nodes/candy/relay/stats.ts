@@ -1,7 +1,7 @@
 /** Counters of a relay: plain numbers, raised in the packet path and added up whenever somebody asks. */
 
 /** Why a connection was refused. */
-export type Refusal =
+export type CandyRejectReason =
   | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'foreign' | 'address' | 'range' | 'pool' | 'full' | 'taken'
   | 'timeout' | 'path' | 'protocol' | 'source' | 'limit'
 
@@ -30,7 +30,7 @@ export interface CandyNetworkStats extends Traffic {
   /** Connections that hold an address now. */
   peers: number
   /** Connections that were ended for what they did. */
-  refused: Record<Refusal, number>
+  refused: Record<CandyRejectReason, number>
 }
 
 export interface CandyRelayStats extends CandyNetworkStats {
@@ -54,7 +54,7 @@ export const newTraffic = (): Traffic => ({
 
 const DROPS = Object.keys(newTraffic().drops) as Drop[]
 
-export const newRefused = (): Record<Refusal, number> => ({
+export const newRefused = (): Record<CandyRejectReason, number> => ({
   malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, protocol: 0, source: 0, limit: 0
 })
 

@@ -17,7 +17,7 @@ export type AddressedName = keyof typeof ADDRESSES
 /** FORWARD: to the holder of the destination, or to all others, or nowhere. Runs once a packet. */
 export function forward (member: Member, message: Uint8Array): void {
   if (message.length < MIN_LENGTH.FORWARD || member.address === 0) {
-    refuse(member, message, 'FORWARD')
+    reject(member, message, 'FORWARD')
     return
   }
   if (!count(member, message)) return
@@ -39,13 +39,13 @@ export function forward (member: Member, message: Uint8Array): void {
 /** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
 export function addressed (member: Member, message: Uint8Array, name: AddressedName): void {
   if (message.length < MIN_LENGTH[name] || member.address === 0) {
-    refuse(member, message, name)
+    reject(member, message, name)
     return
   }
   const at = ADDRESSES[name]
   const source = readU32(message, at.source)
   if (source !== member.address) {
-    member.refuse('foreign', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
+    member.reject('foreign', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
     return
   }
   if (!count(member, message)) return
@@ -58,9 +58,9 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
 }
 
 /** For a message that is too short, or that comes before AUTH. */
-function refuse (member: Member, { length }: Uint8Array, name: AddressedName | 'FORWARD'): void {
-  if (length < MIN_LENGTH[name]) member.refuse('malformed', `${name} of ${length} bytes, expected at least ${MIN_LENGTH[name]}`)
-  else member.refuse('unauthenticated', `${name} before AUTH, expected AUTH first`)
+function reject (member: Member, { length }: Uint8Array, name: AddressedName | 'FORWARD'): void {
+  if (length < MIN_LENGTH[name]) member.reject('malformed', `${name} of ${length} bytes, expected at least ${MIN_LENGTH[name]}`)
+  else member.reject('unauthenticated', `${name} before AUTH, expected AUTH first`)
 }
 
 /** False when the sender has sent more than it may. */

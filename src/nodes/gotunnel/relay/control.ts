@@ -1,7 +1,7 @@
 /** What a relay does with the messages of a control connection (gotunnel protocol, sections 3 and 4). */
 import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
-import type { Refusal } from './stats.ts'
+import type { GotunnelRejectReason } from './stats.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { printable } from '../../../text/printable.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
@@ -12,7 +12,7 @@ export interface ControlContext {
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   readonly now: number
   readonly log: RateLimitedLog
-  readonly refused: Pick<Record<Refusal, number>, 'foreign'>
+  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'foreign'>
 }
 
 /** What a message is about. */

@@ -2,18 +2,18 @@
 import { sameProof, type Identities } from './identities.ts'
 import type { DataChannel } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
-import { accept, refuse, type PendingConnection, type RefuseContext } from './refuse.ts'
+import { accept, rejectConnection, type PendingConnection, type RejectContext } from './register-response.ts'
 import type { RelaySettings } from './settings.ts'
-import type { Refusal } from './stats.ts'
+import type { GotunnelRejectReason } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 
-export interface DataContext extends RefuseContext {
+export interface DataContext extends RejectContext {
   readonly settings: Pick<RelaySettings, 'mode'>
   readonly identities: Identities
   /** By their number. */
   readonly ports: ReadonlyMap<number, DataPort>
-  readonly refused: Pick<Record<Refusal, number>, 'unclaimed' | 'foreign'>
+  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'unclaimed' | 'foreign'>
 }
 
 /** A port as its data connections know it. */
@@ -49,10 +49,10 @@ async function serveFirstInFirstOut (context: DataContext, connection: PendingCo
   const proof = context.identities.proofOf(token)
   const isOwn = port !== undefined && sameProof(port.owner.proof, proof)
   const isOwner = isOwn && connection.remote.host === port.owner.remote.host
-  if (!isOwner && context.throttle.isThrottled(connection.slot)) return await refuse(context, connection, 'rate')
-  if (!isOwner && context.identities.find(proof) === undefined) return await refuse(context, connection, 'token')
+  if (!isOwner && context.throttle.isThrottled(connection.slot)) return await rejectConnection(context, connection, 'rate')
+  if (!isOwner && context.identities.find(proof) === undefined) return await rejectConnection(context, connection, 'token')
   const isStrict = port?.owner.isStrict === true || context.settings.mode === 'strict'
-  if (isStrict) return await refuse(context, connection, isOwn ? 'mode' : 'foreign', { port: remotePort })
+  if (isStrict) return await rejectConnection(context, connection, isOwn ? 'mode' : 'foreign', { port: remotePort })
   accept(connection.link, false)
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {

@@ -52,7 +52,7 @@ export class PortRegistry {
   }
 
   /** Why the settings of now do not let a client stay. What is no port at all is let stay: it waits for ever, as with the original. */
-  objection ({ identity, remotePort, isStrict }: Session): 'token' | 'port' | 'mode' | undefined {
+  policyViolation ({ identity, remotePort, isStrict }: Session): 'token' | 'port' | 'mode' | undefined {
     const { identities, settings: { mode } } = this.#context
     if (!identities.has(identity)) return 'token'
     if (isPort(remotePort) && !identity.settings.ports.includes(remotePort)) return 'port'

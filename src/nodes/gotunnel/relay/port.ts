@@ -224,16 +224,16 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** The user is let go without having been served. */
-  #drop (user: AcceptedLink, why: UserDrop): void {
+  #drop (user: AcceptedLink, reason: UserDrop): void {
     const request = this.#users.get(user)
     if (request === undefined) return
     this.#requests.giveUp(request)
     this.#tally.add('waiting', -1)
-    this.#letGo(user, why)
+    this.#letGo(user, reason)
   }
 
-  #letGo (user: AcceptedLink, why: UserDrop): void {
-    this.#tally.drop(why)
+  #letGo (user: AcceptedLink, reason: UserDrop): void {
+    this.#tally.drop(reason)
     this.onServed(user)
     user.abort(new LinkClosedError('no data connection'))
   }

@@ -6,10 +6,10 @@ import type { Identity, Proof } from './identities.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToServer, type Message, type Register, type ToServer } from '../protocol/messages.ts'
 import type { PortRegistry } from './port-registry.ts'
 import { isPort } from '../protocol/port-ranges.ts'
-import { accept, refuse, type PendingConnection, type RefuseContext } from './refuse.ts'
+import { accept, rejectConnection, type PendingConnection, type RejectContext } from './register-response.ts'
 import { Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
-import type { Refusal } from './stats.ts'
+import type { GotunnelRejectReason } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { controlFrames } from '../../../transforms/control-frames.ts'
@@ -23,10 +23,10 @@ const messages = json<ToServer, Message>({ read: readToServer, maxParsed: MAX_ME
 /** Longer names are cut where they are shown. */
 const LONGEST_NAME = 64
 
-export interface ClientContext extends RefuseContext, ControlContext {
+export interface ClientContext extends RejectContext, ControlContext {
   readonly settings: Pick<RelaySettings, 'mode'>
   readonly registry: PortRegistry
-  readonly refused: Record<Refusal, number>
+  readonly refused: Record<GotunnelRejectReason, number>
   /** Messages of clients that had to wait, as there were too many. */
   heldMessages: number
   /** The relay takes no more clients. */
@@ -40,20 +40,20 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   const isStrict = tunpipe !== undefined && allowed !== 'compatible'
   const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
-  if (allowed === 'strict' && !isStrict) return await refuse(context, connection, 'mode', about)
+  if (allowed === 'strict' && !isStrict) return await rejectConnection(context, connection, 'mode', about)
   const link = over(rateLimited(over(connection.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, clock: context.clock, now: context.now })
   const problem = await registry.bind(session)
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
-  if (problem !== undefined && !mayWait) return await refuse(context, connection, problem, { ...about, reason: session.problem })
-  if (problem !== undefined && !registry.mayWait(session)) return await refuse(context, connection, 'ports', about)
+  if (problem !== undefined && !mayWait) return await rejectConnection(context, connection, problem, { ...about, reason: session.problem })
+  if (problem !== undefined && !registry.mayWait(session)) return await rejectConnection(context, connection, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
-  const why = context.isClosing ? 'token' : registry.objection(session) // while the port was being opened, the settings may have become others
-  if (why !== undefined) {
+  const reason = context.isClosing ? 'token' : registry.policyViolation(session) // while the port was being opened, the settings may have become others
+  if (reason !== undefined) {
     registry.release(session)
-    return await refuse(context, connection, why, about)
+    return await rejectConnection(context, connection, reason, about)
   }
 
   slot.establish()

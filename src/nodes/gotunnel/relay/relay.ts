@@ -6,10 +6,10 @@ import { Identities, type Identity } from './identities.ts'
 import { MAX_FIRST_FRAME, readFirst } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
 import { PortRegistry, type RegistryContext } from './port-registry.ts'
-import { refuse, type PendingConnection } from './refuse.ts'
+import { rejectConnection, type PendingConnection } from './register-response.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './settings.ts'
 import type { Session } from './session.ts'
-import { newRefused, newTraffic, type GotunnelRelayStats, type Refusal } from './stats.ts'
+import { newRefused, newTraffic, type GotunnelRelayStats, type GotunnelRejectReason } from './stats.ts'
 import { UserLimiters } from './user-limiters.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
@@ -41,8 +41,8 @@ const DRAIN = 3000
 /** What its connections have in common: what each part of the relay asks for, by the interface of that part. */
 interface RelayState extends RegistryContext, ClientContext, DataContext {
   settings: RelaySettings
-  readonly refused: Record<Refusal, number>
-  readonly refusals: { readonly refused: Record<Refusal, number>, readonly log: RateLimitedLog }
+  readonly refused: Record<GotunnelRejectReason, number>
+  readonly rejectLog: { readonly refused: Record<GotunnelRejectReason, number>, readonly log: RateLimitedLog }
   isClosing: boolean
   now: number
 }
@@ -85,7 +85,7 @@ export class GotunnelRelay {
       unanswered: new UnansweredWatch(settings.unansweredTimeout, clock),
       throttle: new AuthThrottle(settings.authFailures, clock),
       log: new RateLimitedLog(log),
-      refusals: { refused, log: new RateLimitedLog(log) },
+      rejectLog: { refused, log: new RateLimitedLog(log) },
       refused,
       traffic: newTraffic(),
       heldMessages: 0,
@@ -156,12 +156,12 @@ export class GotunnelRelay {
     for (const port of this.#registry.ports.values()) port.configure()
     let ended = 0
     for (const session of this.#registry.sessions) {
-      const why = this.#registry.objection(session)
-      if (why === undefined) continue
+      const reason = this.#registry.policyViolation(session)
+      if (reason === undefined) continue
       ended++
       // Its token may be that of an identity with another name by now: then it is to come again.
-      const isKnown = why === 'token' && this.#state.identities.find(session.proof) !== undefined
-      session.end('removed', isKnown ? 'changed' : why)
+      const isKnown = reason === 'token' && this.#state.identities.find(session.proof) !== undefined
+      session.end('removed', isKnown ? 'changed' : reason)
     }
     for (const port of this.#state.used) if (removed.includes(port.identity)) port.cut()
     return { ended }
@@ -173,11 +173,11 @@ export class GotunnelRelay {
    * @param now milliseconds of a clock that only goes forward
    */
   tick (now: number): void {
-    const { log, refusals, registry, settings: { dropAfter } } = this.#state
+    const { log, rejectLog, registry, settings: { dropAfter } } = this.#state
     const { sessions, ports } = registry
     this.#state.now = now
     log.tick()
-    refusals.log.tick()
+    rejectLog.log.tick()
     this.#logRejected()
     for (const session of sessions) {
       if (now - session.heardAt >= dropAfter) session.end('timeout')
@@ -200,9 +200,9 @@ export class GotunnelRelay {
 
   #logRejected (): void {
     const { log, users: { all: { stats: { rejected } } } } = this.#state
-    for (const why of ['source', 'total'] as const) {
-      const count = rejected[why] - this.#told[why]
-      if (count > 0) log.log('warn', { count }, why === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
+    for (const reason of ['source', 'total'] as const) {
+      const count = rejected[reason] - this.#told[reason]
+      if (count > 0) log.log('warn', { count }, reason === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
     this.#told = { ...rejected }
   }
@@ -224,7 +224,7 @@ export class GotunnelRelay {
   #lost (remote: Endpoint, err: Error): void {
     const detected = err instanceof FrameSizeError && err.first !== undefined ? detectProtocol(err.first) : undefined
     if (detected !== undefined && detected.protocol !== 'unknown') this.protocolMismatch({ detected, expected: 'gotunnel', remote })
-    else if (err instanceof FrameSizeError) reject(this.#state.refusals, 'malformed', { remote }, { reason: err.message }, () => {})
+    else if (err instanceof FrameSizeError) reject(this.#state.rejectLog, 'malformed', { remote }, { reason: err.message }, () => {})
     else this.#connections.lost(remote, err)
   }
 
@@ -247,10 +247,10 @@ export class GotunnelRelay {
     const connection: PendingConnection = { link: rest, remote: { ...remote, host: normalizeAddress(remote.host) }, slot }
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(state, connection, message)
-    if (state.throttle.isThrottled(connection.slot)) return await refuse(state, connection, 'rate')
+    if (state.throttle.isThrottled(connection.slot)) return await rejectConnection(state, connection, 'rate')
     const proof = state.identities.proofOf(message.token)
     const identity = state.identities.find(proof)
     if (identity !== undefined) return await serveClient(state, connection, message, identity, proof)
-    await refuse(state, connection, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
+    await rejectConnection(state, connection, 'token', { name: message.name.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?') })
   }
 }

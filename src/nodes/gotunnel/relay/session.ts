@@ -2,7 +2,7 @@
 import type { Identity, Proof } from './identities.ts'
 import type { Message, ToServer } from '../protocol/messages.ts'
 import { ENDINGS, type Ending } from '../protocol/reasons.ts'
-import type { Refusal } from './stats.ts'
+import type { GotunnelRejectReason } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import type { Batch, Clock, Endpoint, Link } from '../../../types.ts'
 
@@ -60,7 +60,7 @@ export class Session {
   /** What the system said when its port could not be had. */
   problem: string | undefined
   /** Why it was ended by the relay. */
-  ended: Refusal | undefined
+  ended: GotunnelRejectReason | undefined
   /** Called once when it is ended by the relay: what it has is free from then on, while the connection takes its time. */
   onEnd: () => void = () => {}
   #pending: Batch<Message> = []
@@ -97,13 +97,13 @@ export class Session {
   /**
    * The client may be told why; programs that do not know this message ignore it. Harmless when repeated.
    *
-   * @param why is counted, and `told` to the client
+   * @param reason is counted, and `told` to the client
    */
-  end (why: Extract<Refusal, Ending>): void
-  end (why: 'removed', told: Ending): void
-  end (why: Refusal, told: Ending = why as Ending): void {
+  end (reason: Extract<GotunnelRejectReason, Ending>): void
+  end (reason: 'removed', told: Ending): void
+  end (reason: GotunnelRejectReason, told: Ending = reason as Ending): void {
     if (this.ended !== undefined) return
-    this.ended = why
+    this.ended = reason
     this.onEnd()
     if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[told] }])
     void lingeringClose(this.link, this.#clock)

@@ -8,7 +8,7 @@
  * nobody waits for; `deaf`, no data connection has come for a user; `replaced`, by a newer one of the same identity; `removed`, by other settings; `stuck`, it does not read; `source` and
  * `limit`, turned away by the limiter.
  */
-export type Refusal =
+export type GotunnelRejectReason =
   | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'foreign' | 'unclaimed' | 'deaf' | 'replaced' | 'removed' | 'stuck'
   | 'source' | 'limit'
 
@@ -40,7 +40,7 @@ export interface GotunnelRelayStats extends UserTraffic {
   clients: number
   /** Ports that are served now. */
   ports: number
-  refused: Record<Refusal, number>
+  refused: Record<GotunnelRejectReason, number>
   /** Messages on control connections that had to wait, as more came than one client may send. */
   heldMessages: number
   /** Bytes that are kept for users now, as who reads is slower than who writes. */
@@ -53,7 +53,7 @@ export const newTraffic = (): UserTraffic => ({
   users: 0, waiting: 0, accepted: 0, bytesIn: 0, bytesOut: 0, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, left: 0, offline: 0, silent: 0, stalled: 0 }
 })
 
-export const newRefused = (): Record<Refusal, number> => ({
+export const newRefused = (): Record<GotunnelRejectReason, number> => ({
   malformed: 0, protocol: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, foreign: 0, unclaimed: 0, deaf: 0, replaced: 0, removed: 0, stuck: 0, source: 0, limit: 0
 })
 
@@ -67,7 +67,7 @@ export class Tally {
     for (const traffic of this.#all) traffic[name] += count
   }
 
-  drop (why: UserDrop): void {
-    for (const traffic of this.#all) traffic.drops[why]++
+  drop (reason: UserDrop): void {
+    for (const traffic of this.#all) traffic.drops[reason]++
   }
 }

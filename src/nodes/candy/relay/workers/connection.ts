@@ -31,7 +31,7 @@ export class RemoteMember extends Member {
 
   constructor (network: Switch, port: PacketPort) { super(network, port, UNREAD) }
 
-  refuse (): void {} // nothing comes from it here
+  reject (): void {} // nothing comes from it here
 }
 
 /** One that is connected to this worker. What it says of itself is decided upon elsewhere. */
@@ -75,10 +75,10 @@ export class Connection extends Member {
     this.original.tick(now)
   }
 
-  refuse (why: Parameters<Member['refuse']>[0], detail: string): void {
+  reject (reason: Parameters<Member['reject']>[0], detail: string): void {
     if (this.#ended) return
     this.#ended = true // the rest follows: the connection is closed as soon as it was counted
-    this.#report({ type: 'refuse', id: this.id, why, detail, received: this.received })
+    this.#report({ type: 'reject', id: this.id, reason, detail, received: this.received })
   }
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */

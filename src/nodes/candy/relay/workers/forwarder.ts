@@ -162,7 +162,7 @@ export class Forwarder implements LaneHandlers {
       }
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
-      connection.refuse('malformed', err.message)
+      connection.reject('malformed', err.message)
     } finally {
       connection.network.flush(connection)
       this.#lanes.flush()

@@ -79,7 +79,7 @@ export type Report =
   /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
   | { type: 'message', id: number, message: Uint8Array, received: number }
   | { type: 'greeting', id: number, greeting: Uint8Array }
-  | { type: 'refuse', id: number, why: Parameters<Member['refuse']>[0], detail: string, received: number }
+  | { type: 'reject', id: number, reason: Parameters<Member['reject']>[0], detail: string, received: number }
   /** The connection is gone; without a fault when the client said goodbye. */
   | { type: 'end', id: number, fault?: Fault, received: number }
   | { type: 'counts', counts: Counts }

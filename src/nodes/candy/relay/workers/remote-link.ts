@@ -73,11 +73,11 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
     this.#incoming.push(message)
   }
 
-  refuse (why: Parameters<Member['refuse']>[0], detail: string, received: number): void {
+  reject (reason: Parameters<Member['reject']>[0], detail: string, received: number): void {
     const { session } = this
     if (session === undefined) return
     session.received = received
-    session.refuse(why, detail)
+    session.reject(reason, detail)
   }
 
   end (fault: Fault | undefined, received: number): void {

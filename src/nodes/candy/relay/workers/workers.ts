@@ -148,7 +148,7 @@ export class Workers implements Plane {
       case 'protocol mismatch': return this.#listeners.get(report.listener)?.onProtocolMismatch(report.mismatch)
       case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
       case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
-      case 'refuse': return this.#links.get(report.id)?.refuse(report.why, report.detail, report.received)
+      case 'reject': return this.#links.get(report.id)?.reject(report.reason, report.detail, report.received)
       case 'end':
         this.#links.get(report.id)?.end(report.fault, report.received)
         this.#links.delete(report.id)

@@ -27,10 +27,10 @@ export interface PendingConnection {
   slot: ConnectionSlot
 }
 
-export interface RefuseContext {
+export interface RejectContext {
   readonly clock: Clock
   /** Of connections that are refused: what strangers do must not hide the rest. */
-  readonly refusals: RejectTo<RejectReason>
+  readonly rejectLog: RejectTo<RejectReason>
   /** Unknown tokens. */
   readonly throttle: AuthThrottle
 }
@@ -41,9 +41,9 @@ export function accept (link: Link, isStrict: boolean, acknowledges = false): vo
 }
 
 /** Counts, logs and answers, then ends the connection; settles when it is gone. */
-export async function refuse ({ clock, refusals, throttle }: RefuseContext, { link, remote, slot }: PendingConnection, reason: RejectReason, fields: object = {}): Promise<void> {
+export async function rejectConnection ({ clock, rejectLog, throttle }: RejectContext, { link, remote, slot }: PendingConnection, reason: RejectReason, fields: object = {}): Promise<void> {
   if (reason === 'token') throttle.failed(slot)
-  await reject(refusals, reason, { remote }, fields, async (reason) => {
+  await reject(rejectLog, reason, { remote }, fields, async (reason) => {
     link.port.send([frameOf({ type: 'register_resp', status: 'fail', reason: REASONS[reason] })])
     await lingeringClose(link, clock)
   })
