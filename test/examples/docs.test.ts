@@ -80,7 +80,7 @@ t.test('all numbers of gotunnel are told', async (t) => {
   for (const name of ['online', ...Object.keys(newTraffic())]) t.ok(gotunnel.includes(`\`tunpipe_gotunnel_port_${snakeCase(name)}`), name)
   for (const reason of [...Object.keys(newRefused()), ...Object.keys(newTraffic().drops)]) t.match(gotunnel, new RegExp(`^\\| [^|]*\`${reason}\``, 'm'), reason)
   for (const reason of Object.keys(newMapStats().drops)) t.ok(gotunnel.includes(`\`${reason}\`, `), reason)
-  for (const [why, text] of Object.entries(REASONS)) if (why !== 'foreign' && why !== 'unclaimed') t.ok(gotunnel.includes(`\`${text}\``), text)
+  for (const [why, text] of Object.entries(REASONS)) if (why !== 'not_owner' && why !== 'unclaimed') t.ok(gotunnel.includes(`\`${text}\``), text)
 })
 
 t.test('all dependencies are told, and no others', async (t) => {

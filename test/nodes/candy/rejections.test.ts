@@ -35,7 +35,7 @@ const CASES: Array<{ name: string, messages: () => Uint8Array[], why: string, re
   { name: 'a short VMAC', messages: () => [vmac('aaaaaaaaaaaaaaaa').subarray(0, 56)], why: 'malformed', reason: /^VMAC of 56 bytes, expected at least 57$/ },
   { name: 'a second device', messages: () => [vmac('aaaaaaaaaaaaaaaa'), vmac('bbbbbbbbbbbbbbbb')], why: 'malformed', reason: /^VMAC of a second device, expected one/ },
   { name: 'DISCOVERY before AUTH', messages: () => [vmac('aaaaaaaaaaaaaaaa'), encodeDiscovery({ source: addr(own), destination: addr(other) })], why: 'unauthenticated', reason: /^DISCOVERY before AUTH, expected AUTH first$/ },
-  { name: 'CONN of another', messages: () => [auth(own), encodeConn({ source: addr(other), destination: addr(own), address: 1, port: 1 })], why: 'foreign', reason: /^CONN from 10\.77\.0\.3, expected from its own address 10\.77\.0\.2$/ },
+  { name: 'CONN of another', messages: () => [auth(own), encodeConn({ source: addr(other), destination: addr(own), address: 1, port: 1 })], why: 'not_owner', reason: /^CONN from 10\.77\.0\.3, expected from its own address 10\.77\.0\.2$/ },
   { name: 'a wrong password', messages: () => [auth(own, seconds(), new Secret('wrong'))], why: 'password', reason: /^the hash of AUTH is wrong, expected one made with the password/ },
   { name: 'a wrong clock', messages: () => [auth(own, 1000)], why: 'clock', reason: /^the time stamp of AUTH is 1000, expected \d+ within 300 seconds$/ },
   { name: 'an address of the network', messages: () => [auth('10.77.0.255')], why: 'address', reason: /^AUTH for 10\.77\.0\.255, expected a host of 10\.77\.0\.0\/24$/ },
@@ -86,7 +86,7 @@ t.test('what others do, and settings', async (t) => {
   }
   const first = auth('10.77.0.1')
   await connect(relay).login('10.77.0.1')
-  t.match(await last(connect(relay), auth('10.77.0.1', seconds() - 1)), { why: 'taken', reason: 'AUTH for 10.77.0.1, which another device has' })
+  t.match(await last(connect(relay), auth('10.77.0.1', seconds() - 1)), { why: 'address_in_use', reason: 'AUTH for 10.77.0.1, which another device has' })
   t.match(await last(connect(relay), auth('10.77.0.2')), { why: 'full', reason: 'AUTH in a network of 1 members, expected at most 1' })
   t.match(await last(connect(relay, { host: '192.0.2.7' }), first), { why: 'replay', reason: /^AUTH that another source has sent before/ })
   for (let i = 0; i < 2; i++) await last(connect(relay, { host: '192.0.2.8' }), auth('10.77.0.2', seconds(), new Secret('wrong')))

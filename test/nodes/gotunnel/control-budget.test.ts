@@ -132,7 +132,7 @@ t.test('a server that floods its peer waits as well, and another port is served 
   const user = await quiet.user(other)
   user.write('request')
   t.equal(await (await service.connections.next()).text(7), 'request')
-  t.equal(peer.stats[0].drops.foreign, 0, 'what it has asked behind its flood waits with it')
+  t.equal(peer.stats[0].drops.not_owner, 0, 'what it has asked behind its flood waits with it')
   t.ok(peer.isOnline)
   user.reset()
 })

@@ -142,7 +142,7 @@ t.test('D7: a token holder has no power over the port of another', async (t) => 
   await owner.talk(t)
   t.equal((await injected.all()).length, 0)
   injected.end()
-  t.match(relay.stats.refused, { foreign: 3, replaced: 0 })
+  t.match(relay.stats.refused, { not_owner: 3, replaced: 0 })
 })
 
 for (const { mode, strict } of MODES) {

@@ -109,7 +109,7 @@ for (const strict of [false, true]) {
   })
 }
 
-t.test('a client that says that it cannot serve its users is not deaf', async (t) => {
+t.test('a client that says that it cannot serve its users is not unresponsive', async (t) => {
   const { port, relay } = await startRelay(t, { dropAfter: 600_000 })
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort(), strict: true })
   const users = [await Wire.dial(client.remotePort), await Wire.dial(client.remotePort)]
@@ -119,7 +119,7 @@ t.test('a client that says that it cannot serve its users is not deaf', async (t
   await until(() => relay.stats.users === 1)
   later(relay, 60_000)
   await Promise.all(users.map((user) => user.ended))
-  t.match(relay.stats, { drops: { failed: 1, timeout: 1 }, refused: { deaf: 0 } })
+  t.match(relay.stats, { drops: { failed: 1, timeout: 1 }, refused: { unresponsive: 0 } })
   later(relay, 0)
   t.ok(await client.ping())
 })

@@ -60,7 +60,7 @@ for (const { mode } of MODES) {
     const total = sizes.reduce((sum, size) => sum + size, 0)
     t.match(relay.stats, { accepted: USERS, bytesIn: total, bytesOut: total + 32 * USERS, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, offline: 0 } })
     t.same([...relay.identities].map(({ name, traffic: { accepted } }) => [name, accepted]), [['home', USERS / 2], ['office', USERS / 2]])
-    for (const { peer, name } of ways) t.match(peer.stats, [{ accepted: USERS / 2, failures: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0 } }], name)
+    for (const { peer, name } of ways) t.match(peer.stats, [{ accepted: USERS / 2, failures: 0, drops: { local: 0, data: 0, not_owner: 0, limit: 0 } }], name)
   })
 }
 

@@ -23,7 +23,7 @@ for (const { mode, strict } of MODES) {
     user.write('hello')
     t.equal(await (await service.connections.next()).text(5), 'hello')
     t.same([decoy.connections.all.length, server.datas.all.length], [0, strict ? 1 : 5])
-    t.match(peer.stats, [{ accepted: 1, users: 1, drops: { foreign: 4, local: 0, data: 0, limit: 0 } }])
+    t.match(peer.stats, [{ accepted: 1, users: 1, drops: { not_owner: 4, local: 0, data: 0, limit: 0 } }])
     user.reset()
   })
 

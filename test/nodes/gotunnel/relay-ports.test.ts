@@ -131,7 +131,7 @@ for (const { mode, strict } of MODES) {
     }
     t.ok(await isRefused(owner.remotePort))
     owner.online()
-    t.equal(relay.stats.refused.foreign, 4)
+    t.equal(relay.stats.refused.not_owner, 4)
 
     const user = await dialSoon(owner.remotePort)
     user.write('secret')

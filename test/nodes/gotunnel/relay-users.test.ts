@@ -157,7 +157,7 @@ for (const { mode, strict } of MODES) {
     client.control.end()
     t.same(await client.next('unregistered'), strict ? { type: 'unregistered', reason: 'no data connections come from you' } : undefined)
     await until(() => relay.stats.clients === 0)
-    t.match(relay.stats, { ports: 0, refused: { deaf: 1 } })
+    t.match(relay.stats, { ports: 0, refused: { unresponsive: 1 } })
     t.ok(await isRefused(client.remotePort))
   })
 
@@ -226,7 +226,7 @@ t.test('T21: no data connection is kept that nobody waits for, neither the eleve
 })
 
 for (const { mode, strict } of MODES) {
-  t.test(`a client that serves others is not taken for deaf when one user gets no data connection, ${mode}`, async (t) => {
+  t.test(`a client that serves others is not taken for unresponsive when one user gets no data connection, ${mode}`, async (t) => {
     const { port, relay } = await startRelay(t, { dropAfter: 3_600_000 })
     const client = await ScriptedClient.registered(t, port, { remotePort: await freePort(), strict })
     const [served, left] = [await Wire.dial(client.remotePort), await Wire.dial(client.remotePort)]
@@ -236,7 +236,7 @@ for (const { mode, strict } of MODES) {
     await left.ended
     later(relay, 0)
     t.ok(await client.ping())
-    t.match(relay.stats, { users: 1, drops: { timeout: 1 }, refused: { deaf: 0 } })
+    t.match(relay.stats, { users: 1, drops: { timeout: 1 }, refused: { unresponsive: 0 } })
     served.reset()
   })
 }

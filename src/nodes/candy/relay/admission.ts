@@ -136,7 +136,7 @@ function mayMove ({ moves }: Session, now: number): boolean {
 }
 
 interface AddressRejection {
-  reason: 'address' | 'taken' | 'full'
+  reason: 'address' | 'address_in_use' | 'full'
   detail: string
 }
 
@@ -149,10 +149,10 @@ function addressRejection ({ network, address: own, device }: Session, address: 
     return { reason: 'address', detail: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
   }
   const leased = network.keeps(address) ? pool?.leases.deviceOf(address) : undefined
-  if (leased !== undefined && leased !== device) return { reason: 'taken', detail: `AUTH for ${text}, which belongs to another device` }
+  if (leased !== undefined && leased !== device) return { reason: 'address_in_use', detail: `AUTH for ${text}, which belongs to another device` }
   const holder = network.holder(address)
   if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {
-    return { reason: 'taken', detail: `AUTH for ${text}, which another device has` }
+    return { reason: 'address_in_use', detail: `AUTH for ${text}, which another device has` }
   }
   return holder === undefined && own === 0 && network.size >= maxPeers ? { reason: 'full', detail: `AUTH in a network of ${network.size} members, expected at most ${maxPeers}` } : undefined
 }

@@ -95,7 +95,7 @@ export abstract class Member {
    *
    * @param detail what was wrong and what was expected, for the log
    */
-  abstract reject (reason: Extract<CandyRejectReason, 'malformed' | 'unauthenticated' | 'foreign'>, detail: string): void
+  abstract reject (reason: Extract<CandyRejectReason, 'malformed' | 'unauthenticated' | 'not_owner'>, detail: string): void
 
   /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
   limit (): void {

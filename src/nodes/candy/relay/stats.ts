@@ -2,7 +2,7 @@
 
 /** Why a connection was refused. */
 export type CandyRejectReason =
-  | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'foreign' | 'address' | 'range' | 'pool' | 'full' | 'taken'
+  | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'not_owner' | 'address' | 'range' | 'pool' | 'full' | 'address_in_use'
   | 'timeout' | 'path' | 'protocol' | 'source' | 'limit'
 
 /**
@@ -55,7 +55,7 @@ export const newTraffic = (): Traffic => ({
 const DROPS = Object.keys(newTraffic().drops) as Drop[]
 
 export const newRefused = (): Record<CandyRejectReason, number> => ({
-  malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, foreign: 0, address: 0, range: 0, pool: 0, full: 0, taken: 0, timeout: 0, path: 0, protocol: 0, source: 0, limit: 0
+  malformed: 0, password: 0, clock: 0, replay: 0, rate: 0, unauthenticated: 0, not_owner: 0, address: 0, range: 0, pool: 0, full: 0, address_in_use: 0, timeout: 0, path: 0, protocol: 0, source: 0, limit: 0
 })
 
 export const newNetworkStats = (): CandyNetworkStats => ({ peers: 0, ...newTraffic(), refused: newRefused() })

@@ -45,7 +45,7 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   const at = ADDRESSES[name]
   const source = readU32(message, at.source)
   if (source !== member.address) {
-    member.reject('foreign', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
+    member.reject('not_owner', `${name} from ${formatAddress(source)}, expected from its own address ${formatAddress(member.address)}`)
     return
   }
   if (!count(member, message)) return

@@ -31,7 +31,7 @@ function openDataChannel (message: OpenDataChannel, session: Controlled): void {
     map.connections.set(connection, connection.run().finally(() => { map.connections.delete(connection) }))
     return
   }
-  map.stats.drops[isOwn ? 'limit' : 'foreign']++
+  map.stats.drops[isOwn ? 'limit' : 'not_owner']++
   map.log.log('warn', { port: remotePort, asked: message.local_port }, isOwn ? 'too many connections' : 'the server asks for a local port that is not the configured one')
   if (!session.isStrict) map.decline(session, message)
   else if (message.id !== undefined) session.send({ type: 'data_channel_failed', id: message.id, reason: isOwn ? 'too many connections' : 'not my port' })

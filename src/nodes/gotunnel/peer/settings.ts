@@ -98,14 +98,14 @@ export interface MapStats {
   /** Messages of the server that had to wait, as there were too many. */
   heldMessages: number
   /**
-   * Users that were not served: `local`, no connection to the service; `data`, none to the server; `foreign`, the server asked
+   * Users that were not served: `local`, no connection to the service; `data`, none to the server; `not_owner`, the server asked
    * for a port that is not the one of the map; `limit`, too many at once. Or ended while they were served: `stalled`, they stood
    * still, or their service did, and too much was kept for all users; `silent`, nothing they were sent is acknowledged.
    */
-  drops: Record<'local' | 'data' | 'foreign' | 'limit' | 'stalled' | 'silent', number>
+  drops: Record<'local' | 'data' | 'not_owner' | 'limit' | 'stalled' | 'silent', number>
 }
 
-export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, foreign: 0, limit: 0, stalled: 0, silent: 0 } })
+export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, not_owner: 0, limit: 0, stalled: 0, silent: 0 } })
 
 export interface MapStatus extends MapStats {
   remotePort: number

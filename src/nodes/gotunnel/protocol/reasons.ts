@@ -9,7 +9,7 @@ export const REASONS = {
   busy: 'port in use',
   name: 'name taken',
   ports: 'too many ports',
-  foreign: 'not your port'
+  not_owner: 'not your port'
 } as const
 
 export type RejectReason = keyof typeof REASONS
@@ -26,8 +26,8 @@ export const ENDINGS = {
   changed: 'the settings have changed',
   stopping: 'the relay is stopping',
   timeout: 'no ping',
-  deaf: 'no data connections come from you',
-  stuck: 'you do not read'
+  unresponsive: 'no data connections come from you',
+  write_timeout: 'you do not read'
 } as const
 
 export type Ending = keyof typeof ENDINGS

@@ -13,7 +13,7 @@ export interface DataContext extends RejectContext {
   readonly identities: Identities
   /** By their number. */
   readonly ports: ReadonlyMap<number, DataPort>
-  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'unclaimed' | 'foreign'>
+  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'unclaimed' | 'not_owner'>
 }
 
 /** A port as its data connections know it. */
@@ -52,13 +52,13 @@ async function serveFirstInFirstOut (context: DataContext, connection: PendingCo
   if (!isOwner && context.throttle.isThrottled(connection.slot)) return await rejectConnection(context, connection, 'rate')
   if (!isOwner && context.identities.find(proof) === undefined) return await rejectConnection(context, connection, 'token')
   const isStrict = port?.owner.isStrict === true || context.settings.mode === 'strict'
-  if (isStrict) return await rejectConnection(context, connection, isOwn ? 'mode' : 'foreign', { port: remotePort })
+  if (isStrict) return await rejectConnection(context, connection, isOwn ? 'mode' : 'not_owner', { port: remotePort })
   accept(connection.link, false)
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {
     connection.slot.release() // from here on it is bounded by the users, of which it is one
     return await port.carry(user, connection.link)
   }
-  context.refused[isOwn ? 'unclaimed' : 'foreign']++
+  context.refused[isOwn ? 'unclaimed' : 'not_owner']++
   await lingeringClose(connection.link, context.clock)
 }

@@ -136,7 +136,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const expired = this.#requests.expire(this.#context.now - this.#context.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
     this.#serial.tick()
-    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('deaf')
+    if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('unresponsive')
   }
 
   /** A user is at its end. */

@@ -67,7 +67,7 @@ export class Session {
   readonly #flush = (): void => {
     const messages = this.#pending
     this.#pending = []
-    if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('stuck')
+    if (this.ended === undefined && this.link.port.send(messages) === 0) this.end('write_timeout')
   }
 
   constructor ({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses, acknowledges, clock, now }: SessionInit) {

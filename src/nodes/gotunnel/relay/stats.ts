@@ -4,12 +4,12 @@
  * Why a connection to the control port was refused or ended: `malformed`, its first frame is none; `token`, unknown; `rate`, too
  * many unknown tokens from its source; `timeout`, no first frame, or no ping, in time; `mode`, the relay or the port asks for strict mode; `port`,
  * one that its identity may not have; `busy`, in use by another; `name`, that of another identity; `ports`, its identity has as
- * many as it may, or the relay has; `foreign`, a data connection for a port of another; `unclaimed`, a data connection that
- * nobody waits for; `deaf`, no data connection has come for a user; `replaced`, by a newer one of the same identity; `removed`, by other settings; `stuck`, it does not read; `source` and
+ * many as it may, or the relay has; `not_owner`, a data connection for a port of another; `unclaimed`, a data connection that
+ * nobody waits for; `unresponsive`, no data connection has come for a user; `replaced`, by a newer one of the same identity; `removed`, by other settings; `write_timeout`, it does not read; `source` and
  * `limit`, turned away by the limiter.
  */
 export type GotunnelRejectReason =
-  | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'foreign' | 'unclaimed' | 'deaf' | 'replaced' | 'removed' | 'stuck'
+  | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'not_owner' | 'unclaimed' | 'unresponsive' | 'replaced' | 'removed' | 'write_timeout'
   | 'source' | 'limit'
 
 /**
@@ -54,7 +54,7 @@ export const newTraffic = (): UserTraffic => ({
 })
 
 export const newRefused = (): Record<GotunnelRejectReason, number> => ({
-  malformed: 0, protocol: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, foreign: 0, unclaimed: 0, deaf: 0, replaced: 0, removed: 0, stuck: 0, source: 0, limit: 0
+  malformed: 0, protocol: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, not_owner: 0, unclaimed: 0, unresponsive: 0, replaced: 0, removed: 0, write_timeout: 0, source: 0, limit: 0
 })
 
 /** Traffic is counted for the port and for its identity at once, so that neither has to be added up, or lost with the other. */
