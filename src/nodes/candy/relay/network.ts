@@ -4,7 +4,7 @@ import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
 import type { NetworkSettings } from './network-settings.ts'
-import type { Plane } from './plane.ts'
+import type { ForwardingPlane } from './forwarding-plane.ts'
 import type { Closing } from '../protocol/closings.ts'
 import { encodeRoutes, type Route } from '../protocol/routes.ts'
 import { allowedSources, routesFor } from './sdwan.ts'
@@ -17,7 +17,7 @@ import { reject } from '../../common/reject.ts'
 export interface NetworkContext extends Budget {
   readonly log: RateLimitedLog
   /** Who passes packets on, when that is somebody else. */
-  readonly plane?: Plane
+  readonly plane?: ForwardingPlane
 }
 
 export class Network extends Switch<Session> implements SessionNetwork {
@@ -88,7 +88,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   leave (session: Session): void {
     const { address } = session
     if (address === 0) return
-    this.#context.plane?.noMember(session)
+    this.#context.plane?.removeMember(session)
     session.address = 0
     if (this.holder(address) !== session) return // taken over
     this.vacate(address)
@@ -127,7 +127,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     const { secret, range, dhcp } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
-    this.#context.plane?.network(this)
+    this.#context.plane?.setNetwork(this)
     let ended = 0
     const end = (session: Session, reason: Closing): void => {
       session.end(reason)
@@ -158,7 +158,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
     session.behind = allowedSources(rules, session.address)
     session.limit()
-    this.#context.plane?.member(session)
+    this.#context.plane?.setMember(session)
   }
 
   /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */

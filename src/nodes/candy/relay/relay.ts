@@ -5,7 +5,7 @@ import { receiver } from './control.ts'
 import { CandyMessageError } from '../protocol/messages.ts'
 import type { Network, NetworkContext } from './network.ts'
 import { Networks, type NetworkChanges } from './networks.ts'
-import type { Plane } from './plane.ts'
+import type { ForwardingPlane } from './forwarding-plane.ts'
 import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
 import type { Tap } from './member.ts'
 import { clientOf, Session } from './session.ts'
@@ -52,7 +52,7 @@ export class CandyRelay {
   readonly #clock: Clock
   #settings: RelaySettings
   readonly #context: NetworkContext
-  readonly #plane: Plane | undefined
+  readonly #plane: ForwardingPlane | undefined
   readonly #networks: Networks
   readonly #admission: Admission
   readonly #receive: Handler<Session>
@@ -71,7 +71,7 @@ export class CandyRelay {
    * @param plane passes packets on in its place
    * @throws {OptionError} when an option cannot work
    */
-  constructor (init: CandyRelayInit, plane?: Plane) {
+  constructor (init: CandyRelayInit, plane?: ForwardingPlane) {
     const { leases = new LeaseBook(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
@@ -199,7 +199,7 @@ export class CandyRelay {
   async #serve (session: Session): Promise<void> {
     const { link, slot } = session
     this.#sessions.add(session)
-    this.#plane?.enter(session)
+    this.#plane?.addSession(session)
     slot.evict = () => {
       session.end('limit')
       session.drop(new LinkClosedError('made room for another'))
@@ -252,6 +252,6 @@ export class CandyRelay {
 
   #tap (session: Session): void {
     session.taps = this.#taps.of(session)
-    this.#plane?.tap(session)
+    this.#plane?.setTaps(session)
   }
 }

@@ -104,10 +104,10 @@ export class Forwarder implements LaneHandlers {
   obey (order: Order): void {
     switch (order.type) {
       case 'limits': this.#limit(order.limits); break
-      case 'network': this.#network(order.network, order.settings); break
-      case 'no network': this.#noNetwork(order.network); break
-      case 'member': this.#member(order.network, order.id, order.state); break
-      case 'no member': this.#noMember(order.network, order.id); break
+      case 'network': this.#setNetwork(order.network, order.settings); break
+      case 'no network': this.#removeNetwork(order.network); break
+      case 'member': this.#setMember(order.network, order.id, order.state); break
+      case 'remove member': this.#removeMember(order.network, order.id); break
       case 'send': this.#send(order.id, order.messages); break
       case 'ping': this.#connections.get(order.id)?.link.ping(); break
       case 'close': this.#connections.get(order.id)?.close(order.code, order.reason); break
@@ -175,23 +175,23 @@ export class Forwarder implements LaneHandlers {
     this.#budget.queueTotal = queueTotal
   }
 
-  #network (number: number, settings: SwitchSettings): void {
+  #setNetwork (number: number, settings: SwitchSettings): void {
     const known = this.#networks.get(number)
     if (known === undefined) this.#networks.set(number, new PartialSwitch(number, settings, this.#budget, this.#lanes))
     else known.settings = settings
   }
 
   /** Its members have gone before. */
-  #noNetwork (number: number): void {
+  #removeNetwork (number: number): void {
     this.#counts(this.#connections.values())
     this.#networks.delete(number)
     this.#report({ type: 'no network', network: number })
   }
 
-  #member (number: number, id: number, state: MemberState): void {
+  #setMember (number: number, id: number, state: MemberState): void {
     const network = this.#networks.get(number)
     if (network === undefined) return
-    const member = id % this.#count === this.#index ? this.#connections.get(id) : this.#elsewhere(network, id)
+    const member = id % this.#count === this.#index ? this.#connections.get(id) : this.#remoteMember(network, id)
     if (member === undefined) return // it has ended meanwhile
     if (member.address !== 0) network.vacate(member.address)
     member.network = network
@@ -204,7 +204,7 @@ export class Forwarder implements LaneHandlers {
     member.frameLimiter.join()
   }
 
-  #elsewhere (network: PartialSwitch, id: number): RemoteMember {
+  #remoteMember (network: PartialSwitch, id: number): RemoteMember {
     const known = this.#remote.get(id)
     if (known !== undefined) return known
     const member = new RemoteMember(network, this.#lanes.port(network.number, id))
@@ -212,7 +212,7 @@ export class Forwarder implements LaneHandlers {
     return member
   }
 
-  #noMember (number: number, id: number): void {
+  #removeMember (number: number, id: number): void {
     const network = this.#networks.get(number)
     const member = this.#connections.get(id) ?? this.#remote.get(id)
     if (member === undefined) return

@@ -56,7 +56,7 @@ export type Order =
   | { type: 'network', network: number, settings: SwitchSettings }
   | { type: 'no network', network: number }
   | { type: 'member', network: number, id: number, state: MemberState }
-  | { type: 'no member', network: number, id: number }
+  | { type: 'remove member', network: number, id: number }
   | { type: 'send', id: number, messages: Batch }
   | { type: 'ping', id: number }
   | { type: 'close', id: number, code: number, reason: string }

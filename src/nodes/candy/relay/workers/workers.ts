@@ -17,7 +17,7 @@ import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { Clock } from '../../../../types.ts'
 import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { BindOptions } from '../../../common/rebindable-listener.ts'
-import type { Plane } from '../plane.ts'
+import type { ForwardingPlane } from '../forwarding-plane.ts'
 import type { RelaySettings } from '../settings.ts'
 import type { Session, SessionNetwork } from '../session.ts'
 import { closeFor } from '../../protocol/closings.ts'
@@ -37,7 +37,7 @@ export interface WorkersInit {
   clock: Clock
 }
 
-export class Workers implements Plane {
+export class Workers implements ForwardingPlane {
   /** Rejects when a worker has died, which is a fault of the relay. */
   readonly failed: Promise<never>
   readonly #workers: Worker[]
@@ -94,7 +94,7 @@ export class Workers implements Plane {
 
   configure (settings: RelaySettings): void { this.#all({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
 
-  network (network: SessionNetwork): void {
+  setNetwork (network: SessionNetwork): void {
     const number = this.#numbers.get(network) ?? this.#networksMade++
     this.#numbers.set(network, number)
     this.#networks.set(number, network)
@@ -102,25 +102,25 @@ export class Workers implements Plane {
     this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
   }
 
-  noNetwork (network: SessionNetwork): void {
+  removeNetwork (network: SessionNetwork): void {
     const number = this.#numberOf(network)
     this.#numbers.delete(network)
     this.#removed.set(number, this.#workers.length)
     this.#all({ type: 'no network', network: number })
   }
 
-  enter (session: Session): void { (session.link as RemoteLink).session = session }
+  addSession (session: Session): void { (session.link as RemoteLink).session = session }
 
-  member (session: Session): void {
+  setMember (session: Session): void {
     const { network, link, address, behind, gateways, routes } = session
     this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways, routes } })
   }
 
-  noMember (session: Session): void {
-    this.#all({ type: 'no member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
+  removeMember (session: Session): void {
+    this.#all({ type: 'remove member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
   }
 
-  tap (session: Session): void {
+  setTaps (session: Session): void {
     const { id } = session.link as RemoteLink
     this.#order(id, { type: 'tap', id, isOn: session.taps !== undefined })
   }

@@ -3,20 +3,20 @@ import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../limits/
 import type { RelaySettings } from './settings.ts'
 import type { Session, SessionNetwork } from './session.ts'
 
-export interface Plane {
+export interface ForwardingPlane {
   /** Settings of the relay have changed. */
   configure (settings: RelaySettings): void
   /** There is a network, or its settings have changed. */
-  network (network: SessionNetwork): void
-  noNetwork (network: SessionNetwork): void
+  setNetwork (network: SessionNetwork): void
+  removeNetwork (network: SessionNetwork): void
   /** A connection is served. */
-  enter (session: Session): void
+  addSession (session: Session): void
   /** A connection has an address, or what the rules say about it has changed. */
-  member (session: Session): void
+  setMember (session: Session): void
   /** A connection has no address any more. */
-  noMember (session: Session): void
+  removeMember (session: Session): void
   /** Whether somebody wants to see what a connection carries may have changed. */
-  tap (session: Session): void
+  setTaps (session: Session): void
   /** What the relay's own limiter and those of others have counted, together. */
   limiterStats (own: ConnectionLimiter): Pick<ConnectionLimiterStats, 'halfOpen' | 'rejected' | 'evicted'>
 }
