@@ -38,7 +38,7 @@ class Site {
     const member = new RemoteMember(this.fabric, { send, queued: 0, limit: 1e9 })
     member.address = addr(address)
     member.limit()
-    this.fabric.place(member.address, member)
+    this.fabric.set(member.address, member)
     this.members.push(member)
     return member
   }
@@ -155,7 +155,7 @@ t.test('to connect again and again gives no more, nor does it to wait without an
   for (let i = 0; i < 100; i++) listener.send(listener.join(at(1000)), discovery(at(1000)))
   stranger.address = addr(at(1001))
   stranger.limit()
-  listener.fabric.place(stranger.address, stranger)
+  listener.fabric.set(stranger.address, stranger)
   listener.send(stranger, discovery(at(1001)))
   t.equal(listener.copies, before)
   listener.clock.advance(20_000)

@@ -21,7 +21,7 @@ export interface AddressPoolInit {
   /** Offers that wait for their AUTH at the same time; beyond it there is no offer. Default: 4096. */
   maxReservations?: number
   /** Whether an address waits for the device that has its lease, also when no other is free. Default: none does. */
-  isKept? (address: number): boolean
+  isReserved? (address: number): boolean
   /** Milliseconds in which an address that is in use is offered to its device once only. Default: 30000. */
   contestTime?: number
 }
@@ -58,7 +58,7 @@ export class AddressPool {
   readonly range: Cidr
   readonly leases: LeaseTable
   readonly #contestTime: number
-  readonly #isKept: (address: number) => boolean
+  readonly #isReserved: (address: number) => boolean
   readonly #reservations: Reservations
   /** Host numbers that nobody can be offered: in use, reserved, or no host. */
   readonly #taken: HostBitmap
@@ -71,7 +71,7 @@ export class AddressPool {
   #cursor: number
 
   /** Throws `OptionError`. */
-  constructor ({ range: text, leases = new LeaseTable(), reservationTime = 30_000, maxReservations = 4096, contestTime = 30_000, isKept = () => false }: AddressPoolInit) {
+  constructor ({ range: text, leases = new LeaseTable(), reservationTime = 30_000, maxReservations = 4096, contestTime = 30_000, isReserved = () => false }: AddressPoolInit) {
     const range = parseCidr(text)
     if (range === undefined || range.prefix < 8 || range.prefix > 30) throw new OptionError('range is a.b.c.d/8 to a.b.c.d/30')
     for (const [name, value] of Object.entries({ reservationTime, maxReservations, contestTime })) {
@@ -80,7 +80,7 @@ export class AddressPool {
     this.range = range
     this.leases = leases
     this.#contestTime = contestTime
-    this.#isKept = isKept
+    this.#isReserved = isReserved
     this.#cursor = range.address - range.network
     const last = range.broadcast - range.network
     this.#taken = new HostBitmap(last + 1)
@@ -184,7 +184,7 @@ export class AddressPool {
       this.#cursor = host
       return this.range.network + host
     }
-    const leased = this.leases.takeOldest((address) => this.#isFree(address) && !this.#isKept(address))
+    const leased = this.leases.takeOldest((address) => this.#isFree(address) && !this.#isReserved(address))
     if (leased !== undefined) return leased
     // Who listens to a connection can send its DHCP again and again, but not its VMAC: that must keep nobody out.
     return device !== undefined && this.#reservations.dropAnonymous() ? this.#search(device) : undefined

@@ -148,9 +148,9 @@ function addressRejection ({ network, address: own, device }: Session, address: 
   if (range !== undefined && (!inNetwork(address, range) || address === range.network || address === range.broadcast)) {
     return { reason: 'address', detail: `AUTH for ${text}, expected a host of ${formatCidr(range)}` }
   }
-  const leased = network.keeps(address) ? pool?.leases.deviceOf(address) : undefined
+  const leased = network.isReserved(address) ? pool?.leases.deviceOf(address) : undefined
   if (leased !== undefined && leased !== device) return { reason: 'address_in_use', detail: `AUTH for ${text}, which belongs to another device` }
-  const holder = network.holder(address)
+  const holder = network.get(address)
   if ((takeover === 'same-device' || isolate) && holder !== undefined && (device === undefined || holder.device !== device)) {
     return { reason: 'address_in_use', detail: `AUTH for ${text}, which another device has` }
   }

@@ -24,7 +24,7 @@ export interface MemberNetwork {
   readonly clock: Clock
   readonly settings: SwitchSettings
   /** Who has the address. */
-  holder (address: number): Member | undefined
+  get (address: number): Member | undefined
   /** To whoever has the address, the sender itself included; false when nobody has it. */
   unicast (from: Member, destination: number, message: Uint8Array): boolean
   /** To all but the sender. */

@@ -48,20 +48,20 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /** Who takes the place of a gateway reaches everybody: where members are kept apart its address belongs to its device. */
-  keeps (address: number): boolean {
+  isReserved (address: number): boolean {
     const { isolate, rules } = this.settings
     return isolate && rules.some(({ nexthop }) => nexthop === address)
   }
 
   /** A connection has come. */
-  enter (session: Session): void { this.#sessions.add(session) }
+  addSession (session: Session): void { this.#sessions.add(session) }
 
   /** Gives an address to a connection and pushes its routes. Whoever had it is ended, and the address that the connection had before is free. */
   join (session: Session, address: number): void {
-    const former = this.holder(address)
+    const former = this.get(address)
     if (session.address !== 0) this.leave(session)
     session.address = address
-    this.place(address, session)
+    this.set(address, session)
     session.original.joined(this.clock.now())
     session.frameLimiter.join()
     this.pool?.claim(address, session)
@@ -72,7 +72,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /** The connection has come to its end: nothing of it stays. */
-  gone (session: Session): void {
+  removeSession (session: Session): void {
     if (!this.#sessions.delete(session)) return
     this.leave(session)
     this.forget(session)
@@ -90,8 +90,8 @@ export class Network extends Switch<Session> implements SessionNetwork {
     if (address === 0) return
     this.#context.plane?.removeMember(session)
     session.address = 0
-    if (this.holder(address) !== session) return // taken over
-    this.vacate(address)
+    if (this.get(address) !== session) return // taken over
+    this.delete(address)
     this.pool?.release(address)
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
@@ -181,7 +181,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
 
   #newPool (): AddressPool | undefined {
     const { dhcp } = this.settings
-    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isKept: (address) => this.keeps(address) })
+    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isReserved: (address) => this.isReserved(address) })
   }
 
   /** In the log a network is called by its path, if it has one. */
@@ -194,7 +194,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   tick (now: number): void {
     for (const session of this.#sessions) {
       session.tick(now)
-      this.look(session)
+      this.updateQueued(session)
     }
   }
 }

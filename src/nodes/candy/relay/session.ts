@@ -28,13 +28,13 @@ export interface SessionNetwork extends MemberNetwork {
   readonly size: number
   /** Where dynamic addresses come from. */
   readonly pool: AddressPool | undefined
-  holder (address: number): Session | undefined
+  get (address: number): Session | undefined
   /** What the current read has brought for others leaves. */
   flush (from: Member): void
   /** Whether an address belongs to its device, whoever is there. */
-  keeps (address: number): boolean
+  isReserved (address: number): boolean
   /** A connection has come. */
-  enter (session: Session): void
+  addSession (session: Session): void
   /** A connection has said which device it is. */
   identify (session: Session): void
   /** Gives an address to a connection. */
@@ -45,7 +45,7 @@ export interface SessionNetwork extends MemberNetwork {
   /** Counts it, logs it, and ends it. */
   reject (session: Session, reason: SessionRefusal, detail: string): void
   /** The connection has come to its end. */
-  gone (session: Session): void
+  removeSession (session: Session): void
 }
 
 export class Session extends Member implements Client {
@@ -77,7 +77,7 @@ export class Session extends Member implements Client {
     this.moves = new TokenBucket(MOVES, now)
     this.heardAt = now
     this.rate = new TrafficRateMeter(now)
-    network.enter(this)
+    network.addSession(this)
   }
 
   /** Its identity in the tables of addresses. */
@@ -100,14 +100,14 @@ export class Session extends Member implements Client {
   end (reason: Closing): void {
     if (this.#ended) return
     this.#ended = true
-    this.network.gone(this)
+    this.network.removeSession(this)
     closeFor(this.link, reason)
   }
 
   /** The connection is gone, or broken beyond a closing handshake. */
   drop (err: Error): void {
     this.#ended = true
-    this.network.gone(this)
+    this.network.removeSession(this)
     this.link.abort(err)
   }
 }

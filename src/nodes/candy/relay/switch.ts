@@ -32,15 +32,15 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
 
   get size (): number { return this.#members.size }
 
-  holder (address: number): M | undefined { return this.#members.get(address) }
+  get (address: number): M | undefined { return this.#members.get(address) }
 
   members (): IterableIterator<M> { return this.#members.values() }
 
   /** From now on this member has the address. */
-  place (address: number, member: M): void { this.#members.set(address, member) }
+  set (address: number, member: M): void { this.#members.set(address, member) }
 
   /** Nobody has the address any more. */
-  vacate (address: number): void { this.#members.delete(address) }
+  delete (address: number): void { this.#members.delete(address) }
 
   /** Which of two members may send to the other: all, or in an isolated network gateways and those that have a route to them. */
   mayReach (from: Member, to: Member): boolean {
@@ -61,12 +61,12 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   /** To all but the sender, as far as it may: each costs as much as the network has members. */
   broadcast (from: Member, message: Uint8Array): void {
     const { size, settings: { broadcastRate } } = this
-    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, this.clock.now())) this.spread(from, message)
+    if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, this.clock.now())) this.flood(from, message)
     else from.discard('broadcast')
   }
 
   /** To all but the sender. */
-  spread (from: Member, message: Uint8Array): void {
+  flood (from: Member, message: Uint8Array): void {
     for (const member of this.#members.values()) {
       if (member !== from && this.mayReach(from, member)) this.enqueue(member, message)
     }
@@ -104,7 +104,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
     if (member.ended) return false
     const budget = this.#budget
     // One that waits for nothing is always served: the slow ones together may cost themselves only.
-    if (this.look(member) === 0 || budget.queued < budget.queueTotal) return true
+    if (this.updateQueued(member) === 0 || budget.queued < budget.queueTotal) return true
     member.traffic.drops.total += count
     return false
   }
@@ -122,14 +122,14 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
 
   protected written (member: M, count: number, bytes: number, from: Member | undefined, now: number): void {
     const { traffic, sendQueue } = member
-    this.look(member)
+    this.updateQueued(member)
     sendQueue.enqueued(bytes, from, now)
     traffic.packetsOut += count
     traffic.bytesOut += bytes
   }
 
   /** Brings the total up to date with what waits for one member, and returns that. */
-  look (member: M): number {
+  updateQueued (member: M): number {
     const { queued } = member.port
     this.#budget.queued += queued - member.queued
     member.queued = queued

@@ -84,7 +84,7 @@ function maySend (member: Member, source: number): boolean {
   const { sourceCheck } = network.settings
   if (sourceCheck === 'off') return true
   // A gateway to everything (0.0.0.0/0) is still none of the members.
-  return sourceCheck === 'routes' && ownsSource(member.behind, source) && network.holder(source) === undefined
+  return sourceCheck === 'routes' && ownsSource(member.behind, source) && network.get(source) === undefined
 }
 
 /** The receiver takes the first header off: what is behind it counts as much. */
@@ -102,7 +102,7 @@ function mayRoute (member: Member, message: Uint8Array, nexthop: number): boolea
   if (member.network.settings.sourceCheck === 'off') return true
   const destination = innerDestination(message)
   if (destination === undefined || destination === 0 || destination === LIMITED_BROADCAST || isMulticast(destination)) return false
-  return (destination === nexthop && member.network.holder(nexthop) !== undefined) || member.mayRoute(destination, nexthop)
+  return (destination === nexthop && member.network.get(nexthop) !== undefined) || member.mayRoute(destination, nexthop)
 }
 
 function isForAll ({ settings: { range } }: MemberNetwork, destination: number): boolean {

@@ -36,7 +36,7 @@ t.test('what is written in one piece takes effect in order', async (t) => {
 t.test('a pong says that what came before it was taken', async (t) => {
   for (let i = 100; i < 108; i++) {
     const { client } = await crew.join(`10.77.0.${i}`, '/entry')
-    t.ok([...relay.networks][0].holder(addr(`10.77.0.${i}`)) !== undefined)
+    t.ok([...relay.networks][0].get(addr(`10.77.0.${i}`)) !== undefined)
     t.same(client.inbox, [])
   }
 })

@@ -97,7 +97,7 @@ export class Connection extends Member {
   leave (): void {
     this.#ended = true
     const { network, address } = this
-    if (network.holder(address) === this) network.vacate(address)
+    if (network.get(address) === this) network.delete(address)
     network.forget(this)
   }
 

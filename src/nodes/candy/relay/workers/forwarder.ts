@@ -130,7 +130,7 @@ export class Forwarder implements LaneHandlers {
   onBroadcast (network: number, id: number, { frames }: Framed): void {
     if (!this.#remote.has(id)) this.#catchUp()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
-    if (from !== undefined) fabric?.spreadFrames(from, frames)
+    if (from !== undefined) fabric?.floodFrames(from, frames)
   }
 
   /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */
@@ -193,10 +193,10 @@ export class Forwarder implements LaneHandlers {
     if (network === undefined) return
     const member = id % this.#count === this.#index ? this.#connections.get(id) : this.#remoteMember(network, id)
     if (member === undefined) return // it has ended meanwhile
-    if (member.address !== 0) network.vacate(member.address)
+    if (member.address !== 0) network.delete(member.address)
     member.network = network
     learn(member, state)
-    network.place(state.address, member)
+    network.set(state.address, member)
     if (!(member instanceof Connection)) return
     member.limit()
     member.link.slot?.establish()
@@ -216,7 +216,7 @@ export class Forwarder implements LaneHandlers {
     const network = this.#networks.get(number)
     const member = this.#connections.get(id) ?? this.#remote.get(id)
     if (member === undefined) return
-    if (network?.holder(member.address) === member) network.vacate(member.address)
+    if (network?.get(member.address) === member) network.delete(member.address)
     network?.forget(member)
     member.address = 0
     if (member instanceof RemoteMember) {
@@ -241,7 +241,7 @@ export class Forwarder implements LaneHandlers {
     const now = this.#budget.clock.now()
     for (const connection of this.#connections.values()) {
       connection.tick(now)
-      connection.network.look(connection)
+      connection.network.updateQueued(connection)
     }
     for (const member of this.#remote.values()) member.tick(now)
     this.#counts(this.#connections.values(), this.#remote)

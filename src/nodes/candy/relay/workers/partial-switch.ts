@@ -20,9 +20,9 @@ export class PartialSwitch extends Switch {
     this.#lanes = lanes
   }
 
-  override spread (from: Member, message: Uint8Array): void {
+  override flood (from: Member, message: Uint8Array): void {
     this.flush(from) // what it has sent to members elsewhere stays in front of this
-    this.#spreadHere(from, message)
+    this.#floodLocal(from, message)
     from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
   }
 
@@ -42,12 +42,12 @@ export class PartialSwitch extends Switch {
   }
 
   /** From a member that another worker has, to all that are here. */
-  spreadFrames (from: Member, frames: Uint8Array): void {
-    for (const message of messagesOf(frames)) this.#spreadHere(from, message)
+  floodFrames (from: Member, frames: Uint8Array): void {
+    for (const message of messagesOf(frames)) this.#floodLocal(from, message)
     this.flush(from)
   }
 
-  #spreadHere (from: Member, message: Uint8Array): void {
+  #floodLocal (from: Member, message: Uint8Array): void {
     for (const member of this.members()) {
       if (member !== from && member instanceof Connection && this.mayReach(from, member)) this.enqueue(member, message)
     }
