@@ -102,7 +102,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /** The network is no more: what it has counted counts there, and so does what is told of it only now. */
-  bequeath (past: CandyNetworkStats): void {
+  mergeStatsInto (past: CandyNetworkStats): void {
     addStats(past, this.stats)
     this.#past = past
   }

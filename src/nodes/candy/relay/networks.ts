@@ -50,7 +50,7 @@ export class Networks implements Iterable<Network> {
       if (paths.has(path)) continue
       result.ended += network.close('removed')
       result.removed.push(path)
-      network.bequeath(this.#past)
+      network.mergeStatsInto(this.#past)
       this.#context.plane?.removeNetwork(network)
       this.#byPath.delete(path)
     }
