@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../../log.ts'
-import { LeaseBook } from '../../nodes/candy/index.ts'
+import { LeaseStore } from '../../nodes/candy/index.ts'
 import { parseAddress } from '../../net/ipv4.ts'
 import { readBounded } from '../config/bounded-file.ts'
 import { reason } from '../reason.ts'
@@ -24,7 +24,7 @@ const WARNINGS = {
 }
 
 export interface LeaseFile {
-  readonly leases: LeaseBook
+  readonly leases: LeaseStore
   /** Saves what there is to save. */
   close (): Promise<void>
 }
@@ -37,7 +37,7 @@ export interface LeaseFile {
  */
 export async function openLeases (dir: string | undefined, log: Logger): Promise<LeaseFile> {
   const claim = await claimFile(dir, join('candy-relay', 'leases.json'), log, WARNINGS)
-  if (claim === undefined) return { leases: new LeaseBook(), async close () {} }
+  if (claim === undefined) return { leases: new LeaseStore(), async close () {} }
   const { file, release } = claim
   const leases = read(file, log)
   const saver = new Saver(file, leases, log)
@@ -51,21 +51,21 @@ export async function openLeases (dir: string | undefined, log: Logger): Promise
   }
 }
 
-function read (file: string, log: Logger): LeaseBook {
-  if (!existsSync(file)) return new LeaseBook()
+function read (file: string, log: Logger): LeaseStore {
+  if (!existsSync(file)) return new LeaseStore()
   try {
-    return new LeaseBook(stored.parse(JSON.parse(readBounded(file, 'leases', LARGEST_FILE))))
+    return new LeaseStore(stored.parse(JSON.parse(readBounded(file, 'leases', LARGEST_FILE))))
   } catch (err) {
     const why = err instanceof SyntaxError || err instanceof z.ZodError ? 'it is damaged' : reason(err)
     log.warn({ file, reason: why }, 'the leases cannot be read: devices may get new addresses')
-    return new LeaseBook()
+    return new LeaseStore()
   }
 }
 
 /** One file at a time, some time after the change that it is for. */
 class Saver {
   readonly #file: string
-  readonly #leases: LeaseBook
+  readonly #leases: LeaseStore
   readonly #log: Logger
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> = Promise.resolve()
@@ -74,7 +74,7 @@ class Saver {
   /** One warning for a disk that stays full. */
   #hasFailed = false
 
-  constructor (file: string, leases: LeaseBook, log: Logger) {
+  constructor (file: string, leases: LeaseStore, log: Logger) {
     this.#file = file
     this.#leases = leases
     this.#log = log

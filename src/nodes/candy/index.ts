@@ -5,7 +5,7 @@ export { RELAY_FRAMES, type CandyNetworksInit, type CandyRelayInit, type CandyRe
 export type { CandyNetworkInit, SourceCheck, Takeover } from './relay/network-settings.ts'
 export type { NetworkChanges } from './relay/networks.ts'
 export type { Tap } from './relay/member.ts'
-export { LeaseBook, type SavedLeases } from './relay/lease-book.ts'
+export { LeaseStore, type SavedLeases } from './relay/lease-store.ts'
 export { serveCandy, type CandyServer, type CandyServerInit, type CandyServerOptions } from './relay/server.ts'
 export type { ListenOptions } from '../common/serve.ts'
 export { CandyPeer, joinCandy, PEER_FRAMES } from './peer/peer.ts'

@@ -1,6 +1,6 @@
 /** Who gets in: proofs that were used before, guessing, and floods. */
 import t, { type Test } from 'tap'
-import { CandyRelay, LeaseBook, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
+import { CandyRelay, LeaseStore, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
 import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
 import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
@@ -178,7 +178,7 @@ t.test('leases outlive the relay', async (t) => {
   t.equal(await client.join('aaaaaaaaaaaaaaaa', '192.168.202.77/24'), '192.168.202.77/24')
   const saved = JSON.parse(JSON.stringify(before.leases))
   await before.close()
-  const leases = new LeaseBook(saved)
+  const leases = new LeaseStore(saved)
   let changes = 0
   leases.onChange = () => { changes++ }
   const after = start(t, { leases })

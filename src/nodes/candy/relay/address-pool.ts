@@ -134,7 +134,7 @@ export class AddressPool {
   release (address: number): void {
     if (!this.#holders.delete(address)) return
     this.#contested.delete(address)
-    this.leases.rest(address)
+    this.leases.deactivate(address)
     this.#update(address)
   }
 

@@ -43,7 +43,7 @@ export class LeaseTable {
   }
 
   /** The device has gone, and will want its address again. */
-  rest (address: number): void {
+  deactivate (address: number): void {
     const device = this.#devices.get(address)
     if (device !== undefined && this.#active.delete(device)) this.#idle.set(device, address)
   }

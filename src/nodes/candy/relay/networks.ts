@@ -1,5 +1,5 @@
 /** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
-import type { LeaseBook } from './lease-book.ts'
+import type { LeaseStore } from './lease-store.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
 import { Network, type NetworkContext } from './network.ts'
 import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
@@ -14,12 +14,12 @@ export interface NetworkChanges extends ConfigureResult {
 
 export class Networks implements Iterable<Network> {
   readonly #context: NetworkContext
-  readonly #leases: LeaseBook
+  readonly #leases: LeaseStore
   readonly #byPath = new Map<string, Network>()
   /** Of networks that are no more. */
   readonly #past = newNetworkStats()
 
-  constructor (context: NetworkContext, leases: LeaseBook) {
+  constructor (context: NetworkContext, leases: LeaseStore) {
     this.#context = context
     this.#leases = leases
   }

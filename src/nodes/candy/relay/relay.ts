@@ -1,6 +1,6 @@
 /** A candy server: takes connections, lets those in that know the password, and passes packets between them. */
 import { Admission } from './admission.ts'
-import { LeaseBook } from './lease-book.ts'
+import { LeaseStore } from './lease-store.ts'
 import { receiver } from './control.ts'
 import { CandyMessageError } from '../protocol/messages.ts'
 import type { Network, NetworkContext } from './network.ts'
@@ -48,7 +48,7 @@ const MAX_LOGGED_PATH = 64
 export class CandyRelay {
   /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
   readonly limiter: ConnectionLimiter
-  readonly leases: LeaseBook
+  readonly leases: LeaseStore
   readonly #clock: Clock
   #settings: RelaySettings
   readonly #context: NetworkContext
@@ -72,7 +72,7 @@ export class CandyRelay {
    * @throws {OptionError} when an option cannot work
    */
   constructor (init: CandyRelayInit, plane?: ForwardingPlane) {
-    const { leases = new LeaseBook(), log = silent, clock = systemClock } = init
+    const { leases = new LeaseStore(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.leases = leases

@@ -5,7 +5,7 @@ import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import { verifyConnectionLimits, type ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { WebSocketFramesInit } from '../../../transforms/websocket-frames/index.ts'
 import type { Clock } from '../../../types.ts'
-import type { LeaseBook } from './lease-book.ts'
+import type { LeaseStore } from './lease-store.ts'
 import { MAX_LENGTH } from '../protocol/messages.ts'
 import { readNetwork, verifyNetworks, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 
@@ -35,7 +35,7 @@ export type CandyNetworksInit = CandyNetworkInit | { networks: readonly CandyNet
 
 export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
   /** Which device had which address. Default: they are forgotten at the end. */
-  leases?: LeaseBook
+  leases?: LeaseStore
   log?: Logger
   /**
    * Its date is what the time stamps of clients are compared with. Threads with connections (`workers`) go by the clock of the system,

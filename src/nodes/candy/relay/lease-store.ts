@@ -7,12 +7,12 @@ export type SavedLeases = Record<string, Array<[device: string, address: string]
 
 /**
  * ```ts
- * const leases = new LeaseBook(JSON.parse(await readFile(file, 'utf8')))
+ * const leases = new LeaseStore(JSON.parse(await readFile(file, 'utf8')))
  * leases.onChange = () => { saveSoon(JSON.stringify(leases)) }
  * const relay = new CandyRelay({ password, dhcp, leases })
  * ```
  */
-export class LeaseBook {
+export class LeaseStore {
   /** Called when there is something new to be saved; it may be many times in one turn of the event loop. */
   onChange: () => void = () => {}
   readonly #tables = new Map<string, LeaseTable>()
