@@ -5,7 +5,7 @@ import { encodeAuth } from '../../../../src/nodes/candy/protocol/handshake.ts'
 import { Secret } from '../../../../src/nodes/candy/protocol/hashes.ts'
 import { serveCandy, type CandyServer, type CandyServerInit } from '../../../../src/nodes/candy/index.ts'
 import type { CandyNetworkStats } from '../../../../src/nodes/candy/relay/stats.ts'
-import type { Report } from '../../../../src/nodes/candy/relay/workers/messages.ts'
+import type { WorkerEvent } from '../../../../src/nodes/candy/relay/workers/messages.ts'
 import type { WebSocketLink } from '../../../../src/transforms/websocket-frames/index.ts'
 import { dialWebSocket, type DialWebSocketInit } from '../../../../src/transports/websocket.ts'
 import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../../helpers/candy-client.ts'
@@ -101,7 +101,7 @@ export async function serve (t: Test, init: Partial<CandyServerInit> = {}): Prom
   const opened: number[] = []
   const meet = (worker: Worker): void => {
     workers.push(worker)
-    worker.on('message', (report: Report) => { if (report.type === 'open') opened.push(report.id % workers.length) })
+    worker.on('message', (event: WorkerEvent) => { if (event.type === 'open') opened.push(event.id % workers.length) })
   }
   process.on('worker', meet)
   const network = 'networks' in init ? {} : { password: PASSWORD, dhcp: '10.77.0.0/24' }

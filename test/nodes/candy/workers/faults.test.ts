@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import t from 'tap'
 import { OptionError } from '../../../../src/errors.ts'
-import type { Order, Report, WorkerInit } from '../../../../src/nodes/candy/relay/workers/messages.ts'
+import type { WorkerCommand, WorkerEvent, WorkerInit } from '../../../../src/nodes/candy/relay/workers/messages.ts'
 import { newRing, RingWriter } from '../../../../src/buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { serveCandy } from '../../../../src/nodes/candy/index.ts'
@@ -37,15 +37,15 @@ t.test('a worker that begins when another one has written to its ring already', 
   const ALL = 1
   new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
   const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
-  const init: WorkerInit = { index: 1, count: 2, lanes: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { limiter: gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
+  const init: WorkerInit = { index: 1, count: 2, rings: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { limiter: gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
   const worker = new Worker(new URL('../../../../src/nodes/candy/relay/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read
   const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined, broadcastRate: 100 } as const
-  const orders: Order[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set(), routes: [] } }, { type: 'no network', network: 0 }]
-  for (const order of orders) worker.postMessage(order)
-  const [report] = await once(worker, 'message') as [Report] // rejects when it dies
-  t.equal(report.type, 'counts')
+  const orders: WorkerCommand[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set(), routes: [] } }, { type: 'no network', network: 0 }]
+  for (const command of orders) worker.postMessage(command)
+  const [event] = await once(worker, 'message') as [WorkerEvent] // rejects when it dies
+  t.equal(event.type, 'counts')
 })
 
 t.test('options that cannot be', async (t) => {

@@ -9,13 +9,13 @@ import { readGreeting } from '../../protocol/greeting.ts'
 import { Member } from '../member.ts'
 import { OriginalClient } from '../original-client.ts'
 import type { Switch } from '../switch.ts'
-import type { Fault, MemberState, Report } from './messages.ts'
+import type { Fault, MemberState, WorkerEvent } from './messages.ts'
 
 /** A link that a worker has accepted. */
 export type WorkerLink = WebSocketLink & ConnectionInfo
 
 /** Takes what the packet path has to know. */
-export function learn (member: Member, { address, behind, gateways, routes }: MemberState): void {
+export function applyState (member: Member, { address, behind, gateways, routes }: MemberState): void {
   member.address = address
   member.behind = behind
   member.gateways = gateways
@@ -42,17 +42,17 @@ export class Connection extends Member {
   readonly original: OriginalClient
   /** Since the last report. */
   isHeard = true
-  readonly #report: (report: Report) => void
+  readonly #emit: (event: WorkerEvent) => void
   #isGreeted = false
   #ended = false
   #onDone: (() => void) | undefined
 
-  constructor (id: number, link: WorkerLink, nowhere: Switch, report: (report: Report) => void) {
-    super(nowhere, link.port)
+  constructor (id: number, link: WorkerLink, unassigned: Switch, emit: (event: WorkerEvent) => void) {
+    super(unassigned, link.port)
     this.id = id
     this.link = link
     this.original = new OriginalClient(link, this)
-    this.#report = report
+    this.#emit = emit
     link.onText = link.onPong = () => { this.isHeard = true }
     link.onFrames = (frames) => this.throttled(frames)
     link.onPing = (greeting) => {
@@ -78,13 +78,13 @@ export class Connection extends Member {
   reject (reason: Parameters<Member['reject']>[0], detail: string): void {
     if (this.#ended) return
     this.#ended = true // the rest follows: the connection is closed as soon as it was counted
-    this.#report({ type: 'reject', id: this.id, reason, detail, received: this.received })
+    this.#emit({ type: 'reject', id: this.id, reason, detail, received: this.received })
   }
 
   /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
-  decided (message: Uint8Array): Promise<void> {
+  awaitDecision (message: Uint8Array): Promise<void> {
     this.frameLimiter.handshake()
-    this.#report({ type: 'message', id: this.id, message: message.slice(), received: this.received })
+    this.#emit({ type: 'message', id: this.id, message: message.slice(), received: this.received })
     return new Promise((resolve) => { this.#onDone = resolve })
   }
 
@@ -117,7 +117,7 @@ export class Connection extends Member {
   #greeted (greeting: Uint8Array): void {
     if (this.#isGreeted || readGreeting(greeting) === undefined) return
     this.#isGreeted = true
-    this.#report({ type: 'greeting', id: this.id, greeting: greeting.slice() })
+    this.#emit({ type: 'greeting', id: this.id, greeting: greeting.slice() })
   }
 }
 

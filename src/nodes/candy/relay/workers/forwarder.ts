@@ -12,9 +12,9 @@ import { CandyMessageError, MessageType } from '../../protocol/messages.ts'
 import type { SwitchSettings } from '../member.ts'
 import { Switch, type Budget } from '../switch.ts'
 import { addressed, forward } from '../traffic.ts'
-import { Connection, faultOf, learn, RemoteMember, type WorkerLink } from './connection.ts'
-import { Lanes, type Framed, type LaneHandlers } from './lanes.ts'
-import type { Limits, MemberState, Order, Report, WorkerInit } from './messages.ts'
+import { Connection, faultOf, applyState, RemoteMember, type WorkerLink } from './connection.ts'
+import { WorkerRings, type Framed, type WorkerRingHandlers } from './worker-rings.ts'
+import type { Limits, MemberState, WorkerCommand, WorkerEvent, WorkerInit } from './messages.ts'
 import { Counting } from './counting.ts'
 import { PartialSwitch } from './partial-switch.ts'
 import { TapCopies } from './tap-copies.ts'
@@ -22,22 +22,22 @@ import { TapCopies } from './tap-copies.ts'
 const TICK = 1000
 
 /** What a client says of itself, for others to decide upon. */
-const DECIDED_UPON: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
+const CONTROL_MESSAGES: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
 
 /** Where a connection is until it has an address: nobody is there. */
-const NOWHERE: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 1 }
+const UNASSIGNED: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 1 }
 
-type Settings = Pick<WorkerInit, 'index' | 'count' | 'lanes' | 'limits'>
+type Settings = Pick<WorkerInit, 'index' | 'count' | 'rings' | 'limits'>
 
-export class Forwarder implements LaneHandlers {
+export class Forwarder implements WorkerRingHandlers {
   readonly #index: number
   readonly #count: number
-  readonly #report: (report: Report) => void
-  readonly #catchUp: () => void
+  readonly #emit: (event: WorkerEvent) => void
+  readonly #drainCommands: () => void
   readonly #limiter: ConnectionLimiter
-  readonly #lanes: Lanes
+  readonly #rings: WorkerRings
   readonly #budget: Budget
-  readonly #nowhere: Switch
+  readonly #unassigned: Switch
   readonly #networks = new Map<number, PartialSwitch>()
   readonly #connections = new Map<number, Connection>()
   readonly #remote = new Map<number, RemoteMember>()
@@ -51,34 +51,34 @@ export class Forwarder implements LaneHandlers {
 
   #opened = 0
 
-  /** @param catchUp obeys the orders that have come by now */
-  constructor ({ index, count, lanes, limits }: Settings, limiter: ConnectionLimiter, report: (report: Report) => void, catchUp: () => void, clock: Clock = systemClock) {
+  /** @param drainCommands obeys the orders that have come by now */
+  constructor ({ index, count, rings, limits }: Settings, limiter: ConnectionLimiter, emit: (event: WorkerEvent) => void, drainCommands: () => void, clock: Clock = systemClock) {
     this.#index = index
     this.#count = count
-    this.#report = report
-    this.#catchUp = catchUp
+    this.#emit = emit
+    this.#drainCommands = drainCommands
     this.#limiter = limiter
-    this.#copies = new TapCopies(report)
-    this.#lanes = new Lanes(lanes, this)
+    this.#copies = new TapCopies(emit)
+    this.#rings = new WorkerRings(rings, this)
     this.#budget = { clock, queued: 0, queueTotal: limits.queueTotal, parts: count }
-    this.#nowhere = new Switch(NOWHERE, this.#budget)
+    this.#unassigned = new Switch(UNASSIGNED, this.#budget)
     every(clock, TICK, () => { this.#tick() })
   }
 
   /** Serves a connection until it is gone. */
   async accept (link: WorkerLink, listener: number): Promise<void> {
     const id = this.#newId()
-    const connection = new Connection(id, link, this.#nowhere, this.#report)
+    const connection = new Connection(id, link, this.#unassigned, this.#emit)
     this.#connections.set(id, connection)
     const { remote, path = '/', slot } = link
-    this.#report({ type: 'open', id, listener, remote, path, isCounted: slot?.isCounted === true })
+    this.#emit({ type: 'open', id, listener, remote, path, isCounted: slot?.isCounted === true })
     let fault
     try {
       await link.flow((batch) => {
         connection.isHeard = true
         if (!connection.ended) connection.tapped(batch, 'in')
-        const at = this.#lanes.isFull ? 0 : this.#take(connection, batch, 0)
-        return at < batch.length ? this.#wait(connection, batch, at) : this.#lanes.room()
+        const at = this.#rings.isFull ? 0 : this.#take(connection, batch, 0)
+        return at < batch.length ? this.#wait(connection, batch, at) : this.#rings.room()
       })
     } catch (err) {
       fault = faultOf(err as Error)
@@ -87,7 +87,7 @@ export class Forwarder implements LaneHandlers {
     connection.leave()
     this.#counts([connection])
     this.#connections.delete(id)
-    this.#report({ type: 'end', id, fault, received: connection.received })
+    this.#emit({ type: 'end', id, fault, received: connection.received })
   }
 
   /** It fits into 32 bits: when all have been in use, those that are free are used again. */
@@ -101,26 +101,26 @@ export class Forwarder implements LaneHandlers {
   }
 
   /** What the thread that decides has said, of the packet path. */
-  obey (order: Order): void {
-    switch (order.type) {
-      case 'limits': this.#limit(order.limits); break
-      case 'network': this.#setNetwork(order.network, order.settings); break
-      case 'no network': this.#removeNetwork(order.network); break
-      case 'member': this.#setMember(order.network, order.id, order.state); break
-      case 'remove member': this.#removeMember(order.network, order.id); break
-      case 'send': this.#send(order.id, order.messages); break
-      case 'ping': this.#connections.get(order.id)?.link.ping(); break
-      case 'close': this.#connections.get(order.id)?.close(order.code, order.reason); break
-      case 'abort': this.#connections.get(order.id)?.abort(new LinkClosedError('the connection was given up')); break
-      case 'done': this.#connections.get(order.id)?.done(); break
-      case 'tap': this.#tap(order.id, order.isOn); break
-      case 'seen': this.#copies.seen(order.bytes)
+  handle (command: WorkerCommand): void {
+    switch (command.type) {
+      case 'limits': this.#limit(command.limits); break
+      case 'network': this.#setNetwork(command.network, command.settings); break
+      case 'no network': this.#removeNetwork(command.network); break
+      case 'member': this.#setMember(command.network, command.id, command.state); break
+      case 'remove member': this.#removeMember(command.network, command.id); break
+      case 'send': this.#send(command.id, command.messages); break
+      case 'ping': this.#connections.get(command.id)?.link.ping(); break
+      case 'close': this.#connections.get(command.id)?.close(command.code, command.reason); break
+      case 'abort': this.#connections.get(command.id)?.abort(new LinkClosedError('the connection was given up')); break
+      case 'done': this.#connections.get(command.id)?.done(); break
+      case 'tap': this.#tap(command.id, command.isOn); break
+      case 'seen': this.#copies.seen(command.bytes)
     }
   }
 
   onUnicast (network: number, to: number, from: number, framed: Framed): boolean {
     // Another worker may have been told of a member while the same order waits here.
-    if (this.#connections.get(to)?.network === this.#nowhere) this.#catchUp()
+    if (this.#connections.get(to)?.network === this.#unassigned) this.#drainCommands()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
     if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), this.#budget.clock.now())
     this.#counting.late(network, framed.count)
@@ -128,7 +128,7 @@ export class Forwarder implements LaneHandlers {
   }
 
   onBroadcast (network: number, id: number, { frames }: Framed): void {
-    if (!this.#remote.has(id)) this.#catchUp()
+    if (!this.#remote.has(id)) this.#drainCommands()
     const [fabric, from] = [this.#networks.get(network), this.#remote.get(id)]
     if (from !== undefined) fabric?.floodFrames(from, frames)
   }
@@ -137,25 +137,25 @@ export class Forwarder implements LaneHandlers {
   async #wait (connection: Connection, batch: Batch, from: number): Promise<void> {
     let at = from
     for (;;) {
-      while (this.#lanes.isFull) await this.#lanes.room()
+      while (this.#rings.isFull) await this.#rings.room()
       at = this.#take(connection, batch, at)
       if (at === batch.length) break
       connection.received++
-      await connection.decided(batch[at++])
+      await connection.awaitDecision(batch[at++])
     }
-    await this.#lanes.room()
+    await this.#rings.room()
   }
 
   /** Handles what a read has brought, up to a message that is to be decided upon; returns where that stands. */
   #take (connection: Connection, batch: Batch, from: number): number {
     connection.refill()
-    this.#lanes.sender = connection.id
+    this.#rings.sender = connection.id
     let at = from
     try {
       for (; at < batch.length && !connection.ended; at++) {
         const message = batch[at]
         const type = message[0]
-        if (type !== MessageType.FORWARD && DECIDED_UPON.has(type)) break
+        if (type !== MessageType.FORWARD && CONTROL_MESSAGES.has(type)) break
         connection.received++
         if (type === MessageType.FORWARD) forward(connection, message) // nearly all are
         else this.#receive(message, connection)
@@ -165,7 +165,7 @@ export class Forwarder implements LaneHandlers {
       connection.reject('malformed', err.message)
     } finally {
       connection.network.flush(connection)
-      this.#lanes.flush()
+      this.#rings.flush()
     }
     return connection.ended ? batch.length : at
   }
@@ -177,7 +177,7 @@ export class Forwarder implements LaneHandlers {
 
   #setNetwork (number: number, settings: SwitchSettings): void {
     const known = this.#networks.get(number)
-    if (known === undefined) this.#networks.set(number, new PartialSwitch(number, settings, this.#budget, this.#lanes))
+    if (known === undefined) this.#networks.set(number, new PartialSwitch(number, settings, this.#budget, this.#rings))
     else known.settings = settings
   }
 
@@ -185,7 +185,7 @@ export class Forwarder implements LaneHandlers {
   #removeNetwork (number: number): void {
     this.#counts(this.#connections.values())
     this.#networks.delete(number)
-    this.#report({ type: 'no network', network: number })
+    this.#emit({ type: 'no network', network: number })
   }
 
   #setMember (number: number, id: number, state: MemberState): void {
@@ -195,7 +195,7 @@ export class Forwarder implements LaneHandlers {
     if (member === undefined) return // it has ended meanwhile
     if (member.address !== 0) network.delete(member.address)
     member.network = network
-    learn(member, state)
+    applyState(member, state)
     network.set(state.address, member)
     if (!(member instanceof Connection)) return
     member.limit()
@@ -207,7 +207,7 @@ export class Forwarder implements LaneHandlers {
   #remoteMember (network: PartialSwitch, id: number): RemoteMember {
     const known = this.#remote.get(id)
     if (known !== undefined) return known
-    const member = new RemoteMember(network, this.#lanes.port(network.number, id))
+    const member = new RemoteMember(network, this.#rings.port(network.number, id))
     this.#remote.set(id, member)
     return member
   }
@@ -249,6 +249,6 @@ export class Forwarder implements LaneHandlers {
 
   /** Reports what has changed. */
   #counts (connections: Iterable<Connection>, remote?: Iterable<[number, RemoteMember]>): void {
-    this.#report({ type: 'counts', counts: this.#counting.take(this.#limiter.stats, connections, remote) })
+    this.#emit({ type: 'counts', counts: this.#counting.take(this.#limiter.stats, connections, remote) })
   }
 }

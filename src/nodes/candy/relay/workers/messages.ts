@@ -1,4 +1,4 @@
-/** What the thread that decides and those that forward packets tell each other. Packets go another way, see `lanes.ts`. */
+/** What the thread that decides and those that forward packets tell each other. Packets go another way, see `worker-rings.ts`. */
 import type { MessagePort } from 'node:worker_threads'
 import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiterInit, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
@@ -10,7 +10,7 @@ import type { Route } from '../../protocol/routes.ts'
 import type { Traffic } from '../stats.ts'
 
 /** Two rings and a port between two workers, from the point of view of one of them. */
-export interface LaneInit {
+export interface WorkerRingInit {
   incoming: SharedArrayBuffer
   outgoing: SharedArrayBuffer
   /** Wakes the other one. */
@@ -22,7 +22,7 @@ export interface WorkerInit {
   /** How many there are. */
   count: number
   /** To each other worker; undefined at its own index. */
-  lanes: Array<LaneInit | undefined>
+  rings: Array<WorkerRingInit | undefined>
   limits: Limits
   /** Milliseconds for each step of a handshake. */
   handshakeTimeout: number | undefined
@@ -48,7 +48,7 @@ export interface MemberState {
  * From the thread that decides. A network has a number, a listener as well; a connection has the number that its worker gave it, of
  * which the rest by the number of workers is the index of that worker.
  */
-export type Order =
+export type WorkerCommand =
   | { type: 'limits', limits: Limits }
   | { type: 'listen', listener: number, fd: number, tls: BindOptions['tls'], trustedProxies: BindOptions['trustedProxies'] }
   | { type: 'certificate', listener: number, tls: NonNullable<BindOptions['tls']> }
@@ -68,7 +68,7 @@ export type Order =
   | { type: 'seen', bytes: number }
 
 /** From a worker. */
-export type Report =
+export type WorkerEvent =
   | { type: 'listening', listener: number }
   | { type: 'not listening', listener: number, fault: Fault }
   | { type: 'closed', listener: number }

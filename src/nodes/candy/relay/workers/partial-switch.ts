@@ -5,25 +5,25 @@ import type { Member, SwitchSettings } from '../member.ts'
 import { RELAY_FRAMES } from '../settings.ts'
 import { Switch, type Budget } from '../switch.ts'
 import { Connection } from './connection.ts'
-import type { Framed, Lanes } from './lanes.ts'
+import type { Framed, WorkerRings } from './worker-rings.ts'
 
 /** Their views; the frames are those of a server. */
 const messagesOf = (frames: Uint8Array): Batch => new FrameDecoder({ role: 'client', maxPayload: RELAY_FRAMES.maxPayload }).push([frames])
 
 export class PartialSwitch extends Switch {
   readonly number: number
-  readonly #lanes: Lanes
+  readonly #rings: WorkerRings
 
-  constructor (number: number, settings: SwitchSettings, budget: Budget, lanes: Lanes) {
+  constructor (number: number, settings: SwitchSettings, budget: Budget, rings: WorkerRings) {
     super(settings, budget)
     this.number = number
-    this.#lanes = lanes
+    this.#rings = rings
   }
 
   override flood (from: Member, message: Uint8Array): void {
     this.flush(from) // what it has sent to members elsewhere stays in front of this
     this.#floodLocal(from, message)
-    from.traffic.drops.queue += this.#lanes.broadcast(this.number, message)
+    from.traffic.drops.queue += this.#rings.broadcast(this.number, message)
   }
 
   /** To a member that is here, from another worker. True when the frames are sent as they are, and their memory is in use until they were. */

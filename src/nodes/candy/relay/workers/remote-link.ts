@@ -8,7 +8,7 @@ import type { ConnectionSlot } from '../../../../limits/connection-limiter.ts'
 import type { Batch, Endpoint, PacketPort, Take } from '../../../../types.ts'
 import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'
-import type { Fault, Order } from './messages.ts'
+import type { Fault, WorkerCommand } from './messages.ts'
 
 /** What went wrong in another thread. */
 class RemoteLinkError extends CodedError<string> {
@@ -30,19 +30,19 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
   onText: ((payload: Uint8Array) => void) | undefined
   /** Once the relay serves it. */
   session: Session | undefined
-  readonly #order: (order: Order) => void
+  readonly #send: (command: WorkerCommand) => void
   readonly #incoming = new AsyncQueue()
 
-  constructor (id: number, { remote, path, slot }: { remote: Endpoint, path: string, slot: ConnectionSlot }, order: (order: Order) => void) {
+  constructor (id: number, { remote, path, slot }: { remote: Endpoint, path: string, slot: ConnectionSlot }, send: (command: WorkerCommand) => void) {
     this.id = id
     this.remote = remote
     this.path = path
     this.slot = slot
-    this.#order = order
+    this.#send = send
     this.source = this.#read()
     this.port = {
       send (messages) {
-        order({ type: 'send', id, messages })
+        send({ type: 'send', id, messages })
         return messages.length
       },
       queued: 0,
@@ -53,14 +53,14 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
   async sink (): Promise<void> { throw new LinkBusyError('a connection of a worker takes packets only') }
 
   ping (): boolean {
-    this.#order({ type: 'ping', id: this.id })
+    this.#send({ type: 'ping', id: this.id })
     return true
   }
 
-  close (code: number, reason: string): void { this.#order({ type: 'close', id: this.id, code, reason }) }
+  close (code: number, reason: string): void { this.#send({ type: 'close', id: this.id, code, reason }) }
 
   abort (err: Error): void {
-    this.#order({ type: 'abort', id: this.id })
+    this.#send({ type: 'abort', id: this.id })
     this.#incoming.fail(err)
   }
 
@@ -90,7 +90,7 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
   async * #read (): AsyncGenerator<Batch> {
     for await (const batch of this.#incoming) {
       yield batch
-      this.#order({ type: 'done', id: this.id })
+      this.#send({ type: 'done', id: this.id })
     }
   }
 }

@@ -7,7 +7,7 @@ import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { bindShared } from '../../../../net/native/reuse-port.ts'
 import type { BindOptions } from '../../../common/rebindable-listener.ts'
-import type { Order } from './messages.ts'
+import type { WorkerCommand } from './messages.ts'
 import type { RemoteLink } from './remote-link.ts'
 
 /** One place where all workers listen. */
@@ -23,7 +23,7 @@ interface SharedListener {
 
 export class SharedListeners {
   readonly #workers: readonly Worker[]
-  readonly #all: (order: Order) => void
+  readonly #broadcast: (command: WorkerCommand) => void
   /** Rejects when a worker has died: then there is nobody to wait for. */
   readonly #failed: Promise<never>
   readonly #listeners = new Map<number, SharedListener>()
@@ -31,10 +31,10 @@ export class SharedListeners {
   readonly #closing = new Set<Promise<void>>()
   #nextNumber = 0
 
-  /** @param all tells all workers */
-  constructor (workers: readonly Worker[], all: (order: Order) => void, failed: Promise<never>) {
+  /** @param broadcast tells all workers */
+  constructor (workers: readonly Worker[], broadcast: (command: WorkerCommand) => void, failed: Promise<never>) {
     this.#workers = workers
-    this.#all = all
+    this.#broadcast = broadcast
     this.#failed = failed
   }
 
@@ -58,7 +58,7 @@ export class SharedListeners {
     return {
       port: () => port,
       close: () => { this.#close(number, links, port) },
-      setCertificate: certificateSetter(tls && { setSecureContext: (tls: NonNullable<BindOptions['tls']>) => { this.#all({ type: 'certificate', listener: number, tls }) } }, tls),
+      setCertificate: certificateSetter(tls && { setSecureContext: (tls: NonNullable<BindOptions['tls']>) => { this.#broadcast({ type: 'certificate', listener: number, tls }) } }, tls),
       async * [Symbol.asyncIterator] () {
         for await (const batch of links) yield * batch
       }
@@ -70,14 +70,14 @@ export class SharedListeners {
     const { descriptors, port } = await bindShared(options, this.#workers.length)
     const listening = this.#awaited(number, shared)
     for (const [index, worker] of this.#workers.entries()) {
-      worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: options.tls, trustedProxies: options.trustedProxies } satisfies Order)
+      worker.postMessage({ type: 'listen', listener: number, fd: descriptors[index], tls: options.tls, trustedProxies: options.trustedProxies } satisfies WorkerCommand)
     }
     try {
       await Promise.race([listening, this.#failed])
       return port
     } catch (err) {
       this.#listeners.delete(number)
-      this.#all({ type: 'unlisten', listener: number })
+      this.#broadcast({ type: 'unlisten', listener: number })
       throw err
     }
   }
@@ -88,7 +88,7 @@ export class SharedListeners {
       const shared = this.#listeners.get(number)
       if (shared === undefined) return
       const closed = this.#awaited(number, shared)
-      this.#all({ type: 'unlisten', listener: number })
+      this.#broadcast({ type: 'unlisten', listener: number })
       await Promise.race([closed, this.#failed])
     }).catch(() => {}).finally(() => {
       this.#listeners.delete(number)

@@ -1,16 +1,16 @@
 import type { Batch } from '../../../../types.ts'
-import type { Report } from './messages.ts'
+import type { WorkerEvent } from './messages.ts'
 
 /** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
 const TAP_LIMIT = 1 << 20
 
 /** Copies of what the connections of a worker carry, for the thread that shows them. */
 export class TapCopies {
-  readonly #report: (report: Report) => void
+  readonly #emit: (event: WorkerEvent) => void
   #room = TAP_LIMIT
   #missed = 0
 
-  constructor (report: (report: Report) => void) { this.#report = report }
+  constructor (emit: (event: WorkerEvent) => void) { this.#emit = emit }
 
   /** So many bytes were looked at. */
   seen (bytes: number): void { this.#room += bytes }
@@ -22,7 +22,7 @@ export class TapCopies {
       return
     }
     this.#room -= size
-    this.#report({ type: 'tapped', id, direction, messages: messages.map((message) => message.slice()), missed: this.#missed })
+    this.#emit({ type: 'tapped', id, direction, messages: messages.map((message) => message.slice()), missed: this.#missed })
     this.#missed = 0
   }
 }

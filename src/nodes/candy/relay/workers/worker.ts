@@ -9,15 +9,15 @@ import type { TlsListener } from '../../../../transports/certificate.ts'
 import { RELAY_FRAMES } from '../settings.ts'
 import { faultOf } from './connection.ts'
 import { Forwarder } from './forwarder.ts'
-import type { Order, Report, WorkerInit } from './messages.ts'
+import type { WorkerCommand, WorkerEvent, WorkerInit } from './messages.ts'
 
 const port = parentPort as MessagePort
 const init = workerData as WorkerInit
-const report = (report: Report): void => { port.postMessage(report) }
+const emit = (event: WorkerEvent): void => { port.postMessage(event) }
 
 const limiter = new ConnectionLimiter(init.limits.limiter)
-const forwarder = new Forwarder(init, limiter, report, () => {
-  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) obey(next.message)
+const forwarder = new Forwarder(init, limiter, emit, () => {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) handle(next.message)
 })
 /** Looked at when a frame comes, so that it can change. */
 const tolerate = { unmasked: init.limits.unmasked }
@@ -28,46 +28,46 @@ const listeners = new Map<number, TlsListener<UpgradedLink>>()
 const log: Logger = {
   debug () {},
   info () {},
-  warn: (fields, message) => { report({ type: 'log', level: 'warn', fields: plain(fields), message }) },
-  error: (fields, message) => { report({ type: 'log', level: 'error', fields: plain(fields), message }) }
+  warn: (fields, message) => { emit({ type: 'log', level: 'warn', fields: plain(fields), message }) },
+  error: (fields, message) => { emit({ type: 'log', level: 'error', fields: plain(fields), message }) }
 }
 
 const plain = (fields: object): object => Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]))
 
-async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Order, { type: 'listen' }>): Promise<void> {
+async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<WorkerCommand, { type: 'listen' }>): Promise<void> {
   const { handshakeTimeout } = init
   try {
-    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, limiter, onProtocolMismatch: (mismatch) => { report({ type: 'protocol mismatch', listener: number, mismatch }) } })
+    const listener = listenUpgraded({ port: 0, fd, tls, trustedProxies, log, handshakeTimeout, limiter, onProtocolMismatch: (mismatch) => { emit({ type: 'protocol mismatch', listener: number, mismatch }) } })
     listeners.set(number, listener)
     void accept(number, listener)
     await listener.port()
-    report({ type: 'listening', listener: number })
+    emit({ type: 'listening', listener: number })
   } catch (err) {
-    report({ type: 'not listening', listener: number, fault: faultOf(err as Error) })
+    emit({ type: 'not listening', listener: number, fault: faultOf(err as Error) })
   }
 }
 
 async function accept (number: number, listener: TlsListener<UpgradedLink>): Promise<void> {
   try {
     for await (const link of listener) void forwarder.accept(overAccepted(link, layers), number)
-    report({ type: 'closed', listener: number })
+    emit({ type: 'closed', listener: number })
   } catch {
     // told by `port`
   }
 }
 
-function obey (order: Order): void {
-  switch (order.type) {
-    case 'listen': void listen(order); return
-    case 'certificate': listeners.get(order.listener)?.setCertificate(order.tls); return
+function handle (command: WorkerCommand): void {
+  switch (command.type) {
+    case 'listen': void listen(command); return
+    case 'certificate': listeners.get(command.listener)?.setCertificate(command.tls); return
     case 'unlisten':
-      listeners.get(order.listener)?.close()
-      listeners.delete(order.listener)
+      listeners.get(command.listener)?.close()
+      listeners.delete(command.listener)
       return
     case 'limits':
-      tolerate.unmasked = order.limits.unmasked
+      tolerate.unmasked = command.limits.unmasked
   }
-  forwarder.obey(order)
+  forwarder.handle(command)
 }
 
-port.on('message', obey)
+port.on('message', handle)

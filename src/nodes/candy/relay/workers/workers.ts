@@ -23,7 +23,7 @@ import type { Session, SessionNetwork } from '../session.ts'
 import { closeFor } from '../../protocol/closings.ts'
 import { CloseCode } from '../../../../transforms/websocket-frames/index.ts'
 import { addStats, newTraffic } from '../stats.ts'
-import type { Counts, LaneInit, Limits, Order, Report, WorkerInit } from './messages.ts'
+import type { Counts, WorkerRingInit, Limits, WorkerCommand, WorkerEvent, WorkerInit } from './messages.ts'
 import { errorOf, RemoteLink } from './remote-link.ts'
 import { SharedListeners } from './shared-listeners.ts'
 
@@ -67,14 +67,14 @@ export class Workers implements ForwardingPlane {
     const limits = limitsOf(settings, count)
     // where this file runs as it was written, so does the other one
     const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-    this.#workers = connected(count).map((lanes, index) => new Worker(file, {
+    this.#workers = connected(count).map((rings, index) => new Worker(file, {
       name: `candy ${index}`,
-      workerData: { index, count, lanes, limits, handshakeTimeout } satisfies WorkerInit,
-      transferList: lanes.flatMap((lane) => lane?.port ?? [])
+      workerData: { index, count, rings, limits, handshakeTimeout } satisfies WorkerInit,
+      transferList: rings.flatMap((ring) => ring?.port ?? [])
     }))
     this.failed = new Promise((_resolve, reject) => {
       for (const [index, worker] of this.#workers.entries()) {
-        worker.on('message', (report: Report) => { this.#hear(index, report) })
+        worker.on('message', (event: WorkerEvent) => { this.#onEvent(index, event) })
         worker.once('error', reject)
         worker.once('exit', () => {
           const err = new Error('a worker has ended')
@@ -84,7 +84,7 @@ export class Workers implements ForwardingPlane {
       }
     })
     this.failed.catch(() => {}) // for whoever runs the relay
-    this.#listeners = new SharedListeners(this.#workers, (order) => { this.#all(order) }, this.failed)
+    this.#listeners = new SharedListeners(this.#workers, (command) => { this.#broadcast(command) }, this.failed)
   }
 
   /** Listens with all of them. The port rejects with what the system says. */
@@ -92,37 +92,37 @@ export class Workers implements ForwardingPlane {
 
   get count (): number { return this.#workers.length }
 
-  configure (settings: RelaySettings): void { this.#all({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
+  configure (settings: RelaySettings): void { this.#broadcast({ type: 'limits', limits: limitsOf(settings, this.#workers.length) }) }
 
   setNetwork (network: SessionNetwork): void {
     const number = this.#numbers.get(network) ?? this.#networksMade++
     this.#numbers.set(network, number)
     this.#networks.set(number, network)
     const { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } = network.settings
-    this.#all({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
+    this.#broadcast({ type: 'network', network: number, settings: { range, sourceCheck, broadcast, isolate, packetRate, byteRate, frameRate, broadcastRate } })
   }
 
   removeNetwork (network: SessionNetwork): void {
     const number = this.#numberOf(network)
     this.#numbers.delete(network)
     this.#removed.set(number, this.#workers.length)
-    this.#all({ type: 'no network', network: number })
+    this.#broadcast({ type: 'no network', network: number })
   }
 
   addSession (session: Session): void { (session.link as RemoteLink).session = session }
 
   setMember (session: Session): void {
     const { network, link, address, behind, gateways, routes } = session
-    this.#all({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways, routes } })
+    this.#broadcast({ type: 'member', network: this.#numberOf(network), id: (link as RemoteLink).id, state: { address, behind, gateways, routes } })
   }
 
   removeMember (session: Session): void {
-    this.#all({ type: 'remove member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
+    this.#broadcast({ type: 'remove member', network: this.#numberOf(session.network), id: (session.link as RemoteLink).id })
   }
 
   setTaps (session: Session): void {
     const { id } = session.link as RemoteLink
-    this.#order(id, { type: 'tap', id, isOn: session.taps !== undefined })
+    this.#sendCommand(id, { type: 'tap', id, isOn: session.taps !== undefined })
   }
 
   limiterStats ({ stats }: ConnectionLimiter): Pick<ConnectionLimiterStats, 'halfOpen' | 'rejected' | 'evicted'> {
@@ -137,44 +137,44 @@ export class Workers implements ForwardingPlane {
     await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
   }
 
-  #hear (index: number, report: Report): void {
-    switch (report.type) {
+  #onEvent (index: number, event: WorkerEvent): void {
+    switch (event.type) {
       case 'listening':
       case 'closed':
-        return this.#listeners.answered(report.listener)
-      case 'not listening': return this.#listeners.answered(report.listener, errorOf(report.fault))
-      case 'no network': return this.#forget(report.network)
-      case 'open': return this.#opened(report)
-      case 'protocol mismatch': return this.#listeners.get(report.listener)?.onProtocolMismatch(report.mismatch)
-      case 'message': return this.#links.get(report.id)?.push(report.message, report.received)
-      case 'greeting': return this.#links.get(report.id)?.onPing?.(report.greeting)
-      case 'reject': return this.#links.get(report.id)?.reject(report.reason, report.detail, report.received)
+        return this.#listeners.answered(event.listener)
+      case 'not listening': return this.#listeners.answered(event.listener, errorOf(event.fault))
+      case 'no network': return this.#forget(event.network)
+      case 'open': return this.#opened(event)
+      case 'protocol mismatch': return this.#listeners.get(event.listener)?.onProtocolMismatch(event.mismatch)
+      case 'message': return this.#links.get(event.id)?.push(event.message, event.received)
+      case 'greeting': return this.#links.get(event.id)?.onPing?.(event.greeting)
+      case 'reject': return this.#links.get(event.id)?.reject(event.reason, event.detail, event.received)
       case 'end':
-        this.#links.get(report.id)?.end(report.fault, report.received)
-        this.#links.delete(report.id)
+        this.#links.get(event.id)?.end(event.fault, event.received)
+        this.#links.delete(event.id)
         return
-      case 'counts': return this.#counted(index, report.counts)
-      case 'tapped': return this.#tapped(report)
-      case 'log': this.#log[report.level](report.fields, report.message)
+      case 'counts': return this.#counted(index, event.counts)
+      case 'tapped': return this.#tapped(event)
+      case 'log': this.#log[event.level](event.fields, event.message)
     }
   }
 
-  #opened ({ id, listener, remote, path, isCounted }: Extract<Report, { type: 'open' }>): void {
-    const order = (order: Order): void => { this.#order(id, order) }
+  #opened ({ id, listener, remote, path, isCounted }: Extract<WorkerEvent, { type: 'open' }>): void {
+    const send = (command: WorkerCommand): void => { this.#sendCommand(id, command) }
     const shared = this.#listeners.get(listener)
     if (shared === undefined || shared.links.closed) { // that place is being left
-      order({ type: 'abort', id })
+      send({ type: 'abort', id })
       return
     }
     const slot = shared.limiter.admit(remote.host, () => {}, !isCounted)
     // A proxy may say of somebody that it is this machine; it is not.
     if (slot === undefined || (isCounted && slot.isLocal && !slot.setSource(remote.host))) {
       slot?.release()
-      closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { order({ type: 'close', id, code, reason }) } }, 'limit')
-      order({ type: 'abort', id })
+      closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { send({ type: 'close', id, code, reason }) } }, 'limit')
+      send({ type: 'abort', id })
       return
     }
-    const link = new RemoteLink(id, { remote, path, slot }, order)
+    const link = new RemoteLink(id, { remote, path, slot }, send)
     slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
     this.#links.set(id, link)
     shared.links.push(link)
@@ -202,9 +202,9 @@ export class Workers implements ForwardingPlane {
     }
   }
 
-  #tapped ({ id, messages, direction, missed }: Extract<Report, { type: 'tapped' }>): void {
+  #tapped ({ id, messages, direction, missed }: Extract<WorkerEvent, { type: 'tapped' }>): void {
     this.#links.get(id)?.session?.tapped(messages, direction)
-    this.#order(id, { type: 'seen', bytes: messages.reduce((sum, { length }) => sum + length, 0) })
+    this.#sendCommand(id, { type: 'seen', bytes: messages.reduce((sum, { length }) => sum + length, 0) })
     this.#missed += missed
     if (missed > 0) this.#onMissed(missed)
   }
@@ -230,10 +230,10 @@ export class Workers implements ForwardingPlane {
 
   #numberOf (network: SessionNetwork): number { return this.#numbers.get(network) as number }
 
-  #order (id: number, order: Order): void { this.#workers[id % this.#workers.length].postMessage(order) }
+  #sendCommand (id: number, command: WorkerCommand): void { this.#workers[id % this.#workers.length].postMessage(command) }
 
-  #all (order: Order): void {
-    for (const worker of this.#workers) worker.postMessage(order)
+  #broadcast (command: WorkerCommand): void {
+    for (const worker of this.#workers) worker.postMessage(command)
   }
 }
 
@@ -241,15 +241,15 @@ const limitsOf = ({ limiter, lenient, queueTotal }: RelaySettings, count: number
   ({ limiter: { ...limiter, maxHalfOpen: Math.ceil(limiter.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
 
 /** Rings and ports from each to each other. */
-function connected (count: number): Array<Array<LaneInit | undefined>> {
-  const lanes: Array<Array<LaneInit | undefined>> = Array.from({ length: count }, () => new Array<LaneInit | undefined>(count).fill(undefined))
+function connected (count: number): Array<Array<WorkerRingInit | undefined>> {
+  const rings: Array<Array<WorkerRingInit | undefined>> = Array.from({ length: count }, () => new Array<WorkerRingInit | undefined>(count).fill(undefined))
   for (let a = 0; a < count; a++) {
     for (let b = a + 1; b < count; b++) {
       const [there, back] = [newRing(), newRing()]
       const { port1, port2 } = new MessageChannel()
-      lanes[a][b] = { outgoing: there, incoming: back, port: port1 }
-      lanes[b][a] = { outgoing: back, incoming: there, port: port2 }
+      rings[a][b] = { outgoing: there, incoming: back, port: port1 }
+      rings[b][a] = { outgoing: back, incoming: there, port: port2 }
     }
   }
-  return lanes
+  return rings
 }

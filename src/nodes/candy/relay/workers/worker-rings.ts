@@ -4,7 +4,7 @@ import { acquire, release } from '../../../../buffers/buffer-pool.ts'
 import { RingReader, RingWriter, type Label } from '../../../../buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../../types.ts'
-import type { LaneInit } from './messages.ts'
+import type { WorkerRingInit } from './messages.ts'
 
 /** Messages that pass from one worker to another, as frames that are ready to be sent. */
 export interface Framed {
@@ -14,7 +14,7 @@ export interface Framed {
   bytes: number
 }
 
-export interface LaneHandlers {
+export interface WorkerRingHandlers {
   /** For a member that is here. True when the memory of the frames is in use from now on, by whoever sends them. */
   onUnicast (network: number, to: number, from: number, framed: Framed): boolean
   /** From a member that is elsewhere, for those that are here. It is done with the frames when it returns. */
@@ -46,18 +46,18 @@ function sizeOf (messages: Batch): number {
   return bytes
 }
 
-class Lane {
+class WorkerRing {
   readonly #writer: RingWriter
   readonly #reader: RingReader
   readonly #port: MessagePort
-  readonly #handlers: LaneHandlers
+  readonly #handlers: WorkerRingHandlers
   #isDirty = false
   /** Those who wait for room. */
   readonly #waiting: Array<() => void> = []
   /** The other worker knows that somebody waits. */
   #isAwaited = false
 
-  constructor ({ incoming, outgoing, port }: LaneInit, handlers: LaneHandlers) {
+  constructor ({ incoming, outgoing, port }: WorkerRingInit, handlers: WorkerRingHandlers) {
     this.#writer = new RingWriter(outgoing)
     this.#reader = new RingReader(incoming, acquire)
     this.#port = port
@@ -121,20 +121,20 @@ class Lane {
   }
 }
 
-export class Lanes {
+export class WorkerRings {
   /** Whose messages pass to other workers now: the member that has sent them. */
   sender = 0
-  readonly #lanes: Array<Lane | undefined>
+  readonly #rings: Array<WorkerRing | undefined>
 
-  constructor (lanes: ReadonlyArray<LaneInit | undefined>, handlers: LaneHandlers) {
-    this.#lanes = lanes.map((lane) => lane && new Lane(lane, handlers))
+  constructor (rings: ReadonlyArray<WorkerRingInit | undefined>, handlers: WorkerRingHandlers) {
+    this.#rings = rings.map((ring) => ring && new WorkerRing(ring, handlers))
   }
 
   /** Leads to a member of another worker. It takes a batch as long as the way there has room, and nothing waits in it that this end could see. */
   port (network: number, id: number): PacketPort {
-    const lane = this.#lanes[id % this.#lanes.length]
+    const ring = this.#rings[id % this.#rings.length]
     return {
-      send: (batch) => lane?.write([network << 1, id, this.sender, batch.length, sizeOf(batch)], framesOf(batch)) === true ? batch.length : 0,
+      send: (batch) => ring?.write([network << 1, id, this.sender, batch.length, sizeOf(batch)], framesOf(batch)) === true ? batch.length : 0,
       queued: 0,
       limit: RingWriter.MAX_BLOCK
     }
@@ -145,23 +145,23 @@ export class Lanes {
     const label: Label = [network << 1 | TO_ALL, 0, this.sender, 1, message.length]
     const frames = framesOf([message])
     let full = 0
-    for (const lane of this.#lanes) if (lane?.write(label, frames) === false) full++
+    for (const ring of this.#rings) if (ring?.write(label, frames) === false) full++
     return full
   }
 
   flush (): void {
-    for (const lane of this.#lanes) lane?.flush()
+    for (const ring of this.#rings) ring?.flush()
   }
 
   /** Whether there may be no room for what a read brings. */
-  get isFull (): boolean { return this.#lanes.some((lane) => lane?.isFull === true) }
+  get isFull (): boolean { return this.#rings.some((ring) => ring?.isFull === true) }
 
   /**
    * Undefined when there is room for more; else settles when there is. Waiting is no worse than to be slow oneself: a worker empties
    * its rings whatever its receivers do, so it lasts only while its processor has no time.
    */
   room (): Promise<void> | undefined {
-    for (const lane of this.#lanes) if (lane?.isCrowded === true) return lane.room()
+    for (const ring of this.#rings) if (ring?.isCrowded === true) return ring.room()
     return undefined
   }
 }

@@ -5,8 +5,8 @@ import { newRing, RingReader, RingWriter } from '../../../../src/buffers/shared-
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { ConnectionLimiter } from '../../../../src/limits/connection-limiter.ts'
 import { Forwarder } from '../../../../src/nodes/candy/relay/workers/forwarder.ts'
-import { Lanes } from '../../../../src/nodes/candy/relay/workers/lanes.ts'
-import type { Counts, LaneInit, Order, Report } from '../../../../src/nodes/candy/relay/workers/messages.ts'
+import { WorkerRings } from '../../../../src/nodes/candy/relay/workers/worker-rings.ts'
+import type { Counts, WorkerRingInit, WorkerCommand, WorkerEvent } from '../../../../src/nodes/candy/relay/workers/messages.ts'
 import { readRelay } from '../../../../src/nodes/candy/relay/settings.ts'
 import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
 import { bytes, until } from '../../../helpers/ends.ts'
@@ -14,7 +14,7 @@ import { numbered } from './crew.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 
 /** One end of the way between two workers, and the rings of the other end. */
-function lane (t: Test): { init: LaneInit, reader: RingReader, writer: RingWriter, say (message: number): void } {
+function ring (t: Test): { init: WorkerRingInit, reader: RingReader, writer: RingWriter, say (message: number): void } {
   const [there, back] = [newRing(), newRing()]
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => {
@@ -27,11 +27,11 @@ function lane (t: Test): { init: LaneInit, reader: RingReader, writer: RingWrite
 const ROOM = 1
 
 t.test('whoever waits for room is told, also when another one has found some meanwhile', async (t) => {
-  const { init, reader, say } = lane(t)
-  const lanes = new Lanes([undefined, init], { onUnicast: () => false, onBroadcast () {} })
-  const port = lanes.port(0, 1)
-  while (lanes.room() === undefined) port.send([bytes(100_000)])
-  const first = lanes.room() as Promise<void>
+  const { init, reader, say } = ring(t)
+  const rings = new WorkerRings([undefined, init], { onUnicast: () => false, onBroadcast () {} })
+  const port = rings.port(0, 1)
+  while (rings.room() === undefined) port.send([bytes(100_000)])
+  const first = rings.room() as Promise<void>
   // Another one sees that it is crowded, and then the other worker reads.
   const isCrowded = Object.getOwnPropertyDescriptor(RingWriter.prototype, 'isCrowded') as PropertyDescriptor
   t.teardown(() => { Object.defineProperty(RingWriter.prototype, 'isCrowded', isCrowded) })
@@ -44,22 +44,22 @@ t.test('whoever waits for room is told, also when another one has found some mea
       return before
     }
   })
-  void lanes.room()
+  void rings.room()
   t.ok(reader.wake(), 'the first one still waits')
   say(ROOM)
   await first
-  t.equal(lanes.room(), undefined)
+  t.equal(rings.room(), undefined)
 })
 
 t.test('those who wait go on a few at a time, as long as there is room', async (t) => {
-  const { init, reader, say } = lane(t)
-  const lanes = new Lanes([undefined, init], { onUnicast: () => false, onBroadcast () {} })
-  const port = lanes.port(0, 1)
-  while (lanes.room() === undefined) port.send([bytes(60_000)])
-  t.notOk(lanes.isFull, 'it is crowded long before it is full')
+  const { init, reader, say } = ring(t)
+  const rings = new WorkerRings([undefined, init], { onUnicast: () => false, onBroadcast () {} })
+  const port = rings.port(0, 1)
+  while (rings.room() === undefined) port.send([bytes(60_000)])
+  t.notOk(rings.isFull, 'it is crowded long before it is full')
   let on = 0
   const all = Array.from({ length: 30 }, async () => {
-    await lanes.room()
+    await rings.room()
     on++
     port.send([bytes(60_000)])
   })
@@ -72,19 +72,19 @@ t.test('those who wait go on a few at a time, as long as there is room', async (
       if (reader.wake()) say(ROOM)
       return on > before
     })
-    t.notOk(lanes.isFull, `${on} have gone on`)
+    t.notOk(rings.isFull, `${on} have gone on`)
   }
   await Promise.all(all)
   t.ok(steps > 3, `${steps} steps`)
 })
 
 t.test('a message to all of a member that this worker is told of only now', async (t) => {
-  const { init, writer } = lane(t)
+  const { init, writer } = ring(t)
   const { limiter, lenient, queueTotal, networks: [settings] } = readRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })
-  const reports: Report[] = []
-  const orders: Order[] = []
-  const forwarder = new Forwarder({ index: 1, count: 2, lanes: [init, undefined], limits: { limiter, unmasked: lenient, queueTotal } }, new ConnectionLimiter(limiter), (report) => { reports.push(report) }, () => {
-    for (const order of orders.splice(0)) forwarder.obey(order)
+  const reports: WorkerEvent[] = []
+  const orders: WorkerCommand[] = []
+  const forwarder = new Forwarder({ index: 1, count: 2, rings: [init, undefined], limits: { limiter, unmasked: lenient, queueTotal } }, new ConnectionLimiter(limiter), (event) => { reports.push(event) }, () => {
+    for (const command of orders.splice(0)) forwarder.handle(command)
   }, new ManualClock())
   const sent: Uint8Array[] = []
   const link = {
@@ -94,10 +94,10 @@ t.test('a message to all of a member that this worker is told of only now', asyn
     path: '/'
   }
   void forwarder.accept(link as unknown as Parameters<Forwarder['accept']>[0], 0)
-  const [{ id }] = reports as Array<Extract<Report, { type: 'open' }>>
-  forwarder.obey({ type: 'network', network: 0, settings })
-  const state = (address: string): Extract<Order, { type: 'member' }>['state'] => ({ address: addr(address), behind: undefined, gateways: new Set(), routes: [] })
-  forwarder.obey({ type: 'member', network: 0, id, state: state('10.77.0.1') })
+  const [{ id }] = reports as Array<Extract<WorkerEvent, { type: 'open' }>>
+  forwarder.handle({ type: 'network', network: 0, settings })
+  const state = (address: string): Extract<WorkerCommand, { type: 'member' }>['state'] => ({ address: addr(address), behind: undefined, gateways: new Set(), routes: [] })
+  forwarder.handle({ type: 'member', network: 0, id, state: state('10.77.0.1') })
   orders.push({ type: 'member', network: 0, id: 0, state: state('10.77.0.2') })
   const message = numbered('10.77.0.2', '255.255.255.255', 1)
   const to = { network: 0, toAll: 1 }
@@ -107,8 +107,8 @@ t.test('a message to all of a member that this worker is told of only now', asyn
   await read
   t.same(sent.map((bytes) => Buffer.from(bytes).toString('hex')), [Buffer.from(message).toString('hex')])
   const before = reports.length
-  forwarder.obey({ type: 'no network', network: 0 })
-  const [counts, last] = reports.slice(before) as [{ counts: Counts }, Report]
+  forwarder.handle({ type: 'no network', network: 0 })
+  const [counts, last] = reports.slice(before) as [{ counts: Counts }, WorkerEvent]
   t.match(counts.counts.traffic, [{ network: 0, id, traffic: { packetsOut: 1 } }], 'and what it has carried is told before the network is no more')
   t.same(last, { type: 'no network', network: 0 })
 })
