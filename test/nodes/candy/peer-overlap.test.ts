@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { CandyPeerInit } from '../../../src/nodes/candy/index.ts'
 import { RoutePolicy } from '../../../src/nodes/candy/peer/route-policy.ts'
 import { encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
-import { Surroundings } from '../../../src/nodes/candy/peer/surroundings.ts'
+import { OccupiedNetworkCache } from '../../../src/nodes/candy/peer/occupied-network-cache.ts'
 import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tun/device.ts'
 import { userspaceTun } from '../../../src/tun/userspace.ts'
 import { PASSWORD } from '../../helpers/candy-client.ts'
@@ -217,7 +217,7 @@ t.test('a system that does not tell its networks: nothing is taken, and the peer
 t.test('the system is asked once a second at the most, and at once by a new connection', async (t) => {
   const clock = new ManualClock()
   let asked = 0
-  const surroundings = new Surroundings({ occupied: () => { asked++; return LAN } }, clock)
+  const surroundings = new OccupiedNetworkCache({ occupied: () => { asked++; return LAN } }, clock)
   for (let i = 0; i < 1000; i++) surroundings.overlap(cidr('10.0.0.0/24'))
   clock.advance(999)
   surroundings.overlap(cidr('10.0.0.0/24'))
@@ -228,5 +228,5 @@ t.test('the system is asked once a second at the most, and at once by a new conn
   surroundings.forget()
   t.same(surroundings.overlap(cidr('192.168.1.128/25')), { network: '192.168.1.0/24', owner: 'eth0' })
   t.equal(asked, 3)
-  t.equal(new Surroundings({}).overlap(cidr('0.0.0.0/0')), undefined, 'no interface of the system')
+  t.equal(new OccupiedNetworkCache({}).overlap(cidr('0.0.0.0/0')), undefined, 'no interface of the system')
 })

@@ -1,7 +1,7 @@
 /** Packets behind an outer header: where a relay lets them go, with one worker and with two, and what a peer takes. */
 import t from 'tap'
 import { wrapForward, wrapRouted, OUTER_LENGTH } from '../../../src/nodes/candy/protocol/forward.ts'
-import { Arrivals } from '../../../src/nodes/candy/protocol/arrivals.ts'
+import { IngressFilter } from '../../../src/nodes/candy/protocol/ingress-filter.ts'
 import { parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
 import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'
@@ -89,7 +89,7 @@ t.test('a peer lets in what is for itself, and for the networks that routes lead
   const state = { addresses: new Set([addr('10.77.0.1'), addr('192.168.5.7')]), broadcasts: new Set([addr('192.168.5.255'), addr('192.168.5.0'), addr('10.77.0.255')]), forwards: false }
   const own = addr('10.77.0.1')
   const known = [parseCidr('172.16.0.0/16'), parseCidr('192.168.5.0/24')] as Cidr[]
-  const may = (destination: string, through: Cidr[], forwards: boolean): boolean => new Arrivals('x', systemClock, () => ({ ...state, forwards })).mayEnter(addr(destination), own, through)
+  const may = (destination: string, through: Cidr[], forwards: boolean): boolean => new IngressFilter('x', systemClock, () => ({ ...state, forwards })).accepts(addr(destination), own, through)
   for (const forwards of [true, false]) {
     t.ok(may('10.77.0.1', known, forwards), 'its own address')
     t.ok(may('10.77.0.1', [], forwards))

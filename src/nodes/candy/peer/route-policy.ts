@@ -7,7 +7,7 @@ import { OptionError } from '../../../errors.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import type { OccupiedNetwork } from '../../../tun/device.ts'
 import type { Route } from '../protocol/routes.ts'
-import { overlapText } from './surroundings.ts'
+import { overlapText } from './occupied-network-cache.ts'
 
 /** Characters of a wrong word that are repeated. */
 const LONGEST_SHOWN = 60

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import type { Logger } from '../../../log.ts'
 import type { OccupiedNetwork, Tun, TunRoute } from '../../../tun/device.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, parseAddress, type Cidr } from '../../../net/ipv4.ts'
-import { Arrivals } from '../protocol/arrivals.ts'
+import { IngressFilter } from '../protocol/ingress-filter.ts'
 import { FORWARD_PACKET, OUTER_LENGTH } from '../protocol/forward.ts'
 import { CandyMessageError, MAX_LENGTH } from '../protocol/messages.ts'
 import type { CandyPeerStats } from './stats.ts'
@@ -12,7 +12,7 @@ import type { RouteRejection, RoutePolicy } from './route-policy.ts'
 import { RouteTable, TABLE_LIMIT } from '../protocol/route-table.ts'
 import { decodeRoute, type Route } from '../protocol/routes.ts'
 import { InstalledRoutes } from './installed-routes.ts'
-import { overlapText, Surroundings } from './surroundings.ts'
+import { overlapText, OccupiedNetworkCache } from './occupied-network-cache.ts'
 import type { Clock } from '../../../types.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
@@ -47,7 +47,7 @@ export class PeerRoutes {
   #table = new RouteTable(cidrOf(0, 32))
   /** Networks that routes lead to through us. */
   #through: Cidr[] = []
-  readonly #arrivals: Arrivals
+  readonly #ingress: IngressFilter
   #server: number | undefined
   /** Routes were taken since the interface was told. */
   #changed = false
@@ -55,16 +55,16 @@ export class PeerRoutes {
   /** What was logged in this connection. */
   readonly #told = new Set<string>()
   #mtuTold = false
-  readonly #surroundings: Surroundings
+  readonly #occupied: OccupiedNetworkCache
   /** Our network on the interface, when the server has given it; undefined for one that the user has chosen. */
   #given: Cidr | undefined
   #overlaps: PeerOverlap[] = []
-  readonly #overlap = (network: Cidr): OccupiedNetwork | undefined => this.#surroundings.overlap(network)
+  readonly #overlap = (network: Cidr): OccupiedNetwork | undefined => this.#occupied.overlap(network)
 
   constructor (init: PeerRoutesInit) {
     this.#init = init
-    this.#arrivals = new Arrivals(init.tun.name, init.clock)
-    this.#surroundings = new Surroundings(init.tun, init.clock)
+    this.#ingress = new IngressFilter(init.tun.name, init.clock)
+    this.#occupied = new OccupiedNetworkCache(init.tun, init.clock)
     this.#onInterface = new InstalledRoutes({ tun: init.tun, stats: init.stats, tell: (what, fields, message) => { this.#tell(what, fields, message) } })
   }
 
@@ -83,9 +83,9 @@ export class PeerRoutes {
   /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
 
-  /** Whether a packet for this address may come by way of us: see {@link Arrivals}. */
-  mayEnter (destination: number): boolean {
-    if (this.#arrivals.mayEnter(destination, this.#table.own.address, this.#through)) return true
+  /** Whether a packet for this address may come by way of us: see {@link IngressFilter}. */
+  accepts (destination: number): boolean {
+    if (this.#ingress.accepts(destination, this.#table.own.address, this.#through)) return true
     this.#tell('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
     return false
   }
@@ -98,7 +98,7 @@ export class PeerRoutes {
    * `CandyMessageError`.
    */
   checkNetwork (own: Cidr, server: number | undefined): void {
-    this.#surroundings.forget()
+    this.#occupied.forget()
     const rejection = this.#init.policy.networkRejection(own, server, this.#overlap)
     if (rejection === undefined) return
     const { overlaps } = rejection
@@ -129,7 +129,7 @@ export class PeerRoutes {
     this.#changed = false
     this.#told.clear()
     this.#overlaps = []
-    this.#surroundings.forget()
+    this.#occupied.forget()
   }
 
   /** Takes a ROUTE message; one that is malformed is counted. */
@@ -195,7 +195,7 @@ export class PeerRoutes {
   async retreat (): Promise<OverlapError | undefined> {
     const given = this.#given
     const { policy, log } = this.#init
-    this.#surroundings.forget()
+    this.#occupied.forget()
     try {
       const rejection = given === undefined ? undefined : policy.networkRejection(given, undefined, this.#overlap)
       const overlaps = rejection?.overlaps

@@ -20,7 +20,7 @@ export interface PeerSessionInit {
   /** The address of the server in the network below; undefined when that is no IPv4. */
   server?: number
   tun: Pick<Tun, 'mtu' | 'port' | 'setAddress'>
-  routes: Pick<PeerRoutes, 'size' | 'changed' | 'nexthopOf' | 'mayEnter' | 'checkNetwork' | 'addressed' | 'begin' | 'take' | 'install'>
+  routes: Pick<PeerRoutes, 'size' | 'changed' | 'nexthopOf' | 'accepts' | 'checkNetwork' | 'addressed' | 'begin' | 'take' | 'install'>
   secret: Secret
   vmac: string
   /** CIDR of our own choice; otherwise the server gives one. */
@@ -182,7 +182,7 @@ export class PeerSession {
     const { stats, tun } = this.#init
     // Some servers relay messages that are too long for the protocol.
     if (packet === undefined || (message.length > MAX_LENGTH && packet.length > tun.mtu)) stats.drops.malformed++
-    else if (isRouted(message) && !this.#init.routes.mayEnter(destinationOf(packet))) stats.drops.destination++
+    else if (isRouted(message) && !this.#init.routes.accepts(destinationOf(packet))) stats.drops.destination++
     else this.#inbound.push(packet)
   }
 

@@ -11,9 +11,9 @@ import type { Clock } from '../../../types.ts'
 import { ownNetworks, type OwnNetworks } from '../../../tun/own-networks.ts'
 
 /** Milliseconds for which what the system says of itself is believed. */
-const BELIEVED = 1000
+const CACHE_TIME = 1000
 
-export class Arrivals {
+export class IngressFilter {
   readonly #read: () => OwnNetworks
   readonly #clock: Clock
   #networks: OwnNetworks | undefined
@@ -29,7 +29,7 @@ export class Arrivals {
    * @param own our address in the virtual network
    * @param through networks that routes lead to through us, as far as the server has told
    */
-  mayEnter (destination: number, own: number, through: readonly Cidr[]): boolean {
+  accepts (destination: number, own: number, through: readonly Cidr[]): boolean {
     if (destination === own) return true
     if (destination === LIMITED_BROADCAST || isMulticast(destination) || isLocal(destination)) return false
     const { addresses, broadcasts, forwards } = this.#now()
@@ -40,7 +40,7 @@ export class Arrivals {
 
   #now (): OwnNetworks {
     const now = this.#clock.now()
-    if (this.#networks === undefined || now - this.#readAt > BELIEVED) {
+    if (this.#networks === undefined || now - this.#readAt > CACHE_TIME) {
       this.#networks = this.#read()
       this.#readAt = now
     }

@@ -5,13 +5,13 @@ import type { Clock } from '../../../types.ts'
 import { inNetwork, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 
 /** Milliseconds for which an answer of the system is believed: a server may push as often as it likes. */
-const BELIEVED = 1000
+const CACHE_TIME = 1000
 
 interface Known extends OccupiedNetwork {
   readonly cidr: Cidr
 }
 
-export class Surroundings {
+export class OccupiedNetworkCache {
   readonly #tun: Pick<Tun, 'occupied'>
   readonly #clock: Clock
   #known: Known[] = []
@@ -32,7 +32,7 @@ export class Surroundings {
   overlap (network: Cidr): OccupiedNetwork | undefined {
     if (this.#tun.occupied === undefined) return undefined
     const now = this.#clock.now()
-    if (now - this.#readAt >= BELIEVED) {
+    if (now - this.#readAt >= CACHE_TIME) {
       this.#known = this.#read()
       this.#readAt = now
     }
