@@ -6,7 +6,7 @@ import type { ServedPort, Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
 import { UserBridge, type BridgeContext } from './user-bridge.ts'
 import type { UserLimiters } from './user-limiters.ts'
-import { newTraffic, Tally, type UserDrop, type UserTraffic } from './stats.ts'
+import { newTraffic, TrafficCounters, type UserDrop, type UserTraffic } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
@@ -33,7 +33,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   owner: Session
   readonly #context: PortContext
   readonly #requests: Requests<AcceptedLink>
-  readonly #tally: Tally
+  readonly #counters: TrafficCounters
   /** All that have not ended, with what they wait for if there was no data connection for them at once. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #bridge: UserBridge
@@ -48,9 +48,9 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     this.number = owner.remotePort
     this.identity = owner.identity
     this.#requests = new Requests(context.settings.maxWaiting)
-    this.#tally = new Tally(this.traffic, this.identity.traffic, context.traffic)
-    this.#bridge = new UserBridge(context, this.number, this.identity, this.#tally)
-    this.#serial = new SequentialData(context, this, this.#bridge, this.#tally)
+    this.#counters = new TrafficCounters(this.traffic, this.identity.traffic, context.traffic)
+    this.#bridge = new UserBridge(context, this.number, this.identity, this.#counters)
+    this.#serial = new SequentialData(context, this, this.#bridge, this.#counters)
   }
 
   /** Its client says that there is a service; without one nobody can connect. */
@@ -106,7 +106,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     if (request === undefined) return undefined
     this.owner.answers++
     if (request.isVoid) return request.user
-    this.#tally.add('waiting', -1)
+    this.#counters.add('waiting', -1)
     this.#users.set(request.user, undefined)
     return request.user
   }
@@ -143,7 +143,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   onServed (user: AcceptedLink | undefined): void {
     if (user === undefined || !this.#users.delete(user)) return
     if (this.#users.size === 0) this.#context.used.delete(this)
-    this.#tally.add('users', -1)
+    this.#counters.add('users', -1)
   }
 
   /** A data connection that has rested does not answer: its user gets another one, if it is there still. */
@@ -177,7 +177,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
 
   #admit (link: AcceptedLink): void {
     const { settings, traffic } = this.identity
-    this.#tally.add('accepted', 1)
+    this.#counters.add('accepted', 1)
     const mayEnter = traffic.users < settings.maxUsers
     const serve = mayEnter ? this.#serial.take() : undefined
     if (serve !== undefined) {
@@ -187,7 +187,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
       this.#remember(link)
       this.#wait(link, this.#context.now)
     } else {
-      this.#tally.drop('limit')
+      this.#counters.drop('limit')
       link.abort(new LinkClosedError('too many users'))
     }
   }
@@ -200,7 +200,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
       return
     }
     this.#users.set(user, request)
-    this.#tally.add('waiting', 1)
+    this.#counters.add('waiting', 1)
     if (user.slot !== undefined) {
       user.slot.evict = () => { this.#drop(user, 'waiting') }
       user.slot.onRelease = () => { this.#drop(user, 'left') }
@@ -228,12 +228,12 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const request = this.#users.get(user)
     if (request === undefined) return
     this.#requests.giveUp(request)
-    this.#tally.add('waiting', -1)
+    this.#counters.add('waiting', -1)
     this.#letGo(user, reason)
   }
 
   #letGo (user: AcceptedLink, reason: UserDrop): void {
-    this.#tally.drop(reason)
+    this.#counters.drop(reason)
     this.onServed(user)
     user.abort(new LinkClosedError('no data connection'))
   }
@@ -241,6 +241,6 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   #remember (user: AcceptedLink): void {
     this.#users.set(user, undefined)
     this.#context.used.add(this)
-    this.#tally.add('users', 1)
+    this.#counters.add('users', 1)
   }
 }

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { Carriers, type CarrierTotals } from './carriers.ts'
 import type { Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
-import type { Tally } from './stats.ts'
+import type { TrafficCounters } from './stats.ts'
 import type { UserBridge } from './user-bridge.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
@@ -35,16 +35,16 @@ export class SequentialData {
   readonly #context: SequentialDataContext
   readonly #port: SequentialDataPort
   readonly #bridge: UserBridge
-  readonly #tally: Tally
+  readonly #counters: TrafficCounters
   readonly #carriers: Carriers
   /** Those that have not ended, with the user that each of them serves. */
   readonly #serving = new Map<SequentialStreams, AcceptedLink | undefined>()
 
-  constructor (context: SequentialDataContext, port: SequentialDataPort, bridge: UserBridge, tally: Tally) {
+  constructor (context: SequentialDataContext, port: SequentialDataPort, bridge: UserBridge, counters: TrafficCounters) {
     this.#context = context
     this.#port = port
     this.#bridge = bridge
-    this.#tally = tally
+    this.#counters = counters
     this.#carriers = new Carriers(context)
   }
 
@@ -112,7 +112,7 @@ export class SequentialData {
     const { clock, settings: { acknowledgeTimeout } } = this.#context
     const timer = streams.acknowledges
       ? clock.set(acknowledgeTimeout, () => {
-        this.#tally.drop('silent')
+        this.#counters.drop('silent')
         streams.abort(new LinkClosedError(SILENT))
       })
       : undefined

@@ -58,7 +58,7 @@ export const newRefused = (): Record<GotunnelRejectReason, number> => ({
 })
 
 /** Traffic is counted for the port and for its identity at once, so that neither has to be added up, or lost with the other. */
-export class Tally {
+export class TrafficCounters {
   readonly #all: readonly UserTraffic[]
 
   constructor (...all: UserTraffic[]) { this.#all = all }

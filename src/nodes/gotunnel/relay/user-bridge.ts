@@ -1,6 +1,6 @@
 /** Joins the users of a port with what brings them to their service: counts and holds up what passes, and ends those that stand still. */
 import type { Identity } from './identities.ts'
-import type { Tally } from './stats.ts'
+import type { TrafficCounters } from './stats.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
 import type { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
@@ -22,13 +22,13 @@ export class UserBridge {
   readonly #context: BridgeContext
   readonly #port: number
   readonly #identity: Identity
-  readonly #tally: Tally
+  readonly #counters: TrafficCounters
 
-  constructor (context: BridgeContext, port: number, identity: Identity, tally: Tally) {
+  constructor (context: BridgeContext, port: number, identity: Identity, counters: TrafficCounters) {
     this.#context = context
     this.#port = port
     this.#identity = identity
-    this.#tally = tally
+    this.#counters = counters
   }
 
   /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
@@ -36,13 +36,13 @@ export class UserBridge {
     user.slot?.establish()
     const { unanswered } = this.#context
     const gone = (err: Error): void => {
-      this.#tally.drop('silent')
+      this.#counters.drop('silent')
       for (const link of [user, connection]) link.abort(err)
     }
     unanswered.add(user, gone)
     unanswered.add(data, gone)
     const account = this.#context.buffers.open(this.#identity, () => {
-      this.#tally.drop('stalled')
+      this.#counters.drop('stalled')
       this.#context.log.log('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')
       for (const link of [user, connection]) link.abort(new LinkClosedError('too much is kept for users that stand still'))
     })
@@ -59,7 +59,7 @@ export class UserBridge {
   /** The limit may become another one in the middle. */
   #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
     return (bytes) => {
-      this.#tally.add(name, bytes)
+      this.#counters.add(name, bytes)
       return this.#identity.shaper?.[direction].wait(bytes)
     }
   }
