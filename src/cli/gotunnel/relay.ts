@@ -1,4 +1,4 @@
-import { GotunnelWatch, serveGotunnel, type GotunnelServerOptions } from '../../nodes/gotunnel/index.ts'
+import { StatusSampler, serveGotunnel, type GotunnelServerOptions } from '../../nodes/gotunnel/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
@@ -16,7 +16,7 @@ const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen', 'bufferedByt
 export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : endpointText(loaded.gotunnel.listen)}`) })
   const { relay } = server
-  const watch = new GotunnelWatch(relay)
+  const sampler = new StatusSampler(relay)
   out.ready('gotunnel', server.url)
   return {
     register (registry) {
@@ -44,14 +44,14 @@ export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRela
       registerStats(registry, 'tunpipe_gotunnel_identity', turnedAway, [])
       registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
     },
-    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...watch.status() }),
+    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...sampler.status() }),
     async reload (next) {
       const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${endpointText(next.gotunnel.listen)}`) })
       return { ...changes, url: server.url, restart: next.gotunnel.bind === loaded.gotunnel.bind ? [] : ['bind'] }
     },
     online: () => server.url !== '',
     async stop () {
-      watch.close()
+      sampler.close()
       await server.close()
     }
   }

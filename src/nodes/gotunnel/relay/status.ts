@@ -9,7 +9,7 @@ import { every, type Interval } from '../../../streams/clock.ts'
 import { TrafficRateMeter, type TrafficRates } from '../../../limits/rate-meter.ts'
 
 /** Milliseconds between two looks at the counters. */
-const LOOK = 1000
+const SAMPLE_INTERVAL = 1000
 
 export interface GotunnelPortStatus extends UserTraffic, TrafficRates {
   port: number
@@ -46,7 +46,7 @@ export interface GotunnelRelayStatus extends GotunnelRelayStats {
 }
 
 /** Looks at a relay once a second, so that there are rates to tell. */
-export class GotunnelWatch {
+export class StatusSampler {
   readonly #relay: GotunnelRelay
   readonly #rates = new WeakMap<UserTraffic, TrafficRateMeter>()
   readonly #timer: Interval
@@ -54,12 +54,12 @@ export class GotunnelWatch {
   constructor (relay: GotunnelRelay) {
     this.#relay = relay
     const { clock } = relay
-    this.look(clock.now())
-    this.#timer = every(clock, LOOK, () => { this.look(clock.now()) }).unref()
+    this.sample(clock.now())
+    this.#timer = every(clock, SAMPLE_INTERVAL, () => { this.sample(clock.now()) }).unref()
   }
 
   /** @param now milliseconds of the relay's clock */
-  look (now: number): void {
+  sample (now: number): void {
     for (const { traffic } of [...this.#relay.identities, ...this.#relay.ports]) {
       const rates = this.#rates.get(traffic)
       if (rates === undefined) this.#rates.set(traffic, new TrafficRateMeter(now, traffic))
