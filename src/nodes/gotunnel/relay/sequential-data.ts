@@ -1,6 +1,6 @@
 /** The data connections of a port in strict mode: each serves one user after the other, and rests in between. */
 import { isIP } from 'node:net'
-import { Carriers, type CarrierTotals } from './carriers.ts'
+import { IdleConnectionPool, type IdleConnectionTotals } from './idle-connection-pool.ts'
 import type { Session } from './session.ts'
 import type { RelaySettings } from './settings.ts'
 import type { TrafficCounters } from './stats.ts'
@@ -15,7 +15,7 @@ import type { Clock, Endpoint } from '../../../types.ts'
 
 const SILENT = 'the data connection does not answer'
 
-export interface SequentialDataContext extends CarrierTotals {
+export interface SequentialDataContext extends IdleConnectionTotals {
   readonly clock: Clock
   readonly settings: Pick<RelaySettings, 'acknowledgeTimeout'>
 }
@@ -36,7 +36,7 @@ export class SequentialData {
   readonly #port: SequentialDataPort
   readonly #bridge: UserBridge
   readonly #counters: TrafficCounters
-  readonly #carriers: Carriers
+  readonly #idlePool: IdleConnectionPool
   /** Those that have not ended, with the user that each of them serves. */
   readonly #serving = new Map<SequentialStreams, AcceptedLink | undefined>()
 
@@ -45,7 +45,7 @@ export class SequentialData {
     this.#port = port
     this.#bridge = bridge
     this.#counters = counters
-    this.#carriers = new Carriers(context)
+    this.#idlePool = new IdleConnectionPool(context)
   }
 
   /** All that have not ended. */
@@ -53,7 +53,7 @@ export class SequentialData {
 
   /** What begins to serve a user that is given to it, over a data connection that has rested; undefined when there is none. */
   take (): ((user: AcceptedLink) => Promise<void>) | undefined {
-    const taken = this.#carriers.take()
+    const taken = this.#idlePool.take()
     if (taken === undefined) return undefined
     const { streams, isFresh } = taken
     return (user) => isFresh ? this.#carryOn(user, streams) : this.#tryOn(user, streams)
@@ -67,21 +67,21 @@ export class SequentialData {
       this.#port.onServed(this.#serving.get(streams))
       this.#serving.set(streams, undefined)
       // That of a client which has left goes as well, once its user has, and one of which nothing tells whether it is still there.
-      if (streams.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#carriers.add(streams)
+      if (streams.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#idlePool.add(streams)
       else streams.close()
     }
     void this.#carryOn(user, streams)
     await streams.ended
     this.#port.onServed(this.#serving.get(streams))
     this.#serving.delete(streams)
-    this.#carriers.remove(streams)
+    this.#idlePool.remove(streams)
   }
 
   /** Ends those that have rested for too long. */
-  tick (): void { this.#carriers.tick() }
+  tick (): void { this.#idlePool.tick() }
 
   /** Ends those that rest. */
-  endResting (): void { this.#carriers.close() }
+  endResting (): void { this.#idlePool.close() }
 
   /**
    * One that has rested: nothing of the user goes there before its other end has answered. When it does not, the user gets another
@@ -102,7 +102,7 @@ export class SequentialData {
       return
     }
     streams.abort(new LinkClosedError(SILENT))
-    this.#carriers.close()
+    this.#idlePool.close()
     this.#port.onSilent(user, since, hasLeft)
   }
 

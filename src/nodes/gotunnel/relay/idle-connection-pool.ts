@@ -5,67 +5,67 @@
 import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 
 /** At one time, for a port and for all. */
-const MOST = 256
-const MOST_IN_ALL = 1024
+const MAX_PER_PORT = 256
+const MAX_IN_ALL = 1024
 
 /** Milliseconds. One that has said nothing for longer may be dead without anybody knowing, and a user would pay for that. */
-const LONGEST_REST = 15_000
+const MAX_IDLE_TIME = 15_000
 
 /** Of all ports. */
-export interface CarrierTotals {
+export interface IdleConnectionTotals {
   /** Data connections that wait for another user. */
-  carriers: number
+  idleConnections: number
   /** Milliseconds of the clock, as of the last tick. */
   readonly now: number
 }
 
-export class Carriers {
-  readonly #shared: CarrierTotals
+export class IdleConnectionPool {
+  readonly #totals: IdleConnectionTotals
   /** With the time since which they rest; the last is taken first. */
-  readonly #resting: Array<[SequentialStreams, number]> = []
+  readonly #idle: Array<[SequentialStreams, number]> = []
 
-  constructor (shared: CarrierTotals) { this.#shared = shared }
+  constructor (totals: IdleConnectionTotals) { this.#totals = totals }
 
   /** The one that has rested the shortest, and whether it was in use a moment ago: else its way may be gone without anybody knowing. */
   take (): { streams: SequentialStreams, isFresh: boolean } | undefined {
-    const taken = this.#resting.pop()
+    const taken = this.#idle.pop()
     if (taken === undefined) return undefined
-    this.#shared.carriers--
+    this.#totals.idleConnections--
     const [streams, since] = taken
-    return { streams, isFresh: since === this.#shared.now }
+    return { streams, isFresh: since === this.#totals.now }
   }
 
   /** It rests until it is taken, or ended. */
   add (streams: SequentialStreams): void {
-    if (this.#resting.length >= MOST || this.#shared.carriers >= MOST_IN_ALL) {
+    if (this.#idle.length >= MAX_PER_PORT || this.#totals.idleConnections >= MAX_IN_ALL) {
       streams.close()
       return
     }
-    this.#resting.push([streams, this.#shared.now])
-    this.#shared.carriers++
+    this.#idle.push([streams, this.#totals.now])
+    this.#totals.idleConnections++
     streams.watchForClose()
   }
 
   /** It has ended. */
   remove (streams: SequentialStreams): void {
-    const at = this.#resting.findIndex(([resting]) => resting === streams)
+    const at = this.#idle.findIndex(([resting]) => resting === streams)
     if (at < 0) return
-    this.#resting.splice(at, 1)
-    this.#shared.carriers--
+    this.#idle.splice(at, 1)
+    this.#totals.idleConnections--
   }
 
   tick (): void {
-    const { now } = this.#shared
-    while (this.#resting.length > 0 && now - this.#resting[0][1] >= LONGEST_REST) this.#endFirst()
+    const { now } = this.#totals
+    while (this.#idle.length > 0 && now - this.#idle[0][1] >= MAX_IDLE_TIME) this.#endFirst()
   }
 
   close (): void {
-    while (this.#resting.length > 0) this.#endFirst()
+    while (this.#idle.length > 0) this.#endFirst()
   }
 
   #endFirst (): void {
-    const [streams] = this.#resting.shift() ?? []
-    this.#shared.carriers--
+    const [streams] = this.#idle.shift() ?? []
+    this.#totals.idleConnections--
     streams?.close()
   }
 }
