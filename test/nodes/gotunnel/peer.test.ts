@@ -130,7 +130,7 @@ t.test('a refusal for good at the start ends the peer: nothing follows', async (
     const { peer, events } = startPeer(t, server, NO_SERVICE)
     const [err] = await once(peer, 'failed') as [RefusedError]
     t.ok(err instanceof RefusedError)
-    t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', number: reason === 'authentication failed' ? AUTHENTICATION_FAILED : undefined, isForGood: true })
+    t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', number: reason === 'authentication failed' ? AUTHENTICATION_FAILED : undefined, isPermanent: true })
     t.same(events, [`refused 10022: ${reason}`, `failed: ${reason}`])
     t.match(peer.status().maps, [{ state: 'degraded', reason }])
     await peer.close()

@@ -1,28 +1,28 @@
 /** What a peer does with the messages of a control connection (gotunnel protocol, sections 2 and 4). */
-import { DataConnection, type Mapping, type Requester } from './data-connection.ts'
+import { DataConnection, type MappingContext, type ControlSession } from './data-connection.ts'
 import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import type { PeerSettings } from './settings.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 
 /** The mapped port of a control connection. */
-export interface ControlledMapping extends Mapping {
-  readonly settings: Mapping['settings'] & Pick<PeerSettings, 'maxConnections'>
+export interface ControlledMapping extends MappingContext {
+  readonly settings: MappingContext['settings'] & Pick<PeerSettings, 'maxConnections'>
   /** With their ends. */
   readonly connections: Map<DataConnection, Promise<void>>
   /** Compatible mode: a data connection has to come, even for a user that nobody serves. */
-  decline (session: Requester, message: OpenDataChannel): void
+  decline (session: ControlSession, message: OpenDataChannel): void
 }
 
 /** A control connection. */
-export interface Controlled extends Requester {
+export interface ControlledSession extends ControlSession {
   readonly map: ControlledMapping
   /** A pong has come. */
-  answered (): void
+  onPong (): void
 }
 
 /** A user has come. Only the service of this map is ever connected to, and only when that is what the server means. */
-function openDataChannel (message: OpenDataChannel, session: Controlled): void {
+function openDataChannel (message: OpenDataChannel, session: ControlledSession): void {
   const { map } = session
   const { local, remotePort } = map.map
   const isOwn = message.local_port === local.port
@@ -38,13 +38,13 @@ function openDataChannel (message: OpenDataChannel, session: Controlled): void {
 }
 
 /** The server is there. Its clock is of no interest. */
-function pong (_message: unknown, session: Controlled): void { session.answered() }
+function pong (_message: unknown, session: ControlledSession): void { session.onPong() }
 
 /** Strict mode: the server says why it ends the connection. */
-function unregistered ({ reason }: Unregistered, session: Controlled): void { session.end(new RefusedError(reason)) }
+function unregistered ({ reason }: Unregistered, session: ControlledSession): void { session.end(new RefusedError(reason)) }
 
 /** All types that `readToClient` lets through have a handler. */
-export const receive = typeDemux<Controlled, ToClient>({
+export const receive = typeDemux<ControlledSession, ToClient>({
   open_data_channel: openDataChannel,
   pong,
   unregistered

@@ -17,7 +17,7 @@ import type { Batch, Endpoint, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
 /** The mapped port that a data connection belongs to. */
-export interface Mapping {
+export interface MappingContext {
   readonly map: PortMap
   readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol' | 'clock'>
   readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
@@ -30,23 +30,23 @@ export interface Mapping {
   readonly semaphore: Semaphore
   readonly isStopped: boolean
   /** Whether the service was there for whoever has just tried. */
-  see (isThere: boolean, err?: Error): void
+  reportService (isThere: boolean, err?: Error): void
 }
 
 /** The control connection that has asked for a data connection. */
-export interface Requester {
-  readonly map: Mapping
+export interface ControlSession {
+  readonly map: MappingContext
   readonly isStrict: boolean
   /** The server is told that the opening of a user has arrived. */
   readonly acknowledges: boolean
   send (message: Message): void
   end (err: Error): void
   /** How a data connection went. */
-  sawData (err?: Error): void
+  onDataResult (err?: Error): void
 }
 
 /** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
-export async function dialData ({ map: { settings, map }, isStrict }: Requester, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
+export async function dialData ({ map: { settings, map }, isStrict }: ControlSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
   // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
   const { token, name } = isStrict ? { token: '', name: '' } : settings
   const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
@@ -54,14 +54,14 @@ export async function dialData ({ map: { settings, map }, isStrict }: Requester,
 }
 
 export class DataConnection {
-  readonly #session: Requester
-  readonly #map: Mapping
+  readonly #session: ControlSession
+  readonly #map: MappingContext
   readonly #message: OpenDataChannel
   readonly #stopping = new AbortController()
   /** Users are served by it. */
   isBusy = true
 
-  constructor (session: Requester, message: OpenDataChannel) {
+  constructor (session: ControlSession, message: OpenDataChannel) {
     this.#session = session
     this.#map = session.map
     this.#message = message
@@ -98,8 +98,8 @@ export class DataConnection {
     const [service, data] = await Promise.allSettled([local, dialData(this.#session, this.#message, signal)])
     clock.clear(timer)
     if (service.status === 'fulfilled' && data.status === 'fulfilled') {
-      if (!this.#session.isStrict) this.#session.sawData() // else there is an answer to come
-      this.#map.see(true)
+      if (!this.#session.isStrict) this.#session.onDataResult() // else there is an answer to come
+      this.#map.reportService(true)
       return { service: service.value, data: data.value }
     }
     for (const side of [service, data]) if (side.status === 'fulfilled') side.value.abort(new LinkClosedError('the other side could not be reached'))
@@ -116,7 +116,7 @@ export class DataConnection {
   #failed (side: 'local' | 'data', err: Error): void {
     if (this.#map.isStopped) return
     this.#count(side, err)
-    if (side === 'data' && !(err instanceof RefusedError)) this.#session.sawData(err)
+    if (side === 'data' && !(err instanceof RefusedError)) this.#session.onDataResult(err)
     this.#tellFailed(side === 'local' ? 'no connection to the service' : 'no data connection')
   }
 
@@ -124,7 +124,7 @@ export class DataConnection {
     const { map: { remotePort: port }, stats, log } = this.#map
     stats.drops[side]++
     log.log('warn', { port, reason: reasonOf(err) }, side === 'local' ? 'no connection to the service' : 'no data connection to the server')
-    if (side === 'local') this.#map.see(false, err)
+    if (side === 'local') this.#map.reportService(false, err)
   }
 
   /** Compatible mode: the connection is that of one user. */
@@ -168,7 +168,7 @@ export class DataConnection {
     const timer = clock.set(dialTimeout, () => { streams.abort(new Error(`no answer within ${dialTimeout} ms`)) })
     try {
       const first = await streams.accept()
-      if (first !== undefined) this.#session.sawData()
+      if (first !== undefined) this.#session.onDataResult()
       else this.#tellFailed('the data connection has ended')
       return first
     } catch (err) {
@@ -190,7 +190,7 @@ export class DataConnection {
     try {
       await semaphore.acquire()
       const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
-      this.#map.see(true)
+      this.#map.reportService(true)
       await this.#carry(link, service, streamHeader).catch(() => {})
     } catch (err) {
       this.#count('local', err as Error)

@@ -7,10 +7,10 @@ import { printable, reasonOf } from '../../../text/printable.ts'
 export const CONNECT_FAILED = 1001
 export const AUTHENTICATION_FAILED = 1002
 
-const FOR_GOOD: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
+const PERMANENT: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
 
 /** Those that may be otherwise some time later without a change of this peer: others hold the port, or the server's settings were others. */
-const PASSING: ReadonlySet<string> = new Set([REASONS.port, REPLACED])
+const RECOVERABLE: ReadonlySet<string> = new Set([REASONS.port, REPLACED])
 
 /** There is no connection to the server: nobody listens, no answer. */
 export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
@@ -28,14 +28,14 @@ export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   /** Of the original's documentation; undefined for what that does not know. */
   readonly number: number | undefined
   /** A retry cannot mend it. */
-  readonly isForGood: boolean
+  readonly isPermanent: boolean
   /** The port was there before, and may be again. */
-  readonly mayPass: boolean
+  readonly isRecoverable: boolean
 
-  constructor (reason: string, isForGood = FOR_GOOD.has(reason)) {
+  constructor (reason: string, isPermanent = PERMANENT.has(reason)) {
     super('ERR_GOTUNNEL_REFUSED', printable(reason))
     this.number = reason === REASONS.token ? AUTHENTICATION_FAILED : undefined
-    this.isForGood = isForGood
-    this.mayPass = PASSING.has(reason)
+    this.isPermanent = isPermanent
+    this.isRecoverable = RECOVERABLE.has(reason)
   }
 }

@@ -1,7 +1,7 @@
 /** A gotunnel client: ports of a server lead to services here. */
 import { EventEmitter, once } from 'node:events'
 import { withDrainTimeout } from '../protocol/with-drain-timeout.ts'
-import { MapRunner } from './map-runner.ts'
+import { PortMapping } from './port-mapping.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
@@ -26,7 +26,7 @@ const TICK = 1000
  */
 export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   readonly #settings: PeerSettings
-  readonly #runners: MapRunner[]
+  readonly #mappings: PortMapping[]
   /** A port has had its connection. */
   #wasOnline = false
   readonly #timer: Interval
@@ -41,23 +41,23 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
     this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
     const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }
-    this.#runners = init.maps.map((map) => new MapRunner(map, this.#settings, backoff, bounded, shared, {
+    this.#mappings = init.maps.map((map) => new PortMapping(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         tell(() => this.emit('online', map, mode))
         this.#wasOnline = true
-        for (const runner of this.#runners) runner.retry() // the server may be another one, or have other settings
+        for (const mapping of this.#mappings) mapping.retry() // the server may be another one, or have other settings
       },
       onOffline: (map, err, wait) => {
         log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
         tell(() => this.emit('offline', map, err, wait))
       },
       onRefused: (map, err, wait) => {
-        const mayPass = this.#wasOnline && err.mayPass
-        const isLast = !mayPass && this.#runners.every(({ state }) => state === 'degraded')
+        const mayPass = this.#wasOnline && err.isRecoverable
+        const isLast = !mayPass && this.#mappings.every(({ state }) => state === 'degraded')
         tell(() => this.emit('refused', map, err, isLast ? undefined : wait))
         if (!isLast) return
-        for (const runner of this.#runners) runner.giveUp()
+        for (const mapping of this.#mappings) mapping.giveUp()
         tell(() => this.emit('failed', err))
       },
       onService: (map, isUp, reason) => {
@@ -68,23 +68,23 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   }
 
   /** Every port has its connection to the server. */
-  get isOnline (): boolean { return this.#runners.every(({ state }) => state === 'online') }
+  get isOnline (): boolean { return this.#mappings.every(({ state }) => state === 'online') }
 
   /** The server will not have some of the ports, and has the others. */
   get isDegraded (): boolean {
-    return !this.isOnline && this.#runners.every(({ state }) => state === 'online' || state === 'degraded')
+    return !this.isOnline && this.#mappings.every(({ state }) => state === 'online' || state === 'degraded')
   }
 
   /** By their ports of the server. */
   get stats (): Array<MapStats & { remotePort: number }> {
-    return this.#runners.map(({ map: { remotePort }, numbers }) => ({ remotePort, ...numbers }))
+    return this.#mappings.map(({ map: { remotePort }, numbers }) => ({ remotePort, ...numbers }))
   }
 
   /** What it does at the moment, for whoever runs it. */
   status (): GotunnelPeerStatus {
     const { server, name, clock } = this.#settings
     const now = clock.now()
-    return { server: endpointText(server), name, maps: this.#runners.map((runner) => runner.status(now)) }
+    return { server: endpointText(server), name, maps: this.#mappings.map((mapping) => mapping.status(now)) }
   }
 
   /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
@@ -93,18 +93,18 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   /** Leaves the server, gives users a moment to come to their end, and settles when all are gone. */
   async close (): Promise<void> {
     this.#running ??= Promise.resolve() // too late to start
-    for (const runner of this.#runners) runner.stop()
+    for (const mapping of this.#mappings) mapping.stop()
     await this.#running
-    for (const { connections } of this.#runners) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
-    const ends = Promise.all(this.#runners.flatMap(({ connections }) => [...connections.values()]))
+    for (const { connections } of this.#mappings) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
+    const ends = Promise.all(this.#mappings.flatMap(({ connections }) => [...connections.values()]))
     await withDrainTimeout(this.#settings.clock, ends, DRAIN, () => {
-      for (const { connections } of this.#runners) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))
+      for (const { connections } of this.#mappings) for (const connection of connections.keys()) connection.abort(new LinkClosedError('the peer was closed'))
     })
     this.#timer.stop()
   }
 
   async #run (): Promise<void> {
-    await Promise.all(this.#runners.map((runner) => runner.run()))
+    await Promise.all(this.#mappings.map((mapping) => mapping.run()))
   }
 }
 

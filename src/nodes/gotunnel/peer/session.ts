@@ -1,7 +1,7 @@
 /** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
 import { pipe } from 'it-pipe'
 import { rateLimited, controlBudget } from '../protocol/control-budget.ts'
-import { receive, type Controlled, type ControlledMapping } from './control.ts'
+import { receive, type ControlledSession, type ControlledMapping } from './control.ts'
 import type { MapStats, PeerSettings } from './settings.ts'
 import { MAX_FRAME, MAX_MESSAGE, readToClient, type Message, type ToClient } from '../protocol/messages.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -29,7 +29,7 @@ export interface SessionMapping extends ControlledMapping {
   readonly stats: ControlledMapping['stats'] & Pick<MapStats, 'heldMessages'>
 }
 
-export class PeerSession implements Controlled {
+export class PeerSession implements ControlledSession {
   readonly map: SessionMapping
   readonly isStrict: boolean
   /** The server is told that the opening of a user has arrived. */
@@ -70,10 +70,10 @@ export class PeerSession implements Controlled {
 
   end (err: Error): void { this.#link.abort(err) }
 
-  answered (): void { this.#unanswered = 0 }
+  onPong (): void { this.#unanswered = 0 }
 
   /** How a data connection went: the control connection may be well where no other gets through. */
-  sawData (err?: Error): void {
+  onDataResult (err?: Error): void {
     if (err === undefined) this.#failures = 0
     else if (++this.#failures >= MOST_FAILURES) this.end(new Error(`data connections cannot be made: ${err.message}`, { cause: err }))
   }

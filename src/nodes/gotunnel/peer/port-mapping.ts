@@ -1,7 +1,7 @@
 /** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
-import { dialData, type DataConnection, type Requester } from './data-connection.ts'
+import { dialData, type DataConnection, type ControlSession } from './data-connection.ts'
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
 import { PeerSession, type SessionMapping } from './session.ts'
@@ -25,7 +25,7 @@ const MOST_DIALS = 128
 /** Milliseconds in which a service takes a connection, when it is up (gotunnel protocol, section 4). */
 const PROBE_TIMEOUT = 1000
 
-export interface MapRunnerEvents {
+export interface PortMappingEvents {
   onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
   onOffline (map: PortMap, err: Error, wait: number): void
   /** The server will not have it, for another reason than before; the next attempt is far off. */
@@ -34,7 +34,7 @@ export interface MapRunnerEvents {
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
-export class MapRunner implements SessionMapping {
+export class PortMapping implements SessionMapping {
   readonly map: PortMap
   readonly settings: PeerSettings
   readonly stats = newMapStats()
@@ -45,7 +45,7 @@ export class MapRunner implements SessionMapping {
   /** With their ends. */
   readonly connections = new Map<DataConnection, Promise<void>>()
   readonly semaphore = new Semaphore(MOST_DIALS)
-  readonly #events: MapRunnerEvents
+  readonly #events: PortMappingEvents
   readonly #backoff: Backoff
   /** While the server will not have it. */
   readonly #slowBackoff: Backoff
@@ -59,16 +59,16 @@ export class MapRunner implements SessionMapping {
   #reason: string | undefined
   #session: PeerSession | undefined
   #onlineAt: number | undefined
-  #probing: Timer | undefined
+  #probeTimer: Timer | undefined
   /** Data connections under way that are to be closed. */
   #declining = 0
-  #isLooking = false
+  #isProbing = false
   /** Why the service was not there for whoever has last found that. */
-  #trouble: string | undefined
+  #serviceError: string | undefined
   /** When a user has last found no service. */
   #failedAt = -Infinity
 
-  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: RateLimitedLog, { buffers, unanswered }: Pick<MapRunner, 'buffers' | 'unanswered'>, events: MapRunnerEvents) {
+  constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: RateLimitedLog, { buffers, unanswered }: Pick<PortMapping, 'buffers' | 'unanswered'>, events: PortMappingEvents) {
     this.map = map
     this.settings = settings
     this.log = log
@@ -87,7 +87,7 @@ export class MapRunner implements SessionMapping {
 
   get state (): MapState { return this.#state }
 
-  get #looksOut (): boolean { return this.settings.probeInterval > 0 }
+  get #hasProbes (): boolean { return this.settings.probeInterval > 0 }
 
   get isStopped (): boolean { return this.#stopping.signal.aborted }
 
@@ -127,7 +127,7 @@ export class MapRunner implements SessionMapping {
   #lost (err: Error): number {
     this.stats.failures++
     this.#reason = reasonOf(err)
-    if (err instanceof RefusedError && err.isForGood) return this.#refused(err)
+    if (err instanceof RefusedError && err.isPermanent) return this.#refused(err)
     const wait = this.#backoff.next()
     this.#state = 'waiting'
     this.#events.onOffline(this.map, err, wait)
@@ -149,21 +149,21 @@ export class MapRunner implements SessionMapping {
   }
 
   /** Whether the service was there for a user. Of users that fail at once one counts: what is gone for a moment is not down. */
-  see (isThere: boolean, err?: Error): void {
-    this.#trouble = err?.message ?? this.#trouble
-    if (!this.#looksOut) return // nobody would notice that it is back
+  reportService (isThere: boolean, err?: Error): void {
+    this.#serviceError = err?.message ?? this.#serviceError
+    if (!this.#hasProbes) return // nobody would notice that it is back
     const now = this.settings.clock.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
     if (!isThere) this.#failedAt = now
     if (this.#health.see(isThere)) this.#tellService()
-    else if (!isThere) this.#probe()
+    else if (!isThere) this.#scheduleProbe()
   }
 
   /**
    * Compatible mode: nobody serves this user, but a data connection has to come, or the next one would be taken for it. It is closed
    * at once, and so is the user.
    */
-  decline (session: Requester, message: OpenDataChannel): void {
+  decline (session: ControlSession, message: OpenDataChannel): void {
     if (this.#declining >= MOST_DIALS) {
       session.end(new Error('the server asks for more connections than can be made')) // it begins a new line with the next registration
       return
@@ -179,7 +179,7 @@ export class MapRunner implements SessionMapping {
       await this.#serve(signal)
     } finally {
       this.#session = this.#onlineAt = undefined
-      this.settings.clock.clear(this.#probing)
+      this.settings.clock.clear(this.#probeTimer)
     }
   }
 
@@ -206,7 +206,7 @@ export class MapRunner implements SessionMapping {
     this.#refusal = undefined
     this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
     if (!this.#health.isUp) this.#tellService() // a server takes it for up when it hears of it anew
-    if (this.#looksOut) void this.#look()
+    if (this.#hasProbes) void this.#runProbe()
     if (signal.aborted) session.end(signal.reason)
     await session.run()
   }
@@ -220,30 +220,30 @@ export class MapRunner implements SessionMapping {
     const session = this.#session
     if (isUp && session?.isStrict === false) session.end(new Error('the service is back, and the port is registered anew'))
     else session?.send({ type: isUp ? 'online_port' : 'offline_port', port: this.map.remotePort })
-    this.#events.onService(this.map, isUp, this.#trouble)
+    this.#events.onService(this.map, isUp, this.#serviceError)
   }
 
   /** Looks when it is time to. */
-  #probe (): void {
-    this.settings.clock.clear(this.#probing)
-    if (!this.#looksOut || this.#session === undefined) return
-    this.#probing = this.settings.clock.set(this.#health.next(this.settings.probeInterval), () => { void this.#look() }).unref()
+  #scheduleProbe (): void {
+    this.settings.clock.clear(this.#probeTimer)
+    if (!this.#hasProbes || this.#session === undefined) return
+    this.#probeTimer = this.settings.clock.set(this.#health.next(this.settings.probeInterval), () => { void this.#runProbe() }).unref()
   }
 
-  async #look (): Promise<void> {
-    if (this.#isLooking) return // for the connection before this one, and it is the same service
-    this.#isLooking = true
+  async #runProbe (): Promise<void> {
+    if (this.#isProbing) return // for the connection before this one, and it is the same service
+    this.#isProbing = true
     const { clock } = this.settings
     const isThere = await withTimeout(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, (err: Error) => {
-      this.#trouble = err.message
+      this.#serviceError = err.message
       return false
     })
-    this.#isLooking = false
+    this.#isProbing = false
     if (this.#session === undefined) return
     if (this.#health.see(isThere)) this.#tellService()
-    this.#probe()
+    this.#scheduleProbe()
   }
 }
