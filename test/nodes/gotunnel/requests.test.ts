@@ -5,7 +5,7 @@ import { Requests, type Request } from '../../../src/nodes/gotunnel/relay/reques
 
 t.test('first in, first out', async (t) => {
   const requests = new Requests<string>(10)
-  for (const [i, user] of ['a', 'b', 'c'].entries()) t.match(requests.add(user, i), { user, since: i, isVoid: false })
+  for (const [i, user] of ['a', 'b', 'c'].entries()) t.match(requests.add(user, i), { user, since: i, isCancelled: false })
   t.same([requests.waiting, requests.size], [3, 3])
   t.same(['a', 'b', 'c'].map(() => requests.claim()?.user), ['a', 'b', 'c'])
   t.equal(requests.claim(), undefined)
@@ -40,20 +40,20 @@ t.test('ids are 128 bits that nobody can guess', async (t) => {
 t.test('T12: a user that is gone keeps its place in the line, so that its data connection goes to nobody else', async (t) => {
   const requests = new Requests<string>(10)
   const [a, b] = ['a', 'b'].map((user) => requests.add(user, 0) as Request<string>)
-  requests.giveUp(a)
-  t.same([requests.waiting, requests.size, a.isVoid], [1, 2, true])
-  requests.giveUp(a)
+  requests.cancel(a)
+  t.same([requests.waiting, requests.size, a.isCancelled], [1, 2, true])
+  requests.cancel(a)
   t.equal(requests.waiting, 1, 'once')
-  t.match(requests.claim(), { user: 'a', isVoid: true })
+  t.match(requests.claim(), { user: 'a', isCancelled: true })
   t.equal(requests.claim(), b)
-  requests.giveUp(b)
-  t.same([requests.waiting, requests.size, b.isVoid], [0, 0, false], 'whoever was served waits no more')
+  requests.cancel(b)
+  t.same([requests.waiting, requests.size, b.isCancelled], [0, 0, false], 'whoever was served waits no more')
 })
 
 t.test('T13: those whose time is over leave the line, and a late data connection finds nobody', async (t) => {
   const requests = new Requests<string>(10)
   const [a, b, c] = [0, 10, 20].map((now) => requests.add(`at ${now}`, now) as Request<string>)
-  requests.giveUp(a)
+  requests.cancel(a)
   t.same(requests.expire(-1), [])
   t.same(requests.expire(10), [b], 'without the one that is void')
   t.same([requests.waiting, requests.size], [1, 1])
@@ -66,7 +66,7 @@ t.test('asked again, under other ids', async (t) => {
   const requests = new Requests<string>(10)
   const all = ['a', 'b', 'c'].map((user, i) => requests.add(user, i) as Request<string>)
   const ids = all.map(({ id }) => id)
-  requests.giveUp(all[1])
+  requests.cancel(all[1])
   t.same(requests.renew(), [all[0], all[2]], 'those that wait, in their order')
   t.same([requests.waiting, requests.size], [2, 2])
   for (const id of ids) t.equal(requests.claim(id), undefined, 'the old ones are worth nothing')
@@ -84,12 +84,12 @@ t.test('no more wait than may, and the void ones have a bound as well', async (t
   t.match(requests.add(4, 4), { user: 4 }, 'there is room again')
   for (let i = 5; i < 1000; i++) {
     const [oldest] = requests.renew()
-    requests.giveUp(oldest)
+    requests.cancel(oldest)
     t.ok(requests.add(i, i) !== undefined && requests.size <= 6 && requests.waiting === 3)
   }
   const crowd = new Requests<number>(3)
   const first = crowd.add(0, 0) as Request<number>
-  for (let i = 1; i < 100; i++) crowd.giveUp(crowd.add(i, i) as Request<number>)
+  for (let i = 1; i < 100; i++) crowd.cancel(crowd.add(i, i) as Request<number>)
   t.equal(crowd.size, 6)
   t.equal(crowd.claim(), first, 'who still waits is never forgotten for one of them')
   t.equal(new Requests<number>(0).add(0, 0), undefined)
@@ -114,7 +114,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 /** A request as the model knows it. */
 interface Entry {
   request: Request<number>
-  isVoid: boolean
+  isCancelled: boolean
 }
 
 t.test('property: it does what a plain list does', async (t) => {
@@ -125,12 +125,12 @@ t.test('property: it does what a plain list does', async (t) => {
     const ids: string[] = [] // all that there ever were
     const handedOut = new Set<number>()
     let now = 0
-    const waiting = (): Entry[] => line.filter(({ isVoid }) => !isVoid)
+    const waiting = (): Entry[] => line.filter(({ isCancelled }) => !isCancelled)
     const equal = (a: unknown, b: unknown, what: string): void => { if (a !== b) throw new Error(`${what}: ${String(a)}, not ${String(b)}`) }
     const take = (claimed: Request<number> | undefined, expected: Entry | undefined): void => {
       equal(claimed, expected?.request, 'claimed')
       if (claimed === undefined || expected === undefined) return
-      equal(claimed.isVoid, expected.isVoid, 'void')
+      equal(claimed.isCancelled, expected.isCancelled, 'void')
       if (handedOut.has(claimed.user)) throw new Error('handed out twice')
       handedOut.add(claimed.user)
       line = line.filter((entry) => entry !== expected)
@@ -141,10 +141,10 @@ t.test('property: it does what a plain list does', async (t) => {
         const request = requests.add(ever.length, now)
         equal(request !== undefined, waiting().length < limit, 'added')
         if (request === undefined) continue
-        if (line.length >= 2 * limit) line.splice(line.findIndex(({ isVoid }) => isVoid), 1)
+        if (line.length >= 2 * limit) line.splice(line.findIndex(({ isCancelled }) => isCancelled), 1)
         equal(request.since, now, 'since')
         equal(ids.includes(request.id), false, 'an id that there was')
-        line.push({ request, isVoid: false })
+        line.push({ request, isCancelled: false })
         ever.push(request)
         ids.push(request.id)
       } else if (name === 'claim') {
@@ -154,11 +154,11 @@ t.test('property: it does what a plain list does', async (t) => {
         take(requests.claim(id), line.find(({ request }) => request.id === id))
       } else if (name === 'giveUp' && ever.length > 0) {
         const request = ever[number % ever.length]
-        requests.giveUp(request)
-        for (const entry of line) if (entry.request === request) entry.isVoid = true
+        requests.cancel(request)
+        for (const entry of line) if (entry.request === request) entry.isCancelled = true
       } else if (name === 'expire') {
         const before = now - number
-        const expected = line.filter(({ request, isVoid }) => request.since <= before && !isVoid)
+        const expected = line.filter(({ request, isCancelled }) => request.since <= before && !isCancelled)
         const expired = requests.expire(before)
         equal(expired.length, expected.length, 'expired')
         for (const [i, { request }] of expected.entries()) {

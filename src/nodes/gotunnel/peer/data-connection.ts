@@ -130,7 +130,7 @@ export class DataConnection {
   /** Compatible mode: the connection is that of one user. */
   async #serveOne (data: Link, service: Link): Promise<void> {
     this.#stopping.signal.addEventListener('abort', () => { data.abort(this.#stopping.signal.reason) }, { once: true })
-    await this.#carry(data, service)
+    await this.#bridge(data, service)
   }
 
   /** Strict mode: a user, and whoever follows. */
@@ -151,12 +151,12 @@ export class DataConnection {
   async #serveEach (streams: SequentialStreams, service: Link): Promise<void> {
     const first = await this.#acceptFirst(streams)
     if (first === undefined) return
-    await this.#carry(first.link, service, readStreamHeader(first.header)).catch(() => {})
+    await this.#bridge(first.link, service, readStreamHeader(first.header)).catch(() => {})
     for (;;) {
-      this.#rest(true)
+      this.#setIdle(true)
       const next = await streams.accept()
       if (next === undefined) return
-      this.#rest(false)
+      this.#setIdle(false)
       this.#map.stats.accepted++
       await this.#serve(next.link, readStreamHeader(next.header))
     }
@@ -191,20 +191,20 @@ export class DataConnection {
       await semaphore.acquire()
       const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
       this.#map.reportService(true)
-      await this.#carry(link, service, streamHeader).catch(() => {})
+      await this.#bridge(link, service, streamHeader).catch(() => {})
     } catch (err) {
       this.#count('local', err as Error)
       link.abort(err as Error)
     }
   }
 
-  #rest (isResting: boolean): void {
-    this.isBusy = !isResting
-    this.#map.stats.users += isResting ? -1 : 1
+  #setIdle (isIdle: boolean): void {
+    this.isBusy = !isIdle
+    this.#map.stats.users += isIdle ? -1 : 1
   }
 
   /** Rejects when one of the two breaks. */
-  async #carry (user: Link, service: Link, { source, destination }: StreamHeader = {}): Promise<void> {
+  async #bridge (user: Link, service: Link, { source, destination }: StreamHeader = {}): Promise<void> {
     const map = this.#map
     const { stats, settings } = map
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined

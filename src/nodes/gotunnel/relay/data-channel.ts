@@ -17,7 +17,7 @@ export interface DataContext extends RejectContext {
 }
 
 /** A port as its data connections know it. */
-export type DataPort = Pick<MappedPort, 'owner' | 'claim' | 'carry' | 'carryAll'>
+export type DataPort = Pick<MappedPort, 'owner' | 'claim' | 'serveUser' | 'serveUsers'>
 
 /** Joins it with its user; settles when it has ended, and never rejects. */
 export async function serveData (context: DataContext, connection: PendingConnection, message: DataChannel): Promise<void> {
@@ -34,7 +34,7 @@ async function serveRequest (context: DataContext, { link, slot }: PendingConnec
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
     slot.release() // from here on it is bounded by the users, and by what may rest between two of them
-    return await port.carryAll(user, new SequentialStreams(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
+    return await port.serveUsers(user, new SequentialStreams(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
   }
   context.refused.unclaimed++
   await lingeringClose(link, context.clock) // not by a reset, which would look like a path that is broken
@@ -57,7 +57,7 @@ async function serveFirstInFirstOut (context: DataContext, connection: PendingCo
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {
     connection.slot.release() // from here on it is bounded by the users, of which it is one
-    return await port.carry(user, connection.link)
+    return await port.serveUser(user, connection.link)
   }
   context.refused[isOwn ? 'unclaimed' : 'not_owner']++
   await lingeringClose(connection.link, context.clock)

@@ -86,5 +86,5 @@ export class PortRegistry {
 
 async function take (port: MappedPort, session: Session): Promise<void> {
   session.port = port
-  await port.take(session)
+  await port.takeOver(session)
 }

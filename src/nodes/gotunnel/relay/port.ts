@@ -40,7 +40,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   readonly #serial: SequentialData
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
-  #isOver = false
+  #hasEnded = false
 
   constructor (context: PortContext, owner: Session) {
     this.#context = context
@@ -54,7 +54,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** Its client says that there is a service; without one nobody can connect. */
-  get wantsOnline (): boolean { return this.owner.wantsOnline && !this.#isOver }
+  get wantsOnline (): boolean { return this.owner.wantsOnline && !this.#hasEnded }
 
   get isListening (): boolean { return this.#listener !== undefined }
 
@@ -68,19 +68,19 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** Another connection of the same identity serves it from now on. Users that wait are asked for again. */
-  async take (session: Session): Promise<void> {
+  async takeOver (session: Session): Promise<void> {
     const before = this.owner
     this.owner = session
     before.port = undefined
     this.#serial.endResting()
     before.end('replaced')
     await this.open()
-    if (this.owner === session) for (const request of this.#requests.renew()) this.#ask(request)
+    if (this.owner === session) for (const request of this.#requests.renew()) this.#requestConnection(request)
   }
 
   /** Its last client has gone. */
   end (): void {
-    this.#isOver = true
+    this.#hasEnded = true
     this.offline()
   }
 
@@ -96,7 +96,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   configure (): void { this.#requests.limit = this.#context.settings.maxWaiting }
 
   /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
-  cut (): void {
+  abortUsers (): void {
     for (const link of [...this.#users.keys(), ...this.#serial.links]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
@@ -105,7 +105,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
     this.owner.answers++
-    if (request.isVoid) return request.user
+    if (request.isCancelled) return request.user
     this.#counters.add('waiting', -1)
     this.#users.set(request.user, undefined)
     return request.user
@@ -116,14 +116,14 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const request = this.#requests.claim(id)
     if (request === undefined) return
     this.owner.answers++
-    if (!request.isVoid) this.#drop(request.user, 'failed')
+    if (!request.isCancelled) this.#drop(request.user, 'failed')
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
-  async carryAll (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#serial.carryAll(user, streams) }
+  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#serial.serveUsers(user, streams) }
 
   /** Joins a user and its data connection until both are at their end; never rejects. */
-  async carry (user: AcceptedLink, data: Link): Promise<void> {
+  async serveUser (user: AcceptedLink, data: Link): Promise<void> {
     await this.#bridge.join(user, data, data)
     this.onServed(user)
   }
@@ -149,12 +149,12 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   /** A data connection that has rested does not answer: its user gets another one, if it is there still. */
   onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void {
     if (hasLeft) {
-      this.#letGo(user, 'left')
+      this.#rejectUser(user, 'left')
       return
     }
     this.#context.log.log('warn', { port: this.number, identity: this.identity.name }, 'a data connection that has rested does not answer, its user gets another one')
     if (this.wantsOnline) this.#wait(user, since)
-    else this.#letGo(user, 'offline')
+    else this.#rejectUser(user, 'offline')
   }
 
   async #open (): Promise<void> {
@@ -181,10 +181,10 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const mayEnter = traffic.users < settings.maxUsers
     const serve = mayEnter ? this.#serial.take() : undefined
     if (serve !== undefined) {
-      this.#remember(link)
+      this.#addUser(link)
       void serve(link)
     } else if (mayEnter) {
-      this.#remember(link)
+      this.#addUser(link)
       this.#wait(link, this.#context.now)
     } else {
       this.#counters.drop('limit')
@@ -196,7 +196,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   #wait (user: AcceptedLink, since: number): void {
     const request = this.#requests.add(user, since)
     if (request === undefined) {
-      this.#letGo(user, 'waiting')
+      this.#rejectUser(user, 'waiting')
       return
     }
     this.#users.set(user, request)
@@ -205,10 +205,10 @@ export class MappedPort implements ServedPort, SequentialDataPort {
       user.slot.evict = () => { this.#drop(user, 'waiting') }
       user.slot.onRelease = () => { this.#drop(user, 'left') }
     }
-    this.#ask(request)
+    this.#requestConnection(request)
   }
 
-  #ask (request: Request<AcceptedLink>): void {
+  #requestConnection (request: Request<AcceptedLink>): void {
     const { id } = request
     const { localPort, isStrict, answers } = this.owner
     request.answersBefore = answers
@@ -227,18 +227,18 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   #drop (user: AcceptedLink, reason: UserDrop): void {
     const request = this.#users.get(user)
     if (request === undefined) return
-    this.#requests.giveUp(request)
+    this.#requests.cancel(request)
     this.#counters.add('waiting', -1)
-    this.#letGo(user, reason)
+    this.#rejectUser(user, reason)
   }
 
-  #letGo (user: AcceptedLink, reason: UserDrop): void {
+  #rejectUser (user: AcceptedLink, reason: UserDrop): void {
     this.#counters.drop(reason)
     this.onServed(user)
     user.abort(new LinkClosedError('no data connection'))
   }
 
-  #remember (user: AcceptedLink): void {
+  #addUser (user: AcceptedLink): void {
     this.#users.set(user, undefined)
     this.#context.used.add(this)
     this.#counters.add('users', 1)

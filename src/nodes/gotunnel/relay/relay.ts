@@ -163,7 +163,7 @@ export class GotunnelRelay {
       const isKnown = reason === 'token' && this.#state.identities.find(session.proof) !== undefined
       session.end('removed', isKnown ? 'changed' : reason)
     }
-    for (const port of this.#state.used) if (removed.includes(port.identity)) port.cut()
+    for (const port of this.#state.used) if (removed.includes(port.identity)) port.abortUsers()
     return { ended }
   }
 
@@ -195,7 +195,7 @@ export class GotunnelRelay {
     for (const port of this.#registry.ports.values()) port.end()
     for (const session of this.#registry.sessions) session.end('removed', 'stopping')
     for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
-    await withDrainTimeout(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.cut() })
+    await withDrainTimeout(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.abortUsers() })
   }
 
   #logRejected (): void {

@@ -14,7 +14,7 @@ export interface Request<U> {
   /** Milliseconds of a clock that only goes forward. */
   since: number
   /** The user does not wait any more. */
-  isVoid: boolean
+  isCancelled: boolean
   /** How many data connections had come when it was asked for. */
   answersBefore: number
 }
@@ -52,8 +52,8 @@ export class Requests<U> {
   /** Undefined when as many wait as may. */
   add (user: U, now: number): Request<U> | undefined {
     if (this.#waiting >= this.limit) return undefined
-    if (this.#requests.size >= 2 * this.limit) this.#forgetVoid()
-    const request = { id: newId(), user, since: now, isVoid: false, answersBefore: 0 }
+    if (this.#requests.size >= 2 * this.limit) this.#forgetCancelled()
+    const request = { id: newId(), user, since: now, isCancelled: false, answersBefore: 0 }
     this.#requests.set(request.id, request)
     this.#waiting++
     return request
@@ -67,9 +67,9 @@ export class Requests<U> {
   }
 
   /** Its user does not wait any more. Harmless when repeated, and once it has left the line. */
-  giveUp (request: Request<U>): void {
-    if (request.isVoid || this.#requests.get(request.id) !== request) return
-    request.isVoid = true
+  cancel (request: Request<U>): void {
+    if (request.isCancelled || this.#requests.get(request.id) !== request) return
+    request.isCancelled = true
     this.#waiting--
   }
 
@@ -79,14 +79,14 @@ export class Requests<U> {
     for (const request of this.#requests.values()) {
       if (request.since > before) continue // one that has waited for something else before may stand behind a younger one
       this.#remove(request)
-      if (!request.isVoid) expired.push(request)
+      if (!request.isCancelled) expired.push(request)
     }
     return expired
   }
 
   /** All that wait, under new ids: whoever has been asked before is not the one who answers. What is void is forgotten. */
   renew (): Array<Request<U>> {
-    const renewed = [...this.#requests.values()].filter(({ isVoid }) => !isVoid)
+    const renewed = [...this.#requests.values()].filter(({ isCancelled }) => !isCancelled)
     this.#requests.clear()
     for (const request of renewed) {
       request.id = newId()
@@ -97,12 +97,12 @@ export class Requests<U> {
 
   #remove (request: Request<U>): void {
     this.#requests.delete(request.id)
-    if (!request.isVoid) this.#waiting--
+    if (!request.isCancelled) this.#waiting--
   }
 
-  #forgetVoid (): void {
+  #forgetCancelled (): void {
     for (const request of this.#requests.values()) {
-      if (!request.isVoid) continue
+      if (!request.isCancelled) continue
       this.#remove(request)
       return
     }

@@ -56,11 +56,11 @@ export class SequentialData {
     const taken = this.#idlePool.take()
     if (taken === undefined) return undefined
     const { streams, isFresh } = taken
-    return (user) => isFresh ? this.#carryOn(user, streams) : this.#tryOn(user, streams)
+    return (user) => isFresh ? this.#serveNext(user, streams) : this.#tryIdle(user, streams)
   }
 
   /** A new one serves its user, and then others. Settles when it has ended; never rejects. */
-  async carryAll (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
+  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { owner } = this.#port
     streams.onIdle = () => {
       owner.answers++
@@ -70,7 +70,7 @@ export class SequentialData {
       if (streams.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#idlePool.add(streams)
       else streams.close()
     }
-    void this.#carryOn(user, streams)
+    void this.#serveNext(user, streams)
     await streams.ended
     this.#port.onServed(this.#serving.get(streams))
     this.#serving.delete(streams)
@@ -87,7 +87,7 @@ export class SequentialData {
    * One that has rested: nothing of the user goes there before its other end has answered. When it does not, the user gets another
    * one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
    */
-  async #tryOn (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
+  async #tryIdle (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { now: since, clock, settings: { acknowledgeTimeout } } = this.#context
     const { slot } = user
     let hasLeft = false
@@ -107,7 +107,7 @@ export class SequentialData {
   }
 
   /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
-  async #carryOn (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
+  async #serveNext (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     this.#serving.set(streams, user)
     const { clock, settings: { acknowledgeTimeout } } = this.#context
     const timer = streams.acknowledges
