@@ -3,7 +3,7 @@ import type { Logger as Pino } from 'pino'
 import type { Logger } from '../../log.ts'
 import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from '../../nodes/gotunnel/index.ts'
 import { stderrLines } from '../process/bounded-lines.ts'
-import { Concealer } from '../process/concealer.ts'
+import { Redactor } from '../process/redactor.ts'
 import type { Output } from '../process/output.ts'
 import type { Parts } from '../protocol.ts'
 import { reason } from '../reason.ts'
@@ -37,12 +37,12 @@ const LONGEST = 200
 export class Reporter {
   readonly #log: Pino
   readonly #out: Output
-  readonly #concealer: Concealer
+  readonly #redactor: Redactor
 
   constructor ({ loaded, log, out }: Parts<LoadedPeer>) {
     this.#log = log
     this.#out = out
-    this.#concealer = new Concealer(loaded.secrets)
+    this.#redactor = new Redactor(loaded.secrets)
   }
 
   /** For the peer itself: without those of its lines that are told here. */
@@ -90,7 +90,7 @@ export class Reporter {
       return
     }
     this.#log.debug(fields, message)
-    if (this.#log.isLevelEnabled('error')) stderrLines.write(`${this.#concealer.conceal(`[ERROR][${number}] ${message} (${consequence})`)}\n`)
+    if (this.#log.isLevelEnabled('error')) stderrLines.write(`${this.#redactor.redact(`[ERROR][${number}] ${message} (${consequence})`)}\n`)
   }
 }
 

@@ -1,13 +1,13 @@
 import { pino, type Logger } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import { stderrLines } from './bounded-lines.ts'
-import { Concealer } from './concealer.ts'
+import { Redactor } from './redactor.ts'
 
 export interface LoggerInit {
   level: string
   json: boolean
   /** What shall never appear in the log, whatever happens. */
-  concealer?: Concealer
+  redactor?: Redactor
   /** Default: stderr. */
   write?: (line: string) => void
   /** For people rather than programs. Default: when stderr is a terminal. */
@@ -20,10 +20,10 @@ const SECRET_KEYS = ['password', 'secret', 'token', 'key', 'authorization']
  * Writes line by line and at once, so that the last words of a process are not lost, unless nobody reads them: pretty on a terminal, JSON lines
  * otherwise.
  */
-export function createLogger ({ level, json, concealer = new Concealer(), write = writeToStderr, pretty = process.stderr.isTTY }: LoggerInit): Logger {
+export function createLogger ({ level, json, redactor = new Redactor(), write = writeToStderr, pretty = process.stderr.isTTY }: LoggerInit): Logger {
   const format = pretty && !json ? prettyFactory({ colorize: process.env.NO_COLOR === undefined, ignore: 'pid,hostname', singleLine: true }) : (line: string) => line
   const redact = { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
-  return pino({ level, redact }, { write: (line: string) => { write(concealer.conceal(format(line))) } })
+  return pino({ level, redact }, { write: (line: string) => { write(redactor.redact(format(line))) } })
 }
 
 function writeToStderr (line: string): void {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { load, type LoadInit } from '../config/load.ts'
 import { controlName, defaultControlPath } from '../control/path.ts'
 import { reason } from '../reason.ts'
-import { Concealer } from './concealer.ts'
+import { Redactor } from './redactor.ts'
 import type { Plan } from './lifecycle.ts'
 import { createLogger } from './logger.ts'
 import { createOutput, type Output } from './output.ts'
@@ -22,13 +22,13 @@ const LASTING = ['metrics', 'json', 'control', 'workers'] as const
 export function planProgram ({ greet, ...init }: PlanInit): Plan {
   const { program, protocols, flags } = init
   const { settings, services, warnings, secrets } = load(init)
-  const concealer = new Concealer(secrets)
-  const log = createLogger({ level: settings['log-level'], json: settings.json, concealer })
+  const redactor = new Redactor(secrets)
+  const log = createLogger({ level: settings['log-level'], json: settings.json, redactor })
   const out = createOutput(settings.json)
   const reload = async (active: readonly Active[]): Promise<object> => {
     try {
       const next = load(init)
-      concealer.hide(next.secrets)
+      redactor.add(next.secrets)
       const changes = await reconfigure(active, next.services, log)
       for (const each of [log, ...active.map(({ log }) => log)]) each.level = next.settings['log-level']
       const restart = [...LASTING.filter((key) => JSON.stringify(next.settings[key]) !== JSON.stringify(settings[key])), ...changes.restart]

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Concealer } from '../../../src/cli/process/concealer.ts'
+import { Redactor } from '../../../src/cli/process/redactor.ts'
 import { createLogger } from '../../../src/cli/process/logger.ts'
 
 function record ({ secrets, ...init }: { level?: string, json?: boolean, pretty?: boolean, secrets?: string[] }) {
   const lines: string[] = []
-  return { lines, log: createLogger({ level: 'info', json: false, pretty: false, concealer: new Concealer(secrets), ...init, write: (line) => { lines.push(line) } }) }
+  return { lines, log: createLogger({ level: 'info', json: false, pretty: false, redactor: new Redactor(secrets), ...init, write: (line) => { lines.push(line) } }) }
 }
 
 t.test('JSON lines for programs, prose for people', async (t) => {
