@@ -1,7 +1,7 @@
 /** The command line of `relay`. */
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { DEFAULT_CONFIG, firstStart } from './candy/first-start.ts'
+import { DEFAULT_CONFIG, initConfig } from './candy/init-config.ts'
 import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { programSchema } from './config/schema.ts'
 import { settle } from './config/settings.ts'
@@ -62,7 +62,7 @@ function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {
   return planProgram({ program: 'relay', protocols, flags: { ...flags, config: DEFAULT_CONFIG }, greet })
 }
 
-function firstRelay ({ layer }: Flags, protocols: readonly Protocol[]): ReturnType<typeof firstStart> {
+function firstRelay ({ layer }: Flags, protocols: readonly Protocol[]): ReturnType<typeof initConfig> {
   settle(programSchema(protocols), [layer]) // the password is shown this once: not in a start that fails for a wrong flag
-  return firstStart()
+  return initConfig()
 }

@@ -53,7 +53,7 @@ ${password === undefined ? '  # password: ...' : `  password: ${password}`}
  *
  * @returns what the user is told of it; undefined when somebody else has just written one
  */
-export function firstStart (): ((out: Output) => void) | undefined {
+export function initConfig (): ((out: Output) => void) | undefined {
   const password = process.env.TUNPIPE_PASSWORD ? undefined : newPassword()
   try {
     if (!createConfig(DEFAULT_CONFIG, password)) return undefined
