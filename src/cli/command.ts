@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { list } from './config/fields.ts'
 import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/schema.ts'
-import type { Foreign, Layer, Values } from './config/settings.ts'
+import type { UnsupportedOptions, ConfigSource, Values } from './config/settings.ts'
 import type { Protocol } from './protocol.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from '../version.ts'
@@ -11,13 +11,13 @@ import { version } from '../version.ts'
 /**
  * A command that reports instead of exiting, and knows the options that every command has.
  *
- * @param foreign - names of options that others have and we do not, with what to say to whoever gives one
+ * @param unsupported - names of options that others have and we do not, with what to say to whoever gives one
  */
-export function createCommand (name: string, description: string, foreign: Foreign = {}): Command {
+export function createCommand (name: string, description: string, unsupported: UnsupportedOptions = {}): Command {
   const command = new Command(name)
   return command
     .description(description)
-    .exitOverride((err) => { throw err.exitCode === 0 ? err : usageError(command, err, foreign) })
+    .exitOverride((err) => { throw err.exitCode === 0 ? err : usageError(command, err, unsupported) })
     .configureOutput({ outputError () {} }) // run() says it, on one line
     .showSuggestionAfterError(false) // usageError() has its own, which ignores what stands behind =
     .enablePositionalOptions()
@@ -60,13 +60,13 @@ export function parse (command: Command, argv: readonly string[]): boolean {
 }
 
 /** What commander complains about, on one line. Whatever stands behind the name of an option may be a password: it is not repeated. */
-function usageError (command: Command, err: CommanderError, foreign: Foreign): UsageError {
+function usageError (command: Command, err: CommanderError, unsupported: UnsupportedOptions): UsageError {
   const message = err.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
   const [, given] = err.code === 'commander.unknownOption' ? /^unknown option '(--?[^=]*)/.exec(message) ?? [] : []
   if (given === undefined) return new UsageError(message)
   if (!given.startsWith('--')) return new UsageError(`unknown option '${given.slice(0, 2)}', options are written with -- and in full`)
   const name = given.slice(2).replace(/'$/, '')
-  if (Object.hasOwn(foreign, name)) return new UsageError(`--${name}: ${foreign[name]}`)
+  if (Object.hasOwn(unsupported, name)) return new UsageError(`--${name}: ${unsupported[name]}`)
   const known = namesOf(command)
   if (known.includes(name)) return new UsageError(`--${name}: takes no value`)
   const owner = [command.parent, ...command.commands].find((other) => other !== null && namesOf(other).includes(name))
@@ -104,7 +104,7 @@ export interface Flags {
   config: string | undefined
   /** The one protocol to run. Undefined: each that has a section. */
   protocol: string | undefined
-  layer: Layer
+  source: ConfigSource
 }
 
 /** The flags in the shape of the schema: shared ones on top, the others in the section of the command's protocol. */
@@ -117,6 +117,6 @@ export function flagsOf (command: Command, protocol?: string): Flags {
   return {
     config: config as string | undefined,
     protocol,
-    layer: { values, name: ([first, second]) => `--${first === protocol && second !== undefined ? second : first}` }
+    source: { values, name: ([first, second]) => `--${first === protocol && second !== undefined ? second : first}` }
   }
 }

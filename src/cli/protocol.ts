@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { z } from 'zod'
-import type { Layer, Values } from './config/settings.ts'
+import type { ConfigSource, Values } from './config/settings.ts'
 import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
@@ -22,11 +22,11 @@ export interface Protocol<S = unknown, L extends Loaded = Loaded> {
   /** It can carry its traffic on several threads. */
   readonly usesWorkers?: true
   /** Rewrites a layer before they are merged. */
-  prepare? (layer: Layer): Layer
+  prepare? (source: ConfigSource): ConfigSource
   /** Reads what the settings name, again at each reload. Throws `UsageError`. */
-  load (given: Given<S>): L
+  load (given: LoadContext<S>): L
   /** Imports the protocol, so that one that nobody uses is not loaded, and starts it. */
-  start (parts: Parts<L>): Promise<Service<L>>
+  start (context: StartContext<L>): Promise<Service<L>>
   /** What `status` shows, out of what the service says of itself. */
   statusText (status: Record<string, any>): string
   /** What `reload` has changed, in one line. */
@@ -44,7 +44,7 @@ export interface SecretSource {
 }
 
 /** A section that the schema has checked. */
-export interface Given<S> {
+export interface LoadContext<S> {
   readonly settings: S
   /** How a key of the section is named in a complaint. */
   nameOf (...path: string[]): string
@@ -60,7 +60,7 @@ export interface Loaded {
 }
 
 /** What a service is started with. */
-export interface Parts<L> {
+export interface StartContext<L> {
   readonly loaded: L
   /** Threads for what it carries. */
   readonly workers: number

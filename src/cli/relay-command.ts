@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { DEFAULT_CONFIG, initConfig } from './candy/init-config.ts'
 import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
 import { programSchema } from './config/schema.ts'
-import { settle } from './config/settings.ts'
+import { resolveSettings } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
@@ -62,7 +62,7 @@ function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {
   return planProgram({ program: 'relay', protocols, flags: { ...flags, config: DEFAULT_CONFIG }, greet })
 }
 
-function firstRelay ({ layer }: Flags, protocols: readonly Protocol[]): ReturnType<typeof initConfig> {
-  settle(programSchema(protocols), [layer]) // the password is shown this once: not in a start that fails for a wrong flag
+function firstRelay ({ source }: Flags, protocols: readonly Protocol[]): ReturnType<typeof initConfig> {
+  resolveSettings(programSchema(protocols), [source]) // the password is shown this once: not in a start that fails for a wrong flag
   return initConfig()
 }

@@ -6,7 +6,7 @@ import { path, secret, section } from '../../src/cli/config/fields.ts'
 import { hostPort } from '../../src/cli/config/network-fields.ts'
 import { readSecret } from '../../src/cli/config/secret.ts'
 import { run } from '../../src/cli/process/lifecycle.ts'
-import type { Loaded, Parts, Protocol, Service } from '../../src/cli/protocol.ts'
+import type { Loaded, StartContext, Protocol, Service } from '../../src/cli/protocol.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../src/cli/protocols.ts'
 import { explained } from '../../src/cli/reason.ts'
 import { listenTcp } from '../../src/transports/tcp.ts'
@@ -36,7 +36,7 @@ const echo: Protocol<Settings, EchoLoaded> = {
   command: () => createCommand('echo', 'Says it again.').option('--listen <host:port>').option('--token <text>').option('--token-file <file>')
 }
 
-async function start ({ loaded, log, out }: Parts<EchoLoaded>): Promise<Service<EchoLoaded>> {
+async function start ({ loaded, log, out }: StartContext<EchoLoaded>): Promise<Service<EchoLoaded>> {
   const links = new Set<Link>()
   const serve = async (listener: Listener): Promise<void> => {
     for await (const link of listener) {

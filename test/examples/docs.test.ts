@@ -9,7 +9,7 @@ import { gotunnelIdentitySection, gotunnelPeerSection, gotunnelRelaySection } fr
 import { createPeerCommand } from '../../src/cli/peer-command.ts'
 import { parseConfig } from '../../src/cli/config/config-file.ts'
 import { programSchema, SHARED_KEYS } from '../../src/cli/config/schema.ts'
-import { settle } from '../../src/cli/config/settings.ts'
+import { resolveSettings } from '../../src/cli/config/settings.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../src/cli/protocols.ts'
 import { createRelayCommand } from '../../src/cli/relay-command.ts'
 import { CandyPeer } from '../../src/nodes/candy/peer/peer.ts'
@@ -63,7 +63,7 @@ t.test('all options and keys are told', async (t) => {
 t.test('files that are shown can be read', async (t) => {
   for (const [, text] of gotunnel.matchAll(/^```yaml\n(.*?)^```$/gms)) {
     const protocols = text.includes('server:') ? PEER_PROTOCOLS : RELAY_PROTOCOLS
-    t.ok(settle(programSchema(protocols), [parseConfig('shown.yaml', text)]).values, text)
+    t.ok(resolveSettings(programSchema(protocols), [parseConfig('shown.yaml', text)]).values, text)
   }
 })
 

@@ -2,7 +2,7 @@
 import type { CandyNetworkInit } from '../../nodes/candy/index.ts'
 import { readPassword } from '../config/secret.ts'
 import { readTlsPair } from '../config/tls-files.ts'
-import type { Given, Loaded } from '../protocol.ts'
+import type { LoadContext, Loaded } from '../protocol.ts'
 import type { CandyNetworkSettings, CandyPeerSettings, CandyRelaySettings } from './schema.ts'
 
 export interface LoadedPeer extends Loaded {
@@ -19,13 +19,13 @@ export interface LoadedRelay extends Loaded {
 }
 
 /** Throws `UsageError`. */
-export function loadPeer ({ settings: candy, nameOf, warn, isOriginal }: Given<CandyPeerSettings>): LoadedPeer {
+export function loadPeer ({ settings: candy, nameOf, warn, isOriginal }: LoadContext<CandyPeerSettings>): LoadedPeer {
   const password = readPassword(candy, nameOf, warn)
   return { candy, password, nameOf, isOriginal, secrets: [password] }
 }
 
 /** Throws `UsageError`. */
-export function loadRelay ({ settings: candy, nameOf, warn }: Given<CandyRelaySettings>): LoadedRelay {
+export function loadRelay ({ settings: candy, nameOf, warn }: LoadContext<CandyRelaySettings>): LoadedRelay {
   const read = (network: CandyNetworkSettings, name: (key: string) => string): CandyNetworkInit => ({
     path: network.path,
     password: readPassword(network, name, warn, candy.networks === undefined ? undefined : ''),

@@ -4,7 +4,7 @@ import { createCommand } from '../command.ts'
 import type { Protocol } from '../protocol.ts'
 import { loadPeer, type LoadedPeer } from './load.ts'
 import { withPassword } from './password-options.ts'
-import { candyPeerSection, foreignPeerOptions, type CandyPeerSettings } from './schema.ts'
+import { candyPeerSection, unsupportedPeerOptions, type CandyPeerSettings } from './schema.ts'
 import { peerText } from './status-text.ts'
 import { tunAsAddress } from './tun-as-address.ts'
 
@@ -26,16 +26,16 @@ export const candyPeer: Protocol<CandyPeerSettings, LoadedPeer> = {
   instanceKey: 'name',
   prepare: tunAsAddress,
   load: loadPeer,
-  async start (parts) {
+  async start (context) {
     const { startCandyPeer } = await import('./peer.ts')
-    return await startCandyPeer(parts)
+    return await startCandyPeer(context)
   },
   statusText: peerText,
   command
 }
 
 function command (): Command {
-  const candy = createCommand('candy', 'A client of candy servers: an interface in a virtual IPv4 network over WebSocket.', foreignPeerOptions)
+  const candy = createCommand('candy', 'A client of candy servers: an interface in a virtual IPv4 network over WebSocket.', unsupportedPeerOptions)
     .option('--url <url>', 'ws://HOST:PORT/ or wss://HOST:PORT/; some servers choose the network by the path')
   return withPassword(candy)
     .option('--address <cidr>', 'address and network such as 10.77.0.2/24 (default: the server gives one)')

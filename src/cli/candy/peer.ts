@@ -5,7 +5,7 @@ import { RateMeter } from '../../limits/rate-meter.ts'
 import { streamCapture } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './schema.ts'
-import type { Parts, Service } from '../protocol.ts'
+import type { StartContext, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
 import { ephemeralState, openPeerState } from '../state/peer-state.ts'
 import { readOriginalState } from '../state/original-state.ts'
@@ -17,7 +17,7 @@ import { readCa } from '../config/tls-files.ts'
 const UNNAMED = '_default'
 
 /** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
-export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: Parts<LoadedPeer>): Promise<Service> {
+export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: StartContext<LoadedPeer>): Promise<Service> {
   const { url, address, name, mtu, routes, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
   const throwaway = candy.tun === 'none' && name === undefined

@@ -27,9 +27,9 @@ export const candyRelay: Protocol<CandyRelaySettings, LoadedRelay> = {
   section: candyRelaySection,
   secret: { key: 'password', variable: 'TUNPIPE_PASSWORD', fits: ({ networks }) => networks === undefined }, // it is no password of several networks
   load: loadRelay,
-  async start (parts) {
+  async start (context) {
     const { startCandyRelay } = await import('./relay.ts')
-    return await startCandyRelay(parts)
+    return await startCandyRelay(context)
   },
   statusText: relayText,
   reloadText: relayReloadText,

@@ -3,7 +3,7 @@ import { parseAddress } from '../../net/ipv4.ts'
 import { list, show } from '../config/fields.ts'
 import type { Request } from '../control/server.ts'
 import { UsageError } from '../usage-error.ts'
-import type { Parts, Service } from '../protocol.ts'
+import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { openLeases } from '../state/lease-file.ts'
@@ -12,7 +12,7 @@ import { recordMessages, streamCapture } from './capture.ts'
 import type { LoadedRelay } from './load.ts'
 
 /** Starts a candy relay. Passes on the error of `listen`. */
-export async function startCandyRelay ({ loaded, workers, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
+export async function startCandyRelay ({ loaded, workers, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const { listen } = loaded.candy
   const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), log)
   const server = await serveCandy({ ...initOf(loaded), leases: leaseFile.leases, workers, log }).catch(async (err) => {

@@ -5,7 +5,7 @@ import { parseRules } from '../../nodes/candy/relay/sdwan.ts'
 import { RESERVED_NAMES } from '../../tun/ifreq.ts'
 import { choice, optionalToggle, path, secret, section, sections, text, toggle, wholeNumber } from '../config/fields.ts'
 import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '../config/network-fields.ts'
-import type { Foreign } from '../config/settings.ts'
+import type { UnsupportedOptions } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
@@ -117,7 +117,7 @@ export const candyRelaySection = section({
 const NO_DIRECT_TRAFFIC = 'direct traffic between peers is not available yet, expected no such option'
 
 /** Options of the original client that are about traffic past the server. */
-export const foreignPeerOptions: Foreign = {
+export const unsupportedPeerOptions: UnsupportedOptions = {
   stun: NO_DIRECT_TRAFFIC,
   port: NO_DIRECT_TRAFFIC,
   discovery: NO_DIRECT_TRAFFIC,
@@ -137,7 +137,7 @@ export const candyPeerSection = section({
   ca: path().optional(),
   insecure: toggle(),
   'state-dir': path().optional()
-}, foreignPeerOptions).superRefine((candy, context) => {
+}, unsupportedPeerOptions).superRefine((candy, context) => {
   const complain = (key: string, message: string): void => { context.addIssue({ code: 'custom', path: [key], message }) }
   const secure = /^wss:/i.test(candy.url)
   if (!secure && candy.ca !== undefined) complain('ca', 'of no use with a ws:// url, expected wss:// there')

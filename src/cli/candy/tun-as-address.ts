@@ -1,17 +1,17 @@
-import { isSection, type Layer } from '../config/settings.ts'
+import { isSection, type ConfigSource } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /**
  * candy's own option `tun` is an address, ours a name. Whoever writes `--tun 10.77.0.2/24` means the address; a complaint
  * about it names `tun`, as that is what was written. Throws `UsageError` when the same layer has an `address` as well.
  */
-export function tunAsAddress (layer: Layer): Layer {
-  const { candy } = layer.values
-  if (!isSection(candy) || typeof candy.tun !== 'string' || !candy.tun.includes('/')) return layer
-  if (Object.hasOwn(candy, 'address')) throw new UsageError(`an address was given twice (${layer.name(['candy', 'tun'])} and ${layer.name(['candy', 'address'])})`)
+export function tunAsAddress (source: ConfigSource): ConfigSource {
+  const { candy } = source.values
+  if (!isSection(candy) || typeof candy.tun !== 'string' || !candy.tun.includes('/')) return source
+  if (Object.hasOwn(candy, 'address')) throw new UsageError(`an address was given twice (${source.name(['candy', 'tun'])} and ${source.name(['candy', 'address'])})`)
   const { tun: address, ...others } = candy
   return {
-    values: { ...layer.values, candy: { ...others, address } },
-    name: (path) => layer.name(path.join('.') === 'candy.address' ? ['candy', 'tun'] : path)
+    values: { ...source.values, candy: { ...others, address } },
+    name: (path) => source.name(path.join('.') === 'candy.address' ? ['candy', 'tun'] : path)
   }
 }

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { nearest } from '../nearest.ts'
-import type { Foreign } from './settings.ts'
+import type { UnsupportedOptions } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 const LONGEST_SHOWN = 60
@@ -22,7 +22,7 @@ export function list (words: readonly string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`
 }
 
-function complaint (what: string, input: unknown, expected: string): string {
+function problemText (what: string, input: unknown, expected: string): string {
   if (input === undefined) return `missing, expected ${expected}`
   if (input === null || input === '') return `empty, expected ${expected}`
   return `not ${what} (${show(input)}), expected ${expected}`
@@ -34,8 +34,8 @@ function complaint (what: string, input: unknown, expected: string): string {
  * @param read - returns undefined when it does not; throws `UsageError` when it can say more than that.
  */
 export function text<T> (what: string, expected: string, read: (text: string) => T | undefined) {
-  return z.string({ error: ({ input }) => complaint(what, input, expected) }).transform((input, context) => {
-    let message = complaint(what, input, expected)
+  return z.string({ error: ({ input }) => problemText(what, input, expected) }).transform((input, context) => {
+    let message = problemText(what, input, expected)
     try {
       const value = read(input)
       if (value !== undefined) return value
@@ -65,7 +65,7 @@ export function choice<const T extends readonly string[]> (words: T) {
 }
 
 function boolean () {
-  return z.boolean({ error: ({ input }) => complaint('a boolean', input, 'true or false') })
+  return z.boolean({ error: ({ input }) => problemText('a boolean', input, 'true or false') })
 }
 
 /** A flag without a value; `true` or `false` in a file. */
@@ -85,7 +85,7 @@ export function commaList<T> (what: string, expected: string, read: (text: strin
 
 /** Sections below each other, each with a `-` in front. */
 export function sections<T extends z.ZodType> (one: T) {
-  return z.array(one, { error: ({ input }) => complaint('a list', input, 'one section or more, each with "-" in front') })
+  return z.array(one, { error: ({ input }) => problemText('a list', input, 'one section or more, each with "-" in front') })
     .min(1, { error: 'empty, expected one section or more, each with "-" in front' })
 }
 
@@ -104,15 +104,15 @@ export function secret () {
 /**
  * A mapping that has these keys and no others.
  *
- * @param foreign - keys that are refused with words of their own
+ * @param unsupported - keys that are refused with words of their own
  */
-export function section<const T extends z.core.$ZodLooseShape> (shape: T, foreign: Foreign = {}) {
+export function section<const T extends z.core.$ZodLooseShape> (shape: T, unsupported: UnsupportedOptions = {}) {
   const known = Object.keys(shape)
   return z.strictObject(shape, {
     error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return complaint('a section', issue.input, `keys such as ${known.slice(0, 3).join(', ')}`)
+      if (issue.code !== 'unrecognized_keys') return problemText('a section', issue.input, `keys such as ${known.slice(0, 3).join(', ')}`)
       const key = String(issue.keys[0])
-      if (Object.hasOwn(foreign, key)) return foreign[key]
+      if (Object.hasOwn(unsupported, key)) return unsupported[key]
       const near = nearest(key, known)
       return near === undefined ? `unknown key, expected ${list(known)}` : `unknown key, did you mean ${near}?`
     }

@@ -6,8 +6,8 @@ import { readableByOthers } from './bounded-file.ts'
 import { readConfigFile } from './config-file.ts'
 import { list } from './fields.ts'
 import { programSchema, type SharedSettings } from './schema.ts'
-import { environmentLayer, oneSource } from './secret.ts'
-import { isSection, settle, type ConfigFile, type Layer } from './settings.ts'
+import { environmentSource, oneSource } from './secret.ts'
+import { isSection, resolveSettings, type ConfigFile, type ConfigSource } from './settings.ts'
 
 export interface LoadInit {
   program: 'relay' | 'peer'
@@ -36,8 +36,8 @@ export interface LoadedService {
 /** Throws `UsageError` for whatever is wrong in any of them, also in a section that the command does not run. */
 export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const file = flags.config === undefined ? undefined : readConfigFile(flags.config, program)
-  const given = [flags.layer, ...(file === undefined ? [] : [file])]
-  const { values, name } = settle(programSchema(protocols, program), protocols.reduce(withProtocol, given))
+  const given = [flags.source, ...(file === undefined ? [] : [file])]
+  const { values, name } = resolveSettings(programSchema(protocols, program), protocols.reduce(withProtocol, given))
   const sections: Record<string, unknown> = values
   const wanted = protocols.filter((protocol) => sections[protocol.name] !== undefined && (flags.protocol ?? protocol.name) === protocol.name)
   if (wanted.length === 0) throw new UsageError(`${file?.file ?? '--config'}: no protocol, expected a section ${list(protocols.map(({ name }) => name))}`)
@@ -56,13 +56,13 @@ export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
 }
 
 /** What a protocol makes of the layers: its secret may come from the environment, behind the flags, and has one source. */
-function withProtocol (layers: readonly Layer[], { name, secret, prepare = (layer) => layer }: Protocol): Layer[] {
-  const prepared = layers.map(prepare)
+function withProtocol (sources: readonly ConfigSource[], { name, secret, prepare = (source) => source }: Protocol): ConfigSource[] {
+  const prepared = sources.map(prepare)
   if (secret === undefined) return prepared
   const { key, variable, fits = () => true } = secret
-  const sections = layers.map(({ values }) => values[name]).filter(isSection)
+  const sections = sources.map(({ values }) => values[name]).filter(isSection)
   // A variable in the environment is no reason to start a protocol that nobody asked for.
-  const environment = sections.length > 0 && sections.every(fits) ? environmentLayer(name, key, variable) : undefined
+  const environment = sections.length > 0 && sections.every(fits) ? environmentSource(name, key, variable) : undefined
   if (environment !== undefined) prepared.splice(1, 0, environment)
   return oneSource(prepared, name, [key, `${key}-file`])
 }

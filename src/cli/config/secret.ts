@@ -1,13 +1,13 @@
 /** Where a secret comes from. None of these functions puts one into a message. */
 import { readableByOthers, readBounded } from './bounded-file.ts'
-import type { Layer, Values } from './settings.ts'
+import type { ConfigSource, Values } from './settings.ts'
 import { isSection } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 const LARGEST_SECRET = 4096
 
 /** The environment as a layer. An empty variable counts as none: that is how container files leave a variable out. */
-export function environmentLayer (section: string, key: string, variable: string): Layer | undefined {
+export function environmentSource (section: string, key: string, variable: string): ConfigSource | undefined {
   const value = process.env[variable]
   return value === undefined || value === '' ? undefined : { values: { [section]: { [key]: value } }, name: () => variable }
 }
@@ -15,15 +15,15 @@ export function environmentLayer (section: string, key: string, variable: string
 /**
  * Leaves the secret, or its file, of the first layer that has any. Without this, a password in a file would win over the `--password-file` of a flag, being another key.
  */
-export function oneSource (layers: readonly Layer[], section: string, keys: readonly [string, string]): Layer[] {
+export function oneSource (sources: readonly ConfigSource[], section: string, keys: readonly [string, string]): ConfigSource[] {
   let found = false
-  return layers.map((layer) => {
-    const { [section]: inside, ...others } = layer.values
-    if (!isSection(inside)) return layer
+  return sources.map((source) => {
+    const { [section]: inside, ...others } = source.values
+    if (!isSection(inside)) return source
     const kept: Values = { ...inside }
     if (found) for (const key of keys) delete kept[key]
     found ||= keys.some((key) => Object.hasOwn(kept, key))
-    return { values: { ...others, [section]: kept }, name: layer.name.bind(layer) }
+    return { values: { ...others, [section]: kept }, name: source.name.bind(source) }
   })
 }
 

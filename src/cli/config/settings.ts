@@ -6,16 +6,16 @@ import { UsageError } from '../usage-error.ts'
 export interface Values { [key: string]: unknown }
 
 /** Names that other programs know and ours do not, each with what to say to whoever gives it. */
-export type Foreign = Readonly<Record<string, string>>
+export type UnsupportedOptions = Readonly<Record<string, string>>
 
-export interface Layer {
+export interface ConfigSource {
   readonly values: Values
   /** The key as its user knows it: `--dhcp`, or `relay.yaml:7: candy.dhcp`. */
   name (path: readonly string[]): string
 }
 
 /** A configuration file, read. */
-export interface ConfigFile extends Layer {
+export interface ConfigFile extends ConfigSource {
   /** As the user called it. */
   readonly file: string
   /** What the user should know, but what stops nothing. */
@@ -58,16 +58,16 @@ function pathOf (issue: z.core.$ZodIssue): string[] {
 /**
  * Merges the layers, the first one wins, and checks the result. Throws `UsageError` for the first thing that is wrong.
  *
- * @param layers - a key that is missing altogether is named by the last layer that has the section it belongs to
+ * @param sources - a key that is missing altogether is named by the last layer that has the section it belongs to
  */
-export function settle<S extends z.ZodType> (schema: S, layers: readonly Layer[]): Settings<z.output<S>> {
+export function resolveSettings<S extends z.ZodType> (schema: S, sources: readonly ConfigSource[]): Settings<z.output<S>> {
   const name = (path: readonly string[]): string => {
-    const depths = layers.map(({ values }) => depth(values, path))
+    const depths = sources.map(({ values }) => depth(values, path))
     const deepest = Math.max(...depths)
     const index = deepest === path.length ? depths.indexOf(deepest) : depths.lastIndexOf(deepest)
-    return layers[index].name(path)
+    return sources[index].name(path)
   }
-  const merged = layers.reduceRight<Values>((lower, { values }) => merge(values, lower), {})
+  const merged = sources.reduceRight<Values>((lower, { values }) => merge(values, lower), {})
   const result = schema.safeParse(merged)
   if (result.success) return { values: result.data, name }
   const [issue] = result.error.issues

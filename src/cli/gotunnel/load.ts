@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import type { IdentityInit } from '../../nodes/gotunnel/index.ts'
 import { readCa, readTlsPair } from '../config/tls-files.ts'
-import type { Given, Loaded } from '../protocol.ts'
+import type { LoadContext, Loaded } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import type { GotunnelPeerSettings, GotunnelRelaySettings } from './schema.ts'
 import { DEFAULT_TOKEN, isLocalHost, keyOf, readToken, secretsOf, VARIABLE } from './token.ts'
@@ -27,7 +27,7 @@ export interface LoadedPeer extends Loaded {
 }
 
 /** Throws `UsageError`. */
-export function loadRelay ({ settings: gotunnel, nameOf, warn }: Given<GotunnelRelaySettings>): LoadedRelay {
+export function loadRelay ({ settings: gotunnel, nameOf, warn }: LoadContext<GotunnelRelaySettings>): LoadedRelay {
   const { identities: given, listen, 'trusted-proxy': proxies, 'tls-cert': cert, 'tls-key': key } = gotunnel
   const isLocal = isLocalHost(listen.host) && proxies === undefined // whom a proxy brings is not of this machine
   const identities: IdentityInit[] = []
@@ -47,7 +47,7 @@ export function loadRelay ({ settings: gotunnel, nameOf, warn }: Given<GotunnelR
 }
 
 /** Throws `UsageError`. */
-export function loadPeer ({ settings: gotunnel, nameOf, warn }: Given<GotunnelPeerSettings>): LoadedPeer {
+export function loadPeer ({ settings: gotunnel, nameOf, warn }: LoadContext<GotunnelPeerSettings>): LoadedPeer {
   const { server, name = ownName(), ca, insecure } = gotunnel
   const found = readToken({ settings: gotunnel, nameOf, warn })
   if (found === undefined && !isLocalHost(server.host)) throw new UsageError(`${nameOf('token')}: missing, ${SOURCES}`)

@@ -27,9 +27,9 @@ export const gotunnelPeer: Protocol<GotunnelPeerSettings, LoadedPeer> = {
   secret: { key: 'token', variable: VARIABLE },
   instanceKey: 'name',
   load: loadPeer,
-  async start (parts) {
+  async start (context) {
     const { startGotunnelPeer } = await import('./peer.ts')
-    return await startGotunnelPeer(parts)
+    return await startGotunnelPeer(context)
   },
   statusText: peerText,
   command

@@ -4,15 +4,15 @@ import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { TrafficRateMeter, type TrafficRates } from '../../limits/rate-meter.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
-import type { Parts, Service } from '../protocol.ts'
+import type { StartContext, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
 import { Reporter, textOf } from './report.ts'
 
 /** Starts a gotunnel peer. It goes on until it is stopped, or until the server has refused every port for good. */
-export async function startGotunnelPeer (parts: Parts<LoadedPeer>): Promise<Service> {
-  const { loaded: { gotunnel, token, name, tls }, log, out } = parts
+export async function startGotunnelPeer (context: StartContext<LoadedPeer>): Promise<Service> {
+  const { loaded: { gotunnel, token, name, tls }, log, out } = context
   const { server, map: maps, mode } = gotunnel
-  const reporter = new Reporter(parts)
+  const reporter = new Reporter(context)
   const peer = new GotunnelPeer({
     server: { host: server.host, port: server.port },
     token,

@@ -25,9 +25,9 @@ export const gotunnelRelay: Protocol<GotunnelRelaySettings, LoadedRelay> = {
   section: gotunnelRelaySection,
   secret: { key: 'token', variable: VARIABLE, fits: ({ identities }) => identities === undefined }, // it is no token of several identities
   load: loadRelay,
-  async start (parts) {
+  async start (context) {
     const { startGotunnelRelay } = await import('./relay.ts')
-    return await startGotunnelRelay(parts)
+    return await startGotunnelRelay(context)
   },
   statusText: relayText,
   reloadText: relayReloadText,

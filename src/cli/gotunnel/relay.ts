@@ -2,7 +2,7 @@ import { StatusSampler, serveGotunnel, type GotunnelServerOptions } from '../../
 import { endpointText } from '../../net/endpoint.ts'
 import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
-import type { Parts, Service } from '../protocol.ts'
+import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import type { LoadedRelay } from './load.ts'
 
@@ -13,7 +13,7 @@ const USERS_IN_ALL = 16_384
 const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen', 'bufferedBytes']
 
 /** Starts a gotunnel relay. Passes on the error of `listen`. */
-export async function startGotunnelRelay ({ loaded, log, out }: Parts<LoadedRelay>): Promise<Service<LoadedRelay>> {
+export async function startGotunnelRelay ({ loaded, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : endpointText(loaded.gotunnel.listen)}`) })
   const { relay } = server
   const sampler = new StatusSampler(relay)

@@ -5,7 +5,7 @@ import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } fro
 import { stderrLines } from '../process/bounded-lines.ts'
 import { Redactor } from '../process/redactor.ts'
 import type { Output } from '../process/output.ts'
-import type { Parts } from '../protocol.ts'
+import type { StartContext } from '../protocol.ts'
 import { reason } from '../reason.ts'
 import { printable } from '../../text/printable.ts'
 import type { LoadedPeer } from './load.ts'
@@ -39,7 +39,7 @@ export class Reporter {
   readonly #out: Output
   readonly #redactor: Redactor
 
-  constructor ({ loaded, log, out }: Parts<LoadedPeer>) {
+  constructor ({ loaded, log, out }: StartContext<LoadedPeer>) {
     this.#log = log
     this.#out = out
     this.#redactor = new Redactor(loaded.secrets)

@@ -8,7 +8,7 @@ import type { Plan } from './lifecycle.ts'
 import { createLogger } from './logger.ts'
 import { createOutput, type Output } from './output.ts'
 import { reconfigure } from './reload.ts'
-import { startServices, type Active } from './services.ts'
+import { startServices, type RunningService } from './services.ts'
 
 export interface PlanInit extends LoadInit {
   /** Is called first, for what the user is told besides. */
@@ -25,7 +25,7 @@ export function planProgram ({ greet, ...init }: PlanInit): Plan {
   const redactor = new Redactor(secrets)
   const log = createLogger({ level: settings['log-level'], json: settings.json, redactor })
   const out = createOutput(settings.json)
-  const reload = async (active: readonly Active[]): Promise<object> => {
+  const reload = async (active: readonly RunningService[]): Promise<object> => {
     try {
       const next = load(init)
       redactor.add(next.secrets)

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { LoadedService } from '../config/load.ts'
 import type { Loaded } from '../protocol.ts'
 import { codeOf, reason } from '../reason.ts'
-import type { Active } from './services.ts'
+import type { RunningService } from './services.ts'
 
 export interface ReloadResult {
   /** What each service has changed. */
@@ -16,8 +16,8 @@ export interface ReloadResult {
  * Has one service after the other take its new settings. When one rejects, those before it go back to what they had, so that all
  * settings are of one time; connections that the change has ended are not brought back by that.
  */
-export async function reconfigure (active: readonly Active[], next: readonly LoadedService[], log: Logger): Promise<ReloadResult> {
-  const changed: Array<{ one: Active, loaded: LoadedService }> = []
+export async function reconfigure (active: readonly RunningService[], next: readonly LoadedService[], log: Logger): Promise<ReloadResult> {
+  const changed: Array<{ one: RunningService, loaded: LoadedService }> = []
   const services: ReloadResult['services'] = []
   const restart = next.filter(({ protocol }) => active.every((one) => one.protocol !== protocol)).map(({ protocol }) => protocol.name)
   for (const one of active) {
@@ -41,7 +41,7 @@ export async function reconfigure (active: readonly Active[], next: readonly Loa
   return { services, restart }
 }
 
-async function goBack ({ protocol, service, loaded }: { protocol: Active['protocol'], service: Active['service'], loaded: Loaded }, log: Logger): Promise<void> {
+async function goBack ({ protocol, service, loaded }: { protocol: RunningService['protocol'], service: RunningService['service'], loaded: Loaded }, log: Logger): Promise<void> {
   try {
     await service.reload?.(loaded)
   } catch (err) {

@@ -11,7 +11,7 @@ import type { Running } from './lifecycle.ts'
 import type { Output } from './output.ts'
 
 /** A protocol at work, with what it works by. */
-export interface Active extends LoadedService {
+export interface RunningService extends LoadedService {
   readonly service: Service
   readonly log: Logger
 }
@@ -25,7 +25,7 @@ export interface ServicesInit {
   /** Path of the control socket, if there is to be one. */
   control: string | undefined
   /** Answers `reload`, where that can be asked for. */
-  reload?: (active: readonly Active[]) => Promise<object>
+  reload?: (active: readonly RunningService[]) => Promise<object>
   log: Logger
   out: Output
 }
@@ -35,7 +35,7 @@ export interface ServicesInit {
  * stopped and the error is passed on.
  */
 export async function startServices ({ identity, services, workers = 1, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
-  const active: Active[] = []
+  const active: RunningService[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
   let door: Control | undefined
@@ -48,7 +48,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
       await Promise.all([server?.close(), door?.close()])
     }
   }
-  const health = (of: readonly Active[] = active): Health => {
+  const health = (of: readonly RunningService[] = active): Health => {
     if (phase !== 'running') return phase
     const offline = of.filter(({ service }) => service.online?.() === false)
     if (offline.length === 0) return 'ok'
@@ -112,7 +112,7 @@ function chosen<T extends { protocol: Protocol }> (all: readonly T[], { protocol
 }
 
 /** The capture that a request is about: that of the protocol that it names, or the only one. Throws `UsageError` when there is none. */
-function capturing (active: readonly Active[], request: Request): NonNullable<Service['capture']> {
+function capturing (active: readonly RunningService[], request: Request): NonNullable<Service['capture']> {
   const able = active.flatMap(({ protocol, service }) => service.capture === undefined ? [] : { protocol, capture: service.capture.bind(service) })
   if (able.length === 0) throw new UsageError(`no capture can be made of ${namesOf(active)}`)
   const found = chosen(able, request, 'does not run here, or has no capture')

@@ -26,7 +26,7 @@ interface Outcome {
 function outcome (t: Test, program: 'relay' | 'peer', text: string | Uint8Array): Outcome {
   const file = join(t.testdir(), 'candy.cfg')
   writeFileSync(file, text, { mode: 0o600 })
-  const flags: Flags = { config: file, protocol: undefined, layer: { values: {}, name: (path) => `--${path[path.length - 1]}` } }
+  const flags: Flags = { config: file, protocol: undefined, source: { values: {}, name: (path) => `--${path[path.length - 1]}` } }
   const bare = (message: string): string => message.replaceAll(file, 'candy.cfg')
   try {
     if (program === 'peer') {

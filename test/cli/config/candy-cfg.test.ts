@@ -46,7 +46,7 @@ function write (t: { testdir (): string }, text: string, name = 'candy.cfg'): st
   return file
 }
 
-const flags = (config: string): Flags => ({ config, protocol: undefined, layer: { values: {}, name: (path) => `--${path[path.length - 1]}` } })
+const flags = (config: string): Flags => ({ config, protocol: undefined, source: { values: {}, name: (path) => `--${path[path.length - 1]}` } })
 
 t.test('a file of a server', async (t) => {
   const { candy, networks, settings, warnings } = loadRelay(flags(write(t, SERVER)))

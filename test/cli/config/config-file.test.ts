@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parseConfig, readConfigFile } from '../../../src/cli/config/config-file.ts'
 import { programSchema } from '../../../src/cli/config/schema.ts'
-import { settle } from '../../../src/cli/config/settings.ts'
+import { resolveSettings } from '../../../src/cli/config/settings.ts'
 import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from './complaint.ts'
 
-const check = (text: string): unknown => settle(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
+const check = (text: string): unknown => resolveSettings(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
 const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
 const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
