@@ -45,6 +45,6 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
       run(flags)
     })
   for (const protocol of protocols) peer.addCommand(protocolCommand(protocol, run))
-  const asking = { program: 'peer', protocols, run: ask } as const
-  return peer.addCommand(statusCommand(asking)).addCommand(captureCommand(asking))
+  const init = { program: 'peer', protocols, run: ask } as const
+  return peer.addCommand(statusCommand(init)).addCommand(captureCommand(init))
 }

@@ -52,8 +52,8 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
       run(flagsOf(relay))
     })
   for (const protocol of protocols) relay.addCommand(protocolCommand(protocol, run))
-  const asking = { program: 'relay', protocols, run: ask } as const
-  return relay.addCommand(statusCommand(asking)).addCommand(captureCommand(asking)).addCommand(reloadCommand(asking))
+  const init = { program: 'relay', protocols, run: ask } as const
+  return relay.addCommand(statusCommand(init)).addCommand(captureCommand(init)).addCommand(reloadCommand(init))
 }
 
 function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {

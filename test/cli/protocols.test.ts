@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { askOnce } from '../../src/cli/control/client.ts'
+import { sendRequest } from '../../src/cli/control/client.ts'
 import { homeEnv } from '../helpers/homes.ts'
 import { readCapture } from '../helpers/pcapng.ts'
 import { config, joined, network } from './operator.ts'
@@ -40,7 +40,7 @@ function machine (t: Test, text: string): Machine {
     write,
     begin,
     end: (program, ...args) => begin(program, ...args).ended,
-    ask: (program, command) => askOnce({ path: join(env.RUNTIME_DIRECTORY, `${program}.sock`), program }, { command })
+    ask: (program, command) => sendRequest({ path: join(env.RUNTIME_DIRECTORY, `${program}.sock`), program }, { command })
   }
 }
 

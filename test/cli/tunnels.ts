@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
-import { askOnce } from '../../src/cli/control/client.ts'
+import { sendRequest } from '../../src/cli/control/client.ts'
 import { turn } from '../helpers/ends.ts'
 import { homeEnv } from '../helpers/homes.ts'
 import { startProgram, type Program } from './program.ts'
@@ -105,7 +105,7 @@ export async function startRelay (t: Test, text: string, ...args: string[]): Pro
 async function askAt (path: string, program: 'relay' | 'peer', command: string): Promise<any> {
   for (;;) {
     try {
-      return await askOnce({ path, program }, { command })
+      return await sendRequest({ path, program }, { command })
     } catch (err) {
       if (!/^nobody listens/.test((err as Error).message)) throw err
       await turn()

@@ -9,8 +9,8 @@ import { wholeNumber } from '../config/fields.ts'
 import type { Values } from '../config/settings.ts'
 import { codeOf, explained } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
-import { ask, ControlError, type Asked } from './client.ts'
-import { askingOf, controlCommand, type AskingInit } from './commands.ts'
+import { openRequest, ControlError, type ControlResponse } from './client.ts'
+import { controlTarget, controlCommand, type ControlCommandInit } from './commands.ts'
 import { bytes } from './text.ts'
 
 const EXAMPLES = {
@@ -27,7 +27,7 @@ Examples:
 /** Less has no room for a single packet. */
 const LEAST_BYTES = 4096
 
-export function captureCommand (init: AskingInit): Command {
+export function captureCommand (init: ControlCommandInit): Command {
   const { program } = init
   const command = controlCommand(init, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
     .option('--write <file>', 'a new file for its owner only, or - for stdout')
@@ -46,10 +46,10 @@ export function captureCommand (init: AskingInit): Command {
   })
 }
 
-async function capture (flags: Values, write: string, init: AskingInit): Promise<void> {
+async function capture (flags: Values, write: string, init: ControlCommandInit): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
   const { protocol, network, peer } = flags
-  const asked = await ask(askingOf(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
+  const asked = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
     asked.socket.destroy()
     throw err
@@ -65,7 +65,7 @@ async function capture (flags: Values, write: string, init: AskingInit): Promise
 }
 
 /** Writes all that comes, until a signal asks for the rest. Rejects with what is wrong with the writing. */
-async function copy ({ socket, rest }: Asked, out: Writable): Promise<{ length: number, isWhole: boolean, isEnough: boolean }> {
+async function copy ({ socket, rest }: ControlResponse, out: Writable): Promise<{ length: number, isWhole: boolean, isEnough: boolean }> {
   let isEnough = false
   const stop = (): void => {
     if (isEnough) process.exit(1)

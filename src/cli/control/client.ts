@@ -27,7 +27,7 @@ export class ControlError extends Error {
 }
 
 /** Whom to ask, and where. */
-export interface Asking {
+export interface ControlTarget {
   path: string
   program: 'relay' | 'peer'
   /** Sockets to name when nobody listens there. */
@@ -37,10 +37,10 @@ export interface Asking {
   /** The absolute path of the configuration file that it has to run with. Default: any, or none. */
   config?: string
   /** Milliseconds that the answer may take. Default: 15 s. */
-  patience?: number
+  timeout?: number
 }
 
-export interface Asked {
+export interface ControlResponse {
   answer: Record<string, unknown>
   /** What has come behind the answer. */
   rest: Buffer
@@ -48,10 +48,10 @@ export interface Asked {
 }
 
 /** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
-export async function ask (asking: Asking, request: Request): Promise<Asked> {
-  const { program, config, patience = PATIENCE_MS } = asking
-  const { path, socket } = await dial(asking)
-  const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${patience / 1000} seconds from the process behind ${path}`)) }, patience)
+export async function openRequest (target: ControlTarget, request: Request): Promise<ControlResponse> {
+  const { program, config, timeout = PATIENCE_MS } = target
+  const { path, socket } = await dial(target)
+  const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${timeout / 1000} seconds from the process behind ${path}`)) }, timeout)
   try {
     socket.on('error', () => {}) // surfaces in the reading
     socket.write(`${JSON.stringify({ ...request, config })}\n`)
@@ -65,7 +65,7 @@ export async function ask (asking: Asking, request: Request): Promise<Asked> {
   }
 }
 
-async function dial ({ path, others = [], anyOther = false }: Asking): Promise<{ path: string, socket: Socket }> {
+async function dial ({ path, others = [], anyOther = false }: ControlTarget): Promise<{ path: string, socket: Socket }> {
   try {
     return { path, socket: await dialUnix(path) }
   } catch (err) {
@@ -80,8 +80,8 @@ async function dial ({ path, others = [], anyOther = false }: Asking): Promise<{
 }
 
 /** The same for a command whose answer is all there is. */
-export async function askOnce (asking: Asking, request: Request): Promise<Record<string, unknown>> {
-  const { answer, socket } = await ask(asking, request)
+export async function sendRequest (target: ControlTarget, request: Request): Promise<Record<string, unknown>> {
+  const { answer, socket } = await openRequest(target, request)
   socket.destroy()
   return answer
 }

@@ -8,12 +8,12 @@ import type { Values } from '../config/settings.ts'
 import { EXIT, type Task } from '../process/lifecycle.ts'
 import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
-import { askOnce, ControlError, type Asking } from './client.ts'
+import { sendRequest, ControlError, type ControlTarget } from './client.ts'
 import { controlName, defaultControlPath, otherControlPaths } from './path.ts'
 import { duration } from './text.ts'
 
 /** What every command that asks is made with. */
-export interface AskingInit {
+export interface ControlCommandInit {
   program: 'relay' | 'peer'
   protocols: readonly Protocol[]
   run (task: Task): void
@@ -23,7 +23,7 @@ export interface AskingInit {
 const RELOAD_PATIENCE_MS = 60_000
 
 /** Whom a command asks: the flags, else the file that they name, else the customary place, or else the only one that runs. */
-export function askingOf ({ control, name, config, protocol }: Values, { program, protocols }: AskingInit): Asking {
+export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: ControlCommandInit): ControlTarget {
   const names = protocols.map(({ name }) => name)
   if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${show(protocol)}), expected ${list(names)}`)
   const file = typeof config === 'string' ? readConfigFile(config, program).values : {}
@@ -40,7 +40,7 @@ export function askingOf ({ control, name, config, protocol }: Values, { program
 }
 
 /** The options of every command that asks. */
-export function controlCommand ({ program }: AskingInit, name: string, description: string, examples: string): Command {
+export function controlCommand ({ program }: ControlCommandInit, name: string, description: string, examples: string): Command {
   const command = createCommand(name, description)
     .option('--control <path>', `the control socket of the ${program} (default: the customary one, or the only one there is)`)
     .option('--config <file>', 'ask the one that runs with this file, and no other')
@@ -62,7 +62,7 @@ Examples:
   sudo peer status --check || echo 'offline'`
 }
 
-export function statusCommand (init: AskingInit): Command {
+export function statusCommand (init: ControlCommandInit): Command {
   const { program, protocols, run } = init
   const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program])
     .option('--json', 'print JSON')
@@ -72,7 +72,7 @@ export function statusCommand (init: AskingInit): Command {
     run({
       async task () {
         try {
-          const status = await askOnce(askingOf(flags, init), { command: 'status', protocol: flags.protocol })
+          const status = await sendRequest(controlTarget(flags, init), { command: 'status', protocol: flags.protocol })
           say(flags, status, () => flags.check === true ? headline(program, status) : statusText(program, protocols, status))
           if (flags.check === true && status.health !== 'ok') process.exitCode = EXIT.failure
         } catch (err) {
@@ -91,14 +91,14 @@ Examples:
 
 SIGHUP does the same, and tells in the log what has come of it.`
 
-export function reloadCommand (init: AskingInit): Command {
+export function reloadCommand (init: ControlCommandInit): Command {
   const command = controlCommand(init, 'reload', 'Has the relay read its settings and certificates again. Peers whose settings are the same stay.', RELOAD_EXAMPLES).option('--json', 'print JSON')
   return command.action(() => {
     const flags = givenFlags(command)
     init.run({
       async task () {
-        const asking = { ...askingOf(flags, init), patience: RELOAD_PATIENCE_MS }
-        const changes = await askOnce(asking, { command: 'reload', protocol: flags.protocol })
+        const target = { ...controlTarget(flags, init), timeout: RELOAD_PATIENCE_MS }
+        const changes = await sendRequest(target, { command: 'reload', protocol: flags.protocol })
         say(flags, changes, () => reloadText(init.protocols, changes))
       }
     })

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { ask, askOnce } from '../../../src/cli/control/client.ts'
+import { openRequest, sendRequest } from '../../../src/cli/control/client.ts'
 import { defaultControlPath } from '../../../src/cli/control/path.ts'
 import { serveControl, type Command } from '../../../src/cli/control/server.ts'
 import { dialUnix, listenUnix } from '../../../src/cli/unix-socket.ts'
@@ -32,12 +32,12 @@ t.test('ask and answer', async (t) => {
   })
   t.equal((statSync(path).mode & 0o777).toString(8), '600')
   t.equal((statSync(join(path, '..')).mode & 0o777).toString(8), '700')
-  t.same(await askOnce({ path, program: 'relay' }, { command: 'echo', text: 'ä\n', n: 5 }), { program: 'relay', command: 'echo', text: 'ä\n', n: 5 })
-  t.same(await askOnce({ path, program: 'relay' }, { command: 'wide' }), { program: 'relay', text: 'ä\n"'.repeat(100_000) })
-  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'refuse' }), { code: 'ERR_USAGE', message: 'there is no such network' })
-  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'fail' }), { code: 'ERR_CONTROL', message: 'in two lines' })
-  for (const command of ['nothing', '__proto__', 'constructor']) await t.rejects(askOnce({ path, program: 'relay' }, { command }), { code: 'ERR_USAGE', message: `there is no ${command} here, only echo, wide, refuse, fail, stream` })
-  const { answer, rest, socket } = await ask({ path, program: 'relay' }, { command: 'stream' })
+  t.same(await sendRequest({ path, program: 'relay' }, { command: 'echo', text: 'ä\n', n: 5 }), { program: 'relay', command: 'echo', text: 'ä\n', n: 5 })
+  t.same(await sendRequest({ path, program: 'relay' }, { command: 'wide' }), { program: 'relay', text: 'ä\n"'.repeat(100_000) })
+  await t.rejects(sendRequest({ path, program: 'relay' }, { command: 'refuse' }), { code: 'ERR_USAGE', message: 'there is no such network' })
+  await t.rejects(sendRequest({ path, program: 'relay' }, { command: 'fail' }), { code: 'ERR_CONTROL', message: 'in two lines' })
+  for (const command of ['nothing', '__proto__', 'constructor']) await t.rejects(sendRequest({ path, program: 'relay' }, { command }), { code: 'ERR_USAGE', message: `there is no ${command} here, only echo, wide, refuse, fail, stream` })
+  const { answer, rest, socket } = await openRequest({ path, program: 'relay' }, { command: 'stream' })
   t.same(answer, { program: 'relay', first: true })
   t.equal(rest.toString() + await text(socket), '\0binary\n', 'what follows the answer')
 })
@@ -52,7 +52,7 @@ t.test('requests that are none', async (t) => {
   const cut = await dialUnix(path)
   cut.end('{"command":"sta')
   await text(cut)
-  t.same(await askOnce({ path, program: 'relay' }, { command: 'status' }), { program: 'relay' }, 'it still answers')
+  t.same(await sendRequest({ path, program: 'relay' }, { command: 'status' }), { program: 'relay' }, 'it still answers')
 })
 
 t.test('who asks in pieces, and who asks too many at once', async (t) => {
@@ -64,11 +64,11 @@ t.test('who asks in pieces, and who asks too many at once', async (t) => {
   }
   t.equal(await text(slow), '{"program":"relay","ok":true}\n')
   const many = await Promise.all(Array.from({ length: 16 }, () => dialUnix(path)))
-  await t.rejects(askOnce({ path, program: 'relay' }, { command: 'status' }), { code: 'ERR_CONTROL', message: '16 ask at once already' })
+  await t.rejects(sendRequest({ path, program: 'relay' }, { command: 'status' }), { code: 'ERR_CONTROL', message: '16 ask at once already' })
   const ended = many.map((socket) => new Promise((resolve) => { socket.on('error', () => {}).once('close', resolve).resume() }))
   many[0].write('{"command":"status"}\n') // and does not hang up
   await ended[0]
-  t.match(await askOnce({ path, program: 'relay' }, { command: 'status' }), { ok: true }, 'who was answered makes room')
+  t.match(await sendRequest({ path, program: 'relay' }, { command: 'status' }), { ok: true }, 'who was answered makes room')
   for (const socket of many) socket.destroy()
   await Promise.all(ended)
 })
@@ -76,7 +76,7 @@ t.test('who asks in pieces, and who asks too many at once', async (t) => {
 t.test('nobody is there, or somebody else', async (t) => {
   const folder = t.testdir()
   const refused = async (message: RegExp, program: 'relay' | 'peer' = 'relay'): Promise<void> => {
-    await t.rejects(askOnce({ path: join(folder, 'x.sock'), program, patience: 500 }, { command: 'status' }), { code: 'ERR_CONTROL', message }, String(message))
+    await t.rejects(sendRequest({ path: join(folder, 'x.sock'), program, timeout: 500 }, { command: 'status' }), { code: 'ERR_CONTROL', message }, String(message))
   }
   await refused(/^nobody listens at .*x\.sock: is it running\?/)
   const control = await serveControl(join(folder, 'x.sock'), { program: 'relay' }, { status: async () => ({ body: {} }) }, recorder().log)
@@ -134,7 +134,7 @@ t.test('who means a process with another configuration is refused by its name, a
   for (const config of [join(folder, 'relay.yaml'), undefined]) {
     const path = join(folder, 'x.sock')
     const control = await serveControl(path, { program: 'relay', config }, { reload: async () => ({ body: { asked: ++asked } }) }, recorder().log)
-    const reload = (config?: string): Promise<object> => askOnce({ path, program: 'relay', config }, { command: 'reload' })
+    const reload = (config?: string): Promise<object> => sendRequest({ path, program: 'relay', config }, { command: 'reload' })
     t.match(await reload(), { asked }, 'whoever does not say')
     const before = asked
     const own = config === undefined ? 'without a configuration file' : `with ${config}`
