@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
-import { leave, threadsDone } from './leave.ts'
+import { exitProcess, threadsDone } from './exit.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
 
@@ -43,20 +43,20 @@ export async function run (program: string, parse: () => Plan | Task | undefined
   // Whoever read our lines may go away (`| head`), and a disk may be full: neither is a reason to end a tunnel.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
-  const hangUps = new HangUps()
+  const sighup = new SighupHandler()
   try {
     const plan = parse()
-    if (plan === undefined || 'task' in plan) hangUps.leave()
+    if (plan === undefined || 'task' in plan) sighup.remove()
     if (plan === undefined) return
     if ('task' in plan) await plan.task()
-    else await live(program, plan, hangUps)
+    else await live(program, plan, sighup)
   } catch (err) {
     complain(program, err)
   }
 }
 
 /** Takes SIGHUP from the first moment on: a relay that is told to read its settings while it starts must not end of it. */
-class HangUps {
+class SighupHandler {
   #isWaiting = false
   #take: (() => void) | undefined
   readonly #onSignal = (): void => {
@@ -67,23 +67,23 @@ class HangUps {
   constructor () { process.on('SIGHUP', this.#onSignal) }
 
   /** What to do from now on, also for one that has come. */
-  take (take: () => void): void {
+  handle (take: () => void): void {
     this.#take = take
     if (this.#isWaiting) take()
     this.#isWaiting = false
   }
 
   /** The system does what it does. */
-  leave (): void {
+  remove (): void {
     process.off('SIGHUP', this.#onSignal)
     if (this.#isWaiting) process.kill(process.pid, 'SIGHUP')
   }
 }
 
-async function live (program: string, { log, json, start }: Plan, hangUps: HangUps): Promise<void> {
+async function live (program: string, { log, json, start }: Plan, sighup: SighupHandler): Promise<void> {
   const crash = (err: unknown): void => {
     log.fatal({ err }, 'uncaught error')
-    leave(EXIT.failure)
+    exitProcess(EXIT.failure)
   }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
@@ -91,9 +91,9 @@ async function live (program: string, { log, json, start }: Plan, hangUps: HangU
   const running = await start().catch((err) => {
     if (exitCodeOf(err) === EXIT.usage || (!json && codeOf(err) !== undefined)) complain(program, err)
     else logFatal(log, err)
-    leave(exitCodeOf(err))
+    exitProcess(exitCodeOf(err))
   })
-  hangUps.take(() => {
+  sighup.handle(() => {
     if (running.reload === undefined) stop('SIGHUP')
     else void running.reload()
   })
@@ -106,11 +106,11 @@ async function live (program: string, { log, json, start }: Plan, hangUps: HangU
     await running.stop() // also after a failure: what still works says goodbye and tidies up
   } catch (err) {
     logFatal(log, err)
-    leave(EXIT.failure)
+    exitProcess(EXIT.failure)
   }
   log.info({}, 'stopped')
   await threadsDone()
-  leave(failed ? EXIT.failure : EXIT.clean)
+  exitProcess(failed ? EXIT.failure : EXIT.clean)
 }
 
 function logFatal (log: Logger, err: unknown): void {
@@ -121,7 +121,7 @@ function logFatal (log: Logger, err: unknown): void {
 function limitDrain (log: Logger): void {
   setTimeout(() => {
     log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
-    leave(EXIT.failure)
+    exitProcess(EXIT.failure)
   }, DRAIN_DEADLINE_MS).unref()
 }
 
@@ -132,7 +132,7 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   let resolve: () => void
   const stopped = new Promise<void>((_resolve) => { resolve = _resolve })
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) leave(EXIT.failure)
+    if (isStopping) exitProcess(EXIT.failure)
     isStopping = true
     log.info({ signal }, 'stopping')
     limitDrain(log)

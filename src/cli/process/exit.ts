@@ -15,8 +15,8 @@ const LOOK = 10
 const isBusy = (): boolean => process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))
 
 /** Ends the process now, whatever its threads do. */
-export function leave (code: number): never {
-  if (isBusy()) leaveThreads(code)
+export function exitProcess (code: number): never {
+  if (isBusy()) exitWithoutThreads(code)
   process.exit(code)
 }
 
@@ -26,7 +26,7 @@ export async function threadsDone (): Promise<void> {
 }
 
 /** What `process.exit` does, without its waiting. */
-function leaveThreads (code: number): void {
+function exitWithoutThreads (code: number): void {
   process.exitCode = code
   process.emit('exit', code)
   exitAtOnce(code)
