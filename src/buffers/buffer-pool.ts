@@ -11,10 +11,10 @@ import { PAGE, simdMemory, simdOf } from './simd/memory.ts'
 export const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
 
 /** Bytes that wait to be used again, for each size; what comes back beyond that is left to the garbage collector. */
-const MOST_FREE = 4 * 1024 * 1024
+const MAX_FREE_BYTES = 4 * 1024 * 1024
 
 /** What is smaller than this comes from Node's own pool. */
-const SMALLEST = 4 * 1024
+const MIN_POOLED_BYTES = 4 * 1024
 
 type Size = typeof SIZES[number]
 
@@ -37,7 +37,7 @@ function newSimd (size: Size): Buffer | undefined {
 
 /** So many bytes, with anything in them. */
 export function acquire (length: number, simd = false): Buffer {
-  const size = length < SMALLEST ? undefined : SIZES.find((size) => size >= length)
+  const size = length < MIN_POOLED_BYTES ? undefined : SIZES.find((size) => size >= length)
   return size === undefined ? Buffer.allocUnsafe(length) : acquireBlock(size, simd).subarray(0, length)
 }
 
@@ -46,6 +46,6 @@ export function release (views: readonly Uint8Array[]): void {
   for (const { buffer } of views) {
     if (!acquired.delete(buffer)) continue
     const list = (simdOf(buffer) === undefined ? free : freeSimd).get(buffer.byteLength)
-    if (list !== undefined && (list.length + 1) * buffer.byteLength <= MOST_FREE) list.push(Buffer.from(buffer))
+    if (list !== undefined && (list.length + 1) * buffer.byteLength <= MAX_FREE_BYTES) list.push(Buffer.from(buffer))
   }
 }

@@ -10,7 +10,7 @@ import { basename, dirname } from 'node:path'
 import { codeOf } from './reason.ts'
 
 /** A path of a socket has at most 107 bytes (`sockaddr_un`). */
-const LONGEST_PATH = 107
+const MAX_PATH = 107
 
 /** Nobody but its owner may connect. */
 const UMASK = 0o177
@@ -52,7 +52,7 @@ export async function dialUnix (file: string): Promise<Socket> {
 
 /** Linux can reach a file through an open folder, whatever the length of its path. */
 function shortPath (file: string): { path: string, free (): void } {
-  if (Buffer.byteLength(file) <= LONGEST_PATH) return { path: file, free () {} }
+  if (Buffer.byteLength(file) <= MAX_PATH) return { path: file, free () {} }
   const fd = openSync(dirname(file), 'r')
   return { path: `/proc/self/fd/${fd}/${basename(file)}`, free () { closeSync(fd) } }
 }

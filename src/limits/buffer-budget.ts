@@ -13,10 +13,10 @@ import type { Clock, Link, ReadAhead, Timer } from '../types.ts'
 const PART = 16
 
 /** Bytes. Reading less ahead is not worth the memory of a read. */
-const LEAST_AHEAD = 16 * 1024
+const MIN_READ_AHEAD = 16 * 1024
 
 /** Milliseconds between two looks at which of them stand still, while they hold too much. */
-const LOOK = 500
+const CHECK_INTERVAL = 500
 
 /** Bytes that the system takes and cannot send: what a share allows to read ahead, within these. They are not counted here. */
 const LEAST_UNSENT = 32 * 1024
@@ -75,7 +75,7 @@ export class BufferBudget {
   /** Sees to it that too much becomes less. */
   watch (): void {
     if (this.held <= this.#limit || this.#looking !== undefined) return
-    this.#looking = this.clock.set(LOOK, () => {
+    this.#looking = this.clock.set(CHECK_INTERVAL, () => {
       this.#looking = undefined
       this.relieve()
       this.watch()
@@ -128,7 +128,7 @@ class Owner {
     const share = budget.limit / Math.max(1, budget.busyOwners)
     if (budget.held > budget.limit && this.held > share) return 0
     const ahead = share / PART / Math.max(1, this.busy)
-    return ahead < LEAST_AHEAD ? 0 : ahead
+    return ahead < MIN_READ_AHEAD ? 0 : ahead
   }
 
   add (bytes: number, busy: number): void {

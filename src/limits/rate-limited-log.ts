@@ -2,7 +2,7 @@
 import type { Logger } from '../log.ts'
 
 /** Lines in one second; the rest is counted and told in one line. */
-const LINES = 20
+const MAX_LINES = 20
 
 export class RateLimitedLog {
   readonly #log: Logger
@@ -11,12 +11,12 @@ export class RateLimitedLog {
   constructor (log: Logger) { this.#log = log }
 
   log (level: 'info' | 'warn', fields: object, message: string): void {
-    if (this.#lines++ < LINES) this.#log[level](fields, message)
+    if (this.#lines++ < MAX_LINES) this.#log[level](fields, message)
   }
 
   /** Once a second. */
   tick (): void {
-    if (this.#lines > LINES) this.#log.warn({ count: this.#lines - LINES }, 'more happened than is logged')
+    if (this.#lines > MAX_LINES) this.#log.warn({ count: this.#lines - MAX_LINES }, 'more happened than is logged')
     this.#lines = 0
   }
 }

@@ -7,30 +7,30 @@ import { DrainRate, WINDOW } from './drain-rate.ts'
 import type { Batch, PacketPort } from '../types.ts'
 
 /** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
-const LONGEST = 60
+const MAX_DELAY = 60
 
 /** ... or until its sender comes again, but not longer than this, ... */
-const PAUSE = 250
+const MAX_PAUSE = 250
 
 /** ... once the oldest has waited for so many. */
-const STANDING = 10
+const MIN_STANDING = 10
 
 /** Bytes that may wait in any case: of all senders, and of each one, as long as there is room at all. */
-const LEAST = 64 * 1024
-const LEAST_EACH = 16 * 1024
+const MIN_QUEUE = 64 * 1024
+const MIN_QUEUE_EACH = 16 * 1024
 
 /** Bytes that the system takes for one connection on top of what may wait in memory: what Linux gives one unless told otherwise. */
-const SYSTEM = 4 * 1024 * 1024
+const SYSTEM_BUFFER = 4 * 1024 * 1024
 
 /** Nobody is made to slow down for as little as this: two packets. */
-const FEW = 3000
+const MIN_DROPPABLE = 3000
 
 /** One sender may hold so many times what is still free; so others always find some, and one alone has most of it. */
 const SHARE = 8
 
 /** What one sender has written within so many milliseconds is one part. Beyond so many parts they become longer. */
 const PART = 1
-const MOST_PARTS = 1024
+const MAX_PARTS = 1024
 
 /** Bytes that wait, as far as anybody knows. */
 export const bufferedAmountOf = (port: PacketPort): number => port.bufferedAmount ?? port.queued
@@ -94,7 +94,7 @@ export class SendQueue<Sender = unknown> {
     const parts = this.#parts
     if (parts.length === 0) this.#updatedAt = now
     let last = parts.at(-1)
-    if (last === undefined || ((last.sender !== sender || now - last.since >= PART) && parts.length < MOST_PARTS)) {
+    if (last === undefined || ((last.sender !== sender || now - last.since >= PART) && parts.length < MAX_PARTS)) {
       last = { sender, bytes: 0, since: now }
       parts.push(last)
     }
@@ -134,19 +134,19 @@ export class SendQueue<Sender = unknown> {
   /** How many of so many messages to drop, the first ones, and how many bytes of the rest may be sent; one message may pass that. */
   #decide (count: number, sender: Sender, now: number): void {
     const before = this.#bytes
-    const pause = Math.min(now - this.#updatedAt, PAUSE)
+    const pause = Math.min(now - this.#updatedAt, MAX_PAUSE)
     const waiting = this.update(now)
     const isMoving = this.#bytes < before
-    const age = waiting > FEW && this.#parts.length > 0 ? now - this.#parts[0].since : 0
+    const age = waiting > MIN_DROPPABLE && this.#parts.length > 0 ? now - this.#parts[0].since : 0
     const held = this.#held.get(sender) ?? 0
     const isSpared = age > 0 && held * this.#held.size < this.#bytes
     this.#from = isSpared || !isMoving ? 0 : Math.min(count, this.#codel.drops(age, now))
     this.#room = Infinity
     if (waiting === 0) return
-    const most = this.#port.limit + SYSTEM
-    const rate = age < STANDING ? undefined : this.#drainRate.rate
-    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(LEAST, rate * Math.max(LONGEST, pause)))
-    this.#room = Math.min(most - waiting, Math.max(LEAST_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
+    const most = this.#port.limit + SYSTEM_BUFFER
+    const rate = age < MIN_STANDING ? undefined : this.#drainRate.rate
+    const limit = rate === undefined || (rate === 0 && this.#canHold) ? most : Math.min(most, Math.max(MIN_QUEUE, rate * Math.max(MAX_DELAY, pause)))
+    this.#room = Math.min(most - waiting, Math.max(MIN_QUEUE_EACH - held, (SHARE * (limit - waiting) - held) / (SHARE + 1)))
   }
 
   #release (sender: Sender, bytes: number): void {

@@ -14,7 +14,7 @@ export const remoteText = (remote: Endpoint): string => remote.port === 0 ? remo
 
 const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?'
 const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*\\.?$`, 'i')
-const LONGEST_NAME = 253
+const MAX_NAME = 253
 
 /** An address without brackets. */
 export function readAddress (text: string): string | undefined {
@@ -27,7 +27,7 @@ export function readAddress (text: string): string | undefined {
 export function readHost (text: string): string | undefined {
   if (text.startsWith('[')) return readAddress(text)
   if (/^[\d.]+$/.test(text)) return isIPv4(text) ? text : undefined
-  return text.length <= LONGEST_NAME && NAME.test(text) ? text : undefined
+  return text.length <= MAX_NAME && NAME.test(text) ? text : undefined
 }
 
 /** 0 to 65535. */

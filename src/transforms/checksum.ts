@@ -30,7 +30,7 @@ export class ChecksumError extends Error {
 /** CRC-32 as zlib has it: native where Node offers it (20.15, 22.2 and later), else in JavaScript, with the same result. */
 export const crc32: (bytes: Uint8Array) => number = zlib.crc32 ?? ((bytes: Uint8Array) => crcOfPackage(bytes) >>> 0)
 
-const WIDEST = 4
+const MAX_BYTES = 4
 
 const asBuffer = (data: Uint8Array): Buffer => {
   return data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
@@ -44,13 +44,13 @@ interface Settings {
 }
 
 function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before', order = 'big' }: ChecksumInit = {}): Settings {
-  const width = bytes ?? (kind === 'crc32' ? WIDEST : 0)
+  const width = bytes ?? (kind === 'crc32' ? MAX_BYTES : 0)
   if (kind !== 'crc32' && typeof kind !== 'function') throw new OptionError("a checksum is 'crc32' or a function")
-  if (!Number.isInteger(width) || width < 1 || width > WIDEST) throw new OptionError(`bytes is ${bytes}, a checksum has 1 to ${WIDEST}`)
+  if (!Number.isInteger(width) || width < 1 || width > MAX_BYTES) throw new OptionError(`bytes is ${bytes}, a checksum has 1 to ${MAX_BYTES}`)
   if (position !== 'before' && position !== 'behind') throw new OptionError(`position is ${String(position)}, not before or behind`)
   if (order !== 'big' && order !== 'little') throw new OptionError(`order is ${String(order)}, not big or little`)
   const of = kind === 'crc32' ? crc32 : (data: Uint8Array) => kind(asBuffer(data))
-  const shift = 8 * (WIDEST - width)
+  const shift = 8 * (MAX_BYTES - width)
   return {
     // cut to its width, so that sums compare whatever their sign
     sum: (data) => (of(data) << shift) >>> shift,

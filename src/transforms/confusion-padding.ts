@@ -22,7 +22,7 @@ export class PaddingError extends Error {
 export const DEFAULT_MAX_PADDING = 64
 
 /** What a count of one byte can say. */
-const WIDEST = 255
+const MAX_PADDING = 255
 
 /** Random bytes are drawn in stock: a system call for each packet would cost more than all the rest. */
 const pool = Buffer.alloc(16384)
@@ -60,7 +60,7 @@ export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
   readonly #max
 
   constructor ({ max = DEFAULT_MAX_PADDING }: ConfusionPaddingInit = {}) {
-    if (!Number.isInteger(max) || max < 0 || max > WIDEST) throw new OptionError(`max is ${max}, padding has 0 to ${WIDEST} bytes`)
+    if (!Number.isInteger(max) || max < 0 || max > MAX_PADDING) throw new OptionError(`max is ${max}, padding has 0 to ${MAX_PADDING} bytes`)
     this.#max = max
   }
 

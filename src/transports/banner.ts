@@ -6,7 +6,7 @@ import { systemClock } from '../streams/clock.ts'
 import type { Endpoint } from '../types.ts'
 
 /** Milliseconds until something has to come: the server is there, and has just answered. */
-const PATIENCE = 1000
+const BANNER_TIMEOUT = 1000
 
 /** A warning alert, `close_notify`, in a record of TLS 1.0: servers of HTTP answer it as they have answered TLS; others speak first. */
 const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 1, 0)
@@ -19,7 +19,7 @@ const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 1, 0)
 export async function bannerOf (to: Endpoint, signal?: AbortSignal, clock = systemClock): Promise<Uint8Array | undefined> {
   const socket = connect(to)
   if (signal !== undefined) addAbortSignal(signal, socket)
-  const timer = clock.set(PATIENCE, () => { socket.destroy(new LinkClosedError(`nothing was said in ${PATIENCE} ms`)) })
+  const timer = clock.set(BANNER_TIMEOUT, () => { socket.destroy(new LinkClosedError(`nothing was said in ${BANNER_TIMEOUT} ms`)) })
   try {
     socket.write(ALERT)
     const { value } = await socket[Symbol.asyncIterator]().next()

@@ -15,7 +15,7 @@ import type { Clock, Endpoint, Timer } from '../types.ts'
 const ATTEMPT_DELAY = 250
 
 /** A name server decides how many addresses a name has; both families are among the first ones. */
-const MOST_ADDRESSES = 16
+const MAX_ADDRESSES = 16
 
 /** Failures that say that this machine has no way there, which is less telling than what another address has answered. */
 const NO_WAY: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
@@ -112,7 +112,7 @@ function order (found: readonly ResolvedAddress[]): string[] {
   const first = found.filter(({ family }) => family === found[0].family)
   const second = found.filter(({ family }) => family !== found[0].family)
   const all = Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [first[i], second[i]]).flat()
-  return [...new Set(all.flatMap((one) => one?.address ?? []))].slice(0, MOST_ADDRESSES)
+  return [...new Set(all.flatMap((one) => one?.address ?? []))].slice(0, MAX_ADDRESSES)
 }
 
 /** A look-up cannot be cancelled, but nobody has to wait for it. */

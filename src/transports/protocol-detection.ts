@@ -10,7 +10,7 @@ export interface DetectedProtocol {
 }
 
 /** Bytes of a banner that are shown. */
-const LONGEST_BANNER = 60
+const MAX_BANNER = 60
 
 /** Content types of a TLS record: change of cipher, alert, handshake, data (RFC 8446, section 5.1). */
 const TLS_TYPES = { least: 0x14, most: 0x17 } as const
@@ -43,7 +43,7 @@ export function isTls (bytes: Uint8Array): boolean {
   return type >= TLS_TYPES.least && type <= TLS_TYPES.most && (bytes.length < 2 || major === 3)
 }
 
-const lineOf = (text: string): string => printable(/^[^\r\n]*/.exec(text)?.[0] ?? '', LONGEST_BANNER)
+const lineOf = (text: string): string => printable(/^[^\r\n]*/.exec(text)?.[0] ?? '', MAX_BANNER)
 
 const WORDS: Readonly<Record<Protocol, string>> = {
   TLS: 'TLS', HTTP: 'HTTP', SSH: 'SSH', PROXY: 'the PROXY protocol', gotunnel: 'gotunnel', WebSocket: 'WebSocket without its HTTP request', text: 'plain text', unknown: 'an unknown protocol'

@@ -83,7 +83,7 @@ export function acceptSocket (socket: Socket, guard: ConnectionGuard, queue: Acc
 const KEEP_ALIVE = { least: 1000, most: 0x7fff * 1000 } as const
 
 /** Milliseconds. Most connections are gone by then, and need not be told. */
-const YOUTH = 500
+const YOUNG_TIME = 500
 
 /** Sockets to which it is done when they have come of age. */
 let young: Array<[Socket, number]> = []
@@ -91,7 +91,7 @@ let young: Array<[Socket, number]> = []
 /** Does for a socket what its options say, a moment later: by the clock of the system, as the system counts on. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   if (keepAlive === undefined || young.push([socket, keepAlive]) > 1) return
-  systemClock.set(YOUTH, () => {
+  systemClock.set(YOUNG_TIME, () => {
     const grown = young
     young = []
     for (const [socket, silence] of grown) if (!socket.destroyed) socket.setKeepAlive(true, silence)

@@ -9,9 +9,9 @@ import type { Clock, Timer } from '../types.ts'
 /** Milliseconds after a notice: mostly several come together, as when an interface is set down and up. */
 const SETTLE = 200
 
-/** Milliseconds before something is put back again, once it was done {@link AT_ONCE} times in that time each: somebody else may want it otherwise. */
-const PATIENCE = 10_000
-const AT_ONCE = 5
+/** Milliseconds before something is put back again, once it was done {@link BURST} times in that time each: somebody else may want it otherwise. */
+const RETRY_INTERVAL = 10_000
+const BURST = 5
 
 /** Restorations that are remembered count so long. */
 const REMEMBERED = 60_000
@@ -69,12 +69,12 @@ export class Guard {
       this.#restored.push(this.#clock.now())
       restore()
       const still = loss()
-      if (isLoss(still)) this.#later(PATIENCE) // the system takes it without an error, and does not do it
+      if (isLoss(still)) this.#later(RETRY_INTERVAL) // the system takes it without an error, and does not do it
       else watcher.onRestored()
       this.#tell(still)
     } catch (err) {
       watcher.onFailure(err as Error)
-      this.#later(PATIENCE)
+      this.#later(RETRY_INTERVAL)
     }
   }
 
@@ -82,7 +82,7 @@ export class Guard {
   #wait (now: number): number {
     const restored = this.#restored
     while (restored.length > 0 && now - restored[0] > REMEMBERED) restored.shift()
-    return restored.length < AT_ONCE ? 0 : Math.max(0, restored[restored.length - 1] + PATIENCE - now)
+    return restored.length < BURST ? 0 : Math.max(0, restored[restored.length - 1] + RETRY_INTERVAL - now)
   }
 
   /** Once for each loss. */

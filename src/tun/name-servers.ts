@@ -10,7 +10,7 @@ export const RESOLV_CONF = '/etc/resolv.conf'
 const UPSTREAM = '/run/systemd/resolve/resolv.conf'
 
 /** Bytes of a file that are looked at. */
-const LONGEST = 64 * 1024
+const MAX_FILE_BYTES = 64 * 1024
 
 const LOOPBACK = 127
 
@@ -19,7 +19,7 @@ const LOOPBACK = 127
  * route of IPv6, so it cannot lead the way there elsewhere.
  */
 export function parseNameServers (text: string): number[] {
-  return text.slice(0, LONGEST).split('\n').flatMap((line) => {
+  return text.slice(0, MAX_FILE_BYTES).split('\n').flatMap((line) => {
     const address = ipv4Of(/^nameserver[ \t]+(\S+)/.exec(line)?.[1] ?? '')
     return address === undefined ? [] : [address]
   })

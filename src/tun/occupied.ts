@@ -8,10 +8,10 @@ import { withNetlink } from './netlink-socket.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops, type KernelAddress, type KernelHop } from './rtnetlink-lists.ts'
 
 /** Networks of one machine, at most: beyond that it is a router of a kind that this was not made for. */
-const MOST = 65_536
+const MAX_NETWORKS = 65_536
 
 /** A route to more than this, right behind an interface, stands for a default route: two of a /1 are what some tunnels set. */
-const LARGEST_NETWORK = 8
+const MIN_NETWORK_PREFIX = 8
 
 export interface MachineFacts {
   addresses: readonly KernelAddress[]
@@ -35,7 +35,7 @@ export function occupiedBy ({ addresses, hops, nameServers }: MachineFacts, exce
   for (const { network, prefix, gateway, device, isLocal } of hops) {
     if (device === except || isLocal) continue
     if (gateway !== 0) add(gateway, 32, nameOf(device))
-    else if (prefix >= LARGEST_NETWORK) add(network, prefix, nameOf(device))
+    else if (prefix >= MIN_NETWORK_PREFIX) add(network, prefix, nameOf(device))
   }
   for (const server of nameServers) add(server, 32, RESOLV_CONF)
   return [...found.values()]
@@ -47,13 +47,13 @@ export function occupiedNetworks (libc: Libc, name: string): OccupiedNetwork[] {
   const hops = new Map<string, KernelHop>()
   const keep = <T>(into: Map<string, T>, item: T, ...key: number[]): void => {
     into.set(key.join(), item)
-    if (into.size > MOST) throw tooMany()
+    if (into.size > MAX_NETWORKS) throw tooMany()
   }
   withNetlink(libc, name, (netlink) => {
     const errnos = [
       netlink.ask(listAddresses, decodeAddresses, ({ item }) => { keep(addresses, item, item.address, item.prefix, item.device) }),
       netlink.ask((sequence) => listHops(sequence), decodeHops, ({ item }) => {
-        if (item.isLocal || (item.gateway === 0 && item.prefix < LARGEST_NETWORK)) return
+        if (item.isLocal || (item.gateway === 0 && item.prefix < MIN_NETWORK_PREFIX)) return
         // a router has many networks behind few next hops
         if (item.gateway === 0) keep(hops, item, item.network, item.prefix, item.device)
         else keep(hops, item, item.gateway, item.device)
@@ -70,4 +70,4 @@ export function occupiedNetworks (libc: Libc, name: string): OccupiedNetwork[] {
   return occupiedBy({ addresses: [...addresses.values()], hops: [...hops.values()], nameServers: nameServers() }, indexOf(libc, name), nameOf)
 }
 
-const tooMany = (): TunError => new TunError('ERR_TUN_SYSTEM', `this machine has more than ${MOST} networks or next hops`)
+const tooMany = (): TunError => new TunError('ERR_TUN_SYSTEM', `this machine has more than ${MAX_NETWORKS} networks or next hops`)

@@ -13,7 +13,7 @@ import { MODULE, type Simd } from './functions.ts'
 export const PAGE = 64 * 1024
 
 /** Pieces at one time, as each takes 10 GiB of addresses, though not of memory: V8 keeps those behind a piece free, in place of checks. */
-const MOST_PIECES = 64
+const MAX_PIECES = 64
 
 interface Memory { readonly buffer: ArrayBuffer }
 interface Instance { readonly exports: unknown }
@@ -50,7 +50,7 @@ function isBounded (): boolean {
 
 /** New memory of zeros with so many bytes, a multiple of {@link PAGE}; undefined when it has to be other memory. */
 export function simdMemory (bytes: number): ArrayBuffer | undefined {
-  if (count >= MOST_PIECES || module === null) return undefined
+  if (count >= MAX_PIECES || module === null) return undefined
   try {
     module ??= compile()
     if (module === null || wasm === undefined) return undefined

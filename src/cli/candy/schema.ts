@@ -9,11 +9,11 @@ import type { UnsupportedOptions } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
-const LARGEST_MTU = 1450
-const SMALLEST_MTU = 576
+const MAX_MTU = 1450
+const MIN_MTU = 576
 
 /** The largest number of nine digits. */
-const MOST = 999_999_999
+const MAX_COUNT = 999_999_999
 
 const password = {
   password: secret().optional(),
@@ -74,10 +74,10 @@ const networkKeys = {
   broadcast: choice(['on', 'off']).optional(),
   isolate: optionalToggle(),
   'max-peers': wholeNumber(1, 1_000_000).optional(),
-  'frame-rate': wholeNumber(1, MOST).optional(),
-  'packet-rate': wholeNumber(1, MOST).optional(),
-  'byte-rate': wholeNumber(1500, MOST).optional(),
-  'broadcast-rate': wholeNumber(1, MOST).optional()
+  'frame-rate': wholeNumber(1, MAX_COUNT).optional(),
+  'packet-rate': wholeNumber(1, MAX_COUNT).optional(),
+  'byte-rate': wholeNumber(1500, MAX_COUNT).optional(),
+  'broadcast-rate': wholeNumber(1, MAX_COUNT).optional()
 }
 
 export const candyNetworkSection = section(networkKeys)
@@ -131,7 +131,7 @@ export const candyPeerSection = section({
   address: hostAddress().optional(),
   tun: interfaceName().optional(),
   name: peerName().optional(),
-  mtu: wholeNumber(SMALLEST_MTU, LARGEST_MTU).default(1400),
+  mtu: wholeNumber(MIN_MTU, MAX_MTU).default(1400),
   offload: choice(['on', 'off']).default('on'),
   routes: routes().default('private'),
   ca: path().optional(),

@@ -4,7 +4,7 @@ import { UsageError } from '../usage-error.ts'
 
 /** Between two looks at a pipe that is empty so far, and how long that may go on: whoever reads does nothing else meanwhile. */
 const RETRY_MS = 20
-const PATIENCE_MS = 15_000
+const READ_TIMEOUT_MS = 15_000
 
 /**
  * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`, and waits for what writes to them. Throws
@@ -40,7 +40,7 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
   try {
     const bytes = Buffer.alloc(limit + 1)
     let length = 0
-    const deadline = performance.now() + PATIENCE_MS
+    const deadline = performance.now() + READ_TIMEOUT_MS
     for (let got = -1; got !== 0 && length <= limit; length += got) {
       got = readPatiently(fd, bytes.subarray(length), deadline)
       if (got < 0) throw new UsageError(`${key}: a pipe that somebody holds open and writes nothing to (${JSON.stringify(file)})`)

@@ -48,7 +48,7 @@ const FORMER: Readonly<Record<string, string>> = {
 const KNOWN = [...new Set(['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...DIRECT, ...Object.keys(FORMER)])]
 
 /** Warnings about one file; a file may have thousands of lines that mean nothing. */
-const MOST_WARNINGS = 20
+const MAX_WARNINGS = 20
 
 /**
  * True for a file in the form of the original: `key = value` where YAML has `key: value`. What decides is the first line that is either.
@@ -79,7 +79,7 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
     const warning = warningOf(line, last.get(line.key) as CfgLine, program)
     if (warning !== undefined) warnings.push(`${file}:${line.number}: ${warning}`)
   }
-  if (warnings.length > MOST_WARNINGS) warnings.push(`${file}: ${warnings.splice(MOST_WARNINGS).length} more warnings`)
+  if (warnings.length > MAX_WARNINGS) warnings.push(`${file}: ${warnings.splice(MAX_WARNINGS).length} more warnings`)
 
   const mode = last.get('mode')
   if (mode !== undefined && mode.value !== MODES[program]) {

@@ -6,14 +6,14 @@ import { isSection, type ConfigFile } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Longer than any configuration, and short enough for whatever a parser does with it. */
-const LARGEST_FILE = 64 * 1024
+const MAX_FILE_BYTES = 64 * 1024
 
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
 
 /** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
 export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {
-  const bytes = readBoundedBytes(file, '--config', LARGEST_FILE)
+  const bytes = readBoundedBytes(file, '--config', MAX_FILE_BYTES)
   const original = bytes.toString('latin1') // its comments may be in any encoding
   return isCandyCfg(original) ? parseCandyCfg(file, original, program) : parseConfig(file, textOf(bytes, file, '--config'))
 }

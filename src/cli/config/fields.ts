@@ -7,14 +7,14 @@ import { nearest } from '../nearest.ts'
 import type { UnsupportedOptions } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
-const LONGEST_SHOWN = 60
+const MAX_SHOWN = 60
 
 /** A value as a complaint quotes it: on one line, without control characters, and not too long. */
 export function show (value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a section'
   if (typeof value !== 'string') return String(value)
-  return JSON.stringify(value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}...` : value)
+  return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}...` : value)
 }
 
 /** `strict, routes or off`. */

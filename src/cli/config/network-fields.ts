@@ -6,15 +6,15 @@ import { parseNetwork } from '../../net/cidr-list.ts'
 import { commaList, numeral, show, text } from './fields.ts'
 import { UsageError } from '../usage-error.ts'
 
-const SHORTEST_RANGE = 8
-const LONGEST_RANGE = 30
-const LONGEST_URL = 2048
+const MIN_RANGE_PREFIX = 8
+const MAX_RANGE_PREFIX = 30
+const MAX_URL = 2048
 
 /** The range that addresses are given out of. It holds at least two hosts, and no more than a /8. */
 export function range () {
-  return text('a CIDR', `a.b.c.d/${SHORTEST_RANGE} to /${LONGEST_RANGE}`, (input) => {
+  return text('a CIDR', `a.b.c.d/${MIN_RANGE_PREFIX} to /${MAX_RANGE_PREFIX}`, (input) => {
     const cidr = parseCidr(input)
-    if (cidr === undefined || cidr.prefix < SHORTEST_RANGE || cidr.prefix > LONGEST_RANGE) return undefined
+    if (cidr === undefined || cidr.prefix < MIN_RANGE_PREFIX || cidr.prefix > MAX_RANGE_PREFIX) return undefined
     if (!isOfHosts(cidr)) throw new UsageError(`no addresses of hosts (${show(input)}), expected a range outside of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3`)
     return formatCidr(cidr)
   })
@@ -64,7 +64,7 @@ export function dialUrl () {
   const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
   return text('a WebSocket URL', expected, (input) => {
     rejectUser(input, expected)
-    const url = input.length <= LONGEST_URL ? readUrl(input)?.url : undefined
+    const url = input.length <= MAX_URL ? readUrl(input)?.url : undefined
     if (url === undefined || !/^wss?:\/\//i.test(input) || url.port === '0') return undefined
     if (url.hash !== '') throw new UsageError(`a URL with a fragment (${show(url.hash)}), expected ${expected}`)
     return input

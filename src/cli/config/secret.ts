@@ -4,7 +4,7 @@ import type { ConfigSource, Values } from './settings.ts'
 import { isSection } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
-const LARGEST_SECRET = 4096
+const MAX_SECRET_BYTES = 4096
 
 /** The environment as a layer. An empty variable counts as none: that is how container files leave a variable out. */
 export function environmentSource (section: string, key: string, variable: string): ConfigSource | undefined {
@@ -38,7 +38,7 @@ export function readSecret<K extends string> (settings: SecretSettings<K>, key: 
   const { [key]: secret, [`${key}-file`]: file }: Record<string, string | undefined> = settings
   if (file === undefined) return secret
   if (secret !== undefined) throw new UsageError(`${name(`${key}-file`)}: contradicts ${key}, expected one of them`)
-  const text = readBounded(file, name(`${key}-file`), LARGEST_SECRET).replace(/\r?\n$/, '')
+  const text = readBounded(file, name(`${key}-file`), MAX_SECRET_BYTES).replace(/\r?\n$/, '')
   if (/[\r\n]/.test(text)) throw new UsageError(`${name(`${key}-file`)}: more than one line, expected nothing but the ${key}`)
   if (readableByOthers(file)) warn(`${file} holds a ${key} and others can read it: chmod 600 ${file}`)
   return text

@@ -5,7 +5,7 @@ import { verifyCertificate } from '../../transports/certificate.ts'
 import { reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
-const LARGEST_PEM = 1024 * 1024
+const MAX_PEM_BYTES = 1024 * 1024
 
 /**
  * Reads a certificate chain and its key, and makes sure that they belong together before anything listens.
@@ -13,8 +13,8 @@ const LARGEST_PEM = 1024 * 1024
  * @param warn - is told when others on this machine can read the key
  */
 export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: string) => string, warn: (message: string) => void): { cert: string, key: string } {
-  const cert = readBounded(certFile, nameOf('tls-cert'), LARGEST_PEM)
-  const key = readBounded(keyFile, nameOf('tls-key'), LARGEST_PEM)
+  const cert = readBounded(certFile, nameOf('tls-cert'), MAX_PEM_BYTES)
+  const key = readBounded(keyFile, nameOf('tls-key'), MAX_PEM_BYTES)
   try {
     createSecureContext({ cert })
   } catch (err) {
@@ -31,7 +31,7 @@ export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: st
 
 /** Reads the certificates that a peer trusts instead of those of the system. */
 export function readCa (file: string, nameOf: (key: string) => string): string {
-  const ca = readBounded(file, nameOf('ca'), LARGEST_PEM)
+  const ca = readBounded(file, nameOf('ca'), MAX_PEM_BYTES)
   try {
     createSecureContext({ ca })
     void new X509Certificate(ca)

@@ -25,14 +25,14 @@ Examples:
 }
 
 /** Less has no room for a single packet. */
-const LEAST_BYTES = 4096
+const MIN_BYTES = 4096
 
 export function captureCommand (init: ControlCommandInit): Command {
   const { program } = init
   const command = controlCommand(init, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
     .option('--write <file>', 'a new file for its owner only, or - for stdout')
     .option('--overwrite', 'replace a file that is there')
-    .option('--max-bytes <bytes>', `end it when the file has as many, ${LEAST_BYTES} at least (default: 64 MiB)`)
+    .option('--max-bytes <bytes>', `end it when the file has as many, ${MIN_BYTES} at least (default: 64 MiB)`)
   if (program === 'relay') {
     command
       .option('--network <path>', 'the network with this path (default: the only one)')
@@ -79,7 +79,7 @@ async function copy ({ socket, rest }: ControlResponse, out: Writable): Promise<
   let tail = Buffer.alloc(0)
   const put = async (chunk: Buffer): Promise<void> => {
     length += chunk.length
-    tail = Buffer.concat([tail, chunk]).subarray(-LONGEST_LAST_BLOCK)
+    tail = Buffer.concat([tail, chunk]).subarray(-MAX_LAST_BLOCK)
     if (!out.write(chunk)) await Promise.race([once(out, 'drain'), written])
   }
   try {
@@ -96,7 +96,7 @@ async function copy ({ socket, rest }: ControlResponse, out: Writable): Promise<
   return { length, isWhole: endsWithStatistics(tail), isEnough }
 }
 
-const LONGEST_LAST_BLOCK = 1024
+const MAX_LAST_BLOCK = 1024
 const INTERFACE_STATISTICS = 5
 
 /** A capture that was ended in an orderly way ends with how much it has seen. */
@@ -107,7 +107,7 @@ function endsWithStatistics (tail: Buffer): boolean {
 }
 
 function wholeBytes (text: unknown): number {
-  const result = wholeNumber(LEAST_BYTES, 999_999_999).safeParse(text)
+  const result = wholeNumber(MIN_BYTES, 999_999_999).safeParse(text)
   if (result.success) return result.data
   throw new UsageError(`--max-bytes: ${result.error.issues[0].message}`)
 }

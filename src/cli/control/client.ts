@@ -7,10 +7,10 @@ import { dialUnix } from '../unix-socket.ts'
 import { OTHER_PROCESS, type Request } from './server.ts'
 
 /** A status of many thousand connections. */
-const LONGEST_ANSWER = 256 * 1024 * 1024
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
 /** A program that is stopped, say, does not answer. */
-const PATIENCE_MS = 15_000
+const ANSWER_TIMEOUT_MS = 15_000
 
 /** The program has refused, or there is none. */
 export class ControlError extends Error {
@@ -49,7 +49,7 @@ export interface ControlResponse {
 
 /** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
 export async function openRequest (target: ControlTarget, request: Request): Promise<ControlResponse> {
-  const { program, config, timeout = PATIENCE_MS } = target
+  const { program, config, timeout = ANSWER_TIMEOUT_MS } = target
   const { path, socket } = await dial(target)
   const timer = setTimeout(() => { socket.destroy(new ControlError(`no answer within ${timeout / 1000} seconds from the process behind ${path}`)) }, timeout)
   try {
@@ -92,7 +92,7 @@ async function readLine (socket: Socket, path: string): Promise<{ line: string, 
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     chunks.push(chunk)
     length += chunk.length
-    if (length > LONGEST_ANSWER) throw new ControlError(`an endless answer from the process behind ${path}`)
+    if (length > MAX_ANSWER_BYTES) throw new ControlError(`an endless answer from the process behind ${path}`)
     if (!chunk.includes(0x0a)) continue
     const all = Buffer.concat(chunks)
     const end = all.indexOf(0x0a)

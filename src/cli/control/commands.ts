@@ -20,7 +20,7 @@ export interface ControlCommandInit {
 }
 
 /** A reload may wait for a name server, or for a password from a pipe. */
-const RELOAD_PATIENCE_MS = 60_000
+const RELOAD_TIMEOUT_MS = 60_000
 
 /** Whom a command asks: the flags, else the file that they name, else the customary place, or else the only one that runs. */
 export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: ControlCommandInit): ControlTarget {
@@ -97,7 +97,7 @@ export function reloadCommand (init: ControlCommandInit): Command {
     const flags = givenFlags(command)
     init.run({
       async task () {
-        const target = { ...controlTarget(flags, init), timeout: RELOAD_PATIENCE_MS }
+        const target = { ...controlTarget(flags, init), timeout: RELOAD_TIMEOUT_MS }
         const changes = await sendRequest(target, { command: 'reload', protocol: flags.protocol })
         say(flags, changes, () => reloadText(init.protocols, changes))
       }

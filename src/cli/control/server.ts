@@ -12,10 +12,10 @@ import { isSameFile } from './same-file.ts'
 import { listenUnix } from '../unix-socket.ts'
 
 /** A request is a few hundred bytes, in one go. */
-const LONGEST_REQUEST = 4096
+const MAX_REQUEST_BYTES = 4096
 const REQUEST_TIMEOUT_MS = 5000
 
-const MOST_CONNECTIONS = 16
+const MAX_CONNECTIONS = 16
 
 /** The code of an answer that is none, as another process was meant. */
 export const OTHER_PROCESS = 'ERR_OTHER_PROCESS'
@@ -59,8 +59,8 @@ export async function serveControl (path: string, identity: Identity, commands: 
   try {
     makeFolder(dirname(path))
     const server = await listenUnix(path, (socket) => {
-      if (sockets.size >= MOST_CONNECTIONS) {
-        answer(socket, { program: identity.program, error: `${MOST_CONNECTIONS} ask at once already` })
+      if (sockets.size >= MAX_CONNECTIONS) {
+        answer(socket, { program: identity.program, error: `${MAX_CONNECTIONS} ask at once already` })
         return
       }
       sockets.add(socket)
@@ -128,7 +128,7 @@ function readRequest (socket: Socket): Promise<Request> {
     const onData = (bytes: Buffer): void => {
       read = Buffer.concat([read, bytes])
       const end = read.indexOf(0x0a)
-      if (end < 0 && read.length <= LONGEST_REQUEST) return
+      if (end < 0 && read.length <= MAX_REQUEST_BYTES) return
       settle(undefined, end < 0 ? undefined : parse(read.toString('utf8', 0, end)))
     }
     const onClose = (): void => { settle(new Error('the connection has ended')) }

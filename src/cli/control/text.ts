@@ -35,11 +35,11 @@ export function nonZero (counts: Readonly<Record<string, number>>): string {
 }
 
 /** Bytes of a cell: a client may say what it likes. */
-const LONGEST_CELL = 200
+const MAX_CELL = 200
 
 /** Columns two blanks apart, each as wide as its widest cell. Without control characters: some of the texts are those of clients. */
 export function table (rows: ReadonlyArray<readonly string[]>): string {
-  const clean = rows.map((row) => row.map((cell) => shown(cell, LONGEST_CELL)))
+  const clean = rows.map((row) => row.map((cell) => shown(cell, MAX_CELL)))
   const widths = (clean[0] ?? []).map((_, column) => clean.reduce((widest, row) => Math.max(widest, columnsOf(row[column])), 0))
   return clean.map((row) => row.map((cell, column) => cell + ' '.repeat(widths[column] - columnsOf(cell))).join('  ').trimEnd()).join('\n')
 }

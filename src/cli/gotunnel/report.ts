@@ -32,7 +32,7 @@ const TROUBLES: ReadonlyArray<readonly [RegExp, string]> = [
 
 const troubleOf = (text: string): string | undefined => TROUBLES.find(([pattern]) => pattern.test(text))?.[1]
 
-const LONGEST = 200
+const MAX_TEXT = 200
 
 export class Reporter {
   readonly #log: Pino
@@ -99,4 +99,4 @@ const numberOf = (err: Error): number | undefined => err instanceof ConnectError
 const isTimeout = (err: unknown): boolean => err instanceof Error && err.name === 'TimeoutError'
 
 /** Some of it is what a server says: on one line, and not too long. */
-export const textOf = (err: Error): string => printable(isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err), LONGEST)
+export const textOf = (err: Error): string => printable(isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err), MAX_TEXT)

@@ -5,12 +5,12 @@ import { proxies } from '../config/network-fields.ts'
 import { identityName, listenEndpoint, localAddress, peerName, portMaps, portRanges, serverEndpoint } from './fields.ts'
 
 /** The largest number of nine digits. */
-const MOST = 999_999_999
+const MAX_COUNT = 999_999_999
 
 const MODES = ['auto', 'strict', 'compatible'] as const
 
 /** A server that drops who is silent for 30 seconds has to hear more than one ping in that time, in case one is late. */
-const LONGEST_PING = 25
+const MAX_PING_INTERVAL = 25
 
 const token = {
   token: secret().optional(),
@@ -23,7 +23,7 @@ const identityKeys = {
   ports: portRanges().optional(),
   'max-ports': wholeNumber(1, 65_535).optional(),
   'max-users': wholeNumber(1, 1_000_000).optional(),
-  'byte-rate': wholeNumber(1500, MOST).optional()
+  'byte-rate': wholeNumber(1500, MAX_COUNT).optional()
 }
 
 export const gotunnelIdentitySection = section({ name: identityName(), ...identityKeys, 'reserve-users': wholeNumber(0, 1_000_000).optional() })
@@ -31,7 +31,7 @@ export const gotunnelIdentitySection = section({ name: identityName(), ...identi
 const count = () => wholeNumber(1, 1_000_000).optional()
 
 /** Bytes for all users: a few of the smallest reads at least. */
-const bufferTotal = () => wholeNumber(1024 * 1024, MOST).optional()
+const bufferTotal = () => wholeNumber(1024 * 1024, MAX_COUNT).optional()
 
 export const gotunnelRelaySection = section({
   listen: listenEndpoint(),
@@ -85,7 +85,7 @@ export const gotunnelPeerSection = section({
   ca: path().optional(),
   insecure: toggle(),
   'proxy-protocol': toggle(),
-  'ping-interval': seconds(1, LONGEST_PING).default(10),
+  'ping-interval': seconds(1, MAX_PING_INTERVAL).default(10),
   'probe-interval': seconds(0, 86_400).default(30),
   'max-connections': count(),
   'buffer-total': bufferTotal()

@@ -9,7 +9,7 @@ export const VARIABLE = 'TUNPIPE_TOKEN'
 export const DEFAULT_TOKEN = 'changeme'
 
 /** A first frame holds 4096 bytes, and a character of a token may become six of them. */
-const LONGEST_TOKEN = 600
+const MAX_TOKEN = 600
 
 /** What reaches nobody but this machine. */
 export const isLocalHost = (host: string): boolean => host.toLowerCase() === 'localhost' || isLoopback(host)
@@ -31,7 +31,7 @@ export function readToken ({ settings, nameOf, warn }: TokenInit): string | unde
   if (token === undefined) return undefined
   const key = keyOf(settings)
   if (token === '') throw new UsageError(`${nameOf(key)}: empty, expected a token`)
-  if (token.length > LONGEST_TOKEN) throw new UsageError(`${nameOf(key)}: too long, expected at most ${LONGEST_TOKEN} characters`)
+  if (token.length > MAX_TOKEN) throw new UsageError(`${nameOf(key)}: too long, expected at most ${MAX_TOKEN} characters`)
   return token
 }
 

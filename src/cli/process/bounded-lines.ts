@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 
 /** Bytes that wait in this process for each of the two; a pipe of Linux holds 64 KiB of its own before that. */
-const MOST_WAITING = 1024 * 1024
+const MAX_QUEUED_BYTES = 1024 * 1024
 
 /** What a write that waits costs beside its bytes. */
 const COST_OF_WRITE = 512
@@ -24,7 +24,7 @@ export class BoundedLines {
   #dropped = 0
 
   /** @param stream is asked for at each line, so that nothing is opened before there is one */
-  constructor (stream: () => Writable, { notice, limit = MOST_WAITING }: BoundedLinesInit) {
+  constructor (stream: () => Writable, { notice, limit = MAX_QUEUED_BYTES }: BoundedLinesInit) {
     this.notice = notice
     this.#stream = stream
     this.#limit = limit

@@ -9,8 +9,8 @@ import { exitAtOnce } from '../../net/native/libc.ts'
 const ON_A_THREAD = /^(GetAddrInfo|GetNameInfo|FS)Req/
 
 /** Milliseconds that threads are given before they are left behind, and between two looks: no event tells that they are done. */
-const PATIENCE = 500
-const LOOK = 10
+const THREADS_TIMEOUT = 500
+const POLL_INTERVAL = 10
 
 const isBusy = (): boolean => process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))
 
@@ -22,7 +22,7 @@ export function exitProcess (code: number): never {
 
 /** Settles when threads have done what they were asked, as they nearly always have in no time, or have had time enough. */
 export async function threadsDone (): Promise<void> {
-  for (let waited = 0; waited < PATIENCE && isBusy(); waited += LOOK) await delay(LOOK)
+  for (let waited = 0; waited < THREADS_TIMEOUT && isBusy(); waited += POLL_INTERVAL) await delay(POLL_INTERVAL)
 }
 
 /** What `process.exit` does, without its waiting. */

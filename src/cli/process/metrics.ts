@@ -8,8 +8,8 @@ import { stderrLines, stdoutLines } from './bounded-lines.ts'
 
 /** One who asks sends a few hundred bytes, in one go. */
 const REQUEST_TIMEOUT_MS = 5000
-const LARGEST_HEADER = 8192
-const MOST_CONNECTIONS = 64
+const MAX_HEADER_BYTES = 8192
+const MAX_CONNECTIONS = 64
 
 export interface MetricsInit {
   host: string
@@ -59,10 +59,10 @@ export async function serveMetrics ({ host, port, health }: MetricsInit): Promis
     return send(now === 'ok' ? 200 : 503, `${now}\n`)
   }
 
-  const server = createServer({ maxHeaderSize: LARGEST_HEADER, headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000, keepAliveTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000, keepAliveTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     answer(request, response).catch((err: Error) => { response.destroy(err) })
   })
-  server.maxConnections = MOST_CONNECTIONS
+  server.maxConnections = MAX_CONNECTIONS
   server.listen(port, host)
   await once(server, 'listening').catch((err) => { throw explained(err, `cannot serve metrics on ${host}:${port}`) })
   const { address, family, port: used } = server.address() as AddressInfo

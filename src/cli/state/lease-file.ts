@@ -10,7 +10,7 @@ import { reason } from '../reason.ts'
 import { claimFile, replaceFileLater, RETRY } from './state-file.ts'
 
 /** Some 50 bytes a device, for 65536 devices in each of several networks. */
-const LARGEST_FILE = 32 * 1024 * 1024
+const MAX_FILE_BYTES = 32 * 1024 * 1024
 
 /** Milliseconds between a change and the file; and between two files so many times what the last one took, as it is all of them each time. */
 const DELAY = 500
@@ -54,7 +54,7 @@ export async function openLeases (dir: string | undefined, log: Logger): Promise
 function read (file: string, log: Logger): LeaseStore {
   if (!existsSync(file)) return new LeaseStore()
   try {
-    return new LeaseStore(stored.parse(JSON.parse(readBounded(file, 'leases', LARGEST_FILE))))
+    return new LeaseStore(stored.parse(JSON.parse(readBounded(file, 'leases', MAX_FILE_BYTES))))
   } catch (err) {
     const why = err instanceof SyntaxError || err instanceof z.ZodError ? 'it is damaged' : reason(err)
     log.warn({ file, reason: why }, 'the leases cannot be read: devices may get new addresses')

@@ -15,10 +15,10 @@ import { acquireBlock, release, SIZES } from '../../buffers/buffer-pool.ts'
 const SHARE = 4
 
 /** Sockets that read like this at one time: each has a buffer, busy or not. */
-const MOST_SOCKETS = 128
+const MAX_SOCKETS = 128
 
 /** The same for those with small buffers, which have them since memory is scarce. */
-const MOST_FRUGAL = 4096
+const MAX_FRUGAL_SOCKETS = 4096
 
 interface Keys {
   buffer: symbol
@@ -62,8 +62,8 @@ export function usePooledReads (socket: Duplex, onBytes: (bytes: Uint8Array) => 
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
   const handle = (socket as unknown as { _handle?: { useUserBuffer?: (buffer: Buffer) => void } })._handle
   if (typeof handle?.useUserBuffer !== 'function' || socket.destroyed) return false
-  const isFrugal = sockets >= MOST_SOCKETS
-  if (isFrugal && (frugal >= MOST_FRUGAL || largest() >= SIZES[1])) return false
+  const isFrugal = sockets >= MAX_SOCKETS
+  if (isFrugal && (frugal >= MAX_FRUGAL_SOCKETS || largest() >= SIZES[1])) return false
   if (isFrugal) frugal++
   else sockets++
   socket.once('close', () => {

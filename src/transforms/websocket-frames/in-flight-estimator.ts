@@ -12,19 +12,19 @@ const STEP = 32 * 1024
 
 /** ... or this part of what is under way, when that is more; and questions that have no answer yet, at most. */
 const PART = 32
-const MOST = 128
+const MAX_PROBES = 128
 
 /** Milliseconds after which to ask in any case, once something was sent: while little passes a round trip is as short as it can be. */
-const SELDOM = 1000
+const MAX_PROBE_INTERVAL = 1000
 
 /** Milliseconds for which the shortest round trip counts, at least: ways change. */
 const MEMORY = 30_000
 
 /** Bytes under way with which a question may begin a new time; behind more of them it would take the queue for a part of the way. */
-const FEW = 16 * 1024
+const MAX_IDLE_BYTES = 16 * 1024
 
 /** Milliseconds after which a question is not going to be answered. Then nothing is known any more, until one is. */
-const PATIENCE = 5000
+const PROBE_TIMEOUT = 5000
 
 const PROBE_PREFIX = Buffer.from('sent')
 
@@ -74,10 +74,10 @@ export class InFlightEstimator {
    */
   sent (bytes: number, now: number): Uint8Array | undefined {
     this.#giveUp(now)
-    const isAlone = this.#answeredAt !== undefined && this.#sent - this.#arrived <= FEW
+    const isAlone = this.#answeredAt !== undefined && this.#sent - this.#arrived <= MAX_IDLE_BYTES
     this.#sent += bytes
-    const isDue = this.#sent - this.#asked >= Math.max(STEP, (this.#sent - this.#arrived) / PART) || now - this.#askedAt >= SELDOM
-    if (!isDue || this.#probes.length === MOST) return undefined
+    const isDue = this.#sent - this.#asked >= Math.max(STEP, (this.#sent - this.#arrived) / PART) || now - this.#askedAt >= MAX_PROBE_INTERVAL
+    if (!isDue || this.#probes.length === MAX_PROBES) return undefined
     this.#asked = this.#sent
     this.#askedAt = now
     const payload = Buffer.alloc(PROBE_PREFIX.length + 4)
@@ -105,7 +105,7 @@ export class InFlightEstimator {
   }
 
   #giveUp (now: number): void {
-    if (this.#probes.length === 0 || now - this.#probes[0].at < PATIENCE) return
+    if (this.#probes.length === 0 || now - this.#probes[0].at < PROBE_TIMEOUT) return
     this.#first = (this.#first + this.#probes.length) >>> 0
     this.#probes.length = 0
     this.#answeredAt = undefined

@@ -16,7 +16,7 @@ export const FRAMES_A_TURN = 8192
 const MAX_RECOVERED = 0xffff
 
 /** Portions of fewer frames are not counted: at most 32 reads come in one turn. */
-const FEW = 256
+const MIN_COUNTED = 256
 
 export class FrameReader {
   readonly #decoder: FrameDecoder
@@ -89,7 +89,7 @@ export class FrameReader {
     const before = this.#decoder.frames
     const messages = this.#decoder.push(reads, FRAMES_A_TURN)
     this.#frames = this.#decoder.frames - before
-    if (this.#frames > FEW) {
+    if (this.#frames > MIN_COUNTED) {
       const turn = currentTurn()
       this.#inTurn = this.#frames + (this.#turn === turn ? this.#inTurn : 0)
       this.#turn = turn

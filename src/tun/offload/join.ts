@@ -33,7 +33,7 @@ const LAST = FIN | PSH
 const DONT_FRAGMENT = 0x40
 
 /** Streams of one batch that are being joined; with more of them the oldest ends. */
-const MOST_STREAMS = 16
+const MAX_STREAMS = 16
 
 /** Neighbouring segments. */
 interface Run {
@@ -177,7 +177,7 @@ function arrange (batch: Batch): Array<Uint8Array | Run> {
     }
     const payload = packet.length - headLength
     const run = { packets: [packet], headLength, size: payload, length: packet.length, next: (readU32(packet, TCP + 4) + payload) >>> 0 }
-    if (open.length === MOST_STREAMS) open.shift()
+    if (open.length === MAX_STREAMS) open.shift()
     open.push(run)
     items.push(run)
   }

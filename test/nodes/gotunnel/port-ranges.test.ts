@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { DEFAULT_PORTS, isPort, LARGEST_PORT, PortRanges } from '../../../src/nodes/gotunnel/protocol/port-ranges.ts'
+import { DEFAULT_PORTS, isPort, MAX_PORT, PortRanges } from '../../../src/nodes/gotunnel/protocol/port-ranges.ts'
 
 t.test('ports and ranges', async (t) => {
   const cases: Array<[text: string, inside: number[], outside: number[]]> = [
@@ -27,12 +27,12 @@ t.test('what is no list of them', async (t) => {
 })
 
 t.test('what is a port', async (t) => {
-  for (const port of [1, 22, 1024, LARGEST_PORT]) t.ok(isPort(port))
+  for (const port of [1, 22, 1024, MAX_PORT]) t.ok(isPort(port))
   for (const port of [0, -0, -1, 65_536, 70_000, 1.5, NaN, Infinity, 2 ** 53]) t.notOk(isPort(port), String(port))
 })
 
 t.test('property: a list has what one of its ranges has', async (t) => {
-  const port = fc.integer({ min: 1, max: LARGEST_PORT })
+  const port = fc.integer({ min: 1, max: MAX_PORT })
   const range = fc.oneof(port.map((one) => [one, one]), fc.tuple(port, port).map(([a, b]) => [Math.min(a, b), Math.max(a, b)]))
   fc.assert(fc.property(fc.array(range, { minLength: 1 }), fc.array(fc.integer({ min: -1, max: 65_537 })), (ranges, others) => {
     const list = new PortRanges(ranges.map(([from, to]) => from === to ? String(from) : `${from}-${to}`).join())
@@ -46,7 +46,7 @@ t.test('property: any text is a list or refused', async (t) => {
   fc.assert(fc.property(text, (text) => {
     try {
       const list = new PortRanges(text)
-      return !list.includes(0) && !list.includes(65_536) && Array.from({ length: LARGEST_PORT }, (_, i) => i + 1).some((port) => list.includes(port))
+      return !list.includes(0) && !list.includes(65_536) && Array.from({ length: MAX_PORT }, (_, i) => i + 1).some((port) => list.includes(port))
     } catch (err) {
       return (err as { code?: string }).code === 'ERR_OPTION'
     }

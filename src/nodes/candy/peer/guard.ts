@@ -6,10 +6,10 @@ import type { PeerRoutes } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 
 /** Milliseconds after a notice about other interfaces: mostly several come together, and a router has many. */
-const LOOK_AFTER = 1000
+const SETTLE_TIME = 1000
 
 /** Routes that a line of the log names; there may be a thousand. */
-const ROUTES_NAMED = 10
+const MAX_LOGGED_ROUTES = 10
 
 export interface PeerGuardInit {
   tun: Tun
@@ -45,7 +45,7 @@ export class PeerGuard {
         },
         onFailure: (err) => { log.warn({ interface: tun.name, reason: err.message }, 'interface not put back') },
         onOthers: () => {
-          this.#looking ??= clock.set(LOOK_AFTER, () => {
+          this.#looking ??= clock.set(SETTLE_TIME, () => {
             this.#looking = undefined
             this.#init.onOthers()
           })
@@ -66,7 +66,7 @@ export class PeerGuard {
     const { tun, log } = this.#init
     this.#init.routes.lost(routes)
     this.#lost = [...(down ? ['up'] : []), ...(address ? ['address'] : []), ...routes.map(nameOf)]
-    if (this.#lost.length > 0) log.warn({ interface: tun.name, lost: this.#lost.slice(0, ROUTES_NAMED), count: this.#lost.length }, 'somebody else has taken from the interface')
+    if (this.#lost.length > 0) log.warn({ interface: tun.name, lost: this.#lost.slice(0, MAX_LOGGED_ROUTES), count: this.#lost.length }, 'somebody else has taken from the interface')
   }
 }
 

@@ -10,7 +10,7 @@ import type { Route } from '../protocol/routes.ts'
 import { overlapText } from './occupied-network-cache.ts'
 
 /** Characters of a wrong word that are repeated. */
-const LONGEST_SHOWN = 60
+const MAX_SHOWN = 60
 
 /**
  * RFC 1918, and RFC 6598 for what providers use. Not 169.254.0.0/16: no router forwards that (RFC 3927 section 7), and a
@@ -22,7 +22,7 @@ const PRIVATE = networks('10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10'
 const NEVER = networks('0.0.0.0/8,127.0.0.0/8,224.0.0.0/4,255.255.255.255/32')
 
 /** The shortest prefix of a network that a server may put us in: that of a relay's largest range. */
-const LARGEST_NETWORK = 8
+const MIN_NETWORK_PREFIX = 8
 
 /** What a route is looked at against. */
 export interface RouteContext {
@@ -47,7 +47,7 @@ export interface RouteRejection {
 function networks (text: string): Cidr[] {
   return text.split(',').map((item) => {
     const cidr = parseCidr(item)
-    if (cidr === undefined) throw new OptionError(`routes: no network (${JSON.stringify(item.slice(0, LONGEST_SHOWN))})`)
+    if (cidr === undefined) throw new OptionError(`routes: no network (${JSON.stringify(item.slice(0, MAX_SHOWN))})`)
     if (cidr.address !== cidr.network) throw new OptionError(`routes: host bits in ${item}`)
     return cidr
   })
@@ -118,7 +118,7 @@ export class RoutePolicy {
    * @param own the address that was given, and its network
    */
   networkRejection (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): RouteRejection | undefined {
-    if (own.prefix < LARGEST_NETWORK) return { why: `its network is larger than a /${LARGEST_NETWORK}` }
+    if (own.prefix < MIN_NETWORK_PREFIX) return { why: `its network is larger than a /${MIN_NETWORK_PREFIX}` }
     const never = NEVER.find((network) => contains(network, own) || contains(own, network))
     if (never !== undefined) return { why: `it is in ${formatCidr(never)}` }
     const takenBy = this.#optionWith(own)

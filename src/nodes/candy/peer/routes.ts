@@ -16,10 +16,10 @@ import { overlapText, OccupiedNetworkCache } from './occupied-network-cache.ts'
 import type { Clock } from '../../../types.ts'
 
 /** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
-const LINES_LOGGED = 20
+const MAX_LOGGED_LINES = 20
 
 /** Bytes of the longest packet that fits into one of Ethernet with the outer header and all else around it; candy protocol, section 3. */
-const LONGEST_ROUTED = 1430
+const MAX_ROUTED = 1430
 
 /** What a server gives and is not taken, as this machine uses it itself. */
 export interface PeerOverlap extends OccupiedNetwork {
@@ -174,10 +174,10 @@ export class PeerRoutes {
 
   #checkMtu (): void {
     const { tun: { mtu }, log } = this.#init
-    if (mtu <= LONGEST_ROUTED || this.#mtuTold) return
+    if (mtu <= MAX_ROUTED || this.#mtuTold) return
     this.#mtuTold = true
-    const why = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${LONGEST_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
-    log.warn({ mtu, atMost: LONGEST_ROUTED, why }, 'the MTU is too large for routes')
+    const why = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${MAX_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
+    log.warn({ mtu, atMost: MAX_ROUTED, why }, 'the MTU is too large for routes')
   }
 
   /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
@@ -270,9 +270,9 @@ export class PeerRoutes {
 
   /** Says it once in a connection; true when it was said just now. */
   #tell (what: string, fields: object, message: string): boolean {
-    if (this.#told.has(what) || this.#told.size > LINES_LOGGED) return false
+    if (this.#told.has(what) || this.#told.size > MAX_LOGGED_LINES) return false
     this.#told.add(what)
-    const isLast = this.#told.size > LINES_LOGGED
+    const isLast = this.#told.size > MAX_LOGGED_LINES
     if (isLast) this.#init.log.warn({}, 'more about routes is not logged')
     else this.#init.log.warn(fields, message)
     return !isLast

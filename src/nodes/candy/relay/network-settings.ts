@@ -52,10 +52,10 @@ export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'source
   rules: readonly SdwanRule[]
 }
 
-const LONGEST_PATH = 256
+const MAX_PATH = 256
 
 /** The fewest bytes a second that let the largest message through. */
-const LOWEST_BYTE_RATE = 1500
+const MIN_BYTE_RATE = 1500
 
 /** Throws `OptionError` when something cannot be. */
 export function readNetwork (init: CandyNetworkInit): NetworkSettings {
@@ -63,7 +63,7 @@ export function readNetwork (init: CandyNetworkInit): NetworkSettings {
   verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
   verifyChoice('takeover', takeover, ['any', 'same-device'])
   if (path !== undefined && normalPath(path) !== path) throw new OptionError(`path has the form /name or /name/name, not ${JSON.stringify(path)}`)
-  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, LOWEST_BYTE_RATE], ['frameRate', frameRate, 1], ['broadcastRate', broadcastRate, 1]] as const) {
+  for (const [name, count, least] of [['maxPeers', maxPeers, 1], ['packetRate', packetRate, 1], ['byteRate', byteRate, MIN_BYTE_RATE], ['frameRate', frameRate, 1], ['broadcastRate', broadcastRate, 1]] as const) {
     if (count !== undefined && count !== Infinity && (!Number.isSafeInteger(count) || count < least)) throw new OptionError(`${name} is a whole number of at least ${least}, not ${String(count)}`)
   }
   const range = dhcp === undefined ? undefined : parseCidr(dhcp)
@@ -83,7 +83,7 @@ function verifyChoice (name: string, value: string, choices: string[]): void {
  */
 export function normalPath (url: string): string | undefined {
   const [raw] = url.split('?', 1)
-  if (raw.length > LONGEST_PATH) return undefined
+  if (raw.length > MAX_PATH) return undefined
   const path = decoded(raw)?.replace(/\/+$/, '')
   if (path === '') return '/'
   return path !== undefined && /^(\/[\w.~@-]+)+$/.test(path) ? path : undefined

@@ -20,7 +20,7 @@ import type { Timer } from '../../../types.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 
 /** Connections that are being made at one time: a thousand users at once must not overrun the service. */
-const MOST_DIALS = 128
+const MAX_DIALS = 128
 
 /** Milliseconds in which a service takes a connection, when it is up (gotunnel protocol, section 4). */
 const PROBE_TIMEOUT = 1000
@@ -44,7 +44,7 @@ export class PortMapping implements SessionMapping {
   readonly unanswered: UnansweredWatch
   /** With their ends. */
   readonly connections = new Map<DataConnection, Promise<void>>()
-  readonly semaphore = new Semaphore(MOST_DIALS)
+  readonly semaphore = new Semaphore(MAX_DIALS)
   readonly #events: PortMappingEvents
   readonly #backoff: Backoff
   /** While the server will not have it. */
@@ -164,7 +164,7 @@ export class PortMapping implements SessionMapping {
    * at once, and so is the user.
    */
   decline (session: ControlSession, message: OpenDataChannel): void {
-    if (this.#declining >= MOST_DIALS) {
+    if (this.#declining >= MAX_DIALS) {
       session.end(new Error('the server asks for more connections than can be made')) // it begins a new line with the next registration
       return
     }

@@ -18,10 +18,10 @@ const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToClient, Message>({ read: readToClient, maxParsed: MAX_MESSAGE })
 
 /** Pings without an answer until the server counts as gone. */
-const PATIENCE = 3
+const MAX_UNANSWERED_PINGS = 3
 
 /** Data connections in a row that could not be made until the whole connection is made anew, which looks up the server's address, too. */
-const MOST_FAILURES = 2
+const MAX_FAILURES = 2
 
 /** The mapped port of a session. */
 export interface SessionMapping extends ControlledMapping {
@@ -75,11 +75,11 @@ export class PeerSession implements ControlledSession {
   /** How a data connection went: the control connection may be well where no other gets through. */
   onDataResult (err?: Error): void {
     if (err === undefined) this.#failures = 0
-    else if (++this.#failures >= MOST_FAILURES) this.end(new Error(`data connections cannot be made: ${err.message}`, { cause: err }))
+    else if (++this.#failures >= MAX_FAILURES) this.end(new Error(`data connections cannot be made: ${err.message}`, { cause: err }))
   }
 
   #ping (): void {
-    if (this.#unanswered >= PATIENCE) this.end(new Error(`no answer to ${PATIENCE} pings`))
+    if (this.#unanswered >= MAX_UNANSWERED_PINGS) this.end(new Error(`no answer to ${MAX_UNANSWERED_PINGS} pings`))
     else this.send({ type: 'ping', time: Math.floor(this.map.settings.clock.date() / 1000) })
     this.#unanswered++
   }

@@ -1,13 +1,13 @@
 /** Which ports an identity may register: `10000-20000,30022`. */
 import { OptionError } from '../../../errors.ts'
 
-export const LARGEST_PORT = 65_535
+export const MAX_PORT = 65_535
 
 /** What is allowed when nothing is said: no port that needs privileges. */
 export const DEFAULT_PORTS = '1024-65535'
 
 /** Whether a port of that number can exist. 0 would be any free one, which nobody would learn. */
-export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= LARGEST_PORT
+export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= MAX_PORT
 
 export class PortRanges {
   /** As it was given. */

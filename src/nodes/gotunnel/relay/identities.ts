@@ -27,7 +27,7 @@ export interface IdentityInit {
 export const DEFAULT_MAX_PORTS = 64
 
 /** Characters of a token. A first frame holds no more than 4096 bytes. */
-const LONGEST_TOKEN = 1024
+const MAX_TOKEN = 1024
 
 export interface IdentitySettings {
   name: string
@@ -78,7 +78,7 @@ export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdent
   }
   return inits.map(({ name, token, ports = DEFAULT_PORTS, maxPorts = DEFAULT_MAX_PORTS, maxUsers = Infinity, reserveUsers, byteRate }) => {
     if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) throw new OptionError(`identities: name is at most 64 letters, digits, ".", "_", "@" or "-", not ${JSON.stringify(name)}`)
-    if (token === '' || token.length > LONGEST_TOKEN) throw new OptionError(`identities: the token of ${name} is 1 to ${LONGEST_TOKEN} characters`)
+    if (token === '' || token.length > MAX_TOKEN) throw new OptionError(`identities: the token of ${name} is 1 to ${MAX_TOKEN} characters`)
     for (const [key, count] of Object.entries({ maxPorts, maxUsers })) {
       if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
     }

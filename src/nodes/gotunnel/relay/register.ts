@@ -21,7 +21,7 @@ const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToServer, Message>({ read: readToServer, maxParsed: MAX_MESSAGE })
 
 /** Longer names are cut where they are shown. */
-const LONGEST_NAME = 64
+const MAX_NAME = 64
 
 export interface ClientContext extends RejectContext, ControlContext {
   readonly settings: Pick<RelaySettings, 'mode'>
@@ -38,7 +38,7 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   const { settings: { mode: allowed }, registry } = context
   const { remote, slot } = connection
   const isStrict = tunpipe !== undefined && allowed !== 'compatible'
-  const name = given.slice(0, LONGEST_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
+  const name = given.slice(0, MAX_NAME).replaceAll(/[^\x20-\x7e]/g, '?')
   const about = { identity: identity.name, name, port: remotePort }
   if (allowed === 'strict' && !isStrict) return await rejectConnection(context, connection, 'mode', about)
   const link = over(rateLimited(over(connection.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)

@@ -36,7 +36,7 @@ const READ = 0
 const ROOM = 1
 
 /** How many of those who wait for room go on in one turn of the loop. */
-const AT_ONCE = 4
+const MAX_WAKEUPS = 4
 
 const framesOf = (messages: Batch): Uint8Array => encoder.push(messages)[0]
 
@@ -102,7 +102,7 @@ class WorkerRing {
   /** A few at a time: if all went on at once, most of them would come back with what they have read, and nowhere to put it. */
   #release (): void {
     this.#isAwaited = false
-    for (const resolve of this.#waiting.splice(0, AT_ONCE)) resolve()
+    for (const resolve of this.#waiting.splice(0, MAX_WAKEUPS)) resolve()
     if (this.#waiting.length > 0) setImmediate(this.#await)
   }
 
