@@ -12,7 +12,7 @@ export interface ControlContext {
   /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
   readonly now: number
   readonly log: RateLimitedLog
-  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'foreign'>
+  readonly refused: Pick<Record<GotunnelRejectReason, number>, 'not_owner'>
 }
 
 /** What a message is about. */
@@ -50,7 +50,7 @@ function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, relay 
 /** Whether the port is that of this connection. The original takes any, so that any client can switch any other off. */
 function isOwn ({ session, relay }: Control, port: number): boolean {
   if (port === session.remotePort) return true
-  relay.refused.foreign++
+  relay.refused.not_owner++
   relay.log.log('warn', { name: session.name, identity: session.identity.name, port }, 'a client speaks for a port that is not its own')
   return false
 }

@@ -90,7 +90,7 @@ export class GotunnelRelay {
       traffic: newTraffic(),
       heldMessages: 0,
       isClosing: false,
-      carriers: 0,
+      idleConnections: 0,
       now: clock.now()
     }
     const registry = this.#registry = new PortRegistry(context)
