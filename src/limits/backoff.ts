@@ -14,7 +14,7 @@ export interface BackoffInit {
   clock?: Clock
 }
 
-/** Doubles from `first` to `longest`; half of each wait is random, so that a thousand peers do not return in one moment. */
+/** Exponential back-off from `first` to `longest`, with half of each wait random, so that peers do not reconnect at the same time. */
 export class Backoff {
   readonly #first
   readonly #longest

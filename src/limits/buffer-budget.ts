@@ -1,18 +1,18 @@
 /**
- * Memory of many bridges together. One of them holds what it reads ahead and what it writes; of thousands whose receivers do not
- * read that is too much. The more of them hold something, the less each may read ahead, down to nothing: then it holds one small
- * read. When all of them hold more than they may, the one that has stood still longest is ended.
+ * A bound for the buffers of many bridges together. Each bridge holds what it reads ahead and what it is writing. The more bridges hold
+ * something, the less each may read ahead, down to nothing; then a bridge holds one small read. Beyond the whole budget the bridge that
+ * has stalled longest is ended.
  *
- * Each owner has an equal share of those who hold anything: what one has too much is taken from its own bridges only.
+ * Owners that hold anything have equal shares: an owner over its share loses only its own bridges.
  */
 import { verifyBytes } from '../options.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Link, ReadAhead, Timer } from '../types.ts'
 
-/** Read-ahead is this part of a share: a bridge holds a few times of it, and those that were early have more. */
+/** Read-ahead is this fraction of a share: a bridge may hold a few times as much, and earlier bridges hold more. */
 const PART = 16
 
-/** Bytes. Reading less ahead is not worth the memory of a read. */
+/** Bytes. Less read-ahead is not worth the buffer of a read. */
 const MIN_READ_AHEAD = 16 * 1024
 
 /** Milliseconds between two looks at which of them stand still, while they hold too much. */
@@ -62,17 +62,17 @@ export class BufferBudget {
   /** What the bridges of an owner hold now. */
   heldBy (owner: unknown): number { return this.#owners.get(owner)?.held ?? 0 }
 
-  /** @param end called when it has to go, with its account closed already */
+  /** @param end ends the bridge; its account is closed by then */
   open (owner: unknown, end: () => void): BridgeAccount {
     let of = this.#owners.get(owner)
     if (of === undefined) this.#owners.set(owner, of = new Owner(this, owner))
     return new BridgeAccount(of, end)
   }
 
-  /** It has no bridges any more. */
+  /** Forgets an owner without bridges. */
   forget (owner: unknown): void { this.#owners.delete(owner) }
 
-  /** Sees to it that too much becomes less. */
+  /** Checks for stalled bridges while the budget is exceeded. */
   watch (): void {
     if (this.held <= this.#limit || this.#looking !== undefined) return
     this.#looking = this.clock.set(CHECK_INTERVAL, () => {
@@ -82,7 +82,7 @@ export class BufferBudget {
     }).unref()
   }
 
-  /** Ends bridges that stand still, until what is held is within the limit or all that hold too much go on. */
+  /** Ends stalled bridges until the total is within the limit, or no bridge of an owner over its share has stalled. */
   relieve (): void {
     if (this.held <= this.#limit) return
     for (const owner of this.#tooMuch()) owner.look()
@@ -203,7 +203,7 @@ export class BridgeAccount {
     this.#end()
   }
 
-  /** It holds nothing any more, and nothing that is still told counts. Harmless when repeated. */
+  /** The bridge holds nothing any more; later reports are ignored. May be called more than once. */
   close (): void {
     if (this.#isClosed) return
     this.add(-this.#held)
@@ -234,7 +234,7 @@ class Direction implements ReadAhead {
     this.#waiting = bytes
   }
 
-  /** So many bytes are being written now. */
+  /** Reports how many bytes are being written now. */
   readonly writing = (bytes: number): void => {
     this.since = bytes === 0 ? Infinity : this.#account.now
     this.#acknowledged = undefined

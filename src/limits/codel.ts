@@ -1,15 +1,15 @@
 /**
- * Controlled delay, RFC 8289: tells from how long things have waited in a queue when to drop one of them. A burst that goes away
- * is left alone; a queue that does not go away costs one drop, and the next ones ever sooner, until senders have slowed down.
+ * Controlled delay, RFC 8289: decides by the time that packets spend in a queue when to drop one. Bursts are left alone; a standing
+ * queue costs one drop, and further ones at decreasing intervals, until senders slow down.
  */
 
-/** Milliseconds that a queue may take for good; section 3.2 of the RFC. */
+/** Milliseconds of acceptable standing delay; section 3.2 of the RFC. */
 export const TARGET = 5
 
-/** Milliseconds in which a burst has to be gone: more than most round trips; section 3.2 as well. */
+/** Milliseconds in which a burst has to drain: more than most round trips; section 3.2. */
 export const INTERVAL = 100
 
-/** The memory of how often drops were needed lasts so many intervals. */
+/** Intervals for which the drop rate is remembered. */
 const MEMORY = 16
 
 export class Codel {
@@ -40,7 +40,7 @@ export class Codel {
       this.#begin(now)
       drops = 1
     }
-    // nobody has asked for long, or nothing has left: drops that were not made are none that were needed
+    // no call for long, or no progress: drops that were not made then were not needed
     if (now - this.#next > INTERVAL) this.#begin(now)
     while (now >= this.#next) {
       this.#count++

@@ -1,15 +1,15 @@
 /**
- * Who may connect: bounds connections by their source and in total, and those that have not proven anything yet.
+ * Bounds connections: by source, half-open, and in total.
  *
- * A connection *enters* when the system has accepted it, is *established* once it has proven who it is, and *leaves* when it
- * has ended. Until it is established it is half-open: when there are too many of those, the oldest makes room, so that a flood
- * of strangers keeps nobody out.
+ * A connection is *admitted* when the system has accepted it, *established* once it has authenticated, and *released* when it has
+ * ended. Until it is established it is half-open. When there are too many half-open connections the oldest of them is evicted, so
+ * that a flood of unauthenticated connections does not keep others out.
  *
  * ```ts
  * const limiter = new ConnectionLimiter({ perSource: 256 })
- * const pass = limiter.enter(socket.remoteAddress, () => { socket.destroy() })
- * if (pass === undefined) return socket.destroy()
- * socket.once('close', () => { pass.leave() })
+ * const slot = limiter.admit(socket.remoteAddress, () => { socket.destroy() })
+ * if (slot === undefined) return socket.destroy()
+ * socket.once('close', () => { slot.release() })
  * ```
  *
  * Listeners with the option `limiter` do that by themselves, and their links carry the slot.
@@ -30,39 +30,43 @@ export const DEFAULT_PER_SOURCE = 256
 export const DEFAULT_MAX_HALF_OPEN = 16_384
 export const DEFAULT_MAX_CONNECTIONS = 65_536
 
-/** Plain numbers; the first two are of now, the others only grow. */
+/** The first two are gauges, the others counters. */
 export interface ConnectionLimiterStats {
   connections: number
   halfOpen: number
-  /** Connections ever let in. */
+  /** Connections admitted since the start. */
   admitted: number
-  /** Not let in: `source`, too many from one source; `total`, too many, and none of them half-open. */
+  /** Connections that were not admitted: `source`, too many from one source; `total`, too many in all, and none of them half-open. */
   rejected: { source: number, total: number }
-  /** Half-open ones that made room for newer ones. */
+  /** Half-open connections that were ended to make room for newer ones. */
   evicted: number
 }
 
-/** One connection that was let in. */
+/** The slot of one admitted connection. */
 export interface ConnectionSlot {
   /** See {@link clientKey}. */
   readonly source: string
-  /** It comes from this machine itself, which has no bound. */
+  /** The connection comes from the loopback, which has no bound by source. */
   readonly isLocal: boolean
-  /** Its source has a bound. */
+  /** The connection counts against the bound of its source. */
   readonly isCounted: boolean
-  /** Ends the connection, when it makes room. Whoever takes the connection over puts a way of its own here. */
+  /** Ends the connection on eviction. Code that takes the connection over sets its own function. */
   evict: () => void
-  /** Called when it has ended, whoever has ended it. */
+  /** Called once when the slot is released. */
   onRelease: (() => void) | undefined
-  /** A proxy has told where the connection really comes from; that is never this machine, whatever it says. False when too many come from there: then it is to be ended. */
+  /** Sets the client address that a proxy has reported; it never counts as loopback. Returns false when that source has too many connections: the caller has to end this one. */
   setSource (host: string): boolean
-  /** It has proven who it is. */
+  /** The connection has authenticated. */
   establish (): void
-  /** It has ended. Harmless when repeated. */
+  /** The connection has ended. May be called more than once. */
   release (): void
 }
 
-/** The bounds, with those that were left out. Throws `OptionError` for one that cannot be. */
+/**
+ * The bounds, with defaults filled in.
+ *
+ * @throws {OptionError} when a bound is not a whole number of at least 1
+ */
 export function verifyConnectionLimits ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
   const bounds = { perSource, maxHalfOpen, maxConnections }
   for (const [name, count] of Object.entries(bounds)) {
@@ -105,12 +109,16 @@ export class ConnectionLimiter {
   /** Oldest first. */
   readonly #halfOpen = new Set<Slot>()
 
-  /** Throws `OptionError` for a bound that cannot be. */
+  /** @throws {OptionError} see `verifyConnectionLimits` */
   constructor (init: ConnectionLimiterInit = {}) {
     this.configure(init)
   }
 
-  /** Other bounds from now on; connections that are in stay. Throws `OptionError` for one that cannot be. */
+  /**
+   * Changes the bounds. Admitted connections stay.
+   *
+   * @throws {OptionError} see `verifyConnectionLimits`
+   */
   configure (init: ConnectionLimiterInit): void {
     const { perSource, maxHalfOpen, maxConnections } = verifyConnectionLimits(init)
     this.#perSource = perSource
@@ -119,12 +127,12 @@ export class ConnectionLimiter {
   }
 
   /**
-   * A connection has come.
+   * Admits a new connection.
    *
-   * @param host its address; an empty one, or the name of a link in memory, is a source as well
-   * @param evict ends it when it has to make room
-   * @param isProxy it stands for others: its own source has no bound. See `moveTo`
-   * @returns undefined when it is not let in
+   * @param host the remote address; an empty string, or the name of a link in memory, is a source as well
+   * @param evict ends the connection on eviction
+   * @param isProxy the connection is that of a trusted proxy: its source has no bound until `setSource` is called
+   * @returns undefined when the connection is rejected
    */
   admit (host: string, evict: () => void, isProxy = false): ConnectionSlot | undefined {
     const { stats } = this
@@ -146,7 +154,7 @@ export class ConnectionLimiter {
     return slot
   }
 
-  /** Whether there is room for one more from there, as far as its source goes. */
+  /** Whether the bound by source admits one more connection from this host. */
   hasRoomFor (host: string, isProxy = false): boolean { return this.#hasRoom(new Slot(this, host, isProxy, () => {})) }
 
   /** For {@link ConnectionSlot.setSource}. */
@@ -157,7 +165,7 @@ export class ConnectionLimiter {
     slot.isCounted = true
     slot.isLocal = false
     const hasRoom = this.#hasRoom(slot)
-    this.#count(slot, 1) // also one too many: it is about to leave
+    this.#count(slot, 1) // also beyond the bound: the caller is about to end it
     if (!hasRoom) this.stats.rejected.source++
     return hasRoom
   }
@@ -189,13 +197,13 @@ export class ConnectionLimiter {
     else this.#counts.set(source, count)
   }
 
-  /** Ends the oldest connection that is half-open. */
+  /** Evicts the oldest half-open connection. */
   #makeRoom (): boolean {
     const [oldest] = this.#halfOpen
     if (oldest === undefined) return false
     this.stats.evicted++
     oldest.evict()
-    this.release(oldest) // at once: its end takes a while
+    this.release(oldest) // now, as its close event comes later
     return true
   }
 }

@@ -1,9 +1,9 @@
 /**
- * How fast a queue empties while there is something in it. Of short windows the fastest counts, for one to two tenths of a second:
- * a receiver that was not scheduled for a moment is not slow.
+ * The rate at which a queue drains while it is not empty: the maximum over short windows of the last 100 to 200 ms, so that a receiver
+ * that was not scheduled for a moment does not count as slow.
  */
 
-/** Milliseconds that are looked at as one, and for how long the fastest of those is remembered at least. */
+/** Milliseconds of one window, and for how long the maximum is kept at least. */
 export const WINDOW = 10
 const MEMORY = 100
 
@@ -20,18 +20,19 @@ export class DrainRate {
   get rate (): number | undefined { return this.#isKnown ? Math.max(this.#fastest, this.#before) : undefined }
 
   /**
-   * So many bytes have left.
+   * Adds a sample.
    *
+   * @param bytes how many bytes have left
    * @param time milliseconds that this took
    * @param now milliseconds of a clock that only goes forward
    */
   sample (bytes: number, time: number, now: number): void {
-    if (time >= MEMORY) { // it may have stood still for most of that
+    if (time >= MEMORY) { // the queue may have stalled for most of that time
       this.#isKnown = false
       this.#left = this.#time = this.#fastest = this.#before = 0
       this.#since = undefined
       if (bytes === 0) return
-      // yet what has left is known: a lower bound, which the next windows correct
+      // the average is a lower bound, which the next windows correct
       this.#fastest = bytes / time
       this.#since = now
       this.#isKnown = true

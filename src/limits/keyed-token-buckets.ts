@@ -1,24 +1,24 @@
-/** How often something may happen by source: failed passwords, requests that cost. */
+/** Rate limits by key: failed passwords by client, requests that cost. */
 import { OptionError } from '../errors.ts'
 import { TokenBucket, type TokenBucketInit } from './token-bucket.ts'
 
 export interface KeyedTokenBucketsInit extends TokenBucketInit {
-  /** Sources that are remembered; beyond it the one that was seen longest ago is forgotten. Default: 65536. */
+  /** Maximum number of keys; beyond it the least recently used one is forgotten. Default: 65536. */
   maxKeys?: number
 }
 
 /**
- * A token bucket for each source (see `clientKey`).
+ * A token bucket for each key (for clients see `clientKey`).
  *
- * A source takes memory only while it has something to its account.
+ * A key takes memory only while its bucket is not full.
  */
 export class KeyedTokenBuckets {
   readonly #init: KeyedTokenBucketsInit
   readonly #maxKeys: number
-  /** In the order in which they were seen, the longest ago first. */
+  /** Least recently used first. */
   readonly #buckets = new Map<string, TokenBucket>()
 
-  /** Throws `OptionError` for a rate or a bound that cannot be. */
+  /** @throws {OptionError} when the rate, the burst or `maxKeys` is invalid */
   constructor (init: KeyedTokenBucketsInit) {
     const { maxKeys = 65_536 } = init
     if (!Number.isSafeInteger(maxKeys) || maxKeys < 1) throw new OptionError(`maxKeys is a whole number of at least 1, not ${String(maxKeys)}`)
@@ -27,11 +27,11 @@ export class KeyedTokenBuckets {
     this.#maxKeys = maxKeys
   }
 
-  /** Sources that are remembered now. */
+  /** Number of keys now. */
   get size (): number { return this.#buckets.size }
 
   /**
-   * Whether it may happen once more. Nothing is taken.
+   * Whether the bucket of a key has a token. Takes none.
    *
    * @param now milliseconds of a clock that only goes forward
    */
@@ -43,7 +43,7 @@ export class KeyedTokenBuckets {
     return bucket.has(1)
   }
 
-  /** It has happened: false when it should not have. */
+  /** Takes a token; false when there is none. */
   take (key: string, now: number): boolean {
     const bucket = this.#buckets.get(key) ?? new TokenBucket(this.#init, now)
     this.#buckets.delete(key)

@@ -1,7 +1,7 @@
-/** A log that clients can fill: what they do decides how much there is to tell, so there is a bound to it. */
+/** A log of what clients do, with a bound of lines, since clients decide how much happens. */
 import type { Logger } from '../log.ts'
 
-/** Lines in one second; the rest is counted and told in one line. */
+/** Lines a second; further ones are counted and reported in one line. */
 const MAX_LINES = 20
 
 export class RateLimitedLog {

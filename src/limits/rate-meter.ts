@@ -1,4 +1,4 @@
-/** How fast a counter grows, between two looks at it. */
+/** The rate of a counter between its last two samples. */
 export class RateMeter {
   #total: number
   #at: number
@@ -27,7 +27,7 @@ export interface TrafficRates {
   rateOut: number
 }
 
-/** The same for what counts both ways. */
+/** The same for a pair of counters, in and out. */
 export class TrafficRateMeter {
   readonly #in: RateMeter
   readonly #out: RateMeter

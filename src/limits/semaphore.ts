@@ -1,11 +1,11 @@
-/** So many at a time, the others in a line. */
+/** A counting semaphore: at most `count` holders at one time, waiters in the order in which they came. */
 export class Semaphore {
   #free: number
   readonly #queue: Array<() => void> = []
 
   constructor (count: number) { this.#free = count }
 
-  /** Settles when there is a slot; whoever got one gives it back. */
+  /** Settles when a permit is free. Each permit has to be given back by `release`. */
   async acquire (): Promise<void> {
     if (this.#free > 0) this.#free--
     else await new Promise<void>((resolve) => { this.#queue.push(resolve) })

@@ -1,38 +1,38 @@
 /**
- * What waits for one receiver: since when, and of whom. It decides what may join the queue, so that it stays short and no sender
- * has it for itself. It holds nothing itself; the queue is in the system and in the stream above it, first in, first out.
+ * Accounts for the send queue of one receiver, by sender and by time, and decides what may be added to it, so that the queue stays short
+ * and no sender fills it alone. The bytes themselves are in the kernel and in the stream above it, first in, first out.
  */
 import { Codel } from './codel.ts'
 import { DrainRate, WINDOW } from './drain-rate.ts'
 import type { Batch, PacketPort } from '../types.ts'
 
-/** No more may wait than leaves within so many milliseconds, however little senders care for drops, ... */
+/** Milliseconds: no more bytes are queued than drain within this time, ... */
 const MAX_DELAY = 60
 
-/** ... or until its sender comes again, but not longer than this, ... */
+/** ... or until the next call for this receiver, with this as the maximum, ... */
 const MAX_PAUSE = 250
 
-/** ... once the oldest has waited for so many. */
+/** ... once the oldest queued byte is this old. */
 const MIN_STANDING = 10
 
-/** Bytes that may wait in any case: of all senders, and of each one, as long as there is room at all. */
+/** Bytes that may be queued in any case: of all senders, and of each sender while there is room at all. */
 const MIN_QUEUE = 64 * 1024
 const MIN_QUEUE_EACH = 16 * 1024
 
-/** Bytes that the system takes for one connection on top of what may wait in memory: what Linux gives one unless told otherwise. */
+/** Bytes that the kernel takes for one connection on top of the queue in memory: the default maximum of `net.ipv4.tcp_wmem`. */
 const SYSTEM_BUFFER = 4 * 1024 * 1024
 
-/** Nobody is made to slow down for as little as this: two packets. */
+/** Bytes. A queue of two packets is never a reason to drop. */
 const MIN_DROPPABLE = 3000
 
-/** One sender may hold so many times what is still free; so others always find some, and one alone has most of it. */
+/** One sender may queue this many times the free room, so that other senders always find some, and one alone may use most of it. */
 const SHARE = 8
 
-/** What one sender has written within so many milliseconds is one part. Beyond so many parts they become longer. */
+/** Milliseconds of writes by one sender that are accounted for as one part, and the maximum number of parts; beyond it parts become longer. */
 const PART = 1
 const MAX_PARTS = 1024
 
-/** Bytes that wait, as far as anybody knows. */
+/** Bytes queued for a port, with those in the kernel where the system tells. */
 export const bufferedAmountOf = (port: PacketPort): number => port.bufferedAmount ?? port.queued
 
 interface Part<Sender> {
@@ -46,25 +46,25 @@ export class SendQueue<Sender = unknown> {
   readonly #canHold: boolean
   readonly #codel = new Codel()
   readonly #drainRate = new DrainRate()
-  /** The newest last. */
+  /** Oldest first. */
   readonly #parts: Array<Part<Sender>> = []
   readonly #held = new Map<Sender, number>()
   /** Bytes of all parts. */
   #bytes = 0
   #updatedAt = 0
-  /** What was last decided; see `cut`. */
+  /** The last decision; see `cut`. */
   #from = 0
   #room = Infinity
 
-  /** @param canHold whoever sends can wait instead, so where nothing leaves at all nothing has to be dropped. Default: false */
+  /** @param canHold the sender can wait instead, so that nothing has to be dropped while the queue does not drain at all. Default: false */
   constructor (port: PacketPort, canHold = false) {
     this.#port = port
     this.#canHold = canHold
   }
 
   /**
-   * What of a batch may be sent. Whoever holds less than others is spared the drops that are to slow senders down; and there are none
-   * while nothing leaves, which is nobody's fault.
+   * The part of a batch that may be sent. A sender with less than the average in the queue is spared the drops of CoDel. There are none
+   * while the queue does not drain.
    *
    * @param now milliseconds of a clock that only goes forward
    */
@@ -74,22 +74,22 @@ export class SendQueue<Sender = unknown> {
   }
 
   /**
-   * Whether so many messages may be sent, all of them. If not, `cut` tells which of them, if it is called before anybody else asks:
-   * for whoever has them in one piece, and takes that apart only where it has to.
+   * Whether all of the messages may be sent. If not, `cut`, called before the next decision, returns those that may: for a caller that
+   * has the messages in one buffer and takes it apart only where it has to.
    */
   admitsAll (count: number, bytes: number, sender: Sender, now: number): boolean {
     this.#decide(count, sender, now)
     return this.#from === 0 && bytes <= this.#room
   }
 
-  /** What of the messages that were last asked about may be sent. */
+  /** The messages of the last decision that may be sent. */
   cut (batch: Batch): Batch {
     let [to, room] = [this.#from, this.#room]
     while (to < batch.length && room > 0) room -= batch[to++].length
     return to - this.#from === batch.length ? batch : batch.slice(this.#from, to)
   }
 
-  /** So many bytes were sent. */
+  /** Accounts for bytes that were sent. */
   enqueued (bytes: number, sender: Sender, now: number): void {
     const parts = this.#parts
     if (parts.length === 0) this.#updatedAt = now
@@ -104,8 +104,8 @@ export class SendQueue<Sender = unknown> {
   }
 
   /**
-   * Forgets what has left, and returns how many bytes wait. What others have written to the stream, or layers have added, passes
-   * for the newest.
+   * Removes what has drained, and returns how many bytes are queued. Bytes that others have written to the stream, or that layers have
+   * added, count as the newest.
    */
   update (now: number): number {
     const parts = this.#parts
@@ -126,12 +126,12 @@ export class SendQueue<Sender = unknown> {
       first.bytes -= bytes
     }
     const elapsed = now - this.#updatedAt
-    if (waiting > 0 || elapsed < WINDOW) this.#drainRate.sample(before - this.#bytes, elapsed, now) // else nobody knows when the last of it has left
+    if (waiting > 0 || elapsed < WINDOW) this.#drainRate.sample(before - this.#bytes, elapsed, now) // else the time of the last byte is unknown
     this.#updatedAt = now
     return waiting
   }
 
-  /** How many of so many messages to drop, the first ones, and how many bytes of the rest may be sent; one message may pass that. */
+  /** Sets how many messages to drop, from the first one on, and how many bytes of the others may be sent; one message may exceed that. */
   #decide (count: number, sender: Sender, now: number): void {
     const before = this.#bytes
     const pause = Math.min(now - this.#updatedAt, MAX_PAUSE)

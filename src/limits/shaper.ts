@@ -3,10 +3,10 @@ import { OptionError } from '../errors.ts'
 import { systemClock, wait } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
 
-/** Milliseconds of the rate that may pass at once. */
+/** Burst: milliseconds of the rate that pass without delay. */
 const BURST = 250
 
-/** Bytes for which a stream waits at one time, or what passes in so many milliseconds: others come in between. */
+/** A stream waits for at most this many bytes at one time, or for what the rate allows in this many milliseconds, so that streams take turns. */
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 
@@ -29,10 +29,10 @@ export class Shaper {
   }
 
   /**
-   * So many bytes have come.
+   * Accounts for bytes.
    *
-   * @param now milliseconds of a clock that only goes forward
-   * @returns milliseconds until they may pass; 0 for at once
+   * @param now milliseconds of a monotonic clock
+   * @returns milliseconds until the bytes may be sent; 0 for at once
    */
   delay (bytes: number, now: number): number {
     this.#paidUntil = Math.max(this.#paidUntil, now - BURST) + bytes / this.rate * 1000
@@ -42,7 +42,7 @@ export class Shaper {
   /**
    * The same by its clock, and piece by piece, so that a small message need not wait for all that others have.
    *
-   * @returns settles when they may pass; undefined for at once
+   * @returns settles when the bytes may be sent; undefined for at once
    */
   wait (bytes: number): Promise<void> | undefined {
     const quantum = Math.max(QUANTUM, Math.ceil(this.rate * QUANTUM_MS / 1000))

@@ -2,7 +2,7 @@
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Timer } from '../types.ts'
 
-/** Milliseconds between two tellings, when nothing is said. */
+/** The default of milliseconds between two reports. */
 const INTERVAL = 1000
 
 export interface SparinglyInit {

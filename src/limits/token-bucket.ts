@@ -1,5 +1,5 @@
 /**
- * A rate with a burst, without a timer: tokens come back with the time that the caller tells.
+ * A token bucket without a timer: it is refilled by the time that the caller passes.
  *
  * ```ts
  * const bytes = new TokenBucket({ rate: 1_000_000, burst: 64_000 }, clock.now())
@@ -12,7 +12,7 @@ import { OptionError } from '../errors.ts'
 export interface TokenBucketInit {
   /** Tokens a second. */
   rate: number
-  /** Tokens that it holds at most, and at first. Default: those of one second. */
+  /** Capacity in tokens; the bucket is full at first. Default: the tokens of one second. */
   burst?: number
 }
 
@@ -23,9 +23,8 @@ export class TokenBucket {
   #at: number
 
   /**
-   * Throws `OptionError` for a rate or a burst that is no positive number.
-   *
-   * @param now milliseconds of a clock; when that goes back, nothing is refilled until it has caught up
+   * @param now milliseconds of a clock; when it goes back, nothing is refilled until it has caught up
+   * @throws {OptionError} when the rate or the burst is not a positive number
    */
   constructor ({ rate, burst = rate }: TokenBucketInit, now: number) {
     for (const [name, value] of Object.entries({ rate, burst })) {
@@ -37,23 +36,23 @@ export class TokenBucket {
     this.#at = now
   }
 
-  /** What has come back since the last call. */
+  /** Adds the tokens since the last call. */
   refill (now: number): void {
     if (now <= this.#at) return
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.rate / 1000)
     this.#at = now
   }
 
-  /** Whether `take` would succeed. A full bucket gives to any wish, since a larger one would otherwise wait for ever. */
+  /** Whether `take` would succeed. A full bucket grants any count, since one over its capacity could never be granted otherwise. */
   has (count: number): boolean { return count <= this.#tokens || this.isFull }
 
-  /** Takes so many tokens, or none when there are fewer. */
+  /** Takes `count` tokens, or none when there are fewer. */
   take (count: number): boolean {
     if (!this.has(count)) return false
     this.#tokens -= count
     return true
   }
 
-  /** Nothing has been taken from it, as far as anybody can tell by now. */
+  /** The bucket is full. */
   get isFull (): boolean { return this.#tokens >= this.#burst }
 }
