@@ -1,10 +1,10 @@
 /**
- * A bounded queue of blocks of bytes from one thread to another, in memory that both see. One thread writes and one reads. Nothing
- * passes through Node's own queue between threads, which has no bound and copies everything twice; a thread that has nothing to do
- * until the other has done something says so (`sleep`, `wait`), and is then woken through a port of whoever uses this.
+ * A bounded single-producer, single-consumer queue of byte blocks between two threads, in shared memory. `postMessage` has no bound and
+ * copies everything twice. A thread that waits for the other one announces it (`sleep`, `wait`) and is woken through a message port of
+ * the caller.
  *
  * ```ts
- * const memory = newRing()                            // is posted to both
+ * const memory = newRing()                            // posted to both threads
  * if (!writer.write([to, from, 0, 0, 0], block)) dropped++ // there was no room
  * if (writer.wake()) port.postMessage(0)              // once a read of a socket
  *
@@ -12,45 +12,45 @@
  * ```
  */
 
-/** What goes with a block: numbers of 32 bits, whose meaning is that of whoever uses this. */
+/** Metadata of a block: 32-bit numbers with a meaning for the caller only. */
 export type Label = readonly [number, number, number, number, number]
 
-/** Bytes that wait for a thread which has other work to do. */
+/** Bytes of one ring. */
 const CAPACITY = 2 << 20
 
-/** Where the counters stand, as 32-bit words; each in a cache line of its own, since two processors write to them. */
+/** Indices of the counters, as 32-bit words. Each has its own cache line, since two processors write to them. */
 const WRITTEN = 0
 const READ = 16
 const ASLEEP = 32
 const WAITING = 48
 const CONTROL_BYTES = 256
 
-/** A writer that can wait does so beyond this many bytes: what is far behind has left the caches of both processors when it is read. */
+/** High-water mark in bytes: beyond it a writer that can wait does so, while the data is still in the processor caches. */
 const HIGH = 256 * 1024
 
 /**
- * Below this many free bytes it has to: twice as many as a block of what one read of a link brings may have, since a block that does not
- * fit in front of the end begins anew behind it.
+ * Below this many free bytes the writer has to wait: twice the largest block of one read of a link, since a block that does not fit before
+ * the end of the ring starts again at its beginning.
  */
 const LOW = 1088 * 1024
 
-/** Words in front of a block: bytes of the whole record, of the block, and the label. A multiple of 8 bytes, as every record is. */
+/** Words of a record header: length of the record, length of the block, and the label. A multiple of 8 bytes, as every record is. */
 const HEAD_WORDS = 8
 const HEAD_BYTES = HEAD_WORDS * 4
 
-/** In place of the bytes of a record: the next one stands at the beginning. */
+/** Instead of a length: the next record is at the beginning of the ring. */
 const WRAP = 0
 
 /**
- * V8 copies to and from shared memory word by word where both places are multiples of a word, and byte by byte else, which takes
- * eight times as long.
+ * V8 copies to and from shared memory by words where both addresses are aligned, and by bytes otherwise, which takes eight times as
+ * long.
  */
 const even = (length: number): number => (length + 7) & ~7
 
 export const newRing = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + CAPACITY)
 
 abstract class RingEnd {
-  /** Counters of bytes, which run over; their difference is what is in the ring. */
+  /** Counters of bytes, modulo 2^32; their difference is the number of bytes in the ring. */
   protected readonly control: Int32Array
   protected readonly words: Uint32Array
   protected readonly bytes: Uint8Array
@@ -63,14 +63,14 @@ abstract class RingEnd {
 }
 
 export class RingWriter extends RingEnd {
-  /** Bytes that a block may have at most. */
+  /** Maximum size of a block in bytes. */
   static readonly MAX_BLOCK = CAPACITY / 2 - HEAD_BYTES
 
   #written = 0
   #read = 0
 
   /**
-   * Copies a block into the ring. Fast when it lies at a multiple of 8, in memory that goes on to the next one.
+   * Copies a block into the ring. Fast for blocks that are aligned to 8 bytes, in memory that extends to the next multiple of 8.
    *
    * @returns false when there is no room
    */
@@ -91,18 +91,18 @@ export class RingWriter extends RingEnd {
     return true
   }
 
-  /** True when the reader sleeps: then it is to be woken, once. */
+  /** True when the reader sleeps: the caller has to wake it, once. */
   wake (): boolean {
     return Atomics.load(this.control, ASLEEP) === 1 && Atomics.exchange(this.control, ASLEEP, 0) === 1
   }
 
-  /** Whether a writer that can wait should before it takes more to write. */
+  /** Whether a writer that can wait should do so. */
   get isCrowded (): boolean { return !this.#hasRoom(CAPACITY - HIGH) }
 
-  /** Whether it must. */
+  /** Whether the writer has to wait. */
   get isFull (): boolean { return !this.#hasRoom(LOW) }
 
-  /** From now on the reader says when it has made room. False when there is some by now. */
+  /** Asks the reader to report free room. False when there is room already. */
   wait (): boolean {
     Atomics.store(this.control, WAITING, 1)
     if (this.isCrowded) return true
@@ -117,7 +117,7 @@ export class RingWriter extends RingEnd {
   }
 }
 
-/** The block with what is behind it up to a multiple of 8, so that the last bytes of it are no exception. */
+/** The block extended to a multiple of 8 bytes, so that the whole of it is copied by words. */
 function upToWord (block: Uint8Array): Uint8Array {
   const { buffer, byteOffset, length } = block
   return byteOffset + even(length) > buffer.byteLength ? block : new Uint8Array(buffer, byteOffset, even(length))
@@ -129,13 +129,13 @@ export class RingReader extends RingEnd {
   readonly #allocate: (length: number) => Uint8Array
   #read = 0
 
-  /** @param allocate where blocks get their memory, at a multiple of 8. Default: new memory each time */
+  /** @param allocate returns memory for a block, aligned to 8 bytes. Default: new memory each time */
   constructor (memory: SharedArrayBuffer, allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length)) {
     super(memory)
     this.#allocate = allocate
   }
 
-  /** Hands over what is there when it is called, and not what comes meanwhile. */
+  /** Passes on the blocks that are in the ring at the time of the call; later ones wait for the next call. */
   read (take: TakeBlock): void {
     const { words } = this
     const written = Atomics.load(this.control, WRITTEN)
@@ -157,16 +157,16 @@ export class RingReader extends RingEnd {
     }
   }
 
-  /** True when the writer waits for room: then it is to be told, once. */
+  /** True when the writer waits for room: the caller has to wake it, once. */
   wake (): boolean {
     return Atomics.load(this.control, WAITING) === 1 && Atomics.exchange(this.control, WAITING, 0) === 1
   }
 
-  /** From now on the writer wakes this end. False when something has come before: then it is not asleep, and reads on. */
+  /** Asks the writer to wake this thread. False when a block has arrived meanwhile: read on. */
   sleep (): boolean {
     Atomics.store(this.control, ASLEEP, 1)
     if (Atomics.load(this.control, WRITTEN) === this.#read) return true
-    // the writer may have seen it asleep just now: then a wake-up comes, for nothing
+    // the writer may have seen the sleep flag just now: then there is a spurious wake-up
     Atomics.store(this.control, ASLEEP, 0)
     return false
   }

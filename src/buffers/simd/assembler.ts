@@ -1,22 +1,22 @@
 /**
- * Puts WebAssembly modules together, from instructions by their names: as much of it as a few functions over one memory take, so
- * that no compiler is needed. Core specification 2.0, chapter 5 (binary format); whatever a name does not say stands there.
+ * A minimal WebAssembly assembler, for a few functions over one memory, so that no compiler is needed. WebAssembly core specification
+ * 2.0, chapter 5 (binary format).
  */
 
-/** Instructions as they stand in the module. */
+/** Encoded instructions. */
 export type Code = readonly number[]
 
-/** Numbers are written in groups of seven bits, the lowest first, each but the last with the highest bit set. */
+/** Unsigned LEB128. */
 function unsigned (value: number): number[] {
   return value < 0x80 ? [value] : [value & 0x7f | 0x80, ...unsigned(value >>> 7)]
 }
 
-/** The same with a sign, which the second highest bit of the last group tells. */
+/** Signed LEB128. */
 function signed (value: number): number[] {
   return value >= -0x40 && value < 0x40 ? [value & 0x7f] : [value & 0x7f | 0x80, ...signed(value >> 7)]
 }
 
-/** The operands behind an instruction on memory: no alignment that it could rely on, no offset. */
+/** The operands of a memory instruction: alignment 1, offset 0. */
 const ANYWHERE = [0, 0]
 
 const simd = (opcode: number, ...operands: number[]): Code => [0xfd, ...unsigned(opcode), ...operands]
@@ -26,7 +26,7 @@ const VOID = 0x40
 export const end: Code = [0x0b]
 export const loop: Code = [0x03, VOID]
 export const when: Code = [0x04, VOID]
-/** To the beginning of the loop that is so many blocks further out. */
+/** Branches to the start of the loop that is `blocks` labels further out. */
 export const again = (depth: number): Code => [0x0c, depth]
 
 export const local = {
@@ -65,7 +65,7 @@ export const i32x4 = {
 
 const TYPE = { i32: 0x7f, v128: 0x7b, function: 0x60 } as const
 
-/** A function over the memory: so many parameters of 32 bits, further locals behind these, a result of 32 bits or none. */
+/** A function over the memory: number of i32 parameters, types of further locals, an i32 result or none. */
 export interface Definition {
   parameters: number
   locals?: ReadonlyArray<'i32' | 'v128'>
@@ -83,7 +83,7 @@ const typeOf = ({ parameters, hasResult = false }: Definition): Code =>
 const codeOf = ({ locals = [], body }: Definition): Code =>
   sized([...vector(locals.map((type) => [1, TYPE[type]])), ...body.flat(), ...end])
 
-/** A module that imports its memory, `memory` of `js`, and exports these functions. */
+/** A module that imports its memory as `js.memory` and exports these functions. */
 export function assemble (functions: Readonly<Record<string, Definition>>): Uint8Array {
   const definitions = Object.values(functions)
   const section = (id: number, items: readonly Code[]): number[] => [id, ...sized(vector(items))]
@@ -91,7 +91,7 @@ export function assemble (functions: Readonly<Record<string, Definition>>): Uint
     0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // '\0asm', version 1
     ...section(1, definitions.map(typeOf)),
     ...section(2, [[...text('js'), ...text('memory'), 0x02, 0x00, 1]]), // a memory of one page or more
-    ...section(3, definitions.map((_, i) => unsigned(i))), // each has a type of its own
+    ...section(3, definitions.map((_, i) => unsigned(i))), // one type for each function
     ...section(7, Object.keys(functions).map((name, i) => [...text(name), 0x00, ...unsigned(i)])),
     ...section(10, definitions.map(codeOf))
   ])

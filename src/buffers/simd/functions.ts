@@ -1,7 +1,7 @@
-/** What is done to memory sixteen bytes at a time. Addresses need no alignment. */
+/** Functions that process memory sixteen bytes at a time. Addresses need no alignment. */
 import { again, assemble, type Code, end as done, i32, i32x4, local, loop, v128, when } from './assembler.ts'
 
-/** The functions of one piece of memory. Addresses count from its first byte; nothing checks that a range is the caller's own. */
+/** The functions of one memory. Addresses are offsets in it; ranges are not checked. */
 export interface Simd {
   /** XORs `[from, to)` with the four bytes of a key over and over; the key as a number whose lowest byte is the first. */
   readonly mask: (from: number, to: number, key: number) => void
@@ -11,7 +11,7 @@ export interface Simd {
   readonly copySum: (from: number, to: number, at: number) => number
 }
 
-/** Goes through what is left between two addresses in steps of so many bytes, as long as there is a whole one. */
+/** Loops over `[from, to)` in steps of `bytes`, as long as a whole step is left. */
 function steps (bytes: number, from: number, to: number, body: readonly Code[]): Code[] {
   return [
     loop,

@@ -1,24 +1,22 @@
 /**
- * Memory whose bytes WebAssembly masks and adds sixteen at a time, where they lie. That takes memory which was made here: each
- * piece is a WebAssembly memory of its own. It never grows, so its buffer stays what it is, and the garbage collector takes it like
- * any other.
+ * Buffers that WebAssembly masks and sums in place, sixteen bytes at a time. Each is its own `WebAssembly.Memory`, which never grows, so
+ * its `ArrayBuffer` stays valid and is garbage-collected like any other.
  *
- * Where there is no WebAssembly, no SIMD in it or no room for it, there are no such pieces, and other memory does as well: everything
- * that has a way for these has one for any memory.
+ * Without WebAssembly, without SIMD, or without address space there are none: all users have a fallback for other memory.
  */
 import { readFileSync } from 'node:fs'
 import { MODULE, type Simd } from './functions.ts'
 
-/** A piece is a multiple of this many bytes. */
+/** WebAssembly page size in bytes; the size of a memory is a multiple of it. */
 export const PAGE = 64 * 1024
 
-/** Pieces at one time, as each takes 10 GiB of addresses, though not of memory: V8 keeps those behind a piece free, in place of checks. */
+/** Maximum number of memories: V8 reserves 10 GiB of address space for each, as guard regions instead of bounds checks. */
 const MAX_PIECES = 64
 
 interface Memory { readonly buffer: ArrayBuffer }
 interface Instance { readonly exports: unknown }
 
-/** The part in use here; the types of Node have none of it. */
+/** The part of WebAssembly in use here; the types of Node do not declare it. */
 interface WebAssembly {
   validate (module: Uint8Array): boolean
   Module: new (bytes: Uint8Array) => object
@@ -32,23 +30,23 @@ const pieces = new WeakMap<ArrayBufferLike, Simd>()
 let count = 0
 const collected = new FinalizationRegistry(() => { count-- })
 
-/** Undefined until the first piece is asked for; null where there are none. */
+/** Undefined before the first use; null where WebAssembly memory cannot be used. */
 let module: object | null | undefined
 
 function compile (): object | null {
   return wasm !== undefined && wasm.validate(MODULE) && !isBounded() ? new wasm.Module(MODULE) : null
 }
 
-/** Whether this process may have so many addresses and no more (`ulimit -v`): pieces would take them from what cannot go without. */
+/** Whether the address space of this process is limited (`ulimit -v`): then guard regions would take what other allocations need. */
 function isBounded (): boolean {
   try {
     return !/^Max address space +unlimited/m.test(readFileSync('/proc/self/limits', 'utf8'))
   } catch {
-    return false // no Linux
+    return false // not Linux
   }
 }
 
-/** New memory of zeros with so many bytes, a multiple of {@link PAGE}; undefined when it has to be other memory. */
+/** New zeroed memory; undefined when none can be had. `bytes` is a multiple of {@link PAGE}. */
 export function simdMemory (bytes: number): ArrayBuffer | undefined {
   if (count >= MAX_PIECES || module === null) return undefined
   try {
@@ -60,10 +58,10 @@ export function simdMemory (bytes: number): ArrayBuffer | undefined {
     count++
     return memory.buffer
   } catch {
-    module = null // no room: to ask again for each read would be slow
+    module = null // no address space: trying again at each read would be slow
     return undefined
   }
 }
 
-/** The functions that reach some memory; undefined when it is no such piece. */
+/** The functions for a buffer; undefined for one that was not made by `simdMemory`. */
 export const simdOf = (buffer: ArrayBufferLike): Simd | undefined => pieces.get(buffer)
