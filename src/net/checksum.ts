@@ -3,14 +3,14 @@ import { endianness } from 'node:os'
 import type { Simd } from '../buffers/simd/functions.ts'
 import { simdOf } from '../buffers/simd/memory.ts'
 
-/** From this many bytes on, a view of words is worth making, or to look for something faster. Measured in `bench/ipv4.ts`. */
+/** Bytes from which on a view of words, or the SIMD path, pays off. Measured in `bench/ipv4.ts`. */
 const LARGE = 256
 
 /**
  * Adds the 16-bit big-endian words of `bytes[from, to)` to a sum; an odd last byte counts as the high half of a word.
- * Sums stay whole numbers, and far from the limit of those, for any packet.
+ * For any packet sums stay far below 2^53.
  *
- * @param words of the whole of `bytes`; whoever adds many parts of it makes them once
+ * @param words `wordsOf(bytes)`; a caller that adds many parts of `bytes` makes them once
  */
 export function addWords (bytes: Uint8Array, from = 0, to = bytes.length, sum = 0, words?: Uint32Array): number {
   if (to - from < LARGE) return addSmall(bytes, from, to, sum)
@@ -22,8 +22,7 @@ export function addWords (bytes: Uint8Array, from = 0, to = bytes.length, sum = 
 }
 
 /**
- * Copies `bytes[from, to)` to `target`, which has room for it at `at`, and adds its words: in one pass where both are in the memory
- * that `simd` reaches.
+ * Copies `bytes[from, to)` to `target` at `at` and adds its words; in one pass where both are in the memory of `simd`.
  *
  * @param words see {@link addWords}
  */
@@ -33,13 +32,13 @@ export function copyWords (target: Uint8Array, at: number, bytes: Uint8Array, fr
   return addWords(bytes, from, to, 0, words)
 }
 
-/** What SIMD functions add up are words the other way round, whatever the machine. */
+/** SIMD functions add little-endian words on every machine. */
 const ofWords = (sum: number): number => swapBytes(fold16(sum >>> 0))
 
-/** The rest of some bytes as words of the machine, which only an address that is a multiple of four has. */
+/** A view of 32-bit words in the byte order of the machine; undefined for bytes that are not aligned to four. */
 export const wordsOf = (bytes: Uint8Array, from = 0): Uint32Array => new Uint32Array(bytes.buffer, bytes.byteOffset + from, (bytes.length - from) >>> 2)
 
-/** Four bytes a step into two sums, which is faster than one word a step. */
+/** Four bytes a step into two sums; faster than one word a step. */
 function addSmall (bytes: Uint8Array, from: number, to: number, sum: number): number {
   let high = 0
   let low = 0
@@ -53,7 +52,7 @@ function addSmall (bytes: Uint8Array, from: number, to: number, sum: number): nu
   return sum + high + low
 }
 
-/** The same with four words of 32 bits a step, as the machine has them; whatever the order of its bytes, the sum is that of both halves. */
+/** The same with four 32-bit words a step, in the byte order of the machine: the sum of both halves does not depend on it. */
 function addLarge (words: Uint32Array, from: number, count: number): number {
   let [a, b, c, d] = [0, 0, 0, 0]
   for (let i = from; i < from + count; i += 4) {
@@ -66,18 +65,18 @@ function addLarge (words: Uint32Array, from: number, count: number): number {
   return LITTLE ? swapBytes(sum) : sum
 }
 
-/** The sum of words whose bytes are the other way round; what begins at an odd byte adds up to such a one. RFC 1071 section 2. */
+/** The sum with the bytes of its words swapped, as for data that begins at an odd offset. RFC 1071 section 2. */
 export const swapBytes = (sum: number): number => (sum & 0xff) << 8 | sum >>> 8
 
 const LITTLE = endianness() === 'LE'
 
-/** The same sum in 16 bits. */
+/** Folds a sum to 16 bits. */
 function fold16 (sum: number): number {
   while (sum > 0xffff) sum = Math.floor(sum / 0x10000) + (sum & 0xffff)
   return sum
 }
 
-/** Folds a sum to 16 bits and complements it: the value of a checksum field. Over data that holds a right one it gives 0. */
+/** Folds a sum to 16 bits and complements it: the value of a checksum field. 0 for data with a correct checksum. */
 export function fold (sum: number): number {
   return ~fold16(sum) & 0xffff
 }

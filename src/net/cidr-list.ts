@@ -1,4 +1,4 @@
-/** Networks that an option names, and whether an address is inside one of them. */
+/** A list of networks of an option, with a lookup by address. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { withoutZone } from './client-address.ts'
@@ -6,7 +6,7 @@ import { OptionError } from '../errors.ts'
 
 type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number]
 
-/** An address, or an address and a prefix of at most its own length; undefined for all else. */
+/** Parses an address or a CIDR; undefined for anything else. */
 export function parseNetwork (text: string): Network | undefined {
   const [, host = '', length] = /^([0-9a-f.:]+)(?:\/(0|[1-9]\d{0,2}))?$/i.exec(text) ?? []
   if (isIP(host) === 0) return undefined
@@ -14,7 +14,7 @@ export function parseNetwork (text: string): Network | undefined {
   const bits = address.kind() === 'ipv4' ? 32 : 128
   const prefix = length === undefined ? bits : Number(length)
   if (prefix > bits) return undefined
-  // `includes` sees addresses of IPv4 as such, so a network of mapped ones has to be one of IPv4.
+  // `includes` unmaps IPv4-mapped addresses, so a network of those has to become an IPv4 network.
   if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefix >= 96) return [address.toIPv4Address(), prefix - 96]
   return [address, prefix]
 }
@@ -23,9 +23,9 @@ export class CidrList {
   readonly #cidrs: Network[]
 
   /**
-   * @param name the option, for the error
-   * @param texts addresses and CIDRs of IPv4 and IPv6; of a CIDR only the bits of its prefix count
-   * @throws {OptionError} for what is neither
+   * @param name name of the option, for the error
+   * @param texts addresses and CIDRs of IPv4 and IPv6; host bits are ignored
+   * @throws {OptionError} for anything else
    */
   constructor (name: string, texts: readonly string[]) {
     this.#cidrs = texts.map((text) => {
@@ -35,7 +35,7 @@ export class CidrList {
     })
   }
 
-  /** False for what is no address. `::ffff:192.0.2.1` is 192.0.2.1. */
+  /** Whether an address is in one of the networks; false for anything but an address. `::ffff:192.0.2.1` counts as 192.0.2.1. */
   includes (host: string): boolean {
     if (this.#cidrs.length === 0 || isIP(host) === 0) return false
     const address = ipaddr.process(withoutZone(host))

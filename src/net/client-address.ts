@@ -1,22 +1,22 @@
-/** Where a connection comes from, as limits see it: one key for everything that one party can easily have many of. */
+/** Addresses of clients: the key by which limits count them, and the form in which they are shown. */
 import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** What a socket of IPv6 shows before an address of IPv4. */
+/** The prefix of IPv4-mapped IPv6 addresses. */
 const MAPPED = '::ffff:'
 
-/** An address of a link alone ends with the name of an interface, which no parser of addresses need know: `fe80::1%br-lan`. */
+/** An address without its zone (RFC 4007): `fe80::1%br-lan` is `fe80::1`. */
 export const withoutZone = (host: string): string => host.includes('%') ? host.slice(0, host.indexOf('%')) : host
 
-/** The address of IPv4 that nearly every connection has, without a parser; undefined for all else. */
+/** Fast path: the IPv4 address of nearly every connection, without a parser; undefined for anything else. */
 function plainIPv4 (host: string): string | undefined {
   const bare = host.startsWith(MAPPED) ? host.slice(MAPPED.length) : host
   return isIPv4(bare) ? bare : undefined
 }
 
 /**
- * The source that an address counts as: an IPv4 address for itself, an IPv6 address for its /64, since that is what a single
- * host is given. What is no address (a link in memory) is a source of its own name.
+ * The key of a client for limits: the address for IPv4, the /64 for IPv6, since a single host usually has one. The name itself for a
+ * link in memory.
  */
 export function clientKey (host: string): string {
   const plain = plainIPv4(host)
@@ -28,15 +28,14 @@ export function clientKey (host: string): string {
   return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`
 }
 
-/** This machine itself: whoever is here is no stranger, and a proxy here stands for many. */
+/** Whether an address is the loopback, which limits by source exempt: it is local, or a proxy for many clients. */
 export function isLoopback (host: string): boolean {
   const plain = plainIPv4(host)
   return plain === undefined ? ipaddr.isValid(withoutZone(host)) && ipaddr.process(withoutZone(host)).range() === 'loopback' : plain.startsWith('127.')
 }
 
 /**
- * The one form in which an address is shown: that of RFC 5952, IPv4 as such also where it came mapped into IPv6, and without a zone.
- * What is no address (a link in memory) is shown as it is.
+ * The text form of an address: RFC 5952, with IPv4-mapped addresses as IPv4 and without a zone. The name itself for a link in memory.
  */
 export function normalizeAddress (host: string): string {
   const plain = plainIPv4(host)

@@ -1,7 +1,6 @@
 /**
- * Hosts, addresses with a port, and URLs as text: the one grammar of all options that take one. A host is a name, an IPv4 address, or
- * an IPv6 address, which stands in brackets where a port may follow. An address of a link alone names its interface behind a `%`, the
- * zone (RFC 4007): `[fe80::1%eth0]:443`; in a URL the `%` may be `%25` (RFC 6874).
+ * Hosts, endpoints and URLs as text: one grammar for all options. A host is a name, an IPv4 address or an IPv6 address, in brackets where
+ * a port may follow. A link-local address may have a zone (RFC 4007): `[fe80::1%eth0]:443`; in a URL the `%` may be `%25` (RFC 6874).
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import type { Endpoint } from '../types.ts'
@@ -9,33 +8,33 @@ import type { Endpoint } from '../types.ts'
 /** `192.0.2.1:443`, `[2001:db8::1]:443`, `name.example:443`. */
 export const endpointText = ({ host, port }: Endpoint): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
 
-/** The same of whoever has connected; a link in memory has no port, and its name stands alone. */
+/** The same for a remote endpoint; a link in memory has no port, so its name stands alone. */
 export const remoteText = (remote: Endpoint): string => remote.port === 0 ? remote.host : endpointText(remote)
 
 const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?'
 const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*\\.?$`, 'i')
 const MAX_NAME = 253
 
-/** An address without brackets. */
+/** Parses an address without brackets. */
 export function readAddress (text: string): string | undefined {
   const bare = /^\[(.*)\]$/.exec(text)?.[1]
   if (bare !== undefined) return isIPv6(bare) ? bare : undefined
   return isIPv4(text) || isIPv6(text) ? text : undefined
 }
 
-/** What stands in front of a port, without brackets. */
+/** Parses a host as it stands before a port; returns it without brackets. */
 export function readHost (text: string): string | undefined {
   if (text.startsWith('[')) return readAddress(text)
   if (/^[\d.]+$/.test(text)) return isIPv4(text) ? text : undefined
   return text.length <= MAX_NAME && NAME.test(text) ? text : undefined
 }
 
-/** 0 to 65535. */
+/** Parses a port, 0 to 65535. */
 export function readPort (digits: string): number | undefined {
   return /^\d{1,5}$/.test(digits) && Number(digits) <= 65_535 ? Number(digits) : undefined
 }
 
-/** `host:port`, with both named. */
+/** Parses `host:port`; both are required. */
 export function readEndpoint (text: string): Endpoint | undefined {
   const at = text.lastIndexOf(':')
   const host = at < 0 ? undefined : readHost(text.slice(0, at))
@@ -44,11 +43,11 @@ export function readEndpoint (text: string): Endpoint | undefined {
 }
 
 export interface UrlEndpoint extends Endpoint {
-  /** Without the zone, which is nobody's business but that of this machine. */
+  /** Without the zone, which means something on this machine only. */
   readonly url: URL
 }
 
-/** A `ws://` or `wss://` URL, with what it leads to. `URL` itself takes no zone. */
+/** Parses a `ws://` or `wss://` URL into the URL and its endpoint. `URL` itself does not accept a zone. */
 export function readUrl (text: string): UrlEndpoint | undefined {
   const [, before, zone = '', after] = /^([a-z]+:\/\/(?:[^/?#@]*@)?\[[0-9a-f:.]+)%(?:25)?([^\]]*)(\].*)$/is.exec(text) ?? []
   const plain = before === undefined ? text : `${before}${after}`

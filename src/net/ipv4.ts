@@ -17,7 +17,7 @@ export const protocols = { icmp: 1, ipip: 4, tcp: 6, udp: 17 } as const
 
 export const LIMITED_BROADCAST = 0xffffffff
 
-/** An address and the network that it is in; all of them unsigned 32-bit numbers. */
+/** An address and its network, as unsigned 32-bit numbers. */
 export interface Cidr {
   /** As given; its host bits are kept. */
   readonly address: number
@@ -63,7 +63,7 @@ export function prefixOf (mask: number): number | undefined {
   return maskOf(prefix) === mask >>> 0 ? prefix : undefined
 }
 
-/** Throws `OptionError` when the address is no unsigned 32-bit number or the prefix not one of 0 to 32. */
+/** @throws {OptionError} when the address is not an unsigned 32-bit number, or the prefix not one of 0 to 32 */
 export function cidrOf (address: number, prefix: number): Cidr {
   if (address !== address >>> 0) throw new OptionError(`an address is an unsigned 32-bit number, not ${address}`)
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) throw new OptionError(`a prefix is 0 to 32, not ${prefix}`)
@@ -114,8 +114,7 @@ export function writeU32 (bytes: Uint8Array, at: number, value: number): void {
 }
 
 /*
- * The fields of a header that begins at `at`. None of them looks at the length: whoever reads a packet of a stranger asks
- * `isIpv4` first.
+ * The fields of a header that begins at `at`. None of them checks the length: check received packets with `isIpv4` first.
  */
 export const versionOf = (packet: Uint8Array, at = 0): number => packet[at] >>> 4
 export const headerLengthOf = (packet: Uint8Array, at = 0): number => (packet[at] & 0x0f) * 4
@@ -124,12 +123,12 @@ export const protocolOf = (packet: Uint8Array, at = 0): number => packet[at + 9]
 export const sourceOf = (packet: Uint8Array, at = 0): number => readU32(packet, at + 12)
 export const destinationOf = (packet: Uint8Array, at = 0): number => readU32(packet, at + 16)
 
-/** One piece of a larger packet: more pieces follow, or it does not begin at 0. */
+/** Whether a packet is a fragment: MF is set, or the offset is not 0. */
 export const isFragment = (packet: Uint8Array, at = 0): boolean => (readU16(packet, at + 6) & 0x3fff) !== 0
 
 /**
- * True when a whole IPv4 packet begins at `at`: version 4, a header of at least 20 bytes, and a total length that is no
- * shorter than the header and no longer than the bytes that are there. The header checksum is not looked at.
+ * Whether a whole IPv4 packet begins at `at`: version 4, a header of at least 20 bytes, and a total length of at least the header and at
+ * most the bytes that are there. The header checksum is not verified.
  */
 export function isIpv4 (packet: Uint8Array, at = 0): boolean {
   if (packet.length - at < HEADER_LENGTH || versionOf(packet, at) !== 4) return false
@@ -144,7 +143,7 @@ export interface HeaderInit {
   destination: number
   /** Header and payload, in bytes; at most 65535. */
   totalLength: number
-  /** Default: 0, which suits packets that may not be cut up (RFC 6864 section 4.1). */
+  /** Default: 0, which suits packets with DF (RFC 6864 section 4.1). */
   id?: number
   /** Default: 64. */
   ttl?: number
@@ -152,7 +151,7 @@ export interface HeaderInit {
 
 const DONT_FRAGMENT = 0x4000
 
-/** Writes a header of 20 bytes, checksum included, without options and marked "do not fragment". */
+/** Writes a header of 20 bytes with its checksum, without options and with DF set. */
 export function writeHeader (target: Uint8Array, { protocol, source, destination, totalLength, id = 0, ttl = 64 }: HeaderInit, at = 0): void {
   target[at] = 0x45
   target[at + 1] = 0
@@ -167,5 +166,5 @@ export function writeHeader (target: Uint8Array, { protocol, source, destination
   writeU16(target, at + 10, fold(addWords(target, at, at + HEADER_LENGTH)))
 }
 
-/** True when the header that begins at `at` and its checksum agree. */
+/** Whether the checksum of the header at `at` is correct. */
 export const headerChecks = (packet: Uint8Array, at = 0): boolean => fold(addWords(packet, at, at + headerLengthOf(packet, at))) === 0

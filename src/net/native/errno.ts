@@ -1,7 +1,7 @@
 /** Errors of system calls by name and text: those that Node knows, and those of Linux that it calls "Unknown system error -77". */
 import { getSystemErrorMap } from 'node:util'
 
-/** Of Linux on all processors that Node runs on, but for MIPS. */
+/** Error numbers of Linux on all processors that Node runs on, except MIPS. */
 const LINUX: Readonly<Record<number, readonly [name: string, text: string]>> = {
   8: ['ENOEXEC', 'exec format error'],
   10: ['ECHILD', 'no child processes'],
@@ -71,7 +71,7 @@ const LINUX: Readonly<Record<number, readonly [name: string, text: string]>> = {
 
 const MIPS = /^mips/.test(process.arch)
 
-/** The name and the text of an errno, a positive number as C has it: `['ENOENT', 'no such file or directory']`. */
+/** Name and text of an errno, a positive number as in C: `['ENOENT', 'no such file or directory']`. */
 export function errnoOf (errno: number): readonly [name: string, text: string] {
   const known = getSystemErrorMap().get(-errno)
   return known ?? (process.platform === 'linux' && !MIPS ? LINUX[errno] : undefined) ?? ['EUNKNOWN', `error ${errno}`]

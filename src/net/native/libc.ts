@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { NativeError } from './native-error.ts'
 
-/** Descriptor calls return what their C namesakes do: -1 for a failure, whose reason `errno` tells until the next call. */
+/** Calls return what their C namesakes return: -1 for a failure, with the reason in `errno` until the next call. */
 export interface Libc {
   read (fd: number, into: Uint8Array, length: number): number
   write (fd: number, from: Uint8Array, length: number): number
@@ -20,8 +20,8 @@ export interface Libc {
   /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
   poll (fds: Uint8Array, count: number, timeout: number, done: (err: Error | null, ready: number) => void): void
   /**
-   * Calls back, on the event loop, whenever the descriptor is readable or broken. Promises that the callback resolves are
-   * not looked at before the next task. koffi types this function without describing it, so it may be missing one day.
+   * Calls back on the event loop whenever the descriptor is readable or has an error. Microtasks of the callback run with the next task
+   * only. koffi does not document this function, so it may be missing in some version.
    */
   readonly onReadable?: (fd: number, ready: () => void) => LoopHandle
 }
@@ -69,7 +69,7 @@ async function load (): Promise<Libc> {
   }
 }
 
-/** Ends the process without waiting for its threads; returns when there is no koffi. Nothing in here may wait for one of them, as `import` does. */
+/** Ends the process without waiting for its threads; returns when there is no koffi. Must not use the thread pool, as `import` does. */
 export function exitAtOnce (code: number): void {
   try {
     const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')

@@ -1,4 +1,4 @@
-/** Looks at descriptors from the event loop itself: no thread, so neither the pool nor the end of the process waits for it. */
+/** Polls descriptors on the event loop itself: it takes no thread of the pool, and the end of the process does not wait for it. */
 import type { Libc, LoopHandle } from './libc.ts'
 import type { Poller, PollHandle } from './poller.ts'
 
@@ -13,12 +13,12 @@ class LoopPollHandle implements PollHandle {
 
   readonly #ready = (): void => {
     if (!this.#isWanted) {
-      this.#handle.stop() // it would call again and again until somebody reads
+      this.#handle.stop() // level-triggered: it would call again until the descriptor is read
       this.#isRunning = false
       return
     }
     this.#onReady()
-    // Promises and ticks would wait for the next task, whenever that is. There is one at the end of this turn now.
+    // Microtasks would wait for the next task, which may be far off: this makes one at the end of this turn.
     setImmediate(nothing)
   }
 
@@ -35,7 +35,7 @@ class LoopPollHandle implements PollHandle {
     this.#handle.start(this.#ready)
   }
 
-  /** The handle goes on until it has something to tell: mostly it is wanted again before that, and two system calls are saved. */
+  /** The handle stays active until its next event: mostly it is started again before, which saves two system calls. */
   stop (): void { this.#isWanted = false }
 
   close (): Promise<void> {
@@ -48,7 +48,7 @@ class LoopPollHandle implements PollHandle {
   }
 }
 
-/** The poller for this C library binding, or undefined when it has no part in the event loop. */
+/** The poller for this C library binding; undefined when the binding cannot watch descriptors on the event loop. */
 export function loopPoller ({ onReadable }: Libc): Poller | undefined {
   return onReadable === undefined ? undefined : { watch: (fd, onReady) => new LoopPollHandle(onReadable, fd, onReady) }
 }

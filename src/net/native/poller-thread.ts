@@ -1,7 +1,7 @@
 /**
- * Looks at descriptors with poll(2) on one thread of libuv's pool, however many they are: four waiting threads would stop
- * files, DNS and cryptography of the whole process. An eventfd wakes the thread when the set of descriptors changes and
- * when the process ends, which would wait for the thread otherwise.
+ * Polls all descriptors with poll(2) on one thread of libuv's pool: four waiting threads would block files, DNS and cryptography of the
+ * whole process. An eventfd wakes the thread when the set of descriptors changes, and when the process ends, which would wait for the
+ * thread otherwise.
  */
 import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -15,7 +15,7 @@ const POLLIN = 1
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 
-/** poll(2) fails when a signal comes or memory is short, both of which pass. */
+/** Failures in a row that are retried: poll(2) fails for a signal or short memory, which pass. */
 const MAX_FAILURES = 100
 
 const LITTLE = endianness() === 'LE'
@@ -55,7 +55,7 @@ class ThreadPoller implements Poller {
   readonly #handles = new Set<ThreadPollHandle>()
   #wakeFd = -1
   #fds = new DataView(new ArrayBuffer(ENTRY * 8))
-  /** What the thread looks at now, in the order of the entries behind that of the eventfd. */
+  /** The handles that the thread polls now, in the order of the entries after that of the eventfd. */
   #flight: ThreadPollHandle[] | undefined
   #landings: Array<() => void> = []
   #next: NodeJS.Immediate | undefined
@@ -78,7 +78,7 @@ class ThreadPoller implements Poller {
       }
     }
     for (const land of this.#landings.splice(0)) land()
-    // those that were ready have read by then, and want more, mostly: one flight serves all
+    // those that were ready have read by then and mostly want more: one poll serves all
     if (this.#handles.size > 0) this.#next ??= setImmediate(this.#start)
   }
 
@@ -109,7 +109,7 @@ class ThreadPoller implements Poller {
     return handle
   }
 
-  /** One more watch is wanted. */
+  /** A handle was started. */
   armed (): void {
     if (this.#flight !== undefined) this.#wake()
     else if (this.#next === undefined) this.#start()
@@ -129,7 +129,7 @@ class ThreadPoller implements Poller {
   }
 
   #open (): void {
-    if (this.#wakeFd >= 0) return // the last watch is on its way out
+    if (this.#wakeFd >= 0) return // the last handle is being closed
     this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
     if (this.#wakeFd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
     process.on('exit', this.#wake)
@@ -147,7 +147,7 @@ class ThreadPoller implements Poller {
 
 let shared: ThreadPoller | undefined
 
-/** The one of the process. */
+/** The poller of the process. */
 export function threadPoller (libc: Libc): Poller {
   shared ??= new ThreadPoller(libc)
   return shared

@@ -1,25 +1,25 @@
-/** How a device learns that it may read again. */
+/** Readiness of descriptors. */
 
-/** One descriptor that is being looked at. */
+/** A descriptor that is polled. */
 export interface PollHandle {
-  /** From now on it is told when a read may bring something or tell what is wrong: again and again, until `stop`. */
+  /** Calls `onReady` whenever the descriptor is readable or has an error, until `stop`. */
   start (): void
   stop (): void
-  /** Settles when nobody looks at the descriptor any more: only then may it be closed, since its number is used again. */
+  /** Settles when the descriptor is not polled any more. It must not be closed before, since its number is used again. */
   close (): Promise<void>
 }
 
 export interface Poller {
-  /** @param onReady is called with an error when nothing more will ever be told */
+  /** @param onReady called with an error when polling has failed for good */
   watch (fd: number, onReady: (err?: Error) => void): PollHandle
 }
 
-const FAR_AWAY = 0x7fffffff // ms; the longest time that a timer takes
+const FAR_AWAY = 0x7fffffff // ms; the maximum of a timer
 
 let holders = 0
 let timer: NodeJS.Timeout | undefined
 
-/** Keeps the process alive until the returned function is called, as an open socket would, whether somebody reads or not. */
+/** Keeps the process alive until the returned function is called, as an open socket does. */
 export function holdProcess (): () => void {
   // eslint-disable-next-line no-restricted-globals -- it measures nothing, and this folder knows no streams
   timer ??= setInterval(() => {}, FAR_AWAY)

@@ -1,23 +1,21 @@
 /**
- * Reads into memory that is used again: for bulk streams that only pass through, where making and collecting 64 KiB for each
- * read costs more than the read.
+ * Reads into the buffer pool, for bulk streams: allocating and collecting 64 KiB for each read costs more than the read.
  *
- * A socket of Node does that when it is made with the option `onread`, which is there for sockets that connect and not for
- * those that a server accepts. What that option sets is set here on a socket of either kind, once it is known to be busy. It is
- * not documented in this form, so it is looked for at the start; where it is not found, sockets read as they always do.
+ * Node does that for sockets made with the option `onread`, which accepted sockets cannot have. This sets the fields of that option on
+ * a socket of either kind once it is busy. They are not documented, so they are looked for at load; without them sockets read as usual.
  */
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { acquireBlock, release, SIZES } from '../../buffers/buffer-pool.ts'
 
-/** A read that fills less than this part of its buffer is copied, and followed by one into a smaller buffer. */
+/** A read that fills less than this fraction of its buffer is copied, and the next one gets a smaller buffer. */
 const SHARE = 4
 
-/** Sockets that read like this at one time: each has a buffer, busy or not. */
+/** Maximum number of sockets with pooled reads: each holds a buffer, busy or not. */
 const MAX_SOCKETS = 128
 
-/** The same for those with small buffers, which have them since memory is scarce. */
+/** The same for sockets with small buffers, beyond the first bound. */
 const MAX_FRUGAL_SOCKETS = 4096
 
 interface Keys {
@@ -26,7 +24,7 @@ interface Keys {
   next: symbol
 }
 
-/** What the option `onread` sets on a socket; undefined when this Node does that in another way. */
+/** The fields that the option `onread` sets on a socket; undefined when this version of Node does it in another way. */
 function findKeys (): Keys | undefined {
   const [buffer, callback, next] = [Buffer.alloc(1), () => true, () => buffer]
   const keyOf = (value: unknown, onread: { buffer: Buffer | (() => Buffer) }): symbol | undefined => {
@@ -42,21 +40,21 @@ let sockets = 0
 let frugal = 0
 
 export interface PooledReadsInit {
-  /** Which memory: see `acquireBlock`. Default: false. */
+  /** Which memory, see `acquireBlock`. Default: false. */
   simd?: boolean
-  /** Bytes that a read may bring; a small piece it is at least. It is asked before each read. Default: any number. */
+  /** Maximum bytes of a read, at least the smallest block; called before each read. Default: no maximum. */
   largest?: () => number
 }
 
-/** Whether this Node can do it. */
+/** Whether this version of Node supports it. */
 export const canPoolReads = keys !== undefined
 
 /**
- * From its next read on a socket reads into lent memory. Once only for each, and while it flows and nothing waits in it.
+ * Switches a socket to pooled reads, from its next read on. Once for each socket, while it flows and nothing is buffered in it.
  *
- * @param onBytes is given a view of borrowed memory, to be given back, or not. False stops the reading until
+ * @param onBytes called with a view of pooled memory, which may be released when it was used. Returns false to pause reading until
  *   `socket.resume()`
- * @returns false when that cannot be; then the socket emits `data` as before
+ * @returns false when it is not possible; then the socket emits `data` as before
  */
 export function usePooledReads (socket: Duplex, onBytes: (bytes: Uint8Array) => boolean, { simd = false, largest = () => Infinity }: PooledReadsInit = {}): boolean {
   if (keys === undefined || !(socket instanceof Socket) || socket instanceof TLSSocket) return false
@@ -83,7 +81,7 @@ export function usePooledReads (socket: Duplex, onBytes: (bytes: Uint8Array) => 
   fields[keys.callback] = (length: number, buffer: Buffer): boolean => {
     if (length === buffer.length) level = Math.min(level + 1, highest())
     if (length * SHARE >= buffer.length) return onBytes(buffer.subarray(0, length))
-    // Many small reads that wait for a slow receiver must not hold a large buffer each.
+    // Small reads that are queued for a slow receiver must not hold a large buffer each.
     level = Math.max(level - 1, 0)
     const copy = Buffer.from(buffer.subarray(0, length))
     release([buffer])

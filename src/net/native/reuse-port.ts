@@ -1,8 +1,8 @@
 /**
- * Several sockets that listen in the same place, among which the kernel deals out connections: one for each thread.
+ * Several listening sockets on one address and port (`SO_REUSEPORT`), among which the kernel distributes connections: one for each thread.
  *
- * Node has an option `reusePort` since version 23 only, and takes it for nothing before; so the sockets are made here, by the optional
- * package `koffi`, and `listen({ fd })` takes them. Linux only.
+ * Node has the option `reusePort` since version 23 and ignores it before, so the sockets are made with the optional package `koffi` and
+ * passed to `listen({ fd })`. Linux only.
  */
 import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
@@ -13,21 +13,21 @@ import { loadLibc, type Libc } from './libc.ts'
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } from './socket-numbers.ts'
 import type { Endpoint } from '../../types.ts'
 
-/** Where both forms of `struct sockaddr` have the port, in network order. */
+/** Offset of the port in both forms of `struct sockaddr`, in network order. */
 const PORT_AT = 2
-/** Where that of IPv6 has the number of the interface, in the order of the machine. */
+/** Offset of the scope id in `struct sockaddr_in6`, in host order. */
 const SCOPE_AT = 24
 
 const ONE = new Uint8Array(new Uint32Array([1]).buffer)
 
 export interface SharedSockets {
-  /** Sockets that do not listen yet; whoever takes one closes it. */
+  /** Sockets that are bound and do not listen yet; the caller has to close them. */
   descriptors: number[]
-  /** The one in use. */
+  /** The port in use. */
   port: number
 }
 
-/** Why that cannot be had here; undefined where it can. */
+/** The reason why sockets cannot share a port on this system; undefined where they can. */
 export async function sharedBindProblem (): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'only Linux deals out connections among sockets that share a port'
   return await loadLibc().then(() => undefined, () => 'the optional package koffi is not installed: npm install koffi')
@@ -43,7 +43,7 @@ export async function sharedBindProblem (): Promise<string | undefined> {
 export async function bindShared ({ host, port }: Endpoint, count: number): Promise<SharedSockets> {
   const libc = await loadLibc()
   const { address } = await lookup(host)
-  // A port that is shared could be had although another process has it, which would then lose every other connection.
+  // With SO_REUSEPORT the port of another process of the same user could be bound as well, which would then lose connections.
   if (port !== 0) closeSync(bind(libc, address, port, [SO_REUSEADDR]))
   const descriptors: number[] = []
   let at = port
@@ -90,7 +90,7 @@ function socketAddress (host: string, port: number): Uint8Array {
   return bytes
 }
 
-/** The number of an interface that the zone of an address names, or is; 0 for none. */
+/** The interface index of the zone of an address, given as name or number; 0 for none. */
 function scopeOf (zone: string): number {
   const found = networkInterfaces()[zone]?.find(({ family }) => family === 'IPv6')
   return found?.family === 'IPv6' ? found.scopeid || Number(zone) || 0 : Number(zone) || 0
@@ -103,7 +103,7 @@ function portOf (libc: Libc, fd: number): number {
   return address.readUInt16BE(PORT_AT)
 }
 
-/** In the form that Node's own have. */
+/** An error in the form of Node's own system errors. */
 function systemError (errno: number, syscall: string, address: string, port: number): Error {
   const [code, text] = errnoOf(errno)
   const place = port === 0 ? { address } : { address, port }

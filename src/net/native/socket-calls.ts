@@ -1,15 +1,15 @@
 /**
- * System calls on sockets that Node has opened. They need the optional koffi, and the descriptor, which Node keeps in a handle that
- * is not documented. Whoever uses them has another way for where one of the two is missing.
+ * System calls on sockets that Node has opened. They need the optional koffi and the descriptor, which is in an undocumented handle.
+ * Callers need a fallback for where one of the two is missing.
  */
 import type { Duplex } from 'node:stream'
 import { loadLibc, type Libc } from './libc.ts'
 
-/** Undefined until it is known whether there is one. */
+/** Undefined until loading has finished. */
 let libc: Libc | null | undefined
 let loading: Promise<void> | undefined
 
-/** Loads what {@link socketCalls} gives. Never rejects. */
+/** Loads the library for {@link socketCalls}. Never rejects. */
 export function prepareSocketCalls (): Promise<void> {
   loading ??= load()
   return loading
@@ -19,13 +19,13 @@ async function load (): Promise<void> {
   libc = process.platform === 'linux' ? await loadLibc().catch(() => null) : null
 }
 
-/** The C library; null where it cannot be had, and undefined as long as that is not known, which the first call finds out. */
+/** The C library; null where it cannot be loaded, undefined while that is not known yet. The first call starts loading. */
 export function socketCalls (): Libc | null | undefined {
   if (libc === undefined) void prepareSocketCalls()
   return libc
 }
 
-/** The descriptor of a socket; undefined when it is closed or has none. To be asked for at each use: once closed, its number may be that of another. */
+/** The descriptor of a socket; undefined when it is closed or has none. Must be read at each use: after a close the number may be that of another socket. */
 export function descriptorOf (stream: Duplex): number | undefined {
   const fd = (stream as { _handle?: { fd?: unknown } | null })._handle?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : undefined

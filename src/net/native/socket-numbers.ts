@@ -1,4 +1,4 @@
-/** What Linux calls the families, kinds, options and flags of sockets, for the calls of `Libc`; socket(7), tcp(7), netlink(7). */
+/** Socket constants of Linux for `Libc`: families, types, options and flags; socket(7), tcp(7), netlink(7). */
 
 export const AF_INET = 2
 export const AF_INET6 = 10

@@ -1,6 +1,6 @@
 /**
- * How much the kernel holds of what was written to a socket and has not sent yet. It takes megabytes without a word, and
- * whatever is written next waits behind them.
+ * Bytes in the send buffer of a socket that the kernel has not sent yet (`SIOCOUTQNSD`). The kernel takes megabytes at once, and later
+ * writes are queued after them.
  *
  * Linux tells by an `ioctl`, and takes a bound by `TCP_NOTSENT_LOWAT`, tcp(7). Where that cannot be called the layers above have to find
  * out in another way, if they can.
@@ -14,7 +14,7 @@ const SIOCOUTQNSD = 0x894b
 const answer = new Int32Array(1)
 const answerBytes = new Uint8Array(answer.buffer)
 
-/** Bytes, at the price of a system call; undefined where that cannot be known, and 0 until it is known whether it can. Of TLS they are those of its records. */
+/** Unsent bytes, by a system call; undefined where the call cannot be made, 0 while koffi is being loaded. For TLS the bytes are those of records. */
 export function unsentOf (stream: Duplex): number | undefined {
   const libc = socketCalls()
   if (libc === undefined) return 0
