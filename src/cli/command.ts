@@ -11,7 +11,7 @@ import { version } from '../version.ts'
 /**
  * A command that reports instead of exiting, and knows the options that every command has.
  *
- * @param unsupported - names of options that others have and we do not, with what to say to whoever gives one
+ * @param unsupported - names of options of other programs that this one does not have, with the error text for each
  */
 export function createCommand (name: string, description: string, unsupported: UnsupportedOptions = {}): Command {
   const command = new Command(name)

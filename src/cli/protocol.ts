@@ -1,4 +1,4 @@
-/** What the programs know of a protocol. One with a relay and a peer is two of these, each in a table of `protocols.ts`. */
+/** The interface between the programs and a protocol. A protocol with a relay and a peer has two of these, each in a table of `protocols.ts`. */
 import type { Socket } from 'node:net'
 import type { Command } from 'commander'
 import type { Logger } from 'pino'
@@ -9,84 +9,88 @@ import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
 
-/** Its settings `S` are what the schema makes of its section; `L` is what they become with all files read that they name. */
+/** `S`: the output of the schema of its section; `L`: that with the contents of all files that it names. */
 export interface Protocol<S = unknown, L extends Loaded = Loaded> {
   /** The key of its section, and its command. */
   readonly name: string
-  /** What can stand in its section; the options of the command are the same keys. */
+  /** The schema of its section; the options of the command are the same keys. */
   readonly section: z.ZodType<S>
-  /** The secret that the environment may have. */
+  /** The secret that may come from the environment. */
   readonly secret?: SecretSource
-  /** The key by which one machine tells its processes apart: its value stands in the name of the control socket. */
+  /** The key that tells the processes of one machine apart: its value is part of the name of the control socket. */
   readonly instanceKey?: string
-  /** It can carry its traffic on several threads. */
+  /** It can use several threads. */
   readonly usesWorkers?: true
-  /** Rewrites a layer before they are merged. */
+  /** Rewrites a source before the sources are merged. */
   prepare? (source: ConfigSource): ConfigSource
-  /** Reads what the settings name, again at each reload. Throws `UsageError`. */
+  /**
+   * Reads the files that the settings name; called again at each reload.
+   *
+   * @throws {UsageError}
+   */
   load (given: LoadContext<S>): L
-  /** Imports the protocol, so that one that nobody uses is not loaded, and starts it. */
+  /** Starts the service. Imports it dynamically, so that unused protocols are not loaded. */
   start (context: StartContext<L>): Promise<Service<L>>
-  /** What `status` shows, out of what the service says of itself. */
+  /** The text of `status` for the JSON of the service. */
   statusText (status: Record<string, any>): string
-  /** What `reload` has changed, in one line. */
+  /** The text of `reload`, in one line. */
   reloadText? (changes: Record<string, any>): string
-  /** Its command with its options and examples; those that all commands share are added. */
+  /** Its command with options and examples; shared options are added by the caller. */
   command (): Command
 }
 
-/** A secret is given by its own key, or by a file that `<key>-file` names. */
+/** A secret: given by its key, or in a file named by `<key>-file`. */
 export interface SecretSource {
   readonly key: string
   readonly variable: string
-  /** Whether the variable can be meant, by the section of a layer. Default: in any case. */
+  /** Whether the variable applies to the section of a source. Default: always. */
   fits? (section: Values): boolean
 }
 
 /** A section that the schema has checked. */
 export interface LoadContext<S> {
   readonly settings: S
-  /** How a key of the section is named in a complaint. */
+  /** The name of a key of the section in an error. */
   nameOf (...path: string[]): string
-  /** For what the user should know, but what stops nothing. */
+  /** Adds a warning. */
   warn (message: string): void
   /** The settings come from a file of the protocol's original program. */
   readonly isOriginal: boolean
 }
 
 export interface Loaded {
-  /** What must not appear in the log. */
+  /** For the redactor of the log. */
   readonly secrets: readonly string[]
 }
 
 /** What a service is started with. */
 export interface StartContext<L> {
   readonly loaded: L
-  /** Threads for what it carries. */
+  /** Number of threads. */
   readonly workers: number
-  /** Its lines say which protocol they are of. */
+  /** A child logger with the name of the protocol. */
   readonly log: Logger
   readonly out: Output
 }
 
-/** A protocol at work. */
+/** A running service. */
 export interface Service<L = Loaded> extends Omit<Running, 'reload'> {
-  /** Adds its numbers to those that `--metrics` publishes, as `tunpipe_<protocol>_...`. */
+  /** Registers its metrics, `tunpipe_<protocol>_...`. */
   register (registry: Registry): void
-  /** What `status` tells of it. */
+  /** The JSON of `status`. */
   status (): object
-  /** Whether it can do its work now. Default: as long as it runs. */
+  /** Whether it can do its work now. Default: true. */
   online? (): boolean
-  /** When it cannot: whether that is only since others refuse a part of it, or have taken it. Default: it is not. */
+  /** While it is not online: whether only a part of its work is rejected or was taken by others. Default: false. */
   degraded? (): boolean
-  /** Writes what it carries to the socket behind the answer. Rejects with `ERR_USAGE` when what was asked for is not there. */
+  /** Streams a capture to the socket after the answer. Rejects with `ERR_USAGE` when the request names something that does not exist. */
   capture? (request: Request, socket: Socket): Promise<Answer>
-  /** Takes other settings. Rejects when they cannot be; then nothing has changed. Without it, they hold from the next start on. */
+  /** Applies other settings. Rejects when they are invalid; then nothing has changed. Without it they take effect at the next start. */
   reload? (loaded: L): Promise<Changes>
 }
 
-/** What a reload has changed, in any form that is JSON. */
+/** What a reload has changed, as JSON. */
 export interface Changes {
-  /** Keys whose new values hold from the next start on. */
+  /** Keys whose new values take effect at the next start. */
   readonly restart: readonly string[]
 }

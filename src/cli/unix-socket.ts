@@ -1,7 +1,6 @@
 /**
- * Unix sockets that one process has at a time. The system closes the socket of a process that has died, however it died, so a
- * file that nobody answers on is a left-over. A file with a process id in it would not do: ids are used again, and in
- * containers that share a folder every process is number 1.
+ * Unix sockets with one owner at a time. The kernel closes the socket of a process that has ended, so a socket file without a listener
+ * is stale. A pid file would not do: ids are used again, and in containers that share a folder every process has the id 1.
  */
 import { once } from 'node:events'
 import { closeSync, lstatSync, openSync, rmSync } from 'node:fs'
@@ -12,7 +11,7 @@ import { codeOf } from './reason.ts'
 /** A path of a socket has at most 107 bytes (`sockaddr_un`). */
 const MAX_PATH = 107
 
-/** Nobody but its owner may connect. */
+/** Only the owner may connect. */
 const UMASK = 0o177
 
 export interface UnixServer {
@@ -38,7 +37,7 @@ export async function listenUnix (file: string, onConnection: (socket: Socket) =
   }
 }
 
-/** Rejects when nobody listens there. */
+/** Rejects when there is no listener. */
 export async function dialUnix (file: string): Promise<Socket> {
   const { path, free } = shortPath(file)
   const socket = connect(path)
@@ -59,7 +58,7 @@ function shortPath (file: string): { path: string, free (): void } {
 
 async function bind (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => {}) // whoever only asks whether somebody is there hangs up at once
+    socket.on('error', () => {}) // a client that only checks for a listener closes at once
     onConnection(socket)
   })
   const umask = process.umask(UMASK)

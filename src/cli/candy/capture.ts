@@ -1,4 +1,4 @@
-/** Captures of candy's traffic for whoever asks a running program: IPv4 packets on one interface, all other messages on another. */
+/** Captures of candy traffic over the control socket: IPv4 packets on one interface, all other messages on another. */
 import type { Socket } from 'node:net'
 import type { Answer, Request } from '../control/server.ts'
 import { FORWARD_PACKET, stripOuter } from '../../nodes/candy/protocol/forward.ts'
@@ -25,10 +25,10 @@ export function recordMessages (recorder: CaptureRecorder, messages: Batch, dire
 }
 
 /**
- * Streams a capture to whoever asked for it, until that side has had enough, or the capture is full. Throws `OptionError` for a
- * bound that cannot be.
+ * Streams a capture to the requester, until that side closes the socket or the capture is full.
  *
- * @param attach begins to tell the recorder of traffic, until the function that it returns is called
+ * @param attach starts recording; the function that it returns stops it
+ * @throws {OptionError} when `maxBytes` is invalid
  */
 export function streamCapture ({ maxBytes }: Request, socket: Socket, attach: (recorder: CaptureRecorder) => () => void): Answer {
   const init = {

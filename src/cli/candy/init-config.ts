@@ -17,7 +17,7 @@ candy:
   # Where clients connect. wss:// needs tls-cert and tls-key (PEM files).
   listen: ${LISTEN}
 
-  # Whoever knows it can join. TUNPIPE_PASSWORD in the environment wins over it.
+  # Everyone who knows it can join. TUNPIPE_PASSWORD in the environment wins over it.
 ${password === undefined ? '  # password: ...' : `  password: ${password}`}
   # password-file: /etc/tunpipe/candy.password
 
@@ -49,9 +49,9 @@ ${password === undefined ? '  # password: ...' : `  password: ${password}`}
 `
 
 /**
- * Writes the configuration of a first start. A password that comes from the environment is not stored.
+ * Writes the initial configuration. A password from the environment is not stored.
  *
- * @returns what the user is told of it; undefined when somebody else has just written one
+ * @returns prints what was written and how to join; undefined when another process has just written the file
  */
 export function initConfig (): ((out: Output) => void) | undefined {
   const password = process.env.TUNPIPE_PASSWORD ? undefined : newPassword()
@@ -67,11 +67,10 @@ export function initConfig (): ((out: Output) => void) | undefined {
 }
 
 /**
- * Writes the file, readable by its owner only. It is on the disk when this returns, since the password in it is about to be
- * handed out.
+ * Writes the file, readable by its owner only. It is on the disk when this returns, since the password in it is printed next.
  *
- * @param password - undefined leaves it out, for a relay that has it from elsewhere
- * @returns false when there is one already, which is then left alone
+ * @param password - undefined leaves it out, for a relay that gets it from the environment
+ * @returns false when the file exists; then it is not changed
  */
 function createConfig (file: string, password: string | undefined): boolean {
   let fd: number

@@ -1,4 +1,4 @@
-/** How the interface of a peer is called when nobody says so. */
+/** The default name of the interface of a peer. */
 import { createHash } from 'node:crypto'
 import { MAX_NAME_LENGTH } from '../../tun/ifreq.ts'
 

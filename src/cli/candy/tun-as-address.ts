@@ -2,8 +2,10 @@ import { isSection, type ConfigSource } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 /**
- * candy's own option `tun` is an address, ours a name. Whoever writes `--tun 10.77.0.2/24` means the address; a complaint
- * about it names `tun`, as that is what was written. Throws `UsageError` when the same layer has an `address` as well.
+ * The option `tun` of the original is an address, ours a name. `--tun 10.77.0.2/24` is taken as the address; an error about it names
+ * `tun`, as that is what was written.
+ *
+ * @throws {UsageError} when the same source has an `address` as well
  */
 export function tunAsAddress (source: ConfigSource): ConfigSource {
   const { candy } = source.values

@@ -2,15 +2,15 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Between two looks at a pipe that is empty so far, and how long that may go on: whoever reads does nothing else meanwhile. */
+/** Between two reads of an empty pipe, and for all of them: the process blocks meanwhile. */
 const RETRY_MS = 20
 const READ_TIMEOUT_MS = 15_000
 
 /**
- * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`, and waits for what writes to them. Throws
- * `UsageError` when it cannot be read, is a pipe that nobody writes to, is larger than the limit or is not UTF-8.
+ * Reads a whole text file that the user named. Also takes pipes such as `/dev/stdin`, and waits for their writer.
  *
  * @param key - how the user named it: `--config`, or `relay.yaml:4: candy.password-file`
+ * @throws {UsageError} when it cannot be read, is a pipe without a writer, is larger than the limit, or is not UTF-8
  */
 export function readBounded (file: string, key: string, limit: number): string {
   return textOf(readBoundedBytes(file, key, limit), file, key)
@@ -36,7 +36,7 @@ export function readBoundedBytes (file: string, key: string, limit: number): Buf
 }
 
 function readUpTo (file: string, key: string, limit: number): Buffer {
-  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK) // or a named pipe would hold us until somebody writes
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK) // a named pipe without a writer would block otherwise
   try {
     const bytes = Buffer.alloc(limit + 1)
     let length = 0
@@ -53,7 +53,7 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
   }
 }
 
-/** Reads what there is, and waits while there is nothing: with `O_NONBLOCK` that means that somebody has yet to write. -1 when that takes too long. */
+/** Reads what is available, and retries on `EAGAIN`: the pipe has a writer that has not written yet. -1 after the deadline. */
 function readPatiently (fd: number, bytes: Buffer, deadline: number): number {
   const clock = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
@@ -67,7 +67,7 @@ function readPatiently (fd: number, bytes: Buffer, deadline: number): number {
   }
 }
 
-/** True when others than its owner may read it; a device or a pipe is nobody's file. */
+/** Whether other users than the owner may read a regular file; false for devices and pipes. */
 export function readableByOthers (file: string): boolean {
   const stat = statSync(file, { throwIfNoEntry: false })
   return stat !== undefined && stat.isFile() && (stat.mode & 0o044) !== 0

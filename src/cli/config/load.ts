@@ -1,4 +1,4 @@
-/** From flags, environment and file to settings that are checked. */
+/** Loads settings from flags, environment and file, and checks them. */
 import type { Flags } from '../command.ts'
 import type { Loaded, Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
@@ -20,9 +20,9 @@ export interface LoadedProgram {
   settings: SharedSettings
   /** What is to run, in the order of the table. */
   services: LoadedService[]
-  /** What the user should know, but what stops nothing. There is no log yet to tell it to. */
+  /** Warnings, for the log that does not exist yet. */
   warnings: string[]
-  /** What must not appear in the log. */
+  /** Secrets, for the redactor of the log. */
   secrets: string[]
 }
 
@@ -33,7 +33,7 @@ export interface LoadedService {
   loaded: Loaded
 }
 
-/** Throws `UsageError` for whatever is wrong in any of them, also in a section that the command does not run. */
+/** @throws {UsageError} for the first error in any source, also in a section that the command does not run */
 export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const file = flags.config === undefined ? undefined : readConfigFile(flags.config, program)
   const given = [flags.source, ...(file === undefined ? [] : [file])]
@@ -55,13 +55,13 @@ export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   return { settings: values, services, warnings, secrets: services.flatMap(({ loaded }) => loaded.secrets) }
 }
 
-/** What a protocol makes of the layers: its secret may come from the environment, behind the flags, and has one source. */
+/** Adds the environment as a source of the secret of a protocol, after the flags, and keeps one source of the secret. */
 function withProtocol (sources: readonly ConfigSource[], { name, secret, prepare = (source) => source }: Protocol): ConfigSource[] {
   const prepared = sources.map(prepare)
   if (secret === undefined) return prepared
   const { key, variable, fits = () => true } = secret
   const sections = sources.map(({ values }) => values[name]).filter(isSection)
-  // A variable in the environment is no reason to start a protocol that nobody asked for.
+  // A variable alone does not start a protocol.
   const environment = sections.length > 0 && sections.every(fits) ? environmentSource(name, key, variable) : undefined
   if (environment !== undefined) prepared.splice(1, 0, environment)
   return oneSource(prepared, name, [key, `${key}-file`])

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 
-/** Letters and digits that nobody mistakes for others when reading them out; 31 of them are 4.95 bits each. */
+/** Letters and digits that are not mistaken for each other; with 31 of them each has 4.95 bits. */
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
 const GROUPS = 7
 const GROUP_LENGTH = 4

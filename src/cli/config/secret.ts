@@ -1,4 +1,4 @@
-/** Where a secret comes from. None of these functions puts one into a message. */
+/** Sources of secrets. None of these functions puts a secret into a message. */
 import { readableByOthers, readBounded } from './bounded-file.ts'
 import type { ConfigSource, Values } from './settings.ts'
 import { isSection } from './settings.ts'
@@ -6,14 +6,15 @@ import { UsageError } from '../usage-error.ts'
 
 const MAX_SECRET_BYTES = 4096
 
-/** The environment as a layer. An empty variable counts as none: that is how container files leave a variable out. */
+/** The environment as a source. An empty variable counts as unset, as container files write it. */
 export function environmentSource (section: string, key: string, variable: string): ConfigSource | undefined {
   const value = process.env[variable]
   return value === undefined || value === '' ? undefined : { values: { [section]: { [key]: value } }, name: () => variable }
 }
 
 /**
- * Leaves the secret, or its file, of the first layer that has any. Without this, a password in a file would win over the `--password-file` of a flag, being another key.
+ * Keeps the secret, or its file, of the first source that has one. Without this a `password` in a file would win over `--password-file`,
+ * which is another key.
  */
 export function oneSource (sources: readonly ConfigSource[], section: string, keys: readonly [string, string]): ConfigSource[] {
   let found = false
@@ -30,8 +31,8 @@ export function oneSource (sources: readonly ConfigSource[], section: string, ke
 /**
  * The secret of a section: what stands there, or in the file that its `<key>-file` names.
  *
- * @param name - names a key of the section in a complaint
- * @param warn - is told when others on this machine can read the file
+ * @param name - names a key of the section in an error
+ * @param warn - called when other users of this machine can read the file
  * @returns undefined when the section has neither
  */
 export function readSecret<K extends string> (settings: SecretSettings<K>, key: K, name: (key: string) => string, warn: (message: string) => void): string | undefined {
@@ -52,9 +53,10 @@ export interface PasswordSettings extends SecretSettings<'password'> {
 }
 
 /**
- * Throws `UsageError` when there is no password, unless the user has said that there shall be none.
+ * The password of a section; empty when the user has allowed that.
  *
- * @param variable - in which the environment may have it; empty for none
+ * @param variable - the environment variable that may have it; empty for none
+ * @throws {UsageError} when there is no password
  */
 export function readPassword (settings: PasswordSettings, name: (key: string) => string, warn: (message: string) => void, variable = 'TUNPIPE_PASSWORD'): string {
   const password = readSecret(settings, 'password', name, warn)

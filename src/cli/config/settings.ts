@@ -1,32 +1,31 @@
-/** Settings come in layers: flags, then the environment, then the file. The same schema checks all of them. */
+/** Settings from several sources: flags, then the environment, then the file. One schema checks the result. */
 import type { z } from 'zod'
 import { UsageError } from '../usage-error.ts'
 
-/** Keys and what was given for them; a section is such an object itself. */
+/** Keys and their values; a section is such an object itself. */
 export interface Values { [key: string]: unknown }
 
-/** Names that other programs know and ours do not, each with what to say to whoever gives it. */
+/** Options of other programs that this one does not have, with the error text for each. */
 export type UnsupportedOptions = Readonly<Record<string, string>>
 
 export interface ConfigSource {
   readonly values: Values
-  /** The key as its user knows it: `--dhcp`, or `relay.yaml:7: candy.dhcp`. */
+  /** The key as the user knows it: `--dhcp`, or `relay.yaml:7: candy.dhcp`. */
   name (path: readonly string[]): string
 }
 
 /** A configuration file, read. */
 export interface ConfigFile extends ConfigSource {
-  /** As the user called it. */
+  /** The path as the user wrote it. */
   readonly file: string
-  /** What the user should know, but what stops nothing. */
   readonly warnings: readonly string[]
-  /** It is one of the original candy. */
+  /** The file is a `candy.cfg` of the original. */
   readonly isOriginal: boolean
 }
 
 export interface Settings<T> {
   values: T
-  /** How to name a key in a complaint about it: by the layer that it came from. */
+  /** The name of a key in an error, by the source that it came from. */
   name (path: readonly string[]): string
 }
 
@@ -43,22 +42,23 @@ function merge (upper: Values, lower: Values): Values {
   return merged
 }
 
-/** How many keys of the path exist; those of a list are numbers. */
+/** How many keys of the path exist; keys of a list are indices. */
 function depth (values: unknown, path: readonly string[]): number {
   const [key, ...rest] = path
   return (isSection(values) || Array.isArray(values)) && key !== undefined && Object.hasOwn(values, key) ? 1 + depth((values as Values)[key], rest) : 0
 }
 
-/** The path that an issue of zod is about. It stands at the section whose key is unknown, not at the key. */
+/** The path of an issue of zod, which for an unknown key is that of its section. */
 function pathOf (issue: z.core.$ZodIssue): string[] {
   const path = issue.path.map(String)
   return issue.code === 'unrecognized_keys' ? [...path, issue.keys[0]] : path
 }
 
 /**
- * Merges the layers, the first one wins, and checks the result. Throws `UsageError` for the first thing that is wrong.
+ * Merges the sources, of which the first one wins, and checks the result.
  *
- * @param sources - a key that is missing altogether is named by the last layer that has the section it belongs to
+ * @param sources - a missing key is named by the last source that has its section
+ * @throws {UsageError} for the first error
  */
 export function resolveSettings<S extends z.ZodType> (schema: S, sources: readonly ConfigSource[]): Settings<z.output<S>> {
   const name = (path: readonly string[]): string => {

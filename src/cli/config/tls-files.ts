@@ -10,7 +10,7 @@ const MAX_PEM_BYTES = 1024 * 1024
 /**
  * Reads a certificate chain and its key, and makes sure that they belong together before anything listens.
  *
- * @param warn - is told when others on this machine can read the key
+ * @param warn - called when other users of this machine can read the key
  */
 export function readTlsPair (certFile: string, keyFile: string, nameOf: (key: string) => string, warn: (message: string) => void): { cert: string, key: string } {
   const cert = readBounded(certFile, nameOf('tls-cert'), MAX_PEM_BYTES)

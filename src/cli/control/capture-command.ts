@@ -57,7 +57,7 @@ async function capture (flags: Values, write: string, init: ControlCommandInit):
   const copied = copy(asked, out) // from here on Ctrl-C ends the capture and not the program
   if (write !== '-') process.stderr.write(`capturing to ${write}, until Ctrl-C\n`)
   const { length, isWhole, isEnough } = await copied.catch((err) => {
-    if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // whoever read it has had enough
+    if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // the reader has closed the pipe
     throw explained(err, `cannot write ${write}`)
   })
   if (write !== '-') process.stderr.write(`wrote ${bytes(length)} to ${write}${isWhole && !isEnough ? ', which is as large as it may be' : ''}\n`)

@@ -1,4 +1,4 @@
-/** Asks a running program through its control socket. */
+/** The client of the control socket of a running program. */
 import type { Socket } from 'node:net'
 import { list } from '../config/fields.ts'
 import { codeOf, reason } from '../reason.ts'
@@ -6,18 +6,18 @@ import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
 import { OTHER_PROCESS, type Request } from './server.ts'
 
-/** A status of many thousand connections. */
+/** Enough for the status of many thousand connections. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
-/** A program that is stopped, say, does not answer. */
+/** A stopped process (SIGSTOP) does not answer. */
 const ANSWER_TIMEOUT_MS = 15_000
 
-/** The program has refused, or there is none. */
+/** The program has answered with an error, or there is no such program. */
 export class ControlError extends Error {
   override readonly name = 'ControlError'
   readonly code = 'ERR_CONTROL'
 
-  /** There is no such process, as opposed to one that does not do what was asked. */
+  /** There is no such process, as opposed to one that has answered with an error. */
   readonly isAbsent: boolean
 
   constructor (message: string, isAbsent = false) {
@@ -26,15 +26,15 @@ export class ControlError extends Error {
   }
 }
 
-/** Whom to ask, and where. */
+/** Which process to ask, and by which socket. */
 export interface ControlTarget {
   path: string
   program: 'relay' | 'peer'
-  /** Sockets to name when nobody listens there. */
+  /** Other sockets of the program, to be named in the error when there is no listener at `path`. */
   others?: readonly string[]
-  /** Rather ask whoever listens at one of the others, if that is the only one. */
+  /** Ask the process at one of the other sockets instead, when there is exactly one. */
   anyOther?: boolean
-  /** The absolute path of the configuration file that it has to run with. Default: any, or none. */
+  /** Absolute path of the configuration file that the process has to run with. Default: any, or none. */
   config?: string
   /** Milliseconds that the answer may take. Default: 15 s. */
   timeout?: number
@@ -42,12 +42,16 @@ export interface ControlTarget {
 
 export interface ControlResponse {
   answer: Record<string, unknown>
-  /** What has come behind the answer. */
+  /** Bytes that were received after the answer. */
   rest: Buffer
   socket: Socket
 }
 
-/** Rejects with `UsageError` or {@link ControlError}, each one line that says what to do. */
+/**
+ * Sends a request and reads the answer; the socket stays open for what follows.
+ *
+ * @throws {UsageError | ControlError} with one line that says what to do
+ */
 export async function openRequest (target: ControlTarget, request: Request): Promise<ControlResponse> {
   const { program, config, timeout = ANSWER_TIMEOUT_MS } = target
   const { path, socket } = await dial(target)
@@ -79,7 +83,7 @@ async function dial ({ path, others = [], anyOther = false }: ControlTarget): Pr
   throw new ControlError(`nobody listens at ${path}, expected --control ${list(found.map(({ path }) => path))}`, true)
 }
 
-/** The same for a command whose answer is all there is. */
+/** The same for a command without anything after the answer: closes the socket. */
 export async function sendRequest (target: ControlTarget, request: Request): Promise<Record<string, unknown>> {
   const { answer, socket } = await openRequest(target, request)
   socket.destroy()

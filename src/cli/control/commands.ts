@@ -12,7 +12,7 @@ import { sendRequest, ControlError, type ControlTarget } from './client.ts'
 import { controlName, defaultControlPath, otherControlPaths } from './path.ts'
 import { duration } from './text.ts'
 
-/** What every command that asks is made with. */
+/** The arguments of all commands that use the control socket. */
 export interface ControlCommandInit {
   program: 'relay' | 'peer'
   protocols: readonly Protocol[]
@@ -22,7 +22,7 @@ export interface ControlCommandInit {
 /** A reload may wait for a name server, or for a password from a pipe. */
 const RELOAD_TIMEOUT_MS = 60_000
 
-/** Whom a command asks: the flags, else the file that they name, else the customary place, or else the only one that runs. */
+/** The process that a command asks: by the flags, else by the file that they name, else by the default path, else the only one that runs. */
 export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: ControlCommandInit): ControlTarget {
   const names = protocols.map(({ name }) => name)
   if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${show(protocol)}), expected ${list(names)}`)
@@ -39,7 +39,7 @@ export function controlTarget ({ control, name, config, protocol }: Values, { pr
   return { path, program, others: otherControlPaths(path, program), anyOther: name === undefined && config === undefined, config: expected }
 }
 
-/** The options of every command that asks. */
+/** A command with the options that all commands of the control socket have. */
 export function controlCommand ({ program }: ControlCommandInit, name: string, description: string, examples: string): Command {
   const command = createCommand(name, description)
     .option('--control <path>', `the control socket of the ${program} (default: the customary one, or the only one there is)`)

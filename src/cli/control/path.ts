@@ -32,7 +32,7 @@ export function defaultControlPath (name: string, env: NodeJS.ProcessEnv = proce
   return folder === undefined ? undefined : join(folder, `${name}.sock`)
 }
 
-/** The sockets of other processes of the program, in the same folder; nobody need listen there. */
+/** Paths of other control sockets of the program in the same folder; they may be stale. */
 export function otherControlPaths (path: string, program: 'relay' | 'peer'): string[] {
   try {
     const names = readdirSync(dirname(path)).filter((name) => name === `${program}.sock` || (name.startsWith(`${program}-`) && name.endsWith('.sock')))

@@ -11,7 +11,7 @@ import { codeOf, reason } from '../reason.ts'
 import { isSameFile } from './same-file.ts'
 import { listenUnix } from '../unix-socket.ts'
 
-/** A request is a few hundred bytes, in one go. */
+/** A request has a few hundred bytes, in one write. */
 const MAX_REQUEST_BYTES = 4096
 const REQUEST_TIMEOUT_MS = 5000
 
@@ -27,7 +27,7 @@ export interface Request {
   [option: string]: unknown
 }
 
-/** Answers a request; what it throws is told to whoever asked. The socket is there for what follows the answer, and is ended otherwise. */
+/** Answers a request; an error is sent to the requester. The socket stays open when something follows the answer, and is ended otherwise. */
 export type Command = (request: Request, socket: Socket) => Promise<Answer>
 
 export interface Answer {
@@ -49,9 +49,9 @@ export interface Control {
 }
 
 /**
- * Never rejects: a program that cannot be asked can still do its work, so whatever is wrong is a warning.
+ * Never rejects: a program works without its control socket, so errors are logged as warnings.
  *
- * @param identity - its program stands in every answer, so that whoever asks knows whom
+ * @param identity - its program is part of every answer, so that a client can check it
  * @returns undefined when there is no socket
  */
 export async function serveControl (path: string, identity: Identity, commands: Readonly<Record<string, Command>>, log: Logger): Promise<Control | undefined> {

@@ -1,7 +1,7 @@
 /** Numbers and tables for people. */
 import { columnsOf, shown } from '../../text/shown.ts'
 
-/** `1.2 GB`: three digits at the most, in powers of 1000. */
+/** `1.2 GB`: at most three digits, in powers of 1000. */
 export function bytes (count: number): string { return scaled(count, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']) }
 
 /** Bytes a second as `1.2 Mbit/s`. */
@@ -34,7 +34,7 @@ export function nonZero (counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`).join(', ')
 }
 
-/** Bytes of a cell: a client may say what it likes. */
+/** Maximum bytes of a cell, since it may hold text of a client. */
 const MAX_CELL = 200
 
 /** Columns two blanks apart, each as wide as its widest cell. Without control characters: some of the texts are those of clients. */

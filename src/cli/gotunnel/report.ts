@@ -15,7 +15,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   [AUTHENTICATION_FAILED]: 'Authentication failed'
 }
 
-/** What is to be done about a refusal, by what the server says. */
+/** What to do about a rejection, by the reason that the server gives. */
 const HINTS: Readonly<Record<string, string>> = {
   'authentication failed': 'compare the token with that of the server',
   'strict mode required': 'leave out --mode compatible',
@@ -66,7 +66,7 @@ export class Reporter {
     else this.#fail(number, trouble === undefined ? text : `${text}; ${trouble}`, `port ${port} tries again in ${(wait / 1000).toFixed(1)} s`, fields)
   }
 
-  /** The server will not have a port; it is tried again after so many milliseconds, or never. */
+  /** The server has rejected a port; it is tried again after `wait` milliseconds, or never. */
   refused (port: number, err: Error, wait: number | undefined): void {
     const text = textOf(err)
     const fields = { port, reason: text, ...(wait === undefined ? {} : { wait: Math.round(wait) }) }

@@ -1,4 +1,4 @@
-/** The token of an identity or of a peer, and what is to be thought of the one that everybody knows. */
+/** The token of an identity or of a peer, with a check for the default token of the original programs. */
 import { readSecret, type SecretSettings } from '../config/secret.ts'
 import { isLoopback } from '../../net/client-address.ts'
 import { UsageError } from '../usage-error.ts'
@@ -11,7 +11,7 @@ export const DEFAULT_TOKEN = 'changeme'
 /** A first frame holds 4096 bytes, and a character of a token may become six of them. */
 const MAX_TOKEN = 600
 
-/** What reaches nobody but this machine. */
+/** Whether a host is the loopback. */
 export const isLocalHost = (host: string): boolean => host.toLowerCase() === 'localhost' || isLoopback(host)
 
 /** The default is public: hiding it would only make messages about it hard to read. */

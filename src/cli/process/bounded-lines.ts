@@ -1,21 +1,21 @@
-/** What the programs write, to a reader that may stall: lines wait up to a bound, and the rest is dropped and counted. */
+/** Output lines for a reader that may stall: lines are queued up to a bound; further ones are dropped and counted. */
 import type { Writable } from 'node:stream'
 
-/** Bytes that wait in this process for each of the two; a pipe of Linux holds 64 KiB of its own before that. */
+/** Bytes queued in this process for each of stdout and stderr, beside the 64 KiB of a Linux pipe. */
 const MAX_QUEUED_BYTES = 1024 * 1024
 
-/** What a write that waits costs beside its bytes. */
+/** Bytes that a queued write takes beside its text. */
 const COST_OF_WRITE = 512
 
 export interface BoundedLinesInit {
-  /** The line that tells of lines dropped. */
+  /** The line that reports dropped lines. */
   notice (dropped: number): string
   /** Bytes. Default: 1 MiB. */
   limit?: number
 }
 
 export class BoundedLines {
-  /** May be replaced by that of a form that is known later. */
+  /** May be replaced once the output format is known. */
   notice: BoundedLinesInit['notice']
   readonly #stream: () => Writable
   readonly #limit: number
@@ -23,17 +23,17 @@ export class BoundedLines {
   #untold = 0
   #dropped = 0
 
-  /** @param stream is asked for at each line, so that nothing is opened before there is one */
+  /** @param stream called for each line, so that the stream is not opened before the first one */
   constructor (stream: () => Writable, { notice, limit = MAX_QUEUED_BYTES }: BoundedLinesInit) {
     this.notice = notice
     this.#stream = stream
     this.#limit = limit
   }
 
-  /** Lines ever. */
+  /** Lines dropped since the start. */
   get dropped (): number { return this.#dropped }
 
-  /** A line with its end. */
+  /** Writes a line, which includes its line end. */
   write (line: string): void {
     this.#tell()
     if (this.#untold === 0 && this.#put(line)) return
@@ -41,7 +41,7 @@ export class BoundedLines {
     this.#untold++
   }
 
-  /** In its place among the lines, once half of the room is free again: not after each line that a slow reader takes. */
+  /** Reports dropped lines where they are missing, once half of the queue is free: not after each line that a slow reader takes. */
   #tell (): void {
     if (this.#untold === 0 || this.#waiting > this.#limit / 2) return
     const notice = this.notice(this.#untold)
@@ -63,7 +63,7 @@ export class BoundedLines {
 
 const WHY = 'whoever reads them is too slow'
 
-/** In the form of the log, so that whoever reads JSON lines can read it. */
+/** In the format of the log, for readers of JSON lines. */
 export const stderrLines = new BoundedLines(() => process.stderr, {
   notice: (dropped) => `${JSON.stringify({ level: 40, time: Date.now(), pid: process.pid, dropped, msg: `log lines dropped: ${WHY}` })}\n`
 })

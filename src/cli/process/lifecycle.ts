@@ -1,6 +1,6 @@
 /**
- * The life of a process: it starts, runs until a signal, drains, and leaves with an exit code that means something. SIGHUP has
- * it read its settings again, if it can do that.
+ * The lifecycle of a process: start, run until a signal, drain, exit with a documented code. SIGHUP reloads the settings where the
+ * program can.
  */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
@@ -8,7 +8,7 @@ import { exitProcess, threadsDone } from './exit.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
 
-/** A process that has been told to end is gone within 5 s, drained or not. The rest is for the way out itself. */
+/** A process ends within 5 s of a signal, drained or not; what is left of that is for the exit itself. */
 const DRAIN_DEADLINE_MS = 4500
 
 /** What runs until it is stopped. */
@@ -17,19 +17,19 @@ export interface Running {
   stop (): Promise<void>
   /** Rejects when it cannot go on. */
   readonly failed?: Promise<never>
-  /** Reads the settings again, for whoever has sent SIGHUP. Never rejects: what is wrong with them is told in the log. */
+  /** Reloads the settings on SIGHUP. Never rejects: errors are logged. */
   reload? (): Promise<void>
 }
 
 /** What the command line asked for, checked but not yet begun. */
 export interface Plan {
   log: Logger
-  /** Also tell on stderr as a JSON line why the start failed. */
+  /** Log a failed start as a JSON line on stderr as well. */
   json: boolean
   start (): Promise<Running>
 }
 
-/** Something that is done at once, and has an exit code. */
+/** A command that runs once and has an exit code. */
 export interface Task {
   task (): Promise<void>
 }
@@ -40,7 +40,7 @@ export interface Task {
  * @param program - stands in front of what it says about a start that failed
  */
 export async function run (program: string, parse: () => Plan | Task | undefined): Promise<void> {
-  // Whoever read our lines may go away (`| head`), and a disk may be full: neither is a reason to end a tunnel.
+  // The reader of our output may go away (`| head`), or a disk may be full: neither ends a tunnel.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   const sighup = new SighupHandler()
@@ -55,7 +55,7 @@ export async function run (program: string, parse: () => Plan | Task | undefined
   }
 }
 
-/** Takes SIGHUP from the first moment on: a relay that is told to read its settings while it starts must not end of it. */
+/** Handles SIGHUP from the first moment on: a reload during the start must not end the process. */
 class SighupHandler {
   #isWaiting = false
   #take: (() => void) | undefined
@@ -66,14 +66,14 @@ class SighupHandler {
 
   constructor () { process.on('SIGHUP', this.#onSignal) }
 
-  /** What to do from now on, also for one that has come. */
+  /** Sets the handler, and calls it for a signal that has already come. */
   handle (take: () => void): void {
     this.#take = take
     if (this.#isWaiting) take()
     this.#isWaiting = false
   }
 
-  /** The system does what it does. */
+  /** Restores the default action, also for a signal that has already come. */
   remove (): void {
     process.off('SIGHUP', this.#onSignal)
     if (this.#isWaiting) process.kill(process.pid, 'SIGHUP')
@@ -103,7 +103,7 @@ async function live (program: string, { log, json, start }: Plan, sighup: Sighup
     return true
   })
   try {
-    await running.stop() // also after a failure: what still works says goodbye and tidies up
+    await running.stop() // also after a failure: the services that still work drain
   } catch (err) {
     logFatal(log, err)
     exitProcess(EXIT.failure)
@@ -143,7 +143,7 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   return { stopped, stop }
 }
 
-/** What a task has decided; `ERR_OPTION` comes from a node that looked closer at an option than the schema did. */
+/** The exit code of an error: that of a task, or by its code; `ERR_OPTION` is that of a node that checks more than the schema. */
 function exitCodeOf (err: unknown): number {
   const own = (err as { exitCode?: unknown }).exitCode
   if (typeof own === 'number') return own

@@ -6,7 +6,7 @@ import { Redactor } from './redactor.ts'
 export interface LoggerInit {
   level: string
   json: boolean
-  /** What shall never appear in the log, whatever happens. */
+  /** Removes secrets from each line. */
   redactor?: Redactor
   /** Default: stderr. */
   write?: (line: string) => void
@@ -17,8 +17,7 @@ export interface LoggerInit {
 const SECRET_KEYS = ['password', 'secret', 'token', 'key', 'authorization']
 
 /**
- * Writes line by line and at once, so that the last words of a process are not lost, unless nobody reads them: pretty on a terminal, JSON lines
- * otherwise.
+ * Writes each line at once, so that the last lines of a process are not lost: pretty on a terminal, JSON lines otherwise.
  */
 export function createLogger ({ level, json, redactor = new Redactor(), write = writeToStderr, pretty = process.stderr.isTTY }: LoggerInit): Logger {
   const format = pretty && !json ? prettyFactory({ colorize: process.env.NO_COLOR === undefined, ignore: 'pid,hostname', singleLine: true }) : (line: string) => line

@@ -6,7 +6,7 @@ import { collectDefaultMetrics, Counter, Registry } from 'prom-client'
 import { explained } from '../reason.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
 
-/** One who asks sends a few hundred bytes, in one go. */
+/** A client sends a few hundred bytes, in one write. */
 const REQUEST_TIMEOUT_MS = 5000
 const MAX_HEADER_BYTES = 8192
 const MAX_CONNECTIONS = 64
@@ -19,7 +19,7 @@ export interface MetricsInit {
   health (): Health
 }
 
-/** `offline`: it runs, but has no connection to work with; `degraded`: it has, but some of what it is to do is refused. */
+/** `offline`: running without the connection that it needs; `degraded`: connected, but a part of its task is rejected by others. */
 export type Health = 'starting' | 'ok' | 'degraded' | 'offline' | 'draining'
 
 export interface MetricsServer {
@@ -36,7 +36,7 @@ export async function serveMetrics ({ host, port, health }: MetricsInit): Promis
   collectDefaultMetrics({ register: registry })
   void new Counter({
     name: 'tunpipe_lines_dropped_total',
-    help: 'lines that were not written, as whoever reads them is too slow',
+    help: 'lines that were not written, as their reader is too slow',
     labelNames: ['stream'],
     registers: [registry],
     collect () {

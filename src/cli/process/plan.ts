@@ -11,7 +11,7 @@ import { reconfigure } from './reload.ts'
 import { startServices, type RunningService } from './services.ts'
 
 export interface PlanInit extends LoadInit {
-  /** Is called first, for what the user is told besides. */
+  /** Called first, to print further lines for the user. */
   greet?: (out: Output) => void
 }
 

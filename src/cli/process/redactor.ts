@@ -1,13 +1,13 @@
-/** Shorter ones occur in words by chance. */
+/** Characters. Shorter secrets occur in words by chance. */
 const MIN_SECRET = 6
 
-/** Takes secrets out of lines: a second net, since nobody hands one to a log in the first place. */
+/** Removes secrets from lines: a safety net, as no code logs secrets on purpose. */
 export class Redactor {
   #secrets: string[] = []
 
   constructor (secrets: readonly string[] = []) { this.add(secrets) }
 
-  /** These as well, from now on. Digits alone are let through, as a JSON line without its numbers is none. */
+  /** Adds secrets. Those of digits alone are skipped, as redacting numbers would break JSON lines. */
   add (secrets: readonly string[]): void {
     const forms = secrets
       .filter((secret) => secret.length >= MIN_SECRET && !/^[\d.,:{}[\]+-]*$/.test(secret))

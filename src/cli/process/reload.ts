@@ -1,4 +1,4 @@
-/** Other settings for services that run. */
+/** Reloads the settings of running services. */
 import type { Logger } from 'pino'
 import type { LoadedService } from '../config/load.ts'
 import type { Loaded } from '../protocol.ts'
@@ -8,13 +8,15 @@ import type { RunningService } from './services.ts'
 export interface ReloadResult {
   /** What each service has changed. */
   services: Array<{ protocol: string }>
-  /** What holds from the next start on: `candy.state-dir`, or a whole section. */
+  /** Keys or sections that take effect at the next start: `candy.state-dir`. */
   restart: string[]
 }
 
 /**
- * Has one service after the other take its new settings. When one rejects, those before it go back to what they had, so that all
- * settings are of one time; connections that the change has ended are not brought back by that.
+ * Reloads one service after the other. When one rejects, those before it are reloaded with their former settings, so that all settings
+ * belong together; connections that were ended are not restored.
+ *
+ * @throws the error of that service
  */
 export async function reconfigure (active: readonly RunningService[], next: readonly LoadedService[], log: Logger): Promise<ReloadResult> {
   const changed: Array<{ one: RunningService, loaded: LoadedService }> = []

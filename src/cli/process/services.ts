@@ -10,7 +10,7 @@ import { serveMetrics, type Health, type MetricsServer } from './metrics.ts'
 import type { Running } from './lifecycle.ts'
 import type { Output } from './output.ts'
 
-/** A protocol at work, with what it works by. */
+/** A service that runs, with its settings. */
 export interface RunningService extends LoadedService {
   readonly service: Service
   readonly log: Logger
@@ -24,15 +24,16 @@ export interface ServicesInit {
   metrics: { host: string, port: number } | undefined
   /** Path of the control socket, if there is to be one. */
   control: string | undefined
-  /** Answers `reload`, where that can be asked for. */
+  /** Handles `reload`, where the program has it. */
   reload?: (active: readonly RunningService[]) => Promise<object>
   log: Logger
   out: Output
 }
 
 /**
- * Starts metrics, then one service after the other, and the control socket. All or nothing: when one fails, those before it are
- * stopped and the error is passed on.
+ * Starts metrics, then one service after the other, then the control socket. All or nothing: when one fails those before it are stopped.
+ *
+ * @throws the error of the one that failed
  */
 export async function startServices ({ identity, services, workers = 1, metrics, control, reload, log, out }: ServicesInit): Promise<Running> {
   const active: RunningService[] = []
@@ -41,7 +42,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   let door: Control | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
   const stop = async (): Promise<void> => {
-    phase = 'draining' // seen by whoever asks while the services drain
+    phase = 'draining' // `status` and `/healthz` show it while the services drain
     try {
       await Promise.all(active.map(({ service }) => service.stop()))
     } finally {
@@ -65,12 +66,12 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   })
   const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
   try {
-    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health: () => health() }) // before anybody is told that something is ready
+    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health: () => health() }) // before any ready line
     for (const loaded of services) {
       const ownLog = log.child({ protocol: loaded.protocol.name })
       if (workers > 1 && loaded.protocol.usesWorkers !== true) ownLog.warn({ workers }, 'this protocol uses one thread')
       const service = await loaded.protocol.start({ loaded: loaded.loaded, workers, log: ownLog, out })
-      service.failed?.catch(() => {}) // while others start; who runs the process hears of it later
+      service.failed?.catch(() => {}) // while others start; `failed` of the result rejects as well
       active.push({ ...loaded, service, log: ownLog })
     }
     phase = 'running'
@@ -104,14 +105,22 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   }
 }
 
-/** Those that a request is about: the one that it names, or all. Throws `UsageError` when that one is not among them. */
+/**
+ * The services of a request: the one that it names, or all.
+ *
+ * @throws {UsageError} when there is none of that name
+ */
 function chosen<T extends { protocol: Protocol }> (all: readonly T[], { protocol: name }: Request, wrong = 'does not run here'): readonly T[] {
   const found = name === undefined ? all : all.filter(({ protocol }) => protocol.name === name)
   if (found.length === 0) throw new UsageError(`--protocol: ${wrong} (${show(name)}), expected ${namesOf(all)}`)
   return found
 }
 
-/** The capture that a request is about: that of the protocol that it names, or the only one. Throws `UsageError` when there is none. */
+/**
+ * The capture function of a request: that of the protocol that it names, or the only one.
+ *
+ * @throws {UsageError} when there is none, or more than one
+ */
 function capturing (active: readonly RunningService[], request: Request): NonNullable<Service['capture']> {
   const able = active.flatMap(({ protocol, service }) => service.capture === undefined ? [] : { protocol, capture: service.capture.bind(service) })
   if (able.length === 0) throw new UsageError(`no capture can be made of ${namesOf(active)}`)
@@ -122,7 +131,7 @@ function capturing (active: readonly RunningService[], request: Request): NonNul
 
 const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => list(services.map(({ protocol }) => protocol.name))
 
-/** Two signals in a row must not set the same listener up twice. */
+/** Serialises calls: two reloads at once must not bind the same address twice. */
 function oneAtATime<T> (work: () => Promise<T>): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return () => {

@@ -20,7 +20,7 @@ const isGroup = (value: unknown): value is Record<string, unknown> => typeof val
  */
 export function registerStats (registry: Registry, prefix: string, read: () => Sample[], gauges: readonly string[], shape?: Sample[]): void {
   let asked: Sample[] | undefined
-  /** Once for all metrics that somebody asks for in one go: adding up may take a while. */
+  /** Read once for all metrics of a scrape, as adding up takes time. */
   const samples = (): Sample[] => {
     if (asked === undefined) setImmediate(() => { asked = undefined })
     return (asked ??= read())

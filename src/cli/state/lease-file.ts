@@ -12,7 +12,7 @@ import { claimFile, replaceFileLater, RETRY } from './state-file.ts'
 /** Some 50 bytes a device, for 65536 devices in each of several networks. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024
 
-/** Milliseconds between a change and the file; and between two files so many times what the last one took, as it is all of them each time. */
+/** Milliseconds from a change to the write; and the delay after a write as a multiple of its duration, since the whole file is written each time. */
 const DELAY = 500
 const SHARE = 50
 

@@ -18,7 +18,7 @@ const WARNINGS = {
   inUse: 'the state is in use by another peer: this one is a device of its own (give it a --name)'
 }
 
-/** How candy tells devices apart: 16 characters, and only whoever has the same may take over an address that is in use. */
+/** The device id of candy: 16 characters. Only a client with the same one may take over an address in use. */
 export const newVmac = (): string => randomBytes(8).toString('hex')
 
 export interface PeerState {

@@ -47,7 +47,7 @@ export async function claimFile (dir: string | undefined, path: string, log: Log
   return undefined
 }
 
-/** Whoever reads the file sees the old text or the new one, also after a power failure. */
+/** Replaces a file atomically: a reader sees the old text or the new one, also after a power failure. */
 export function replaceFile (file: string, text: string): void {
   const temporary = `${file}.new`
   try {
