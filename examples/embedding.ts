@@ -33,4 +33,4 @@ for await (const [{ address, data }] of socket) {
 
 console.log(`the relay has forwarded ${relay.relay.stats.packetsOut} packets`)
 await Promise.all([server.peer.close(), client.peer.close(), relay.close()])
-await Promise.all([server.tun.close(), client.tun.close()]) // the interface is closed by whoever made it
+await Promise.all([server.tun.close(), client.tun.close()]) // the interface is closed by its owner
