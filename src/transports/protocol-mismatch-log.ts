@@ -27,7 +27,7 @@ export class ProtocolMismatchLog {
     let tell = this.#told.get(protocol)
     if (tell === undefined) {
       tell = throttle(({ detected, expected, remote }, count) => {
-        this.#log.warn({ remote, why: 'protocol', reason: `it speaks ${protocolText(detected)}, expected ${expected}`, count }, 'connection refused')
+        this.#log.warn({ remote, reason: 'protocol', detail: `it speaks ${protocolText(detected)}, expected ${expected}`, count }, 'connection refused')
       }, { interval: INTERVAL, clock: this.#clock })
       this.#told.set(protocol, tell)
     }

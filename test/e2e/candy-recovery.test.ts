@@ -67,7 +67,7 @@ if (await canRun(t)) {
       const stranger = startPeer(host, { url: URL, stateDir: join(states, 'stranger'), password: 'battery-staple' })
       for (let attempt = 1; attempt <= 3; attempt++) {
         t.match(await stranger.event('offline'), { reason: /wrong password/ }, `attempt ${attempt}`)
-        t.match(await relay.logged('connection refused'), { why: 'password', remote: { host: '192.0.2.99' } })
+        t.match(await relay.logged('connection refused'), { reason: 'password', remote: { host: '192.0.2.99' } })
       }
       t.notOk(stranger.events.some(({ event }) => event === 'ready' || event === 'online'))
       t.equal(stranger.child.exitCode, null, 'still trying')

@@ -186,7 +186,7 @@ if (GOTUNNEL_CLIENT_BIN !== undefined) {
     await second.says(/Control channel disconnected.*[^]*Port registration successful/)
     t.ok(await talks(t, remote, 'b'))
     await first.kill()
-    await relay.find(/"name":"first".*"why":"replaced".*"client gone"/, 'stderr')
+    await relay.find(/"name":"first".*"reason":"replaced".*"client gone"/, 'stderr')
     t.ok(await talks(t, remote, 'b'), 'the end of the first is none of the second')
     for (const other of others) t.ok(await talks(t, other, String(other)), 'nor of the others')
   })

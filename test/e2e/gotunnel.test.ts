@@ -131,7 +131,7 @@ if (await canRun(t, ['nft'])) {
     const again = startPeer(inside, enquiries)
     t.match(await again.event('online'), { mode: 'strict' }, 'it takes over at once, though the relay has not missed the first one yet')
     t.equal(await user.call('enquire', SERVER, PORT, 'who'), 'who!')
-    t.match(await relay.logged('client gone'), { why: 'replaced' })
+    t.match(await relay.logged('client gone'), { reason: 'replaced' })
     t.equal(await user.call('enquire', SERVER, PORT, 'still'), 'still!')
     peer.signal('SIGCONT')
     t.match(await peer.event('refused'), { reason: 'replaced by another client with this token' }, 'the first one leaves it the port for minutes')

@@ -67,7 +67,7 @@ if (await canRun(t)) {
     t.same(await client.routes(), via('172.16.0.0/16'))
     for (const route of refused) {
       const overlaps = route.startsWith('172.31') ? '172.31.1.1/32' : LAN
-      t.match(await peer.logged('route not taken'), { route: `${route} via ${GATEWAY}`, why: `it overlaps ${overlaps} of eth0` })
+      t.match(await peer.logged('route not taken'), { route: `${route} via ${GATEWAY}`, reason: `it overlaps ${overlaps} of eth0` })
     }
     t.same(await Promise.all([ROUTER, '192.168.1.77', '172.31.1.1'].map((address) => client.wayTo(address))), [UPLINK, UPLINK, UPLINK])
     t.match(await metricsOf(new Agent(client)), /^tunpipe_candy_overlap\{network="192\.168\.1\.0\/24",interface="eth0"\} 3$/m)
@@ -83,7 +83,7 @@ if (await canRun(t)) {
     const peer = startMember(client, join(folder, 'client'), CLIENT, { url: URL, resolvConf, args: ['--metrics', METRICS] })
     await joined(peer)
     for (const route of refused) {
-      t.match(await peer.logged('route not taken'), { route: `${route} via ${GATEWAY}`, why: `it overlaps ${nameServer}/32 of /etc/resolv.conf` })
+      t.match(await peer.logged('route not taken'), { route: `${route} via ${GATEWAY}`, reason: `it overlaps ${nameServer}/32 of /etc/resolv.conf` })
     }
     t.same(await client.routes(), via('172.16.0.0/16'))
     t.equal(await client.wayTo(nameServer), UPLINK)
@@ -111,13 +111,13 @@ if (await canRun(t)) {
     await client.ip('link', 'set', 'lan1', 'up')
     await client.ip('link', 'set', 'lan2', 'up')
     await client.ip('addr', 'add', '172.17.0.1/24', 'dev', 'lan1') // as a container engine does
-    t.match(await peer.logged('route not taken'), { route: `172.17.0.0/16 via ${GATEWAY}`, why: 'it overlaps 172.17.0.0/24 of lan1' })
+    t.match(await peer.logged('route not taken'), { route: `172.17.0.0/16 via ${GATEWAY}`, reason: 'it overlaps 172.17.0.0/24 of lan1' })
     t.ok(await eventually(async () => (await client.routes()).join() === via('172.16.0.0/16').join()), 'only that route is gone')
     t.equal((await client.interface(DEVICE))?.addresses[0], `${address}/24`)
     t.notOk(peer.events.some(({ event }) => event === 'offline'), 'the connection has stayed')
 
     await client.ip('addr', 'add', '10.77.0.200/25', 'dev', 'lan1')
-    t.match(await peer.logged('address removed from the interface'), { address: `${address}/24`, why: 'overlaps 10.77.0.128/25 of lan1' })
+    t.match(await peer.logged('address removed from the interface'), { address: `${address}/24`, reason: 'overlaps 10.77.0.128/25 of lan1' })
     t.match(await peer.event('offline'), { reason: `the server gives the address ${address}/24, which is not taken: its network overlaps 10.77.0.128/25 of lan1 (taken with routes: private,10.77.0.0/24)` })
     t.match(await peer.logged('offline'), { wait: 30_000 })
     t.same([(await client.interface(DEVICE))?.addresses, await client.routes()], [[], []])
@@ -140,7 +140,7 @@ if (await canRun(t)) {
     await client.ip('addr', 'add', '10.77.0.200/24', 'dev', UPLINK)
     await client.ip('route', 'add', 'default', 'via', '10.77.0.254', 'dev', UPLINK)
     await router.ip('addr', 'add', '10.77.0.254/24', 'dev', UPLINK)
-    t.match(await peer.logged('address removed from the interface'), { address: `${address}/24`, why: 'overlaps 10.77.0.0/24 of eth0' })
+    t.match(await peer.logged('address removed from the interface'), { address: `${address}/24`, reason: 'overlaps 10.77.0.0/24 of eth0' })
     t.ok(await eventually(async () => (await client.interface(DEVICE))?.addresses.length === 0))
     t.same(await client.routes(), [])
     t.equal(await client.wayTo('10.77.0.254'), UPLINK)

@@ -31,7 +31,7 @@ if (await canRun(t)) {
         t.same((await client.routes()).sort(), via(...taken).sort())
         for (const route of refused) {
           const line = await peer.logged('route not taken')
-          t.match(line, { route: `${route} via ${GATEWAY}`, why: route === '192.0.2.0/24' ? /^the server is in it, 192\.0\.2\.1:/ : /./ })
+          t.match(line, { route: `${route} via ${GATEWAY}`, reason: route === '192.0.2.0/24' ? /^the server is in it, 192\.0\.2\.1:/ : /./ })
         }
         t.equal(await ping(client, GATEWAY), 3, 'the connection lives')
         t.same(await Promise.all(['192.0.2.1', '8.8.8.8'].map((address) => client.wayTo(address))), [UPLINK, UPLINK], 'the way to the relay and the default route are those of the machine')
@@ -61,7 +61,7 @@ if (await canRun(t)) {
     t.match(await peer.logged('routes removed that lead to the server'), { host: 'relay.example' })
     await joined(peer)
     t.same(await client.routes(), via('172.17.0.0/16'))
-    t.match(await peer.logged('route not taken'), { route: `172.16.0.0/16 via ${GATEWAY}`, why: /^the server is in it, 172\.16\.9\.1:/ })
+    t.match(await peer.logged('route not taken'), { route: `172.16.0.0/16 via ${GATEWAY}`, reason: /^the server is in it, 172\.16\.9\.1:/ })
     t.equal(await peer.stop(), 0)
   })
 }

@@ -61,7 +61,7 @@ t.test('each listener counts who speaks another protocol, and tells it in one li
     const told = lines.filter(({ message }) => message === 'connection refused')
     t.equal(told.length, strangers.length, `${name}: one line for each, however many come`)
     for (const [i, [, protocol]] of strangers.entries()) {
-      t.match(told[i], { level: 'warn', fields: { why: 'protocol', reason: new RegExp(`^it speaks ${protocol}( \\(SSH-2\\.0-OpenSSH_9\\.6\\))?, expected `), remote: { host }, count: 1 } }, name)
+      t.match(told[i], { level: 'warn', fields: { reason: 'protocol', detail: new RegExp(`^it speaks ${protocol}( \\(SSH-2\\.0-OpenSSH_9\\.6\\))?, expected `), remote: { host }, count: 1 } }, name)
     }
   }
 })

@@ -263,11 +263,11 @@ t.test('a route that is not taken is told once in a connection, with the option 
   const pushed = routes('8.8.8.0/24', '172.16.0.0/16', '127.0.0.0/8', '0.0.0.0/0', '172.17.0.0/16 255.255.255.255', '10.77.0.128/25')
   const all = await online(t, { onAuth: (visitor) => { visitor.send(...pushed, ...pushed) } })
   const refusals = [
-    { route: '8.8.8.0/24 via 10.77.0.2', why: 'it is no private network', takenBy: 'routes: private,8.8.8.0/24' },
-    { route: '127.0.0.0/8 via 10.77.0.2', why: '127.0.0.0/8 is never routed' },
-    { route: '0.0.0.0/0 via 10.77.0.2', why: 'it is a default route', takenBy: 'routes: all' },
-    { route: '172.17.0.0/16 via 255.255.255.255', why: 'its next hop 255.255.255.255 is no host' },
-    { route: '10.77.0.128/25 via 10.77.0.2', why: 'it is in our own network 10.77.0.0/24' }
+    { route: '8.8.8.0/24 via 10.77.0.2', reason: 'it is no private network', takenBy: 'routes: private,8.8.8.0/24' },
+    { route: '127.0.0.0/8 via 10.77.0.2', reason: '127.0.0.0/8 is never routed' },
+    { route: '0.0.0.0/0 via 10.77.0.2', reason: 'it is a default route', takenBy: 'routes: all' },
+    { route: '172.17.0.0/16 via 255.255.255.255', reason: 'its next hop 255.255.255.255 is no host' },
+    { route: '10.77.0.128/25 via 10.77.0.2', reason: 'it is in our own network 10.77.0.0/24' }
   ]
   t.strictSame(told(all, 'route not taken'), refusals)
   t.same(all.sets, [['172.16.0.0/16 10.77.0.2']])
@@ -414,7 +414,7 @@ t.test('an MTU that leaves no room for the outer header is told once, and only w
     }
     const warnings = told(all, 'the MTU is too large for routes')
     t.equal(warnings.length, lines)
-    if (lines > 0) t.match(warnings, [{ mtu: 1431, atMost: 1430, why: /20 bytes longer .* 1430 .* 1479/ }])
+    if (lines > 0) t.match(warnings, [{ mtu: 1431, atMost: 1430, reason: /20 bytes longer .* 1430 .* 1479/ }])
   }
 })
 

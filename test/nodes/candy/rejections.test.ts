@@ -12,8 +12,8 @@ import { until } from '../../helpers/ends.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
 interface Refused {
-  why: string
   reason: string
+  detail: string
   /** How many messages had come. */
   messages?: number
 }
@@ -30,26 +30,26 @@ const vmac = (vmac: string): Uint8Array => encodeVmac({ secret, vmac, timestamp:
 const dhcp = (): Uint8Array => encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp: seconds() })
 const [own, other] = ['10.77.0.2', '10.77.0.3']
 
-const CASES: Array<{ name: string, messages: () => Uint8Array[], why: string, reason: RegExp }> = [
-  { name: 'a short FORWARD', messages: () => [auth(own), forward(own, other), forward(own, other).subarray(0, 20)], why: 'malformed', reason: /^FORWARD of 20 bytes, expected at least 21$/ },
-  { name: 'a short VMAC', messages: () => [vmac('aaaaaaaaaaaaaaaa').subarray(0, 56)], why: 'malformed', reason: /^VMAC of 56 bytes, expected at least 57$/ },
-  { name: 'a second device', messages: () => [vmac('aaaaaaaaaaaaaaaa'), vmac('bbbbbbbbbbbbbbbb')], why: 'malformed', reason: /^VMAC of a second device, expected one/ },
-  { name: 'DISCOVERY before AUTH', messages: () => [vmac('aaaaaaaaaaaaaaaa'), encodeDiscovery({ source: addr(own), destination: addr(other) })], why: 'unauthenticated', reason: /^DISCOVERY before AUTH, expected AUTH first$/ },
-  { name: 'CONN of another', messages: () => [auth(own), encodeConn({ source: addr(other), destination: addr(own), address: 1, port: 1 })], why: 'not_owner', reason: /^CONN from 10\.77\.0\.3, expected from its own address 10\.77\.0\.2$/ },
-  { name: 'a wrong password', messages: () => [auth(own, seconds(), new Secret('wrong'))], why: 'password', reason: /^the hash of AUTH is wrong, expected one made with the password/ },
-  { name: 'a wrong clock', messages: () => [auth(own, 1000)], why: 'clock', reason: /^the time stamp of AUTH is 1000, expected \d+ within 300 seconds$/ },
-  { name: 'an address of the network', messages: () => [auth('10.77.0.255')], why: 'address', reason: /^AUTH for 10\.77\.0\.255, expected a host of 10\.77\.0\.0\/24$/ },
-  { name: 'a multicast address', messages: () => [auth('224.0.0.1')], why: 'address', reason: /^AUTH for 224\.0\.0\.1, expected the address of a host$/ }
+const CASES: Array<{ name: string, messages: () => Uint8Array[], reason: string, detail: RegExp }> = [
+  { name: 'a short FORWARD', messages: () => [auth(own), forward(own, other), forward(own, other).subarray(0, 20)], reason: 'malformed', detail: /^FORWARD of 20 bytes, expected at least 21$/ },
+  { name: 'a short VMAC', messages: () => [vmac('aaaaaaaaaaaaaaaa').subarray(0, 56)], reason: 'malformed', detail: /^VMAC of 56 bytes, expected at least 57$/ },
+  { name: 'a second device', messages: () => [vmac('aaaaaaaaaaaaaaaa'), vmac('bbbbbbbbbbbbbbbb')], reason: 'malformed', detail: /^VMAC of a second device, expected one/ },
+  { name: 'DISCOVERY before AUTH', messages: () => [vmac('aaaaaaaaaaaaaaaa'), encodeDiscovery({ source: addr(own), destination: addr(other) })], reason: 'unauthenticated', detail: /^DISCOVERY before AUTH, expected AUTH first$/ },
+  { name: 'CONN of another', messages: () => [auth(own), encodeConn({ source: addr(other), destination: addr(own), address: 1, port: 1 })], reason: 'not_owner', detail: /^CONN from 10\.77\.0\.3, expected from its own address 10\.77\.0\.2$/ },
+  { name: 'a wrong password', messages: () => [auth(own, seconds(), new Secret('wrong'))], reason: 'password', detail: /^the hash of AUTH is wrong, expected one made with the password/ },
+  { name: 'a wrong clock', messages: () => [auth(own, 1000)], reason: 'clock', detail: /^the time stamp of AUTH is 1000, expected \d+ within 300 seconds$/ },
+  { name: 'an address of the network', messages: () => [auth('10.77.0.255')], reason: 'address', detail: /^AUTH for 10\.77\.0\.255, expected a host of 10\.77\.0\.0\/24$/ },
+  { name: 'a multicast address', messages: () => [auth('224.0.0.1')], reason: 'address', detail: /^AUTH for 224\.0\.0\.1, expected the address of a host$/ }
 ]
 
 async function refusals (t: Test, client: () => Promise<CandyClient>, refused: Refused[]): Promise<void> {
-  for (const { name, messages, why, reason } of CASES) {
+  for (const { name, messages, reason, detail } of CASES) {
     const all = messages()
     const from = await client()
     from.send(...all)
     await from.closed
     await until(() => refused.length === 1)
-    t.match(refused.pop(), { why, reason, messages: all.length }, name)
+    t.match(refused.pop(), { reason, detail, messages: all.length }, name)
   }
 }
 
@@ -70,7 +70,7 @@ t.test('workers', { skip: hasKoffi ? false : 'takes Linux and koffi' }, async (t
   large.send(forward(own, other), new Uint8Array(1501))
   await large.closed
   await until(() => refused.length > 0)
-  t.match(refused.pop(), { why: 'unauthenticated', messages: 1 }, 'the first fault is the one that is told')
+  t.match(refused.pop(), { reason: 'unauthenticated', messages: 1 }, 'the first fault is the one that is told')
 })
 
 t.test('what others do, and settings', async (t) => {
@@ -86,28 +86,28 @@ t.test('what others do, and settings', async (t) => {
   }
   const first = auth('10.77.0.1')
   await connect(relay).login('10.77.0.1')
-  t.match(await last(connect(relay), auth('10.77.0.1', seconds() - 1)), { why: 'address_in_use', reason: 'AUTH for 10.77.0.1, which another device has' })
-  t.match(await last(connect(relay), auth('10.77.0.2')), { why: 'full', reason: 'AUTH in a network of 1 members, expected at most 1' })
-  t.match(await last(connect(relay, { host: '192.0.2.7' }), first), { why: 'replay', reason: /^AUTH that another source has sent before/ })
+  t.match(await last(connect(relay), auth('10.77.0.1', seconds() - 1)), { reason: 'address_in_use', detail: 'AUTH for 10.77.0.1, which another device has' })
+  t.match(await last(connect(relay), auth('10.77.0.2')), { reason: 'full', detail: 'AUTH in a network of 1 members, expected at most 1' })
+  t.match(await last(connect(relay, { host: '192.0.2.7' }), first), { reason: 'replay', detail: /^AUTH that another source has sent before/ })
   for (let i = 0; i < 2; i++) await last(connect(relay, { host: '192.0.2.8' }), auth('10.77.0.2', seconds(), new Secret('wrong')))
-  t.match(await last(connect(relay, { host: '192.0.2.8' }), auth('10.77.0.2', seconds(), new Secret('wrong'))), { why: 'rate', reason: /^wrong passwords of its source, expected at most 2 a minute$/ })
+  t.match(await last(connect(relay, { host: '192.0.2.8' }), auth('10.77.0.2', seconds(), new Secret('wrong'))), { reason: 'rate', detail: /^wrong passwords of its source, expected at most 2 a minute$/ })
   for (let i = 0; i < 2; i++) {
     const client = connect(relay, { host: `192.0.2.${20 + i}` })
     client.send(vmac(`${i}`.repeat(16)), dhcp())
     if (i === 1) {
       await client.closed
-      t.match(refused.pop(), { why: 'pool', reason: 'no address of 10.77.0.0/30 is free', messages: 2 })
+      t.match(refused.pop(), { reason: 'pool', detail: 'no address of 10.77.0.0/30 is free', messages: 2 })
     } else {
       await client.next()
     }
   }
   now += 1000 * 1000
-  t.match(await last(connect(relay), auth('10.77.0.2', seconds())), { why: 'clock' })
+  t.match(await last(connect(relay), auth('10.77.0.2', seconds())), { reason: 'clock' })
   relay.configure({ password: PASSWORD })
-  t.match(await last(connect(relay), encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp: Math.floor(now / 1000) })), { why: 'range', reason: /without a range, expected AUTH/ })
+  t.match(await last(connect(relay), encodeDhcp({ secret, cidr: { address: 0, prefix: 0 }, timestamp: Math.floor(now / 1000) })), { reason: 'range', detail: /without a range, expected AUTH/ })
   relay.configure({ networks: [{ path: '/there', password: PASSWORD }] })
   await connect(relay, { path: '/not\u001b[31m-there' }).closed
-  t.match(refused.pop(), { why: 'path', reason: 'path /not\\x1b[31m-there, expected that of a network' }, 'printable')
+  t.match(refused.pop(), { reason: 'path', detail: 'path /not\\x1b[31m-there, expected that of a network' }, 'printable')
 })
 
 t.test('silence', async (t) => {
@@ -118,15 +118,15 @@ t.test('silence', async (t) => {
   await member.login(own)
   relay.tick(performance.now() + 11_000)
   await silent.closed
-  t.match(refused.pop(), { why: 'timeout', reason: 'no AUTH, expected within 10000 ms' })
+  t.match(refused.pop(), { reason: 'timeout', detail: 'no AUTH, expected within 10000 ms' })
   relay.tick(performance.now() + 61_000)
   await member.closed
-  t.match(refused.pop(), { why: 'timeout', reason: 'nothing received, expected a frame within 60000 ms' })
+  t.match(refused.pop(), { reason: 'timeout', detail: 'nothing received, expected a frame within 60000 ms' })
 })
 
 t.test('what breaks the frames is told with its place in the stream, however that was cut into reads', async (t) => {
   const encoder = new FrameEncoder('client')
-  const faults: Array<[bytes: number[], reason: string]> = [
+  const faults: Array<[bytes: number[], detail: string]> = [
     [[0x82, 0x01, 0x61], 'a frame without a mask, a client must mask'],
     [[0xc2, 0x81, 0, 0, 0, 0, 0x61], 'a reserved bit is set (first byte 0xc2), expected none without an extension'],
     [[0x83, 0x80, 0, 0, 0, 0], 'unknown opcode 3, expected 0 to 2 or 8 to 10'],
@@ -142,7 +142,7 @@ t.test('what breaks the frames is told with its place in the stream, however tha
       const all = Buffer.concat([good, Uint8Array.from(fault)])
       for (let at = 0; at < all.length; at += size) client.lower.port.send([Uint8Array.from(all.subarray(at, at + size))])
       await client.closed
-      t.match(refused.pop(), { why: 'malformed', reason: `${text}, in the frame at byte ${good.length} of the stream`, messages: 4 }, `reads of ${size}`)
+      t.match(refused.pop(), { reason: 'malformed', detail: `${text}, in the frame at byte ${good.length} of the stream`, messages: 4 }, `reads of ${size}`)
       await relay.close()
     }
   }

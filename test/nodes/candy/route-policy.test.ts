@@ -9,7 +9,7 @@ const OWN = cidr('10.77.0.3/24')
 /** Why a route is not taken, and what would take it; '' when it is taken. */
 function told (option: string, destination: string, { nexthop = '10.77.0.2', server = '203.0.113.9' as string | undefined, own = OWN } = {}): string {
   const rejection = new RoutePolicy(option).rejection({ destination: cidr(destination), nexthop: address(nexthop) }, { own, server: server === undefined ? undefined : address(server) })
-  return rejection === undefined ? '' : [rejection.why, rejection.takenBy].filter((part) => part !== undefined).join('; ')
+  return rejection === undefined ? '' : [rejection.reason, rejection.takenBy].filter((part) => part !== undefined).join('; ')
 }
 
 t.test('private networks', async (t) => {

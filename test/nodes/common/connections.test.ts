@@ -95,7 +95,7 @@ t.test('one call counts, logs and answers', async (t) => {
   const refused = { password: 0, rate: 1 }
   t.equal(reject({ refused, log: new RateLimitedLog(logTo(lines)) }, 'password', { remote }, { messages: 2 }, (reason) => `told ${reason}`), 'told password')
   t.same(refused, { password: 1, rate: 1 })
-  t.same(lines, [{ level: 'warn', fields: { remote, why: 'password', messages: 2 }, message: 'connection refused' }])
+  t.same(lines, [{ level: 'warn', fields: { remote, reason: 'password', messages: 2 }, message: 'connection refused' }])
 })
 
 t.test('what was said arrives before the end, and what still comes is read', async (t) => {

@@ -36,7 +36,7 @@ export interface RouteContext {
 
 /** Why a route is not taken, in words. */
 export interface RouteRejection {
-  why: string
+  reason: string
   /** The option that would take it; undefined when none does. */
   takenBy?: string
   /** What of this machine is in the way, when that is why. */
@@ -80,22 +80,22 @@ export class RoutePolicy {
 
   /** Undefined for a route that is taken. */
   rejection ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): RouteRejection | undefined {
-    if (!isHost(nexthop, own)) return { why: `its next hop ${formatAddress(nexthop)} is no host` }
+    if (!isHost(nexthop, own)) return { reason: `its next hop ${formatAddress(nexthop)} is no host` }
     if (destination.prefix === 0) {
       // It contains the server too, and cuts nothing all the same: the default route of the machine itself has a smaller metric.
-      return this.#isAll ? undefined : { why: 'it is a default route', takenBy: 'routes: all' }
+      return this.#isAll ? undefined : { reason: 'it is a default route', takenBy: 'routes: all' }
     }
     const never = NEVER.find((network) => contains(network, destination) || contains(destination, network))
-    if (never !== undefined) return { why: `${formatCidr(never)} is never routed` }
-    if (server !== undefined && inNetwork(server, destination)) return { why: `the server is in it, ${formatAddress(server)}: the connection would be cut` }
-    if (contains(own, destination)) return { why: `it is in our own network ${formatCidr({ address: own.network, prefix: own.prefix })}` }
+    if (never !== undefined) return { reason: `${formatCidr(never)} is never routed` }
+    if (server !== undefined && inNetwork(server, destination)) return { reason: `the server is in it, ${formatAddress(server)}: the connection would be cut` }
+    if (contains(own, destination)) return { reason: `it is in our own network ${formatCidr({ address: own.network, prefix: own.prefix })}` }
     const takenBy = this.#optionWith(destination)
-    if (this.#text === 'none') return { why: 'no routes are taken', takenBy }
+    if (this.#text === 'none') return { reason: 'no routes are taken', takenBy }
     if (!this.#allowed.some((network) => contains(network, destination))) {
-      return { why: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy }
+      return { reason: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy }
     }
     const overlaps = this.#overlapOf(destination, overlap)
-    return overlaps && { why: `it ${overlapText(overlaps)}`, takenBy, overlaps }
+    return overlaps && { reason: `it ${overlapText(overlaps)}`, takenBy, overlaps }
   }
 
   /** Undefined for a network that the user has named, whatever is there. */
@@ -118,15 +118,15 @@ export class RoutePolicy {
    * @param own the address that was given, and its network
    */
   networkRejection (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): RouteRejection | undefined {
-    if (own.prefix < MIN_NETWORK_PREFIX) return { why: `its network is larger than a /${MIN_NETWORK_PREFIX}` }
+    if (own.prefix < MIN_NETWORK_PREFIX) return { reason: `its network is larger than a /${MIN_NETWORK_PREFIX}` }
     const never = NEVER.find((network) => contains(network, own) || contains(own, network))
-    if (never !== undefined) return { why: `it is in ${formatCidr(never)}` }
+    if (never !== undefined) return { reason: `it is in ${formatCidr(never)}` }
     const takenBy = this.#optionWith(own)
     const overlaps = this.#overlapOf(own, overlap)
-    if (overlaps !== undefined) return { why: `its network ${overlapText(overlaps)}`, takenBy, overlaps }
-    if (server !== undefined && inNetwork(server, own)) return { why: `the server is in its network, ${formatAddress(server)}: the connection would be cut` }
+    if (overlaps !== undefined) return { reason: `its network ${overlapText(overlaps)}`, takenBy, overlaps }
+    if (server !== undefined && inNetwork(server, own)) return { reason: `the server is in its network, ${formatAddress(server)}: the connection would be cut` }
     if ([...PRIVATE, ...this.#allowed].some((network) => contains(network, own))) return undefined
-    return { why: 'it is in no private network', takenBy }
+    return { reason: 'it is in no private network', takenBy }
   }
 }
 

@@ -176,8 +176,8 @@ export class PeerRoutes {
     const { tun: { mtu }, log } = this.#init
     if (mtu <= MAX_ROUTED || this.#mtuTold) return
     this.#mtuTold = true
-    const why = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${MAX_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
-    log.warn({ mtu, atMost: MAX_ROUTED, why }, 'the MTU is too large for routes')
+    const reason = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${MAX_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
+    log.warn({ mtu, atMost: MAX_ROUTED, reason }, 'the MTU is too large for routes')
   }
 
   /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
@@ -220,7 +220,7 @@ export class PeerRoutes {
   #isFree (route: Route): boolean {
     const { destination } = route
     const overlaps = destination.prefix === 0 || this.#init.policy.isNamed(destination) ? undefined : this.#overlap(destination)
-    if (overlaps !== undefined) this.#refused(route, { why: `it ${overlapText(overlaps)}`, overlaps })
+    if (overlaps !== undefined) this.#refused(route, { reason: `it ${overlapText(overlaps)}`, overlaps })
     return overlaps === undefined
   }
 
@@ -253,10 +253,10 @@ export class PeerRoutes {
   }
 
   /** Takes the address off the interface, and with it the routes. */
-  async #giveBack (own: Cidr, why: string): Promise<void> {
+  async #giveBack (own: Cidr, reason: string): Promise<void> {
     const { tun, log } = this.#init
     this.#given = undefined
-    log.warn({ address: formatCidr(own), why }, 'address removed from the interface')
+    log.warn({ address: formatCidr(own), reason }, 'address removed from the interface')
     try {
       await tun.clearAddress()
     } catch (err) {
@@ -281,5 +281,5 @@ export class PeerRoutes {
 
 const nameOf = ({ destination, nexthop }: Route): string => `${formatCidr(destination)} via ${formatAddress(nexthop)}`
 
-const notTaken = (own: Cidr, { why, takenBy }: RouteRejection): string =>
-  `the server gives the address ${formatCidr(own)}, which is not taken: ${why}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`
+const notTaken = (own: Cidr, { reason, takenBy }: RouteRejection): string =>
+  `the server gives the address ${formatCidr(own)}, which is not taken: ${reason}${takenBy === undefined ? '' : ` (taken with ${takenBy})`}`

@@ -110,7 +110,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   /** @param detail what was wrong, and what was expected */
   reject (session: Session, reason: SessionRefusal, detail: string): void {
     const { remote, received } = session
-    reject({ refused: this.#past.refused, log: this.#context.log }, reason, { ...this.#named(), remote }, { reason: detail, messages: received }, (reason) => { session.end(reason) })
+    reject({ refused: this.#past.refused, log: this.#context.log }, reason, { ...this.#named(), remote }, { detail, messages: received }, (reason) => { session.end(reason) })
   }
 
   wrongClock (session: Session, timestamp: number | undefined): void {

@@ -192,7 +192,7 @@ export class CandyRelay {
   }
 
   async #unknownPath (link: CandyRelayLink, path: string): Promise<void> {
-    const what = { reason: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }
+    const what = { detail: `path ${printable(path, MAX_LOGGED_PATH)}, expected that of a network` }
     await reject({ refused: this.#refused, log: this.#context.log }, 'path', { remote: link.remote }, what, (reason) => lingeringClose(link, this.#clock, (link) => { closeFor(link, reason) }))
   }
 

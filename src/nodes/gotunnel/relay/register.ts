@@ -47,7 +47,7 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
   // goes on trying in their place.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
-  if (problem !== undefined && !mayWait) return await rejectConnection(context, connection, problem, { ...about, reason: session.problem })
+  if (problem !== undefined && !mayWait) return await rejectConnection(context, connection, problem, { ...about, detail: session.problem })
   if (problem !== undefined && !registry.mayWait(session)) return await rejectConnection(context, connection, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
   const reason = context.isClosing ? 'token' : registry.policyViolation(session) // while the port was being opened, the settings may have become others
@@ -61,7 +61,7 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   accept(connection.link, isStrict, session.acknowledges)
   const mode = isStrict ? 'strict' : 'compatible'
   if (problem === undefined) context.log.log('info', { ...about, remote, mode }, 'client registered')
-  else context.log.log('warn', { ...about, remote, mode, waits: problem, reason: session.problem }, 'client registered, but its port cannot be had yet')
+  else context.log.log('warn', { ...about, remote, mode, waits: problem, detail: session.problem }, 'client registered, but its port cannot be had yet')
   session.onEnd = () => { registry.release(session) }
   const control = { session, relay: context }
   try {
@@ -71,7 +71,7 @@ export async function serveClient (context: ClientContext, connection: PendingCo
     registry.release(session)
     if (session.ended !== undefined) context.refused[session.ended]++
     link.abort(new LinkClosedError('the control connection has ended'))
-    context.log.log('info', { ...about, remote, ...(session.ended === undefined ? {} : { why: session.ended }) }, 'client gone')
+    context.log.log('info', { ...about, remote, ...(session.ended === undefined ? {} : { reason: session.ended }) }, 'client gone')
   }
 }
 

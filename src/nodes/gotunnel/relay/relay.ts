@@ -224,7 +224,7 @@ export class GotunnelRelay {
   #lost (remote: Endpoint, err: Error): void {
     const detected = err instanceof FrameSizeError && err.first !== undefined ? detectProtocol(err.first) : undefined
     if (detected !== undefined && detected.protocol !== 'unknown') this.protocolMismatch({ detected, expected: 'gotunnel', remote })
-    else if (err instanceof FrameSizeError) reject(this.#state.rejectLog, 'malformed', { remote }, { reason: err.message }, () => {})
+    else if (err instanceof FrameSizeError) reject(this.#state.rejectLog, 'malformed', { remote }, { detail: err.message }, () => {})
     else this.#connections.lost(remote, err)
   }
 
