@@ -16,7 +16,7 @@ const withouts = {
 const program = `
   import { randomBytes } from 'node:crypto'
   import { once } from 'node:events'
-  import { canLend, lendReads } from ${of('net/native/lent-reads.ts')}
+  import { canPoolReads, usePooledReads } from ${of('net/native/pooled-reads.ts')}
   import { bridge } from ${of('streams/bridge.ts')}
   import { dialTcp, listenTcp } from ${of('transports/tcp.ts')}
   import { connect } from 'node:net'
@@ -28,7 +28,7 @@ const program = `
   const to = await dialTcp({ host: at.host, port: ports[1] })
   const probe = connect(ports[0], at.host)
   await once(probe, 'connect')
-  const isLent = lendReads(probe, () => true)
+  const isLent = usePooledReads(probe, () => true)
   probe.destroy()
   const joined = bridge((await first.next()).value, to)
   const there = (await second.next()).value
@@ -39,12 +39,12 @@ const program = `
   await from.sink((async function * () { yield [sent] })())
   await Promise.all([reading, joined])
   for (const listener of listeners) listener.close()
-  console.log(JSON.stringify({ canLend, isLent, whole: Buffer.concat(got).equals(sent) }))
+  console.log(JSON.stringify({ canPoolReads, isLent, whole: Buffer.concat(got).equals(sent) }))
 `
 
 for (const [name, preload] of Object.entries(withouts)) {
   t.test(`without ${name}: bulk passes a bridge by usual reads`, async (t) => {
     const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), '--import', `data:text/javascript,${encodeURIComponent(preload)}`, '--input-type=module', '-e', program], { env: { ...process.env, NODE_OPTIONS: '' }, timeout: 60_000 })
-    t.same(JSON.parse(stdout), { canLend: name !== 'the fields', isLent: false, whole: true })
+    t.same(JSON.parse(stdout), { canPoolReads: name !== 'the fields', isLent: false, whole: true })
   })
 }
