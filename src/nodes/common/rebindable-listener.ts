@@ -1,14 +1,14 @@
-/** A listener that can change while it runs: another address, other proxies, another certificate. */
+/** A listener whose address, proxies and certificate can change while it runs. */
 import { lookup } from 'node:dns/promises'
 import type { TlsListener } from '../../transports/certificate.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Link, Listener } from '../../types.ts'
 
-/** Where to listen, and what changes with that. */
+/** Where to listen, and with which settings. */
 export interface BindOptions {
   /** A name or an address, IPv6 without brackets. */
   host: string
-  /** 0 takes a free one. */
+  /** 0 takes any free port. */
   port: number
   tls?: TlsServerInit
   trustedProxies?: readonly string[]
@@ -16,11 +16,11 @@ export interface BindOptions {
 
 export interface RebindableListenerInit<L extends Link, At extends BindOptions = BindOptions> {
   listen (place: At): Listener<L> | TlsListener<L>
-  /** Is given every link that comes in. */
+  /** Gets every accepted link. */
   accept (link: L): void
 }
 
-/** Not for calls at the same time: whoever owns it puts them in a line. */
+/** Calls must not overlap: the owner serialises them. */
 export class RebindableListener<L extends Link, At extends BindOptions = BindOptions> {
   readonly #init: RebindableListenerInit<L, At>
   #options: At
@@ -34,19 +34,19 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
 
   get options (): At { return this.#options }
 
-  /** The port that is really in use; undefined while it listens nowhere, after a change that has failed in the middle. */
+  /** The port in use; undefined while it does not listen, after a change that has failed half-way. */
   get port (): number | undefined { return this.#port }
 
-  /** Begins to listen. Rejects with what the system says. */
+  /** Starts to listen. @throws an error of the system */
   async open (): Promise<void> {
     await this.#open(this.#options)
   }
 
   /**
-   * Listens there instead of where it does. Links that came in stay, and where only the certificate is another one, it is taken
-   * for the handshakes from now on.
+   * Listens on another address. Accepted links stay. When only the certificate differs, the listener stays as well, and later
+   * handshakes use the new one.
    *
-   * Rejects with what the system, or OpenSSL, says; then it listens where it did.
+   * @throws an error of the system or of OpenSSL; then it listens where it did
    */
   async rebind (place: At): Promise<void> {
     const [before, old] = [this.#options, this.#listener]
@@ -55,7 +55,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
       this.#options = place
       return
     }
-    await lookup(place.host) // a name that takes its time, or is none, is no reason to stop listening
+    await lookup(place.host) // before the old listener closes: a lookup may be slow or fail
     const isInTheWay = place.port !== 0 && place.port === before.port
     if (isInTheWay) {
       this.close()
@@ -64,7 +64,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
     try {
       await this.#open(place)
     } catch (err) {
-      // When somebody else has taken the place meanwhile, the next change tries again.
+      // the port may be in use by now; the next change tries again
       if (isInTheWay) await this.#open(before).catch(() => {})
       throw err
     }
@@ -72,7 +72,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
     this.#options = place
   }
 
-  /** Listens no more; links that came in stay. */
+  /** Stops listening; accepted links stay. */
   close (): void {
     this.#listener?.close()
     this.#listener = undefined
@@ -80,7 +80,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
 
   async #open (place: At): Promise<void> {
     const listener = this.#init.listen(place)
-    this.#accept(listener).catch(() => {}) // told by `port` below
+    this.#accept(listener).catch(() => {}) // reported by `port` below
     this.#port = await listener.port()
     this.#listener = listener
   }
@@ -90,7 +90,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   }
 }
 
-/** They differ in the certificate at the most, which can change on the spot. */
+/** Whether only the certificate differs, which can change without a new listener. */
 function differsInCertificateOnly (a: BindOptions, b: BindOptions): boolean {
   return a.host === b.host && a.port === b.port && (a.tls === undefined) === (b.tls === undefined) &&
     (a.trustedProxies ?? []).join() === (b.trustedProxies ?? []).join()
