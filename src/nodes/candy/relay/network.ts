@@ -1,4 +1,4 @@
-/** One candy network: who is in it, and with which address. */
+/** One candy network: its connections, members and addresses. */
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
@@ -13,22 +13,22 @@ import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Tra
 import { Switch, type Budget } from './switch.ts'
 import { reject } from '../../common/reject.ts'
 
-/** What all networks of a relay have in common. */
+/** Shared by all networks of a relay. */
 export interface NetworkContext extends Budget {
   readonly log: RateLimitedLog
-  /** Who passes packets on, when that is somebody else. */
+  /** Forwards packets in place of the networks, if there is one. */
   readonly plane?: ForwardingPlane
 }
 
 export class Network extends Switch<Session> implements SessionNetwork {
   declare settings: NetworkSettings
-  /** Where dynamic addresses come from. */
+  /** The source of dynamic addresses. */
   pool: AddressPool | undefined
   readonly #context: NetworkContext
   readonly #leases: LeaseTable
-  /** Of connections that have ended. */
+  /** Counters of ended connections. */
   #past = newNetworkStats()
-  /** All connections, those that have no address yet included. */
+  /** All connections, including those without an address. */
   readonly #sessions = new Set<Session>()
 
   constructor (settings: NetworkSettings, context: NetworkContext, leases: LeaseTable) {
@@ -38,7 +38,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.pool = this.#newPool()
   }
 
-  /** Added up for whoever asks. */
+  /** The sum over all connections. */
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
     addStats(stats, this.#past)
@@ -47,16 +47,15 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return stats
   }
 
-  /** Who takes the place of a gateway reaches everybody: where members are kept apart its address belongs to its device. */
+  /** In an isolated network the address of a gateway is reserved for its device, as a gateway reaches every member. */
   isReserved (address: number): boolean {
     const { isolate, rules } = this.settings
     return isolate && rules.some(({ nexthop }) => nexthop === address)
   }
 
-  /** A connection has come. */
   addSession (session: Session): void { this.#sessions.add(session) }
 
-  /** Gives an address to a connection and pushes its routes. Whoever had it is ended, and the address that the connection had before is free. */
+  /** Gives an address to a connection and pushes its routes. The connection that had it is ended, and the previous address becomes free. */
   join (session: Session, address: number): void {
     const former = this.get(address)
     if (session.address !== 0) this.leave(session)
@@ -71,7 +70,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
-  /** The connection has come to its end: nothing of it stays. */
+  /** Removes a connection that has ended. */
   removeSession (session: Session): void {
     if (!this.#sessions.delete(session)) return
     this.leave(session)
@@ -80,7 +79,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     addTraffic(this.#past, session.traffic)
   }
 
-  /** A member has told only now which device it is. */
+  /** A member has sent its VMAC after AUTH. */
   identify (session: Session): void {
     if (session.address !== 0) this.pool?.claim(session.address, session)
   }
@@ -96,12 +95,12 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
 
-  /** What was carried by somebody else, for a connection or in general. */
+  /** Adds traffic that another thread has forwarded, for a connection or in general. */
   count (traffic: Traffic, session?: Session): void {
     addTraffic(session !== undefined && this.#sessions.has(session) ? session.traffic : this.#past, traffic)
   }
 
-  /** The network is no more: what it has counted counts there, and so does what is told of it only now. */
+  /** The network has been removed: its counters, and later reports about it, are added to `past`. */
   mergeStatsInto (past: CandyNetworkStats): void {
     addStats(past, this.stats)
     this.#past = past
@@ -118,8 +117,8 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /**
-   * Other settings from now on. Members stay unless what has changed is what they were let in with: the password, the range,
-   * or routes that they have, as existing clients keep every route that they were told of. New routes behind those are pushed.
+   * Changes the settings. Members stay unless the settings of their admission have changed: the password, the range,
+   * or routes that they have, as existing clients keep every route. Routes added after those are pushed.
    *
    * @returns how many were ended
    */
@@ -144,14 +143,14 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return ended
   }
 
-  /** Ends all connections; returns how many. */
+  /** Ends all connections; returns their number. */
   close (reason: Closing): number {
     const sessions = [...this.#sessions]
     for (const session of sessions) session.end(reason)
     return sessions.length
   }
 
-  /** What the rules say about a member. */
+  /** Applies the rules to a member. */
   #learn (session: Session): void {
     const { rules } = this.settings
     session.routes = routesFor(rules, session.address)
@@ -161,7 +160,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.#context.plane?.setMember(session)
   }
 
-  /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */
+  /** False when a route of the member is gone, when others precede it now, or when the member is too slow to be sent the new ones. */
   #relearn (session: Session): boolean {
     const before = session.routes
     this.#learn(session)
@@ -173,7 +172,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return this.#push(session, session.routes.slice(before.length))
   }
 
-  /** False when the member is too slow to be told. */
+  /** Sends routes; false when the member is too slow. */
   #push (session: Session, routes: readonly Route[]): boolean {
     const messages = encodeRoutes(routes)
     return messages.length === 0 || session.link.port.send(messages) > 0
@@ -184,13 +183,13 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isReserved: (address) => this.isReserved(address) })
   }
 
-  /** In the log a network is called by its path, if it has one. */
+  /** The path of the network, for the log. */
   #named (): { network?: string } {
     const { path } = this.settings
     return path === undefined ? {} : { network: path }
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   tick (now: number): void {
     for (const session of this.#sessions) {
       session.tick(now)
