@@ -1,4 +1,4 @@
-/** What `relay status`, `peer status` and `relay reload` show of candy. */
+/** Text of `relay status`, `peer status` and `relay reload` for candy. */
 import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, NetworkChanges } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 

@@ -16,7 +16,7 @@ export function readBounded (file: string, key: string, limit: number): string {
   return textOf(readBoundedBytes(file, key, limit), file, key)
 }
 
-/** Throws `UsageError` when it is not UTF-8. */
+/** @throws {UsageError} when the bytes are not UTF-8 */
 export function textOf (bytes: Uint8Array, file: string, key: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -25,7 +25,7 @@ export function textOf (bytes: Uint8Array, file: string, key: string): string {
   }
 }
 
-/** The same, whatever is in it. */
+/** The same without the check for UTF-8. */
 export function readBoundedBytes (file: string, key: string, limit: number): Buffer {
   try {
     return readUpTo(file, key, limit)
