@@ -92,7 +92,7 @@ async function isAlive (path: string): Promise<boolean> {
 /** Replaces a stale socket. Two processes at the same moment may both succeed; that requires a crash before, and is accepted. */
 async function takeOver (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
   const there = lstatSync(path, { throwIfNoEntry: false })
-  if (there !== undefined && !there.isSocket()) throw new Error('what is there is no socket')
+  if (there !== undefined && !there.isSocket()) throw new Error('the file is not a socket')
   rmSync(path, { force: true })
   return await bind(path, onConnection)
 }

@@ -51,10 +51,10 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
     register (registry) {
       registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
-      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that somebody else has taken away', registers: [registry], collect () { lost.set(peer.lost.length) } })
+      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', registers: [registry], collect () { lost.set(peer.lost.length) } })
       const overlap = new Gauge({
         name: 'tunpipe_candy_overlap',
-        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are not taken',
+        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',
         labelNames: ['network', 'interface'],
         registers: [registry],
         collect () {

@@ -43,7 +43,7 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
     const deadline = performance.now() + READ_TIMEOUT_MS
     for (let got = -1; got !== 0 && length <= limit; length += got) {
       got = readPatiently(fd, bytes.subarray(length), deadline)
-      if (got < 0) throw new UsageError(`${key}: a pipe that somebody holds open and writes nothing to (${JSON.stringify(file)})`)
+      if (got < 0) throw new UsageError(`${key}: a pipe that is open for writing, but has no data (${JSON.stringify(file)})`)
     }
     if (length === 0 && fstatSync(fd).isFIFO()) throw new UsageError(`${key}: a pipe that nobody writes to (${JSON.stringify(file)})`)
     if (length > limit) throw new UsageError(`${key}: too large (${JSON.stringify(file)}), expected at most ${limit / 1024} KiB`)

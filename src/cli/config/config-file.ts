@@ -23,14 +23,14 @@ export function parseConfig (file: string, text: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false, logLevel: 'error' })
   const lineAt = (offset: number): number => Math.max(1, counter.linePos(Math.min(offset, text.length)).line)
   const [problem] = [...document.errors, ...document.warnings]
-  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${told(problem)}`)
-  const refuse = (node: { range?: ParsedNode['range'] | null }, what: string): never => {
+  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${problemText(problem)}`)
+  const reject = (node: { range?: ParsedNode['range'] | null }, what: string): never => {
     throw new UsageError(`${file}:${lineAt(node.range?.[0] ?? 0)}: ${meaningless(what)}`)
   }
   // mostly these are passwords that need quotes
   visit(document, {
-    Alias (_, alias) { refuse(alias, 'an alias') },
-    Value (_, node) { if (node.anchor !== undefined) refuse(node, 'an anchor') }
+    Alias (_, alias) { reject(alias, 'an alias') },
+    Value (_, node) { if (node.anchor !== undefined) reject(node, 'an anchor') }
   })
 
   const lines = new Map<string, number>()
@@ -81,7 +81,7 @@ function toSection (file: string, document: Document.Parsed, lineAt: (offset: nu
 const meaningless = (what: string): string => `${what} that means nothing here; put the text in quotes`
 
 /** Describes a YAML error without repeating text of the file, which may be a password. */
-function told ({ code, message }: YAMLError): string {
+function problemText ({ code, message }: YAMLError): string {
   if (code === 'MULTIPLE_DOCS') return 'more than one document, expected one'
   if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') return meaningless('a tag')
   if (code === 'BAD_DIRECTIVE') return meaningless('a directive')

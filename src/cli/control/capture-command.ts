@@ -49,12 +49,12 @@ export function captureCommand (init: ControlCommandInit): Command {
 async function capture (flags: Values, write: string, init: ControlCommandInit): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
   const { protocol, network, peer } = flags
-  const asked = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
+  const response = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
-    asked.socket.destroy()
+    response.socket.destroy()
     throw err
   })
-  const copied = copy(asked, out) // from here on Ctrl-C ends only the capture
+  const copied = copy(response, out) // from here on Ctrl-C ends only the capture
   if (write !== '-') process.stderr.write(`capturing to ${write}, until Ctrl-C\n`)
   const { length, isWhole, isEnough } = await copied.catch((err) => {
     if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // the reader has closed the pipe

@@ -93,7 +93,7 @@ function answer (socket: Socket, body: object): void {
 async function serve (socket: Socket, identity: Identity, commands: Readonly<Record<string, Command>>): Promise<void> {
   try {
     const request = await readRequest(socket)
-    rejectStranger(request, identity)
+    rejectOtherConfig(request, identity)
     const command = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
     if (command === undefined) throw Object.assign(new Error(`there is no ${String(request.command)} here, only ${Object.keys(commands).join(', ')}`), { code: 'ERR_USAGE' })
     const { body, follow } = await command(request, socket)
@@ -110,7 +110,7 @@ async function serve (socket: Socket, identity: Identity, commands: Readonly<Rec
 }
 
 /** @throws when the request is for a process with another configuration */
-function rejectStranger ({ config: wanted }: Request, { program, config }: Identity): void {
+function rejectOtherConfig ({ config: wanted }: Request, { program, config }: Identity): void {
   if (typeof wanted !== 'string' || (config !== undefined && isSameFile(wanted, config))) return
   throw Object.assign(new Error(`this ${program} runs ${config === undefined ? 'without a configuration file' : `with ${config}`}, not with ${wanted}`), { code: OTHER_PROCESS })
 }

@@ -19,11 +19,11 @@ const isGroup = (value: unknown): value is Record<string, unknown> => typeof val
  * @param shape - has the names and labels to publish; default: the current samples
  */
 export function registerStats (registry: Registry, prefix: string, read: () => Sample[], gauges: readonly string[], shape?: Sample[]): void {
-  let asked: Sample[] | undefined
+  let cached: Sample[] | undefined
   /** Read once for all metrics of a scrape, as reading is expensive. */
   const samples = (): Sample[] => {
-    if (asked === undefined) setImmediate(() => { asked = undefined })
-    return (asked ??= read())
+    if (cached === undefined) setImmediate(() => { cached = undefined })
+    return (cached ??= read())
   }
   const first = shape ?? samples()
   const labels = [...new Set(first.flatMap((sample) => Object.keys(sample.labels)))]

@@ -50,8 +50,8 @@ export class AcceptedConnections {
    *
    * @param stats of the limiter, or the sum of several
    */
-  refused ({ rejected: turnedAway, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
-    return { protocol: this.#mismatches.count, source: turnedAway.source, limit: turnedAway.total + evicted }
+  refused ({ rejected, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
+    return { protocol: this.#mismatches.count, source: rejected.source, limit: rejected.total + evicted }
   }
 
   /** Settles when all connections being served have ended. */

@@ -15,7 +15,7 @@ export interface BindOptions {
 }
 
 export interface RebindableListenerInit<L extends Link, At extends BindOptions = BindOptions> {
-  listen (place: At): Listener<L> | TlsListener<L>
+  listen (options: At): Listener<L> | TlsListener<L>
   /** Gets every accepted link. */
   accept (link: L): void
 }
@@ -27,8 +27,8 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   #listener: Listener<L> | TlsListener<L> | undefined
   #port: number | undefined
 
-  constructor (place: At, init: RebindableListenerInit<L, At>) {
-    this.#options = place
+  constructor (options: At, init: RebindableListenerInit<L, At>) {
+    this.#options = options
     this.#init = init
   }
 
@@ -48,28 +48,28 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
    *
    * @throws an error of the system or of OpenSSL; then it listens where it did
    */
-  async rebind (place: At): Promise<void> {
+  async rebind (options: At): Promise<void> {
     const [before, old] = [this.#options, this.#listener]
-    if (old !== undefined && differsInCertificateOnly(place, before)) {
-      if (place.tls !== undefined && 'setCertificate' in old) old.setCertificate(place.tls)
-      this.#options = place
+    if (old !== undefined && differsInCertificateOnly(options, before)) {
+      if (options.tls !== undefined && 'setCertificate' in old) old.setCertificate(options.tls)
+      this.#options = options
       return
     }
-    await lookup(place.host) // before the old listener closes: a lookup may be slow or fail
-    const isInTheWay = place.port !== 0 && place.port === before.port
-    if (isInTheWay) {
+    await lookup(options.host) // before the old listener closes: a lookup may be slow or fail
+    const isSamePort = options.port !== 0 && options.port === before.port
+    if (isSamePort) {
       this.close()
       this.#port = undefined
     }
     try {
-      await this.#open(place)
+      await this.#open(options)
     } catch (err) {
       // the port may be in use by now; the next change tries again
-      if (isInTheWay) await this.#open(before).catch(() => {})
+      if (isSamePort) await this.#open(before).catch(() => {})
       throw err
     }
     old?.close()
-    this.#options = place
+    this.#options = options
   }
 
   /** Stops listening; accepted links stay. */
@@ -78,8 +78,8 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
     this.#listener = undefined
   }
 
-  async #open (place: At): Promise<void> {
-    const listener = this.#init.listen(place)
+  async #open (options: At): Promise<void> {
+    const listener = this.#init.listen(options)
     this.#accept(listener).catch(() => {}) // reported by `port` below
     this.#port = await listener.port()
     this.#listener = listener

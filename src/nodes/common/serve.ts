@@ -90,7 +90,7 @@ class Server<At extends BindOptions, Options, Changes> implements Served<Options
   readonly #listener: Listening<At>
   readonly #init: Handlers<At, Options, Changes>
   /** Changes run one after the other, and none after `close`. */
-  #turn: Promise<unknown> = Promise.resolve()
+  #lastChange: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
   constructor (listener: Listening<At>, init: Handlers<At, Options, Changes>) {
@@ -104,18 +104,18 @@ class Server<At extends BindOptions, Options, Changes> implements Served<Options
   }
 
   async configure (options: Options): Promise<Changes> {
-    const change = this.#turn.then(async () => {
+    const change = this.#lastChange.then(async () => {
       if (this.#isClosed) throw new LinkClosedError('the server is closed')
       await this.#listener.rebind(this.#init.verify(options))
       return this.#init.configure(options)
     })
-    this.#turn = change.catch(() => {})
+    this.#lastChange = change.catch(() => {})
     return await change
   }
 
   async close (): Promise<void> {
     this.#isClosed = true
-    await this.#turn
+    await this.#lastChange
     this.#listener.close()
     await this.#init.close()
   }

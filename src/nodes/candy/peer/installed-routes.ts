@@ -8,7 +8,7 @@ export interface InstalledRoutesInit {
   tun: Pick<Tun, 'setRoutes'>
   stats: Pick<CandyPeerStats, 'routes'>
   /** Logs an event once in each connection. */
-  tell (what: string, fields: object, message: string): void
+  logOnce (what: string, fields: object, message: string): void
 }
 
 export class InstalledRoutes {
@@ -34,7 +34,7 @@ export class InstalledRoutes {
 
   /** Replaces all routes on the interface; synchronously where the interface allows. Never rejects. */
   async set (routes: readonly Route[]): Promise<void> {
-    const { tun, tell } = this.#init
+    const { tun, logOnce } = this.#init
     this.#wanted = routes
     try {
       const wanted = routes.map(asTunRoute)
@@ -42,11 +42,11 @@ export class InstalledRoutes {
       this.#inForce = wanted.filter((route) => !refused.some(({ route: { destination } }) => destination === route.destination))
       this.#lost.clear()
       this.#count()
-      for (const { route, reason } of refused) tell(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
+      for (const { route, reason } of refused) logOnce(`refused ${route.destination}`, { route: `${route.destination} via ${route.gateway}`, reason: reason.message }, 'route refused by the system')
     } catch (err) {
       const { code, message } = err as Error & { code?: string }
       if (code === 'ERR_TUN_CLOSED' || code === 'ERR_TUN_GONE') this.#inForce = [] // the routes are gone with the interface
-      else tell('failed', { reason: message }, 'routes not set')
+      else logOnce('failed', { reason: message }, 'routes not set')
       this.#count()
     }
   }

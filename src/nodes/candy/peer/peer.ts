@@ -38,7 +38,7 @@ export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_5
 const layers = websocketFrames({ ...PEER_FRAMES, role: 'client' })
 
 /** Error texts for a connection that ends before it is accepted: existing servers reject by closing it without a reason. */
-const REFUSED = {
+const REJECTED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
   afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
 }
@@ -83,7 +83,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
     this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log, clock })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#lookAround() } })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
     this.#backoff = new Backoff({ clock, ...init.backoff })
   }
 
@@ -140,7 +140,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       attempt: (signal) => this.#attempt(signal),
       onLost: (err) => this.#lost(err)
     })
-    const halves = [connecting.run(), this.#carry()]
+    const halves = [connecting.run(), this.#readInterface()]
     try {
       await Promise.all(halves)
     } catch (err) {
@@ -160,7 +160,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   /** Reads the interface for as long as the peer runs, also while it is offline. */
-  async #carry (): Promise<void> {
+  async #readInterface (): Promise<void> {
     const { signal } = this.#stopping
     const { tun } = this.#init
     await consume(tun, this.#send, signal)
@@ -178,7 +178,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   /** Removes what overlaps networks that this machine uses by now, also while online: else they would be unreachable until the next attempt. */
-  async #lookAround (): Promise<void> {
+  async #removeOverlaps (): Promise<void> {
     const link = this.#link
     const overlap = await this.#routes.retreat()
     if (overlap !== undefined) link?.abort(overlap)
@@ -256,7 +256,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     try {
       await session.run()
     } catch (err) {
-      if (!accepted && wasCut(err)) throw new Error(authenticated ? REFUSED.afterAuth : REFUSED.beforeAuth, { cause: err })
+      if (!accepted && wasAborted(err)) throw new Error(authenticated ? REJECTED.afterAuth : REJECTED.beforeAuth, { cause: err })
       throw err
     } finally {
       link.abort(new LinkClosedError('the session is over'))
@@ -268,7 +268,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 const ipv4Of = ({ host }: Endpoint): number | undefined => parseAddress(host.replace(/^::ffff:/i, ''))
 
 /** Whether the other side ended the connection without a close frame; a reset when it had not read everything. */
-function wasCut (err: unknown): boolean {
+function wasAborted (err: unknown): boolean {
   const { closeCode, code } = err as { closeCode?: number, code?: string }
   return closeCode === CloseCode.ABNORMAL || code === 'ECONNRESET' || code === 'EPIPE'
 }

@@ -51,10 +51,10 @@ export class PeerRoutes {
   #server: number | undefined
   /** Routes have been accepted since the last installation. */
   #changed = false
-  readonly #onInterface: InstalledRoutes
+  readonly #installedRoutes: InstalledRoutes
   /** Events that were logged in this connection. */
-  readonly #told = new Set<string>()
-  #mtuTold = false
+  readonly #logged = new Set<string>()
+  #isMtuLogged = false
   readonly #occupied: OccupiedNetworkCache
   /** The peer's network on the interface, when assigned by the server; undefined when configured. */
   #given: Cidr | undefined
@@ -65,7 +65,7 @@ export class PeerRoutes {
     this.#init = init
     this.#ingress = new IngressFilter(init.tun.name, init.clock)
     this.#occupied = new OccupiedNetworkCache(init.tun, init.clock)
-    this.#onInterface = new InstalledRoutes({ tun: init.tun, stats: init.stats, tell: (what, fields, message) => { this.#tell(what, fields, message) } })
+    this.#installedRoutes = new InstalledRoutes({ tun: init.tun, stats: init.stats, logOnce: (what, fields, message) => { this.#logOnce(what, fields, message) } })
   }
 
   /** Whether routes have been accepted since the last installation. */
@@ -75,10 +75,10 @@ export class PeerRoutes {
   get size (): number { return this.#table.size }
 
   /** Routes that the system has installed. */
-  get installed (): readonly TunRoute[] { return this.#onInterface.inForce }
+  get installed (): readonly TunRoute[] { return this.#installedRoutes.inForce }
 
   /** Another program has removed these from the interface; none: all are restored. */
-  lost (routes: readonly TunRoute[]): void { this.#onInterface.lost(routes) }
+  lost (routes: readonly TunRoute[]): void { this.#installedRoutes.lost(routes) }
 
   /** The next hop of a packet to this address; 0 when no route applies. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
@@ -86,7 +86,7 @@ export class PeerRoutes {
   /** Whether a packet to this address may arrive behind an outer header: see {@link IngressFilter}. */
   accepts (destination: number): boolean {
     if (this.#ingress.accepts(destination, this.#table.own.address, this.#through)) return true
-    this.#tell('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
+    this.#logOnce('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
     return false
   }
 
@@ -129,7 +129,7 @@ export class PeerRoutes {
     this.#through = []
     this.#server = server
     this.#changed = false
-    this.#told.clear()
+    this.#logged.clear()
     this.#overlaps = []
     this.#occupied.forget()
   }
@@ -143,7 +143,7 @@ export class PeerRoutes {
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
       stats.drops.route++
-      this.#tell('malformed', { reason: err.message }, 'malformed ROUTE dropped')
+      this.#logOnce('malformed', { reason: err.message }, 'malformed ROUTE dropped')
       return
     }
     for (const route of routes) this.#take(route)
@@ -160,7 +160,7 @@ export class PeerRoutes {
     if (rejection !== undefined) {
       this.#refused(route, rejection)
     } else if (table.size === TABLE_LIMIT) {
-      this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
+      this.#logOnce('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
     } else {
       table.add(route)
       this.#changed = true
@@ -170,14 +170,14 @@ export class PeerRoutes {
 
   #refused (route: Route, { overlaps, ...rejection }: RouteRejection): void {
     const name = nameOf(route)
-    const isNew = this.#tell(name, { route: name, ...rejection }, 'route not taken')
+    const isNew = this.#logOnce(name, { route: name, ...rejection }, 'route not taken')
     if (overlaps !== undefined && isNew) this.#overlaps.push({ refused: `route ${name}`, ...overlaps })
   }
 
   #checkMtu (): void {
     const { tun: { mtu }, log } = this.#init
-    if (mtu <= MAX_ROUTED || this.#mtuTold) return
-    this.#mtuTold = true
+    if (mtu <= MAX_ROUTED || this.#isMtuLogged) return
+    this.#isMtuLogged = true
     const reason = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${MAX_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
     log.warn({ mtu, atMost: MAX_ROUTED, reason }, 'the MTU is too large for routes')
   }
@@ -185,7 +185,7 @@ export class PeerRoutes {
   /** Makes the interface match the routes of this connection; synchronously where the interface allows. Never rejects. */
   async install (): Promise<void> {
     this.#changed = false
-    await this.#onInterface.set([...this.#table.routes])
+    await this.#installedRoutes.set([...this.#table.routes])
   }
 
   /**
@@ -204,15 +204,15 @@ export class PeerRoutes {
       const overlaps = rejection?.overlaps
       if (given !== undefined && rejection !== undefined && overlaps !== undefined) {
         const error = this.#overlapError(given, { ...rejection, overlaps })
-        await this.#giveBack(given, overlapText(overlaps))
+        await this.#removeAddress(given, overlapText(overlaps))
         return error
       }
-      const installed = this.#onInterface.wanted ?? []
+      const installed = this.#installedRoutes.wanted ?? []
       const others = installed.filter((route) => this.#isFree(route))
       this.#keep(this.#table.routes.filter((route) => this.#isFree(route)))
       if (others.length === installed.length) return undefined
       log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
-      await this.#onInterface.set(others)
+      await this.#installedRoutes.set(others)
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
     }
@@ -239,24 +239,24 @@ export class PeerRoutes {
    * connection, or the network of the peer's address, would make it unreachable. Never rejects.
    */
   async makeWay (host: string): Promise<void> {
-    const installed = this.#onInterface.wanted
+    const installed = this.#installedRoutes.wanted
     const given = this.#given
     if (((installed ?? []).length === 0 && given === undefined) || isIP(host) !== 0) return
     const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
-    if (this.#onInterface.wanted !== installed || this.#given !== given) return // changed during the lookup
+    if (this.#installedRoutes.wanted !== installed || this.#given !== given) return // changed during the lookup
     const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
     if (given !== undefined && addresses.some((address) => inNetwork(address, given))) {
-      await this.#giveBack(given, `the server ${host} is in it`)
+      await this.#removeAddress(given, `the server ${host} is in it`)
       return
     }
     const others = (installed ?? []).filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
     if (installed === undefined || others.length === installed.length) return
     this.#init.log.warn({ host }, 'routes removed that lead to the server')
-    await this.#onInterface.set(others)
+    await this.#installedRoutes.set(others)
   }
 
   /** Removes the address from the interface, and the routes with it. */
-  async #giveBack (own: Cidr, reason: string): Promise<void> {
+  async #removeAddress (own: Cidr, reason: string): Promise<void> {
     const { tun, log } = this.#init
     this.#given = undefined
     log.warn({ address: formatCidr(own), reason }, 'address removed from the interface')
@@ -265,17 +265,17 @@ export class PeerRoutes {
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'address not removed')
     }
-    await this.#onInterface.clear()
+    await this.#installedRoutes.clear()
   }
 
   /** Removes all routes from the interface. Never rejects. */
-  async clear (): Promise<void> { await this.#onInterface.clear() }
+  async clear (): Promise<void> { await this.#installedRoutes.clear() }
 
   /** Logs an event once in each connection; returns true when it was logged. */
-  #tell (what: string, fields: object, message: string): boolean {
-    if (this.#told.has(what) || this.#told.size > MAX_LOGGED_LINES) return false
-    this.#told.add(what)
-    const isLast = this.#told.size > MAX_LOGGED_LINES
+  #logOnce (what: string, fields: object, message: string): boolean {
+    if (this.#logged.has(what) || this.#logged.size > MAX_LOGGED_LINES) return false
+    this.#logged.add(what)
+    const isLast = this.#logged.size > MAX_LOGGED_LINES
     if (isLast) this.#init.log.warn({}, 'more about routes is not logged')
     else this.#init.log.warn(fields, message)
     return !isLast

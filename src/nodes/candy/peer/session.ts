@@ -65,7 +65,7 @@ export class PeerSession {
   readonly #sendQueue: SendQueue
   /** Packets for the interface from the current read. */
   #inbound: Batch = []
-  #asked = false
+  #isAddressRequested = false
   /** The own address, once AUTH has been sent with it. */
   #own = 0
   #answered = false
@@ -188,8 +188,8 @@ export class PeerSession {
 
   /** The answer to DHCP. Existing servers leave junk after the text of the address, which decoding ignores. */
   offered (message: Uint8Array): void {
-    if (!this.#asked) return
-    this.#asked = false
+    if (!this.#isAddressRequested) return
+    this.#isAddressRequested = false
     const offer = decodeDhcp(message)
     if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
     const { routes, server } = this.#init
@@ -211,7 +211,7 @@ export class PeerSession {
       void this.#authenticate(own, false)
       return
     }
-    this.#asked = true
+    this.#isAddressRequested = true
     const cidr = (remembered === undefined ? undefined : parseCidr(remembered)) ?? ANY_ADDRESS
     this.#link.port.send([encodeDhcp({ secret, cidr, timestamp, tail: confusion() })])
   }
@@ -250,7 +250,7 @@ export class PeerSession {
     const { dialledAt, deadAfter } = this.#init
     const since = this.#online ? this.#heardAt : dialledAt
     if (this.#clock.now() - since <= deadAfter) return
-    const what = this.#online ? 'no answer from the server for' : this.#asked ? 'the server has given no address within' : 'the server has not accepted the connection within'
+    const what = this.#online ? 'no answer from the server for' : this.#isAddressRequested ? 'the server has given no address within' : 'the server has not accepted the connection within'
     this.#link.abort(new Error(`${what} ${deadAfter / 1000} seconds`))
   }
 

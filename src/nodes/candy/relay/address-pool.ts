@@ -62,7 +62,7 @@ export class AddressPool {
   /** Host numbers that cannot be offered: in use, reserved, or not a host. */
   readonly #taken: HostBitmap
   /** Those, and all that a device has a lease for. */
-  readonly #spoken: HostBitmap
+  readonly #takenOrLeased: HostBitmap
   readonly #holders = new Map<number, Client>()
   /** Addresses in use that were offered to their own device, with the time of the last offer. */
   readonly #contested = new Map<number, number>()
@@ -83,8 +83,8 @@ export class AddressPool {
     this.#cursor = range.address - range.network
     const last = range.broadcast - range.network
     this.#taken = new HostBitmap(last + 1)
-    this.#spoken = new HostBitmap(last + 1)
-    for (const bitmap of [this.#taken, this.#spoken]) {
+    this.#takenOrLeased = new HostBitmap(last + 1)
+    for (const bitmap of [this.#taken, this.#takenOrLeased]) {
       bitmap.set(0, true)
       bitmap.set(last, true)
     }
@@ -178,7 +178,7 @@ export class AddressPool {
   }
 
   #search (device: string | undefined): number | undefined {
-    const host = this.#spoken.nextFree(this.#cursor + 1) ?? this.#spoken.nextFree(0)
+    const host = this.#takenOrLeased.nextFree(this.#cursor + 1) ?? this.#takenOrLeased.nextFree(0)
     if (host !== undefined) {
       this.#cursor = host
       return this.range.network + host
@@ -194,6 +194,6 @@ export class AddressPool {
     const host = address - this.range.network
     const taken = !this.#isHost(address) || this.#holders.has(address) || this.#reservations.at(address) !== undefined
     this.#taken.set(host, taken)
-    this.#spoken.set(host, taken || this.leases.deviceOf(address) !== undefined)
+    this.#takenOrLeased.set(host, taken || this.leases.deviceOf(address) !== undefined)
   }
 }

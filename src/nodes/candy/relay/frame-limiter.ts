@@ -7,13 +7,13 @@ import { systemClock } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
 
 /** Frames a second of a connection that is not a member; the burst is a quarter. The handshake takes four. */
-const STRANGER = 1024
+const UNAUTHENTICATED_RATE = 1024
 
 /** Frames a second of a member that are not forwarded. Peers of tunpipe ping every 32 KiB where the kernel does not report its queue. */
-const MEMBER = 16_384
+const MEMBER_RATE = 16_384
 
 /** The cost in frames of a message whose hash is verified. */
-const HANDSHAKE = 16
+const HANDSHAKE_COST = 16
 
 export class FrameLimiter {
   readonly #clock: Clock
@@ -28,14 +28,14 @@ export class FrameLimiter {
 
   constructor (clock: Clock = systemClock) {
     this.#clock = clock
-    this.#shaper = new Shaper(STRANGER, clock)
+    this.#shaper = new Shaper(UNAUTHENTICATED_RATE, clock)
   }
 
   /** The connection is a member now. */
   join (): void {
     if (this.#isMember) return
     this.#isMember = true
-    this.#shaper = new Shaper(MEMBER, this.#clock)
+    this.#shaper = new Shaper(MEMBER_RATE, this.#clock)
   }
 
   /** @param rate frames a second; undefined for no limit */
@@ -59,12 +59,12 @@ export class FrameLimiter {
    * @returns settles when the next batch may be read; undefined for now
    */
   spend (frames: number, received: number): Promise<void> | undefined {
-    const passed = this.#isMember ? received - this.#received - this.#ignored : 0
-    const overhead = Math.max(0, frames - passed) + this.#handshakes * (HANDSHAKE - 1)
+    const forwarded = this.#isMember ? received - this.#received - this.#ignored : 0
+    const overhead = Math.max(0, frames - forwarded) + this.#handshakes * (HANDSHAKE_COST - 1)
     this.#received = received
     this.#ignored = this.#handshakes = 0
-    const held = overhead > 0 ? this.#shaper.wait(overhead) : undefined
-    const limited = frames > 0 ? this.#limit?.wait(frames) : undefined
-    return held === undefined || limited === undefined ? held ?? limited : Promise.all([held, limited]).then(() => {})
+    const overheadWait = overhead > 0 ? this.#shaper.wait(overhead) : undefined
+    const limitWait = frames > 0 ? this.#limit?.wait(frames) : undefined
+    return overheadWait === undefined || limitWait === undefined ? overheadWait ?? limitWait : Promise.all([overheadWait, limitWait]).then(() => {})
   }
 }

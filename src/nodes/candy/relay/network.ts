@@ -17,7 +17,7 @@ import { reject } from '../../common/reject.ts'
 export interface NetworkContext extends Budget {
   readonly log: RateLimitedLog
   /** Forwards packets in place of the networks, if there is one. */
-  readonly plane?: ForwardingPlane
+  readonly forwardingPlane?: ForwardingPlane
 }
 
 export class Network extends Switch<Session> implements SessionNetwork {
@@ -65,7 +65,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.frameLimiter.join()
     this.pool?.claim(address, session)
     former?.end('takeover')
-    this.#learn(session)
+    this.#applyRules(session)
     this.#push(session, session.routes)
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
@@ -87,7 +87,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   leave (session: Session): void {
     const { address } = session
     if (address === 0) return
-    this.#context.plane?.removeMember(session)
+    this.#context.forwardingPlane?.removeMember(session)
     session.address = 0
     if (this.get(address) !== session) return // taken over
     this.delete(address)
@@ -126,7 +126,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     const { secret, range, dhcp } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
-    this.#context.plane?.setNetwork(this)
+    this.#context.forwardingPlane?.setNetwork(this)
     let ended = 0
     const end = (session: Session, reason: Closing): void => {
       session.end(reason)
@@ -138,7 +138,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
       for (const session of this.members()) this.pool?.claim(session.address, session)
     }
     for (const session of [...this.members()]) {
-      if (!this.#relearn(session)) end(session, 'routes')
+      if (!this.#updateRoutes(session)) end(session, 'routes')
     }
     return ended
   }
@@ -151,19 +151,19 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /** Applies the rules to a member. */
-  #learn (session: Session): void {
+  #applyRules (session: Session): void {
     const { rules } = this.settings
     session.routes = routesFor(rules, session.address)
     session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
     session.behind = allowedSources(rules, session.address)
     session.limit()
-    this.#context.plane?.setMember(session)
+    this.#context.forwardingPlane?.setMember(session)
   }
 
   /** False when a route of the member is gone, when others precede it now, or when the member is too slow to be sent the new ones. */
-  #relearn (session: Session): boolean {
+  #updateRoutes (session: Session): boolean {
     const before = session.routes
-    this.#learn(session)
+    this.#applyRules(session)
     const same = before.every(({ destination, nexthop }, i) => {
       const now = session.routes[i]
       return now?.nexthop === nexthop && now.destination.network === destination.network && now.destination.prefix === destination.prefix

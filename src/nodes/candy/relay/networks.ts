@@ -51,7 +51,7 @@ export class Networks implements Iterable<Network> {
       result.ended += network.close('removed')
       result.removed.push(path)
       network.mergeStatsInto(this.#past)
-      this.#context.plane?.removeNetwork(network)
+      this.#context.forwardingPlane?.removeNetwork(network)
       this.#byPath.delete(path)
     }
     this.#leases.retain(paths)
@@ -61,7 +61,7 @@ export class Networks implements Iterable<Network> {
       if (network === undefined) {
         const made = new Network(settings, this.#context, this.#leases.table(path))
         this.#byPath.set(path, made)
-        this.#context.plane?.setNetwork(made)
+        this.#context.forwardingPlane?.setNetwork(made)
         result.added.push(path)
       } else {
         result.ended += network.configure(settings)

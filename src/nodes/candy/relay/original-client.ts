@@ -17,7 +17,7 @@ export class OriginalClient {
   readonly #link: WebSocketLink
   readonly #member: Member
   /** The client according to its greeting. */
-  #said: 'original' | 'other' | undefined
+  #kind: 'original' | 'other' | undefined
   #joinedAt: number | undefined
   #isLate = false
   #hasWholeFrames = false
@@ -30,10 +30,10 @@ export class OriginalClient {
 
   /** Handles a ping. The first greeting counts, however late. */
   greeted (ping: Uint8Array): void {
-    if (this.#said !== undefined) return
+    if (this.#kind !== undefined) return
     const version = readGreeting(ping)?.version
     if (version === undefined || version === '') return
-    this.#said = version.startsWith(OWN_VERSION) ? 'other' : 'original'
+    this.#kind = version.startsWith(OWN_VERSION) ? 'other' : 'original'
     this.#update()
   }
 
@@ -57,10 +57,10 @@ export class OriginalClient {
   /** Until its greeting shows another client, whole frames are written: a single split frame would lose an original client. */
   #update (): void {
     if (this.#joinedAt === undefined) return
-    const hasWholeFrames = this.#said !== 'other'
+    const hasWholeFrames = this.#kind !== 'other'
     if (hasWholeFrames !== this.#hasWholeFrames) this.#link.wholeFrames?.(hasWholeFrames)
     this.#hasWholeFrames = hasWholeFrames
-    const isRecovered = this.#said === 'original' || (this.#said === undefined && this.#isLate)
+    const isRecovered = this.#kind === 'original' || (this.#kind === undefined && this.#isLate)
     if (isRecovered !== this.#isRecovered) this.#link.recoverFrames?.(isRecovered ? this.#recovery() : undefined)
     this.#isRecovered = isRecovered
   }

@@ -51,7 +51,7 @@ export class CandyRelay {
   readonly #clock: Clock
   #settings: RelaySettings
   readonly #context: NetworkContext
-  readonly #plane: ForwardingPlane | undefined
+  readonly #forwardingPlane: ForwardingPlane | undefined
   readonly #networks: Networks
   readonly #admission: Admission
   readonly #receive: Handler<Session>
@@ -67,10 +67,10 @@ export class CandyRelay {
   #closing = false
 
   /**
-   * @param plane forwards packets in place of the relay
+   * @param forwardingPlane forwards packets in place of the relay
    * @throws {OptionError} when an option is invalid
    */
-  constructor (init: CandyRelayInit, plane?: ForwardingPlane) {
+  constructor (init: CandyRelayInit, forwardingPlane?: ForwardingPlane) {
     const { leases = new LeaseStore(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
@@ -78,8 +78,8 @@ export class CandyRelay {
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#clock = clock
     this.#ticks = clock.now()
-    this.#plane = plane
-    this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#forwardingPlane = forwardingPlane
+    this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, forwardingPlane }
     this.#networks = new Networks(this.#context, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, clock })
@@ -97,7 +97,7 @@ export class CandyRelay {
 
   /** Counters that belong to no network: connections, and rejections before a network was known. */
   get connectionStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<CandyRejectReason, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
-    const stats = this.#plane?.limiterStats(this.limiter) ?? this.limiter.stats
+    const stats = this.#forwardingPlane?.limiterStats(this.limiter) ?? this.limiter.stats
     return {
       connections: this.#sessions.size,
       halfOpen: stats.halfOpen,
@@ -134,7 +134,7 @@ export class CandyRelay {
     this.#settings = settings
     this.#context.queueTotal = settings.queueTotal
     this.#admission.configure(settings)
-    this.#plane?.configure(settings)
+    this.#forwardingPlane?.configure(settings)
     return this.#networks.configure(settings.networks)
   }
 
@@ -198,14 +198,14 @@ export class CandyRelay {
   async #serve (session: Session): Promise<void> {
     const { link, slot } = session
     this.#sessions.add(session)
-    this.#plane?.addSession(session)
+    this.#forwardingPlane?.addSession(session)
     slot.evict = () => {
       session.end('limit')
       session.drop(new LinkClosedError('made room for another'))
     }
     const heard = (): void => { session.heardAt = this.#ticks }
     link.onText = link.onPong = heard // text is ignored, but proves that the client is alive
-    if (this.#plane === undefined) link.onFrames = (frames) => session.throttled(frames)
+    if (this.#forwardingPlane === undefined) link.onFrames = (frames) => session.throttled(frames)
     link.onPing = (greeting) => {
       heard()
       if (session.client === '') session.client = clientOf(greeting)
@@ -233,7 +233,7 @@ export class CandyRelay {
   /** Handles the messages of one read. A separate function without retained references, so that the buffer of a silent client's last read can be collected. */
   #take (session: Session, batch: Batch): void {
     session.refill()
-    if (!session.ended && this.#plane === undefined) session.tapped(batch, 'in')
+    if (!session.ended && this.#forwardingPlane === undefined) session.tapped(batch, 'in')
     try {
       for (const message of batch) {
         if (session.ended) break
@@ -251,6 +251,6 @@ export class CandyRelay {
 
   #tap (session: Session): void {
     session.taps = this.#taps.of(session)
-    this.#plane?.setTaps(session)
+    this.#forwardingPlane?.setTaps(session)
   }
 }

@@ -32,7 +32,7 @@ export class ReplayGuard {
    * @param now milliseconds of a monotonic clock
    */
   isReplayed (hash: Uint8Array, source: string, now: number): boolean {
-    this.#turn(now)
+    this.#rotate(now)
     const key = Buffer.from(hash).toString('latin1')
     const owner = this.#current.get(key) ?? this.#previous.get(key)
     if (owner !== undefined) return owner !== source
@@ -45,7 +45,7 @@ export class ReplayGuard {
   }
 
   /** Starts a new window, and forgets the one before the last. */
-  #turn (now: number): void {
+  #rotate (now: number): void {
     if (now - this.#since < WINDOW) return
     this.#previous = now - this.#since < 2 * WINDOW ? this.#current : new Map()
     this.#current = new Map()

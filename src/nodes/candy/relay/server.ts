@@ -51,7 +51,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const tolerate = { unmasked: settings.lenient } // read for each frame, so that it can change
   const node = {
     at,
-    urlOf: ({ protocol, hostname }: CandyPlace, port: number) => `${protocol}//${hostname}:${port}`,
+    urlOf: ({ protocol, hostname }: CandyBindOptions, port: number) => `${protocol}//${hostname}:${port}`,
     verify (options: CandyServerOptions) {
       const at = readBindOptions(options)
       readRelay(options)
@@ -82,7 +82,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   return Object.assign(server, { relay, workers: count, failed: workers?.failed })
 }
 
-interface CandyPlace extends BindOptions {
+interface CandyBindOptions extends BindOptions {
   /** `ws:` or `wss:`. */
   protocol: string
   /** As in `listen`. */
@@ -100,7 +100,7 @@ async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, '
 }
 
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
-function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyPlace {
+function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyBindOptions {
   const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
   const host = readHost(hostname)
   if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)

@@ -117,7 +117,7 @@ export class DataConnection {
     if (this.#map.isStopped) return
     this.#count(side, err)
     if (side === 'data' && !(err instanceof RefusedError)) this.#session.onDataResult(err)
-    this.#tellFailed(side === 'local' ? 'no connection to the service' : 'no data connection')
+    this.#reportFailure(side === 'local' ? 'no connection to the service' : 'no data connection')
   }
 
   #count (side: 'local' | 'data', err: Error): void {
@@ -169,7 +169,7 @@ export class DataConnection {
     try {
       const first = await streams.accept()
       if (first !== undefined) this.#session.onDataResult()
-      else this.#tellFailed('the data connection has ended')
+      else this.#reportFailure('the data connection has ended')
       return first
     } catch (err) {
       this.#failed('data', this.#stopping.signal.reason ?? err)
@@ -179,7 +179,7 @@ export class DataConnection {
     }
   }
 
-  #tellFailed (reason: string): void {
+  #reportFailure (reason: string): void {
     const { id } = this.#message
     if (this.#session.isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason })
   }
@@ -208,7 +208,7 @@ export class DataConnection {
     const map = this.#map
     const { stats, settings } = map
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
-    const told = header === undefined ? user : behind(header, user)
+    const userLink = header === undefined ? user : withHeader(header, user)
     const account = map.buffers.open(map, () => {
       stats.drops.stalled++
       map.log.log('warn', { port: map.map.remotePort }, 'a user that stands still was ended: too much is kept for all users')
@@ -216,15 +216,15 @@ export class DataConnection {
       service.abort(err)
       this.abort(err) // the whole connection: the end of one user would be queued behind bytes that are not read
     })
-    const gone = (err: Error): void => {
+    const onUnanswered = (err: Error): void => {
       stats.drops.silent++
       service.abort(err)
       this.abort(err)
     }
-    map.unanswered.add(user, gone)
-    map.unanswered.add(service, gone)
+    map.unanswered.add(user, onUnanswered)
+    map.unanswered.add(service, onUnanswered)
     try {
-      await bridge(told, service, {
+      await bridge(userLink, service, {
         account,
         forward: (bytes) => { stats.bytesIn += bytes },
         backward: (bytes) => { stats.bytesOut += bytes }
@@ -237,7 +237,7 @@ export class DataConnection {
 }
 
 /** A link with a header ahead of its bytes. The service gets it at once, also when its user waits for the service to speak first. */
-function behind (header: Uint8Array, link: Link): Link {
+function withHeader (header: Uint8Array, link: Link): Link {
   async function * source (): AsyncGenerator<Batch> {
     yield [header]
     yield * link.source

@@ -50,7 +50,7 @@ export class PortMapping implements SessionMapping {
   /** Used while the server rejects the port. */
   readonly #slowBackoff: Backoff
   /** The text of the last rejection that was reported. */
-  #refusal: string | undefined
+  #rejection: string | undefined
   #isGivenUp = false
   readonly #health = new Health()
   readonly #stopping = new AbortController()
@@ -127,18 +127,18 @@ export class PortMapping implements SessionMapping {
   #lost (err: Error): number {
     this.stats.failures++
     this.#reason = reasonOf(err)
-    if (err instanceof RefusedError && err.isPermanent) return this.#refused(err)
+    if (err instanceof RefusedError && err.isPermanent) return this.#rejected(err)
     const wait = this.#backoff.next()
     this.#state = 'waiting'
     this.#events.onOffline(this.map, err, wait)
     return wait
   }
 
-  #refused (reason: RefusedError): number {
+  #rejected (reason: RefusedError): number {
     const wait = this.#slowBackoff.next()
     this.#state = 'degraded'
-    if (this.#refusal !== reason.message) this.#events.onRefused(this.map, reason, wait)
-    this.#refusal = reason.message
+    if (this.#rejection !== reason.message) this.#events.onRefused(this.map, reason, wait)
+    this.#rejection = reason.message
     return wait
   }
 
@@ -155,7 +155,7 @@ export class PortMapping implements SessionMapping {
     const now = this.settings.clock.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
     if (!isThere) this.#failedAt = now
-    if (this.#health.see(isThere)) this.#tellService()
+    if (this.#health.see(isThere)) this.#sendServiceState()
     else if (!isThere) this.#scheduleProbe()
   }
 
@@ -203,9 +203,9 @@ export class PortMapping implements SessionMapping {
     this.#reason = undefined
     this.#backoff.online()
     this.#slowBackoff.online()
-    this.#refusal = undefined
+    this.#rejection = undefined
     this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
-    if (!this.#health.isUp) this.#tellService() // the server assumes that the service of a new registration is up
+    if (!this.#health.isUp) this.#sendServiceState() // the server assumes that the service of a new registration is up
     if (this.#hasProbes) void this.#runProbe()
     if (signal.aborted) session.end(signal.reason)
     await session.run()
@@ -215,7 +215,7 @@ export class PortMapping implements SessionMapping {
    * An original server listens again after `online_port`, but no longer knows the client to ask for data connections: it closes every
    * user at once, and keeps the port until it restarts. So the port is registered anew instead, which works.
    */
-  #tellService (): void {
+  #sendServiceState (): void {
     const { isUp } = this.#health
     const session = this.#session
     if (isUp && session?.isStrict === false) session.end(new Error('the service is back, and the port is registered anew'))
@@ -243,7 +243,7 @@ export class PortMapping implements SessionMapping {
     })
     this.#isProbing = false
     if (this.#session === undefined) return
-    if (this.#health.see(isThere)) this.#tellService()
+    if (this.#health.see(isThere)) this.#sendServiceState()
     this.#scheduleProbe()
   }
 }

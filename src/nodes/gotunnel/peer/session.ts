@@ -44,12 +44,12 @@ export class PeerSession implements ControlledSession {
     this.isStrict = isStrict
     this.acknowledges = acknowledges
     const budget = controlBudget(map.settings.clock, () => { map.stats.heldMessages++ })
-    const pass: Meter = (bytes) => {
+    const budgeted: Meter = (bytes) => {
       const wait = budget(bytes)
       if (wait !== undefined) this.#unanswered = 0 // pongs may be queued behind the held messages, which prove the server alive
       return wait
     }
-    this.#link = over(rateLimited(over(link, frames), pass), messages)
+    this.#link = over(rateLimited(over(link, frames), budgeted), messages)
   }
 
   /** Serves until the connection ends. Rejects with its error, unless the server has ended it. */

@@ -64,8 +64,8 @@ export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenB
 }
 
 /** The same link, its frames paced by a meter. An abort does not wait for held frames. */
-export function rateLimited (link: Link, pass: Meter): Link {
-  const frames = new AbortableSource(meter(pass)(link.source))
+export function rateLimited (link: Link, budget: Meter): Link {
+  const frames = new AbortableSource(meter(budget)(link.source))
   let reason: Error | undefined
   async function * source (): AsyncGenerator<Batch> {
     yield * frames

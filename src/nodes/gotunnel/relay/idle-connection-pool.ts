@@ -48,7 +48,7 @@ export class IdleConnectionPool {
 
   /** The connection has ended. */
   remove (streams: SequentialStreams): void {
-    const at = this.#idle.findIndex(([resting]) => resting === streams)
+    const at = this.#idle.findIndex(([idle]) => idle === streams)
     if (at < 0) return
     this.#idle.splice(at, 1)
     this.#totals.idleConnections--

@@ -37,7 +37,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   /** Current users, each with its pending request unless it has a data connection. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #bridge: UserBridge
-  readonly #serial: SequentialData
+  readonly #sequentialData: SequentialData
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
   #hasEnded = false
@@ -50,7 +50,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     this.#requests = new Requests(context.settings.maxWaiting)
     this.#counters = new TrafficCounters(this.traffic, this.identity.traffic, context.traffic)
     this.#bridge = new UserBridge(context, this.number, this.identity, this.#counters)
-    this.#serial = new SequentialData(context, this, this.#bridge, this.#counters)
+    this.#sequentialData = new SequentialData(context, this, this.#bridge, this.#counters)
   }
 
   /** The client says that its service is up; otherwise the port does not listen. */
@@ -72,7 +72,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const before = this.owner
     this.owner = session
     before.port = undefined
-    this.#serial.endResting()
+    this.#sequentialData.endIdle()
     before.end('replaced')
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#requestConnection(request)
@@ -88,7 +88,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   offline (): void {
     this.#listener?.close()
     this.#listener = undefined
-    this.#serial.endResting()
+    this.#sequentialData.endIdle()
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
@@ -97,7 +97,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
 
   /** Ends all users and their data connections, as their other end may no longer answer. */
   abortUsers (): void {
-    for (const link of [...this.#users.keys(), ...this.#serial.links]) link.abort(new LinkClosedError('the port was taken back'))
+    for (const link of [...this.#users.keys(), ...this.#sequentialData.links]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
   /** Takes the user whose request a data connection answers; undefined when there is none. */
@@ -120,7 +120,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
-  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#serial.serveUsers(user, streams) }
+  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#sequentialData.serveUsers(user, streams) }
 
   /** Joins a user and its data connection until both have ended; never rejects. */
   async serveUser (user: AcceptedLink, data: Link): Promise<void> {
@@ -135,7 +135,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   tick (): void {
     const expired = this.#requests.expire(this.#context.now - this.#context.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
-    this.#serial.tick()
+    this.#sequentialData.tick()
     if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('unresponsive')
   }
 
@@ -179,7 +179,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const { settings, traffic } = this.identity
     this.#counters.add('accepted', 1)
     const mayEnter = traffic.users < settings.maxUsers
-    const serve = mayEnter ? this.#serial.take() : undefined
+    const serve = mayEnter ? this.#sequentialData.take() : undefined
     if (serve !== undefined) {
       this.#addUser(link)
       void serve(link)

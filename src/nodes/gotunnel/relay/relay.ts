@@ -64,10 +64,10 @@ export class GotunnelRelay {
   readonly #connections: AcceptedConnections
   readonly #timer: Interval
   /** Connections without a first frame. */
-  readonly #silent = new Set<Link>()
+  readonly #halfOpen = new Set<Link>()
   #ticks = 0
   /** Rejected users that were logged. */
-  #told = { source: 0, total: 0 }
+  #logged = { source: 0, total: 0 }
 
   /** @throws {OptionError} when an option is invalid */
   constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
@@ -194,17 +194,17 @@ export class GotunnelRelay {
     this.#timer.stop()
     for (const port of this.#registry.ports.values()) port.end()
     for (const session of this.#registry.sessions) session.end('removed', 'stopping')
-    for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
+    for (const link of this.#halfOpen) link.abort(new LinkClosedError('the relay is stopping')) // without waiting for their first frame
     await withDrainTimeout(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.abortUsers() })
   }
 
   #logRejected (): void {
     const { log, users: { all: { stats: { rejected } } } } = this.#state
     for (const reason of ['source', 'total'] as const) {
-      const count = rejected[reason] - this.#told[reason]
+      const count = rejected[reason] - this.#logged[reason]
       if (count > 0) log.log('warn', { count }, reason === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
-    this.#told = { ...rejected }
+    this.#logged = { ...rejected }
   }
 
   async #accept (link: GotunnelRelayLink, slot: ConnectionSlot | undefined): Promise<void> {
@@ -234,10 +234,10 @@ export class GotunnelRelay {
       state.refused.timeout++
       link.abort(new LinkClosedError('no first frame in time'))
     })
-    this.#silent.add(link)
+    this.#halfOpen.add(link)
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => {
       state.clock.clear(timer)
-      this.#silent.delete(link)
+      this.#halfOpen.delete(link)
     })
     if (frame === undefined) { // closed without a first frame, as a probe does
       link.abort(new LinkClosedError('nothing was said'))

@@ -81,7 +81,7 @@ export class SequentialData {
   tick (): void { this.#idlePool.tick() }
 
   /** Ends idle connections. */
-  endResting (): void { this.#idlePool.close() }
+  endIdle (): void { this.#idlePool.close() }
 
   /**
    * Tries an idle connection: no byte of the user is sent before the other end has answered. Without an answer the user gets another one,

@@ -97,15 +97,15 @@ export class Session {
   /**
    * Ends the session, and tells the client why if it knows that message. May be called more than once.
    *
-   * @param reason for the counters and, as `told`, for the client
+   * @param reason for the counters and, as `wireReason`, for the client
    */
   end (reason: Extract<GotunnelRejectReason, Ending>): void
-  end (reason: 'removed', told: Ending): void
-  end (reason: GotunnelRejectReason, told: Ending = reason as Ending): void {
+  end (reason: 'removed', wireReason: Ending): void
+  end (reason: GotunnelRejectReason, wireReason: Ending = reason as Ending): void {
     if (this.ended !== undefined) return
     this.ended = reason
     this.onEnd()
-    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[told] }])
+    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[wireReason] }])
     void lingeringClose(this.link, this.#clock)
   }
 }

@@ -35,12 +35,12 @@ export class UserBridge {
   async join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
     user.slot?.establish()
     const { unanswered } = this.#context
-    const gone = (err: Error): void => {
+    const onUnanswered = (err: Error): void => {
       this.#counters.drop('silent')
       for (const link of [user, connection]) link.abort(err)
     }
-    unanswered.add(user, gone)
-    unanswered.add(data, gone)
+    unanswered.add(user, onUnanswered)
+    unanswered.add(data, onUnanswered)
     const account = this.#context.buffers.open(this.#identity, () => {
       this.#counters.drop('stalled')
       this.#context.log.log('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')

@@ -9,7 +9,7 @@ import { PartialSwitch } from './partial-switch.ts'
 
 export class Counting {
   /** The queue size last reported for each member. */
-  readonly #told = new WeakMap<Member, number>()
+  readonly #reported = new WeakMap<Member, number>()
   /** Messages for members that had already left, by network. */
   readonly #late = new Map<number, number>()
 
@@ -36,10 +36,10 @@ export class Counting {
   #add (counts: Counts, id: number, member: Member): void {
     const { traffic, port } = member
     const network = member.network instanceof PartialSwitch ? member.network.number : undefined
-    if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
+    if (isNothing(traffic) && (this.#reported.get(member) ?? 0) === 0) return
     const queued = bufferedAmountOf(port)
     counts.traffic.push({ network, id, traffic, queued })
-    this.#told.set(member, queued)
+    this.#reported.set(member, queued)
     member.traffic = newTraffic()
   }
 }
