@@ -162,7 +162,7 @@ export class AddressPool {
 
   /**
    * A device that asks for the address that it already holds has probably lost its connection, unnoticed by the relay. But cloned
-   * machines are one device too, and would take the address from each other for ever.
+   * machines are one device too, and would take the address from each other for ever; so it is offered once in `contestTime`.
    */
   #mayContest (address: number, now: number): boolean {
     const last = this.#contested.get(address)

@@ -23,7 +23,7 @@ const BURST = 8192
 /** The budget of all control connections of one identity, as a multiple of that. */
 const OF_ALL = 4
 
-/** Milliseconds of a wait beyond the budget. */
+/** Milliseconds between attempts while the budget is exceeded. */
 const PAUSE = 50
 
 /** The budget of all control connections of one identity. */
