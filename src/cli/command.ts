@@ -1,4 +1,4 @@
-/** What the commands of both programs have in common. */
+/** Common parts of the commands of both programs. */
 import { Command, CommanderError } from 'commander'
 import { list } from './config/fields.ts'
 import { nearest } from './nearest.ts'
@@ -18,8 +18,8 @@ export function createCommand (name: string, description: string, unsupported: U
   return command
     .description(description)
     .exitOverride((err) => { throw err.exitCode === 0 ? err : usageError(command, err, unsupported) })
-    .configureOutput({ outputError () {} }) // run() says it, on one line
-    .showSuggestionAfterError(false) // usageError() has its own, which ignores what stands behind =
+    .configureOutput({ outputError () {} }) // run() prints the error, on one line
+    .showSuggestionAfterError(false) // usageError() makes suggestions, and ignores text after =
     .enablePositionalOptions()
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
@@ -34,7 +34,7 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (default: info)')
 }
 
-/** The command of a protocol, with what all of them have. */
+/** The command of a protocol, with the shared options. */
 export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void): Command {
   const command = withSharedOptions(protocol.command(), `a file with a section "${protocol.name}"; options win over it`)
   return command.action(() => { run(flagsOf(command, protocol.name)) })
@@ -45,21 +45,22 @@ export function withVersion (command: Command): Command {
 }
 
 /**
- * Parses. Throws `UsageError` when that fails.
+ * Parses the command line.
  *
- * @returns false when the user asked for help or the version, which has been printed
+ * @returns false when help or the version has been printed
+ * @throws {UsageError} for the first error in it
  */
 export function parse (command: Command, argv: readonly string[]): boolean {
   try {
     command.parse(argv, { from: 'user' })
     return true
   } catch (err) {
-    if (err instanceof CommanderError) return false // all that is wrong has become a UsageError by then
+    if (err instanceof CommanderError) return false // help or version; errors have become UsageErrors
     throw err
   }
 }
 
-/** What commander complains about, on one line. Whatever stands behind the name of an option may be a password: it is not repeated. */
+/** Converts an error of commander to one line. Values of options are not repeated, as they may be passwords. */
 function usageError (command: Command, err: CommanderError, unsupported: UnsupportedOptions): UsageError {
   const message = err.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
   const [, given] = err.code === 'commander.unknownOption' ? /^unknown option '(--?[^=]*)/.exec(message) ?? [] : []
@@ -77,10 +78,10 @@ function usageError (command: Command, err: CommanderError, unsupported: Unsuppo
 
 const namesOf = (command: Command): string[] => command.options.map((option) => option.name())
 
-/** As it is typed: `relay candy`. */
+/** As typed on the command line: `relay candy`. */
 const pathOf = (command: Command): string => command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
-/** Refuses whatever stands where a command was expected. */
+/** Rejects an argument where a command is expected. */
 export function rejectArguments (command: Command): void {
   const [word] = command.args
   if (word === undefined) return
@@ -89,7 +90,7 @@ export function rejectArguments (command: Command): void {
   throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${list(known)}` : `did you mean ${near}?`}`)
 }
 
-/** The options that were given, by their long names, to the command or to the program in front of it. They are the keys of the files. */
+/** The options given to the command and to its program, by their long names, which are also the keys of the files. */
 export function givenFlags (command: Command): Values {
   return { ...(command.parent === null ? {} : givenOptions(command.parent)), ...givenOptions(command) }
 }
@@ -100,14 +101,14 @@ function givenOptions (command: Command): Values {
 }
 
 export interface Flags {
-  /** `--config`. */
+  /** The value of `--config`. */
   config: string | undefined
-  /** The one protocol to run. Undefined: each that has a section. */
+  /** The only protocol to run. Undefined: each that has a section. */
   protocol: string | undefined
   source: ConfigSource
 }
 
-/** The flags in the shape of the schema: shared ones on top, the others in the section of the command's protocol. */
+/** The flags in the shape of the schema: shared ones at the top, others in the section of the command's protocol. */
 export function flagsOf (command: Command, protocol?: string): Flags {
   const { config, version: _, ...given } = givenFlags(command)
   const values: Values = {}

@@ -3,8 +3,10 @@ import { dirname } from 'node:path'
 import { codeOf } from './reason.ts'
 
 /**
- * Makes a folder for its owner, with all those above it that are missing. Throws what the system says. The recursive `mkdir` of Node
- * would never return where nothing can be made, as in `/proc`.
+ * Makes a folder for its owner only, with missing parents. Node's recursive `mkdir` never returns where nothing can be created, as in
+ * `/proc`.
+ *
+ * @throws an error of the system
  */
 export function makeFolder (path: string): void {
   try {

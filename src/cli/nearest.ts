@@ -1,4 +1,4 @@
-/** Edits that turn one word into the other: a letter added, removed, replaced, or swapped with its neighbour. */
+/** Damerau-Levenshtein distance: letters added, removed, replaced, or swapped with their neighbour. */
 export function editDistance (a: string, b: string): number {
   let before: number[] = []
   let above = Array.from({ length: b.length + 1 }, (_, i) => i)
@@ -16,9 +16,9 @@ export function editDistance (a: string, b: string): number {
   return above[b.length]
 }
 
-/** What the user may have meant; undefined when nothing is near. Words that begin with what was typed count as near. */
+/** The known word nearest to a mistyped one; undefined when none is near. Words that start with it count as near. */
 export function nearest (word: string, known: readonly string[]): string | undefined {
-  if (word.length > 64) return undefined // the table above grows with the product of the lengths
+  if (word.length > 64) return undefined // the cost grows with the product of the lengths
   const ranked = known
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate) }))
     .sort((a, b) => a.distance - b.distance)

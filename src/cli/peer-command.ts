@@ -18,9 +18,10 @@ Examples:
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.`
 
 /**
- * Throws `UsageError` for whatever the user got wrong.
+ * Parses the command line.
  *
- * @returns undefined when there is nothing to run: help or the version was asked for, and printed
+ * @returns undefined when there is nothing to run: help or the version has been printed
+ * @throws {UsageError} for the first error in it
  */
 export function parsePeer (argv: readonly string[], protocols = PEER_PROTOCOLS): Plan | Task | undefined {
   let what: Plan | Task | undefined

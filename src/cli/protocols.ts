@@ -1,6 +1,6 @@
 /**
- * The protocols of both programs. A process that runs the first of a table is found by the name of the program alone, and the
- * first start of a relay is for it; others are found by their names as well.
+ * The protocols of both programs. The control socket of a process with the first protocol of a table has the name of the program alone,
+ * others have the protocol in it; the initial configuration of a relay is for the first one.
  */
 import { candyPeer } from './candy/peer-protocol.ts'
 import { candyRelay } from './candy/relay-protocol.ts'

@@ -27,9 +27,10 @@ Examples:
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.`
 
 /**
- * Throws `UsageError` for whatever the user got wrong.
+ * Parses the command line.
  *
- * @returns undefined when there is nothing to run: help or the version was asked for, and printed
+ * @returns undefined when there is nothing to run: help or the version has been printed
+ * @throws {UsageError} for the first error in it
  */
 export function parseRelay (argv: readonly string[], protocols = RELAY_PROTOCOLS): Plan | Task | undefined {
   let what: Plan | Task | undefined
@@ -63,6 +64,6 @@ function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {
 }
 
 function firstRelay ({ source }: Flags, protocols: readonly Protocol[]): ReturnType<typeof initConfig> {
-  resolveSettings(programSchema(protocols), [source]) // the password is shown this once: not in a start that fails for a wrong flag
+  resolveSettings(programSchema(protocols), [source]) // before the password is generated and printed, as a wrong flag would lose it
   return initConfig()
 }

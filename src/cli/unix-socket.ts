@@ -8,7 +8,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { codeOf } from './reason.ts'
 
-/** A path of a socket has at most 107 bytes (`sockaddr_un`). */
+/** Bytes of the path of a socket (`sockaddr_un`). */
 const MAX_PATH = 107
 
 /** Only the owner may connect. */
@@ -19,7 +19,7 @@ export interface UnixServer {
   close (): Promise<void>
 }
 
-/** @returns undefined when another process has it. Rejects when the folder does not let anyone make one. */
+/** @returns undefined when another process listens there. @throws an error of the system when the socket cannot be created */
 export async function listenUnix (file: string, onConnection: (socket: Socket) => void): Promise<UnixServer | undefined> {
   const { path, free } = shortPath(file)
   const server = await bind(path, onConnection) ?? (await isAlive(path) ? undefined : await takeOver(path, onConnection))
@@ -27,7 +27,7 @@ export async function listenUnix (file: string, onConnection: (socket: Socket) =
     free()
     return undefined
   }
-  server.unref() // it alone is no reason to stay
+  server.unref() // does not keep the process alive
   return {
     async close () {
       server.close()
@@ -49,7 +49,7 @@ export async function dialUnix (file: string): Promise<Socket> {
   }
 }
 
-/** Linux can reach a file through an open folder, whatever the length of its path. */
+/** A path to the same file within the limit: through an open folder in `/proc/self/fd` if necessary. */
 function shortPath (file: string): { path: string, free (): void } {
   if (Buffer.byteLength(file) <= MAX_PATH) return { path: file, free () {} }
   const fd = openSync(dirname(file), 'r')
@@ -63,7 +63,7 @@ async function bind (path: string, onConnection: (socket: Socket) => void): Prom
   })
   const umask = process.umask(UMASK)
   try {
-    server.listen(path) // makes the file before it returns
+    server.listen(path) // creates the file synchronously
   } finally {
     process.umask(umask)
   }
@@ -76,7 +76,7 @@ async function bind (path: string, onConnection: (socket: Socket) => void): Prom
   }
 }
 
-/** Connecting is asking; being accepted is the answer. */
+/** Whether a process listens: the test is a connection. */
 async function isAlive (path: string): Promise<boolean> {
   const socket = connect(path)
   try {
@@ -89,10 +89,10 @@ async function isAlive (path: string): Promise<boolean> {
   }
 }
 
-/** Two processes that come here in the same moment may both succeed; that takes a crash before it and no luck at all. */
+/** Replaces a stale socket. Two processes at the same moment may both succeed; that requires a crash before, and is accepted. */
 async function takeOver (path: string, onConnection: (socket: Socket) => void): Promise<Server | undefined> {
   const there = lstatSync(path, { throwIfNoEntry: false })
-  if (there !== undefined && !there.isSocket()) throw new Error('what is there is no socket')
+  if (there !== undefined && !there.isSocket()) throw new Error('the file is not a socket')
   rmSync(path, { force: true })
   return await bind(path, onConnection)
 }

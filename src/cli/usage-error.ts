@@ -1,6 +1,6 @@
 /**
- * What the user typed or wrote cannot work: bad usage or a bad configuration. The text is one line that says which key,
- * what was wrong and what is allowed; it is all that the user gets to see, with exit code 2.
+ * An error in the command line or the configuration. The message is one line that says which key, what was wrong and what is
+ * expected; it is printed alone, and the exit code is 2.
  */
 export class UsageError extends Error {
   override readonly name = 'UsageError'

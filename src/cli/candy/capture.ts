@@ -6,11 +6,11 @@ import { MessageType, MIN_LENGTH } from '../../nodes/candy/protocol/messages.ts'
 import { captureStream, verifyCapture, type CaptureDirection, type CaptureRecorder } from '../../transforms/capture/index.ts'
 import type { Batch } from '../../types.ts'
 
-/** The interfaces of a capture, by their number. A peer carries packets only. */
+/** The interfaces of a capture, by number. A peer records only packets. */
 const PACKETS = 0
 const MESSAGES = 1
 
-/** Records messages of the protocol: FORWARD as the packet in it, without the header that leads it to a gateway. */
+/** Records messages of the protocol; of FORWARD only the packet, without the outer header of a route. */
 export function recordMessages (recorder: CaptureRecorder, messages: Batch, direction: CaptureDirection): void {
   const packets: Batch = []
   const others: Batch = []
@@ -41,7 +41,7 @@ export function streamCapture ({ maxBytes }: Request, socket: Socket, attach: (r
     async follow () {
       const { recorder, finished } = captureStream(socket, init)
       const detach = attach(recorder)
-      socket.once('end', () => { recorder.end() }).resume() // enough
+      socket.once('end', () => { recorder.end() }).resume()
       await finished
       detach()
     }

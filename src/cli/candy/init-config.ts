@@ -1,4 +1,4 @@
-/** `relay` without arguments in an empty folder works at once: it writes a configuration of its own. */
+/** The initial configuration: `relay` without arguments in an empty folder writes one, and starts. */
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { newPassword } from '../config/new-password.ts'
@@ -84,7 +84,7 @@ function createConfig (file: string, password: string | undefined): boolean {
     writeSync(fd, configText(password))
     fsyncSync(fd)
   } catch (err) {
-    rmSync(file, { force: true }) // half a configuration would be taken for a whole one at the next start
+    rmSync(file, { force: true }) // the next start would read an incomplete file
     throw err
   } finally {
     closeSync(fd)
@@ -93,7 +93,7 @@ function createConfig (file: string, password: string | undefined): boolean {
   return true
 }
 
-/** The name of a new file belongs to its folder, and has to reach the disk as well. */
+/** Syncs a folder, as the name of a new file has to reach the disk as well. */
 function syncFolder (folder: string): void {
   const fd = openSync(folder, 'r')
   try {

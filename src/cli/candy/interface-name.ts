@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto'
 import { MAX_NAME_LENGTH } from '../../tun/ifreq.ts'
 
-/** Characters of the hash, and those of the name in front of it; 36^5 hashes keep the names of one machine apart. */
+/** Characters of the hash, and of the prefix of the name; 36^5 hashes suffice for the peers of one machine. */
 const HASHED = 5
 const KEPT = 3
 
 /**
- * `candy`, or `candy-<name>` as the original client calls it. A name that is too long for Linux is not merely cut, as two names may
- * begin alike: `office-berlin` is `candy-off-` and a hash of the whole name, the same at each start.
+ * `candy`, or `candy-<name>` as with the original client. A name that is too long for Linux is not just cut, as two names may have
+ * the same beginning: `office-berlin` becomes `candy-off-` and a hash of the whole name, the same at each start.
  */
 export function interfaceOf (name: string | undefined): string {
   if (name === undefined) return 'candy'

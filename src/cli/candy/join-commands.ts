@@ -1,34 +1,34 @@
-/** How to join the network of a relay that has just been set up. */
+/** Instructions for joining the network of a new relay. */
 import { networkInterfaces } from 'node:os'
 import { extname, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface JoinInit {
-  /** What the relay listens on. */
+  /** The listen URL of the relay. */
   listen: string
-  /** Undefined when it is not to be shown: it came from the environment. */
+  /** Undefined when it must not be printed: it came from the environment. */
   password: string | undefined
 }
 
-/** The first address of this machine that others may reach. */
+/** The first address of this machine that is not internal. */
 export function publicHost (interfaces = networkInterfaces()): string {
   const all = Object.values(interfaces).flatMap((addresses) => addresses ?? [])
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
 }
 
-/** The other program, as one would type its path here. */
+/** The path of the peer program, as typed in this folder. */
 export function peerProgram (folder = process.cwd()): string {
   const path = fileURLToPath(new URL(`../../../bin/peer${extname(import.meta.url)}`, import.meta.url))
   const near = relative(folder, path)
   return near.startsWith('..') ? path : `.${sep}${near}`
 }
 
-/** The URL that clients use. A relay that listens on every address is reached by one of them. */
+/** The URL for clients. For a relay that listens on all addresses, one of them is chosen. */
 export function joinUrl (listen: string, host = publicHost()): string {
   return listen.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${host}:`)
 }
 
-/** Prose with commands to copy, for this peer and for the original client. */
+/** Text with commands to copy, for this peer and for the original client. */
 export function joinCommands ({ listen, password }: JoinInit): string {
   const url = joinUrl(listen)
   const argument = password ?? '"$TUNPIPE_PASSWORD"'

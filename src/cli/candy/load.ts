@@ -1,4 +1,4 @@
-/** The settings of a candy relay or peer, with the passwords and certificates at hand. */
+/** Loads the settings of a candy relay or peer, with passwords and certificates. */
 import type { CandyNetworkInit } from '../../nodes/candy/index.ts'
 import { readPassword } from '../config/secret.ts'
 import { readTlsPair } from '../config/tls-files.ts'
@@ -18,13 +18,13 @@ export interface LoadedRelay extends Loaded {
   tls: { cert: string, key: string } | undefined
 }
 
-/** Throws `UsageError`. */
+/** @throws {UsageError} for the first error in the settings */
 export function loadPeer ({ settings: candy, nameOf, warn, isOriginal }: LoadContext<CandyPeerSettings>): LoadedPeer {
   const password = readPassword(candy, nameOf, warn)
   return { candy, password, nameOf, isOriginal, secrets: [password] }
 }
 
-/** Throws `UsageError`. */
+/** @throws {UsageError} for the first error in the settings */
 export function loadRelay ({ settings: candy, nameOf, warn }: LoadContext<CandyRelaySettings>): LoadedRelay {
   const read = (network: CandyNetworkSettings, name: (key: string) => string): CandyNetworkInit => ({
     path: network.path,

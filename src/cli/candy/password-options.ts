@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-/** Where the password of a network comes from, as both commands take it. */
+/** The options for the password of a network, for both commands. */
 export function withPassword (command: Command): Command {
   return command
     .option('--password <text>', 'the password of the network; every user of this machine can see it in `ps`, unlike the next two')

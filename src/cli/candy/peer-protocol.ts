@@ -1,4 +1,4 @@
-/** candy in `peer`: a client of its servers. */
+/** The candy protocol in `peer`: a client of candy servers. */
 import type { Command } from 'commander'
 import { createCommand } from '../command.ts'
 import type { Protocol } from '../protocol.ts'

@@ -13,10 +13,10 @@ import { defaultStateDir } from '../state/state-dir.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { readCa } from '../config/tls-files.ts'
 
-/** No `--name` can be this, as none begins with an underscore. */
+/** The state of a peer without `--name`; names do not begin with an underscore. */
 const UNNAMED = '_default'
 
-/** Starts a candy peer. Throws `UsageError` for files that are wrong, and the error of the interface. */
+/** Starts a candy peer. @throws {UsageError} for invalid files; an error of the interface */
 export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: StartContext<LoadedPeer>): Promise<Service> {
   const { url, address, name, mtu, routes, insecure } = candy
   const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
@@ -28,7 +28,7 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
   })
   const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log })
 
-  if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // one that the server takes; before it says ready
+  if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // saved once the server has accepted it, and before the ready line
   peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`, tun.offloads.length === 0 ? {} : { offloads: tun.offloads }) })
   peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
   peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
@@ -47,14 +47,14 @@ export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOri
     capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
     online: () => peer.state === 'online' && peer.lost.length === 0,
-    degraded: () => peer.state === 'online', // others have taken something of the interface, and it is not back yet
+    degraded: () => peer.state === 'online', // part of the interface's configuration was removed and is not restored
     register (registry) {
       registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
-      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that somebody else has taken away', registers: [registry], collect () { lost.set(peer.lost.length) } })
+      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', registers: [registry], collect () { lost.set(peer.lost.length) } })
       const overlap = new Gauge({
         name: 'tunpipe_candy_overlap',
-        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are not taken',
+        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',
         labelNames: ['network', 'interface'],
         registers: [registry],
         collect () {

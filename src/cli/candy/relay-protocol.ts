@@ -1,4 +1,4 @@
-/** candy in `relay`: a server for its clients. */
+/** The candy protocol in `relay`: a server for candy clients. */
 import type { Command } from 'commander'
 import { createCommand } from '../command.ts'
 import type { Protocol } from '../protocol.ts'
@@ -25,7 +25,7 @@ export const candyRelay: Protocol<CandyRelaySettings, LoadedRelay> = {
   name: 'candy',
   usesWorkers: true,
   section: candyRelaySection,
-  secret: { key: 'password', variable: 'TUNPIPE_PASSWORD', fits: ({ networks }) => networks === undefined }, // it is no password of several networks
+  secret: { key: 'password', variable: 'TUNPIPE_PASSWORD', fits: ({ networks }) => networks === undefined }, // with several networks each has its own password
   load: loadRelay,
   async start (context) {
     const { startCandyRelay } = await import('./relay.ts')

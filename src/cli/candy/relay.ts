@@ -11,7 +11,7 @@ import { defaultStateDir } from '../state/state-dir.ts'
 import { recordMessages, streamCapture } from './capture.ts'
 import type { LoadedRelay } from './load.ts'
 
-/** Starts a candy relay. Passes on the error of `listen`. */
+/** Starts a candy relay. @throws an error of the system when it cannot listen */
 export async function startCandyRelay ({ loaded, workers, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const { listen } = loaded.candy
   const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), log)
@@ -47,7 +47,7 @@ export async function startCandyRelay ({ loaded, workers, log, out }: StartConte
   }
 }
 
-/** Whose traffic is asked for. Throws `UsageError` for a network or an address that cannot be. */
+/** The traffic that a capture request selects. @throws {UsageError} for a network that does not exist, or an invalid address */
 function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
   const paths = Array.from(relay.networks, ({ settings: { path = '' } }) => path)
   if (network === undefined && paths.length > 1) throw new UsageError(`--network: missing, expected ${list(paths)}`)

@@ -1,4 +1,4 @@
-/** What can be said about a candy relay and a candy peer: the keys of the section `candy`, and the flags of the same names. */
+/** Schemas of the section `candy` for relay and peer; flags have the same names. */
 import { z } from 'zod'
 import { RoutePolicy } from '../../nodes/candy/peer/route-policy.ts'
 import { parseRules } from '../../nodes/candy/relay/sdwan.ts'
@@ -8,7 +8,7 @@ import { dialUrl, hostAddress, listenUrl, networkPath, proxies, range } from '..
 import type { UnsupportedOptions } from '../config/settings.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Existing clients take at most 1500 bytes: 1450 leaves room in them for a plain message, 1430 for one with a pushed route. */
+/** Existing clients accept messages of at most 1500 bytes: a packet of 1450 fits into a plain message, one of 1430 also with a pushed route. */
 const MAX_MTU = 1450
 const MIN_MTU = 576
 
@@ -21,7 +21,7 @@ const password = {
   'allow-empty-password': toggle()
 }
 
-/** An interface as Linux lets it be called, or `none`. */
+/** A valid name of a Linux interface, or `none`. */
 function interfaceName () {
   const expected = 'at most 15 letters, digits, ".", "_" or "-", or none, or an address such as 10.77.0.2/24'
   return text('an interface name', expected, (name) => {
@@ -30,13 +30,13 @@ function interfaceName () {
   })
 }
 
-/** It becomes part of a file name and of an interface name. */
+/** The name of a peer; it is part of a file name and of an interface name. */
 function peerName () {
   return text('a name', 'at most 32 letters, digits, ".", "_" or "-", a letter or digit first', (name) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined)
 }
 
-/** candy's own form of rules, read by the relay's own reader: it names the rule that is wrong by its number. */
+/** Rules in candy's syntax, parsed as the relay does: an error names the rule by number. */
 function rules () {
   const expected = 'dev-cidr,dst-cidr,nexthop;... with network addresses and without blanks'
   return text('a list of rules', expected, (input) => {
@@ -49,7 +49,7 @@ function rules () {
   })
 }
 
-/** Which pushed routes a peer takes, read by the peer's own reader. */
+/** The choice of pushed routes, parsed as the peer does. */
 function routes () {
   const expected = 'private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16'
   return text('a choice of routes', expected, (input) => {
@@ -63,7 +63,7 @@ function routes () {
   })
 }
 
-/** What is said about one network. Nothing has a default here, so that it is known what was given. */
+/** Keys of one network. Without defaults, so that absent keys are known. */
 const networkKeys = {
   ...password,
   path: networkPath().optional(),
@@ -116,7 +116,7 @@ export const candyRelaySection = section({
 
 const NO_DIRECT_TRAFFIC = 'direct traffic between peers is not available yet, expected no such option'
 
-/** Options of the original client that are about traffic past the server. */
+/** Options of the original client for direct traffic between peers. */
 export const unsupportedPeerOptions: UnsupportedOptions = {
   stun: NO_DIRECT_TRAFFIC,
   port: NO_DIRECT_TRAFFIC,

@@ -1,4 +1,4 @@
-/** What `relay status`, `peer status` and `relay reload` show of candy. */
+/** Text of `relay status`, `peer status` and `relay reload` for candy. */
 import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, NetworkChanges } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
@@ -18,7 +18,7 @@ function networkText ({ path, range, leases, packetsIn, bytesIn, packetsOut, byt
   const dropped = nonZero(drops)
   return `
 ${name === '' ? 'network' : `network ${name}`}: ${counted(members.length, 'peer')}, ${counted(leases, 'lease')}, in ${counted(packetsIn, 'packet')} of ${bytes(bytesIn)}, out ${packetsOut} of ${bytes(bytesOut)}${dropped === '' ? '' : `, drops ${dropped}`}${resyncs === 0 ? '' : `, ${counted(resyncs, 'resync')}`}
-${members.length === 0 ? 'nobody is here' : table([HEAD, ...members.map(memberRow)])}`
+${members.length === 0 ? 'no client is connected' : table([HEAD, ...members.map(memberRow)])}`
 }
 
 const memberRow = (member: CandyMemberStatus): string[] => [

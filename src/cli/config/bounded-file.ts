@@ -16,7 +16,7 @@ export function readBounded (file: string, key: string, limit: number): string {
   return textOf(readBoundedBytes(file, key, limit), file, key)
 }
 
-/** Throws `UsageError` when it is not UTF-8. */
+/** @throws {UsageError} when the bytes are not UTF-8 */
 export function textOf (bytes: Uint8Array, file: string, key: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -25,7 +25,7 @@ export function textOf (bytes: Uint8Array, file: string, key: string): string {
   }
 }
 
-/** The same, whatever is in it. */
+/** The same without the check for UTF-8. */
 export function readBoundedBytes (file: string, key: string, limit: number): Buffer {
   try {
     return readUpTo(file, key, limit)
@@ -43,7 +43,7 @@ function readUpTo (file: string, key: string, limit: number): Buffer {
     const deadline = performance.now() + READ_TIMEOUT_MS
     for (let got = -1; got !== 0 && length <= limit; length += got) {
       got = readPatiently(fd, bytes.subarray(length), deadline)
-      if (got < 0) throw new UsageError(`${key}: a pipe that somebody holds open and writes nothing to (${JSON.stringify(file)})`)
+      if (got < 0) throw new UsageError(`${key}: a pipe that is open for writing, but has no data (${JSON.stringify(file)})`)
     }
     if (length === 0 && fstatSync(fd).isFIFO()) throw new UsageError(`${key}: a pipe that nobody writes to (${JSON.stringify(file)})`)
     if (length > limit) throw new UsageError(`${key}: too large (${JSON.stringify(file)}), expected at most ${limit / 1024} KiB`)

@@ -1,23 +1,23 @@
-/** The lines of a `candy.cfg`, told apart exactly as the original does. All text here has one character for each byte. */
+/** Splits a `candy.cfg` into lines exactly as the original does. Text has one character for each byte. */
 
 export interface CfgLine {
   /** From 1. */
   readonly number: number
   readonly key: string
   readonly value: string
-  /** A quote in front that none at the end belongs to: the original takes it as part of the value. */
+  /** The value starts with a quote that is not closed: to the original it is part of the value. */
   readonly isOpen: boolean
 }
 
 const BYTE_ORDER_MARK = '\xef\xbb\xbf'
 
-/** What counts as a blank to the original, and no other: a password may end with a blank of Unicode. */
+/** Blanks as the original defines them: a password may end with another Unicode blank. */
 const trimStart = (text: string): string => text.replace(/^[ \t\n\v\f\r]+/, '')
 const trim = (text: string): string => trimStart(text).replace(/(?<![ \t\n\v\f\r])[ \t\n\v\f\r]+$/, '')
 
 /**
- * `key = value` with blanks and semicolons at the end of the line, but not in front of the CR of a file of Windows; a line without a `=` and
- * one that begins with a `#` mean nothing. There is no comment behind a value.
+ * `key = value`, without blanks and semicolons at the end of the line, but not before the CR of a Windows file. A line without `=`, or
+ * one that starts with `#`, is ignored. There are no comments after a value.
  */
 export function linesOf (text: string): CfgLine[] {
   const whole = text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text

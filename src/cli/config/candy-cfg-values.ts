@@ -1,19 +1,19 @@
 /**
- * Values of a `candy.cfg` in the form that our own options have. The original reads numbers as C does (`stoi`, `inet_aton`): blanks in front, a
- * sign, and whatever comes after a blank is left out. Text that it takes only by accident (`0x10` is 0, `010.0.0.1` is 8.0.0.1, an address
- * without a prefix has one of its first digits) stays as it is, and our options refuse it.
+ * Converts values of a `candy.cfg` to the form of our options. The original reads numbers as C does (`stoi`, `inet_aton`): leading blanks and
+ * a sign are allowed, and text after a blank is ignored. Text that it accepts only by accident (`0x10` is 0, `010.0.0.1` is 8.0.0.1, an
+ * address without a prefix gets its first digits as one) is not converted, and our options reject it.
  */
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { ws: 80, wss: 443 }
 
-/** The original ignores user, path, query and fragment of where it listens, and takes 80 or 443 when no port is named. A user is left in, to be refused. */
+/** The original ignores user, path, query and fragment of its listen URL, and defaults to port 80 or 443. A user is kept, to be rejected. */
 export function listenedAt (url: string): string {
   const [, scheme, host, port] = /^(wss?):\/\/(\[[^\]]*\]|[^/?#:[\]@]+)(?::(\d*))?(?:[/?#].*)?$/is.exec(url) ?? []
   if (host === undefined) return url
   return `${scheme.toLowerCase()}://${host}:${port === undefined || port === '' ? DEFAULT_PORTS[scheme.toLowerCase()] : port}`
 }
 
-/** Where it connects to: it sends the path alone. */
+/** The URL to connect to: the original sends only the path. */
 export const dialledAt = (url: string): string => url.replace(/[?#].*$/s, '')
 
 /** `1400`, `+1400`, `01400 # a comment`. */

@@ -1,4 +1,4 @@
-/** Reads the configuration file of the original candy, `candy.cfg`, as if it were one of ours (candy protocol, section 4). */
+/** Reads the configuration file of the original candy, `candy.cfg`, and maps it to ours (candy protocol, section 4). */
 import { nearest } from '../nearest.ts'
 import { UsageError } from '../usage-error.ts'
 import { linesOf, type CfgLine } from './candy-cfg-lines.ts'
@@ -9,11 +9,11 @@ import type { Values } from './settings.ts'
 interface Known {
   /** Our key. */
   readonly ours: string
-  /** The value in the form that our key has; what cannot be brought into it stays as it is, for the schema to complain about. */
+  /** Converts the value to the form of our key; a value that cannot be converted is kept, for the schema to reject. */
   readonly read?: (value: string) => string
 }
 
-/** Keys that stand for one of ours, by the program that has that. */
+/** Keys with an equivalent, by program. */
 const KEYS: Record<'relay' | 'peer', Readonly<Record<string, Known>>> = {
   relay: {
     websocket: { ours: 'listen', read: listenedAt },
@@ -30,15 +30,15 @@ const KEYS: Record<'relay' | 'peer', Readonly<Record<string, Known>>> = {
   }
 }
 
-/** What each program calls the side that it is. */
+/** The value of `mode` by program. */
 const MODES = { relay: 'server', peer: 'client' } as const
 
 const NO_DIRECT_TRAFFIC = 'there is no direct traffic between peers yet'
 
-/** Keys of the original that are about traffic past the server; its server has no use for them. */
+/** Keys of the original for direct traffic between peers; its server ignores them. */
 const DIRECT = ['stun', 'port', 'discovery', 'route', 'localhost']
 
-/** Keys of its versions before 6.1. */
+/** Keys of versions before 6.1. */
 const FORMER: Readonly<Record<string, string>> = {
   ntp: 'the clock of the system is used',
   restart: 'it goes on by itself when a connection is lost',
@@ -47,11 +47,11 @@ const FORMER: Readonly<Record<string, string>> = {
 
 const KNOWN = [...new Set(['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...DIRECT, ...Object.keys(FORMER)])]
 
-/** Warnings about one file; a file may have thousands of lines that mean nothing. */
+/** Warnings about one file, which may have thousands of unknown lines. */
 const MAX_WARNINGS = 20
 
 /**
- * True for a file in the form of the original: `key = value` where YAML has `key: value`. What decides is the first line that is either.
+ * Whether a file has the syntax of the original: `key = value` where YAML has `key: value`. The first line that is either decides.
  *
  * @param text - one character for each byte
  */
@@ -65,9 +65,10 @@ const isYaml = (line: string): boolean => /^\s*(?:["']?[\w-]+["']?\s*:(?:\s|$)|[
 const isAssignment = (line: string): boolean => /^[^:=]*=/.test(line)
 
 /**
- * Throws `UsageError` when it is for the other program, or a value that counts is not text.
+ * Parses a file of the original.
  *
- * @param text - one character for each byte: a comment may be in any encoding
+ * @param text - one character for each byte, as comments may have any encoding
+ * @throws {UsageError} when the file is for the other program, or a value in use is not UTF-8
  */
 export function parseCandyCfg (file: string, text: string, program: 'relay' | 'peer'): ConfigFile {
   const warnings: string[] = []
@@ -88,7 +89,7 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
   if (last.get('debug')?.value === 'true') values['log-level'] = 'debug'
   for (const [theirs, { ours, read = asIs }] of Object.entries(KEYS[program])) {
     const line = last.get(theirs)
-    if (line === undefined || line.value === '') continue // the original takes an empty value for none
+    if (line === undefined || line.value === '') continue // to the original an empty value is none
     const value = utf8(line.value)
     if (value === undefined) throw new UsageError(`${file}:${line.number}: ${theirs}: not text, expected UTF-8`)
     candy[ours] = read(value)

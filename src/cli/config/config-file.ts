@@ -1,20 +1,20 @@
-/** Reads a configuration file and remembers on which line each key stands. What the keys mean is for the schema to say. */
+/** Reads a configuration file and records the line of each key. Keys and values are checked by the schema. */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBoundedBytes, textOf } from './bounded-file.ts'
 import { isCandyCfg, parseCandyCfg } from './candy-cfg.ts'
 import { isSection, type ConfigFile } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Longer than any configuration, and short enough for whatever a parser does with it. */
+/** More than any configuration has; bounds the work of the parser. */
 const MAX_FILE_BYTES = 64 * 1024
 
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
 
-/** Throws `UsageError`, naming file and line, when the file cannot be read, or is neither YAML nor a file of the original candy for this program. */
+/** @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original candy for this program */
 export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {
   const bytes = readBoundedBytes(file, '--config', MAX_FILE_BYTES)
-  const original = bytes.toString('latin1') // its comments may be in any encoding
+  const original = bytes.toString('latin1') // its comments may have any encoding
   return isCandyCfg(original) ? parseCandyCfg(file, original, program) : parseConfig(file, textOf(bytes, file, '--config'))
 }
 
@@ -23,14 +23,14 @@ export function parseConfig (file: string, text: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false, logLevel: 'error' })
   const lineAt = (offset: number): number => Math.max(1, counter.linePos(Math.min(offset, text.length)).line)
   const [problem] = [...document.errors, ...document.warnings]
-  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${told(problem)}`)
-  const refuse = (node: { range?: ParsedNode['range'] | null }, what: string): never => {
+  if (problem !== undefined) throw new UsageError(`${file}:${lineAt(problem.pos[0])}: ${problemText(problem)}`)
+  const reject = (node: { range?: ParsedNode['range'] | null }, what: string): never => {
     throw new UsageError(`${file}:${lineAt(node.range?.[0] ?? 0)}: ${meaningless(what)}`)
   }
-  // What looks like one of them is a password without quotes more often than not.
+  // mostly these are passwords that need quotes
   visit(document, {
-    Alias (_, alias) { refuse(alias, 'an alias') },
-    Value (_, node) { if (node.anchor !== undefined) refuse(node, 'an anchor') }
+    Alias (_, alias) { reject(alias, 'an alias') },
+    Value (_, node) { if (node.anchor !== undefined) reject(node, 'an anchor') }
   })
 
   const lines = new Map<string, number>()
@@ -72,7 +72,7 @@ export function parseConfig (file: string, text: string): ConfigFile {
 
 function toSection (file: string, document: Document.Parsed, lineAt: (offset: number) => number): ConfigFile['values'] {
   const values: unknown = document.toJS()
-  if (values === null) return {} // an empty file, or nothing but comments
+  if (values === null) return {} // empty, or only comments
   if (isSection(values)) return values
   const { range } = document.contents as ParsedNode
   throw new UsageError(`${file}:${lineAt(range[0])}: not a section, expected "key: value"`)
@@ -80,12 +80,12 @@ function toSection (file: string, document: Document.Parsed, lineAt: (offset: nu
 
 const meaningless = (what: string): string => `${what} that means nothing here; put the text in quotes`
 
-/** A fault in few words, and none of the file's own: they may be a password. */
-function told ({ code, message }: YAMLError): string {
+/** Describes a YAML error without repeating text of the file, which may be a password. */
+function problemText ({ code, message }: YAMLError): string {
   if (code === 'MULTIPLE_DOCS') return 'more than one document, expected one'
   if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') return meaningless('a tag')
   if (code === 'BAD_DIRECTIVE') return meaningless('a directive')
   if (code === 'BAD_DQ_ESCAPE') return 'not YAML: a backslash that means nothing here; put the text in single quotes'
-  const [what] = message.split(': ') // the text itself stands behind the colon
+  const [what] = message.split(': ') // after the colon the message repeats the text
   return `not YAML: ${what.charAt(0).toLowerCase()}${what.slice(1).replaceAll(/\s+/g, ' ')}`
 }

@@ -1,6 +1,6 @@
 /**
- * The building blocks of the schemas. One schema checks both flags and files, so a value arrives as text (a flag) or as
- * whatever YAML made of it. Every complaint reads `what is wrong, expected what is allowed`.
+ * The building blocks of the schemas. One schema checks flags and files, so a value is text (a flag) or any value
+ * that YAML can have. Every error has the form `what is wrong, expected what is allowed`.
  */
 import { z } from 'zod'
 import { nearest } from '../nearest.ts'
@@ -9,7 +9,7 @@ import { UsageError } from '../usage-error.ts'
 
 const MAX_SHOWN = 60
 
-/** A value as a complaint quotes it: on one line, without control characters, and not too long. */
+/** A value as quoted in an error: on one line, without control characters, of limited length. */
 export function show (value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a section'
@@ -29,9 +29,9 @@ function problemText (what: string, input: unknown, expected: string): string {
 }
 
 /**
- * Text that `read` understands.
+ * Text that `read` accepts.
  *
- * @param read - returns undefined when it does not; throws `UsageError` when it can say more than that.
+ * @param read - returns undefined when it does not accept; may throw `UsageError` for a more precise error.
  */
 export function text<T> (what: string, expected: string, read: (text: string) => T | undefined) {
   return z.string({ error: ({ input }) => problemText(what, input, expected) }).transform((input, context) => {
@@ -48,7 +48,7 @@ export function text<T> (what: string, expected: string, read: (text: string) =>
   })
 }
 
-/** The same for values that look like a number to YAML and are text on the command line. */
+/** The same for values that may be numbers in YAML, and are text on the command line. */
 export function numeral<T> (what: string, expected: string, read: (text: string) => T | undefined) {
   return z.preprocess((input) => typeof input === 'number' ? String(input) : input, text(what, expected, read))
 }
@@ -71,10 +71,10 @@ function boolean () {
 /** A flag without a value; `true` or `false` in a file. */
 export function toggle () { return boolean().default(false) }
 
-/** The same where it matters whether it was given at all. */
+/** The same, but undefined when absent. */
 export function optionalToggle () { return boolean().optional() }
 
-/** What may be given several times: a list in a file, or one text with commas, as on the command line. */
+/** Several values: a list in a file, or one text with commas, as on the command line. */
 export function commaList<T> (what: string, expected: string, read: (text: string) => T | undefined) {
   const joined = (input: unknown): unknown => Array.isArray(input) && input.every((item) => typeof item === 'string') ? input.join() : input
   return z.preprocess(joined, text(what, expected, (input) => {
@@ -83,18 +83,18 @@ export function commaList<T> (what: string, expected: string, read: (text: strin
   }))
 }
 
-/** Sections below each other, each with a `-` in front. */
+/** A list of sections, in YAML each with a leading `-`. */
 export function sections<T extends z.ZodType> (one: T) {
   return z.array(one, { error: ({ input }) => problemText('a list', input, 'one section or more, each with "-" in front') })
     .min(1, { error: 'empty, expected one section or more, each with "-" in front' })
 }
 
-/** A path; it is opened later. */
+/** A path; it is not checked here whether it can be opened. */
 export function path () {
   return text('a path', 'a path', (path) => path === '' || path.includes('\0') ? undefined : path)
 }
 
-/** Text that no message may quote. It may be empty: whether that is allowed is not for the schema to say. */
+/** Text that no error may quote. It may be empty here; the caller decides whether that is allowed. */
 export function secret () {
   return z.string({
     error: ({ input }) => input === null ? 'empty, expected text' : 'not text, expected text (put digits in quotes)'
@@ -102,9 +102,9 @@ export function secret () {
 }
 
 /**
- * A mapping that has these keys and no others.
+ * A section with these keys and no others.
  *
- * @param unsupported - keys that are refused with words of their own
+ * @param unsupported - keys that are rejected with their own error text
  */
 export function section<const T extends z.core.$ZodLooseShape> (shape: T, unsupported: UnsupportedOptions = {}) {
   const known = Object.keys(shape)

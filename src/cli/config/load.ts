@@ -11,16 +11,16 @@ import { isSection, resolveSettings, type ConfigFile, type ConfigSource } from '
 
 export interface LoadInit {
   program: 'relay' | 'peer'
-  /** All that the program has. */
+  /** All protocols of the program. */
   protocols: readonly Protocol[]
   flags: Flags
 }
 
 export interface LoadedProgram {
   settings: SharedSettings
-  /** What is to run, in the order of the table. */
+  /** The services to run, in the order of the table of protocols. */
   services: LoadedService[]
-  /** Warnings, for the log that does not exist yet. */
+  /** Warnings, to be logged once there is a log. */
   warnings: string[]
   /** Secrets, for the redactor of the log. */
   secrets: string[]
@@ -28,7 +28,7 @@ export interface LoadedProgram {
 
 export interface LoadedService {
   protocol: Protocol
-  /** Its section, as the schema has left it. */
+  /** The section as the schema returned it. */
   settings: unknown
   loaded: Loaded
 }
@@ -71,7 +71,7 @@ function exposed ({ file, values }: ConfigFile, { name, secret }: Protocol): str
   return secret !== undefined && holds(values[name], secret.key) && readableByOthers(file) ? [`${file} holds a ${secret.key} and others can read it: chmod 600 ${file}`] : []
 }
 
-/** Whether there is anything for the key in a section, or in one below it. */
+/** Whether a section, or one in it, has a value for the key. */
 function holds (value: unknown, key: string): boolean {
   if (Array.isArray(value)) return value.some((item) => holds(item, key))
   return isSection(value) && (Boolean(value[key]) || Object.values(value).some((inside) => holds(inside, key)))

@@ -10,7 +10,7 @@ const MIN_RANGE_PREFIX = 8
 const MAX_RANGE_PREFIX = 30
 const MAX_URL = 2048
 
-/** The range that addresses are given out of. It holds at least two hosts, and no more than a /8. */
+/** The range of dynamic addresses, at least two hosts and at most a /8. */
 export function range () {
   return text('a CIDR', `a.b.c.d/${MIN_RANGE_PREFIX} to /${MAX_RANGE_PREFIX}`, (input) => {
     const cidr = parseCidr(input)
@@ -20,13 +20,13 @@ export function range () {
   })
 }
 
-/** Not "this network", loopback, multicast, or what is reserved. */
+/** Excludes "this network", loopback, multicast and reserved addresses. */
 function isOfHosts ({ address }: { address: number }): boolean {
   const first = address >>> 24
   return first !== 0 && first !== 127 && first < 224
 }
 
-/** The address of one host and the network it is in. */
+/** The address of a host, and its network. */
 export function hostAddress () {
   const expected = 'a host and its network such as 10.77.0.2/24'
   return text('an address', expected, (input) => {
@@ -43,12 +43,12 @@ export function hostAddress () {
   })
 }
 
-/** What stands before the @ may be a secret: it is not repeated, whatever else is wrong. */
+/** The text before the @ may be a secret: it is rejected first, and not repeated. */
 function rejectUser (url: string, expected: string): void {
   if (/^[a-z]*:?\/*[^/?#]*@/i.test(url)) throw new UsageError(`a URL with a user or a password in it, expected ${expected}`)
 }
 
-/** `ws://0.0.0.0:8080`. The port is always named, since 80 and 443 surprise; 0 takes any free one. */
+/** `ws://0.0.0.0:8080`. The port is mandatory, as the defaults 80 and 443 would surprise; 0 takes any free one. */
 export function listenUrl () {
   const expected = 'ws://HOST:PORT or wss://HOST:PORT'
   return text('an address to listen on', expected, (input) => {
@@ -59,7 +59,7 @@ export function listenUrl () {
   })
 }
 
-/** Where a peer connects to. The path is kept: some servers choose the network by it. */
+/** The URL of a server. The path is kept: some servers select the network by it. */
 export function dialUrl () {
   const expected = 'ws://HOST:PORT/ or wss://HOST:PORT/'
   return text('a WebSocket URL', expected, (input) => {
@@ -71,7 +71,7 @@ export function dialUrl () {
   })
 }
 
-/** `127.0.0.1:9100`, or just the port: then on the loopback address only. */
+/** `127.0.0.1:9100`, or a port alone for the loopback. */
 export function hostPort () {
   return numeral('an address to listen on', 'HOST:PORT or PORT (then on 127.0.0.1)', (input) => {
     const port = readPort(input)
@@ -79,12 +79,12 @@ export function hostPort () {
   })
 }
 
-/** Addresses or networks, IPv4 or IPv6, of machines that may tell where their connections come from. */
+/** Addresses or networks, IPv4 or IPv6, of trusted proxies. */
 export function proxies () {
   return commaList('a list of networks', 'addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32', (input) => parseNetwork(input) === undefined ? undefined : input)
 }
 
-/** `/alice/home`, as networks are called by URLs. */
+/** `/alice/home`, the path of a network in a URL. */
 export function networkPath () {
   return text('a path', '/ or /name or /name/name of letters, digits, ".", "_", "~", "@" and "-"', (input) => normalPath(input) === input ? input : undefined)
 }

@@ -1,4 +1,4 @@
-/** The whole of `relay.yaml` and of `peer.yaml`: a section for each protocol, and the keys that all of them share. */
+/** The schemas of `relay.yaml` and `peer.yaml`: a section for each protocol, and shared keys. */
 import type { z } from 'zod'
 import type { Protocol } from '../protocol.ts'
 import { MAX_WORKERS } from '../../nodes/candy/relay/settings.ts'
@@ -15,12 +15,12 @@ const shared = {
   workers: wholeNumber(1, MAX_WORKERS).optional()
 }
 
-/** The keys that stand beside the sections of the protocols, not inside. */
+/** Top-level keys that belong to no protocol. */
 export const SHARED_KEYS: readonly string[] = Object.keys(shared)
 
 export type SharedSettings = z.output<z.ZodObject<typeof shared>>
 
-/** What the file of a program with these protocols can say. */
+/** The schema of a program with these protocols. */
 export function programSchema (protocols: readonly Protocol[], program: 'relay' | 'peer' = 'relay') {
   const sections = Object.fromEntries(protocols.map(({ name, section }) => [name, section.optional()]))
   return section({ ...sections, ...shared }).superRefine(({ workers }, context) => {

@@ -29,7 +29,7 @@ export function oneSource (sources: readonly ConfigSource[], section: string, ke
 }
 
 /**
- * The secret of a section: what stands there, or in the file that its `<key>-file` names.
+ * The secret of a section: its own, or the content of the file that its `<key>-file` names.
  *
  * @param name - names a key of the section in an error
  * @param warn - called when other users of this machine can read the file
@@ -45,7 +45,7 @@ export function readSecret<K extends string> (settings: SecretSettings<K>, key: 
   return text
 }
 
-/** The part of a section that says how to get its secret. */
+/** The keys of a section for its secret. */
 export type SecretSettings<K extends string> = { [key in K | `${K}-file`]?: string }
 
 export interface PasswordSettings extends SecretSettings<'password'> {

@@ -8,7 +8,7 @@ import { UsageError } from '../usage-error.ts'
 const MAX_PEM_BYTES = 1024 * 1024
 
 /**
- * Reads a certificate chain and its key, and makes sure that they belong together before anything listens.
+ * Reads a certificate chain and its key, and checks that they match.
  *
  * @param warn - called when other users of this machine can read the key
  */
@@ -37,7 +37,7 @@ export function readCa (file: string, nameOf: (key: string) => string): string {
     void new X509Certificate(ca)
     return ca
   } catch {
-    // told below
+    // reported below
   }
   throw new UsageError(`${nameOf('ca')}: no certificate in it, expected PEM`)
 }

@@ -1,4 +1,4 @@
-/** `relay capture` and `peer capture`: what a running program carries, into a file. */
+/** `relay capture` and `peer capture`: write the traffic of a running program to a file. */
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -24,7 +24,7 @@ Examples:
   sudo peer capture --name home --write - | tshark -r -`
 }
 
-/** Less has no room for a single packet. */
+/** A smaller file has no room for a single packet. */
 const MIN_BYTES = 4096
 
 export function captureCommand (init: ControlCommandInit): Command {
@@ -49,12 +49,12 @@ export function captureCommand (init: ControlCommandInit): Command {
 async function capture (flags: Values, write: string, init: ControlCommandInit): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
   const { protocol, network, peer } = flags
-  const asked = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
+  const response = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
-    asked.socket.destroy()
+    response.socket.destroy()
     throw err
   })
-  const copied = copy(asked, out) // from here on Ctrl-C ends the capture and not the program
+  const copied = copy(response, out) // from here on Ctrl-C ends only the capture
   if (write !== '-') process.stderr.write(`capturing to ${write}, until Ctrl-C\n`)
   const { length, isWhole, isEnough } = await copied.catch((err) => {
     if (write === '-' && codeOf(err) === 'EPIPE') return { length: 0, isWhole: true, isEnough: true } // the reader has closed the pipe
@@ -64,13 +64,13 @@ async function capture (flags: Values, write: string, init: ControlCommandInit):
   if (!isWhole) throw new ControlError(`the ${init.program} has stopped, or has died, in the middle of the capture`)
 }
 
-/** Writes all that comes, until a signal asks for the rest. Rejects with what is wrong with the writing. */
+/** Writes the capture until a signal, and then the rest of it. @throws the error of the output */
 async function copy ({ socket, rest }: ControlResponse, out: Writable): Promise<{ length: number, isWhole: boolean, isEnough: boolean }> {
   let isEnough = false
   const stop = (): void => {
     if (isEnough) process.exit(1)
     isEnough = true
-    socket.end() // the rest of the capture comes still, and the file is whole
+    socket.end() // the program sends the rest of the capture, so that the file is complete
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
   const written = finished(out, { readable: false })
@@ -99,7 +99,7 @@ async function copy ({ socket, rest }: ControlResponse, out: Writable): Promise<
 const MAX_LAST_BLOCK = 1024
 const INTERFACE_STATISTICS = 5
 
-/** A capture that was ended in an orderly way ends with how much it has seen. */
+/** Whether the capture ends with interface statistics, which a complete one does. */
 function endsWithStatistics (tail: Buffer): boolean {
   if (tail.length < 12) return false
   const size = tail.readUInt32LE(tail.length - 4)

@@ -6,7 +6,7 @@ import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
 import { OTHER_PROCESS, type Request } from './server.ts'
 
-/** Enough for the status of many thousand connections. */
+/** Bytes; enough for the status of many thousand connections. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
 /** A stopped process (SIGSTOP) does not answer. */

@@ -1,4 +1,4 @@
-/** Commands to a program that runs: `status`, `reload`. */
+/** Commands for a running program: `status`, `reload`. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { createCommand, givenFlags } from '../command.ts'
@@ -19,7 +19,7 @@ export interface ControlCommandInit {
   run (task: Task): void
 }
 
-/** A reload may wait for a name server, or for a password from a pipe. */
+/** Milliseconds. A reload may wait for a name server, or for a password from a pipe. */
 const RELOAD_TIMEOUT_MS = 60_000
 
 /** The process that a command asks: by the flags, else by the file that they name, else by the default path, else the only one that runs. */
@@ -109,7 +109,7 @@ function say ({ json }: Values, value: object, text: () => string): void {
   process.stdout.write(`${json === true ? JSON.stringify(value) : text()}\n`)
 }
 
-/** A process of another version may have a protocol that is not known here. */
+/** Undefined for a protocol that this version does not know, as the process may have another version. */
 const find = (protocols: readonly Protocol[], name: string): Protocol | undefined => protocols.find((protocol) => protocol.name === name)
 
 function headline (program: string, { version, pid, uptime, health }: Record<string, any>): string {

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs'
 
-/** Whether two absolute paths lead to one file, links followed. Asked for at each time: links change, as those of a mounted configuration do. */
+/** Whether two absolute paths lead to the same file, links followed. Not cached: links may change, as in mounted configurations. */
 export function isSameFile (one: string, other: string): boolean {
   return one === other || followed(one) === followed(other)
 }
@@ -9,6 +9,6 @@ function followed (path: string): string {
   try {
     return realpathSync(path)
   } catch {
-    return path // gone, or not for us
+    return path // does not exist, or is not accessible
   }
 }

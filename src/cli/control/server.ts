@@ -1,6 +1,6 @@
 /**
- * What a running program can be asked for, through a Unix socket that only its owner may connect to: one line of JSON asks, one
- * line of JSON answers, and whatever follows (a capture, say) is up to the command.
+ * The control socket of a running program, a Unix socket for its owner only. A request is one line of JSON, and the answer is
+ * another; some commands send more after it, such as a capture.
  */
 import { chmodSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -11,18 +11,18 @@ import { codeOf, reason } from '../reason.ts'
 import { isSameFile } from './same-file.ts'
 import { listenUnix } from '../unix-socket.ts'
 
-/** A request has a few hundred bytes, in one write. */
+/** A request has a few hundred bytes. */
 const MAX_REQUEST_BYTES = 4096
 const REQUEST_TIMEOUT_MS = 5000
 
 const MAX_CONNECTIONS = 16
 
-/** The code of an answer that is none, as another process was meant. */
+/** The error code of an answer to a request for another process. */
 export const OTHER_PROCESS = 'ERR_OTHER_PROCESS'
 
 export interface Request {
   command: string
-  /** The absolute path of the configuration file that the process has to run with. */
+  /** Absolute path of the configuration file of the process that is asked. */
   config?: string
   [option: string]: unknown
 }
@@ -31,16 +31,16 @@ export interface Request {
 export type Command = (request: Request, socket: Socket) => Promise<Answer>
 
 export interface Answer {
-  /** One line. */
+  /** Sent as one line. */
   body: object
-  /** Settles when all that follows it has been written. */
+  /** Sends more after the answer; settles when that has been written. */
   follow?: () => Promise<void>
 }
 
-/** Which process it is. */
+/** The identity of this process. */
 export interface Identity {
   readonly program: string
-  /** The absolute path of its configuration file, if it has one. */
+  /** Absolute path of its configuration file, if it has one. */
   readonly config?: string
 }
 
@@ -84,7 +84,7 @@ export async function serveControl (path: string, identity: Identity, commands: 
   }
 }
 
-/** The last word: the connection is gone with it, whether or not the other side ends it. */
+/** Sends the last line and closes the connection, whether or not the other side does. */
 function answer (socket: Socket, body: object): void {
   socket.write(`${JSON.stringify(body)}\n`)
   socket.destroySoon()
@@ -93,7 +93,7 @@ function answer (socket: Socket, body: object): void {
 async function serve (socket: Socket, identity: Identity, commands: Readonly<Record<string, Command>>): Promise<void> {
   try {
     const request = await readRequest(socket)
-    rejectStranger(request, identity)
+    rejectOtherConfig(request, identity)
     const command = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
     if (command === undefined) throw Object.assign(new Error(`there is no ${String(request.command)} here, only ${Object.keys(commands).join(', ')}`), { code: 'ERR_USAGE' })
     const { body, follow } = await command(request, socket)
@@ -109,13 +109,13 @@ async function serve (socket: Socket, identity: Identity, commands: Readonly<Rec
   }
 }
 
-/** Throws when the request is for a process with another configuration. */
-function rejectStranger ({ config: wanted }: Request, { program, config }: Identity): void {
+/** @throws when the request is for a process with another configuration */
+function rejectOtherConfig ({ config: wanted }: Request, { program, config }: Identity): void {
   if (typeof wanted !== 'string' || (config !== undefined && isSameFile(wanted, config))) return
   throw Object.assign(new Error(`this ${program} runs ${config === undefined ? 'without a configuration file' : `with ${config}`}, not with ${wanted}`), { code: OTHER_PROCESS })
 }
 
-/** One line. Rejects when it is none, too long, or too late. */
+/** Reads one line of JSON. Rejects when it is invalid, too long or too late. */
 function readRequest (socket: Socket): Promise<Request> {
   return new Promise((resolve, reject) => {
     let read = Buffer.alloc(0)

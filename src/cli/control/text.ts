@@ -29,15 +29,15 @@ export function duration (seconds: number): string {
 /** `1 peer`, `2 peers`. */
 export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
-/** `queue 12, source 3`: what is not 0, the most first; empty when all is. */
+/** `queue 12, source 3`: counts other than 0, largest first; empty when all are 0. */
 export function nonZero (counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`).join(', ')
 }
 
-/** Maximum bytes of a cell, since it may hold text of a client. */
+/** Bytes of a cell, as it may hold text of a client. */
 const MAX_CELL = 200
 
-/** Columns two blanks apart, each as wide as its widest cell. Without control characters: some of the texts are those of clients. */
+/** Aligned columns, two blanks apart. Control characters are escaped, as texts may come from clients. */
 export function table (rows: ReadonlyArray<readonly string[]>): string {
   const clean = rows.map((row) => row.map((cell) => shown(cell, MAX_CELL)))
   const widths = (clean[0] ?? []).map((_, column) => clean.reduce((widest, row) => Math.max(widest, columnsOf(row[column])), 0))

@@ -1,4 +1,4 @@
-/** Fields of gotunnel: where it listens, whom it connects to, and which ports lead where. */
+/** Fields of gotunnel: addresses, ports and port maps. */
 import { z } from 'zod'
 import { readAddress, readEndpoint, readHost, readPort } from '../../net/endpoint.ts'
 import { PortRanges } from '../../nodes/gotunnel/protocol/port-ranges.ts'
@@ -6,9 +6,9 @@ import type { PortMap } from '../../nodes/gotunnel/index.ts'
 import { numeral, show, text } from '../config/fields.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Somewhere on the network. */
+/** A host and port with an optional scheme. */
 export interface SchemedEndpoint {
-  /** Undefined when none was named. */
+  /** Undefined when absent. */
   scheme: 'tcp' | 'tls' | undefined
   /** IPv6 without brackets. */
   host: string
@@ -24,10 +24,10 @@ function schemedEndpoint (what: string, expected: string, lowest: number) {
   })
 }
 
-/** `0.0.0.0:17000`. Host and port are always named; port 0 takes any free one. */
+/** `0.0.0.0:17000`. Host and port are mandatory; port 0 takes any free one. */
 export function listenEndpoint () { return schemedEndpoint('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
 
-/** Where a peer connects to. */
+/** The address of a server. */
 export function serverEndpoint () { return schemedEndpoint('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
 
 /** A local address without a port. */
@@ -35,10 +35,10 @@ export function localAddress () {
   return text('an address', 'one of this machine such as 192.0.2.7 or ::', readAddress)
 }
 
-/** A number that is alone looks like one to YAML, and a list in a file is one text here. */
+/** A single port is a number in YAML, and a list is joined to one text. */
 const joined = (input: unknown): unknown => Array.isArray(input) && input.every((item) => ['string', 'number'].includes(typeof item)) ? input.join() : input
 
-/** Which ports an identity may have, read by the relay's own reader. */
+/** The ports that an identity may register, parsed as the relay does. */
 export function portRanges () {
   return z.preprocess(joined, numeral('a list of ports', 'ports and ranges such as 10000-20000,30022', (input) => {
     try {
@@ -49,12 +49,12 @@ export function portRanges () {
   }))
 }
 
-/** It stands in logs, in status and in metrics. */
+/** The name of an identity, for logs, status and metrics. */
 export function identityName () {
   return text('a name', 'at most 64 letters, digits, ".", "_", "@" or "-", a letter or digit first', nameOf)
 }
 
-/** It becomes part of the name of the control socket as well. */
+/** The name of a peer; it is also part of the name of the control socket. */
 export const peerName = identityName
 
 function nameOf (name: string): string | undefined {
@@ -75,7 +75,7 @@ function portMap () {
   })
 }
 
-/** One map or more. */
+/** One or more maps. */
 export function portMaps () {
   const error = ({ input }: { input?: unknown }): string => `${input === undefined ? 'missing' : 'not a list of maps'}, expected ${EXPECTED_MAP}`
   return z.preprocess((input) => typeof input === 'string' ? [input] : input, z.array(portMap(), { error }).min(1, { error: `empty, expected ${EXPECTED_MAP}` })).superRefine((maps, context) => {

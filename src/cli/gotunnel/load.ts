@@ -1,4 +1,4 @@
-/** The settings of a gotunnel relay or peer, with the tokens and certificates at hand. */
+/** Loads the settings of a gotunnel relay or peer, with tokens and certificates. */
 import { hostname } from 'node:os'
 import type { IdentityInit } from '../../nodes/gotunnel/index.ts'
 import { readCa, readTlsPair } from '../config/tls-files.ts'
@@ -7,7 +7,7 @@ import { UsageError } from '../usage-error.ts'
 import type { GotunnelPeerSettings, GotunnelRelaySettings } from './schema.ts'
 import { DEFAULT_TOKEN, isLocalHost, keyOf, readToken, secretsOf, VARIABLE } from './token.ts'
 
-/** The identity of a relay that has a single token. */
+/** The name of the identity of a relay with a single token. */
 const ONLY_IDENTITY = 'default'
 
 const SOURCES = `expected a token (or a token-file, or ${VARIABLE})`
@@ -26,10 +26,10 @@ export interface LoadedPeer extends Loaded {
   tls: { ca?: string, insecure?: boolean } | undefined
 }
 
-/** Throws `UsageError`. */
+/** @throws {UsageError} for the first error in the settings */
 export function loadRelay ({ settings: gotunnel, nameOf, warn }: LoadContext<GotunnelRelaySettings>): LoadedRelay {
   const { identities: given, listen, 'trusted-proxy': proxies, 'tls-cert': cert, 'tls-key': key } = gotunnel
-  const isLocal = isLocalHost(listen.host) && proxies === undefined // whom a proxy brings is not of this machine
+  const isLocal = isLocalHost(listen.host) && proxies === undefined // clients of a proxy may be on other machines
   const identities: IdentityInit[] = []
   for (const [i, settings] of (given ?? [{ name: ONLY_IDENTITY, ...gotunnel }]).entries()) {
     const name = (key: string): string => given === undefined ? nameOf(key) : nameOf('identities', String(i), key)
@@ -46,7 +46,7 @@ export function loadRelay ({ settings: gotunnel, nameOf, warn }: LoadContext<Got
   return { gotunnel, identities, tls, secrets: secretsOf(identities.map(({ token }) => token)) }
 }
 
-/** Throws `UsageError`. */
+/** @throws {UsageError} for the first error in the settings */
 export function loadPeer ({ settings: gotunnel, nameOf, warn }: LoadContext<GotunnelPeerSettings>): LoadedPeer {
   const { server, name = ownName(), ca, insecure } = gotunnel
   const found = readToken({ settings: gotunnel, nameOf, warn })
@@ -58,7 +58,7 @@ export function loadPeer ({ settings: gotunnel, nameOf, warn }: LoadContext<Gotu
   return { gotunnel, token, name, tls, secrets: secretsOf([token]) }
 }
 
-/** What this machine is called, as a name may be. */
+/** The name of this machine, in the characters of a name. */
 export function ownName (host = hostname()): string {
   const name = host.replaceAll(/[^\w.@-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64)
   return name === '' ? 'peer' : name

@@ -1,4 +1,4 @@
-/** gotunnel in `peer`: a client of its servers. */
+/** The gotunnel protocol in `peer`: a client of gotunnel servers. */
 import type { Command } from 'commander'
 import { createCommand } from '../command.ts'
 import type { Protocol } from '../protocol.ts'

@@ -8,7 +8,7 @@ import type { StartContext, Service } from '../protocol.ts'
 import type { LoadedPeer } from './load.ts'
 import { Reporter, textOf } from './report.ts'
 
-/** Starts a gotunnel peer. It goes on until it is stopped, or until the server has refused every port for good. */
+/** Starts a gotunnel peer. It runs until it is stopped, or until the server has rejected every port permanently. */
 export async function startGotunnelPeer (context: StartContext<LoadedPeer>): Promise<Service> {
   const { loaded: { gotunnel, token, name, tls }, log, out } = context
   const { server, map: maps, mode } = gotunnel

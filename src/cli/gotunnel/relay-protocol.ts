@@ -1,4 +1,4 @@
-/** gotunnel in `relay`: a server for its clients. */
+/** The gotunnel protocol in `relay`: a server for gotunnel clients. */
 import type { Command } from 'commander'
 import { createCommand } from '../command.ts'
 import type { Protocol } from '../protocol.ts'
@@ -23,7 +23,7 @@ Each option is also a key of relay.yaml, below "gotunnel", and there can be seve
 export const gotunnelRelay: Protocol<GotunnelRelaySettings, LoadedRelay> = {
   name: 'gotunnel',
   section: gotunnelRelaySection,
-  secret: { key: 'token', variable: VARIABLE, fits: ({ identities }) => identities === undefined }, // it is no token of several identities
+  secret: { key: 'token', variable: VARIABLE, fits: ({ identities }) => identities === undefined }, // with several identities each has its own token
   load: loadRelay,
   async start (context) {
     const { startGotunnelRelay } = await import('./relay.ts')

@@ -6,13 +6,13 @@ import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import type { LoadedRelay } from './load.ts'
 
-/** What a relay has in all when nothing is said: see `GotunnelRelayOptions`. */
+/** The default of `maxPorts`, see `GotunnelRelayOptions`. */
 const PORTS_IN_ALL = 4096
 const USERS_IN_ALL = 16_384
 
 const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen', 'bufferedBytes']
 
-/** Starts a gotunnel relay. Passes on the error of `listen`. */
+/** Starts a gotunnel relay. @throws an error of the system when it cannot listen */
 export async function startGotunnelRelay ({ loaded, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
   const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : endpointText(loaded.gotunnel.listen)}`) })
   const { relay } = server
@@ -30,9 +30,9 @@ export async function startGotunnelRelay ({ loaded, log, out }: StartContext<Loa
           })
         ]
       }
-      // A metric of its own: `turned_away` has no label for the identity, and a sum over it would count everything twice.
+      // a metric apart from `turned_away`, which has no identity label: in one metric every user would count twice
       const turnedAway = (): Sample[] => Array.from(relay.identities, (identity) => ({ labels: { identity: identity.name }, stats: { turnedAway: relay.rejectedOf(identity) } }))
-      // Numbers of their own: those of a port end with it, and a sum over both would count everything twice.
+      // a metric apart from those of ports, which end with their port: in one metric all traffic would count twice
       const byPort = (): Sample[] => [
         ...Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
           labels: { identity: identity.name, port: String(number) },
@@ -66,7 +66,7 @@ function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelServerOpti
     identities,
     mode: gotunnel.mode,
     bind: gotunnel.bind,
-    maxPorts: Math.max(PORTS_IN_ALL, inAll('maxPorts')), // what identities are promised is there
+    maxPorts: Math.max(PORTS_IN_ALL, inAll('maxPorts')), // at least the sum of the identities' limits
     maxUsers: gotunnel['max-users-total'] ?? Math.max(USERS_IN_ALL, inAll('maxUsers'), inAll('reserveUsers')),
     maxWaiting: gotunnel['max-waiting'],
     usersPerSource: gotunnel['users-per-source'],

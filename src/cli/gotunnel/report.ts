@@ -1,4 +1,4 @@
-/** Failures of a peer, in the form that the original's documentation gives them (gotunnel protocol, section 7). */
+/** Reports failures of a peer in the form of the original's documentation (gotunnel protocol, section 7). */
 import type { Logger as Pino } from 'pino'
 import type { Logger } from '../../log.ts'
 import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from '../../nodes/gotunnel/index.ts'
@@ -15,7 +15,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   [AUTHENTICATION_FAILED]: 'Authentication failed'
 }
 
-/** What to do about a rejection, by the reason that the server gives. */
+/** Advice for a rejection, by the reason of the server. */
 const HINTS: Readonly<Record<string, string>> = {
   'authentication failed': 'compare the token with that of the server',
   'strict mode required': 'leave out --mode compatible',
@@ -24,7 +24,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'name taken': 'give this peer another --name'
 }
 
-/** What may be wrong with the certificate of a server: the texts are those of Node and OpenSSL. What speaks another protocol says so itself. */
+/** Advice for certificate errors, by the texts of Node and OpenSSL. A server of another protocol is reported elsewhere. */
 const TROUBLES: ReadonlyArray<readonly [RegExp, string]> = [
   [/unable to verify|self.signed|local issuer/, 'a certificate of your own is trusted with --ca FILE'],
   [/does not match certificate|altnames/i, 'the certificate is for another name: use that in --server']
@@ -45,7 +45,7 @@ export class Reporter {
     this.#redactor = new Redactor(loaded.secrets)
   }
 
-  /** For the peer itself: without those of its lines that are told here. */
+  /** The logger for the peer itself, without the lines that are reported here. */
   get log (): Logger {
     const log = this.#log
     return {
@@ -56,7 +56,7 @@ export class Reporter {
     }
   }
 
-  /** A connection is lost or was not made, and another attempt follows. */
+  /** A connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
   offline (port: number, err: Error, wait: number): void {
     const text = textOf(err)
     const trouble = troubleOf(text)
@@ -75,7 +75,7 @@ export class Reporter {
     else this.#fail(number, text, wait === undefined ? `port ${port} is given up` : `port ${port} tries again in ${Math.round(wait / 1000)} s`, fields)
   }
 
-  /** What ends the process: why, and what can be done about it. */
+  /** The error that ends the process, with advice. */
   failure (err: Error): Error {
     const text = textOf(err)
     const hint = HINTS[text] ?? (text.startsWith('replaced') ? 'end the other one, or take another port in --map' : undefined)
@@ -83,7 +83,7 @@ export class Reporter {
   }
 
   #fail (number: number, detail: string, consequence: string, fields: object): void {
-    // The server's own words say the same again.
+    // the text of the server would only repeat the message
     const message = `${TEXTS[number]}: ${number === AUTHENTICATION_FAILED ? 'the server does not know this token' : detail}`
     if (this.#out.isJson) {
       this.#log.error({ ...fields, code: number }, message)
@@ -98,5 +98,5 @@ const numberOf = (err: Error): number | undefined => err instanceof ConnectError
 
 const isTimeout = (err: unknown): boolean => err instanceof Error && err.name === 'TimeoutError'
 
-/** Some of it is what a server says: on one line, and not too long. */
+/** The text may come from a server: it is escaped, on one line, and bounded. */
 export const textOf = (err: Error): string => printable(isTimeout(err) || isTimeout(err.cause) ? 'no answer in time' : reason(err), MAX_TEXT)

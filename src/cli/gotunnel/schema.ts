@@ -1,4 +1,4 @@
-/** What can be said about a gotunnel relay and a gotunnel peer: the keys of the section `gotunnel`, and the flags of the same names. */
+/** Schemas of the section `gotunnel` for relay and peer; flags have the same names. */
 import { z } from 'zod'
 import { choice, path, secret, section, sections, toggle, wholeNumber } from '../config/fields.ts'
 import { proxies } from '../config/network-fields.ts'
@@ -9,7 +9,7 @@ const MAX_COUNT = 999_999_999
 
 const MODES = ['auto', 'strict', 'compatible'] as const
 
-/** A server that drops who is silent for 30 seconds has to hear more than one ping in that time, in case one is late. */
+/** Seconds. A server that drops clients after 30 s of silence has to get a ping before, even if it is late. */
 const MAX_PING_INTERVAL = 25
 
 const token = {
@@ -17,7 +17,7 @@ const token = {
   'token-file': path().optional()
 }
 
-/** What is said about one identity, apart from its name. Nothing has a default here, so that it is known what was given. */
+/** Keys of one identity, except its name. Without defaults, so that absent keys are known. */
 const identityKeys = {
   ...token,
   ports: portRanges().optional(),
@@ -30,7 +30,7 @@ export const gotunnelIdentitySection = section({ name: identityName(), ...identi
 
 const count = () => wholeNumber(1, 1_000_000).optional()
 
-/** Bytes for all users: a few of the smallest reads at least. */
+/** Bytes buffered for all users: at least a few of the smallest reads. */
 const bufferTotal = () => wholeNumber(1024 * 1024, MAX_COUNT).optional()
 
 export const gotunnelRelaySection = section({

@@ -1,4 +1,4 @@
-/** What `relay status`, `peer status` and `relay reload` show of gotunnel. */
+/** Text of `relay status`, `peer status` and `relay reload` for gotunnel. */
 import type { GotunnelIdentityStatus, GotunnelPeerStatus, GotunnelPortStatus, GotunnelRelayStatus, MapStatus } from '../../nodes/gotunnel/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-/** Where a token comes from, as both commands take it. */
+/** The options for the token, for both commands. */
 export function withToken (command: Command): Command {
   return command
     .option('--token <text>', 'who knows it may map ports; every user of this machine can see it in `ps`, unlike the next one')

@@ -8,24 +8,24 @@ export const VARIABLE = 'TUNPIPE_TOKEN'
 /** The default of the original programs (gotunnel protocol, section 7). */
 export const DEFAULT_TOKEN = 'changeme'
 
-/** A first frame holds 4096 bytes, and a character of a token may become six of them. */
+/** Characters. A first frame holds 4096 bytes, and JSON may need six of them for a character. */
 const MAX_TOKEN = 600
 
 /** Whether a host is the loopback. */
 export const isLocalHost = (host: string): boolean => host.toLowerCase() === 'localhost' || isLoopback(host)
 
-/** The default is public: hiding it would only make messages about it hard to read. */
+/** Tokens to redact. The default one is public, and redacting it would only make messages hard to read. */
 export const secretsOf = (tokens: readonly string[]): string[] => tokens.filter((token) => token !== DEFAULT_TOKEN)
 
 export interface TokenInit {
   settings: SecretSettings<'token'>
-  /** Names a key in a complaint. */
+  /** The name of a key in an error. */
   nameOf (key: string): string
-  /** Is told when others on this machine can read the file. */
+  /** Called when other users of this machine can read the file. */
   warn (message: string): void
 }
 
-/** Undefined when there is none. Throws `UsageError` for one that cannot be; no message has it in it. */
+/** Undefined when there is none. @throws {UsageError} when the token is invalid; the error does not contain it */
 export function readToken ({ settings, nameOf, warn }: TokenInit): string | undefined {
   const token = readSecret(settings, 'token', nameOf, warn)
   if (token === undefined) return undefined

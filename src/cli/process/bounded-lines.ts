@@ -20,7 +20,7 @@ export class BoundedLines {
   readonly #stream: () => Writable
   readonly #limit: number
   #waiting = 0
-  #untold = 0
+  #unreported = 0
   #dropped = 0
 
   /** @param stream called for each line, so that the stream is not opened before the first one */
@@ -35,17 +35,17 @@ export class BoundedLines {
 
   /** Writes a line, which includes its line end. */
   write (line: string): void {
-    this.#tell()
-    if (this.#untold === 0 && this.#put(line)) return
+    this.#report()
+    if (this.#unreported === 0 && this.#put(line)) return
     this.#dropped++
-    this.#untold++
+    this.#unreported++
   }
 
   /** Reports dropped lines where they are missing, once half of the queue is free: not after each line that a slow reader takes. */
-  #tell (): void {
-    if (this.#untold === 0 || this.#waiting > this.#limit / 2) return
-    const notice = this.notice(this.#untold)
-    this.#untold = 0
+  #report (): void {
+    if (this.#unreported === 0 || this.#waiting > this.#limit / 2) return
+    const notice = this.notice(this.#unreported)
+    this.#unreported = 0
     this.#put(notice)
   }
 
@@ -55,7 +55,7 @@ export class BoundedLines {
     this.#waiting += cost
     this.#stream().write(line, () => {
       this.#waiting -= cost
-      this.#tell()
+      this.#report()
     })
     return true
   }

@@ -8,20 +8,20 @@ import { exitProcess, threadsDone } from './exit.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
 
-/** A process ends within 5 s of a signal, drained or not; what is left of that is for the exit itself. */
+/** Milliseconds to drain. A process ends within 5 s of a signal; the rest is for the exit itself. */
 const DRAIN_DEADLINE_MS = 4500
 
-/** What runs until it is stopped. */
+/** A running program or service. */
 export interface Running {
-  /** Drains and ends. */
+  /** Drains and stops. */
   stop (): Promise<void>
-  /** Rejects when it cannot go on. */
+  /** Rejects when it cannot continue. */
   readonly failed?: Promise<never>
   /** Reloads the settings on SIGHUP. Never rejects: errors are logged. */
   reload? (): Promise<void>
 }
 
-/** What the command line asked for, checked but not yet begun. */
+/** A program to start, with verified settings. */
 export interface Plan {
   log: Logger
   /** Log a failed start as a JSON line on stderr as well. */
@@ -35,12 +35,12 @@ export interface Task {
 }
 
 /**
- * Parses, starts, waits for a signal, stops, exits. Nothing to start (`--help`) is a clean end.
+ * Parses, starts, waits for a signal, stops, exits. Without anything to start (`--help`) the exit code is 0.
  *
- * @param program - stands in front of what it says about a start that failed
+ * @param program - prefix of the error message when the start fails
  */
 export async function run (program: string, parse: () => Plan | Task | undefined): Promise<void> {
-  // The reader of our output may go away (`| head`), or a disk may be full: neither ends a tunnel.
+  // stdout and stderr may be closed (`| head`), or the disk may be full: that must not end a tunnel
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   const sighup = new SighupHandler()
@@ -117,7 +117,7 @@ function logFatal (log: Logger, err: unknown): void {
   log.fatal(codeOf(err) === undefined ? { err } : { code: codeOf(err) }, reason(err))
 }
 
-/** From now on there is a deadline for the process to end by itself. */
+/** Sets the deadline for the process to end by itself. */
 function limitDrain (log: Logger): void {
   setTimeout(() => {
     log.error({ deadline: DRAIN_DEADLINE_MS }, 'could not drain in time')
@@ -125,9 +125,9 @@ function limitDrain (log: Logger): void {
   }, DRAIN_DEADLINE_MS).unref()
 }
 
-/** Settles at the first signal, also one that comes during the start. The second one ends the process on the spot. */
+/** Settles at the first signal, also one during the start. A second one ends the process at once. */
 function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: NodeJS.Signals): void } {
-  setInterval(() => {}, 2 ** 30) // the process lives until `exit`, whether or not anything else holds it
+  setInterval(() => {}, 2 ** 30) // keeps the process alive until `exit`
   let isStopping = false
   let resolve: () => void
   const stopped = new Promise<void>((_resolve) => { resolve = _resolve })
@@ -143,14 +143,14 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   return { stopped, stop }
 }
 
-/** The exit code of an error: that of a task, or by its code; `ERR_OPTION` is that of a node that checks more than the schema. */
+/** The exit code of an error: that of a failed task, or by its `code`; `ERR_OPTION` is from a node, whose checks are stricter than the schema. */
 function exitCodeOf (err: unknown): number {
   const own = (err as { exitCode?: unknown }).exitCode
   if (typeof own === 'number') return own
   return ['ERR_USAGE', 'ERR_OPTION'].includes(codeOf(err) ?? '') ? EXIT.usage : EXIT.failure
 }
 
-/** One line for what is foreseen; the stack for a defect. */
+/** Prints one line for an expected error, and the stack for a bug. */
 function complain (program: string, err: unknown): void {
   const exitCode = exitCodeOf(err)
   const foreseen = err instanceof Error && codeOf(err) !== undefined

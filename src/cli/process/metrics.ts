@@ -1,4 +1,4 @@
-/** Numbers for Prometheus, and whether the process is well. Everything is read when someone asks, never per packet. */
+/** Serves metrics for Prometheus and the health of the process. Values are read on request, never per packet. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,16 +6,16 @@ import { collectDefaultMetrics, Counter, Registry } from 'prom-client'
 import { explained } from '../reason.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
 
-/** A client sends a few hundred bytes, in one write. */
+/** Milliseconds. A request has a few hundred bytes, in one write. */
 const REQUEST_TIMEOUT_MS = 5000
 const MAX_HEADER_BYTES = 8192
 const MAX_CONNECTIONS = 64
 
 export interface MetricsInit {
   host: string
-  /** 0 takes any free one. */
+  /** 0 takes any free port. */
   port: number
-  /** What `/healthz` says; anything but `ok` is a 503: do not send me more. */
+  /** The answer of `/healthz`; anything but `ok` has status 503. */
   health (): Health
 }
 
@@ -25,12 +25,12 @@ export type Health = 'starting' | 'ok' | 'degraded' | 'offline' | 'draining'
 export interface MetricsServer {
   /** With the port in use. */
   readonly url: string
-  /** Takes what there is to tell. */
+  /** Metrics to serve are registered here. */
   readonly registry: Registry
   close (): Promise<void>
 }
 
-/** Rejects with the error of `listen` when the address cannot be had. */
+/** @throws an error of the system when it cannot listen */
 export async function serveMetrics ({ host, port, health }: MetricsInit): Promise<MetricsServer> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })

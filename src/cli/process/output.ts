@@ -1,17 +1,17 @@
 import { jsonNotice, stdoutLines, textNotice } from './bounded-lines.ts'
 
-/** What the programs say on stdout: for people one line an event, with `--json` one JSON object a line. Logs go to stderr. */
+/** Output on stdout: for people one line an event, with `--json` one JSON object a line. Logs go to stderr. */
 export interface Output {
   /**
-   * A listener listens, or a peer is connected: `ready candy ws://127.0.0.1:8080`. What else there is to know stands behind that:
+   * A listener listens, or a peer is connected: `ready candy ws://127.0.0.1:8080`. Details follow:
    * `ready candy tun://candy/10.77.0.1/24 offloads=checksum,tcp`.
    */
   ready (protocol: string, url: string, details?: Record<string, readonly string[]>): void
-  /** Something that only programs want to read here; people have the log. */
+  /** An event for programs only; people have the log. */
   event (name: string, fields: Record<string, unknown>): void
-  /** Prose for people; left out with `--json`. */
+  /** Text for people; omitted with `--json`. */
   say (text: string): void
-  /** Programs read this, also what goes to stderr. */
+  /** Programs read the output, and stderr as well. */
   readonly isJson: boolean
 }
 

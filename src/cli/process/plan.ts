@@ -1,4 +1,4 @@
-/** From settings to a program that can be started; the same for relay and peer. */
+/** From settings to a program that can be started, for relay and peer. */
 import { resolve } from 'node:path'
 import { load, type LoadInit } from '../config/load.ts'
 import { controlName, defaultControlPath } from '../control/path.ts'
@@ -15,10 +15,10 @@ export interface PlanInit extends LoadInit {
   greet?: (out: Output) => void
 }
 
-/** Settings that hold until the end of the process. */
+/** Settings that cannot change while the process runs. */
 const LASTING = ['metrics', 'json', 'control', 'workers'] as const
 
-/** Throws `UsageError`. */
+/** @throws {UsageError} for the first error in the settings */
 export function planProgram ({ greet, ...init }: PlanInit): Plan {
   const { program, protocols, flags } = init
   const { settings, services, warnings, secrets } = load(init)

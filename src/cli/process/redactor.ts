@@ -1,4 +1,4 @@
-/** Characters. Shorter secrets occur in words by chance. */
+/** Characters. Shorter secrets are not redacted, as they occur in other words. */
 const MIN_SECRET = 6
 
 /** Removes secrets from lines: a safety net, as no code logs secrets on purpose. */

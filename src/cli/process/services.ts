@@ -39,14 +39,14 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   const active: RunningService[] = []
   const started = performance.now()
   let server: MetricsServer | undefined
-  let door: Control | undefined
+  let controlServer: Control | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
   const stop = async (): Promise<void> => {
     phase = 'draining' // `status` and `/healthz` show it while the services drain
     try {
       await Promise.all(active.map(({ service }) => service.stop()))
     } finally {
-      await Promise.all([server?.close(), door?.close()])
+      await Promise.all([server?.close(), controlServer?.close()])
     }
   }
   const health = (of: readonly RunningService[] = active): Health => {
@@ -80,7 +80,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
       out.ready('metrics', server.url)
     }
     if (control !== undefined) {
-      door = await serveControl(control, identity, {
+      controlServer = await serveControl(control, identity, {
         status: async (request) => ({ body: status(request) }),
         capture: async (request, socket) => await capturing(active, request)(request, socket),
         ...(again === undefined

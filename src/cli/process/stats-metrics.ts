@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** Statistics as a node keeps them: plain numbers, and groups of numbers such as `drops` by reason. Others are left out. */
+/** Statistics of a node: numbers, and groups of numbers such as `drops` by reason. Other values are ignored. */
 export interface Sample {
-  /** What they are of, `{ network: '/alice' }` say; an empty value counts as none. */
+  /** Labels, such as `{ network: '/alice' }`; an empty value counts as absent. */
   labels: Record<string, string>
   stats: object
 }
@@ -13,17 +13,17 @@ const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) =
 const isGroup = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Publishes statistics as `<prefix>_<name>`. Numbers only grow and become counters, `<prefix>_<name>_total`, except for
- * those called gauges; a group becomes one counter with the label `reason`. Samples with the same labels are added up.
+ * Publishes statistics as `<prefix>_<name>`. Numbers become counters, `<prefix>_<name>_total`, except those named as gauges; a group
+ * becomes one counter with the label `reason`. Samples with the same labels are added up.
  *
- * @param shape - the names and labels that it has are those that are published; default: what there is to read now
+ * @param shape - has the names and labels to publish; default: the current samples
  */
 export function registerStats (registry: Registry, prefix: string, read: () => Sample[], gauges: readonly string[], shape?: Sample[]): void {
-  let asked: Sample[] | undefined
-  /** Read once for all metrics of a scrape, as adding up takes time. */
+  let cached: Sample[] | undefined
+  /** Read once for all metrics of a scrape, as reading is expensive. */
   const samples = (): Sample[] => {
-    if (asked === undefined) setImmediate(() => { asked = undefined })
-    return (asked ??= read())
+    if (cached === undefined) setImmediate(() => { cached = undefined })
+    return (cached ??= read())
   }
   const first = shape ?? samples()
   const labels = [...new Set(first.flatMap((sample) => Object.keys(sample.labels)))]
@@ -32,7 +32,7 @@ export function registerStats (registry: Registry, prefix: string, read: () => S
   for (const [name, value] of names) {
     if (typeof value !== 'number' && !isGroup(value)) continue
     const metric = `${prefix}_${snakeCase(name)}`
-    // The node counts; a metric here can only be put back to zero and raised.
+    // the node has the totals; a prom-client counter can only be reset and incremented
     const collect = (into: { reset (): void, inc (labels: Record<string, string>, value: number): void }): void => {
       into.reset()
       for (const sample of samples()) {

@@ -1,4 +1,4 @@
-/** Keeps the leases of a relay from one run to the next, in `<dir>/candy-relay/leases.json`. */
+/** Saves the leases of a relay in `<dir>/candy-relay/leases.json`. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import { readBounded } from '../config/bounded-file.ts'
 import { reason } from '../reason.ts'
 import { claimFile, replaceFileLater, RETRY } from './state-file.ts'
 
-/** Some 50 bytes a device, for 65536 devices in each of several networks. */
+/** About 50 bytes a device, for 65536 devices in each of several networks. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024
 
 /** Milliseconds from a change to the write; and the delay after a write as a multiple of its duration, since the whole file is written each time. */
@@ -25,15 +25,15 @@ const WARNINGS = {
 
 export interface LeaseFile {
   readonly leases: LeaseStore
-  /** Saves what there is to save. */
+  /** Saves pending changes. */
   close (): Promise<void>
 }
 
 /**
- * Whatever is wrong with the file (no permission, nonsense inside, in use by another process) is a warning, and so is a disk
- * that is full: the relay runs all the same, and tries again later.
+ * Opens the lease file. Errors are warnings, also for a damaged file, one in use by another process, or a full disk: the relay runs
+ * without, and saving is retried.
  *
- * @param dir - undefined when no folder is known, which is a warning as well
+ * @param dir - undefined when there is no default folder, which is a warning as well
  */
 export async function openLeases (dir: string | undefined, log: Logger): Promise<LeaseFile> {
   const claim = await claimFile(dir, join('candy-relay', 'leases.json'), log, WARNINGS)
@@ -62,7 +62,7 @@ function read (file: string, log: Logger): LeaseStore {
   }
 }
 
-/** One file at a time, some time after the change that it is for. */
+/** Writes one file, after a delay that combines changes. */
 class Saver {
   readonly #file: string
   readonly #leases: LeaseStore
@@ -71,7 +71,7 @@ class Saver {
   #saving: Promise<void> = Promise.resolve()
   #delay = DELAY
   #isDirty = false
-  /** One warning for a disk that stays full. */
+  /** The last write has failed, so that a full disk is logged once. */
   #hasFailed = false
 
   constructor (file: string, leases: LeaseStore, log: Logger) {

@@ -1,11 +1,11 @@
-/** What the original client has kept (candy protocol, section 4): who takes its configuration over is the same device with the same address. */
+/** The state of the original client (candy protocol, section 4): a peer with its configuration is the same device with the same address. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseCidr } from '../../net/ipv4.ts'
 
 const FOLDER = '/var/lib/candy'
 
-/** How it calls what belongs to a client without a name, and what all clients share. */
+/** The name that the original uses for a client without one, and for values of all clients. */
 const UNNAMED = '__noname__'
 
 export interface OriginalState {
@@ -13,7 +13,7 @@ export interface OriginalState {
   address?: string
 }
 
-/** @returns what can be read and makes sense of it; nothing is an error */
+/** @returns the values that exist and are valid; errors are ignored */
 export function readOriginalState (name = UNNAMED, folder = FOLDER): OriginalState {
   const vmac = first(['vmac', name], ['vmac', UNNAMED])
   const address = first(['address', name])
@@ -27,7 +27,7 @@ export function readOriginalState (name = UNNAMED, folder = FOLDER): OriginalSta
       try {
         return readFileSync(join(folder, ...file), 'utf8').trim()
       } catch {
-        // It is not there, or not for us.
+        // does not exist, or is not readable
       }
     }
     return undefined

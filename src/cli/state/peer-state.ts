@@ -1,4 +1,4 @@
-/** What a peer remembers from one run to the next, so that it is the same device with the same address again. */
+/** The saved state of a peer: its device id and address. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,24 +23,24 @@ export const newVmac = (): string => randomBytes(8).toString('hex')
 
 export interface PeerState {
   readonly vmac: string
-  /** The address of the last run. */
+  /** The last address. */
   readonly address: string | undefined
-  /** Remembers an address for the next run. Never throws: a peer that cannot remember can still run. */
+  /** Saves an address. Never throws: a peer can run without. */
   remember (address: string): void
   close (): Promise<void>
 }
 
-/** Nothing is read and nothing is kept. */
+/** State that is neither read nor saved. */
 export function ephemeralState (): PeerState {
   return { vmac: newVmac(), address: undefined, remember () {}, async close () {} }
 }
 
 /**
- * Opens `<dir>/candy/<name>.json`. Whatever is wrong with it (no permission, nonsense inside, in use by another process) is
- * a warning, and the peer starts as a new device.
+ * Opens `<dir>/candy/<name>.json`. Errors are warnings, also for a damaged file or one in use by another process; then the peer
+ * is a new device.
  *
- * @param dir - undefined when no folder is known, which is a warning as well
- * @param inherited - what a new device begins with
+ * @param dir - undefined when there is no default folder, which is a warning as well
+ * @param inherited - the initial state of a new device
  */
 export async function openPeerState (dir: string | undefined, name: string, log: Logger, inherited: { vmac?: string, address?: string } = {}): Promise<PeerState> {
   const claim = await claimFile(dir, join('candy', `${name}.json`), log, WARNINGS)

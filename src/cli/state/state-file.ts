@@ -1,4 +1,4 @@
-/** Files that are replaced as a whole, and that one process uses at a time. */
+/** Files that are replaced atomically, with a claim that keeps other processes out. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,28 +7,28 @@ import { makeFolder } from '../folder.ts'
 import { reason } from '../reason.ts'
 import { listenUnix } from '../unix-socket.ts'
 
-/** Milliseconds until the next attempt when a file cannot be written: the disk is full, say. */
+/** Milliseconds until the next attempt to write a file, when the disk is full for example. */
 export const RETRY = 30_000
 
 export interface Claim {
   readonly file: string
-  /** Others may use it from now on. */
+  /** Releases the claim. */
   release (): Promise<void>
 }
 
-/** What to say when a file cannot be had. */
+/** The warnings for a file that cannot be used. */
 export interface ClaimWarnings {
-  /** Nothing can be kept there, or anywhere. */
+  /** It cannot be written. */
   notKept: string
-  /** Another process uses it. */
+  /** Another process has claimed it. */
   inUse: string
 }
 
 /**
- * Makes the folder of a file and keeps other processes from using it. Whatever is in the way is a warning.
+ * Makes the folder of a file and claims the file for this process. Failures are warnings.
  *
- * @param dir - undefined when no folder is known
- * @returns undefined when there is no such file for this process
+ * @param dir - undefined when there is no default folder
+ * @returns undefined when this process cannot use the file
  */
 export async function claimFile (dir: string | undefined, path: string, log: Logger, { notKept, inUse }: ClaimWarnings): Promise<Claim | undefined> {
   if (dir === undefined) {
@@ -47,7 +47,7 @@ export async function claimFile (dir: string | undefined, path: string, log: Log
   return undefined
 }
 
-/** Replaces a file atomically: a reader sees the old text or the new one, also after a power failure. */
+/** Replaces a file atomically: after a power failure it has the old or the new text. */
 export function replaceFile (file: string, text: string): void {
   const temporary = `${file}.new`
   try {
@@ -65,7 +65,7 @@ export function replaceFile (file: string, text: string): void {
   }
 }
 
-/** The same without holding up anything else. */
+/** The same, asynchronously. */
 export async function replaceFileLater (file: string, text: string): Promise<void> {
   const temporary = `${file}.new`
   try {

@@ -1,4 +1,4 @@
-/** The connections of a relay: each goes through the limiter, is served, and is counted and told when it does not come to an orderly end. */
+/** The connections of a relay: takes each through the limiter, serves it, and logs what breaks it. */
 import type { ConnectionInfo } from '../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../transports/first-read.ts'
 import { ProtocolMismatchLog } from '../../transports/protocol-mismatch-log.ts'
@@ -11,7 +11,7 @@ export class AcceptedConnections {
   readonly #limiter: ConnectionLimiter
   readonly #log: Logger
   readonly #mismatches: ProtocolMismatchLog
-  /** Settle when their connection is gone. */
+  /** One promise per connection; settles when the connection has ended. */
   readonly #serving = new Set<Promise<void>>()
 
   constructor (limiter: ConnectionLimiter, log: Logger, clock: Clock) {
@@ -21,9 +21,9 @@ export class AcceptedConnections {
   }
 
   /**
-   * Serves a connection, and gives its slot back at the end. Never rejects if `serve` does not.
+   * Serves a connection and releases its slot at the end. Never rejects if `serve` does not.
    *
-   * @param serve is given the slot that the connection has in the limiter; undefined when it is not let in
+   * @param serve gets the slot of the connection; undefined when the limiter rejects it
    */
   accept<L extends AnyLink & ConnectionInfo> (link: L, serve: (slot: ConnectionSlot | undefined) => Promise<void>): Promise<void> {
     const { remote, slot = this.#limiter.admit(remote.host, () => { link.abort(new LinkClosedError('made room for a newer connection')) }) } = link
@@ -35,21 +35,25 @@ export class AcceptedConnections {
     return serving
   }
 
-  /** What has broken a connection. An error without a code is a fault of the relay. */
+  /** Logs what has broken a connection. An error without a code is a bug of the relay. */
   lost (remote: Endpoint, err: Error): void {
     const fields = { remote, reason: err.message }
     if ('code' in err) this.#log.debug(fields, 'connection lost')
     else this.#log.error({ ...fields, err }, 'connection ended by a fault of the relay')
   }
 
-  /** It speaks another protocol than the one of the relay. */
+  /** The connection speaks another protocol than the relay. */
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#mismatches.add(mismatch) }
 
-  /** Those that were not served: for their protocol, or by the limiter. @param stats of the limiter, and of all that stand in for it */
-  refused ({ rejected: turnedAway, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
-    return { protocol: this.#mismatches.count, source: turnedAway.source, limit: turnedAway.total + evicted }
+  /**
+   * Connections that were not served: for their protocol, or by the limiter.
+   *
+   * @param stats of the limiter, or the sum of several
+   */
+  refused ({ rejected, evicted }: Pick<ConnectionLimiterStats, 'rejected' | 'evicted'>): Record<'protocol' | 'source' | 'limit', number> {
+    return { protocol: this.#mismatches.count, source: rejected.source, limit: rejected.total + evicted }
   }
 
-  /** Settles when those that are served now are gone. */
+  /** Settles when all connections being served have ended. */
   async gone (): Promise<void> { await Promise.all(this.#serving) }
 }

@@ -1,4 +1,4 @@
-/** How often one source may fail to authenticate. The loopback is exempt: a proxy there may stand for many. */
+/** Bounds authentication failures by source. The loopback is exempt: a proxy there may stand for many clients. */
 import { OptionError } from '../../errors.ts'
 import type { ConnectionSlot } from '../../limits/connection-limiter.ts'
 import { KeyedTokenBuckets } from '../../limits/keyed-token-buckets.ts'
@@ -12,8 +12,8 @@ export class AuthThrottle {
   #failures: KeyedTokenBuckets
 
   /**
-   * @param perMinute failures of one source, and as many at once
-   * @throws {OptionError} when that is no whole number of at least 1
+   * @param perMinute failures of one source in a minute, and at once
+   * @throws {OptionError} when that is not a whole number of at least 1
    */
   constructor (perMinute: number, clock: Clock) {
     this.#clock = clock
@@ -23,14 +23,18 @@ export class AuthThrottle {
 
   get perMinute (): number { return this.#perMinute }
 
-  /** Another bound from now on; what is to the account of a source stays when the bound does. Throws as the constructor does. */
+  /**
+   * Changes the bound. With the same bound the state of each source stays.
+   *
+   * @throws {OptionError} as the constructor
+   */
   configure (perMinute: number): void {
     if (perMinute === this.#perMinute) return
     this.#failures = rateOf(perMinute)
     this.#perMinute = perMinute
   }
 
-  /** Too many failures have come from there: nothing of it is looked at, or one more guess would be answered. */
+  /** Whether the source has failed too often. Then the credentials are not checked, as the answer would confirm a guess. */
   isThrottled ({ source, isLocal }: Source): boolean { return !isLocal && !this.#failures.allows(source, this.#clock.now()) }
 
   failed ({ source, isLocal }: Source): void {

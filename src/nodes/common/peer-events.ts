@@ -1,6 +1,6 @@
-/** How a peer tells of itself, and how its user waits for it. */
+/** Events of a peer, and waiting until it is online. */
 
-/** What a listener throws is its own fault: an uncaught exception, as from any emitter, and no reason for a peer to be offline. */
+/** Emits an event. An exception of an event listener becomes an uncaught exception, and does not take the peer offline. */
 export function tell (emit: () => void): void {
   try {
     emit()
@@ -15,15 +15,19 @@ interface Startable {
 }
 
 export interface OnlineInit {
-  /** Does without the peer. */
+  /** Aborts the start. */
   signal?: AbortSignal
-  /** Is given what to call when the peer will never be online. */
+  /** Gets the function to call when the peer will never be online. */
   onFailed (fail: (err: Error) => void): void
-  /** Settles when the peer is online; rejects when the signal says that it will not be. */
+  /** Settles when the peer is online; rejects when the signal aborts. */
   online (signal: AbortSignal): Promise<unknown>
 }
 
-/** Starts a peer; settles when it is online. Else it is closed, and this rejects with why, or the reason of the signal. */
+/**
+ * Starts a peer and settles when it is online. On failure the peer is closed.
+ *
+ * @throws the error given to `fail`, or the reason of the signal
+ */
 export async function untilOnline<P extends Startable> (peer: P, { signal, onFailed, online }: OnlineInit): Promise<P> {
   const failed = new AbortController()
   onFailed((err) => { failed.abort(err) })

@@ -1,86 +1,86 @@
-/** A listener that can change while it runs: another address, other proxies, another certificate. */
+/** A listener whose address, proxies and certificate can change while it runs. */
 import { lookup } from 'node:dns/promises'
 import type { TlsListener } from '../../transports/certificate.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Link, Listener } from '../../types.ts'
 
-/** Where to listen, and what changes with that. */
+/** Where to listen, and with which settings. */
 export interface BindOptions {
   /** A name or an address, IPv6 without brackets. */
   host: string
-  /** 0 takes a free one. */
+  /** 0 takes any free port. */
   port: number
   tls?: TlsServerInit
   trustedProxies?: readonly string[]
 }
 
 export interface RebindableListenerInit<L extends Link, At extends BindOptions = BindOptions> {
-  listen (place: At): Listener<L> | TlsListener<L>
-  /** Is given every link that comes in. */
+  listen (options: At): Listener<L> | TlsListener<L>
+  /** Gets every accepted link. */
   accept (link: L): void
 }
 
-/** Not for calls at the same time: whoever owns it puts them in a line. */
+/** Calls must not overlap: the owner serialises them. */
 export class RebindableListener<L extends Link, At extends BindOptions = BindOptions> {
   readonly #init: RebindableListenerInit<L, At>
   #options: At
   #listener: Listener<L> | TlsListener<L> | undefined
   #port: number | undefined
 
-  constructor (place: At, init: RebindableListenerInit<L, At>) {
-    this.#options = place
+  constructor (options: At, init: RebindableListenerInit<L, At>) {
+    this.#options = options
     this.#init = init
   }
 
   get options (): At { return this.#options }
 
-  /** The port that is really in use; undefined while it listens nowhere, after a change that has failed in the middle. */
+  /** The port in use; undefined while it does not listen, after a change that has failed half-way. */
   get port (): number | undefined { return this.#port }
 
-  /** Begins to listen. Rejects with what the system says. */
+  /** Starts to listen. @throws an error of the system */
   async open (): Promise<void> {
     await this.#open(this.#options)
   }
 
   /**
-   * Listens there instead of where it does. Links that came in stay, and where only the certificate is another one, it is taken
-   * for the handshakes from now on.
+   * Listens on another address. Accepted links stay. When only the certificate differs, the listener stays as well, and later
+   * handshakes use the new one.
    *
-   * Rejects with what the system, or OpenSSL, says; then it listens where it did.
+   * @throws an error of the system or of OpenSSL; then it listens where it did
    */
-  async rebind (place: At): Promise<void> {
+  async rebind (options: At): Promise<void> {
     const [before, old] = [this.#options, this.#listener]
-    if (old !== undefined && differsInCertificateOnly(place, before)) {
-      if (place.tls !== undefined && 'setCertificate' in old) old.setCertificate(place.tls)
-      this.#options = place
+    if (old !== undefined && differsInCertificateOnly(options, before)) {
+      if (options.tls !== undefined && 'setCertificate' in old) old.setCertificate(options.tls)
+      this.#options = options
       return
     }
-    await lookup(place.host) // a name that takes its time, or is none, is no reason to stop listening
-    const isInTheWay = place.port !== 0 && place.port === before.port
-    if (isInTheWay) {
+    await lookup(options.host) // before the old listener closes: a lookup may be slow or fail
+    const isSamePort = options.port !== 0 && options.port === before.port
+    if (isSamePort) {
       this.close()
       this.#port = undefined
     }
     try {
-      await this.#open(place)
+      await this.#open(options)
     } catch (err) {
-      // When somebody else has taken the place meanwhile, the next change tries again.
-      if (isInTheWay) await this.#open(before).catch(() => {})
+      // the port may be in use by now; the next change tries again
+      if (isSamePort) await this.#open(before).catch(() => {})
       throw err
     }
     old?.close()
-    this.#options = place
+    this.#options = options
   }
 
-  /** Listens no more; links that came in stay. */
+  /** Stops listening; accepted links stay. */
   close (): void {
     this.#listener?.close()
     this.#listener = undefined
   }
 
-  async #open (place: At): Promise<void> {
-    const listener = this.#init.listen(place)
-    this.#accept(listener).catch(() => {}) // told by `port` below
+  async #open (options: At): Promise<void> {
+    const listener = this.#init.listen(options)
+    this.#accept(listener).catch(() => {}) // reported by `port` below
     this.#port = await listener.port()
     this.#listener = listener
   }
@@ -90,7 +90,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   }
 }
 
-/** They differ in the certificate at the most, which can change on the spot. */
+/** Whether only the certificate differs, which can change without a new listener. */
 function differsInCertificateOnly (a: BindOptions, b: BindOptions): boolean {
   return a.host === b.host && a.port === b.port && (a.tls === undefined) === (b.tls === undefined) &&
     (a.trustedProxies ?? []).join() === (b.trustedProxies ?? []).join()

@@ -1,12 +1,12 @@
-/** What a peer does all its life: connects, serves, waits when the connection is lost, and begins again. */
+/** The connection loop of a peer: connect, serve, wait after the connection is lost, connect again. */
 import { LinkClosedError } from '../../errors.ts'
 import { wait } from '../../streams/clock.ts'
 import type { Clock } from '../../types.ts'
 
 export interface ReconnectorInit {
-  /** Connects, and settles when the connection has ended; rejects with what ended it, when that was not the other side. */
+  /** Connects and serves; settles when the other side has ended the connection, and rejects with any other cause. */
   attempt (signal: AbortSignal): Promise<void>
-  /** There is no connection any more, or none was made. Returns milliseconds until the next attempt; what it throws ends all. */
+  /** The attempt has failed or its connection has ended. Returns milliseconds until the next attempt; an error that it throws ends the loop. */
   onLost (reason: Error): number
   signal: AbortSignal
   clock: Clock
@@ -18,7 +18,7 @@ export class Reconnector {
 
   constructor (init: ReconnectorInit) { this.#init = init }
 
-  /** Settles when the signal asks for it and the connection of that time has ended. Rejects with what `onLost` throws. */
+  /** Settles after the signal has aborted and the current connection has ended. Rejects with what `onLost` throws. */
   async run (): Promise<void> {
     const { signal, clock, attempt, onLost } = this.#init
     const wake = (): void => { this.wake() }
@@ -32,7 +32,7 @@ export class Reconnector {
           reason = err as Error
         }
         if (signal.aborted) break
-        this.#waiting = new AbortController() // before anybody is told, who may wake it at once
+        this.#waiting = new AbortController() // before onLost, whose event listeners may call wake()
         await wait(clock, onLost(reason), { signal: this.#waiting.signal }).catch(() => {})
       }
     } finally {
@@ -40,6 +40,6 @@ export class Reconnector {
     }
   }
 
-  /** The next attempt is made now, if one is waited for. */
+  /** Skips the wait for the next attempt, if there is one. */
   wake (): void { this.#waiting.abort() }
 }

@@ -1,16 +1,16 @@
 import type { RateLimitedLog } from '../../limits/rate-limited-log.ts'
 
-/** Who is told of connections that are rejected, by the reason. */
+/** The counter and the log of rejected connections. */
 export interface RejectTo<Reason extends string> {
   readonly refused: Record<Reason, number>
   readonly log: Pick<RateLimitedLog, 'log'>
 }
 
 /**
- * A connection is rejected: counts it, logs it, and has it answered.
+ * Rejects a connection: counts, logs and answers.
  *
- * @param who it is, and `what` was wrong, for the log: text is the `detail`
- * @param answer ends the connection; what the other side is told for the reason is a matter of the protocol
+ * @param who fields of the log line that identify the client; `what`, fields that say what was wrong, its text as `detail`
+ * @param answer ends the connection and answers as the protocol does
  */
 export function reject<Reason extends string, T> ({ refused, log }: RejectTo<Reason>, reason: Reason, who: object, what: object, answer: (reason: Reason) => T): T {
   refused[reason]++

@@ -1,21 +1,21 @@
-/** A relay on a port: what comes in at a transport goes through layers to whoever serves it, and where that is may change while it runs. */
+/** A relay on a port: a transport listens, its links go through layers to the relay, and the address may change while it runs. */
 import { RebindableListener, type BindOptions } from './rebindable-listener.ts'
 import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Layer, Link, Transport } from '../../types.ts'
 
-/** Where a relay listens, in the words of its user. */
+/** Where a relay listens, as in its configuration. */
 export interface ListenOptions {
   /** Address and port, in the form of the protocol; port 0 takes a free one. */
   listen: string
-  /** Makes it TLS. Default: none. */
+  /** Enables TLS. Default: none. */
   tls?: TlsServerInit
-  /** Whose word is taken for where a connection comes from, CIDRs or addresses. Default: nobody's. */
+  /** Proxies whose report of the client address is trusted, CIDRs or addresses. Default: none. */
   trustedProxies?: readonly string[]
 }
 
-/** What has come of other settings. */
+/** The effect of a changed configuration. */
 export interface ConfigureResult {
   /** Connections that were ended. */
   ended: number
@@ -23,43 +23,50 @@ export interface ConfigureResult {
 
 /**
  * @typeParam At where to listen
- * @typeParam Wire what the transport gives out
- * @typeParam Upper what the layers make of it
+ * @typeParam Wire links of the transport
+ * @typeParam Upper links after the layers
  */
 export interface ServeInit<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> {
-  /** What carries the links. */
+  /** Accepts the links. */
   transport: Pick<Transport<Wire, At>, 'listen'>
-  /** From the links of the transport to those that are served. */
+  /** From links of the transport to those that `accept` gets. */
   layers: Layer<Wire, Upper>
   /** Serves a link until its end. */
   accept (link: Upper & ConnectionInfo): void
-  /** Where to listen first. */
+  /** The first address to listen on. */
   at: At
-  /** `url` of the server. */
+  /** The `url` of the server. */
   urlOf (at: At, port: number): string
-  /** Checks other options, of which nothing is in force yet, and returns where to listen by them. Throws `OptionError`. */
+  /**
+   * Checks new options without applying them, and returns where to listen.
+   *
+   * @throws {OptionError} when an option is invalid
+   */
   verify (options: Options): At
-  /** Takes options that `verify` has let pass. It listens there already. */
+  /** Applies options that `verify` has accepted. The listener is already bound to the new address. */
   configure (options: Options): Changes
-  /** It listens no more: ends what is served, and settles when that is gone. */
+  /** Called after the listener is closed: ends what is served, and settles when that has ended. */
   close (): Promise<void>
 }
 
 export interface Served<Options, Changes> {
-  /** With the port that is really in use. Empty while it listens nowhere, after a change that has failed in the middle. */
+  /** With the port in use. Empty while it does not listen, after a change that has failed half-way. */
   readonly url: string
   /**
-   * Other options from now on. Links that are there stay where only the place is another one.
+   * Changes the options. Links stay when only the address changes.
    *
-   * Rejects with `OptionError` when something cannot work, and with what the system says when it cannot listen; then nothing has
-   * changed.
+   * @throws {OptionError} when an option is invalid; an error of the system when it cannot listen. Then nothing has changed
    */
   configure (options: Options): Promise<Changes>
-  /** Stops listening, ends what is served, and settles when that is gone. */
+  /** Stops listening, ends what is served, and settles when that has ended. */
   close (): Promise<void>
 }
 
-/** Listens and serves. Rejects with what the system says when it cannot listen; then all is closed. */
+/**
+ * Listens and serves.
+ *
+ * @throws an error of the system when it cannot listen; then all is closed
+ */
 export async function serve<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
   const { transport, layers } = init
   const listener = new RebindableListener<Wire, At>(init.at, {
@@ -82,8 +89,8 @@ type Handlers<At extends BindOptions, Options, Changes> = Pick<ServeInit<At, nev
 class Server<At extends BindOptions, Options, Changes> implements Served<Options, Changes> {
   readonly #listener: Listening<At>
   readonly #init: Handlers<At, Options, Changes>
-  /** Changes come one after the other, and none after the end. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** Changes run one after the other, and none after `close`. */
+  #lastChange: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
   constructor (listener: Listening<At>, init: Handlers<At, Options, Changes>) {
@@ -97,18 +104,18 @@ class Server<At extends BindOptions, Options, Changes> implements Served<Options
   }
 
   async configure (options: Options): Promise<Changes> {
-    const change = this.#turn.then(async () => {
+    const change = this.#lastChange.then(async () => {
       if (this.#isClosed) throw new LinkClosedError('the server is closed')
       await this.#listener.rebind(this.#init.verify(options))
       return this.#init.configure(options)
     })
-    this.#turn = change.catch(() => {})
+    this.#lastChange = change.catch(() => {})
     return await change
   }
 
   async close (): Promise<void> {
     this.#isClosed = true
-    await this.#turn
+    await this.#lastChange
     this.#listener.close()
     await this.#init.close()
   }

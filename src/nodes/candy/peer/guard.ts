@@ -1,14 +1,14 @@
-/** The interface of a candy peer keeps what it was given, also when others take it away; and the peer tells what is so, not what was set. */
+/** Restores address, routes and state of a peer's interface when other programs change them, and reports what is missing. */
 import type { Logger } from '../../../log.ts'
 import type { Tun, TunLoss, TunRoute } from '../../../tun/device.ts'
 import type { Clock, Timer } from '../../../types.ts'
 import type { PeerRoutes } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 
-/** Milliseconds after a notice about other interfaces: mostly several come together, and a router has many. */
+/** Milliseconds after a change of other interfaces: changes mostly come in groups. */
 const SETTLE_TIME = 1000
 
-/** Routes that a line of the log names; there may be a thousand. */
+/** Routes named in one log line; there may be a thousand. */
 const MAX_LOGGED_ROUTES = 10
 
 export interface PeerGuardInit {
@@ -17,7 +17,7 @@ export interface PeerGuardInit {
   stats: Pick<CandyPeerStats, 'restored'>
   log: Logger
   clock: Clock
-  /** Other interfaces have got addresses or routes: the machine may use more now. Once a second at most. */
+  /** Other interfaces have new addresses or routes: this machine may use more networks now. At most once a second. */
   onOthers (): void
 }
 

@@ -1,10 +1,10 @@
-/** What the machine around a peer uses itself, as the system tells at the moment: a server may lead none of it elsewhere. */
+/** Networks that the machine of a peer uses itself, as reported by the system: a server must not route them elsewhere. */
 import type { OccupiedNetwork, Tun } from '../../../tun/device.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
 import { inNetwork, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 
-/** Milliseconds for which an answer of the system is believed: a server may push as often as it likes. */
+/** Milliseconds for which the system's answer is cached, as a server may push routes at any rate. */
 const CACHE_TIME = 1000
 
 interface Known extends OccupiedNetwork {
@@ -22,12 +22,13 @@ export class OccupiedNetworkCache {
     this.#clock = clock
   }
 
-  /** The next question is put to the system, however soon it comes. */
+  /** Invalidates the cache. */
   forget (): void { this.#readAt = -Infinity }
 
   /**
-   * The network of this machine that equals this one, contains it or lies in it; undefined when there is none, or the interface is none
-   * of the system. Throws `Error` when the system does not tell: then nothing is known to be free.
+   * A network of this machine that overlaps this one; undefined when there is none, or the interface is not one of the system.
+   *
+   * @throws when the system's networks cannot be read, as then no network is known to be free
    */
   overlap (network: Cidr): OccupiedNetwork | undefined {
     if (this.#tun.occupied === undefined) return undefined
@@ -47,7 +48,7 @@ export class OccupiedNetworkCache {
         return cidr === undefined ? [] : [{ network, owner, cidr }]
       })
     } catch (cause) {
-      throw new Error(`the networks of this machine cannot be read: ${(cause as Error).message}`, { cause }) // no fault of the interface, whose errors end the peer
+      throw new Error(`the networks of this machine cannot be read: ${(cause as Error).message}`, { cause }) // not a TunError, which would end the peer
     }
   }
 }

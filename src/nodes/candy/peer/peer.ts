@@ -1,4 +1,4 @@
-/** A candy client: joins a network through a server, carries the packets of an interface, and comes back when the connection is lost. */
+/** A candy client: joins a network through a server, forwards the packets of an interface, and reconnects. */
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
@@ -28,17 +28,17 @@ import { TunError } from '../../../tun/device.ts'
 import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
 /**
- * What the frame layer of a candy peer allows. candy never sends more than 1500 bytes, but cacao relays whatever its clients
- * send, and its ROUTE has up to 3064 bytes. Departures of existing servers: candy pads each PONG to 1500 bytes, cacao's close
- * frames are text without a code. Some servers answer no close frame, and nothing is lost by not waiting for them.
+ * Frame settings of a candy peer. candy sends at most 1500 bytes, but cacao forwards messages of its clients of any length, and its
+ * ROUTE has up to 3064 bytes. Violations by existing servers that are tolerated: candy pads each PONG to 1500 bytes, and cacao's close
+ * frames are text without a code. The close timeout is short, as some servers answer no close frame.
  */
 export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
 
-/** Over the bytes that the HTTP upgrade leaves. */
+/** The layers over the byte link after the HTTP upgrade. */
 const layers = websocketFrames({ ...PEER_FRAMES, role: 'client' })
 
-/** What the end of a connection means while it has not been accepted: existing servers refuse without a word. */
-const REFUSED = {
+/** Error texts for a connection that ends before it is accepted: existing servers reject by closing it without a reason. */
+const REJECTED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
   afterAuth: 'refused: wrong password, wrong clock, or an address that is not allowed'
 }
@@ -71,7 +71,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   #reason: string | undefined
   readonly #taps = new PeerTaps()
 
-  /** Throws `OptionError` when an option cannot work. */
+  /** @throws {OptionError} when an option is invalid */
   constructor (init: CandyPeerInit) {
     super()
     this.#init = init
@@ -83,22 +83,22 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
     this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log, clock })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#lookAround() } })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
     this.#backoff = new Backoff({ clock, ...init.backoff })
   }
 
   get state (): CandyPeerState { return this.#state }
 
-  /** The address in use, or the one that will be asked for; a CIDR. */
+  /** The CIDR in use, or to be requested next. */
   get address (): string | undefined { return this.#address }
 
-  /** What the server gives and is not taken, as this machine uses it itself. */
+  /** Addresses and routes of the server that are rejected, as they overlap networks used by this machine. */
   get overlaps (): readonly PeerOverlap[] { return this.#routes.overlaps }
 
-  /** What somebody else has taken from the interface, and that is not put back yet. */
+  /** What another program has removed from the interface and is not restored yet. */
   get lost (): readonly string[] { return this.#guard.lost }
 
-  /** What it does at the moment, for whoever runs it. */
+  /** The current state, for display. */
   status (): CandyPeerStatus {
     const session = this.#session
     return {
@@ -118,15 +118,15 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     }
   }
 
-  /** Shows a tap the packets that are sent and got, until the function that it returns is called. */
+  /** Adds a tap for packets sent and received; the function that it returns removes it. */
   tap (tap: PeerTap): () => void { return this.#taps.add(tap) }
 
-  /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
+  /** Starts to connect, and reconnects until `close`. May be called more than once, and after `close`. */
   start (): void {
     if (this.#state === 'idle') this.#running = this.#run()
   }
 
-  /** Says goodbye to the server and stops. The interface stays as it is, without the routes of the server. */
+  /** Closes the connection and stops. The interface stays open, without the routes of the server. */
   async close (): Promise<void> {
     this.#stop()
     await this.#running
@@ -140,7 +140,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       attempt: (signal) => this.#attempt(signal),
       onLost: (err) => this.#lost(err)
     })
-    const halves = [connecting.run(), this.#carry()]
+    const halves = [connecting.run(), this.#readInterface()]
     try {
       await Promise.all(halves)
     } catch (err) {
@@ -159,15 +159,15 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#link?.close(CloseCode.GOING_AWAY)
   }
 
-  /** Packets of the interface, for as long as the peer lives: a lost connection must not stop the reading. */
-  async #carry (): Promise<void> {
+  /** Reads the interface for as long as the peer runs, also while it is offline. */
+  async #readInterface (): Promise<void> {
     const { signal } = this.#stopping
     const { tun } = this.#init
     await consume(tun, this.#send, signal)
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
   }
 
-  /** To the server, or nowhere. Nothing of it is kept; a promise holds up the interface. */
+  /** Sends packets to the server, or drops them. Keeps none of them; a returned promise pauses the interface. */
   readonly #send = (batch: Batch): Promise<void> | undefined => {
     if (this.#session === undefined) {
       this.stats.drops.offline += batch.length
@@ -177,14 +177,14 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     return this.#session.drained()
   }
 
-  /** What this machine has come to use itself is given back, also while online: else its own network would be cut until the next attempt. */
-  async #lookAround (): Promise<void> {
+  /** Removes what overlaps networks that this machine uses by now, also while online: else they would be unreachable until the next attempt. */
+  async #removeOverlaps (): Promise<void> {
     const link = this.#link
     const overlap = await this.#routes.retreat()
     if (overlap !== undefined) link?.abort(overlap)
   }
 
-  /** @returns milliseconds until the next attempt. Throws what no attempt mends. */
+  /** @returns milliseconds until the next attempt. @throws errors after which there is none */
   #lost (err: Error): number {
     if (err instanceof TunError || err instanceof OptionError) throw err
     const reason = reasonOf(err)
@@ -213,7 +213,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
     const wire = await dialUpgraded(url, { signal, ca, insecure, clock: this.#clock })
-    if (signal.aborted) { // since the connection was made
+    if (signal.aborted) { // while the connection was being made
       wire.abort(signal.reason)
       return
     }
@@ -256,7 +256,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     try {
       await session.run()
     } catch (err) {
-      if (!accepted && wasCut(err)) throw new Error(authenticated ? REFUSED.afterAuth : REFUSED.beforeAuth, { cause: err })
+      if (!accepted && wasAborted(err)) throw new Error(authenticated ? REJECTED.afterAuth : REJECTED.beforeAuth, { cause: err })
       throw err
     } finally {
       link.abort(new LinkClosedError('the session is over'))
@@ -264,19 +264,19 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 }
 
-/** A socket of IPv6 shows an address of IPv4 behind a prefix. */
+/** A socket of IPv6 reports IPv4 addresses with a prefix. */
 const ipv4Of = ({ host }: Endpoint): number | undefined => parseAddress(host.replace(/^::ffff:/i, ''))
 
-/** The other side ended the connection without a close frame; with a reset when it had not read everything. */
-function wasCut (err: unknown): boolean {
+/** Whether the other side ended the connection without a close frame; a reset when it had not read everything. */
+function wasAborted (err: unknown): boolean {
   const { closeCode, code } = err as { closeCode?: number, code?: string }
   return closeCode === CloseCode.ABNORMAL || code === 'ECONNRESET' || code === 'EPIPE'
 }
 
 /**
- * Joins a candy network; settles once the server has accepted us, however many attempts that takes.
+ * Joins a candy network; settles when the server has accepted the peer, after any number of attempts.
  *
- * @throws what made the interface fail, or the reason of the signal
+ * @throws the error of the interface, or the reason of the signal
  */
 export async function joinCandy ({ signal, ...init }: CandyPeerInit & { signal?: AbortSignal }): Promise<CandyPeer> {
   signal?.throwIfAborted()

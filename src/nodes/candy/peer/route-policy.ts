@@ -1,7 +1,7 @@
 /**
- * Which of the routes that a server pushes a peer takes. A ROUTE has no hash, so over `ws://` everybody on the way can write
- * one, and whatever it names leaves by the tunnel. So only private networks are taken unless the user says more, what this machine
- * uses itself only when the user names it, and some are never taken.
+ * Which routes pushed by a server a peer accepts. ROUTE has no hash, so over `ws://` it can be forged on the path, and
+ * packets to its networks leave through the tunnel. So only private networks are accepted by default, networks that this machine
+ * uses itself only when the user names them, and some never.
  */
 import { OptionError } from '../../../errors.ts'
 import { cidrOf, formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, parseCidr, type Cidr } from '../../../net/ipv4.ts'
@@ -9,41 +9,41 @@ import type { OccupiedNetwork } from '../../../tun/device.ts'
 import type { Route } from '../protocol/routes.ts'
 import { overlapText } from './occupied-network-cache.ts'
 
-/** Characters of a wrong word that are repeated. */
+/** Characters of an invalid word that are repeated in the error. */
 const MAX_SHOWN = 60
 
 /**
- * RFC 1918, and RFC 6598 for what providers use. Not 169.254.0.0/16: no router forwards that (RFC 3927 section 7), and a
- * machine in a cloud asks 169.254.169.254 for its credentials.
+ * RFC 1918, and RFC 6598 (carrier-grade NAT). Not 169.254.0.0/16: it is not forwarded (RFC 3927 section 7), and cloud
+ * machines get credentials from 169.254.169.254.
  */
 const PRIVATE = networks('10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10')
 
 /** "This network", loopback, multicast and the limited broadcast: they never lead to another machine. */
 const NEVER = networks('0.0.0.0/8,127.0.0.0/8,224.0.0.0/4,255.255.255.255/32')
 
-/** The shortest prefix of a network that a server may put us in: that of a relay's largest range. */
+/** The shortest prefix of the network of an assigned address: that of a relay's largest range. */
 const MIN_NETWORK_PREFIX = 8
 
-/** What a route is looked at against. */
+/** What a route is checked against. */
 export interface RouteContext {
-  /** Our own address, and the virtual network. */
+  /** The own address, and the virtual network. */
   own: Cidr
-  /** The address by which the server is reached; undefined when that is no IPv4. */
+  /** The address of the server; undefined when it is not IPv4. */
   server: number | undefined
-  /** What this machine uses itself of a network. Default: nothing. */
+  /** Finds a network used by this machine that overlaps. Default: none. */
   overlap?: (network: Cidr) => OccupiedNetwork | undefined
 }
 
-/** Why a route is not taken, in words. */
+/** Why a route is rejected, as text. */
 export interface RouteRejection {
   reason: string
-  /** The option that would take it; undefined when none does. */
+  /** The option value that would accept it; undefined when none does. */
   takenBy?: string
-  /** What of this machine is in the way, when that is why. */
+  /** The network of this machine that it overlaps, when that is the reason. */
   overlaps?: OccupiedNetwork
 }
 
-/** Throws `OptionError` for anything but networks without host bits, joined by commas. */
+/** Parses networks without host bits, joined by commas. @throws {OptionError} for anything else */
 function networks (text: string): Cidr[] {
   return text.split(',').map((item) => {
     const cidr = parseCidr(item)
@@ -56,16 +56,16 @@ function networks (text: string): Cidr[] {
 const contains = (outer: Cidr, inner: Cidr): boolean => outer.prefix <= inner.prefix && inNetwork(inner.network, outer)
 
 export class RoutePolicy {
-  /** As given. */
+  /** The option as given. */
   readonly #text: string
   readonly #isAll: boolean
-  /** Networks that the user has named one by one: a route may lead there whatever else is in the way on this machine. */
+  /** Networks named by the user: routes there are accepted even if this machine uses them. */
   readonly #named: readonly Cidr[]
-  /** Networks that a route may lead to, or be in. */
+  /** Networks that contain all accepted routes. */
   readonly #allowed: readonly Cidr[]
 
   /**
-   * @param text `private`, `all`, `none`, or networks joined by commas, of which one may be `private` and the first may be `all`
+   * @param text `private`, `all`, `none`, or networks joined by commas, one of which may be `private`, or the first `all`
    * @throws {OptionError} for anything else
    */
   constructor (text: string) {
@@ -78,11 +78,11 @@ export class RoutePolicy {
     if (this.#named.some(({ prefix }) => prefix === 0)) throw new OptionError('routes: all networks (0.0.0.0/0) is written all')
   }
 
-  /** Undefined for a route that is taken. */
+  /** Undefined when the route is accepted. */
   rejection ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): RouteRejection | undefined {
     if (!isHost(nexthop, own)) return { reason: `its next hop ${formatAddress(nexthop)} is no host` }
     if (destination.prefix === 0) {
-      // It contains the server too, and cuts nothing all the same: the default route of the machine itself has a smaller metric.
+      // It contains the server, but cuts nothing off: the machine's own default route has a smaller metric.
       return this.#isAll ? undefined : { reason: 'it is a default route', takenBy: 'routes: all' }
     }
     const never = NEVER.find((network) => contains(network, destination) || contains(destination, network))
@@ -98,24 +98,24 @@ export class RoutePolicy {
     return overlaps && { reason: `it ${overlapText(overlaps)}`, takenBy, overlaps }
   }
 
-  /** Undefined for a network that the user has named, whatever is there. */
+  /** Undefined for a network that the user has named, whatever it overlaps. */
   #overlapOf (network: Cidr, overlap: RouteContext['overlap']): OccupiedNetwork | undefined {
     return this.isNamed(network) ? undefined : overlap?.(network)
   }
 
-  /** Whether the user has named this network, or one that it is in. */
+  /** Whether the user has named this network, or one that contains it. */
   isNamed (network: Cidr): boolean { return this.#named.some((named) => contains(named, network)) }
 
-  /** The option that would take a network as well. */
+  /** The option value that would accept a network as well. */
   #optionWith ({ network, prefix }: Cidr): string {
     return `routes: ${this.#text === 'none' ? '' : `${this.#text},`}${formatCidr({ address: network, prefix })}`
   }
 
   /**
-   * Undefined for a network that the server may put us in. The answer with our address is as unsigned as a route, and what is for
-   * that network leaves by the tunnel as well, before all routes of the machine itself.
+   * Undefined when the network of an assigned address is accepted. An offer is unauthenticated like a route, and packets to its
+   * network leave through the tunnel too, in preference to the machine's other routes.
    *
-   * @param own the address that was given, and its network
+   * @param own the assigned address, with its network
    */
   networkRejection (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): RouteRejection | undefined {
     if (own.prefix < MIN_NETWORK_PREFIX) return { reason: `its network is larger than a /${MIN_NETWORK_PREFIX}` }
@@ -130,7 +130,7 @@ export class RoutePolicy {
   }
 }
 
-/** What goes to one member. To any other address the server would send it to all, or to nobody. */
+/** Whether this is the address of one member. A server forwards others to all members, or drops them. */
 function isHost (address: number, { prefix, network, broadcast }: Cidr): boolean {
   const first = address >>> 24
   if (first === 0 || first === 127 || isMulticast(address) || address === LIMITED_BROADCAST) return false

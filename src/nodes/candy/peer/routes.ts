@@ -1,4 +1,4 @@
-/** The routes of a candy peer: takes those that the server pushes, keeps the interface in line with them, and finds the one for a packet. */
+/** The routes of a candy peer: checks those pushed by the server, installs them on the interface, and looks up the one for a packet. */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Logger } from '../../../log.ts'
@@ -15,19 +15,19 @@ import { InstalledRoutes } from './installed-routes.ts'
 import { overlapText, OccupiedNetworkCache } from './occupied-network-cache.ts'
 import type { Clock } from '../../../types.ts'
 
-/** Lines in the log about the routes of one connection: the server decides how much there is to tell. */
+/** Log lines about the routes of one connection, as their number depends on the server. */
 const MAX_LOGGED_LINES = 20
 
-/** Bytes of the longest packet that fits into one of Ethernet with the outer header and all else around it; candy protocol, section 3. */
+/** Bytes of the longest packet that, with the outer header and all encapsulation, fits into one Ethernet packet; candy protocol, section 3. */
 const MAX_ROUTED = 1430
 
-/** What a server gives and is not taken, as this machine uses it itself. */
+/** An address or route of the server that is rejected, as it overlaps a network used by this machine. */
 export interface PeerOverlap extends OccupiedNetwork {
   /** `address 192.168.1.9/24` or `route 192.168.1.0/25 via 10.77.0.2`. */
   readonly refused: string
 }
 
-/** The server gives an address whose network this machine uses itself: that is so again at the next attempt, until one of the two changes. */
+/** The server assigns an address whose network this machine uses itself. It recurs with each attempt until one of the two changes. */
 export class OverlapError extends Error {
   override readonly name = 'OverlapError'
   readonly code = 'ERR_CANDY_OVERLAP'
@@ -37,7 +37,7 @@ export interface PeerRoutesInit {
   tun: Tun
   policy: RoutePolicy
   stats: CandyPeerStats
-  /** Default: that of the system. */
+  /** Default: the system clock. */
   clock?: Clock
   log: Logger
 }
@@ -45,18 +45,18 @@ export interface PeerRoutesInit {
 export class PeerRoutes {
   readonly #init: PeerRoutesInit
   #table = new RouteTable(cidrOf(0, 32))
-  /** Networks that routes lead to through us. */
+  /** Networks that routes lead to through this peer. */
   #through: Cidr[] = []
   readonly #ingress: IngressFilter
   #server: number | undefined
-  /** Routes were taken since the interface was told. */
+  /** Routes have been accepted since the last installation. */
   #changed = false
-  readonly #onInterface: InstalledRoutes
-  /** What was logged in this connection. */
-  readonly #told = new Set<string>()
-  #mtuTold = false
+  readonly #installedRoutes: InstalledRoutes
+  /** Events that were logged in this connection. */
+  readonly #logged = new Set<string>()
+  #isMtuLogged = false
   readonly #occupied: OccupiedNetworkCache
-  /** Our network on the interface, when the server has given it; undefined for one that the user has chosen. */
+  /** The peer's network on the interface, when assigned by the server; undefined when configured. */
   #given: Cidr | undefined
   #overlaps: PeerOverlap[] = []
   readonly #overlap = (network: Cidr): OccupiedNetwork | undefined => this.#occupied.overlap(network)
@@ -65,37 +65,39 @@ export class PeerRoutes {
     this.#init = init
     this.#ingress = new IngressFilter(init.tun.name, init.clock)
     this.#occupied = new OccupiedNetworkCache(init.tun, init.clock)
-    this.#onInterface = new InstalledRoutes({ tun: init.tun, stats: init.stats, tell: (what, fields, message) => { this.#tell(what, fields, message) } })
+    this.#installedRoutes = new InstalledRoutes({ tun: init.tun, stats: init.stats, logOnce: (what, fields, message) => { this.#logOnce(what, fields, message) } })
   }
 
-  /** Whether there are routes that the interface was not told. */
+  /** Whether routes have been accepted since the last installation. */
   get changed (): boolean { return this.#changed }
 
-  /** Routes of this connection. */
+  /** Number of routes of this connection. */
   get size (): number { return this.#table.size }
 
-  /** Those that the interface has, as far as the system took them. */
-  get installed (): readonly TunRoute[] { return this.#onInterface.inForce }
+  /** Routes that the system has installed. */
+  get installed (): readonly TunRoute[] { return this.#installedRoutes.inForce }
 
-  /** Somebody else has taken these away from the interface; none: they are back. */
-  lost (routes: readonly TunRoute[]): void { this.#onInterface.lost(routes) }
+  /** Another program has removed these from the interface; none: all are restored. */
+  lost (routes: readonly TunRoute[]): void { this.#installedRoutes.lost(routes) }
 
-  /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
+  /** The next hop of a packet to this address; 0 when no route applies. */
   nexthopOf (destination: number): number { return this.#table.nexthopOf(destination) }
 
-  /** Whether a packet for this address may come by way of us: see {@link IngressFilter}. */
+  /** Whether a packet to this address may arrive behind an outer header: see {@link IngressFilter}. */
   accepts (destination: number): boolean {
     if (this.#ingress.accepts(destination, this.#table.own.address, this.#through)) return true
-    this.#tell('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
+    this.#logOnce('arrival', { destination: formatAddress(destination), expected: this.#through.length === 0 ? 'its own address' : this.#through.map(formatCidr).slice(0, 5).join() }, 'a packet for a network that no route leads to through this peer')
     return false
   }
 
-  /** What was not taken as this machine uses it itself; as many as are logged, at most. */
+  /** Addresses and routes rejected for an overlap; at most as many as are logged. */
   get overlaps (): readonly PeerOverlap[] { return this.#overlaps }
 
   /**
-   * Throws when the server may not put us in this network: `OverlapError` when this machine uses it itself, otherwise
-   * `CandyMessageError`.
+   * Checks the network of an address assigned by the server.
+   *
+   * @throws {OverlapError} when this machine uses the network itself
+   * @throws {CandyMessageError} when it is not allowed for another reason
    */
   checkNetwork (own: Cidr, server: number | undefined): void {
     this.#occupied.forget()
@@ -111,28 +113,28 @@ export class PeerRoutes {
     return new OverlapError(notTaken(own, rejection))
   }
 
-  /** The interface has this address now. @param given by the server, so that it does not outlive the use that this machine has for it */
+  /** The interface has this address now. @param given assigned by the server, so that it is removed when this machine uses the network itself */
   addressed (own: Cidr, given: boolean): void {
     this.#given = given ? own : undefined
   }
 
   /**
-   * A new connection, in which we have this address: the server is about to push its routes anew. Those of the connection
-   * before stay with the interface until {@link install}, so that packets do not leave by another way meanwhile.
+   * Starts a new connection with this address: the server is about to push its routes again. Those of the previous connection
+   * stay on the interface until {@link install}, so that packets do not leave by another route meanwhile.
    *
-   * @param server the address by which it is reached, undefined when that is no IPv4
+   * @param server the address of the server; undefined when it is not IPv4
    */
   begin (own: Cidr, server: number | undefined): void {
     this.#table = new RouteTable(own)
     this.#through = []
     this.#server = server
     this.#changed = false
-    this.#told.clear()
+    this.#logged.clear()
     this.#overlaps = []
     this.#occupied.forget()
   }
 
-  /** Takes a ROUTE message; one that is malformed is counted. */
+  /** Handles a ROUTE message; counts a malformed one. */
   take (message: Uint8Array): void {
     const { stats } = this.#init
     let routes
@@ -141,7 +143,7 @@ export class PeerRoutes {
     } catch (err) {
       if (!(err instanceof CandyMessageError)) throw err
       stats.drops.route++
-      this.#tell('malformed', { reason: err.message }, 'malformed ROUTE dropped')
+      this.#logOnce('malformed', { reason: err.message }, 'malformed ROUTE dropped')
       return
     }
     for (const route of routes) this.#take(route)
@@ -158,7 +160,7 @@ export class PeerRoutes {
     if (rejection !== undefined) {
       this.#refused(route, rejection)
     } else if (table.size === TABLE_LIMIT) {
-      this.#tell('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
+      this.#logOnce('limit', { limit: TABLE_LIMIT }, 'more routes than are taken')
     } else {
       table.add(route)
       this.#changed = true
@@ -168,29 +170,30 @@ export class PeerRoutes {
 
   #refused (route: Route, { overlaps, ...rejection }: RouteRejection): void {
     const name = nameOf(route)
-    const isNew = this.#tell(name, { route: name, ...rejection }, 'route not taken')
+    const isNew = this.#logOnce(name, { route: name, ...rejection }, 'route not taken')
     if (overlaps !== undefined && isNew) this.#overlaps.push({ refused: `route ${name}`, ...overlaps })
   }
 
   #checkMtu (): void {
     const { tun: { mtu }, log } = this.#init
-    if (mtu <= MAX_ROUTED || this.#mtuTold) return
-    this.#mtuTold = true
+    if (mtu <= MAX_ROUTED || this.#isMtuLogged) return
+    this.#isMtuLogged = true
     const reason = `packets to a route are ${OUTER_LENGTH} bytes longer on their way: beyond ${MAX_ROUTED} they do not fit into one Ethernet packet, beyond ${MAX_LENGTH - FORWARD_PACKET - OUTER_LENGTH} they are dropped`
     log.warn({ mtu, atMost: MAX_ROUTED, reason }, 'the MTU is too large for routes')
   }
 
-  /** Brings the interface in line with the routes of this connection: now, as far as the interface does that at once. Never rejects. */
+  /** Makes the interface match the routes of this connection; synchronously where the interface allows. Never rejects. */
   async install (): Promise<void> {
     this.#changed = false
-    await this.#onInterface.set([...this.#table.routes])
+    await this.#installedRoutes.set([...this.#table.routes])
   }
 
   /**
-   * What this machine uses itself by now is given back, as it has come into another network or got an interface: before the server is
-   * looked for, as otherwise neither a name server nor the server would ever be reached again, and when interfaces change. Never rejects.
+   * Removes addresses and routes that overlap networks used by this machine by now, as it has joined another network or got an
+   * interface. Called before each dial, as otherwise name servers and the server could become unreachable, and when interfaces
+   * change. Never rejects.
    *
-   * @returns why the connection must end: our address is gone
+   * @returns an error that has to end the connection, when its address was removed
    */
   async retreat (): Promise<OverlapError | undefined> {
     const given = this.#given
@@ -201,22 +204,22 @@ export class PeerRoutes {
       const overlaps = rejection?.overlaps
       if (given !== undefined && rejection !== undefined && overlaps !== undefined) {
         const error = this.#overlapError(given, { ...rejection, overlaps })
-        await this.#giveBack(given, overlapText(overlaps))
+        await this.#removeAddress(given, overlapText(overlaps))
         return error
       }
-      const installed = this.#onInterface.wanted ?? []
+      const installed = this.#installedRoutes.wanted ?? []
       const others = installed.filter((route) => this.#isFree(route))
       this.#keep(this.#table.routes.filter((route) => this.#isFree(route)))
       if (others.length === installed.length) return undefined
       log.warn({ count: installed.length - others.length }, 'routes removed that this machine uses itself')
-      await this.#onInterface.set(others)
+      await this.#installedRoutes.set(others)
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'nobody knows whether this machine uses the network itself')
     }
     return undefined
   }
 
-  /** Whether a route that was taken is still one to take; one that is not is told like one that never was. */
+  /** Whether an accepted route is still free of overlaps; logs one that is not as a rejected route. */
   #isFree (route: Route): boolean {
     const { destination } = route
     const overlaps = destination.prefix === 0 || this.#init.policy.isNamed(destination) ? undefined : this.#overlap(destination)
@@ -224,7 +227,7 @@ export class PeerRoutes {
     return overlaps === undefined
   }
 
-  /** Forgets all routes of this connection but these. */
+  /** Removes all routes of this connection except these. */
   #keep (routes: readonly Route[]): void {
     if (routes.length === this.#table.size) return
     this.#table = new RouteTable(this.#table.own)
@@ -232,28 +235,28 @@ export class PeerRoutes {
   }
 
   /**
-   * Makes way to the server, which is about to be dialled: its name may have another address by now, and a route of the
-   * connection before that contains it would keep us from ever reaching it; so would the network of our own address. Never rejects.
+   * Removes routes that contain the server, before a dial: its name may resolve to another address now, and a route of the previous
+   * connection, or the network of the peer's address, would make it unreachable. Never rejects.
    */
   async makeWay (host: string): Promise<void> {
-    const installed = this.#onInterface.wanted
+    const installed = this.#installedRoutes.wanted
     const given = this.#given
     if (((installed ?? []).length === 0 && given === undefined) || isIP(host) !== 0) return
     const found = await lookup(host, { all: true, family: 4 }).catch(() => [])
-    if (this.#onInterface.wanted !== installed || this.#given !== given) return // since then
+    if (this.#installedRoutes.wanted !== installed || this.#given !== given) return // changed during the lookup
     const addresses = found.map(({ address }) => parseAddress(address) ?? 0)
     if (given !== undefined && addresses.some((address) => inNetwork(address, given))) {
-      await this.#giveBack(given, `the server ${host} is in it`)
+      await this.#removeAddress(given, `the server ${host} is in it`)
       return
     }
     const others = (installed ?? []).filter(({ destination }) => destination.prefix === 0 || !addresses.some((address) => inNetwork(address, destination)))
     if (installed === undefined || others.length === installed.length) return
     this.#init.log.warn({ host }, 'routes removed that lead to the server')
-    await this.#onInterface.set(others)
+    await this.#installedRoutes.set(others)
   }
 
-  /** Takes the address off the interface, and with it the routes. */
-  async #giveBack (own: Cidr, reason: string): Promise<void> {
+  /** Removes the address from the interface, and the routes with it. */
+  async #removeAddress (own: Cidr, reason: string): Promise<void> {
     const { tun, log } = this.#init
     this.#given = undefined
     log.warn({ address: formatCidr(own), reason }, 'address removed from the interface')
@@ -262,17 +265,17 @@ export class PeerRoutes {
     } catch (err) {
       log.warn({ reason: (err as Error).message }, 'address not removed')
     }
-    await this.#onInterface.clear()
+    await this.#installedRoutes.clear()
   }
 
-  /** Leaves no routes on the interface. Never rejects. */
-  async clear (): Promise<void> { await this.#onInterface.clear() }
+  /** Removes all routes from the interface. Never rejects. */
+  async clear (): Promise<void> { await this.#installedRoutes.clear() }
 
-  /** Says it once in a connection; true when it was said just now. */
-  #tell (what: string, fields: object, message: string): boolean {
-    if (this.#told.has(what) || this.#told.size > MAX_LOGGED_LINES) return false
-    this.#told.add(what)
-    const isLast = this.#told.size > MAX_LOGGED_LINES
+  /** Logs an event once in each connection; returns true when it was logged. */
+  #logOnce (what: string, fields: object, message: string): boolean {
+    if (this.#logged.has(what) || this.#logged.size > MAX_LOGGED_LINES) return false
+    this.#logged.add(what)
+    const isLast = this.#logged.size > MAX_LOGGED_LINES
     if (isLast) this.#init.log.warn({}, 'more about routes is not logged')
     else this.#init.log.warn(fields, message)
     return !isLast

@@ -1,4 +1,4 @@
-/** One connection of a candy peer to its server, from the handshake to the end (candy protocol, section 1.5). */
+/** One connection of a candy peer to its server, from the handshake to its end (candy protocol, section 1.5). */
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import { SendQueue, bufferedAmountOf } from '../../../limits/send-queue.ts'
@@ -17,45 +17,45 @@ import type { CandyPeerStats } from './stats.ts'
 
 export interface PeerSessionInit {
   link: WebSocketLink
-  /** The address of the server in the network below; undefined when that is no IPv4. */
+  /** The address of the server in the underlying network; undefined when it is not IPv4. */
   server?: number
   tun: Pick<Tun, 'mtu' | 'port' | 'setAddress'>
   routes: Pick<PeerRoutes, 'size' | 'changed' | 'nexthopOf' | 'accepts' | 'checkNetwork' | 'addressed' | 'begin' | 'take' | 'install'>
   secret: Secret
   vmac: string
-  /** CIDR of our own choice; otherwise the server gives one. */
+  /** The configured CIDR; undefined: assigned by the server. */
   address?: string
-  /** CIDR to ask the server for first. */
+  /** The CIDR to request first. */
   remembered?: string
-  /** What the server learns of us, `candy::os::version::host`; servers answer no ping of another form. */
+  /** Sent in pings, `candy::os::version::host`; servers answer pings of this form only. */
   greeting: string
   clock: Clock
-  /** When the connection was begun, by that clock. */
+  /** When the dial started, by that clock. */
   dialledAt: number
   /** Milliseconds between pings. */
   pingInterval: number
-  /** Milliseconds from `dialledAt` in which the server has to accept us, and later of silence after which it is taken for dead. */
+  /** Milliseconds from `dialledAt` for the server to accept the peer, and later of silence after which the connection is lost. */
   deadAfter: number
   stats: Omit<CandyPeerStats, 'routes' | 'failures' | 'restored'>
-  /** The address is set on the interface and AUTH was sent. */
+  /** The interface has the address, and AUTH has been sent. */
   onAddress (cidr: string): void
-  /** The server has answered after AUTH, so it has accepted it. The interface has its routes, unless the answer is a packet that was faster. */
+  /** The server has answered after AUTH, so it has accepted the peer. The routes are installed, unless that answer is a packet that overtook them. */
   onOnline (): void
-  /** Sees the packets that were sent and got. */
+  /** Gets the packets sent and received. */
   readonly tap: Pick<PeerTaps, 'isOn' | 'show'>
 }
 
-/** Handlers of what a server sends. Types that are of no use to this peer, and unknown ones, are ignored. */
+/** Handlers by message type. Types that this peer does not use, and unknown ones, are ignored. */
 const receive = typeDemux<PeerSession>({
   [MessageType.FORWARD]: (message, session) => { session.forward(message) },
   [MessageType.DHCP]: (message, session) => { session.offered(message) },
   [MessageType.ROUTE]: (message, session) => { session.route(message) }
 }, { unknown: () => {} })
 
-/** How often the deadlines are looked at, in milliseconds; ten times in `deadAfter` when that is shorter. */
+/** Milliseconds between checks of the deadlines; a tenth of `deadAfter` when that is shorter. */
 const CHECK_INTERVAL = 1000
 
-/** Bytes that wait behind what the kernel has taken, before the interface has to wait: it tells programs to send less, and nothing is lost. */
+/** Bytes queued in memory beyond the kernel's send buffer, above which the interface is not read: then programs slow down, and nothing is lost. */
 const HIGH_WATER = 128 * 1024
 
 export class PeerSession {
@@ -63,10 +63,10 @@ export class PeerSession {
   readonly #clock: Clock
   readonly #link: WebSocketLink
   readonly #sendQueue: SendQueue
-  /** For the interface, out of the read that is being handled. */
+  /** Packets for the interface from the current read. */
   #inbound: Batch = []
-  #asked = false
-  /** Our own address, once AUTH was sent with it. */
+  #isAddressRequested = false
+  /** The own address, once AUTH has been sent with it. */
   #own = 0
   #answered = false
   #settled = false
@@ -84,19 +84,19 @@ export class PeerSession {
     this.#sendQueue = new SendQueue(init.link.port, true)
   }
 
-  /** Milliseconds from the last ping that was answered to its answer. */
+  /** The round-trip time of the last answered ping in milliseconds. */
   get roundTrip (): number | undefined { return this.#roundTrip }
 
-  /** Bytes that wait for the server, in memory and, as far as that is known, in the system. */
+  /** Bytes queued for the server, in memory and, as far as known, in the kernel. */
   get queued (): number { return bufferedAmountOf(this.#link.port) }
 
-  /** Settles when no more than a moment's worth of packets waits for the server, or there is none any more. Undefined when that is so. */
+  /** Settles when the queue is below the high-water mark, or the connection has ended. Undefined when it is below now. */
   drained (): Promise<void> | undefined {
     const { port } = this.#link
     return port.queued > HIGH_WATER ? port.drained?.() : undefined
   }
 
-  /** Runs until the connection has ended; rejects with what ended it, unless the server said goodbye. */
+  /** Runs until the connection has ended; rejects with its error, unless the server has closed it. */
   async run (): Promise<void> {
     const { pingInterval, deadAfter } = this.#init
     const link = this.#link
@@ -105,7 +105,7 @@ export class PeerSession {
       this.#heard()
       this.#pong(payload)
     }
-    // Regardless of what arrives: a server may count our frames only, and a peer that just receives sends none.
+    // whatever arrives: a server may count only frames from the peer, and a peer that only receives sends none
     const pinging = every(this.#clock, pingInterval, () => {
       if (this.#own !== 0) this.#ping()
     })
@@ -153,7 +153,7 @@ export class PeerSession {
     if (messages.length === 0) return
     const { port } = this.#link
     if (port.send(messages) === 0) {
-      const reason = port.queued >= port.limit ? 'queue' : 'offline' // the connection is gone, and `run` is about to notice
+      const reason = port.queued >= port.limit ? 'queue' : 'offline' // 0 with room left: the connection has ended, which `run` is about to report
       stats.drops[reason] += messages.length
       return
     }
@@ -163,7 +163,7 @@ export class PeerSession {
     if (sent !== undefined) tap.show(sent, 'out')
   }
 
-  /** The message of a packet: itself, with what goes in front of it in its headroom. Undefined when it is no IPv4 or too long. */
+  /** The FORWARD message of a packet, built in place with its headroom. Undefined when it is not IPv4 or too long. */
   #asForward (packet: Uint8Array): Uint8Array | undefined {
     if (!isIpv4(packet)) return undefined
     const { routes } = this.#init
@@ -177,19 +177,19 @@ export class PeerSession {
   }
 
   forward (message: Uint8Array): void {
-    this.#accepted() // no server relays to a client that it has not taken
+    this.#accepted() // a server forwards only to clients that it has accepted
     const packet = message.length < MIN_LENGTH.FORWARD ? undefined : stripOuter(message.subarray(FORWARD_PACKET))
     const { stats, tun } = this.#init
-    // Some servers relay messages that are too long for the protocol.
+    // some servers forward messages that are longer than the protocol allows
     if (packet === undefined || (message.length > MAX_LENGTH && packet.length > tun.mtu)) stats.drops.malformed++
     else if (isRouted(message) && !this.#init.routes.accepts(destinationOf(packet))) stats.drops.destination++
     else this.#inbound.push(packet)
   }
 
-  /** The answer to DHCP. Existing servers leave junk behind the text of the address, which decoding skips. */
+  /** The answer to DHCP. Existing servers leave junk after the text of the address, which decoding ignores. */
   offered (message: Uint8Array): void {
-    if (!this.#asked) return
-    this.#asked = false
+    if (!this.#isAddressRequested) return
+    this.#isAddressRequested = false
     const offer = decodeDhcp(message)
     if (!this.#init.secret.verify(offer)) throw new CandyMessageError('the server has another password')
     const { routes, server } = this.#init
@@ -197,7 +197,7 @@ export class PeerSession {
     void this.#authenticate(offer.cidr, true)
   }
 
-  /** Servers push their routes in answer to AUTH, and may add to them later. */
+  /** Servers push their routes in answer to AUTH, and may push more later. */
   route (message: Uint8Array): void {
     if (this.#own !== 0) this.#init.routes.take(message)
   }
@@ -211,19 +211,19 @@ export class PeerSession {
       void this.#authenticate(own, false)
       return
     }
-    this.#asked = true
+    this.#isAddressRequested = true
     const cidr = (remembered === undefined ? undefined : parseCidr(remembered)) ?? ANY_ADDRESS
     this.#link.port.send([encodeDhcp({ secret, cidr, timestamp, tail: confusion() })])
   }
 
-  /** @param given by the server, so that it is no fault of this side when the interface cannot have it */
+  /** @param given assigned by the server, so that its rejection by the interface is not an error of this peer */
   async #authenticate (own: Cidr, given: boolean): Promise<void> {
     const { secret, tun, routes, server } = this.#init
     const cidr = formatCidr(own)
     try {
       await tun.setAddress(cidr)
     } catch (err) {
-      // Everybody on the path can change an offer, since its hash does not cover it. That must not end the peer for good.
+      // An offer can be forged on the path, as its hash does not cover it. That must not stop the peer for good.
       const refused = given && err instanceof OptionError ? new CandyMessageError(`the server gives an address that the interface cannot have: ${cidr}`) : err as Error
       this.#link.abort(refused)
       return
@@ -245,28 +245,28 @@ export class PeerSession {
 
   #heard (): void { this.#heardAt = this.#clock.now() }
 
-  /** Ends a connection that has taken too long to be accepted, or over which nothing has come for too long. */
+  /** Ends a connection that was not accepted in time, or that has been silent for too long. */
   #check (): void {
     const { dialledAt, deadAfter } = this.#init
     const since = this.#online ? this.#heardAt : dialledAt
     if (this.#clock.now() - since <= deadAfter) return
-    const what = this.#online ? 'no answer from the server for' : this.#asked ? 'the server has given no address within' : 'the server has not accepted the connection within'
+    const what = this.#online ? 'no answer from the server for' : this.#isAddressRequested ? 'the server has given no address within' : 'the server has not accepted the connection within'
     this.#link.abort(new Error(`${what} ${deadAfter / 1000} seconds`))
   }
 
   /**
-   * The answer to our first ping after AUTH. Servers take messages and pings in their order, so all routes have come that
-   * belong to the acceptance. Some of them are perhaps in the read that has brought this pong, and not handled yet.
+   * The answer to the first ping after AUTH. Servers handle messages and pings in order, so all routes that follow AUTH have arrived.
+   * Some of them may be in the read that contains this pong, and not handled yet.
    */
   #pong (payload: Uint8Array): void {
-    const { greeting } = this.#init // some servers answer with more than they were asked, and the layer below has pings of its own
+    const { greeting } = this.#init // some servers append to the payload, and the frame layer has pings of its own
     if (Buffer.from(payload.subarray(0, greeting.length)).toString() === greeting) this.#roundTrip = this.#clock.now() - this.#pingedAt
     if (this.#answered || this.#own === 0) return
     this.#answered = true
     setImmediate(() => { this.#settle() })
   }
 
-  /** After each read: the interface gets its routes, in one go, and the peer is told that it is online. */
+  /** Called after each read: installs the routes at once, and reports that the peer is online. */
   #settle (): void {
     if (!this.#answered || this.#over) return
     const { routes } = this.#init

@@ -1,4 +1,4 @@
-/** What can be said about a candy peer, and what it tells: the door of `peer.ts`. */
+/** Options, status and events of a candy peer. */
 import type { Logger } from '../../../log.ts'
 import { OptionError } from '../../../errors.ts'
 import { readUrl } from '../../../net/endpoint.ts'
@@ -14,37 +14,37 @@ export interface CandyPeerInit {
   /** `ws://` or `wss://`; the path selects the network on servers that have several. */
   url: string
   password: string
-  /** The interface whose packets are carried. It stays open while the connection comes and goes, and after `close`: whoever made it closes it. */
+  /** The interface whose packets are sent. It stays open across reconnects and after `close`: its owner closes it. */
   tun: Tun
-  /** A CIDR such as `10.77.0.2/24`. Default: the server gives one. */
+  /** A CIDR such as `10.77.0.2/24`. Default: assigned by the server. */
   address?: string
-  /** A CIDR to ask for first when the server gives one. */
+  /** A CIDR to request first when the server assigns the address. */
   remembered?: string
   /**
-   * Which of the routes that the server pushes are taken: `private` (those to private networks), `all`, `none`, or those into
-   * networks such as `10.1.0.0/16,10.2.0.0/16`, of which one may be `private` or the first `all`. What the machine uses itself is taken
-   * only when it is in a network that is named. Never one that contains the address of the
-   * server, and none of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. The network of an address that the server gives is looked at in the
-   * same way, but a private one is always taken. Default: `private`.
+   * Which routes pushed by the server are installed: `private` (to private networks), `all`, `none`, or those within
+   * networks such as `10.1.0.0/16,10.2.0.0/16`, one of which may be `private`, or the first `all`. A route that overlaps a network used by
+   * this machine is installed only within a network that is named here. Never installed: a route that contains the address of the
+   * server, and any of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. The network of an address assigned by the server is checked in the
+   * same way, but a private one is always accepted. Default: `private`.
    */
   routes?: string
-  /** 16 characters that name this device. Default: random hexadecimal digits. */
+  /** 16 characters that identify this device. Default: random hexadecimal digits. */
   vmac?: string
-  /** What the server is told of us. Default: the host name. */
+  /** The host name in the greeting. Default: the name of this machine. */
   name?: string
-  /** Certificates to trust, for `wss`, in place of the system's. */
+  /** Certificates to trust for `wss`, in place of the system's. */
   ca?: string | Buffer
   /** Accept any certificate. Default: false. */
   insecure?: boolean
   /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
   pingInterval?: number
   /**
-   * Milliseconds of silence after which the server is taken for dead, and from the dial in which it has to accept us; more than
-   * `pingInterval`. It is noticed up to a second later, or a tenth of it when that is less. Default: 30 s.
+   * Milliseconds of silence after which the connection is lost, and from the start of the dial for the server to accept the peer; more than
+   * `pingInterval`. Checked once a second, or ten times in this period when that is shorter. Default: 30 s.
    */
   deadAfter?: number
   backoff?: BackoffInit
-  /** Its date is that of the time stamps that servers look at. Default: that of the system. */
+  /** Its date is used for timestamps. Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
@@ -53,7 +53,7 @@ export interface CandyPeerInit {
 export const PING_INTERVAL = 15_000
 export const DEAD_AFTER = 30_000
 
-/** Throws `OptionError` when an option cannot work. */
+/** @throws {OptionError} when an option is invalid */
 export function verifyPeer ({ url: text, vmac = '', pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER, address, remembered }: CandyPeerInit): void {
   if (!/^[\x21-\x7e]{16}$/.test(vmac)) throw new OptionError('vmac is 16 printable characters')
   const url = readUrl(text)?.url
@@ -67,40 +67,40 @@ export function verifyPeer ({ url: text, vmac = '', pingInterval = PING_INTERVAL
 
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
 
-/** Sees packets; they are only read, and at once. */
+/** Gets packets of the peer. It may only read them, and only during the call. */
 export type PeerTap = (packets: Batch, direction: 'in' | 'out') => void
 
 export interface CandyPeerStatus extends CandyPeerStats {
   url: string
   state: CandyPeerState
-  /** In use, or asked for next; undefined before there is one. */
+  /** In use, or to be requested next; undefined while there is none. */
   address: string | undefined
   interface: string
-  /** Those of the interface that are in force. */
+  /** Offloads of the interface that are enabled. */
   offloads: readonly Offload[]
-  /** Why the last connection was lost or not made; undefined while there is one, and before the first attempt. */
+  /** Why the last connection was lost or could not be made; undefined while there is one, and before the first attempt. */
   reason: string | undefined
-  /** Seconds since the server has accepted us; undefined while it has not. */
+  /** Seconds since the server accepted the peer; undefined while it has not. */
   connected: number | undefined
-  /** Milliseconds to the server and back, when that was last measured. */
+  /** Round-trip time to the server in milliseconds, as last measured. */
   roundTrip: number | undefined
-  /** Bytes that wait for the server. */
+  /** Bytes queued for the server. */
   queued: number
-  /** Routes of the server that the interface has. */
+  /** Routes of the server that are installed on the interface. */
   pushed: readonly TunRoute[]
-  /** What somebody else has taken from the interface, and that is not put back yet: `address`, `up` (it was set down), and routes. */
+  /** What another program has removed from the interface and is not restored yet: `address`, `up` (it was set down), and routes. */
   lost: readonly string[]
-  /** What the server gives and is not taken, as this machine uses it itself. */
+  /** Addresses and routes of the server that are rejected, as they overlap networks used by this machine. */
   overlaps: readonly PeerOverlap[]
 }
 
 export interface CandyPeerEvents {
-  /** The interface has this address; at each connection. */
+  /** The interface has this address; for each connection. */
   address: [cidr: string]
-  /** The server has accepted us. */
+  /** The server has accepted the peer. */
   online: [cidr: string]
-  /** The connection is lost or was not made; the next attempt follows by itself after so many milliseconds. */
+  /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
   offline: [reason: string, wait: number]
-  /** The interface failed; nothing follows. */
+  /** The interface has failed; there are no further attempts. */
   failed: [err: Error]
 }

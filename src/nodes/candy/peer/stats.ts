@@ -1,21 +1,21 @@
-/** Counters of a peer, raised in the packet path and read whenever somebody asks. */
+/** Counters of a peer, incremented in the packet path. */
 
-/** Plain numbers that only grow, but for `routes`. "In" is from the server. */
+/** Counters, except `routes`, a gauge. "In" is from the server. */
 export interface CandyPeerStats {
-  /** Routes of the server that are in force: networks whose packets the interface gets. They stay while there is no connection. */
+  /** Installed routes of the server. They stay while there is no connection. */
   routes: number
   packetsIn: number
   bytesIn: number
   packetsOut: number
   bytesOut: number
-  /** Connections that were lost, or could not be made. */
+  /** Connections that were lost or could not be made. */
   failures: number
-  /** Times that address, routes or state of the interface were put back, as somebody else had taken them away. */
+  /** How often address, routes or state of the interface were restored after another program had removed them. */
   restored: number
   /**
-   * Packets: `offline`, came while there was no connection; `queue`, the server took them too slowly; `malformed`, no IPv4 or, from
-   * either side, too long; `destination`, came with the header of a route for
-   * an address that no route leads to through this peer; `interface`, it was closed. And `route`: malformed messages that were to tell routes.
+   * Packets: `offline`, without a connection; `queue`, the server read too slowly; `malformed`, not IPv4 or, in either direction, too
+   * long; `destination`, received with the header of a route, for an address to which no route through this peer leads; `interface`, it
+   * was closed. And messages: `route`, malformed ones of type ROUTE.
    */
   drops: { offline: number, queue: number, malformed: number, destination: number, interface: number, route: number }
 }

@@ -1,14 +1,14 @@
-/** Whoever looks at the packets of a peer. */
+/** Taps: copies of the packets of a peer. */
 import type { Batch } from '../../../types.ts'
 import type { PeerTap } from './settings.ts'
 
 export class PeerTaps {
   readonly #taps = new Set<PeerTap>()
 
-  /** Somebody looks. */
+  /** Whether there is any tap. */
   get isOn (): boolean { return this.#taps.size > 0 }
 
-  /** Until the function that it returns is called. */
+  /** Adds a tap; the function that it returns removes it. */
   add (tap: PeerTap): () => void {
     this.#taps.add(tap)
     return () => { this.#taps.delete(tap) }

@@ -1,9 +1,9 @@
-/** The close frames by which a relay ends connections. Existing clients take any of them for a lost connection. */
+/** The close frames with which a relay ends connections. Existing clients treat each as a lost connection. */
 import { CloseCode, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 
 const { PROTOCOL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, SERVICE_RESTART, GOING_AWAY, NORMAL } = CloseCode
 
-/** By the reason: code and text. */
+/** Code and text by reason. */
 const FRAMES = {
   malformed: [PROTOCOL_ERROR, 'malformed message'],
   password: [POLICY_VIOLATION, 'wrong password'],
@@ -28,10 +28,10 @@ const FRAMES = {
   done: [NORMAL, '']
 } as const satisfies Record<string, readonly [code: number, text: string]>
 
-/** Why a connection is ended. */
+/** The reason for the end of a connection. */
 export type Closing = keyof typeof FRAMES
 
-/** Ends a connection, and says why. */
+/** Closes a connection with a reason. */
 export function closeFor (link: Pick<WebSocketLink, 'close'>, reason: Closing): void {
   const [code, text] = FRAMES[reason]
   link.close(code, text)

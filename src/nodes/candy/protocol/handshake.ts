@@ -1,9 +1,8 @@
 /**
- * The messages by which a client gets into a candy network: VMAC (which device), DHCP (which address may I have) and AUTH
- * (I am this address). Each ends with a hash that shows knowledge of the password, see `hashes.ts`.
+ * The messages with which a client joins a candy network: VMAC (its device), DHCP (request of an address) and AUTH (use of an address).
+ * Each ends with a hash that proves knowledge of the password, see `hashes.ts`.
  *
- * A decoded message is `Signed`: its `covered` and `hash` are views of the message, for `secret.verify` to look at. Decoding
- * itself verifies nothing.
+ * A decoded message is `Signed`: `covered` and `hash` are views of the message for `secret.verify`. Decoding verifies nothing.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
@@ -11,7 +10,7 @@ import { formatCidr, parseCidr, readU32, writeU32, type Cidr } from '../../../ne
 import { HASH_LENGTH, type Secret, type Signed } from './hashes.ts'
 import { CandyMessageError, checkMessage, newMessage, writeAddress } from './messages.ts'
 
-/** Where the hash covers the message, from byte 1 up to `covered`, and where the hash stands; candy protocol, section 1.3. */
+/** The hash covers the message from byte 1 up to `covered`; `hash` is its offset. Candy protocol, section 1.3. */
 const layouts = {
   AUTH: { covered: 13, hash: 13 },
   DHCP: { covered: 9, hash: 41 },
@@ -20,30 +19,30 @@ const layouts = {
 
 type HandshakeName = keyof typeof layouts
 
-/** The CIDR text of DHCP is `a.b.c.d/prefix` in 32 bytes, ended by NUL; candy protocol, section 1.4. */
+/** The CIDR of DHCP is the text `a.b.c.d/prefix` in 32 bytes, terminated by NUL; candy protocol, section 1.4. */
 const CIDR_AT = 9
 const CIDR_END = 41
 
-/** A vmac is 16 bytes. Clients make them of hexadecimal digits, but nothing demands it. */
+/** A vmac is 16 bytes. Clients use hexadecimal digits, but the protocol does not require that. */
 const VMAC_LENGTH = 16
 
-/** The longest confusion tail that we send, in bytes. */
+/** The longest confusion tail sent, in bytes. */
 export const MAX_CONFUSION = 255
 
-/** What a client without a remembered address asks for: anything will do. Written `0.0.0.0/0`. */
+/** The request of a client without a remembered address: any address, `0.0.0.0/0`. */
 export const ANY_ADDRESS = { address: 0, prefix: 0 } as const
 
 interface Proof {
   secret: Secret
   /** Unix seconds, a safe integer. */
   timestamp: number
-  /** Up to 255 bytes behind the message, which receivers ignore; see {@link confusion}. Default: none. */
+  /** Up to 255 bytes after the message, which receivers ignore; see {@link confusion}. Default: none. */
   tail?: Uint8Array
 }
 
-/** What AUTH, DHCP and VMAC have in common after decoding. */
+/** Fields common to decoded AUTH, DHCP and VMAC. */
 export interface Proven extends Signed {
-  /** Unix seconds; undefined when they are beyond the safe integers, and so outside of any window. */
+  /** Unix seconds; undefined when beyond the safe integers, and so outside any window. */
   timestamp: number | undefined
 }
 
@@ -60,7 +59,7 @@ export interface DhcpInit extends Proof {
 }
 
 export interface Dhcp extends Proven {
-  /** Wanted or given. The hash does not cover it: whoever is on the path can change it. */
+  /** Requested or given. Not covered by the hash: it can be changed on the path. */
   cidr: Cidr
 }
 
@@ -69,7 +68,7 @@ export interface VmacInit extends Proof {
 }
 
 export interface Vmac extends Proven {
-  /** 16 characters, one for each byte (latin1): two of them are equal exactly when the bytes are. */
+  /** 16 characters, one for each byte (latin1), so that equal strings are equal bytes. */
   vmac: string
 }
 
@@ -79,7 +78,7 @@ export function confusion (max = MAX_CONFUSION): Uint8Array {
   return randomBytes(randomInt(max + 1))
 }
 
-/** Time stamps are signed 64-bit numbers. */
+/** Timestamps are signed 64-bit integers. */
 function readTimestamp (bytes: Uint8Array, at: number): number | undefined {
   const seconds = (readU32(bytes, at) | 0) * 0x1_0000_0000 + readU32(bytes, at + 4)
   return Number.isSafeInteger(seconds) ? seconds : undefined
@@ -110,14 +109,14 @@ function open (name: HandshakeName, message: Uint8Array): Proven {
   checkMessage(message, name)
   const { covered, hash } = layouts[name]
   return {
-    // In all three the time stamp is the last field that the hash covers.
+    // in all three the timestamp is the last field that the hash covers
     timestamp: readTimestamp(message, covered - 8),
     covered: message.subarray(1, covered),
     hash: message.subarray(hash, hash + HASH_LENGTH)
   }
 }
 
-/** AUTH: the client takes this address. Throws `OptionError` when a value does not fit. */
+/** AUTH: the client uses this address. @throws {OptionError} when a value does not fit */
 export function encodeAuth ({ secret, address, timestamp, tail }: AuthInit): Uint8Array {
   const message = start('AUTH', tail)
   writeAddress(message, 1, 'address', address)
@@ -125,13 +124,13 @@ export function encodeAuth ({ secret, address, timestamp, tail }: AuthInit): Uin
   return seal('AUTH', message, secret)
 }
 
-/** Throws `CandyMessageError`. */
+/** @throws {CandyMessageError} when malformed */
 export function decodeAuth (message: Uint8Array): Auth {
   const proven = open('AUTH', message)
   return { ...proven, address: readU32(message, 1) }
 }
 
-/** DHCP: the address that a client would like. `OptionError` when a value does not fit. */
+/** DHCP: requests an address. @throws {OptionError} when a value does not fit */
 export function encodeDhcp ({ secret, cidr, timestamp, tail }: DhcpInit): Uint8Array {
   const message = start('DHCP', tail)
   writeTimestamp(message, 1, timestamp)
@@ -139,15 +138,17 @@ export function encodeDhcp ({ secret, cidr, timestamp, tail }: DhcpInit): Uint8A
   return seal('DHCP', message, secret)
 }
 
-/** Throws `CandyMessageError`, also when the field holds no NUL or anything but four decimal octets and a prefix of 0 to 32. */
+/** @throws {CandyMessageError} when malformed, also without a NUL, or when the text is not four decimal octets and a prefix of 0 to 32 */
 export function decodeDhcp (message: Uint8Array): Dhcp {
   const proven = open('DHCP', message)
   return { ...proven, cidr: readCidr(message.subarray(CIDR_AT, CIDR_END)) }
 }
 
 /**
- * The answer to a DHCP request: with its own time stamp and hash, as cacao has it. A hash with a newer time stamp would be good for
- * another request, and so a request that somebody has listened to would be good for ever. `OptionError` when a value does not fit.
+ * The answer to a DHCP request, with the timestamp and hash of the request, as cacao does. A fresh timestamp with its hash would also
+ * be valid for a request, so that an eavesdropper could replay requests for ever.
+ *
+ * @throws {OptionError} when a value does not fit
  */
 export function answerDhcp ({ covered, hash }: Signed, cidr: DhcpInit['cidr']): Uint8Array {
   const message = newMessage('DHCP')
@@ -164,7 +165,7 @@ function writeCidr (message: Uint8Array, cidr: DhcpInit['cidr']): void {
 }
 
 function readCidr (field: Uint8Array): Cidr {
-  // What follows the NUL is junk: the existing server writes its answer over the text that it was asked.
+  // Bytes after the NUL are junk: the existing server overwrites the text of the request with its answer.
   const end = field.indexOf(0)
   if (end < 0) throw new CandyMessageError('DHCP whose CIDR has no end, expected a NUL within 32 bytes')
   const cidr = parseCidr(Buffer.from(field.subarray(0, end)).toString('latin1'))
@@ -172,7 +173,7 @@ function readCidr (field: Uint8Array): Cidr {
   return cidr
 }
 
-/** VMAC: which device this is. Throws `OptionError` when the vmac is not 16 characters of one byte each, or another value does not fit. */
+/** VMAC: the device. @throws {OptionError} when the vmac is not 16 characters of one byte each, or another value does not fit */
 export function encodeVmac ({ secret, vmac, timestamp, tail }: VmacInit): Uint8Array {
   const bytes = Buffer.from(vmac, 'latin1')
   if (bytes.length !== VMAC_LENGTH || bytes.toString('latin1') !== vmac) throw new OptionError('vmac is 16 characters of one byte each')
@@ -182,7 +183,7 @@ export function encodeVmac ({ secret, vmac, timestamp, tail }: VmacInit): Uint8A
   return seal('VMAC', message, secret)
 }
 
-/** Throws `CandyMessageError`. */
+/** @throws {CandyMessageError} when malformed */
 export function decodeVmac (message: Uint8Array): Vmac {
   const proven = open('VMAC', message)
   return { ...proven, vmac: Buffer.from(message.subarray(1, 1 + VMAC_LENGTH)).toString('latin1') }

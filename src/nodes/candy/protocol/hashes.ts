@@ -1,19 +1,18 @@
 /**
- * How a candy connection proves that it knows the password: SHA-256 over the password and some bytes of the message, without
- * separator or salt (candy protocol, section 1.3). The hash is no secret to whoever sees the connection, and the same message
- * is valid again until its time stamp is too old.
+ * Proof of the password: SHA-256 over the password and some bytes of the message, without separator or salt (candy protocol, section
+ * 1.3). An eavesdropper sees the hash, and can replay the message until its timestamp expires.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
 
 export const HASH_LENGTH = 32
 
-/** Seconds that the clocks of two nodes may differ, either way; candy protocol, section 1.3. */
+/** Seconds of clock difference between two nodes, in either direction; candy protocol, section 1.3. */
 export const TOLERANCE = 300
 
-/** What a hash covers besides the password, and the hash that came with it. */
+/** The bytes that a hash covers besides the password, and the hash received. */
 export interface Signed {
-  /** The bytes as they were on the wire, so that no value is lost by decoding it. */
+  /** The bytes as received, as decoding may lose information. */
   covered: Uint8Array
   hash: Uint8Array
 }
@@ -30,7 +29,7 @@ export interface Signed {
 export class Secret {
   readonly #password: Uint8Array
 
-  /** Any text; its UTF-8 bytes count. Empty is legal. Throws `OptionError` when it is no text. */
+  /** @param password its UTF-8 bytes are hashed; may be empty. @throws {OptionError} when it is not a string */
   constructor (password: string) {
     if (typeof password !== 'string') throw new OptionError('password is a text')
     this.#password = Buffer.from(password, 'utf8')
@@ -41,23 +40,23 @@ export class Secret {
     return createHash('sha256').update(this.#password).update(covered).digest()
   }
 
-  /** Whether both are of the same password. */
+  /** Whether both hold the same password. */
   equals (other: Secret): boolean {
     const nothing = new Uint8Array(0)
     return timingSafeEqual(this.hash(nothing), other.hash(nothing))
   }
 
-  /** Takes the same time wherever the hashes differ. */
+  /** Compares in constant time. */
   verify ({ covered, hash }: Signed): boolean {
     return hash.length === HASH_LENGTH && timingSafeEqual(this.hash(covered), hash)
   }
 }
 
 /**
- * Whether a time stamp is near enough to the present; the tolerance itself is still near enough.
+ * Whether a timestamp is within the tolerance, inclusive.
  *
- * @param timestamp Unix seconds; undefined stands for one that no number can hold, which is never near.
- * @param now Unix seconds, whole ones.
+ * @param timestamp Unix seconds; undefined, for one beyond the safe integers, is never within.
+ * @param now Unix seconds, an integer.
  * @param tolerance Seconds.
  */
 export function withinWindow (timestamp: number | undefined, now: number, tolerance = TOLERANCE): boolean {

@@ -1,16 +1,16 @@
 /**
- * What may come to a peer behind an outer header: packets for its own address, and for the networks that routes lead to through it.
+ * Packets that a peer accepts behind an outer header: for its own address, and for networks that routes lead to through this peer.
  *
- * A server pushes a rule to the clients of its device network, so a gateway knows those of its rules that are for itself as well. One
- * that was told of none may still be the gateway of others: then the system decides, by whether it forwards. What means all of a
- * network is never let in: a single packet would be answered by all of them.
+ * A server pushes a rule to the clients of its device network, so a gateway usually knows the rules that lead to it. A gateway that was
+ * told of none may still be one for others: then the forwarding setting of the system decides. Multicast and broadcasts are
+ * never accepted: every host would answer a single packet.
  */
 import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../../net/ipv4.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
 import { ownNetworks, type OwnNetworks } from '../../../tun/own-networks.ts'
 
-/** Milliseconds for which what the system says of itself is believed. */
+/** Milliseconds for which the system's answer is cached. */
 const CACHE_TIME = 1000
 
 export class IngressFilter {
@@ -26,8 +26,8 @@ export class IngressFilter {
   }
 
   /**
-   * @param own our address in the virtual network
-   * @param through networks that routes lead to through us, as far as the server has told
+   * @param own the peer's address in the virtual network
+   * @param through networks that routes of the server lead to through this peer
    */
   accepts (destination: number, own: number, through: readonly Cidr[]): boolean {
     if (destination === own) return true

@@ -1,8 +1,8 @@
-/** Which member leads to a network behind it, asked once a packet; candy protocol, sections 1.9 and 1.10. */
+/** Looks up the member that leads to a network behind it, once for each packet; candy protocol, sections 1.9 and 1.10. */
 import { formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../../net/ipv4.ts'
 import type { Route } from './routes.ts'
 
-/** Routes of one table, at most. */
+/** Maximum number of routes in one table. */
 export const TABLE_LIMIT = 1024
 
 /**
@@ -13,14 +13,14 @@ export const TABLE_LIMIT = 1024
  * ```
  */
 export class RouteTable {
-  /** Our own address, and the virtual network: what is for a member goes to that member, whatever a route says. */
+  /** The own address, and the virtual network: packets to a member go to that member, whatever a route says. */
   readonly own: Cidr
   readonly #routes: Route[] = []
   readonly #reached = new Set<string>()
-  // The same as `#routes`, for the packet path.
+  // The same as `#routes`, in typed arrays for the packet path.
   readonly #networks = new Int32Array(TABLE_LIMIT)
   readonly #masks = new Int32Array(TABLE_LIMIT)
-  // Packets of one flow follow each other. 0.0.0.0 is no destination, so it may be the one before the first.
+  // Cache for flows: the result for the last destination. Initially 0.0.0.0, which is not a destination.
   #lastDestination = 0
   #lastNexthop = 0
 
@@ -28,15 +28,15 @@ export class RouteTable {
     this.own = own
   }
 
-  /** In the order in which they came. */
+  /** In order of arrival. */
   get routes (): readonly Route[] { return this.#routes }
 
   get size (): number { return this.#routes.length }
 
-  /** Whether there is a route to just this network. */
+  /** Whether there is a route to exactly this network. */
   has (destination: Cidr): boolean { return this.#reached.has(formatCidr(destination)) }
 
-  /** Appends a route: the first one that matches is used, not the narrowest. Throws `RangeError` when there are too many. */
+  /** Appends a route. The first match applies, not the longest prefix. @throws {RangeError} when the table is full */
   add (route: Route): void {
     if (this.size === TABLE_LIMIT) throw new RangeError(`more than ${TABLE_LIMIT} routes`)
     const { destination } = route
@@ -47,7 +47,7 @@ export class RouteTable {
     this.#lastDestination = this.#lastNexthop = 0
   }
 
-  /** The member that a packet to this address goes to first; 0 when that is no matter of routes. */
+  /** The next hop of a packet to this address; 0 when no route applies. */
   nexthopOf (destination: number): number {
     if (destination !== this.#lastDestination) {
       this.#lastDestination = destination

@@ -1,20 +1,20 @@
-/** ROUTE: the relay tells a client which networks lie behind which node of the virtual network; candy protocol, section 1.9. */
+/** ROUTE: the relay tells a client which networks are behind which node of the virtual network; candy protocol, section 1.9. */
 import { cidrOf, formatAddress, prefixOf, readU32, type Cidr } from '../../../net/ipv4.ts'
 import { CandyMessageError, checkMessage, MIN_LENGTH, newMessage, writeAddress } from './messages.ts'
 
 const ENTRY_LENGTH = 12
 
-/** The existing server sends one more, and another implementation wraps its count at 256. This many is 1204 bytes. */
+/** The existing server sends one more, and another implementation wraps its count at 256. 100 routes are 1204 bytes. */
 export const MAX_ROUTES = 100
 
 export interface Route {
   /** Packets to this network ... */
   destination: Cidr
-  /** ... go to the node that has this virtual address. A client skips routes whose next hop it is itself. */
+  /** ... go to the node with this virtual address. A client skips routes whose next hop is its own address. */
   nexthop: number
 }
 
-/** As many messages as it takes, at most 100 routes each, in the given order; none for no routes. */
+/** Splits routes into messages of at most 100 each, in the given order; none for no routes. */
 export function encodeRoutes (routes: readonly Route[]): Uint8Array[] {
   const messages: Uint8Array[] = []
   for (let at = 0; at < routes.length; at += MAX_ROUTES) messages.push(encodeRoute(routes.slice(at, at + MAX_ROUTES)))
@@ -34,9 +34,9 @@ function encodeRoute (routes: readonly Route[]): Uint8Array {
 }
 
 /**
- * The routes of one message, at most 255, in their order; the first that matches a packet is the one. Host bits of a
- * destination are cleared. Throws `CandyMessageError` when the count announces more than there is or a mask has holes; then
- * the whole message is void.
+ * Decodes the routes of one message, at most 255, in order; the first match applies. Host bits of a destination are cleared.
+ *
+ * @throws {CandyMessageError} when the count exceeds the message, or a mask is not contiguous; the whole message is invalid then
  */
 export function decodeRoute (message: Uint8Array): Route[] {
   checkMessage(message, 'ROUTE')

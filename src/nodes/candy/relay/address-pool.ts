@@ -1,8 +1,8 @@
 /**
- * Which dynamic address a client may have; candy protocol, section 1.7, without the defects of the existing server: no network
- * or broadcast address, none that is in use, and none that was offered to another a moment ago.
+ * Allocation of dynamic addresses; candy protocol, section 1.7, without the defects of the existing server: it offers no network
+ * or broadcast address, none in use, and none that was just offered to another client.
  *
- * The pool reads no clock and sets no timer. Whoever owns it mirrors the table of connections in it: an address that enters
+ * The pool has no clock and no timer. Its owner mirrors the table of connections: an address that enters
  * the table is `claim`ed, one that leaves it is `release`d.
  */
 import { OptionError } from '../../../errors.ts'
@@ -12,39 +12,38 @@ import { LeaseTable } from './leases.ts'
 import { Reservations, type Owner } from './reservations.ts'
 
 export interface AddressPoolInit {
-  /** `a.b.c.d/prefix`, /8 to /30. The first address offered is the one behind `a.b.c.d`. */
+  /** `a.b.c.d/prefix`, /8 to /30. The first address offered is the one after `a.b.c.d`. */
   range: string
-  /** Who had which address last. Default: an empty table. */
+  /** The last address of each device. Default: an empty table. */
   leases?: LeaseTable
-  /** Milliseconds for which an offer keeps the address from others. Default: 30000. */
+  /** Milliseconds for which an offer reserves the address. Default: 30000. */
   reservationTime?: number
-  /** Offers that wait for their AUTH at the same time; beyond it there is no offer. Default: 4096. */
+  /** Offers waiting for their AUTH at the same time; beyond it no offer is made. Default: 4096. */
   maxReservations?: number
-  /** Whether an address waits for the device that has its lease, also when no other is free. Default: none does. */
+  /** Whether an address is kept for the device that has its lease, even when no other is free. Default: none is. */
   isReserved? (address: number): boolean
-  /** Milliseconds in which an address that is in use is offered to its device once only. Default: 30000. */
+  /** Milliseconds within which an address in use is offered to its device only once. Default: 30000. */
   contestTime?: number
 }
 
-/** Who asks. */
+/** The requesting client. */
 export interface Client {
-  /** Its connection, by identity. */
+  /** Its connection, compared by identity. */
   owner: Owner
-  /** Its vmac, if it has sent one. So two connections without a vmac are never one device. */
+  /** Its vmac, if it has sent one. Connections without a vmac are different devices. */
   device: string | undefined
 }
 
 export interface OfferRequest extends Client {
-  /** What the client would like. */
+  /** The address that the client asks for. */
   wanted?: Pick<Cidr, 'address' | 'prefix'>
-  /** Milliseconds, of any clock. When it goes back, offers that are waiting may be forgotten. */
+  /** Milliseconds, of any clock. When it goes back, pending offers may be lost. */
   now: number
 }
 
 /**
- * Each call costs a constant time, amortised: a few map operations, a walk through at most 10 words of a bitmap, and the
- * removal of reservations that have run out, each once. Memory: 4 MiB of bitmaps for a /8, the addresses in use, and the
- * bounded tables of leases and reservations.
+ * Each call takes amortised constant time: a few map operations, at most 10 words of a bitmap, and the removal of each expired
+ * reservation once. Memory: 4 MiB of bitmaps for a /8, the addresses in use, and the bounded tables of leases and reservations.
  *
  * ```ts
  * const pool = new AddressPool({ range: '192.168.202.0/24' })
@@ -60,17 +59,17 @@ export class AddressPool {
   readonly #contestTime: number
   readonly #isReserved: (address: number) => boolean
   readonly #reservations: Reservations
-  /** Host numbers that nobody can be offered: in use, reserved, or no host. */
+  /** Host numbers that cannot be offered: in use, reserved, or not a host. */
   readonly #taken: HostBitmap
-  /** The same and those that a device has a lease for. */
-  readonly #spoken: HostBitmap
+  /** Those, and all that a device has a lease for. */
+  readonly #takenOrLeased: HostBitmap
   readonly #holders = new Map<number, Client>()
-  /** Addresses in use that were offered to their own device: when that was last. */
+  /** Addresses in use that were offered to their own device, with the time of the last offer. */
   readonly #contested = new Map<number, number>()
-  /** Host number of the last address that was found by search. */
+  /** Host number of the last address found by search. */
   #cursor: number
 
-  /** Throws `OptionError`. */
+  /** @throws {OptionError} when an option is invalid */
   constructor ({ range: text, leases = new LeaseTable(), reservationTime = 30_000, maxReservations = 4096, contestTime = 30_000, isReserved = () => false }: AddressPoolInit) {
     const range = parseCidr(text)
     if (range === undefined || range.prefix < 8 || range.prefix > 30) throw new OptionError('range is a.b.c.d/8 to a.b.c.d/30')
@@ -84,8 +83,8 @@ export class AddressPool {
     this.#cursor = range.address - range.network
     const last = range.broadcast - range.network
     this.#taken = new HostBitmap(last + 1)
-    this.#spoken = new HostBitmap(last + 1)
-    for (const bitmap of [this.#taken, this.#spoken]) {
+    this.#takenOrLeased = new HostBitmap(last + 1)
+    for (const bitmap of [this.#taken, this.#takenOrLeased]) {
       bitmap.set(0, true)
       bitmap.set(last, true)
     }
@@ -93,15 +92,15 @@ export class AddressPool {
     leases.onFree = (address) => { this.#update(address) }
     for (const [device, address] of [...leases.entries()]) {
       if (this.#isHost(address)) this.#update(address)
-      else leases.revoke(device) // of another range
+      else leases.revoke(device) // outside of the range
     }
   }
 
   /**
-   * Chooses an address and reserves it for the connection: the wanted one if it may have that, else the one that it was offered
-   * a moment ago, else the one that its device had last if nobody has it now, else the next free one.
+   * Chooses an address and reserves it for the connection: the requested one if allowed, else the one that was just offered to it, else
+   * the last one of its device if that is free, else the next free one.
    *
-   * @returns undefined when all are taken or too many offers are waiting.
+   * @returns undefined when all are taken or too many offers are pending.
    */
   offer (request: OfferRequest): number | undefined {
     const { owner, device, now } = request
@@ -113,8 +112,8 @@ export class AddressPool {
   }
 
   /**
-   * The client uses the address from now on; whoever used it or had it reserved does not. An address outside of the range is
-   * no matter of the pool.
+   * The client uses the address from now on, instead of its previous owner or the holder of a reservation. An address outside of the
+   * range is ignored.
    */
   claim (address: number, client: Client): void {
     const { owner, device } = client
@@ -124,13 +123,13 @@ export class AddressPool {
     this.#reservations.cancel(this.#reservations.at(address))
     this.#holders.set(address, { owner, device })
     const leased = this.leases.deviceOf(address)
-    // Who takes an address unasked does not take it away from a device that will come back for it.
+    // an address taken without a lease does not end the lease of another device, which may come back for it
     const isItsOwn = leased === undefined || leased === device || own?.address === address
     if (device !== undefined && isItsOwn && this.#isHost(address)) this.leases.grant(device, address)
     this.#update(address)
   }
 
-  /** Nobody uses the address any more. */
+  /** The address is no longer in use. */
   release (address: number): void {
     if (!this.#holders.delete(address)) return
     this.#contested.delete(address)
@@ -138,7 +137,7 @@ export class AddressPool {
     this.#update(address)
   }
 
-  /** The connection has ended. What it was offered waits for its device. */
+  /** The connection has ended. Its reservation is kept for its device. */
   abandon (owner: Owner): void { this.#reservations.abandon(owner) }
 
   #isHost (address: number): boolean {
@@ -147,7 +146,7 @@ export class AddressPool {
 
   #isFree (address: number): boolean { return !this.#taken.has(address - this.range.network) }
 
-  /** The wanted address, if it is a host of exactly this network and the client may have it. */
+  /** The requested address, if it is a host of exactly this network and available to the client. */
   #wanted ({ wanted, owner, device, now }: OfferRequest): number | undefined {
     if (wanted === undefined || wanted.prefix !== this.range.prefix || !this.#isHost(wanted.address)) return undefined
     const { address } = wanted
@@ -162,8 +161,8 @@ export class AddressPool {
   }
 
   /**
-   * A device that asks for the address that it holds has most likely lost its connection without the relay knowing. But cloned
-   * machines are one device as well, and they would take the address from each other for ever.
+   * A device that asks for the address that it already holds has probably lost its connection, unnoticed by the relay. But cloned
+   * machines are one device too, and would take the address from each other for ever; so it is offered once in `contestTime`.
    */
   #mayContest (address: number, now: number): boolean {
     const last = this.#contested.get(address)
@@ -172,21 +171,21 @@ export class AddressPool {
     return true
   }
 
-  /** Only when it is free: cloned machines and several programs on one machine share a vmac. */
+  /** Only when free: cloned machines, or several programs on one machine, share a vmac. */
   #last (device: string | undefined): number | undefined {
     const address = device === undefined ? undefined : this.leases.addressOf(device)
     return address !== undefined && this.#isFree(address) ? address : undefined
   }
 
   #search (device: string | undefined): number | undefined {
-    const host = this.#spoken.nextFree(this.#cursor + 1) ?? this.#spoken.nextFree(0)
+    const host = this.#takenOrLeased.nextFree(this.#cursor + 1) ?? this.#takenOrLeased.nextFree(0)
     if (host !== undefined) {
       this.#cursor = host
       return this.range.network + host
     }
     const leased = this.leases.takeOldest((address) => this.#isFree(address) && !this.#isReserved(address))
     if (leased !== undefined) return leased
-    // Who listens to a connection can send its DHCP again and again, but not its VMAC: that must keep nobody out.
+    // An eavesdropper can replay DHCP, but not VMAC: reservations without a device must not exhaust the pool.
     return device !== undefined && this.#reservations.dropAnonymous() ? this.#search(device) : undefined
   }
 
@@ -195,6 +194,6 @@ export class AddressPool {
     const host = address - this.range.network
     const taken = !this.#isHost(address) || this.#holders.has(address) || this.#reservations.at(address) !== undefined
     this.#taken.set(host, taken)
-    this.#spoken.set(host, taken || this.leases.deviceOf(address) !== undefined)
+    this.#takenOrLeased.set(host, taken || this.leases.deviceOf(address) !== undefined)
   }
 }

@@ -1,4 +1,4 @@
-/** How a client gets into a network: VMAC, DHCP and AUTH, as the relay handles them (candy protocol, section 1.6). */
+/** Admission of clients to a network: handlers of VMAC, DHCP and AUTH (candy protocol, section 1.6). */
 import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
 import { formatAddress, formatCidr, inNetwork, isMulticast, LIMITED_BROADCAST } from '../../../net/ipv4.ts'
 import type { Clock } from '../../../types.ts'
@@ -9,13 +9,13 @@ import { ReplayGuard } from './replay.ts'
 import { MOVES, type Session } from './session.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
 
-/** DHCP requests that one source may send at once, and then in a second: an office behind one address comes back all at once. */
+/** DHCP requests of one source: burst, and rate a second. Many clients behind one address may reconnect at once. */
 const OFFERS = { burst: 512, rate: 10 }
 
 export interface AdmissionInit {
-  /** Accept any time stamp, with a warning. */
+  /** Accept any timestamp, with a warning. */
   lenient: boolean
-  /** Wrong passwords that one source may try in a minute, and as many at once. */
+  /** Wrong passwords from one source in a minute, and at once. */
   authFailures: number
   clock: Clock
 }
@@ -27,20 +27,20 @@ export class Admission {
   readonly #offers = new KeyedTokenBuckets(OFFERS)
   readonly #throttle: AuthThrottle
 
-  /** Throws `OptionError`. */
+  /** @throws {OptionError} when `authFailures` is invalid */
   constructor ({ lenient, authFailures, clock }: AdmissionInit) {
     this.lenient = lenient
     this.#throttle = new AuthThrottle(authFailures, clock)
     this.#clock = clock
   }
 
-  /** Other settings from now on; what is to the account of a source stays when its rate does. */
+  /** Changes the settings. With the same rate the state of each source stays. */
   configure ({ lenient, authFailures }: Pick<AdmissionInit, 'lenient' | 'authFailures'>): void {
     this.lenient = lenient
     this.#throttle.configure(authFailures)
   }
 
-  /** VMAC: remembers which device this is. A connection that were several could reserve an address for each of them. */
+  /** VMAC: stores the device. Only one for each connection, which could otherwise reserve an address for each of many. */
   vmac (session: Session, message: Uint8Array): void {
     const proof = decodeVmac(message)
     if (!this.#proven(session, proof, 'VMAC') || !this.#unused(session, proof, 'VMAC')) return
@@ -53,7 +53,7 @@ export class Admission {
     session.network.identify(session)
   }
 
-  /** DHCP: answers with an address that the client may then AUTH for. */
+  /** DHCP: answers with an address for which the client may send AUTH. */
   dhcp (session: Session, message: Uint8Array): void {
     const request = decodeDhcp(message)
     if (!this.#proven(session, request, 'DHCP')) return
@@ -62,7 +62,7 @@ export class Admission {
       session.reject('range', 'DHCP in a network without a range, expected AUTH for an address of its own')
       return
     }
-    // Two honest clients may well send the same request, so it cannot be told from one that was listened to.
+    // two honest clients may send the same request, so that replays cannot be detected
     if (!isLocal && !this.#offers.take(source, this.#clock.now())) {
       session.reject('rate', `DHCP requests of its source, expected at most ${OFFERS.rate} a second`)
       return
@@ -75,7 +75,7 @@ export class Admission {
     session.link.port.send([answerDhcp(request, { address, prefix: pool.range.prefix })])
   }
 
-  /** AUTH: takes the address, ends whoever had it, and pushes the routes. Success has no answer. */
+  /** AUTH: assigns the address, ends the connection that had it, and pushes the routes. There is no answer on success. */
   auth (session: Session, message: Uint8Array): void {
     const auth = decodeAuth(message)
     if (!this.#proven(session, auth, 'AUTH') || !this.#unused(session, auth, 'AUTH')) return
@@ -95,7 +95,7 @@ export class Admission {
 
   #seconds (): number { return Math.floor(this.#clock.date() / 1000) }
 
-  /** Checks hash and time stamp, and ends the connection when they are wrong. */
+  /** Checks hash and timestamp, and ends the connection when one is wrong. */
   #proven (session: Session, proof: Proven, name: MessageName): boolean {
     const { network, slot } = session
     if (this.#throttle.isThrottled(slot)) {
@@ -119,8 +119,8 @@ export class Admission {
   #isTimely ({ timestamp }: Proven): boolean { return withinWindow(timestamp, this.#seconds()) }
 
   /**
-   * Ends the connection when another source has sent this before. A time stamp that only `lenient` lets pass may be that of a
-   * clock which stands still, and the client may have moved.
+   * Ends the connection when another source has sent this proof before. Proofs whose timestamp only `lenient` accepts are not checked:
+   * their clock may stand still, so that a client that has moved sends the same proof again.
    */
   #unused (session: Session, proof: Proven, name: MessageName): boolean {
     if (!this.#isTimely(proof) || !this.#replays.isReplayed(proof.hash, session.slot.source, this.#clock.now())) return true
@@ -129,7 +129,7 @@ export class Admission {
   }
 }
 
-/** Whether a connection may take another address than it has. */
+/** Whether a connection may change its address, and counts the change. */
 function mayMove ({ moves }: Session, now: number): boolean {
   moves.refill(now)
   return moves.take(1)
@@ -140,7 +140,7 @@ interface AddressRejection {
   detail: string
 }
 
-/** No member may hold an address that means several, or one outside of the network. */
+/** Addresses that a member may not have: multicast, broadcast, outside of the network, or taken. */
 function addressRejection ({ network, address: own, device }: Session, address: number): AddressRejection | undefined {
   const { settings: { range, takeover, isolate, maxPeers }, pool } = network
   const text = formatAddress(address)

@@ -1,8 +1,8 @@
 /**
- * What the original client sends, told from bytes that are something else: for {@link FrameResync}, which has to find the frames
- * again behind one that was cut. Payloads are still masked here; a few bytes of each are unmasked one by one.
+ * Recognises payloads of the original client, for {@link FrameResync}, which has to find the next frame after one that was cut.
+ * Payloads are still masked here; a few bytes of each are unmasked one by one.
  *
- * It sends messages of exact length, without confusion, and fills the header checksum of each packet, as the kernel has done.
+ * The original sends messages of exact length, without confusion, and packets with a valid header checksum, as the kernel makes them.
  */
 import { isUtf8 } from 'node:buffer'
 import { isValidCloseCode, Opcode } from '../../../transforms/websocket-frames/protocol.ts'
@@ -14,10 +14,10 @@ import { MessageType, MIN_LENGTH } from '../protocol/messages.ts'
 import type { Plausible, Trusted } from '../../../transforms/websocket-frames/plausible.ts'
 
 const GREETING = Buffer.from(GREETED)
-/** Our own pings begin so (`in-flight-estimator.ts`), and a pong repeats its ping. */
+/** Prefix of tunpipe's pings (`in-flight-estimator.ts`); a pong repeats its ping. */
 const ACKNOWLEDGED = Buffer.from('sent')
 
-/** Bytes of a GENERAL that announces a local endpoint. The original sends no other. */
+/** Bytes of a GENERAL with a local endpoint. The original sends no other. */
 const LOCAL_ENDPOINT = 18
 
 const INNER_PACKET = FORWARD_PACKET + OUTER_LENGTH
@@ -38,7 +38,7 @@ function beginsWith (text: Uint8Array, bytes: Uint8Array, at: number, have: numb
   return true
 }
 
-/** Whether an IPv4 packet begins at byte `i` of the payload and ends where the payload does. */
+/** Whether an IPv4 packet starts at byte `i` of the payload and ends with it. */
 function isPacket (bytes: Uint8Array, at: number, have: number, size: number, key: number, i: number): boolean {
   if (size - i < HEADER_LENGTH) return false
   if (have <= i) return true
@@ -48,7 +48,7 @@ function isPacket (bytes: Uint8Array, at: number, have: number, size: number, ke
   return have < i + 4 || wordOf(bytes, at, key, i + 2) === size - i
 }
 
-/** Whether the header at the begin of a FORWARD is the pseudo one of candy protocol, section 1.10, as far as it is there. */
+/** Whether the header at the start of a FORWARD is the pseudo one of candy protocol, section 1.10, as far as it is present. */
 function isOuter (bytes: Uint8Array, at: number, have: number, key: number): boolean {
   const end = Math.min(have, FORWARD_PACKET + 12)
   for (let i = FORWARD_PACKET; i < end; i++) {
@@ -77,7 +77,7 @@ function isMessage (bytes: Uint8Array, at: number, have: number, size: number, k
   }
 }
 
-/** Nothing, or what a strict decoder takes. */
+/** Whether the payload is empty, or one that a strict decoder accepts. */
 function isClose (bytes: Uint8Array, at: number, have: number, size: number, key: number): boolean {
   if (size < 2 || have < 2) return size !== 1
   if (!isValidCloseCode(wordOf(bytes, at, key, 0))) return false
@@ -95,7 +95,7 @@ export const plausible: Plausible = (opcode, bytes, at, have, size, key) => {
   }
 }
 
-/** Whether all header bytes are there, and agree with their checksum; undefined when they are not. */
+/** Whether the header matches its checksum; undefined while bytes of it are missing. */
 function headerChecks (bytes: Uint8Array, at: number, have: number, key: number, i: number): boolean | undefined {
   if (have <= i) return undefined
   const end = i + (byteOf(bytes, at, key, i) & 0x0f) * 4
@@ -106,9 +106,9 @@ function headerChecks (bytes: Uint8Array, at: number, have: number, key: number,
 }
 
 /**
- * Which payloads are for certain messages of a client: at random one in 2^40 or fewer is, with its length.
+ * Recognises payloads that are certainly messages of a client: random bytes match, with their length, in at most one of 2^40 cases.
  *
- * @param localAddress the client's virtual address, 0 while it has none
+ * @param ownAddress the client's virtual address, 0 while it has none
  */
 export const trusted = (ownAddress: () => number): Trusted => (bytes, at, have, size, key) => {
   if (have === 0) return size < MIN_LENGTH.DISCOVERY ? false : undefined

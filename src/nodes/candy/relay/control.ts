@@ -1,4 +1,4 @@
-/** What a relay does with the messages of a connection (candy protocol, section 1.6). */
+/** Handlers of a relay for the messages of a connection (candy protocol, section 1.6). */
 import type { Admission } from './admission.ts'
 import { MessageType } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
@@ -6,9 +6,9 @@ import { addressed, forward } from './traffic.ts'
 import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
 
 /**
- * Other types, also ROUTE, which only a server sends, and empty messages are ignored (candy protocol, section 1.1).
+ * Other types, including ROUTE, which only servers send, and empty messages are ignored (candy protocol, section 1.1).
  *
- * @param onAuth a connection has sent AUTH, and may have an address now
+ * @param onAuth called after AUTH; the connection may have an address by then
  */
 export function receiver (admission: Admission, onAuth: (session: Session) => void): Handler<Session> {
   return typeDemux<Session>({

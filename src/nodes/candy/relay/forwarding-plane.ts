@@ -1,22 +1,22 @@
-/** Whoever passes packets on for a relay, by what that has decided; see `workers/`. */
+/** Forwards packets for a relay, which keeps the control plane (RFC 3746); see `workers/`. */
 import type { ConnectionLimiter, ConnectionLimiterStats } from '../../../limits/connection-limiter.ts'
 import type { RelaySettings } from './settings.ts'
 import type { Session, SessionNetwork } from './session.ts'
 
 export interface ForwardingPlane {
-  /** Settings of the relay have changed. */
+  /** The settings of the relay have changed. */
   configure (settings: RelaySettings): void
-  /** There is a network, or its settings have changed. */
+  /** A network was added, or its settings have changed. */
   setNetwork (network: SessionNetwork): void
   removeNetwork (network: SessionNetwork): void
-  /** A connection is served. */
+  /** A connection has been accepted. */
   addSession (session: Session): void
-  /** A connection has an address, or what the rules say about it has changed. */
+  /** A connection has an address, or its routes and rules have changed. */
   setMember (session: Session): void
-  /** A connection has no address any more. */
+  /** A connection no longer has an address. */
   removeMember (session: Session): void
-  /** Whether somebody wants to see what a connection carries may have changed. */
+  /** The taps of a connection may have changed. */
   setTaps (session: Session): void
-  /** What the relay's own limiter and those of others have counted, together. */
+  /** Counters of the relay's own limiter and those of the workers, added up. */
   limiterStats (own: ConnectionLimiter): Pick<ConnectionLimiterStats, 'halfOpen' | 'rejected' | 'evicted'>
 }

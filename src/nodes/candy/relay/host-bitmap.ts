@@ -1,21 +1,21 @@
 /**
- * Which hosts of a network are taken, one bit each, and which is the next one free.
+ * The hosts of a network that are taken, one bit each, with a fast search for the next free one.
  *
- * Above the bits stand levels of summaries: a bit of a level is set when the 32 bits below it are all set. So a free host is
- * found by climbing to a word with a hole and walking down into it, at most 5 words each way for 2^24 hosts, however full the
+ * Summary levels are stacked on the bits: a bit of a level is set when the 32 bits below it are all set. A free host is
+ * found by climbing to a word with a zero bit and descending from it, at most 5 words each way for 2^24 hosts, however full the
  * network is. Memory is 1.03 bits a host: 2 MiB for a /8.
  */
 const FULL = 0xffff_ffff
 
 export class HostBitmap {
-  /** From the hosts themselves to a single word. */
+  /** From the hosts up to a single word. */
   readonly #levels: Uint32Array[] = []
 
   constructor (size: number) {
     let bits = size
     do {
       const level = new Uint32Array(Math.ceil(bits / 32))
-      // Bits of the last word that stand for nothing are set, so that nobody finds them.
+      // unused bits of the last word are set, so that the search skips them
       if (bits % 32 !== 0) level[level.length - 1] = FULL << (bits % 32)
       this.#levels.push(level)
       bits = level.length
@@ -26,20 +26,20 @@ export class HostBitmap {
     return (this.#levels[0][host >>> 5] >>> (host & 31) & 1) === 1
   }
 
-  /** Five words at most. */
+  /** Writes at most five words. */
   set (host: number, taken: boolean): void {
     let at = host
     for (const level of this.#levels) {
       const word = at >>> 5
       const before = level[word]
-      // A shift counts modulo 32.
+      // shifts are modulo 32
       level[word] = taken ? before | 1 << at : before & ~(1 << at)
       if ((before === FULL) === (level[word] === FULL)) return
       at = word
     }
   }
 
-  /** The first host at or behind `from` that is not taken; undefined when all of them are. */
+  /** The first free host at or after `from`; undefined when all are taken. */
   nextFree (from: number): number | undefined {
     let at = from
     for (const [height, level] of this.#levels.entries()) {
@@ -60,5 +60,5 @@ export class HostBitmap {
   }
 }
 
-/** The place of the lowest bit that is set, of at least one. */
+/** The index of the lowest bit that is set. At least one has to be. */
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word)

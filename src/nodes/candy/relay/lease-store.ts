@@ -1,8 +1,8 @@
-/** The leases of all networks of a relay, in a form that can be kept from one run to the next. */
+/** The leases of all networks of a relay, in a form that can be saved. */
 import { formatAddress, parseAddress } from '../../../net/ipv4.ts'
 import { LeaseTable } from './leases.ts'
 
-/** By the path of the network, which is empty for one without a path: devices and their addresses, the longest idle first. */
+/** By path of the network, empty for one without a path: devices and their addresses, longest idle first. */
 export type SavedLeases = Record<string, Array<[device: string, address: string]>>
 
 /**
@@ -13,11 +13,11 @@ export type SavedLeases = Record<string, Array<[device: string, address: string]
  * ```
  */
 export class LeaseStore {
-  /** Called when there is something new to be saved; it may be many times in one turn of the event loop. */
+  /** Called after a change that has to be saved; possibly many times in one turn of the event loop. */
   onChange: () => void = () => {}
   readonly #tables = new Map<string, LeaseTable>()
 
-  /** @param saved what `toJSON` gave; addresses that are none are left out */
+  /** @param saved a result of `toJSON`; invalid addresses are skipped */
   constructor (saved: SavedLeases = {}) {
     for (const [path, leases] of Object.entries(saved)) {
       this.table(path).load(leases.flatMap(([device, text]): Array<[string, number]> => {
@@ -27,7 +27,7 @@ export class LeaseStore {
     }
   }
 
-  /** Those of one network. */
+  /** The leases of one network. */
   table (path = ''): LeaseTable {
     const known = this.#tables.get(path)
     if (known !== undefined) return known
@@ -37,7 +37,7 @@ export class LeaseStore {
     return table
   }
 
-  /** Forgets those of all networks but these. */
+  /** Removes the leases of all other networks. */
   retain (paths: ReadonlySet<string>): void {
     for (const path of [...this.#tables.keys()]) {
       if (paths.has(path)) continue

@@ -1,4 +1,4 @@
-/** A member of a network as the packet path knows it: what may come from it, and where that goes which is for it. */
+/** A member of a network in the packet path: what it may send, and how messages reach it. */
 import { SendQueue } from '../../../limits/send-queue.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Cidr } from '../../../net/ipv4.ts'
@@ -13,21 +13,21 @@ import { newTraffic, type CandyRejectReason, type Traffic } from './stats.ts'
 const NO_GATEWAYS: ReadonlySet<number> = new Set()
 const NO_ROUTES: readonly Route[] = []
 
-/** Where a copy of what a connection carries goes. The messages are only read, and at once. */
+/** Gets a copy of the traffic of a connection. It may only read the messages, and only during the call. */
 export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
 
-/** What the packet path has to know of the settings of a network. */
+/** The settings of a network that the packet path needs. */
 export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate' | 'broadcastRate'>
 
-/** A network as its members know it. */
+/** A network from the view of its members. */
 export interface MemberNetwork {
   readonly clock: Clock
   readonly settings: SwitchSettings
-  /** Who has the address. */
+  /** The member with this address. */
   get (address: number): Member | undefined
-  /** To whoever has the address, the sender itself included; false when nobody has it. */
+  /** Sends to the member with this address, which may be the sender; false when there is none. */
   unicast (from: Member, destination: number, message: Uint8Array): boolean
-  /** To all but the sender. */
+  /** Sends to all except the sender. */
   broadcast (from: Member, message: Uint8Array): void
 }
 
@@ -36,30 +36,30 @@ export abstract class Member {
   readonly port: PacketPort
   /** Virtual address; 0 until AUTH. */
   address = 0
-  /** Messages that came from it, the one that is being handled included. */
+  /** Messages received from it, including the current one. */
   received = 0
-  /** Networks that a route leads to through this member. */
+  /** Networks that routes lead to through this member. */
   behind: readonly Cidr[] | undefined
-  /** Next hops of the routes that it was told. */
+  /** Next hops of the routes that were pushed to it. */
   gateways: ReadonlySet<number> = NO_GATEWAYS
-  /** Messages for this member out of the read that is being handled. */
+  /** Messages for this member from the current read. */
   pending: Batch = []
-  /** What waited for it when that was last looked at, in bytes: its part of the total. */
+  /** Bytes queued for it when last checked: its part of the total. */
   queued = 0
-  /** Of whom that is, and since when. */
+  /** Records the senders of queued messages, and their time. */
   readonly sendQueue: SendQueue<Member | undefined>
   traffic = newTraffic()
-  /** For messages to all, its own part. Who is new has nothing yet, else it would pay to connect again and again. */
+  /** Its own credit for messages to all. New members start without, so that reconnecting does not help. */
   readonly broadcasts = new Credit()
   taps: readonly Tap[] | undefined
   readonly frameLimiter: FrameLimiter
-  /** What it was told by ROUTE. */
+  /** The routes that were pushed to it. */
   #routes = NO_ROUTES
-  // Packets of one flow follow each other. 0.0.0.0 is no next hop, so it may be the one before the first.
+  // Cache for flows: the result for the last destination. Initially 0.0.0.0, which is not a next hop.
   #lastDestination = 0
   #lastNexthop = 0
   #lastMay = false
-  /** What it may send besides, where that has a limit. */
+  /** Rate limits for what it sends to others, if there are any. */
   #packets: TokenBucket | undefined
   #bytes: TokenBucket | undefined
 
@@ -77,7 +77,7 @@ export abstract class Member {
     this.#lastNexthop = 0
   }
 
-  /** Whether it has a route to this address by way of this next hop. Asked once a packet. */
+  /** Whether it has a route to this address through this next hop. Called once for each packet. */
   mayRoute (destination: number, nexthop: number): boolean {
     if (destination !== this.#lastDestination || nexthop !== this.#lastNexthop) {
       this.#lastDestination = destination
@@ -87,17 +87,17 @@ export abstract class Member {
     return this.#lastMay
   }
 
-  /** Nothing more is taken from it or sent to it. */
+  /** Ended: nothing more is received from it or sent to it. */
   abstract readonly ended: boolean
 
   /**
-   * Ends the connection for what the client did, and counts it.
+   * Counts a violation by the client, and ends the connection.
    *
    * @param detail what was wrong and what was expected, for the log
    */
   abstract reject (reason: Extract<CandyRejectReason, 'malformed' | 'unauthenticated' | 'not_owner'>, detail: string): void
 
-  /** Takes the limits of its network, in which it has an address. What it has used up stays used up, unless the limit is another one. */
+  /** Applies the limits of its network, once it has an address. A limit that did not change keeps its state. */
   limit (): void {
     const { clock, settings: { packetRate, byteRate, frameRate } } = this.network
     this.#packets = limited(this.#packets, packetRate, clock)
@@ -106,20 +106,20 @@ export abstract class Member {
     this.broadcasts.begin(clock.now())
   }
 
-  /** A portion of so many frames of it has been dealt with. Settles when the next one may be; undefined for at once. */
+  /** Called after each batch of frames. Settles when the next may be read; undefined for now. */
   throttled (frames: number): Promise<void> | undefined {
     const held = this.frameLimiter.spend(frames, this.received)
     if (held !== undefined) this.traffic.throttled++
     return held
   }
 
-  /** A message of it goes nowhere: paced as all is that carries nothing to others. */
+  /** Drops a message of this member: it counts against the limit of frames that are not forwarded. */
   discard (reason: keyof Traffic['drops']): void {
     this.traffic.drops[reason]++
     this.frameLimiter.ignored()
   }
 
-  /** Before a read is handled. */
+  /** Refills the rate limits, before a read is handled. */
   refill (): void {
     if (this.#packets === undefined && this.#bytes === undefined) return
     const now = this.network.clock.now()
@@ -127,20 +127,20 @@ export abstract class Member {
     this.#bytes?.refill(now)
   }
 
-  /** Whether it may send a message of this length now. */
+  /** Whether a message of this length is within the rate limits; if so, spends it. */
   mayPay (length: number): boolean {
     return (this.#packets === undefined || this.#packets.take(1)) && (this.#bytes === undefined || this.#bytes.take(length))
   }
 
-  /** Copies what it has sent or got, while somebody wants to see it. */
+  /** Copies what it has sent or received to the taps. */
   tapped (messages: Batch, direction: 'in' | 'out'): void {
     if (this.taps === undefined) return
     for (const tap of this.taps) tap(messages, direction, this)
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   tick (_now: number): void {
-    this.sendQueue.update(this.network.clock.now()) // else the sender of the last message would stay with it
+    this.sendQueue.update(this.network.clock.now()) // releases the sender of the last message, once that has left
   }
 }
 

@@ -1,46 +1,46 @@
-/** What can be said about one network of a relay, checked and ready for use. */
+/** Options of one network of a relay: types, checks and defaults. */
 import { OptionError } from '../../../errors.ts'
 import { parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import { BROADCAST_RATE } from './broadcast-budget.ts'
 import { Secret } from '../protocol/hashes.ts'
 import { parseRules, type SdwanRule } from './sdwan.ts'
 
-/** Who may take an address that a live connection holds: whoever came last, or only the device that has it. */
+/** Who may take over the address of a live connection: `any`, the newest connection; `same-device`, only the same device. */
 export type Takeover = 'any' | 'same-device'
 
 /**
- * Which source addresses a member may send from: its own; also those of networks that a route leads to through it; or any,
- * as existing servers allow.
+ * Source addresses that a member may send from: `strict`, its own; `routes`, also those of networks that a route leads to through it;
+ * `off`, any, as existing servers allow.
  */
 export type SourceCheck = 'strict' | 'routes' | 'off'
 
 export interface CandyNetworkInit {
-  /** The path of the URL that selects it, such as `/alice/home`. A network without one is the only one, and every path selects it. */
+  /** The path of the URL that selects it, such as `/alice/home`. A network without a path has to be the only one, and every path selects it. */
   path?: string
-  /** Shared by all members. Empty is legal, and lets everybody in. */
+  /** Shared by all members. May be empty; then everyone can join. */
   password: string
-  /** The range of dynamic addresses, a CIDR from /8 to /30. Default: none, and then clients need an address of their own. */
+  /** The range of dynamic addresses, a CIDR from /8 to /30. Default: none; then clients have to choose their address. */
   dhcp?: string
-  /** Routes to push, candy's rule text: `dev-cidr,dst-cidr,nexthop` joined by `;`. */
+  /** Routes to push, in candy's rule syntax: `dev-cidr,dst-cidr,nexthop` joined by `;`. */
   sdwan?: string
   /** Default: `routes`. */
   sourceCheck?: SourceCheck
-  /** Default: `any`, as existing servers have it: the newest connection wins. */
+  /** Default: `any`, as with existing servers. */
   takeover?: Takeover
-  /** Pass packets to all on. DISCOVERY, its 9 bytes, is passed on in any case. Default: true. */
+  /** Forward packets to all. DISCOVERY, its 9 bytes, is always forwarded. Default: true. */
   broadcast?: boolean
-  /** Keep members apart: each reaches only the next hops of its routes, and those reach it. Default: false. */
+  /** Isolate members: each reaches only the next hops of its routes, and those reach it. Default: false. */
   isolate?: boolean
-  /** Members at one time. Default: as many as the relay has connections. */
+  /** Members at one time. Default: only the connections of the relay are bounded. */
   maxPeers?: number
-  /** Messages, and bytes of them, that one member may send in a second; each with a burst of one second. Default: no limit. */
+  /** Messages and bytes that one member may send in a second; the burst is one second's worth. Default: no limit. */
   packetRate?: number
   byteRate?: number
-  /** WebSocket frames of any kind that one member may send in a second, a quarter of them at once; one that sends more is read more slowly. Default: no limit. */
+  /** WebSocket frames of any kind that one member may send in a second, with a burst of a quarter; beyond it the connection is read more slowly. Default: no limit. */
   frameRate?: number
   /**
-   * Copies a second of messages to all, DISCOVERY included, that all members together may cause; each is as many copies as there are
-   * other members, and a copy of more than 256 bytes counts once for each 256 that it begins. Default: 65536.
+   * Copies a second of messages to all, DISCOVERY included, from all members together; each message becomes as many copies as there are
+   * other members, and a copy counts once for each started 256 bytes. Default: 65536.
    */
   broadcastRate?: number
 }
@@ -54,10 +54,10 @@ export interface NetworkSettings extends Required<Pick<CandyNetworkInit, 'source
 
 const MAX_PATH = 256
 
-/** The fewest bytes a second that let the largest message through. */
+/** The lowest byte rate at which the largest message still fits into the burst. */
 const MIN_BYTE_RATE = 1500
 
-/** Throws `OptionError` when something cannot be. */
+/** Checks the options and fills in defaults. @throws {OptionError} when an option is invalid */
 export function readNetwork (init: CandyNetworkInit): NetworkSettings {
   const { path, password, dhcp, sdwan = '', sourceCheck = 'routes', takeover = 'any', broadcast = true, isolate = false, maxPeers = Infinity, packetRate, byteRate, frameRate, broadcastRate = BROADCAST_RATE } = init
   verifyChoice('sourceCheck', sourceCheck, ['strict', 'routes', 'off'])
@@ -76,10 +76,10 @@ function verifyChoice (name: string, value: string, choices: string[]): void {
 }
 
 /**
- * The path of a request as networks are called by it: without a query, percent-decoded, without a `/` at the end. Clients
- * of candy send the decoded path, others the encoded one.
+ * Normalises the path of a request for the lookup of a network: without query and trailing `/`, percent-decoded. Clients of candy send
+ * the path decoded, others encoded.
  *
- * @returns undefined for what no network can be called: it is too long, or has something in it besides letters, digits and `. _ ~ @ -`
+ * @returns undefined when it cannot be the path of a network: too long, or with characters other than letters, digits and `. _ ~ @ -`
  */
 export function normalPath (url: string): string | undefined {
   const [raw] = url.split('?', 1)
@@ -97,7 +97,7 @@ function decoded (text: string): string | undefined {
   }
 }
 
-/** Throws `OptionError` unless a path selects at most one of them. */
+/** @throws {OptionError} unless every path selects at most one of them */
 export function verifyNetworks (networks: readonly NetworkSettings[]): void {
   if (networks.length === 0) throw new OptionError('a relay has at least one network')
   const paths = new Set<string>()

@@ -1,4 +1,4 @@
-/** One candy network: who is in it, and with which address. */
+/** One candy network: its connections, members and addresses. */
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
@@ -13,22 +13,22 @@ import { addStats, addTraffic, newNetworkStats, type CandyNetworkStats, type Tra
 import { Switch, type Budget } from './switch.ts'
 import { reject } from '../../common/reject.ts'
 
-/** What all networks of a relay have in common. */
+/** Shared by all networks of a relay. */
 export interface NetworkContext extends Budget {
   readonly log: RateLimitedLog
-  /** Who passes packets on, when that is somebody else. */
-  readonly plane?: ForwardingPlane
+  /** Forwards packets in place of the networks, if there is one. */
+  readonly forwardingPlane?: ForwardingPlane
 }
 
 export class Network extends Switch<Session> implements SessionNetwork {
   declare settings: NetworkSettings
-  /** Where dynamic addresses come from. */
+  /** The source of dynamic addresses. */
   pool: AddressPool | undefined
   readonly #context: NetworkContext
   readonly #leases: LeaseTable
-  /** Of connections that have ended. */
+  /** Counters of ended connections. */
   #past = newNetworkStats()
-  /** All connections, those that have no address yet included. */
+  /** All connections, including those without an address. */
   readonly #sessions = new Set<Session>()
 
   constructor (settings: NetworkSettings, context: NetworkContext, leases: LeaseTable) {
@@ -38,7 +38,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.pool = this.#newPool()
   }
 
-  /** Added up for whoever asks. */
+  /** The sum over all connections. */
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
     addStats(stats, this.#past)
@@ -47,16 +47,15 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return stats
   }
 
-  /** Who takes the place of a gateway reaches everybody: where members are kept apart its address belongs to its device. */
+  /** In an isolated network the address of a gateway is reserved for its device, as a gateway reaches every member. */
   isReserved (address: number): boolean {
     const { isolate, rules } = this.settings
     return isolate && rules.some(({ nexthop }) => nexthop === address)
   }
 
-  /** A connection has come. */
   addSession (session: Session): void { this.#sessions.add(session) }
 
-  /** Gives an address to a connection and pushes its routes. Whoever had it is ended, and the address that the connection had before is free. */
+  /** Gives an address to a connection and pushes its routes. The connection that had it is ended, and the previous address becomes free. */
   join (session: Session, address: number): void {
     const former = this.get(address)
     if (session.address !== 0) this.leave(session)
@@ -66,12 +65,12 @@ export class Network extends Switch<Session> implements SessionNetwork {
     session.frameLimiter.join()
     this.pool?.claim(address, session)
     former?.end('takeover')
-    this.#learn(session)
+    this.#applyRules(session)
     this.#push(session, session.routes)
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, takeover: former !== undefined }, 'peer joined')
   }
 
-  /** The connection has come to its end: nothing of it stays. */
+  /** Removes a connection that has ended. */
   removeSession (session: Session): void {
     if (!this.#sessions.delete(session)) return
     this.leave(session)
@@ -80,7 +79,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     addTraffic(this.#past, session.traffic)
   }
 
-  /** A member has told only now which device it is. */
+  /** A member has sent its VMAC after AUTH. */
   identify (session: Session): void {
     if (session.address !== 0) this.pool?.claim(session.address, session)
   }
@@ -88,7 +87,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
   leave (session: Session): void {
     const { address } = session
     if (address === 0) return
-    this.#context.plane?.removeMember(session)
+    this.#context.forwardingPlane?.removeMember(session)
     session.address = 0
     if (this.get(address) !== session) return // taken over
     this.delete(address)
@@ -96,12 +95,12 @@ export class Network extends Switch<Session> implements SessionNetwork {
     this.#context.log.log('info', { ...this.#named(), address: formatAddress(address), remote: session.remote, client: session.client }, 'peer left')
   }
 
-  /** What was carried by somebody else, for a connection or in general. */
+  /** Adds traffic that another thread has forwarded, for a connection or in general. */
   count (traffic: Traffic, session?: Session): void {
     addTraffic(session !== undefined && this.#sessions.has(session) ? session.traffic : this.#past, traffic)
   }
 
-  /** The network is no more: what it has counted counts there, and so does what is told of it only now. */
+  /** The network has been removed: its counters, and later reports about it, are added to `past`. */
   mergeStatsInto (past: CandyNetworkStats): void {
     addStats(past, this.stats)
     this.#past = past
@@ -118,8 +117,8 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   /**
-   * Other settings from now on. Members stay unless what has changed is what they were let in with: the password, the range,
-   * or routes that they have, as existing clients keep every route that they were told of. New routes behind those are pushed.
+   * Changes the settings. Members stay unless the settings of their admission have changed: the password, the range,
+   * or routes that they have, as existing clients keep every route. Routes added after those are pushed.
    *
    * @returns how many were ended
    */
@@ -127,7 +126,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     const { secret, range, dhcp } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
-    this.#context.plane?.setNetwork(this)
+    this.#context.forwardingPlane?.setNetwork(this)
     let ended = 0
     const end = (session: Session, reason: Closing): void => {
       session.end(reason)
@@ -139,32 +138,32 @@ export class Network extends Switch<Session> implements SessionNetwork {
       for (const session of this.members()) this.pool?.claim(session.address, session)
     }
     for (const session of [...this.members()]) {
-      if (!this.#relearn(session)) end(session, 'routes')
+      if (!this.#updateRoutes(session)) end(session, 'routes')
     }
     return ended
   }
 
-  /** Ends all connections; returns how many. */
+  /** Ends all connections; returns their number. */
   close (reason: Closing): number {
     const sessions = [...this.#sessions]
     for (const session of sessions) session.end(reason)
     return sessions.length
   }
 
-  /** What the rules say about a member. */
-  #learn (session: Session): void {
+  /** Applies the rules to a member. */
+  #applyRules (session: Session): void {
     const { rules } = this.settings
     session.routes = routesFor(rules, session.address)
     session.gateways = new Set(session.routes.map(({ nexthop }) => nexthop))
     session.behind = allowedSources(rules, session.address)
     session.limit()
-    this.#context.plane?.setMember(session)
+    this.#context.forwardingPlane?.setMember(session)
   }
 
-  /** False when a member has a route that there is no more, or that others have come before; or when it cannot be told. */
-  #relearn (session: Session): boolean {
+  /** False when a route of the member is gone, when others precede it now, or when the member is too slow to be sent the new ones. */
+  #updateRoutes (session: Session): boolean {
     const before = session.routes
-    this.#learn(session)
+    this.#applyRules(session)
     const same = before.every(({ destination, nexthop }, i) => {
       const now = session.routes[i]
       return now?.nexthop === nexthop && now.destination.network === destination.network && now.destination.prefix === destination.prefix
@@ -173,7 +172,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return this.#push(session, session.routes.slice(before.length))
   }
 
-  /** False when the member is too slow to be told. */
+  /** Sends routes; false when the member is too slow. */
   #push (session: Session, routes: readonly Route[]): boolean {
     const messages = encodeRoutes(routes)
     return messages.length === 0 || session.link.port.send(messages) > 0
@@ -184,13 +183,13 @@ export class Network extends Switch<Session> implements SessionNetwork {
     return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isReserved: (address) => this.isReserved(address) })
   }
 
-  /** In the log a network is called by its path, if it has one. */
+  /** The path of the network, for the log. */
   #named (): { network?: string } {
     const { path } = this.settings
     return path === undefined ? {} : { network: path }
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   tick (now: number): void {
     for (const session of this.#sessions) {
       session.tick(now)

@@ -1,11 +1,11 @@
-/** The networks of a relay, and which one a client means by the path of its URL (candy protocol, section 5). */
+/** The networks of a relay, and the lookup by the path of a client's URL (candy protocol, section 5). */
 import type { LeaseStore } from './lease-store.ts'
 import { normalPath, type NetworkSettings } from './network-settings.ts'
 import { Network, type NetworkContext } from './network.ts'
 import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
 import type { ConfigureResult } from '../../common/serve.ts'
 
-/** What has come of other settings. */
+/** The effect of changed settings. */
 export interface NetworkChanges extends ConfigureResult {
   /** Paths of networks; empty for one without a path. */
   added: string[]
@@ -16,7 +16,7 @@ export class Networks implements Iterable<Network> {
   readonly #context: NetworkContext
   readonly #leases: LeaseStore
   readonly #byPath = new Map<string, Network>()
-  /** Of networks that are no more. */
+  /** Counters of removed networks. */
   readonly #past = newNetworkStats()
 
   constructor (context: NetworkContext, leases: LeaseStore) {
@@ -26,7 +26,7 @@ export class Networks implements Iterable<Network> {
 
   [Symbol.iterator] (): IterableIterator<Network> { return this.#byPath.values() }
 
-  /** Added up. */
+  /** The sum over all networks. */
   get stats (): CandyNetworkStats {
     const stats = newNetworkStats()
     addStats(stats, this.#past)
@@ -34,7 +34,7 @@ export class Networks implements Iterable<Network> {
     return stats
   }
 
-  /** The network that a request is for. A network without a path is alone, and every path selects it. */
+  /** The network of a request. A network without a path is the only one, and every path selects it. */
   find (url: string): Network | undefined {
     const sole = this.#byPath.get('')
     if (sole !== undefined) return sole
@@ -42,7 +42,7 @@ export class Networks implements Iterable<Network> {
     return path === undefined ? undefined : this.#byPath.get(path)
   }
 
-  /** Adds, changes and removes networks until they are these, which have been verified. */
+  /** Adds, changes and removes networks to match these verified settings. */
   configure (wanted: readonly NetworkSettings[]): NetworkChanges {
     const result: NetworkChanges = { added: [], removed: [], ended: 0 }
     const paths = new Set(wanted.map(({ path = '' }) => path))
@@ -51,7 +51,7 @@ export class Networks implements Iterable<Network> {
       result.ended += network.close('removed')
       result.removed.push(path)
       network.mergeStatsInto(this.#past)
-      this.#context.plane?.removeNetwork(network)
+      this.#context.forwardingPlane?.removeNetwork(network)
       this.#byPath.delete(path)
     }
     this.#leases.retain(paths)
@@ -61,7 +61,7 @@ export class Networks implements Iterable<Network> {
       if (network === undefined) {
         const made = new Network(settings, this.#context, this.#leases.table(path))
         this.#byPath.set(path, made)
-        this.#context.plane?.setNetwork(made)
+        this.#context.forwardingPlane?.setNetwork(made)
         result.added.push(path)
       } else {
         result.ended += network.configure(settings)

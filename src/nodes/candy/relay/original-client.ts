@@ -1,23 +1,23 @@
 /**
- * Clients that read and write without blocking, as the original does over plain TCP (candy protocol, section 1.5).
+ * Clients with non-blocking reads and writes, as the original over plain TCP (candy protocol, section 1.5).
  *
- * A frame of which a part is still on its way is a broken connection to them, so they are written to in whole frames. What does not fit
- * into their own send buffer they leave out, also in the middle of a frame; so there is room for what they send, and when a frame was
- * cut all the same, the next one is looked for. Both are only for them, as it costs more or is less strict.
+ * They treat a frame that has arrived only in part as a broken connection, so whole frames are written to them. Bytes that do not fit into
+ * their own send buffer they drop, also within a frame: so the receive buffer is kept large, and after a frame that was cut the next one
+ * is searched for. Both apply to them only, as they cost more or are less strict.
  */
 import type { RecoverFramesInit, WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import { plausible, trusted } from './believable.ts'
 import { OWN_VERSION, readGreeting } from '../protocol/greeting.ts'
 import type { Member } from './member.ts'
 
-/** Milliseconds after AUTH from which on a client passes for an original one unless it has said what it is. */
+/** Milliseconds after AUTH without a greeting until a client counts as an original one. */
 const GREETING_TIME = 1000
 
 export class OriginalClient {
   readonly #link: WebSocketLink
   readonly #member: Member
-  /** What it has said it is. */
-  #said: 'original' | 'other' | undefined
+  /** The client according to its greeting. */
+  #kind: 'original' | 'other' | undefined
   #joinedAt: number | undefined
   #isLate = false
   #hasWholeFrames = false
@@ -28,39 +28,39 @@ export class OriginalClient {
     this.#member = member
   }
 
-  /** It has sent a ping. The first greeting counts, however late it is. */
+  /** Handles a ping. The first greeting counts, however late. */
   greeted (ping: Uint8Array): void {
-    if (this.#said !== undefined) return
+    if (this.#kind !== undefined) return
     const version = readGreeting(ping)?.version
     if (version === undefined || version === '') return
-    this.#said = version.startsWith(OWN_VERSION) ? 'other' : 'original'
+    this.#kind = version.startsWith(OWN_VERSION) ? 'other' : 'original'
     this.#update()
   }
 
   /**
-   * It has an address.
+   * The client has an address.
    *
-   * @param now milliseconds of a clock that only goes forward
+   * @param now milliseconds of a monotonic clock
    */
   joined (now: number): void {
     this.#joinedAt ??= now
     this.#update()
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   tick (now: number): void {
     if (this.#isLate || this.#joinedAt === undefined || now - this.#joinedAt < GREETING_TIME) return
     this.#isLate = true
     this.#update()
   }
 
-  /** Until it has said that it is no original client it is written to as if it was: one frame in two parts would be enough to lose it. */
+  /** Until its greeting shows another client, whole frames are written: a single split frame would lose an original client. */
   #update (): void {
     if (this.#joinedAt === undefined) return
-    const hasWholeFrames = this.#said !== 'other'
+    const hasWholeFrames = this.#kind !== 'other'
     if (hasWholeFrames !== this.#hasWholeFrames) this.#link.wholeFrames?.(hasWholeFrames)
     this.#hasWholeFrames = hasWholeFrames
-    const isRecovered = this.#said === 'original' || (this.#said === undefined && this.#isLate)
+    const isRecovered = this.#kind === 'original' || (this.#kind === undefined && this.#isLate)
     if (isRecovered !== this.#isRecovered) this.#link.recoverFrames?.(isRecovered ? this.#recovery() : undefined)
     this.#isRecovered = isRecovered
   }

@@ -1,4 +1,4 @@
-/** A candy server: takes connections, lets those in that know the password, and passes packets between them. */
+/** A candy server: accepts connections, authenticates clients, and forwards packets between them. */
 import { Admission } from './admission.ts'
 import { LeaseStore } from './lease-store.ts'
 import { receiver } from './control.ts'
@@ -29,14 +29,13 @@ import { printable } from '../../../text/printable.ts'
 import type { Batch, Clock } from '../../../types.ts'
 
 /**
- * A link that was accepted. Without a path it is for `/`; without a pass it goes through the limiter of the relay now, otherwise it has
- * been through that limiter already.
+ * An accepted link. Without a path it is for `/`; without a slot it goes through the limiter of the relay now.
  */
 export type CandyRelayLink = WebSocketLink & ConnectionInfo
 
 const TICK = 1000
 
-/** Bytes of an unknown path in the log. */
+/** Bytes of an unknown path that are logged. */
 const MAX_LOGGED_PATH = 64
 
 /**
@@ -46,13 +45,13 @@ const MAX_LOGGED_PATH = 64
  * ```
  */
 export class CandyRelay {
-  /** Which every connection goes through; a listener that knows it lets fewer strangers in. */
+  /** Every connection goes through it; a listener with this limiter rejects connections before their handshake. */
   readonly limiter: ConnectionLimiter
   readonly leases: LeaseStore
   readonly #clock: Clock
   #settings: RelaySettings
   readonly #context: NetworkContext
-  readonly #plane: ForwardingPlane | undefined
+  readonly #forwardingPlane: ForwardingPlane | undefined
   readonly #networks: Networks
   readonly #admission: Admission
   readonly #receive: Handler<Session>
@@ -61,17 +60,17 @@ export class CandyRelay {
   readonly #timer: Interval
   readonly #taps = new Taps()
   #accepted = 0
-  /** Of no network. */
+  /** Rejections before a network was known. */
   readonly #refused = { path: 0 }
-  /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
+  /** Milliseconds of a monotonic clock, as of the last tick: exact enough for timeouts. */
   #ticks: number
   #closing = false
 
   /**
-   * @param plane passes packets on in its place
-   * @throws {OptionError} when an option cannot work
+   * @param forwardingPlane forwards packets in place of the relay
+   * @throws {OptionError} when an option is invalid
    */
-  constructor (init: CandyRelayInit, plane?: ForwardingPlane) {
+  constructor (init: CandyRelayInit, forwardingPlane?: ForwardingPlane) {
     const { leases = new LeaseStore(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
@@ -79,8 +78,8 @@ export class CandyRelay {
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#clock = clock
     this.#ticks = clock.now()
-    this.#plane = plane
-    this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, plane }
+    this.#forwardingPlane = forwardingPlane
+    this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, forwardingPlane }
     this.#networks = new Networks(this.#context, leases)
     this.#networks.configure(settings.networks)
     const admission = this.#admission = new Admission({ ...settings, clock })
@@ -88,7 +87,7 @@ export class CandyRelay {
     this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
-  /** Added up for whoever asks. */
+  /** The sum over all networks and connections. */
   get stats (): CandyRelayStats {
     const { refused, ...connections } = this.connectionStats
     const stats = { ...connections, ...this.#networks.stats }
@@ -96,9 +95,9 @@ export class CandyRelay {
     return stats
   }
 
-  /** What is no matter of a network: connections, and those that did not get as far as one. */
+  /** Counters that belong to no network: connections, and rejections before a network was known. */
   get connectionStats (): Omit<CandyRelayStats, keyof CandyNetworkStats> & { refused: Pick<Record<CandyRejectReason, number>, 'path' | 'protocol' | 'source' | 'limit'> } {
-    const stats = this.#plane?.limiterStats(this.limiter) ?? this.limiter.stats
+    const stats = this.#forwardingPlane?.limiterStats(this.limiter) ?? this.limiter.stats
     return {
       connections: this.#sessions.size,
       halfOpen: stats.halfOpen,
@@ -107,12 +106,12 @@ export class CandyRelay {
     }
   }
 
-  /** Somebody speaks another protocol than WebSocket: to be told by whoever listens. */
+  /** Logs a connection that does not speak WebSocket; called by the owner of the listener. */
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
   get networks (): Iterable<Network> { return this.#networks }
 
-  /** Who is there, for whoever runs it. */
+  /** The current networks and members, for display. */
   status (): CandyRelayStatus {
     const now = this.#clock.now()
     return { ...this.stats, networks: Array.from(this.#networks, (network) => networkStatus(network, now)) }
@@ -125,9 +124,9 @@ export class CandyRelay {
   }
 
   /**
-   * Other settings from now on. Connections whose network, password, range and routes are the same stay.
+   * Changes the settings. Connections whose network, password, range and routes are the same stay.
    *
-   * Throws `OptionError` when something cannot work; then nothing has changed.
+   * @throws {OptionError} when a setting is invalid; then nothing has changed
    */
   configure (init: CandyRelayOptions & CandyNetworksInit): NetworkChanges {
     const settings = readRelay(init)
@@ -135,11 +134,11 @@ export class CandyRelay {
     this.#settings = settings
     this.#context.queueTotal = settings.queueTotal
     this.#admission.configure(settings)
-    this.#plane?.configure(settings)
+    this.#forwardingPlane?.configure(settings)
     return this.#networks.configure(settings.networks)
   }
 
-  /** Tells a tap of traffic, until the function that it returns is called. */
+  /** Adds a tap; the function that it returns removes it. */
   tap (filter: TapFilter, tap: Tap): () => void {
     const update = (): void => {
       for (const session of this.#sessions) this.#tap(session)
@@ -153,9 +152,9 @@ export class CandyRelay {
   }
 
   /**
-   * Pings and drops silent clients. Called once a second by the relay itself.
+   * Pings and ends silent clients. The relay itself calls it once a second.
    *
-   * @param now milliseconds of a clock that only goes forward
+   * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {
     const { authTimeout, dropAfter, pingAfter } = this.#settings
@@ -170,7 +169,7 @@ export class CandyRelay {
     }
   }
 
-  /** Ends all connections with 1001 and takes no more; settles when they are gone. */
+  /** Closes all connections with 1001 and accepts no more; settles when they have ended. */
   async close (): Promise<void> {
     this.#closing = true
     this.#timer.stop()
@@ -181,7 +180,7 @@ export class CandyRelay {
   async #accept (link: CandyRelayLink, slot: ConnectionSlot | undefined): Promise<void> {
     if (slot === undefined) {
       closeFor(link, 'limit')
-      link.abort(new LinkClosedError('too many connections')) // an answer would take its time, which is what there is too little of
+      link.abort(new LinkClosedError('too many connections')) // without a close frame, as that would keep the connection open longer
       return
     }
     const { remote, path = '/' } = link
@@ -199,14 +198,14 @@ export class CandyRelay {
   async #serve (session: Session): Promise<void> {
     const { link, slot } = session
     this.#sessions.add(session)
-    this.#plane?.addSession(session)
+    this.#forwardingPlane?.addSession(session)
     slot.evict = () => {
       session.end('limit')
       session.drop(new LinkClosedError('made room for another'))
     }
     const heard = (): void => { session.heardAt = this.#ticks }
-    link.onText = link.onPong = heard // text is ignored, yet a sign of life
-    if (this.#plane === undefined) link.onFrames = (frames) => session.throttled(frames)
+    link.onText = link.onPong = heard // text is ignored, but proves that the client is alive
+    if (this.#forwardingPlane === undefined) link.onFrames = (frames) => session.throttled(frames)
     link.onPing = (greeting) => {
       heard()
       if (session.client === '') session.client = clientOf(greeting)
@@ -219,7 +218,7 @@ export class CandyRelay {
       })
       session.end('done')
     } catch (err) {
-      if (err instanceof WebSocketProtocolError) session.reject('malformed', err.message) // the layer below has said so already
+      if (err instanceof WebSocketProtocolError) session.reject('malformed', err.message) // the frame layer has sent the close frame
       else this.#lost(session, err as Error)
     } finally {
       this.#sessions.delete(session)
@@ -231,13 +230,13 @@ export class CandyRelay {
     session.drop(err)
   }
 
-  /** What one read has brought, in one go. A function of its own, and it leaves nothing: a client that falls silent must not hold the memory of its last read. */
+  /** Handles the messages of one read. A separate function without retained references, so that the buffer of a silent client's last read can be collected. */
   #take (session: Session, batch: Batch): void {
     session.refill()
-    if (!session.ended && this.#plane === undefined) session.tapped(batch, 'in')
+    if (!session.ended && this.#forwardingPlane === undefined) session.tapped(batch, 'in')
     try {
       for (const message of batch) {
-        if (session.ended) break // only the end of the connection is still of interest
+        if (session.ended) break
         session.received++
         this.#receive(message, session)
       }
@@ -252,6 +251,6 @@ export class CandyRelay {
 
   #tap (session: Session): void {
     session.taps = this.#taps.of(session)
-    this.#plane?.setTaps(session)
+    this.#forwardingPlane?.setTaps(session)
   }
 }

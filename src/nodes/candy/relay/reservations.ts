@@ -1,16 +1,15 @@
 /**
- * Addresses that were offered and that nobody else may have for a while: until the AUTH of their connection, or until the time
- * has run out.
+ * Addresses that were offered and are reserved until the AUTH of their connection, or until the reservation expires.
  */
 
-/** A connection, by identity. */
+/** A connection, compared by identity. */
 export type Owner = object
 
 export interface Reservation {
   readonly address: number
-  /** The vmac of whoever it is for; undefined for a connection that has sent none. */
+  /** The vmac of the client; undefined for a connection that has sent none. */
   readonly device: string | undefined
-  /** The connection that it was made for; undefined once that has ended, and then it waits for its device. */
+  /** The connection that it was made for; undefined once that has ended, and then only the device counts. */
   owner: Owner | undefined
   readonly expires: number
 }
@@ -23,23 +22,23 @@ export interface ReservationInit {
   now: number
 }
 
-/** At most one for a connection, one that waits for a device, and one for an address. */
+/** At most one for each connection, one for each device without a connection, and one for each address. */
 export class Reservations {
   readonly #time: number
   readonly #max: number
   readonly #onFree: (address: number) => void
-  /** All of them, in the order in which they run out. */
+  /** All reservations, in the order of their expiry. */
   readonly #all = new Set<Reservation>()
   readonly #byAddress = new Map<number, Reservation>()
   readonly #byOwner = new Map<Owner, Reservation>()
-  /** Those whose connection has ended. */
+  /** Those whose connection has ended, by device. */
   readonly #waiting = new Map<string, Reservation>()
   /** Those of connections without a vmac, oldest first. */
   readonly #anonymous = new Set<Reservation>()
 
   /**
-   * @param time milliseconds that each lasts
-   * @param onFree is told of each address that is reserved no more
+   * @param time milliseconds until a reservation expires
+   * @param onFree called with each address that is no longer reserved
    */
   constructor (time: number, max: number, onFree: (address: number) => void) {
     this.#time = time
@@ -47,15 +46,15 @@ export class Reservations {
     this.#onFree = onFree
   }
 
-  /** Who has this address reserved. */
+  /** The reservation of this address. */
   at (address: number): Reservation | undefined { return this.#byAddress.get(address) }
 
-  /** What is reserved for this connection, or was for an earlier one of its device. */
+  /** The reservation of this connection, or of an earlier one of its device. */
   of (owner: Owner, device: string | undefined): Reservation | undefined {
     return this.#byOwner.get(owner) ?? (device === undefined ? undefined : this.#waiting.get(device))
   }
 
-  /** Reserves in place of what the connection had before. False when there are too many, and none of them makes room. */
+  /** Reserves an address, in place of the previous reservation of the connection. False when there are too many and none can be dropped. */
   make ({ owner, device, address, now }: ReservationInit): boolean {
     this.cancel(this.of(owner, device))
     this.cancel(this.at(address))
@@ -78,7 +77,7 @@ export class Reservations {
     this.#onFree(address)
   }
 
-  /** The connection has ended: its device may come back for the address, and who has none never will. */
+  /** The connection has ended: its reservation is kept for its device, or dropped without one. */
   abandon (owner: Owner): void {
     const reservation = this.#byOwner.get(owner)
     if (reservation === undefined) return
@@ -93,14 +92,14 @@ export class Reservations {
     this.#waiting.set(device, reservation)
   }
 
-  /** Frees the oldest address that is reserved for nobody in particular, for one who says who it is. False when there is none. */
+  /** Drops the oldest reservation without a device, in favour of a client with one. False when there is none. */
   dropAnonymous (): boolean {
     const [oldest] = this.#anonymous
     this.cancel(oldest)
     return oldest !== undefined
   }
 
-  /** One that would last longer than any is from before the clock was set back. */
+  /** Drops expired reservations, and those made before the clock was set back. */
   expire (now: number): void {
     for (const reservation of this.#all) {
       if (reservation.expires > now && reservation.expires <= now + this.#time) return

@@ -1,5 +1,5 @@
 /**
- * Rules of a candy relay that say which networks lie behind which node; candy protocol, section 1.9.
+ * Routing rules of a candy relay: which networks are behind which node; candy protocol, section 1.9.
  *
  * ```ts
  * const rules = parseRules('192.168.202.0/24,172.16.0.0/16,192.168.202.1;192.168.202.3/32,172.17.0.0/16,192.168.202.2')
@@ -10,16 +10,16 @@ import { OptionError } from '../../../errors.ts'
 import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import type { Route } from '../protocol/routes.ts'
 
-/** The clients of network `device` send what is for `destination` to `nexthop`. */
+/** The clients in network `device` send packets for `destination` to `nexthop`. */
 export interface SdwanRule extends Route {
   device: Cidr
 }
 
 /**
- * Reads `device,destination,nexthop`, joined by `;`. Both networks have their host bits clear. A `;` at the end is fine, and
- * so are further fields, which are ignored; blanks are not. An empty text has no rules.
+ * Parses `device,destination,nexthop`, joined by `;`. Both networks must have no host bits. A trailing `;` is allowed, further fields
+ * are ignored, and blanks are not allowed. An empty text has no rules.
  *
- * Throws `OptionError`, which names the rule by its number, from 1.
+ * @throws {OptionError} naming the rule by its number, from 1
  */
 export function parseRules (text: string): SdwanRule[] {
   const rules = text.split(';')
@@ -46,7 +46,7 @@ function parseNetwork (text: string, what: string): Cidr {
   return cidr
 }
 
-/** The routes for a client, in the order of the rules: the first that matches a packet is the one. */
+/** The routes for a client, in the order of the rules: the first match applies. */
 export function routesFor (rules: readonly SdwanRule[], client: number): Route[] {
   return rules
     .filter(({ device }) => inNetwork(client, device))
@@ -54,21 +54,21 @@ export function routesFor (rules: readonly SdwanRule[], client: number): Route[]
 }
 
 /**
- * The networks behind this node, whose addresses it may use as sources; undefined when there are none. Ask once for each
- * connection: {@link ownsSource} then looks at nothing else for a packet.
+ * The networks behind this node, whose addresses it may use as sources; undefined when there are none. Computed once for each
+ * connection; {@link ownsSource} checks it for each packet.
  */
 export function allowedSources (rules: readonly SdwanRule[], sender: number): readonly Cidr[] | undefined {
   const sources = rules.filter(({ nexthop }) => nexthop === sender).map(({ destination }) => destination)
   return sources.length > 0 ? sources : undefined
 }
 
-/** Whether one of these routes leads to this address by way of this next hop. */
+/** Whether one of these routes leads to this address through this next hop. */
 export function leadsTo (routes: readonly Route[], destination: number, nexthop: number): boolean {
   for (const route of routes) if (route.nexthop === nexthop && inNetwork(destination, route.destination)) return true
   return false
 }
 
-/** Whether a source lies in one of these networks; candy protocol, section 1.10. */
+/** Whether a source is in one of these networks; candy protocol, section 1.10. */
 export function ownsSource (sources: readonly Cidr[] | undefined, source: number): boolean {
   if (sources === undefined) return false
   for (const network of sources) if (inNetwork(source, network)) return true

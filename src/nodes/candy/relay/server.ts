@@ -1,4 +1,4 @@
-/** A candy relay on a port: the transport, the layers over its links, and who serves them. */
+/** A candy relay on a port: the transport, the layers over its links, and the relay. */
 import { CandyRelay } from './relay.ts'
 import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './settings.ts'
 import type { NetworkChanges } from './networks.ts'
@@ -18,27 +18,27 @@ import { listenUpgraded } from '../../../transports/upgrade.ts'
 /** `listen` is `ws://host:port`, or `wss://host:port` together with `tls`. */
 export type CandyServerInit = CandyRelayInit & ListenOptions & {
   /**
-   * Threads that carry packets, each on a processor of its own; 1 to 16. More than one takes Linux and the optional package `koffi`;
-   * without them there is one, and a warning. Default: 1, which is this thread.
+   * Threads that forward packets, 1 to 16. More than one requires Linux and the optional package `koffi`; without them there is one, with
+   * a warning. Default: 1, the calling thread.
    */
   workers?: number
 }
 
-/** What may change while it runs. */
+/** Options that can change at run time. */
 export type CandyServerOptions = CandyRelayOptions & CandyNetworksInit & ListenOptions
 
 export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> {
   readonly relay: CandyRelay
-  /** Threads that carry packets. */
+  /** Threads that forward packets. */
   readonly workers: number
-  /** Rejects when one of several threads has died, which is a fault of the relay; it cannot go on then. */
+  /** Rejects when one of several threads has died, which is a bug; the relay cannot continue then. */
   readonly failed?: Promise<never>
 }
 
 /**
  * Listens and serves.
  *
- * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
+ * @throws {OptionError} when an option is invalid; an error of the system (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
  */
 export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const { authTimeout: handshakeTimeout, log, clock = systemClock } = init
@@ -48,10 +48,10 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent, clock })
   const relay = new CandyRelay(init, workers)
   const onProtocolMismatch = (mismatch: ProtocolMismatch): void => { relay.protocolMismatch(mismatch) }
-  const tolerate = { unmasked: settings.lenient } // looked at when a frame comes, so that it can change
+  const tolerate = { unmasked: settings.lenient } // read for each frame, so that it can change
   const node = {
     at,
-    urlOf: ({ protocol, hostname }: CandyPlace, port: number) => `${protocol}//${hostname}:${port}`,
+    urlOf: ({ protocol, hostname }: CandyBindOptions, port: number) => `${protocol}//${hostname}:${port}`,
     verify (options: CandyServerOptions) {
       const at = readBindOptions(options)
       readRelay(options)
@@ -76,20 +76,20 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
     : serve({
       ...node,
       transport: { listen: (at) => workers.listen(at, relay.limiter, onProtocolMismatch) },
-      layers: (link: RemoteLink) => link, // each worker has its own, see `workers/worker.ts`
+      layers: (link: RemoteLink) => link, // each worker has the layers, see `workers/worker.ts`
       accept: (link) => { void relay.accept(link) }
     }))
   return Object.assign(server, { relay, workers: count, failed: workers?.failed })
 }
 
-interface CandyPlace extends BindOptions {
+interface CandyBindOptions extends BindOptions {
   /** `ws:` or `wss:`. */
   protocol: string
-  /** As it was given in `listen`. */
+  /** As in `listen`. */
   hostname: string
 }
 
-/** As many as were asked for, or one. Throws `OptionError`. */
+/** The requested number, or 1 where threads are not supported. @throws {OptionError} when it is not 1 to 16 */
 async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, 'workers' | 'log'>): Promise<number> {
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new OptionError(`workers is a whole number of 1 to ${MAX_WORKERS}, not ${String(workers)}`)
   if (workers === 1) return 1
@@ -99,8 +99,8 @@ async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, '
   return 1
 }
 
-/** Throws `OptionError`. */
-function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyPlace {
+/** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
+function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyBindOptions {
   const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
   const host = readHost(hostname)
   if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)

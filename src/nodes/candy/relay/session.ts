@@ -1,4 +1,4 @@
-/** One connection of a candy relay: who it is, and how it ends. */
+/** One connection of a candy relay: its identity, and how it ends. */
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { TrafficRateMeter } from '../../../limits/rate-meter.ts'
@@ -13,38 +13,38 @@ import type { NetworkSettings } from './network-settings.ts'
 import { OriginalClient } from './original-client.ts'
 import type { CandyRejectReason, Traffic } from './stats.ts'
 
-/** Times that one connection may take another address at once, and then in a minute: each may cost another member its place. */
+/** Address changes of one connection: the burst, and the rate a minute. Each may end the connection of another member. */
 export const MOVES = { burst: 4, rate: 4 / 60 } as const
 
-/** What a ping says of its client, to be shown; empty for a mere sign of life. */
+/** The greeting in a ping, for display; empty for other pings. */
 export const clientOf = (ping: Uint8Array): string => shown(readGreeting(ping)?.client ?? '')
 
 /** Why a connection is ended for what its client did. */
 export type SessionRefusal = CandyRejectReason & Closing
 
-/** A network as its connections know it, those that have no address yet included. */
+/** A network from the view of its connections, including those without an address. */
 export interface SessionNetwork extends MemberNetwork {
   readonly settings: NetworkSettings
   readonly size: number
-  /** Where dynamic addresses come from. */
+  /** The source of dynamic addresses. */
   readonly pool: AddressPool | undefined
   get (address: number): Session | undefined
-  /** What the current read has brought for others leaves. */
+  /** Writes the messages for others from the current read. */
   flush (from: Member): void
-  /** Whether an address belongs to its device, whoever is there. */
+  /** Whether an address is reserved for its device, independent of connections. */
   isReserved (address: number): boolean
-  /** A connection has come. */
+  /** Adds a new connection. */
   addSession (session: Session): void
-  /** A connection has said which device it is. */
+  /** A connection has sent its VMAC. */
   identify (session: Session): void
   /** Gives an address to a connection. */
   join (session: Session, address: number): void
-  /** What others have carried for it. */
+  /** Adds what another thread has forwarded for it. */
   count (traffic: Traffic, session?: Session): void
   wrongClock (session: Session, timestamp: number | undefined): void
-  /** Counts it, logs it, and ends it. */
+  /** Counts, logs and ends a connection. */
   reject (session: Session, reason: SessionRefusal, detail: string): void
-  /** The connection has come to its end. */
+  /** Removes a connection that has ended. */
   removeSession (session: Session): void
 }
 
@@ -55,15 +55,15 @@ export class Session extends Member implements Client {
   readonly slot: ConnectionSlot
   /** The 16 characters of its VMAC, once it has sent one. */
   device: string | undefined
-  /** How many more times it may take another address now. */
+  /** Bounds its address changes. */
   readonly moves: TokenBucket
-  /** What the client says it runs, `os::version::host`; any text of at most 125 bytes. */
+  /** The client's greeting, `os::version::host`; any text of at most 125 bytes. */
   client = ''
   readonly original: OriginalClient
-  /** Milliseconds of the relay's clock: since when it is connected, and when the last frame of any kind came. */
+  /** Milliseconds of the relay's clock: when it connected, and when the last frame of any kind arrived. */
   readonly since: number
   heardAt: number
-  /** Bytes, both ways, of the last second. */
+  /** Bytes in both directions during the last second. */
   readonly rate: TrafficRateMeter
   #ended = false
 
@@ -80,10 +80,10 @@ export class Session extends Member implements Client {
     network.addSession(this)
   }
 
-  /** Its identity in the tables of addresses. */
+  /** The identity under which it holds addresses. */
   get owner (): this { return this }
 
-  /** Nothing more is taken from it or sent to it. */
+  /** Ended: nothing more is received from it or sent to it. */
   get ended (): boolean { return this.#ended }
 
   override tick (now: number): void {
@@ -96,7 +96,7 @@ export class Session extends Member implements Client {
     if (!this.#ended) this.network.reject(this, reason, detail)
   }
 
-  /** Leaves the network at once and closes the connection. */
+  /** Leaves the network at once, then closes the connection. */
   end (reason: Closing): void {
     if (this.#ended) return
     this.#ended = true
@@ -104,7 +104,7 @@ export class Session extends Member implements Client {
     closeFor(this.link, reason)
   }
 
-  /** The connection is gone, or broken beyond a closing handshake. */
+  /** The connection has been lost, or is too broken for a closing handshake. */
   drop (err: Error): void {
     this.#ended = true
     this.network.removeSession(this)

@@ -1,4 +1,4 @@
-/** What can be said about a relay as a whole, checked and ready for use. */
+/** Options of a relay: types, checks and defaults. */
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
@@ -9,37 +9,37 @@ import type { LeaseStore } from './lease-store.ts'
 import { MAX_LENGTH } from '../protocol/messages.ts'
 import { readNetwork, verifyNetworks, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 
-/** What the frame layer of a candy relay allows: one message of at most 1500 bytes (candy protocol, section 1.1), and a second to say goodbye. */
+/** Frame settings of a candy relay: messages of at most 1500 bytes (candy protocol, section 1.1), and one second for the closing handshake. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
 
-/** Rings between all of them: with 16 that is 480 MiB when all are busy with each other. */
+/** There is a ring from each worker to each other: 16 workers take up to 480 MiB when all are busy. */
 export const MAX_WORKERS = 16
 
 /** Bounds of connections are those of {@link ConnectionLimiterInit}. */
 export interface CandyRelayOptions extends ConnectionLimiterInit {
-  /** Accept any time stamp, and frames without a mask, as an existing server does. Default: false: within 300 s, and masked. */
+  /** Accept any timestamp, and unmasked frames, as existing servers do. Default: false: within 300 s, and masked. */
   lenient?: boolean
-  /** Wrong passwords that one source may try in a minute; more are refused without a look. The loopback is exempt. Default: 120. */
+  /** Wrong passwords from one source in a minute; beyond it they are not checked but rejected. The loopback is exempt. Default: 120. */
   authFailures?: number
-  /** Bytes that may wait for slow clients, all of them together; each for itself has the limit of its link. Default: 256 MiB. */
+  /** Bytes queued for all slow clients together; each link has its own limit as well. Default: 256 MiB. */
   queueTotal?: number
-  /** Milliseconds that a connection may take to authenticate, and before that to become a WebSocket. Default: 10 s. */
+  /** Milliseconds for a connection to complete the WebSocket handshake, and then to authenticate. Default: 10 s. */
   authTimeout?: number
-  /** Milliseconds of silence after which a client is pinged, and after which it is dropped. Default: 30 s and 60 s. */
+  /** Milliseconds of silence after which a client is pinged, and after which its connection is ended. Default: 30 s and 60 s. */
   pingAfter?: number
   dropAfter?: number
 }
 
-/** One network, or several by the path of the URL. */
+/** One network, or several, selected by the path of the URL. */
 export type CandyNetworksInit = CandyNetworkInit | { networks: readonly CandyNetworkInit[] }
 
 export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
-  /** Which device had which address. Default: they are forgotten at the end. */
+  /** Devices and their last addresses. Default: kept in memory only. */
   leases?: LeaseStore
   log?: Logger
   /**
-   * Its date is what the time stamps of clients are compared with. Threads with connections (`workers`) go by the clock of the system,
-   * since no object reaches into another thread. Default: that of the system.
+   * The timestamps of clients are compared with its date. Threads with connections (`workers`) use the system clock, as objects are not
+   * shared between threads. Default: the system clock.
    */
   clock?: Clock
 }
@@ -55,7 +55,7 @@ export interface RelaySettings {
   dropAfter: number
 }
 
-/** Throws `OptionError` when something cannot work. */
+/** Checks the options and fills in defaults. @throws {OptionError} when an option is invalid */
 export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySettings {
   const {
     lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000

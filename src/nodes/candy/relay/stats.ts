@@ -1,44 +1,44 @@
-/** Counters of a relay: plain numbers, raised in the packet path and added up whenever somebody asks. */
+/** Counters of a relay: plain numbers, incremented in the packet path and added up on request. */
 
-/** Why a connection was refused. */
+/** Why a connection was rejected or ended. */
 export type CandyRejectReason =
   | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'not_owner' | 'address' | 'range' | 'pool' | 'full' | 'address_in_use'
   | 'timeout' | 'path' | 'protocol' | 'source' | 'limit'
 
 /**
  * Why a message was not delivered: `source`, not an address of its sender; `route`, to a network behind a
- * member to which no rule of its sender leads that way; `destination`, nobody has it; `isolated`, its network
- * keeps the two apart; `queue`, its receiver was too slow; `total`, all receivers together were; `broadcast`, its sender had sent
- * too many to all, or may send none; `rate`, its sender had sent too much.
+ * member to which no rule of its sender leads through that member; `destination`, no such member; `isolated`, its network
+ * isolates the two; `queue`, its receiver was too slow; `total`, all receivers together were; `broadcast`, its sender exceeded
+ * the broadcast budget, or broadcasts are off; `rate`, its sender exceeded its rate.
  */
 export type Drop = 'source' | 'route' | 'destination' | 'isolated' | 'queue' | 'total' | 'broadcast' | 'rate'
 
-/** Messages between clients (FORWARD, CONN, DISCOVERY, GENERAL), and their bytes without the frames around them. */
+/** Messages between clients (FORWARD, CONN, DISCOVERY, GENERAL), and their bytes without framing. */
 export interface Traffic {
   packetsIn: number
   bytesIn: number
   packetsOut: number
   bytesOut: number
-  /** Times that frames of a client were found again after one that it had cut. */
+  /** How often the frames of a client were resynchronised after one that it had cut. */
   resyncs: number
-  /** Times that a connection was not read for a while, as it had sent more frames than it may. */
+  /** How often reading a connection paused, as it had sent frames too fast. */
   throttled: number
   drops: Record<Drop, number>
 }
 
 export interface CandyNetworkStats extends Traffic {
-  /** Connections that hold an address now. */
+  /** Connections with an address now. */
   peers: number
-  /** Connections that were ended for what they did. */
+  /** Connections that were rejected or ended, by reason. */
   refused: Record<CandyRejectReason, number>
 }
 
 export interface CandyRelayStats extends CandyNetworkStats {
-  /** WebSocket connections now, authenticated or not. */
+  /** Current WebSocket connections, authenticated or not. */
   connections: number
-  /** Connections now that have not authenticated, those that are no WebSocket yet included. */
+  /** Current connections that have not authenticated, including those before the WebSocket handshake. */
   halfOpen: number
-  /** Connections ever taken. */
+  /** Connections accepted since the start. */
   accepted: number
 }
 
@@ -60,7 +60,7 @@ export const newRefused = (): Record<CandyRejectReason, number> => ({
 
 export const newNetworkStats = (): CandyNetworkStats => ({ peers: 0, ...newTraffic(), refused: newRefused() })
 
-/** Adds the second to the first; once for each connection whenever somebody asks. */
+/** Adds the second to the first; on request, once for each connection. */
 export function addTraffic (sum: Traffic, part: Traffic): void {
   sum.packetsIn += part.packetsIn
   sum.bytesIn += part.bytesIn
@@ -71,7 +71,7 @@ export function addTraffic (sum: Traffic, part: Traffic): void {
   for (const drop of DROPS) sum.drops[drop] += part.drops[drop]
 }
 
-/** Adds the numbers of the second to the first, those of groups as well; of the names that the second has. */
+/** Adds the numbers of the second to the first, recursively; only for the names that the second has. */
 export function addStats (sum: object, part: object): void {
   const into = sum as Record<string, unknown>
   for (const [name, value] of Object.entries(part)) {

@@ -1,4 +1,4 @@
-/** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+/** The status of a relay: its networks, members and rates. Plain data, made on request. */
 import { bufferedAmountOf } from '../../../limits/send-queue.ts'
 import type { TrafficRates } from '../../../limits/rate-meter.ts'
 import { remoteText } from '../../../net/endpoint.ts'
@@ -10,27 +10,27 @@ import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
 export interface CandyMemberStatus extends Traffic, TrafficRates {
   address: string
-  /** Address and port that it comes from; behind a trusted proxy what that tells of them. */
+  /** Address and port of the client, as reported by a trusted proxy if there is one. */
   source: string
-  /** What the client says it is; empty when it has not said so. */
+  /** The client software by its greeting; empty without one. */
   system: string
   version: string
   host: string
-  /** Its vmac; empty when it has sent none. */
+  /** Its vmac; empty without one. */
   device: string
-  /** Seconds since it has connected, and since anything came from it. */
+  /** Seconds since it connected, and since the last frame. */
   connected: number
   silent: number
-  /** Bytes that wait for it, in memory and, as far as that is known, in the system. */
+  /** Bytes queued for it, in memory and, as far as known, in the kernel. */
   queued: number
 }
 
 export interface CandyNetworkStatus extends CandyNetworkStats {
-  /** Empty for a network without one. */
+  /** Empty for a network without a path. */
   path: string
-  /** Empty without one. */
+  /** Empty without a range. */
   range: string
-  /** Devices that will get the address that they had. */
+  /** Devices with a lease. */
   leases: number
   members: CandyMemberStatus[]
 }

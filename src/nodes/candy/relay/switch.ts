@@ -1,16 +1,15 @@
-/** How a message gets from one member of a network to others. */
+/** Forwarding of messages between the members of a network. */
 import type { Batch, Clock } from '../../../types.ts'
 import { BroadcastBudget } from './broadcast-budget.ts'
 import type { Member, MemberNetwork, SwitchSettings } from './member.ts'
 
-/** What all networks of a relay have in common. */
+/** Shared by all networks of a relay. */
 export interface Budget {
-  /** What all networks go by. */
   readonly clock: Clock
-  /** Bytes that wait for all members of all networks together, as far as was looked, and how many may. */
+  /** Bytes queued for all members of all networks, as of the last check of each, and their limit. */
   queued: number
   queueTotal: number
-  /** Threads among which the members of each network are dealt out. */
+  /** Number of threads to which the members of each network are distributed. */
   readonly parts: number
 }
 
@@ -19,9 +18,9 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   readonly clock: Clock
   readonly #budget: Budget
   readonly #broadcasts = new BroadcastBudget()
-  /** Address -> the member that holds it. */
+  /** By address. */
   readonly #members = new Map<number, M>()
-  /** Members for whom something of the current read is pending. */
+  /** Members with pending messages from the current read. */
   readonly #dirty: M[] = []
 
   constructor (settings: SwitchSettings, budget: Budget) {
@@ -36,36 +35,36 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
 
   members (): IterableIterator<M> { return this.#members.values() }
 
-  /** From now on this member has the address. */
+  /** Gives the member this address. */
   set (address: number, member: M): void { this.#members.set(address, member) }
 
-  /** Nobody has the address any more. */
+  /** The address is free. */
   delete (address: number): void { this.#members.delete(address) }
 
-  /** Which of two members may send to the other: all, or in an isolated network gateways and those that have a route to them. */
+  /** Whether one member may send to another: always, except in an isolated network, where a route has to lead from one to the other. */
   mayReach (from: Member, to: Member): boolean {
     if (!this.settings.isolate || from === to) return true
     return from.gateways.has(to.address) || to.gateways.has(from.address)
   }
 
-  /** To the holder of an address, the sender itself included; false when there is none. */
+  /** Sends to the member with an address, which may be the sender; false when there is none. */
   unicast (from: Member, destination: number, message: Uint8Array): boolean {
     const member = this.#members.get(destination)
     if (member === undefined) return false
-    if (member === from) from.frameLimiter.ignored() // nothing for others
+    if (member === from) from.frameLimiter.ignored() // not forwarded to another member
     if (this.mayReach(from, member)) this.enqueue(member, message)
     else from.discard('isolated')
     return true
   }
 
-  /** To all but the sender, as far as it may: each costs as much as the network has members. */
+  /** Sends to all except the sender, within the broadcast budget: the cost grows with the number of members. */
   broadcast (from: Member, message: Uint8Array): void {
     const { size, settings: { broadcastRate } } = this
     if (this.#broadcasts.spend(from.broadcasts, message.length, size, broadcastRate, this.#budget.parts, this.clock.now())) this.flood(from, message)
     else from.discard('broadcast')
   }
 
-  /** To all but the sender. */
+  /** Sends to all except the sender. */
   flood (from: Member, message: Uint8Array): void {
     for (const member of this.#members.values()) {
       if (member !== from && this.mayReach(from, member)) this.enqueue(member, message)
@@ -77,7 +76,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
     member.pending.push(message)
   }
 
-  /** Writes what the messages of one read, all of one sender, have left: one write for each destination. */
+  /** Writes the pending messages of one read from one sender: one write for each receiver. */
   flush (from: Member): void {
     if (this.#dirty.length === 0) return
     const now = this.clock.now()
@@ -90,26 +89,26 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   }
 
   /**
-   * Writes to one member. Nothing is kept for a slow one.
+   * Writes to one member. Messages that a slow member cannot take are dropped.
    *
-   * @param from undefined when the sender is gone by now
-   * @param now milliseconds of a clock that only goes forward
+   * @param from undefined when the sender has left
+   * @param now milliseconds of a monotonic clock
    */
   deliver (member: M, messages: Batch, from: Member | undefined, now: number): void {
     if (this.mayTake(member, messages.length)) this.write(member, member.sendQueue.admit(messages, from, now), messages.length, from, now)
   }
 
-  /** Whether a member may be given anything at all; what it may not is counted. */
+  /** Whether a member may be sent anything; counts the drop otherwise. */
   protected mayTake (member: M, count: number): boolean {
     if (member.ended) return false
     const budget = this.#budget
-    // One that waits for nothing is always served: the slow ones together may cost themselves only.
+    // a member with an empty queue is always served, so that slow members affect only themselves
     if (this.updateQueued(member) === 0 || budget.queued < budget.queueTotal) return true
     member.traffic.drops.total += count
     return false
   }
 
-  /** Writes what was admitted of so many messages. */
+  /** Writes the admitted messages out of `count`. */
   protected write (member: M, admitted: Batch, count: number, from: Member | undefined, now: number): void {
     const taken = admitted.length > 0 ? member.port.send(admitted) : 0
     member.traffic.drops.queue += count - taken
@@ -128,7 +127,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
     traffic.bytesOut += bytes
   }
 
-  /** Brings the total up to date with what waits for one member, and returns that. */
+  /** Updates the total by the queue of one member, and returns the size of that queue. */
   updateQueued (member: M): number {
     const { queued } = member.port
     this.#budget.queued += queued - member.queued
@@ -136,7 +135,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
     return queued
   }
 
-  /** A member is gone, with what waited for it. */
+  /** A member has left, and its queue with it. */
   forget (member: M): void {
     this.#budget.queued -= member.queued
     member.queued = 0

@@ -1,12 +1,12 @@
-/** Who is shown what the connections of a relay carry. */
+/** Taps: copies of the traffic of a relay's connections. */
 import type { Member, Tap } from './member.ts'
 import type { Session } from './session.ts'
 
-/** Which traffic a tap is told of: that of one network, or of one of its members. */
+/** The traffic of a tap: that of one network, or of one of its members. */
 export interface TapFilter {
   /** Path; empty for a network without one. */
   network: string
-  /** Virtual address of a member. Default: all of them, and only what they send, so that nothing is told twice. */
+  /** Virtual address of a member. Default: all, and only what they send, so that each message is shown once. */
   address?: number
 }
 
@@ -17,7 +17,7 @@ export class Taps {
 
   remove (tap: Tap): void { this.#taps.delete(tap) }
 
-  /** Those that want to be told of a connection, which may change with its address; undefined for none. */
+  /** The taps for a connection; undefined for none. They may change with its address. */
   of ({ network: { settings: { path = '' } }, address }: Pick<Session, 'network' | 'address'>): Member['taps'] {
     const taps = [...this.#taps].flatMap(([tap, filter]): Tap[] => {
       if (filter.network !== path || address === 0) return []

@@ -1,11 +1,11 @@
-/** What members send each other, as the relay handles it: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
+/** Forwarding between members: FORWARD, and CONN, DISCOVERY and GENERAL (candy protocol, sections 1.6 and 1.8). */
 import { formatAddress, isMulticast, LIMITED_BROADCAST, readU32 } from '../../../net/ipv4.ts'
 import { forwardDestination, forwardSource, innerDestination, innerSource, isWrapped } from '../protocol/forward.ts'
 import { MIN_LENGTH, type MessageName } from '../protocol/messages.ts'
 import type { Member, MemberNetwork } from './member.ts'
 import { ownsSource } from './sdwan.ts'
 
-/** Where the sender and the receiver stand in the messages that name both; candy protocol, section 1.2. */
+/** Offsets of sender and receiver in messages that have both; candy protocol, section 1.2. */
 const ADDRESSES = {
   CONN: { source: 1, destination: 5 },
   DISCOVERY: { source: 1, destination: 5 },
@@ -14,7 +14,7 @@ const ADDRESSES = {
 
 export type AddressedName = keyof typeof ADDRESSES
 
-/** FORWARD: to the holder of the destination, or to all others, or nowhere. Runs once a packet. */
+/** FORWARD: to the member with the destination address, or to all others, or dropped. Runs once for each packet. */
 export function forward (member: Member, message: Uint8Array): void {
   if (message.length < MIN_LENGTH.FORWARD || member.address === 0) {
     reject(member, message, 'FORWARD')
@@ -36,7 +36,7 @@ export function forward (member: Member, message: Uint8Array): void {
   else member.discard('destination')
 }
 
-/** CONN, DISCOVERY and GENERAL: passed on as they are, confusion included (but not to all, with DISCOVERY), when the sender is who it says. */
+/** CONN, DISCOVERY and GENERAL: forwarded unchanged, including confusion except in a DISCOVERY to all, when the source is the sender's address. */
 export function addressed (member: Member, message: Uint8Array, name: AddressedName): void {
   if (message.length < MIN_LENGTH[name] || member.address === 0) {
     reject(member, message, name)
@@ -51,19 +51,19 @@ export function addressed (member: Member, message: Uint8Array, name: AddressedN
   if (!count(member, message)) return
   const { network } = member
   const destination = readU32(message, at.destination)
-  // Without it members could not find each other. A tail would go to all as well, so it goes to nobody.
+  // Always forwarded, as members could not find each other without it. The tail is cut, as it would be multiplied by the members.
   if (name === 'DISCOVERY' && destination === LIMITED_BROADCAST) network.broadcast(member, message.subarray(0, MIN_LENGTH.DISCOVERY))
   else if (name === 'GENERAL' && destination === LIMITED_BROADCAST) broadcast(member, message)
   else if (!network.unicast(member, destination, message)) member.discard('destination')
 }
 
-/** For a message that is too short, or that comes before AUTH. */
+/** Rejects a message that is too short, or that arrives before AUTH. */
 function reject (member: Member, { length }: Uint8Array, name: AddressedName | 'FORWARD'): void {
   if (length < MIN_LENGTH[name]) member.reject('malformed', `${name} of ${length} bytes, expected at least ${MIN_LENGTH[name]}`)
   else member.reject('unauthenticated', `${name} before AUTH, expected AUTH first`)
 }
 
-/** False when the sender has sent more than it may. */
+/** Counts a message; false when the sender exceeds its rate. */
 function count (member: Member, message: Uint8Array): boolean {
   const { traffic } = member
   traffic.packetsIn++
@@ -83,11 +83,11 @@ function maySend (member: Member, source: number): boolean {
   const { network } = member
   const { sourceCheck } = network.settings
   if (sourceCheck === 'off') return true
-  // A gateway to everything (0.0.0.0/0) is still none of the members.
+  // a gateway to everything (0.0.0.0/0) may still not use the addresses of members
   return sourceCheck === 'routes' && ownsSource(member.behind, source) && network.get(source) === undefined
 }
 
-/** The receiver takes the first header off: what is behind it counts as much. */
+/** The receiver removes the first header, so the source behind it is checked as well. */
 function maySendInside (member: Member, message: Uint8Array): boolean {
   if (member.network.settings.sourceCheck === 'off') return true
   const source = innerSource(message)
@@ -95,8 +95,8 @@ function maySendInside (member: Member, message: Uint8Array): boolean {
 }
 
 /**
- * The receiver passes on what is behind the first header, to wherever that says: only where a rule of the sender leads to. What the
- * receiver gets for itself could have come without that header as well.
+ * The receiver forwards the inner packet to its destination: allowed only where a rule leads the sender there. An inner packet for the
+ * receiver itself is allowed, as it could be sent without that header as well.
  */
 function mayRoute (member: Member, message: Uint8Array, nexthop: number): boolean {
   if (member.network.settings.sourceCheck === 'off') return true

@@ -1,4 +1,4 @@
-/** What a peer does with the messages of a control connection (gotunnel protocol, sections 2 and 4). */
+/** Handlers of the messages on a control connection of a peer (gotunnel protocol, sections 2 and 4). */
 import { DataConnection, type MappingContext, type ControlSession } from './data-connection.ts'
 import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
@@ -8,20 +8,20 @@ import { typeDemux } from '../../../transforms/type-demux.ts'
 /** The mapped port of a control connection. */
 export interface ControlledMapping extends MappingContext {
   readonly settings: MappingContext['settings'] & Pick<PeerSettings, 'maxConnections'>
-  /** With their ends. */
+  /** Data connections, each with the promise of its end. */
   readonly connections: Map<DataConnection, Promise<void>>
-  /** Compatible mode: a data connection has to come, even for a user that nobody serves. */
+  /** Compatible mode: makes a data connection for a user that is not served, as the server expects one. */
   decline (session: ControlSession, message: OpenDataChannel): void
 }
 
 /** A control connection. */
 export interface ControlledSession extends ControlSession {
   readonly map: ControlledMapping
-  /** A pong has come. */
+  /** A pong has arrived. */
   onPong (): void
 }
 
-/** A user has come. Only the service of this map is ever connected to, and only when that is what the server means. */
+/** A user has connected. The peer connects only to the service of this map, and only when the server asks for its port. */
 function openDataChannel (message: OpenDataChannel, session: ControlledSession): void {
   const { map } = session
   const { local, remotePort } = map.map
@@ -37,7 +37,7 @@ function openDataChannel (message: OpenDataChannel, session: ControlledSession):
   else if (message.id !== undefined) session.send({ type: 'data_channel_failed', id: message.id, reason: isOwn ? 'too many connections' : 'not my port' })
 }
 
-/** The server is there. Its clock is of no interest. */
+/** The server is alive. Its time is not used. */
 function pong (_message: unknown, session: ControlledSession): void { session.onPong() }
 
 /** Strict mode: the server says why it ends the connection. */

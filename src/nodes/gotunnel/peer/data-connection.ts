@@ -1,4 +1,4 @@
-/** A data connection of a peer: its users, one after the other, and for each a connection to the service. */
+/** A data connection of a peer: serves users one after the other, each with its own connection to the service. */
 import { answerOf, dialServer, KEEP_ALIVE } from './dial.ts'
 import { readStreamHeader, type Message, type OpenDataChannel, type StreamHeader } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'
@@ -22,14 +22,14 @@ export interface MappingContext {
   readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol' | 'clock'>
   readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
   readonly log: RateLimitedLog
-  /** What is kept for users of all maps, by map. */
+  /** Buffers for users of all maps, by map. */
   readonly buffers: BufferBudget
-  /** Ends data connections and services that are gone without a word. */
+  /** Ends data connections, and connections to services, whose other end has vanished. */
   readonly unanswered: UnansweredWatch
-  /** Connections that are being made. */
+  /** Bounds the connections being made. */
   readonly semaphore: Semaphore
   readonly isStopped: boolean
-  /** Whether the service was there for whoever has just tried. */
+  /** Reports whether a connection to the service could be made. */
   reportService (isThere: boolean, err?: Error): void
 }
 
@@ -37,17 +37,17 @@ export interface MappingContext {
 export interface ControlSession {
   readonly map: MappingContext
   readonly isStrict: boolean
-  /** The server is told that the opening of a user has arrived. */
+  /** The server is told when the header of a user has arrived. */
   readonly acknowledges: boolean
   send (message: Message): void
   end (err: Error): void
-  /** How a data connection went. */
+  /** Reports the result of a data connection. */
   onDataResult (err?: Error): void
 }
 
-/** Connects for what was asked for. Compatible mode: settles when the server has said yes. */
+/** Makes the data connection that was asked for. Compatible mode: settles when the server has accepted it. */
 export async function dialData ({ map: { settings, map }, isStrict }: ControlSession, { local_port: localPort, id }: OpenDataChannel, signal: AbortSignal): Promise<Link> {
-  // An id is all that the server wants, so the token stays here, and there is no answer to wait for.
+  // Strict mode: the id authenticates, so the token is not sent, and there is no answer.
   const { token, name } = isStrict ? { token: '', name: '' } : settings
   const link = await dialServer(settings, { type: 'data_channel', local_port: localPort, remote_port: map.remotePort, protocol: '', token, name, id }, signal)
   return isStrict ? link : (await answerOf(link, settings.tls !== undefined, signal)).rest
@@ -58,7 +58,7 @@ export class DataConnection {
   readonly #map: MappingContext
   readonly #message: OpenDataChannel
   readonly #stopping = new AbortController()
-  /** Users are served by it. */
+  /** A user is being served. */
   isBusy = true
 
   constructor (session: ControlSession, message: OpenDataChannel) {
@@ -82,23 +82,23 @@ export class DataConnection {
       if (this.#session.isStrict) await this.#serveAll(data, service)
       else await this.#serveOne(data, service)
     } catch {
-      // One of the two is gone, and so is the other by now.
+      // one of the two has ended; the bridge has aborted the other
     } finally {
       if (this.isBusy) stats.users--
     }
   }
 
-  /** Both connections at once; undefined when one of them cannot be made, and that has been dealt with. */
+  /** Makes both connections at once; undefined when one of them failed, which has been handled. */
   async #open (): Promise<{ service: Link, data: Link } | undefined> {
     const { signal } = this.#stopping
     const { dialTimeout, clock } = this.#map.settings
     const timer = clock.set(dialTimeout, () => { this.abort(new Error(`no connection within ${dialTimeout} ms`)) })
     const local = this.#dialService()
-    if (this.#session.isStrict) local.catch((err) => { this.abort(err) }) // else a data connection has to come, or the user of another would get none
+    if (this.#session.isStrict) local.catch((err) => { this.abort(err) }) // compatible mode needs a data connection all the same: the server pairs them in order
     const [service, data] = await Promise.allSettled([local, dialData(this.#session, this.#message, signal)])
     clock.clear(timer)
     if (service.status === 'fulfilled' && data.status === 'fulfilled') {
-      if (!this.#session.isStrict) this.#session.onDataResult() // else there is an answer to come
+      if (!this.#session.isStrict) this.#session.onDataResult() // strict mode: the stream header is the answer, see #acceptFirst
       this.#map.reportService(true)
       return { service: service.value, data: data.value }
     }
@@ -117,7 +117,7 @@ export class DataConnection {
     if (this.#map.isStopped) return
     this.#count(side, err)
     if (side === 'data' && !(err instanceof RefusedError)) this.#session.onDataResult(err)
-    this.#tellFailed(side === 'local' ? 'no connection to the service' : 'no data connection')
+    this.#reportFailure(side === 'local' ? 'no connection to the service' : 'no data connection')
   }
 
   #count (side: 'local' | 'data', err: Error): void {
@@ -127,13 +127,13 @@ export class DataConnection {
     if (side === 'local') this.#map.reportService(false, err)
   }
 
-  /** Compatible mode: the connection is that of one user. */
+  /** Compatible mode: the connection serves one user. */
   async #serveOne (data: Link, service: Link): Promise<void> {
     this.#stopping.signal.addEventListener('abort', () => { data.abort(this.#stopping.signal.reason) }, { once: true })
     await this.#bridge(data, service)
   }
 
-  /** Strict mode: a user, and whoever follows. */
+  /** Strict mode: serves users one after the other. */
   async #serveAll (data: Link, service: Link): Promise<void> {
     const streams = new SequentialStreams(data, { acknowledges: this.#session.acknowledges, clock: this.#map.settings.clock })
     const abort = (): void => { streams.abort(this.#stopping.signal.reason) }
@@ -162,14 +162,14 @@ export class DataConnection {
     }
   }
 
-  /** The opening is the server's answer. Without one its user has to hear of it; that the server just leaves is no fault, as its user has left. */
+  /** The first stream header is the server's answer. When it fails the server is told; when the server just closes, its user has left. */
   async #acceptFirst (streams: SequentialStreams): Promise<Awaited<ReturnType<SequentialStreams['accept']>>> {
     const { dialTimeout, clock } = this.#map.settings
     const timer = clock.set(dialTimeout, () => { streams.abort(new Error(`no answer within ${dialTimeout} ms`)) })
     try {
       const first = await streams.accept()
       if (first !== undefined) this.#session.onDataResult()
-      else this.#tellFailed('the data connection has ended')
+      else this.#reportFailure('the data connection has ended')
       return first
     } catch (err) {
       this.#failed('data', this.#stopping.signal.reason ?? err)
@@ -179,12 +179,12 @@ export class DataConnection {
     }
   }
 
-  #tellFailed (reason: string): void {
+  #reportFailure (reason: string): void {
     const { id } = this.#message
     if (this.#session.isStrict && id !== undefined) this.#session.send({ type: 'data_channel_failed', id, reason })
   }
 
-  /** One that follows; never rejects. */
+  /** Serves a further user; never rejects. */
   async #serve (link: Link, streamHeader: StreamHeader): Promise<void> {
     const { semaphore, settings: { dialTimeout, clock }, map: { local } } = this.#map
     try {
@@ -203,28 +203,28 @@ export class DataConnection {
     this.#map.stats.users += isIdle ? -1 : 1
   }
 
-  /** Rejects when one of the two breaks. */
+  /** Rejects when one of the two fails. */
   async #bridge (user: Link, service: Link, { source, destination }: StreamHeader = {}): Promise<void> {
     const map = this.#map
     const { stats, settings } = map
     const header = settings.proxyProtocol ? encodeProxyHeader(endpointOf(source), endpointOf(destination)) : undefined
-    const told = header === undefined ? user : behind(header, user)
+    const userLink = header === undefined ? user : withHeader(header, user)
     const account = map.buffers.open(map, () => {
       stats.drops.stalled++
       map.log.log('warn', { port: map.map.remotePort }, 'a user that stands still was ended: too much is kept for all users')
       const err = new LinkClosedError('too much is kept for users that stand still')
       service.abort(err)
-      this.abort(err) // the whole connection: the end of its user alone would wait behind what nobody reads
+      this.abort(err) // the whole connection: the end of one user would be queued behind bytes that are not read
     })
-    const gone = (err: Error): void => {
+    const onUnanswered = (err: Error): void => {
       stats.drops.silent++
       service.abort(err)
       this.abort(err)
     }
-    map.unanswered.add(user, gone)
-    map.unanswered.add(service, gone)
+    map.unanswered.add(user, onUnanswered)
+    map.unanswered.add(service, onUnanswered)
     try {
-      await bridge(told, service, {
+      await bridge(userLink, service, {
         account,
         forward: (bytes) => { stats.bytesIn += bytes },
         backward: (bytes) => { stats.bytesOut += bytes }
@@ -236,8 +236,8 @@ export class DataConnection {
   }
 }
 
-/** A link that brings something else first. The service is told at once, also when its user waits to be spoken to. */
-function behind (header: Uint8Array, link: Link): Link {
+/** A link with a header ahead of its bytes. The service gets it at once, also when its user waits for the service to speak first. */
+function withHeader (header: Uint8Array, link: Link): Link {
   async function * source (): AsyncGenerator<Batch> {
     yield [header]
     yield * link.source

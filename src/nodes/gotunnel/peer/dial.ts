@@ -12,18 +12,18 @@ import { dialTcp } from '../../../transports/tcp.ts'
 import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
 
-/** Milliseconds of silence after which the system looks whether the other end is there. */
+/** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 export const KEEP_ALIVE = 30_000
 
 const frames = new LengthPrefixEncoder(u32be)
 
-/** What to try when the server speaks another protocol than it was taken for. */
+/** Describes a dial attempt, for the error about a server that speaks another protocol. */
 const tried = (isTls: boolean): DialAttempt => ({ wanted: 'gotunnel', isTls, tls: 'use TLS (--tls)', plain: 'leave out TLS (no --tls)' })
 
 /**
- * Connects and says what for.
+ * Connects and sends the first frame.
  *
- * @throws {ConnectError} without a connection
+ * @throws {ConnectError} when no connection can be made
  */
 export async function dialServer ({ server, tls, clock }: Pick<PeerSettings, 'server' | 'tls' | 'clock'>, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
   const to = { ...server, keepAlive: KEEP_ALIVE, signal, clock }
@@ -35,9 +35,9 @@ export async function dialServer ({ server, tls, clock }: Pick<PeerSettings, 'se
 /**
  * Waits for the answer to the first frame.
  *
- * @param signal ends the waiting, and the link
- * @returns it, and what is behind it
- * @throws {RefusedError} when the answer is no
+ * @param signal aborts the wait and the link
+ * @returns the answer, and the link behind it
+ * @throws {RefusedError} when the answer is a rejection
  */
 export async function answerOf (link: Link, isTls: boolean, signal: AbortSignal): Promise<{ answer: RegisterResp, rest: Link }> {
   const abort = (): void => { link.abort(signal.reason) }

@@ -1,18 +1,18 @@
-/** What ends a connection to a server. */
+/** Errors that end a connection to a server. */
 import { REASONS, REPLACED } from '../protocol/reasons.ts'
 import { CodedError } from '../../../errors.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
 
-/** The numbers of the original's documentation (gotunnel protocol, section 7). */
+/** Error numbers of the original's documentation (gotunnel protocol, section 7). */
 export const CONNECT_FAILED = 1001
 export const AUTHENTICATION_FAILED = 1002
 
 const PERMANENT: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
 
-/** Those that may be otherwise some time later without a change of this peer: others hold the port, or the server's settings were others. */
+/** Rejections that may end without a change of this peer: another client holds the port, or the server's settings change. */
 const RECOVERABLE: ReadonlySet<string> = new Set([REASONS.port, REPLACED])
 
-/** There is no connection to the server: nobody listens, no answer. */
+/** No connection to the server: refused, or no answer in time. */
 export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
   override readonly name = 'ConnectError'
   readonly number = CONNECT_FAILED
@@ -22,14 +22,14 @@ export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
   }
 }
 
-/** The server has said no, then or later. */
+/** The server has rejected a registration, or ended it later. */
 export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   override readonly name = 'RefusedError'
-  /** Of the original's documentation; undefined for what that does not know. */
+  /** The error number of the original; undefined for reasons that it does not have. */
   readonly number: number | undefined
-  /** A retry cannot mend it. */
+  /** A retry cannot succeed. */
   readonly isPermanent: boolean
-  /** The port was there before, and may be again. */
+  /** The port may become available again. */
   readonly isRecoverable: boolean
 
   constructor (reason: string, isPermanent = PERMANENT.has(reason)) {

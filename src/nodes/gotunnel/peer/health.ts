@@ -1,27 +1,27 @@
-/** Whether a service is up, without flapping: it takes several looks in a row to change one's mind. No I/O. */
+/** The health of a service with hysteresis: several probes in a row are needed to change it. No I/O. */
 
-/** Looks that fail in a row until it counts as down, and that succeed until it counts as up again. */
+/** Failed probes in a row until it counts as down, and successful ones until it counts as up. */
 const FALL = 3
 const RISE = 2
 
-/** Milliseconds between looks while in doubt. */
+/** Milliseconds between probes while the last one contradicts the state. */
 export const IN_DOUBT = 1000
 
-/** The same at the most while it is down. */
+/** The maximum of the same while it is down. */
 const WHILE_DOWN = 5000
 
 export class Health {
   #isUp = true
-  /** Looks in a row that contradict that. */
+  /** Probes in a row that contradict the state. */
   #contrary = 0
 
-  /** At first it counts as up. */
+  /** Initially up. */
   get isUp (): boolean { return this.#isUp }
 
   /**
-   * Somebody has looked: a probe, or whoever connected for a user.
+   * Adds a result: of a probe, or of a connection for a user.
    *
-   * @returns whether that has changed what it counts as
+   * @returns whether the state has changed
    */
   see (isThere: boolean): boolean {
     if (isThere === this.#isUp) {
@@ -35,7 +35,7 @@ export class Health {
     return true
   }
 
-  /** Milliseconds until the next look, when nothing is in doubt every `interval`. */
+  /** Milliseconds until the next probe; `interval` applies while the service is up. */
   next (interval: number): number {
     if (this.#contrary > 0) return Math.min(interval, IN_DOUBT)
     return this.#isUp ? interval : Math.min(interval, WHILE_DOWN)

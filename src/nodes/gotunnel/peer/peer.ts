@@ -1,4 +1,4 @@
-/** A gotunnel client: ports of a server lead to services here. */
+/** A gotunnel client: maps ports of a server to local services. */
 import { EventEmitter, once } from 'node:events'
 import { withDrainTimeout } from '../protocol/with-drain-timeout.ts'
 import { PortMapping } from './port-mapping.ts'
@@ -13,7 +13,7 @@ import { every, type Interval } from '../../../streams/clock.ts'
 import { silent } from '../../../log.ts'
 import { reasonOf } from '../../../text/printable.ts'
 
-/** Milliseconds that users have to come to their end when the peer stops. */
+/** Milliseconds for users to finish when the peer stops. */
 const DRAIN = 3000
 
 const TICK = 1000
@@ -27,12 +27,12 @@ const TICK = 1000
 export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
   readonly #settings: PeerSettings
   readonly #mappings: PortMapping[]
-  /** A port has had its connection. */
+  /** A port was online once. */
   #wasOnline = false
   readonly #timer: Interval
   #running: Promise<unknown> | undefined
 
-  /** Throws `OptionError` when an option cannot work. */
+  /** @throws {OptionError} when an option is invalid */
   constructor (init: GotunnelPeerInit) {
     super()
     const { log = silent, backoff } = init
@@ -46,7 +46,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         log.info({ port: map.remotePort, mode }, 'online')
         tell(() => this.emit('online', map, mode))
         this.#wasOnline = true
-        for (const mapping of this.#mappings) mapping.retry() // the server may be another one, or have other settings
+        for (const mapping of this.#mappings) mapping.retry() // the server may have been replaced or reconfigured
       },
       onOffline: (map, err, wait) => {
         log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
@@ -67,32 +67,32 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     }))
   }
 
-  /** Every port has its connection to the server. */
+  /** Every port is connected to the server. */
   get isOnline (): boolean { return this.#mappings.every(({ state }) => state === 'online') }
 
-  /** The server will not have some of the ports, and has the others. */
+  /** The server rejects some of the ports, but not all. */
   get isDegraded (): boolean {
     return !this.isOnline && this.#mappings.every(({ state }) => state === 'online' || state === 'degraded')
   }
 
-  /** By their ports of the server. */
+  /** By port of the server. */
   get stats (): Array<MapStats & { remotePort: number }> {
     return this.#mappings.map(({ map: { remotePort }, numbers }) => ({ remotePort, ...numbers }))
   }
 
-  /** What it does at the moment, for whoever runs it. */
+  /** The current state, for display. */
   status (): GotunnelPeerStatus {
     const { server, name, clock } = this.#settings
     const now = clock.now()
     return { server: endpointText(server), name, maps: this.#mappings.map((mapping) => mapping.status(now)) }
   }
 
-  /** Starts connecting, and goes on until `close`. Harmless when repeated, and after `close`. */
+  /** Starts to connect, and reconnects until `close`. May be called more than once, and after `close`. */
   start (): void { this.#running ??= this.#run() }
 
-  /** Leaves the server, gives users a moment to come to their end, and settles when all are gone. */
+  /** Leaves the server, lets users finish for a moment, and settles when all have ended. */
   async close (): Promise<void> {
-    this.#running ??= Promise.resolve() // too late to start
+    this.#running ??= Promise.resolve() // makes a later start() do nothing
     for (const mapping of this.#mappings) mapping.stop()
     await this.#running
     for (const { connections } of this.#mappings) for (const connection of connections.keys()) if (!connection.isBusy) connection.abort(new LinkClosedError('the peer was closed'))
@@ -109,9 +109,9 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
 }
 
 /**
- * Maps ports of a gotunnel server; settles once it has accepted all of them, however many attempts that takes.
+ * Maps ports of a gotunnel server; settles when all are accepted, after any number of attempts.
  *
- * @throws what the server refuses for good, or the reason of the signal
+ * @throws the rejection by the server when it is permanent, or the reason of the signal
  */
 export async function mapPorts ({ signal, ...init }: GotunnelPeerInit & { signal?: AbortSignal }): Promise<GotunnelPeer> {
   signal?.throwIfAborted()

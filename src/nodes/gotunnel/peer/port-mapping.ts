@@ -1,4 +1,4 @@
-/** One mapped port of a peer: it connects, registers, serves, and begins again when that ends. */
+/** One mapped port of a peer: connects, registers, serves, and reconnects. */
 import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
 import { dialData, type DataConnection, type ControlSession } from './data-connection.ts'
@@ -19,18 +19,18 @@ import { reasonOf } from '../../../text/printable.ts'
 import type { Timer } from '../../../types.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 
-/** Connections that are being made at one time: a thousand users at once must not overrun the service. */
+/** Connections to the service being made at one time: a burst of users must not overload it. */
 const MAX_DIALS = 128
 
-/** Milliseconds in which a service takes a connection, when it is up (gotunnel protocol, section 4). */
+/** Milliseconds for a service to accept a probe (gotunnel protocol, section 4). */
 const PROBE_TIMEOUT = 1000
 
 export interface PortMappingEvents {
   onOnline (map: PortMap, mode: 'strict' | 'compatible'): void
   onOffline (map: PortMap, err: Error, wait: number): void
-  /** The server will not have it, for another reason than before; the next attempt is far off. */
+  /** The server rejects the port, for another reason than before; the next attempt follows after `wait` milliseconds. */
   onRefused (map: PortMap, err: RefusedError, wait: number): void
-  /** @param reason of the last attempt to connect to it that has failed */
+  /** @param reason of the last failed connection to it */
   onService (map: PortMap, isUp: boolean, reason: string | undefined): void
 }
 
@@ -39,18 +39,18 @@ export class PortMapping implements SessionMapping {
   readonly settings: PeerSettings
   readonly stats = newMapStats()
   readonly log: RateLimitedLog
-  /** What is kept for the users of all maps, by map. */
+  /** Buffers for users of all maps, by map. */
   readonly buffers: BufferBudget
   readonly unanswered: UnansweredWatch
-  /** With their ends. */
+  /** Data connections, each with the promise of its end. */
   readonly connections = new Map<DataConnection, Promise<void>>()
   readonly semaphore = new Semaphore(MAX_DIALS)
   readonly #events: PortMappingEvents
   readonly #backoff: Backoff
-  /** While the server will not have it. */
+  /** Used while the server rejects the port. */
   readonly #slowBackoff: Backoff
-  /** Of the refusal that was told. */
-  #refusal: string | undefined
+  /** The text of the last rejection that was reported. */
+  #rejection: string | undefined
   #isGivenUp = false
   readonly #health = new Health()
   readonly #stopping = new AbortController()
@@ -60,12 +60,12 @@ export class PortMapping implements SessionMapping {
   #session: PeerSession | undefined
   #onlineAt: number | undefined
   #probeTimer: Timer | undefined
-  /** Data connections under way that are to be closed. */
+  /** Data connections being made only to be closed. */
   #declining = 0
   #isProbing = false
-  /** Why the service was not there for whoever has last found that. */
+  /** The error of the last failed connection to the service. */
   #serviceError: string | undefined
-  /** When a user has last found no service. */
+  /** When a user's connection to the service last failed. */
   #failedAt = -Infinity
 
   constructor (map: PortMap, settings: PeerSettings, backoff: BackoffInit | undefined, log: RateLimitedLog, { buffers, unanswered }: Pick<PortMapping, 'buffers' | 'unanswered'>, events: PortMappingEvents) {
@@ -91,7 +91,7 @@ export class PortMapping implements SessionMapping {
 
   get isStopped (): boolean { return this.#stopping.signal.aborted }
 
-  /** The counters, and what is kept now. */
+  /** The counters and gauges. */
   get numbers (): MapStats { return { ...this.stats, bufferedBytes: this.buffers.heldBy(this) } }
 
   status (now: number): MapStatus {
@@ -108,16 +108,16 @@ export class PortMapping implements SessionMapping {
     }
   }
 
-  /** Runs until it is stopped. What the server will not have is tried again seldom, as its settings may have changed; it never rejects. */
+  /** Runs until `stop`. A rejected port is retried rarely, as the server's settings may change; never rejects. */
   async run (): Promise<void> {
     await this.#reconnector.run()
     if (!this.#isGivenUp) this.#state = 'stopped'
   }
 
-  /** Whatever the server would not have is tried at once: it may be another one. */
+  /** Retries a rejected port at once: the server may have been replaced. */
   retry (): void { if (this.#state === 'degraded') this.#reconnector.wake() }
 
-  /** Nothing follows, and the state tells why. */
+  /** Stops without further attempts; state and reason are kept. */
   giveUp (): void {
     this.#isGivenUp = true
     this.stop()
@@ -127,45 +127,45 @@ export class PortMapping implements SessionMapping {
   #lost (err: Error): number {
     this.stats.failures++
     this.#reason = reasonOf(err)
-    if (err instanceof RefusedError && err.isPermanent) return this.#refused(err)
+    if (err instanceof RefusedError && err.isPermanent) return this.#rejected(err)
     const wait = this.#backoff.next()
     this.#state = 'waiting'
     this.#events.onOffline(this.map, err, wait)
     return wait
   }
 
-  #refused (reason: RefusedError): number {
+  #rejected (reason: RefusedError): number {
     const wait = this.#slowBackoff.next()
     this.#state = 'degraded'
-    if (this.#refusal !== reason.message) this.#events.onRefused(this.map, reason, wait)
-    this.#refusal = reason.message
+    if (this.#rejection !== reason.message) this.#events.onRefused(this.map, reason, wait)
+    this.#rejection = reason.message
     return wait
   }
 
-  /** Leaves the server. Users that are served stay. */
+  /** Leaves the server. Users that are being served stay. */
   stop (): void {
     this.#stopping.abort(new LinkClosedError('the peer was closed'))
     this.#session?.end(this.#stopping.signal.reason)
   }
 
-  /** Whether the service was there for a user. Of users that fail at once one counts: what is gone for a moment is not down. */
+  /** Records whether a connection to the service could be made. Of users that fail at once only one counts, so that a short outage is not `down`. */
   reportService (isThere: boolean, err?: Error): void {
     this.#serviceError = err?.message ?? this.#serviceError
-    if (!this.#hasProbes) return // nobody would notice that it is back
+    if (!this.#hasProbes) return // without probes it would never be found up again
     const now = this.settings.clock.now()
     if (!isThere && now - this.#failedAt < IN_DOUBT) return
     if (!isThere) this.#failedAt = now
-    if (this.#health.see(isThere)) this.#tellService()
+    if (this.#health.see(isThere)) this.#sendServiceState()
     else if (!isThere) this.#scheduleProbe()
   }
 
   /**
-   * Compatible mode: nobody serves this user, but a data connection has to come, or the next one would be taken for it. It is closed
-   * at once, and so is the user.
+   * Compatible mode: makes the data connection for a user that is not served, as the server would give the next one to it. It is closed
+   * at once, which ends the user.
    */
   decline (session: ControlSession, message: OpenDataChannel): void {
     if (this.#declining >= MAX_DIALS) {
-      session.end(new Error('the server asks for more connections than can be made')) // it begins a new line with the next registration
+      session.end(new Error('the server asks for more connections than can be made')) // the next registration starts with an empty queue
       return
     }
     this.#declining++
@@ -203,19 +203,19 @@ export class PortMapping implements SessionMapping {
     this.#reason = undefined
     this.#backoff.online()
     this.#slowBackoff.online()
-    this.#refusal = undefined
+    this.#rejection = undefined
     this.#events.onOnline(this.map, isStrict ? 'strict' : 'compatible')
-    if (!this.#health.isUp) this.#tellService() // a server takes it for up when it hears of it anew
+    if (!this.#health.isUp) this.#sendServiceState() // the server assumes that the service of a new registration is up
     if (this.#hasProbes) void this.#runProbe()
     if (signal.aborted) session.end(signal.reason)
     await session.run()
   }
 
   /**
-   * An original server that is told of a service's return listens again, but has forgotten whom to ask for data connections: it
-   * closes each user at once, and holds the port until it is restarted. It takes a new registration as well, and that works.
+   * An original server listens again after `online_port`, but no longer knows the client to ask for data connections: it closes every
+   * user at once, and keeps the port until it restarts. So the port is registered anew instead, which works.
    */
-  #tellService (): void {
+  #sendServiceState (): void {
     const { isUp } = this.#health
     const session = this.#session
     if (isUp && session?.isStrict === false) session.end(new Error('the service is back, and the port is registered anew'))
@@ -223,7 +223,7 @@ export class PortMapping implements SessionMapping {
     this.#events.onService(this.map, isUp, this.#serviceError)
   }
 
-  /** Looks when it is time to. */
+  /** Schedules the next probe. */
   #scheduleProbe (): void {
     this.settings.clock.clear(this.#probeTimer)
     if (!this.#hasProbes || this.#session === undefined) return
@@ -231,7 +231,7 @@ export class PortMapping implements SessionMapping {
   }
 
   async #runProbe (): Promise<void> {
-    if (this.#isProbing) return // for the connection before this one, and it is the same service
+    if (this.#isProbing) return // started by the previous connection; it probes the same service
     this.#isProbing = true
     const { clock } = this.settings
     const isThere = await withTimeout(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
@@ -243,7 +243,7 @@ export class PortMapping implements SessionMapping {
     })
     this.#isProbing = false
     if (this.#session === undefined) return
-    if (this.#health.see(isThere)) this.#tellService()
+    if (this.#health.see(isThere)) this.#sendServiceState()
     this.#scheduleProbe()
   }
 }

@@ -1,4 +1,4 @@
-/** A control connection of a peer, registered: it answers what the server asks, and sees to it that both ends know of each other. */
+/** A registered control connection of a peer: it answers requests of the server, and pings it. */
 import { pipe } from 'it-pipe'
 import { rateLimited, controlBudget } from '../protocol/control-budget.ts'
 import { receive, type ControlledSession, type ControlledMapping } from './control.ts'
@@ -17,10 +17,10 @@ import type { Link } from '../../../types.ts'
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToClient, Message>({ read: readToClient, maxParsed: MAX_MESSAGE })
 
-/** Pings without an answer until the server counts as gone. */
+/** Pings without an answer until the connection counts as lost. */
 const MAX_UNANSWERED_PINGS = 3
 
-/** Data connections in a row that could not be made until the whole connection is made anew, which looks up the server's address, too. */
+/** Failed data connections in a row until the control connection is made anew, which also resolves the server's name again. */
 const MAX_FAILURES = 2
 
 /** The mapped port of a session. */
@@ -32,7 +32,7 @@ export interface SessionMapping extends ControlledMapping {
 export class PeerSession implements ControlledSession {
   readonly map: SessionMapping
   readonly isStrict: boolean
-  /** The server is told that the opening of a user has arrived. */
+  /** The server is told when the header of a user has arrived. */
   readonly acknowledges: boolean
   readonly #link: Link<ToClient, Message>
   /** Pings since the last pong. */
@@ -44,15 +44,15 @@ export class PeerSession implements ControlledSession {
     this.isStrict = isStrict
     this.acknowledges = acknowledges
     const budget = controlBudget(map.settings.clock, () => { map.stats.heldMessages++ })
-    const pass: Meter = (bytes) => {
+    const budgeted: Meter = (bytes) => {
       const wait = budget(bytes)
-      if (wait !== undefined) this.#unanswered = 0 // answers may stand behind what waits, and a server that says so much is there
+      if (wait !== undefined) this.#unanswered = 0 // pongs may be queued behind the held messages, which prove the server alive
       return wait
     }
-    this.#link = over(rateLimited(over(link, frames), pass), messages)
+    this.#link = over(rateLimited(over(link, frames), budgeted), messages)
   }
 
-  /** Serves until the connection ends. Rejects with what ended it, when that was not the server. */
+  /** Serves until the connection ends. Rejects with its error, unless the server has ended it. */
   async run (): Promise<void> {
     const { clock, pingInterval } = this.map.settings
     const timer = every(clock, pingInterval, () => { this.#ping() })
@@ -72,7 +72,7 @@ export class PeerSession implements ControlledSession {
 
   onPong (): void { this.#unanswered = 0 }
 
-  /** How a data connection went: the control connection may be well where no other gets through. */
+  /** The result of a data connection: the control connection may work where new ones fail. */
   onDataResult (err?: Error): void {
     if (err === undefined) this.#failures = 0
     else if (++this.#failures >= MAX_FAILURES) this.end(new Error(`data connections cannot be made: ${err.message}`, { cause: err }))

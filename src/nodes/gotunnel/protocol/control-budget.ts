@@ -1,6 +1,6 @@
 /**
- * What one control connection may ask of a process, at either end: a part of each turn of the event loop, and so much a second. Beyond
- * it, it waits. A message costs one, and one more for each {@link PIECE} behind the first: a large one takes as long as many.
+ * The budget of one control connection, at either end: a number of messages in each turn of the event loop, and a rate. Beyond it the
+ * connection waits. A message costs one, plus one for each further {@link PIECE}, as a large one takes longer.
  */
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { AbortableSource } from '../../../streams/abortable-source.ts'
@@ -10,30 +10,30 @@ import { meter, type Meter } from '../../../streams/meter.ts'
 import type { Batch, Clock, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
-/** Bytes; messages of the protocol have less. */
+/** Bytes; messages of the protocol are shorter. */
 const PIECE = 256
 
-/** What may be spent until the others have their turn. */
+/** Messages until other connections have their turn. */
 const PER_TURN = 32
 
-/** A second, and at once: thousands of users may fail in one moment. */
+/** Messages a second, and the burst: thousands of users may fail at once. */
 const RATE = 1000
 const BURST = 8192
 
-/** What the control connections of one identity have together is so many times of that. */
+/** The budget of all control connections of one identity, as a multiple of that. */
 const OF_ALL = 4
 
-/** Milliseconds that one waits beyond that. */
+/** Milliseconds between attempts while the budget is exceeded. */
 const PAUSE = 50
 
-/** For all control connections of one identity together. */
+/** The budget of all control connections of one identity. */
 export const sharedBudget = (clock: Clock): TokenBucket => new TokenBucket({ rate: OF_ALL * RATE, burst: OF_ALL * BURST }, clock.now())
 
 /**
- * Meters frames, whatever is in them, one in each batch.
+ * Meters frames, one in each batch, whatever their content.
  *
- * @param onHeld called for each that had to wait for the rate
- * @param shared what it has together with others. Default: nothing
+ * @param onHeld called for each frame that has to wait for the rate
+ * @param shared a budget that it shares with other connections. Default: none
  */
 export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenBucket): Meter {
   const own = new TokenBucket({ rate: RATE, burst: BURST }, clock.now())
@@ -63,9 +63,9 @@ export function controlBudget (clock: Clock, onHeld: () => void, shared?: TokenB
   }
 }
 
-/** The same frames, at the pace of a meter. An abort does not wait for those that do. */
-export function rateLimited (link: Link, pass: Meter): Link {
-  const frames = new AbortableSource(meter(pass)(link.source))
+/** The same link, its frames paced by a meter. An abort does not wait for held frames. */
+export function rateLimited (link: Link, budget: Meter): Link {
+  const frames = new AbortableSource(meter(budget)(link.source))
   let reason: Error | undefined
   async function * source (): AsyncGenerator<Batch> {
     yield * frames

@@ -1,23 +1,23 @@
 /**
- * The messages of gotunnel (its protocol, section 2): what each key holds, and the rules by which the original reads them, which
- * forgive a lot. Names are those of the wire.
+ * The messages of gotunnel (gotunnel protocol, section 2): the fields of each, and the lenient rules by which the original reads them.
+ * Names are those of the wire.
  */
 import { z } from 'zod'
 import { parseJson } from '../../../transforms/json.ts'
 
-/** Bytes of a frame before its sender has authenticated, and after that. */
+/** Bytes of a frame before its sender has authenticated, and after. */
 export const MAX_FIRST_FRAME = 4096
 export const MAX_FRAME = 64 * 1024
 
-/** Bytes of a message on a control connection that is looked at; those of the protocol have some hundred. A larger one is skipped as others that mean nothing. */
+/** Bytes of the longest control message that is parsed; those of the protocol have a few hundred. Longer ones are skipped, as unknown ones. */
 export const MAX_MESSAGE = 4096
 
-/** The version of what our own ends add to the protocol: strict mode. Programs that do not know it ignore the key. */
+/** Version of the tunpipe extension: strict mode. Programs that do not know the key ignore it. */
 export const STRICT = 1
 
 const integer = z.int()
 const text = z.string()
-/** Keys that only our own ends send: they speak strict mode, of this version, and acknowledge the opening of each user. */
+/** Keys of the tunpipe extension: the version of strict mode, and whether the opening of each user is acknowledged. */
 const ours = { tunpipe: integer.optional(), acknowledge: integer.optional() }
 const id = text.max(64).optional()
 
@@ -31,22 +31,22 @@ const request = {
   name: text
 }
 
-/** Opens a control connection, with any type but `data_channel`. In strict mode `addresses` asks to be told those of the users. */
+/** Opens a control connection; any type but `data_channel`. Strict mode: `addresses` asks for the addresses of users. */
 export const register = z.object({ ...request, ...ours, addresses: integer.optional() })
 
-/** Opens a data connection. In strict mode `id` is that of the `open_data_channel` that it answers, and takes the place of token and name. */
+/** Opens a data connection. Strict mode: `id` is that of the `open_data_channel`, and replaces token and name. */
 export const dataChannel = z.object({ ...request, id })
 
-/** Asks a client for a data connection. In strict mode with an id. */
+/** Asks a client for a data connection. Strict mode: with an id. */
 export const openDataChannel = z.object({ ...request, id })
 
-/** In front of each user on a data connection, strict mode: where the user is, and where it connected to, if that was asked for. */
+/** Strict mode, ahead of the bytes of each user on a data connection: addresses of both ends, if the client asked for them. */
 export const streamHeader = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
 
-/** Answers a first frame. `reason` is left out when there is none. */
+/** Answers a first frame. `reason` is absent when there is none. */
 export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
 
-/** From the client, and `pong` from the server with its own clock: Unix seconds. */
+/** From the client; the server answers `pong` with its own time. Unix seconds. */
 export const ping = z.object({ type: text, time: integer })
 
 /** From the client: `offline_port` and `online_port`. */
@@ -68,7 +68,7 @@ export type PortState = z.output<typeof portState>
 export type DataChannelFailed = z.output<typeof dataChannelFailed>
 export type Unregistered = z.output<typeof unregistered>
 
-/** Messages of a control connection once it is registered, by their type. */
+/** Messages of a registered control connection, by type. */
 const toServer = { ping, offline_port: portState, online_port: portState, data_channel_failed: dataChannelFailed }
 const toClient = { pong: ping, open_data_channel: openDataChannel, unregistered }
 
@@ -82,14 +82,14 @@ export type ToClient =
   | (OpenDataChannel & { type: 'open_data_channel' })
   | (Unregistered & { type: 'unregistered' })
 
-/** What is sent on a control connection, either way. */
+/** What is sent on a control connection, in either direction. */
 export type Message = Register | OpenDataChannel | RegisterResp | Ping | PortState | DataChannelFailed | Unregistered
 
 /**
- * Reads an object as the original does: names match without regard to case, unknown ones are ignored, the last of several wins,
- * and what is missing or of another type is 0, empty, or not there for a key of ours.
+ * Reads an object as the original does: names are case-insensitive, unknown ones are ignored, the last of several wins. A field that is
+ * missing or of another type is 0 or empty; one of the tunpipe extension is absent.
  *
- * @returns `faults`, how many values were of another type
+ * @returns `faults`, the number of values of another type
  */
 function lenient<S extends z.ZodRawShape> (schema: z.ZodObject<S>, value: unknown): { message: z.output<z.ZodObject<S>>, faults: number } {
   const message: Record<string, unknown> = {}
@@ -99,7 +99,7 @@ function lenient<S extends z.ZodRawShape> (schema: z.ZodObject<S>, value: unknow
     for (const [given, part] of Object.entries(value)) {
       const name = given.toLowerCase()
       const field = Object.hasOwn(message, name) ? schema.shape[name] as unknown as z.ZodType : undefined
-      if (field === undefined || part === null) continue // null changes nothing
+      if (field === undefined || part === null) continue // null leaves the field unchanged
       const { success, data } = field.safeParse(part)
       if (success) message[name] = data
       else faults++
@@ -115,20 +115,20 @@ function zeroOf (field: z.ZodType): 0 | '' | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The first frame of a connection to a server: whatever it holds is used, and what is wrong in it counts as zero. */
+/** The first frame of a connection to a server. Invalid values count as zero. */
 export function readFirst (frame: Uint8Array): Register | (DataChannel & { type: 'data_channel' }) {
   const value = parseJson(frame)
   const { message } = lenient(register, value)
   return message.type === 'data_channel' ? lenient(dataChannel, value).message as DataChannel & { type: 'data_channel' } : message
 }
 
-/** What stands in front of a user. */
+/** The header ahead of the bytes of a user. */
 export const readStreamHeader = (bytes: Uint8Array): StreamHeader => lenient(streamHeader, parseJson(bytes)).message
 
-/** The first frame of an answer: anything that is no `ok` is a refusal. */
+/** The first frame of an answer: every status but `ok` is a rejection. */
 export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message
 
-/** One of these types whose values are all of the right kind; undefined for all else, which the original skips as well. */
+/** Reads one of these types with all values of the right type; undefined for anything else, which the original skips as well. */
 function readOneOf<M> (schemas: Record<string, z.ZodObject>): (value: unknown) => M | undefined {
   return (value) => {
     const { type } = lenient(typed, value).message

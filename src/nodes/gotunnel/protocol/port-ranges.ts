@@ -1,20 +1,20 @@
-/** Which ports an identity may register: `10000-20000,30022`. */
+/** The ports that an identity may register: `10000-20000,30022`. */
 import { OptionError } from '../../../errors.ts'
 
 export const MAX_PORT = 65_535
 
-/** What is allowed when nothing is said: no port that needs privileges. */
+/** The default: no privileged port. */
 export const DEFAULT_PORTS = '1024-65535'
 
-/** Whether a port of that number can exist. 0 would be any free one, which nobody would learn. */
+/** Whether this is a port number. Port 0 (any free port) is not accepted, as the client would not learn which one it got. */
 export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= MAX_PORT
 
 export class PortRanges {
-  /** As it was given. */
+  /** The text it was parsed from. */
   readonly text: string
   readonly #ranges: ReadonlyArray<readonly [number, number]>
 
-  /** Throws `OptionError` for what is no list of ports and ranges. */
+  /** @throws {OptionError} when the text is not a list of ports and ranges */
   constructor (text: string) {
     this.text = text
     this.#ranges = text.split(',').map((part) => {

@@ -1,6 +1,6 @@
-/** Why a server refuses or ends a connection, in its words (gotunnel protocol, section 3). */
+/** Reasons for which a server rejects or ends a connection, as texts on the wire (gotunnel protocol, section 3). */
 
-/** The reasons that a client is told, and by which it decides whether to try again. */
+/** Rejection reasons that are sent to the client, which decides by them whether to retry. */
 export const REASONS = {
   token: 'authentication failed',
   rate: 'too many attempts from your address',
@@ -14,10 +14,10 @@ export const REASONS = {
 
 export type RejectReason = keyof typeof REASONS
 
-/** What a client is told whose port another one of its identity has taken over. */
+/** Sent to a client whose port another one of its identity has taken over. */
 export const REPLACED = 'replaced by another client with this token'
 
-/** The same for connections that were registered. */
+/** Reasons for the end of registered connections. */
 export const ENDINGS = {
   token: REASONS.token,
   mode: REASONS.mode,

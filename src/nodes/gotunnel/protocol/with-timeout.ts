@@ -1,8 +1,8 @@
 import type { Clock } from '../../../types.ts'
 
 /**
- * Runs something that can be aborted, and aborts it when it takes too long or when the signal does. With a timer of its own:
- * `AbortSignal.any` does not keep the signal of `AbortSignal.timeout` alive, so that a deadline may be collected as garbage.
+ * Runs an abortable operation, and aborts it after a timeout or with the signal. It has its own timer: `AbortSignal.any` does not keep
+ * the signal of `AbortSignal.timeout` alive, so that the timeout may be garbage-collected.
  */
 export async function withTimeout<T> (clock: Clock, milliseconds: number, signal: AbortSignal | undefined, run: (timeoutSignal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()

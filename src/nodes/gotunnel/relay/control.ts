@@ -1,4 +1,4 @@
-/** What a relay does with the messages of a control connection (gotunnel protocol, sections 3 and 4). */
+/** Handlers of the messages on a control connection (gotunnel protocol, sections 3 and 4). */
 import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
 import type { GotunnelRejectReason } from './stats.ts'
@@ -9,25 +9,25 @@ import type { Clock } from '../../../types.ts'
 
 export interface ControlContext {
   readonly clock: Clock
-  /** Milliseconds of a clock that only goes forward, as of the last tick: near enough for timeouts, and free to read. */
+  /** Milliseconds of a monotonic clock, as of the last tick: exact enough for timeouts. */
   readonly now: number
   readonly log: RateLimitedLog
   readonly refused: Pick<Record<GotunnelRejectReason, number>, 'not_owner'>
 }
 
-/** What a message is about. */
+/** The context of a message. */
 export interface Control {
   session: Session
   relay: ControlContext
 }
 
-/** Answered by our own clock. */
+/** Answers with the clock of the relay. */
 function ping (_message: unknown, { session, relay }: Control): void {
   session.heardAt = relay.now
   session.send({ type: 'pong', time: Math.floor(relay.clock.date() / 1000) })
 }
 
-/** The service behind the port is back. When the port is in use by then, the relay tries again by itself. */
+/** The service behind the port is back. When the port is in use by then, the relay retries. */
 function onlinePort ({ port }: PortState, control: Control): void {
   if (!isOwn(control, port)) return
   control.session.wantsOnline = true
@@ -41,13 +41,13 @@ function offlinePort ({ port }: PortState, control: Control): void {
   control.session.port?.offline()
 }
 
-/** Strict mode: the client cannot serve this user, who need not wait any longer. */
+/** Strict mode: the client cannot serve this user, which need not wait any longer. */
 function dataChannelFailed ({ id, reason }: DataChannelFailed, { session, relay }: Control): void {
   relay.log.log('info', { name: session.name, port: session.remotePort, reason: printable(reason) }, 'a client could not serve a user')
   session.port?.fail(id)
 }
 
-/** Whether the port is that of this connection. The original takes any, so that any client can switch any other off. */
+/** Whether this session owns the port. The original does not check, so that any client can switch the port of another off. */
 function isOwn ({ session, relay }: Control, port: number): boolean {
   if (port === session.remotePort) return true
   relay.refused.not_owner++

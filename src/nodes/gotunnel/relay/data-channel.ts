@@ -1,4 +1,4 @@
-/** A client has a data connection for a user (gotunnel protocol, section 3). */
+/** Data connections of clients, and the users that they are for (gotunnel protocol, section 3). */
 import { sameProof, type Identities } from './identities.ts'
 import type { DataChannel } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'
@@ -11,15 +11,15 @@ import { SequentialStreams } from '../../../transforms/sequential-streams/index.
 export interface DataContext extends RejectContext {
   readonly settings: Pick<RelaySettings, 'mode'>
   readonly identities: Identities
-  /** By their number. */
+  /** By number. */
   readonly ports: ReadonlyMap<number, DataPort>
   readonly refused: Pick<Record<GotunnelRejectReason, number>, 'unclaimed' | 'not_owner'>
 }
 
-/** A port as its data connections know it. */
+/** A port as data connections use it. */
 export type DataPort = Pick<MappedPort, 'owner' | 'claim' | 'serveUser' | 'serveUsers'>
 
-/** Joins it with its user; settles when it has ended, and never rejects. */
+/** Joins a data connection with its user; settles when it has ended, and never rejects. */
 export async function serveData (context: DataContext, connection: PendingConnection, message: DataChannel): Promise<void> {
   const port = context.ports.get(message.remote_port)
   if (message.id === undefined) await serveFirstInFirstOut(context, connection, message, port)
@@ -27,23 +27,23 @@ export async function serveData (context: DataContext, connection: PendingConnec
 }
 
 /**
- * Strict mode. Its id is all that it needs: nobody but the owner of the port has been told of it, and it is good once. There is
- * no answer, as what opens the link of the user is one; other users may follow.
+ * Strict mode. The id authenticates it: only the owner of the port knows it, and it is valid once. There is no answer, as the header of
+ * the user is one; further users may follow.
  */
 async function serveRequest (context: DataContext, { link, slot }: PendingConnection, id: string, port: DataPort | undefined): Promise<void> {
   const user = port?.owner.isStrict === true ? port.claim(id) : undefined
   if (port !== undefined && user !== undefined) {
-    slot.release() // from here on it is bounded by the users, and by what may rest between two of them
+    slot.release() // from here on the limits of users and of idle connections bound it
     return await port.serveUsers(user, new SequentialStreams(link, { acknowledges: port.owner.acknowledges, clock: context.clock }))
   }
   context.refused.unclaimed++
-  await lingeringClose(link, context.clock) // not by a reset, which would look like a path that is broken
+  await lingeringClose(link, context.clock) // not a reset, which would look like a broken path
 }
 
 /**
- * Without an id it is the token that counts, and whoever waits longest is served. The answer says ok in any case, as that of the
- * original does. What comes from where the owner of the port is needs no token of today, and no look at how many were wrong there;
- * from anywhere else both count, or whoever guesses tokens would be told here that one is right.
+ * Compatible mode. The token authenticates it, and the user that has waited longest is served. The answer is always `ok`, as that of the
+ * original. From the address of the port's owner an outdated token is accepted and failures are not counted. From elsewhere both
+ * are checked, as the answer would confirm a guessed token.
  */
 async function serveFirstInFirstOut (context: DataContext, connection: PendingConnection, { token, remote_port: remotePort }: DataChannel, port: DataPort | undefined): Promise<void> {
   const proof = context.identities.proofOf(token)
@@ -56,7 +56,7 @@ async function serveFirstInFirstOut (context: DataContext, connection: PendingCo
   accept(connection.link, false)
   const user = isOwn ? port.claim() : undefined
   if (isOwn && user !== undefined) {
-    connection.slot.release() // from here on it is bounded by the users, of which it is one
+    connection.slot.release() // from here on the limits of users bound it
     return await port.serveUser(user, connection.link)
   }
   context.refused[isOwn ? 'unclaimed' : 'not_owner']++

@@ -1,4 +1,4 @@
-/** Who may use a relay: a token is an identity, with ports and limits of its own. */
+/** The identities of a relay: a token stands for an identity, with its own ports and limits. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OptionError } from '../../../errors.ts'
 import { Shaper } from '../../../limits/shaper.ts'
@@ -16,17 +16,17 @@ export interface IdentityInit {
   ports?: string
   /** Ports at one time. Default: 64. */
   maxPorts?: number
-  /** User connections at one time, over all its ports. Default: no limit but that of the relay. */
+  /** User connections at one time, over all its ports. Default: only the limit of the relay. */
   maxUsers?: number
-  /** User connections at one time that it always may have, whatever the users of the others do. Default: a fair share of half of all. */
+  /** User connections that are reserved for it, independent of other identities. Default: a fair share of half of all. */
   reserveUsers?: number
-  /** Bytes a second of all its users together, each direction for itself. Default: no limit. */
+  /** Bytes a second of all its users together, for each direction. Default: no limit. */
   byteRate?: number
 }
 
 export const DEFAULT_MAX_PORTS = 64
 
-/** Characters of a token. A first frame holds no more than 4096 bytes. */
+/** Characters of a token. A first frame holds at most 4096 bytes. */
 const MAX_TOKEN = 1024
 
 export interface IdentitySettings {
@@ -39,14 +39,14 @@ export interface IdentitySettings {
   byteRate: number | undefined
 }
 
-/** Lives as long as settings have its name, whatever its token. */
+/** Lives as long as the settings contain its name, also when its token changes. */
 export class Identity {
   settings: IdentitySettings
   readonly #clock: Clock
   readonly traffic: UserTraffic = newTraffic()
-  /** Messages of all its control connections. */
+  /** The message budget of all its control connections. */
   readonly messages: TokenBucket
-  /** Ports that it has now. */
+  /** Current ports. */
   ports = 0
   shaper: { forward: Shaper, backward: Shaper } | undefined
 
@@ -66,10 +66,10 @@ export class Identity {
   }
 }
 
-/** Settings that were checked, and the token beside them. */
+/** Verified settings, and the token apart from them. */
 export type VerifiedIdentity = [settings: IdentitySettings, token: string]
 
-/** Throws `OptionError` for what cannot be. */
+/** @throws {OptionError} when an identity is invalid */
 export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdentity[] {
   if (inits.length === 0) throw new OptionError('identities: there is none')
   for (const key of ['name', 'token'] as const) {
@@ -88,13 +88,13 @@ export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdent
   })
 }
 
-/** What a token is known by. Two proofs are equal when the tokens are. */
+/** A keyed hash of a token. Two proofs are equal when the tokens are. */
 export type Proof = Buffer
 
 export const sameProof = (a: Proof, b: Proof): boolean => timingSafeEqual(a, b)
 
 export class Identities implements Iterable<Identity> {
-  /** Of this process: whoever tries tokens can neither choose a proof nor learn from the time that a comparison takes. */
+  /** Random for each process: an attacker can neither choose a proof nor learn from the time of a comparison. */
   readonly #key = randomBytes(32)
   readonly #byName = new Map<string, Identity>()
   #proofs: Array<[Proof, Identity]> = []
@@ -102,7 +102,7 @@ export class Identities implements Iterable<Identity> {
 
   constructor (clock: Clock) { this.#clock = clock }
 
-  /** @returns those that are there no more */
+  /** @returns identities that were removed */
   configure (verified: readonly VerifiedIdentity[]): Identity[] {
     const names = new Set(verified.map(([{ name }]) => name))
     const removed = [...this.#byName.values()].filter(({ name }) => !names.has(name))
@@ -117,17 +117,17 @@ export class Identities implements Iterable<Identity> {
     return removed
   }
 
-  /** Whose name it is, if it is one of these. */
+  /** The identity of that name. */
   named (name: string): Identity | undefined { return this.#byName.get(name) }
 
-  /** Whether settings have it still. */
+  /** Whether the settings still contain it. */
   has (identity: Identity): boolean { return this.#byName.get(identity.name) === identity }
 
   proofOf (token: string): Proof {
     return createHmac('sha256', this.#key).update(token).digest()
   }
 
-  /** Every one is compared, whichever it is, so that the time says nothing. */
+  /** Compares all of them, so that the time is constant. */
   find (proof: Proof): Identity | undefined {
     let found: Identity | undefined
     for (const [known, identity] of this.#proofs) if (sameProof(known, proof)) found = identity

@@ -1,32 +1,32 @@
 /**
- * Data connections of a port that have done their work and wait for another user: in strict mode one serves many users, one
- * after the other, since to make a connection costs more than most users do.
+ * Idle data connections of a port, kept for the next user: in strict mode one serves many users, one after the other, as making a
+ * connection costs more than most users do.
  */
 import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 
-/** At one time, for a port and for all. */
+/** Idle connections of one port, and of all. */
 const MAX_PER_PORT = 256
 const MAX_IN_ALL = 1024
 
-/** Milliseconds. One that has said nothing for longer may be dead without anybody knowing, and a user would pay for that. */
+/** Milliseconds. A connection that was silent for longer may be dead, and the next user would pay for that. */
 const MAX_IDLE_TIME = 15_000
 
-/** Of all ports. */
+/** Totals of all ports. */
 export interface IdleConnectionTotals {
-  /** Data connections that wait for another user. */
+  /** Idle data connections. */
   idleConnections: number
-  /** Milliseconds of the clock, as of the last tick. */
+  /** Milliseconds of a monotonic clock, as of the last tick. */
   readonly now: number
 }
 
 export class IdleConnectionPool {
   readonly #totals: IdleConnectionTotals
-  /** With the time since which they rest; the last is taken first. */
+  /** With the time since which each is idle; the last is taken first. */
   readonly #idle: Array<[SequentialStreams, number]> = []
 
   constructor (totals: IdleConnectionTotals) { this.#totals = totals }
 
-  /** The one that has rested the shortest, and whether it was in use a moment ago: else its way may be gone without anybody knowing. */
+  /** Takes the most recently used connection. `isFresh`: it was in use a moment ago; else its path may be broken. */
   take (): { streams: SequentialStreams, isFresh: boolean } | undefined {
     const taken = this.#idle.pop()
     if (taken === undefined) return undefined
@@ -35,7 +35,7 @@ export class IdleConnectionPool {
     return { streams, isFresh: since === this.#totals.now }
   }
 
-  /** It rests until it is taken, or ended. */
+  /** Keeps a connection until it is taken or ended. */
   add (streams: SequentialStreams): void {
     if (this.#idle.length >= MAX_PER_PORT || this.#totals.idleConnections >= MAX_IN_ALL) {
       streams.close()
@@ -46,9 +46,9 @@ export class IdleConnectionPool {
     streams.watchForClose()
   }
 
-  /** It has ended. */
+  /** The connection has ended. */
   remove (streams: SequentialStreams): void {
-    const at = this.#idle.findIndex(([resting]) => resting === streams)
+    const at = this.#idle.findIndex(([idle]) => idle === streams)
     if (at < 0) return
     this.#idle.splice(at, 1)
     this.#totals.idleConnections--

@@ -1,4 +1,4 @@
-/** Which ports of a relay are whose, and which clients wait for one. */
+/** The ports of a relay with their owners, and the clients that wait for one. */
 import type { Identities } from './identities.ts'
 import { MappedPort, type PortContext } from './port.ts'
 import { isPort } from '../protocol/port-ranges.ts'
@@ -12,17 +12,17 @@ export interface RegistryContext extends PortContext {
 }
 
 export class PortRegistry {
-  /** By their number. */
+  /** By number. */
   readonly ports = new Map<number, MappedPort>()
   readonly sessions = new Set<Session>()
   readonly #context: RegistryContext
 
   constructor (context: RegistryContext) { this.#context = context }
 
-  /** Clients that have no port yet. */
+  /** Clients without a port so far. */
   get waiting (): Session[] { return [...this.sessions].filter(({ isWaiting }) => isWaiting) }
 
-  /** Gets a session its port, and listens there. */
+  /** Gives a session its port, and listens on it. */
   async bind (session: Session): Promise<RejectReason | undefined> {
     const { identity, remotePort, isStrict, name } = session
     if (!isPort(remotePort) || !identity.settings.ports.includes(remotePort)) return 'port'
@@ -41,7 +41,7 @@ export class PortRegistry {
     }
   }
 
-  /** Gives back what a session has. What another one has taken over stays. */
+  /** Releases what a session has. A port that another session has taken over stays. */
   release (session: Session): void {
     const port = session.port === undefined ? undefined : this.ports.get(session.remotePort)
     session.port = undefined
@@ -51,7 +51,7 @@ export class PortRegistry {
     port.identity.ports--
   }
 
-  /** Why the settings of now do not let a client stay. What is no port at all is let stay: it waits for ever, as with the original. */
+  /** Why the current settings do not allow a client to stay. An invalid port number is allowed: it waits for ever, as with the original. */
   policyViolation ({ identity, remotePort, isStrict }: Session): 'token' | 'port' | 'mode' | undefined {
     const { identities, settings: { mode } } = this.#context
     if (!identities.has(identity)) return 'token'
@@ -59,7 +59,7 @@ export class PortRegistry {
     return mode === 'strict' && !isStrict ? 'mode' : undefined
   }
 
-  /** Whether one more client of its identity may wait for a port. One that waits for the same port makes room, as it would if it had it. */
+  /** Whether one more client of its identity may wait for a port. A client that waits for the same port is replaced, as its owner would be. */
   mayWait ({ identity, remotePort }: Session): boolean {
     let count = 0
     for (const other of this.sessions) {
@@ -71,8 +71,8 @@ export class PortRegistry {
   }
 
   /**
-   * Names say who it is in logs and status, so a client cannot take that of another identity. Those of clients do not count: the first
-   * to come would keep others out.
+   * Names identify clients in logs and status, so that a client cannot use the name of another identity. Names of other clients are not
+   * reserved: the first client would keep others out.
    */
   #isTaken ({ identity }: Session, name: string): boolean { return (this.#context.identities.named(name) ?? identity) !== identity }
 

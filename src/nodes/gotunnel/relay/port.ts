@@ -1,4 +1,4 @@
-/** One mapped port of a relay: it listens, lets its users wait for data connections, and joins the two. */
+/** One mapped port of a relay: it listens, lets users wait for data connections, and joins the two. */
 import type { Identity } from './identities.ts'
 import { Requests, type Request } from './requests.ts'
 import { SequentialData, type SequentialDataContext, type SequentialDataPort } from './sequential-data.ts'
@@ -12,15 +12,15 @@ import type { SequentialStreams } from '../../../transforms/sequential-streams/i
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import type { Link, Listener } from '../../../types.ts'
 
-/** Milliseconds after which the system begins to ask a silent user, or the other end of its data connection, for a sign of life. */
+/** Milliseconds of silence after which TCP keepalive starts to probe a user, or the other end of its data connection. */
 export const KEEP_ALIVE = 45_000
 
-/** What all ports of a relay have in common. */
+/** What all ports of a relay share. */
 export interface PortContext extends SequentialDataContext, BridgeContext {
   readonly settings: Pick<RelaySettings, 'bind' | 'maxWaiting' | 'waitTimeout' | 'acknowledgeTimeout'>
-  /** Which users of all ports go through. */
+  /** The limiters for users of all ports. */
   readonly users: UserLimiters
-  /** Ports with users, which may outlive the client. */
+  /** Ports with users; they may outlive the client. */
   readonly used: Set<MappedPort>
   readonly traffic: UserTraffic
 }
@@ -29,15 +29,15 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   readonly number: number
   readonly identity: Identity
   readonly traffic = newTraffic()
-  /** Whom it asks for data connections; it goes with the last one. */
+  /** The session that is asked for data connections; the port ends with the last one. */
   owner: Session
   readonly #context: PortContext
   readonly #requests: Requests<AcceptedLink>
   readonly #counters: TrafficCounters
-  /** All that have not ended, with what they wait for if there was no data connection for them at once. */
+  /** Current users, each with its pending request unless it has a data connection. */
   readonly #users = new Map<AcceptedLink, Request<AcceptedLink> | undefined>()
   readonly #bridge: UserBridge
-  readonly #serial: SequentialData
+  readonly #sequentialData: SequentialData
   #listener: Listener<AcceptedLink> | undefined
   #opening: Promise<void> | undefined
   #hasEnded = false
@@ -50,10 +50,10 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     this.#requests = new Requests(context.settings.maxWaiting)
     this.#counters = new TrafficCounters(this.traffic, this.identity.traffic, context.traffic)
     this.#bridge = new UserBridge(context, this.number, this.identity, this.#counters)
-    this.#serial = new SequentialData(context, this, this.#bridge, this.#counters)
+    this.#sequentialData = new SequentialData(context, this, this.#bridge, this.#counters)
   }
 
-  /** Its client says that there is a service; without one nobody can connect. */
+  /** The client says that its service is up; otherwise the port does not listen. */
   get wantsOnline (): boolean { return this.owner.wantsOnline && !this.#hasEnded }
 
   get isListening (): boolean { return this.#listener !== undefined }
@@ -61,46 +61,46 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   /** Users that have a data connection, or wait for one. */
   get users (): Iterable<AcceptedLink> { return this.#users.keys() }
 
-  /** Listens, if it does not yet. Rejects with what the system says. */
+  /** Listens, if it does not yet. @throws an error of the system */
   open (): Promise<void> {
     this.#opening ??= this.#open().finally(() => { this.#opening = undefined })
     return this.#opening
   }
 
-  /** Another connection of the same identity serves it from now on. Users that wait are asked for again. */
+  /** Another session of the same identity serves it from now on. Users that wait are requested again. */
   async takeOver (session: Session): Promise<void> {
     const before = this.owner
     this.owner = session
     before.port = undefined
-    this.#serial.endResting()
+    this.#sequentialData.endIdle()
     before.end('replaced')
     await this.open()
     if (this.owner === session) for (const request of this.#requests.renew()) this.#requestConnection(request)
   }
 
-  /** Its last client has gone. */
+  /** The last client has left. */
   end (): void {
     this.#hasEnded = true
     this.offline()
   }
 
-  /** Nobody can connect until it is online again; those that wait are let go. Users with a data connection stay. */
+  /** Stops listening until `open`; waiting users are dropped. Users with a data connection stay. */
   offline (): void {
     this.#listener?.close()
     this.#listener = undefined
-    this.#serial.endResting()
+    this.#sequentialData.endIdle()
     for (const { user } of this.#requests.renew()) this.#drop(user, 'offline')
   }
 
-  /** Takes what has become of the settings. */
+  /** Applies changed settings. */
   configure (): void { this.#requests.limit = this.#context.settings.maxWaiting }
 
-  /** Ends all users, and the data connections that serve them: whoever is at their other end may not answer any more. */
+  /** Ends all users and their data connections, as their other end may no longer answer. */
   abortUsers (): void {
-    for (const link of [...this.#users.keys(), ...this.#serial.links]) link.abort(new LinkClosedError('the port was taken back'))
+    for (const link of [...this.#users.keys(), ...this.#sequentialData.links]) link.abort(new LinkClosedError('the port was taken back'))
   }
 
-  /** The user whose request a data connection answers; undefined when there is none. */
+  /** Takes the user whose request a data connection answers; undefined when there is none. */
   claim (id?: string): AcceptedLink | undefined {
     const request = this.#requests.claim(id)
     if (request === undefined) return undefined
@@ -120,33 +120,33 @@ export class MappedPort implements ServedPort, SequentialDataPort {
   }
 
   /** Strict mode: a data connection serves its user, and then others. Settles when it has ended; never rejects. */
-  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#serial.serveUsers(user, streams) }
+  async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> { await this.#sequentialData.serveUsers(user, streams) }
 
-  /** Joins a user and its data connection until both are at their end; never rejects. */
+  /** Joins a user and its data connection until both have ended; never rejects. */
   async serveUser (user: AcceptedLink, data: Link): Promise<void> {
     await this.#bridge.join(user, data, data)
     this.onServed(user)
   }
 
   /**
-   * Lets users go that have waited too long. When nothing at all has come since the first of them was announced, the client does
-   * not hear us, whatever its pings say: it is ended, so that it comes back.
+   * Drops users that have waited too long. When no answer at all has arrived since the first of them was requested, the client does
+   * not receive our messages, even if it pings: it is ended, so that it reconnects.
    */
   tick (): void {
     const expired = this.#requests.expire(this.#context.now - this.#context.settings.waitTimeout)
     for (const { user } of expired) this.#drop(user, 'timeout')
-    this.#serial.tick()
+    this.#sequentialData.tick()
     if (expired.length > 0 && this.owner.answers === expired[0].answersBefore) this.owner.end('unresponsive')
   }
 
-  /** A user is at its end. */
+  /** A user has ended. */
   onServed (user: AcceptedLink | undefined): void {
     if (user === undefined || !this.#users.delete(user)) return
     if (this.#users.size === 0) this.#context.used.delete(this)
     this.#counters.add('users', -1)
   }
 
-  /** A data connection that has rested does not answer: its user gets another one, if it is there still. */
+  /** An idle data connection does not answer: its user gets another one, unless it has left. */
   onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void {
     if (hasLeft) {
       this.#rejectUser(user, 'left')
@@ -171,7 +171,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     try {
       for await (const link of listener) this.#admit(link)
     } catch {
-      // It could not listen: told by its `port`.
+      // could not listen: reported by `port`
     }
   }
 
@@ -179,7 +179,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     const { settings, traffic } = this.identity
     this.#counters.add('accepted', 1)
     const mayEnter = traffic.users < settings.maxUsers
-    const serve = mayEnter ? this.#serial.take() : undefined
+    const serve = mayEnter ? this.#sequentialData.take() : undefined
     if (serve !== undefined) {
       this.#addUser(link)
       void serve(link)
@@ -192,7 +192,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     }
   }
 
-  /** Until the client has made a data connection for this user. */
+  /** Requests a data connection for the user, and lets it wait. */
   #wait (user: AcceptedLink, since: number): void {
     const request = this.#requests.add(user, since)
     if (request === undefined) {
@@ -223,7 +223,7 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     })
   }
 
-  /** The user is let go without having been served. */
+  /** Ends a user that was not served. */
   #drop (user: AcceptedLink, reason: UserDrop): void {
     const request = this.#users.get(user)
     if (request === undefined) return

@@ -18,29 +18,29 @@ const OK = frameOf({ type: 'register_resp', status: 'ok' })
 const STRICT_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT })
 const ACKNOWLEDGING_OK = frameOf({ type: 'register_resp', status: 'ok', tunpipe: STRICT, acknowledge: 1 })
 
-/** A connection whose first frame was read. */
+/** A connection whose first frame has been read. */
 export interface PendingConnection {
-  /** What is behind that frame. */
+  /** The rest of the connection, behind that frame. */
   link: Link
-  /** In its canonical form. */
+  /** With the address in canonical form. */
   remote: Endpoint
   slot: ConnectionSlot
 }
 
 export interface RejectContext {
   readonly clock: Clock
-  /** Of connections that are refused: what strangers do must not hide the rest. */
+  /** Rate-limited, apart from other logs: rejected connections must not hide other lines. */
   readonly rejectLog: RejectTo<RejectReason>
-  /** Unknown tokens. */
+  /** Bounds unknown tokens. */
   readonly throttle: AuthThrottle
 }
 
-/** The bytes are those of every other answer; whoever gets them may change them. */
+/** Answers `ok` with a copy of the bytes, as the transport may change them. */
 export function accept (link: Link, isStrict: boolean, acknowledges = false): void {
   link.port.send([Uint8Array.from(!isStrict ? OK : acknowledges ? ACKNOWLEDGING_OK : STRICT_OK)])
 }
 
-/** Counts, logs and answers, then ends the connection; settles when it is gone. */
+/** Counts, logs and answers a rejection, then closes the connection; settles when it has ended. */
 export async function rejectConnection ({ clock, rejectLog, throttle }: RejectContext, { link, remote, slot }: PendingConnection, reason: RejectReason, fields: object = {}): Promise<void> {
   if (reason === 'token') throttle.failed(slot)
   await reject(rejectLog, reason, { remote }, fields, async (reason) => {

@@ -1,4 +1,4 @@
-/** A client wants a port (gotunnel protocol, section 3). */
+/** Registration of a port by a client (gotunnel protocol, section 3). */
 import { pipe } from 'it-pipe'
 import { receive, type Control, type ControlContext } from './control.ts'
 import { rateLimited, controlBudget } from '../protocol/control-budget.ts'
@@ -20,20 +20,20 @@ import { dispatch } from '../../../transforms/type-demux.ts'
 const frames = controlFrames(u32be, { maxFrame: MAX_FRAME })
 const messages = json<ToServer, Message>({ read: readToServer, maxParsed: MAX_MESSAGE })
 
-/** Longer names are cut where they are shown. */
+/** Characters of a name where it is shown; longer ones are cut. */
 const MAX_NAME = 64
 
 export interface ClientContext extends RejectContext, ControlContext {
   readonly settings: Pick<RelaySettings, 'mode'>
   readonly registry: PortRegistry
   readonly refused: Record<GotunnelRejectReason, number>
-  /** Messages of clients that had to wait, as there were too many. */
+  /** Messages of clients that had to wait for the rate limit. */
   heldMessages: number
-  /** The relay takes no more clients. */
+  /** The relay accepts no more clients. */
   readonly isClosing: boolean
 }
 
-/** Serves a control connection until it ends. Rejects with what broke it. */
+/** Serves a control connection until it ends. Rejects with the error that broke it. */
 export async function serveClient (context: ClientContext, connection: PendingConnection, { name: given, local_port: localPort, remote_port: remotePort, tunpipe, acknowledge, addresses }: Register, identity: Identity, proof: Proof): Promise<void> {
   const { settings: { mode: allowed }, registry } = context
   const { remote, slot } = connection
@@ -44,13 +44,13 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   const link = over(rateLimited(over(connection.link, frames), controlBudget(context.clock, () => { context.heldMessages++ }, identity.messages)), messages)
   const session = new Session({ link, remote, identity, proof, name, localPort, remotePort, isStrict, wantsAddresses: addresses === 1, acknowledges: isStrict && acknowledge === 1, clock: context.clock, now: context.now })
   const problem = await registry.bind(session)
-  // The original answers ok to whatever port it is, and its clients take no other answer for a temporary one: here the relay
-  // goes on trying in their place.
+  // The original answers ok for any port, and its clients treat every other answer as permanent. So the relay answers ok and
+  // retries on their behalf.
   const mayWait = !isStrict && (problem === 'busy' || !isPort(remotePort))
   if (problem !== undefined && !mayWait) return await rejectConnection(context, connection, problem, { ...about, detail: session.problem })
   if (problem !== undefined && !registry.mayWait(session)) return await rejectConnection(context, connection, 'ports', about)
   if (session.ended !== undefined) return // replaced while the port was being opened
-  const reason = context.isClosing ? 'token' : registry.policyViolation(session) // while the port was being opened, the settings may have become others
+  const reason = context.isClosing ? 'token' : registry.policyViolation(session) // the settings may have changed while the port was being opened
   if (reason !== undefined) {
     registry.release(session)
     return await rejectConnection(context, connection, reason, about)
@@ -75,7 +75,7 @@ export async function serveClient (context: ClientContext, connection: PendingCo
   }
 }
 
-/** A session that was ended has no use for what still comes. */
+/** Messages that arrive after the end of a session are ignored. */
 function receiveUntilEnded (message: ToServer, control: Control): void {
   if (control.session.ended === undefined) receive(message, control)
 }

@@ -1,4 +1,4 @@
-/** A gotunnel server: clients register ports, and what users bring there goes to the clients. */
+/** A gotunnel server: clients register ports, and connections of users to these ports are forwarded to the clients. */
 import { serveData, type DataContext } from './data-channel.ts'
 import { serveClient, type ClientContext } from './register.ts'
 import { withDrainTimeout } from '../protocol/with-drain-timeout.ts'
@@ -32,13 +32,13 @@ import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 const TICK = 1000
 
-/** Ticks between two attempts to listen where that was not possible. */
+/** Ticks between two attempts to listen on a port that was in use. */
 const RETRY = 5
 
-/** Milliseconds that users have to come to their end when the relay stops. */
+/** Milliseconds for users to finish when the relay stops. */
 const DRAIN = 3000
 
-/** What its connections have in common: what each part of the relay asks for, by the interface of that part. */
+/** The context that the connections share: the contexts of all parts of the relay. */
 interface RelayState extends RegistryContext, ClientContext, DataContext {
   settings: RelaySettings
   readonly refused: Record<GotunnelRejectReason, number>
@@ -47,7 +47,7 @@ interface RelayState extends RegistryContext, ClientContext, DataContext {
   now: number
 }
 
-/** A link that was accepted. Without a pass it goes through the limiter of the relay now, otherwise it has been through that already. */
+/** An accepted link. Without a slot it goes through the limiter of the relay now. */
 export type GotunnelRelayLink = Link & ConnectionInfo
 
 /**
@@ -57,19 +57,19 @@ export type GotunnelRelayLink = Link & ConnectionInfo
  * ```
  */
 export class GotunnelRelay {
-  /** Which every control and data connection goes through. */
+  /** Every control and data connection goes through it. */
   readonly limiter: ConnectionLimiter
   readonly #state: RelayState
   readonly #registry: PortRegistry
   readonly #connections: AcceptedConnections
   readonly #timer: Interval
-  /** Those that have not said yet what they are for. */
-  readonly #silent = new Set<Link>()
+  /** Connections without a first frame. */
+  readonly #halfOpen = new Set<Link>()
   #ticks = 0
-  /** Users turned away of which the log knows. */
-  #told = { source: 0, total: 0 }
+  /** Rejected users that were logged. */
+  #logged = { source: 0, total: 0 }
 
-  /** Throws `OptionError` when an option cannot work. */
+  /** @throws {OptionError} when an option is invalid */
   constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
     const settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
@@ -114,18 +114,18 @@ export class GotunnelRelay {
     }
   }
 
-  /** What it measures and waits by. */
+  /** The clock for all timers and measurements. */
   get clock (): Clock { return this.#state.clock }
 
   get identities (): Iterable<Identity> { return this.#state.identities }
 
-  /** Bytes that are kept for the users of one identity. */
+  /** Bytes buffered for the users of one identity. */
   bufferedBy (identity: Identity): number { return this.#state.buffers.heldBy(identity) }
 
-  /** Users of one identity that were not let in. */
+  /** Rejected users of one identity. */
   rejectedOf (identity: Identity): GotunnelRelayStats['turnedAway'] { return this.#state.users.rejectedOf(identity) }
 
-  /** Clients that have no port yet. */
+  /** Clients without a port so far. */
   get waiting (): Session[] { return this.#registry.waiting }
 
   get ports (): Iterable<MappedPort> { return this.#registry.ports.values() }
@@ -135,14 +135,14 @@ export class GotunnelRelay {
     return this.#connections.accept(link, (slot) => this.#accept(link, slot))
   }
 
-  /** Somebody speaks another protocol than the one of the control port: to be told by whoever listens there. */
+  /** Logs a connection that speaks another protocol; called by the owner of the listener. */
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
   /**
-   * Other settings from now on. Clients whose identity and port are still allowed stay, with a new token as well. Users of a
-   * port that is not allowed any more stay, those of an identity that is gone do not.
+   * Changes the settings. Clients whose identity and port are still allowed stay, also with a new token. Users of a
+   * port that is no longer allowed stay, those of a removed identity do not.
    *
-   * Throws `OptionError` when something cannot work; then nothing has changed.
+   * @throws {OptionError} when a setting is invalid; then nothing has changed
    */
   configure (init: GotunnelRelayOptions): ConfigureResult {
     const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#state.settings
@@ -159,7 +159,7 @@ export class GotunnelRelay {
       const reason = this.#registry.policyViolation(session)
       if (reason === undefined) continue
       ended++
-      // Its token may be that of an identity with another name by now: then it is to come again.
+      // The token may belong to an identity of another name by now: then the client has to register again.
       const isKnown = reason === 'token' && this.#state.identities.find(session.proof) !== undefined
       session.end('removed', isKnown ? 'changed' : reason)
     }
@@ -168,9 +168,9 @@ export class GotunnelRelay {
   }
 
   /**
-   * Drops silent clients and users that have waited too long. Called once a second by the relay itself.
+   * Ends silent clients and users that have waited too long. The relay itself calls it once a second.
    *
-   * @param now milliseconds of a clock that only goes forward
+   * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {
     const { log, rejectLog, registry, settings: { dropAfter } } = this.#state
@@ -188,23 +188,23 @@ export class GotunnelRelay {
     for (const session of this.waiting) if (!ports.has(session.remotePort)) void registry.bind(session)
   }
 
-  /** Takes no more, ends all clients, gives users a moment to come to their end, and settles when all are gone. */
+  /** Accepts no more connections, ends all clients, lets users finish for a moment, and settles when all have ended. */
   async close (): Promise<void> {
     this.#state.isClosing = true
     this.#timer.stop()
     for (const port of this.#registry.ports.values()) port.end()
     for (const session of this.#registry.sessions) session.end('removed', 'stopping')
-    for (const link of this.#silent) link.abort(new LinkClosedError('the relay is stopping')) // nobody waits for their first frame
+    for (const link of this.#halfOpen) link.abort(new LinkClosedError('the relay is stopping')) // without waiting for their first frame
     await withDrainTimeout(this.#state.clock, this.#connections.gone(), DRAIN, () => { for (const port of this.#state.used) port.abortUsers() })
   }
 
   #logRejected (): void {
     const { log, users: { all: { stats: { rejected } } } } = this.#state
     for (const reason of ['source', 'total'] as const) {
-      const count = rejected[reason] - this.#told[reason]
+      const count = rejected[reason] - this.#logged[reason]
       if (count > 0) log.log('warn', { count }, reason === 'source' ? 'users turned away: too many from one address' : 'users turned away: too many in all, or of their identity beside what others have reserved')
     }
-    this.#told = { ...rejected }
+    this.#logged = { ...rejected }
   }
 
   async #accept (link: GotunnelRelayLink, slot: ConnectionSlot | undefined): Promise<void> {
@@ -234,16 +234,16 @@ export class GotunnelRelay {
       state.refused.timeout++
       link.abort(new LinkClosedError('no first frame in time'))
     })
-    this.#silent.add(link)
+    this.#halfOpen.add(link)
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FIRST_FRAME }).finally(() => {
       state.clock.clear(timer)
-      this.#silent.delete(link)
+      this.#halfOpen.delete(link)
     })
-    if (frame === undefined) { // it left without a word, as a probe does
+    if (frame === undefined) { // closed without a first frame, as a probe does
       link.abort(new LinkClosedError('nothing was said'))
       return
     }
-    // An address of IPv4 has another form on a socket of IPv6.
+    // a socket of IPv6 reports IPv4 addresses as mapped ones
     const connection: PendingConnection = { link: rest, remote: { ...remote, host: normalizeAddress(remote.host) }, slot }
     const message = readFirst(frame)
     if (message.type === 'data_channel') return await serveData(state, connection, message)

@@ -1,27 +1,26 @@
 /**
  * Users that wait for a data connection, and which of them gets the next one. No I/O.
  *
- * In strict mode a data connection names the request that it answers. Without that it is first in, first out, by request: one
- * that is given up for a user stays in the line until its data connection has come, or its time is over, so that this one is
- * not taken for the next user.
+ * In strict mode a data connection names its request. Otherwise requests are first in, first out: one whose user has left stays queued
+ * until its data connection has arrived, or its time is over, so that this data connection is not given to the next user.
  */
 import { randomBytes } from 'node:crypto'
 
 export interface Request<U> {
-  /** 128 random bits: only who was asked can know it. */
+  /** 128 random bits, known only to the client that was asked. */
   id: string
   user: U
-  /** Milliseconds of a clock that only goes forward. */
+  /** Milliseconds of a monotonic clock. */
   since: number
-  /** The user does not wait any more. */
+  /** The user no longer waits. */
   isCancelled: boolean
-  /** How many data connections had come when it was asked for. */
+  /** The number of data connections that had arrived when this one was requested. */
   answersBefore: number
 }
 
 const ID_BYTES = 16
 
-/** Random bytes are cheaper by the thousand. */
+/** Random bytes, fetched in blocks as that is faster. */
 let random = Buffer.alloc(0)
 let used = 0
 
@@ -37,7 +36,7 @@ function newId (): string {
 export class Requests<U> {
   /** Oldest first. */
   readonly #requests = new Map<string, Request<U>>()
-  /** Users that may wait at one time. */
+  /** The maximum number of waiting users. */
   limit: number
   #waiting = 0
 
@@ -46,10 +45,10 @@ export class Requests<U> {
   /** Users that wait. */
   get waiting (): number { return this.#waiting }
 
-  /** Requests in the line, those that are void included. */
+  /** Queued requests, cancelled ones included. */
   get size (): number { return this.#requests.size }
 
-  /** Undefined when as many wait as may. */
+  /** Queues a user; undefined when the limit is reached. */
   add (user: U, now: number): Request<U> | undefined {
     if (this.#waiting >= this.limit) return undefined
     if (this.#requests.size >= 2 * this.limit) this.#forgetCancelled()
@@ -59,32 +58,32 @@ export class Requests<U> {
     return request
   }
 
-  /** The request that a data connection answers, taken out of the line: the one of this id, or the oldest. */
+  /** Takes the request that a data connection answers: the one with this id, or the oldest. */
   claim (id?: string): Request<U> | undefined {
     const request = id === undefined ? this.#requests.values().next().value : this.#requests.get(id)
     if (request !== undefined) this.#remove(request)
     return request
   }
 
-  /** Its user does not wait any more. Harmless when repeated, and once it has left the line. */
+  /** The user no longer waits. May be called more than once, and after the request has been claimed. */
   cancel (request: Request<U>): void {
     if (request.isCancelled || this.#requests.get(request.id) !== request) return
     request.isCancelled = true
     this.#waiting--
   }
 
-  /** Those whose time is over, taken out of the line; without those that are void. */
+  /** Takes all requests that are older than `before`, and returns those that are not cancelled. */
   expire (before: number): Array<Request<U>> {
     const expired: Array<Request<U>> = []
     for (const request of this.#requests.values()) {
-      if (request.since > before) continue // one that has waited for something else before may stand behind a younger one
+      if (request.since > before) continue // not break: a user that has waited elsewhere before may be queued behind a younger one
       this.#remove(request)
       if (!request.isCancelled) expired.push(request)
     }
     return expired
   }
 
-  /** All that wait, under new ids: whoever has been asked before is not the one who answers. What is void is forgotten. */
+  /** Gives all waiting users new ids, as another client is asked from now on. Cancelled requests are dropped. */
   renew (): Array<Request<U>> {
     const renewed = [...this.#requests.values()].filter(({ isCancelled }) => !isCancelled)
     this.#requests.clear()

@@ -1,4 +1,4 @@
-/** The data connections of a port in strict mode: each serves one user after the other, and rests in between. */
+/** The data connections of a port in strict mode: each serves one user after the other, and is idle in between. */
 import { isIP } from 'node:net'
 import { IdleConnectionPool, type IdleConnectionTotals } from './idle-connection-pool.ts'
 import type { Session } from './session.ts'
@@ -20,14 +20,14 @@ export interface SequentialDataContext extends IdleConnectionTotals {
   readonly settings: Pick<RelaySettings, 'acknowledgeTimeout'>
 }
 
-/** The port that they serve. */
+/** The port of these connections. */
 export interface SequentialDataPort {
-  /** Whom it asks for data connections. */
+  /** The session that is asked for data connections. */
   readonly owner: Pick<Session, 'answers' | 'wantsAddresses'>
   readonly wantsOnline: boolean
-  /** A user is at its end. */
+  /** A user has ended. */
   onServed (user: AcceptedLink | undefined): void
-  /** The data connection that a user was given does not answer; the user has waited since then, or has left. */
+  /** The data connection given to a user does not answer; the user has waited since then, or has left. */
   onSilent (user: AcceptedLink, since: number, hasLeft: boolean): void
 }
 
@@ -37,7 +37,7 @@ export class SequentialData {
   readonly #bridge: UserBridge
   readonly #counters: TrafficCounters
   readonly #idlePool: IdleConnectionPool
-  /** Those that have not ended, with the user that each of them serves. */
+  /** Open connections, with the user that each serves. */
   readonly #serving = new Map<SequentialStreams, AcceptedLink | undefined>()
 
   constructor (context: SequentialDataContext, port: SequentialDataPort, bridge: UserBridge, counters: TrafficCounters) {
@@ -48,10 +48,10 @@ export class SequentialData {
     this.#idlePool = new IdleConnectionPool(context)
   }
 
-  /** All that have not ended. */
+  /** All open connections. */
   get links (): Iterable<SequentialStreams> { return this.#serving.keys() }
 
-  /** What begins to serve a user that is given to it, over a data connection that has rested; undefined when there is none. */
+  /** Takes an idle connection. Returns a function that serves a user over it; undefined when none is idle. */
   take (): ((user: AcceptedLink) => Promise<void>) | undefined {
     const taken = this.#idlePool.take()
     if (taken === undefined) return undefined
@@ -59,14 +59,14 @@ export class SequentialData {
     return (user) => isFresh ? this.#serveNext(user, streams) : this.#tryIdle(user, streams)
   }
 
-  /** A new one serves its user, and then others. Settles when it has ended; never rejects. */
+  /** A new connection serves its user, and then others. Settles when it has ended; never rejects. */
   async serveUsers (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { owner } = this.#port
     streams.onIdle = () => {
       owner.answers++
       this.#port.onServed(this.#serving.get(streams))
       this.#serving.set(streams, undefined)
-      // That of a client which has left goes as well, once its user has, and one of which nothing tells whether it is still there.
+      // not idle but ended: connections of a client that has left, and those whose liveness is not known
       if (streams.acknowledges && this.#port.owner === owner && this.#port.wantsOnline) this.#idlePool.add(streams)
       else streams.close()
     }
@@ -77,15 +77,15 @@ export class SequentialData {
     this.#idlePool.remove(streams)
   }
 
-  /** Ends those that have rested for too long. */
+  /** Ends connections that have been idle for too long. */
   tick (): void { this.#idlePool.tick() }
 
-  /** Ends those that rest. */
-  endResting (): void { this.#idlePool.close() }
+  /** Ends idle connections. */
+  endIdle (): void { this.#idlePool.close() }
 
   /**
-   * One that has rested: nothing of the user goes there before its other end has answered. When it does not, the user gets another
-   * one, and so does everybody else, as whatever has cut it off may have cut off the others that rest.
+   * Tries an idle connection: no byte of the user is sent before the other end has answered. Without an answer the user gets another one,
+   * and all idle ones are ended, as the same failure may have broken them.
    */
   async #tryIdle (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     const { now: since, clock, settings: { acknowledgeTimeout } } = this.#context
@@ -106,7 +106,7 @@ export class SequentialData {
     this.#port.onSilent(user, since, hasLeft)
   }
 
-  /** The user counts until its link is over: what it has sent may wait for a client that does not read. */
+  /** The user counts until its link has ended: its bytes may wait for a client that does not read. */
   async #serveNext (user: AcceptedLink, streams: SequentialStreams): Promise<void> {
     this.#serving.set(streams, user)
     const { clock, settings: { acknowledgeTimeout } } = this.#context
@@ -125,7 +125,7 @@ export class SequentialData {
   }
 }
 
-/** Undefined for a user who has gone meanwhile, and for a link that has no address. */
+/** Undefined for a user that has left meanwhile, and for a link without an address. */
 function textOf ({ host, port }: Endpoint): string | undefined {
   return isIP(host) === 0 ? undefined : endpointText({ host: normalizeAddress(host), port })
 }

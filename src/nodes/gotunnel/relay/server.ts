@@ -1,4 +1,4 @@
-/** A gotunnel relay on a port: the transport, and who serves its links, which are those of bytes. */
+/** A gotunnel relay on a port: it listens with the transport and serves its links of bytes. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { GotunnelRelay } from './relay.ts'
@@ -12,7 +12,7 @@ import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import { listenTls } from '../../../transports/tls.ts'
 
-/** What may change while it runs. `listen` is `host:port`, IPv6 in brackets. The original's clients do not speak TLS. */
+/** Options that can change at run time. `listen` is `host:port`, IPv6 in brackets. The original's clients do not support TLS. */
 export type GotunnelServerOptions = GotunnelRelayOptions & ListenOptions
 
 export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult> {
@@ -22,8 +22,8 @@ export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureR
 /**
  * Listens and serves.
  *
- * @throws {OptionError} when an option cannot work; what the system says (`EADDRINUSE`, `EACCES`, ...) when it cannot listen, with
- *   the `key` `bind` when that is where mapped ports are to
+ * @throws {OptionError} when an option is invalid; an error of the system (`EADDRINUSE`, `EACCES`, ...) when it cannot listen, with
+ *   the `key` `bind` when the address of mapped ports is at fault
  */
 export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): Promise<GotunnelServer> {
   const { firstFrameTimeout: handshakeTimeout, log, clock } = init
@@ -33,7 +33,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
   const shared = { limiter: relay.limiter, keepAlive: KEEP_ALIVE, handshakeTimeout, log, clock, onProtocolMismatch: (mismatch: ProtocolMismatch) => { relay.protocolMismatch(mismatch) } }
   const server = await serve({
     transport: { listen: ({ tls, ...at }) => tls === undefined ? listenTcp({ ...at, ...shared }) : listenTls({ ...at, ...shared, ...tls }) },
-    layers: (link: AcceptedLink) => link, // a first frame says what a connection is for, and which layers it has from there on
+    layers: (link: AcceptedLink) => link, // the relay adds layers once the first frame has told the type of the connection
     accept: (link) => { void relay.accept(link) },
     at,
     urlOf: ({ host, tls }: BindOptions, port) => `${tls === undefined ? 'tcp' : 'tls'}://${endpointText({ host, port })}`,
@@ -48,7 +48,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
   return Object.assign(server, { relay })
 }
 
-/** Looks whether mapped ports can listen at that address at all; else every one of them would be told to be in use. */
+/** Checks that mapped ports can listen on that address; otherwise each of them would be reported as in use. */
 async function tryBind (host: string | undefined): Promise<void> {
   if (host === undefined) return
   const server = createServer().listen({ host, port: 0 })
@@ -56,7 +56,7 @@ async function tryBind (host: string | undefined): Promise<void> {
   await new Promise((resolve) => { server.close(resolve) })
 }
 
-/** Throws `OptionError`. */
+/** @throws {OptionError} when `listen` or a proxy is invalid */
 function readBindOptions ({ listen, tls, trustedProxies }: ListenOptions): BindOptions {
   const endpoint = readEndpoint(listen)
   if (endpoint === undefined) throw new OptionError(`listen has the form host:port, not ${listen}`)

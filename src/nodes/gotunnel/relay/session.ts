@@ -1,4 +1,4 @@
-/** One control connection of a relay, registered: whose it is, and how it ends. */
+/** A registered control connection of a relay: its identity, its port, and how it ends. */
 import type { Identity, Proof } from './identities.ts'
 import type { Message, ToServer } from '../protocol/messages.ts'
 import { ENDINGS, type Ending } from '../protocol/reasons.ts'
@@ -6,33 +6,33 @@ import type { GotunnelRejectReason } from './stats.ts'
 import { lingeringClose } from '../../common/lingering-close.ts'
 import type { Batch, Clock, Endpoint, Link } from '../../../types.ts'
 
-/** A port as the client that serves it switches it. */
+/** A port as its session controls it. */
 export interface ServedPort {
-  /** Rejects with what the system says. */
+  /** @throws an error of the system when it cannot listen */
   open (): Promise<void>
   offline (): void
-  /** There is no data connection for this request. */
+  /** The client has no data connection for this request. */
   fail (id: string): void
 }
 
 export interface SessionInit {
-  /** With messages on it, the first frame taken off. */
+  /** Carries messages; the first frame has been removed. */
   link: Link<ToServer, Message>
   remote: Endpoint
   identity: Identity
-  /** What it authenticated with; its data connections do so as well, also when the token has changed since. */
+  /** The proof of its token. Its data connections authenticate by it, also when the token has changed since. */
   proof: Proof
-  /** What the client calls itself; made fit to be shown. */
+  /** The name that the client gave itself, escaped for display. */
   name: string
   localPort: number
   remotePort: number
   isStrict: boolean
-  /** It wants to know where users are. */
+  /** The client wants the addresses of users. */
   wantsAddresses: boolean
-  /** It acknowledges the opening of each user. */
+  /** The client acknowledges the opening of each user. */
   acknowledges: boolean
   clock: Clock
-  /** Milliseconds of it. */
+  /** Milliseconds of a monotonic clock. */
   now: number
 }
 
@@ -49,19 +49,19 @@ export class Session {
   readonly acknowledges: boolean
   readonly since: number
   readonly #clock: Clock
-  /** When the last ping came. */
+  /** When the last ping arrived. */
   heardAt: number
-  /** It says that there is a service. */
+  /** The client says that its service is up. */
   wantsOnline = true
-  /** What has come of requests for data connections: some, or that there is none. */
+  /** Data connections, or failures, that have answered requests. */
   answers = 0
-  /** The port that it serves; undefined while another has it, or when there can be none of that number. */
+  /** The port that it serves; undefined while another session has it, or for a number that is no port. */
   port: ServedPort | undefined
-  /** What the system said when its port could not be had. */
+  /** The error of the system when its port could not be opened. */
   problem: string | undefined
-  /** Why it was ended by the relay. */
+  /** Why the relay has ended it. */
   ended: GotunnelRejectReason | undefined
-  /** Called once when it is ended by the relay: what it has is free from then on, while the connection takes its time. */
+  /** Called once when the relay ends it: its port is free at once, before the connection has closed. */
   onEnd: () => void = () => {}
   #pending: Batch<Message> = []
   readonly #flush = (): void => {
@@ -85,27 +85,27 @@ export class Session {
     this.since = this.heardAt = now
   }
 
-  /** It is there, and has no port yet: another one has that, or there is none of its number. */
+  /** It has no port yet: another session has it, or the number is no port. */
   get isWaiting (): boolean { return this.port === undefined && this.ended === undefined }
 
-  /** Sends whole frames, and those of all users that came at once in one write. A client that does not read what it asks for is ended. */
+  /** Queues a message; messages of one turn leave in one write. A client that does not read them is ended. */
   send (message: Message): void {
     if (this.ended !== undefined) return
     if (this.#pending.push(message) === 1) setImmediate(this.#flush)
   }
 
   /**
-   * The client may be told why; programs that do not know this message ignore it. Harmless when repeated.
+   * Ends the session, and tells the client why if it knows that message. May be called more than once.
    *
-   * @param reason is counted, and `told` to the client
+   * @param reason for the counters and, as `wireReason`, for the client
    */
   end (reason: Extract<GotunnelRejectReason, Ending>): void
-  end (reason: 'removed', told: Ending): void
-  end (reason: GotunnelRejectReason, told: Ending = reason as Ending): void {
+  end (reason: 'removed', wireReason: Ending): void
+  end (reason: GotunnelRejectReason, wireReason: Ending = reason as Ending): void {
     if (this.ended !== undefined) return
     this.ended = reason
     this.onEnd()
-    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[told] }])
+    if (this.isStrict) this.link.port.send([{ type: 'unregistered', reason: ENDINGS[wireReason] }])
     void lingeringClose(this.link, this.#clock)
   }
 }

@@ -1,4 +1,4 @@
-/** What can be said about a gotunnel relay. */
+/** The options of a gotunnel relay. */
 import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './identities.ts'
 import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
@@ -22,11 +22,10 @@ export interface GotunnelRelayOptions extends ConnectionLimiterInit {
   /** User connections at one time from one source. Default: 1024. */
   usersPerSource?: number
   /**
-   * Bytes that the relay keeps for all users, since who reads is slower than who writes. When they are more, users that stand still are
-   * ended. Default: 256 MiB.
+   * Bytes buffered for all users, while readers are slower than writers. Beyond it stalled users are ended. Default: 256 MiB.
    */
   bufferTotal?: number
-  /** Unknown tokens from one source in a minute; beyond it nothing from there is looked at. The loopback is exempt. Default: 120. */
+  /** Unknown tokens from one source in a minute; beyond it its tokens are not checked. The loopback is exempt. Default: 120. */
   authFailures?: number
 }
 
@@ -37,13 +36,13 @@ export interface GotunnelRelayInit extends GotunnelRelayOptions {
   dropAfter?: number
   /** Milliseconds that a user waits for its data connection (section 6). Default: 60 s. */
   waitTimeout?: number
-  /** Milliseconds until a data connection that does not answer is given up. Default: 5 s. */
+  /** Milliseconds until a data connection that does not answer is ended. Default: 5 s. */
   acknowledgeTimeout?: number
-  /** Milliseconds after which a user, or its data connection, is ended whose system acknowledges nothing of what it was sent. Default: 45 s. */
+  /** Milliseconds without a TCP acknowledgement after which a user, or its data connection, is ended. Default: 45 s. */
   unansweredTimeout?: number
-  /** Milliseconds for which a user has stood still before it may be ended, when too much is kept for all. Default: 10 s. */
+  /** Milliseconds without progress after which a user may be ended while the buffers of all exceed `bufferTotal`. Default: 10 s. */
   stallTimeout?: number
-  /** Default: that of the system. */
+  /** Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
@@ -56,7 +55,7 @@ export interface RelaySettings {
   maxWaiting: number
   bufferTotal: number
   authFailures: number
-  /** Of the control port, and of the users of all ports. */
+  /** For the control port and, separately, for the users of all ports. */
   limiter: Required<ConnectionLimiterInit>
   userLimiter: Required<ConnectionLimiterInit>
   firstFrameTimeout: number
@@ -68,13 +67,17 @@ export interface RelaySettings {
 }
 
 /**
- * All users of a client come through data connections from its one address, some of which are half-open when many come at
- * once. Once they are paired it is the limits of users that hold.
+ * The data connections of all users of a client come from its one address, and many of them may be half-open at once. When paired with
+ * a user they no longer count here, but against the limits of users.
  */
 const DEFAULT_PER_SOURCE = 4096
 const WAITING_IN_ALL = 4096
 
-/** Settings with their defaults. Throws `OptionError` for one that cannot be. */
+/**
+ * Checks the options and fills in defaults.
+ *
+ * @throws {OptionError} when an option is invalid
+ */
 export function readRelay ({
   identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, bufferTotal = DEFAULT_BUFFER_TOTAL, authFailures = 120,
   perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000,

@@ -1,32 +1,32 @@
-/** Counters of a relay: plain numbers, raised where it happens and added up when somebody asks. */
+/** Counters of a relay: plain numbers, incremented in place and added up on request. */
 
 /**
- * Why a connection to the control port was refused or ended: `malformed`, its first frame is none; `token`, unknown; `rate`, too
- * many unknown tokens from its source; `timeout`, no first frame, or no ping, in time; `mode`, the relay or the port asks for strict mode; `port`,
- * one that its identity may not have; `busy`, in use by another; `name`, that of another identity; `ports`, its identity has as
- * many as it may, or the relay has; `not_owner`, a data connection for a port of another; `unclaimed`, a data connection that
- * nobody waits for; `unresponsive`, no data connection has come for a user; `replaced`, by a newer one of the same identity; `removed`, by other settings; `write_timeout`, it does not read; `source` and
- * `limit`, turned away by the limiter.
+ * Why a connection to the control port was rejected or ended: `malformed`, invalid first frame; `token`, unknown; `rate`, too
+ * many unknown tokens from its source; `timeout`, no first frame, or no ping, in time; `mode`, the relay or the port requires strict mode;
+ * `port`, not allowed for its identity; `busy`, in use by another; `name`, that of another identity; `ports`, its identity or the relay
+ * has as many as it may; `not_owner`, a data connection for a port of another; `unclaimed`, a data connection without a waiting user;
+ * `unresponsive`, no data connection came for a user; `replaced`, by a newer client of the same identity; `removed`, by new settings;
+ * `write_timeout`, it does not read; `source` and `limit`, rejected by the limiter.
  */
 export type GotunnelRejectReason =
   | 'malformed' | 'protocol' | 'token' | 'rate' | 'timeout' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'not_owner' | 'unclaimed' | 'unresponsive' | 'replaced' | 'removed' | 'write_timeout'
   | 'source' | 'limit'
 
 /**
- * Why a user was let go unserved: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
- * `left`, the user has gone while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
- * `offline`, the port went offline, or its client went away, while the user waited; `silent`, its data connection does not answer, or nothing it was sent is acknowledged.
- * Or ended while it was served: `stalled`, it stood still, or its service did, and too much was kept for all users.
+ * Why a user was dropped before it was served: `waiting`, too many wait for this port; `limit`, its identity serves as many as it may;
+ * `left`, the user closed while it waited; `timeout`, no data connection in time; `failed`, the peer says that it has none;
+ * `offline`, the port went offline, or its client left, while the user waited; `silent`, its data connection does not answer, or does
+ * not acknowledge what it is sent. Or ended while served: `stalled`, it or its service stalled while the buffers of all users were full.
  */
 export type UserDrop = 'waiting' | 'limit' | 'timeout' | 'failed' | 'left' | 'offline' | 'silent' | 'stalled'
 
-/** What users have brought and got. Bytes without any frames. */
+/** Traffic of users, in bytes without framing. */
 export interface UserTraffic {
-  /** User connections now, those that wait included. */
+  /** Current user connections, including those that wait. */
   users: number
-  /** Of them those that wait for a data connection. */
+  /** Those of them that wait for a data connection. */
   waiting: number
-  /** Ever taken. */
+  /** User connections accepted since the start. */
   accepted: number
   bytesIn: number
   bytesOut: number
@@ -34,18 +34,18 @@ export interface UserTraffic {
 }
 
 export interface GotunnelRelayStats extends UserTraffic {
-  /** Connections to the control port now that have not said what they are for. */
+  /** Current connections to the control port without a first frame. */
   halfOpen: number
-  /** Control connections now. */
+  /** Current control connections. */
   clients: number
   /** Ports that are served now. */
   ports: number
   refused: Record<GotunnelRejectReason, number>
-  /** Messages on control connections that had to wait, as more came than one client may send. */
+  /** Messages on control connections that had to wait for the rate limit. */
   heldMessages: number
-  /** Bytes that are kept for users now, as who reads is slower than who writes. */
+  /** Bytes buffered for users now. */
   bufferedBytes: number
-  /** Users that were not let in: `source`, too many from one address; `total`, too many of all ports. Nobody looks at which port. */
+  /** Rejected users: `source`, too many from one address; `total`, too many on all ports. */
   turnedAway: { source: number, total: number }
 }
 
@@ -57,7 +57,7 @@ export const newRefused = (): Record<GotunnelRejectReason, number> => ({
   malformed: 0, protocol: 0, token: 0, rate: 0, timeout: 0, mode: 0, port: 0, busy: 0, name: 0, ports: 0, not_owner: 0, unclaimed: 0, unresponsive: 0, replaced: 0, removed: 0, write_timeout: 0, source: 0, limit: 0
 })
 
-/** Traffic is counted for the port and for its identity at once, so that neither has to be added up, or lost with the other. */
+/** Counts traffic for the port and for its identity at once, so that they need not be added up, and outlive each other. */
 export class TrafficCounters {
   readonly #all: readonly UserTraffic[]
 

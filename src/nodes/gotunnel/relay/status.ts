@@ -1,4 +1,4 @@
-/** What a relay tells about itself to whoever runs it: who is there, and what it does. Plain data, made when it is asked for. */
+/** The status of a relay: its identities, clients and rates. Plain data, made on request. */
 import type { Identity } from './identities.ts'
 import type { MappedPort } from './port.ts'
 import type { GotunnelRelay } from './relay.ts'
@@ -8,36 +8,36 @@ import { remoteText } from '../../../net/endpoint.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
 import { TrafficRateMeter, type TrafficRates } from '../../../limits/rate-meter.ts'
 
-/** Milliseconds between two looks at the counters. */
+/** Milliseconds between two samples of the counters. */
 const SAMPLE_INTERVAL = 1000
 
 export interface GotunnelPortStatus extends UserTraffic, TrafficRates {
   port: number
-  /** What its client calls itself. */
+  /** The name that its client gave itself. */
   client: string
-  /** Address and port that the client comes from. */
+  /** Address and port of the client. */
   source: string
   mode: 'strict' | 'compatible'
-  /** `offline`: its client says that there is no service; `busy`: something else on this machine has the port. */
+  /** `offline`: its client says that the service is down; `busy`: another program on this machine uses the port. */
   state: 'online' | 'offline' | 'busy'
-  /** Seconds since its client has registered it. */
+  /** Seconds since the client registered it. */
   connected: number
 }
 
 export interface GotunnelIdentityStatus extends UserTraffic, TrafficRates {
   name: string
-  /** The ports that it may have, as in the settings. */
+  /** The ports that it may register, as in the settings. */
   allowed: string
-  /** How many ports it has, and may have at one time. */
+  /** Current ports, and their maximum. */
   ports: number
   maxPorts: number
-  /** Undefined: no limit of its own. */
+  /** Undefined: only the limit of the relay. */
   maxUsers: number | undefined
-  /** Bytes that are kept for its users. */
+  /** Bytes buffered for its users. */
   bufferedBytes: number
-  /** Users that were not let in. */
+  /** Rejected users. */
   turnedAway: GotunnelRelayStats['turnedAway']
-  /** By their number. */
+  /** By number. */
   mapped: GotunnelPortStatus[]
 }
 
@@ -45,7 +45,7 @@ export interface GotunnelRelayStatus extends GotunnelRelayStats {
   identities: GotunnelIdentityStatus[]
 }
 
-/** Looks at a relay once a second, so that there are rates to tell. */
+/** Samples the counters of a relay once a second, for rates. */
 export class StatusSampler {
   readonly #relay: GotunnelRelay
   readonly #rates = new WeakMap<UserTraffic, TrafficRateMeter>()

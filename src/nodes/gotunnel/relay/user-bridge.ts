@@ -1,4 +1,4 @@
-/** Joins the users of a port with what brings them to their service: counts and holds up what passes, and ends those that stand still. */
+/** Joins users of a port with their data connections: counts and shapes traffic, and ends stalled users. */
 import type { Identity } from './identities.ts'
 import type { TrafficCounters } from './stats.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
@@ -12,9 +12,9 @@ import type { Link } from '../../../types.ts'
 
 export interface BridgeContext {
   readonly log: RateLimitedLog
-  /** What is kept for all users, by identity. */
+  /** Buffers of all users, by identity. */
   readonly buffers: BufferBudget
-  /** Ends users, and data connections in use, that are gone without a word. */
+  /** Ends users, and data connections in use, whose other end has vanished. */
   readonly unanswered: UnansweredWatch
 }
 
@@ -31,16 +31,16 @@ export class UserBridge {
     this.#counters = counters
   }
 
-  /** Until both are at their end; never rejects. Data comes on a connection that ends with its user, when too much is kept for that. */
+  /** Forwards until both have ended; never rejects. `connection` carries the data, and is aborted with a user that stalls. */
   async join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
     user.slot?.establish()
     const { unanswered } = this.#context
-    const gone = (err: Error): void => {
+    const onUnanswered = (err: Error): void => {
       this.#counters.drop('silent')
       for (const link of [user, connection]) link.abort(err)
     }
-    unanswered.add(user, gone)
-    unanswered.add(data, gone)
+    unanswered.add(user, onUnanswered)
+    unanswered.add(data, onUnanswered)
     const account = this.#context.buffers.open(this.#identity, () => {
       this.#counters.drop('stalled')
       this.#context.log.log('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')
@@ -49,14 +49,14 @@ export class UserBridge {
     try {
       await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
     } catch {
-      // One of the two is gone, and so is the other by now.
+      // one of the two has ended; the bridge has aborted the other
     } finally {
       unanswered.delete(user)
       unanswered.delete(data)
     }
   }
 
-  /** The limit may become another one in the middle. */
+  /** The limit is read for each batch, as it may change. */
   #meter (name: 'bytesIn' | 'bytesOut', direction: 'forward' | 'backward'): Meter {
     return (bytes) => {
       this.#counters.add(name, bytes)

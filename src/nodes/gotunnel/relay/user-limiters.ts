@@ -1,20 +1,20 @@
 /**
- * Which users of all ports go through: bounds by source and in total, and within these a share for each identity, so that those
- * who crowd the ports of one cannot keep out the users of the others.
+ * Limiters for the users of all ports: bounds by source and in total, and within these a share for each identity, so that a flood
+ * on the ports of one does not keep out the users of others.
  *
- * An identity always gets as many users as are reserved for it. What nobody has reserved goes to whoever comes first. When an
- * identity has reached what it may have, its own oldest user that waits makes room, and none of another one.
+ * An identity always gets as many users as are reserved for it. The rest is first come, first served. When an identity has reached its
+ * bound, its own oldest waiting user is evicted, never that of another identity.
  */
 import type { Identity } from './identities.ts'
 import type { RelaySettings } from './settings.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 
 export class UserLimiters {
-  /** By source and in total. */
+  /** Bounds by source and in total. */
   readonly all: ConnectionLimiter
   readonly #limiters = new Map<Identity, IdentityLimiter>()
   #settings: RelaySettings
-  /** Of an identity that has none of its own. */
+  /** The reserve of an identity without `reserveUsers`. */
   #fairReserve = 0
   #reserved = 0
 
@@ -23,7 +23,7 @@ export class UserLimiters {
     this.all = new ConnectionLimiter()
   }
 
-  /** Other bounds and identities from now on; users that are in stay. */
+  /** Changes bounds and identities; admitted users stay. */
   configure (settings: RelaySettings, identities: Iterable<Identity>): void {
     const { userLimiter: { perSource, maxConnections } } = this.#settings = settings
     this.all.configure({ perSource, maxConnections, maxHalfOpen: maxConnections })
@@ -40,16 +40,16 @@ export class UserLimiters {
     }
   }
 
-  /** For the listeners of its ports. */
+  /** The limiter for the listeners of its ports. */
   limiterOf (identity: Identity): ConnectionLimiter { return this.#limiters.get(identity) ?? this.all }
 
-  /** Those of one identity that were not let in. */
+  /** Rejected users of one identity. */
   rejectedOf (identity: Identity): Rejected { return { ...this.#limiters.get(identity)?.rejected ?? newRejected() } }
 
-  /** Of one identity: the bound of all is divided among them. */
+  /** Waiting users of one identity: the bound of all, divided by the identities. */
   get maxHalfOpen (): number { return Math.max(1, Math.floor(this.#settings.userLimiter.maxHalfOpen / Math.max(1, this.#limiters.size))) }
 
-  /** Whether there is room for one more user of an identity, besides what the others have reserved. */
+  /** Whether there is room for one more user of an identity, beside the reserves of the others. */
   hasRoom (limiter: IdentityLimiter): boolean {
     const { connections } = this.all.stats
     const { maxConnections } = this.#settings.userLimiter
@@ -99,18 +99,18 @@ class IdentityLimiter extends ConnectionLimiter {
     return slot
   }
 
-  /** Ends the oldest of its users that wait. */
+  /** Evicts the oldest waiting user. */
   #makeRoom (): boolean {
     const [oldest] = this.#waiting
     if (oldest === undefined) return false
     this.#limiters.all.stats.evicted++
     oldest.evict()
-    oldest.release() // at once: its end takes a while
+    oldest.release() // now, as its close event comes later
     return true
   }
 }
 
-/** That of the limiter of all, which tells the one of its identity as well. */
+/** Wraps the slot of the limiter of all, and reports to the limiter of the identity as well. */
 class UserSlot implements ConnectionSlot {
   evict: () => void
   onRelease: (() => void) | undefined

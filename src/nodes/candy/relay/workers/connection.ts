@@ -1,4 +1,4 @@
-/** The members of a network as a worker sees them: those that are connected to it, and those that others have. */
+/** Members of a network from the view of a worker: its own connections, and remote ones. */
 import { WebSocketProtocolError, type WebSocketLink } from '../../../../transforms/websocket-frames/index.ts'
 import type { ConnectionInfo } from '../../../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -11,10 +11,10 @@ import { OriginalClient } from '../original-client.ts'
 import type { Switch } from '../switch.ts'
 import type { Fault, MemberState, WorkerEvent } from './messages.ts'
 
-/** A link that a worker has accepted. */
+/** A link accepted by a worker. */
 export type WorkerLink = WebSocketLink & ConnectionInfo
 
-/** Takes what the packet path has to know. */
+/** Applies the state that the packet path needs. */
 export function applyState (member: Member, { address, behind, gateways, routes }: MemberState): void {
   member.address = address
   member.behind = behind
@@ -22,25 +22,25 @@ export function applyState (member: Member, { address, behind, gateways, routes 
   member.routes = routes
 }
 
-/** Nothing is read of remote members, so all of them have the same, and no limits. */
+/** Shared by all remote members: nothing is read from them here. */
 const UNREAD = new FrameLimiter()
 
-/** One that another worker has. Only what is lost on the way to it is counted here. */
+/** A member of another worker. Only drops on the way to it are counted here. */
 export class RemoteMember extends Member {
   readonly ended = false
 
   constructor (network: Switch, port: PacketPort) { super(network, port, UNREAD) }
 
-  reject (): void {} // nothing comes from it here
+  reject (): void {} // no message of it arrives here
 }
 
-/** One that is connected to this worker. What it says of itself is decided upon elsewhere. */
+/** A member connected to this worker. Its control messages are handled by the main thread. */
 export class Connection extends Member {
   declare network: Switch
   readonly id: number
   readonly link: WorkerLink
   readonly original: OriginalClient
-  /** Since the last report. */
+  /** Whether a frame has arrived since the last report. */
   isHeard = true
   readonly #emit: (event: WorkerEvent) => void
   #isGreeted = false
@@ -77,11 +77,11 @@ export class Connection extends Member {
 
   reject (reason: Parameters<Member['reject']>[0], detail: string): void {
     if (this.#ended) return
-    this.#ended = true // the rest follows: the connection is closed as soon as it was counted
+    this.#ended = true // the connection is closed once this has been counted
     this.#emit({ type: 'reject', id: this.id, reason, detail, received: this.received })
   }
 
-  /** Lets the message be decided upon; settles when that has been done, or the connection is to end. */
+  /** Sends a control message to the main thread; settles when it has been handled, or the connection is to end. */
   awaitDecision (message: Uint8Array): Promise<void> {
     this.frameLimiter.handshake()
     this.#emit({ type: 'message', id: this.id, message: message.slice(), received: this.received })
@@ -93,7 +93,7 @@ export class Connection extends Member {
     this.#onDone = undefined
   }
 
-  /** The link is gone: nothing of it stays where packets go. */
+  /** The link has ended: removes the member from the packet path. */
   leave (): void {
     this.#ended = true
     const { network, address } = this
@@ -113,7 +113,7 @@ export class Connection extends Member {
     this.done()
   }
 
-  /** The first one of its form says what the client is; the rest are signs of life. */
+  /** The first greeting identifies the client; other pings only prove that it is alive. */
   #greeted (greeting: Uint8Array): void {
     if (this.#isGreeted || readGreeting(greeting) === undefined) return
     this.#isGreeted = true
@@ -121,7 +121,7 @@ export class Connection extends Member {
   }
 }
 
-/** What is told of an error that has ended a link. */
+/** The fault to report for an error that has ended a link. */
 export function faultOf (err: Error): Fault {
   const { message } = err
   const code = 'code' in err ? String(err.code) : undefined

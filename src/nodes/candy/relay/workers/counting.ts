@@ -1,4 +1,4 @@
-/** What a worker tells of its members once a second, and before one of them is gone. */
+/** Counters that a worker reports about its members once a second, and before one of them is removed. */
 import { bufferedAmountOf } from '../../../../limits/send-queue.ts'
 import type { ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
 import type { Member } from '../member.ts'
@@ -8,15 +8,15 @@ import type { Counts } from './messages.ts'
 import { PartialSwitch } from './partial-switch.ts'
 
 export class Counting {
-  /** What was last told to wait for a member. */
-  readonly #told = new WeakMap<Member, number>()
-  /** Messages that came for a member when it had gone, by network. */
+  /** The queue size last reported for each member. */
+  readonly #reported = new WeakMap<Member, number>()
+  /** Messages for members that had already left, by network. */
   readonly #late = new Map<number, number>()
 
-  /** So many messages came for a member of a network that has gone. */
+  /** Counts messages for a member of a network that has left. */
   late (network: number, messages: number): void { this.#late.set(network, (this.#late.get(network) ?? 0) + messages) }
 
-  /** What has changed since it was last taken. */
+  /** Takes all changes since the last call. */
   take (limiter: ConnectionLimiterStats, connections: Iterable<Connection>, remote: Iterable<[number, RemoteMember]> = []): Counts {
     const counts: Counts = { heard: [], traffic: [], late: [...this.#late], limiter }
     this.#late.clear()
@@ -26,7 +26,7 @@ export class Counting {
       this.#add(counts, connection.id, connection)
     }
     for (const [id, member] of remote) {
-      // What was passed on is counted where it goes out.
+      // forwarded messages are counted by the worker that sends them
       Object.assign(member.traffic, { packetsOut: 0, bytesOut: 0 })
       this.#add(counts, id, member)
     }
@@ -36,10 +36,10 @@ export class Counting {
   #add (counts: Counts, id: number, member: Member): void {
     const { traffic, port } = member
     const network = member.network instanceof PartialSwitch ? member.network.number : undefined
-    if (isNothing(traffic) && (this.#told.get(member) ?? 0) === 0) return
+    if (isNothing(traffic) && (this.#reported.get(member) ?? 0) === 0) return
     const queued = bufferedAmountOf(port)
     counts.traffic.push({ network, id, traffic, queued })
-    this.#told.set(member, queued)
+    this.#reported.set(member, queued)
     member.traffic = newTraffic()
   }
 }

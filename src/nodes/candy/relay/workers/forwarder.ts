@@ -1,6 +1,6 @@
 /**
- * A thread that has connections of its own and passes packets between them, and to those of others. It decides nothing: who may
- * come in, and with which address, it is told by the thread that has started it (`workers.ts`).
+ * The forwarding plane in one worker thread: it has connections, and forwards packets between them and to those of other workers. The
+ * control plane, admission and addresses, is in the main thread (`workers.ts`).
  */
 import type { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -21,10 +21,10 @@ import { TapCopies } from './tap-copies.ts'
 
 const TICK = 1000
 
-/** What a client says of itself, for others to decide upon. */
+/** Messages that the main thread handles. */
 const CONTROL_MESSAGES: ReadonlySet<number | undefined> = new Set([MessageType.AUTH, MessageType.DHCP, MessageType.VMAC])
 
-/** Where a connection is until it has an address: nobody is there. */
+/** The settings of the placeholder network for connections without an address, which has no members. */
 const UNASSIGNED: SwitchSettings = { range: undefined, sourceCheck: 'strict', broadcast: false, isolate: true, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 1 }
 
 type Settings = Pick<WorkerInit, 'index' | 'count' | 'rings' | 'limits'>
@@ -51,7 +51,7 @@ export class Forwarder implements WorkerRingHandlers {
 
   #opened = 0
 
-  /** @param drainCommands obeys the orders that have come by now */
+  /** @param drainCommands handles all commands received so far */
   constructor ({ index, count, rings, limits }: Settings, limiter: ConnectionLimiter, emit: (event: WorkerEvent) => void, drainCommands: () => void, clock: Clock = systemClock) {
     this.#index = index
     this.#count = count
@@ -65,7 +65,7 @@ export class Forwarder implements WorkerRingHandlers {
     every(clock, TICK, () => { this.#tick() })
   }
 
-  /** Serves a connection until it is gone. */
+  /** Serves a connection until it has ended. */
   async accept (link: WorkerLink, listener: number): Promise<void> {
     const id = this.#newId()
     const connection = new Connection(id, link, this.#unassigned, this.#emit)
@@ -82,7 +82,7 @@ export class Forwarder implements WorkerRingHandlers {
       })
     } catch (err) {
       fault = faultOf(err as Error)
-      if (!(err instanceof WebSocketProtocolError)) link.abort(err as Error) // the layer below has said why, which is to arrive
+      if (!(err instanceof WebSocketProtocolError)) link.abort(err as Error) // after a protocol error the frame layer sends a close frame, which an abort would cut off
     }
     connection.leave()
     this.#counts([connection])
@@ -90,7 +90,7 @@ export class Forwarder implements WorkerRingHandlers {
     this.#emit({ type: 'end', id, fault, received: connection.received })
   }
 
-  /** It fits into 32 bits: when all have been in use, those that are free are used again. */
+  /** A 32-bit id. Wraps around, and skips ids in use. */
   #newId (): number {
     const count = this.#count
     for (;;) {
@@ -100,7 +100,7 @@ export class Forwarder implements WorkerRingHandlers {
     }
   }
 
-  /** What the thread that decides has said, of the packet path. */
+  /** Handles a command of the main thread. */
   handle (command: WorkerCommand): void {
     switch (command.type) {
       case 'limits': this.#limit(command.limits); break
@@ -119,7 +119,7 @@ export class Forwarder implements WorkerRingHandlers {
   }
 
   onUnicast (network: number, to: number, from: number, framed: Framed): boolean {
-    // Another worker may have been told of a member while the same order waits here.
+    // another worker may know a new member before the command about it has been handled here
     if (this.#connections.get(to)?.network === this.#unassigned) this.#drainCommands()
     const [fabric, connection] = [this.#networks.get(network), this.#connections.get(to)]
     if (fabric !== undefined && connection?.network === fabric) return fabric.deliverFrames(connection, framed, this.#remote.get(from), this.#budget.clock.now())
@@ -133,7 +133,7 @@ export class Forwarder implements WorkerRingHandlers {
     if (from !== undefined) fabric?.floodFrames(from, frames)
   }
 
-  /** Handles the rest of what a read has brought, as soon as there is room for it, and what is to be decided upon has been. */
+  /** Handles the rest of a read, once there is room in the rings and the main thread has handled the pending message. */
   async #wait (connection: Connection, batch: Batch, from: number): Promise<void> {
     let at = from
     for (;;) {
@@ -146,7 +146,7 @@ export class Forwarder implements WorkerRingHandlers {
     await this.#rings.room()
   }
 
-  /** Handles what a read has brought, up to a message that is to be decided upon; returns where that stands. */
+  /** Handles a read up to a message for the main thread; returns the index of that message. */
   #take (connection: Connection, batch: Batch, from: number): number {
     connection.refill()
     this.#rings.sender = connection.id
@@ -157,7 +157,7 @@ export class Forwarder implements WorkerRingHandlers {
         const type = message[0]
         if (type !== MessageType.FORWARD && CONTROL_MESSAGES.has(type)) break
         connection.received++
-        if (type === MessageType.FORWARD) forward(connection, message) // nearly all are
+        if (type === MessageType.FORWARD) forward(connection, message) // the most frequent type
         else this.#receive(message, connection)
       }
     } catch (err) {
@@ -181,7 +181,7 @@ export class Forwarder implements WorkerRingHandlers {
     else known.settings = settings
   }
 
-  /** Its members have gone before. */
+  /** Removes a network; its members have been removed before. */
   #removeNetwork (number: number): void {
     this.#counts(this.#connections.values())
     this.#networks.delete(number)
@@ -192,7 +192,7 @@ export class Forwarder implements WorkerRingHandlers {
     const network = this.#networks.get(number)
     if (network === undefined) return
     const member = id % this.#count === this.#index ? this.#connections.get(id) : this.#remoteMember(network, id)
-    if (member === undefined) return // it has ended meanwhile
+    if (member === undefined) return // has ended meanwhile
     if (member.address !== 0) network.delete(member.address)
     member.network = network
     applyState(member, state)
@@ -227,7 +227,7 @@ export class Forwarder implements WorkerRingHandlers {
 
   #send (id: number, messages: Batch): void {
     const connection = this.#connections.get(id)
-    // One that is too slow to be told what it has to know is of no use.
+    // a client that does not even read its control messages is ended
     if (connection?.port.send(messages) === 0) connection.abort(new LinkClosedError('too slow'))
   }
 
@@ -247,7 +247,7 @@ export class Forwarder implements WorkerRingHandlers {
     this.#counts(this.#connections.values(), this.#remote)
   }
 
-  /** Reports what has changed. */
+  /** Reports the changes of counters. */
   #counts (connections: Iterable<Connection>, remote?: Iterable<[number, RemoteMember]>): void {
     this.#emit({ type: 'counts', counts: this.#counting.take(this.#limiter.stats, connections, remote) })
   }

@@ -1,4 +1,4 @@
-/** What the thread that decides and those that forward packets tell each other. Packets go another way, see `worker-rings.ts`. */
+/** Messages between the main thread and the workers. Packets between workers use `worker-rings.ts`. */
 import type { MessagePort } from 'node:worker_threads'
 import type { ProtocolMismatch } from '../../../../transports/first-read.ts'
 import type { ConnectionLimiterInit, ConnectionLimiterStats } from '../../../../limits/connection-limiter.ts'
@@ -9,34 +9,34 @@ import type { Member, SwitchSettings } from '../member.ts'
 import type { Route } from '../../protocol/routes.ts'
 import type { Traffic } from '../stats.ts'
 
-/** Two rings and a port between two workers, from the point of view of one of them. */
+/** Two rings and a port between two workers, from the side of one of them. */
 export interface WorkerRingInit {
   incoming: SharedArrayBuffer
   outgoing: SharedArrayBuffer
-  /** Wakes the other one. */
+  /** Wakes the other worker. */
   port: MessagePort
 }
 
 export interface WorkerInit {
   index: number
-  /** How many there are. */
+  /** The number of workers. */
   count: number
-  /** To each other worker; undefined at its own index. */
+  /** By index of the other worker; undefined at its own index. */
   rings: Array<WorkerRingInit | undefined>
   limits: Limits
   /** Milliseconds for each step of a handshake. */
   handshakeTimeout: number | undefined
 }
 
-/** What is the same for all connections, and may change. */
+/** Settings for all connections, which may change. */
 export interface Limits {
   limiter: Required<ConnectionLimiterInit>
-  /** Take frames without a mask. */
+  /** Accept unmasked frames. */
   unmasked: boolean
   queueTotal: number
 }
 
-/** What the packet path has to know of a member. */
+/** The state of a member that the packet path needs. */
 export interface MemberState {
   address: number
   behind: readonly Cidr[] | undefined
@@ -45,8 +45,8 @@ export interface MemberState {
 }
 
 /**
- * From the thread that decides. A network has a number, a listener as well; a connection has the number that its worker gave it, of
- * which the rest by the number of workers is the index of that worker.
+ * From the main thread. Networks and listeners have numbers; a connection has the id that its worker gave it, and id modulo the number
+ * of workers is the index of that worker.
  */
 export type WorkerCommand =
   | { type: 'limits', limits: Limits }
@@ -61,10 +61,10 @@ export type WorkerCommand =
   | { type: 'ping', id: number }
   | { type: 'close', id: number, code: number, reason: string }
   | { type: 'abort', id: number }
-  /** A message that was told has been dealt with: what came after it has its turn. */
+  /** A control message has been handled: the worker continues with the next message of this connection. */
   | { type: 'done', id: number }
   | { type: 'tap', id: number, isOn: boolean }
-  /** Bytes of copies that were looked at. */
+  /** Bytes of tap copies that have been processed. */
   | { type: 'seen', bytes: number }
 
 /** From a worker. */
@@ -72,36 +72,36 @@ export type WorkerEvent =
   | { type: 'listening', listener: number }
   | { type: 'not listening', listener: number, fault: Fault }
   | { type: 'closed', listener: number }
-  /** What its members have carried was told before. */
+  /** The network has been removed; the traffic of its members was reported before. */
   | { type: 'no network', network: number }
   | { type: 'open', id: number, listener: number, remote: Endpoint, path: string, isCounted: boolean }
   | { type: 'protocol mismatch', listener: number, mismatch: ProtocolMismatch }
-  /** One to decide upon. The connection waits for `done`. `received`: messages that have come, that one included. */
+  /** A control message. The connection waits for `done`. `received`: messages received so far, including this one. */
   | { type: 'message', id: number, message: Uint8Array, received: number }
   | { type: 'greeting', id: number, greeting: Uint8Array }
   | { type: 'reject', id: number, reason: Parameters<Member['reject']>[0], detail: string, received: number }
-  /** The connection is gone; without a fault when the client said goodbye. */
+  /** The connection has ended; without a fault when the client closed it. */
   | { type: 'end', id: number, fault?: Fault, received: number }
   | { type: 'counts', counts: Counts }
   | { type: 'tapped', id: number, direction: 'in' | 'out', messages: Batch, missed: number }
   | { type: 'log', level: 'warn' | 'error', fields: object, message: string }
 
-/** An error of a link, with what is left of it on the way between threads. */
+/** An error in a form that can be sent to another thread. */
 export interface Fault {
   message: string
   code: string | undefined
-  /** Of one that broke the protocol. */
+  /** For a protocol violation. */
   closeCode?: number
 }
 
-/** What has happened since the last time. */
+/** Changes since the last report. */
 export interface Counts {
-  /** Connections that something was heard from, and how many messages have come from each since its beginning. */
+  /** Connections that have sent something, and the total of their messages. */
   heard: Array<[id: number, received: number]>
-  /** Of connections, also of those of other workers: what could not be passed on to them. */
+  /** Traffic by connection, including connections of other workers: drops on the way to them. */
   traffic: Array<{ network: number | undefined, id: number, traffic: Traffic, queued: number }>
-  /** Messages that came for a connection when it had gone, by network. */
+  /** Messages for connections that had already ended, by network. */
   late: Array<[network: number, messages: number]>
-  /** Of the limiter of this worker, since it has begun. */
+  /** Counters of this worker's limiter since its start. */
   limiter: ConnectionLimiterStats
 }

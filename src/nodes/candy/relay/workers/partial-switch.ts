@@ -1,4 +1,4 @@
-/** A network, the part of it that is connected to one worker. */
+/** The part of a network that is connected to one worker. */
 import { FrameDecoder } from '../../../../transforms/websocket-frames/index.ts'
 import type { Batch } from '../../../../types.ts'
 import type { Member, SwitchSettings } from '../member.ts'
@@ -7,7 +7,7 @@ import { Switch, type Budget } from '../switch.ts'
 import { Connection } from './connection.ts'
 import type { Framed, WorkerRings } from './worker-rings.ts'
 
-/** Their views; the frames are those of a server. */
+/** The messages in these frames, as views. Frames of a server are not masked. */
 const messagesOf = (frames: Uint8Array): Batch => new FrameDecoder({ role: 'client', maxPayload: RELAY_FRAMES.maxPayload }).push([frames])
 
 export class PartialSwitch extends Switch {
@@ -21,12 +21,12 @@ export class PartialSwitch extends Switch {
   }
 
   override flood (from: Member, message: Uint8Array): void {
-    this.flush(from) // what it has sent to members elsewhere stays in front of this
+    this.flush(from) // keeps earlier messages to remote members in order
     this.#floodLocal(from, message)
     from.traffic.drops.queue += this.#rings.broadcast(this.number, message)
   }
 
-  /** To a member that is here, from another worker. True when the frames are sent as they are, and their memory is in use until they were. */
+  /** Sends frames of another worker to a local member. Returns true when their memory is in use until they are sent. */
   deliverFrames (member: Connection, { frames, count, bytes }: Framed, from: Member | undefined, now: number): boolean {
     if (!this.mayTake(member, count)) return false
     const { link, sendQueue, taps } = member
@@ -41,7 +41,7 @@ export class PartialSwitch extends Switch {
     return isSent
   }
 
-  /** From a member that another worker has, to all that are here. */
+  /** Sends frames of a remote member to all local ones. */
   floodFrames (from: Member, frames: Uint8Array): void {
     for (const message of messagesOf(frames)) this.#floodLocal(from, message)
     this.flush(from)

@@ -1,4 +1,4 @@
-/** A connection that a worker has, as the thread that decides sees it: what is to be decided upon arrives, and orders go out. */
+/** A worker's connection as a link in the main thread: its control messages arrive here, and commands go to the worker. */
 import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { CodedError, LinkBusyError } from '../../../../errors.ts'
 import { consumeSource } from '../../../../streams/consume.ts'
@@ -10,12 +10,12 @@ import type { Member } from '../member.ts'
 import type { Session } from '../session.ts'
 import type { Fault, WorkerCommand } from './messages.ts'
 
-/** What went wrong in another thread. */
+/** An error of another thread. */
 class RemoteLinkError extends CodedError<string> {
   override readonly name = 'RemoteLinkError'
 }
 
-/** Without a code it is a defect of the worker, and still looks like one. */
+/** An error without a code is a bug of the worker, and stays recognisable as one. */
 export const errorOf = ({ code, message }: Fault): Error => code === undefined ? new Error(message) : new RemoteLinkError(code, message)
 
 export class RemoteLink implements WebSocketLink, ConnectionInfo {
@@ -28,7 +28,7 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
   onPing: ((payload: Uint8Array) => void) | undefined
   onPong: ((payload: Uint8Array) => void) | undefined
   onText: ((payload: Uint8Array) => void) | undefined
-  /** Once the relay serves it. */
+  /** Set once the relay serves it. */
   session: Session | undefined
   readonly #send: (command: WorkerCommand) => void
   readonly #incoming = new AsyncQueue()
@@ -46,7 +46,7 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
         return messages.length
       },
       queued: 0,
-      limit: Infinity // what is sent from here is an answer, of which each message has one
+      limit: Infinity // answers only, and each message has at most one
     }
   }
 
@@ -64,12 +64,12 @@ export class RemoteLink implements WebSocketLink, ConnectionInfo {
     this.#incoming.fail(err)
   }
 
-  /** A message is dealt with when `take` has returned, or its promise has settled. */
+  /** A message counts as handled when `take` has returned, or its promise has settled. */
   flow (take: Take, signal?: AbortSignal): Promise<void> { return consumeSource(this.source, take, signal) }
 
-  /** One at a time: the next one comes after `done`. `received`: messages that have come, this one included. */
+  /** Delivers one message; the next one comes after `done`. `received`: messages received so far, including this one. */
   push (message: Uint8Array, received: number): void {
-    if (this.session !== undefined) this.session.received = received - 1 // the relay counts this one
+    if (this.session !== undefined) this.session.received = received - 1 // the relay counts this one itself
     this.#incoming.push(message)
   }
 

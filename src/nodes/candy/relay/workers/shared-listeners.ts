@@ -1,4 +1,4 @@
-/** The places where a relay listens: at each one all of its workers do, or none. */
+/** Listeners of a relay with workers: at each address all workers listen, or none. */
 import type { Worker } from 'node:worker_threads'
 import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { certificateSetter, verifyCertificate, type TlsListener } from '../../../../transports/certificate.ts'
@@ -10,13 +10,13 @@ import type { BindOptions } from '../../../common/rebindable-listener.ts'
 import type { WorkerCommand } from './messages.ts'
 import type { RemoteLink } from './remote-link.ts'
 
-/** One place where all workers listen. */
+/** An address at which all workers listen. */
 interface SharedListener {
   readonly links: AsyncQueue<RemoteLink>
-  /** Who is let in, of all workers together. */
+  /** The limiter for the connections of all workers. */
   readonly limiter: ConnectionLimiter
   onProtocolMismatch (mismatch: ProtocolMismatch): void
-  /** Workers of which nothing was heard yet: that they listen, or that they do so no more. */
+  /** Workers that have not confirmed yet that they listen, or that they have stopped. */
   waiting: number
   settle (err?: Error): void
 }
@@ -24,14 +24,14 @@ interface SharedListener {
 export class SharedListeners {
   readonly #workers: readonly Worker[]
   readonly #broadcast: (command: WorkerCommand) => void
-  /** Rejects when a worker has died: then there is nobody to wait for. */
+  /** Rejects when a worker has died, which would not answer any more. */
   readonly #failed: Promise<never>
   readonly #listeners = new Map<number, SharedListener>()
-  /** Places that are being left; until then they cannot be had again. */
+  /** Listeners being closed; until then their address cannot be used again. */
   readonly #closing = new Set<Promise<void>>()
   #nextNumber = 0
 
-  /** @param broadcast tells all workers */
+  /** @param broadcast sends a command to all workers */
   constructor (workers: readonly Worker[], broadcast: (command: WorkerCommand) => void, failed: Promise<never>) {
     this.#workers = workers
     this.#broadcast = broadcast
@@ -40,17 +40,17 @@ export class SharedListeners {
 
   get (number: number): Pick<SharedListener, 'links' | 'limiter' | 'onProtocolMismatch'> | undefined { return this.#listeners.get(number) }
 
-  /** A worker has said that it listens, or does so no more, or why it cannot. */
+  /** A worker listens, has stopped listening, or cannot listen. */
   answered (number: number, err?: Error): void { this.#listeners.get(number)?.settle(err) }
 
-  /** A worker is no more. */
+  /** A worker has died. */
   failed (err: Error): void { for (const shared of this.#listeners.values()) shared.settle(err) }
 
-  /** Listens with all of them. The port rejects with what the system says. */
+  /** Listens in all workers. The port rejects with an error of the system. */
   listen (options: BindOptions, limiter: ConnectionLimiter, onProtocolMismatch: SharedListener['onProtocolMismatch']): TlsListener<RemoteLink> {
     const { tls, trustedProxies } = options
     if (tls !== undefined) verifyCertificate(tls)
-    connectionGuard({ trustedProxies }) // throws for what are none
+    connectionGuard({ trustedProxies }) // for its check of the option
     const number = this.#nextNumber++
     const links = new AsyncQueue<RemoteLink>()
     const port = this.#open(number, options, { links, limiter, onProtocolMismatch })

@@ -1,10 +1,10 @@
 import type { Batch } from '../../../../types.ts'
 import type { WorkerEvent } from './messages.ts'
 
-/** Bytes of copies of what connections carry that nobody has looked at yet; beyond it there are none. */
+/** Bytes of copies that the main thread has not processed; beyond it messages are counted, not copied. */
 const TAP_LIMIT = 1 << 20
 
-/** Copies of what the connections of a worker carry, for the thread that shows them. */
+/** Copies the traffic of a worker's connections for the taps in the main thread. */
 export class TapCopies {
   readonly #emit: (event: WorkerEvent) => void
   #room = TAP_LIMIT
@@ -12,7 +12,7 @@ export class TapCopies {
 
   constructor (emit: (event: WorkerEvent) => void) { this.#emit = emit }
 
-  /** So many bytes were looked at. */
+  /** That many bytes have been processed. */
   seen (bytes: number): void { this.#room += bytes }
 
   copy (id: number, messages: Batch, direction: 'in' | 'out'): void {

@@ -1,4 +1,4 @@
-/** The ways of packets from one worker to the others. */
+/** Rings that carry packets from one worker to the others. */
 import type { MessagePort } from 'node:worker_threads'
 import { acquire, release } from '../../../../buffers/buffer-pool.ts'
 import { RingReader, RingWriter, type Label } from '../../../../buffers/shared-ring.ts'
@@ -6,36 +6,36 @@ import { FrameEncoder } from '../../../../transforms/websocket-frames/index.ts'
 import type { Batch, PacketPort } from '../../../../types.ts'
 import type { WorkerRingInit } from './messages.ts'
 
-/** Messages that pass from one worker to another, as frames that are ready to be sent. */
+/** Messages from one worker to another, as frames ready to be sent. */
 export interface Framed {
   frames: Uint8Array
-  /** How many messages, and bytes without what frames add. */
+  /** The number of messages, and their bytes without framing. */
   count: number
   bytes: number
 }
 
 export interface WorkerRingHandlers {
-  /** For a member that is here. True when the memory of the frames is in use from now on, by whoever sends them. */
+  /** Frames for a local member. Returns true when the memory of the frames is kept until they are sent. */
   onUnicast (network: number, to: number, from: number, framed: Framed): boolean
-  /** From a member that is elsewhere, for those that are here. It is done with the frames when it returns. */
+  /** Frames from a remote member for all local ones. Their memory is free when it returns. */
   onBroadcast (network: number, from: number, framed: Framed): void
 }
 
-/** What a block is for: one member of a network, or all of it but the sender. */
+/** The target of a block: one member of a network, or all except the sender. */
 const TO_ALL = 1
 
 /**
- * Frames are made here, and not where they go out: that takes one copy of each message, on the way to a block that is copied as a
- * whole from then on.
+ * Frames are encoded into this buffer before they enter the ring: one copy for each message, and from then on the block is copied as a
+ * whole.
  */
 const scratch = Buffer.allocUnsafeSlow(RingWriter.MAX_BLOCK)
 const encoder = new FrameEncoder('server', (length) => length > scratch.length ? Buffer.allocUnsafe(length) : scratch.subarray(0, length))
 
-/** What a worker says to another one, whose thread may be asleep. */
+/** Notifications to another worker, whose thread may be asleep. */
 const READ = 0
 const ROOM = 1
 
-/** How many of those who wait for room go on in one turn of the loop. */
+/** Waiters for room that are resumed in one turn of the event loop. */
 const MAX_WAKEUPS = 4
 
 const framesOf = (messages: Batch): Uint8Array => encoder.push(messages)[0]
@@ -52,9 +52,9 @@ class WorkerRing {
   readonly #port: MessagePort
   readonly #handlers: WorkerRingHandlers
   #isDirty = false
-  /** Those who wait for room. */
+  /** Waiters for room. */
   readonly #waiting: Array<() => void> = []
-  /** The other worker knows that somebody waits. */
+  /** The other worker has been told that this one waits. */
   #isAwaited = false
 
   constructor ({ incoming, outgoing, port }: WorkerRingInit, handlers: WorkerRingHandlers) {
@@ -66,7 +66,7 @@ class WorkerRing {
       if (message === READ) this.#read()
       else this.#release()
     })
-    // not before whoever makes this is complete: another worker may have begun long ago, and have written
+    // not before the construction is complete: the other worker may have written already
     setImmediate(this.#read)
   }
 
@@ -79,7 +79,7 @@ class WorkerRing {
     return this.#writer.write(label, frames)
   }
 
-  /** Whatever was written is to be read. Once a read of a socket. */
+  /** Publishes what was written. Called once for each read of a socket. */
   flush (): void {
     if (!this.#isDirty) return
     this.#isDirty = false
@@ -94,12 +94,12 @@ class WorkerRing {
   }
 
   readonly #await = (): void => {
-    if (this.#isAwaited) return // to take back that others wait could leave them waiting
+    if (this.#isAwaited) return // set until the other worker answers, as other waiters may depend on it
     this.#isAwaited = this.#writer.wait()
     if (!this.#isAwaited) this.#release()
   }
 
-  /** A few at a time: if all went on at once, most of them would come back with what they have read, and nowhere to put it. */
+  /** Resumes a few waiters at a time: if all were resumed, most would wait again with data that they have read meanwhile. */
   #release (): void {
     this.#isAwaited = false
     for (const resolve of this.#waiting.splice(0, MAX_WAKEUPS)) resolve()
@@ -109,7 +109,7 @@ class WorkerRing {
   readonly #read = (): void => {
     this.#reader.read(this.#take)
     if (this.#reader.wake()) this.#port.postMessage(ROOM)
-    // what has come meanwhile waits until sockets have had their turn
+    // sockets have their turn before the next block
     if (!this.#reader.sleep()) setImmediate(this.#read)
   }
 
@@ -122,7 +122,7 @@ class WorkerRing {
 }
 
 export class WorkerRings {
-  /** Whose messages pass to other workers now: the member that has sent them. */
+  /** The id of the member whose messages are being forwarded. */
   sender = 0
   readonly #rings: Array<WorkerRing | undefined>
 
@@ -130,7 +130,7 @@ export class WorkerRings {
     this.#rings = rings.map((ring) => ring && new WorkerRing(ring, handlers))
   }
 
-  /** Leads to a member of another worker. It takes a batch as long as the way there has room, and nothing waits in it that this end could see. */
+  /** A port to a member of another worker. It accepts batches while the ring has room; it has no queue of its own. */
   port (network: number, id: number): PacketPort {
     const ring = this.#rings[id % this.#rings.length]
     return {
@@ -140,7 +140,7 @@ export class WorkerRings {
     }
   }
 
-  /** To all members that are not here; returns how many workers could not be told. */
+  /** Sends to all remote members; returns the number of workers whose ring was full. */
   broadcast (network: number, message: Uint8Array): number {
     const label: Label = [network << 1 | TO_ALL, 0, this.sender, 1, message.length]
     const frames = framesOf([message])
@@ -153,12 +153,12 @@ export class WorkerRings {
     for (const ring of this.#rings) ring?.flush()
   }
 
-  /** Whether there may be no room for what a read brings. */
+  /** Whether a ring may lack room for the messages of one read. */
   get isFull (): boolean { return this.#rings.some((ring) => ring?.isFull === true) }
 
   /**
-   * Undefined when there is room for more; else settles when there is. Waiting is no worse than to be slow oneself: a worker empties
-   * its rings whatever its receivers do, so it lasts only while its processor has no time.
+   * Settles when there is room in the rings; undefined when there is now. The wait is bounded by the CPU time of the other workers: they
+   * empty their rings however slow their receivers are.
    */
   room (): Promise<void> | undefined {
     for (const ring of this.#rings) if (ring?.isCrowded === true) return ring.room()

@@ -1,4 +1,4 @@
-/** The beginning of a worker: listens where it is told, and gives what comes through the layers to a {@link Forwarder}. */
+/** Entry point of a worker thread: listens as told, and passes accepted links through the layers to a {@link Forwarder}. */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { Logger } from '../../../../log.ts'
 import { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
@@ -19,12 +19,12 @@ const limiter = new ConnectionLimiter(init.limits.limiter)
 const forwarder = new Forwarder(init, limiter, emit, () => {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) handle(next.message)
 })
-/** Looked at when a frame comes, so that it can change. */
+/** Read for each frame, so that it can change. */
 const tolerate = { unmasked: init.limits.unmasked }
 const layers = websocketFrames({ ...RELAY_FRAMES, tolerate, role: 'server' })
 const listeners = new Map<number, TlsListener<UpgradedLink>>()
 
-/** What the listener says is said in the other thread; an error does not get there as it is. */
+/** Sends log lines of the listener to the main thread; errors are converted, as they cannot be cloned completely. */
 const log: Logger = {
   debug () {},
   info () {},
@@ -52,7 +52,7 @@ async function accept (number: number, listener: TlsListener<UpgradedLink>): Pro
     for await (const link of listener) void forwarder.accept(overAccepted(link, layers), number)
     emit({ type: 'closed', listener: number })
   } catch {
-    // told by `port`
+    // reported by `port`
   }
 }
 

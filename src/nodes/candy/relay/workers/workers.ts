@@ -1,11 +1,11 @@
 /**
- * A relay on more than one processor: threads that have the connections and pass packets between them, while this one decides who
- * may come in and with which address.
+ * A relay on several processors: worker threads have the connections and forward packets, while this thread is the control plane (RFC
+ * 3746): it admits clients and assigns addresses.
  *
- * Each worker accepts connections at a socket of its own on the same port, among which the kernel deals them out. What a client says
- * of itself (AUTH, DHCP, VMAC) it hands over to be decided upon, one message at a time, and holds up what comes after it on that
- * connection. What members send each other it passes on by itself: to those that it has at once, to others through a ring to the
- * worker that has them, so that packets from one member to another stay in order.
+ * Each worker accepts connections at its own socket on the same port; the kernel distributes them (SO_REUSEPORT). A worker passes AUTH,
+ * DHCP and VMAC to this thread, one message at a time, and holds later messages of that connection until it has the result. Messages
+ * between members it forwards itself: to its own members directly, to others through a ring to their worker, so that packets from one
+ * member to another stay in order.
  */
 import { Worker, MessageChannel } from 'node:worker_threads'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -33,12 +33,12 @@ export interface WorkersInit {
   /** Milliseconds for each step of a handshake. */
   handshakeTimeout: number | undefined
   log: Logger
-  /** Of this thread. The others go by the clock of the system. */
+  /** The clock of this thread. Workers use the system clock. */
   clock: Clock
 }
 
 export class Workers implements ForwardingPlane {
-  /** Rejects when a worker has died, which is a fault of the relay. */
+  /** Rejects when a worker has died, which is a bug. */
   readonly failed: Promise<never>
   readonly #workers: Worker[]
   readonly #log: Logger
@@ -47,12 +47,12 @@ export class Workers implements ForwardingPlane {
   readonly #listeners: SharedListeners
   readonly #numbers = new Map<SessionNetwork, number>()
   readonly #networks = new Map<number, SessionNetwork>()
-  /** How many workers may still tell what a network has carried that is no more. */
+  /** Removed networks, with the number of workers that may still report traffic of them. */
   readonly #removed = new Map<number, number>()
-  /** Of the limiters of workers, by their index. */
+  /** Counters of the limiters of the workers, by index. */
   readonly #limiterStats = new Map<number, ConnectionLimiterStats>()
   #networksMade = 0
-  /** Messages that no capture has seen, and that nobody was told of yet. */
+  /** Messages that captures have missed since the last log line. */
   #missed = 0
   readonly #onMissed: (messages: number) => void
   #isClosed = false
@@ -65,7 +65,7 @@ export class Workers implements ForwardingPlane {
       this.#missed = 0
     }, { clock })
     const limits = limitsOf(settings, count)
-    // where this file runs as it was written, so does the other one
+    // the file next to this one, in source or compiled form
     const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
     this.#workers = connected(count).map((rings, index) => new Worker(file, {
       name: `candy ${index}`,
@@ -83,11 +83,11 @@ export class Workers implements ForwardingPlane {
         })
       }
     })
-    this.failed.catch(() => {}) // for whoever runs the relay
+    this.failed.catch(() => {}) // no unhandled rejection; the owner of the relay handles it
     this.#listeners = new SharedListeners(this.#workers, (command) => { this.#broadcast(command) }, this.failed)
   }
 
-  /** Listens with all of them. The port rejects with what the system says. */
+  /** Listens in all workers. The port rejects with an error of the system. */
   listen (options: BindOptions, limiter: ConnectionLimiter, onProtocolMismatch: (mismatch: ProtocolMismatch) => void): TlsListener<RemoteLink> { return this.#listeners.listen(options, limiter, onProtocolMismatch) }
 
   get count (): number { return this.#workers.length }
@@ -131,7 +131,7 @@ export class Workers implements ForwardingPlane {
     return sum
   }
 
-  /** Ends all of them; connections that are left are cut. */
+  /** Ends all workers; remaining connections are reset. */
   async close (): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#workers.map(async (worker) => await worker.terminate()))
@@ -162,12 +162,12 @@ export class Workers implements ForwardingPlane {
   #opened ({ id, listener, remote, path, isCounted }: Extract<WorkerEvent, { type: 'open' }>): void {
     const send = (command: WorkerCommand): void => { this.#sendCommand(id, command) }
     const shared = this.#listeners.get(listener)
-    if (shared === undefined || shared.links.closed) { // that place is being left
+    if (shared === undefined || shared.links.closed) { // the listener is being closed
       send({ type: 'abort', id })
       return
     }
     const slot = shared.limiter.admit(remote.host, () => {}, !isCounted)
-    // A proxy may say of somebody that it is this machine; it is not.
+    // a proxy may report a loopback address, which is not exempt
     if (slot === undefined || (isCounted && slot.isLocal && !slot.setSource(remote.host))) {
       slot?.release()
       closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { send({ type: 'close', id, code, reason }) } }, 'limit')
@@ -209,7 +209,7 @@ export class Workers implements ForwardingPlane {
     if (missed > 0) this.#onMissed(missed)
   }
 
-  /** A worker has told all of a network that is no more. */
+  /** A worker has reported all traffic of a removed network. */
   #forget (number: number): void {
     const left = this.#removed.get(number) as number - 1
     this.#removed.set(number, left)
@@ -218,7 +218,7 @@ export class Workers implements ForwardingPlane {
     this.#networks.delete(number)
   }
 
-  /** A worker is no more, and neither are its connections; nobody has to wait for it. */
+  /** A worker has ended, with its connections; nothing waits for it any longer. */
   #exited (index: number, err: Error): void {
     for (const [id, link] of this.#links) {
       if (id % this.#workers.length !== index) continue
@@ -240,7 +240,7 @@ export class Workers implements ForwardingPlane {
 const limitsOf = ({ limiter, lenient, queueTotal }: RelaySettings, count: number): Limits =>
   ({ limiter: { ...limiter, maxHalfOpen: Math.ceil(limiter.maxHalfOpen / count) }, unmasked: lenient, queueTotal: Math.ceil(queueTotal / count) })
 
-/** Rings and ports from each to each other. */
+/** Rings and ports between each pair of workers. */
 function connected (count: number): Array<Array<WorkerRingInit | undefined>> {
   const rings: Array<Array<WorkerRingInit | undefined>> = Array.from({ length: count }, () => new Array<WorkerRingInit | undefined>(count).fill(undefined))
   for (let a = 0; a < count; a++) {
