@@ -69,13 +69,13 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
  * @param log called when the system could not accept connections: `err`, the last error, and `count`, how many
  */
 export function serverListener<L extends Link> (server: Server, queue: AcceptQueue<L>, log: Logger = silent, clock = systemClock): Listener<L> {
-  const refused = throttle<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
+  const reportError = throttle<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
   const listening = new Promise<number>((resolve, reject) => {
     server.once('listening', () => { resolve((server.address() as AddressInfo).port) })
     server.once('close', () => { reject(new LinkClosedError('the listener was closed before it listened')) })
     server.on('error', (err) => {
       if (server.listening) { // accepting one connection has failed (too many open files): the next may succeed
-        refused(err)
+        reportError(err)
         return
       }
       reject(err)

@@ -12,7 +12,7 @@ const READ_AHEAD = 256 * 1024
 /** Bytes of overhead that a read counts for, so that many tiny reads are bounded too. */
 const READ_OVERHEAD = 256
 
-/** Reads of at least so many bytes, and how many of them in a row make a stream a busy one: Node makes 64 KiB for each, however few come. */
+/** A stream is busy after BUSY reads in a row of at least LARGE_READ bytes. Node allocates USUAL_READ bytes for each read, whatever its length. */
 const LARGE_READ = 16 * 1024
 const BUSY = 4
 const USUAL_READ = 64 * 1024

@@ -34,7 +34,7 @@ export class BurstReader implements Reader {
 
   ready (): void {
     try {
-      // after a single packet the next one is passed on before reading more
+      // after a read of one packet the next packet is passed on before more are read
       if (!this.#isSingle || this.#read(1)) this.#read(BURST)
     } catch (err) {
       this.ended(err as Error)
