@@ -72,7 +72,7 @@ export interface Records {
    * are whole pieces.
    */
   end (bytes: Uint8Array, at: number, size: number): number
-  /** A piece of a few bytes that the other side ignores. It is written where a record would have to wait for the kernel. */
+  /** A piece of a few bytes that the other side ignores. Written through Node when a record has to wait, as Node can wait for the kernel. */
   readonly filler: Uint8Array
 }
 
@@ -88,10 +88,7 @@ export interface ReadAhead {
 export interface Delivery {
   /** Bytes that the other end has acknowledged since the connection was made. */
   readonly acknowledged: number
-  /**
-   * Milliseconds since the other end stopped acknowledging, after more than one retransmission or probe; 0 while it answers or nothing is
-   * outstanding.
-   */
+  /** Milliseconds since the last acknowledgement, once data or a window probe was repeated without one; otherwise 0. */
   readonly unanswered: number
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../types.ts'
 /** Burst: milliseconds of the rate that pass without delay. */
 const BURST = 250
 
-/** Maximum bytes that a stream waits for at one time, or those of the rate in this many milliseconds, so that streams take turns. */
+/** Maximum bytes that a stream waits for at one time, or those of the rate in QUANTUM_MS when that is more, so that streams take turns. */
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 

@@ -32,7 +32,7 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
     over = {}
     stop()
     // As the kernel does with connections that were not accepted: otherwise they would stay open.
-    for (const link of waiting.splice(0)) link.abort(new LinkClosedError('nobody accepts links any more'))
+    for (const link of waiting.splice(0)) link.abort(new LinkClosedError('the listener accepts no links any more'))
     wake()
   }
   return {

@@ -18,7 +18,7 @@ const ATTEMPT_DELAY = 250
 const MAX_ADDRESSES = 16
 
 /** Errors of a missing route on this machine: less telling than an answer of another address. */
-const NO_WAY: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
+const NO_ROUTE: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
 
 export interface ResolvedAddress {
   address: string
@@ -135,5 +135,5 @@ function failureOf (target: string, failures: readonly Error[]): Error {
   const texts = [...new Set(failures.map(({ message }) => message))]
   if (texts.length === 1) return failures[0]
   const codes = failures.map((err) => (err as NodeJS.ErrnoException).code)
-  return Object.assign(new AggregateError(failures, `no address of ${target} can be reached: ${texts.join('; ')}`), { code: codes.find((code) => !NO_WAY.includes(code)) ?? codes[0] })
+  return Object.assign(new AggregateError(failures, `no address of ${target} can be reached: ${texts.join('; ')}`), { code: codes.find((code) => !NO_ROUTE.includes(code)) ?? codes[0] })
 }

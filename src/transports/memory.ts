@@ -74,7 +74,7 @@ export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkI
     async dial ({ port, signal }) {
       signal?.throwIfAborted()
       const [here, there] = memoryPair({ queueLimit })
-      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`nobody listens on port ${port}`), { code: 'ECONNREFUSED' })
+      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`no listener on port ${port}`), { code: 'ECONNREFUSED' })
       return here
     },
     listen ({ port: wanted }) {

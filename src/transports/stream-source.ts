@@ -36,7 +36,7 @@ export class StreamSource implements AsyncIterable<Batch> {
   }
 
   [Symbol.asyncIterator] (): AsyncQueue {
-    if (this.#incoming instanceof Flow) throw new LinkBusyError('somebody else reads this link')
+    if (this.#incoming instanceof Flow) throw new LinkBusyError('this link has a reader already')
     if (this.#incoming !== undefined) return this.#incoming
     const stream = this.#stream
     const incoming: AsyncQueue = this.#incoming = new AsyncQueue({
@@ -53,7 +53,7 @@ export class StreamSource implements AsyncIterable<Batch> {
 
   /** See `Link.flow`. */
   async flow (take: Take, signal?: AbortSignal): Promise<void> {
-    if (this.#incoming !== undefined) throw new LinkBusyError('somebody else reads this link')
+    if (this.#incoming !== undefined) throw new LinkBusyError('this link has a reader already')
     const stream = this.#stream
     const flow = this.#incoming = new Flow(take, { onPull: () => { stream.resume() }, onReturn: () => { stream.pause() } })
     this.#listen(flow)

@@ -66,7 +66,7 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
   finished(stream, { readable: false }, (err) => {
     if (err != null) giveUp(err)
     else if (recorder.over) void recorder.finished.then(settle)
-    else giveUp(new LinkClosedError('the stream of the capture was ended by somebody else'))
+    else giveUp(new LinkClosedError('the stream of the capture was ended by other code'))
   })
 
   return {

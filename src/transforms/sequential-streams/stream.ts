@@ -8,7 +8,7 @@ import type { Batch, Clock, Delivery, Link, PacketPort, ReadAhead } from '../../
 /** Milliseconds after a reset for the other side to end its direction, and to take what was sent. */
 const RESET_TIMEOUT = 5000
 
-/** Packets are not supported: they would need a connection that drops. */
+/** A stream does not carry packets. */
 const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
 
 /** The connection that the streams share. */
