@@ -1,5 +1,5 @@
 /**
- * How layers are made and joined.
+ * Makes and joins layers.
  *
  * ```ts
  * const tunnel = stack(lengthPrefix(u32be), checksum('crc32'))
@@ -9,10 +9,14 @@
 import { release } from './buffers/buffer-pool.ts'
 import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
-/** Applies a layer, or a stack of them, to one link. */
+/** Applies a layer, or a stack of layers, to a link. */
 export const over = <Lower extends AnyLink, Upper extends AnyLink>(link: Lower, layer: Layer<Lower, Upper>): Upper => layer(link)
 
-/** Lifts a synchronous core into a stage for `it-pipe`: one await a batch, none an element. Throws what the core throws, and its `failure` behind what was good. */
+/**
+ * Makes an `it-pipe` stage of a core, with one await per batch.
+ *
+ * @throws what the core throws; its `failure`, after the elements before it
+ */
 export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
   for await (const batch of source) {
     const out = core.push(batch)
@@ -23,10 +27,10 @@ export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async func
   core.end?.()
 }
 
-/** For a port over another one: its `drained`, if it has that. */
+/** The `drained` of a port over another one, where that has it. */
 export const drainedOf = <T>(port: PacketPort<T>): PacketPort['drained'] => port.drained === undefined ? undefined : () => (port as Required<PacketPort<T>>).drained()
 
-/** A port whose packets go through an encoder first. A batch that it refuses with a `code` is dropped; other errors are bugs and thrown. */
+/** A port that encodes what it sends. A batch that the encoder rejects with a `code` is dropped; other errors are bugs and thrown. */
 export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketPort<U> => ({
   send (batch) {
     if (port.queued >= port.limit) return 0 // not worth encoding
@@ -46,12 +50,12 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
 })
 
 /**
- * Lifts two cores without cross-talk into a layer. `make` is called once a link, so that the cores may hold state.
- * Both ways out, `sink` and `port`, use the one encoder. What the lower link offers of `flow` and `poolReads`, this one offers as well.
+ * Makes a layer of two independent cores. `make` is called once per link, so cores may hold state. `sink` and `port` share the encoder.
+ * `flow` and `poolReads` exist where the lower link has them.
  *
- * @typeParam L what flows below
- * @typeParam In what arrives above
- * @typeParam Out what is sent above
+ * @typeParam L elements below
+ * @typeParam In incoming elements above
+ * @typeParam Out outgoing elements above
  */
 export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode: Core<Out, L> }): Layer<Link<L>, Link<In, Out>> => (lower) => {
   const { decode, encode } = make()
@@ -65,7 +69,7 @@ export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode
   }
 }
 
-/** What `flow` of the lower link brings, decoded. */
+/** `flow` of the lower link, decoded. */
 async function flowThrough<L, In> (lower: Link<L>, decode: Core<L, In>, take: Take<In>, signal: AbortSignal | undefined): Promise<void> {
   await lower.flow?.((batch) => {
     const out = decode.push(decode.memory === undefined ? copied(batch) : batch)
@@ -78,10 +82,10 @@ async function flowThrough<L, In> (lower: Link<L>, decode: Core<L, In>, take: Ta
   if (signal?.aborted !== true) decode.end?.()
 }
 
-/** Lent memory, for a core that may keep some of it. */
+/** Copies pooled memory, for a core that may keep some of it. */
 const copied = <L>(batch: Batch<L>): Batch<L> => batch.map((item) => item instanceof Uint8Array ? Uint8Array.from(item) as L : item)
 
-/** Joins layers, the lowest first. */
+/** Joins layers, from the lowest to the highest. */
 export function stack<A extends AnyLink, B extends AnyLink> (a: Layer<A, B>): Layer<A, B>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>): Layer<A, C>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>): Layer<A, D>

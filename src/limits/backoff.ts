@@ -1,4 +1,4 @@
-/** How long to wait before the next attempt to connect. */
+/** The delay before the next attempt to connect. */
 import { verifyMilliseconds } from '../options.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
@@ -6,11 +6,11 @@ import type { Clock } from '../types.ts'
 export interface BackoffInit {
   /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */
   first?: number
-  /** The longest wait in milliseconds. Default: 30 s. */
+  /** Maximum delay in milliseconds. Default: 30 s. */
   longest?: number
-  /** Milliseconds that a connection has to be online before its loss counts as the first one again; 0 for none. Default: 10 s. */
+  /** Milliseconds that a connection has to be online before the back-off starts over; 0 for none. Default: 10 s. */
   steady?: number
-  /** For how long it was online. Default: that of the system. */
+  /** Default: that of the system. */
   clock?: Clock
 }
 
@@ -23,7 +23,7 @@ export class Backoff {
   #attempts = 0
   #onlineAt: number | undefined
 
-  /** Throws `OptionError` when a timer cannot wait that long. */
+  /** @throws {OptionError} when a delay is out of the range of timers */
   constructor ({ first = 500, longest = 30_000, steady = 10_000, clock = systemClock }: BackoffInit = {}) {
     this.#clock = clock
     this.#first = verifyMilliseconds('backoff.first', first)
@@ -31,18 +31,18 @@ export class Backoff {
     this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
   }
 
-  /** The longest wait in milliseconds. */
+  /** Maximum delay in milliseconds. */
   get longest (): number { return this.#longest }
 
-  /** The connection is lost or was not made; returns the next wait in milliseconds. */
+  /** Called when a connection is lost or was not made; returns the delay in milliseconds. */
   next (): number {
-    // Two peers with one address take it from each other as soon as they are online: that must not begin anew each time.
+    // Two peers with one address replace each other as soon as they are online: that must not reset the back-off each time.
     if (this.#onlineAt !== undefined && this.#clock.now() - this.#onlineAt >= this.#steady) this.#attempts = 0
     this.#onlineAt = undefined
     const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
     return full / 2 + Math.random() * full / 2
   }
 
-  /** An attempt has succeeded. */
+  /** Called when an attempt has succeeded. */
   online (): void { this.#onlineAt = this.#clock.now() }
 }

@@ -1,7 +1,7 @@
 /**
  * A bound for the buffers of many bridges together. Each bridge holds what it reads ahead and what it is writing. The more bridges hold
- * something, the less each may read ahead, down to nothing; then a bridge holds one small read. Beyond the whole budget the bridge that
- * has stalled longest is ended.
+ * something, the less each may read ahead, down to nothing; then a bridge holds one small read. When the whole budget is exceeded, the
+ * bridge that has stalled longest is ended.
  *
  * Owners that hold anything have equal shares: an owner over its share loses only its own bridges.
  */
@@ -15,19 +15,19 @@ const PART = 16
 /** Bytes. Less read-ahead is not worth the buffer of a read. */
 const MIN_READ_AHEAD = 16 * 1024
 
-/** Milliseconds between two looks at which of them stand still, while they hold too much. */
+/** Milliseconds between two checks for stalled bridges while the budget is exceeded. */
 const CHECK_INTERVAL = 500
 
-/** Bytes that the system takes and cannot send: what a share allows to read ahead, within these. They are not counted here. */
-const LEAST_UNSENT = 32 * 1024
-const MOST_UNSENT = 1024 * 1024
+/** Bounds in bytes of what the kernel may hold unsent: the read-ahead that a share allows, within these. Such bytes are not counted here. */
+const MIN_UNSENT = 32 * 1024
+const MAX_UNSENT = 1024 * 1024
 
 export interface BufferBudgetInit {
-  /** Bytes that all bridges hold together. */
+  /** Maximum bytes that all bridges hold together. */
   limit: number
   /**
-   * Milliseconds without progress after which a bridge may be ended. A receiver that reads slowly opens its window by a sixteenth of its
-   * buffer at a time, so that seconds may pass between two steps.
+   * Milliseconds without progress after which a bridge may be ended. A slow receiver opens its window by a sixteenth of its buffer at a
+   * time, so seconds may pass between two steps.
    */
   stalledAfter: number
   /** Default: that of the system. */
@@ -35,7 +35,7 @@ export interface BufferBudgetInit {
 }
 
 export class BufferBudget {
-  /** Bytes that are held now. */
+  /** Bytes held now. */
   held = 0
   /** Owners of bridges that hold something. */
   busyOwners = 0
@@ -45,7 +45,7 @@ export class BufferBudget {
   #limit: number
   #looking: Timer | undefined
 
-  /** Throws `OptionError` for a limit that cannot be. */
+  /** @throws {OptionError} when a limit is out of range */
   constructor ({ limit, stalledAfter, clock = systemClock }: BufferBudgetInit) {
     this.#limit = verifyBytes('limit', limit)
     this.#stalledAfter = stalledAfter
@@ -59,7 +59,7 @@ export class BufferBudget {
     this.watch()
   }
 
-  /** What the bridges of an owner hold now. */
+  /** Bytes held by the bridges of an owner. */
   heldBy (owner: unknown): number { return this.#owners.get(owner)?.held ?? 0 }
 
   /** @param end ends the bridge; its account is closed by then */
@@ -72,7 +72,7 @@ export class BufferBudget {
   /** Forgets an owner without bridges. */
   forget (owner: unknown): void { this.#owners.delete(owner) }
 
-  /** Checks for stalled bridges while the budget is exceeded. */
+  /** Starts to check for stalled bridges, while the budget is exceeded. */
   watch (): void {
     if (this.held <= this.#limit || this.#looking !== undefined) return
     this.#looking = this.clock.set(CHECK_INTERVAL, () => {
@@ -144,10 +144,10 @@ class Owner {
     if (bytes > 0 && budget.held > budget.limit) budget.watch()
   }
 
-  /** Finds out which of its bridges have made progress since the last look. */
+  /** Updates the progress of all its bridges. */
   look (): void { for (const account of this.accounts) account.look() }
 
-  /** The bridge that has stood still longest. */
+  /** The bridge that has stalled longest. */
   oldest (): BridgeAccount | undefined {
     let oldest: BridgeAccount | undefined
     for (const account of this.accounts) if (account.since < (oldest?.since ?? Infinity)) oldest = account
@@ -155,7 +155,7 @@ class Owner {
   }
 }
 
-/** What one bridge holds. */
+/** Accounts for one bridge. */
 export class BridgeAccount {
   /** From `a` to `b`, and back. */
   readonly forward: Direction
@@ -177,15 +177,15 @@ export class BridgeAccount {
 
   get ahead (): number { return this.#isClosed ? Infinity : this.#owner.ahead }
 
-  /** Bytes that the system may take of a write in either direction and not send: it keeps them on top of what is counted here. */
-  get unsent (): number { return Math.min(Math.max(this.ahead, LEAST_UNSENT), MOST_UNSENT) }
+  /** Bytes that the kernel may hold unsent in each direction, on top of what is counted here. */
+  get unsent (): number { return Math.min(Math.max(this.ahead, MIN_UNSENT), MAX_UNSENT) }
 
   get now (): number { return this.#owner.budget.clock.now() }
 
-  /** Since when the one of two writes under way stands still that has done so longer; Infinity when none is under way. */
+  /** Since when the longer stalled of the two writes makes no progress; Infinity when there is none. */
   get since (): number { return Math.min(this.forward.since, this.backward.since) }
 
-  /** Finds out whether a write that is under way has made progress. */
+  /** Updates the progress of both writes. */
   look (): void {
     this.forward.look()
     this.backward.look()
@@ -203,7 +203,7 @@ export class BridgeAccount {
     this.#end()
   }
 
-  /** The bridge holds nothing any more; later reports are ignored. May be called more than once. */
+  /** Releases what the bridge holds; later reports are ignored. May be called more than once. */
   close (): void {
     if (this.#isClosed) return
     this.add(-this.#held)
@@ -215,11 +215,11 @@ export class BridgeAccount {
 }
 
 class Direction implements ReadAhead {
-  /** When the write that is under way was last seen to go on; Infinity when there is none. */
+  /** Time of the last progress of the current write; Infinity when there is none. */
   since = Infinity
-  /** Where it is written to. The other side takes some of a write long before the whole of it is done. */
+  /** The link that is written to. It acknowledges parts of a write long before the whole write is done. */
   target: Pick<Link, 'delivery'> | undefined
-  /** Bytes that the other side had acknowledged at the last look in this write. */
+  /** Bytes that the other end had acknowledged at the last check of this write. */
   #acknowledged: number | undefined
   readonly #account: BridgeAccount
   #waiting = 0
@@ -242,7 +242,7 @@ class Direction implements ReadAhead {
     this.#writing = bytes
   }
 
-  /** Finds out whether the other side has taken anything since the last look; where nobody can tell the beginning of the write counts. */
+  /** Checks whether the other end has acknowledged anything since the last check; where that is unknown, the start of the write counts. */
   look (): void {
     if (this.since === Infinity) return
     const acknowledged = this.target?.delivery?.()?.acknowledged

@@ -1,4 +1,4 @@
-/** A rate for byte streams: nothing is dropped, whoever is too fast waits. Several streams may share one. */
+/** Limits the rate of byte streams by delay, without drops. Several streams may share a shaper. */
 import { OptionError } from '../errors.ts'
 import { systemClock, wait } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
@@ -6,21 +6,21 @@ import type { Clock } from '../types.ts'
 /** Burst: milliseconds of the rate that pass without delay. */
 const BURST = 250
 
-/** A stream waits for at most this many bytes at one time, or for what the rate allows in this many milliseconds, so that streams take turns. */
+/** Maximum bytes that a stream waits for at one time, or those of the rate in QUANTUM_MS when that is more, so that streams take turns. */
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 
 export class Shaper {
-  /** Bytes a second. */
+  /** Bytes per second. */
   readonly rate: number
   readonly #clock: Clock
-  /** When all that has passed would have passed at this rate. */
+  /** The time at which all bytes so far would have been sent at the rate. */
   #paidUntil = -Infinity
 
   /**
-   * Throws `OptionError` for a rate that is no positive number.
-   *
-   * @param clock what `pass` measures and waits by. Default: that of the system
+   * @param rate bytes per second
+   * @param clock the clock of `wait`. Default: that of the system
+   * @throws {OptionError} when the rate is not a positive number
    */
   constructor (rate: number, clock: Clock = systemClock) {
     if (!(rate > 0) || rate === Infinity) throw new OptionError(`rate is a positive number of bytes a second, not ${String(rate)}`)
@@ -40,7 +40,7 @@ export class Shaper {
   }
 
   /**
-   * The same by its clock, and piece by piece, so that a small message need not wait for all that others have.
+   * Accounts for bytes and waits, in pieces, so that a small message does not wait for all bytes of other streams.
    *
    * @returns settles when the bytes may be sent; undefined for at once
    */

@@ -1,18 +1,18 @@
-/** Telling of what strangers can cause as often as they like. */
+/** Limits how often an event is reported that unauthenticated connections can cause. */
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Timer } from '../types.ts'
 
-/** The default of milliseconds between two reports. */
+/** Default milliseconds between two reports. */
 const INTERVAL = 1000
 
 export interface SparinglyInit {
-  /** Milliseconds between two tellings. Default: 1 s. */
+  /** Milliseconds between two reports. Default: 1 s. */
   interval?: number
   /** Default: that of the system. */
   clock?: Clock
 }
 
-/** A function that tells of what it is first called with at once, then of what came in each interval together: the last, and how many. */
+/** A function that reports its first call at once, then once per interval the last value and the number of calls. */
 export function throttle<T> (tell: (last: T, count: number) => void, { interval = INTERVAL, clock = systemClock }: SparinglyInit = {}): (what: T) => void {
   let last: T
   let count = 0

@@ -1,16 +1,16 @@
 /**
- * Ends connections whose other side answers nothing any more while something is due to it. TCP goes on sending for a quarter of an hour,
- * and keep-alives are not sent meanwhile. A receiver that only does not read answers, and is left alone.
+ * Ends connections whose other end acknowledges nothing although data is outstanding. TCP itself retransmits for about a quarter of an
+ * hour, and sends no keep-alives meanwhile. A receiver that is only slow still acknowledges, and is left alone.
  */
 import { LinkClosedError } from '../errors.ts'
 import { verifyMilliseconds } from '../options.ts'
 import { every, systemClock, type Interval } from '../streams/clock.ts'
 import type { Clock, Link } from '../types.ts'
 
-/** All of them are looked at so often before one can have reached the limit. */
-const LOOKS = 4
+/** Number of checks within the limit. */
+const CHECKS = 4
 
-/** A link that can tell, or cannot. */
+/** A link that may have `delivery`. */
 type Watched = Pick<Link, 'delivery'>
 
 export class UnansweredWatch {
@@ -20,26 +20,26 @@ export class UnansweredWatch {
   #timer: Interval | undefined
 
   /**
-   * @param limit milliseconds without an answer after which a connection is given up
+   * @param limit milliseconds without an acknowledgement after which a connection is ended
    * @param clock default: that of the system
-   * @throws {OptionError} for what is no number of milliseconds
+   * @throws {OptionError} when `limit` is not a number of milliseconds
    */
   constructor (limit: number, clock: Clock = systemClock) {
     this.#limit = verifyMilliseconds('limit', limit)
     this.#clock = clock
   }
 
-  /** Links that are watched. */
+  /** Number of watched links. */
   get size (): number { return this.#watched.size }
 
-  /** @param onSilent called once, with an error, when the other side has gone; it is not watched any more then */
+  /** @param onSilent called once, with an error, when the limit is exceeded; the link is not watched any more then */
   add (link: Watched, onSilent: (err: Error) => void): void {
     if (link.delivery === undefined) return
     this.#watched.set(link, onSilent)
-    this.#timer ??= every(this.#clock, Math.ceil(this.#limit / LOOKS), () => { this.look() }).unref()
+    this.#timer ??= every(this.#clock, Math.ceil(this.#limit / CHECKS), () => { this.look() }).unref()
   }
 
-  /** Harmless for a link that is not watched. */
+  /** Stops watching a link; does nothing for others. */
   delete (link: Watched): void {
     this.#watched.delete(link)
     if (this.#watched.size > 0) return
@@ -47,7 +47,7 @@ export class UnansweredWatch {
     this.#timer = undefined
   }
 
-  /** Looks at all of them now. */
+  /** Checks all watched links now. */
   look (): void {
     for (const [link, onSilent] of this.#watched) {
       const unanswered = link.delivery?.()?.unanswered ?? 0

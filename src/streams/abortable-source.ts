@@ -1,16 +1,16 @@
-/** A source that can be ended from outside while its reader waits for more. */
+/** A source that can be ended from outside while its reader waits. */
 
 import { LinkBusyError } from '../errors.ts'
 
 export interface AbortableSourceInit {
-  /** Leave the source open when interrupted; the next one that is made of it misses nothing. Default: false. */
+  /** Leave the source open on abort; the next reader of the source misses nothing. Default: false. */
   keep?: boolean
 }
 
-/** By iterator: the read that was under way when a reader that keeps its source was interrupted. */
+/** By iterator: the pending read of a reader that was aborted and has kept its source. */
 const unread = new WeakMap<object, Promise<IteratorResult<any>>>()
 
-/** That read, for whoever reads on without being interruptible. */
+/** That read, for a reader that is not abortable. */
 export function takeUnread<T> (iterator: AsyncIterator<T>): Promise<IteratorResult<T>> | undefined {
   const read = unread.get(iterator)
   unread.delete(iterator)
@@ -20,7 +20,7 @@ export function takeUnread<T> (iterator: AsyncIterator<T>): Promise<IteratorResu
 export class AbortableSource<T> implements AsyncIterableIterator<T> {
   readonly #inner: AsyncIterator<T>
   readonly #keep: boolean
-  /** The read that is under way. */
+  /** The pending read. */
   #read: Promise<IteratorResult<T>> | undefined
   #settle: ((result: IteratorResult<T>) => void) | undefined
   #aborted = false
@@ -46,7 +46,7 @@ export class AbortableSource<T> implements AsyncIterableIterator<T> {
   next (): Promise<IteratorResult<T>> {
     if (this.#aborted) return Promise.resolve({ done: true, value: undefined })
     if (this.#read !== undefined) return Promise.reject(new LinkBusyError('a source has one reader, and it is waiting already'))
-    // A promise of its own a pull: racing against one long-lived promise would pile up on that.
+    // One promise per pull; racing one long-lived promise would leak reactions.
     return new Promise((resolve, reject) => {
       this.#settle = resolve
       this.#read = takeUnread(this.#inner) ?? this.#inner.next()
@@ -68,7 +68,7 @@ export class AbortableSource<T> implements AsyncIterableIterator<T> {
   [Symbol.asyncIterator] (): this { return this }
 }
 
-/** Arrays and other plain iterables too: `it-pipe` passes them on as they are. */
+/** Arrays and other iterables too, as `it-pipe` passes them on as they are. */
 async function * wrap<T> (source: Iterable<T>): AsyncGenerator<T> { yield * source }
 
 /** The iterator of a source of either kind. */
@@ -76,11 +76,11 @@ export function iterate<T> (source: AsyncIterable<T> | Iterable<T>): AsyncIterat
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : wrap(source)
 }
 
-/** Tells a source that nobody reads it any more. Not to be awaited: a generator that waits answers when its wait is over. */
+/** Closes an iterator that is not read any more. Must not be awaited: a generator that is waiting settles only when its wait is over. */
 export async function closeIterator (iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.()
   } catch {
-    // It is left anyway.
+    // The source is not used any more.
   }
 }

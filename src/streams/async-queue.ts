@@ -1,21 +1,20 @@
 /**
- * A bounded hand-over from code that is called (socket events, a packet port) to code that pulls (`for await`).
+ * A queue between code that is called (socket events, a packet port) and code that pulls (`for await`).
  *
- * Producers append; one wake-up hands over everything that has come since the last one. So a reader pays one promise for
- * a whole batch, however many packets it holds.
+ * Producers append; one wake-up hands over everything since the last one, so a reader has one promise per batch.
  */
 import type { Batch } from '../types.ts'
 
 export interface AsyncQueueInit<T> {
-  /** The weight of an element in `size`; its bytes, mostly. Default: 1 each. */
+  /** The weight of an element in `size`, mostly its bytes. Default: 1. */
   weigh?: (item: T) => number
-  /** Called when the reader comes back for more; the place to resume a paused producer. */
+  /** Called when the reader pulls; the place to resume a paused producer. */
   onPull?: () => void
-  /** Called once when the reader has left the loop early. */
+  /** Called once when the reader has left its loop early. */
   onReturn?: () => void
 }
 
-/** A second reader pulls while the first one still waits. */
+/** A second reader pulls while the first one is waiting. */
 export class AsyncQueueBusyError extends Error {
   override readonly name = 'AsyncQueueBusyError'
   readonly code = 'ERR_CHANNEL_BUSY'
@@ -26,7 +25,7 @@ interface PendingRead<T> {
   reject (err: Error): void
 }
 
-/** One reader, any number of writers. What was pushed before `end` or `fail` is still delivered. */
+/** One reader, any number of writers. Elements pushed before `end` or `fail` are still delivered. */
 export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T>> {
   #batch: Batch<T> = []
   #size = 0
@@ -42,16 +41,16 @@ export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T
     this.#onReturn = onReturn
   }
 
-  /** The weight of what waits for the reader. Whoever pushes keeps it bounded. */
+  /** The weight of what waits for the reader. The producer has to keep it bounded. */
   get size (): number { return this.#size }
 
   /** The reader waits for the next element. */
   get isAwaited (): boolean { return this.#pendingRead !== undefined }
 
-  /** True after `end`, `fail` or an early leave of the reader. */
+  /** True after `end`, `fail` or an early return of the reader. */
   get closed (): boolean { return this.#over !== undefined }
 
-  /** Hands one element to the reader, or keeps it for the next pull. Ignored once closed. */
+  /** Adds one element. Ignored once closed. */
   push (item: T): void {
     if (this.#over !== undefined) return
     const pending = this.#pendingRead
@@ -64,7 +63,7 @@ export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T
     this.#size += this.#weigh(item)
   }
 
-  /** Hands a batch over, in one piece when the reader waits. The array is the reader's from then on. */
+  /** Adds a batch, in one piece when the reader is waiting. The reader owns the array from then on. */
   pushBatch (batch: Batch<T>): void {
     if (this.#over !== undefined || batch.length === 0) return
     const pending = this.#pendingRead
@@ -76,7 +75,7 @@ export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T
     for (const item of batch) this.push(item)
   }
 
-  /** Forgets what waits for the reader. */
+  /** Drops what waits for the reader. */
   discard (): void {
     this.#batch = []
     this.#size = 0
@@ -86,7 +85,10 @@ export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T
 
   fail (err: Error): void { this.#finish({ err }) }
 
-  /** What was pushed since the last call, else what comes next. Rejects with what `fail` gave, and with `ERR_CHANNEL_BUSY` while another call waits. */
+  /**
+   * Everything pushed since the last call, else the next element. Rejects with the error of `fail`, and with `ERR_CHANNEL_BUSY` while
+   * another call is pending.
+   */
   next (): Promise<IteratorResult<Batch<T>>> {
     if (this.#batch.length > 0) {
       const value = this.#batch
@@ -114,7 +116,7 @@ export class AsyncQueue<T = Uint8Array> implements AsyncIterableIterator<Batch<T
     this.#batch = []
     this.#size = 0
     this.#finish({})
-    this.#over = {} // an error that nobody has read is of no interest any more
+    this.#over = {} // an error that was not read is dropped
     return Promise.resolve({ done: true, value: undefined })
   }
 

@@ -1,4 +1,4 @@
-/** Joins two connections to one: what arrives at either leaves through the other. */
+/** Copies between two connections, in both directions. */
 import { pipe } from 'it-pipe'
 import { LinkClosedError } from '../errors.ts'
 import { meter, type Meter } from './meter.ts'
@@ -6,22 +6,21 @@ import type { BridgeAccount } from '../limits/buffer-budget.ts'
 import type { Link } from '../types.ts'
 
 export interface BridgeInit {
-  /** Told of the bytes of each batch on its way from `a` to `b`; what it returns is awaited before they go on. Default: nothing. */
+  /** Called with the bytes of each batch from `a` to `b`; its promise is awaited before they are written. Default: none. */
   forward?: Meter
   /** The same from `b` to `a`. */
   backward?: Meter
-  /** What is kept for this bridge counts there, which says how far it reads ahead. It is closed with the bridge. Default: each for itself. */
+  /** Accounts for the memory of this bridge and bounds its read-ahead. Closed with the bridge. Default: the bounds of the links. */
   account?: BridgeAccount
 }
 
 const uncounted: Meter = () => undefined
 
 /**
- * Copies both ways until both have ended. Half-close is kept: the end of one direction ends only that one on the other side. A
- * slow receiver slows its sender down, so a bridge holds what its links hold and no more. When one direction breaks, both links
- * are aborted.
+ * Copies in both directions until both have ended. Half-close is kept. A slow receiver slows its sender down, so a bridge holds only what
+ * its links hold. When one direction breaks, both links are aborted.
  *
- * Rejects with what broke.
+ * @throws the error that broke a direction
  */
 export async function bridge (a: Link, b: Link, { forward = uncounted, backward = uncounted, account }: BridgeInit = {}): Promise<void> {
   if (account !== undefined) {
@@ -31,7 +30,7 @@ export async function bridge (a: Link, b: Link, { forward = uncounted, backward 
     a.readAhead?.(account.forward)
     b.readAhead?.(account.backward)
   }
-  // Only where both know of it: another link may keep what it is given to write, or have a bound for it.
+  // Only where both links support it: another link may keep what it is given to write, or bound its size.
   if (a.poolReads !== undefined && b.poolReads !== undefined) {
     a.poolReads()
     b.poolReads()

@@ -1,9 +1,9 @@
-/** The clock of the system, and what is made of any clock: intervals, waiting, deadlines. */
+/** The system clock, and intervals, delays and deadlines by any clock. */
 import type { Clock, Timer } from '../types.ts'
 
 /**
- * A timer of Node, and one more turn of the event loop: when it is due, what has arrived by then is read first. A process that was busy
- * for longer than a time-out finds the answer in the socket, and Node would call the timer before it looks there.
+ * A timer of Node, followed by one turn of the event loop, so that data that has arrived by then is read first. Otherwise a process that
+ * was busy for longer than a time-out would time out although the answer is in the socket.
  */
 class SystemTimer implements Timer {
   readonly #timer: NodeJS.Timeout
@@ -28,7 +28,7 @@ class SystemTimer implements Timer {
   }
 }
 
-/** Steady time of `performance`, time stamps of `Date`, timers of Node that come after what has arrived. */
+/** `performance` for monotonic time, `Date` for time stamps, timers of Node that fire after pending reads. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   date: () => Date.now(),
@@ -36,14 +36,14 @@ export const systemClock: Clock = {
   clear: (timer) => { (timer as SystemTimer | undefined)?.clear() }
 }
 
-/** Something that happens again and again, until `stop`. */
+/** Calls a function repeatedly, until `stop`. */
 export interface Interval {
   stop (): void
-  /** From now on it does not keep the process alive. */
+  /** The interval does not keep the process alive. */
   unref (): this
 }
 
-/** Calls `fn` every so many milliseconds, each counted from when the call before it began. */
+/** Calls `fn` every `ms` milliseconds, counted from the start of the call before. */
 export function every (clock: Clock, ms: number, fn: () => void): Interval { return new Repeated(clock, ms, fn) }
 
 class Repeated implements Interval {
@@ -76,19 +76,19 @@ class Repeated implements Interval {
   }
 
   readonly #run = (): void => {
-    this.#set() // before the call, which may take time of its own, or throw
+    this.#set() // before the call, which may take long, or throw
     this.#fn()
   }
 }
 
 export interface WaitInit {
-  /** Ends the waiting. Default: nothing does. */
+  /** Cancels the delay. Default: none. */
   signal?: AbortSignal
-  /** The process stays alive for it. Default: true. */
+  /** Keep the process alive. Default: true. */
   ref?: boolean
 }
 
-/** Settles after so many milliseconds. Rejects with an `AbortError`, whose `cause` is the reason, when the signal asks for an end. */
+/** Settles after `ms` milliseconds. Rejects with an `AbortError`, whose `cause` is the reason, when the signal is aborted. */
 export function wait (clock: Clock, ms: number, { signal, ref = true }: WaitInit = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
@@ -108,6 +108,6 @@ export function wait (clock: Clock, ms: number, { signal, ref = true }: WaitInit
   })
 }
 
-/** What Node's own waiting functions reject with. */
+/** The error of Node's own delays. */
 const abortError = (signal: AbortSignal | undefined): Error =>
   Object.assign(new Error('The operation was aborted', { cause: signal?.reason }), { name: 'AbortError', code: 'ABORT_ERR' })

@@ -1,19 +1,19 @@
-/** Reads a link by a function that is called with what comes. */
+/** Reads a link by calling a function with each batch. */
 import { AbortableSource, takeUnread } from './abortable-source.ts'
 import type { Batch, Link, Take } from '../types.ts'
 
 /**
- * Reads with the link's own `flow` where it has one, else by a loop over `source`.
+ * Reads with `flow` of the link where it has one, else by a loop over `source`.
  *
- * @param take is called with each batch, and may use its memory until it has returned, or its promise has settled
- * @param signal ends the reading; what has not been taken is there for the next reader, of a link without `flow` for the next `consume`
- * @throws what broke the link, and what `take` throws
+ * @param take called with each batch; may use its memory until it has returned, or its promise has settled
+ * @param signal ends the reading; unread data stays for the next reader, of a link without `flow` for the next `consume`
+ * @throws the error that broke the link, and errors of `take`
  */
 export function consume<T> (link: Pick<Link<T, never>, 'source' | 'flow'>, take: Take<T>, signal?: AbortSignal): Promise<void> {
   return link.flow === undefined ? consumeSource(link.source, take, signal) : link.flow(take, signal)
 }
 
-/** What `flow` does where there is only a source. */
+/** `flow` for a link that has only a source. */
 export async function consumeSource<T> (source: AsyncIterable<Batch<T>>, take: Take<T>, signal?: AbortSignal): Promise<void> {
   if (signal === undefined) {
     const iterator = source[Symbol.asyncIterator]()

@@ -1,4 +1,4 @@
-/** A link as a stream of Node, for `stream.pipeline` and for libraries that take streams. */
+/** A link as a Node stream, for `stream.pipeline` and libraries that take streams. */
 import { Duplex, type DuplexOptions } from 'node:stream'
 import { consumeSource } from './consume.ts'
 import { LinkClosedError } from '../errors.ts'
@@ -6,15 +6,15 @@ import { verifyBytes } from '../options.ts'
 import type { Batch, Link } from '../types.ts'
 
 export interface DuplexOfInit {
-  /** Each element of the link is one chunk, empty ones too, for a link of messages. Default: false, chunks are any bytes of a stream. */
+  /** Each element of the link is one chunk, also empty ones: for a link of messages. Default: false, chunk boundaries have no meaning. */
   objectMode?: boolean
-  /** Bytes, or chunks in object mode, that wait on either side before the sender has to. Default: that of Node. */
+  /** Bytes, or chunks in object mode, buffered on either side. Default: that of Node. */
   highWaterMark?: number
 }
 
 type Done = (err?: Error | null) => void
 
-/** A write that `sink` has not asked for yet, or is busy with. */
+/** A write that `sink` has not pulled yet, or is writing. */
 interface Write {
   batch: Batch
   done: Done
@@ -22,13 +22,13 @@ interface Write {
 
 class LinkDuplex extends Duplex {
   readonly #link: Link
-  /** Settles with `sink`, once that has begun. */
+  /** Settles with `sink`, once it was called. */
   #sinking: Promise<void> | undefined
   #pending: Write | undefined
   #isEnding = false
-  /** Of the write that `sink` is busy with. */
+  /** Callback of the write that `sink` is writing. */
   #written: Done | undefined
-  /** `sink` waits for the next write. */
+  /** `sink` is waiting for the next write. */
   #wanted: ((result: IteratorResult<Batch>) => void) | undefined
   #isReading = false
   /** The reader takes more. */
@@ -82,7 +82,7 @@ class LinkDuplex extends Duplex {
     return this.#sinking
   }
 
-  /** The write before was handed over. */
+  /** Called by `sink`: the write before was handed over. */
   #next (): Promise<IteratorResult<Batch>> {
     const written = this.#written
     this.#written = undefined
@@ -106,13 +106,13 @@ class LinkDuplex extends Duplex {
 }
 
 /**
- * A Node stream of any link of bytes, as `streamLink` makes a link of a stream.
+ * Makes a Node stream of any link of bytes; the opposite of `streamLink`.
  *
- * Both ends are kept: `end()` ends one direction of the link, and the end of its source is `end` here. Back-pressure passes through in
- * both directions. `destroy`, and so a signal of `addAbortSignal`, aborts the link; what breaks the link destroys the stream. The link
- * belongs to the stream from now on. Of a WebSocket somebody has to read, if only by `resume()`: its end is told there.
+ * Half-close is kept: `end()` ends one direction of the link, and the end of its source emits `end`. Back-pressure works in both
+ * directions. `destroy`, and so a signal of `addAbortSignal`, aborts the link; an error of the link destroys the stream. The stream owns
+ * the link from now on. A WebSocket has to be read, if only by `resume()`: its end is reported by the readable side.
  *
- * @throws {OptionError} when `highWaterMark` is no number of bytes
+ * @throws {OptionError} when `highWaterMark` is not a number of bytes
  */
 export function duplexOf (link: Link, { objectMode = false, highWaterMark }: DuplexOfInit = {}): Duplex {
   if (highWaterMark !== undefined) verifyBytes('highWaterMark', highWaterMark)

@@ -1,18 +1,18 @@
-/** What stands in the place of a channel where a reader is called with what comes: no promise to wait for unless it is busy. */
+/** The counterpart of `AsyncQueue` for a reader that is called: no promise unless the reader is busy. */
 import type { Batch, Take } from '../types.ts'
 
 export interface FlowInit {
-  /** Called when the reader is busy: what comes next has to wait. */
+  /** Called when the reader has become busy: the producer has to pause. */
   onBusy?: () => void
-  /** Called when a reader that was busy takes more. */
+  /** Called when the reader takes more. */
   onPull: () => void
-  /** Called once, when the reader has left before the end: it has thrown, or its signal has asked for it. */
+  /** Called once when the reader has left before the end: it has thrown, or its signal was aborted. */
   onReturn: () => void
 }
 
-/** One reader. Whatever pushes stops when `size` says so, and goes on with `onPull`. */
+/** One reader. The producer pauses by `size`, and resumes at `onPull`. */
 export class Flow<T = Uint8Array> {
-  /** Settles with the end, `fail` rejects it. A reader that is busy is done first. */
+  /** Settles at the end, after a busy reader; rejects with the error of `fail`. */
   readonly ended: Promise<void>
   closed = false
   #isBusy = false
@@ -32,7 +32,7 @@ export class Flow<T = Uint8Array> {
     })
   }
 
-  /** Nothing is kept here, but a busy reader is not to be given more. */
+  /** Nothing is buffered here; Infinity while the reader is busy. */
   get size (): number { return this.#isBusy ? Infinity : 0 }
 
   push (item: T): void { this.pushBatch([item]) }
@@ -54,10 +54,10 @@ export class Flow<T = Uint8Array> {
 
   fail (err: Error): void { this.#close(() => { this.#reject(err) }) }
 
-  /** The end that comes next does not wait for a busy reader. */
+  /** The end that follows does not wait for a busy reader. */
   discard (): void { this.#isBusy = false }
 
-  /** Settles as `ended`, and once the signal has asked for it; nothing is pushed to the reader after that. */
+  /** Settles as `ended`, or once the signal is aborted; the reader is not called any more after that. */
   async until (signal: AbortSignal | undefined): Promise<void> {
     if (signal === undefined) {
       await this.ended
@@ -79,7 +79,7 @@ export class Flow<T = Uint8Array> {
 
   #close (end: () => void): void {
     this.closed = true
-    if (this.#isBusy) this.#end ??= end // the producer may tell of its end while it stands still
+    if (this.#isBusy) this.#end ??= end // the producer may end while it is paused
     else end()
   }
 

@@ -1,14 +1,14 @@
-/** Looks at how much passes, and may hold it up. */
+/** Counts the bytes of a stream, and may delay them. */
 import type { Batch } from '../types.ts'
 
-/** Told of the bytes of each batch. What it returns is awaited before they go on. */
+/** Called with the bytes of each batch. Its promise is awaited before they go on. */
 export type Meter = (bytes: number) => Promise<void> | undefined | void
 
-/** Told of the bytes that were handed on and are being written; 0 once whoever writes comes back for more. */
+/** Called with the bytes that are being written; with 0 once the writer pulls again. */
 export type InFlight = (bytes: number) => void
 
 /**
- * The stage for one direction of a byte stream.
+ * A stage for one direction of a byte stream.
  *
  * ```ts
  * await other.sink(meter((bytes) => { stats.bytesIn += bytes })(link.source))
@@ -17,7 +17,7 @@ export type InFlight = (bytes: number) => void
 export const meter = (pass: Meter, inFlight?: InFlight) =>
   (source: AsyncIterable<Batch>): AsyncIterable<Batch> => ({ [Symbol.asyncIterator]: () => new Metered(source, pass, inFlight) })
 
-/** Not a generator, which would cost three promises a read instead of one. */
+/** Not a generator, which would cost three promises per read instead of one. */
 class Metered implements AsyncIterator<Batch> {
   readonly #inner: AsyncIterator<Batch>
   readonly #pass: Meter

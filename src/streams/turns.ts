@@ -1,8 +1,8 @@
-/** Turns of the event loop, for those who do much in one and have to let others have theirs. */
+/** Turns of the event loop, for code that bounds its work per turn so that other code can run. */
 let turn = 0
 let isCounting = false
 
-/** The number of this turn. It is the same until the callbacks of all sockets that are ready have had theirs. */
+/** The number of the current turn. It changes after the callbacks of all ready sockets have run. */
 export function currentTurn (): number {
   if (!isCounting) {
     isCounting = true

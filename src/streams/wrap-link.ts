@@ -1,14 +1,14 @@
 /** A link with some of its members replaced. */
 
-/** Members of a link, or of what has more than a link has. */
+/** Members of a link, or of an object that extends one. */
 type Overrides<L> = { [K in keyof L]?: L[K] | undefined }
 
 /**
- * The same link with other members in the place of some: whatever else it has stays, what is asked for is asked of the lower one
- * each time. An override that is undefined hides what the lower link has.
+ * The same link with some members replaced. All other members are looked up in the lower link at each access. An override of undefined
+ * hides a member.
  *
- * A proxy: an object that inherits would not do, as links are classes whose private fields are found on the link itself only. One
- * look-up costs about 0.1 us, so whoever needs a member for each packet keeps it.
+ * A proxy and not an object that inherits, as links are classes whose private fields exist on the link itself only. A look-up costs about
+ * 0.1 us, so code that needs a member per packet keeps it.
  */
 export function wrapLink<L extends object> (lower: L, overrides: Overrides<L>): L {
   return new Proxy(lower, {

@@ -1,18 +1,15 @@
-/** What the other side has written, as it may be shown to people: no terminal obeys it, and it is not long. */
+/** Text of the other side, made safe to show: without control characters, and bounded. */
 
-/** Bytes of what is shown: as many as the reason of a close frame may have (RFC 6455, section 5.5.1). */
+/** Maximum bytes: those of the reason of a close frame (RFC 6455, section 5.5.1). */
 export const MAX_REASON = 123
 
-/**
- * Controls of terminals (C0, DEL, C1), those that turn the direction of what follows (Unicode, UAX #9), ends of lines, and halves of
- * characters.
- */
+/** Control characters (C0, DEL, C1), bidirectional controls (UAX #9), line separators, and lone surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Bidi_Control}\u2028\u2029\p{Cs}]/u
 
 /**
- * Text of the other side with everything escaped that is not to be shown as it is, as `\x1b` or `\u202e`, and cut where it is too long.
+ * Escapes what must not be shown, as `\x1b` or `\u202e`, and truncates.
  *
- * @param limit bytes in UTF-8, without the `...` that says that it was cut
+ * @param limit bytes of UTF-8, without the `...` that marks the cut
  */
 export function printable (text: string, limit = MAX_REASON): string {
   let shown = ''
@@ -31,10 +28,13 @@ function escaped (code: number): string {
   return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : `\\u${digits.padStart(4, '0')}`
 }
 
-/** Why something failed, in one line. A name with several addresses fails once for each, and the error around those has no text. */
+/**
+ * The reason of an error in one line. Connecting to a name with several addresses fails once for each, in an `AggregateError` without a
+ * text.
+ */
 export function reasonOf (err: Error): string {
   return printable(err instanceof AggregateError ? err.errors.map(({ message }) => message).join('; ') : err.message, MAX_ERROR)
 }
 
-/** Bytes of an error: its own words, and those of the other side in it. */
+/** Maximum bytes of an error text, with text of the other side in it. */
 const MAX_ERROR = 300

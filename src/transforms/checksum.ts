@@ -1,6 +1,6 @@
 /**
- * A checksum beside each frame. With a length that leaves it out, `stack(lengthPrefix(u16be, { adjust: 4 }), checksum('crc32'))`
- * is natpass's framing: length, CRC-32 of the payload, payload.
+ * A checksum for each frame. With a length that leaves it out, `stack(lengthPrefix(u16be, { adjust: 4 }), checksum('crc32'))` is the
+ * framing of natpass: length, CRC-32 of the payload, payload.
  */
 import * as zlib from 'node:zlib'
 import crcOfPackage from 'crc/calculators/crc32'
@@ -9,25 +9,25 @@ import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
 import { FailFastDecoder } from './fail-fast-decoder.ts'
 
-/** Any function of the `crc` package, or of its `calculators`, which copy less. The low bits of what it returns are used. */
+/** A function of the `crc` package, or of its `calculators`, which copy less. The low bits of the result are used. */
 export type ChecksumFunction = (bytes: Buffer) => number
 
 export interface ChecksumInit {
-  /** Width of the checksum in bytes: 1 to 4. `crc32` has 4; a function needs it said. */
+  /** Width of the checksum in bytes: 1 to 4. 4 for `crc32`; required for a function. */
   bytes?: number
-  /** Where the checksum is: before what it covers or behind it. Default: before. */
+  /** Position of the checksum relative to the data. Default: before. */
   position?: 'before' | 'behind'
   /** Byte order. Default: big-endian. */
   order?: 'big' | 'little'
 }
 
-/** A checksum does not match, or a frame is too short to have one. */
+/** A checksum does not match, or a frame is too short for one. */
 export class ChecksumError extends Error {
   override readonly name = 'ChecksumError'
   readonly code = 'ERR_CHECKSUM'
 }
 
-/** CRC-32 as zlib has it: native where Node offers it (20.15, 22.2 and later), else in JavaScript, with the same result. */
+/** CRC-32 of zlib: native where Node has it (20.15, 22.2 and later), else in JavaScript, with the same result. */
 export const crc32: (bytes: Uint8Array) => number = zlib.crc32 ?? ((bytes: Uint8Array) => crcOfPackage(bytes) >>> 0)
 
 const MAX_BYTES = 4
@@ -52,7 +52,7 @@ function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before
   const of = kind === 'crc32' ? crc32 : (data: Uint8Array) => kind(asBuffer(data))
   const shift = 8 * (MAX_BYTES - width)
   return {
-    // cut to its width, so that sums compare whatever their sign
+    // truncated to the width, so that sums compare whatever their sign
     sum: (data) => (of(data) << shift) >>> shift,
     bytes: width,
     before: position === 'before',
@@ -60,7 +60,7 @@ function settings (kind: 'crc32' | ChecksumFunction, { bytes, position = 'before
   }
 }
 
-/** Checks each frame and hands up what its checksum covers, as a view. The first that does not match is its `failure`, `ERR_CHECKSUM`. */
+/** Checks each frame and returns the data as a view. The first mismatch is its `failure`, `ERR_CHECKSUM`. */
 export class ChecksumDecoder extends FailFastDecoder {
   readonly memory = 'passes'
   readonly #of
@@ -83,7 +83,7 @@ export class ChecksumDecoder extends FailFastDecoder {
   }
 }
 
-/** Puts its checksum beside each frame. The frames of a batch share one buffer. */
+/** Adds a checksum to each frame. The frames of a batch share one buffer. */
 export class ChecksumEncoder implements Core<Uint8Array, Uint8Array> {
   readonly memory = 'copies'
   readonly #of
@@ -113,7 +113,11 @@ export class ChecksumEncoder implements Core<Uint8Array, Uint8Array> {
   }
 }
 
-/** The layer: frames with a checksum below, without above. Options that cannot work are refused here, with `ERR_OPTION`. */
+/**
+ * The layer: frames with a checksum below, without above.
+ *
+ * @throws {OptionError} when an option is out of range
+ */
 export function checksum (kind: 'crc32' | ChecksumFunction, init?: ChecksumInit): Layer {
   settings(kind, init) // checks the options now rather than at the first link
   return codec(() => ({ decode: new ChecksumDecoder(kind, init), encode: new ChecksumEncoder(kind, init) }))

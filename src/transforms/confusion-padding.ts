@@ -1,7 +1,4 @@
-/**
- * Random padding behind each frame, so that its length says less about its content: payload, pad, number of pad bytes
- * (one byte).
- */
+/** Random padding after each frame, to obscure its length: payload, padding, number of padding bytes (one byte). */
 import { randomFillSync } from 'node:crypto'
 import { OptionError } from '../errors.ts'
 import { codec } from '../layer.ts'
@@ -9,11 +6,11 @@ import type { Batch, Core, Layer } from '../types.ts'
 import { FailFastDecoder } from './fail-fast-decoder.ts'
 
 export interface ConfusionPaddingInit {
-  /** Most bytes of padding that are sent with a frame: 0 to 255. Each number up to it is equally likely. Default: 64. */
+  /** Maximum bytes of padding per frame: 0 to 255, uniformly distributed. Default: 64. */
   max?: number
 }
 
-/** A frame claims more padding than it has bytes, or lacks the count. */
+/** A frame claims more padding than it has bytes, or is empty. */
 export class PaddingError extends Error {
   override readonly name = 'PaddingError'
   readonly code = 'ERR_PADDING'
@@ -21,14 +18,14 @@ export class PaddingError extends Error {
 
 export const DEFAULT_MAX_PADDING = 64
 
-/** What a count of one byte can say. */
+/** Maximum of a one-byte count. */
 const MAX_PADDING = 255
 
-/** Random bytes are drawn in stock: a system call for each packet would cost more than all the rest. */
+/** Random bytes in stock: a system call per packet would cost more than everything else. */
 const pool = Buffer.alloc(16384)
 let used = pool.length
 
-/** Where `size` fresh bytes of the pool begin. */
+/** The offset of `size` fresh bytes in the pool. */
 function draw (size: number): number {
   if (used + size > pool.length) {
     randomFillSync(pool)
@@ -39,8 +36,8 @@ function draw (size: number): number {
 }
 
 /**
- * Takes the padding off, as many bytes as a frame says, whatever `max` is here. What is handed up is a view. A count that
- * cannot be is its `failure`, `ERR_PADDING`.
+ * Removes the padding that a frame declares, whatever `max` is here. Results are views. An impossible count is its `failure`,
+ * `ERR_PADDING`.
  */
 export class ConfusionPaddingDecoder extends FailFastDecoder {
   readonly memory = 'passes'
@@ -54,7 +51,7 @@ export class ConfusionPaddingDecoder extends FailFastDecoder {
   }
 }
 
-/** Puts padding of random length and content behind each frame. The frames of a batch share one buffer. */
+/** Adds random padding to each frame. The frames of a batch share one buffer. */
 export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
   readonly memory = 'copies'
   readonly #max
@@ -73,7 +70,7 @@ export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
       const start = at
       out.set(payload, at)
       at += payload.length
-      const pad = Math.floor(pool.readUInt32LE(draw(4)) / 2 ** 32 * (this.#max + 1)) // 32 bits: a remainder of 8 would favour small numbers
+      const pad = Math.floor(pool.readUInt32LE(draw(4)) / 2 ** 32 * (this.#max + 1)) // 32 bits: the remainder of 8 would favour small numbers
       const from = draw(pad)
       pool.copy(out, at, from, from + pad)
       at += pad
@@ -84,8 +81,12 @@ export class ConfusionPaddingEncoder implements Core<Uint8Array, Uint8Array> {
   }
 }
 
-/** The layer: padded frames below, frames above. `ERR_OPTION` when `max` cannot work. */
+/**
+ * The layer: padded frames below, frames above.
+ *
+ * @throws {OptionError} when `max` is out of range
+ */
 export function confusionPadding (init?: ConfusionPaddingInit): Layer {
-  const encode = new ConfusionPaddingEncoder(init) // has no state, so all links share it
+  const encode = new ConfusionPaddingEncoder(init) // stateless, so all links share it
   return codec(() => ({ decode: new ConfusionPaddingDecoder(), encode }))
 }

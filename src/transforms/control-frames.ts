@@ -1,7 +1,7 @@
 /**
- * Frames behind their length, for control channels: `it-length-prefixed` at work over the length codecs and limits of
- * {@link lengthPrefix}, one frame at a time. What it does not do is done here: a stream that is cut right behind a
- * length ends in an error too, and neither a sender of single bytes nor a receiver that reuses its memory does harm.
+ * Length-prefixed frames for control channels: `it-length-prefixed` with the length codecs and limits of {@link lengthPrefix}, one frame at
+ * a time. Added here: a stream that ends right after a length is an error, and neither single-byte reads nor a receiver that reuses its
+ * memory do harm.
  */
 import { decode, encode } from 'it-length-prefixed'
 import { TruncatedError } from '../errors.ts'
@@ -12,18 +12,18 @@ import { ReassemblyBuffer } from './reassembly-buffer.ts'
 
 type Frames = ReturnType<typeof frameCodec>
 
-/** The limit is in the length codec, so that both drivers refuse the same frames with the same error. */
+/** The limit is checked by the length codec, so that both drivers reject the same frames with the same error. */
 const maxDataLength = Infinity
 
 async function * decodeFrames (source: AsyncIterable<Batch>, lengthDecoder: Frames['lengthDecoder']): AsyncGenerator<Batch> {
   const held = new ReassemblyBuffer()
-  let given = 0 // bytes that the decoder has and that belong to no complete frame
-  let need = 0 // bytes of the frame under way, length included, once known
+  let given = 0 // bytes given to the decoder that belong to no complete frame
+  let need = 0 // bytes of the current frame, length included, once known
 
   async function * reads (): AsyncGenerator<Uint8Array> {
     for await (const batch of source) {
       for (const read of batch) {
-        // the rest of a frame is handed over in one piece, since the decoder keeps an object for each
+        // the rest of a frame is passed in one piece, since the decoder keeps an object per piece
         const rest = read.subarray(0, Math.max(0, need - given - held.length))
         if (rest.length > 0) {
           held.append(rest, need - given)
@@ -33,7 +33,7 @@ async function * decodeFrames (source: AsyncIterable<Batch>, lengthDecoder: Fram
         }
         if (rest.length === read.length) continue
         given += read.length - rest.length
-        yield Uint8Array.from(read.subarray(rest.length)) // kept beyond the batch, so copied
+        yield Uint8Array.from(read.subarray(rest.length)) // copied, as it is kept beyond the batch
       }
     }
     if (given + held.length > 0) throw new TruncatedError(`stream ended ${given + held.length} bytes into a frame`)
@@ -56,8 +56,9 @@ function frameEncoder (lengthEncoder: Frames['lengthEncoder']): Core<Uint8Array,
 }
 
 /**
- * The layer: reads below, frames above, each in a batch of its own. Throws `ERR_FRAME_SIZE` and `ERR_TRUNCATED` as
- * {@link lengthPrefix} does; frames in front of the one that is refused are still delivered.
+ * The layer: reads below, frames above, one per batch. Frames before an invalid one are still delivered.
+ *
+ * @throws {FrameSizeError} and `TruncatedError` as {@link lengthPrefix} does
  */
 export function controlFrames (make: LengthCodec, init?: LengthPrefixInit): Layer {
   frameCodec(make, init) // checks the options now rather than at the first link

@@ -1,18 +1,17 @@
-/** What decoders have in common once their input breaks the protocol. */
+/** The base class of decoders, with their error handling. */
 import type { Batch, Core } from '../types.ts'
 
 /**
- * A decoder that goes through a batch piece by piece and goes no further than the first fault: the frames before it are
- * returned, `failure` is set, and every later call throws it. So the same bytes give the same frames and the same error,
- * whatever reads they came in.
+ * A decoder that processes a batch piece by piece and stops at the first error: the frames before it are returned, `failure` is set, and
+ * each later call throws it. So the same bytes give the same frames and the same error, however they were cut into reads.
  */
 export abstract class FailFastDecoder implements Core {
   #failure: Error | undefined
 
-  /** What was wrong with the input, once something was. */
+  /** The error in the input, if there was one. */
   get failure (): Error | undefined { return this.#failure }
 
-  /** Throws `failure` when an earlier call has set it. */
+  /** @throws the `failure` of an earlier call */
   push (batch: Batch): Batch {
     if (this.#failure !== undefined) throw this.#failure
     const out: Batch = []
@@ -24,7 +23,7 @@ export abstract class FailFastDecoder implements Core {
     return out
   }
 
-  /** The same for a step that is none of `push`: throws what it throws, and remembers that when the input is at fault. */
+  /** Runs a step outside of `push`; rethrows its error, and keeps it when the input is at fault. */
   protected attempt<R> (step: () => R): R {
     if (this.#failure !== undefined) throw this.#failure
     try {
@@ -35,16 +34,16 @@ export abstract class FailFastDecoder implements Core {
     }
   }
 
-  /** Throws `failure` when there is one. */
+  /** @throws `failure`, if there is one */
   end (): void {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Appends to `out` what is complete with this piece. Throws an error with a `code` when the input breaks the protocol. */
+  /** Appends to `out` the frames that this piece completes. Throws an error with a `code` when the input breaks the protocol. */
   protected abstract decode (piece: Uint8Array, out: Batch): void
 }
 
-/** A fault of the input has a code; what has none is a bug, and thrown. */
+/** Errors in the input have a `code`; others are bugs, and thrown. */
 function faultOf (err: unknown): Error {
   if ((err as { code?: string }).code === undefined) throw err
   return err as Error

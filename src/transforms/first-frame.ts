@@ -1,6 +1,5 @@
 /**
- * The one frame in front of a raw stream: it says what the connection is for, and every byte behind it belongs to whoever takes
- * the connection over.
+ * One frame in front of a raw byte stream: it tells what the connection is for.
  *
  * ```ts
  * const { frame, rest } = await firstFrame(link, u32be, { maxFrame: 4096 })
@@ -13,10 +12,10 @@ import { wrapLink } from '../streams/wrap-link.ts'
 import { FrameSizeError, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 import { LengthPrefixDecoder } from './length-prefix.ts'
 
-/** Bytes of a read that tell what is spoken there. */
+/** Bytes that are enough to detect another protocol. */
 const FIRST_BYTES = 256
 
-/** Takes one frame, and nothing behind it. The synchronous core of {@link firstFrame}. */
+/** Decodes one frame and nothing after it. The synchronous core of {@link firstFrame}. */
 export class FirstFrameDecoder {
   readonly #frames
 
@@ -27,19 +26,19 @@ export class FirstFrameDecoder {
   /** Bytes kept so far. */
   get held (): number { return this.#frames.held }
 
-  /** A copy of the first of them. */
+  /** A copy of the first kept bytes. */
   get head (): Uint8Array { return this.#frames.head }
 
   /**
    * Takes the next read.
    *
-   * @returns the frame, in memory of its own, and what is left of the read, once it is complete
-   * @throws {FrameSizeError} beyond `maxFrame`, before anything of such a frame is kept
+   * @returns once complete: the frame, in its own memory, and the rest of the read
+   * @throws {FrameSizeError} when the frame is larger than `maxFrame`, before anything of it is kept
    */
   push (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
     const found = this.#frames.next(read)
     if (found === undefined) return undefined
-    const frame = Buffer.allocUnsafeSlow(found.frame.length) // not of the pool, as it may be kept
+    const frame = Buffer.allocUnsafeSlow(found.frame.length) // not from the pool, as it may be kept
     frame.set(found.frame)
     return { frame, rest: found.rest }
   }
@@ -48,8 +47,8 @@ export class FirstFrameDecoder {
 /**
  * Reads the first frame of a link.
  *
- * @returns the frame, undefined when the link ended before it began; and the link as if the frame had never been there
- * @throws {FrameSizeError} for a frame beyond `maxFrame`; {@link TruncatedError} when the link ends inside it; else what broke
+ * @returns the frame, undefined when the link ended before it began; and a link of the bytes after it
+ * @throws {FrameSizeError} for a frame beyond `maxFrame`; {@link TruncatedError} when the link ends inside it; else the error that broke
  *   the link. The link is not aborted
  */
 export async function firstFrame (link: Link, make: LengthCodec, init?: LengthPrefixInit): Promise<{ frame: Uint8Array | undefined, rest: Link }> {
@@ -81,10 +80,10 @@ function pushed (decoder: FirstFrameDecoder, read: Uint8Array): ReturnType<First
   }
 }
 
-/** The same link, read from elsewhere. */
+/** The same link with another source. */
 const withSource = (link: Link, source: AsyncIterable<Batch>): Link => wrapLink(link, { source, flow: undefined })
 
-/** What is left of a batch, then the rest of the iterator: no stage in between, so nothing to pay a read. */
+/** The rest of a batch, then the iterator itself: no stage in between that would cost a promise per read. */
 function resumed (iterator: AsyncIterator<Batch>, behind: Batch): AsyncIterable<Batch> {
   let isFirst = behind.length > 0
   const source: AsyncIterableIterator<Batch> = {

@@ -1,5 +1,5 @@
 /**
- * Messages in JSON, one in each frame.
+ * JSON messages, one per frame.
  *
  * ```ts
  * const control = stack(lengthPrefix(u32be), json({ read: (value) => schema.safeParse(value).data }))
@@ -9,16 +9,13 @@ import { codec } from '../layer.ts'
 import type { Batch, Core, Layer, Link } from '../types.ts'
 
 export interface JsonInit<M> {
-  /**
-   * Makes a message of a parsed value, checking all of it; undefined for one that is to be skipped. The value is undefined when
-   * the frame is no JSON.
-   */
+  /** Validates a parsed value and returns a message; undefined skips the frame. The value is undefined when the frame is not JSON. */
   read (value: unknown): M | undefined
-  /** Bytes of a frame that is parsed; a larger one is no JSON. Default: any number. */
+  /** Maximum bytes of a frame that is parsed; a larger one counts as not JSON. Default: no maximum. */
   maxParsed?: number
 }
 
-/** The value of a frame; undefined when it is no JSON. Bytes that are no UTF-8 become U+FFFD. */
+/** The value of a frame; undefined when it is not JSON. Invalid UTF-8 becomes U+FFFD. */
 export function parseJson (frame: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString('utf8'))
@@ -27,17 +24,17 @@ export function parseJson (frame: Uint8Array): unknown {
   }
 }
 
-/** What may end a script, or a line, inside of it. */
+/** Characters that may end a script, or a line in it. */
 const ESCAPED = /[<>&\u2028\u2029]/
 const EACH_ESCAPED = new RegExp(ESCAPED, 'g')
 
 /**
- * The text of a value without blanks, its keys in the order in which they were set, in the very bytes of Go's encoder: `<`, `>`,
- * `&`, U+2028 and U+2029 are escaped as well, so that the text is harmless inside HTML.
+ * The text of a value without white space, keys in insertion order, byte for byte as Go's encoder writes it: `<`, `>`, `&`, U+2028 and
+ * U+2029 are escaped as well, so the text is safe inside HTML.
  */
 export function encodeJson (value: object): Buffer {
   let text = JSON.stringify(value)
-  // A lone surrogate, or the text `\ud...`: seldom enough for the long way.
+  // A lone surrogate, or the text `\ud...`: rare enough for a slow path.
   if (text.includes('\\ud')) text = JSON.stringify(value, (_key, part: unknown) => typeof part === 'string' ? part.replaceAll(/\p{Surrogate}/gu, '\ufffd') : part)
   if (ESCAPED.test(text)) text = text.replaceAll(EACH_ESCAPED, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return Buffer.from(text)

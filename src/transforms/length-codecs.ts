@@ -1,6 +1,6 @@
 /**
- * How a length is written in front of a frame. Each codec is a factory in the form that `it-length-prefixed` takes, so
- * the same one serves {@link lengthPrefix} and {@link controlFrames}.
+ * Encodings of a length in front of a frame. Each codec is a factory in the form of `it-length-prefixed`, so that it works for {@link
+ * lengthPrefix} and {@link controlFrames}.
  */
 import { OptionError } from '../errors.ts'
 
@@ -10,14 +10,14 @@ export interface Bytes {
   subarray (from: number, to: number): Uint8Array
 }
 
-/** Reads the length at `at` (default 0). Throws RangeError when it is cut short, then more bytes are awaited. */
+/** Reads the length at `at` (default 0). Throws RangeError when it is incomplete; then more bytes are awaited. */
 export interface LengthDecoder {
   (data: Bytes, at?: number): number
-  /** How many bytes the last length took. */
+  /** Bytes of the last length. */
   bytes: number
   /**
-   * How many bytes the length at `at` takes, as far as its first byte tells; so whether it is cut is known without an
-   * error. `bytes` has that byte at least. Optional.
+   * Bytes of the length at `at`, as far as its first byte tells, so that an incomplete length is detected without an error. `bytes` has at
+   * least that byte. Optional.
    */
   width? (bytes: Uint8Array, at: number): number
 }
@@ -25,37 +25,40 @@ export interface LengthDecoder {
 /** Returns a length as bytes. Throws `ERR_FRAME_SIZE` when the value does not fit. */
 export interface LengthEncoder {
   (value: number): Uint8Array<ArrayBuffer>
-  /** How many bytes the last length took. */
+  /** Bytes of the last length. */
   bytes: number
-  /** The same straight into `into`, without an array in between; returns where the length ends. Optional. */
+  /** Writes the length into `into`, without allocating; returns the offset after it. Optional. */
   write? (value: number, into: Uint8Array, at: number): number
 }
 
-/** Makes the two functions of one link: their `bytes` is state. */
+/** Makes the two functions for one link: their `bytes` is state. */
 export type LengthCodec = () => { lengthDecoder: LengthDecoder, lengthEncoder: LengthEncoder }
 
-/** A frame is larger than the limit or than its length field can say, or its length makes no sense. */
+/** A frame is larger than the limit or than its length field allows, or its length is invalid. */
 export class FrameSizeError extends Error {
   override readonly name = 'FrameSizeError'
   readonly code = 'ERR_FRAME_SIZE'
-  /** The first bytes of a connection, where that begins with such a frame: perhaps it speaks another protocol. */
+  /** The first bytes of the connection, where it begins with this frame: it may speak another protocol. */
   first?: Uint8Array
 }
 
-/** No length takes more bytes; one that is still not readable behind them is an error. */
+/** Maximum bytes of a length; one that is still incomplete after them is an error. */
 export const MAX_LENGTH_BYTES = 8
 
-/** The largest length on the wire that is taken when `maxFrame` is not given: what two bytes can say. */
+/** Default maximum of a length on the wire: that of two bytes. */
 export const DEFAULT_MAX_LENGTH = 65535
 
 export interface LengthPrefixInit {
-  /** Bytes of a frame that its length leaves out, such as a checksum behind the length; negative when the length counts itself. Default: 0. */
+  /**
+   * Bytes of a frame that its length does not count, such as a checksum after the length; negative when the length counts itself. Default:
+   * 0.
+   */
   adjust?: number
-  /** Largest frame in bytes in both directions, as it is handed up: without its length, `adjust` included. Default: 65535 + `adjust`. */
+  /** Maximum bytes of a frame in both directions, without its length, with `adjust`. Default: 65535 + `adjust`. */
   maxFrame?: number
 }
 
-/** The bytes up to `to`, which the readers below index. */
+/** The bytes up to `to`, as an array that can be indexed. */
 function upTo (data: Bytes, to: number): Uint8Array {
   if (data.byteLength < to) throw new RangeError('length cut short')
   return data instanceof Uint8Array ? data : data.subarray(0, to)
@@ -101,14 +104,14 @@ function bigEndian (bytes: number): LengthCodec {
 /** Two bytes, big-endian: up to 65535. */
 export const u16be = bigEndian(2)
 
-/** Four bytes, big-endian: up to 4 GiB - 1; set `maxFrame` to what the protocol needs. */
+/** Four bytes, big-endian: up to 4 GiB - 1; set `maxFrame` to the maximum of the protocol. */
 export const u32be = bigEndian(4)
 
 const RUSTDESK_MAX = 0x3fff_ffff
 
 /**
- * The length of a RustDesk frame: a little-endian integer of 1 to 4 bytes whose two lowest bits say how many bytes
- * follow the first; up to 1 GiB - 1. Written in the shortest form, read in any.
+ * The length of a RustDesk frame: a little-endian integer of 1 to 4 bytes, whose two lowest bits are the number of bytes after the first;
+ * up to 1 GiB - 1. Written in the shortest form, read in any.
  */
 export const rustdeskLength: LengthCodec = () => {
   const width = (bytes: Uint8Array, at: number): number => (bytes[at] & 3) + 1
@@ -146,7 +149,7 @@ export const rustdeskLength: LengthCodec = () => {
   return { lengthDecoder, lengthEncoder }
 }
 
-/** The two functions of a codec speaking of whole frames: `adjust` applied, the limit checked both ways, `write` and `width` always there; a width of 0 is unknown. */
+/** Both functions of a codec in terms of whole frames: with `adjust`, the limit, `write` and `width`; a width of 0 is unknown. */
 export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: LengthPrefixInit = {}) {
   if (!Number.isSafeInteger(adjust)) throw new OptionError(`adjust is ${adjust}, an integer is needed`)
   if (limit === undefined && adjust < -DEFAULT_MAX_LENGTH) throw new OptionError(`adjust is ${adjust}, below -${DEFAULT_MAX_LENGTH} it needs maxFrame beside it`)
@@ -166,7 +169,7 @@ export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: 
       if (err instanceof RangeError && data.byteLength - at >= MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`)
       throw err
     }
-    if (inner.lengthDecoder.bytes > MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`) // as if fewer had been there
+    if (inner.lengthDecoder.bytes > MAX_LENGTH_BYTES) throw new FrameSizeError(`no length in ${MAX_LENGTH_BYTES} bytes`) // as with fewer bytes
     check(size)
     lengthDecoder.bytes = inner.lengthDecoder.bytes
     return size

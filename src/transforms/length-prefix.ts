@@ -1,5 +1,5 @@
 /**
- * Frames behind their length, for links where data flows fast.
+ * Length-prefixed frames, for bulk data.
  *
  * ```ts
  * const messages = over(link, lengthPrefix(u16be, { adjust: 4 })) // each element is one frame
@@ -13,15 +13,15 @@ import { MAX_LENGTH_BYTES, frameCodec, type LengthCodec, type LengthPrefixInit }
 import { ReassemblyBuffer } from './reassembly-buffer.ts'
 
 /**
- * Takes frames out of reads. A frame inside one read is a view of it; one that spans reads is joined once, when complete.
- * A length beyond `maxFrame` is its `failure`, `ERR_FRAME_SIZE`, before anything is kept for that frame.
+ * Decodes frames. A frame inside one read is a view of it; one that spans reads is copied together once, when complete. A length beyond
+ * `maxFrame` is its `failure`, `ERR_FRAME_SIZE`, before anything of that frame is kept.
  */
 export class LengthPrefixDecoder extends FailFastDecoder {
   readonly memory = 'passes'
   readonly #held = new ReassemblyBuffer()
-  /** Bytes of the frame under way, length included; while the length itself is cut, as many as it may be readable with. */
+  /** Bytes of the current frame, length included; while the length is incomplete, as many as may complete it. */
   #need = 0
-  /** Bytes of its length, 0 while that is cut. */
+  /** Bytes of its length; 0 while that is incomplete. */
   #head = 0
   readonly #length
 
@@ -30,20 +30,20 @@ export class LengthPrefixDecoder extends FailFastDecoder {
     this.#length = frameCodec(make, init).lengthDecoder
   }
 
-  /** Bytes kept of a frame that is not complete: its length and `maxFrame` at most. */
+  /** Bytes kept of an incomplete frame: at most its length and `maxFrame`. */
   get held (): number { return this.#held.length }
 
-  /** Bytes of memory in use for them: up to four times as many, or 2 KiB more. */
+  /** Memory used for them: up to four times as many bytes, or 2 KiB more. */
   get capacity (): number { return this.#held.capacity }
 
-  /** A copy of the first bytes of the frame under way, as many as a length has at most. */
+  /** A copy of the first bytes of the current frame, up to the maximum of a length. */
   get head (): Uint8Array { return Uint8Array.from(this.#held.peek(MAX_LENGTH_BYTES)) }
 
   /**
-   * Takes one frame, and nothing behind it: for whoever has another use for what follows.
+   * Decodes one frame and nothing after it, for a stream that goes on in another format.
    *
-   * @returns the frame and what is left of the read; undefined when that is used up
-   * @throws {FrameSizeError} beyond `maxFrame`, from then on each time
+   * @returns the frame and the rest of the read; undefined when the read is used up
+   * @throws {FrameSizeError} when the frame is larger than `maxFrame`, and at each later call
    */
   next (read: Uint8Array): { frame: Uint8Array, rest: Uint8Array } | undefined {
     return this.attempt(() => {
@@ -55,7 +55,7 @@ export class LengthPrefixDecoder extends FailFastDecoder {
 
   protected override decode (read: Uint8Array, out: Batch): void { this.#walk(read, out, Infinity) }
 
-  /** From frame to frame, until so many are there or the read is used up. Returns where in it the next one begins, if it has not ended. */
+  /** Decodes frames until there are `most`, or the read is used up. Returns the offset of the next frame, or the end of the read. */
   #walk (read: Uint8Array, out: Batch, most: number): number {
     let at = 0
     while (at < read.length && out.length < most) {
@@ -72,7 +72,7 @@ export class LengthPrefixDecoder extends FailFastDecoder {
     return at
   }
 
-  /** Throws `failure`, or `ERR_TRUNCATED` inside a frame. */
+  /** @throws `failure`, or `ERR_TRUNCATED` inside a frame */
   override end (): void {
     super.end()
     if (this.#held.length > 0) throw new TruncatedError(`stream ended ${this.#held.length} bytes into a frame`)
@@ -99,12 +99,12 @@ export class LengthPrefixDecoder extends FailFastDecoder {
       this.#need = this.#head + size
     } catch (err) {
       if (!(err instanceof RangeError)) throw err
-      this.#need = there + 1 // a codec without a width: try again with each byte
+      this.#need = there + 1 // a codec without `width`: try again with each byte
     }
   }
 }
 
-/** Puts each frame behind its length: one buffer a batch, so one write below, whatever the number of frames. */
+/** Prefixes each frame with its length. The frames of a batch share one buffer, so there is one write below. */
 export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
   readonly memory = 'copies'
   readonly #length
@@ -113,7 +113,7 @@ export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
     this.#length = frameCodec(make, init).lengthEncoder
   }
 
-  /** Throws `ERR_FRAME_SIZE` on a frame beyond `maxFrame`, or beyond what its length can say; then nothing of the batch is sent. */
+  /** @throws {FrameSizeError} when a frame is larger than `maxFrame` or than its length field allows; then nothing of the batch is sent */
   push (batch: Batch): Batch {
     if (batch.length === 0) return []
     let size = batch.length * MAX_LENGTH_BYTES
@@ -129,7 +129,11 @@ export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
   }
 }
 
-/** The layer: reads below, frames above. Options that cannot work are refused here, with `ERR_OPTION`. */
+/**
+ * The layer: reads below, frames above.
+ *
+ * @throws {OptionError} when an option is out of range
+ */
 export function lengthPrefix (make: LengthCodec, init?: LengthPrefixInit): Layer {
   frameCodec(make, init) // checks the options now rather than at the first link
   return codec(() => ({ decode: new LengthPrefixDecoder(make, init), encode: new LengthPrefixEncoder(make, init) }))

@@ -1,24 +1,23 @@
 /** Holds the beginning of a frame that spans reads. */
 import { BufferList } from 'bl'
 
-/** Small parts share blocks of this many bytes: a packet, mostly, so that there is nothing to join. */
+/** Small parts share blocks of this size: enough for most packets, so that nothing has to be joined. */
 const BLOCK = 2048
 
-/** Memory for a whole frame is taken when one byte of so many has come. */
+/** Memory for a whole frame is allocated once this fraction of it has arrived. */
 const SHARE = 4
 
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Collects copies of parts and joins them once, at the end, or as soon as a fair share of a known whole has come: then
- * the rest is copied to its place and never again.
+ * Collects copies of parts and joins them once: at the end, or as soon as enough of a known total has arrived; then later parts are copied
+ * to their final place.
  *
- * A part is not kept as an object of its own: the sender may deliver single bytes, and neither those objects nor slices
- * of Node's shared pool (where one byte keeps 8 KiB alive) are bounded by the bytes received. `capacity` is: by four
- * times those bytes, or by them and 2 KiB.
+ * Parts are not kept as objects: the sender may deliver single bytes, and neither such objects nor slices of Node's shared pool (where one
+ * byte keeps 8 KiB alive) are bounded by the bytes received. `capacity` is: by four times those bytes, or by them and 2 KiB.
  */
 export class ReassemblyBuffer {
-  /** The blocks before the last; made when there is a second one, since each idle connection has collectors. */
+  /** The blocks before the last; created with the second one, since each idle connection has such buffers. */
   #full: BufferList | undefined
   #block = EMPTY
   #used = 0
@@ -28,7 +27,7 @@ export class ReassemblyBuffer {
   /** Bytes of memory in use. */
   get capacity (): number { return (this.#full?.length ?? 0) + this.#block.length }
 
-  /** Adds a copy. `need` is how many bytes there will be in the end, 0 when nobody knows yet; it may change on the way. */
+  /** Appends a copy. `need` is the total of bytes, 0 while unknown; it may change. */
   append (part: Uint8Array, need = 0): void {
     if (part.length > this.#block.length - this.#used) {
       const total = this.length + part.length
@@ -39,14 +38,14 @@ export class ReassemblyBuffer {
     this.#used += part.length
   }
 
-  /** The first bytes, as many of them as there are, without taking them. */
+  /** Up to `bytes` of the first bytes, without removing them. */
   peek (bytes: number): Uint8Array {
     if (this.#full === undefined) return this.#block.subarray(0, Math.min(bytes, this.#used))
     const whole = this.#full.duplicate().append(this.#block.subarray(0, this.#used)) as BufferList
     return whole.slice(0, bytes)
   }
 
-  /** Hands over everything, in memory of its own, and starts anew. */
+  /** Returns everything in its own memory, and starts over. */
   take (): Buffer {
     const last = this.#block.subarray(0, this.#used)
     const bytes = this.#full === undefined ? last : this.#full.append(last).slice()
@@ -56,7 +55,7 @@ export class ReassemblyBuffer {
     return bytes
   }
 
-  /** Goes on in one block of this size. */
+  /** Continues in one block of this size. */
   #moveTo (size: number): void {
     const whole = Buffer.allocUnsafeSlow(size)
     const length = this.length
@@ -67,7 +66,7 @@ export class ReassemblyBuffer {
     this.#used = length
   }
 
-  /** Fills the block and starts another one. Returns what is left of the part, which fits there. */
+  /** Fills the block and starts another one. Returns the rest of the part, which fits there. */
   #newBlock (part: Uint8Array): Uint8Array {
     const fits = this.#block.length - this.#used
     this.#block.set(part.subarray(0, fits), this.#used)

@@ -1,5 +1,5 @@
 /**
- * One handler for each type of message, found in a table that is made once.
+ * One handler per message type, from a table.
  *
  * ```ts
  * const receive = typeDemux<Client>({
@@ -7,16 +7,16 @@
  *   [AUTH]: (message, client) => { authenticate(client, message) }
  * }, { unknown: () => {} })
  *
- * await pipe(link.source, dispatch(receive, client)) // or in a loop of one's own: receive(message, client)
+ * await pipe(link.source, dispatch(receive, client)) // or in a loop: receive(message, client)
  * ```
  */
 import { OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
 
-/** Called while its batch is gone through: what it returns is not awaited, and it copies what it keeps of the message. */
+/** Called synchronously for each message of a batch: its result is not awaited, and it has to copy what it keeps of the message. */
 export type Handler<C = void, M = Uint8Array> = (message: M, context: C) => void
 
-/** Handlers by type: a byte, an op code or the value of an enum. */
+/** Handlers by type: a byte, an op code or an enum value. */
 export type Handlers<C = void, M = Uint8Array> = Readonly<Record<number | string, Handler<C, M>>>
 
 /** A handler for each `type` of a union of messages. */
@@ -27,11 +27,11 @@ type MessageOf<M extends { type: string }, Type> = M extends unknown ? Type exte
 export interface TypeDemuxInit<C = void, M = Uint8Array> {
   /** The type of a message. Default: its first byte. */
   typeOf?: (message: M) => number | string | undefined
-  /** Handles a message of any other type, and one without a type. Default: throws `ERR_UNKNOWN_TYPE`. */
+  /** Handles messages of other types, and those without a type. Default: throws `ERR_UNKNOWN_TYPE`. */
   unknown?: Handler<C, M>
 }
 
-/** A message has a type that nobody handles. */
+/** There is no handler for the type of a message. */
 export class UnknownTypeError extends Error {
   override readonly name = 'UnknownTypeError'
   readonly code = 'ERR_UNKNOWN_TYPE'
@@ -45,8 +45,10 @@ const rejectUnknown = (): never => {
 }
 
 /**
- * Makes the function to call with each message and its context (the client that it came from, say). One serves any
- * number of links, since the context is an argument. `ERR_OPTION` when a type can never come.
+ * Makes the function to call with each message and its context (its client, say). One serves any number of links, since the context is an
+ * argument.
+ *
+ * @throws {OptionError} when a type can never occur
  */
 export function typeDemux<C = void> (handlers: Handlers<C>, init?: TypeDemuxInit<C>): Handler<C>
 export function typeDemux<C, M extends { type: string }> (handlers: TypedHandlers<C, M>, init: TypeDemuxInit<C, M> & { typeOf: unknown }): Handler<C, M>
@@ -76,8 +78,8 @@ export function typeDemux<C, M> (handlers: Handlers<C, M>, { typeOf, unknown = r
 }
 
 /**
- * The end of a pipeline: reads a source to its end and hands each message to its handler. Rejects with what the source or a handler
- * threw; the caller aborts the link then.
+ * The end of a pipeline: reads a source to its end and calls the handler of each message. Rejects with an error of the source or of a
+ * handler; the caller has to abort the link then.
  *
  * ```ts
  * await pipe(messages.source, dispatch(receive, client))

@@ -6,18 +6,18 @@ import { throttle } from '../limits/throttle.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Link, Listener } from '../types.ts'
 
-/** Links that wait to be taken; more are refused, so that a program that stops accepting does not grow. */
+/** Maximum number of links that wait to be accepted; further ones are rejected, so that memory stays bounded when a program stops accepting. */
 export const ACCEPT_BACKLOG = 1024
 
 export interface AcceptQueue<L extends Link> {
-  /** False when too many wait, or after `close`: then the caller ends the connection. */
+  /** False when the queue is full or closed: then the caller has to end the connection. */
   offer (link: L): boolean
   fail (err: Error): void
   close (): void
   links (): AsyncGenerator<L>
 }
 
-/** @param stop ends listening; called once, when the queue is closed or its reader has left */
+/** @param stop stops listening; called once, when the queue is closed or its reader has left */
 export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
   const waiting: L[] = []
   let over: { err?: Error } | undefined
@@ -31,8 +31,8 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
     if (over !== undefined) return
     over = {}
     stop()
-    // As the kernel does with connections that nobody has accepted: else they would stay open for good.
-    for (const link of waiting.splice(0)) link.abort(new LinkClosedError('nobody accepts links any more'))
+    // As the kernel does with connections that were not accepted: otherwise they would stay open.
+    for (const link of waiting.splice(0)) link.abort(new LinkClosedError('the listener accepts no links any more'))
     wake()
   }
   return {
@@ -66,23 +66,23 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
 /**
  * The listener of a `net`, `tls` or `http` server whose connections go into `queue`.
  *
- * @param log told of connections that the system did not let it accept: `err`, the last error, and `count`, how many
+ * @param log called when the system could not accept connections: `err`, the last error, and `count`, how many
  */
 export function serverListener<L extends Link> (server: Server, queue: AcceptQueue<L>, log: Logger = silent, clock = systemClock): Listener<L> {
-  const refused = throttle<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
+  const reportError = throttle<Error>((err, count) => { log.warn({ err, count }, 'connections could not be accepted') }, { clock })
   const listening = new Promise<number>((resolve, reject) => {
     server.once('listening', () => { resolve((server.address() as AddressInfo).port) })
     server.once('close', () => { reject(new LinkClosedError('the listener was closed before it listened')) })
     server.on('error', (err) => {
-      if (server.listening) { // one connection could not be accepted (too many open files): the next may be
-        refused(err)
+      if (server.listening) { // accepting one connection has failed (too many open files): the next may succeed
+        reportError(err)
         return
       }
       reject(err)
       queue.fail(err)
     })
   })
-  listening.catch(() => {}) // whoever only iterates is told there
+  listening.catch(() => {}) // code that only iterates gets the error there
   return {
     port: () => listening,
     close: () => { queue.close() },

@@ -1,18 +1,21 @@
-/** What a server says that has answered TLS with something else: TLS shows nothing of that, so it is asked once more. */
+/** Reads the first bytes of a server that has answered TLS with another protocol, on a second connection: TLS does not expose them. */
 import { connect } from 'node:net'
 import { addAbortSignal } from 'node:stream'
 import { LinkClosedError } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Endpoint } from '../types.ts'
 
-/** Milliseconds until something has to come: the server is there, and has just answered. */
+/** Milliseconds to wait for the first bytes: the server has just answered. */
 const BANNER_TIMEOUT = 1000
 
-/** A warning alert, `close_notify`, in a record of TLS 1.0: servers of HTTP answer it as they have answered TLS; others speak first. */
+/**
+ * A warning alert, `close_notify`, in a TLS 1.0 record (RFC 8446, section 6). An HTTP server answers it with an error; servers of other
+ * protocols speak first.
+ */
 const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 1, 0)
 
 /**
- * The first bytes of a server, out of one read; undefined when it says nothing in time, or the signal asks for an end.
+ * The first bytes of a server, from one read; undefined when nothing comes in time, or the signal is aborted.
  *
  * @param to the address that has answered before
  */
@@ -25,7 +28,7 @@ export async function bannerOf (to: Endpoint, signal?: AbortSignal, clock = syst
     const { value } = await socket[Symbol.asyncIterator]().next()
     return value
   } catch {
-    return undefined // it has left, or time is over
+    return undefined // the connection is lost, or it timed out
   } finally {
     clock.clear(timer)
     socket.destroy()

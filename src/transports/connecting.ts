@@ -1,16 +1,16 @@
-/** Waiting for a socket to open, shared by every dialling transport. */
+/** Waits for a socket to open; shared by all transports that dial. */
 import type { Duplex } from 'node:stream'
 import { LinkClosedError } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
 
-/** There was no connection in time. */
+/** The connection was not made in time. */
 export class DialTimeoutError extends Error {
   override readonly name = 'DialTimeoutError'
   readonly code = 'ERR_DIAL_TIMEOUT'
 }
 
-/** How long something may take, and the error when it takes longer. */
+/** A time-out, and its error. */
 export interface TimeLimit {
   readonly milliseconds: number
   /** Default: that of the system. */
@@ -18,10 +18,10 @@ export interface TimeLimit {
   error (): Error
 }
 
-/** What is left of it, until `ends` by its clock. */
+/** What is left of a time-out that ends at `ends`, by its clock. */
 export const leftOf = (limit: TimeLimit, ends: number): TimeLimit => ({ ...limit, milliseconds: Math.max(1, ends - (limit.clock ?? systemClock).now()) })
 
-/** Settles with the first of `event`, a failure of the socket, the signal, or the end of the time; a socket that lost is destroyed. */
+/** Settles with the first of `event`, an error of the socket, the signal, and the time-out. The socket is destroyed unless it opened. */
 export function opened<S extends Duplex> (socket: S, event: string, signal?: AbortSignal, limit?: TimeLimit): Promise<S> {
   return new Promise((resolve, reject) => {
     const clock = limit?.clock ?? systemClock
@@ -40,7 +40,7 @@ export function opened<S extends Duplex> (socket: S, event: string, signal?: Abo
     const done = (): void => { settle() }
     const closed = (): void => { settle(new LinkClosedError('the connection closed before it was open')) }
     const aborted = (): void => { settle(signal?.reason) }
-    // It stays: an error may come before the caller goes on with the socket, or after it has lost interest.
+    // The listener stays: an error may come before the caller adds its own, or after it has given up.
     socket.on('error', () => {})
     if (signal?.aborted === true) {
       aborted()

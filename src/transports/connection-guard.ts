@@ -1,6 +1,6 @@
 /**
- * What a connection passes before anything else is done with it: the limiter, and the question who is behind a trusted proxy. It
- * is the same for TCP, TLS and WebSocket.
+ * Checks each connection before it is used: the connection limiter, and the client address behind a trusted proxy. Shared by TCP, TLS and
+ * WebSocket.
  */
 import type { Server, Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
@@ -19,69 +19,69 @@ import type { AnyLink, Clock, Endpoint, Layer } from '../types.ts'
 export interface ConnectionGuardInit {
   limiter?: ConnectionLimiter
   trustedProxies?: readonly string[]
-  /** Milliseconds that a trusted proxy has for a PROXY header. Default: 10 s. */
+  /** Milliseconds for the PROXY header of a trusted proxy. Default: 10 s. */
   handshakeTimeout?: number
-  /** Told of malformed headers: `err` and `remote` of the last one, and `count`, how many. Default: silent. */
+  /** Called for malformed headers: `err` and `remote` of the last one, and `count`, how many. Default: silent. */
   log?: Logger
   /** Default: that of the system. */
   clock?: Clock
 }
 
-/** The default of every `handshakeTimeout`, in milliseconds. */
+/** Default of every `handshakeTimeout`, in milliseconds. */
 export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000
 
-/** A connection that was let in. */
+/** An admitted connection. */
 export interface GuardedConnection {
-  /** Who is at the other end, as far as is known. */
+  /** The client, as far as known. */
   remote: Endpoint
-  /** `remote` is a trusted proxy, which may know better. */
+  /** `remote` is a trusted proxy, which may report the client later. */
   isProxy: boolean
   slot?: ConnectionSlot
 }
 
-/** An arrival that nobody has taken yet. */
+/** An admitted connection that was not claimed yet. */
 interface UnclaimedConnection extends GuardedConnection {
   socket: Socket
-  /** What it is found by; undefined once it was taken. */
+  /** Its key in the table; undefined once claimed. */
   key: Key | undefined
 }
 
 export interface ConnectionGuard {
-  /** From now on the server is given only the connections that are let in. */
+  /** From now on the server gets only admitted connections. */
   protect (server: Server): void
   /**
-   * Hands a connection over to whoever makes a link of it. Once only.
+   * Hands a connection over to the code that makes a link of it. Once only.
    *
-   * @param socket the one that the server was given, or the TLS socket over it
+   * @param socket the one that the server got, or the TLS socket over it
    * @returns undefined when the connection has ended meanwhile
    */
   claim (socket: Socket): GuardedConnection | undefined
-  /** Who is at the other end of a connection that nobody has taken, as far as is known. */
+  /** The client of an unclaimed connection, as far as known. */
   remoteOf (socket: Socket): Endpoint
   /**
-   * Corrects `remote` by what a trusted proxy wrote into its request.
+   * Sets `remote` from the header of a trusted proxy.
    *
-   * @param forwardedFor the header `X-Forwarded-For`, of whomever
-   * @returns false when the limiter has too many from there; then the connection is to be ended
+   * @param forwardedFor the header `X-Forwarded-For`; ignored from other senders
+   * @returns false when the limiter has too many connections of that source; then the caller has to end this one
    */
   applyForwardedFor (connection: GuardedConnection, forwardedFor: string | string[] | undefined): boolean
-  /** Ends the connections that nobody has taken. */
+  /** Ends the unclaimed connections. */
   close (): void
 }
 
-/** What a listener gives out: a link that knows who is at the other end, also behind a trusted proxy. */
+/** Of an accepted link: where it comes from, also behind a trusted proxy. */
 export interface ConnectionInfo {
-  /** The port is 0 when a proxy does not tell it. */
+  /** The port is 0 when a proxy does not report it. */
   readonly remote: Endpoint
-  /** Path and query of the request, as sent, where there was one. */
+  /** Path and query of the request, as sent; only for WebSocket. */
   readonly path?: string
-  /** Of a listener with a limiter. Whoever serves the link establishes it, and may put a way of its own to end it there. */
+  /** Only of a listener with a limiter. The code that serves the link calls its `establish`, and may set its own `evict`. */
   readonly slot?: ConnectionSlot
 }
 
 export const endpointOf = (socket: Socket): Endpoint => ({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
 
-/** Where everybody is let in and nobody is believed: it costs nothing. */
+/** For listeners without limiter and proxies: it costs nothing. */
 const UNGUARDED: ConnectionGuard = {
   protect () {},
   claim: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
@@ -90,27 +90,27 @@ const UNGUARDED: ConnectionGuard = {
   close () {}
 }
 
-/** Makes the link of an arrival one that was accepted. From now on the limiter ends it as a link is ended. */
+/** Makes an accepted link. From now on eviction aborts the link. */
 export function accepted<L extends AnyLink> (link: L, { remote, path, slot }: ConnectionInfo): L & ConnectionInfo {
   if (slot !== undefined) slot.evict = () => { link.abort(new LinkClosedError('made room for a newer connection')) }
   return Object.assign(link, path === undefined ? { remote, slot } : { remote, path, slot })
 }
 
-/** Layers over a link that was accepted: what they make of it tells the same of the connection, and is what the limiter ends. */
+/** Applies layers to an accepted link, and keeps its connection info. Eviction aborts the upper link. */
 export function overAccepted<Wire extends AnyLink & ConnectionInfo, Upper extends AnyLink> (link: Wire, layers: Layer<Wire, Upper>): Upper & ConnectionInfo {
   return accepted(layers(link), link)
 }
 
-/** Throws `OptionError` for proxies that are no addresses, and for a timeout that cannot be. */
+/** @throws {OptionError} for malformed proxy addresses, and for a time-out that is out of range */
 export function connectionGuard ({ limiter, trustedProxies = [], handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log = silent, clock = systemClock }: ConnectionGuardInit): ConnectionGuard {
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   return limiter === undefined && trustedProxies.length === 0 ? UNGUARDED : new SocketGuard({ limiter, trustedProxies, handshakeTimeout, log, clock })
 }
 
-/** The socket, or {@link addressesOf} where TLS hands over a socket of its own. */
+/** The socket, or {@link addressesOf} where TLS makes its own socket. */
 type Key = Socket | string
 
-/** Tells the live connections of a listener apart: it is what a socket and the TLS socket over it have in common. */
+/** Identifies a live connection of a listener: the same for a socket and the TLS socket over it. */
 const addressesOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string => `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 
 class SocketGuard implements ConnectionGuard {
@@ -131,7 +131,7 @@ class SocketGuard implements ConnectionGuard {
   }
 
   protect (server: Server): void {
-    // Node's servers do their work in a listener of this event, which may be emitted by others than the system.
+    // Node's servers handle connections in a listener of this event, which may be emitted by other code as well.
     const serve = server.listeners('connection') as Array<(socket: Socket) => void>
     server.removeAllListeners('connection')
     this.#isSecure = server instanceof TlsServer
@@ -174,14 +174,14 @@ class SocketGuard implements ConnectionGuard {
     }
     const key = this.#keyOf(socket)
     const connection: UnclaimedConnection = { socket, key, remote, isProxy, slot }
-    this.#unclaimed.get(key)?.socket.destroy() // the system would not give the same ends to another while it lives
+    this.#unclaimed.get(key)?.socket.destroy() // the system does not reuse the address pair of a live socket
     this.#unclaimed.set(key, connection)
     socket.on('close', this.#onClose(connection))
     if (!isProxy) serve()
     else readProxyHeader(socket, this.#timeout, (outcome) => { this.#onProxyHeader(connection, outcome, serve) }, this.#clock)
   }
 
-  /** A function of its own: what stays with the connection keeps only what it needs. */
+  /** A separate function, as the closure stays with the connection and keeps everything in its scope alive. */
   #onClose (connection: UnclaimedConnection): () => void {
     return () => {
       connection.slot?.release()
@@ -203,11 +203,11 @@ class SocketGuard implements ConnectionGuard {
     }
   }
 
-  /** The connection comes from there. False when there are too many of those. */
+  /** Sets the client. False when its source has too many connections. */
   #setRemote (connection: GuardedConnection, remote: Endpoint): boolean {
     connection.remote = remote
     connection.isProxy = this.#trusted.includes(remote.host)
-    // Another trusted proxy stands for many as well, so it is not bounded as one source.
+    // Another trusted proxy stands for many clients as well, so it is not bounded as one source.
     return connection.isProxy || connection.slot?.setSource(remote.host) !== false
   }
 }

@@ -1,4 +1,4 @@
-/** Sees the first bytes of a TLS server's connection before TLS does: what is no TLS is told, and answered. */
+/** Checks the first bytes of a connection to a TLS server: other protocols are reported, and answered with an alert. */
 import type { Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import type { ConnectionGuard } from './connection-guard.ts'
@@ -6,23 +6,23 @@ import { isTls, detectProtocol, type DetectedProtocol } from './protocol-detecti
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Endpoint } from '../types.ts'
 
-/** Somebody who speaks another protocol than the one that is listened for. */
+/** A connection that speaks another protocol than its listener. */
 export interface ProtocolMismatch {
   detected: DetectedProtocol
-  /** What was listened for. */
+  /** The protocol of the listener. */
   expected: string
   remote: Endpoint
 }
 
-/** A fatal alert, `protocol_version`, in a record of TLS 1.0: by it the other side can tell what is spoken here. */
+/** A fatal alert, `protocol_version`, in a TLS 1.0 record (RFC 8446, section 6.2): it tells the client that TLS is expected. */
 const ALERT = Uint8Array.of(0x15, 3, 1, 0, 2, 2, 70)
 
 const ignore = (): void => {}
 
 /**
- * From now on the server is given only the connections that begin with TLS. To be called before `guard.protect`, which is in front of it.
+ * From now on the server gets only connections that begin with TLS. Must be called before `guard.protect`, which runs first.
  *
- * @param timeout milliseconds until something has to come
+ * @param timeout milliseconds to wait for the first bytes
  */
 export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, timeout: number, onProtocolMismatch: (mismatch: ProtocolMismatch) => void, clock = systemClock): void {
   const serve = server.listeners('connection') as Array<(socket: Socket) => void>
@@ -42,7 +42,7 @@ export function watchFirstBytes (server: TlsServer, guard: ConnectionGuard, time
   })
 }
 
-/** @param done called once, with undefined when the other side has left or said nothing in time */
+/** @param done called once; with undefined when the other side has left or has sent nothing in time */
 function firstRead (socket: Socket, clock: Clock, timeout: number, done: (bytes: Uint8Array | undefined) => void): void {
   const settle = (bytes?: Uint8Array): void => {
     clock.clear(timer)
@@ -55,6 +55,6 @@ function firstRead (socket: Socket, clock: Clock, timeout: number, done: (bytes:
   }
   const left = (): void => { settle() }
   const timer = clock.set(timeout, left)
-  socket.on('error', ignore) // one may come before somebody else listens. `close` follows
+  socket.on('error', ignore) // an error may come before other listeners exist; `close` follows
   socket.on('readable', read).once('end', left).once('close', left)
 }

@@ -1,7 +1,7 @@
 /**
- * Connecting to a host that may have several addresses: all dials go through here. The addresses race as RFC 8305 has it, and each
- * keeps its whole time. Node's own `autoSelectFamily` ends an attempt after 250 ms, so a slow way beside a dead address would never
- * be connected; and without it only the first address is tried.
+ * Connects to a host that may have several addresses, as in RFC 8305; each attempt keeps its whole time-out. All dials use it. Node's
+ * `autoSelectFamily` ends an attempt after 250 ms, so a slow path beside a dead address would never connect; without it Node tries only the
+ * first address.
  */
 import { ADDRCONFIG } from 'node:dns'
 import { lookup as dnsLookup } from 'node:dns/promises'
@@ -14,11 +14,11 @@ import type { Clock, Endpoint, Timer } from '../types.ts'
 /** Milliseconds after which the next address is tried as well (RFC 8305, section 5). */
 const ATTEMPT_DELAY = 250
 
-/** A name server decides how many addresses a name has; both families are among the first ones. */
+/** Maximum number of addresses that are tried, as a name server may return any number. Both families are among the first ones. */
 const MAX_ADDRESSES = 16
 
-/** Failures that say that this machine has no way there, which is less telling than what another address has answered. */
-const NO_WAY: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
+/** Errors of a missing route on this machine: less telling than an answer of another address. */
+const NO_ROUTE: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
 
 export interface ResolvedAddress {
   address: string
@@ -26,15 +26,15 @@ export interface ResolvedAddress {
   family: number
 }
 
-/** The addresses of a name, the best first. */
+/** Resolves a name to addresses, the best first. */
 export type Lookup = (name: string) => Promise<readonly ResolvedAddress[]>
 
 export interface RaceInit<S extends Socket> {
   to: Endpoint
-  /** Begins to connect to an address; `connect` tells that it has won. */
+  /** Starts to connect to an address; the event `connect` decides the race. */
   open (address: Endpoint): S
   signal?: AbortSignal
-  /** For the look-up, and for each address from when it is tried. Default: that of the system. */
+  /** For the look-up, and for each attempt from its start. Default: that of the system. */
   limit?: TimeLimit
   /** Default: that of the system. */
   lookup?: Lookup
@@ -46,16 +46,16 @@ export interface RaceInit<S extends Socket> {
 
 export interface RaceResult<S> {
   socket: S
-  /** When the time of this address is over. */
+  /** When the time-out of this address ends. */
   ends: number
 }
 
 const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG })
 
 /**
- * The first connection that is made; attempts that have not won are ended.
+ * Returns the first connection that is made; other attempts are ended.
  *
- * @throws what the system says of the only address; of several an `AggregateError` with the `code` of one; or the reason of the signal
+ * @throws the system error of the only address; for several an `AggregateError` with the `code` of one; or the reason of the signal
  */
 export async function race<S extends Socket> (init: RaceInit<S>): Promise<RaceResult<S>> {
   const { to: { host, port }, signal, limit, lookup = systemLookup, attemptDelay = ATTEMPT_DELAY, clock = systemClock } = init
@@ -77,7 +77,7 @@ export async function race<S extends Socket> (init: RaceInit<S>): Promise<RaceRe
         clock.clear(timer)
         const index = next++
         attempt(init, addresses[index], over.signal).then((won) => {
-          if (isWon || over.signal.aborted) won.socket.destroy() // two were made at the same moment
+          if (isWon || over.signal.aborted) won.socket.destroy() // two were made at the same time
           isWon = true
           resolve(won)
         }, (err) => {
@@ -107,7 +107,7 @@ async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = s
   }
 }
 
-/** The families by turns, beginning with that of the first address (RFC 8305, section 4). */
+/** Alternates the families, beginning with that of the first address (RFC 8305, section 4). */
 function order (found: readonly ResolvedAddress[]): string[] {
   const first = found.filter(({ family }) => family === found[0].family)
   const second = found.filter(({ family }) => family !== found[0].family)
@@ -115,7 +115,7 @@ function order (found: readonly ResolvedAddress[]): string[] {
   return [...new Set(all.flatMap((one) => one?.address ?? []))].slice(0, MAX_ADDRESSES)
 }
 
-/** A look-up cannot be cancelled, but nobody has to wait for it. */
+/** Bounds the wait for a look-up, which cannot be cancelled. */
 function inTime<T> (found: Promise<T>, clock: Clock, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => { settle(() => { reject(signal?.reason) }) }
@@ -130,10 +130,10 @@ function inTime<T> (found: Promise<T>, clock: Clock, signal?: AbortSignal, limit
   })
 }
 
-/** All of them failed: each is told once, and the code is that of the one that says the most. */
+/** The error when all attempts have failed: it lists each once, and has the most telling `code`. */
 function failureOf (target: string, failures: readonly Error[]): Error {
   const texts = [...new Set(failures.map(({ message }) => message))]
   if (texts.length === 1) return failures[0]
   const codes = failures.map((err) => (err as NodeJS.ErrnoException).code)
-  return Object.assign(new AggregateError(failures, `no address of ${target} can be reached: ${texts.join('; ')}`), { code: codes.find((code) => !NO_WAY.includes(code)) ?? codes[0] })
+  return Object.assign(new AggregateError(failures, `no address of ${target} can be reached: ${texts.join('; ')}`), { code: codes.find((code) => !NO_ROUTE.includes(code)) ?? codes[0] })
 }

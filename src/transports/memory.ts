@@ -6,15 +6,15 @@ import { LinkClosedError } from '../errors.ts'
 import { verifyBytes } from '../options.ts'
 import type { Link, Transport } from '../types.ts'
 
-/** Bytes that each direction holds before its writer has to wait. */
+/** Bytes that each direction buffers before its writer has to wait. */
 const HIGH_WATER_MARK = 64 * 1024
 
 type Done = (err?: Error | null) => void
 
-/** One end of a pair. What is written here is read there, as over a TCP connection. */
+/** One end of a pair. Bytes written here are read at the other end. */
 class MemoryStream extends Duplex {
   #other: MemoryStream | undefined
-  /** The writer at the other end, waiting until this end has read. */
+  /** Callback of the writer at the other end, which waits until this end has read. */
   #onRead: Done | undefined
 
   constructor () { super({ allowHalfOpen: true, highWaterMark: HIGH_WATER_MARK }) }
@@ -33,13 +33,13 @@ class MemoryStream extends Duplex {
   }
 
   override _write (bytes: Uint8Array, _encoding: string, done: Done): void {
-    if (bytes.length === 0) { // pushing nothing makes the reader believe that there is nothing more
+    if (bytes.length === 0) { // an empty chunk would look like the end to the reader
       done()
       return
     }
     const other = this.#other as MemoryStream
     other.#onRead = done
-    other.push(Buffer.from(bytes)) // copied: the reader may change what it gets, and the writer reuses its memory
+    other.push(Buffer.from(bytes)) // copied: the reader may change it, and the writer may reuse its memory
   }
 
   override _final (done: Done): void {
@@ -55,13 +55,17 @@ class MemoryStream extends Duplex {
   }
 }
 
-/** Two links, each the other end of the other, with the half-close, back-pressure and abort of a TCP connection. */
+/** Two connected links, with the half-close, back-pressure and abort of a TCP connection. */
 export function memoryPair (init: StreamLinkInit = {}): [Link, Link] {
   const [here, there] = MemoryStream.pair()
   return [streamLink(here, init), streamLink(there, init)]
 }
 
-/** A network inside this process, with ports of its own; `host` is ignored. Throws `OptionError` for a bound that cannot be. */
+/**
+ * A network inside this process with its own ports; `host` is ignored.
+ *
+ * @throws {OptionError} when `queueLimit` is not a number of bytes
+ */
 export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit = {}): Transport {
   verifyBytes('queueLimit', queueLimit)
   const ports = new Map<number, AcceptQueue<Link>>()
@@ -70,7 +74,7 @@ export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkI
     async dial ({ port, signal }) {
       signal?.throwIfAborted()
       const [here, there] = memoryPair({ queueLimit })
-      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`nobody listens on port ${port}`), { code: 'ECONNREFUSED' })
+      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`no listener on port ${port}`), { code: 'ECONNREFUSED' })
       return here
     },
     listen ({ port: wanted }) {

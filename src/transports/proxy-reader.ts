@@ -1,4 +1,4 @@
-/** Reads the PROXY header off a connection, and leaves what follows it to whoever takes the connection over. */
+/** Reads the PROXY header of a connection, and leaves the bytes after it in the socket. */
 import type { Socket } from 'node:net'
 import { decodeProxyHeader, ProxyHeaderError, type ProxyHeader } from './proxy-header.ts'
 import { LinkClosedError } from '../errors.ts'
@@ -6,16 +6,16 @@ import { systemClock } from '../streams/clock.ts'
 
 const NOTHING = new Uint8Array(0)
 
-/** Not in the function below: it stays with the connection, and would keep all that is there. */
+/** Outside of the function below: it stays with the connection, and would keep the scope of that function alive. */
 const ignore = (): void => {}
 
 /**
- * Waits until a connection has said whether it begins with a header.
+ * Waits until it is known whether a connection begins with a header.
  *
- * @param socket nobody has read from it; its other bytes are given back before `done` is called
+ * @param socket must not have been read from; its other bytes are unshifted before `done` is called
  * @param timeout milliseconds
- * @param done called once, at once with the read that told; the error is a {@link ProxyHeaderError}, or `ERR_LINK_CLOSED` when
- *   the other side has left or said nothing in time. The socket is still open then
+ * @param done called once, synchronously with the deciding read; the error is a {@link ProxyHeaderError}, or `ERR_LINK_CLOSED` when the
+ *   other side has left or has sent nothing in time. The socket is still open then
  */
 export function readProxyHeader (socket: Socket, timeout: number, done: (outcome: ProxyHeader | 'none' | Error) => void, clock = systemClock): void {
   let held: Uint8Array = NOTHING
@@ -35,17 +35,17 @@ export function readProxyHeader (socket: Socket, timeout: number, done: (outcome
       settle(err as Error)
       return
     }
-    if (header === 'more') return // the decoder wants more only up to its own bound
+    if (header === 'more') return // the decoder bounds the bytes that it asks for
     const rest = header === 'none' ? held : held.subarray(header.length)
     if (rest.length > 0) socket.unshift(rest)
     settle(header)
   }
   const ended = (): void => {
     if (held.length > 0) settle(new ProxyHeaderError('the connection ended inside a header'))
-    else closed() // nothing wrong: so does a proxy find out whether anybody listens
+    else closed() // not an error: port checks of a proxy do that
   }
   const closed = (): void => { settle(new LinkClosedError('the connection ended before anything was said')) }
   const timer = clock.set(timeout, () => { settle(new LinkClosedError(`nothing that tells after ${timeout} ms`)) })
-  socket.on('error', ignore) // one may come before somebody else listens. `close` follows
+  socket.on('error', ignore) // an error may come before other listeners exist; `close` follows
   socket.on('readable', read).once('end', ended).once('close', closed)
 }

@@ -1,13 +1,13 @@
 /**
- * Writes to a TCP socket in records: pieces of which none is cut into two segments, as long as it fits into one.
+ * Writes to a TCP socket in records, none of which is split over two segments as long as it fits into one.
  *
- * TCP knows no messages, and cuts what it is given at the segment size. There are programs that read without waiting and take a frame
- * whose rest is still on its way for a broken connection; for them each piece has to arrive at once. Behind an end-of-record mark
- * (`MSG_EOR`, send(2)) Linux appends nothing to a buffer that it has not sent yet, so the segment ends there. A mark costs about as
- * much as a write, so as many pieces as fit into a segment are one record.
+ * TCP has no message boundaries, and splits its data at the segment size. Some programs read without blocking and take a frame whose rest
+ * has not arrived yet for a broken connection; for them each piece has to arrive in whole. After an end-of-record mark (`MSG_EOR`, send(2))
+ * Linux appends nothing to an unsent buffer, so that the segment ends there. A mark costs about as much as a write, so a record has as many
+ * pieces as fit into a segment.
  *
- * The marks need koffi and the descriptor of the socket. Without them each record is a write of its own as long as nothing waits, which
- * keeps records whole while the way is free.
+ * Marks need koffi and the descriptor of the socket. Without them each record is a separate write as long as nothing is queued, which keeps
+ * records whole while the path is not congested.
  */
 import type { Socket } from 'node:net'
 import { descriptorOf, prepareSocketCalls, socketCalls } from '../net/native/socket-calls.ts'
@@ -21,23 +21,23 @@ const FLAGS = MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL
 
 const EINTR = 4
 
-/** Bytes of a segment that selective acknowledgements may take, RFC 2018 section 3: four blocks, or three beside time stamps. */
+/** Bytes of a segment that selective acknowledgements may take (RFC 2018, section 3): four blocks, or three with time stamps. */
 const SACK_ROOM = 36
 
-/** Bytes of a record where the segment size is not known: a segment of Ethernet. */
+/** Bytes of a record when the segment size is unknown: that of Ethernet. */
 const DEFAULT_SIZE = 1448 - SACK_ROOM
 
-/** Milliseconds for which a segment size is believed: it changes when the route does. */
+/** Milliseconds for which a segment size is cached: it changes with the route. */
 const SIZE_AGE = 1000
 
 const word = new Int32Array(1)
 const wordBytes = new Uint8Array(word.buffer)
 const wordLength = new Uint8Array(new Uint32Array([wordBytes.length]).buffer)
 
-/** A linked list: a queue of many small ones is emptied from its front. */
+/** A linked list: a queue of many small entries is emptied from its front. */
 interface Entry {
   bytes: Uint8Array
-  /** How much of it was written. */
+  /** Bytes of it that were written. */
   at: number
   onWritten: () => void
   next: Entry | undefined
@@ -51,18 +51,18 @@ export class RecordWriter {
   #first: Entry | undefined
   #last: Entry | undefined
   #queued = 0
-  /** Node writes something, and calls back once the kernel has taken it. */
+  /** Node is writing, and calls back once the kernel has taken it. */
   #isHeld = false
-  /** There is no mark behind what Node has written. */
+  /** There is no mark after the bytes that Node has written. */
   #isUnmarked = true
   #size = DEFAULT_SIZE
   #sizedAt = -Infinity
 
   /**
-   * For a socket to which nothing else writes from now on.
+   * Takes over the socket: nothing else may write to it.
    *
-   * @param onIdle called when nothing waits any more
-   * @param calls what gives the system calls
+   * @param onIdle called when nothing is queued any more
+   * @param calls returns the system calls
    */
   constructor (socket: Socket, records: Records, onIdle: () => void, calls = socketCalls) {
     this.#socket = socket
@@ -71,14 +71,14 @@ export class RecordWriter {
     this.#calls = calls
   }
 
-  /** Bytes that were taken and that neither the kernel nor Node has. */
+  /** Bytes that were taken, and that neither the kernel nor Node has. */
   get queued (): number { return this.#queued }
 
   get isIdle (): boolean { return this.#first === undefined && !this.#isHeld }
 
   /**
-   * Takes whole pieces. Their memory is in use until `onWritten` is called, which may be at once. It is not called when the socket
-   * closes before.
+   * Queues whole pieces. Their memory is in use until `onWritten` is called, which may be before this returns. It is not called when the
+   * socket closes first.
    */
   write (bytes: Uint8Array, onWritten: () => void): void {
     const entry = { bytes, at: 0, onWritten, next: undefined }
@@ -89,7 +89,7 @@ export class RecordWriter {
     this.#run()
   }
 
-  /** The socket has closed: nothing more is written. */
+  /** The socket has closed: drops the queue. */
   discard (): void {
     this.#first = this.#last = undefined
     this.#queued = 0
@@ -114,12 +114,12 @@ export class RecordWriter {
 
   #writeRecord (entry: Entry): void {
     const { bytes, at } = entry
-    if (this.#socket.writableLength > 0) { // somebody else has written
+    if (this.#socket.writableLength > 0) { // other code has written
       this.#hold(this.#records.filler)
       return
     }
     const libc = this.#calls()
-    if (libc === undefined) { // without marks the first frames could be cut
+    if (libc === undefined) { // without marks the first frames could be split
       this.#isHeld = true
       void prepareSocketCalls().then(() => { this.#release() })
       return
@@ -134,7 +134,7 @@ export class RecordWriter {
       return
     }
     const { filler } = this.#records
-    // While what Node has written waits without a mark, the next record would be appended to it.
+    // While bytes of Node are unsent without a mark, the next record would be appended to them.
     if (this.#isUnmarked && (unsentOf(this.#socket) ?? 0) > 0) {
       const sent = send(libc, fd, filler)
       if (sent < filler.length) {
@@ -148,7 +148,7 @@ export class RecordWriter {
       this.#take(entry, sent)
     } else if (sent === 0) {
       this.#hold(filler)
-    } else { // what has begun is completed before anything else
+    } else { // what has begun is completed first
       this.#take(entry, record.length)
       this.#hold(record.subarray(sent))
     }
@@ -159,7 +159,7 @@ export class RecordWriter {
     this.#queued -= length
   }
 
-  /** Lets Node write, as Node can wait until the kernel takes more. */
+  /** Writes through Node, which can wait until the kernel takes more. */
   #hold (bytes: Uint8Array): void {
     this.#isUnmarked = true
     this.#isHeld = true
@@ -167,7 +167,7 @@ export class RecordWriter {
     else this.discard()
   }
 
-  /** A write in place of a mark: nothing follows before the kernel has it. */
+  /** A separate write in place of a mark: nothing follows before the kernel has it. */
   #writeAlone (record: Uint8Array): void {
     const socket = this.#socket
     this.#isHeld = true
@@ -185,14 +185,14 @@ export class RecordWriter {
   }
 
   #measure (libc: Libc, fd: number): void {
-    const now = systemClock.now() // it is the system that is asked
+    const now = systemClock.now() // the segment size comes from the system, so its age is by the system clock
     if (now - this.#sizedAt < SIZE_AGE) return
     this.#sizedAt = now
     if (libc.getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, wordBytes, wordLength) === 0) this.#size = Math.max(1, word[0] - SACK_ROOM)
   }
 }
 
-/** How many bytes the kernel has taken; 0 also for an error, which Node meets as well when it writes. */
+/** Bytes that the kernel has taken; 0 also for an error, which Node meets as well when it writes. */
 function send (libc: Libc, fd: number, record: Uint8Array): number {
   for (;;) {
     const sent = libc.send(fd, record, record.length, FLAGS)

@@ -1,4 +1,4 @@
-/** Makes a link of any Node stream that reads and writes bytes: a TCP or TLS socket, one half of a `duplexPair`. */
+/** Makes a link of any Node stream of bytes: a TCP or TLS socket, one half of a `duplexPair`. */
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
@@ -12,7 +12,7 @@ import { end, Writing } from './stream-writing.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Delivery, Link, ReadAhead, Records, Take } from '../types.ts'
 
-/** Bytes that wait in memory for one slow receiver of packets; beyond it they are dropped. As much as one sender of TCP has under way at once. */
+/** Default bound in bytes of the packets queued for one slow receiver: about what one TCP sender has in flight. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
 
 export interface StreamLinkInit {
@@ -24,9 +24,9 @@ class StreamLink implements Link {
   readonly source: StreamSource
   readonly port: StreamPort
   readonly #stream: Duplex
-  /** What `sink` writes from, until it has all of it. */
+  /** What `sink` is writing, until everything is written. */
   #writing: Writing | undefined
-  /** What it was aborted with. */
+  /** The error of `abort`. */
   #failure: Error | undefined
   readonly #reason = (): Error => this.#failure ?? this.#stream.errored ?? new LinkClosedError('the link is closed')
 
@@ -35,7 +35,7 @@ class StreamLink implements Link {
     this.#stream = stream
     this.source = new StreamSource(stream, this.#reason)
     const port = this.port = new StreamPort(stream, queueLimit)
-    stream.on('error', () => {}) // every error surfaces through `source` and `sink`
+    stream.on('error', () => {}) // errors surface through `source` and `sink`
     stream.on('drain', () => {
       this.#writing?.resume()
       port.wake()
@@ -46,7 +46,7 @@ class StreamLink implements Link {
     })
   }
 
-  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made on access, so that an idle link has no closure
 
   async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#writing !== undefined) throw new LinkBusyError('another sink is writing to this link')
@@ -54,11 +54,11 @@ class StreamLink implements Link {
     const writing = this.#writing = new Writing(stream, source, this.#reason)
     try {
       await writing.ended
-      if (this.port.isInRecords) await this.port.drained() // what waits behind Node would be cut off
+      if (this.port.isInRecords) await this.port.drained() // otherwise what is queued in the record writer would be lost
     } finally {
       this.#writing = undefined
     }
-    if (stream.destroyed) throw this.#reason() // such a one would not tell that its end will not be sent
+    if (stream.destroyed) throw this.#reason() // a destroyed stream does not report that its end cannot be sent
     await end(stream)
   }
 
@@ -75,15 +75,15 @@ class StreamLink implements Link {
 }
 
 /**
- * Whether the other side is to be told of an abort by a reset: it would take what has come for all that there was otherwise. Where
- * nothing has passed there is nothing to be mistaken. While an end waits behind bytes that were not sent, the system refuses.
+ * Whether an abort may reset the connection, so that the other side does not take it for an orderly end. Not needed where no byte has
+ * passed. The system refuses it while an end is queued after unsent bytes.
  */
 function canReset (stream: Duplex): stream is Socket {
   if (!(stream instanceof Socket) || stream instanceof TLSSocket || stream.connecting || stream.destroyed) return false
   return stream.bytesWritten + stream.bytesRead > 0 && (!stream.writableEnded || stream.writableFinished)
 }
 
-/** Other streams may hand on what they are given to write, and say at once that it was written: their memory is not used again. */
+/** Only of sockets may written memory be reused: other streams may pass it on, and call back at once. */
 class SocketLink extends StreamLink {
   protected readonly socket: Socket
 
@@ -99,18 +99,14 @@ class SocketLink extends StreamLink {
   delivery (): Delivery | undefined { return deliveryOf(this.socket) }
 }
 
-/** Without TLS, which has records of its own that are read as a whole. */
+/** Not for TLS, whose records are read as a whole. */
 class PlainSocketLink extends SocketLink {
   records (records: Records | undefined): void { this.port.writeInRecords(this.socket, records) }
 
   growReceiveBuffer (): void { growReceiveBuffer(this.socket) }
 }
 
-/**
- * A link over a stream of bytes.
- *
- * For half-close the stream has to be made with `allowHalfOpen: true`.
- */
+/** Makes a link of a stream of bytes. For half-close the stream has to be made with `allowHalfOpen: true`. */
 export function streamLink (stream: Duplex, init: StreamLinkInit = {}): Link {
   if (stream instanceof TLSSocket) return new SocketLink(stream, init)
   return stream instanceof Socket ? new PlainSocketLink(stream, init) : new StreamLink(stream, init)

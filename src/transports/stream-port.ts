@@ -1,4 +1,4 @@
-/** The door for packets of a stream, by plain writes or in records. */
+/** The packet port of a stream, by plain writes or in records. */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { release } from '../buffers/buffer-pool.ts'
@@ -7,17 +7,17 @@ import { RecordWriter } from './record-writer.ts'
 import { writeBatch } from './stream-writing.ts'
 import type { Batch, PacketPort, Records } from '../types.ts'
 
-/** What a write that waits costs besides its bytes; without it a million tiny ones would pass for a few bytes. */
+/** Bytes of overhead that a queued write counts for, so that many tiny writes are bounded too. */
 const WRITE_OVERHEAD = 128
 
-/** A class and not a literal with functions: a relay has one for every connection. */
+/** A class and not a literal with functions: a relay has one per connection. */
 export class StreamPort implements PacketPort {
   readonly limit: number
   readonly #stream: Duplex
   #writes = 0
   #wantsRecords = false
   #recordWriter: RecordWriter | undefined
-  /** Those who wait until there is room. */
+  /** Resolvers of `drained`. */
   readonly #waiting: Array<() => void> = []
 
   constructor (stream: Duplex, limit: number) {
@@ -45,16 +45,16 @@ export class StreamPort implements PacketPort {
     }
     let left = batch.length
     let isInUse = true
-    const back = (): void => { // to where an encoder has borrowed it; once, as somebody else may have it then
+    const releaseOnce = (): void => { // releases pooled memory of an encoder, only once, as it may have a new owner then
       if (isInUse) release(batch)
       isInUse = false
     }
     writeBatch(stream, batch, (err) => {
       this.#writes--
       left--
-      if (err == null && left === 0) back()
+      if (err == null && left === 0) releaseOnce()
     })
-    if (stream.writableLength === 0) back()
+    if (stream.writableLength === 0) releaseOnce()
     return batch.length
   }
 
@@ -65,7 +65,7 @@ export class StreamPort implements PacketPort {
     return new Promise((resolve) => { this.#waiting.push(resolve) })
   }
 
-  /** The kernel has taken everything, or never will. */
+  /** The kernel has taken everything, or the stream has closed. */
   wake (): void {
     if (this.#stream.destroyed) this.#discardRecords()
     else if (this.#recordWriter?.isIdle === false) return
@@ -79,7 +79,7 @@ export class StreamPort implements PacketPort {
     else this.#recordWriter ??= new RecordWriter(socket, records, () => { this.wake() })
   }
 
-  /** Not before everything in records was written. */
+  /** Waits until all records are written. */
   #leaveRecords (): void {
     if (!this.#wantsRecords && this.#recordWriter?.isIdle === true) this.#recordWriter = undefined
   }

@@ -1,4 +1,4 @@
-/** Reads a stream: for a loop or for a function that is called, no further ahead than it may, and into lent memory once it is busy. */
+/** Reads a stream, by a loop or by a function that is called, with a bounded read-ahead, and into pooled memory once it is busy. */
 import type { Duplex } from 'node:stream'
 import { LinkBusyError } from '../errors.ts'
 import { usePooledReads } from '../net/native/pooled-reads.ts'
@@ -6,37 +6,37 @@ import { AsyncQueue } from '../streams/async-queue.ts'
 import { Flow } from '../streams/flow.ts'
 import type { Batch, ReadAhead, Take } from '../types.ts'
 
-/** Bytes kept for a reader that is busy; beyond it the stream is paused, and then the kernel tells the sender to wait. */
+/** Maximum bytes kept for a busy reader; beyond it the stream is paused, so that the kernel slows the sender down. */
 const READ_AHEAD = 256 * 1024
 
-/** What a read costs besides its bytes; without it a sender of single bytes would pass for a few of them. */
+/** Bytes of overhead that a read counts for, so that many tiny reads are bounded too. */
 const READ_OVERHEAD = 256
 
-/** Reads of at least so many bytes, and how many of them in a row make a stream a busy one: Node makes 64 KiB for each, however few come. */
+/** A stream is busy after BUSY reads in a row of at least LARGE_READ bytes. Node allocates USUAL_READ bytes for each read, whatever its length. */
 const LARGE_READ = 16 * 1024
 const BUSY = 4
 const USUAL_READ = 64 * 1024
 
-/** A class and not a literal with functions: a relay has one for every connection. */
+/** A class and not a literal with functions: a relay has one per connection. */
 export class StreamSource implements AsyncIterable<Batch> {
-  /** Reads may come in memory that is only lent, and in which. */
+  /** Reads may use pooled memory, and of which kind. */
   mayPoolReads: false | 'any' | 'simd' = false
   readonly #stream: Duplex
   readonly #reason: () => Error
-  /** What arrives, once somebody reads. */
+  /** Set once the link is read. */
   #incoming: AsyncQueue | Flow | undefined
   #isListening = false
-  /** How far it may read ahead; undefined: as far as one alone may. */
+  /** The bound of the read-ahead; undefined: the default. */
   #bound: ReadAhead | undefined
 
-  /** @param reason why the stream has closed */
+  /** @param reason the error for a closed stream */
   constructor (stream: Duplex, reason: () => Error) {
     this.#stream = stream
     this.#reason = reason
   }
 
   [Symbol.asyncIterator] (): AsyncQueue {
-    if (this.#incoming instanceof Flow) throw new LinkBusyError('somebody else reads this link')
+    if (this.#incoming instanceof Flow) throw new LinkBusyError('this link has a reader already')
     if (this.#incoming !== undefined) return this.#incoming
     const stream = this.#stream
     const incoming: AsyncQueue = this.#incoming = new AsyncQueue({
@@ -53,13 +53,13 @@ export class StreamSource implements AsyncIterable<Batch> {
 
   /** See `Link.flow`. */
   async flow (take: Take, signal?: AbortSignal): Promise<void> {
-    if (this.#incoming !== undefined) throw new LinkBusyError('somebody else reads this link')
+    if (this.#incoming !== undefined) throw new LinkBusyError('this link has a reader already')
     const stream = this.#stream
     const flow = this.#incoming = new Flow(take, { onPull: () => { stream.resume() }, onReturn: () => { stream.pause() } })
     this.#listen(flow)
     if (signal?.aborted !== true) stream.resume()
     await flow.until(signal)
-    if (signal?.aborted === true) this.#incoming = undefined // another reader may come
+    if (signal?.aborted === true) this.#incoming = undefined // another reader may follow
   }
 
   /** See `Link.readAhead`. */
@@ -68,7 +68,7 @@ export class StreamSource implements AsyncIterable<Batch> {
     if (this.#incoming instanceof AsyncQueue) bound.waiting(this.#incoming.size)
   }
 
-  /** What waits for the reader is forgotten, and it is told the reason. */
+  /** Drops what waits for the reader, which gets the reason. */
   abort (): void {
     this.#incoming?.discard()
     this.#incoming?.fail(this.#reason())
@@ -77,7 +77,7 @@ export class StreamSource implements AsyncIterable<Batch> {
   /** Bytes that may wait for the reader. */
   get #ahead (): number { return Math.min(this.#bound?.limit ?? READ_AHEAD, READ_AHEAD) }
 
-  /** Not before somebody reads, so that a link that nobody reads takes no bytes from the kernel. */
+  /** Called by the first read: a link that is not read takes no bytes from the kernel. */
   #listen (incoming: AsyncQueue | Flow): void {
     const stream = this.#stream
     if (stream.readableEnded) {
@@ -88,7 +88,7 @@ export class StreamSource implements AsyncIterable<Batch> {
       this.#isListening = true
       let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
-        const incoming = this.#incoming as AsyncQueue | Flow // not read while there is none
+        const incoming = this.#incoming as AsyncQueue | Flow // not called before there is one
         incoming.push(bytes)
         if (this.#bound !== undefined && incoming instanceof AsyncQueue) this.#bound.waiting(incoming.size)
         return incoming.size < this.#ahead
@@ -105,14 +105,14 @@ export class StreamSource implements AsyncIterable<Batch> {
         if (!goesOn) stream.pause()
         if (this.mayPoolReads === false || stream.readableLength > 0) return
         largeReads = bytes.length >= LARGE_READ ? largeReads + 1 : Math.min(largeReads, 0)
-        // Where little may wait, the buffers of usual reads are too large.
+        // Where the read-ahead is small, the buffers of usual reads are too large.
         if (goesOn ? largeReads >= BUSY : largeReads > 0 && this.#ahead < USUAL_READ) startPooling()
       })
       stream.once('end', () => { this.#incoming?.end() })
       stream.once('close', () => {
         const incoming = this.#incoming
-        if (incoming === undefined || incoming.closed) return // an error is not made for nothing
-        if (incoming instanceof Flow) incoming.discard() // a reader that is busy learns it now, and not when it is done
+        if (incoming === undefined || incoming.closed) return // avoids making an error for nothing
+        if (incoming instanceof Flow) incoming.discard() // a busy reader is told now, not when it is done
         incoming.fail(this.#reason())
       })
     }

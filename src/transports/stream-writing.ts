@@ -1,11 +1,11 @@
-/** Writes to a stream: batches, what a source brings, and the end. */
+/** Writes to a stream: a batch, a source, and the end. */
 import type { Duplex } from 'node:stream'
 import { release } from '../buffers/buffer-pool.ts'
 import { LinkClosedError } from '../errors.ts'
 import { iterate, closeIterator } from '../streams/abortable-source.ts'
 import type { Batch } from '../types.ts'
 
-/** One write below for the whole batch. `onWritten` is called for each element. */
+/** Writes a batch with one write below. `onWritten` is called for each element. */
 export function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Error | null) => void): void {
   if (batch.length === 1) {
     stream.write(batch[0], onWritten)
@@ -16,9 +16,9 @@ export function writeBatch (stream: Duplex, batch: Batch, onWritten?: (err?: Err
   stream.uncork()
 }
 
-/** Writes what a source brings. By hand, since a loop of `for await` costs several promises a read. */
+/** Writes a source. Without `for await`, which costs several promises per read. */
 export class Writing {
-  /** Settles when all of it was written; rejects with what the source throws, and with the reason when the stream has closed. */
+  /** Settles when everything is written; rejects with an error of the source, and with the reason when the stream has closed. */
   readonly ended: Promise<void>
   readonly #stream: Duplex
   readonly #source: AsyncIterator<Batch>
@@ -26,7 +26,7 @@ export class Writing {
   #resolve: () => void = () => {}
   #reject: (err: Error) => void = () => {}
   #isOver = false
-  /** What was written and waits for the kernel. */
+  /** The batch that was written and that the kernel has not taken yet. */
   #written: Batch | undefined
 
   constructor (stream: Duplex, source: AsyncIterable<Batch>, reason: () => Error) {
@@ -68,7 +68,7 @@ export class Writing {
         this.#written = batch
         return
       }
-      if (stream.writableLength === 0) release(batch) // else nobody knows how much of it was written
+      if (stream.writableLength === 0) release(batch) // otherwise part of it may still be in use
       this.#pull()
     }
   }
@@ -84,7 +84,7 @@ export class Writing {
   }
 }
 
-/** Ends the writing side; settles when the last byte is with the kernel. */
+/** Ends the writing side; settles when the kernel has the last byte. */
 export function end (stream: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.end((err?: Error | null) => {

@@ -1,4 +1,4 @@
-/** TCP: the transport with nothing around the bytes. */
+/** The TCP transport: bytes without framing. */
 import { connect, createServer, type Socket } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
@@ -13,16 +13,15 @@ import type { Logger } from '../log.ts'
 import { verifyBytes, verifyMilliseconds } from '../options.ts'
 import type { Address, Clock, Endpoint, Link, Listener, Transport } from '../types.ts'
 
-/** A link of a wire transport: it knows who is at the other end. */
+/** A link of a wire transport, with the address of its other end. */
 export interface WireLink extends Link {
   readonly remote: Endpoint
 }
 
 export interface SocketInit extends StreamLinkInit {
   /**
-   * Milliseconds of silence after which the system asks the other end for a sign of life, ten times in ten seconds, and then
-   * ends the connection with `ETIMEDOUT`. It notices a machine that is gone, or a path, while nothing is being sent. At least
-   * 1000, and at most 32,767,000; the system counts in whole seconds. Default: it never asks.
+   * Milliseconds of silence until the first keep-alive probe. Ten probes follow, one per second, then the connection ends with `ETIMEDOUT`:
+   * detects a lost machine or path while nothing is sent. 1000 to 32,767,000, in whole seconds for the system. Default: no keep-alive.
    */
   keepAlive?: number
   /** Default: that of the system. */
@@ -34,38 +33,37 @@ export interface ListenInit extends SocketInit {
   host?: string
   /** 0 takes a free one. */
   port: number
-  /** Who is let in, from when the system has accepted the connection until its end. Default: everybody. */
+  /** Bounds connections, from when the system has accepted them until they end. Default: no bounds. */
   limiter?: ConnectionLimiter
   /**
-   * Addresses and CIDRs of proxies. What they say of a connection is believed, and of nobody else: a PROXY header (version 1 or
-   * 2) in front of it, and `X-Forwarded-For` in the request of a WebSocket. Such a proxy has to say something before it is
-   * answered. Default: none.
+   * Addresses and CIDRs of trusted proxies. Only from these is a PROXY header (version 1 or 2) accepted, and `X-Forwarded-For` in a
+   * WebSocket request. The proxy has to send its first bytes before it is answered. Default: none.
    */
   trustedProxies?: readonly string[]
   /** Milliseconds for each step before there is a link: PROXY header, TLS, the whole request of a WebSocket client. Default: 10 s. */
   handshakeTimeout?: number
-  /** Told when the system refuses to accept connections (too many open files), and of malformed PROXY headers. Default: silent. */
+  /** Called when the system cannot accept connections (too many open files), and for malformed PROXY headers. Default: silent. */
   log?: Logger
   /**
-   * Told of connections that speak another protocol than the one that is listened for: on a TLS port all that does not begin with TLS, and
-   * is answered with an alert; for a WebSocket what is no HTTP, and HTTP that asks for no WebSocket. Not used by plain TCP.
+   * Called for connections that speak another protocol than the listener: on a TLS port everything that does not begin with TLS, which is
+   * answered with an alert; on a WebSocket port what is not HTTP, and HTTP without an upgrade to WebSocket. Not used by plain TCP.
    */
   onProtocolMismatch?: (mismatch: ProtocolMismatch) => void
 }
 
 /** A link that a listener has accepted. */
 export interface AcceptedLink extends Link, ConnectionInfo {
-  /** The address and port of this machine that was connected to. */
+  /** The local address and port of the connection. */
   readonly local: Endpoint
 }
 
-/** Where it leads to is asked for seldom, and a question to the system; the answer is kept. */
+/** `remote` is rarely read and costs a system call, so it is looked up at the first access. */
 export function wireLink (socket: Socket, init?: StreamLinkInit): WireLink {
   let remote: Endpoint | undefined
   return Object.defineProperty(streamLink(socket, init), 'remote', { get: () => (remote ??= endpointOf(socket)) }) as WireLink
 }
 
-/** Makes a link of a connection and offers it to whoever accepts; ends it when it has ended, or is one too many. */
+/** Makes a link of a connection and queues it to be accepted. Ends the connection when it has ended already, or when the queue is full. */
 export function acceptSocket (socket: Socket, guard: ConnectionGuard, queue: AcceptQueue<AcceptedLink>, init: SocketInit): void {
   const connection = guard.claim(socket)
   if (connection === undefined) {
@@ -74,21 +72,21 @@ export function acceptSocket (socket: Socket, guard: ConnectionGuard, queue: Acc
   }
   keepAlive(socket, init)
   const link = accepted(streamLink(socket, init), connection)
-  // Asked for seldom, and a question to the system.
+  // Rarely read, and costs a system call.
   Object.defineProperty(link, 'local', { get: () => ({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 }) })
   if (!queue.offer(link as AcceptedLink)) socket.destroy()
 }
 
-/** What the system takes, in milliseconds. For less, and for more, Node would leave it at two hours without a word. */
+/** The range of the system in milliseconds. Outside of it Node silently keeps the default of two hours. */
 const KEEP_ALIVE = { least: 1000, most: 0x7fff * 1000 } as const
 
-/** Milliseconds. Most connections are gone by then, and need not be told. */
+/** Milliseconds before keep-alive is set: most connections have ended by then. */
 const YOUNG_TIME = 500
 
-/** Sockets to which it is done when they have come of age. */
+/** Sockets on which keep-alive is not set yet. */
 let young: Array<[Socket, number]> = []
 
-/** Does for a socket what its options say, a moment later: by the clock of the system, as the system counts on. */
+/** Sets keep-alive on a socket, after a delay by the system clock, as keep-alive itself is timed by the system. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   if (keepAlive === undefined || young.push([socket, keepAlive]) > 1) return
   systemClock.set(YOUNG_TIME, () => {
@@ -98,7 +96,7 @@ export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   }).unref()
 }
 
-/** Throws `OptionError` for those that cannot be. */
+/** @throws {OptionError} when an option is out of range */
 export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: SocketInit): void {
   verifyBytes('queueLimit', queueLimit)
   if (keepAlive === undefined) return
@@ -106,7 +104,7 @@ export function verifySocket ({ queueLimit = DEFAULT_QUEUE_LIMIT, keepAlive }: S
   if (!Number.isInteger(keepAlive) || keepAlive < least || keepAlive > most) throw new OptionError(`keepAlive is a whole number of milliseconds, ${least} to ${most}, not ${String(keepAlive)}`)
 }
 
-/** How the addresses of a name are found and tried. */
+/** How a name is resolved. */
 export interface DialInit {
   /** Default: that of the system. */
   lookup?: Lookup
@@ -115,10 +113,9 @@ export interface DialInit {
 /**
  * Connects to a TCP port. The addresses of a name race (RFC 8305).
  *
- * @param init.timeout milliseconds, for the look-up of a name and for each of its addresses; it costs less than a signal that does
- *   the same. Default: those of the system
- * @throws {OptionError} for a bound that cannot be; else what the system says (`ECONNREFUSED`, `ENOTFOUND`, ...),
- *   {@link DialTimeoutError}, or the reason of the signal
+ * @param init.timeout milliseconds, for the look-up and for each address; cheaper than a signal. Default: those of the system
+ * @throws {OptionError} when an option is out of range; else a system error (`ECONNREFUSED`, `ENOTFOUND`, ...), {@link DialTimeoutError},
+ *   or the reason of the signal
  */
 export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }: Address & SocketInit & DialInit & { timeout?: number }): Promise<WireLink> {
   verifySocket(init)
@@ -135,7 +132,11 @@ export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }:
   return wireLink(socket, init)
 }
 
-/** Listens on a TCP port. Throws `OptionError` for options that cannot be. */
+/**
+ * Listens on a TCP port.
+ *
+ * @throws {OptionError} when an option is out of range
+ */
 export function listenTcp ({ host, port, ...init }: ListenInit): Listener<AcceptedLink> {
   verifySocket(init)
   const { log, clock } = init

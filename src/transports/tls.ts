@@ -1,4 +1,4 @@
-/** TLS over TCP, with Node's own defaults: certificates are verified, TLS 1.2 or newer. */
+/** TLS over TCP with the defaults of Node: certificates are verified, TLS 1.2 or newer. */
 import { isIP } from 'node:net'
 import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { acceptQueue, serverListener } from './acceptor.ts'
@@ -13,19 +13,19 @@ import { acceptSocket, keepAlive, verifySocket, wireLink, type AcceptedLink, typ
 import { verifyMilliseconds } from '../options.ts'
 import type { Address, Endpoint, Transport } from '../types.ts'
 
-/** How a client checks the server. */
+/** How a client verifies the server. */
 export interface TlsClientInit extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> {
-  /** The name to ask for and to verify. Default: the host. */
+  /** The name to indicate (SNI) and to verify. Default: the host. */
   servername?: string
-  /** Accept any certificate. Default: false. */
+  /** Accepts any certificate. Default: false. */
   insecure?: boolean
-  /** Milliseconds for connection and handshake together; each address of a name has as many. Default: 10 s. */
+  /** Milliseconds for connection and handshake together, for each address of a name. Default: 10 s. */
   handshakeTimeout?: number
 }
 
-/** The certificate of a server, and how long a handshake may take. */
+/** The certificate of a server, and its handshake time-out. */
 export interface TlsServerInit extends CertificateInit {
-  /** Milliseconds until a client that has not finished its handshake is dropped. Default: 10 s. */
+  /** Milliseconds for the handshake of a client. Default: 10 s. */
   handshakeTimeout?: number
 }
 
@@ -35,14 +35,18 @@ export class HandshakeTimeoutError extends Error {
   readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
 }
 
-/** The options of `tls.createServer` and `https.createServer`. Throws `OptionError`, or what OpenSSL says, for those that cannot be. */
+/**
+ * The options of `tls.createServer` and `https.createServer`.
+ *
+ * @throws {OptionError} when an option is invalid; else an error of OpenSSL about the PEM
+ */
 export function serverOptions ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT }: TlsServerInit): object {
   verifyMilliseconds('handshakeTimeout', handshakeTimeout)
   verifyCertificate({ cert, key, ca })
   return { cert, key, ca, requestCert: ca !== undefined, handshakeTimeout }
 }
 
-/** The options of `tls.connect` for a host: an address has no name to indicate. */
+/** The options of `tls.connect`. A host that is an address has no server name to indicate. */
 export const clientOptions = (host: string, { ca, cert, key, servername, insecure = false }: TlsClientInit): object => ({
   ca,
   cert,
@@ -52,11 +56,10 @@ export const clientOptions = (host: string, { ca, cert, key, servername, insecur
 })
 
 /**
- * Connects and verifies the certificate against the host name.
+ * Connects, and verifies the certificate against the host name.
  *
- * @throws {OptionError} for options that cannot be; else what the system says, a certificate error
- *   (`SELF_SIGNED_CERT_IN_CHAIN`, `ERR_TLS_CERT_ALTNAME_INVALID`, ...), {@link HandshakeTimeoutError}, or the reason of
- *   the signal
+ * @throws {OptionError} when an option is invalid; else a system error, a certificate error (`SELF_SIGNED_CERT_IN_CHAIN`,
+ *   `ERR_TLS_CERT_ALTNAME_INVALID`, ...), {@link HandshakeTimeoutError}, or the reason of the signal
  */
 export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, lookup, ...init }: Address & SocketInit & DialInit & TlsClientInit): Promise<WireLink> {
   verifySocket(init)
@@ -70,18 +73,18 @@ export async function dialTls ({ host, port, signal, handshakeTimeout = DEFAULT_
 interface StartTlsInit {
   to: Endpoint
   init: TlsClientInit
-  /** The end of one direction is not that of the other. */
+  /** Half-close is kept. */
   allowHalfOpen: boolean
   signal?: AbortSignal
   limit: TimeLimit
   lookup?: Lookup
 }
 
-/** A connection to whichever address answers first, with the handshake done. */
+/** Connects to the first address that answers, with the handshake done. */
 export async function startTls ({ to, init, allowHalfOpen, signal, limit, lookup }: StartTlsInit): Promise<RaceResult<TLSSocket>> {
   const client = clientOptions(to.host, init)
   const open = (address: Endpoint): TLSSocket => {
-    // `allowHalfOpen` is missing in the declarations of `tls.connect`, though it is documented and works.
+    // `allowHalfOpen` is missing in the types of `tls.connect`, though it is documented and works.
     const options = { ...address, allowHalfOpen, ...client }
     const socket = connect(options)
     socket.setNoDelay(true)
@@ -97,7 +100,11 @@ export async function startTls ({ to, init, allowHalfOpen, signal, limit, lookup
   return won
 }
 
-/** Listens on a TCP port and speaks TLS on it. Throws `OptionError`, or what OpenSSL says, for options that cannot be. */
+/**
+ * Listens on a TCP port for TLS connections.
+ *
+ * @throws {OptionError} when an option is invalid; else an error of OpenSSL about the PEM
+ */
 export function listenTls ({ host, port, ...init }: ListenInit & TlsServerInit): TlsListener<AcceptedLink> {
   verifySocket(init)
   const { log, clock, onProtocolMismatch, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT } = init

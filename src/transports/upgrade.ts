@@ -1,6 +1,6 @@
 /**
- * The HTTP upgrade that begins a WebSocket (RFC 6455, section 4): `ws` does it, then hands its socket over. What is left is a link of
- * bytes, for the layer `websocketFrames`.
+ * The HTTP upgrade of a WebSocket (RFC 6455, section 4): `ws` does it, then hands its socket over. The result is a link of bytes, for the
+ * layer `websocketFrames`.
  */
 import { createServer as createHttp, type IncomingMessage } from 'node:http'
 import { createServer as createHttps } from 'node:https'
@@ -22,34 +22,34 @@ import { verifyMilliseconds } from '../options.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Link } from '../types.ts'
 
-/** Bytes of request line and headers; a real client needs a few hundred. */
+/** Maximum bytes of request line and headers; a real client needs a few hundred. */
 const MAX_REQUEST_HEAD = 8 * 1024
 
 export interface DialUpgradedInit extends SocketInit, DialInit, TlsClientInit {
   signal?: AbortSignal
   headers?: Record<string, string>
-  /** Milliseconds for connection, TLS and upgrade together; each address of a name has as many. Default: 10 s. */
+  /** Milliseconds for connection, TLS and upgrade together, for each address of a name. Default: 10 s. */
   handshakeTimeout?: number
 }
 
 export interface ListenUpgradedInit extends ListenInit {
   /** Makes it `wss`. */
   tls?: TlsServerInit
-  /** A socket that is bound already, which is taken over; `host` and `port` are not looked at then. */
+  /** A bound socket, which is taken over; `host` and `port` are ignored then. */
   fd?: number
 }
 
-/** A link that came in, with what its client asked for. */
+/** An accepted link, with the path of its request. */
 export interface UpgradedLink extends Link, ConnectionInfo {
   readonly path: string
 }
 
-/** The other side is there but did not make a WebSocket of the connection. */
+/** The server has answered, but not with an upgrade to WebSocket. */
 export class UpgradeError extends CodedError<'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'> {
   override readonly name = 'UpgradeError'
 }
 
-/** Remembers a socket's listeners; the function it returns removes those that were added since. */
+/** Records the listeners of a socket; the returned function removes those that were added since. */
 function listenersOf (socket: Socket): () => void {
   const before = new Map(socket.eventNames().map((event) => [event, new Set(socket.rawListeners(event as string))]))
   return () => {
@@ -58,16 +58,16 @@ function listenersOf (socket: Socket): () => void {
         if (before.get(event)?.has(listener) !== true) socket.removeListener(event as string, listener as () => void)
       }
     }
-    socket.pause() // until somebody reads: `ws` had set it flowing
+    socket.pause() // `ws` had set it flowing; it flows again when it is read
   }
 }
 
 /**
  * Connects and upgrades.
  *
- * @param url `ws://` or `wss://`; path and query are sent as they stand
- * @throws {OptionError} for options that cannot be; else what the system or TLS says, an {@link UpgradeError} that names the HTTP status of a refusal, or the reason of
- *   the signal
+ * @param url `ws://` or `wss://`; path and query are sent unchanged
+ * @throws {OptionError} when an option is invalid; else an error of the system or of TLS, an {@link UpgradeError} with the HTTP status of a
+ *   rejection, or the reason of the signal
  */
 export async function dialUpgraded (url: string | URL, { signal, headers, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, queueLimit, keepAlive: silence, clock = systemClock, lookup, ...tls }: DialUpgradedInit = {}): Promise<WireLink> {
   const server = readUrl(String(url))
@@ -88,7 +88,7 @@ export async function dialUpgraded (url: string | URL, { signal, headers, handsh
   return Object.assign(streamLink(socket, init), { remote: endpointOf(socket) })
 }
 
-/** Asks for a WebSocket on a connection; settles when the other side has agreed. A connection without is ended. */
+/** Upgrades a connection; settles when the server has agreed. Otherwise the connection is ended. */
 async function upgraded (socket: Socket, url: URL, headers: Record<string, string> | undefined, signal: AbortSignal | undefined, limit: TimeLimit, clock: Clock, tried: DialAttempt): Promise<void> {
   const client = new WebSocket(url, { perMessageDeflate: false, headers, createConnection: () => socket })
   let reason: unknown
@@ -98,7 +98,7 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
   }
   const aborted = (): void => { abandon(signal?.reason) }
   signal?.addEventListener('abort', aborted, { once: true })
-  // Not the timeout of `ws`, which every byte of the other side puts off.
+  // Not the time-out of `ws`, which restarts with every byte from the server.
   const timer = clock.set(limit.milliseconds, () => { abandon(limit.error()) })
   try {
     await new Promise<void>((resolve, reject) => {
@@ -107,7 +107,7 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
       client.once('open', () => {
         release()
         client.removeAllListeners()
-        socket.on('error', () => {}) // until the link listens
+        socket.on('error', () => {}) // until the link adds its own
         resolve()
       })
       client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', rejectionText(err.message, tried)))) })
@@ -119,24 +119,24 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
   }
 }
 
-/** What to try when the scheme of the URL was the wrong one. */
+/** Hints for a wrong scheme of the URL. */
 const HINTS = { tls: 'try wss://', plain: 'try ws://' }
 
-/** What `ws` says of an answer that makes no WebSocket, in words of what it means. */
+/** Explains a message of `ws` about an answer that is not an upgrade. */
 function rejectionText (message: string, { isTls }: { isTls: boolean }): string {
   const [, status] = /^Unexpected server response: (\d{3})$/.exec(message) ?? []
   if (status === undefined) return message
   return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === '400' && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
 }
 
-/** Answers an upgrade with a refusal, and ends the connection. */
+/** Rejects an upgrade, and ends the connection. */
 function reject (socket: Socket): void {
   socket.on('error', () => {})
   socket.once('finish', () => { socket.destroy() })
   socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
 }
 
-/** As Node does by itself where nobody listens to this event, which is also told of handshakes of TLS that have failed. */
+/** What Node does without a listener of this event. It is also emitted for failed TLS handshakes. */
 function rejectRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
   const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
   if (/^(HPE|ERR_HTTP)_/.test(code) && socket.writable && socket.bytesWritten === 0) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
@@ -144,8 +144,9 @@ function rejectRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
 }
 
 /**
- * Listens for WebSocket clients on every path. A request that is no upgrade gets 403, one of a source that the limiter has too many
- * of gets 503. Throws `OptionError`, or what OpenSSL says, for options that cannot be.
+ * Listens for WebSocket clients on every path. A request without an upgrade gets 403; one of a source with too many connections gets 503.
+ *
+ * @throws {OptionError} when an option is invalid; else an error of OpenSSL about the PEM
  */
 export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onProtocolMismatch }: ListenUpgradedInit): TlsListener<UpgradedLink> {
   const init = { queueLimit, keepAlive: silence, clock }
@@ -192,7 +193,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
   })
   const queue = acceptQueue<UpgradedLink>(() => {
     server.close()
-    // Those that are no WebSocket yet: a closed server does not time them out any more.
+    // Connections that are not upgraded yet: a closed server does not time them out any more.
     server.closeAllConnections()
     secure?.on('secureConnection', (socket) => { socket.destroy() })
     guard.close()

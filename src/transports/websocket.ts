@@ -1,4 +1,4 @@
-/** WebSocket: an HTTP upgrade, and the layer `websocketFrames` over what that leaves. A batch of messages a read, one write a batch. */
+/** The WebSocket transport: an HTTP upgrade, then the layer `websocketFrames`. */
 import type { TlsListener } from './certificate.ts'
 import { overAccepted, type ConnectionInfo } from './connection-guard.ts'
 import { dialUpgraded, listenUpgraded, type DialUpgradedInit, type ListenUpgradedInit, type UpgradedLink } from './upgrade.ts'
@@ -8,19 +8,19 @@ import { endpointText } from '../net/endpoint.ts'
 import { over } from '../layer.ts'
 import type { Endpoint, Transport } from '../types.ts'
 
-/** A message link that knows its other end. */
+/** A message link, with the address of its other end. */
 export interface WebSocketWireLink extends WebSocketLink {
   readonly remote: Endpoint
 }
 
-/** A link that came in, with what its client asked for. */
+/** An accepted link, with the path of its request. */
 export interface AcceptedWebSocket extends WebSocketLink, ConnectionInfo {
   /** Path and query of the request, as sent. */
   readonly path: string
 }
 
 export interface WebSocketInit extends SocketInit {
-  /** Limits and tolerances of the frame layer. */
+  /** Options of the frame layer. */
   frames?: Omit<WebSocketFramesInit, 'role'>
 }
 

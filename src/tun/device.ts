@@ -1,52 +1,52 @@
-/** What a network interface is to the rest of the library, whatever is behind it. */
+/** The interface that all TUN implementations share. */
 import { CodedError, OptionError } from '../errors.ts'
 import type { Link } from '../types.ts'
 import { type Cidr, isMulticast, LIMITED_BROADCAST, parseAddress, parseCidr } from '../net/ipv4.ts'
 
-/** Room for the headers of a tunnel inside an Ethernet packet of 1500 bytes. */
+/** Leaves room for the headers of a tunnel in an Ethernet packet of 1500 bytes. */
 export const DEFAULT_MTU = 1400
 
-/** The least that every IPv4 link carries in one piece, RFC 791 section 3.2. */
+/** The minimum MTU of IPv4 (RFC 791, section 3.2). */
 export const MIN_MTU = 68
 
 export const MAX_MTU = 65_535
 
-/** Bytes of free memory in front of each packet that an interface yields. */
+/** Bytes of free memory before each packet that an interface yields. */
 export const HEADROOM = 32
 
-/** Plain numbers that only grow. "In" is what comes out of `source`, "out" what goes in through `port` or `sink`. */
+/** Counters. "In" is what `source` yields, "out" what goes to `port` or `sink`. */
 export interface TunCounters {
   packetsIn: number
   bytesIn: number
-  /** Shorter than a header, longer than the MTU, or (for an interface with a queue) come while the queue was full. */
+  /** Shorter than a header, longer than the MTU, or dropped because the queue of the interface was full. */
   droppedIn: number
   packetsOut: number
   bytesOut: number
-  /** Refused by the interface: it is down or its queue is full, the packet is no packet, or it is not for it. */
+  /** Rejected by the interface: it is down, its queue is full, or the packet is malformed or for another destination. */
   droppedOut: number
 }
 
 /**
- * What an interface leaves to this end: to make `checksum`s, and to cut and join large packets of `tcp` (in and out) and `udp` (only
- * what comes out of `source`).
+ * What an interface leaves to this side: computing `checksum`s, and segmenting and merging large packets of `tcp` (in and out) and `udp`
+ * (only those of `source`).
  */
 export type Offload = 'checksum' | 'tcp' | 'udp'
 
-/** A network that lies behind an interface. */
+/** A network behind an interface. */
 export interface TunRoute {
   /** Such as `172.16.0.0/16`, without host bits. */
   readonly destination: string
-  /** The address behind the interface that leads there; it need not be in the network of the interface. */
+  /** The next hop behind the interface; it need not be in the network of the interface. */
   readonly gateway: string
 }
 
-/** A route that the system did not take. */
+/** A route that the system has rejected. */
 export interface RefusedRoute {
   readonly route: TunRoute
   readonly reason: TunError
 }
 
-/** A route as numbers, and as it was given. */
+/** A route in numbers, and as given. */
 export interface VerifiedRoute {
   readonly network: number
   readonly prefix: number
@@ -54,7 +54,7 @@ export interface VerifiedRoute {
   readonly route: TunRoute
 }
 
-/** What the machine uses itself, by another interface than this one: no stranger may lead it elsewhere. */
+/** A network that the machine uses by another interface: a server must not route it into the tunnel. */
 export interface OccupiedNetwork {
   /** Such as `192.168.1.0/24`; an address or a next hop is a /32. */
   readonly network: string
@@ -62,112 +62,119 @@ export interface OccupiedNetwork {
   readonly owner: string
 }
 
-/** What somebody else has taken from an interface, or its state now: nothing lost when all of it is there. */
+/** What other programs have removed from an interface; nothing when it is complete. */
 export interface TunLoss {
-  /** Its address, or what leads to its network and to itself. */
+  /** Its address, or the routes to its network and to itself. */
   readonly address: boolean
-  /** It was set down. */
+  /** It is set down. */
   readonly down: boolean
-  /** Routes of `setRoutes` that the system had taken. */
+  /** Missing routes, of those of `setRoutes` that the system had accepted. */
   readonly routes: readonly TunRoute[]
 }
 
 export interface TunWatcher {
-  /** What is lost now has changed: something of it is put back by and by; or nothing is lost any more. */
+  /** What is missing has changed; some of it may be restored, or nothing is missing any more. */
   onLoss (loss: TunLoss): void
-  /** It was put back. */
+  /** Everything was restored. */
   onRestored (): void
-  /** It could not be put back, or nobody can tell what is lost; this goes on trying. */
+  /** Restoring, or finding out what is missing, has failed; it is tried again. */
   onFailure (err: Error): void
-  /** Another interface has got an address or a route, or may have: what {@link Tun.occupied} tells has perhaps grown. */
+  /** Another interface has a new address or route, or may have: {@link Tun.occupied} may return more. */
   onOthers? (): void
 }
 
 /**
- * A network interface: a link whose elements are whole IP packets, one an element.
+ * A network interface: a link of whole IP packets.
  *
- * `source` yields what one burst of reads brought. In front of each packet its memory has {@link HEADROOM} bytes that the
- * receiver may overwrite, so that a header costs no copy. Packets of 20 bytes and more are passed as they come, so also IPv6
- * ones, which a kernel sends by itself; see `isIpv4`.
+ * `source` yields the packets of one burst of reads. Before each packet its memory has {@link HEADROOM} bytes that the receiver may
+ * overwrite, so that a header costs no copy. All packets of 20 bytes and more are passed on, also IPv6 ones, which a kernel sends by
+ * itself; see `isIpv4`.
  *
- * `port.send` writes at once, waits never and keeps nothing, so `port.queued` stays 0. Packets that the interface refuses
- * are counted in `counters.droppedOut` and not in what `send` returns; it returns 0 only on a closed interface.
+ * `port.send` writes at once and keeps nothing, so `port.queued` is 0. Packets that the interface rejects are counted in
+ * `counters.droppedOut`, not in the result of `send`, which is 0 only on a closed interface.
  *
- * A `sink` ends when the interface does, with the error of `abort` or `ERR_TUN_CLOSED`. Several may run at a time.
+ * A `sink` ends with the interface, with the error of `abort` or `ERR_TUN_CLOSED`. Several may run at a time.
  *
- * `abort` closes, and makes `source` throw its error. Whoever leaves the loop over `source` early calls `close` or `abort`.
+ * `abort` closes, and makes `source` throw its error. A reader that leaves the loop over `source` early has to call `close` or `abort`.
  */
 export interface Tun extends Link {
-  /** As the system knows it. */
+  /** The name in the system. */
   readonly name: string
-  /** The longest packet, in bytes. */
+  /** Maximum bytes of a packet. */
   readonly mtu: number
   readonly counters: Readonly<TunCounters>
-  /** Those in force; packets in `source` and `port` are the same with any of them. */
+  /** The offloads in force; packets of `source` and `port` are the same with any of them. */
   readonly offloads: readonly Offload[]
   /**
-   * Gives the interface an address such as `10.77.0.2/24`, in place of the former one, and brings it up; the rest of that
-   * network becomes reachable through it. Harmless when repeated. Routes that were set stay.
+   * Sets the address, such as `10.77.0.2/24`, in place of the former one, and brings the interface up; its network is then reachable
+   * through it. May be called more than once. Routes that were set stay.
    *
-   * Rejects with `OptionError` for anything that an interface cannot have, with `TunError` when the system refuses.
+   * Rejects with `OptionError` for an address that an interface cannot have, with `TunError` when the system rejects it.
    */
   setAddress (cidr: string): Promise<void>
-  /** Takes the address away again, and with it all that leads into the interface. Harmless when repeated, or when there is none. */
+  /** Removes the address, and with it all routes into the interface. May be called more than once. */
   clearAddress (): Promise<void>
   /**
-   * Lets the system send what is for these networks into the interface, and nothing else that was set by this before: only the
-   * difference is added or removed, and what stays is not touched. Of several routes to one network the first one counts.
-   * The interface needs an address first. Calls take effect in their order; `close` takes all routes along.
+   * Routes these networks into the interface, in place of those of the call before: only the difference is added or removed. Of several
+   * routes to one network the first one counts. The interface needs an address first. Calls take effect in their order; `close` removes all
+   * routes.
    *
-   * Resolves with those that the system refused, and why. Rejects with `OptionError` for a route that cannot be, and with
-   * `TunError` when that is no matter of one route: the interface is closed or gone, or there is no permission.
+   * Resolves with the routes that the system has rejected, and the reasons. Rejects with `OptionError` for an invalid route, and with
+   * `TunError` when all routes are affected: the interface is closed or gone, or permission is missing.
    */
   setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]>
   /**
-   * What the machine uses itself, read from the system now. Not there where the interface is none of the system: nothing can be
-   * led elsewhere by it. Throws `TunError` when the system does not tell.
+   * The networks that the machine uses by other interfaces, read from the system now. Missing where the interface is not one of the system,
+   * and so cannot redirect its traffic.
+   *
+   * @throws {TunError} when they cannot be read
    */
   occupied? (): OccupiedNetwork[]
   /**
-   * Has address, routes and state of the interface put back when somebody else takes them away; each of the functions is told.
-   * One at a time, until the function that it returns is called. Not there where nobody else can do that.
+   * Restores address, routes and state of the interface when other programs remove them, and calls the watcher. One watcher at a time,
+   * until the returned function is called. Missing where other programs cannot do that.
    */
   watch? (watcher: TunWatcher): () => void
-  /** Ends `source` and gives back everything that was made: a kernel interface disappears. Harmless when repeated. */
+  /** Ends `source`, and removes what was created: a kernel interface disappears. May be called more than once. */
   close (): Promise<void>
 }
 
 export type TunErrorCode =
   | 'ERR_TUN_ADDRESS' // it has no address yet
   | 'ERR_TUN_CLOSED' // used after `close`
-  | 'ERR_TUN_GONE' // someone else removed the interface
-  | 'ERR_TUN_KOFFI' // the optional package `koffi` is not installed, or cannot wait on the event loop as was asked
+  | 'ERR_TUN_GONE' // another program has removed the interface
+  | 'ERR_TUN_KOFFI' // the optional package `koffi` is not installed, or has no polling on the event loop, as was requested
   | 'ERR_TUN_MISSING' // the kernel offers no TUN device
   | 'ERR_TUN_NAME_TAKEN'
   | 'ERR_TUN_PERMISSION'
   | 'ERR_TUN_PLATFORM' // not Linux
-  | 'ERR_TUN_SYSTEM' // anything else that a system call refused; the text names the call and the error
+  | 'ERR_TUN_SYSTEM' // another system call has failed; the text names the call and the error
 
-/** An interface could not be made, set up or used. */
+/** An interface could not be created, configured or used. */
 export class TunError extends CodedError<TunErrorCode> {
   override readonly name = 'TunError'
 }
 
-/** Zeroed memory for a packet, with its headroom. */
+/** Zeroed memory for a packet, with headroom. */
 export const newPacket = (length: number): Uint8Array => new Uint8Array(HEADROOM + length).subarray(HEADROOM)
 
 export const newCounters = (): TunCounters => ({ packetsIn: 0, bytesIn: 0, droppedIn: 0, packetsOut: 0, bytesOut: 0, droppedOut: 0 })
 
-/** The given MTU; throws `OptionError` when it is not a whole number of 68 to 65535. */
+/**
+ * The MTU itself.
+ *
+ * @throws {OptionError} when it is not an integer of 68 to 65535
+ */
 export function verifyMtu (mtu: number): number {
   if (!Number.isInteger(mtu) || mtu < MIN_MTU || mtu > MAX_MTU) throw new OptionError(`mtu is a whole number of ${MIN_MTU} to ${MAX_MTU}, not ${mtu}`)
   return mtu
 }
 
 /**
- * Reads the address that an interface is to have. Throws `OptionError` when it is none: not of the form, a multicast
- * address, 0.0.0.0, 255.255.255.255, the first or last address of its network (a /31 or /32 has only plain ones), or a
- * prefix of 0, which would draw all traffic of the machine into the interface.
+ * Parses the address of an interface.
+ *
+ * @throws {OptionError} when it is malformed, a multicast address, 0.0.0.0, 255.255.255.255, the first or last address of its network
+ *   (unless a /31 or /32), or has a prefix of 0, which would route all traffic of the machine into the interface
  */
 export function verifyInterfaceAddress (text: string): Cidr {
   const cidr = parseCidr(text)
@@ -178,7 +185,11 @@ export function verifyInterfaceAddress (text: string): Cidr {
   return cidr
 }
 
-/** Reads routes, the first one to each network. Throws `OptionError` for a destination that is no network, or a gateway that is no host. */
+/**
+ * Parses routes; the first one to each network counts.
+ *
+ * @throws {OptionError} for a destination that is not a network, or a gateway that is not a host
+ */
 export function verifyRoutes (routes: readonly TunRoute[]): VerifiedRoute[] {
   const verified = new Map<string, VerifiedRoute>()
   for (const route of routes) {

@@ -1,25 +1,25 @@
 /**
- * Puts back what somebody else takes from an interface: `ip route flush`, an interface that is set down and up, a program that manages
- * networks. What is there is asked from the kernel, never known from what was set.
+ * Restores what other programs remove from an interface: `ip route flush`, an interface that is set down and up, a network manager. The
+ * current state is read from the kernel, not derived from what was set.
  */
 import type { TunLoss, TunWatcher } from './device.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Timer } from '../types.ts'
 
-/** Milliseconds after a notice: mostly several come together, as when an interface is set down and up. */
+/** Milliseconds from a notification to the check: mostly several come together, as when an interface is set down and up. */
 const SETTLE = 200
 
-/** Milliseconds before something is put back again, once it was done {@link BURST} times in that time each: somebody else may want it otherwise. */
+/** Milliseconds between restorations after a {@link BURST} of them: another program may want the interface otherwise. */
 const RETRY_INTERVAL = 10_000
 const BURST = 5
 
-/** Restorations that are remembered count so long. */
-const REMEMBERED = 60_000
+/** Milliseconds for which a restoration counts towards the burst. */
+const BURST_WINDOW = 60_000
 
 export interface GuardInit {
-  /** What the interface lacks now. Throws when nobody can tell. */
+  /** What the interface lacks now. Throws when it cannot be read. */
   loss (): TunLoss
-  /** Throws when the system refuses. */
+  /** Throws when the system rejects it. */
   restore (): void
   watcher: TunWatcher
   /** Default: that of the system. */
@@ -30,7 +30,7 @@ export const isLoss = ({ address, down, routes }: TunLoss): boolean => address |
 
 export class Guard {
   readonly #init: GuardInit
-  /** When something was put back. */
+  /** Times of the last restorations. */
   readonly #restored: number[] = []
   readonly #clock: Clock
   #timer: Timer | undefined
@@ -42,7 +42,7 @@ export class Guard {
     this.#clock = init.clock ?? systemClock
   }
 
-  /** Something has changed, by whomever. */
+  /** The kernel has reported a change. */
   readonly noticed = (): void => { this.#later(SETTLE) }
 
   close (): void {
@@ -51,15 +51,15 @@ export class Guard {
   }
 
   #later (milliseconds: number): void {
-    if (!this.#isClosed) this.#timer ??= this.#clock.set(milliseconds, this.#look)
+    if (!this.#isClosed) this.#timer ??= this.#clock.set(milliseconds, this.#check)
   }
 
-  readonly #look = (): void => {
+  readonly #check = (): void => {
     this.#timer = undefined
     const { watcher, loss, restore } = this.#init
     try {
       const lost = loss()
-      this.#tell(lost)
+      this.#report(lost)
       if (!isLoss(lost)) return
       const wait = this.#wait(this.#clock.now())
       if (wait > 0) {
@@ -69,24 +69,24 @@ export class Guard {
       this.#restored.push(this.#clock.now())
       restore()
       const still = loss()
-      if (isLoss(still)) this.#later(RETRY_INTERVAL) // the system takes it without an error, and does not do it
+      if (isLoss(still)) this.#later(RETRY_INTERVAL) // the system accepts it without an error, and does not do it
       else watcher.onRestored()
-      this.#tell(still)
+      this.#report(still)
     } catch (err) {
       watcher.onFailure(err as Error)
       this.#later(RETRY_INTERVAL)
     }
   }
 
-  /** Milliseconds before it may be put back. */
+  /** Milliseconds until the next restoration is allowed. */
   #wait (now: number): number {
     const restored = this.#restored
-    while (restored.length > 0 && now - restored[0] > REMEMBERED) restored.shift()
+    while (restored.length > 0 && now - restored[0] > BURST_WINDOW) restored.shift()
     return restored.length < BURST ? 0 : Math.max(0, restored[restored.length - 1] + RETRY_INTERVAL - now)
   }
 
-  /** Once for each loss. */
-  #tell (lost: TunLoss): void {
+  /** Reports each loss once. */
+  #report (lost: TunLoss): void {
     const text = isLoss(lost) ? JSON.stringify(lost) : ''
     if (text === this.#lost) return
     this.#lost = text

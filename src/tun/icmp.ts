@@ -1,4 +1,4 @@
-/** Echo, both sides of it: RFC 792. */
+/** ICMP echo requests and replies (RFC 792). */
 import { CodedError, OptionError } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
 import { addWords, fold } from '../net/checksum.ts'
@@ -6,18 +6,18 @@ import { newPacket } from './device.ts'
 import type { Clock } from '../types.ts'
 import { destinationOf, HEADER_LENGTH, headerLengthOf, protocols, readU16, sourceOf, totalLengthOf, writeHeader, writeU16 } from '../net/ipv4.ts'
 
-/** Bytes of an echo message in front of its payload: type, code, checksum, identifier, sequence number. */
+/** Bytes of an echo header: type, code, checksum, identifier, sequence number. */
 const ECHO_HEADER = 8
 const ECHO_REPLY = 0
 const ECHO_REQUEST = 8
 
-/** The payload that `ping` programs send. */
+/** Default payload of `ping` programs. */
 const DEFAULT_SIZE = 56
 const DEFAULT_TIMEOUT = 1000 // ms
 
 export type PingErrorCode =
   | 'ERR_PING_TIMEOUT'
-  | 'ERR_PING_LIMIT' // too many wait for an answer already
+  | 'ERR_PING_LIMIT' // too many pings are outstanding
 
 export class PingError extends CodedError<PingErrorCode> {
   override readonly name = 'PingError'
@@ -26,7 +26,7 @@ export class PingError extends CodedError<PingErrorCode> {
 export interface PingInit {
   /** Payload in bytes. Default: 56. */
   size?: number
-  /** How long to wait for the answer, in milliseconds. Default: 1000. */
+  /** Milliseconds to wait for the reply. Default: 1000. */
   timeout?: number
   signal?: AbortSignal
 }
@@ -38,14 +38,14 @@ interface Pending {
   reject (err: Error): void
 }
 
-/** True when the ICMP message of a whole packet is long enough and agrees with its checksum. */
+/** Whether the ICMP message of a whole packet is long enough, and its checksum correct. */
 export function icmpChecks (packet: Uint8Array): boolean {
   const at = headerLengthOf(packet)
   const end = totalLengthOf(packet)
   return end - at >= ECHO_HEADER && fold(addWords(packet, at, end)) === 0
 }
 
-/** The packet that asks for an echo. */
+/** Encodes an echo request. */
 function echoRequest (source: number, destination: number, id: number, sequence: number, size: number): Uint8Array {
   const packet = newPacket(HEADER_LENGTH + ECHO_HEADER + size)
   for (let i = 0; i < size; i++) packet[HEADER_LENGTH + ECHO_HEADER + i] = i
@@ -57,7 +57,7 @@ function echoRequest (source: number, destination: number, id: number, sequence:
   return packet
 }
 
-/** The answer to a request that `icmpChecks`: same identifier, sequence number and payload; options of IP are left out. */
+/** The reply to a request that has passed `icmpChecks`: same identifier, sequence number and payload, without IP options. */
 export function echoReply (request: Uint8Array): Uint8Array {
   const message = request.subarray(headerLengthOf(request), totalLengthOf(request))
   const packet = newPacket(HEADER_LENGTH + message.length)
@@ -77,7 +77,7 @@ export function isEchoReply (packet: Uint8Array): boolean {
   return readU16(packet, headerLengthOf(packet)) === ECHO_REPLY << 8
 }
 
-/** Sends requests and finds the answers to them. */
+/** Sends echo requests and matches the replies. */
 export class Pinger {
   readonly #transmit
   readonly #limit
@@ -92,7 +92,7 @@ export class Pinger {
     this.#clock = clock
   }
 
-  /** Resolves with the round trip in milliseconds. A request that could not be sent is one that gets no answer. */
+  /** Resolves with the round trip in milliseconds. A request that could not be sent counts as unanswered. */
   ping (source: number, destination: number, maxSize: number, { size = DEFAULT_SIZE, timeout = DEFAULT_TIMEOUT, signal }: PingInit): Promise<number> {
     if (!Number.isInteger(size) || size < 0 || size > maxSize) throw new OptionError(`size is 0 to ${maxSize} bytes here, not ${size}`)
     if (!(timeout > 0 && timeout < 2 ** 31)) throw new OptionError(`timeout is a number of milliseconds, not ${timeout}`)
@@ -128,7 +128,7 @@ export class Pinger {
     })
   }
 
-  /** Takes a reply that `icmpChecks`. Returns false when nobody waits for just this one. */
+  /** Takes a reply that has passed `icmpChecks`. Returns false when it matches no outstanding request. */
   answered (packet: Uint8Array): boolean {
     const at = headerLengthOf(packet)
     const pending = readU16(packet, at + 4) === this.#id ? this.#pending.get(readU16(packet, at + 6)) : undefined
@@ -139,7 +139,7 @@ export class Pinger {
     return true
   }
 
-  /** Rejects whatever waits. */
+  /** Rejects all outstanding pings. */
   fail (err: Error): void {
     for (const pending of [...this.#pending.values()]) pending.reject(err)
   }

@@ -1,4 +1,4 @@
-/** Reads and sets the properties of a Linux interface with the ioctls of netdevice(7), so that no `ip` program is needed. */
+/** Reads and sets properties of a Linux interface by the ioctls of netdevice(7), without the `ip` program. */
 import { closeSync } from 'node:fs'
 import { constants, endianness } from 'node:os'
 import { errnoText } from '../net/native/errno.ts'
@@ -7,10 +7,10 @@ import { type Cidr, writeU32 } from '../net/ipv4.ts'
 import type { Libc } from '../net/native/libc.ts'
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from '../net/native/socket-numbers.ts'
 
-/** Bytes of a name, without the zero behind it: IFNAMSIZ - 1. */
+/** Maximum bytes of a name, without the terminating zero: IFNAMSIZ - 1. */
 export const MAX_NAME_LENGTH = 15
 
-/** Folders beside those of the interfaces in /proc/sys/net/ipv4/conf, so that the kernel makes no interface of these names. */
+/** Folders beside those of interfaces in /proc/sys/net/ipv4/conf: the kernel rejects interfaces of these names. */
 export const RESERVED_NAMES: readonly string[] = ['all', 'default']
 
 // struct ifreq: a name of 16 bytes, then a union of 24 (16 where pointers have 32 bits)
@@ -49,7 +49,7 @@ export class InterfaceRequest {
   get int (): number { return this.#view.getInt32(NAME_SIZE, LITTLE) }
   set int (value: number) { this.#view.setInt32(NAME_SIZE, value, LITTLE) }
 
-  /** Puts a `struct sockaddr_in` there: family, port, address in network order. */
+  /** Writes a `struct sockaddr_in`: family, port, address in network order. */
   setAddress (value: number): void {
     this.bytes.fill(0, NAME_SIZE)
     this.short = AF_INET
@@ -57,7 +57,7 @@ export class InterfaceRequest {
   }
 }
 
-/** The error for a call that failed with `errno`. */
+/** The error of a call that has failed with `errno`. */
 export function systemError (call: string, name: string, errno: number): TunError {
   if (errno === EPERM || errno === EACCES) return new TunError('ERR_TUN_PERMISSION', `${call} ${name}: no permission; run with sudo or give the program CAP_NET_ADMIN`)
   if (errno === ENODEV) return new TunError('ERR_TUN_GONE', `${call} ${name}: the interface was removed`)
@@ -69,12 +69,16 @@ export function systemError (call: string, name: string, errno: number): TunErro
 export const exists = (libc: Libc, name: string): boolean =>
   withSocket(libc, name, (fd) => libc.ioctl(fd, SIOCGIFINDEX, new InterfaceRequest(name).bytes) >= 0)
 
-/** Calls ioctl on a descriptor; throws `TunError` when the system refuses. */
+/**
+ * Calls ioctl on a descriptor.
+ *
+ * @throws {TunError} when it fails
+ */
 export function control (libc: Libc, fd: number, call: string, request: number, ifreq: InterfaceRequest): void {
   if (libc.ioctl(fd, request, ifreq.bytes) < 0) throw systemError(call, ifreq.name, libc.errno())
 }
 
-/** Runs `use` with a socket, by default one that such requests can be put to. */
+/** Runs `use` with a socket, by default one for such requests. */
 export function withSocket<R> (libc: Libc, name: string, use: (fd: number) => R, domain = AF_INET, type = SOCK_DGRAM): R {
   const fd = libc.socket(domain, type | SOCK_CLOEXEC, 0)
   if (fd < 0) throw systemError('socket', name, libc.errno())
@@ -85,7 +89,7 @@ export function withSocket<R> (libc: Libc, name: string, use: (fd: number) => R,
   }
 }
 
-/** The number by which the kernel knows an interface. */
+/** The index of an interface. */
 export function indexOf (libc: Libc, name: string): number {
   return withSocket(libc, name, (fd) => {
     const ifreq = new InterfaceRequest(name)
@@ -94,7 +98,7 @@ export function indexOf (libc: Libc, name: string): number {
   })
 }
 
-/** The name of an interface; undefined when there is none of that number any more. */
+/** The name of an interface; undefined when the index is not in use any more. */
 export function nameOfIndex (libc: Libc, index: number): string | undefined {
   return withSocket(libc, '', (fd) => {
     const ifreq = new InterfaceRequest('')
@@ -103,7 +107,7 @@ export function nameOfIndex (libc: Libc, index: number): string | undefined {
   })
 }
 
-/** Whether an interface is up, as far as that is up to whoever sets it. */
+/** Whether an interface is set up (IFF_UP). */
 export function isUp (libc: Libc, name: string): boolean {
   return withSocket(libc, name, (fd) => {
     const ifreq = new InterfaceRequest(name)
@@ -112,7 +116,7 @@ export function isUp (libc: Libc, name: string): boolean {
   })
 }
 
-/** Takes the address away; the kernel removes all routes with it. */
+/** Removes the address; the kernel removes all routes with it. */
 export function clearAddress (libc: Libc, name: string): void {
   withSocket(libc, name, (fd) => {
     const ifreq = new InterfaceRequest(name)

@@ -1,6 +1,6 @@
 /**
- * Network interfaces as links of packets: {@link openTun} makes one of the system, {@link userspaceTun} one that lives in this
- * process and needs no privileges. Beside them, IPv4 addresses and headers as plain numbers.
+ * Network interfaces as links of packets: {@link openTun} makes one of the system, {@link userspaceTun} one inside this process, without
+ * privileges. Also IPv4 addresses and headers as plain numbers.
  */
 export { openLinuxTun as openTun, type OpenTunInit } from './linux.ts'
 export { DEFAULT_MTU, HEADROOM, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type OccupiedNetwork, type RefusedRoute, type Tun, type TunCounters, type TunErrorCode, type TunLoss, type TunRoute, type TunWatcher } from './device.ts'

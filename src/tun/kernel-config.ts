@@ -1,4 +1,4 @@
-/** Address and routes of an interface of Linux: what it was given, and that it keeps this while somebody watches. */
+/** Configures address and routes of a Linux interface, and restores them while it is watched. */
 import { LinkBusyError } from '../errors.ts'
 import { type RefusedRoute, TunError, type TunLoss, type TunWatcher, type VerifiedRoute } from './device.ts'
 import { Guard } from './guard.ts'
@@ -19,9 +19,9 @@ export class KernelConfig {
   readonly #poller: Poller
   readonly #name: string
   #address: Cidr | undefined
-  /** What is to be reached through the interface. */
+  /** The routes of `setRoutes`. */
   #routes: readonly VerifiedRoute[] = []
-  /** Those of them that the system has not taken. */
+  /** Those of them that the system has rejected. */
   #refused: readonly RefusedRoute[] = []
   #stopWatching: (() => Promise<void>) | undefined
   #isClosed = false
@@ -33,7 +33,7 @@ export class KernelConfig {
   }
 
   setAddress (address: Cidr): void {
-    this.#mustBeOpen()
+    this.#assertOpen()
     setAddress(this.#libc, this.#name, address)
     this.#address = address
     // with the last address of an interface the kernel removes all routes through it
@@ -41,25 +41,25 @@ export class KernelConfig {
   }
 
   clearAddress (): void {
-    this.#mustBeOpen()
+    this.#assertOpen()
     this.#address = undefined
     clearAddress(this.#libc, this.#name)
   }
 
   setRoutes (routes: readonly VerifiedRoute[]): RefusedRoute[] {
-    this.#mustBeOpen()
+    this.#assertOpen()
     this.#routes = routes
     const refused = replaceRoutes(this.#libc, this.#name, routes)
     this.#refused = refused
     return refused
   }
 
-  /** Puts back what others take away, until the function that it returns is called. */
+  /** Restores what other programs remove, until the returned function is called. */
   watch (watcher: TunWatcher): () => void {
-    this.#mustBeOpen()
+    this.#assertOpen()
     if (this.#stopWatching !== undefined) throw new LinkBusyError('an interface is watched by one at a time')
     const guard = new Guard({ loss: () => this.#loss(), restore: () => { this.#restore() }, watcher })
-    const notices = new LinkMonitor(this.#libc, this.#poller, indexOf(this.#libc, this.#name), {
+    const monitor = new LinkMonitor(this.#libc, this.#poller, indexOf(this.#libc, this.#name), {
       onChange: guard.noticed,
       onOthers: () => { watcher.onOthers?.() },
       onFailure: watcher.onFailure
@@ -67,24 +67,24 @@ export class KernelConfig {
     const stop = this.#stopWatching = async () => {
       if (this.#stopWatching === stop) this.#stopWatching = undefined
       guard.close()
-      await notices.close()
+      await monitor.close()
     }
     return () => { if (this.#stopWatching === stop) void stop() }
   }
 
-  /** Nothing is set from now on, and nobody watches. */
+  /** Rejects later changes, and stops watching. */
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#stopWatching?.()
   }
 
-  /** They disappear with the interface, but one that was made beforehand stays. */
+  /** Routes disappear with the interface, but an interface that was created before stays. */
   removeRoutes (): void {
     if (this.#routes.length === 0) return
     try {
       replaceRoutes(this.#libc, this.#name, [])
     } catch {
-      // the interface is gone, or the process has lost the right to it: there is nobody left to tell
+      // the interface is gone, or the process has lost its permission
     }
   }
 
@@ -101,7 +101,7 @@ export class KernelConfig {
     if (this.#routes.length > 0) this.#refused = replaceRoutes(this.#libc, this.#name, this.#routes)
   }
 
-  #mustBeOpen (): void {
+  #assertOpen (): void {
     if (this.#isClosed) throw closed(this.#name)
   }
 }

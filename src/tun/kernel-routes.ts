@@ -1,4 +1,4 @@
-/** Gives an interface of Linux its routes over a socket of rtnetlink(7), so that no `ip` program is needed. */
+/** Sets the routes of a Linux interface over rtnetlink(7), without the `ip` program. */
 import { constants } from 'node:os'
 import { type RefusedRoute, TunError, type VerifiedRoute } from './device.ts'
 import { indexOf, systemError } from './ifreq.ts'
@@ -8,14 +8,14 @@ import { type NetlinkSocket, withNetlink } from './netlink-socket.ts'
 import { addRoute, decodeAnswers, type KernelRoute, listRoutes, removeRoute } from './rtnetlink.ts'
 
 /**
- * The metric of all routes: larger than what programs give to those of the machine itself (NetworkManager up to 20 700,
- * systemd-networkd 1024, the kernel 0), so that of two routes to one network the machine's own is used.
+ * The metric of all routes: larger than those that other programs set (NetworkManager up to 20 700, systemd-networkd 1024, the kernel 0),
+ * so that of two routes to one network that of the machine is used.
  */
 export const ROUTE_METRIC = 50_000
 
 const { EEXIST, ENOENT, ESRCH } = constants.errno
 
-/** The requests about routes. */
+/** Requests about routes. */
 class RouteSocket {
   readonly #socket: NetlinkSocket
 
@@ -26,18 +26,18 @@ class RouteSocket {
   list (device: number): KernelRoute[] {
     const routes: KernelRoute[] = []
     const errno = this.#socket.ask((sequence) => listRoutes(sequence, device), decodeAnswers, (answer) => { if ('route' in answer) routes.push(answer.route) })
-    if (errno !== 0 && errno !== ENOENT) throw this.#socket.error(errno) // ENOENT: nobody has made a route yet
+    if (errno !== 0 && errno !== ENOENT) throw this.#socket.error(errno) // ENOENT: there is no route yet
     return routes.filter((route) => route.device === device)
   }
 
-  /** Returns the errno of the refusal, or 0. */
+  /** Returns the errno of a rejection, or 0. */
   add (route: KernelRoute, beside: boolean): number {
     return this.#change((sequence) => addRoute(sequence, route, beside))
   }
 
   remove (route: KernelRoute): void {
     const errno = this.#change((sequence) => removeRoute(sequence, route))
-    if (errno !== 0 && errno !== ESRCH) throw this.#socket.error(errno) // ESRCH: somebody else has removed it
+    if (errno !== 0 && errno !== ESRCH) throw this.#socket.error(errno) // ESRCH: another program has removed it
   }
 
   #change (encode: (sequence: number) => Uint8Array): number {
@@ -49,12 +49,12 @@ const networkOf = ({ network, prefix }: KernelRoute): string => formatCidr({ add
 const keyOf = (route: KernelRoute): string => `${networkOf(route)} ${route.gateway} ${route.metric}`
 
 /**
- * Brings the routes through an interface in line with these: adds what is missing, then removes what is too much, and leaves
- * alone what is there already. New before old, so that packets do not leave by another way in between. What the kernel has
- * counts, not what was set before: routes go away with an address, and on a device that outlives its program they stay.
+ * Makes the routes through an interface equal to `wanted`: adds what is missing, then removes the others, and leaves those that exist.
+ * Added first, so that packets take no other path in between. The state of the kernel counts, not earlier calls: routes disappear with an
+ * address, and stay on a device that outlives its program.
  *
- * Returns those that the kernel refused. Throws `TunError` when it refuses all of them: the interface is gone, or there is no
- * permission.
+ * @returns the routes that the kernel has rejected
+ * @throws {TunError} when it rejects all of them: the interface is gone, or permission is missing
  */
 export function replaceRoutes (libc: Libc, name: string, wanted: readonly VerifiedRoute[]): RefusedRoute[] {
   const device = indexOf(libc, name)
@@ -68,22 +68,22 @@ export function replaceRoutes (libc: Libc, name: string, wanted: readonly Verifi
       const missing: KernelRoute = { network, prefix, gateway, metric: ROUTE_METRIC, device }
       if (stale.delete(keyOf(missing))) continue
       const errno = socket.add(missing, reached.has(networkOf(missing)))
-      if (errno !== 0) refused.push({ route, reason: refusal(name, route.destination, errno) })
+      if (errno !== 0) refused.push({ route, reason: rejection(name, route.destination, errno) })
     }
     for (const route of stale.values()) socket.remove(route)
     return refused
   })
 }
 
-/** The routes of {@link replaceRoutes} that an interface has, as `172.16.0.0/16 10.77.0.2`. */
+/** The routes of {@link replaceRoutes} that an interface has, such as `172.16.0.0/16 10.77.0.2`. */
 export function presentRoutes (libc: Libc, name: string): Set<string> {
   const device = indexOf(libc, name)
   const present = withNetlink(libc, name, (netlink) => new RouteSocket(netlink).list(device))
   return new Set(present.filter(({ metric }) => metric === ROUTE_METRIC).map((route) => `${networkOf(route)} ${formatAddress(route.gateway)}`))
 }
 
-/** Why the kernel does not take one route; throws when that concerns all routes. */
-function refusal (name: string, destination: string, errno: number): TunError {
+/** The reason why the kernel rejects one route; throws when it concerns all routes. */
+function rejection (name: string, destination: string, errno: number): TunError {
   if (errno === EEXIST) return new TunError('ERR_TUN_SYSTEM', `there is a route to ${destination} with the metric ${ROUTE_METRIC} already`)
   const err = systemError('RTM_NEWROUTE', destination, errno)
   if (err.code !== 'ERR_TUN_SYSTEM') throw systemError('RTM_NEWROUTE', name, errno)

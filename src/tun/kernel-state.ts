@@ -1,4 +1,4 @@
-/** What the kernel says an interface has, against what it was given. */
+/** Compares the state of an interface in the kernel with its configuration. */
 import type { TunLoss, VerifiedRoute } from './device.ts'
 import { clearAddress, indexOf, isUp, setAddress } from './ifreq.ts'
 import { formatAddress, type Cidr } from '../net/ipv4.ts'
@@ -7,13 +7,17 @@ import type { Libc } from '../net/native/libc.ts'
 import { withNetlink } from './netlink-socket.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops } from './rtnetlink-lists.ts'
 
-/** What an interface was given: an address, and routes that the kernel has taken. */
+/** The configuration: an address, and the routes that the kernel has accepted. */
 export interface GivenState {
   address: Cidr
   routes: readonly VerifiedRoute[]
 }
 
-/** What of it is missing. Throws `TunError` when the kernel does not tell. */
+/**
+ * What is missing of the configuration.
+ *
+ * @throws {TunError} when the kernel does not answer
+ */
 export function lossOf (libc: Libc, name: string, { address, routes }: GivenState): TunLoss {
   const device = indexOf(libc, name)
   const present = routes.length === 0 ? new Set() : presentRoutes(libc, name)
@@ -24,7 +28,7 @@ export function lossOf (libc: Libc, name: string, { address, routes }: GivenStat
   }
 }
 
-/** Also the routes that the kernel makes of an address belong to it: without them nobody reaches it, or anything from it. */
+/** Includes the routes that the kernel makes of an address: without them the address is not reachable. */
 function hasAddress (libc: Libc, name: string, device: number, { address, prefix, network }: Cidr): boolean {
   let isThere = false
   let isLocal = false
@@ -43,7 +47,7 @@ function hasAddress (libc: Libc, name: string, device: number, { address, prefix
   return isThere && isLocal && reachesNetwork
 }
 
-/** Gives it its address again, and brings it up; routes are another matter. An address that is there in part only is set anew. */
+/** Sets the address again, and brings the interface up; not the routes. An incomplete address is removed first. */
 export function restoreAddress (libc: Libc, name: string, address: Cidr, loss: TunLoss): void {
   if (loss.address && !loss.down) clearAddress(libc, name)
   setAddress(libc, name, address)

@@ -1,4 +1,7 @@
-/** Notices of the kernel, rtnetlink(7): somebody has changed state, an address or a route of one interface; or another one has got some. */
+/**
+ * Notifications of the kernel by rtnetlink(7): state, an address or a route of an interface has changed, or other interfaces have got new
+ * ones.
+ */
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { systemError } from './ifreq.ts'
@@ -16,27 +19,27 @@ const RTMGRP_IPV4_ROUTE = 0x40
 /** struct sockaddr_nl: family (2 bytes), padding (2), port (4; 0: the kernel chooses), groups (4). */
 const SOCKADDR = 12
 
-/** Reads of one turn, at most: on a router there are many notices that are about others. */
+/** Maximum reads per turn: a router has many notifications about other interfaces. */
 const READS = 32
 
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno
 
 const WITH_INDEX = [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR]
 const OF_ROUTES = [RTM_NEWROUTE, RTM_DELROUTE]
-/** Those after which there is more on this machine. */
+/** Notifications that add something. */
 const GAINS = [RTM_NEWADDR, RTM_NEWROUTE]
 
-/** Whom notices are about. */
+/** The interfaces that notifications are about. */
 export interface Concern {
-  /** The interface. */
+  /** The watched interface. */
   own: boolean
-  /** Others that have got an address or a route. */
+  /** Other interfaces with a new address or route. */
   others: boolean
 }
 
 const BOTH: Concern = { own: true, others: true }
 
-/** What these notices are about, seen from an interface. A message of no known form may be about anything: then it is looked at in vain. */
+/** Classifies notifications. One of an unknown form may be about anything: the check that follows finds out. */
 export function concernOf (bytes: Uint8Array, device: number): Concern {
   const concern = { own: false, others: false }
   for (const message of messagesIn(bytes)) {
@@ -59,14 +62,14 @@ function leadsThrough (message: DataView, device: number): boolean {
 }
 
 export interface LinkMonitorInit {
-  /** Something of the interface has changed, or may have. */
+  /** The interface has changed, or may have. */
   onChange (): void
-  /** Another one has got an address or a route, or may have. */
+  /** Another interface has a new address or route, or may have. */
   onOthers (): void
   onFailure (err: Error): void
 }
 
-/** Tells what changes about interfaces, until it is closed. */
+/** Reports changes of interfaces, until closed. */
 export class LinkMonitor {
   readonly #libc: Libc
   readonly #fd: number
@@ -75,7 +78,7 @@ export class LinkMonitor {
   readonly #pollHandle: PollHandle
   readonly #into = new Uint8Array(READ_BYTES)
 
-  /** Throws `TunError` when the system refuses. */
+  /** @throws {TunError} when a system call fails */
   constructor (libc: Libc, poller: Poller, device: number, init: LinkMonitorInit) {
     this.#libc = libc
     this.#device = device
@@ -114,7 +117,7 @@ export class LinkMonitor {
       }
       const errno = length < 0 ? this.#libc.errno() : EAGAIN
       if (errno === EINTR) continue
-      if (errno === ENOBUFS) own = others = true // there were more than the socket holds: any of them may have been about this one
+      if (errno === ENOBUFS) own = others = true // the socket has lost notifications: any of them may have been about this interface
       else if (errno !== EAGAIN) {
         this.#pollHandle.stop()
         this.#init.onFailure(systemError('read', 'rtnetlink', errno))
@@ -129,7 +132,7 @@ export class LinkMonitor {
     try {
       return concernOf(bytes, this.#device)
     } catch {
-      return BOTH // whatever it is, what the interface has is asked for in another way
+      return BOTH // malformed: the state of the interface is read in another way
     }
   }
 }

@@ -1,4 +1,4 @@
-/** A TUN device of Linux that is open: packets of the kernel on one side, a {@link Tun} on the other. */
+/** An open TUN device of Linux. */
 import { closeSync } from 'node:fs'
 import { LinkBusyError } from '../errors.ts'
 import { nextTurn } from '../streams/turns.ts'
@@ -14,7 +14,7 @@ import { BurstReader, type Reader } from './reading.ts'
 import { holdProcess, type Poller, type PollHandle } from '../net/native/poller.ts'
 import { Sinks } from './sinks.ts'
 
-/** `openLinuxTun` makes it. */
+/** Created by `openLinuxTun`. */
 export class LinuxTun implements Tun {
   readonly name: string
   readonly mtu: number
@@ -27,7 +27,7 @@ export class LinuxTun implements Tun {
   readonly offloads: readonly Offload[]
   readonly #packets: PacketReader
   readonly #joiner: Joiner
-  /** Whoever waits for packets. */
+  /** The current reader. */
   #reader: Reader | undefined
   readonly #config: KernelConfig
   readonly #sinks = new Sinks()
@@ -48,7 +48,7 @@ export class LinuxTun implements Tun {
     this.mtu = mtu
     this.offloads = offloads
     this.#packets = new PacketReader({ libc, fd, mtu, counters: this.counters, onLost: (errno) => this.#lost(errno) })
-    // refused: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is no packet (EINVAL)
+    // rejected: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is not a packet (EINVAL)
     this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0, offloads.includes('tcp'))
     this.source = this.#read()
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
@@ -109,7 +109,7 @@ export class LinuxTun implements Tun {
       const batch = this.#packets.burst()
       if (batch.length > 0) {
         yield batch
-        // sockets get their turn too; and what has come meanwhile is read without asking whether there is something
+        // lets sockets have their turn; packets that have come meanwhile are read without polling
         await nextTurn()
       } else {
         await this.#ready()
@@ -128,7 +128,7 @@ export class LinuxTun implements Tun {
     })
   }
 
-  /** From now on this one is told. */
+  /** Polls for this reader from now on. */
   #wait (reader: Reader): void {
     if (this.#reader !== undefined) throw busy()
     this.#reader = reader
@@ -141,7 +141,7 @@ export class LinuxTun implements Tun {
     this.#pollHandle.stop()
   }
 
-  /** Nothing will ever be read again: EBADFD, mostly, after somebody removed the interface. */
+  /** The device is unusable: mostly EBADFD, after another program has removed the interface. */
   #lost (errno: number): never {
     this.#failure = new TunError('ERR_TUN_GONE', `the interface ${this.name} is gone`, { cause: systemError('read', this.name, errno) })
     void this.close()

@@ -20,13 +20,13 @@ const IFF_VNET_HDR = 0x4000
 const { EINVAL } = constants.errno
 
 export interface OpenTunInit {
-  /** 1 to 15 letters, digits or `_ . -`. Default: the kernel chooses (`tun0`, `tun1`, ...). */
+  /** 1 to 15 letters, digits or `_ . -`. Default: chosen by the kernel (`tun0`, `tun1`, ...). */
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
   mtu?: number
-  /** Whether the kernel may hand over, and take, many packets of one stream as one. Default: true. */
+  /** Let the kernel exchange many packets of a stream as one. Default: true. */
   offload?: boolean
-  /** How to wait for packets: on the event loop, or on one thread of libuv's pool. Default: `loop` where koffi can. */
+  /** Poll on the event loop, or on one thread of libuv's pool. Default: `loop` where koffi supports it. */
   poll?: 'loop' | 'thread'
 }
 
@@ -40,11 +40,11 @@ function openDevice (): number {
   }
 }
 
-/** Makes the interface that belongs to the descriptor. */
+/** Creates the interface of a descriptor. */
 function attach (libc: Libc, fd: number, ifreq: InterfaceRequest): void {
   if (libc.ioctl(fd, TUNSETIFF, ifreq.bytes) >= 0) return
   const errno = libc.errno()
-  // for an interface of another kind as well as for anything that the kernel does not like
+  // EINVAL for an interface of another kind, as well as for other invalid requests
   if (errno === EINVAL && ifreq.name !== '' && exists(libc, ifreq.name)) throw new TunError('ERR_TUN_NAME_TAKEN', `an interface ${ifreq.name} exists already`)
   throw systemError('TUNSETIFF', ifreq.name, errno)
 }
@@ -56,11 +56,10 @@ function pollerOf (libc: Libc, poll: OpenTunInit['poll']): Poller {
 }
 
 /**
- * Makes a TUN interface of the system; it is down until it has an address. Only Linux has one here. It takes the optional
- * package `koffi`, and CAP_NET_ADMIN or a device that was made for the user before (`ip tuntap add`), which then also
- * outlives `close`.
+ * Creates a TUN interface of the system, on Linux only; it is down until it has an address. Needs the optional package `koffi`, and
+ * CAP_NET_ADMIN or a device that was created for the user before (`ip tuntap add`), which then outlives `close`.
  *
- * Rejects with `OptionError` for options that cannot be, and with `TunError` (see its codes) otherwise.
+ * Rejects with `OptionError` for invalid options, else with `TunError`, see its codes.
  */
 export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = true, poll }: OpenTunInit = {}): Promise<Tun> {
   if (name !== '' && !/^[\w.-]+$/.test(name)) throw new OptionError(`the name of an interface is made of letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)

@@ -1,9 +1,9 @@
-/** Errors of the C library and of pollers, as those of an interface. */
+/** Converts errors of the C library and of pollers to those of interfaces. */
 import { NativeError } from '../net/native/native-error.ts'
 import type { Poller } from '../net/native/poller.ts'
 import { TunError } from './device.ts'
 
-/** A `TunError` in place of a `NativeError`; any other error as it is. */
+/** A `TunError` for a `NativeError`; other errors unchanged. */
 export function asTunError (err: Error): Error {
   if (!(err instanceof NativeError)) return err
   const { code, message, cause } = err
@@ -12,7 +12,7 @@ export function asTunError (err: Error): Error {
     : new TunError('ERR_TUN_SYSTEM', message, { cause })
 }
 
-/** The same for what a poller throws and tells. */
+/** Converts all errors of a poller. */
 export const withTunErrors = (poller: Poller): Poller => ({
   watch (fd, onReady) {
     try {

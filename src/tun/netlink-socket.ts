@@ -1,4 +1,4 @@
-/** A socket of rtnetlink(7) that asks the kernel, so that no `ip` program is needed. */
+/** A socket for requests of rtnetlink(7), which replaces the `ip` program. */
 import { constants } from 'node:os'
 import { TunError } from './device.ts'
 import { systemError, withSocket } from './ifreq.ts'
@@ -7,21 +7,21 @@ import { AF_NETLINK, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK } from '../net/native/
 
 const NETLINK_GET_STRICT_CHK = 12
 
-/** More than the kernel puts into one read, 32 KiB. */
+/** More than the maximum of one read, 32 KiB. */
 export const READ_BYTES = 64 * 1024
 
 const { EINTR } = constants.errno
 
 const ONE = new Uint8Array(Int32Array.of(1).buffer)
 
-/** What a read has brought: things that were asked for, and at last how the request ended, as an errno or 0. */
+/** The items of one read, and last the result of the request as an errno or 0. */
 type Decode<T> = (bytes: Uint8Array, sequence: number) => Array<T | { errno: number }>
 
-/** Requests of one socket, one after the other. The kernel answers before `write` returns, so nothing ever waits. */
+/** Requests on one socket, one after the other. The kernel answers before `write` returns, so reads do not block. */
 export class NetlinkSocket {
   readonly #libc: Libc
   readonly #fd: number
-  /** Of the interface that this is about, for errors. */
+  /** Name of the interface, for errors. */
   readonly #name: string
   readonly #into = new Uint8Array(READ_BYTES)
   #sequence = 0
@@ -30,11 +30,11 @@ export class NetlinkSocket {
     this.#libc = libc
     this.#fd = fd
     this.#name = name
-    // Then it lists only what it is asked for. Kernels before 4.20 do not know this.
+    // Strict: lists only what is requested. Ignored by kernels before 4.20.
     libc.setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, ONE, ONE.length)
   }
 
-  /** Puts a request, and calls `each` with what the kernel has. Returns the errno of a refusal, or 0. */
+  /** Sends a request, and calls `each` with each item. Returns the errno of a rejection, or 0. */
   ask<T extends object> (encode: (sequence: number) => Uint8Array, decode: Decode<T>, each: (item: T) => void): number {
     const sequence = ++this.#sequence
     const message = encode(sequence)

@@ -1,6 +1,6 @@
 /**
- * The form of all messages of netlink(7): a header, a struct of the family, then attributes with a length in front of each. Numbers
- * stand in the order of the machine.
+ * The format of netlink(7) messages: a header, a struct of the family, then attributes with a length in front of each. Numbers are in host
+ * byte order.
  */
 import { endianness } from 'node:os'
 import { TunError } from './device.ts'
@@ -16,22 +16,26 @@ export const AT_SEQUENCE = 8
 /** struct rtattr: length (2 bytes, these four included), type (2). */
 export const ATTRIBUTE = 4
 
-/** The rest of the type of an attribute are flags. */
+/** Mask of the type of an attribute; the other bits are flags. */
 const ATTRIBUTE_TYPE = 0x3fff
 
-const NLMSG_ERROR = 2 // carries a negative errno, or 0: done as asked
-const NLMSG_DONE = 3 // the end of a list, with such a number as well
+const NLMSG_ERROR = 2 // carries a negative errno, or 0 for success
+const NLMSG_DONE = 3 // the end of a list, with an errno as well
 
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_ACK = 0x4
 export const NLM_F_DUMP = 0x300
 
-/** Everything begins at a multiple of four bytes. */
+/** Alignment to four bytes. */
 const aligned = (length: number): number => (length + 3) & ~3
 
 export const malformed = (what: string): TunError => new TunError('ERR_TUN_SYSTEM', `rtnetlink: ${what}`)
 
-/** The messages of one read, header included. Throws `TunError` for what cannot come from a kernel: lengths that do not fit. */
+/**
+ * The messages of one read, header included.
+ *
+ * @throws {TunError} for invalid lengths
+ */
 export function * messagesIn (bytes: Uint8Array): Generator<DataView> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   let length
@@ -43,7 +47,11 @@ export function * messagesIn (bytes: Uint8Array): Generator<DataView> {
   }
 }
 
-/** The attributes from a byte of a message on, each as its type and value. Throws `TunError` for lengths that do not fit. */
+/**
+ * The attributes of a message from an offset on, as type and value.
+ *
+ * @throws {TunError} for invalid lengths
+ */
 export function * attributesIn (message: DataView, from: number): Generator<[type: number, value: DataView]> {
   let length
   for (let at = from; at < message.byteLength; at += aligned(length)) {
@@ -54,7 +62,7 @@ export function * attributesIn (message: DataView, from: number): Generator<[typ
   }
 }
 
-/** How a request ended, as an errno or 0; undefined for a message that says something else. */
+/** The result of a request, as an errno or 0; undefined for other messages. */
 export function endOf (message: DataView): number | undefined {
   const type = message.getUint16(AT_TYPE, LITTLE)
   if (type !== NLMSG_ERROR && type !== NLMSG_DONE) return undefined
@@ -64,6 +72,6 @@ export function endOf (message: DataView): number | undefined {
   return Math.abs(error)
 }
 
-/** Those messages of one read that answer a request. */
+/** The messages of one read that answer a request. */
 export const answersIn = (bytes: Uint8Array, sequence: number): DataView[] =>
   [...messagesIn(bytes)].filter((message) => message.getUint32(AT_SEQUENCE, LITTLE) === sequence)

@@ -1,4 +1,4 @@
-/** The networks that a machine itself uses, without the interface that asks: what leads there must not be led elsewhere by a stranger. */
+/** The networks that a machine uses by other interfaces: a server must not route them into the tunnel. */
 import type { Libc } from '../net/native/libc.ts'
 import { TunError, type OccupiedNetwork } from './device.ts'
 import { indexOf, nameOfIndex } from './ifreq.ts'
@@ -7,10 +7,10 @@ import { nameServers, RESOLV_CONF } from './name-servers.ts'
 import { withNetlink } from './netlink-socket.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops, type KernelAddress, type KernelHop } from './rtnetlink-lists.ts'
 
-/** Networks of one machine, at most: beyond that it is a router of a kind that this was not made for. */
+/** Maximum number of networks: a router with more is not supported. */
 const MAX_NETWORKS = 65_536
 
-/** A route to more than this, right behind an interface, stands for a default route: two of a /1 are what some tunnels set. */
+/** Shorter prefixes directly on an interface stand for a default route, as the two /1 that some tunnels set. */
 const MIN_NETWORK_PREFIX = 8
 
 export interface MachineFacts {
@@ -19,14 +19,14 @@ export interface MachineFacts {
   nameServers: readonly number[]
 }
 
-/** Networks, addresses and next hops of all interfaces but one, and the name servers. `nameOf` names an interface by its index. */
+/** Networks, addresses and next hops of all interfaces but `except`, and the name servers. `nameOf` returns the name of an index. */
 export function occupiedBy ({ addresses, hops, nameServers }: MachineFacts, except: number, nameOf: (device: number) => string): OccupiedNetwork[] {
   const found = new Map<string, OccupiedNetwork>()
   const add = (address: number, prefix: number, owner: string): void => {
     const network = formatCidr({ address: (address & maskOf(prefix)) >>> 0, prefix })
     if (!found.has(network)) found.set(network, { network, owner })
   }
-  // Networks before what lies in them: the first that overlaps is the one that is told.
+  // Networks before addresses in them: the first overlap is the one that is reported.
   for (const { address, peer, prefix, device } of addresses) {
     if (device === except) continue
     if (prefix > 0) add(peer, prefix, nameOf(device))
@@ -41,7 +41,11 @@ export function occupiedBy ({ addresses, hops, nameServers }: MachineFacts, exce
   return [...found.values()]
 }
 
-/** Asks the kernel, and reads what names the name servers. Throws `TunError` when it does not answer. */
+/**
+ * Reads them from the kernel, and from resolv.conf.
+ *
+ * @throws {TunError} when the kernel does not answer
+ */
 export function occupiedNetworks (libc: Libc, name: string): OccupiedNetwork[] {
   const addresses = new Map<string, KernelAddress>()
   const hops = new Map<string, KernelHop>()

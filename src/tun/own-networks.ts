@@ -1,4 +1,4 @@
-/** What this machine knows of the networks that it is in: its addresses, their broadcast addresses, and whether it forwards. */
+/** The addresses and broadcast addresses of this machine, and whether it forwards. */
 import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { parseCidr } from '../net/ipv4.ts'
@@ -6,13 +6,13 @@ import { parseCidr } from '../net/ipv4.ts'
 export interface OwnNetworks {
   /** Addresses of the interfaces. */
   readonly addresses: ReadonlySet<number>
-  /** Addresses that mean all of a network of an interface: the last one, and in the oldest form the first one. */
+  /** Broadcast addresses of the networks of the interfaces: the last address, and the first one, in the oldest form. */
   readonly broadcasts: ReadonlySet<number>
-  /** It passes on what is for others. True where the system does not tell. */
+  /** Forwarding is enabled. True where the system does not tell. */
   readonly forwards: boolean
 }
 
-/** @param name of the interface that packets come from */
+/** @param name the interface that packets come from */
 export function ownNetworks (name: string): OwnNetworks {
   const addresses = new Set<number>()
   const broadcasts = new Set<number>()
@@ -29,6 +29,6 @@ function forwards (name: string): boolean {
   try {
     return readFileSync(`/proc/sys/net/ipv4/conf/${name}/forwarding`, 'latin1').trim() !== '0'
   } catch (err) {
-    return (err as NodeJS.ErrnoException).code === 'ENOENT' // it is none of the system's, or this is another system
+    return (err as NodeJS.ErrnoException).code === 'ENOENT' // not an interface of the system, or not Linux
   }
 }

@@ -1,4 +1,4 @@
-/** What the kernel hands over, as packets: each read is a packet, or many of one stream that are cut. */
+/** Reads packets from the kernel; a large packet is segmented. */
 import { constants } from 'node:os'
 import { PAGE, simdMemory } from '../buffers/simd/memory.ts'
 import { HEADER_LENGTH } from '../net/ipv4.ts'
@@ -11,15 +11,15 @@ import { BURST } from './reading.ts'
 
 const { EAGAIN, EINTR } = constants.errno
 
-/** Bytes after which a burst has no further read. */
+/** Bytes after which a burst ends. */
 const BURST_BYTES = 128 * 1024
 
-/** Bytes of memory that packets are put into, one behind the other; when it is full there is new memory. */
+/** Bytes of the memory that packets are allocated from, one after the other. */
 const SLAB_BYTES = 256 * 1024
 
 /**
- * What is read stands at the beginning of this memory until it is in packets. A packet begins at a multiple of four, as sums over
- * words are faster there. One byte more than a packet can have shows what the kernel had to cut.
+ * Reads go to the beginning of this memory. A packet begins at a multiple of four, as checksums over words are faster there. One byte more
+ * than the longest packet detects truncation.
  */
 const MEMORY_BYTES = 6 * PAGE
 const PACKET_AT = 16
@@ -30,7 +30,7 @@ export interface PacketReaderInit {
   readonly fd: number
   readonly mtu: number
   readonly counters: TunCounters
-  /** Nothing will ever be read again. */
+  /** The device is unusable. */
   onLost (errno: number): never
 }
 
@@ -40,9 +40,9 @@ export class PacketReader {
   readonly #mtu: number
   readonly #counters: TunCounters
   readonly #onLost: (errno: number) => never
-  /** A header and what is behind it. */
+  /** A virtio header and the packet after it. */
   readonly #received: Uint8Array
-  /** For packets whose reader keeps none: in the same memory, so that SIMD functions reach both. */
+  /** For packets that the reader does not keep: in the same memory, so that SIMD functions can access both. */
   readonly #reused: Uint8Array
   #slab: Uint8Array = Buffer.alloc(0)
   #slabUsed = 0
@@ -58,16 +58,16 @@ export class PacketReader {
     this.#reused = memory.subarray(READ_END)
   }
 
-  /** What the next call reads goes into memory that is used again; so the reader has to be done with what the last one read. */
+  /** The next call reads into memory that is reused; the reader must have finished with the packets before. */
   reuse (): void {
     this.#slab = this.#reused
     this.#slabUsed = 0
   }
 
-  /** Ends that: what was read last may still be in use. */
+  /** Ends that mode: the last packets may still be in use. */
   keep (): void { this.#slab = Buffer.alloc(0) }
 
-  /** Whatever the kernel has, up to so many reads. */
+  /** Reads what the kernel has, up to `most` reads. */
   burst (most = BURST): Batch {
     const batch: Batch = []
     let bytes = 0
@@ -86,7 +86,7 @@ export class PacketReader {
     return batch
   }
 
-  /** Makes packets of what was read. False when it is none. */
+  /** Appends the packets of one read. False when it is malformed. */
   #take (length: number, batch: Batch): boolean {
     const received = this.#received
     if (length < VIRTIO_HEADER + HEADER_LENGTH || length === received.length) return false
@@ -99,7 +99,7 @@ export class PacketReader {
     return true
   }
 
-  /** Packets are handed over with their memory, so it is not used twice, except after `reuse`; what is left of it goes when they go. */
+  /** The reader owns the memory of packets, so it is not reused, except after `reuse`. */
   readonly #room = (length: number): Uint8Array => {
     if (this.#slab.length - this.#slabUsed < HEADROOM + length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, HEADROOM + length))

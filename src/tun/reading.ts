@@ -1,25 +1,25 @@
-/** Reads an interface in bursts, for a reader that is called with what comes. */
+/** Reads an interface in bursts, for a reader that is called. */
 import type { PollHandle } from '../net/native/poller.ts'
 import { Flow } from '../streams/flow.ts'
 import type { Batch, Take } from '../types.ts'
 
-/** Reads of one burst, at most. */
+/** Maximum reads of one burst. */
 export const BURST = 64
 
-/** Whoever waits for packets. */
+/** A reader that waits for packets. */
 export interface Reader {
-  /** A read may bring something. */
+  /** The device may be readable. */
   ready (): void
-  /** There is nothing more to come, maybe because of a failure. */
+  /** The device has ended, maybe because of a failure. */
   ended (failure?: Error): void
 }
 
 export class BurstReader implements Reader {
   readonly #flow: Flow
   readonly #burst: (most: number) => Batch
-  #isAlone = true
+  #isSingle = true
 
-  /** @param burst reads so many times at most; throws when the interface is gone */
+  /** @param burst reads up to this many times; throws when the interface is gone */
   constructor (take: Take, burst: (most: number) => Batch, handle: PollHandle) {
     this.#burst = burst
     this.#flow = new Flow(take, {
@@ -34,8 +34,8 @@ export class BurstReader implements Reader {
 
   ready (): void {
     try {
-      // a packet that comes alone, as the last one did, does not wait until it is known that there is no other
-      if (!this.#isAlone || this.#read(1)) this.#read(BURST)
+      // after a read of one packet the next packet is passed on before more are read
+      if (!this.#isSingle || this.#read(1)) this.#read(BURST)
     } catch (err) {
       this.ended(err as Error)
     }
@@ -47,10 +47,10 @@ export class BurstReader implements Reader {
     else this.#flow.fail(failure)
   }
 
-  /** False when there was nothing, or nothing more may be read now. */
+  /** False when there was nothing, or the reader is busy or has left. */
   #read (most: number): boolean {
     const batch = this.#burst(most)
-    this.#isAlone = batch.length <= 1
+    this.#isSingle = batch.length <= 1
     if (batch.length === 0) return false
     this.#flow.pushBatch(batch)
     return !this.#flow.closed && this.#flow.size === 0

@@ -1,4 +1,4 @@
-/** What the kernel tells of addresses and of all routes, IPv4, without the socket; rtnetlink(7). Routes of our own are in rtnetlink.ts. */
+/** Messages about IPv4 addresses and all routes, rtnetlink(7), without the socket. For routes of this program see rtnetlink.ts. */
 import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
 import { AF_INET } from '../net/native/socket-numbers.ts'
 
@@ -37,7 +37,7 @@ const RTA_MULTIPATH = 9
 /** struct rtnexthop: length (2 bytes, attributes included), flags (1), hops (1), interface (4). */
 const RTNEXTHOP = 8
 
-/** An address of an interface. Behind a link to one other host, `peer` is that host, and the prefix is of it. */
+/** An address of an interface. On a point-to-point link `peer` is the other host, and the prefix is that of `peer`. */
 export interface KernelAddress {
   address: number
   peer: number
@@ -46,14 +46,14 @@ export interface KernelAddress {
   device: number
 }
 
-/** One hop of any route of the machine to other hosts, or of one to an address of its own. */
+/** One next hop of a route of the machine, or a local route. */
 export interface KernelHop {
   network: number
   prefix: number
-  /** 0: the network is right behind the interface. */
+  /** 0: the network is directly on the interface. */
   gateway: number
   device: number
-  /** Packets for this are the machine's own; such routes are in a table of their own. */
+  /** The route of a local address, from the table of such routes. */
   isLocal: boolean
 }
 
@@ -74,16 +74,16 @@ function list (type: number, body: number, sequence: number, device = 0): Uint8A
   return new Uint8Array(message.buffer)
 }
 
-/** Asks for all addresses. */
+/** Requests all addresses. */
 export const listAddresses = (sequence: number): Uint8Array => list(RTM_GETADDR, IFADDRMSG, sequence)
 
-/** Asks for the routes of all tables, or for those through one interface; a kernel that is not told to be strict answers with all of them in any case. */
+/** Requests the routes of all tables, or those through one interface; a kernel without strict checking lists all in any case. */
 export const listHops = (sequence: number, device?: number): Uint8Array => list(RTM_GETROUTE, RTMSG, sequence, device)
 
-/** Throws `TunError` for what cannot come from a kernel. */
+/** @throws {TunError} for invalid lengths */
 export const decodeAddresses = (bytes: Uint8Array, sequence: number): Array<Listed<KernelAddress>> => decode(bytes, sequence, RTM_NEWADDR, IFADDRMSG, addressesOf)
 
-/** Throws `TunError` for what cannot come from a kernel. */
+/** @throws {TunError} for invalid lengths */
 export const decodeHops = (bytes: Uint8Array, sequence: number): Array<Listed<KernelHop>> => decode(bytes, sequence, RTM_NEWROUTE, RTMSG, hopsOf)
 
 function decode<T> (bytes: Uint8Array, sequence: number, type: number, body: number, read: (message: DataView) => T[]): Array<Listed<T>> {

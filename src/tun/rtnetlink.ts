@@ -1,11 +1,11 @@
 /**
- * Messages about IPv4 routes to and from the kernel, rtnetlink(7), without the socket: a header, a `struct rtmsg`, then
- * attributes with a length in front of each. Numbers stand in the order of the machine, addresses in that of the network.
+ * Messages about IPv4 routes, rtnetlink(7), without the socket: a header, a `struct rtmsg`, then attributes with a length in front of each.
+ * Numbers are in host byte order, addresses in network order.
  */
 import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, endOf, HEADER, LITTLE, malformed, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts'
 import { AF_INET } from '../net/native/socket-numbers.ts'
 
-/** Who has made a route, as the kernel remembers it; rtnetlink(7) leaves the numbers above 4 to programs. `ip` shows it as `proto 202`. */
+/** The origin of a route, which the kernel stores; rtnetlink(7) leaves numbers above 4 to programs. `ip` shows it as `proto 202`. */
 export const ROUTE_PROTOCOL = 202
 
 // struct rtmsg: family, bits of destination and source, TOS, table, protocol, scope, type (1 byte each), flags (4)
@@ -27,7 +27,7 @@ const NLM_F_APPEND = 0x800
 
 const RT_TABLE_MAIN = 254
 const RTN_UNICAST = 1
-/** The gateway counts as reachable through the interface, whatever addresses that has. */
+/** Treat the gateway as reachable through the interface, whatever its addresses. */
 const RTNH_F_ONLINK = 4
 
 const RTA_DST = 1
@@ -41,13 +41,13 @@ export interface KernelRoute {
   /** 0 to 32. */
   prefix: number
   gateway: number
-  /** Of several routes to one network that with the smallest one is used. */
+  /** Of several routes to one network the one with the smallest metric is used. */
   metric: number
   /** The index of the interface. */
   device: number
 }
 
-/** What the kernel says to a request: any number of routes, and then how it ended, as an errno or 0. */
+/** The answer to a request: any number of routes, then the result as an errno or 0. */
 export type Answer = { route: KernelRoute } | { errno: number }
 
 function request (type: number, flags: number, sequence: number, attributes: ReadonlyArray<readonly [type: number, value: number]>): DataView {
@@ -81,28 +81,29 @@ function change (type: number, flags: number, sequence: number, { network, prefi
 }
 
 /**
- * Asks for a new route.
+ * Requests a new route.
  *
- * @param beside - also where there is a route to that network with that metric, which goes on to be the one that is used;
- *   otherwise that is refused with EEXIST
+ * @param beside add it also where another route to that network has that metric, which stays the one in use; otherwise that fails with
+ *   EEXIST
  */
 export function addRoute (sequence: number, route: KernelRoute, beside: boolean): Uint8Array {
   return change(RTM_NEWROUTE, NLM_F_CREATE | (beside ? NLM_F_APPEND : NLM_F_EXCL), sequence, route)
 }
 
-/** Asks to remove a route that {@link addRoute} made; no other one fits. */
+/** Requests to remove a route of {@link addRoute}; other routes do not match. */
 export function removeRoute (sequence: number, route: KernelRoute): Uint8Array {
   return change(RTM_DELROUTE, 0, sequence, route)
 }
 
-/** Asks for the routes through an interface that {@link addRoute} made. A kernel that is not told to be strict answers with all that it has. */
+/** Requests the routes of {@link addRoute} through an interface. A kernel without strict checking lists all routes. */
 export function listRoutes (sequence: number, device: number): Uint8Array {
   return bytesOf(request(RTM_GETROUTE, NLM_F_DUMP, sequence, [[RTA_OIF, device]]))
 }
 
 /**
- * Reads what one read from the socket has brought. Answers to other requests, and routes that are not of {@link addRoute},
- * are left out. Throws `TunError` for what cannot come from a kernel: lengths that do not fit.
+ * Decodes one read. Answers to other requests, and routes that are not of {@link addRoute}, are left out.
+ *
+ * @throws {TunError} for invalid lengths
  */
 export function decodeAnswers (bytes: Uint8Array, sequence: number): Answer[] {
   return answersIn(bytes, sequence).flatMap((message) => decodeAnswer(message) ?? [])
@@ -115,7 +116,7 @@ function decodeAnswer (message: DataView): Answer | undefined {
   return route && { route }
 }
 
-/** Undefined when it is none of ours. */
+/** Undefined for routes of other programs. */
 function decodeRoute (message: DataView): KernelRoute | undefined {
   if (message.byteLength < HEADER + RTMSG) throw malformed(`a route of ${message.byteLength} bytes`)
   const prefix = message.getUint8(AT_PREFIX)

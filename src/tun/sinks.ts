@@ -1,4 +1,4 @@
-/** What `sink` of an interface needs beside writing: the end of the interface ends it, even while its source idles. */
+/** The `sink`s of an interface: they end with it, even while their source is idle. */
 import { AbortableSource } from '../streams/abortable-source.ts'
 import type { Batch } from '../types.ts'
 
@@ -6,7 +6,7 @@ export class Sinks {
   readonly #sources = new Set<AbortableSource<Batch>>()
   #reason: Error | undefined
 
-  /** Sends whatever the source brings. Rejects with what the source throws, and after `end` with its reason. */
+  /** Sends the batches of a source. Rejects with an error of the source, and after `end` with its reason. */
   async run (source: AsyncIterable<Batch>, send: (batch: Batch) => void): Promise<void> {
     const reading = new AbortableSource(source)
     if (this.#reason !== undefined) reading.abort()
@@ -19,7 +19,7 @@ export class Sinks {
     if (this.#reason !== undefined) throw this.#reason
   }
 
-  /** Ends those that run and all later ones. Harmless when repeated. */
+  /** Ends all sinks, and later ones. May be called more than once. */
   end (reason: Error): void {
     this.#reason ??= reason
     for (const source of this.#sources) source.abort()

@@ -1,4 +1,4 @@
-/** Datagrams of the in-process host: RFC 768. */
+/** UDP of the userspace host (RFC 768). */
 import { AsyncQueue } from '../streams/async-queue.ts'
 import { CodedError, OptionError } from '../errors.ts'
 import type { Batch } from '../types.ts'
@@ -9,11 +9,11 @@ import { formatAddress, HEADER_LENGTH, headerLengthOf, parseAddress, protocols, 
 /** Bytes of a UDP header: source port, destination port, length, checksum. */
 export const UDP_HEADER = 8
 
-// RFC 6335 section 6: ports that nobody is assigned
+// First dynamic port (RFC 6335, section 6).
 const FIRST_EPHEMERAL = 49_152
 const LAST_PORT = 65_535
 
-/** What a waiting datagram weighs besides its bytes, so that empty ones are bounded too. */
+/** Bytes of overhead that a queued datagram counts for, so that empty ones are bounded too. */
 const DATAGRAM_OVERHEAD = 64
 
 export type UdpErrorCode =
@@ -27,29 +27,29 @@ export class UdpError extends CodedError<UdpErrorCode> {
 }
 
 export interface Datagram {
-  /** Of the sender for one that was received, of the receiver for one that is sent. */
+  /** Of the sender when received, of the receiver when sent. */
   address: string
   port: number
   data: Uint8Array
 }
 
-/** A port of the in-process host; iterate over it to receive. One reader; leaving the loop closes the socket. */
+/** A UDP socket of the userspace host; iterate over it to receive. One reader; leaving the loop closes the socket. */
 export interface UdpSocket extends AsyncIterable<Batch<Datagram>> {
   readonly port: number
-  /** Datagrams that came while the reader was too far behind. */
+  /** Datagrams dropped because the reader was too slow. */
   readonly dropped: number
   /**
-   * Sends at once; the data may be reused afterwards. Throws `OptionError` for an address or a port that cannot be, and
-   * `UdpError` when the socket is closed or the data would not fit into a packet (nothing is cut up).
+   * Sends at once; the data may be reused afterwards. Datagrams are not fragmented.
    *
-   * @returns false when it was dropped, because the host's queue is full.
+   * @returns false when it was dropped, because the queue of the host is full
+   * @throws {OptionError} for an invalid address or port; `UdpError` when the socket is closed, or the data does not fit into one packet
    */
   send (datagram: Datagram): boolean
-  /** Frees the port. What has come is still delivered. Harmless when repeated. */
+  /** Frees the port. Queued datagrams can still be read. May be called more than once. */
   close (): void
 }
 
-/** What the sockets need of their host. */
+/** What sockets need of their host. */
 export interface UdpHost {
   readonly mtu: number
   /** Throws when there is none. */
@@ -57,7 +57,7 @@ export interface UdpHost {
   transmit (packet: Uint8Array): boolean
 }
 
-/** The checksum over pseudo header and datagram. */
+/** The checksum of pseudo header and datagram. */
 function udpSum (packet: Uint8Array, at: number, end: number): number {
   // the pseudo header: both addresses, the protocol, the length
   return fold(addWords(packet, at, end, addWords(packet, 12, 20, protocols.udp + end - at)))
@@ -70,7 +70,7 @@ class Socket implements UdpSocket {
   readonly #limit: number
   readonly #free: () => void
   readonly #queue = new AsyncQueue<Datagram>({ weigh, onReturn: () => { this.close() } })
-  /** Came in the batch that is being delivered. */
+  /** Datagrams of the batch that is being delivered. */
   #fresh: Batch<Datagram> = []
   #freshSize = 0
   #closed = false
@@ -95,12 +95,12 @@ class Socket implements UdpSocket {
     writeU16(packet, HEADER_LENGTH + 2, port)
     writeU16(packet, HEADER_LENGTH + 4, UDP_HEADER + data.length)
     packet.set(data, HEADER_LENGTH + UDP_HEADER)
-    // 0 would say that there is no checksum; 0xffff is the same number
+    // 0 would mean no checksum; 0xffff is equal
     writeU16(packet, HEADER_LENGTH + 6, udpSum(packet, HEADER_LENGTH, totalLength) || 0xffff)
     return this.#host.transmit(packet)
   }
 
-  /** False when the reader is too far behind. */
+  /** False when the reader is too slow. */
   take (datagram: Datagram): boolean {
     if (this.#queue.size + this.#freshSize >= this.#limit) {
       this.dropped++
@@ -130,7 +130,7 @@ class Socket implements UdpSocket {
 
 const weigh = ({ data }: Datagram): number => data.length + DATAGRAM_OVERHEAD
 
-/** All ports of one host. */
+/** All sockets of one host. */
 export class UdpPorts {
   readonly #host: UdpHost
   readonly #limit: number
@@ -152,7 +152,7 @@ export class UdpPorts {
     return socket
   }
 
-  /** Takes the datagram of a whole packet; it is handed over at `flush`. Returns why not, if so. */
+  /** Takes the datagram of a whole packet, for delivery at `flush`. Returns the reason when it is dropped. */
   take (packet: Uint8Array): 'malformed' | 'unclaimed' | 'overflow' | undefined {
     const at = headerLengthOf(packet)
     const room = totalLengthOf(packet) - at
@@ -162,7 +162,7 @@ export class UdpPorts {
     if (readU16(packet, at + 6) !== 0 && udpSum(packet, at, at + length) !== 0) return 'malformed'
     const socket = this.#sockets.get(readU16(packet, at + 2))
     if (socket === undefined) return 'unclaimed'
-    const data = Uint8Array.from(packet.subarray(at + UDP_HEADER, at + length)) // the packet is somebody else's memory
+    const data = Uint8Array.from(packet.subarray(at + UDP_HEADER, at + length)) // the memory of the packet belongs to another layer
     if (!socket.take({ address: formatAddress(sourceOf(packet)), port: readU16(packet, at), data })) return 'overflow'
     this.#fresh.add(socket)
     return undefined

@@ -1,6 +1,6 @@
 /**
- * An interface without a kernel: a small IPv4 end host that lives in this process. It answers pings, sends pings, and has
- * UDP sockets; so a tunnel can be tried, tested and used where nobody may make a real interface.
+ * An interface without a kernel: a small IPv4 host inside this process. It answers and sends pings, and has UDP sockets, so that a tunnel
+ * can be tried, tested and used without privileges.
  *
  * ```ts
  * const host = userspaceTun({ mtu: 1400 })
@@ -26,38 +26,42 @@ export interface UserspaceTunInit {
   name?: string
   /** Bytes, 68 to 65535. Default: 1400. */
   mtu?: number
-  /** Bytes of packets that wait for the reader of `source`; what comes beyond is dropped. Default: 1 MiB. */
+  /** Maximum bytes of packets queued for the reader of `source`; others are dropped. Default: 1 MiB. */
   queueLimit?: number
-  /** Bytes of datagrams that wait for the reader of one socket. Default: 256 KiB. */
+  /** Maximum bytes of datagrams queued for the reader of one socket. Default: 256 KiB. */
   socketLimit?: number
-  /** Pings that wait for an answer at one time, up to 32768. Default: 1024. */
+  /** Maximum outstanding pings, up to 32768. Default: 1024. */
   maxPings?: number
-  /** Of the pings that this side sends. Default: that of the system. */
+  /** Times pings. Default: that of the system. */
   clock?: Clock
 }
 
-/** Why the host did not take a packet. Their sum is `counters.droppedOut`. */
+/** Packets that the host has dropped, by reason. Their sum is `counters.droppedOut`. */
 export interface UserspaceTunDrops {
-  /** No whole IPv4, ICMP or UDP, a wrong checksum, an impossible sender, longer than the MTU. */
+  /** Not a whole IPv4, ICMP or UDP packet, a wrong checksum, an invalid source, longer than the MTU. */
   malformed: number
-  /** A piece of a larger packet: these are not put together. */
+  /** A fragment: these are not reassembled. */
   fragments: number
-  /** For another address, or there is no own one yet. */
+  /** For another address, or the host has none yet. */
   foreign: number
-  /** A protocol that is not spoken here, a port without a socket, an answer that nobody waits for. */
+  /** An unsupported protocol, a port without a socket, a reply without a request. */
   unclaimed: number
-  /** The reader of a socket was too far behind. */
+  /** The reader of a socket was too slow. */
   overflow: number
 }
 
 export interface UserspaceTun extends Tun {
   readonly drops: Readonly<UserspaceTunDrops>
   /**
-   * Asks another host for an echo. Resolves with the round trip in milliseconds; rejects with `PingError` when no answer
-   * comes in time, with `OptionError` for a destination or a size that cannot be, and when the interface closes.
+   * Pings another host. Resolves with the round trip in milliseconds; rejects with `PingError` when there is no reply in time, with
+   * `OptionError` for an invalid destination or size, and when the interface closes.
    */
   ping (destination: string, init?: PingInit): Promise<number>
-  /** Opens a UDP socket on a port; without one, or with 0, on a free one. Throws `UdpError` when the port is in use. */
+  /**
+   * Opens a UDP socket on a port; without one, or with 0, on a free one.
+   *
+   * @throws {UdpError} when the port is in use
+   */
   udp (port?: number): UdpSocket
 }
 
@@ -75,7 +79,7 @@ class UserspaceTunDevice implements UserspaceTun {
   readonly #ports: UdpPorts
   #cidr: Cidr | undefined
   #closed = false
-  /** Sent since the last turn; they leave together. */
+  /** Packets sent in this turn; they leave together. */
   #outbox: Batch = []
   #outboxSize = 0
   readonly #flush = (): void => {
@@ -115,7 +119,7 @@ class UserspaceTunDevice implements UserspaceTun {
   async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> {
     verifyRoutes(routes)
     if (this.#closed) throw this.#closedError()
-    return [] // whatever is sent here leaves through `source`, with or without a route
+    return [] // all packets leave through `source`, with or without a route
   }
 
   async ping (destination: string, init: PingInit = {}): Promise<number> {
@@ -192,7 +196,7 @@ class UserspaceTunDevice implements UserspaceTun {
     return batch.length
   }
 
-  /** Takes one packet, or tells why not. */
+  /** Handles one packet; returns the reason when it is dropped. */
   #receive (packet: Uint8Array): keyof UserspaceTunDrops | undefined {
     if (packet.length > this.mtu || !isIpv4(packet) || !headerChecks(packet)) return 'malformed'
     const cidr = this.#cidr
@@ -212,15 +216,19 @@ class UserspaceTunDevice implements UserspaceTun {
   }
 }
 
-/** Broadcast or multicast. A network of /31 or /32 has no broadcast address of its own. */
+/** Broadcast or multicast. A network of /31 or /32 has no broadcast address. */
 function isGroup (address: number, { prefix, broadcast }: Cidr): boolean {
   return address === LIMITED_BROADCAST || isMulticast(address) || (prefix < 31 && address === broadcast)
 }
 
-/** RFC 1122 section 3.2.1.3: a sender is one host; an answer to anything else could multiply. */
+/** The source has to be a single host (RFC 1122, section 3.2.1.3); replies to a group could multiply. */
 function isImpossibleSender (address: number, cidr: Cidr): boolean {
   return address === 0 || isGroup(address, cidr)
 }
 
-/** Makes an interface with a host of this process behind it. Throws `OptionError` for options that cannot be. */
+/**
+ * Makes an interface with a host inside this process.
+ *
+ * @throws {OptionError} when an option is out of range
+ */
 export const userspaceTun = (init: UserspaceTunInit = {}): UserspaceTun => new UserspaceTunDevice(init)

@@ -1,22 +1,22 @@
 /**
- * How far what was written to a TCP connection has come, as the kernel sees it: what the system at the other end has acknowledged, and
- * for how long it has acknowledged nothing of what it was sent.
+ * Progress of what was written to a TCP connection, as the kernel sees it: the bytes that the other end has acknowledged, and for how long
+ * it has acknowledged nothing.
  *
- * Linux tells by `TCP_INFO`, tcp(7). Where that cannot be asked for nothing is known.
+ * By `TCP_INFO` on Linux, tcp(7); unknown elsewhere.
  */
 import type { Duplex } from 'node:stream'
 import type { Delivery } from '../../types.ts'
 import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
 import { IPPROTO_TCP, TCP_INFO } from './socket-numbers.ts'
 
-/** Places in `struct tcp_info` of linux/tcp.h, which only ever grows at its end; the kernel returns as much of it as it has. */
+/** Offsets in `struct tcp_info` of linux/tcp.h, which grows only at its end; the kernel returns as much of it as it has. */
 const RETRANSMITS = 2
 const PROBES = 3
 const LAST_ACK_RECEIVED = 56
 const BYTES_ACKED = 120
 const SIZE = 128
 
-/** One window probe is under way whenever a receiver has no room; a second one means that the first was not answered. */
+/** One window probe is outstanding whenever the receiver has no room; a second one means that the first was not answered. */
 const UNANSWERED_PROBES = 2
 
 const info = new Uint8Array(SIZE)
@@ -25,7 +25,7 @@ const length = new Uint32Array(1)
 const lengthBytes = new Uint8Array(length.buffer)
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
-/** At the price of a system call; undefined where it cannot be known, or not yet. */
+/** By a system call; undefined where it is unknown, or not known yet. */
 export function deliveryOf (stream: Duplex): Delivery | undefined {
   const libc = socketCalls()
   if (libc === undefined) void prepareSocketCalls()

@@ -1,4 +1,4 @@
-/** Errors of what needs the C library. Folders above may give them a class of their own. */
+/** Errors of code that needs the C library. Folders above may define subclasses. */
 import { CodedError } from '../../errors.ts'
 import { errnoText } from './errno.ts'
 
@@ -7,7 +7,7 @@ export type NativeErrorCode =
   | 'ERR_NATIVE_CALL' // a system call failed: `syscall` says which one
 
 export interface NativeErrorInit extends ErrorOptions {
-  /** The name of the call, such as `eventfd`. */
+  /** The error number, positive as in C, where the call tells it. */
   syscall?: string
   /** A positive number, as C has it. Not all calls tell. */
   errno?: number
@@ -25,7 +25,7 @@ export class NativeError extends CodedError<NativeErrorCode> {
     this.errno = errno
   }
 
-  /** The error of a call that failed with `errno`. */
+  /** The error of a call that has failed with `errno`. */
   static ofCall (syscall: string, errno: number): NativeError {
     return new NativeError('ERR_NATIVE_CALL', `${syscall}: ${errnoText(errno)}`, { syscall, errno })
   }

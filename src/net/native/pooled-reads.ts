@@ -40,7 +40,7 @@ let sockets = 0
 let frugal = 0
 
 export interface PooledReadsInit {
-  /** Which memory, see `acquireBlock`. Default: false. */
+  /** `simd` memory, see `acquireBlock`. Default: false. */
   simd?: boolean
   /** Maximum bytes of a read, at least the smallest block; called before each read. Default: no maximum. */
   largest?: () => number

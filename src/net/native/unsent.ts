@@ -2,8 +2,8 @@
  * Bytes in the send buffer of a socket that the kernel has not sent yet (`SIOCOUTQNSD`). The kernel takes megabytes at once, and later
  * writes are queued after them.
  *
- * Linux tells by an `ioctl`, and takes a bound by `TCP_NOTSENT_LOWAT`, tcp(7). Where that cannot be called the layers above have to find
- * out in another way, if they can.
+ * Linux tells by an `ioctl`, and takes a bound by `TCP_NOTSENT_LOWAT`, tcp(7). Where that is not possible, the layers above have to measure
+ * it.
  */
 import type { Duplex } from 'node:stream'
 import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
@@ -26,8 +26,8 @@ const bound = new Uint32Array(1)
 const boundBytes = new Uint8Array(bound.buffer)
 
 /**
- * Lets the kernel take no more once it holds so many bytes that it could not send, and one write beyond. What is on its way does not count,
- * so that a receiver that reads is as fast as before. Nothing happens where the call cannot be made.
+ * Lets the kernel take no more writes once it holds this many unsent bytes, and one write beyond. Bytes in flight do not count, so a
+ * receiver that reads is as fast as before. Does nothing where the call cannot be made.
  */
 export function boundUnsent (stream: Duplex, bytes: number): void {
   const libc = socketCalls()

@@ -1,32 +1,32 @@
 /**
- * The blocks of a pcapng file, draft-ietf-opsawg-pcapng: bytes for the ones that a file has few of, and a writer of packets
- * into memory that is given. Little-endian throughout, which the file says itself (section 4.1). No I/O, no clock.
+ * Blocks of a pcapng file (draft-ietf-opsawg-pcapng): encoders of the rare ones, and a writer of packets into given memory. Little-endian,
+ * as the file itself declares (section 4.1). No I/O, no clock.
  */
 import type { Batch } from '../../types.ts'
 
-/** What an interface carries, by its number in the registry of link-layer types. */
+/** Link-layer types, by their number in the registry of LINKTYPE values. */
 export const captureLinkTypes = {
-  /** IPv4 or IPv6 packets without anything in front. */
+  /** IPv4 or IPv6 packets without a link-layer header. */
   raw: 101,
-  /** Bytes whose meaning is known to the user alone; Wireshark can be told a dissector for them. */
+  /** Bytes of a private format; Wireshark can be configured with a dissector for it. */
   user0: 147
 } as const
 
 export type CaptureLinkType = keyof typeof captureLinkTypes
 
-/** A place where packets are captured. */
+/** A pcapng interface: one capture point. */
 export interface CaptureInterface {
   linkType: CaptureLinkType
-  /** What Wireshark calls it: 1 to 255 bytes of UTF-8. */
+  /** The name in Wireshark: 1 to 255 bytes of UTF-8. */
   name: string
 }
 
-/** Whether a packet came in here or left. */
+/** Whether a packet was received or sent at the capture point. */
 export type CaptureDirection = 'in' | 'out'
 
 const BlockType = { SECTION_HEADER: 0x0a0d0d0a, INTERFACE_DESCRIPTION: 1, INTERFACE_STATISTICS: 5, ENHANCED_PACKET: 6 } as const
 
-/** Option codes have a meaning for each type of block; 0 ends the options of any, section 3.5. */
+/** Option codes are defined per block type; 0 ends the options of any (section 3.5). */
 const END_OF_OPTIONS = 0
 const SHB_HARDWARE = 2
 const SHB_OS = 3
@@ -40,15 +40,15 @@ const ISB_IFDROP = 5
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 
 /**
- * Timestamps count microseconds, 10^-6 s. Clocks here tell milliseconds since 1970, which a double holds to a quarter of a
- * microsecond; so nanoseconds would only look finer. Microseconds stay below 2^53 until the year 2255.
+ * Timestamps count microseconds, 10^-6 s. The clock gives milliseconds since 1970 as a double, which is exact to a quarter of a
+ * microsecond, so nanoseconds would add no precision. Microseconds stay below 2^53 until the year 2255.
  */
 const MICROSECONDS = 6
 
-/** Bits 0 and 1 of the flags of a packet, section 4.3.1. */
+/** Bits 0 and 1 of the packet flags (section 4.3.1). */
 const directionFlags: Record<CaptureDirection, number> = { in: 1, out: 2 }
 
-/** Everything is padded to 32 bits, with zeros, section 3.6.2. */
+/** Lengths are padded to 32 bits with zeros (section 3.6.2). */
 const padded = (length: number): number => (length + 3) & ~3
 
 function option (code: number, value: Uint8Array): Buffer {
@@ -63,7 +63,7 @@ function block (type: number, body: Uint8Array, options: Uint8Array[]): Buffer {
   const framed = Buffer.concat([Buffer.alloc(8), body, ...options, option(END_OF_OPTIONS, new Uint8Array(0)), Buffer.alloc(4)])
   framed.writeUInt32LE(type)
   framed.writeUInt32LE(framed.length, 4)
-  framed.writeUInt32LE(framed.length, framed.length - 4) // again, so that a file can be read backwards
+  framed.writeUInt32LE(framed.length, framed.length - 4) // repeated, so that a file can be read backwards
   return framed
 }
 
@@ -73,14 +73,14 @@ function u64 (value: number): Buffer {
   return out
 }
 
-/** What wrote a file, in words. */
+/** The program that wrote the file. */
 export interface Origin {
   hardware: string
   os: string
   application: string
 }
 
-/** The block that a file begins with, section 4.1. The length of the section is left open, since nobody knows it yet. */
+/** The first block of a file (section 4.1). The section length is left unspecified, as it is not known yet. */
 export function sectionHeader ({ hardware, os, application }: Origin): Uint8Array {
   const body = Buffer.alloc(16)
   body.writeUInt32LE(BYTE_ORDER_MAGIC)
@@ -91,7 +91,7 @@ export function sectionHeader ({ hardware, os, application }: Origin): Uint8Arra
   ])
 }
 
-/** One interface, section 4.2. They are numbered from 0 in the order of their blocks. */
+/** Describes an interface (section 4.2). Interfaces are numbered from 0 in the order of these blocks. */
 export function interfaceDescription ({ linkType, name }: CaptureInterface, snapLength: number): Uint8Array {
   const body = Buffer.alloc(8)
   body.writeUInt16LE(captureLinkTypes[linkType])
@@ -99,16 +99,16 @@ export function interfaceDescription ({ linkType, name }: CaptureInterface, snap
   return block(BlockType.INTERFACE_DESCRIPTION, body, [option(IF_NAME, Buffer.from(name)), option(IF_TSRESOL, Uint8Array.of(MICROSECONDS))])
 }
 
-/** How many packets an interface has seen and how many of those are not in the file, section 4.6. */
+/** Packets seen at an interface, and those that are not in the file (section 4.6). */
 export interface InterfaceCounts {
   received: number
   dropped: number
 }
 
-/** Bytes of an {@link interfaceStatistics} block, whatever is in it. */
+/** Bytes of an {@link interfaceStatistics} block. */
 export const STATISTICS_LENGTH = 52
 
-/** @param timestamp when it was counted, in microseconds since 1970 */
+/** @param timestamp microseconds since 1970 */
 export function interfaceStatistics (interfaceId: number, timestamp: number, { received, dropped }: InterfaceCounts): Uint8Array {
   const body = Buffer.alloc(12)
   body.writeUInt32LE(interfaceId)
@@ -117,33 +117,33 @@ export function interfaceStatistics (interfaceId: number, timestamp: number, { r
   return block(BlockType.INTERFACE_STATISTICS, body, [option(ISB_IFRECV, u64(received)), option(ISB_IFDROP, u64(dropped))])
 }
 
-/** The halves of a whole number up to 2^53; shifts would cut it to 32 bits. */
+/** The halves of an integer up to 2^53, as shifts would truncate it to 32 bits. */
 const high = (value: number): number => Math.floor(value / 2 ** 32)
 const low = (value: number): number => value % 2 ** 32
 
-/** Bytes in front of the data of a packet. */
+/** Bytes of a packet block before the data. */
 const PACKET_HEAD = 28
 
-/** Bytes behind its padding: the flags, the end of the options, the length of the block again. */
+/** Bytes of a packet block after the padding: flags, end of options, block length. */
 const PACKET_TAIL = 16
 
-/** Bytes of the block of a packet of which that many bytes are kept. */
+/** Bytes of a packet block with this many captured bytes. */
 export const packetLength = (captured: number): number => PACKET_HEAD + padded(captured) + PACKET_TAIL
 
-/** What the packets of one batch have in common. */
+/** The common fields of the packets of a batch. */
 export interface PacketsInit {
   interfaceId: number
   direction: CaptureDirection
-  /** Microseconds since 1970, a whole number of 0 to 2^53. */
+  /** Microseconds since 1970, an integer of 0 to 2^53. */
   timestamp: number
-  /** Most bytes that are kept of one packet. */
+  /** Maximum bytes kept of one packet. */
   snapLength: number
 }
 
 /**
- * Writes an Enhanced Packet Block, section 4.3, for each of the first `count` packets of a batch, one behind the other.
+ * Writes an Enhanced Packet Block (section 4.3) for each of the first `count` packets of a batch.
  *
- * @returns where the last one ends
+ * @returns the offset after the last block
  */
 export function writePackets (target: Uint8Array, start: number, batch: Batch, count: number, { interfaceId, direction, timestamp, snapLength }: PacketsInit): number {
   const view = new DataView(target.buffer, target.byteOffset, target.length)
@@ -164,7 +164,7 @@ export function writePackets (target: Uint8Array, start: number, batch: Batch, c
     target.set(captured < packet.length ? packet.subarray(0, captured) : packet, at + PACKET_HEAD)
     const end = at + length
     for (let pad = at + PACKET_HEAD + captured; pad < end - PACKET_TAIL; pad++) target[pad] = 0
-    view.setUint32(end - 16, EPB_FLAGS | (4 << 16), true) // the code and the length of the option
+    view.setUint32(end - 16, EPB_FLAGS | (4 << 16), true) // code and length of the option
     view.setUint32(end - 12, flags, true)
     view.setUint32(end - 8, END_OF_OPTIONS, true)
     view.setUint32(end - 4, length, true)

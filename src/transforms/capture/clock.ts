@@ -1,12 +1,12 @@
-/** The time that captured packets get. */
+/** Timestamps of captured packets. */
 import type { Clock } from '../../types.ts'
 
-/** The two clocks may be apart by this many milliseconds: a whole one and its rounding. */
+/** Maximum difference between the two clocks in milliseconds: one, and its rounding. */
 const SLACK = 2
 
 /**
- * A clock of milliseconds since 1970 with fractions. The system's own has whole ones in JavaScript, too coarse to tell packets
- * apart; so a steady clock counts on from it, until the two disagree: the system's clock was set, or the machine has slept.
+ * A clock of milliseconds since 1970, with fractions. `Date` has whole milliseconds, too coarse to order packets, so a monotonic clock
+ * counts on from it until the two differ: the system clock was set, or the machine was suspended.
  */
 export function wallClock (clock: Clock): () => number {
   let offset = clock.date() - clock.now()

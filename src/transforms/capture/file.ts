@@ -1,6 +1,6 @@
 /**
- * Captures that go to a file or to any other `Writable`. Writing is asynchronous and in order; when it is too slow, packets are
- * missing from the capture, and the traffic does not notice.
+ * Captures to a file or any other `Writable`. Writes are asynchronous and in order. When they are too slow, packets are missing from the
+ * capture; the traffic is not delayed.
  *
  * ```ts
  * const { recorder, close } = await captureFile('lab.pcapng', { interfaces: [{ linkType: 'raw', name: 'packets' }] })
@@ -12,39 +12,41 @@ import { finished, type Writable } from 'node:stream'
 import { LinkClosedError } from '../../errors.ts'
 import { CaptureRecorder, verifyCapture, type CaptureEnd, type CaptureInit } from './recorder.ts'
 
-/** What a write that waits costs besides its bytes. */
+/** Bytes of overhead that a queued write counts for. */
 const WRITE_OVERHEAD = 128
 
-/** Only the owner may read what was captured, or anything else of it. */
+/** File mode: only the owner may read a capture. */
 const MODE = 0o600
 
-/** A recorder and where it writes to. */
+/** A recorder and its output. */
 export interface Capture {
   readonly recorder: CaptureRecorder
-  /** Why the capture has ended, once all of it is with the kernel or never will be. Never rejects. */
+  /** The reason why the capture has ended, once everything is written or has failed. Never rejects. */
   readonly finished: Promise<CaptureEnd>
   /**
-   * Ends the capture, and settles as `finished` does. Harmless when repeated.
+   * Ends the capture, and settles as `finished` does. May be called more than once.
    *
-   * @param signal gives up what is not written yet, for a receiver that has stopped reading
+   * @param signal drops what is not written yet, for a receiver that has stopped reading
    */
   close (signal?: AbortSignal): Promise<CaptureEnd>
 }
 
 export interface CaptureFileInit extends CaptureInit {
-  /** Replace what a file of this name has in it. Default: false, which refuses a name that is in use. */
+  /** Overwrite an existing file. Default: false, which rejects with `EEXIST`. */
   overwrite?: boolean
 }
 
 /**
- * Captures to a stream, and ends it with the capture. A pipe to Wireshark is `captureStream(process.stdout, ...)`; an error of
- * the stream ends the capture and nothing else. Throws `OptionError` for options that cannot work.
+ * Captures to a stream, and ends it with the capture. A pipe to Wireshark is `captureStream(process.stdout, ...)`. An error of the stream
+ * ends only the capture.
+ *
+ * @throws {OptionError} when an option is out of range
  */
 export function captureStream (stream: Writable, init: CaptureInit): Capture {
-  verifyCapture(init) // before the stream is touched
+  verifyCapture(init) // before the stream is changed
   let writes = 0
   const onWritten = (): void => { writes-- }
-  stream.on('error', () => {}) // told by `finished`
+  stream.on('error', () => {}) // reported by `finished`
   const recorder = new CaptureRecorder({
     ...init,
     write (bytes) {
@@ -64,7 +66,7 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
   finished(stream, { readable: false }, (err) => {
     if (err != null) giveUp(err)
     else if (recorder.over) void recorder.finished.then(settle)
-    else giveUp(new LinkClosedError('the stream of the capture was ended by somebody else'))
+    else giveUp(new LinkClosedError('the stream of the capture was ended by other code'))
   })
 
   return {
@@ -86,19 +88,20 @@ export function captureStream (stream: Writable, init: CaptureInit): Capture {
 }
 
 /**
- * Captures to a new file that only its owner can read. Rejects with what the system says (`EEXIST`, `EACCES`, ...), and with
- * `OptionError` for options that cannot work, before there is a file. A full disk ends the capture.
+ * Captures to a new file that only its owner can read. A full disk ends the capture.
+ *
+ * @throws {OptionError} when an option is out of range, before the file is created; else a system error (`EEXIST`, `EACCES`, ...)
  */
 export async function captureFile (path: string, { overwrite = false, ...init }: CaptureFileInit): Promise<Capture> {
   verifyCapture(init)
   return captureStream(await openCaptureFile(path, overwrite), init)
 }
 
-/** A file for a capture, which only its owner can read. Rejects with what the system says (`EEXIST`, `EACCES`, ...). */
+/** Opens a file that only its owner can read. Rejects with a system error (`EEXIST`, `EACCES`, ...). */
 export async function openCaptureFile (path: string, overwrite = false): Promise<Writable> {
   const file = await open(path, overwrite ? 'w' : 'wx', MODE)
   try {
-    if (overwrite && (await file.stat()).isFile()) await file.chmod(MODE) // others may have been able to read the old one
+    if (overwrite && (await file.stat()).isFile()) await file.chmod(MODE) // others may have been able to read the old file
     return file.createWriteStream()
   } catch (err) {
     await file.close()

@@ -1,5 +1,5 @@
 /**
- * The layer that records what passes at its place in a stack, without a change.
+ * A layer that records the traffic at its position in a stack, unchanged.
  *
  * ```ts
  * const tunnel = stack(capture(recorder), lengthPrefix(u16be), capture(recorder, { interface: 1 })) // bytes below, messages above
@@ -14,28 +14,28 @@ import type { CaptureDirection } from './blocks.ts'
 import type { CaptureRecorder } from './recorder.ts'
 
 export interface CaptureLayerInit {
-  /** Place in `interfaces` of the recorder. Default: 0. */
+  /** Index into `interfaces` of the recorder. Default: 0. */
   interface?: number
 }
 
-/** A layer for any link of bytes, which hands up a link of the same kind: a `WebSocketLink` stays one. `over` and `stack` know it as a `Link`. */
+/** A layer for any link of bytes that keeps its type: a `WebSocketLink` stays one. `over` and `stack` treat it as a `Link`. */
 export interface CaptureLayer {
   <L extends Link>(lower: L): L
-  (lower: Link): Link // `stack` learns its types from the last signature
+  (lower: Link): Link // `stack` infers its types from the last signature
 }
 
-/** Hands on what a source brings, once it is recorded. An iterator and not a generator: there is nothing between the two when the capture is over. */
+/** Yields the batches of a source, and records them. Not a generator: once the capture has ended, reads go straight to the source. */
 class RecordedSource implements AsyncIterableIterator<Batch> {
   readonly #recorder: CaptureRecorder
   readonly #source: AsyncIterable<Batch>
-  readonly #see: (result: IteratorResult<Batch>) => IteratorResult<Batch>
-  /** Made at the first pull, and the same for every reader, as the source may be read on by another one. */
+  readonly #record: (result: IteratorResult<Batch>) => IteratorResult<Batch>
+  /** Created at the first pull, and shared by all readers, as another one may continue. */
   #inner: AsyncIterator<Batch> | undefined
 
   constructor (recorder: CaptureRecorder, source: AsyncIterable<Batch>, direction: CaptureDirection, interfaceId: number) {
     this.#recorder = recorder
     this.#source = source
-    this.#see = (result) => {
+    this.#record = (result) => {
       if (result.done !== true) recorder.record(result.value, direction, interfaceId)
       return result
     }
@@ -43,7 +43,7 @@ class RecordedSource implements AsyncIterableIterator<Batch> {
 
   next (): Promise<IteratorResult<Batch>> {
     const read = this.#iterator().next()
-    return this.#recorder.over ? read : read.then(this.#see)
+    return this.#recorder.over ? read : read.then(this.#record)
   }
 
   async return (): Promise<IteratorResult<Batch>> {
@@ -99,11 +99,13 @@ function recorded<L extends Link> (lower: L, recorder: CaptureRecorder, interfac
 }
 
 /**
- * The layer: what `source` or `flow` brings is recorded as `in`; what `sink` pulls and what `port` has taken, as `out`. Packets that the
- * port refuses are not recorded.
+ * The layer: batches of `source` or `flow` are recorded as `in`, those that `sink` pulls and `port` has taken as `out`. Packets that the
+ * port drops are not recorded.
  *
- * It costs one copy of what passes, and a call for each batch. Once the capture is over it records nothing, and links that
- * come then are handed up as they are. `ERR_OPTION` when the recorder has no such interface.
+ * It costs one copy of the traffic, and a call per batch. Once the capture has ended nothing is recorded, and new links are returned
+ * unchanged.
+ *
+ * @throws {OptionError} when the recorder has no such interface
  */
 export function capture (recorder: CaptureRecorder, { interface: interfaceId = 0 }: CaptureLayerInit = {}): CaptureLayer {
   if (recorder.interfaces[interfaceId] === undefined) throw new OptionError(`interface is 0 to ${recorder.interfaces.length - 1} with this recorder, not ${interfaceId}`)

@@ -1,6 +1,5 @@
 /**
- * Records packets as pcapng, which Wireshark and `tshark` read. It only encodes: where the bytes go is up to `write`; see
- * `captureFile` for a file.
+ * Records packets as pcapng, for Wireshark and `tshark`. It only encodes; `write` gets the bytes. See `captureFile` for a file.
  *
  * ```ts
  * const recorder = new CaptureRecorder({ interfaces: [{ linkType: 'raw', name: 'packets' }], write: (bytes) => { chunks.push(bytes) } })
@@ -21,22 +20,22 @@ import {
 import { wallClock } from './clock.ts'
 
 export interface CaptureInit {
-  /** Where packets are recorded; `record` names one by its place in this list. At least one. */
+  /** The capture points; `record` refers to one by its index. At least one. */
   interfaces: readonly CaptureInterface[]
-  /** Bound of the whole file in bytes; the packet that does not fit any more ends the capture. Default: 64 MiB. */
+  /** Maximum bytes of the file; the packet that would exceed it ends the capture. Default: 64 MiB. */
   maxBytes?: number
-  /** Most bytes that are kept of one packet: 1 to 262144, which is as much as Wireshark takes. Default: 262144. */
+  /** Maximum bytes kept of one packet: 1 to 262144, the maximum of Wireshark. Default: 262144. */
   snapLength?: number
-  /** Bytes that may wait to be written; while there are as many, packets are dropped and counted. Default: 4 MiB. */
+  /** Maximum bytes queued to be written; beyond it packets are dropped and counted. Default: 4 MiB. */
   queueLimit?: number
-  /** Its date, in finer steps, is the time of packets; asked once a batch. It may jump. Default: that of the system. */
+  /** For timestamps: its `date`, refined by `now`; read once per batch. Default: that of the system. */
   clock?: Clock
 }
 
 export interface CaptureRecorderInit extends CaptureInit {
-  /** Takes the next bytes of the file, which nobody changes any more. Must not wait. What it throws ends the capture. */
+  /** Takes the next bytes of the file, which are not changed any more. Must not block. An error ends the capture. */
   write: (bytes: Uint8Array) => void
-  /** Bytes that `write` has taken and that are still in memory. Default: there are none. */
+  /** Bytes that `write` has taken and that are still in memory. Default: always 0. */
   queued?: () => number
 }
 
@@ -44,33 +43,33 @@ export const DEFAULT_MAX_CAPTURE = 64 << 20
 export const DEFAULT_CAPTURE_QUEUE = 4 << 20
 export const MAX_SNAP_LENGTH = 262_144
 
-/** The name of an interface, in bytes. */
+/** Maximum bytes of an interface name. */
 const MAX_NAME = 255
 
 /**
- * Memory is taken in pieces of this size, or of one batch that is larger. What waits to be written then keeps little else
- * alive: of Node's shared pool, one small batch would hold 8 KiB that are in use by anybody.
+ * Memory is allocated in pieces of this size, or of a larger batch. Queued writes then keep little other memory alive; in Node's shared
+ * pool a small batch would hold 8 KiB that others use as well.
  */
 const PIECE = 256 * 1024
 
 const NOTHING = new Uint8Array(0)
 
-/** Plain numbers that only grow. */
+/** Counters. */
 export interface CaptureStats {
-  /** Packets that were handed over to be written. */
+  /** Packets handed over to be written. */
   packets: number
-  /** Bytes that were: with all that a file has around its packets. */
+  /** Bytes handed over to be written, with headers and statistics. */
   bytes: number
-  /** Packets that were not, since too much waited to be written. */
+  /** Packets dropped, because too many bytes were queued. */
   dropped: number
 }
 
-/** Why a capture has ended: `end` was called, the file may not grow any more, or it could not be written. */
+/** Why a capture has ended: `end` was called, the file is full, or a write has failed. */
 export type CaptureEnd =
   | { reason: 'ended' | 'full', error?: undefined }
   | { reason: 'failed', error: Error }
 
-/** Throws `OptionError` for options that cannot work. */
+/** @throws {OptionError} when an option is out of range */
 export function verifyCapture (init: CaptureInit): void {
   const { interfaces, maxBytes = DEFAULT_MAX_CAPTURE, snapLength = MAX_SNAP_LENGTH, queueLimit = DEFAULT_CAPTURE_QUEUE } = init
   if (interfaces.length === 0) throw new OptionError('a capture has at least one interface')
@@ -85,20 +84,20 @@ export function verifyCapture (init: CaptureInit): void {
   if (verifyBytes('maxBytes', maxBytes) < least) throw new OptionError(`maxBytes is at least ${least} with these interfaces, not ${maxBytes}`)
 }
 
-/** What a file begins with. */
+/** The first blocks of a file. */
 function header (interfaces: readonly CaptureInterface[], snapLength: number): Uint8Array {
   const origin = { hardware: machine(), os: `${type()} ${release()}`, application: `tunpipe ${version}` }
   return Buffer.concat([sectionHeader(origin), ...interfaces.map((one) => interfaceDescription(one, snapLength))])
 }
 
 /**
- * The packets of any number of links in one file. `record` never waits, and throws for nothing but an interface that does
- * not exist: a capture that fails ends, and that is all. After its end, whatever the reason, `record` does nothing.
+ * Records the packets of any number of links in one file. `record` does not block, and throws only for an unknown interface: an error ends
+ * the capture, after which `record` does nothing.
  */
 export class CaptureRecorder {
   readonly interfaces: readonly CaptureInterface[]
   readonly stats: CaptureStats = { packets: 0, bytes: 0, dropped: 0 }
-  /** Why the capture has ended, once it has. Never rejects. */
+  /** The reason why the capture has ended. Never rejects. */
   readonly finished: Promise<CaptureEnd>
   readonly #write: (bytes: Uint8Array) => void
   readonly #queued: () => number
@@ -109,13 +108,17 @@ export class CaptureRecorder {
   #onFinish: (end: CaptureEnd) => void = () => {}
   #over = false
   #full = false
-  /** Bytes that are left for packets. */
+  /** Bytes left for packets. */
   #room: number
-  /** Memory for packets, and how much of it is in use. */
+  /** Memory for packets, and the bytes used of it. */
   #piece: Uint8Array = NOTHING
   #used = 0
 
-  /** Writes the beginning of the file. Throws `OptionError` for options that cannot work. */
+  /**
+   * Writes the first blocks.
+   *
+   * @throws {OptionError} when an option is out of range
+   */
   constructor (init: CaptureRecorderInit) {
     verifyCapture(init)
     const { interfaces, write, queued = () => 0, maxBytes = DEFAULT_MAX_CAPTURE, snapLength = MAX_SNAP_LENGTH, queueLimit = DEFAULT_CAPTURE_QUEUE, clock = systemClock } = init
@@ -136,16 +139,16 @@ export class CaptureRecorder {
     }
   }
 
-  /** Nothing is recorded any more. */
+  /** The capture has ended. */
   get over (): boolean { return this.#over }
 
-  /** It is over because the file has no room for the next packet. */
+  /** The capture has ended because the file is full. */
   get full (): boolean { return this.#full }
 
   /**
-   * Records a batch in one piece and with one time. The packets are copied at once, so they may change afterwards.
+   * Records a batch with one timestamp. The packets are copied, so they may change afterwards.
    *
-   * @param interfaceId its place in `interfaces`
+   * @param interfaceId index into `interfaces`
    * @throws {OptionError} when there is no such interface
    */
   record (batch: Batch, direction: CaptureDirection, interfaceId = 0): void {
@@ -159,10 +162,10 @@ export class CaptureRecorder {
     }
   }
 
-  /** Ends the capture: writes how much was seen and dropped. Harmless when it is over. */
+  /** Ends the capture, and writes the statistics. Does nothing once it has ended. */
   end (): void { this.#finish('ended') }
 
-  /** What is written to is broken: ends the capture without another byte. Harmless when it is over. */
+  /** Ends the capture without another write, as the output has failed. Does nothing once it has ended. */
   fail (error: Error): void {
     if (this.#over) return
     this.#over = true
@@ -216,7 +219,7 @@ export class CaptureRecorder {
     this.#write(bytes)
   }
 
-  /** Where so many bytes begin that nobody has used yet. */
+  /** The offset of `size` unused bytes. */
   #take (size: number): number {
     if (size > this.#piece.length - this.#used) {
       this.#piece = Buffer.allocUnsafeSlow(Math.max(PIECE, size))
@@ -226,7 +229,7 @@ export class CaptureRecorder {
     return this.#used - size
   }
 
-  /** Now, in microseconds; 0 for a clock that says what cannot be. */
+  /** The time in microseconds; 0 when the clock is out of range. */
   #timestamp (): number {
     const time = Math.round(this.#now() * 1000)
     return time >= 0 && time <= Number.MAX_SAFE_INTEGER ? time : 0

@@ -1,4 +1,4 @@
-/** What arrives on a connection of links that follow one another, taken apart. */
+/** Decodes the incoming direction of a connection with sequential streams. */
 import { ACKNOWLEDGED, END, type Ending, HEAD, LinkResetError, MAX_STREAM_HEADER, RESET } from './chunks.ts'
 import { LinkClosedError } from '../../errors.ts'
 import { FrameSizeError } from '../length-codecs.ts'
@@ -6,43 +6,43 @@ import type { Batch } from '../../types.ts'
 
 export class Incoming {
   readonly #reads: AsyncIterator<Batch>
-  /** What was read and not taken yet. */
+  /** Bytes that were read and not taken yet. */
   #rest: Uint8Array[] = []
-  /** The read that is under way while nobody waits for it. */
+  /** A read ahead that is not awaited yet. */
   #ahead: Promise<IteratorResult<Batch>> | undefined
-  /** Bytes of the chunk that are still to come, and of its length those that have come. */
+  /** Bytes of the current chunk that are still to come; then the bytes of its length so far. */
   #left = 0
   readonly #head = Buffer.alloc(HEAD)
   #headBytes = 0
-  /** The length is whole, and that of an end which was not told yet. */
+  /** The length is that of an end, which was not returned yet. */
   #isEnding = false
-  /** The connection has nothing more to say. */
+  /** The connection has ended. */
   #isOver = false
-  /** What has come of an opening. */
+  /** The stream header so far. */
   #header: { bytes: Uint8Array, length: number } | undefined
 
-  /** Called when something has come for a link that this side has begun: the other side is there. */
-  #onAnswer: (() => void) | undefined
+  /** Called when the first bytes of a stream that this side has opened arrive. */
+  #onAcknowledged: (() => void) | undefined
 
   constructor (reads: AsyncIterator<Batch>) { this.#reads = reads }
 
-  /** Nothing has come that was not taken. */
+  /** All that was read is taken. */
   get isEmpty (): boolean { return this.#rest.length === 0 && this.#headBytes === 0 && this.#header === undefined && !this.#isEnding }
 
-  /** Waits for more; false at the end of the connection. Rejects with what broke that. */
+  /** Waits for more; false at the end of the connection. Rejects with the error that broke it. */
   read (): Promise<boolean> {
     const reading = this.#ahead ?? this.#reads.next()
     this.#ahead = undefined
     return reading.then(this.#keep, this.#broken)
   }
 
-  /** Reads what `read` is to bring, so that an end is noticed by then. Settles when it has come: false at the end. */
+  /** Reads ahead of the next `read`, so that an end is noticed before. False at the end. */
   async readAhead (): Promise<boolean> {
     this.#ahead ??= this.#reads.next()
     return (await this.#ahead).done !== true
   }
 
-  /** Passes over what comes until the end, however that comes. */
+  /** Discards everything until the end, or an error. */
   async drain (): Promise<void> {
     try {
       while (!this.#isOver) {
@@ -50,26 +50,29 @@ export class Incoming {
         this.#rest = []
       }
     } catch {
-      // It has ended.
+      // The end is what was waited for.
     }
   }
 
-  /** From here on the other side is to acknowledge an opening, in front of whatever else it says. */
-  expectAcknowledgement (onAnswer: () => void): void { this.#onAnswer = onAnswer }
+  /** From now on the other side has to acknowledge the stream header before its data. */
+  expectAcknowledgement (onAcknowledged: () => void): void { this.#onAcknowledged = onAcknowledged }
 
-  /** Settles when the other side has acknowledged an opening, or has said anything else behind it. Rejects with what broke the connection. */
+  /**
+   * Settles when the other side has acknowledged the stream header, or has sent data after it. Rejects with the error that broke the
+   * connection.
+   */
   async acknowledged (): Promise<void> {
-    while (this.#onAnswer !== undefined && !this.#measure()) {
-      if (this.#onAnswer !== undefined && !await this.read()) throw new LinkClosedError('the connection has ended before an opening was acknowledged')
+    while (this.#onAcknowledged !== undefined && !this.#measure()) {
+      if (this.#onAcknowledged !== undefined && !await this.read()) throw new LinkClosedError('the connection has ended before an opening was acknowledged')
     }
   }
 
-  /** Payload up to the end of a link, or of what was read; or that end. Undefined when there is neither. */
+  /** Payload up to the end of the stream, or of what was read; or that end. Undefined when there is neither. */
   take (): Batch | Ending | undefined {
     const payload: Batch = []
     while (this.#left > 0 || this.#measure()) {
       if (this.#isEnding) {
-        if (payload.length > 0) break // after the payload
+        if (payload.length > 0) break // the payload first
         this.#isEnding = false
         return this.#head.readUInt32BE(0) === END ? 'ended' : 'reset'
       }
@@ -77,15 +80,15 @@ export class Incoming {
       payload.push(this.#cut(this.#left))
     }
     if (payload.length === 0) return undefined
-    // Payload may be lent memory, which is used again behind our back: what stays here is copied.
+    // Payload may be pooled memory, which is reused after this call: what is kept is copied.
     if (this.#rest.length > 0) this.#rest = this.#rest.map((read) => Uint8Array.from(read))
     return payload
   }
 
   /**
-   * The opening of the next link; undefined while it is cut.
+   * The header of the next stream; undefined while it is incomplete.
    *
-   * @throws {LinkResetError} for an end where an opening should be; `FrameSizeError` for one of more than 4096 bytes
+   * @throws {LinkResetError} for an end in place of a header; `FrameSizeError` for one of more than 4096 bytes
    */
   takeHeader (): Uint8Array | undefined {
     if (this.#header === undefined) {
@@ -120,7 +123,7 @@ export class Incoming {
     return Promise.reject(err)
   }
 
-  /** Reads the length of the next chunk. False while that is cut. */
+  /** Reads the length of the next chunk. False while it is incomplete. */
   #measure (): boolean {
     if (this.#isEnding || this.#left > 0) return true
     while (this.#headBytes < HEAD) {
@@ -131,10 +134,10 @@ export class Incoming {
     }
     this.#headBytes = 0
     const length = this.#head.readUInt32BE(0)
-    const onAnswer = this.#onAnswer
-    if (onAnswer !== undefined) {
-      this.#onAnswer = undefined
-      onAnswer()
+    const onAcknowledged = this.#onAcknowledged
+    if (onAcknowledged !== undefined) {
+      this.#onAcknowledged = undefined
+      onAcknowledged()
       if (length === ACKNOWLEDGED) return this.#measure()
     }
     if (length === END || length === RESET) this.#isEnding = true
@@ -142,7 +145,7 @@ export class Incoming {
     return true
   }
 
-  /** Takes up to so many bytes off what was read; there are some. */
+  /** Takes up to `bytes` of the first read; there has to be one. */
   #cut (bytes: number): Uint8Array {
     const [read] = this.#rest
     const part = read.subarray(0, bytes)

@@ -1,4 +1,4 @@
-/** What leaves on a connection of links that follow one another: openings, what a source brings, ends. */
+/** Encodes the outgoing direction of a connection with sequential streams: headers, data, ends. */
 import { acknowledgement, chunkOf, endOf, type Ending, joined } from './chunks.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { iterate, closeIterator } from '../../streams/abortable-source.ts'
@@ -9,28 +9,28 @@ interface Waiter {
   reject (err: Error): void
 }
 
-/** A source that is being sent, and whoever waits for its end. */
+/** A source that is being sent, and the caller that waits for its end. */
 interface Sending extends Waiter {
   source: AsyncIterator<Batch>
   isReading: boolean
 }
 
 /**
- * Whatever has come by the end of the next turn of the event loop goes together with the opening of a link, since one write costs
- * less than two. By then all that waits in the kernel has been read once.
+ * Runs after the next turn of the event loop: a stream header is written together with the data that arrives until then, as one write costs
+ * less than two. By then everything in the kernel has been read once.
  */
 const soon = (then: () => void): void => { setImmediate(() => { setImmediate(then) }) }
 
-/** An iterator for `sink`. Not a generator, which would cost several promises a read. */
+/** The source for `sink`. Not a generator, which would cost several promises per read. */
 export class Outgoing implements AsyncIterableIterator<Batch> {
-  /** What can go at once. */
+  /** Batches that can be written. */
   readonly #ready: Batch[] = []
-  /** An opening, or its acknowledgement, that waits for something to go with it. */
+  /** A stream header, or an acknowledgement, that waits for data to be written with. */
   #held: Uint8Array | undefined
   #sending: Sending | undefined
-  /** Waits until all is with the system. */
+  /** The caller that waits until everything is written. */
   #ending: Waiter | undefined
-  /** The reader, while it waits. */
+  /** The pending read of `sink`. */
   #waiting: ((result: IteratorResult<Batch>) => void) | undefined
   #isClosed = false
   #failure: Error | undefined
@@ -51,13 +51,13 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
 
   [Symbol.asyncIterator] (): this { return this }
 
-  /** An opening goes with what is sent next, or in a moment. */
+  /** Sends a stream header with the next data, or soon. */
   sendHeader (header: Uint8Array): void { this.#hold(joined(chunkOf([header]))) }
 
-  /** So does the word that one has arrived. */
+  /** Acknowledges a stream header with the next data, or soon. */
   acknowledge (): void { this.#hold(acknowledgement()) }
 
-  /** Sends what a source brings, chunk by chunk, without its end. Settles when all of it is on its way. */
+  /** Sends a source in chunks, without an end. Settles when everything was handed to the connection. */
   send (source: AsyncIterable<Batch>): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new LinkClosedError('the connection is closed')
@@ -68,19 +68,19 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
   }
 
   /**
-   * The end of a direction. What is being sent ends with it, and its sender is told. Settles when the connection below has taken
-   * all of it and asks for more; rejects when it breaks.
+   * Ends a direction. A source that is being sent ends with it, and its caller gets the reason. Settles when the connection below has taken
+   * everything; rejects when it breaks.
    */
   end (ending: Ending, reason?: Error): Promise<void> {
-    this.#leave(reason)
+    this.#closeSource(reason)
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure
       this.#ending = { resolve, reject }
-      this.#give(endOf(ending))
+      this.#enqueue(endOf(ending))
     })
   }
 
-  /** Nothing more will be sent; ends once all is gone. */
+  /** Ends the connection after everything is written. */
   close (): void {
     this.#isClosed = true
     this.#advance()
@@ -91,17 +91,17 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     this.#failure ??= err
     this.#held = undefined
     this.#ready.length = 0
-    this.#leave(err)
+    this.#closeSource(err)
     this.#ending?.reject(err)
     this.close()
   }
 
   #hold ([bytes]: Batch): void {
     this.#held = bytes
-    soon(() => { if (this.#held === bytes) this.#give([]) })
+    soon(() => { if (this.#held === bytes) this.#enqueue([]) })
   }
 
-  #give (batch: Batch): void {
+  #enqueue (batch: Batch): void {
     if (this.#held !== undefined) batch.unshift(this.#held)
     this.#held = undefined
     if (batch.length > 0) this.#ready.push(joined(batch))
@@ -138,7 +138,7 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
         this.#sending = undefined
         sending.resolve()
       } else {
-        this.#give(chunkOf(value))
+        this.#enqueue(chunkOf(value))
       }
     }, (err: Error) => {
       if (this.#sending !== sending) return
@@ -147,8 +147,8 @@ export class Outgoing implements AsyncIterableIterator<Batch> {
     })
   }
 
-  /** Tells the source that nobody reads it any more, and its sender why. */
-  #leave (reason: Error | undefined): void {
+  /** Closes the source that is being sent, and settles its caller. */
+  #closeSource (reason: Error | undefined): void {
     const sending = this.#sending
     if (sending === undefined) return
     this.#sending = undefined

@@ -1,17 +1,17 @@
-/** One of the links that follow one another on a connection. */
+/** One stream of a connection with sequential streams. */
 import { type Ending, LinkResetError } from './chunks.ts'
 import type { Incoming } from './incoming.ts'
 import type { Outgoing } from './outgoing.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Batch, Clock, Delivery, Link, PacketPort, ReadAhead } from '../../types.ts'
 
-/** Milliseconds that the other side has to come to its end, and to take what was sent, once a link was reset here. */
+/** Milliseconds after a reset for the other side to end its direction, and to take what was sent. */
 const RESET_TIMEOUT = 5000
 
-/** Packets have no use for a connection that is made for one stream. */
+/** A stream does not carry packets. */
 const NO_PORT: PacketPort = { send: () => 0, queued: 0, limit: 0 }
 
-/** The connection under it. */
+/** The connection that the streams share. */
 export interface SharedConnection {
   readonly clock: Clock
   readonly incoming: Incoming
@@ -20,7 +20,7 @@ export interface SharedConnection {
   readAhead (bound: ReadAhead): void
   boundUnsent (bytes: number): void
   delivery (): Delivery | undefined
-  /** Both directions of the link are at their end. */
+  /** Both directions of the stream have ended. */
   streamEnded (link: SequentialStream): void
   abort (err: Error): void
 }
@@ -30,19 +30,19 @@ export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
   readonly port = NO_PORT
   readonly #connection: SharedConnection
   #sent: 'open' | Ending = 'open'
-  #got: 'open' | Ending = 'open'
-  /** Settles when nothing of what was sent waits here any more, its end included. */
-  #gone: Promise<void> | undefined
-  #isGone = false
+  #received: 'open' | Ending = 'open'
+  /** Settles when everything that was sent, with the end, was written. */
+  #flushed: Promise<void> | undefined
+  #isFlushed = false
   #failure: Error | undefined
-  /** The read of whoever uses the link, while it waits. Kept for longer it would keep what it has brought. */
+  /** The pending read. Not kept for longer, as it would keep its batch. */
   #reading: Promise<IteratorResult<Batch>> | undefined
 
   constructor (connection: SharedConnection) { this.#connection = connection }
 
   [Symbol.asyncIterator] (): this { return this }
 
-  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made on access, so that an idle link has no closure
 
   async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
@@ -50,7 +50,7 @@ export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
     try {
       await this.#connection.outgoing.send(source)
       this.#finish('ended')
-      await this.#gone
+      await this.#flushed
     } catch (err) {
       this.#finish('reset', err as Error)
       throw err
@@ -66,7 +66,7 @@ export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
   delivery (): Delivery | undefined { return this.#connection.delivery() }
 
   abort (err: Error): void {
-    if (this.#failure !== undefined || (this.#sent !== 'open' && this.#got !== 'open')) return
+    if (this.#failure !== undefined || (this.#sent !== 'open' && this.#received !== 'open')) return
     this.#failure = err
     this.#finish('reset', err)
     void this.#drain(err)
@@ -74,13 +74,13 @@ export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
 
   next (): Promise<IteratorResult<Batch>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (this.#got === 'ended') return Promise.resolve({ done: true, value: undefined })
+    if (this.#received === 'ended') return Promise.resolve({ done: true, value: undefined })
     return this.#next()
   }
 
   async return (): Promise<IteratorResult<Batch>> { return { done: true, value: undefined } }
 
-  /** What has come, else what comes. */
+  /** The next batch. */
   #next (): Promise<IteratorResult<Batch>> {
     const value = this.#connection.incoming.take()
     if (Array.isArray(value)) return Promise.resolve({ done: false, value })
@@ -99,44 +99,44 @@ export class SequentialStream implements Link, AsyncIterableIterator<Batch> {
 
   readonly #onBroken = (err: Error): Promise<never> => {
     this.#reading = undefined
-    this.#got = 'reset'
+    this.#received = 'reset'
     this.#settle()
     return Promise.reject(err)
   }
 
   #end (ending: Ending): Promise<IteratorResult<Batch>> {
     if (ending === 'reset') return this.#onBroken(new LinkResetError('the other side has reset the link'))
-    this.#got = ending
+    this.#received = ending
     this.#settle()
     return Promise.resolve({ done: true, value: undefined })
   }
 
-  /** What this side has to say is said. */
+  /** Ends the outgoing direction. */
   #finish (how: Ending, reason?: Error): void {
     if (this.#sent !== 'open') return
     this.#sent = how
-    this.#gone = this.#connection.outgoing.end(how, reason).then(() => {
-      this.#isGone = true
+    this.#flushed = this.#connection.outgoing.end(how, reason).then(() => {
+      this.#isFlushed = true
       this.#settle()
     })
-    this.#gone.catch(() => {}) // told by the next read
+    this.#flushed.catch(() => {}) // reported by the next read
   }
 
   #settle (): void {
-    if (this.#isGone && this.#got !== 'open') this.#connection.streamEnded(this)
+    if (this.#isFlushed && this.#received !== 'open') this.#connection.streamEnded(this)
   }
 
-  /** Passes over what still comes for a link that was reset here, and sees to it that what was sent goes: in time, or with the connection. */
+  /** Discards what still comes after a reset, and waits until everything is written, within the time-out, else aborts the connection. */
   async #drain (err: Error): Promise<void> {
     const { clock } = this.#connection
     const timer = clock.set(RESET_TIMEOUT, () => { this.#connection.abort(err) })
     try {
-      await this.#reading // of whoever has read from it before
-      while (this.#got === 'open') await this.#next()
-      await this.#gone
+      await this.#reading // of a reader from before
+      while (this.#received === 'open') await this.#next()
+      await this.#flushed
     } catch (broken) {
       if (!(broken instanceof LinkResetError)) this.#connection.abort(broken as Error)
-      await this.#gone?.catch(() => {})
+      await this.#flushed?.catch(() => {})
     } finally {
       clock.clear(timer)
     }

@@ -1,18 +1,17 @@
 /**
- * One link after another over one connection: what would be a new connection for each is only an opening message on one that is
- * there already.
+ * Sequential streams over one connection: each takes a stream header in place of a new connection.
  *
  * ```ts
  * const server = new SequentialStreams(connection)
- * await bridge(user, server.begin(Buffer.from('{}')))      // one side begins,
+ * await bridge(user, server.open(Buffer.from('{}')))      // one side opens streams,
  *
- * for (let next; (next = await client.opened()) !== undefined;) await serve(next.opening, next.link)   // the other one follows
+ * for (let next; (next = await client.accept()) !== undefined;) await serve(next.header, next.link)   // the other one accepts them
  * ```
  *
- * In either direction there are chunks, each a length of four bytes, big-endian, and as many bytes. The first chunk of the side
- * that begins is the opening. Length 0 is the end of a link in this direction, 0xffffffff its end by a reset; behind that comes
- * the opening of the next one, once both directions are at their end. Back-pressure is that of the connection. Where both sides have
- * agreed on it, length 0xfffffffe is the first that comes back: the opening has arrived.
+ * Each direction has chunks: a length of four bytes, big-endian, and as many bytes. The first chunk of the side that opens is the stream
+ * header. Length 0 ends a stream in this direction, 0xffffffff resets it; the header of the next stream follows once both directions have
+ * ended. Back-pressure is that of the connection. Where both sides have agreed on it, length 0xfffffffe is the first answer, and
+ * acknowledges the header.
  */
 import { MAX_STREAM_HEADER } from './chunks.ts'
 import { Incoming } from './incoming.ts'
@@ -23,13 +22,13 @@ import { systemClock } from '../../streams/clock.ts'
 import type { Clock, Link } from '../../types.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 
-/** Milliseconds that the other side has to end the connection once this one has. */
+/** Milliseconds for the other side to end the connection after this one has. */
 const CLOSE_TIMEOUT = 3000
 
 export interface SequentialStreamsInit {
   /**
-   * The side that is told of a link acknowledges its opening, so that the other one learns whether the connection is still there. Both
-   * have to know. Default: false.
+   * The accepting side acknowledges each stream header, so that the opening side learns whether the connection is still alive. Both have to
+   * know. Default: false.
    */
   acknowledges?: boolean
   /** Default: that of the system. */
@@ -39,13 +38,13 @@ export interface SequentialStreamsInit {
 export class SequentialStreams {
   readonly #connection: SharedConnection
   readonly #lower: Link
-  /** Openings are acknowledged. */
+  /** Stream headers are acknowledged. */
   readonly acknowledges: boolean
   #current: SequentialStream | undefined
   #onIdleOnce: (() => void) | undefined
-  /** Settles when the connection has ended, with whatever reason. */
+  /** Settles when the connection has ended, for whatever reason. */
   readonly ended: Promise<void>
-  /** Called when both directions of a link are at their end; another one may begin. */
+  /** Called when both directions of a stream have ended; another one may be opened. */
   onIdle: () => void = () => {}
 
   constructor (lower: Link, { acknowledges = false, clock = systemClock }: SequentialStreamsInit = {}) {
@@ -65,26 +64,29 @@ export class SequentialStreams {
     this.ended = lower.sink(this.#connection.outgoing).then(() => this.#awaitPeerClose(), () => {}).then(() => { this.abort(new LinkClosedError('the connection has ended')) })
   }
 
-  /** No link is open. */
+  /** No stream is open. */
   get isIdle (): boolean { return this.#current === undefined }
 
   /**
-   * The next link, to be used by this side. Only when none is open.
+   * Opens the next stream. No other one may be open.
    *
-   * @param onAnswer called when the other side has acknowledged the opening, once somebody reads: the link, or `answer`
+   * @param onAcknowledged called when the other side has acknowledged the header, while the stream is read or `acknowledged` is pending
    */
-  open (header: Uint8Array, onAnswer: () => void = () => {}): Link {
+  open (header: Uint8Array, onAcknowledged: () => void = () => {}): Link {
     if (this.#current !== undefined) throw new LinkBusyError('a link is open on this connection')
     if (header.length === 0 || header.length > MAX_STREAM_HEADER) throw new FrameSizeError(`an opening of ${header.length} bytes, 1 to ${MAX_STREAM_HEADER} are possible`)
     this.#connection.outgoing.sendHeader(header)
-    if (this.acknowledges) this.#connection.incoming.expectAcknowledgement(onAnswer)
+    if (this.acknowledges) this.#connection.incoming.expectAcknowledgement(onAcknowledged)
     return this.#newStream()
   }
 
-  /** Settles when the other side has acknowledged the opening of the link that was begun; before anybody reads that. Rejects when the connection ends instead. */
+  /**
+   * Settles when the other side has acknowledged the header of the open stream; to be called before the stream is read. Rejects when the
+   * connection ends first.
+   */
   acknowledged (): Promise<void> { return this.#connection.incoming.acknowledged() }
 
-  /** The next link that the other side begins; undefined when it has ended the connection. Rejects with what broke that. */
+  /** The next stream that the other side opens; undefined when it has ended the connection. Rejects with the error that broke it. */
   async accept (): Promise<{ header: Uint8Array, link: Link } | undefined> {
     if (this.#current !== undefined) await new Promise<void>((resolve) => { this.#onIdleOnce = resolve })
     const { incoming } = this.#connection
@@ -99,19 +101,19 @@ export class SequentialStreams {
     return { header, link: this.#newStream() }
   }
 
-  /** Looks out for the end of the connection while no link is open, which ends it here as well: the other side has nothing to say then. */
+  /** Watches for the end of the connection while no stream is open, and then ends it here as well. Data at that time is an error. */
   watchForClose (): void {
     const { incoming } = this.#connection
     const noticed = (isMore: boolean): void => {
       if (!this.isIdle) return
       if (isMore) this.abort(new LinkClosedError('the other side speaks before it was asked'))
-      else this.close() // what was sent on it before may be on its way still
+      else this.close() // what was sent before may not be written yet
     }
     if (incoming.isEmpty) incoming.readAhead().then(noticed, (err: Error) => { if (this.isIdle) this.abort(err) })
     else noticed(true)
   }
 
-  /** Ends the connection once what was sent on it is gone. */
+  /** Ends the connection after everything is written. */
   close (): void { this.#connection.outgoing.close() }
 
   abort (err: Error): void {
@@ -120,7 +122,7 @@ export class SequentialStreams {
     this.#onIdleOnce?.()
   }
 
-  /** This side has ended the connection. The other one gets a moment for what it was sent, and to end it as well. */
+  /** This side has ended the connection. The other one has some time to receive what was sent, and to end it as well. */
   async #awaitPeerClose (): Promise<void> {
     const { clock, incoming } = this.#connection
     const timer = clock.set(CLOSE_TIMEOUT, () => { this.abort(new LinkClosedError('the other side does not end the connection')) })

@@ -1,10 +1,10 @@
-/** What a close frame says, RFC 6455 section 5.5.1: nothing, or two bytes of code and a reason in UTF-8. */
+/** The payload of a close frame (RFC 6455, section 5.5.1): empty, or two bytes of code and a reason in UTF-8. */
 import { isUtf8 } from 'node:buffer'
 import { CloseCode, isValidCloseCode, WebSocketProtocolError } from './protocol.ts'
 
 /**
- * @param isRaw whether the payload may be anything: all of it is then taken for the reason, with code 1005
- * @throws {WebSocketProtocolError} for a payload of another form
+ * @param isRaw accept any payload: all of it is the reason then, with code 1005
+ * @throws {WebSocketProtocolError} when the payload is malformed
  */
 export function closeOf (payload: Uint8Array, isRaw: boolean): { code: number, reason: string } {
   let code: number = CloseCode.NO_STATUS

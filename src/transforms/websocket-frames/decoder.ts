@@ -1,4 +1,4 @@
-/** Bytes in, WebSocket messages out (RFC 6455 sections 5.2 to 5.6). No I/O. */
+/** Decodes WebSocket messages (RFC 6455, sections 5.2 to 5.6). No I/O. */
 import { isUtf8 } from 'node:buffer'
 import { ReassemblyBuffer } from '../reassembly-buffer.ts'
 import { closeOf } from './close-payload.ts'
@@ -12,14 +12,13 @@ const hex = (byte: number): string => `0x${byte.toString(16).padStart(2, '0')}`
 
 const NOTHING: Batch = []
 
-/** Bytes in front of any payload: 2, up to 8 of length, 4 of mask. */
+/** Maximum bytes of a header: 2, up to 8 of length, 4 of mask. */
 const MAX_HEADER = 14
 
 /**
  * A binary message inside one read is a view of it, unmasked in place. A frame that spans reads is joined once.
  *
- * When the input breaks the protocol, the messages before the fault are returned and `failure` is set; the next call
- * throws it.
+ * When the input breaks the protocol, the messages before the error are returned and `failure` is set; the next call throws it.
  */
 export class FrameDecoder implements Core {
   readonly #masked: boolean
@@ -27,7 +26,7 @@ export class FrameDecoder implements Core {
   readonly #maxFragments: number
   readonly #tolerate: Tolerance
   readonly #handlers: FrameHandlers
-  /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
+  /** The start of a frame that spans reads, and the bytes of that frame; 0 while its header is incomplete. */
   readonly #held = new ReassemblyBuffer()
   #need = 0
   /** The fragments of an unfinished message. */
@@ -36,14 +35,14 @@ export class FrameDecoder implements Core {
   #message: number = Opcode.CONTINUATION
   #closed = false
   #failure: WebSocketProtocolError | undefined
-  /** Frames that were decoded, and how many more the current call may decode. */
+  /** Frames decoded so far, and the number that the current call may still decode. */
   #frames = 0
   #left = 0
   #rest: Batch = []
-  /** Bytes of all reads before the one that is looked at, and where in that one the frame begins. */
+  /** Bytes of all earlier reads, and the offset of the current frame in this one. */
   #before = 0
   #at = 0
-  // The header that was read last.
+  // The last header.
   #first = 0
   #size = 0
   #key = 0
@@ -59,29 +58,29 @@ export class FrameDecoder implements Core {
     this.#handlers = handlers
   }
 
-  /** What was wrong with the input, once something was. */
+  /** The error in the input, if there was one. */
   get failure (): WebSocketProtocolError | undefined { return this.#failure }
 
-  /** Bytes held for an unfinished frame or message. */
+  /** Bytes held of an unfinished frame or message. */
   get held (): number { return this.#held.length + this.#fragments.length }
 
-  /** Bytes that the frame that has begun still needs, 0 between two; undefined inside a header or a fragmented message. */
+  /** Bytes that the current frame still needs, 0 between frames; undefined inside a header or a fragmented message. */
   get bytesLeft (): number | undefined {
     if (this.#message !== Opcode.CONTINUATION) return undefined
     if (this.#held.length === 0) return 0
     return this.#need > 0 ? this.#need - this.#held.length : undefined
   }
 
-  /** Frames ever decoded, those of control included. */
+  /** Frames decoded since the start, control frames included. */
   get frames (): number { return this.#frames }
 
-  /** What the last call has left of its reads, to be given to the next one. */
+  /** The reads that the last call has left, for the next call. */
   get rest (): Batch { return this.#rest }
 
-  /** Forgets `rest`. */
+  /** Drops `rest`. */
   discardRest (): void { this.#rest = NOTHING }
 
-  /** @param limit how many frames to decode at most; what is left then is `rest` */
+  /** @param limit maximum number of frames to decode; what is left is `rest` */
   push (reads: Batch, limit = 0x7fff_ffff): Batch {
     if (this.#failure !== undefined) throw this.#failure
     const out: Batch = []
@@ -104,7 +103,7 @@ export class FrameDecoder implements Core {
     return out
   }
 
-  /** Bytes of the stream that were left out in front of the next read. */
+  /** Accounts for bytes of the stream that were removed before the next read. */
   skip (bytes: number): void { this.#before += bytes }
 
   /** @throws {TruncatedError} when the stream ended inside a frame or a fragmented message */
@@ -113,7 +112,7 @@ export class FrameDecoder implements Core {
     if (!this.#closed && (this.#held.length > 0 || this.#message !== Opcode.CONTINUATION)) throw new TruncatedError('the stream ended inside a WebSocket message')
   }
 
-  /** Returns where it has stopped. */
+  /** Returns the offset where it has stopped. */
   #scan (read: Uint8Array, out: Batch): number {
     const end = read.length
     this.#at = -this.#held.length
@@ -136,7 +135,7 @@ export class FrameDecoder implements Core {
     return end
   }
 
-  /** Adds to the frame that the last read left unfinished. Returns where the rest of this read begins. */
+  /** Continues the frame that the last read left unfinished. Returns the offset of the rest of this read. */
   #resume (read: Uint8Array, out: Batch): number {
     const held = this.#held
     let at = 0
@@ -145,9 +144,9 @@ export class FrameDecoder implements Core {
       held.append(read.subarray(0, MAX_HEADER - known))
       const start = held.peek(MAX_HEADER)
       const head = this.#header(start, 0, start.length)
-      if (head === 0) return read.length // still cut, so all of this short read is in the header
+      if (head === 0) return read.length // still incomplete, so all of this short read is header
       this.#need = head + this.#size
-      if (held.length > this.#need) { // a short frame: the header's guess took bytes of the next one
+      if (held.length > this.#need) { // a short frame: the longest header took bytes of the next frame
         at = this.#need - known
         held.take()
         this.#frame(start, head, this.#need, maskWayOf(start), out)
@@ -165,9 +164,9 @@ export class FrameDecoder implements Core {
   }
 
   /**
-   * Reads and checks a frame's header, section 5.2; its size is checked before a byte of payload is kept.
+   * Reads and checks a frame header (section 5.2); its size is checked before any payload is kept.
    *
-   * @returns the header's length, 0 when it is cut
+   * @returns bytes of the header, 0 when it is incomplete
    */
   #header (bytes: Uint8Array, at: number, end: number): number {
     if (end - at < 2) return 0

@@ -1,4 +1,4 @@
-/** Messages in, WebSocket frames out (RFC 6455 section 5.2), one buffer a batch. No I/O. */
+/** Encodes WebSocket frames (RFC 6455, section 5.2), one buffer per batch. No I/O. */
 import { applyMask, maskKey, maskWayOf, type MaskWay } from './mask.ts'
 import { CloseCode, isValidCloseCode, MAX_CONTROL_PAYLOAD, Opcode } from './protocol.ts'
 import { OptionError } from '../../errors.ts'
@@ -10,15 +10,15 @@ const MASKED = 0x80
 
 const lengthBytes = (size: number): number => size < 126 ? 0 : size < 0x1_0000 ? 2 : 8
 
-/** Encodes each element as one unfragmented binary message; also the frames of every other kind. */
+/** Encodes each element as one unfragmented binary message; also makes frames of the other opcodes. */
 export class FrameEncoder implements Core {
   readonly #masked: boolean
 
   readonly #allocate: (length: number) => Buffer
 
   /**
-   * @param role which side encodes: a client masks, a server does not
-   * @param allocate where batches of frames get their memory. Default: new memory each time
+   * @param role the side that encodes: a client masks, a server does not
+   * @param allocate allocates the memory of a batch. Default: new memory each time
    */
   constructor (role: Role, allocate: (length: number) => Buffer = Buffer.allocUnsafe) {
     this.#masked = role === 'client'
@@ -39,12 +39,12 @@ export class FrameEncoder implements Core {
 
   text (text: string): Uint8Array { return this.#single(Opcode.TEXT, Buffer.from(text)) }
 
-  /** @throws {OptionError} when the payload is longer than 125 bytes, section 5.5 */
+  /** @throws {OptionError} when the payload is longer than 125 bytes (section 5.5) */
   ping (payload: Uint8Array): Uint8Array { return this.#single(Opcode.PING, control(payload)) }
 
   pong (payload: Uint8Array): Uint8Array { return this.#single(Opcode.PONG, control(payload)) }
 
-  /** @throws {OptionError} for a code that must not travel, or a reason over 123 bytes */
+  /** @throws {OptionError} for a code that must not be sent, or a reason of more than 123 bytes */
   close (code: number, reason = ''): Uint8Array {
     if (code === CloseCode.NO_STATUS) return this.#single(Opcode.CLOSE, new Uint8Array(0))
     if (!isValidCloseCode(code)) throw new OptionError(`close code ${code} must not be sent`)

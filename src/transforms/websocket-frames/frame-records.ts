@@ -1,9 +1,9 @@
-/** Frames as the pieces that a record is made of: none of them is cut, as long as it fits into one. */
+/** Frames as the pieces of a record: none is split as long as it fits into one. */
 
 /** Bytes of a mask key. */
 const KEY = 4
 
-/** How long the frame is that begins at `at`, header included. Its header has to be there. RFC 6455 section 5.2. */
+/** Bytes of the frame that begins at `at`, header included. Its header has to be complete (RFC 6455, section 5.2). */
 export function frameLength (bytes: Uint8Array, at: number): number {
   const second = bytes[at + 1]
   const head = second >= 0x80 ? 2 + KEY : 2
@@ -14,7 +14,7 @@ export function frameLength (bytes: Uint8Array, at: number): number {
   return head + 8 + view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4)
 }
 
-/** See `Records`: as many whole frames as fit. */
+/** The end of as many whole frames as fit, see `Records`. */
 export function endOfFrames (bytes: Uint8Array, at: number, size: number): number {
   let end = at + frameLength(bytes, at)
   while (end < bytes.length) {

@@ -1,7 +1,4 @@
-/**
- * WebSocket frames as a layer: bytes below, binary messages above. The HTTP upgrade is not its business; see
- * `tunpipe/transports` for links that have made it.
- */
+/** WebSocket frames as a layer: bytes below, binary messages above. For links after the HTTP upgrade, see `tunpipe/transports`. */
 import { Closing } from './closing.ts'
 import { verifyFrames, type FrameDecoderInit } from './decoder-init.ts'
 import { FrameEncoder } from './encoder.ts'
@@ -20,11 +17,11 @@ import { nextTurn } from '../../streams/turns.ts'
 import type { RecoverFramesInit, WebSocketLink } from './link.ts'
 import type { Batch, Clock, Layer, Link, Take } from '../../types.ts'
 
-/** How long the other side may take to answer a close frame, and then to end the connection, in milliseconds. */
+/** Milliseconds for the other side to answer a close frame, and then to end the connection. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
 
 export interface WebSocketFramesInit extends FrameDecoderInit {
-  /** Milliseconds that a connection which is being closed may take, or, while `sink` has bytes left, make no progress. Default: 2000. */
+  /** Milliseconds for the closing handshake, or, while `sink` has data left, without progress. Default: 2000. */
   closeTimeout?: number
   /** Default: that of the system. */
   clock?: Clock
@@ -43,7 +40,7 @@ class FramesLink implements WebSocketLink {
   readonly #closing: Closing
   readonly #pings: Pings
   readonly #isServer: boolean
-  /** The connection is gone, so what waits is for nobody. */
+  /** The connection is lost: what is queued for the reader is dropped. */
   #isGone = false
 
   constructor (lower: Link, { closeTimeout = DEFAULT_CLOSE_TIMEOUT, clock = systemClock, ...init }: WebSocketFramesInit) {
@@ -66,7 +63,7 @@ class FramesLink implements WebSocketLink {
     this.#pings = new Pings(lower.port, this.port, this.#encoder)
   }
 
-  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made when it is asked for, so that an idle link has none
+  get sink (): Link['sink'] { return (source) => this.#writeFrom(source) } // made on access, so that an idle link has no closure
 
   async #writeFrom (source: AsyncIterable<Batch>): Promise<void> {
     const closing = this.#closing
@@ -81,7 +78,7 @@ class FramesLink implements WebSocketLink {
     try {
       await this.#lower.sink(this.#frames(writing, () => { complete = true }))
     } catch (err) {
-      closing.writing = undefined // a close frame can still go out when it was the source that failed
+      closing.writing = undefined // a close frame can still be sent when it was the source that failed
       writing.abort()
       throw err
     }
@@ -95,7 +92,7 @@ class FramesLink implements WebSocketLink {
   sendFrames (frames: Uint8Array): boolean { return this.port.sendFrames(frames) }
 
   wholeFrames (isOn: boolean): void {
-    const filler = this.#encoder.pong(new Uint8Array(0)) // a pong that nobody has asked for, section 5.5.3
+    const filler = this.#encoder.pong(new Uint8Array(0)) // an unsolicited pong (section 5.5.3)
     this.#lower.records?.(isOn ? { end: endOfFrames, filler } : undefined)
   }
 
@@ -115,10 +112,10 @@ class FramesLink implements WebSocketLink {
       await consumeSource(this.source, take, signal)
       return
     }
-    lower.poolReads?.(this.#isServer) // which takes masks off
+    lower.poolReads?.(this.#isServer) // only a server unmasks
     let isOver = false
     let held: Batch | undefined
-    const discardHeld = (): void => { // a reader that waits for its turn keeps nothing of a connection that is gone
+    const discardHeld = (): void => { // a reader that waits for its turn keeps nothing of a lost connection
       this.#isGone = true
       this.#reader.discard()
       if (held !== undefined) held.length = 0
@@ -137,7 +134,7 @@ class FramesLink implements WebSocketLink {
       }
       (lower as Required<Link>).flow((reads) => {
         if (isOver) return undefined // see #drain
-        const busy = this.#dealWith(this.#reader.push(reads), take)
+        const busy = this.#handle(this.#reader.push(reads), take)
         if (busy === undefined) return done(reads)
         held = reads
         return busy.then(() => {
@@ -164,23 +161,23 @@ class FramesLink implements WebSocketLink {
 
   abort (err: Error): void { this.#closing.abort(err) }
 
-  /** Hands a portion on, and those that follow; a promise as soon as something has to be waited for. */
-  #dealWith (messages: Batch, take: Take): Promise<void> | undefined {
+  /** Passes on a portion, and those after it; returns a promise as soon as something has to be awaited. */
+  #handle (messages: Batch, take: Take): Promise<void> | undefined {
     const busy = messages.length > 0 ? take(messages) : undefined
-    if (busy !== undefined) return busy.then(async () => { await this.#goOn(this.#endPortion(), take) })
+    if (busy !== undefined) return busy.then(async () => { await this.#continue(this.#endPortion(), take) })
     const held = this.#endPortion()
-    return held !== undefined || this.#reader.hasRest || this.#reader.isSpent ? this.#goOn(held, take) : undefined
+    return held !== undefined || this.#reader.hasRest || this.#reader.isSpent ? this.#continue(held, take) : undefined
   }
 
-  /** A turn later, so that others have theirs. */
-  async #goOn (held: Promise<void> | undefined, take: Take): Promise<void> {
+  /** Continues in the next turn of the event loop, so that other connections are served. */
+  async #continue (held: Promise<void> | undefined, take: Take): Promise<void> {
     await held
     if (this.#isGone) return
     if (this.#reader.isSpent) await nextTurn()
-    if (this.#reader.hasRest && !this.#isAtEnd) await this.#dealWith(this.#reader.next(), take)
+    if (this.#reader.hasRest && !this.#isAtEnd) await this.#handle(this.#reader.next(), take)
   }
 
-  /** Its messages have been dealt with. */
+  /** The messages of a portion have been handled. */
   #endPortion (): Promise<void> | undefined {
     this.#pings.answer(this)
     return this.onFrames?.(this.#reader.frames)
@@ -188,13 +185,13 @@ class FramesLink implements WebSocketLink {
 
   async * #read (): AsyncGenerator<Batch> {
     const reads = this.#lower.source[Symbol.asyncIterator]()
-    let isLeft = true // early, by whoever reads
+    let isLeft = true // the reader has left early
     try {
       for (;;) {
         const read = await this.#next(reads)
         if (read.done === true) break
         let messages = this.#reader.push(read.value)
-        read.value.length = 0 // while the next read is waited for, nothing may hold the memory of this one
+        read.value.length = 0 // this read must not be kept in memory while the next one is awaited
         for (;;) {
           if (messages.length > 0) yield messages
           await this.#endPortion()
@@ -211,7 +208,7 @@ class FramesLink implements WebSocketLink {
       }
       isLeft = false
       const err = this.#cutShort()
-      this.abort(err) // there is no half-close: whoever still writes has to know
+      this.abort(err) // there is no half-close: a writer has to know
       throw err
     } finally {
       if (isLeft) await reads.return?.()
@@ -222,15 +219,15 @@ class FramesLink implements WebSocketLink {
     try {
       return await reads.next()
     } catch (err) {
-      this.#closing.stop() // nothing is left to cut
+      this.#closing.stop() // nothing is left to end
       throw err
     }
   }
 
-  /** The other side has broken the protocol or has said goodbye. That is answered only when what came before has been dealt with. */
+  /** The other side has broken the protocol or has sent a close frame. It is answered after the messages before it have been handled. */
   get #isAtEnd (): boolean { return this.#reader.failure !== undefined || this.#closing.isReceived }
 
-  /** What is wrong when the bytes end without a close frame. */
+  /** The error when the bytes end without a close frame. */
   #cutShort (): Error {
     try {
       this.#reader.end()
@@ -240,12 +237,12 @@ class FramesLink implements WebSocketLink {
     return new WebSocketClosedError(CloseCode.ABNORMAL, '')
   }
 
-  /** After the close frame only the end of the connection is of interest, and it is noticed by reading. */
+  /** After the close frame only the end of the connection matters; reading notices it. */
   async #drain (reads: AsyncIterator<Batch>): Promise<void> {
     try {
       while ((await reads.next()).done !== true);
     } catch {
-      // It ended, which is all that was wanted.
+      // The end is what was waited for.
     } finally {
       this.#closing.stop()
     }
@@ -255,16 +252,18 @@ class FramesLink implements WebSocketLink {
     for await (const batch of source) yield this.#encoder.push(batch)
     if (!source.aborted) onComplete()
     this.close()
-    const { farewell } = this.#closing
-    if (farewell === undefined) return // aborted
-    yield [farewell]
+    const { closeFrame } = this.#closing
+    if (closeFrame === undefined) return // aborted
+    yield [closeFrame]
     if (!this.#closing.answered) await this.#closing.answer()
   }
 }
 
 /**
- * The layer of WebSocket frames, RFC 6455: reassembles fragments, answers pings, closes by handshake, and refuses what
- * breaks the protocol or the limits with the code that the RFC names. Throws `OptionError` for limits that cannot be.
+ * The layer of WebSocket frames (RFC 6455): reassembles fragments, answers pings, closes by handshake, and rejects violations of the
+ * protocol or the limits with the status code of the RFC.
+ *
+ * @throws {OptionError} when a limit is out of range
  */
 export function websocketFrames (init: WebSocketFramesInit): Layer<Link, WebSocketLink> {
   verifyFrames(init)

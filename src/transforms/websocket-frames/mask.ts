@@ -1,12 +1,12 @@
 /**
- * Masking, RFC 6455 section 5.3: each payload byte is XORed with one of four key bytes. Done sixteen bytes at a time in memory that
- * SIMD instructions reach, four at a time in other memory.
+ * Masking (RFC 6455, section 5.3): each payload byte is XORed with one of four key bytes. Sixteen bytes at a time in SIMD memory, four in
+ * other memory.
  */
 import { randomFillSync } from 'node:crypto'
 import { simdOf } from '../../buffers/simd/memory.ts'
 import type { Simd } from '../../buffers/simd/functions.ts'
 
-/** Payloads shorter than this are masked byte by byte: making a view of words costs more than it saves. */
+/** Payloads shorter than this are masked byte by byte: a view of words costs more than it saves. */
 const WORDWISE_FROM = 32
 
 const keyBytes = new Uint8Array(4)
@@ -15,18 +15,18 @@ const keyWord = new Int32Array(keyBytes.buffer)
 /**
  * Masks or unmasks bytes in place; both are the same operation.
  *
- * @param way of the buffer behind `bytes`; a caller with many frames in one buffer asks for it once
- * @param key the four key bytes as they stand on the wire, read big-endian
+ * @param way of the buffer of `bytes`; a caller with many frames in one buffer looks it up once
+ * @param key the four key bytes in wire order, read big-endian
  */
 export function applyMask (bytes: Uint8Array, from: number, to: number, key: number, way: MaskWay): void {
   if (typeof way !== 'function') maskWords(bytes, from, to, key, way)
   else way(bytes.byteOffset + from, bytes.byteOffset + to, key << 24 | (key & 0xff00) << 8 | (key >>> 8 & 0xff00) | key >>> 24)
 }
 
-/** How the bytes of a buffer are masked: by the functions that reach it, or as words. */
+/** How a buffer is masked: by SIMD functions that can access it, or as words. */
 export type MaskWay = Simd['mask'] | Int32Array
 
-/** The way for the buffer behind some bytes. */
+/** How to mask the buffer of these bytes. */
 export const maskWayOf = ({ buffer }: Uint8Array): MaskWay => simdOf(buffer)?.mask ?? wordsOf(buffer)
 
 function maskWords (bytes: Uint8Array, from: number, to: number, key: number, words: Int32Array): void {
@@ -36,12 +36,12 @@ function maskWords (bytes: Uint8Array, from: number, to: number, key: number, wo
   const k3 = key & 0xff
   let at = from
   if (to - from >= WORDWISE_FROM) {
-    // Up to the next word of the underlying buffer; after n bytes the key has turned by n.
+    // Up to the next word of the underlying buffer; after n bytes the key is rotated by n.
     const lead = -(bytes.byteOffset + from) & 3
     if (lead > 0) bytes[at++] ^= k0
     if (lead > 1) bytes[at++] ^= k1
     if (lead > 2) bytes[at++] ^= k2
-    keyBytes[-lead & 3] = k0 // written as bytes, read as a word: right on hosts of either byte order
+    keyBytes[-lead & 3] = k0 // written as bytes, read as a word: correct in either byte order
     keyBytes[(1 - lead) & 3] = k1
     keyBytes[(2 - lead) & 3] = k2
     keyBytes[(3 - lead) & 3] = k3
@@ -63,13 +63,13 @@ function maskWords (bytes: Uint8Array, from: number, to: number, key: number, wo
   }
 }
 
-/** A buffer as words; the one to three bytes left at its end are never needed. */
+/** A buffer as words; the one to three bytes at its end are never needed. */
 const wordsOf = (buffer: ArrayBufferLike): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >>> 2)
 
 const pool = new Int32Array(2048)
 let used = pool.length
 
-/** A fresh key. A script must not be able to guess it (section 10.3), so it comes from the system, 8 KiB at a time. */
+/** A fresh key. It must be unpredictable (section 10.3), so it comes from the system, 8 KiB at a time. */
 export function maskKey (): number {
   if (used === pool.length) {
     randomFillSync(pool)

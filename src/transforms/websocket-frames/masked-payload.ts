@@ -1,11 +1,11 @@
-/** Looks at payloads that are masked and stay so. */
+/** Reads masked payloads without unmasking them in place. */
 import { isUtf8 } from 'node:buffer'
 import { applyMask, maskWayOf } from './mask.ts'
 
-/** The mask of the payload that begins at `at`. */
+/** The mask key of the payload that begins at `at`. */
 export const keyBefore = (bytes: Uint8Array, at: number): number => bytes[at - 4] << 24 | bytes[at - 3] << 16 | bytes[at - 2] << 8 | bytes[at - 1]
 
-/** Whether a masked payload is UTF-8, as far as can be told: not before all of it is there. */
+/** Whether a masked payload is UTF-8; true while it is incomplete. */
 export function isTextAt (bytes: Uint8Array, from: number, to: number): boolean {
   if (to > bytes.length) return true
   const payload = Uint8Array.from(bytes.subarray(from, to))

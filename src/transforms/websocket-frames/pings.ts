@@ -1,18 +1,18 @@
-/** Pings of the other side, and the pongs that answer them. */
+/** Incoming pings, and the pongs that answer them. */
 import type { FrameEncoder } from './encoder.ts'
 import type { FramesPort } from './port.ts'
 import { MAX_CONTROL_PAYLOAD } from './protocol.ts'
 import type { PacketPort } from '../../types.ts'
 
-/** A class and not a literal with functions: a relay has one for every connection. */
+/** A class and not a literal with functions: a relay has one per connection. */
 export class Pings {
   readonly #lower: PacketPort
   readonly #port: FramesPort
   readonly #encoder: FrameEncoder
-  /** Of the pings of the portion that is being dealt with the first, with a payload if there is one, and the last. */
+  /** The first ping of the current portion, with a payload if there is one, and the last. */
   #first: Uint8Array | undefined
   #last: Uint8Array | undefined
-  /** A pong waits to be written, and what is to be answered after it. */
+  /** A pong is queued; and the payload of the next one. */
   #isPongWaiting = false
   #nextPong: Uint8Array | undefined
 
@@ -22,16 +22,16 @@ export class Pings {
     this.#encoder = encoder
   }
 
-  /** A ping has come. */
+  /** A ping was received. */
   push (payload: Uint8Array): void {
-    if (this.#first === undefined || this.#first.length === 0) this.#first = payload // a greeting has one
+    if (this.#first === undefined || this.#first.length === 0) this.#first = payload // a ping that announces something has a payload
     this.#last = payload
   }
 
   /**
-   * Only when the messages before them have been dealt with, so that a pong tells the other side that they have; what a reader
-   * of `source` refuses by closing is followed by none. One pong a portion, for its last ping, as section 5.5.3 allows, and none behind
-   * one that has not left: a flood of pings must not become a flood of pongs.
+   * Answers pings after the messages before them were handled, so that a pong confirms those; no pong follows a close by the reader. One
+   * pong per portion, for its last ping (RFC 6455, section 5.5.3), and none while another one is queued, so that a flood of pings causes no
+   * flood of pongs.
    */
   answer (link: { onPing?: (payload: Uint8Array) => void }): void {
     const [first, last] = [this.#first, this.#last]

@@ -1,4 +1,4 @@
-/** The door for messages: each batch becomes one buffer of frames. */
+/** The packet port for messages: each batch becomes one buffer of frames. */
 import { InFlightEstimator } from './in-flight-estimator.ts'
 import { drainedOf } from '../../layer.ts'
 import type { FrameEncoder } from './encoder.ts'
@@ -7,12 +7,12 @@ import type { Batch, Clock, PacketPort } from '../../types.ts'
 export class FramesPort implements PacketPort {
   readonly limit: number
   readonly drained: PacketPort['drained']
-  /** A close frame was sent, and nothing follows it. */
+  /** A close frame was sent; nothing may follow it. */
   isClosed = false
   readonly #lower: PacketPort
   readonly #encoder: FrameEncoder
   readonly #clock: Clock
-  /** Once somebody has asked how much waits, and the system did not know. */
+  /** Created at the first read of `bufferedAmount`, where the system does not report it. */
   #inFlight: InFlightEstimator | undefined
 
   constructor (lower: PacketPort, encoder: FrameEncoder, clock: Clock) {
@@ -25,7 +25,7 @@ export class FramesPort implements PacketPort {
 
   get queued (): number { return this.#lower.queued }
 
-  /** Where the system does not tell, pings are sent beside messages from the first time on that somebody asks. */
+  /** Where the system does not report it, this starts to send pings between messages. */
   get bufferedAmount (): number {
     const { bufferedAmount } = this.#lower
     if (bufferedAmount !== undefined || this.isClosed) {
@@ -49,6 +49,6 @@ export class FramesPort implements PacketPort {
     return true
   }
 
-  /** A pong has come; it may answer a ping of this port, or of somebody else. */
+  /** Handles a pong, which may answer a probe of this port or another ping. */
   pong (payload: Uint8Array): void { this.#inFlight?.pong(payload, this.#clock.now()) }
 }

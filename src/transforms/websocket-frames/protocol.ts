@@ -1,10 +1,10 @@
 /** Names and numbers of RFC 6455 that decoder, encoder and layer share. */
 import { printable } from '../../text/printable.ts'
 
-/** Opcodes, section 5.2. */
+/** Opcodes (section 5.2). */
 export const Opcode = { CONTINUATION: 0x0, TEXT: 0x1, BINARY: 0x2, CLOSE: 0x8, PING: 0x9, PONG: 0xa } as const
 
-/** Status codes of a close frame, section 7.4.1. `NO_STATUS` and `ABNORMAL` never travel. */
+/** Status codes of a close frame (section 7.4.1). `NO_STATUS` and `ABNORMAL` are never sent. */
 export const CloseCode = {
   NORMAL: 1000,
   GOING_AWAY: 1001,
@@ -20,14 +20,14 @@ export const CloseCode = {
   TRY_AGAIN_LATER: 1013
 } as const
 
-/** The largest payload of a control frame, section 5.5. */
+/** Maximum payload of a control frame (section 5.5). */
 export const MAX_CONTROL_PAYLOAD = 125
 
-/** True for a code that may stand in a close frame, sections 7.4.1 and 7.4.2 and the registry they open. */
+/** Whether a close frame may have this code (sections 7.4.1 and 7.4.2, and the IANA registry). */
 export const isValidCloseCode = (code: number): boolean =>
   Number.isInteger(code) && ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999))
 
-/** The other side broke the protocol or a limit; `closeCode` is what it is told. */
+/** The other side has broken the protocol or exceeded a limit; `closeCode` is sent to it. */
 export class WebSocketProtocolError extends Error {
   override readonly name = 'WebSocketProtocolError'
   readonly code = 'ERR_WEBSOCKET_PROTOCOL'
@@ -39,12 +39,12 @@ export class WebSocketProtocolError extends Error {
   }
 }
 
-/** The connection was closed for another reason than that everything had been said; 1006 means without a close frame. */
+/** The connection was closed, and not orderly; 1006 means without a close frame. */
 export class WebSocketClosedError extends Error {
   override readonly name = 'WebSocketClosedError'
   readonly code = 'ERR_WEBSOCKET_CLOSED'
   readonly closeCode: number
-  /** What the other side says, as it may be shown: see {@link printable}. */
+  /** The reason of the other side, safe to show: see {@link printable}. */
   readonly reason: string
 
   constructor (closeCode: number, text: string) {

@@ -1,4 +1,4 @@
-/** Bytes in, messages out, in portions: what one read brings may be a million frames, and others want to be served as well. */
+/** Decodes messages in portions: one read may contain very many frames, and other connections have to be served as well. */
 import { FrameDecoder } from './decoder.ts'
 import { DEFAULT_MAX_PAYLOAD, type FrameDecoderInit, type FrameHandlers, type Tolerance } from './decoder-init.ts'
 import { FrameResync } from './resync.ts'
@@ -9,28 +9,28 @@ import type { RecoverFramesInit } from './link.ts'
 import type { WebSocketProtocolError } from './protocol.ts'
 import type { Batch, Clock } from '../../types.ts'
 
-/** Frames of one connection in one turn of the event loop: about a millisecond of them. */
+/** Maximum frames of one connection in one turn of the event loop: about a millisecond. */
 export const FRAMES_A_TURN = 8192
 
-/** The largest payload of a client whose frames are recovered, see `FrameResyncInit`. */
+/** Maximum payload of a client whose frames are recovered, see `FrameResyncInit`. */
 const MAX_RECOVERED = 0xffff
 
-/** Portions of fewer frames are not counted: at most 32 reads come in one turn. */
+/** Portions of fewer frames are not counted: there are at most 32 reads in one turn. */
 const MIN_COUNTED = 256
 
 export class FrameReader {
   readonly #decoder: FrameDecoder
   readonly #maxPayload: number
-  /** In front of the decoder, once it is between two frames. */
+  /** A filter before the decoder, once that is between two frames. */
   #resync: FrameResync | undefined
   #recover: RecoverFramesInit | undefined
   #isRecovering = false
-  /** Bytes that go past it: the rest of the frame in which it was started. */
+  /** Bytes that bypass the filter: the rest of the frame in which it was started. */
   #unfiltered = 0
   readonly #tolerate: Tolerance | undefined
   readonly #clock: Clock
   #isExplained = false
-  /** Frames of the last portion, and of those before it in the same turn. */
+  /** Frames of the last portion; the current turn, and the frames in it. */
   #frames = 0
   #turn = 0
   #inTurn = 0
@@ -52,13 +52,13 @@ export class FrameReader {
     return failure
   }
 
-  /** Frames of the last portion, those of control included. */
+  /** Frames of the last portion, control frames included. */
   get frames (): number { return this.#frames }
 
-  /** Something of the reads is left for the next portion. */
+  /** Some of the reads is left for the next portion. */
   get hasRest (): boolean { return this.#decoder.rest.length > 0 }
 
-  /** This connection has had its part of the turn. */
+  /** This connection has used up its share of the turn. */
   get isSpent (): boolean { return this.#inTurn >= FRAMES_A_TURN && this.#turn === currentTurn() }
 
   /** See `WebSocketLink.recoverFrames`. */
@@ -67,19 +67,19 @@ export class FrameReader {
     this.#isRecovering = init !== undefined
   }
 
-  /** The messages of the first portion; those of the others follow with `next`. */
+  /** Returns the messages of the first portion; `next` returns those of the others. */
   push (reads: Batch): Batch {
     if (this.#recover !== undefined) this.#start(this.#recover)
     else if (!this.#isRecovering && this.#resync?.held === 0) this.#resync = undefined
     return this.#portion(this.#resync === undefined ? reads : this.#filtered(reads, this.#resync))
   }
 
-  /** What is left is for nobody. */
+  /** Drops what is left. */
   discard (): void { this.#decoder.discardRest() }
 
   next (): Batch { return this.#portion(this.#decoder.rest) }
 
-  /** Throws what is wrong when the bytes end here, if something is. */
+  /** @throws the error of a stream that ends here, if there is one */
   end (): void {
     this.#decoder.end()
     if (this.#resync !== undefined && this.#resync.held > 0) throw new TruncatedError('the stream ended inside a WebSocket message')
@@ -97,7 +97,10 @@ export class FrameReader {
     return messages
   }
 
-  /** As soon as it is known where the next frame begins. Frames without a mask, where they are taken, cannot be told from the rest of one. */
+  /**
+   * Starts the filter, as soon as the start of the next frame is known. Unmasked frames, where accepted, cannot be told from the rest of a
+   * truncated one.
+   */
   #start ({ onResync, ...init }: RecoverFramesInit): void {
     const left = this.#decoder.bytesLeft
     if (left === undefined) return
@@ -115,7 +118,7 @@ export class FrameReader {
     })
   }
 
-  /** The rest of the frame that the decoder had begun goes past the filter. */
+  /** The rest of the frame that the decoder has begun bypasses the filter. */
   #filtered (reads: Batch, resync: FrameResync): Batch {
     const past: Batch = []
     let first = 0

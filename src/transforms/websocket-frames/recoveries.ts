@@ -1,18 +1,18 @@
-/** How often a client may be recovered from. */
+/** Limits the recoveries from truncated frames of one client. */
 import type { Clock } from '../../types.ts'
 
-/** In any minute: a client that needs more of them sends something else than cut frames. */
+/** Maximum per minute: a client that needs more is not sending truncated frames. */
 export const MAX_RECOVERIES = 10
 const MINUTE = 60_000
 
 export class Recoveries {
   readonly #clock: Clock
-  /** When the last ones were. */
+  /** The times of the last recoveries. */
   readonly #times: number[] = []
 
   constructor (clock: Clock) { this.#clock = clock }
 
-  /** Counts one more; false when that are too many. */
+  /** Counts one more; false beyond the limit. */
   take (): boolean {
     const [now, times] = [this.#clock.now(), this.#times]
     if (times.length === MAX_RECOVERIES && now - times[0] < MINUTE) return false

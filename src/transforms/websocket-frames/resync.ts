@@ -1,11 +1,11 @@
 /**
- * Takes cut frames out of the bytes of a client. No I/O.
+ * Removes truncated frames from the bytes of a client. No I/O.
  *
- * Some clients write without blocking and ignore how much of a frame was taken: when their send buffer is full, the frame ends
- * anywhere and the next one follows right behind. Its declared length then covers the head of the next frame, and what is read
- * as the header after it is some bytes from the middle of a payload.
+ * Some clients write without blocking and ignore partial writes: when their send buffer is full, a frame ends anywhere, and the next frame
+ * follows at once. Its declared length then covers the head of the next frame, and the bytes read as the header after it come from the
+ * middle of a payload.
  *
- * The frames here are still masked. What is looked at is unmasked byte by byte and left as it is.
+ * The frames are still masked here. Payloads are unmasked byte by byte to look at them, and not changed.
  */
 import { ReassemblyBuffer } from '../reassembly-buffer.ts'
 import { OptionError } from '../../errors.ts'
@@ -17,43 +17,43 @@ import { systemClock } from '../../streams/clock.ts'
 import type { Clock } from '../../types.ts'
 
 export interface FrameResyncInit {
-  /** The largest payload in bytes, 125 to 65535: a larger one needs a form of length that is not read here. */
+  /** Maximum bytes of a payload, 125 to 65535: the 64-bit form of the length is not read here. */
   maxPayload: number
   plausible: Plausible
   trusted: Trusted
-  /** Frames are read again after so many bytes were taken out, those of the cut frame included. */
+  /** Called when frames are in sync again, with the number of bytes removed, those of the truncated frame included. */
   onResync: (skippedBytes: number) => void
   /** Default: that of the system. */
   clock?: Clock
 }
 
-/** Bytes in which the next frame has to begin. */
+/** Maximum bytes to search for the next frame. */
 const SEARCH = 4096
 
-/** Bytes in front of a payload: 2, 2 of length, 4 of mask. */
+/** Maximum bytes of a header: 2, 2 of length, 4 of mask. */
 const MAX_HEADER = 8
 
-/** Bytes of an incomplete frame that are enough to see whether it is plausible. */
+/** Bytes of an incomplete frame that are enough to judge whether it is plausible. */
 const PREFIX = 256
 
-/** First bytes of whole messages: FIN, no reserved bit, opcode. */
+/** First bytes of unfragmented messages: FIN, no reserved bit, opcode. */
 const TEXT = 0x80 | Opcode.TEXT
 const BINARY = 0x80 | Opcode.BINARY
 const CLOSE = 0x80 | Opcode.CLOSE
 const PONG = 0x80 | Opcode.PONG
 
-/** A header that spans reads is put together here. */
+/** A header that spans reads is assembled here. */
 const scratch = new Uint8Array(MAX_HEADER)
 
 /**
- * Passes good frames on as views of the reads; only one that spans reads is a copy. Nothing of a read is kept.
+ * Returns good frames as views of the reads; only one that spans reads is a copy. No read is kept.
  *
- * A failure is a header that cannot be (such clients never fragment), or an implausible frame with such a header behind it, or with
- * a trusted frame inside, or that is a close or no text. Then the frame before it is taken for the cut one, if it was not passed on by an
- * earlier call, and the next frame is searched behind that one's first byte: in its payload, when it was cut there, or in the bogus
- * header that the beginnings of two frames have made. An implausible frame alone is no failure: newer clients may send it.
+ * Out of sync is: an invalid header (such clients never fragment), or an implausible frame with an invalid header after it, or with a
+ * trusted frame inside, or that is a close or invalid text. Then the frame before it is taken for the truncated one, unless an earlier call
+ * has returned it, and the next frame is searched after the first byte of that one: in its payload, when it was truncated there, or in the
+ * bogus header that the beginnings of two frames have made. An implausible frame alone is accepted: newer clients may send it.
  *
- * A cut frame that happens to end where another frame ends cannot be told from a good one here.
+ * A truncated frame that happens to end where another frame ends cannot be told from a good one here.
  */
 export class FrameResync {
   readonly #maxPayload: number
@@ -62,20 +62,20 @@ export class FrameResync {
   readonly #onResync: (skippedBytes: number) => void
   readonly #recoveries: Recoveries
   #gaveUp: string | undefined
-  /** The start of a frame that spans reads, and how many bytes that frame has; 0 while its header is cut. */
+  /** The start of a frame that spans reads, and the bytes of that frame; 0 while its header is incomplete. */
   readonly #held = new ReassemblyBuffer()
   #need = 0
-  /** What is held is a doubtful frame and the one before it, or what is searched: to be looked at together with the next read. */
+  /** `#held` has a doubtful frame and the one before it, or bytes to search: to be judged together with the next read. */
   #isDoubtful = false
-  /** Where the search goes on in what is held; 0 when nothing is searched. */
+  /** Offset in `#held` where the search continues; 0 when there is none. */
   #searchAt = 0
-  /** Bytes of the last frame that this call passes on: the end of the last element of its result. */
+  /** Bytes of the last frame that this call returns: the end of the last element of its result. */
   #last = 0
-  // The header that was read last.
+  // The last header.
   #opcode = 0
   #size = 0
 
-  /** Throws `OptionError` for a limit that cannot be. */
+  /** @throws {OptionError} when `maxPayload` is out of range */
   constructor ({ maxPayload, plausible, trusted, onResync, clock = systemClock }: FrameResyncInit) {
     if (!Number.isSafeInteger(maxPayload) || maxPayload < MAX_CONTROL_PAYLOAD || maxPayload > 0xffff) throw new OptionError(`maxPayload: ${maxPayload} bytes, ${MAX_CONTROL_PAYLOAD} to 65535`)
     this.#maxPayload = maxPayload
@@ -85,10 +85,10 @@ export class FrameResync {
     this.#recoveries = new Recoveries(clock)
   }
 
-  /** Bytes that were neither passed on nor taken out yet: at most two frames, or while it searches 4096 bytes and one frame. */
+  /** Bytes held back: at most two frames, or during a search 4096 bytes and one frame. */
   get held (): number { return this.#held.length }
 
-  /** Why everything is passed on unchanged from now on, the bytes that were held included, for the decoder to name the fault. */
+  /** The reason why everything is returned unchanged from now on, with the bytes held back, so that the decoder reports the error. */
   get gaveUp (): string | undefined { return this.#gaveUp }
 
   push (reads: Uint8Array[]): Uint8Array[] {
@@ -112,7 +112,7 @@ export class FrameResync {
     if (at >= 0) this.#walk(read, at, out)
   }
 
-  /** From frame to frame; `at` is where one begins. */
+  /** Processes frames from `at` on, where one begins. */
   #walk (bytes: Uint8Array, at: number, out: Uint8Array[]): void {
     let from = at
     while (at < bytes.length) {
@@ -140,7 +140,7 @@ export class FrameResync {
     pass(bytes, from, at, out)
   }
 
-  /** Adds to the frame that the last read left unfinished. Returns where the rest of this read begins. */
+  /** Continues the frame that the last read left unfinished. Returns the offset of the rest of this read. */
   #resume (read: Uint8Array, out: Uint8Array[]): number {
     const held = this.#held
     const known = held.length
@@ -170,9 +170,9 @@ export class FrameResync {
   }
 
   /**
-   * Reads a frame's header, RFC 6455 section 5.2.
+   * Reads a frame header (RFC 6455, section 5.2).
    *
-   * @returns the header's length, 0 when it is cut, -1 when it is none of a whole message of this client
+   * @returns bytes of the header, 0 when it is incomplete, -1 when it is invalid for an unfragmented message of this client
    */
   #header (bytes: Uint8Array, at: number, end: number): number {
     if (at >= end) return 0
@@ -196,7 +196,7 @@ export class FrameResync {
     return head
   }
 
-  /** Of the frame at `at`, whose header was read last. */
+  /** For the frame at `at`, with the last header. */
   #isPlausible (bytes: Uint8Array, at: number, head: number, end: number): boolean {
     const size = this.#size
     at += head
@@ -204,19 +204,19 @@ export class FrameResync {
   }
 
   /**
-   * Whether the implausible frame at `at`, whose header was read last, comes from a cut one.
+   * Whether the implausible frame at `at`, with the last header, comes from a truncated one.
    *
-   * @param from where the frames before it begin in `bytes`
+   * @param from offset of the first frame before it in `bytes`
    */
   #isBroken (bytes: Uint8Array, from: number, at: number, head: number): boolean {
-    // The decoder would end the connection over what is no text or no close code.
+    // The decoder would end the connection for invalid text or an invalid close code.
     const next = at + head + this.#size
     if (this.#opcode === Opcode.CLOSE || (this.#opcode === Opcode.TEXT && !isTextAt(bytes, at + head, next))) return true
     const before = at > from ? this.#last : 0
     return this.#header(bytes, next, bytes.length) < 0 || this.#find(bytes, at - before + 1, Math.min(next, bytes.length)) > 0
   }
 
-  /** Takes back the last frame that this call was to pass on, if there is one. Returns a copy of that and of these bytes behind it. */
+  /** Takes back the last frame that this call would return, if any. Returns a copy of it and of the bytes after it. */
   #withdraw (bytes: Uint8Array, out: Uint8Array[]): Uint8Array {
     if (this.#last === 0) return Buffer.concat([bytes])
     const piece = out.pop() as Uint8Array
@@ -227,9 +227,9 @@ export class FrameResync {
   }
 
   /**
-   * Looks for the next frame in all that is in hand, whose first byte is that of the cut frame.
+   * Searches the next frame in all bytes held; the first byte is that of the truncated frame.
    *
-   * @returns where it begins; -1 when that takes more bytes, or when it has given up
+   * @returns its offset; -1 when more bytes are needed, or when it has given up
    */
   #search (bytes: Uint8Array, from: number, out: Uint8Array[]): number {
     this.#searchAt = 0
@@ -250,7 +250,10 @@ export class FrameResync {
     return found
   }
 
-  /** Where the first trusted frame begins, `from` > 0 up to `to`; or the complement of where one may begin that takes more bytes, or of `to`. */
+  /**
+   * The offset of the first trusted frame, from `from` > 0 up to `to`; or the complement of the offset where one may begin that needs more
+   * bytes, or of `to`.
+   */
   #find (bytes: Uint8Array, from: number, to: number): number {
     const end = bytes.length
     for (let at = from; at < to; at++) {

@@ -1,9 +1,9 @@
 /**
- * Makes of a large packet the packets that go over the wire, as a network card with segmentation offload does: the system hands
- * up to 64 KiB of one TCP stream or of one UDP socket over at once, with a header that stands for all of them.
+ * Segments a large packet, as a network card with segmentation offload does: the kernel passes up to 64 KiB of one TCP stream or one UDP
+ * socket at once, with one header.
  *
- * Each packet gets its length, its IPv4 identification (one more than the packet before), its part of the sequence numbers, and
- * checksums. FIN and PSH are for the last one, CWR is for the first one (RFC 3168 section 6.1.2).
+ * Each packet gets its length, its IPv4 identification (incremented), its sequence number, and checksums. FIN and PSH are set in the last
+ * one only, CWR in the first one (RFC 3168, section 6.1.2).
  */
 import { checksumOffset, checksumStart, Gso, gsoSize, gsoType, needsChecksum } from './virtio.ts'
 import { addWords, copyWords, fold, wordsOf } from '../../net/checksum.ts'
@@ -21,19 +21,19 @@ const UDP_CHECKSUM = 6
 const FIN_AND_PSH = 0x09
 const CWR = 0x80
 
-/** Memory for a packet of this length. */
+/** Allocates memory for a packet. */
 export type Room = (length: number) => Uint8Array
 
-/** Writes a checksum; UDP has no 0, which would say that there is none (RFC 768). */
+/** Writes a checksum; in UDP 0 means that there is none, so it becomes 0xffff (RFC 768). */
 const writeChecksum = (packet: Uint8Array, at: number, sum: number, isUdp: boolean): void => {
   const checksum = fold(sum)
   writeU16(packet, at, isUdp && checksum === 0 ? 0xffff : checksum)
 }
 
 /**
- * Completes a packet that is not to be cut: it may lack its checksum, for which the system has left the sum of the pseudo header.
+ * Completes a packet that is not segmented: its checksum may be missing, with the sum of the pseudo header in its place.
  *
- * @returns false when the header names a field that is not there
+ * @returns false when the header refers to a field outside of the packet
  */
 export function complete (packet: Uint8Array, header: Uint8Array): boolean {
   if (!needsChecksum(header)) return true
@@ -45,10 +45,10 @@ export function complete (packet: Uint8Array, header: Uint8Array): boolean {
 }
 
 /**
- * Cuts a packet, and puts what comes of it behind what is in `out`.
+ * Segments a packet, and appends the results to `out`.
  *
- * @param header the one in front of it
- * @returns false when the two do not fit together, and nothing was made of it
+ * @param header the virtio header before the packet
+ * @returns false when header and packet do not match; nothing is appended then
  */
 export function cut (packet: Uint8Array, header: Uint8Array, room: Room, out: Batch): boolean {
   const type = gsoType(header)
@@ -69,7 +69,7 @@ export function cut (packet: Uint8Array, header: Uint8Array, room: Room, out: Ba
   return true
 }
 
-/** What all packets have in common, and the sums over that. */
+/** The fields that all segments share, and their sums. */
 abstract class Form {
   readonly packet: Uint8Array
   readonly start: number
@@ -78,10 +78,10 @@ abstract class Form {
   readonly #head: Uint8Array
   readonly #simd: Simd | undefined
   readonly #words: Uint32Array | undefined
-  /** Of the header of IPv4, without what differs: length, identification, checksum. */
+  /** Sum of the IPv4 header without length, identification and checksum. */
   readonly #ipSum: number
   readonly #id: number
-  /** Of the pseudo header and that of the transport, without what differs: lengths and the fields that a subclass says. */
+  /** Sum of the pseudo header and the transport header, without lengths and the fields that a subclass sets. */
   sum: number
 
   constructor (packet: Uint8Array, start: number, headLength: number, isV4: boolean, protocol: number) {
@@ -98,7 +98,7 @@ abstract class Form {
     this.sum = addresses + protocol + addWords(packet, start, headLength)
   }
 
-  /** Fills the memory with the packet number `count`, whose payload is `[from, to)` of the large one. */
+  /** Writes segment number `count`, with the payload `[from, to)` of the large packet. */
   make (target: Uint8Array, from: number, to: number, count: number): Uint8Array {
     const { start, headLength } = this
     const length = headLength + to - from
@@ -116,7 +116,7 @@ abstract class Form {
     return target
   }
 
-  /** Writes what differs in the header of the transport; `sum` covers the rest. */
+  /** Writes the fields of the transport header that differ; `sum` covers the rest. */
   abstract finish (target: Uint8Array, from: number, to: number, sum: number): void
 }
 

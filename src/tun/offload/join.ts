@@ -1,13 +1,13 @@
 /**
- * Makes large packets of neighbouring segments of one TCP stream, as a network card with receive offload does, so that the
- * system is called once for up to 64 KiB: the reverse of `cut`.
+ * Merges consecutive segments of a TCP stream into large packets, as a network card with receive offload does, so that there is one system
+ * call for up to 64 KiB: the reverse of `cut`.
  *
- * Segments are joined when each begins where the one before ends, and when nothing else differs that a receiver sees: addresses,
- * ports, acknowledgement, window, options, type of service, time to live, flags. All have as many bytes of payload as the first,
- * but for the last. What belongs to one stream keeps its order; streams may overtake one another within a batch.
+ * Segments are merged when each begins where the one before ends, and when all else that a receiver sees is equal: addresses, ports,
+ * acknowledgement, window, options, type of service, time to live, flags. All have as much payload as the first one, except for the last.
+ * Packets of one stream stay in order; streams may be reordered within a batch.
  *
- * No payload is read: the checksum of the whole follows from those of the segments, right or wrong, so it still tells the
- * receiver whether every byte has come as it was sent.
+ * Payloads are not read: the checksum of the large packet is computed from those of the segments, right or wrong, so it still detects
+ * corruption.
  */
 import { Gso, MAX_PACKET, VIRTIO_HEADER, writeVirtio } from './virtio.ts'
 import { addWords, fold, swapBytes } from '../../net/checksum.ts'
@@ -16,7 +16,7 @@ import type { Batch } from '../../types.ts'
 
 const TCP_HEADER = 20
 
-/** Where TCP begins, as packets with options of IP are left alone. */
+/** Offset of TCP; packets with IP options are not merged. */
 const TCP = HEADER_LENGTH
 const CHECKSUM = TCP + 16
 const FLAGS = TCP + 13
@@ -25,29 +25,29 @@ const FIN = 0x01
 const PSH = 0x08
 const ACK = 0x10
 const ECE = 0x40
-/** With any other flag a segment stays alone. */
+/** A segment with another flag is not merged. */
 const USUAL = FIN | PSH | ACK | ECE
-/** With one of these a segment is the last of its packet. */
+/** A segment with one of these is the last one of its packet. */
 const LAST = FIN | PSH
 
 const DONT_FRAGMENT = 0x40
 
-/** Streams of one batch that are being joined; with more of them the oldest ends. */
+/** Maximum streams of one batch that are merged at a time; beyond it the oldest one ends. */
 const MAX_STREAMS = 16
 
-/** Neighbouring segments. */
+/** Consecutive segments. */
 interface Run {
   readonly packets: Batch
-  /** Headers of each. */
+  /** Bytes of the headers of each. */
   readonly headLength: number
-  /** Bytes of payload in each, but for the last. */
+  /** Bytes of payload of each, except for the last. */
   readonly size: number
-  /** Of all of it. */
+  /** Total bytes. */
   length: number
   next: number
 }
 
-/** Length of the headers of a segment that may be joined with others; 0 for any other packet. */
+/** Bytes of the headers of a segment that can be merged; 0 for other packets. */
 function headOf (packet: Uint8Array): number {
   if (packet.length < TCP + TCP_HEADER || packet[0] !== 0x45 || protocolOf(packet) !== protocols.tcp) return 0
   if (totalLengthOf(packet) !== packet.length || (readU16(packet, 6) & 0xbfff) !== 0) return 0
@@ -62,10 +62,10 @@ function isSame (a: Uint8Array, b: Uint8Array, from: number, to: number): boolea
   return true
 }
 
-/** Addresses and ports of two packets without options of IP. */
+/** Compares addresses and ports of two packets without IP options. */
 const isSameStream = (a: Uint8Array, b: Uint8Array): boolean => isSame(a, b, 12, TCP + 4)
 
-/** Whether a segment goes on where a run has ended. */
+/** Whether a segment continues a run. */
 function goesOn (run: Run, packet: Uint8Array, headLength: number): boolean {
   const [first] = run.packets
   const last = run.packets[run.packets.length - 1]
@@ -75,17 +75,17 @@ function goesOn (run: Run, packet: Uint8Array, headLength: number): boolean {
   if (packet[1] !== first[1] || packet[6] !== first[6] || packet[8] !== first[8]) return false
   if ((packet[6] & DONT_FRAGMENT) === 0 && readU16(packet, 4) !== ((readU16(last, 4) + 1) & 0xffff)) return false
   if (((packet[FLAGS] ^ first[FLAGS]) & ~LAST) !== 0) return false
-  // acknowledgement and length of the header; window; what is urgent, and options
+  // acknowledgement and header length; window; urgent pointer and options
   return isSame(packet, first, TCP + 8, FLAGS) && isSame(packet, first, TCP + 14, CHECKSUM) && isSame(packet, first, CHECKSUM + 2, headLength)
 }
 
-/** The sum over the payload of a segment, as its checksum tells it. */
+/** The sum of the payload of a segment, from its checksum. */
 function payloadSum (packet: Uint8Array, headLength: number): number {
   const known = addWords(packet, 12, HEADER_LENGTH) + protocols.tcp + packet.length - TCP + addWords(packet, TCP, headLength)
-  return fold(known) // what is missing for a sum of 0xffff; the field of the checksum is in the sum, as it should be
+  return fold(known) // complements the sum to 0xffff; the checksum field itself is included, as intended
 }
 
-/** Calls the system for each packet: a device. */
+/** Writes a packet to the device. */
 export type Write = (bytes: Uint8Array, length: number) => boolean
 
 export class Joiner {
@@ -95,15 +95,15 @@ export class Joiner {
   readonly #joins: boolean
 
   /**
-   * @param write is given a virtio header and the packet behind it; the memory is used again afterwards
-   * @param joins whether the device takes large packets
+   * @param write gets a virtio header and the packet after it; the memory is reused afterwards
+   * @param joins whether the device accepts large packets
    */
   constructor (write: Write, joins: boolean) {
     this.#write = write
     this.#joins = joins
   }
 
-  /** Writes whole packets, as few of them as can be. Returns how many were taken, and their bytes. */
+  /** Writes packets, in as few large ones as possible. Returns the number of packets taken, and their bytes. */
   push (batch: Batch): { packets: number, bytes: number } {
     const taken = { packets: 0, bytes: 0 }
     for (const item of this.#joins && batch.length > 1 ? arrange(batch) : batch) {
@@ -152,10 +152,10 @@ export class Joiner {
   }
 }
 
-/** What is to be written, in the order of its first packets. */
+/** What to write, in the order of the first packets. */
 function arrange (batch: Batch): Array<Uint8Array | Run> {
   const items: Array<Uint8Array | Run> = []
-  /** Those that may go on. */
+  /** Runs that may be continued. */
   const open: Run[] = []
   for (const packet of batch) {
     const headLength = headOf(packet)
@@ -169,7 +169,7 @@ function arrange (batch: Batch): Array<Uint8Array | Run> {
       continue
     }
     if (found >= 0) open.splice(found, 1)
-    // of an odd header nobody knows which stream it belongs to
+    // the stream of a packet with an unusual header is unknown
     if (isTcp && packet[0] !== 0x45) open.length = 0
     if (headLength === 0) {
       items.push(packet)
