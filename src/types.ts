@@ -88,8 +88,8 @@ export interface ReadAhead {
 export interface Delivery {
   /** Bytes that the other end has acknowledged since the connection was made. */
   readonly acknowledged: number
-  /** Milliseconds since the last acknowledgement, once data or a window probe was repeated without one; otherwise 0. */
-  readonly unanswered: number
+  /** Data, or a second window probe, was sent again and is not acknowledged. It may only have been lost on its way: that counts once it lasts. */
+  readonly isUnanswered: boolean
 }
 
 /**

@@ -85,28 +85,21 @@ export class BufferBudget {
   /** Ends stalled bridges until the total is within the limit, or no bridge of an owner over its share has stalled. */
   relieve (): void {
     if (this.held <= this.#limit) return
-    for (const owner of this.#tooMuch()) owner.look()
     const before = this.clock.now() - this.#stalledAfter
-    while (this.held > this.#limit) {
-      const victim = this.#victim(before)
-      if (victim === undefined) return
-      victim.end()
+    for (const owner of this.#tooMuch()) {
+      for (const account of owner.stalled(before)) {
+        if (this.held <= this.#limit) return
+        if (owner.held <= this.#share) break
+        account.end()
+      }
     }
   }
+
+  /** Bytes for each owner that holds anything. */
+  get #share (): number { return this.#limit / this.busyOwners }
 
   /** Owners that hold more than their share, the largest first. */
-  #tooMuch (): Owner[] {
-    const share = this.#limit / this.busyOwners
-    return [...this.#owners.values()].filter(({ held }) => held > share).sort((a, b) => b.held - a.held)
-  }
-
-  #victim (before: number): BridgeAccount | undefined {
-    for (const owner of this.#tooMuch()) {
-      const victim = owner.oldest()
-      if (victim !== undefined && victim.since <= before) return victim
-    }
-    return undefined
-  }
+  #tooMuch (): Owner[] { return [...this.#owners.values()].filter(({ held }) => held > this.#share).sort((a, b) => b.held - a.held) }
 }
 
 class Owner {
@@ -144,14 +137,10 @@ class Owner {
     if (bytes > 0 && budget.held > budget.limit) budget.watch()
   }
 
-  /** Updates the progress of all its bridges. */
-  look (): void { for (const account of this.accounts) account.look() }
-
-  /** The bridge that has stalled longest. */
-  oldest (): BridgeAccount | undefined {
-    let oldest: BridgeAccount | undefined
-    for (const account of this.accounts) if (account.since < (oldest?.since ?? Infinity)) oldest = account
-    return oldest
+  /** Bridges without progress since `before`, those that have stalled longest first. Checks the progress of all. */
+  stalled (before: number): BridgeAccount[] {
+    for (const account of this.accounts) account.look()
+    return [...this.accounts].filter(({ since }) => since <= before).sort((a, b) => a.since - b.since)
   }
 }
 
@@ -242,11 +231,14 @@ class Direction implements ReadAhead {
     this.#writing = bytes
   }
 
-  /** Checks whether the other end has acknowledged anything since the last check; where that is unknown, the start of the write counts. */
+  /**
+   * Checks whether the other end has acknowledged anything since the last check; the first one of a write has nothing to compare, and
+   * counts as progress. Where that is unknown, the start of the write counts.
+   */
   look (): void {
     if (this.since === Infinity) return
     const acknowledged = this.target?.delivery?.()?.acknowledged
-    if (acknowledged !== undefined && this.#acknowledged !== undefined && acknowledged > this.#acknowledged) this.since = this.#account.now
+    if (acknowledged !== undefined && acknowledged > (this.#acknowledged ?? -1)) this.since = this.#account.now
     this.#acknowledged = acknowledged
   }
 }

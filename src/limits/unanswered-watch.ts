@@ -10,12 +10,20 @@ import type { Clock, Link } from '../types.ts'
 /** Number of checks within the limit. */
 const CHECKS = 4
 
+interface Entry {
+  readonly onSilent: (err: Error) => void
+  /** Time of the first of the checks, without a break up to the last one, at which nothing was answered. */
+  since: number | undefined
+  /** Bytes acknowledged at the last check. */
+  acknowledged: number
+}
+
 /** A link that may have `delivery`. */
 type Watched = Pick<Link, 'delivery'>
 
 export class UnansweredWatch {
   readonly #limit: number
-  readonly #watched = new Map<Watched, (err: Error) => void>()
+  readonly #watched = new Map<Watched, Entry>()
   readonly #clock: Clock
   #timer: Interval | undefined
 
@@ -32,10 +40,10 @@ export class UnansweredWatch {
   /** Number of watched links. */
   get size (): number { return this.#watched.size }
 
-  /** @param onSilent called once, with an error, when the limit is exceeded; the link is not watched any more then */
+  /** @param onSilent called once, with an error, when the limit is reached; the link is not watched any more then */
   add (link: Watched, onSilent: (err: Error) => void): void {
     if (link.delivery === undefined) return
-    this.#watched.set(link, onSilent)
+    this.#watched.set(link, { onSilent, since: undefined, acknowledged: 0 })
     this.#timer ??= every(this.#clock, Math.ceil(this.#limit / CHECKS), () => { this.look() }).unref()
   }
 
@@ -49,11 +57,15 @@ export class UnansweredWatch {
 
   /** Checks all watched links now. */
   look (): void {
-    for (const [link, onSilent] of this.#watched) {
-      const unanswered = link.delivery?.()?.unanswered ?? 0
-      if (unanswered < this.#limit) continue
+    const now = this.#clock.now()
+    for (const [link, entry] of this.#watched) {
+      const { acknowledged = 0, isUnanswered = false } = link.delivery?.() ?? {}
+      if (!isUnanswered) entry.since = undefined
+      else if (entry.since === undefined || acknowledged > entry.acknowledged) entry.since = now
+      entry.acknowledged = acknowledged
+      if (entry.since === undefined || now - entry.since < this.#limit) continue
       this.delete(link)
-      onSilent(new LinkClosedError(`the other side has not answered for ${Math.round(unanswered / 1000)} s`))
+      entry.onSilent(new LinkClosedError(`the other side has not answered for ${Math.round((now - entry.since) / 1000)} s`))
     }
   }
 }

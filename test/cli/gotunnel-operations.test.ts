@@ -186,7 +186,7 @@ t.test('a port that another program has is shown', async (t) => {
   const port = await freePort()
   const relay = await startRelay(t, relayFile('token: a-token', 'ports: 1-65535'))
   const peer = startPeer(t, relay, ['--map', `${port}:${service.port}`, '--map', `${busy}:${service.port}`, '--mode', 'compatible'], 'a-token')
-  await relay.program.find(/"port":(\d+),.*"waits":"busy","reason":"[^"]*EADDRINUSE[^"]*"/, 'stderr')
+  await relay.program.find(/"port":(\d+),.*"waits":"busy","detail":"[^"]*EADDRINUSE[^"]*"/, 'stderr')
   const { services } = await eventually(() => relay.ask('status'), ({ services }) => services[0].clients === 2)
   const mapped = services[0].identities[0].mapped
   t.match(mapped.find((each: { port: number }) => each.port === busy), { state: 'busy', mode: 'compatible', users: 0 })

@@ -79,7 +79,7 @@ t.test('a receiver that takes some of a write now and then does not stand still,
   const taken = { dead: 0, slow: 0 }
   const [dead, slow] = (['dead', 'slow'] as const).map((name) => {
     const account = open('home', name)
-    account.forward.target = { delivery: () => ({ acknowledged: taken[name], unanswered: 0 }) }
+    account.forward.target = { delivery: () => ({ acknowledged: taken[name], isUnanswered: false }) }
     return account
   })
   for (const account of [slow, dead]) { // the slow one has begun first
@@ -100,6 +100,32 @@ t.test('a receiver that takes some of a write now and then does not stand still,
     clock.now += 300
   }
   t.same(ended, ['dead', 'slow'], 'the other direction does')
+})
+
+t.test('a write that is older than the time, and goes on, is not taken for one that stands still at the first look', async (t) => {
+  const { budget, clock, ended, open } = still(100)
+  let acknowledged = 0
+  const account = open('home', 'slow')
+  account.forward.target = { delivery: () => ({ acknowledged, isUnanswered: false }) }
+  account.forward.writing(80)
+  clock.now = 5000
+  open('home', 'other').forward.writing(80)
+  for (let look = 0; look < 5; look++) {
+    budget.relieve()
+    acknowledged++
+    clock.now += 300
+  }
+  t.same(ended, ['other'])
+})
+
+t.test('every owner beyond its share is cut down to it at one look, and no further than needed', async (t) => {
+  const { budget, clock, ended, open } = still(1000)
+  for (const [owner, count] of [['home', 12], ['office', 8]] as const) for (let i = 0; i < count; i++) open(owner, owner).forward.writing(100)
+  open('patient', 'patient').forward.writing(10)
+  clock.now = 5000
+  budget.relieve()
+  t.same([budget.heldBy('home'), budget.heldBy('office'), budget.heldBy('patient')], [300, 600, 10], 'a third is 333')
+  t.same(ended.length, 11)
 })
 
 t.test('a direction that goes on does not hide one that stands still', async (t) => {

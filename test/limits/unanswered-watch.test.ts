@@ -1,54 +1,57 @@
 import t from 'tap'
 import { UnansweredWatch } from '../../src/limits/unanswered-watch.ts'
 import { ManualClock } from '../helpers/clock.ts'
+import type { Delivery } from '../../src/types.ts'
 
-/** A link that has not been answered for so many milliseconds; undefined: it cannot tell now. */
+/** A link whose system says this. */
 class Told {
-  unanswered: number | undefined
-  constructor (unanswered?: number) { this.unanswered = unanswered }
-  delivery (): { acknowledged: number, unanswered: number } | undefined {
-    return this.unanswered === undefined ? undefined : { acknowledged: 0, unanswered: this.unanswered }
-  }
+  told: Delivery | undefined
+  constructor (isUnanswered?: boolean) { if (isUnanswered !== undefined) this.told = { acknowledged: 0, isUnanswered } }
+  delivery (): Delivery | undefined { return this.told }
 }
 
-t.test('who has not answered for as long as the limit is told of once, and no other', async (t) => {
-  const watch = new UnansweredWatch(1000)
-  const links = { answering: new Told(0), late: new Told(999), gone: new Told(1000), unknown: new Told() }
+t.test('who answers nothing at all checks within the limit is told of once, and no other', async (t) => {
+  const clock = new ManualClock()
+  const watch = new UnansweredWatch(40_000, clock)
+  const links = { answering: new Told(false), gone: new Told(true), progressing: new Told(true), unknown: new Told(), back: new Told(true) }
   const ended: string[] = []
   for (const [name, link] of Object.entries(links)) watch.add(link, (err) => { ended.push(`${name}: ${err.message}`) })
-  watch.look()
-  watch.look()
-  t.same(ended, ['gone: the other side has not answered for 1 s'])
-  t.equal(watch.size, 3)
-  watch.delete(links.late)
-  links.late.unanswered = 5000
-  links.answering.unanswered = 45_000
-  watch.look()
-  t.same(ended.slice(1), ['answering: the other side has not answered for 45 s'])
+  for (let checks = 1; checks <= 4; checks++) {
+    clock.advance(10_000)
+    links.progressing.told = { acknowledged: checks, isUnanswered: true }
+    links.back.told = { acknowledged: 0, isUnanswered: checks !== 3 }
+  }
+  t.same(ended, [], 'the first check that finds it silent is where the time begins')
+  clock.advance(10_000)
+  t.same(ended, ['gone: the other side has not answered for 40 s'])
+  clock.advance(10_000)
+  t.same(ended.length, 1)
+  t.equal(watch.size, 4)
+  clock.advance(100_000)
+  t.same(ended.slice(1).map((text) => text.split(':')[0]), ['progressing', 'back'], 'once nothing comes from there any more')
+  watch.delete(links.answering)
   watch.delete(links.unknown)
   t.equal(watch.size, 0)
+  t.same(clock.waiting, [])
+})
+
+t.test('a link that was quiet for a day, and one packet lost: it is not ended', async (t) => {
+  const clock = new ManualClock()
+  const watch = new UnansweredWatch(40_000, clock)
+  const link = new Told(false)
+  watch.add(link, () => { t.fail('it was ended') })
+  clock.advance(86_400_000)
+  link.told = { acknowledged: 0, isUnanswered: true }
+  clock.advance(10_000)
+  link.told = { acknowledged: 10, isUnanswered: false }
+  clock.advance(100_000)
+  t.equal(watch.size, 1)
 })
 
 t.test('a link that cannot tell is not watched', async (t) => {
   const watch = new UnansweredWatch(1000)
   watch.add({}, () => { t.fail('it was ended') })
   t.equal(watch.size, 0)
-})
-
-t.test('it looks by itself, again and again, while there is something to watch', async (t) => {
-  const clock = new ManualClock()
-  const watch = new UnansweredWatch(1000, clock)
-  const link = new Told(0)
-  let ended = 0
-  watch.add(link, () => { ended++ })
-  t.same(clock.holding, [], 'which keeps no process alive')
-  clock.advance(100_000)
-  t.equal(ended, 0)
-  link.unanswered = 1000
-  clock.advance(250)
-  t.equal(ended, 1)
-  t.equal(watch.size, 0)
-  t.same(clock.waiting, [])
 })
 
 t.test('a limit that cannot be', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * Progress of what was written to a TCP connection, as the kernel sees it: the bytes that the other end has acknowledged, and for how long
- * it has acknowledged nothing.
+ * Progress of what was written to a TCP connection, as the kernel sees it: the bytes that the other end has acknowledged, and whether it
+ * answers.
  *
  * By `TCP_INFO` on Linux, tcp(7); unknown elsewhere.
  */
@@ -12,7 +12,6 @@ import { IPPROTO_TCP, TCP_INFO } from './socket-numbers.ts'
 /** Offsets in `struct tcp_info` of linux/tcp.h, which grows only at its end; the kernel returns as much of it as it has. */
 const RETRANSMITS = 2
 const PROBES = 3
-const LAST_ACK_RECEIVED = 56
 const BYTES_ACKED = 120
 const SIZE = 128
 
@@ -33,9 +32,8 @@ export function deliveryOf (stream: Duplex): Delivery | undefined {
   if (libc == null || fd === undefined) return undefined
   length[0] = SIZE
   if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, lengthBytes) !== 0 || length[0] < SIZE) return undefined
-  const isUnanswered = info[RETRANSMITS] > 0 || info[PROBES] >= UNANSWERED_PROBES
   return {
     acknowledged: Number(view.getBigUint64(BYTES_ACKED, isLittleEndian)),
-    unanswered: isUnanswered ? view.getUint32(LAST_ACK_RECEIVED, isLittleEndian) : 0
+    isUnanswered: info[RETRANSMITS] > 0 || info[PROBES] >= UNANSWERED_PROBES
   }
 }
