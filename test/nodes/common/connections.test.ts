@@ -45,7 +45,7 @@ t.test('a connection has its slot while it is served; one that has been through 
 
   const slot = limiter.admit('192.0.2.2', () => {})
   await connections.accept(Object.assign(memoryPair()[0], { remote, slot }), async (slot) => { t.equal(slot, slot) })
-  t.match(limiter.stats, { connections: 0, entered: 2 })
+  t.match(limiter.stats, { connections: 0, admitted: 2 })
 })
 
 t.test('the limiter ends a connection that it has let in', async (t) => {

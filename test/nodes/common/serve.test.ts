@@ -69,11 +69,11 @@ t.test('links come through the layers, and tell where they come from, what they 
   const client = over(await network.dial({ host: '127.0.0.1', port: 1 }), text)
   await until(() => links.length === 1)
   const [link] = links
-  t.match(link, { remote: { host: 'here', port: 7 }, path: '/some?where', pass: { source: '192.0.2.1' } })
+  t.match(link, { remote: { host: 'here', port: 7 }, path: '/some?where', slot: { source: '192.0.2.1' } })
   void client.sink(say('hello'))
   t.same(await first(link.source as any), ['hello'])
   link.slot?.evict()
-  t.match(await failureOf(link.sink(say('x'))), { code: 'ERR_LINK_CLOSED' }, 'the gate ends what is served')
+  t.match(await failureOf(link.sink(say('x'))), { code: 'ERR_LINK_CLOSED' }, 'the limiter ends what is served')
 })
 
 t.test('a change takes effect when it listens there, one after the other; links stay', async (t) => {
