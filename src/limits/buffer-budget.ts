@@ -137,10 +137,10 @@ class Owner {
     if (bytes > 0 && budget.held > budget.limit) budget.watch()
   }
 
-  /** Bridges without progress since `before`, those that have stalled longest first. Checks the progress of all. */
+  /** Bridges without progress since `before`: those that have stalled longest first, the newest of equals. Checks the progress of all. */
   stalled (before: number): BridgeAccount[] {
     for (const account of this.accounts) account.look()
-    return [...this.accounts].filter(({ since }) => since <= before).sort((a, b) => a.since - b.since)
+    return [...this.accounts].reverse().filter(({ since }) => since <= before).sort((a, b) => a.since - b.since)
   }
 }
 

@@ -118,6 +118,20 @@ t.test('a write that is older than the time, and goes on, is not taken for one t
   t.same(ended, ['other'])
 })
 
+t.test('of those that stand still as long, as far as is known, the newest are ended first', async (t) => {
+  const { budget, clock, ended, open } = still(250)
+  for (const name of ['first', 'second', 'third']) {
+    const account = open('home', name)
+    account.forward.target = { delivery: () => ({ acknowledged: 0, isUnanswered: false }) }
+    account.forward.writing(100)
+    clock.now += 100
+  }
+  budget.relieve()
+  clock.now += 1000
+  budget.relieve()
+  t.same(ended, ['third'])
+})
+
 t.test('every owner beyond its share is cut down to it at one look, and no further than needed', async (t) => {
   const { budget, clock, ended, open } = still(1000)
   for (const [owner, count] of [['home', 12], ['office', 8]] as const) for (let i = 0; i < count; i++) open(owner, owner).forward.writing(100)
@@ -145,7 +159,7 @@ t.test('those of the owner who holds most are ended, however long others stand s
   for (let i = 0; i < 4; i++) open('home', `home ${i}`).backward.writing(300)
   clock.now = 10_000
   budget.relieve()
-  t.same(ended, ['home 0', 'home 1'])
+  t.same(ended, ['home 3', 'home 2'])
   t.same([budget.heldBy('home'), budget.heldBy('office')], [600, 400])
 })
 

@@ -99,6 +99,5 @@ export const gotunnelPeerSection = section({
   if (ca !== undefined && insecure) complain('insecure', 'contradicts ca, expected one of them')
 })
 
-export type GotunnelIdentitySettings = z.output<typeof gotunnelIdentitySection>
 export type GotunnelRelaySettings = z.output<typeof gotunnelRelaySection>
 export type GotunnelPeerSettings = z.output<typeof gotunnelPeerSection>

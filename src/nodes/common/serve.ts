@@ -99,8 +99,8 @@ class Server<At extends BindOptions, Options, Changes> implements Served<Options
   }
 
   get url (): string {
-    const { port, options: place } = this.#listener
-    return port === undefined ? '' : this.#init.urlOf(place, port)
+    const { port, options } = this.#listener
+    return port === undefined ? '' : this.#init.urlOf(options, port)
   }
 
   async configure (options: Options): Promise<Changes> {
