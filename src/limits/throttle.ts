@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../types.ts'
 /** Default milliseconds between two reports. */
 const INTERVAL = 1000
 
-export interface SparinglyInit {
+export interface ThrottleInit {
   /** Milliseconds between two reports. Default: 1 s. */
   interval?: number
   /** Default: that of the system. */
@@ -13,7 +13,7 @@ export interface SparinglyInit {
 }
 
 /** A function that reports its first call at once, then once per interval the last value and the number of calls. */
-export function throttle<T> (tell: (last: T, count: number) => void, { interval = INTERVAL, clock = systemClock }: SparinglyInit = {}): (what: T) => void {
+export function throttle<T> (tell: (last: T, count: number) => void, { interval = INTERVAL, clock = systemClock }: ThrottleInit = {}): (what: T) => void {
   let last: T
   let count = 0
   let timer: Timer | undefined

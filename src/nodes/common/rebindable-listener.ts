@@ -75,7 +75,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   /** Stops listening; accepted links stay. */
   close (): void {
     this.#listener?.close()
-    this.#listener = undefined
+    this.#listener = this.#port = undefined
   }
 
   async #open (options: At): Promise<void> {

@@ -2,6 +2,7 @@
 import { RebindableListener, type BindOptions } from './rebindable-listener.ts'
 import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Layer, Link, Transport } from '../../types.ts'
 
@@ -31,7 +32,8 @@ export interface ServeInit<At extends BindOptions, Wire extends Link & Connectio
   transport: Pick<Transport<Wire, At>, 'listen'>
   /** From links of the transport to those that `accept` gets. */
   layers: Layer<Wire, Upper>
-  /** Serves a link until its end. */
+  log?: Logger | undefined
+  /** Serves a link until its end. What it throws, or a layer, ends the link and is logged as a fault of the relay. */
   accept (link: Upper & ConnectionInfo): void
   /** The first address to listen on. */
   at: At
@@ -71,7 +73,14 @@ export async function serve<At extends BindOptions, Wire extends Link & Connecti
   const { transport, layers } = init
   const listener = new RebindableListener<Wire, At>(init.at, {
     listen: (at) => transport.listen(at),
-    accept: (link) => { init.accept(overAccepted(link, layers)) }
+    accept: (link) => {
+      try {
+        init.accept(overAccepted(link, layers))
+      } catch (err) { // one connection must not end the listener
+        link.abort(err as Error)
+        init.log?.error({ remote: link.remote, err: err as Error }, 'connection ended by a fault of the relay')
+      }
+    }
   })
   const server = new Server(listener, init)
   try {

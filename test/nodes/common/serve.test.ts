@@ -127,3 +127,47 @@ t.test('where it cannot listen, all is closed', async (t) => {
   t.match(await failureOf(failed), { code: 'EADDRINUSE' })
   t.ok(isClosed)
 })
+
+t.test('a connection that a layer or its handler fails for is ended and told of, and the next one is served', async (t) => {
+  const network = memoryNetwork()
+  const errors: object[] = []
+  const served: string[] = []
+  let count = 0
+  const server = await serve({
+    transport: {
+      listen (at: BindOptions): Listener<Link & ConnectionInfo> {
+        const listener = network.listen(at)
+        return {
+          ...listener,
+          async * [Symbol.asyncIterator] () {
+            for await (const link of listener) yield Object.assign(link, { remote: { host: 'here', port: ++count } })
+          }
+        }
+      }
+    },
+    layers (link: Link & ConnectionInfo) {
+      if (link.remote.port === 1) throw new Error('a fault of a layer')
+      return link
+    },
+    accept (link) {
+      if (link.remote.port === 2) throw new Error('a fault of its handler')
+      served.push(`${link.remote.port}`)
+      endsWith(t, link)
+    },
+    at: { host: '127.0.0.1', port: 1 },
+    urlOf: () => '',
+    verify: () => ({ host: '127.0.0.1', port: 1 }),
+    configure: () => {},
+    close: async () => {},
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: (fields) => { errors.push(fields) } }
+  })
+  t.teardown(() => server.close())
+  for (const fault of ['a fault of a layer', 'a fault of its handler']) {
+    const client = await network.dial({ host: '127.0.0.1', port: 1 })
+    t.ok(await failureOf(first(client.source)), fault)
+  }
+  endsWith(t, await network.dial({ host: '127.0.0.1', port: 1 }))
+  await until(() => served.length === 1)
+  t.same(served, ['3'])
+  t.match(errors, [{ remote: { port: 1 }, err: { message: 'a fault of a layer' } }, { remote: { port: 2 }, err: { message: 'a fault of its handler' } }])
+})

@@ -51,6 +51,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const tolerate = { unmasked: settings.lenient } // read for each frame, so that it can change
   const node = {
     at,
+    log,
     urlOf: ({ protocol, hostname }: CandyBindOptions, port: number) => `${protocol}//${hostname}:${port}`,
     verify (options: CandyServerOptions) {
       const at = readBindOptions(options)

@@ -169,7 +169,14 @@ export class MappedPort implements ServedPort, SequentialDataPort {
 
   async #serve (listener: Listener<AcceptedLink>): Promise<void> {
     try {
-      for await (const link of listener) this.#admit(link)
+      for await (const link of listener) {
+        try {
+          this.#admit(link)
+        } catch (err) { // one user must not end the listener
+          link.abort(err as Error)
+          this.#context.log.log('warn', { port: this.number, err }, 'user ended by a fault of the relay')
+        }
+      }
     } catch {
       // could not listen: reported by `port`
     }

@@ -36,6 +36,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
     layers: (link: AcceptedLink) => link, // the relay adds layers once the first frame has told the type of the connection
     accept: (link) => { void relay.accept(link) },
     at,
+    log,
     urlOf: ({ host, tls }: BindOptions, port) => `${tls === undefined ? 'tcp' : 'tls'}://${endpointText({ host, port })}`,
     verify (options: GotunnelServerOptions) {
       const at = readBindOptions(options)
