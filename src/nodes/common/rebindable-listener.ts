@@ -75,7 +75,7 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   /** Stops listening; accepted links stay. */
   close (): void {
     this.#listener?.close()
-    this.#listener = this.#port = undefined
+    this.#listener = undefined
   }
 
   async #open (options: At): Promise<void> {

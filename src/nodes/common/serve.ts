@@ -52,7 +52,7 @@ export interface ServeInit<At extends BindOptions, Wire extends Link & Connectio
 }
 
 export interface Served<Options, Changes> {
-  /** With the port in use. Empty while it does not listen, after a change that has failed half-way. */
+  /** With the port in use, and after `close` the last one. Empty when it does not listen after a change that has failed half-way. */
   readonly url: string
   /**
    * Changes the options. Links stay when only the address changes.
