@@ -73,11 +73,11 @@ t.test('what breaks a connection is told quietly, a fault of the relay is not; w
 t.test('failures of one source are bounded, not those of others nor of this machine; another bound begins anew', async (t) => {
   const throttle = new AuthThrottle(2, systemClock)
   const [source, other, local] = [{ source: 'a', isLocal: false }, { source: 'b', isLocal: false }, { source: '127.0.0.1', isLocal: true }]
-  for (const of of [source, local, source, local, local]) {
-    t.notOk(throttle.isThrottled(of))
-    throttle.failed(of)
+  for (const each of [source, local, source, local, local]) {
+    t.notOk(throttle.isThrottled(each))
+    throttle.failed(each)
   }
-  t.same([source, other, local].map((of) => throttle.isThrottled(of)), [true, false, false])
+  t.same([source, other, local].map((each) => throttle.isThrottled(each)), [true, false, false])
   throttle.configure(2)
   t.ok(throttle.isThrottled(source), 'the same bound forgets nothing')
   throttle.configure(3)
