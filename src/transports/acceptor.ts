@@ -9,6 +9,22 @@ import type { Link, Listener } from '../types.ts'
 /** Maximum number of links that wait to be accepted; further ones are rejected, so that memory stays bounded when a program stops accepting. */
 export const ACCEPT_BACKLOG = 1024
 
+/**
+ * Passes on each link until the listener is closed. A link that `accept` throws for is aborted, and does not end the listener.
+ *
+ * @throws an error of the system when it could not listen
+ */
+export async function acceptEach<L extends Link> (listener: AsyncIterable<L>, accept: (link: L) => void, onFault: (err: Error, link: L) => void): Promise<void> {
+  for await (const link of listener) {
+    try {
+      accept(link)
+    } catch (err) {
+      link.abort(err as Error)
+      onFault(err as Error, link)
+    }
+  }
+}
+
 export interface AcceptQueue<L extends Link> {
   /** False when the queue is full or closed: then the caller has to end the connection. */
   offer (link: L): boolean

@@ -1,5 +1,6 @@
 /** A listener whose address, proxies and certificate can change while it runs. */
 import { lookup } from 'node:dns/promises'
+import { acceptEach } from '../../transports/acceptor.ts'
 import type { TlsListener } from '../../transports/certificate.ts'
 import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Link, Listener } from '../../types.ts'
@@ -15,9 +16,11 @@ export interface BindOptions {
 }
 
 export interface RebindableListenerInit<L extends Link, At extends BindOptions = BindOptions> {
-  listen (options: At): Listener<L> | TlsListener<L>
+  readonly listen: (options: At) => Listener<L> | TlsListener<L>
   /** Gets every accepted link. */
-  accept (link: L): void
+  readonly accept: (link: L) => void
+  /** Gets what `accept` has thrown for a link, which is aborted. Default: nothing. */
+  readonly onFault?: (err: Error, link: L) => void
 }
 
 /** Calls must not overlap: the owner serialises them. */
@@ -79,14 +82,11 @@ export class RebindableListener<L extends Link, At extends BindOptions = BindOpt
   }
 
   async #open (options: At): Promise<void> {
-    const listener = this.#init.listen(options)
-    this.#accept(listener).catch(() => {}) // reported by `port` below
+    const { listen, accept, onFault = () => {} } = this.#init
+    const listener = listen(options)
+    acceptEach(listener, accept, onFault).catch(() => {}) // could not listen: reported by `port` below
     this.#port = await listener.port()
     this.#listener = listener
-  }
-
-  async #accept (listener: Listener<L>): Promise<void> {
-    for await (const link of listener) this.#init.accept(link)
   }
 }
 

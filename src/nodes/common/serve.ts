@@ -73,14 +73,8 @@ export async function serve<At extends BindOptions, Wire extends Link & Connecti
   const { transport, layers } = init
   const listener = new RebindableListener<Wire, At>(init.at, {
     listen: (at) => transport.listen(at),
-    accept: (link) => {
-      try {
-        init.accept(overAccepted(link, layers))
-      } catch (err) { // one connection must not end the listener
-        link.abort(err as Error)
-        init.log?.error({ remote: link.remote, err: err as Error }, 'connection ended by a fault of the relay')
-      }
-    }
+    accept: (link) => { init.accept(overAccepted(link, layers)) },
+    onFault: (err, { remote }) => { init.log?.error({ remote, err }, 'connection ended by a fault of the relay') }
   })
   const server = new Server(listener, init)
   try {

@@ -9,6 +9,7 @@ import type { UserLimiters } from './user-limiters.ts'
 import { newTraffic, TrafficCounters, type UserDrop, type UserTraffic } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
+import { acceptEach } from '../../../transports/acceptor.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import type { Link, Listener } from '../../../types.ts'
 
@@ -161,25 +162,12 @@ export class MappedPort implements ServedPort, SequentialDataPort {
     if (this.#listener !== undefined || !this.wantsOnline) return
     const { users, clock, settings: { bind: host } } = this.#context
     const listener = listenTcp({ host, port: this.number, limiter: users.limiterOf(this.identity), keepAlive: KEEP_ALIVE, clock })
-    void this.#serve(listener)
+    acceptEach(listener, (link) => { this.#admit(link) }, (err) => {
+      this.#context.log.log('warn', { port: this.number, err }, 'user ended by a fault of the relay')
+    }).catch(() => {}) // could not listen: reported by `port` below
     await listener.port()
     if (this.wantsOnline) this.#listener = listener
     else listener.close()
-  }
-
-  async #serve (listener: Listener<AcceptedLink>): Promise<void> {
-    try {
-      for await (const link of listener) {
-        try {
-          this.#admit(link)
-        } catch (err) { // one user must not end the listener
-          link.abort(err as Error)
-          this.#context.log.log('warn', { port: this.number, err }, 'user ended by a fault of the relay')
-        }
-      }
-    } catch {
-      // could not listen: reported by `port`
-    }
   }
 
   #admit (link: AcceptedLink): void {

@@ -3,6 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from '
 import type { Logger } from '../../../../log.ts'
 import { ConnectionLimiter } from '../../../../limits/connection-limiter.ts'
 import { websocketFrames } from '../../../../transforms/websocket-frames/index.ts'
+import { acceptEach } from '../../../../transports/acceptor.ts'
 import { overAccepted } from '../../../../transports/connection-guard.ts'
 import { listenUpgraded, type UpgradedLink } from '../../../../transports/upgrade.ts'
 import type { TlsListener } from '../../../../transports/certificate.ts'
@@ -49,10 +50,12 @@ async function listen ({ listener: number, fd, tls, trustedProxies }: Extract<Wo
 
 async function accept (number: number, listener: TlsListener<UpgradedLink>): Promise<void> {
   try {
-    for await (const link of listener) void forwarder.accept(overAccepted(link, layers), number)
+    await acceptEach(listener, (link) => { void forwarder.accept(overAccepted(link, layers), number) }, (err, { remote }) => {
+      log.error({ remote, err }, 'connection ended by a fault of the relay')
+    })
     emit({ type: 'closed', listener: number })
   } catch {
-    // reported by `port`
+    // could not listen: reported by `port`
   }
 }
 
