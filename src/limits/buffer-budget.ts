@@ -89,17 +89,17 @@ export class BufferBudget {
     for (const owner of this.#tooMuch()) {
       for (const account of owner.stalled(before)) {
         if (this.held <= this.#limit) return
-        if (owner.held <= this.#share) break
+        if (owner.held <= this.share) break
         account.end()
       }
     }
   }
 
   /** Bytes for each owner that holds anything. */
-  get #share (): number { return this.#limit / this.busyOwners }
+  get share (): number { return this.#limit / Math.max(1, this.busyOwners) }
 
   /** Owners that hold more than their share, the largest first. */
-  #tooMuch (): Owner[] { return [...this.#owners.values()].filter(({ held }) => held > this.#share).sort((a, b) => b.held - a.held) }
+  #tooMuch (): Owner[] { return [...this.#owners.values()].filter(({ held }) => held > this.share).sort((a, b) => b.held - a.held) }
 }
 
 class Owner {
@@ -118,7 +118,7 @@ class Owner {
   /** Bytes that one of its bridges may read ahead. */
   get ahead (): number {
     const { budget } = this
-    const share = budget.limit / Math.max(1, budget.busyOwners)
+    const { share } = budget
     if (budget.held > budget.limit && this.held > share) return 0
     const ahead = share / PART / Math.max(1, this.busy)
     return ahead < MIN_READ_AHEAD ? 0 : ahead

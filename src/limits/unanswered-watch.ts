@@ -55,6 +55,16 @@ export class UnansweredWatch {
     this.#timer = undefined
   }
 
+  /** Watches links while something uses them; settles as that does. */
+  async during (links: readonly Watched[], onSilent: (err: Error) => void, use: Promise<void>): Promise<void> {
+    for (const link of links) this.add(link, onSilent)
+    try {
+      await use
+    } finally {
+      for (const link of links) this.delete(link)
+    }
+  }
+
   /** Checks all watched links now. */
   look (): void {
     const now = this.#clock.now()

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { bridge } from '../../src/streams/bridge.ts'
-import { dialTls, listenTls, memoryPair, tcp, websocket } from '../../src/transports/index.ts'
+import { memoryPair, tcp, tls, websocket } from '../../src/transports/index.ts'
 import { random } from '../helpers/bytes.ts'
-import { ca, cert, key } from '../helpers/certificates.ts'
 import { open, turn } from '../helpers/ends.ts'
+import { ca, cert, key } from '../helpers/certificates.ts'
 import type { Batch, Link } from '../../src/types.ts'
 
 type Pair = (t: Test) => Promise<[outer: Link, inner: Link]>
@@ -16,7 +16,7 @@ const over: Record<string, Pair> = {
     return [client, server]
   },
   tls: async (t) => {
-    const { client, server } = await open(t, { ...tcp, dial: (to) => dialTls({ ...to, ca }), listen: (at) => listenTls({ ...at, cert, key }) })
+    const { client, server } = await open(t, tls({ cert, key }, { ca }))
     return [client, server]
   },
   websocket: async (t) => {

@@ -2,12 +2,12 @@
 import t, { type Test } from 'tap'
 import { bridge, type BridgeInit } from '../../src/streams/bridge.ts'
 import { Shaper } from '../../src/limits/shaper.ts'
-import { dialTls, listenTls, memoryPair, tcp } from '../../src/transports/index.ts'
+import { memoryPair, tcp, tls } from '../../src/transports/index.ts'
 import { random } from '../helpers/bytes.ts'
-import { ca, cert, key } from '../helpers/certificates.ts'
 import { batches, bytes, drain, endsWith, failureOf, first, hear, hearText, idle, nothing, open, standstill, talk, texts, turn, until } from '../helpers/ends.ts'
 import { recordingLink } from '../helpers/links.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
+import { ca, cert, key } from '../helpers/certificates.ts'
 import type { Batch, Link } from '../../src/types.ts'
 
 /** A link to each side, and what the bridge between the two comes to. */
@@ -33,7 +33,7 @@ const pairs: Record<string, Pair> = {
     return [client, server]
   },
   tls: async (t) => {
-    const { client, server } = await open(t, { ...tcp, dial: (to) => dialTls({ ...to, ca }), listen: (at) => listenTls({ ...at, cert, key }) })
+    const { client, server } = await open(t, tls({ cert, key }, { ca }))
     return [client, server]
   }
 }

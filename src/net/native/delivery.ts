@@ -6,7 +6,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Delivery } from '../../types.ts'
-import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
+import { descriptorOf, socketCalls } from './socket-calls.ts'
 import { IPPROTO_TCP, TCP_INFO } from './socket-numbers.ts'
 
 /** Offsets in `struct tcp_info` of linux/tcp.h, which grows only at its end; the kernel returns as much of it as it has. */
@@ -27,7 +27,6 @@ const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 /** By a system call; undefined where it is unknown, or not known yet. */
 export function deliveryOf (stream: Duplex): Delivery | undefined {
   const libc = socketCalls()
-  if (libc === undefined) void prepareSocketCalls()
   const fd = libc == null ? undefined : descriptorOf(stream)
   if (libc == null || fd === undefined) return undefined
   length[0] = SIZE

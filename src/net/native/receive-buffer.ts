@@ -1,6 +1,6 @@
 /** The receive buffer of a TCP socket. */
 import type { Socket } from 'node:net'
-import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
+import { setSocketOption } from './socket-calls.ts'
 import { SOL_SOCKET, SO_RCVLOWAT } from './socket-numbers.ts'
 
 /** Bytes. Linux makes the buffer twice as large, capped by `net.ipv4.tcp_rmem`, 6 MiB by default. */
@@ -15,13 +15,6 @@ const ONE = new Uint8Array(new Int32Array([1]).buffer)
  * set back afterwards. Without koffi nothing happens.
  */
 export function growReceiveBuffer (socket: Socket): void {
-  const libc = socketCalls()
-  if (libc === undefined) {
-    void prepareSocketCalls().then(() => { growReceiveBuffer(socket) })
-    return
-  }
-  const fd = descriptorOf(socket)
-  if (libc === null || fd === undefined) return
-  libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, LOW_WATER, LOW_WATER.length)
-  libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, ONE, ONE.length)
+  setSocketOption(socket, SOL_SOCKET, SO_RCVLOWAT, LOW_WATER)
+  setSocketOption(socket, SOL_SOCKET, SO_RCVLOWAT, ONE)
 }

@@ -30,3 +30,14 @@ export function descriptorOf (stream: Duplex): number | undefined {
   const fd = (stream as { _handle?: { fd?: unknown } | null })._handle?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : undefined
 }
+
+/** Sets an option of a socket; later when the library is still being loaded. Does nothing where the call cannot be made. */
+export function setSocketOption (stream: Duplex, level: number, option: number, value: Uint8Array): void {
+  const libc = socketCalls()
+  if (libc === undefined) {
+    void prepareSocketCalls().then(() => { setSocketOption(stream, level, option, value) })
+    return
+  }
+  const fd = descriptorOf(stream)
+  if (libc !== null && fd !== undefined) libc.setsockopt(fd, level, option, value, value.length)
+}

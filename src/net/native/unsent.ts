@@ -6,7 +6,7 @@
  * it.
  */
 import type { Duplex } from 'node:stream'
-import { descriptorOf, prepareSocketCalls, socketCalls } from './socket-calls.ts'
+import { descriptorOf, setSocketOption, socketCalls } from './socket-calls.ts'
 import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from './socket-numbers.ts'
 
 const SIOCOUTQNSD = 0x894b
@@ -22,21 +22,10 @@ export function unsentOf (stream: Duplex): number | undefined {
   return libc !== null && fd !== undefined && libc.ioctl(fd, SIOCOUTQNSD, answerBytes) === 0 ? answer[0] : undefined
 }
 
-const bound = new Uint32Array(1)
-const boundBytes = new Uint8Array(bound.buffer)
-
 /**
  * Lets the kernel take no more writes once it holds this many unsent bytes, and one write beyond. Bytes in flight do not count, so a
  * receiver that reads is as fast as before. Does nothing where the call cannot be made.
  */
 export function boundUnsent (stream: Duplex, bytes: number): void {
-  const libc = socketCalls()
-  if (libc === undefined) {
-    void prepareSocketCalls().then(() => { boundUnsent(stream, bytes) })
-    return
-  }
-  const fd = descriptorOf(stream)
-  if (libc === null || fd === undefined) return
-  bound[0] = bytes
-  libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, boundBytes, boundBytes.length)
+  setSocketOption(stream, IPPROTO_TCP, TCP_NOTSENT_LOWAT, new Uint8Array(new Uint32Array([bytes]).buffer))
 }

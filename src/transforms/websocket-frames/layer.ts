@@ -128,7 +128,7 @@ class FramesLink implements WebSocketLink {
         try {
           this.#closing.endOrderly(this.#reader.failure)
           resolve()
-        } catch (err: any) {
+        } catch (err) {
           reject(err)
         }
       }

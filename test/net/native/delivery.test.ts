@@ -1,35 +1,18 @@
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { deliveryOf } from '../../../src/net/native/delivery.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
 import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { until } from '../../helpers/ends.ts'
+import { socketPair } from '../../helpers/socket-pair.ts'
 
 const hasKoffi = await import('koffi').then(() => true, () => false)
 const skip = process.platform !== 'linux' || !hasKoffi ? 'takes Linux and koffi' : false
 
-async function pair (t: Test, at: object): Promise<[Socket, Socket]> {
-  const server = createServer({ pauseOnConnect: true }).listen(at)
-  await once(server, 'listening')
-  const accepted = once(server, 'connection')
-  const address = server.address() as AddressInfo | string
-  const socket = typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1')
-  await once(socket, 'connect')
-  const [other] = await accepted
-  t.teardown(() => {
-    socket.destroy()
-    other.destroy()
-    server.close()
-  })
-  return [socket, other]
-}
-
 t.test('nothing is known before it is known whether the system can be asked', { skip }, async (t) => {
-  const [socket] = await pair(t, { port: 0, host: '127.0.0.1' })
+  const [socket] = await socketPair(t)
   t.equal(deliveryOf(socket), undefined)
   await prepareSocketCalls()
   t.match(deliveryOf(socket), { isUnanswered: false })
@@ -37,7 +20,7 @@ t.test('nothing is known before it is known whether the system can be asked', { 
 
 t.test('what the system at the other end has taken, whether its program reads or not', { skip }, async (t) => {
   await prepareSocketCalls()
-  const [socket, other] = await pair(t, { port: 0, host: '127.0.0.1' })
+  const [socket, other] = await socketPair(t)
   const acknowledged = (): number => deliveryOf(socket)?.acknowledged ?? NaN
   const before = acknowledged()
   socket.write(Buffer.alloc(1000))
@@ -51,7 +34,7 @@ t.test('what the system at the other end has taken, whether its program reads or
 
 t.test('links tell it, those on a connection for many as well; none of a closed one', { skip }, async (t) => {
   await prepareSocketCalls()
-  const [socket] = await pair(t, { port: 0, host: '127.0.0.1' })
+  const [socket] = await socketPair(t)
   const link = streamLink(socket)
   t.same(link.delivery?.(), deliveryOf(socket))
   const serial = new SequentialStreams(link).open(Buffer.from('{}'))
@@ -63,7 +46,7 @@ t.test('links tell it, those on a connection for many as well; none of a closed 
 
 t.test('what the system does not tell of', { skip }, async (t) => {
   await prepareSocketCalls()
-  const [socket] = await pair(t, { path: join(t.testdir(), 'socket') })
+  const [socket] = await socketPair(t, { path: join(t.testdir(), 'socket') })
   t.equal(deliveryOf(socket), undefined)
   t.equal(deliveryOf(new PassThrough()), undefined)
   t.equal(streamLink(new PassThrough()).delivery, undefined)

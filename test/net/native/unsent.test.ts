@@ -1,33 +1,15 @@
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
 import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { standstill } from '../../helpers/ends.ts'
+import { socketPair } from '../../helpers/socket-pair.ts'
 import { unsentOf } from '../../../src/net/native/unsent.ts'
 
 const hasKoffi = await import('koffi').then(() => true, () => false)
 const skip = process.platform !== 'linux' || !hasKoffi ? 'takes Linux and koffi' : false
-
-/** A connection whose other end reads nothing. */
-async function unread (t: Test, at: object): Promise<Socket> {
-  const server = createServer({ pauseOnConnect: true }).listen(at)
-  await once(server, 'listening')
-  const accepted = once(server, 'connection')
-  const address = server.address() as AddressInfo | string
-  const socket = typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1')
-  await once(socket, 'connect')
-  const [other] = await accepted
-  t.teardown(() => {
-    socket.destroy()
-    other.destroy()
-    server.close()
-  })
-  return socket
-}
 
 t.test('until it is known whether that can be known, nothing waits', { skip }, async (t) => {
   t.equal(unsentOf(new PassThrough()), 0)
@@ -37,7 +19,7 @@ t.test('until it is known whether that can be known, nothing waits', { skip }, a
 
 t.test('a socket whose other end does not read', { skip }, async (t) => {
   await prepareSocketCalls()
-  const socket = await unread(t, { port: 0, host: '127.0.0.1' })
+  const [socket] = await socketPair(t)
   t.equal(unsentOf(socket), 0)
   const link = streamLink(socket)
   const size = 64 * 1024
@@ -54,7 +36,7 @@ t.test('a socket whose other end does not read', { skip }, async (t) => {
 t.test('a bound of what the system takes: soon, or once it is known whether it can be set', { skip }, async (t) => {
   const size = 64 * 1024
   const taken = async (bound?: number): Promise<number> => {
-    const socket = await unread(t, { port: 0, host: '127.0.0.1' })
+    const [socket] = await socketPair(t)
     const link = streamLink(socket)
     if (bound !== undefined) link.boundUnsent?.(bound)
     let written = 0
@@ -62,7 +44,7 @@ t.test('a bound of what the system takes: soon, or once it is known whether it c
     return unsentOf(socket) as number
   }
   await prepareSocketCalls()
-  const [free, bounded, serial] = [await taken(), await taken(32 * 1024), await unread(t, { port: 0, host: '127.0.0.1' })]
+  const [free, bounded, serial] = [await taken(), await taken(32 * 1024), (await socketPair(t))[0]]
   t.ok(bounded <= 32 * 1024 + 2 * size, `${bounded} bytes`)
   t.ok(free > 4 * bounded, `${free} bytes without`)
   const streams = new SequentialStreams(streamLink(serial))
@@ -71,13 +53,13 @@ t.test('a bound of what the system takes: soon, or once it is known whether it c
   one.sink((async function * () { for (let i = 0; i < 100; i++) yield [Buffer.alloc(size)] })()).catch(() => {})
   await standstill(() => serial.bytesWritten)
   t.ok(unsentOf(serial) as number <= 32 * 1024 + 2 * size, `${String(unsentOf(serial))} bytes of a link among others`)
-  const closed = await unread(t, { port: 0, host: '127.0.0.1' })
+  const [closed] = await socketPair(t)
   closed.destroy()
   t.doesNotThrow(() => { streamLink(closed).boundUnsent?.(1) })
 })
 
 t.test('what the system does not tell of', { skip }, async (t) => {
   await prepareSocketCalls()
-  t.equal(unsentOf(await unread(t, { path: join(t.testdir(), 'socket') })), undefined)
+  t.equal(unsentOf((await socketPair(t, { path: join(t.testdir(), 'socket') }))[0]), undefined)
   t.equal(unsentOf(new PassThrough()), undefined)
 })

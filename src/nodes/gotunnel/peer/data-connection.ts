@@ -221,18 +221,11 @@ export class DataConnection {
       service.abort(err)
       this.abort(err)
     }
-    map.unanswered.add(user, onUnanswered)
-    map.unanswered.add(service, onUnanswered)
-    try {
-      await bridge(userLink, service, {
-        account,
-        forward: (bytes) => { stats.bytesIn += bytes },
-        backward: (bytes) => { stats.bytesOut += bytes }
-      })
-    } finally {
-      map.unanswered.delete(user)
-      map.unanswered.delete(service)
-    }
+    await map.unanswered.during([user, service], onUnanswered, bridge(userLink, service, {
+      account,
+      forward: (bytes) => { stats.bytesIn += bytes },
+      backward: (bytes) => { stats.bytesOut += bytes }
+    }))
   }
 }
 

@@ -34,25 +34,20 @@ export class UserBridge {
   /** Forwards until both have ended; never rejects. `connection` carries the data, and is aborted with a user that stalls. */
   async join (user: AcceptedLink, data: Link, connection: { abort (err: Error): void }): Promise<void> {
     user.slot?.establish()
-    const { unanswered } = this.#context
     const onUnanswered = (err: Error): void => {
       this.#counters.drop('silent')
       for (const link of [user, connection]) link.abort(err)
     }
-    unanswered.add(user, onUnanswered)
-    unanswered.add(data, onUnanswered)
     const account = this.#context.buffers.open(this.#identity, () => {
       this.#counters.drop('stalled')
       this.#context.log.log('warn', { port: this.#port, identity: this.#identity.name }, 'a user that stands still was ended: too much is kept for all users')
       for (const link of [user, connection]) link.abort(new LinkClosedError('too much is kept for users that stand still'))
     })
     try {
-      await bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
+      const bridged = bridge(user, data, { forward: this.#meter('bytesIn', 'forward'), backward: this.#meter('bytesOut', 'backward'), account })
+      await this.#context.unanswered.during([user, data], onUnanswered, bridged)
     } catch {
       // one of the two has ended; the bridge has aborted the other
-    } finally {
-      unanswered.delete(user)
-      unanswered.delete(data)
     }
   }
 
