@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { Namespace } from '../../test/e2e/namespaces.ts'
+import { Namespace } from '../../test/helpers/network/namespaces.ts'
 
 const run = promisify(execFile)
 

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { said } from './lab.ts'
-import type { Namespace } from '../../test/e2e/namespaces.ts'
+import type { Namespace } from '../../test/helpers/network/namespaces.ts'
 
 export interface Flow {
   from: Namespace

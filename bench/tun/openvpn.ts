@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { ADDRESS, type Lab, said } from './lab.ts'
 import { certificateFiles, type Tunnel } from './tunnels.ts'
-import type { Namespace } from '../../test/e2e/namespaces.ts'
+import type { Namespace } from '../../test/helpers/network/namespaces.ts'
 
 export async function openvpn (lab: Lab, protocol: 'UDP' | 'TCP'): Promise<Tunnel> {
   const { a, b } = lab

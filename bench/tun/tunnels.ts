@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { ADDRESS, type Lab, said } from './lab.ts'
 import type { Flow } from './load.ts'
 import type { Contestant } from '../row.ts'
-import type { Namespace } from '../../test/e2e/namespaces.ts'
+import type { Namespace } from '../../test/helpers/network/namespaces.ts'
 import { ca, cert, key } from '../../test/helpers/certificates.ts'
 
 export interface Tunnel extends Flow, Contestant {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TSX } from '../e2e/programs.ts'
+import { TSX } from '../helpers/network/programs.ts'
 
 const BENCH = fileURLToPath(new URL('../../bench/index.ts', import.meta.url))
 

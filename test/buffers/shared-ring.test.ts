@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { newRing, RingReader, RingWriter, type Label } from '../../src/buffers/shared-ring.ts'
 import { bytes } from '../helpers/ends.ts'
-import type { Outcome } from './shared-ring.fixture.ts'
+import type { Outcome } from '../helpers/buffers/ring-reader.ts'
 
 interface Ends {
   writer: RingWriter
@@ -177,7 +177,7 @@ t.test('two threads, each asleep in turn', async (t) => {
   const total = 30_000
   const memory = newRing()
   const writer = new RingWriter(memory)
-  const worker = new Worker(new URL('./shared-ring.fixture.ts', import.meta.url), { workerData: { memory, total } })
+  const worker = new Worker(new URL('../helpers/buffers/ring-reader.ts', import.meta.url), { workerData: { memory, total } })
   t.teardown(() => worker.terminate())
   const outcome = new Promise<Outcome>((resolve, reject) => {
     worker.on('message', (message) => { if (message !== 'room') resolve(message) })

@@ -7,12 +7,12 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { sendRequest } from '../../src/cli/control/client.ts'
-import { homeEnv } from '../helpers/homes.ts'
+import { homeEnv } from '../helpers/programs/homes.ts'
 import { readCapture } from '../helpers/pcapng.ts'
-import { config, joined, network } from './operator.ts'
-import { startProgram, startScript, type Ended, type Program } from './program.ts'
+import { config, joined, network } from '../helpers/cli/candy.ts'
+import { startProgram, startScript, type Ended, type Program } from '../helpers/programs/program.ts'
 
-const script = fileURLToPath(new URL('echo-program.ts', import.meta.url))
+const script = fileURLToPath(new URL('../helpers/cli/echo-program.ts', import.meta.url))
 const TOKEN = 'token-of-echo'
 const ECHO = `echo:\n  listen: 127.0.0.1:0\n  token: ${TOKEN}\n`
 const CANDY = config(network('/a', 'secret-a'))

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { dialUnix, listenUnix, type UnixServer } from '../../src/cli/unix-socket.ts'
-import { startScript } from './program.ts'
+import { startScript } from '../helpers/programs/program.ts'
 
 const listen = (file: string): Promise<UnixServer | undefined> => listenUnix(file, (socket) => { socket.end('hello') })
 
 t.test('a socket outlives nobody', async (t) => {
   const file = join(t.testdir(), 'x.sock')
-  const script = fileURLToPath(new URL('socket-holder.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../helpers/cli/socket-holder.ts', import.meta.url))
   const holder = startScript(t, script, [file])
   await holder.find(/^listening$/m)
   t.equal(await listen(file), undefined, 'while it lives')

@@ -1,10 +1,10 @@
 /** A relay and its peers as their users run them, each on a host of its own with an interface of the kernel. */
 import { join } from 'node:path'
 import t from 'tap'
-import { Lab, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay, type Program } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent, answers, eventually, exchangeEqual, ping } from './traffic.ts'
+import { Lab, type Namespace } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startPeer, startRelay, type Program } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent, answers, eventually, exchangeEqual, ping } from '../helpers/network/traffic.ts'
 
 interface Member {
   host: Namespace

@@ -1,10 +1,10 @@
 /** Programs that are killed, stopped, started again, or given the wrong password. */
 import { join } from 'node:path'
 import t from 'tap'
-import { Lab, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay, type Program } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { answers, eventually, ping, reaches } from './traffic.ts'
+import { Lab, type Namespace } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startPeer, startRelay, type Program } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { answers, eventually, ping, reaches } from '../helpers/network/traffic.ts'
 
 const LISTEN = 'ws://192.0.2.1:8080'
 const URL = `${LISTEN}/`

@@ -2,12 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { DarkCommands } from './dark-connection.ts'
-import { Lab } from './namespaces.ts'
-import { canRun } from './requirements.ts'
-import { Agent } from './traffic.ts'
+import type { DarkCommands } from '../helpers/network/dark-connection.ts'
+import { Lab } from '../helpers/network/namespaces.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent } from '../helpers/network/traffic.ts'
 
-const SCRIPT = fileURLToPath(new URL('dark-connection.ts', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('../helpers/network/dark-connection.ts', import.meta.url))
 
 /** Milliseconds. Longer than any answer on a loopback takes. */
 const UNANSWERED_TIMEOUT = 2000

@@ -5,13 +5,13 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { startProgram, type Program } from '../cli/program.ts'
-import { startPeer, tcpService, TOKEN, User } from '../cli/tunnels.ts'
+import { startProgram, type Program } from '../helpers/programs/program.ts'
+import { startPeer, tcpService, TOKEN, User } from '../helpers/cli/gotunnel.ts'
 import { freePorts } from '../helpers/free-ports.ts'
-import { vector } from '../nodes/gotunnel/vectors.ts'
-import { dialSoon, frame, isRefused, Wire } from '../nodes/gotunnel/wire.ts'
-import { exchange, exchangeService, Original } from './gotunnel-original.ts'
-import { eventually } from './traffic.ts'
+import { vector } from '../helpers/gotunnel/vectors.ts'
+import { dialSoon, frame, isRefused, Wire } from '../helpers/gotunnel/wire.ts'
+import { exchange, exchangeService, Original } from '../helpers/gotunnel/original.ts'
+import { eventually } from '../helpers/network/traffic.ts'
 
 const { GOTUNNEL_SERVER_BIN, GOTUNNEL_CLIENT_BIN } = process.env
 

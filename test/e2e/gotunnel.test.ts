@@ -1,9 +1,9 @@
 /** Reverse TCP ports through a real NAT: users outside, a service inside, and whatever goes wrong on the way. */
 import t, { type Test } from 'tap'
-import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { Program } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent } from './traffic.ts'
+import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
+import { Program } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent } from '../helpers/network/traffic.ts'
 
 const SERVER = '192.0.2.1'
 const CONTROL = 17_000

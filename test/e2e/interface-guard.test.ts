@@ -1,10 +1,10 @@
 /** Somebody else takes address, routes or state away from the interface of a peer: it is put back within seconds, and told. */
 import t from 'tap'
-import { Lab } from './namespaces.ts'
-import { DEVICE, joined, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from './routing.ts'
-import { Agent, eventually, ping } from './traffic.ts'
+import { Lab } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from '../helpers/network/routing.ts'
+import { Agent, eventually, ping } from '../helpers/network/traffic.ts'
 
 const METRICS = '127.0.0.1:9101'
 

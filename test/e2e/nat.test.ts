@@ -1,10 +1,10 @@
 /** A peer behind a router that masquerades, as most are, and a router that forgets what it has translated. */
 import { join } from 'node:path'
 import t from 'tap'
-import { Lab, UPLINK } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { ping, reaches } from './traffic.ts'
+import { Lab, UPLINK } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startPeer, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { ping, reaches } from '../helpers/network/traffic.ts'
 
 const LISTEN = 'ws://192.0.2.1:8080'
 const OUTSIDE = '192.0.2.50'

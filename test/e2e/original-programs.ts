@@ -6,11 +6,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { newHome } from '../helpers/homes.ts'
-import { Lab, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, PASSWORD, RANGE, startPeer, startRelay, type Program } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent, eventually, ping, reaches } from './traffic.ts'
+import { newHome } from '../helpers/programs/homes.ts'
+import { Lab, type Namespace } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, PASSWORD, RANGE, startPeer, startRelay, type Program } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent, eventually, ping, reaches } from '../helpers/network/traffic.ts'
 
 const { CANDY_BIN, CACAO_BIN, SECONDS_OF_LOAD = '20' } = process.env
 

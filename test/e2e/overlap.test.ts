@@ -1,12 +1,12 @@
 /** A server that gives an address or routes of the network that the client is in: nothing of that network may go into the tunnel. */
 import { join } from 'node:path'
 import t from 'tap'
-import { bareNode, executable } from '../helpers/executables.ts'
-import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from './routing.ts'
-import { Agent, answers, eventually } from './traffic.ts'
+import { bareNode, executable } from '../helpers/programs/executables.ts'
+import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startPeer, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from '../helpers/network/routing.ts'
+import { Agent, answers, eventually } from '../helpers/network/traffic.ts'
 
 /** The relay is behind the router, which here is the same machine. */
 const RELAY = '203.0.113.1'

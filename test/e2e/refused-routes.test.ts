@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { Lab, UPLINK } from './namespaces.ts'
-import { joined, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from './routing.ts'
-import { ping } from './traffic.ts'
+import { Lab, UPLINK } from '../helpers/network/namespaces.ts'
+import { joined, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from '../helpers/network/routing.ts'
+import { ping } from '../helpers/network/traffic.ts'
 
 if (await canRun(t)) {
   await t.test('routes that a client does not take', { timeout: 110_000 }, async (t) => {

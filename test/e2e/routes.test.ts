@@ -1,11 +1,11 @@
 /** Networks behind a peer: the relay pushes routes, clients install them, and a gateway passes on what comes. */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { DEVICE, joined, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from './routing.ts'
-import { Agent, answers, eventually, ping } from './traffic.ts'
+import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { CLIENT, GATEWAY, LISTEN, sdwan, startMember, via } from '../helpers/network/routing.ts'
+import { Agent, answers, eventually, ping } from '../helpers/network/traffic.ts'
 
 /** Where the relay is reached through a recorder. */
 const RECORDED = 8081

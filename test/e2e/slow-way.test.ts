@@ -4,11 +4,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { bareNode, executable } from '../helpers/executables.ts'
-import { Lab, UPLINK, type Namespace } from './namespaces.ts'
-import { joined, startPeer, startRelayWith } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent, ping } from './traffic.ts'
+import { bareNode, executable } from '../helpers/programs/executables.ts'
+import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
+import { joined, startPeer, startRelayWith } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent, ping } from '../helpers/network/traffic.ts'
 
 const run = promisify(execFile)
 const LISTEN = 'ws://192.0.2.1:8080'
@@ -24,7 +24,7 @@ const SAMPLES = 8
 /** Who tells what waits, and from which sample on: a pong comes only when the burst before it has gone. */
 const KNOWERS = [
   { name: 'the system', from: 0, hasKoffi: true, imports: [] },
-  { name: 'pongs', from: 4, hasKoffi: false, imports: [new URL('../helpers/without-koffi.js', import.meta.url).href] }
+  { name: 'pongs', from: 4, hasKoffi: false, imports: [new URL('../helpers/programs/without-koffi.js', import.meta.url).href] }
 ]
 
 if (await canRun(t, ['tc', 'ss'])) {

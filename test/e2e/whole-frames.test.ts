@@ -4,13 +4,13 @@
  */
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { Lab, type Namespace } from './namespaces.ts'
-import type { Commands, Report, StartInit } from './nonblocking-client.ts'
-import { PASSWORD, startRelayWith } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent, eventually } from './traffic.ts'
+import { Lab, type Namespace } from '../helpers/network/namespaces.ts'
+import type { Commands, Report, StartInit } from '../helpers/network/nonblocking-client.ts'
+import { PASSWORD, startRelayWith } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent, eventually } from '../helpers/network/traffic.ts'
 
-const CLIENT = fileURLToPath(new URL('nonblocking-client.ts', import.meta.url))
+const CLIENT = fileURLToPath(new URL('../helpers/network/nonblocking-client.ts', import.meta.url))
 const RELAY = { host: '192.0.2.1', port: 8080 }
 const LISTEN = `ws://${RELAY.host}:${RELAY.port}`
 const A = '10.77.0.11'
@@ -35,7 +35,7 @@ const MORE_CUTS = 4
 const MOST_PACKETS = 1_000_000
 const MOST_TIME = 5000
 
-const WITHOUT_KOFFI = new URL('../helpers/without-koffi.js', import.meta.url).href
+const WITHOUT_KOFFI = new URL('../helpers/programs/without-koffi.js', import.meta.url).href
 
 const RELAYS = [
   { name: 'a relay', seconds: 8, version: VERSION, args: [], imports: [], isWhole: true },

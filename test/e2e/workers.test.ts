@@ -1,10 +1,10 @@
 /** A relay that carries packets on two threads, and peers with interfaces of the kernel. */
 import { join } from 'node:path'
 import t from 'tap'
-import { Lab } from './namespaces.ts'
-import { joined, startPeer, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { Agent, exchangeEqual, ping } from './traffic.ts'
+import { Lab } from '../helpers/network/namespaces.ts'
+import { joined, startPeer, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { Agent, exchangeEqual, ping } from '../helpers/network/traffic.ts'
 
 const TRANSFER_BYTES = 32 * 1024 * 1024
 

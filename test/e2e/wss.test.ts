@@ -2,10 +2,10 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { ca, cert, key } from '../helpers/certificates.ts'
-import { Lab } from './namespaces.ts'
-import { DEVICE, joined, startPeer, startRelay } from './programs.ts'
-import { canRun } from './requirements.ts'
-import { ping } from './traffic.ts'
+import { Lab } from '../helpers/network/namespaces.ts'
+import { DEVICE, joined, startPeer, startRelay } from '../helpers/network/programs.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+import { ping } from '../helpers/network/traffic.ts'
 
 if (await canRun(t, ['mount'])) {
   await t.test('wss', { timeout: 60_000 }, async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createView } from '../../examples/demo/view.ts'
 import type { Snapshot } from '../../examples/demo/lab.ts'
-import { startExample } from './run.ts'
+import { startExample } from '../helpers/programs/example.ts'
 
 const DEMO = 'demo/index.ts'
 

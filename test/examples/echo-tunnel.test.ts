@@ -5,8 +5,8 @@ import { over, stack } from '../../src/layer.ts'
 import { checksum, confusionPadding, lengthPrefix, u32be } from '../../src/transforms/index.ts'
 import { dialTcp } from '../../src/transports/tcp.ts'
 import { ended, rawTcp } from '../helpers/raw-sockets.ts'
-import type { Program } from '../cli/program.ts'
-import { startExample } from './run.ts'
+import type { Program } from '../helpers/programs/program.ts'
+import { startExample } from '../helpers/programs/example.ts'
 
 const tunnel = stack(lengthPrefix(u32be), checksum('crc32'), confusionPadding({ max: 64 }))
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readCapture } from '../helpers/pcapng.ts'
-import { startExample } from './run.ts'
+import { startExample } from '../helpers/programs/example.ts'
 
 t.test('quick start', async (t) => {
   t.match(await startExample(t, 'quick-start.ts').ended, { code: 0, stderr: '', stdout: /^10\.77\.0\.\d+\/24 pings 10\.77\.0\.2\/24: \d+\.\d\d ms\n$/ })

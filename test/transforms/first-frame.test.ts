@@ -7,7 +7,7 @@ import { LengthPrefixDecoder, LengthPrefixEncoder, rustdeskLength, u16be, u32be,
 import { listenTcp, memoryPair } from '../../src/transports/index.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { accept, batches, endsWith, failureOf, first, hearText, idle, listening, texts } from '../helpers/ends.ts'
-import { vector } from '../nodes/gotunnel/vectors.ts'
+import { vector } from '../helpers/gotunnel/vectors.ts'
 import { collect, pieces, recordingLink } from '../helpers/links.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import type { Batch, Link } from '../../src/types.ts'

@@ -6,7 +6,7 @@ import { encodeJson, json, JsonDecoder, parseJson } from '../../src/transforms/j
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../src/transforms/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { cut, hex, toHex } from '../helpers/bytes.ts'
-import { messages, vector } from '../nodes/gotunnel/vectors.ts'
+import { messages, vector } from '../helpers/gotunnel/vectors.ts'
 import { collect, from, recordingLink } from '../helpers/links.ts'
 
 const text = (value: object): string => encodeJson(value).toString()

@@ -1,8 +1,8 @@
 /** The contract of the wire transports for clients that come through a trusted proxy. */
 import { connect } from 'node:net'
 import t from 'tap'
-import { contract } from './contract.ts'
-import { wireSubjects } from './subjects.ts'
+import { contract } from '../helpers/transports/contract.ts'
+import { wireSubjects } from '../helpers/transports/subjects.ts'
 import { until } from '../helpers/ends.ts'
 import { proxyV1, proxyV2 } from '../helpers/proxy-headers.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { MAX_DATAGRAM, memoryDatagrams } from '../helpers/datagrams.ts'
-import { datagramContract } from './datagram-contract.ts'
+import { datagramContract } from '../helpers/transports/datagram-contract.ts'
 
 const bind = memoryDatagrams()
 let port = 0

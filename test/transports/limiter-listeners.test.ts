@@ -1,7 +1,7 @@
 /** The limiter of listeners, over real sockets: strangers by the thousand, and what is established among them. */
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { rawSubjects, type RawSubject } from './subjects.ts'
+import { rawSubjects, type RawSubject } from '../helpers/transports/subjects.ts'
 import { accept, drain, failureOf, hear, listening, texts, until } from '../helpers/ends.ts'
 import { ended, rawTcp, readHead, upgrade, upgradeRequest, type RawClient } from '../helpers/raw-sockets.ts'
 import { ConnectionLimiter, listenTcp, listenWebSocket, type ConnectionInfo, type ListenInit } from '../../src/transports/index.ts'

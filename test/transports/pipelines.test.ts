@@ -1,7 +1,7 @@
 /** Links in pipelines, with every transport, bare and under a stack. */
 import t, { type Test } from 'tap'
-import { pipelines, type Pair } from './pipelines.ts'
-import { wireSubjects } from './subjects.ts'
+import { pipelines, type Pair } from '../helpers/transports/pipelines.ts'
+import { wireSubjects } from '../helpers/transports/subjects.ts'
 import { endsWith, open } from '../helpers/ends.ts'
 import { over, stack } from '../../src/layer.ts'
 import { checksum } from '../../src/transforms/checksum.ts'

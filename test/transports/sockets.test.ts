@@ -1,7 +1,7 @@
 /** Options of sockets, and what accepted links know of their two ends: TCP, TLS and WebSocket. */
 import { networkInterfaces } from 'node:os'
 import t from 'tap'
-import { wireSubjects } from './subjects.ts'
+import { wireSubjects } from '../helpers/transports/subjects.ts'
 import { ca, cert, key } from '../helpers/certificates.ts'
 import { accept, endsWith, failureOf, listening, talk } from '../helpers/ends.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { openTun } from '../../src/tun/index.ts'
 
-const fixture = fileURLToPath(new URL('fixtures/device.ts', import.meta.url))
-const link = fileURLToPath(new URL('fixtures/link.ts', import.meta.url))
-const withoutKoffi = new URL('../helpers/without-koffi.js', import.meta.url).href
-const withoutLoop = new URL('fixtures/without-loop.js', import.meta.url).href
+const fixture = fileURLToPath(new URL('../helpers/tun/device.ts', import.meta.url))
+const link = fileURLToPath(new URL('../helpers/tun/link.ts', import.meta.url))
+const withoutKoffi = new URL('../helpers/programs/without-koffi.js', import.meta.url).href
+const withoutLoop = new URL('../helpers/tun/without-loop.js', import.meta.url).href
 
 interface Ended {
   code: number

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { addWords, fold } from '../../src/net/checksum.ts'
 import { type Datagram, userspaceTun, type UserspaceTun, type UserspaceTunInit } from '../../src/tun/index.ts'
 import { headerChecks, headerLengthOf, isIpv4, totalLengthOf, writeHeader, writeU16 } from '../../src/net/ipv4.ts'
-import { endings } from '../transports/contract.ts'
+import { endings } from '../helpers/transports/contract.ts'
 import { failureOf, hear, idle, turn } from '../helpers/ends.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 

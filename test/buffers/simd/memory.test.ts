@@ -92,7 +92,7 @@ t.test('there are so many pieces at one time, and those that nobody has any more
 
 t.test('all goes without, and is the same', async (t) => {
   const hasLimits = process.platform === 'linux'
-  const script = fileURLToPath(new URL('fixtures/digest.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../../helpers/buffers/digest.ts', import.meta.url))
   const digest = async (before: string, ...flags: string[]): Promise<any> => {
     const { stdout } = await promisify(execFile)('sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, '--import', 'tsx', script])
     return JSON.parse(stdout)

@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import type { Flags } from '../../../src/cli/command.ts'
 import { isCandyCfg, parseCandyCfg } from '../../../src/cli/config/candy-cfg.ts'
 import { UsageError } from '../../../src/cli/usage-error.ts'
-import { peerOf, relayOf } from './loaded.ts'
+import { peerOf, relayOf } from '../../helpers/cli/loaded.ts'
 
 const CLIENT = 'mode = "client"\nwebsocket = "ws://192.0.2.1"\npassword = "p"\n'
 const SERVER = 'mode = "server"\nwebsocket = "ws://192.0.2.1:8080"\npassword = "p"\n'

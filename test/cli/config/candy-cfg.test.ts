@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Flags } from '../../../src/cli/command.ts'
 import { isCandyCfg } from '../../../src/cli/config/candy-cfg.ts'
-import { complaint } from './complaint.ts'
-import { peerOf as loadPeer, relayOf as loadRelay } from './loaded.ts'
+import { complaint } from '../../helpers/cli/complaint.ts'
+import { peerOf as loadPeer, relayOf as loadRelay } from '../../helpers/cli/loaded.ts'
 
 /** Like the sample that comes with the original. */
 const SERVER = `# mode: server or client

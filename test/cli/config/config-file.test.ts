@@ -5,7 +5,7 @@ import { parseConfig, readConfigFile } from '../../../src/cli/config/config-file
 import { programSchema } from '../../../src/cli/config/schema.ts'
 import { resolveSettings } from '../../../src/cli/config/settings.ts'
 import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
-import { complaint } from './complaint.ts'
+import { complaint } from '../../helpers/cli/complaint.ts'
 
 const check = (text: string): unknown => resolveSettings(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
 const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'

@@ -11,8 +11,8 @@ import type { LoadedPeer, LoadedRelay } from '../../../src/cli/candy/load.ts'
 import type { LoadedProgram } from '../../../src/cli/config/load.ts'
 import { SHARED_KEYS } from '../../../src/cli/config/schema.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
-import { complaint } from './complaint.ts'
-import { peerOf, relayOf } from './loaded.ts'
+import { complaint } from '../../helpers/cli/complaint.ts'
+import { peerOf, relayOf } from '../../helpers/cli/loaded.ts'
 
 function loadRelay (...argv: string[]): LoadedProgram & LoadedRelay & { password: string } {
   let flags: Flags | undefined

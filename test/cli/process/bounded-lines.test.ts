@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { BoundedLines } from '../../../src/cli/process/bounded-lines.ts'
 import { turn } from '../../helpers/ends.ts'
-import { startScript } from '../program.ts'
+import { startScript } from '../../helpers/programs/program.ts'
 
-const script = fileURLToPath(new URL('talker.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../helpers/cli/talker.ts', import.meta.url))
 
 /** A reader that takes a line when it is told to. */
 function reader () {

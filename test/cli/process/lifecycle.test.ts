@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { startScript, type Ended, type Program } from '../program.ts'
+import { startScript, type Ended, type Program } from '../../helpers/programs/program.ts'
 
-const script = fileURLToPath(new URL('stubborn.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../helpers/cli/stubborn.ts', import.meta.url))
 const begin = (t: Test, ...args: string[]): Program => startScript(t, script, args)
 const end = (t: Test, ...args: string[]): Promise<Ended> => begin(t, ...args).ended
 

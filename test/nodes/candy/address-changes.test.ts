@@ -1,7 +1,7 @@
 /** One connection that takes one address after the other. */
 import t from 'tap'
 import { CandyRelay } from '../../../src/nodes/candy/index.ts'
-import { connect, PASSWORD } from '../../helpers/candy-client.ts'
+import { connect, PASSWORD } from '../../helpers/candy/client.ts'
 
 t.test('a connection changes its address a few times a minute, so that it cannot put out a whole network', async (t) => {
   const relay = new CandyRelay({ password: PASSWORD, dhcp: '10.77.0.0/24' })

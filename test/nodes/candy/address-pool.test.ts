@@ -4,7 +4,7 @@ import t from 'tap'
 import { AddressPool, type AddressPoolInit, type Client } from '../../../src/nodes/candy/relay/address-pool.ts'
 import { LeaseTable } from '../../../src/nodes/candy/relay/leases.ts'
 import { formatAddress } from '../../../src/net/ipv4.ts'
-import { address, cidr } from './vectors.ts'
+import { address, cidr } from '../../helpers/candy/vectors.ts'
 
 /** A pool that speaks text. Its clock stands still until a test moves it. A connection is called as its device; `a#2` is a second one of device `a`, `#1` one without a device. */
 class Desk {

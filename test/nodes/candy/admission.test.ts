@@ -5,7 +5,7 @@ import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nod
 import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { silent } from '../../../src/log.ts'
-import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy-client.ts'
+import { addr, connect, forward, PASSWORD, received, seconds, secret, type Connected } from '../../helpers/candy/client.ts'
 import { formatCidr } from '../../../src/net/ipv4.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { vectors } from './vectors.ts'
+import { vectors } from '../../helpers/candy/vectors.ts'
 import { hex, random } from '../../helpers/bytes.ts'
 import { plausible, trusted } from '../../../src/nodes/candy/relay/believable.ts'
 import { wrapForward, wrapRouted } from '../../../src/nodes/candy/protocol/forward.ts'

@@ -7,7 +7,7 @@ import { Switch } from '../../../src/nodes/candy/relay/switch.ts'
 import { addressed, forward as pass } from '../../../src/nodes/candy/relay/traffic.ts'
 import { RemoteMember } from '../../../src/nodes/candy/relay/workers/connection.ts'
 import { toHex } from '../../helpers/bytes.ts'
-import { addr, forward } from '../../helpers/candy-client.ts'
+import { addr, forward } from '../../helpers/candy/client.ts'
 import { ManualClock } from '../../helpers/clock.ts'
 
 const ALL = '255.255.255.255'

@@ -18,8 +18,8 @@ import { CandyRelay, type CandyRelayInit } from '../../../src/nodes/candy/index.
 import { decodeDhcp, encodeAuth, encodeDhcp } from '../../../src/nodes/candy/protocol/handshake.ts'
 import { encodeConn, encodeGeneral } from '../../../src/nodes/candy/protocol/messages.ts'
 import { hex } from '../../helpers/bytes.ts'
-import { addr, connect, forward, PASSWORD, received, seconds, secret } from '../../helpers/candy-client.ts'
-import { actAsCandy, frame, PING, PONG, scriptedServer, startPeer } from './scripted-server.ts'
+import { addr, connect, forward, PASSWORD, received, seconds, secret } from '../../helpers/candy/client.ts'
+import { actAsCandy, frame, PING, PONG, scriptedServer, startPeer } from '../../helpers/candy/scripted-server.ts'
 
 function start (t: Test, init: Partial<CandyRelayInit> = {}): CandyRelay {
   const relay = new CandyRelay({ password: PASSWORD, dhcp: '192.168.202.0/24', ...init })

@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { writeU32 } from '../../../src/net/ipv4.ts'
-import { startProgram, runProgram, type Program } from '../../cli/program.ts'
-import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../helpers/candy-client.ts'
-import { eventually } from '../../e2e/traffic.ts'
-import { homeEnv } from '../../helpers/homes.ts'
+import { startProgram, runProgram, type Program } from '../../helpers/programs/program.ts'
+import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../helpers/candy/client.ts'
+import { eventually } from '../../helpers/network/traffic.ts'
+import { homeEnv } from '../../helpers/programs/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
 import type { CandyRelayStats } from '../../../src/nodes/candy/index.ts'
 import { FORWARD_SOURCE } from '../../../src/nodes/candy/protocol/forward.ts'
@@ -87,7 +87,7 @@ interface Patient {
 
 /** A relay that gives strangers minutes, so that however slow this machine is they are all there at once. */
 async function patientRelay (t: Test): Promise<Patient> {
-  const child = fork(fileURLToPath(new URL('relay-process.ts', import.meta.url)), [PASSWORD], { execArgv: ['--import', 'tsx'] })
+  const child = fork(fileURLToPath(new URL('../../helpers/candy/relay-process.ts', import.meta.url)), [PASSWORD], { execArgv: ['--import', 'tsx'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [{ url }] = await once(child, 'message') as [{ url: string }]
   return {

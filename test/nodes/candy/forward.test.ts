@@ -6,7 +6,7 @@ import {
 } from '../../../src/nodes/candy/protocol/forward.ts'
 import { writeHeader } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { address, vector } from './vectors.ts'
+import { address, vector } from '../../helpers/candy/vectors.ts'
 
 const OWN = address('192.168.202.1')
 const NEXTHOP = address('192.168.202.2')

@@ -3,7 +3,7 @@ import t from 'tap'
 import { decodeAuth, decodeDhcp, decodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
 import { Secret, withinWindow } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { PASSWORD, vector, vectors } from './vectors.ts'
+import { PASSWORD, vector, vectors } from '../../helpers/candy/vectors.ts'
 
 const decoders = { 0: decodeAuth, 2: decodeDhcp, 4: decodeVmac }
 

@@ -8,7 +8,7 @@ import {
 } from '../../../src/nodes/candy/protocol/messages.ts'
 import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { fuzzRounds, hex, mutate, random } from '../../helpers/bytes.ts'
-import { PASSWORD, vectors } from './vectors.ts'
+import { PASSWORD, vectors } from '../../helpers/candy/vectors.ts'
 
 const secret = new Secret(PASSWORD)
 

@@ -11,7 +11,7 @@ import { unwrapForward } from '../../../src/nodes/candy/protocol/forward.ts'
 import { decodeRoute } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { address, cidr, PASSWORD, vector } from './vectors.ts'
+import { address, cidr, PASSWORD, vector } from '../../helpers/candy/vectors.ts'
 
 const secret = new Secret(PASSWORD)
 const wrong = { code: 'ERR_CANDY_MESSAGE', name: 'CandyMessageError' }

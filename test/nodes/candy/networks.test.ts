@@ -6,7 +6,7 @@ import { encodeConn, encodeDiscovery, encodeGeneral } from '../../../src/nodes/c
 import { normalPath } from '../../../src/nodes/candy/relay/network-settings.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { addr, connect, forward, received, type Connected } from '../../helpers/candy-client.ts'
+import { addr, connect, forward, received, type Connected } from '../../helpers/candy/client.ts'
 
 function start (t: Test, networks: CandyNetworkInit[], init: CandyRelayOptions = {}): CandyRelay {
   const relay = new CandyRelay({ networks, ...init })

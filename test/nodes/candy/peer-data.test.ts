@@ -5,9 +5,9 @@ import { serveCandy } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
 import type { UdpSocket } from '../../../src/tun/udp.ts'
 import { random, toHex } from '../../helpers/bytes.ts'
-import { PASSWORD } from '../../helpers/candy-client.ts'
+import { PASSWORD } from '../../helpers/candy/client.ts'
 import { turn, until } from '../../helpers/ends.ts'
-import { actAsCandy, BINARY, memoryInUse, scriptedServer, startPeer, type Started, type Visitor } from './scripted-server.ts'
+import { actAsCandy, BINARY, memoryInUse, scriptedServer, startPeer, type Started, type Visitor } from '../../helpers/candy/scripted-server.ts'
 
 const LIMIT = 1 << 20
 

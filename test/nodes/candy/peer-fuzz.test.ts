@@ -20,10 +20,10 @@ import { memoryPair } from '../../../src/transports/memory.ts'
 import { userspaceTun } from '../../../src/tun/index.ts'
 import type { Link } from '../../../src/types.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
-import { addr, connect, forward, PASSWORD, packet, seconds, secret } from '../../helpers/candy-client.ts'
+import { addr, connect, forward, PASSWORD, packet, seconds, secret } from '../../helpers/candy/client.ts'
 import { nothing, turn } from '../../helpers/ends.ts'
-import { BINARY, CLOSE, frame, memoryInUse, PING, PONG, TEXT, udpPacket, type Frame } from './scripted-server.ts'
-import { vector } from './vectors.ts'
+import { BINARY, CLOSE, frame, memoryInUse, PING, PONG, TEXT, udpPacket, type Frame } from '../../helpers/candy/scripted-server.ts'
+import { vector } from '../../helpers/candy/vectors.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
 const rounds = Math.ceil(fuzzRounds / 10)

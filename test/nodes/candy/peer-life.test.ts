@@ -11,9 +11,9 @@ import { OptionError } from '../../../src/errors.ts'
 import { TunError } from '../../../src/tun/device.ts'
 import { userspaceTun } from '../../../src/tun/index.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
-import { PASSWORD } from '../../helpers/candy-client.ts'
+import { PASSWORD } from '../../helpers/candy/client.ts'
 import { failureOf, turn, until } from '../../helpers/ends.ts'
-import { actAsCacao, actAsCandy, handles, scriptedServer, startPeer } from './scripted-server.ts'
+import { actAsCacao, actAsCandy, handles, scriptedServer, startPeer } from '../../helpers/candy/scripted-server.ts'
 
 async function relayOn (t: Test, init: Partial<CandyServerInit> = {}): Promise<CandyServer> {
   const server = await serveCandy({ listen: 'ws://127.0.0.1:0', password: PASSWORD, dhcp: '10.77.0.0/24', ...init })

@@ -7,10 +7,10 @@ import { encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { OccupiedNetworkCache } from '../../../src/nodes/candy/peer/occupied-network-cache.ts'
 import { TunError, type OccupiedNetwork, type TunWatcher } from '../../../src/tun/device.ts'
 import { userspaceTun } from '../../../src/tun/userspace.ts'
-import { PASSWORD } from '../../helpers/candy-client.ts'
+import { PASSWORD } from '../../helpers/candy/client.ts'
 import { until } from '../../helpers/ends.ts'
-import { actAsCandy, scriptedServer, startPeer, type ScriptedServer, type Started } from './scripted-server.ts'
-import { address, cidr } from './vectors.ts'
+import { actAsCandy, scriptedServer, startPeer, type ScriptedServer, type Started } from '../../helpers/candy/scripted-server.ts'
+import { address, cidr } from '../../helpers/candy/vectors.ts'
 import { ManualClock } from '../../helpers/clock.ts'
 
 const LAN: OccupiedNetwork[] = [

@@ -7,10 +7,10 @@ import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/rou
 import { newPacket, TunError } from '../../../src/tun/device.ts'
 import { userspaceTun, type UserspaceTun } from '../../../src/tun/userspace.ts'
 import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
-import { PASSWORD } from '../../helpers/candy-client.ts'
+import { PASSWORD } from '../../helpers/candy/client.ts'
 import { turn, until } from '../../helpers/ends.ts'
-import { actAsCandy, BINARY, frame, PING, PONG, scriptedServer, startPeer, udpPacket, type Frame, type ScriptedServer, type Started, type Visitor } from './scripted-server.ts'
-import { address, cidr, vector } from './vectors.ts'
+import { actAsCandy, BINARY, frame, PING, PONG, scriptedServer, startPeer, udpPacket, type Frame, type ScriptedServer, type Started, type Visitor } from '../../helpers/candy/scripted-server.ts'
+import { address, cidr, vector } from '../../helpers/candy/vectors.ts'
 
 const ADDRESS = '10.77.0.3/24'
 const GATEWAY = '10.77.0.2'

@@ -18,10 +18,10 @@ import { memoryPair } from '../../../src/transports/memory.ts'
 import { newPacket } from '../../../src/tun/device.ts'
 import { userspaceTun } from '../../../src/tun/index.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { PASSWORD } from '../../helpers/candy-client.ts'
+import { PASSWORD } from '../../helpers/candy/client.ts'
 import { turn, until } from '../../helpers/ends.ts'
-import { actAsCacao, actAsCandy, BINARY, CLOSE, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type Started, type Visitor } from './scripted-server.ts'
-import { vector } from './vectors.ts'
+import { actAsCacao, actAsCandy, BINARY, CLOSE, frame, PING, PONG, scriptedServer, sha256, startPeer, TEXT, timestampNow, udpPacket, type Started, type Visitor } from '../../helpers/candy/scripted-server.ts'
+import { vector } from '../../helpers/candy/vectors.ts'
 import { ManualClock } from '../../helpers/clock.ts'
 
 const { AUTH, DHCP, FORWARD, VMAC } = MessageType

@@ -4,7 +4,7 @@ import { CandyRelay, type CandyNetworkInit } from '../../../src/nodes/candy/inde
 import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { toHex } from '../../helpers/bytes.ts'
-import { connect, forward, received, type Connected } from '../../helpers/candy-client.ts'
+import { connect, forward, received, type Connected } from '../../helpers/candy/client.ts'
 
 const BASE: CandyNetworkInit = { password: 'x', dhcp: '10.0.0.0/24' }
 const restart = (reason: string): object => ({ code: CloseCode.SERVICE_RESTART, reason })

@@ -7,7 +7,7 @@ import { encodeConn, encodeDiscovery } from '../../../src/nodes/candy/protocol/m
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { silent, type Logger } from '../../../src/log.ts'
 import { FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
-import { addr, CandyClient, connect, forward, PASSWORD, seconds, secret } from '../../helpers/candy-client.ts'
+import { addr, CandyClient, connect, forward, PASSWORD, seconds, secret } from '../../helpers/candy/client.ts'
 import { until } from '../../helpers/ends.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 

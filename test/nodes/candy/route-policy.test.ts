@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { RoutePolicy } from '../../../src/nodes/candy/peer/route-policy.ts'
 import { cidrOf, inNetwork } from '../../../src/net/ipv4.ts'
-import { address, cidr } from './vectors.ts'
+import { address, cidr } from '../../helpers/candy/vectors.ts'
 
 const OWN = cidr('10.77.0.3/24')
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { RouteTable, TABLE_LIMIT } from '../../../src/nodes/candy/protocol/route-table.ts'
 import type { Route } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
-import { address, cidr } from './vectors.ts'
+import { address, cidr } from '../../helpers/candy/vectors.ts'
 
 const route = (destination: string, nexthop: string): Route => ({ destination: cidr(destination), nexthop: address(nexthop) })
 

@@ -4,10 +4,10 @@ import { wrapForward, wrapRouted, OUTER_LENGTH } from '../../../src/nodes/candy/
 import { IngressFilter } from '../../../src/nodes/candy/protocol/ingress-filter.ts'
 import { parseCidr, type Cidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
-import { addr, packet, PASSWORD } from '../../helpers/candy-client.ts'
+import { addr, packet, PASSWORD } from '../../helpers/candy/client.ts'
 import { until } from '../../helpers/ends.ts'
 import { sharedBindProblem } from '../../../src/net/native/reuse-port.ts'
-import { serve, type Located } from './workers/crew.ts'
+import { serve, type Located } from '../../helpers/candy/crew.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
 const RULES = '10.77.0.2/32,172.16.0.0/16,10.77.0.1;10.77.0.2/32,172.17.0.0/16,10.77.0.3;10.77.0.0/24,172.18.0.0/16,10.77.0.9'

@@ -4,7 +4,7 @@ import t from 'tap'
 import { decodeRoute, encodeRoutes, type Route } from '../../../src/nodes/candy/protocol/routes.ts'
 import { cidrOf, formatCidr } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
-import { address, cidr, vector } from './vectors.ts'
+import { address, cidr, vector } from '../../helpers/candy/vectors.ts'
 
 const wrong = { code: 'ERR_CANDY_MESSAGE' }
 

@@ -3,7 +3,7 @@ import { encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { allowedSources, ownsSource, parseRules, routesFor } from '../../../src/nodes/candy/relay/sdwan.ts'
 import { formatAddress, formatCidr } from '../../../src/net/ipv4.ts'
 import { toHex } from '../../helpers/bytes.ts'
-import { address } from './vectors.ts'
+import { address } from '../../helpers/candy/vectors.ts'
 
 const LAN = '192.168.202.0/24'
 const two = `${LAN},172.16.0.0/16,192.168.202.1;${LAN},172.17.0.0/16,192.168.202.9`

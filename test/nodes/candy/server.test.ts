@@ -8,11 +8,11 @@ import { OptionError } from '../../../src/errors.ts'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { CloseCode } from '../../../src/transforms/websocket-frames/index.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
-import { CandyClient, forward, PASSWORD } from '../../helpers/candy-client.ts'
+import { CandyClient, forward, PASSWORD } from '../../helpers/candy/client.ts'
 import { failureOf, turn, until } from '../../helpers/ends.ts'
 import { rawTcp, readHead, upgradeRequest } from '../../helpers/raw-sockets.ts'
 import { toHex } from '../../helpers/bytes.ts'
-import { handles, startPeer } from './scripted-server.ts'
+import { handles, startPeer } from '../../helpers/candy/scripted-server.ts'
 
 const ipv6 = Object.values(networkInterfaces()).flat().some((found) => found?.address === '::1')
 

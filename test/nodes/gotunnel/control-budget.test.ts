@@ -5,9 +5,9 @@ import { freePorts } from '../../helpers/free-ports.ts'
 import { drain, turn, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { rateLimited, controlBudget, sharedBudget } from '../../../src/nodes/gotunnel/protocol/control-budget.ts'
-import { OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
-import { frameParts } from './wire.ts'
+import { OTHER_TOKEN, ScriptedClient, startRelay } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { frameParts } from '../../helpers/gotunnel/wire.ts'
 
 /** A frame that says nothing, in its smallest form. */
 const JUNK = Buffer.concat(frameParts(Buffer.from('{}')))

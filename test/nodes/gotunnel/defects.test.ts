@@ -13,9 +13,9 @@ import { ManualClock } from '../../helpers/clock.ts'
 import { ca, cert, key } from '../../helpers/certificates.ts'
 import { standstill, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
-import { later, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
-import { dialSoon, isRefused, Wire } from './wire.ts'
+import { later, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { dialSoon, isRefused, Wire } from '../../helpers/gotunnel/wire.ts'
 
 const listeners = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
 
@@ -282,7 +282,7 @@ t.test('D13: in strict mode the first frame of a data connection is good once, a
 })
 
 t.test('D14: a relay that may not open more files goes on when it may again', { skip: process.platform === 'win32' }, async (t) => {
-  const program = fileURLToPath(new URL('relay-process.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../helpers/gotunnel/relay-process.ts', import.meta.url))
   const child = spawn('sh', ['-c', 'ulimit -n 250 && exec "$0" --import tsx "$@"', process.execPath, program, TOKEN], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [url] = await once(child, 'message') as [string]

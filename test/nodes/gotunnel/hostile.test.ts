@@ -6,9 +6,9 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { standstill, until } from '../../helpers/ends.ts'
-import { failed, later, OK, ScriptedClient, startRelay, TOKEN } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
-import { dialSoon, frame, Wire } from './wire.ts'
+import { failed, later, OK, ScriptedClient, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { dialSoon, frame, Wire } from '../../helpers/gotunnel/wire.ts'
 
 /** The garbage collector; it is there for tests alone. */
 function collector (): () => void {

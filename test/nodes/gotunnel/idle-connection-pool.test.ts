@@ -2,9 +2,9 @@
 import t, { type Test } from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { later, ScriptedClient, startRelay, type StartedRelay } from './scripted-client.ts'
-import { StrictData } from './strict-data.ts'
-import { dialSoon, Wire } from './wire.ts'
+import { later, ScriptedClient, startRelay, type StartedRelay } from '../../helpers/gotunnel/scripted-client.ts'
+import { StrictData } from '../../helpers/gotunnel/strict-data.ts'
+import { dialSoon, Wire } from '../../helpers/gotunnel/wire.ts'
 
 interface Resting {
   server: StartedRelay

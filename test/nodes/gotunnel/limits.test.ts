@@ -4,8 +4,8 @@ import t from 'tap'
 import { freePort, freePorts } from '../../helpers/free-ports.ts'
 import { proxyV1 } from '../../helpers/proxy-headers.ts'
 import { until } from '../../helpers/ends.ts'
-import { failed, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay, STRICT_OK, TOKEN } from './scripted-client.ts'
-import { dialSoon, Wire, type End, type Json } from './wire.ts'
+import { failed, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay, STRICT_OK, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { dialSoon, Wire, type End, type Json } from '../../helpers/gotunnel/wire.ts'
 
 /** An address of this machine that is not the loopback, which has no bound. */
 const outside = Object.values(networkInterfaces()).flat().find((address) => address !== undefined && address.family === 'IPv4' && !address.internal)?.address

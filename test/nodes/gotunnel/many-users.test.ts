@@ -5,9 +5,9 @@ import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { MODES, OTHER_TOKEN, startRelay, TOKEN } from './scripted-client.ts'
-import { startPeer } from './scripted-server.ts'
-import { Wire } from './wire.ts'
+import { MODES, OTHER_TOKEN, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { Wire } from '../../helpers/gotunnel/wire.ts'
 
 const USERS = 1000
 const LARGEST = 60_000

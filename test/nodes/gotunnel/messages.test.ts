@@ -8,7 +8,7 @@ import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '.
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
 import { failureOf } from '../../helpers/ends.ts'
-import { messages, vector, vectors } from './vectors.ts'
+import { messages, vector, vectors } from '../../helpers/gotunnel/vectors.ts'
 import { collect, recordingLink } from '../../helpers/links.ts'
 
 const payloadOf = (wire: string): Buffer => hex(wire).subarray(4)

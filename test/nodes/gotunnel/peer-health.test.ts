@@ -3,8 +3,8 @@ import t from 'tap'
 import { ManualClock } from '../../helpers/clock.ts'
 import { turn, until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
-import { MODES } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
+import { MODES } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
 
 const OFFLINE = { type: 'offline_port', port: 10_022 }
 const ONLINE = { type: 'online_port', port: 10_022 }

@@ -3,10 +3,10 @@ import t from 'tap'
 import { until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { proxyV2Local, V2_SIGNATURE } from '../../helpers/proxy-headers.ts'
-import { failed, MODES } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
-import { StrictData } from './strict-data.ts'
-import { encode, frameParts } from './wire.ts'
+import { failed, MODES } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { StrictData } from '../../helpers/gotunnel/strict-data.ts'
+import { encode, frameParts } from '../../helpers/gotunnel/wire.ts'
 
 for (const { mode, strict } of MODES) {
   t.test(`T25: a local port that is not the configured one is refused, ${mode}`, async (t) => {

@@ -4,9 +4,9 @@ import t from 'tap'
 import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'
 import { failureOf, until } from '../../helpers/ends.ts'
 import { freePort, freePorts } from '../../helpers/free-ports.ts'
-import { failed, MODES, OK, ScriptedClient, startRelay, STRICT_OK, TOKEN } from './scripted-client.ts'
-import { Listening, ScriptedServer, startPeer } from './scripted-server.ts'
-import { Wire } from './wire.ts'
+import { failed, MODES, OK, ScriptedClient, startRelay, STRICT_OK, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { Wire } from '../../helpers/gotunnel/wire.ts'
 
 /** Nothing is ever connected to it. */
 const NO_SERVICE = { port: 9 }

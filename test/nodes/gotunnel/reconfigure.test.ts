@@ -4,8 +4,8 @@ import { OptionError } from '../../../src/index.ts'
 import type { IdentityInit } from '../../../src/nodes/gotunnel/index.ts'
 import { freePort, freePorts } from '../../helpers/free-ports.ts'
 import { failureOf, until } from '../../helpers/ends.ts'
-import { failed, IDENTITIES, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from './scripted-client.ts'
-import { isRefused, Wire } from './wire.ts'
+import { failed, IDENTITIES, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { isRefused, Wire } from '../../helpers/gotunnel/wire.ts'
 
 const HOME: IdentityInit = { name: 'home', token: TOKEN }
 const [, OFFICE] = IDENTITIES

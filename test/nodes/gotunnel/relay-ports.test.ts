@@ -2,8 +2,8 @@
 import t from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { failed, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay } from './scripted-client.ts'
-import { dialSoon, isRefused, Wire, type Json } from './wire.ts'
+import { failed, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay } from '../../helpers/gotunnel/scripted-client.ts'
+import { dialSoon, isRefused, Wire, type Json } from '../../helpers/gotunnel/wire.ts'
 
 /** Sockets and listeners of this process, the test's own included. */
 const handles = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length

@@ -7,9 +7,9 @@ import { freePort } from '../../helpers/free-ports.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { first, until } from '../../helpers/ends.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
-import { failed, later, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay, STRICT_OK, TOKEN } from './scripted-client.ts'
-import { vector } from './vectors.ts'
-import { dialSoon, encode, frame, frameParts, isRefused, Wire } from './wire.ts'
+import { failed, later, MODES, OK, OTHER_TOKEN, ScriptedClient, startRelay, STRICT_OK, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { vector } from '../../helpers/gotunnel/vectors.ts'
+import { dialSoon, encode, frame, frameParts, isRefused, Wire } from '../../helpers/gotunnel/wire.ts'
 
 const OK_HEX = vector('register_resp_ok').hex
 const FAIL_HEX = vector('register_resp_fail').hex

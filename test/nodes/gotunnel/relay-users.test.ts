@@ -3,10 +3,10 @@ import t from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { until } from '../../helpers/ends.ts'
-import { later, MODES, OK, ScriptedClient, startRelay, TOKEN } from './scripted-client.ts'
-import { StrictData } from './strict-data.ts'
-import { vector } from './vectors.ts'
-import { dialSoon, frame, isRefused, Wire, type Json } from './wire.ts'
+import { later, MODES, OK, ScriptedClient, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
+import { StrictData } from '../../helpers/gotunnel/strict-data.ts'
+import { vector } from '../../helpers/gotunnel/vectors.ts'
+import { dialSoon, frame, isRefused, Wire, type Json } from '../../helpers/gotunnel/wire.ts'
 
 t.test('T10: open_data_channel is the very bytes of the original', async (t) => {
   const { port } = await startRelay(t)

@@ -5,11 +5,11 @@ import t, { type Test } from 'tap'
 import { ManualClock } from '../../helpers/clock.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { later, ScriptedClient, startRelay, TOKEN, type StartedRelay } from './scripted-client.ts'
+import { later, ScriptedClient, startRelay, TOKEN, type StartedRelay } from '../../helpers/gotunnel/scripted-client.ts'
 import { GotunnelPeer } from '../../../src/nodes/gotunnel/index.ts'
-import { StrictData } from './strict-data.ts'
-import { Listening } from './scripted-server.ts'
-import { dialSoon, Wire } from './wire.ts'
+import { StrictData } from '../../helpers/gotunnel/strict-data.ts'
+import { Listening } from '../../helpers/gotunnel/scripted-server.ts'
+import { dialSoon, Wire } from '../../helpers/gotunnel/wire.ts'
 
 /** Long enough for this machine, and short enough for a test. */
 const PATIENCE = 300

@@ -5,9 +5,9 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { standstill, until } from '../../helpers/ends.ts'
-import { MODES, OTHER_TOKEN, startRelay, TOKEN, type StartedRelay } from './scripted-client.ts'
-import { startPeer } from './scripted-server.ts'
-import { dialSoon } from './wire.ts'
+import { MODES, OTHER_TOKEN, startRelay, TOKEN, type StartedRelay } from '../../helpers/gotunnel/scripted-client.ts'
+import { startPeer } from '../../helpers/gotunnel/scripted-server.ts'
+import { dialSoon } from '../../helpers/gotunnel/wire.ts'
 import type { GotunnelPeer } from '../../../src/nodes/gotunnel/index.ts'
 
 const MIB = 1024 * 1024

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { freePorts } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
-import { OTHER_TOKEN, ScriptedClient, startRelay, TOKEN, type StartedRelay } from './scripted-client.ts'
-import { dialSoon, type End, type Wire } from './wire.ts'
+import { OTHER_TOKEN, ScriptedClient, startRelay, TOKEN, type StartedRelay } from '../../helpers/gotunnel/scripted-client.ts'
+import { dialSoon, type End, type Wire } from '../../helpers/gotunnel/wire.ts'
 
 async function clients (t: Test, server: StartedRelay): Promise<{ home: ScriptedClient, office: ScriptedClient }> {
   const [one, another] = await freePorts(2)

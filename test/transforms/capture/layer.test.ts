@@ -11,7 +11,7 @@ import { batches, drain, failureOf, hear, idle, nothing } from '../../helpers/en
 import { collect, from, recordingLink } from '../../helpers/links.ts'
 import { readCapture, type ReadPacket } from '../../helpers/pcapng.ts'
 import { rawTcp, upgrade } from '../../helpers/raw-sockets.ts'
-import { contract } from '../../transports/contract.ts'
+import { contract } from '../../helpers/transports/contract.ts'
 
 const BYTES = 0
 const MESSAGES = 1

@@ -5,7 +5,7 @@ import { complete, cut } from '../../../src/tun/offload/cut.ts'
 import { Gso, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
 import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 import type { Batch } from '../../../src/types.ts'
-import { ACK, anyPacket, CWR, type Datagram, FIN, isRight, kernelHeader, largeOf, packetOf, PSH } from './packets.ts'
+import { ACK, anyPacket, CWR, type Datagram, FIN, isRight, kernelHeader, largeOf, packetOf, PSH } from '../../helpers/tun/packets.ts'
 
 const room = (length: number): Uint8Array => new Uint8Array(length)
 

@@ -5,7 +5,7 @@ import { cut } from '../../../src/tun/offload/cut.ts'
 import { Joiner } from '../../../src/tun/offload/join.ts'
 import { Gso, gsoSize, gsoType, VIRTIO_HEADER } from '../../../src/tun/offload/virtio.ts'
 import type { Batch } from '../../../src/types.ts'
-import { ACK, type Datagram, ECE, FIN, isRight, largeOf, packetOf, PSH, tcpPacket } from './packets.ts'
+import { ACK, type Datagram, ECE, FIN, isRight, largeOf, packetOf, PSH, tcpPacket } from '../../helpers/tun/packets.ts'
 
 const SYN = 0x02
 const URG = 0x20

@@ -6,9 +6,9 @@ import type { CandyNetworkInit } from '../../../../src/nodes/candy/index.ts'
 import { CloseCode } from '../../../../src/transforms/websocket-frames/index.ts'
 import { parseCidr, type Cidr } from '../../../../src/net/ipv4.ts'
 import { toHex } from '../../../helpers/bytes.ts'
-import { addr, forward, PASSWORD, seconds, secret } from '../../../helpers/candy-client.ts'
+import { addr, forward, PASSWORD, seconds, secret } from '../../../helpers/candy/client.ts'
 import { until } from '../../../helpers/ends.ts'
-import { heard, numbered, numberOf, serve, take, type Located } from './crew.ts'
+import { heard, numbered, numberOf, serve, take, type Located } from '../../../helpers/candy/crew.ts'
 
 const ALL = '255.255.255.255'
 const network = (path: string, more: Partial<CandyNetworkInit> = {}): CandyNetworkInit => ({ path, password: PASSWORD, dhcp: '10.77.0.0/24', ...more })

@@ -1,9 +1,9 @@
 /** What messages to all may cost where several workers have the members. */
 import t from 'tap'
 import { encodeDiscovery, MIN_LENGTH } from '../../../../src/nodes/candy/protocol/messages.ts'
-import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
+import { addr, PASSWORD } from '../../../helpers/candy/client.ts'
 import { until } from '../../../helpers/ends.ts'
-import { heard, serve, type Located } from './crew.ts'
+import { heard, serve, type Located } from '../../../helpers/candy/crew.ts'
 
 const ALL = '255.255.255.255'
 

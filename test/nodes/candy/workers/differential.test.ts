@@ -3,8 +3,8 @@ import t, { type Test } from 'tap'
 import { encodeAuth, encodeVmac } from '../../../../src/nodes/candy/protocol/handshake.ts'
 import { Secret } from '../../../../src/nodes/candy/protocol/hashes.ts'
 import { toHex } from '../../../helpers/bytes.ts'
-import { addr, forward, PASSWORD, seconds, secret, type CandyClient } from '../../../helpers/candy-client.ts'
-import { numbered, numberOf, serve, type Crew } from './crew.ts'
+import { addr, forward, PASSWORD, seconds, secret, type CandyClient } from '../../../helpers/candy/client.ts'
+import { numbered, numberOf, serve, type Crew } from '../../../helpers/candy/crew.ts'
 
 const ALL = '255.255.255.255'
 const NOW = seconds()

@@ -8,10 +8,10 @@ import { newRing, RingWriter } from '../../../../src/buffers/shared-ring.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 import { serveCandy } from '../../../../src/nodes/candy/index.ts'
 import { ca, cert, key, second } from '../../../helpers/certificates.ts'
-import { PASSWORD } from '../../../helpers/candy-client.ts'
+import { PASSWORD } from '../../../helpers/candy/client.ts'
 import { bytes, failureOf, until } from '../../../helpers/ends.ts'
 import { freePort } from '../../../helpers/free-ports.ts'
-import { numbered, numberOf, serve, take } from './crew.ts'
+import { numbered, numberOf, serve, take } from '../../../helpers/candy/crew.ts'
 
 const BASE = { password: PASSWORD, dhcp: '10.77.0.0/24' }
 

@@ -3,9 +3,9 @@ import t from 'tap'
 import type { CandyNetworkInit } from '../../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../../src/nodes/candy/protocol/messages.ts'
 import { toHex } from '../../../helpers/bytes.ts'
-import { addr, CandyClient, forward, PASSWORD } from '../../../helpers/candy-client.ts'
+import { addr, CandyClient, forward, PASSWORD } from '../../../helpers/candy/client.ts'
 import { until } from '../../../helpers/ends.ts'
-import { heard, numbered, numberOf, senderOf, serve, take, type Located } from './crew.ts'
+import { heard, numbered, numberOf, senderOf, serve, take, type Located } from '../../../helpers/candy/crew.ts'
 
 const ALL = '255.255.255.255'
 

@@ -8,9 +8,9 @@ import { Forwarder } from '../../../../src/nodes/candy/relay/workers/forwarder.t
 import { WorkerRings } from '../../../../src/nodes/candy/relay/workers/worker-rings.ts'
 import type { Counts, WorkerRingInit, WorkerCommand, WorkerEvent } from '../../../../src/nodes/candy/relay/workers/messages.ts'
 import { readRelay } from '../../../../src/nodes/candy/relay/settings.ts'
-import { addr, PASSWORD } from '../../../helpers/candy-client.ts'
+import { addr, PASSWORD } from '../../../helpers/candy/client.ts'
 import { bytes, until } from '../../../helpers/ends.ts'
-import { numbered } from './crew.ts'
+import { numbered } from '../../../helpers/candy/crew.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 
 /** One end of the way between two workers, and the rings of the other end. */

@@ -1,9 +1,0 @@
-/** Runs the examples against the sources of this checkout: `paths` of tsconfig.json leads `tunpipe` there. */
-import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
-import { startScript, type Program } from '../cli/program.ts'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-
-export const startExample = (t: Test, name: string, args: readonly string[] = []): Program =>
-  startScript(t, `${root}examples/${name}`, args, { cwd: root })

@@ -1,0 +1,149 @@
+/** The executables, in a namespace, with `--json`: what they say is a list of lines that one waits for. */
+import type { ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { once } from 'node:events'
+import { executable, type ExecutableName } from '../programs/executables.ts'
+import { homeEnv } from '../programs/homes.ts'
+import type { Namespace } from './namespaces.ts'
+
+export const TSX = fileURLToPath(import.meta.resolve('tsx'))
+
+export const PASSWORD = 'correct-horse'
+export const RANGE = '10.77.0.0/24'
+
+/** The interface of a peer that was given no name. */
+export const DEVICE = 'candy'
+
+/** Milliseconds after which something that has not been said will not be said. */
+const PATIENCE = 20_000
+
+export type Line = Record<string, unknown>
+
+/** Lines of JSON from a stream; each wait begins where the last one has ended. */
+class Lines {
+  readonly all: Line[] = []
+  #rest = ''
+  #read = 0
+  #wake: () => void = () => {}
+
+  push (text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() as string
+    for (const line of lines) this.all.push(parse(line))
+    this.#wake()
+  }
+
+  /** The next line whose `key` is `value`; undefined once `over` has settled without it. */
+  async next (key: string, value: string, over: Promise<unknown>): Promise<Line | undefined> {
+    let isOver = false
+    const end = over.then(() => { isOver = true })
+    for (;;) {
+      for (const line of this.all.slice(this.#read)) {
+        this.#read++
+        if (line[key] === value) return line
+      }
+      if (isOver) return undefined
+      await Promise.race([end, new Promise<void>((resolve) => { this.#wake = resolve })])
+    }
+  }
+}
+
+/** What is no JSON is a complaint of Node itself. */
+function parse (line: string): Line {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return { text: line }
+  }
+}
+
+export interface ProgramInit {
+  password?: string
+  /** A file to take the place of /etc/hosts. */
+  hosts?: string
+  /** The same of /etc/resolv.conf. */
+  resolvConf?: string
+  protocol?: string
+  /** Modules that are loaded before it, as URLs. */
+  imports?: readonly string[]
+}
+
+export class Program {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** The exit code; null for one that was killed. */
+  readonly ended: Promise<number | null>
+  readonly #name: string
+  readonly #out = new Lines()
+  readonly #log = new Lines()
+
+  constructor (namespace: Namespace, name: ExecutableName, args: readonly string[], { password = PASSWORD, hosts, resolvConf, protocol = 'candy', imports = [] }: ProgramInit = {}) {
+    const node = [process.execPath, ...imports.flatMap((url) => ['--import', url]), executable(name), protocol, '--json', ...args]
+    // `ip netns exec` has given it mounts of its own, so nobody else sees these files
+    const over = (file: string | undefined, path: string, command: string[]): string[] => file === undefined ? command : ['sh', '-c', `mount --bind "$0" ${path} && exec "$@"`, file, ...command]
+    const command = over(hosts, '/etc/hosts', over(resolvConf, '/etc/resolv.conf', node))
+    this.#name = `${name} of ${namespace.name}`
+    this.child = namespace.spawn(command[0], command.slice(1), { env: { ...process.env, ...homeEnv(), TUNPIPE_PASSWORD: password, TUNPIPE_TOKEN: password }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.pid = this.child.pid as number
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#out.push(text) })
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#log.push(text) })
+    this.ended = once(this.child, 'close').then(([code]) => code)
+  }
+
+  /** Everything in the log so far. */
+  get log (): readonly Line[] { return this.#log.all }
+
+  /** Everything on stdout so far. */
+  get events (): readonly Line[] { return this.#out.all }
+
+  /** Waits for the next event of this name on stdout. */
+  event (name: string): Promise<Line> { return this.#next(this.#out, 'event', name) }
+
+  /** Waits for the next message of this text in the log. */
+  logged (text: string): Promise<Line> { return this.#next(this.#log, 'msg', text) }
+
+  signal (signal: NodeJS.Signals): void { this.child.kill(signal) }
+
+  /** Sends a signal that ends it; gives the exit code. */
+  async stop (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.signal(signal)
+    return await this.ended
+  }
+
+  async #next (lines: Lines, key: string, value: string): Promise<Line> {
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => { timer = setTimeout(resolve, PATIENCE) })
+    const line = await lines.next(key, value, Promise.race([this.ended, timeout]))
+    clearTimeout(timer)
+    if (line === undefined) throw new Error(`${this.#name} has not said "${value}", but: ${[...this.#out.all, ...this.#log.all].map((said) => JSON.stringify(said)).join('\n')}`)
+    return line
+  }
+}
+
+/** Starts a relay and waits until it listens. */
+export const startRelay = (namespace: Namespace, listen: string, ...args: string[]): Promise<Program> => startRelayWith({}, namespace, listen, ...args)
+
+export async function startRelayWith (init: ProgramInit, namespace: Namespace, listen: string, ...args: string[]): Promise<Program> {
+  const relay = new Program(namespace, 'relay', ['--listen', listen, '--dhcp', RANGE, ...args], init)
+  await relay.event('ready')
+  return relay
+}
+
+export interface PeerInit {
+  url: string
+  stateDir: string
+  args?: readonly string[]
+  password?: string
+  /** Files to take the place of /etc/hosts and /etc/resolv.conf. */
+  hosts?: string
+  resolvConf?: string
+}
+
+export const startPeer = (namespace: Namespace, { url, stateDir, args = [], ...init }: PeerInit): Program =>
+  new Program(namespace, 'peer', ['--url', url, '--state-dir', stateDir, ...args], init)
+
+/** Waits until a peer is in the network; gives its address, without the prefix. */
+export async function joined (peer: Program): Promise<string> {
+  const { address } = await peer.event('online')
+  return String(address).split('/')[0]
+}
