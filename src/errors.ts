@@ -26,6 +26,16 @@ export class LinkClosedError extends Error {
 export class OptionError extends TypeError {
   override readonly name = 'OptionError'
   readonly code = 'ERR_OPTION'
+  /** The name of the option; undefined when only the message says it. */
+  readonly option: string | undefined
+  /** What is wrong with the value, without the name of the option; undefined when `option` is. */
+  readonly detail: string | undefined
+
+  constructor (message: string, field?: { option: string, detail: string }) {
+    super(message)
+    this.option = field?.option
+    this.detail = field?.detail
+  }
 }
 
 /** A link is written by one `sink` at a time. */

@@ -27,7 +27,7 @@ t.test('an error names its rule', async (t) => {
     ` ${LAN},172.16.0.0/16,192.168.202.1`, `${LAN},172.16.0.0/16,192.168.202.1 `
   ]
   for (const rule of bad) {
-    t.throws(() => parseRules(`${good};${rule};${good}`), { code: 'ERR_OPTION', message: /^sdwan rule 2\b/ }, JSON.stringify(rule))
+    t.throws(() => parseRules(`${good};${rule};${good}`), { code: 'ERR_OPTION', message: /^sdwan rule 2\b/, option: 'sdwan', detail: /^rule 2\b/ }, JSON.stringify(rule))
   }
   t.throws(() => parseRules(';'), { message: /^sdwan rule 1\b/ })
   t.throws(() => parseRules(`${good};;`), { message: /^sdwan rule 2\b/ })

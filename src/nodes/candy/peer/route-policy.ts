@@ -43,12 +43,14 @@ export interface RouteRejection {
   overlaps?: OccupiedNetwork
 }
 
+const refused = (detail: string): OptionError => new OptionError(`routes: ${detail}`, { option: 'routes', detail })
+
 /** Parses networks without host bits, joined by commas. @throws {OptionError} for anything else */
 function networks (text: string): Cidr[] {
   return text.split(',').map((item) => {
     const cidr = parseCidr(item)
-    if (cidr === undefined) throw new OptionError(`routes: no network (${JSON.stringify(item.slice(0, MAX_SHOWN))})`)
-    if (cidr.address !== cidr.network) throw new OptionError(`routes: host bits in ${item}`)
+    if (cidr === undefined) throw refused(`no network (${JSON.stringify(item.slice(0, MAX_SHOWN))})`)
+    if (cidr.address !== cidr.network) throw refused(`host bits in ${item}`)
     return cidr
   })
 }
@@ -66,7 +68,7 @@ export class RoutePolicy {
 
   /**
    * @param text `private`, `all`, `none`, or networks joined by commas, one of which may be `private`, or the first `all`
-   * @throws {OptionError} for anything else
+   * @throws {OptionError} of the option `routes`, with `detail`, for anything else
    */
   constructor (text: string) {
     this.#text = text
@@ -75,7 +77,7 @@ export class RoutePolicy {
     const items = text === 'none' ? [] : this.#isAll ? rest : [first, ...rest]
     this.#named = items.flatMap((item) => item === 'private' && !this.#isAll ? [] : networks(item))
     this.#allowed = [...this.#named, ...(this.#isAll ? [cidrOf(0, 0)] : items.includes('private') ? PRIVATE : [])]
-    if (this.#named.some(({ prefix }) => prefix === 0)) throw new OptionError('routes: all networks (0.0.0.0/0) is written all')
+    if (this.#named.some(({ prefix }) => prefix === 0)) throw refused('all networks (0.0.0.0/0) is written all')
   }
 
   /** Undefined when the route is accepted. */

@@ -19,7 +19,7 @@ export interface SdwanRule extends Route {
  * Parses `device,destination,nexthop`, joined by `;`. Both networks must have no host bits. A trailing `;` is allowed, further fields
  * are ignored, and blanks are not allowed. An empty text has no rules.
  *
- * @throws {OptionError} naming the rule by its number, from 1
+ * @throws {OptionError} of the option `sdwan`; `detail` names the rule by its number, from 1
  */
 export function parseRules (text: string): SdwanRule[] {
   const rules = text.split(';')
@@ -27,22 +27,24 @@ export function parseRules (text: string): SdwanRule[] {
   return rules.map((rule, i) => parseRule(rule, i + 1))
 }
 
+const refused = (detail: string): OptionError => new OptionError(`sdwan ${detail}`, { option: 'sdwan', detail })
+
 function parseRule (rule: string, number: number): SdwanRule {
   const [device, destination, address] = rule.split(',')
-  if (address === undefined) throw new OptionError(`sdwan rule ${number} is not device,destination,nexthop`)
+  if (address === undefined) throw refused(`rule ${number} is not device,destination,nexthop`)
   const nexthop = parseAddress(address)
-  if (nexthop === undefined) throw new OptionError(`sdwan rule ${number}: the next hop is not an IPv4 address`)
+  if (nexthop === undefined) throw refused(`rule ${number}: the next hop is not an IPv4 address`)
   return {
-    device: parseNetwork(device, `sdwan rule ${number}: the device network`),
-    destination: parseNetwork(destination, `sdwan rule ${number}: the destination network`),
+    device: parseNetwork(device, `rule ${number}: the device network`),
+    destination: parseNetwork(destination, `rule ${number}: the destination network`),
     nexthop
   }
 }
 
 function parseNetwork (text: string, what: string): Cidr {
   const cidr = parseCidr(text)
-  if (cidr === undefined) throw new OptionError(`${what} is not a.b.c.d/prefix`)
-  if (cidr.address !== cidr.network) throw new OptionError(`${what} has host bits`)
+  if (cidr === undefined) throw refused(`${what} is not a.b.c.d/prefix`)
+  if (cidr.address !== cidr.network) throw refused(`${what} has host bits`)
   return cidr
 }
 
