@@ -1,8 +1,10 @@
 /** Common parts of the commands of both programs. */
 import { Command, CommanderError } from 'commander'
-import { list } from './config/fields.ts'
+import { listOf } from '../text/phrases.ts'
+import type { Options } from '../nodes/common/options/option.ts'
+import { keysOf } from './config/keys.ts'
 import { nearest } from './nearest.ts'
-import { SHARED_KEYS } from './config/schema.ts'
+import { SHARED_KEYS } from './config/program.ts'
 import type { UnsupportedOptions, ConfigSource, Values } from './config/settings.ts'
 import type { Protocol } from './protocol.ts'
 import { UsageError } from './usage-error.ts'
@@ -34,10 +36,26 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (default: info)')
 }
 
-/** The command of a protocol, with the shared options. */
+/** Adds a flag for each key of a table of options. */
+export function withOptions (command: Command, options: Options): Command {
+  for (const { name, value, help, isRepeatable } of keysOf(options)) {
+    if (help === undefined) continue
+    const flags = `--${name}${value === undefined ? '' : ` <${value}>`}`
+    if (isRepeatable) command.option(flags, help, collect)
+    else command.option(flags, help)
+  }
+  return command
+}
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+/** The command of a protocol: its own options, and the shared ones. */
 export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void): Command {
-  const command = withSharedOptions(protocol.command(), `a file with a section "${protocol.name}"; options win over it`)
-  return command.action(() => { run(flagsOf(command, protocol.name)) })
+  const { name, description, options, unsupported, examples, maxWorkers = 1 } = protocol
+  const command = withOptions(createCommand(name, description, unsupported), options)
+  if (maxWorkers > 1) command.option('--workers <count>', 'threads that carry packets, one for each processor to be used (default: 1)')
+  withSharedOptions(command, `a file with a section "${name}"; options win over it`).addHelpText('after', examples.command)
+  return command.action(() => { run(flagsOf(command, name)) })
 }
 
 export function withVersion (command: Command): Command {
@@ -87,7 +105,7 @@ export function rejectArguments (command: Command): void {
   if (word === undefined) return
   const known = command.commands.map((sub) => sub.name())
   const near = nearest(word, known)
-  throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${list(known)}` : `did you mean ${near}?`}`)
+  throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${listOf(known)}` : `did you mean ${near}?`}`)
 }
 
 /** The options given to the command and to its program, by their long names, which are also the keys of the files. */

@@ -1,18 +1,18 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
 import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
-import { list } from './config/fields.ts'
+import { listOf } from '../text/phrases.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { planProgram } from './process/plan.ts'
+import type { Protocol } from './protocol.ts'
 import { PEER_PROTOCOLS } from './protocols.ts'
 import { UsageError } from './usage-error.ts'
 
-const EXAMPLES = `
+const examplesOf = (protocols: readonly Protocol[]): string => `
 Examples:
-  sudo peer candy --url ws://203.0.113.7:8080/ --password-file candy.password
-  peer gotunnel --server 203.0.113.7:17000 --token-file gotunnel.token --map 10022:22
+${protocols.map(({ examples: { program } }) => `  ${program}`).join('\n')}
   sudo peer --config peer.yaml
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.`
@@ -38,11 +38,11 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
   peer
     .usage(`--config <file> [options]\n       peer ${names.join('|')} [options]\n       peer status|capture [options]`)
     .allowExcessArguments()
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', examplesOf(protocols))
     .action(() => {
       rejectArguments(peer)
       const flags = flagsOf(peer)
-      if (flags.config === undefined) throw new UsageError(`missing command, expected ${list(names)} (or --config FILE); see --help`)
+      if (flags.config === undefined) throw new UsageError(`missing command, expected ${listOf(names)} (or --config FILE); see --help`)
       run(flags)
     })
   for (const protocol of protocols) peer.addCommand(protocolCommand(protocol, run))

@@ -1,71 +1,83 @@
 /** The interface between the programs and a protocol. A protocol with a relay and a peer has two of these, each in a table of `protocols.ts`. */
 import type { Socket } from 'node:net'
-import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import type { z } from 'zod'
-import type { ConfigSource, Values } from './config/settings.ts'
+import type { Options, Reject, SettingsOf } from '../nodes/common/options/option.ts'
+import type { SectionContext } from './config/context.ts'
+import type { ConfigFile, ConfigSource, UnsupportedOptions } from './config/settings.ts'
 import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
 
-/** `S`: the output of the schema of its section; `L`: that with the contents of all files that it names. */
-export interface Protocol<S = unknown, L extends Loaded = Loaded> {
+export interface Protocol<T extends Options = Options, S extends SettingsOf<T> = SettingsOf<T>> {
   /** The key of its section, and its command. */
   readonly name: string
-  /** The schema of its section; the options of the command are the same keys. */
-  readonly section: z.ZodType<S>
-  /** The secret that may come from the environment. */
-  readonly secret?: SecretSource
+  /** One line about it, for `--help`. */
+  readonly description: string
+  /** Examples for `--help`: a line or two each for the program, and more for its own command. */
+  readonly examples: { readonly program: string, readonly command: string }
+  /** Its options: the flags of its command, and the keys of its section. */
+  readonly options: T
+  /** Flags and keys of other programs that it does not have, with the error text for each. */
+  readonly unsupported?: UnsupportedOptions
+  /** A process that runs this protocol alone has the control socket of the program's name, and the program alone writes its first configuration. */
+  readonly isDefault?: true
   /** The key that tells the processes of one machine apart: its value is part of the name of the control socket. */
   readonly instanceKey?: string
-  /** It can use several threads. */
-  readonly usesWorkers?: true
+  /** The most threads that it can use. Default: 1. */
+  readonly maxWorkers?: number
+  /** Reads configuration files of its original program. */
+  readonly foreign?: ForeignConfig
+  /** The first configuration of the program, for the default protocol. */
+  readonly firstConfig?: (password: string | undefined) => FirstConfig
+  /** Captures of its traffic. */
+  readonly capture?: { readonly options: Options, readonly examples: string }
+  /** An example for `status`. */
+  readonly statusExample?: string
   /** Rewrites a source before the sources are merged. */
   prepare? (source: ConfigSource): ConfigSource
+  /** Checks the relations between options, before files are read: secrets and certificates are known to be given, not what they are. */
+  verify (settings: SettingsOf<T>, reject: Reject): void
   /**
-   * Reads the files that the settings name; called again at each reload.
+   * Completes the settings, when all files are read.
    *
-   * @throws {UsageError}
+   * @throws {OptionError} for an invalid option
    */
-  load (given: LoadContext<S>): L
+  finish (settings: SettingsOf<T>, context: FinishContext): S
   /** Starts the service. Imports it dynamically, so that unused protocols are not loaded. */
-  start (context: StartContext<L>): Promise<Service<L>>
+  start (context: StartContext<S>): Promise<Service<S>>
   /** The text of `status` for the JSON of the service. */
   statusText (status: Record<string, any>): string
   /** The text of `reload`, in one line. */
   reloadText? (changes: Record<string, any>): string
-  /** Its command with options and examples; shared options are added by the caller. */
-  command (): Command
 }
 
-/** A secret: given by its key, or in a file named by `<key>-file`. */
-export interface SecretSource {
-  readonly key: string
-  readonly variable: string
-  /** Whether the variable applies to the section of a source. Default: always. */
-  fits? (section: Values): boolean
+export interface FinishContext extends Pick<SectionContext, 'warn'> {
+  readonly reject: Reject
 }
 
-/** A section that the schema has checked. */
-export interface LoadContext<S> {
-  readonly settings: S
-  /** The name of a key of the section in an error. */
-  nameOf (...path: string[]): string
-  /** Adds a warning. */
-  warn (message: string): void
-  /** The settings come from a file of the protocol's original program. */
-  readonly isOriginal: boolean
+/** Configuration files of another program. */
+export interface ForeignConfig {
+  /** @param text - one character for each byte, as comments may have any encoding */
+  recognises (text: string): boolean
+  /** @throws {UsageError} for a file that cannot be used */
+  parse (file: string, text: string): ConfigFile
 }
 
-export interface Loaded {
-  /** For the redactor of the log. */
-  readonly secrets: readonly string[]
+/** A first configuration file. */
+export interface FirstConfig {
+  readonly text: string
+  /** What to do next, for people. */
+  readonly greeting: string
 }
 
 /** What a service is started with. */
-export interface StartContext<L> {
-  readonly loaded: L
+export interface StartContext<S> {
+  readonly settings: S
+  /** For the redactor of its messages. */
+  readonly secrets: readonly string[]
+  /** The settings come from a file of the protocol's original program. */
+  readonly isForeign: boolean
   /** Number of threads. */
   readonly workers: number
   /** A child logger with the name of the protocol. */
@@ -74,7 +86,7 @@ export interface StartContext<L> {
 }
 
 /** A running service. */
-export interface Service<L = Loaded> extends Omit<Running, 'reload'> {
+export interface Service<S = unknown> extends Omit<Running, 'reload'> {
   /** Registers its metrics, `tunpipe_<protocol>_...`. */
   register (registry: Registry): void
   /** The JSON of `status`. */
@@ -86,7 +98,7 @@ export interface Service<L = Loaded> extends Omit<Running, 'reload'> {
   /** Streams a capture to the socket after the answer. Rejects with `ERR_USAGE` when the request names something that does not exist. */
   capture? (request: Request, socket: Socket): Promise<Answer>
   /** Applies other settings. Rejects when they are invalid; then nothing has changed. Without it they take effect at the next start. */
-  reload? (loaded: L): Promise<Changes>
+  reload? (settings: S): Promise<Changes>
 }
 
 /** What a reload has changed, as JSON. */

@@ -2,10 +2,10 @@
  * The protocols of both programs. The control socket of a process with the first protocol of a table has the name of the program alone,
  * others have the protocol in it; the initial configuration of a relay is for the first one.
  */
-import { candyPeer } from './candy/peer-protocol.ts'
-import { candyRelay } from './candy/relay-protocol.ts'
-import { gotunnelPeer } from './gotunnel/peer-protocol.ts'
-import { gotunnelRelay } from './gotunnel/relay-protocol.ts'
+import { candyPeer } from './candy/peer.ts'
+import { candyRelay } from './candy/relay.ts'
+import { gotunnelPeer } from './gotunnel/peer.ts'
+import { gotunnelRelay } from './gotunnel/relay.ts'
 import type { Protocol } from './protocol.ts'
 
 export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay]

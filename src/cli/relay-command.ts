@@ -1,25 +1,24 @@
 /** The command line of `relay`. */
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { DEFAULT_CONFIG, initConfig } from './candy/init-config.ts'
 import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
-import { programSchema } from './config/schema.ts'
-import { resolveSettings } from './config/settings.ts'
+import { DEFAULT_CONFIG, initConfig } from './config/init-config.ts'
+import { resolveProgram } from './config/load.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { planProgram } from './process/plan.ts'
 import type { Protocol } from './protocol.ts'
 import { RELAY_PROTOCOLS } from './protocols.ts'
+import { listOf } from '../text/phrases.ts'
 
-const EXAMPLES = `
+const examplesOf = (protocols: readonly Protocol[]): string => `
 Examples:
   relay
       the first time: writes ./${DEFAULT_CONFIG} with a password of its own and shows how to join;
       then: runs what is in it
   relay --config /etc/tunpipe/relay.yaml --metrics 9100
-  relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24
-  relay gotunnel --listen 0.0.0.0:17000 --token-file gotunnel.token
+${protocols.map(({ examples: { program } }) => `  ${program}`).join('\n')}
 
   relay status
   relay reload
@@ -39,15 +38,16 @@ export function parseRelay (argv: readonly string[], protocols = RELAY_PROTOCOLS
 }
 
 export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Task) => void, protocols = RELAY_PROTOCOLS): Command {
+  const threaded = protocols.filter(({ maxWorkers = 1 }) => maxWorkers > 1).map(({ name }) => name)
   const relay = withVersion(withSharedOptions(
     createCommand('relay', 'The public side of tunnels: clients connect here and reach each other.'),
     `run what has a section in this file (default: ./${DEFAULT_CONFIG}, written at the first start)`
   ))
   relay
-    .option('--workers <count>', 'threads that carry packets, one for each processor to be used; only candy can have several (default: 1)')
+    .option('--workers <count>', `threads that carry packets, one for each processor to be used; only ${listOf(threaded)} can have several (default: 1)`)
     .usage(`[options]\n       relay ${protocols.map(({ name }) => name).join('|')} [options]\n       relay status|capture|reload [options]`)
     .allowExcessArguments()
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', examplesOf(protocols))
     .action(() => {
       rejectArguments(relay)
       run(flagsOf(relay))
@@ -58,12 +58,13 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
 }
 
 function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {
-  if (flags.config !== undefined || flags.protocol !== undefined) return planProgram({ program: 'relay', protocols, flags })
+  const init = { program: 'relay', protocols } as const
+  if (flags.config !== undefined || flags.protocol !== undefined) return planProgram({ ...init, flags })
   const greet = existsSync(DEFAULT_CONFIG) ? undefined : firstRelay(flags, protocols)
-  return planProgram({ program: 'relay', protocols, flags: { ...flags, config: DEFAULT_CONFIG }, greet })
+  return planProgram({ ...init, flags: { ...flags, config: DEFAULT_CONFIG }, greet })
 }
 
 function firstRelay ({ source }: Flags, protocols: readonly Protocol[]): ReturnType<typeof initConfig> {
-  resolveSettings(programSchema(protocols), [source]) // before the password is generated and printed, as a wrong flag would lose it
-  return initConfig()
+  resolveProgram(protocols, 'relay', [source]) // before the password is generated and printed, as a wrong flag would lose it
+  return initConfig(protocols)
 }

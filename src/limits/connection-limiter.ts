@@ -6,7 +6,7 @@
  * that a flood of unauthenticated connections does not keep others out.
  *
  * ```ts
- * const limiter = new ConnectionLimiter({ perSource: 256 })
+ * const limiter = new ConnectionLimiter({ maxPerSource: 256 })
  * const slot = limiter.admit(socket.remoteAddress, () => { socket.destroy() })
  * if (slot === undefined) return socket.destroy()
  * socket.once('close', () => { slot.release() })
@@ -19,7 +19,7 @@ import { isLoopback, clientKey } from '../net/client-address.ts'
 
 export interface ConnectionLimiterInit {
   /** Connections at one time from one source: an IPv4 address or an IPv6 /64. The loopback is exempt. Default: 256. */
-  perSource?: number
+  maxPerSource?: number
   /** Connections at one time that are not established. Default: 16384. */
   maxHalfOpen?: number
   /** Connections at one time, established or not. Default: 65536. */
@@ -67,8 +67,8 @@ export interface ConnectionSlot {
  *
  * @throws {OptionError} when a bound is not a whole number of at least 1
  */
-export function verifyConnectionLimits ({ perSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
-  const bounds = { perSource, maxHalfOpen, maxConnections }
+export function verifyConnectionLimits ({ maxPerSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
+  const bounds = { maxPerSource, maxHalfOpen, maxConnections }
   for (const [name, count] of Object.entries(bounds)) {
     if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
   }
@@ -101,7 +101,7 @@ class Slot implements ConnectionSlot {
 
 export class ConnectionLimiter {
   readonly stats: ConnectionLimiterStats = { connections: 0, halfOpen: 0, admitted: 0, rejected: { source: 0, total: 0 }, evicted: 0 }
-  #perSource = DEFAULT_PER_SOURCE
+  #maxPerSource = DEFAULT_PER_SOURCE
   #maxHalfOpen = DEFAULT_MAX_HALF_OPEN
   #maxConnections = DEFAULT_MAX_CONNECTIONS
   /** Source to how many connections it has, of those that are counted. */
@@ -120,8 +120,8 @@ export class ConnectionLimiter {
    * @throws {OptionError} see `verifyConnectionLimits`
    */
   configure (init: ConnectionLimiterInit): void {
-    const { perSource, maxHalfOpen, maxConnections } = verifyConnectionLimits(init)
-    this.#perSource = perSource
+    const { maxPerSource, maxHalfOpen, maxConnections } = verifyConnectionLimits(init)
+    this.#maxPerSource = maxPerSource
     this.#maxHalfOpen = maxHalfOpen
     this.#maxConnections = maxConnections
   }
@@ -187,7 +187,7 @@ export class ConnectionLimiter {
   }
 
   #hasRoom ({ isCounted, source }: Slot): boolean {
-    return !isCounted || (this.#counts.get(source) ?? 0) < this.#perSource
+    return !isCounted || (this.#counts.get(source) ?? 0) < this.#maxPerSource
   }
 
   #count ({ isCounted, source }: Slot, change: 1 | -1): void {

@@ -4,12 +4,11 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import t from 'tap'
-import { candyPeerSection, candyRelaySection } from '../../src/cli/candy/schema.ts'
-import { gotunnelIdentitySection, gotunnelPeerSection, gotunnelRelaySection } from '../../src/cli/gotunnel/schema.ts'
+import { keysOf } from '../../src/cli/config/keys.ts'
 import { createPeerCommand } from '../../src/cli/peer-command.ts'
 import { parseConfig } from '../../src/cli/config/config-file.ts'
-import { programSchema, SHARED_KEYS } from '../../src/cli/config/schema.ts'
-import { resolveSettings } from '../../src/cli/config/settings.ts'
+import { resolveProgram } from '../../src/cli/config/load.ts'
+import { SHARED_KEYS } from '../../src/cli/config/program.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../src/cli/protocols.ts'
 import { createRelayCommand } from '../../src/cli/relay-command.ts'
 import { CandyPeer } from '../../src/nodes/candy/peer/peer.ts'
@@ -18,6 +17,7 @@ import { newMapStats } from '../../src/nodes/gotunnel/peer/settings.ts'
 import { REASONS } from '../../src/nodes/gotunnel/protocol/reasons.ts'
 import { newRefused, newTraffic } from '../../src/nodes/gotunnel/relay/stats.ts'
 import { userspaceTun } from '../../src/tun/userspace.ts'
+import { withTables } from '../../scripts/options-tables.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -50,9 +50,10 @@ t.test('links lead somewhere', async (t) => {
 
 t.test('all options and keys are told', async (t) => {
   const programs: Command[] = [createRelayCommand(() => {}, () => {}), createPeerCommand(() => {}, () => {})]
-  const keys = [...Object.keys(candyRelaySection.shape), ...Object.keys(candyPeerSection.shape), ...SHARED_KEYS]
-  const own = [gotunnelRelaySection, gotunnelIdentitySection, gotunnelPeerSection].flatMap(({ shape }) => Object.keys(shape))
-  for (const [document, all] of [[candy, keys], [gotunnel, own]] as const) for (const key of new Set(all)) t.ok(document.includes(`\`--${key}`) || document.includes(`\`${key}\``), key)
+  for (const { name, options } of [...RELAY_PROTOCOLS, ...PEER_PROTOCOLS]) {
+    const keys = keysOf(options).flatMap(({ name, sections = {} }) => [name, ...keysOf(sections).map(({ name }) => name)])
+    for (const key of new Set([...keys, ...name === 'candy' ? SHARED_KEYS : []])) t.ok(read(`docs/${name}.md`).includes(`\`--${key}`) || read(`docs/${name}.md`).includes(`\`${key}\``), key)
+  }
   for (const command of programs.flatMap(({ commands }) => commands)) {
     const own = `docs/${command.name()}.md` // a protocol has one
     const document = documents.includes(own) ? read(own) : operations
@@ -60,15 +61,22 @@ t.test('all options and keys are told', async (t) => {
   }
 })
 
+t.test('the tables of options are those of the options', async (t) => {
+  for (const file of ['docs/candy.md', 'docs/gotunnel.md', 'docs/natpass.md']) {
+    t.ok(read(file).includes('<!-- options: '), file)
+    t.ok(withTables(read(file)) === read(file), `${file} is as \`npm run docs\` writes it`)
+  }
+})
+
 t.test('files that are shown can be read', async (t) => {
   for (const [, text] of gotunnel.matchAll(/^```yaml\n(.*?)^```$/gms)) {
     const protocols = text.includes('server:') ? PEER_PROTOCOLS : RELAY_PROTOCOLS
-    t.ok(resolveSettings(programSchema(protocols), [parseConfig('shown.yaml', text)]).values, text)
+    t.ok(resolveProgram(protocols, protocols === PEER_PROTOCOLS ? 'peer' : 'relay', [parseConfig('shown.yaml', text)]).values, text)
   }
 })
 
 t.test('all numbers of candy are told', async (t) => {
-  const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: '', tun: userspaceTun() }).stats
+  const peer = new CandyPeer({ url: 'ws://127.0.0.1/', password: 'secret', tun: userspaceTun() }).stats
   const relay = { connections: 0, halfOpen: 0, accepted: 0, ...newNetworkStats() }
   for (const name of new Set([...Object.keys(relay), ...Object.keys(peer)])) t.ok(candy.includes(`\`tunpipe_candy_${snakeCase(name)}`), name)
   for (const reason of Object.keys(relay.refused)) t.match(candy, new RegExp(`^\\| \`${reason}\` \\| (?:\\d{4}|none,) `, 'm'), `refused: ${reason}`)

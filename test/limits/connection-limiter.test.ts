@@ -21,7 +21,7 @@ t.test('what counts as one source', async (t) => {
 })
 
 t.test('connections of one source', async (t) => {
-  const limiter = new ConnectionLimiter({ perSource: 2 })
+  const limiter = new ConnectionLimiter({ maxPerSource: 2 })
   const [first] = [limiter.admit('192.0.2.1', () => t.fail()), limiter.admit('::ffff:192.0.2.1', () => t.fail())]
   t.equal(limiter.admit('192.0.2.1', () => {}), undefined, 'one too many')
   t.ok(limiter.admit('192.0.2.2', () => {}), 'others are let in')
@@ -36,7 +36,7 @@ t.test('connections of one source', async (t) => {
 })
 
 t.test('behind a proxy', async (t) => {
-  const limiter = new ConnectionLimiter({ perSource: 1 })
+  const limiter = new ConnectionLimiter({ maxPerSource: 1 })
   const passes = Array.from({ length: 3 }, () => limiter.admit('203.0.113.1', () => {}, true))
   t.ok(passes.every((slot) => slot !== undefined), 'the proxy itself has no bound')
   t.equal(passes[0]?.setSource('192.0.2.1'), true)
@@ -87,12 +87,12 @@ t.test('all connections together', async (t) => {
 })
 
 t.test('bounds that cannot be', async (t) => {
-  for (const init of [{ perSource: 0 }, { maxHalfOpen: 1.5 }, { maxConnections: NaN }]) t.throws(() => new ConnectionLimiter(init), { code: 'ERR_OPTION' }, JSON.stringify(init))
+  for (const init of [{ maxPerSource: 0 }, { maxHalfOpen: 1.5 }, { maxConnections: NaN }]) t.throws(() => new ConnectionLimiter(init), { code: 'ERR_OPTION' }, JSON.stringify(init))
 })
 
 t.test('property: whatever happens, no bound is passed and nothing is left over', async (t) => {
   const act = fc.record({ what: fc.constantFrom('enter', 'leave', 'establish', 'move'), which: fc.nat(30), host: fc.nat(4), isProxy: fc.boolean() })
-  fc.assert(fc.property(fc.array(act, { maxLength: 200 }), fc.record({ perSource: fc.integer({ min: 1, max: 4 }), maxHalfOpen: fc.integer({ min: 1, max: 6 }), maxConnections: fc.integer({ min: 1, max: 10 }) }), (acts, init: Required<ConnectionLimiterInit>) => {
+  fc.assert(fc.property(fc.array(act, { maxLength: 200 }), fc.record({ maxPerSource: fc.integer({ min: 1, max: 4 }), maxHalfOpen: fc.integer({ min: 1, max: 6 }), maxConnections: fc.integer({ min: 1, max: 10 }) }), (acts, init: Required<ConnectionLimiterInit>) => {
     const limiter = new ConnectionLimiter(init)
     const inside = new Set<ConnectionSlot>()
     const counted = (): Map<string, number> => {
@@ -114,7 +114,7 @@ t.test('property: whatever happens, no bound is passed and nothing is left over'
         }
       }
       const { connections, halfOpen } = limiter.stats
-      for (const [source, count] of counted()) if (source !== 'proxy' && count > init.perSource) return false
+      for (const [source, count] of counted()) if (source !== 'proxy' && count > init.maxPerSource) return false
       if (connections !== inside.size || connections > init.maxConnections || halfOpen > init.maxHalfOpen) return false
     }
     for (const slot of inside) slot.release()

@@ -1,7 +1,7 @@
 /** One grammar for hosts, addresses with a port and URLs, in whatever option they stand. */
 import t from 'tap'
-import { dialUrl, hostPort, listenUrl, proxies } from '../../src/cli/config/network-fields.ts'
-import { listenEndpoint, localAddress, portMaps, serverEndpoint } from '../../src/cli/gotunnel/fields.ts'
+import { dialUrl, hostPort, listenEndpoint, listenUrl, localAddress, proxyList, serverEndpoint } from '../../src/nodes/common/options/addresses.ts'
+import { peerOptions } from '../../src/nodes/gotunnel/peer/options.ts'
 import { endpointText, readEndpoint, readUrl } from '../../src/net/endpoint.ts'
 import { serveCandy } from '../../src/nodes/candy/index.ts'
 import { serveGotunnel } from '../../src/nodes/gotunnel/index.ts'
@@ -22,7 +22,7 @@ const options: Record<string, (place: string) => boolean> = {
   'listen of gotunnel': (place) => takes(listenEndpoint(), place),
   'listen of gotunnel with a scheme': (place) => takes(listenEndpoint(), `tcp://${place}`),
   server: (place) => takes(serverEndpoint(), place),
-  map: (place) => takes(portMaps(), [`10022:${place}`])
+  map: (place) => takes(peerOptions.maps.check, [`10022:${place}`])
 }
 
 t.test('what is a host with a port in one option is one in all', async (t) => {
@@ -53,9 +53,9 @@ t.test('a URL to connect to has a zone as well', async (t) => {
 t.test('addresses alone, and networks', async (t) => {
   for (const address of ['192.0.2.1', '::', 'fe80::1%lo', '[fe80::1%lo]']) t.ok(takes(localAddress(), address), address)
   for (const address of ['name', '192.0.2', '[192.0.2.1]', 'fe80::1%']) t.notOk(takes(localAddress(), address), address)
-  for (const networks of ['10.0.0.0/8,2001:db8::/32', '192.0.2.1']) t.ok(takes(proxies(), networks), networks)
+  for (const networks of ['10.0.0.0/8,2001:db8::/32', '192.0.2.1']) t.ok(takes(proxyList(), networks), networks)
   // The nodes would refuse these without the file, the line and the key.
-  for (const networks of ['fe80::1%lo', 'fe80::%lo/64', '10', '0x7f.1', '10.0.0.0/08', '::/129']) t.notOk(takes(proxies(), networks), networks)
+  for (const networks of ['fe80::1%lo', 'fe80::%lo/64', '10', '0x7f.1', '10.0.0.0/08', '::/129']) t.notOk(takes(proxyList(), networks), networks)
 })
 
 t.test('what an option takes, the nodes take', async (t) => {

@@ -80,7 +80,7 @@ async function reasonOfCandy (t: Test, url: string): Promise<string> {
 }
 
 async function reasonOfGotunnel (t: Test, port: number, isTls: boolean): Promise<string> {
-  const peer = new GotunnelPeer({ server: { host, port }, token: 'a-token-of-some-length', name: 'laptop', maps: [{ remotePort: 10_022, local: { host, port: 9 } }], tls: isTls ? { ca } : undefined })
+  const peer = new GotunnelPeer({ server: { host, port }, token: 'a-token-of-some-length', name: 'laptop', maps: [{ remotePort: 10_022, local: { host, port: 9 } }], tls: isTls, ca: isTls ? ca : undefined })
   t.teardown(() => peer.close())
   peer.start()
   const [, err] = await once(peer, 'offline')

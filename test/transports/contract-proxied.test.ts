@@ -12,7 +12,7 @@ import { ConnectionLimiter } from '../../src/limits/connection-limiter.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../src/transports/stream-link.ts'
 import { wireLink } from '../../src/transports/tcp.ts'
 
-const limiter = new ConnectionLimiter({ perSource: 10 })
+const limiter = new ConnectionLimiter({ maxPerSource: 10 })
 const source = { host: '192.0.2.1', port: 1234 }
 
 for (const subject of wireSubjects({ limiter, trustedProxies: ['127.0.0.0/8'] })) {

@@ -152,7 +152,7 @@ for (const subject of rawSubjects) {
   })
 
   t.test(`${subject.name}: the bound of a source is for those behind the proxy`, async (t) => {
-    const limiter = new ConnectionLimiter({ perSource: 2 })
+    const limiter = new ConnectionLimiter({ maxPerSource: 2 })
     const { port, incoming } = await start(t, { limiter })
     const dial = (source: string): Promise<RawClient> => subject.dial(port, { header: proxyV2({ host: source, port: 1 }) })
     const one = await dial('192.0.2.1')
@@ -211,7 +211,7 @@ for (const subject of rawSubjects) {
   })
 
   t.test(`${subject.name}: a source that has too many gets 503`, async (t) => {
-    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const limiter = new ConnectionLimiter({ maxPerSource: 1 })
     const { port, incoming } = await start(t, { limiter })
     const dial = async (source: string): Promise<RawClient> => upgrade(await subject.connect(port), { 'X-Forwarded-For': source })
     const one = await dial('2001:db8::1')

@@ -66,7 +66,7 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
   })
 
   t.test('HTTP: a source that has too many', async (t) => {
-    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const limiter = new ConnectionLimiter({ maxPerSource: 1 })
     const { port, incoming } = await start(t, { limiter })
     const [front] = await startNginx(t, [{ upstream: port, settings: 'proxy_set_header X-Forwarded-For 192.0.2.1;' }])
     const { client, link } = await join(t, `ws://127.0.0.1:${front}`, incoming)
@@ -94,7 +94,7 @@ t.test('nginx', { skip: skipWithout('nginx') }, async (t) => {
 
 t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
   t.test('TCP: versions 1 and 2', async (t) => {
-    const limiter = new ConnectionLimiter({ perSource: 6 })
+    const limiter = new ConnectionLimiter({ maxPerSource: 6 })
     const [plain, secure] = [await start(t, { limiter }), await start(t, { tls: { cert, key }, limiter })]
     const servers = [plain, secure]
     const versions = ['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options ssl,cert-cn,crc32c,unique-id']
@@ -149,7 +149,7 @@ t.test('HAProxy', { skip: skipWithout('haproxy') }, async (t) => {
   })
 
   t.test('health checks', async (t) => {
-    const limiter = new ConnectionLimiter({ perSource: 1 })
+    const limiter = new ConnectionLimiter({ maxPerSource: 1 })
     const { port, incoming, warnings } = await start(t, { limiter })
     const options = 'option httpchk GET /\n  http-check expect status 403'
     const [front] = await startHaproxy(t, [{ mode: 'tcp', upstream: port, options, settings: 'send-proxy-v2 check inter 20ms check-send-proxy' }])

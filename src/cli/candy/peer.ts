@@ -1,78 +1,58 @@
-import { Gauge } from 'prom-client'
-import { CandyPeer } from '../../nodes/candy/index.ts'
-import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
-import { RateMeter } from '../../limits/rate-meter.ts'
-import { streamCapture } from './capture.ts'
-import { interfaceOf } from './interface-name.ts'
-import type { CandyPeerSettings } from './schema.ts'
-import type { StartContext, Service } from '../protocol.ts'
-import type { LoadedPeer } from './load.ts'
-import { ephemeralState, openPeerState } from '../state/peer-state.ts'
-import { readOriginalState } from '../state/original-state.ts'
-import { defaultStateDir } from '../state/state-dir.ts'
-import { registerStats } from '../process/stats-metrics.ts'
-import { readCa } from '../config/tls-files.ts'
+/** The candy protocol in `peer`: a client of candy servers. */
+import { verifyPeerOptions } from '../../nodes/candy/peer/options.ts'
+import type { UnsupportedOptions } from '../config/settings.ts'
+import type { Protocol } from '../protocol.ts'
+import { peerOptions as options } from './options.ts'
+import { candyCfg } from './original/cfg.ts'
+import { peerText } from './status-text.ts'
+import { tunAsAddress } from './tun-as-address.ts'
 
-/** The state of a peer without `--name`; names do not begin with an underscore. */
-const UNNAMED = '_default'
+const EXAMPLES = `
+Examples:
+  sudo peer candy --url ws://203.0.113.7:8080/ --password-file candy.password
+      the server gives an address; the same one again at the next start
+  sudo peer candy --url wss://vpn.example.org/ --password-file candy.password --address 10.77.0.2/24 --tun vpn0
+  peer candy --url ws://127.0.0.1:8080/ --password test --tun none
+      joins without an interface (and without root): a test of the connection
 
-/** Starts a candy peer. @throws {UsageError} for invalid files; an error of the interface */
-export async function startCandyPeer ({ loaded: { candy, password, nameOf, isOriginal }, log, out }: StartContext<LoadedPeer>): Promise<Service> {
-  const { url, address, name, mtu, routes, insecure } = candy
-  const ca = candy.ca === undefined ? undefined : readCa(candy.ca, nameOf)
-  const throwaway = candy.tun === 'none' && name === undefined
-  const state = throwaway ? ephemeralState() : await openPeerState(candy['state-dir'] ?? defaultStateDir(), name ?? UNNAMED, log, isOriginal ? readOriginalState(name) : undefined)
-  const tun = await openInterface(candy).catch(async (err) => {
-    await state.close()
-    throw err
-  })
-  const peer = new CandyPeer({ url, password, tun, address, name, vmac: state.vmac, remembered: state.address, routes, ca, insecure, log })
+Servers: this package's relay, the original candy, cacao.
+Each option is also a key of peer.yaml, below "candy"; --config names such a file, options win over it.`
 
-  if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // saved once the server has accepted it, and before the ready line
-  peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`, tun.offloads.length === 0 ? {} : { offloads: tun.offloads }) })
-  peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
-  peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
-  peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
-  const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
-  peer.start()
-  const [rateIn, rateOut] = [new RateMeter(performance.now()), new RateMeter(performance.now())]
-  const sampling = setInterval(() => {
-    rateIn.sample(peer.stats.bytesIn, performance.now())
-    rateOut.sample(peer.stats.bytesOut, performance.now())
-  }, 1000).unref()
-  log.info({ interface: tun.name, mtu }, 'connecting')
+const NO_DIRECT_TRAFFIC = 'direct traffic between peers is not available yet, expected no such option'
 
-  return {
-    status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
-    capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
-    failed,
-    online: () => peer.state === 'online' && peer.lost.length === 0,
-    degraded: () => peer.state === 'online', // part of the interface's configuration was removed and is not restored
-    register (registry) {
-      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
-      const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
-      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', registers: [registry], collect () { lost.set(peer.lost.length) } })
-      const overlap = new Gauge({
-        name: 'tunpipe_candy_overlap',
-        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',
-        labelNames: ['network', 'interface'],
-        registers: [registry],
-        collect () {
-          overlap.reset()
-          for (const { network, owner } of peer.overlaps) overlap.inc({ network, interface: owner })
-        }
-      })
-    },
-    async stop () {
-      clearInterval(sampling)
-      await peer.close()
-      await tun.close()
-      await state.close()
-    }
-  }
+/** Options of the original client for direct traffic between peers. */
+const unsupported: UnsupportedOptions = {
+  stun: NO_DIRECT_TRAFFIC,
+  port: NO_DIRECT_TRAFFIC,
+  discovery: NO_DIRECT_TRAFFIC,
+  route: NO_DIRECT_TRAFFIC,
+  localhost: NO_DIRECT_TRAFFIC
 }
 
-async function openInterface ({ tun, name, mtu, offload }: CandyPeerSettings): Promise<Tun> {
-  if (tun === 'none') return userspaceTun({ name: 'none', mtu })
-  return await openTun({ name: tun ?? interfaceOf(name), mtu, offload: offload === 'on' })
+export const candyPeer: Protocol<typeof options> = {
+  name: 'candy',
+  isDefault: true,
+  description: 'A client of candy servers: an interface in a virtual IPv4 network over WebSocket.',
+  examples: {
+    program: 'sudo peer candy --url ws://203.0.113.7:8080/ --password-file candy.password',
+    command: EXAMPLES
+  },
+  options,
+  unsupported,
+  instanceKey: 'name',
+  foreign: candyCfg('peer'),
+  capture: {
+    options: {},
+    examples: `
+  sudo peer capture --write here.pcapng
+  sudo peer capture --name home --write - | tshark -r -`
+  },
+  prepare: tunAsAddress,
+  verify: verifyPeerOptions,
+  finish: (settings) => settings,
+  async start (context) {
+    const { startCandyPeer } = await import('./peer-service.ts')
+    return await startCandyPeer(context)
+  },
+  statusText: peerText as Protocol['statusText']
 }

@@ -1,74 +1,59 @@
-import { serveCandy, type CandyRelay, type CandyServerOptions, type TapFilter } from '../../nodes/candy/index.ts'
-import { parseAddress } from '../../net/ipv4.ts'
-import { list, show } from '../config/fields.ts'
-import type { Request } from '../control/server.ts'
-import { UsageError } from '../usage-error.ts'
-import type { StartContext, Service } from '../protocol.ts'
-import { explained } from '../reason.ts'
-import { registerStats } from '../process/stats-metrics.ts'
-import { openLeases } from '../state/lease-file.ts'
-import { defaultStateDir } from '../state/state-dir.ts'
-import { recordMessages, streamCapture } from './capture.ts'
-import type { LoadedRelay } from './load.ts'
+/** The candy protocol in `relay`: a server for candy clients. */
+import { text } from '../../nodes/common/options/checks.ts'
+import { verifyRelayOptions } from '../../nodes/candy/relay/options.ts'
+import { MAX_WORKERS } from '../../nodes/candy/relay/settings.ts'
+import type { Protocol } from '../protocol.ts'
+import { firstConfig } from './first-config.ts'
+import { relayOptions as options } from './options.ts'
+import { candyCfg } from './original/cfg.ts'
+import { relayReloadText, relayText } from './status-text.ts'
 
-/** Starts a candy relay. @throws an error of the system when it cannot listen */
-export async function startCandyRelay ({ loaded, workers, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
-  const { listen } = loaded.candy
-  const leaseFile = await openLeases(loaded.candy['state-dir'] ?? defaultStateDir(), log)
-  const server = await serveCandy({ ...initOf(loaded), leases: leaseFile.leases, workers, log }).catch(async (err) => {
-    await leaseFile.close()
-    throw explained(err, `cannot listen on ${listen}`)
-  })
-  out.ready('candy', server.url)
-  const { relay } = server
-  return {
-    register (registry) {
-      const read = (): Array<{ labels: { network: string }, stats: object }> => [
-        { labels: { network: '' }, stats: relay.connectionStats },
-        ...Array.from(relay.networks, ({ stats, settings: { path = '' } }) => ({ labels: { network: path }, stats }))
-      ]
-      registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
-    },
-    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, workers: server.workers, ...relay.status() }),
-    async capture (request, socket) {
-      const filter = filterOf(request, relay)
-      return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
-    },
-    async reload (next) {
-      const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${next.candy.listen}`) })
-      return { ...changes, restart: next.candy['state-dir'] === loaded.candy['state-dir'] ? [] : ['state-dir'] }
-    },
-    failed: server.failed,
-    online: () => server.url !== '',
-    async stop () {
-      await server.close()
-      await leaseFile.close()
-    }
-  }
+const EXAMPLES = `
+Examples:
+  relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24
+  TUNPIPE_PASSWORD=... relay candy --listen wss://0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
+  relay candy --listen ws://127.0.0.1:8080 --trusted-proxy 127.0.0.1 --password-file candy.password
+      behind nginx or Caddy on the same machine
+  relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --workers 4
+      packets are carried by four threads
+  relay --config /etc/candy.cfg
+      the settings of the original server, as they are
+
+Clients: this package's peer, and candy -m client -w ws://HOST:8080 -p PASSWORD.
+Each option is also a key of relay.yaml, below "candy"; --config names such a file, options win over it.`
+
+const asIs = (expected: string) => text('text', expected, (text) => text)
+
+const capture = {
+  options: {
+    network: { check: asIs('a path'), value: 'path', defaultText: 'the only one', help: 'the network with this path' },
+    peer: { check: asIs('an address'), value: 'address', defaultText: 'what all clients send', help: 'all that the client with this address sends and gets' }
+  },
+  examples: `
+  relay capture --peer 10.77.0.2 --write laptop.pcapng
+  relay capture --network /alice/home --write - | wireshark -k -i -`
 }
 
-/** The traffic that a capture request selects. @throws {UsageError} for a network that does not exist, or an invalid address */
-function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
-  const paths = Array.from(relay.networks, ({ settings: { path = '' } }) => path)
-  if (network === undefined && paths.length > 1) throw new UsageError(`--network: missing, expected ${list(paths)}`)
-  const path = typeof network === 'string' && paths[0] !== '' ? network : paths[0]
-  if (!paths.includes(path)) throw new UsageError(`--network: not a network (${show(network)}), expected ${list(paths)}`)
-  if (peer === undefined) return { network: path }
-  const address = parseAddress(String(peer))
-  if (address === undefined) throw new UsageError(`--peer: not an address (${show(peer)}), expected one such as 10.77.0.2`)
-  return { network: path, address }
-}
-
-function initOf ({ candy, networks, tls }: LoadedRelay): CandyServerOptions {
-  return {
-    listen: candy.listen,
-    tls,
-    trustedProxies: candy['trusted-proxy'],
-    networks,
-    lenient: candy.lenient,
-    perSource: candy['max-per-source'],
-    maxHalfOpen: candy['max-half-open'],
-    maxConnections: candy['max-connections'],
-    authFailures: candy['auth-failures']
-  }
+export const candyRelay: Protocol<typeof options> = {
+  name: 'candy',
+  isDefault: true,
+  maxWorkers: MAX_WORKERS,
+  description: 'A server for candy clients: a virtual IPv4 network over WebSocket.',
+  examples: {
+    program: 'relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --dhcp 10.77.0.0/24',
+    command: EXAMPLES
+  },
+  options,
+  foreign: candyCfg('relay'),
+  firstConfig,
+  capture,
+  statusExample: "relay status --json | jq '.services[0].networks[].members[] | {address, source, rateIn}'",
+  verify: verifyRelayOptions,
+  finish: (settings) => settings,
+  async start (context) {
+    const { startCandyRelay } = await import('./relay-service.ts')
+    return await startCandyRelay(context)
+  },
+  statusText: relayText as Protocol['statusText'],
+  reloadText: relayReloadText as Protocol['reloadText']
 }

@@ -1,8 +1,8 @@
 /** Reads a configuration file and records the line of each key. Keys and values are checked by the schema. */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type ParsedNode, type YAMLError, type YAMLMap } from 'yaml'
 import { readBoundedBytes, textOf } from './bounded-file.ts'
-import { isCandyCfg, parseCandyCfg } from './candy-cfg.ts'
 import { isSection, type ConfigFile } from './settings.ts'
+import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** More than any configuration has; bounds the work of the parser. */
@@ -11,11 +11,12 @@ const MAX_FILE_BYTES = 64 * 1024
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
 
-/** @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original candy for this program */
-export function readConfigFile (file: string, program: 'relay' | 'peer'): ConfigFile {
+/** @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original program of a protocol */
+export function readConfigFile (file: string, protocols: ReadonlyArray<Pick<Protocol, 'foreign'>>): ConfigFile {
   const bytes = readBoundedBytes(file, '--config', MAX_FILE_BYTES)
-  const original = bytes.toString('latin1') // its comments may have any encoding
-  return isCandyCfg(original) ? parseCandyCfg(file, original, program) : parseConfig(file, textOf(bytes, file, '--config'))
+  const text = bytes.toString('latin1') // comments of other programs may have any encoding
+  const foreign = protocols.find((protocol) => protocol.foreign?.recognises(text))?.foreign
+  return foreign === undefined ? parseConfig(file, textOf(bytes, file, '--config')) : foreign.parse(file, text)
 }
 
 export function parseConfig (file: string, text: string): ConfigFile {
@@ -58,7 +59,7 @@ export function parseConfig (file: string, text: string): ConfigFile {
   return {
     file,
     warnings: [],
-    isOriginal: false,
+    isForeign: false,
     values: toSection(file, document, lineAt),
     name (path) {
       for (let length = path.length; length > 0; length--) {

@@ -1,29 +1,30 @@
-/** The schemas of `relay.yaml` and `peer.yaml`: a section for each protocol, and shared keys. */
-import type { z } from 'zod'
-import type { Protocol } from '../protocol.ts'
-import { MAX_WORKERS } from '../../nodes/candy/relay/settings.ts'
-import { choice, path, section, toggle, wholeNumber } from './fields.ts'
-import { hostPort } from './network-fields.ts'
+/** Schemas of sections: keys and no others. Every error has the form `what is wrong, expected what is allowed`. */
+import { z } from 'zod'
+import { problemText } from '../../nodes/common/options/checks.ts'
+import { listOf } from '../../text/phrases.ts'
+import { nearest } from '../nearest.ts'
+import type { UnsupportedOptions } from './settings.ts'
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
-
-const shared = {
-  metrics: hostPort().optional(),
-  json: toggle(),
-  'log-level': choice(LOG_LEVELS).default('info'),
-  control: path().optional(),
-  workers: wholeNumber(1, MAX_WORKERS).optional()
+/**
+ * A section with these keys and no others.
+ *
+ * @param unsupported - keys that are rejected with their own error text
+ */
+export function section<const T extends z.core.$ZodLooseShape> (shape: T, unsupported: UnsupportedOptions = {}) {
+  const known = Object.keys(shape)
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return problemText('a section', issue.input, `keys such as ${known.slice(0, 3).join(', ')}`)
+      const key = String(issue.keys[0])
+      if (Object.hasOwn(unsupported, key)) return unsupported[key]
+      const near = nearest(key, known)
+      return near === undefined ? `unknown key, expected ${listOf(known)}` : `unknown key, did you mean ${near}?`
+    }
+  })
 }
 
-/** Top-level keys that belong to no protocol. */
-export const SHARED_KEYS: readonly string[] = Object.keys(shared)
-
-export type SharedSettings = z.output<z.ZodObject<typeof shared>>
-
-/** The schema of a program with these protocols. */
-export function programSchema (protocols: readonly Protocol[], program: 'relay' | 'peer' = 'relay') {
-  const sections = Object.fromEntries(protocols.map(({ name, section }) => [name, section.optional()]))
-  return section({ ...sections, ...shared }).superRefine(({ workers }, context) => {
-    if (program === 'peer' && workers !== undefined) context.addIssue({ code: 'custom', path: ['workers'], message: 'of no use in a peer, expected no such key' })
-  })
+/** A list of sections, in YAML each with a leading `-`. */
+export function sections<T extends z.ZodType> (one: T) {
+  return z.array(one, { error: ({ input }) => problemText('a list', input, 'one section or more, each with "-" in front') })
+    .min(1, { error: 'empty, expected one section or more, each with "-" in front' })
 }

@@ -1,7 +1,7 @@
 /** Sources of secrets. None of these functions puts a secret into a message. */
 import { readableByOthers, readBounded } from './bounded-file.ts'
-import type { ConfigSource, Values } from './settings.ts'
-import { isSection } from './settings.ts'
+import type { SectionContext } from './context.ts'
+import { isSection, type ConfigSource, type Values } from './settings.ts'
 import { UsageError } from '../usage-error.ts'
 
 const MAX_SECRET_BYTES = 4096
@@ -28,40 +28,43 @@ export function oneSource (sources: readonly ConfigSource[], section: string, ke
   })
 }
 
+export interface SecretInit {
+  /** Its key; `<name>-file` is that of its file. */
+  name: string
+  /** What it is, in messages: `password`. */
+  noun: string
+  /** The variable of the environment that may have it. */
+  variable: string | undefined
+  /** The key of the option that allows none. */
+  orElse: string | undefined
+}
+
 /**
- * The secret of a section: its own, or the content of the file that its `<key>-file` names.
+ * The secret of a section: its own, or the content of the file that its `<name>-file` names.
  *
- * @param name - names a key of the section in an error
- * @param warn - called when other users of this machine can read the file
- * @returns undefined when the section has neither
+ * @returns undefined when the section has neither, and it is not required; empty when it is required and may be empty
+ * @throws {UsageError} when it is missing or empty, or its file is invalid
  */
-export function readSecret<K extends string> (settings: SecretSettings<K>, key: K, name: (key: string) => string, warn: (message: string) => void): string | undefined {
-  const { [key]: secret, [`${key}-file`]: file }: Record<string, string | undefined> = settings
+export function readSecret (section: Values, { name, noun, variable, orElse }: SecretInit, { isRequired, mayBeEmpty }: { isRequired: boolean, mayBeEmpty: boolean }, context: SectionContext): string | undefined {
+  const secret = secretOf(section, name, noun, context)
+  if (secret !== undefined && secret !== '') return secret
+  if (!isRequired && secret === undefined) return undefined
+  if (mayBeEmpty && orElse !== undefined) return ''
+  const key = Object.hasOwn(section, `${name}-file`) ? `${name}-file` : name
+  const others = [`a ${name}-file`, ...(variable === undefined ? [] : [variable]), ...(orElse === undefined ? [] : [orElse])]
+  throw new UsageError(`${context.nameOf(key)}: ${secret === undefined ? 'missing' : 'empty'}, expected a ${noun} (or ${joined(others)})`)
+}
+
+/** `a, or b, or c`. */
+const joined = (words: readonly string[]): string => words.join(', or ')
+
+function secretOf (section: Values, name: string, noun: string, { nameOf, warn }: SectionContext): string | undefined {
+  const { [name]: secret, [`${name}-file`]: file } = section as Record<string, string | undefined>
   if (file === undefined) return secret
-  if (secret !== undefined) throw new UsageError(`${name(`${key}-file`)}: contradicts ${key}, expected one of them`)
-  const text = readBounded(file, name(`${key}-file`), MAX_SECRET_BYTES).replace(/\r?\n$/, '')
-  if (/[\r\n]/.test(text)) throw new UsageError(`${name(`${key}-file`)}: more than one line, expected nothing but the ${key}`)
-  if (readableByOthers(file)) warn(`${file} holds a ${key} and others can read it: chmod 600 ${file}`)
+  const key = nameOf(`${name}-file`)
+  if (secret !== undefined) throw new UsageError(`${key}: contradicts ${name}, expected one of them`)
+  const text = readBounded(file, key, MAX_SECRET_BYTES).replace(/\r?\n$/, '')
+  if (/[\r\n]/.test(text)) throw new UsageError(`${key}: more than one line, expected nothing but the ${noun}`)
+  if (readableByOthers(file)) warn(`${file} holds a ${noun} and others can read it: chmod 600 ${file}`)
   return text
-}
-
-/** The keys of a section for its secret. */
-export type SecretSettings<K extends string> = { [key in K | `${K}-file`]?: string }
-
-export interface PasswordSettings extends SecretSettings<'password'> {
-  'allow-empty-password': boolean
-}
-
-/**
- * The password of a section; empty when the user has allowed that.
- *
- * @param variable - the environment variable that may have it; empty for none
- * @throws {UsageError} when there is no password
- */
-export function readPassword (settings: PasswordSettings, name: (key: string) => string, warn: (message: string) => void, variable = 'TUNPIPE_PASSWORD'): string {
-  const password = readSecret(settings, 'password', name, warn)
-  if (password !== undefined && password !== '') return password
-  if (settings['allow-empty-password']) return ''
-  const key = settings['password-file'] === undefined ? 'password' : 'password-file'
-  throw new UsageError(`${name(key)}: ${password === undefined ? 'missing' : 'empty'}, expected a password (or a password-file, ${variable === '' ? '' : `or ${variable}, `}or allow-empty-password)`)
 }

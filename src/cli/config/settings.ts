@@ -19,8 +19,8 @@ export interface ConfigFile extends ConfigSource {
   /** The path as the user wrote it. */
   readonly file: string
   readonly warnings: readonly string[]
-  /** The file is a `candy.cfg` of the original. */
-  readonly isOriginal: boolean
+  /** The file is one of the original program of a protocol. */
+  readonly isForeign: boolean
 }
 
 export interface Settings<T> {

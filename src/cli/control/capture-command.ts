@@ -4,8 +4,9 @@ import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { openCaptureFile } from '../../transforms/capture/index.ts'
-import { givenFlags } from '../command.ts'
-import { wholeNumber } from '../config/fields.ts'
+import { wholeNumber } from '../../nodes/common/options/checks.ts'
+import { givenFlags, withOptions } from '../command.ts'
+import { keysOf } from '../config/keys.ts'
 import type { Values } from '../config/settings.ts'
 import { codeOf, explained } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
@@ -13,31 +14,17 @@ import { openRequest, ControlError, type ControlResponse } from './client.ts'
 import { controlTarget, controlCommand, type ControlCommandInit } from './commands.ts'
 import { bytes } from './text.ts'
 
-const EXAMPLES = {
-  relay: `
-Examples:
-  relay capture --peer 10.77.0.2 --write laptop.pcapng
-  relay capture --network /alice/home --write - | wireshark -k -i -`,
-  peer: `
-Examples:
-  sudo peer capture --write here.pcapng
-  sudo peer capture --name home --write - | tshark -r -`
-}
-
 /** A smaller file has no room for a single packet. */
 const MIN_BYTES = 4096
 
 export function captureCommand (init: ControlCommandInit): Command {
-  const { program } = init
-  const command = controlCommand(init, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, EXAMPLES[program])
+  const { program, protocols } = init
+  const captures = protocols.flatMap(({ capture }) => capture ?? [])
+  const command = controlCommand(init, 'capture', `Writes what the ${program} of this machine carries to a pcapng file, until Ctrl-C.`, `\nExamples:${captures.map(({ examples }) => examples).join('')}`)
     .option('--write <file>', 'a new file for its owner only, or - for stdout')
     .option('--overwrite', 'replace a file that is there')
     .option('--max-bytes <bytes>', `end it when the file has as many, ${MIN_BYTES} at least (default: 64 MiB)`)
-  if (program === 'relay') {
-    command
-      .option('--network <path>', 'the network with this path (default: the only one)')
-      .option('--peer <address>', 'all that the client with this address sends and gets (default: what all clients send)')
-  }
+  for (const { options } of captures) withOptions(command, options)
   return command.action(() => {
     const flags = givenFlags(command)
     const { write } = flags
@@ -48,8 +35,8 @@ export function captureCommand (init: ControlCommandInit): Command {
 
 async function capture (flags: Values, write: string, init: ControlCommandInit): Promise<void> {
   const maxBytes = flags['max-bytes'] === undefined ? undefined : wholeBytes(flags['max-bytes'])
-  const { protocol, network, peer } = flags
-  const response = await openRequest(controlTarget(flags, init), { command: 'capture', protocol, network, peer, maxBytes })
+  const filters = init.protocols.flatMap(({ capture }) => capture === undefined ? [] : keysOf(capture.options)).map(({ name }) => [name, flags[name]])
+  const response = await openRequest(controlTarget(flags, init), { command: 'capture', protocol: flags.protocol, maxBytes, ...Object.fromEntries(filters) })
   const out = await openOutput(write, flags.overwrite === true).catch((err) => {
     response.socket.destroy()
     throw err

@@ -1,6 +1,6 @@
 /** The client of the control socket of a running program. */
 import type { Socket } from 'node:net'
-import { list } from '../config/fields.ts'
+import { listOf } from '../../text/phrases.ts'
 import { codeOf, reason } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 import { dialUnix } from '../unix-socket.ts'
@@ -80,7 +80,7 @@ async function dial ({ path, others = [], anyOther = false }: ControlTarget): Pr
   if (anyOther && found.length === 1) return found[0]
   for (const { socket } of found) socket.destroy()
   if (found.length === 0) throw new ControlError(`nobody listens at ${path}: is it running? (--control says where to ask)`, true)
-  throw new ControlError(`nobody listens at ${path}, expected --control ${list(found.map(({ path }) => path))}`, true)
+  throw new ControlError(`nobody listens at ${path}, expected --control ${listOf(found.map(({ path }) => path))}`, true)
 }
 
 /** The same for a command without anything after the answer: closes the socket. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { createCommand, givenFlags } from '../command.ts'
 import { readConfigFile } from '../config/config-file.ts'
-import { list, show } from '../config/fields.ts'
+import { listOf, quoted } from '../../text/phrases.ts'
 import type { Values } from '../config/settings.ts'
 import { EXIT, type Task } from '../process/lifecycle.ts'
 import type { Protocol } from '../protocol.ts'
@@ -25,8 +25,8 @@ const RELOAD_TIMEOUT_MS = 60_000
 /** The process that a command asks: by the flags, else by the file that they name, else by the default path, else the only one that runs. */
 export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: ControlCommandInit): ControlTarget {
   const names = protocols.map(({ name }) => name)
-  if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${show(protocol)}), expected ${list(names)}`)
-  const file = typeof config === 'string' ? readConfigFile(config, program).values : {}
+  if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${quoted(protocol)}), expected ${listOf(names)}`)
+  const file = typeof config === 'string' ? readConfigFile(config, protocols).values : {}
   const expected = typeof config === 'string' ? resolve(config) : undefined
   const named = control ?? file.control
   if (named !== undefined) {
@@ -53,8 +53,7 @@ const STATUS_EXAMPLES = {
   relay: `
 Examples:
   relay status
-  relay status --check || echo 'not well'
-  relay status --json | jq '.services[0].networks[].members[] | {address, source, rateIn}'`,
+  relay status --check || echo 'not well'`,
   peer: `
 Examples:
   sudo peer status
@@ -64,7 +63,7 @@ Examples:
 
 export function statusCommand (init: ControlCommandInit): Command {
   const { program, protocols, run } = init
-  const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, STATUS_EXAMPLES[program])
+  const command = controlCommand(init, 'status', `What the ${program} of this machine is doing.`, [STATUS_EXAMPLES[program], ...protocols.flatMap(({ statusExample }) => statusExample === undefined ? [] : `  ${statusExample}`)].join('\n'))
     .option('--json', 'print JSON')
     .option('--check', 'print whether it is well, and exit with 0: ok; 1: not, or not at all; 2: bad usage; 3: no such process')
   return command.action(() => {

@@ -14,7 +14,7 @@ export interface ControlNameInit {
   protocol?: string
 }
 
-/** The name by which the processes of one machine differ: `relay`, `relay-<protocol>` for all protocols but the first, `peer-<name>`. */
+/** The name by which the processes of one machine differ: `relay`, `relay-<protocol>` for all protocols but the default one, `peer-<name>`. */
 export function controlName ({ program, protocols, sections, protocol }: ControlNameInit): string {
   for (const { name, instanceKey } of protocols) {
     const section = sections[name]
@@ -22,7 +22,7 @@ export function controlName ({ program, protocols, sections, protocol }: Control
     const instance = section[instanceKey]
     if (typeof instance === 'string') return `${program}-${instance}`
   }
-  return protocol === undefined || protocol === protocols[0].name ? program : `${program}-${protocol}`
+  return protocol === undefined || protocols.some(({ name, isDefault }) => isDefault === true && name === protocol) ? program : `${program}-${protocol}`
 }
 
 /** The default path of the control socket of a process: in the runtime directory of systemd, or the usual folder of this user. */

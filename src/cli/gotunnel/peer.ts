@@ -1,77 +1,36 @@
-import { Gauge } from 'prom-client'
-import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
-import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
-import { endpointText } from '../../net/endpoint.ts'
-import { TrafficRateMeter, type TrafficRates } from '../../limits/rate-meter.ts'
-import { registerStats, type Sample } from '../process/stats-metrics.ts'
-import type { StartContext, Service } from '../protocol.ts'
-import type { LoadedPeer } from './load.ts'
-import { Reporter, textOf } from './report.ts'
+/** The gotunnel protocol in `peer`: a client of gotunnel servers. */
+import { peerOptions, verifyPeerOptions } from '../../nodes/gotunnel/peer/options.ts'
+import type { Protocol } from '../protocol.ts'
+import { finishPeer, type GotunnelPeerSettings } from './settings.ts'
+import { peerText } from './status-text.ts'
 
-/** Starts a gotunnel peer. It runs until it is stopped, or until the server has rejected every port permanently. */
-export async function startGotunnelPeer (context: StartContext<LoadedPeer>): Promise<Service> {
-  const { loaded: { gotunnel, token, name, tls }, log, out } = context
-  const { server, map: maps, mode } = gotunnel
-  const reporter = new Reporter(context)
-  const peer = new GotunnelPeer({
-    server: { host: server.host, port: server.port },
-    token,
-    name,
-    maps,
-    mode,
-    tls,
-    proxyProtocol: gotunnel['proxy-protocol'],
-    maxConnections: gotunnel['max-connections'],
-    bufferTotal: gotunnel['buffer-total'],
-    pingInterval: gotunnel['ping-interval'] * 1000,
-    probeInterval: gotunnel['probe-interval'] * 1000,
-    log: reporter.log
-  })
-  const protocol = 'gotunnel'
-  const seen = new Set<number>()
-  peer.on('online', ({ remotePort }, mode) => {
-    if (!seen.has(remotePort)) out.ready(protocol, `tcp://${endpointText({ host: server.host, port: remotePort })}`)
-    seen.add(remotePort)
-    out.event('online', { protocol, port: remotePort, mode })
-  })
-  peer.on('offline', ({ remotePort }, err, wait) => {
-    reporter.offline(remotePort, err, wait)
-    out.event('offline', { protocol, port: remotePort, reason: textOf(err) })
-  })
-  peer.on('refused', ({ remotePort }, err, wait) => {
-    reporter.refused(remotePort, err, wait)
-    out.event('refused', { protocol, port: remotePort, reason: textOf(err) })
-  })
-  peer.on('service', ({ remotePort }, isUp) => { out.event('service', { protocol, port: remotePort, state: isUp ? 'up' : 'down' }) })
-  const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', (err) => { reject(reporter.failure(err)) }) })
-  peer.start()
-  log.info({ server: endpointText(server), name, ports: maps.map(({ remotePort }) => remotePort) }, 'connecting')
+const EXAMPLES = `
+Examples:
+  peer gotunnel --server 192.0.2.7:17000 --token-file gotunnel.token --map 10022:22
+      port 10022 of the server leads to port 22 of this machine
+  peer gotunnel --server 192.0.2.7:17000 --token-file gotunnel.token --map 10022:22 --map 15432:db.local:5432 --map 10080:[::1]:80
+  peer gotunnel --server tunnel.example.org:17000 --tls --mode strict --token-file gotunnel.token --map 10443:443 --proxy-protocol
+  peer gotunnel --server 127.0.0.1:17000 --map 10022:22
+      to try it out on one machine, with the token of the original programs
 
-  const rates = new Map(maps.map(({ remotePort }) => [remotePort, new TrafficRateMeter(performance.now())]))
-  const sampling = setInterval(() => {
-    for (const stats of peer.stats) rates.get(stats.remotePort)?.sample(stats, performance.now())
-  }, 1000).unref()
-  return {
-    status: () => {
-      const { maps, ...status } = peer.status()
-      return { ...status, maps: maps.map((map): MapStatus & TrafficRates => ({ ...map, ...rates.get(map.remotePort)?.perSecond ?? { rateIn: 0, rateOut: 0 } })) }
-    },
-    failed,
-    online: () => peer.isOnline,
-    degraded: () => peer.isDegraded,
-    register (registry) {
-      const read = (): Sample[] => peer.stats.map(({ remotePort, ...stats }) => ({ labels: { port: String(remotePort) }, stats }))
-      registerStats(registry, 'tunpipe_gotunnel', read, ['users', 'bufferedBytes'], [{ labels: { port: '' }, stats: newMapStats() }])
-      const gauge = (name: string, help: string, isTrue: (map: MapStatus) => boolean): void => {
-        const made = new Gauge({ name: `tunpipe_gotunnel_${name}`, help, labelNames: ['port'], registers: [registry], collect () { for (const map of peer.status().maps) made.set({ port: String(map.remotePort) }, isTrue(map) ? 1 : 0) } })
-      }
-      gauge('online', 'Now: 1 when the server has accepted the port', ({ state }) => state === 'online')
-      gauge('degraded', 'Now: 1 while the server will not have the port, and it is tried again seldom', ({ state }) => state === 'degraded')
-      gauge('service', 'Now: 1 when the service is there, as far as is known', ({ service }) => service === 'up')
-    },
-    async stop () {
-      clearInterval(sampling)
-      await peer.close()
-    }
-  }
+Servers: this package's relay, and the original gotunnel-server.
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure (the server refuses every port for good), 2 bad usage or configuration.
+Each option is also a key of peer.yaml, below "gotunnel"; --config names such a file, options win over it.`
+
+export const gotunnelPeer: Protocol<typeof peerOptions, GotunnelPeerSettings> = {
+  name: 'gotunnel',
+  description: 'A client of gotunnel servers: TCP ports of a public machine lead to services here.',
+  examples: {
+    program: 'peer gotunnel --server 203.0.113.7:17000 --token-file gotunnel.token --map 10022:22',
+    command: EXAMPLES
+  },
+  options: peerOptions,
+  instanceKey: 'name',
+  verify: verifyPeerOptions,
+  finish: finishPeer,
+  async start (context) {
+    const { startGotunnelPeer } = await import('./peer-service.ts')
+    return await startGotunnelPeer(context)
+  },
+  statusText: peerText as Protocol['statusText']
 }

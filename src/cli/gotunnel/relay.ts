@@ -1,79 +1,36 @@
-import { StatusSampler, serveGotunnel, type GotunnelServerOptions } from '../../nodes/gotunnel/index.ts'
-import { endpointText } from '../../net/endpoint.ts'
-import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
-import { registerStats, type Sample } from '../process/stats-metrics.ts'
-import type { StartContext, Service } from '../protocol.ts'
-import { explained } from '../reason.ts'
-import type { LoadedRelay } from './load.ts'
+/** The gotunnel protocol in `relay`: a server for gotunnel clients. */
+import { relayOptions, verifyRelayOptions } from '../../nodes/gotunnel/relay/options.ts'
+import type { Protocol } from '../protocol.ts'
+import { finishRelay, type GotunnelRelaySettings } from './settings.ts'
+import { relayReloadText, relayText } from './status-text.ts'
 
-/** The default of `maxPorts`, see `GotunnelRelayOptions`. */
-const PORTS_IN_ALL = 4096
-const USERS_IN_ALL = 16_384
+const EXAMPLES = `
+Examples:
+  relay gotunnel --listen 0.0.0.0:17000 --token-file gotunnel.token --ports 10000-20000
+  TUNPIPE_TOKEN=... relay gotunnel --listen 0.0.0.0:17000 --mode strict --tls-cert fullchain.pem --tls-key privkey.pem
+  relay gotunnel --listen 127.0.0.1:17000
+      to try it out on one machine, with the token of the original programs
 
-const GAUGES = ['users', 'waiting', 'ports', 'clients', 'halfOpen', 'bufferedBytes']
+Clients: this package's peer, and the original gotunnel-client with server_addr: HOST:17000 and the token.
+Without TLS the token and all that users send can be read on the way.
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.
+Each option is also a key of relay.yaml, below "gotunnel", and there can be several identities there; options win over it.`
 
-/** Starts a gotunnel relay. @throws an error of the system when it cannot listen */
-export async function startGotunnelRelay ({ loaded, log, out }: StartContext<LoadedRelay>): Promise<Service<LoadedRelay>> {
-  const server = await serveGotunnel({ ...initOf(loaded), log }).catch((err) => { throw explained(err, `cannot listen on ${err.key === 'bind' ? `${loaded.gotunnel.bind ?? ''} (bind)` : endpointText(loaded.gotunnel.listen)}`) })
-  const { relay } = server
-  const sampler = new StatusSampler(relay)
-  out.ready('gotunnel', server.url)
-  return {
-    register (registry) {
-      const byIdentity = (): Sample[] => {
-        const { halfOpen, clients, refused, heldMessages, turnedAway } = relay.stats
-        return [
-          { labels: { identity: '' }, stats: { halfOpen, clients, refused, heldMessages, turnedAway } },
-          ...Array.from(relay.identities, (identity) => {
-            const { name, ports, traffic } = identity
-            return { labels: { identity: name }, stats: { ports, bufferedBytes: relay.bufferedBy(identity), ...traffic } }
-          })
-        ]
-      }
-      // a metric apart from `turned_away`, which has no identity label: in one metric every user would count twice
-      const turnedAway = (): Sample[] => Array.from(relay.identities, (identity) => ({ labels: { identity: identity.name }, stats: { turnedAway: relay.rejectedOf(identity) } }))
-      // a metric apart from those of ports, which end with their port: in one metric all traffic would count twice
-      const byPort = (): Sample[] => [
-        ...Array.from(relay.ports, ({ number, identity, isListening, traffic }) => ({
-          labels: { identity: identity.name, port: String(number) },
-          stats: { online: isListening ? 1 : 0, ...traffic }
-        })),
-        ...relay.waiting.map(({ identity, remotePort }) => ({ labels: { identity: identity.name, port: String(remotePort) }, stats: { online: 0, ...newTraffic() } }))
-      ]
-      registerStats(registry, 'tunpipe_gotunnel', byIdentity, GAUGES)
-      registerStats(registry, 'tunpipe_gotunnel_identity', turnedAway, [])
-      registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
-    },
-    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, ...sampler.status() }),
-    async reload (next) {
-      const changes = await server.configure(initOf(next)).catch((err) => { throw explained(err, `cannot listen on ${endpointText(next.gotunnel.listen)}`) })
-      return { ...changes, url: server.url, restart: next.gotunnel.bind === loaded.gotunnel.bind ? [] : ['bind'] }
-    },
-    online: () => server.url !== '',
-    async stop () {
-      sampler.close()
-      await server.close()
-    }
-  }
-}
-
-function initOf ({ gotunnel, identities, tls }: LoadedRelay): GotunnelServerOptions {
-  const inAll = (key: 'maxPorts' | 'maxUsers' | 'reserveUsers'): number => identities.reduce((sum, { [key]: count = 0 }) => sum + count, 0)
-  return {
-    listen: endpointText(gotunnel.listen),
-    tls,
-    trustedProxies: gotunnel['trusted-proxy'],
-    identities,
-    mode: gotunnel.mode,
-    bind: gotunnel.bind,
-    maxPorts: Math.max(PORTS_IN_ALL, inAll('maxPorts')), // at least the sum of the identities' limits
-    maxUsers: gotunnel['max-users-total'] ?? Math.max(USERS_IN_ALL, inAll('maxUsers'), inAll('reserveUsers')),
-    maxWaiting: gotunnel['max-waiting'],
-    usersPerSource: gotunnel['users-per-source'],
-    bufferTotal: gotunnel['buffer-total'],
-    authFailures: gotunnel['auth-failures'],
-    perSource: gotunnel['max-per-source'],
-    maxHalfOpen: gotunnel['max-half-open'],
-    maxConnections: gotunnel['max-connections']
-  }
+export const gotunnelRelay: Protocol<typeof relayOptions, GotunnelRelaySettings> = {
+  name: 'gotunnel',
+  description: 'A server for gotunnel clients: TCP ports here lead to services behind NAT.',
+  examples: {
+    program: 'relay gotunnel --listen 0.0.0.0:17000 --token-file gotunnel.token',
+    command: EXAMPLES
+  },
+  options: relayOptions,
+  unsupported: { networks: 'a key of candy, expected identities', password: 'a key of candy, expected token' },
+  verify: verifyRelayOptions,
+  finish: finishRelay,
+  async start (context) {
+    const { startGotunnelRelay } = await import('./relay-service.ts')
+    return await startGotunnelRelay(context)
+  },
+  statusText: relayText as Protocol['statusText'],
+  reloadText: relayReloadText
 }

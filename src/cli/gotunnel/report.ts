@@ -8,7 +8,6 @@ import type { Output } from '../process/output.ts'
 import type { StartContext } from '../protocol.ts'
 import { reason } from '../reason.ts'
 import { printable } from '../../text/printable.ts'
-import type { LoadedPeer } from './load.ts'
 
 const TEXTS: Readonly<Record<number, string>> = {
   [CONNECT_FAILED]: 'Failed to connect to server',
@@ -39,10 +38,10 @@ export class Reporter {
   readonly #out: Output
   readonly #redactor: Redactor
 
-  constructor ({ loaded, log, out }: StartContext<LoadedPeer>) {
+  constructor ({ secrets, log, out }: Pick<StartContext<unknown>, 'secrets' | 'log' | 'out'>) {
     this.#log = log
     this.#out = out
-    this.#redactor = new Redactor(loaded.secrets)
+    this.#redactor = new Redactor(secrets)
   }
 
   /** The logger for the peer itself, without the lines that are reported here. */

@@ -1,7 +1,6 @@
 /** Reloads the settings of running services. */
 import type { Logger } from 'pino'
 import type { LoadedService } from '../config/load.ts'
-import type { Loaded } from '../protocol.ts'
 import { codeOf, reason } from '../reason.ts'
 import type { RunningService } from './services.ts'
 
@@ -26,11 +25,11 @@ export async function reconfigure (active: readonly RunningService[], next: read
     const { protocol: { name }, service } = one
     const loaded = next.find(({ protocol }) => protocol === one.protocol)
     if (loaded === undefined || service.reload === undefined) {
-      if (JSON.stringify(loaded?.settings) !== JSON.stringify(one.settings)) restart.push(name)
+      if (JSON.stringify(loaded?.section) !== JSON.stringify(one.section)) restart.push(name)
       continue
     }
     try {
-      const { restart: keys, ...changes } = await service.reload(loaded.loaded)
+      const { restart: keys, ...changes } = await service.reload(loaded.settings)
       services.push({ protocol: name, ...changes })
       restart.push(...keys.map((key) => `${name}.${key}`))
       changed.push({ one, loaded })
@@ -43,9 +42,9 @@ export async function reconfigure (active: readonly RunningService[], next: read
   return { services, restart }
 }
 
-async function goBack ({ protocol, service, loaded }: { protocol: RunningService['protocol'], service: RunningService['service'], loaded: Loaded }, log: Logger): Promise<void> {
+async function goBack ({ protocol, service, settings }: Pick<RunningService, 'protocol' | 'service' | 'settings'>, log: Logger): Promise<void> {
   try {
-    await service.reload?.(loaded)
+    await service.reload?.(settings)
   } catch (err) {
     log.error({ protocol: protocol.name, reason: reason(err) }, 'cannot go back to the settings before: the new ones hold')
   }

@@ -1,8 +1,9 @@
 import type { Logger } from 'pino'
 import { version } from '../../version.ts'
 import type { LoadedService } from '../config/load.ts'
-import { list, show } from '../config/fields.ts'
+import { listOf, quoted } from '../../text/phrases.ts'
 import { serveControl, type Control, type Identity, type Request } from '../control/server.ts'
+import type { Options, SettingsOf } from '../../nodes/common/options/option.ts'
 import type { Protocol, Service } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
@@ -69,8 +70,8 @@ export async function startServices ({ identity, services, workers = 1, metrics,
     if (metrics !== undefined) server = await serveMetrics({ ...metrics, health: () => health() }) // before any ready line
     for (const loaded of services) {
       const ownLog = log.child({ protocol: loaded.protocol.name })
-      if (workers > 1 && loaded.protocol.usesWorkers !== true) ownLog.warn({ workers }, 'this protocol uses one thread')
-      const service = await loaded.protocol.start({ loaded: loaded.loaded, workers, log: ownLog, out })
+      if (workers > 1 && (loaded.protocol.maxWorkers ?? 1) === 1) ownLog.warn({ workers }, 'this protocol uses one thread')
+      const service = await loaded.protocol.start({ ...loaded, settings: loaded.settings as SettingsOf<Options>, workers, log: ownLog, out })
       service.failed?.catch(() => {}) // while others start; `failed` of the result rejects as well
       active.push({ ...loaded, service, log: ownLog })
     }
@@ -112,7 +113,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
  */
 function chosen<T extends { protocol: Protocol }> (all: readonly T[], { protocol: name }: Request, wrong = 'does not run here'): readonly T[] {
   const found = name === undefined ? all : all.filter(({ protocol }) => protocol.name === name)
-  if (found.length === 0) throw new UsageError(`--protocol: ${wrong} (${show(name)}), expected ${namesOf(all)}`)
+  if (found.length === 0) throw new UsageError(`--protocol: ${wrong} (${quoted(name)}), expected ${namesOf(all)}`)
   return found
 }
 
@@ -129,7 +130,7 @@ function capturing (active: readonly RunningService[], request: Request): NonNul
   return found[0].capture
 }
 
-const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => list(services.map(({ protocol }) => protocol.name))
+const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => listOf(services.map(({ protocol }) => protocol.name))
 
 /** Serialises calls: two reloads at once must not bind the same address twice. */
 function oneAtATime<T> (work: () => Promise<T>): () => Promise<T> {

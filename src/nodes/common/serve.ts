@@ -3,18 +3,7 @@ import { RebindableListener, type BindOptions } from './rebindable-listener.ts'
 import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import type { TlsServerInit } from '../../transports/tls.ts'
 import type { Layer, Link, Transport } from '../../types.ts'
-
-/** Where a relay listens, as in its configuration. */
-export interface ListenOptions {
-  /** Address and port, in the form of the protocol; port 0 takes a free one. */
-  listen: string
-  /** Enables TLS. Default: none. */
-  tls?: TlsServerInit
-  /** Proxies whose report of the client address is trusted, CIDRs or addresses. Default: none. */
-  trustedProxies?: readonly string[]
-}
 
 /** The effect of a changed configuration. */
 export interface ConfigureResult {

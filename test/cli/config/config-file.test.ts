@@ -2,13 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseConfig, readConfigFile } from '../../../src/cli/config/config-file.ts'
-import { programSchema } from '../../../src/cli/config/schema.ts'
-import { resolveSettings } from '../../../src/cli/config/settings.ts'
+import { resolveProgram } from '../../../src/cli/config/load.ts'
 import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from '../../helpers/cli/complaint.ts'
 
-const check = (text: string): unknown => resolveSettings(programSchema(RELAY_PROTOCOLS), [parseConfig('relay.yaml', text)]).values
-const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, path, dhcp, sdwan, source-check, takeover, broadcast, isolate, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
+const check = (text: string): unknown => resolveProgram(RELAY_PROTOCOLS, 'relay', [parseConfig('relay.yaml', text)]).values
+const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, broadcast, isolate, path, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
 const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
 
@@ -20,7 +19,7 @@ t.test('values and their names', async (t) => {
   t.equal(config.name(['json']), 'relay.yaml: json')
   t.same(parseConfig('relay.yaml', '# nothing\n').values, {})
   t.same(parseConfig('relay.yaml', `\uFEFF${HEAD}`).values, { candy: config.values.candy }, 'a byte order mark is no part of a key')
-  t.same(check(HEAD), { candy: { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false }, json: false, 'log-level': 'info' })
+  t.same(check(HEAD), { candy: { listen: { isSecure: false, host: '127.0.0.1', port: 0 }, password: 'x' }, json: false, 'log-level': 'info' })
 })
 
 /** What is written, and the only line that the user gets. */
@@ -41,7 +40,7 @@ const wrong: Array<[text: string, message: string]> = [
   ['candy:\n  listen: http://0.0.0.0:80\n', 'relay.yaml:2: candy.listen: not an address to listen on ("http://0.0.0.0:80"), expected ws://HOST:PORT or wss://HOST:PORT'],
   ['candy:\n  listen: ws://0.0.0.256:80\n', 'relay.yaml:2: candy.listen: not an address to listen on ("ws://0.0.0.256:80"), expected ws://HOST:PORT or wss://HOST:PORT'],
   ['candy:\n  listen: wss://0.0.0.0:443\n', 'relay.yaml:1: candy.tls-cert: missing, expected a PEM file, since listen is wss://'],
-  ['candy:\n  listen: wss://0.0.0.0:443\n  tls-cert: a.pem\n', 'relay.yaml:1: candy.tls-key: missing, expected a PEM file, since listen is wss://'],
+  ['candy:\n  listen: wss://0.0.0.0:443\n  tls-cert: a.pem\n', 'relay.yaml:1: candy.tls-key: missing, expected a PEM file, since there is a tls-cert'],
   [`${HEAD}  tls-cert: a.pem\n`, 'relay.yaml:4: candy.tls-cert: of no use with listen ws://127.0.0.1:0, expected wss://HOST:PORT there'],
   [`${HEAD}  source-check: strikt\n`, 'relay.yaml:4: candy.source-check: not a choice ("strikt"), expected strict, routes or off'],
   [`${HEAD}  source-check: off\n  lenient: yes\n`, 'relay.yaml:5: candy.lenient: not a boolean ("yes"), expected true or false'],
@@ -148,9 +147,9 @@ t.test('the file itself', async (t) => {
   const file = (name: string): string => join(folder, name)
   writeFileSync(file('binary'), Buffer.from([0x61, 0xff]))
   const quoted = (name: string): string => JSON.stringify(file(name))
-  t.equal(complaint(t, () => readConfigFile('none.yaml', 'relay')), '--config: cannot be read ("none.yaml"): no such file or directory')
-  t.equal(complaint(t, () => readConfigFile(file('folder'), 'relay')), `--config: cannot be read (${quoted('folder')}): illegal operation on a directory`)
-  t.equal(complaint(t, () => readConfigFile(file('large'), 'relay')), `--config: too large (${quoted('large')}), expected at most 64 KiB`)
-  t.equal(complaint(t, () => readConfigFile(file('binary'), 'relay')), `--config: not text (${quoted('binary')}), expected UTF-8`)
-  t.same(readConfigFile(file('fits'), 'relay').values, {})
+  t.equal(complaint(t, () => readConfigFile('none.yaml', RELAY_PROTOCOLS)), '--config: cannot be read ("none.yaml"): no such file or directory')
+  t.equal(complaint(t, () => readConfigFile(file('folder'), RELAY_PROTOCOLS)), `--config: cannot be read (${quoted('folder')}): illegal operation on a directory`)
+  t.equal(complaint(t, () => readConfigFile(file('large'), RELAY_PROTOCOLS)), `--config: too large (${quoted('large')}), expected at most 64 KiB`)
+  t.equal(complaint(t, () => readConfigFile(file('binary'), RELAY_PROTOCOLS)), `--config: not text (${quoted('binary')}), expected UTF-8`)
+  t.same(readConfigFile(file('fits'), RELAY_PROTOCOLS).values, {})
 })

@@ -3,25 +3,24 @@ import { once } from 'node:events'
 import { chmodSync, closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { z } from 'zod'
 import { createPeerCommand } from '../../../src/cli/peer-command.ts'
 import { createRelayCommand } from '../../../src/cli/relay-command.ts'
 import { parse, type Flags } from '../../../src/cli/command.ts'
-import type { LoadedPeer, LoadedRelay } from '../../../src/cli/candy/load.ts'
-import type { LoadedProgram } from '../../../src/cli/config/load.ts'
-import { SHARED_KEYS } from '../../../src/cli/config/schema.ts'
+import { keysOf } from '../../../src/cli/config/keys.ts'
+import { SHARED_KEYS } from '../../../src/cli/config/program.ts'
+import { formatCidr } from '../../../src/net/ipv4.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from '../../helpers/cli/complaint.ts'
-import { peerOf, relayOf } from '../../helpers/cli/loaded.ts'
+import { peerOf, relayOf, type LoadedRelay } from '../../helpers/cli/loaded.ts'
 
-function loadRelay (...argv: string[]): LoadedProgram & LoadedRelay & { password: string } {
+function loadRelay (...argv: string[]): LoadedRelay & { password: string } {
   let flags: Flags | undefined
   parse(createRelayCommand((given) => { flags = given }, () => {}), argv)
   const loaded = relayOf(flags as Flags)
   return { ...loaded, password: loaded.networks[0].password }
 }
 
-function loadPeer (...argv: string[]): LoadedProgram & LoadedPeer {
+function loadPeer (...argv: string[]): ReturnType<typeof peerOf> {
   let flags: Flags | undefined
   parse(createPeerCommand((given) => { flags = given }, () => {}), argv)
   return peerOf(flags as Flags)
@@ -42,8 +41,8 @@ t.test('flags become settings', async (t) => {
     '--lenient', '--broadcast-rate', '5000', '--metrics', '0', '--json', '--log-level', 'debug'
   )
   t.match(settings, { metrics: { host: '127.0.0.1', port: 0 }, json: true, 'log-level': 'debug' })
-  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.77.0.0/24', 'source-check': 'strict', takeover: 'same-device', lenient: true })
-  t.match(networks, [{ dhcp: '10.77.0.0/24', sourceCheck: 'strict', takeover: 'same-device', broadcastRate: 5000 }])
+  t.match(candy, { listen: { isSecure: false, host: '127.0.0.1', port: 0 }, dhcp: { prefix: 24 }, sdwan: [{ destination: { prefix: 16 } }], sourceCheck: 'strict', takeover: 'same-device', lenient: true, broadcastRate: 5000 })
+  t.equal(networks[0], candy)
   t.equal(password, 'x')
   t.same(warnings, [])
   t.equal(loadRelay('--json', '--log-level', 'warn', 'candy', ...LISTEN, '--password', 'x', '--log-level', 'error').settings['log-level'], 'error', 'the nearer one wins')
@@ -51,16 +50,15 @@ t.test('flags become settings', async (t) => {
 })
 
 t.test('defaults are closed', async (t) => {
-  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { listen: 'ws://127.0.0.1:0', password: 'x', 'allow-empty-password': false, lenient: false })
-  t.same(loadRelay('candy', ...LISTEN, '--password', 'x').networks.map((network) => Object.entries(network).filter(([, value]) => value !== undefined)), [[['password', 'x']]], 'what is not said is for the relay to decide')
-  t.same(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', 'allow-empty-password': false, mtu: 1400, offload: 'on', routes: 'private', insecure: false })
+  t.match(loadRelay('candy', ...LISTEN, '--password', 'x').candy, { password: 'x', allowEmptyPassword: false, lenient: false, isolate: false, sourceCheck: 'routes', maxPerSource: 256, networks: undefined, trustedProxies: undefined, tls: undefined, dhcp: undefined })
+  t.match(loadPeer('candy', ...URL, '--password', 'x').candy, { url: 'ws://127.0.0.1:80/', password: 'x', allowEmptyPassword: false, mtu: 1400, offload: true, insecure: false, ca: undefined, address: undefined })
 })
 
 t.test('flags win over the file', async (t) => {
   const file = join(t.testdir({ 'relay.yaml': 'candy:\n  listen: ws://127.0.0.1:1\n  password: from-file\n  dhcp: 10.0.0.0/24\njson: true\n' }), 'relay.yaml')
   chmodSync(file, 0o600)
   const { candy, settings, password, warnings } = loadRelay('candy', '--config', file, ...LISTEN, '--source-check', 'off')
-  t.match(candy, { listen: 'ws://127.0.0.1:0', dhcp: '10.0.0.0/24', 'source-check': 'off' })
+  t.match(candy, { listen: { port: 0 }, dhcp: { prefix: 24 }, sourceCheck: 'off' })
   t.equal(settings.json, true)
   t.equal(password, 'from-file')
   t.same(warnings, [])
@@ -104,7 +102,7 @@ t.test('what is wrong with passwords', async (t) => {
   t.equal(relay(...file('long')), `--password-file: too large (${JSON.stringify(join(folder, 'long'))}), expected at most 4 KiB`)
   t.equal(loadRelay('candy', ...LISTEN, '--allow-empty-password').password, '')
   t.equal(loadRelay('candy', ...LISTEN, '--password', '', '--allow-empty-password').password, '')
-  t.equal(loadPeer('candy', ...URL, '--allow-empty-password').password, '')
+  t.equal(loadPeer('candy', ...URL, '--allow-empty-password').candy.password, '')
   t.match(complaint(t, () => loadPeer('candy', ...URL)), /^--password: missing, /)
 })
 
@@ -144,14 +142,14 @@ t.test('several networks', async (t) => {
   writeFileSync(file, `${readFileSync(file, 'utf8')}    allow-empty-password: true\n`)
   const { networks, secrets, warnings } = loadRelay('--config', file)
   t.match(networks, [
-    { path: '/a', password: 'one', dhcp: '10.0.0.0/24', isolate: true, maxPeers: 5, broadcastRate: 2_000_000 },
+    { path: '/a', password: 'one', dhcp: { prefix: 24 }, isolate: true, maxPeers: 5, broadcastRate: 2_000_000 },
     { path: '/b', password: 'from-secret-file', broadcast: false, packetRate: 1000 },
     { path: '/c', password: '' }
   ])
   t.same(secrets, ['one', 'from-secret-file', ''])
   t.same(warnings, [`${file} holds a password and others can read it: chmod 600 ${file}`])
   t.equal(complaint(t, () => loadRelay('candy', '--config', file, '--dhcp', '10.0.0.0/24')), '--dhcp: of no use beside networks, expected below one of them')
-  t.match(loadRelay('candy', '--config', file, '--listen', 'ws://127.0.0.1:9', '--trusted-proxy', '10.0.0.0/8, ::1').candy, { listen: 'ws://127.0.0.1:9', 'trusted-proxy': ['10.0.0.0/8', '::1'] })
+  t.match(loadRelay('candy', '--config', file, '--listen', 'ws://127.0.0.1:9', '--trusted-proxy', '10.0.0.0/8, ::1').candy, { listen: { port: 9 }, trustedProxies: ['10.0.0.0/8', '::1'] })
 })
 
 t.test('a file that others can read', async (t) => {
@@ -168,15 +166,19 @@ t.test('a file that others can read', async (t) => {
 })
 
 t.test('peers', async (t) => {
-  t.match(loadPeer('candy', ...URL, '--password', 'x', '--tun', '10.77.0.2/24').candy, { address: '10.77.0.2/24', tun: undefined }, 'as candy calls it')
+  const addressed = (...argv: string[]): unknown[] => {
+    const { candy: { address, tun } } = loadPeer(...argv)
+    return [address && formatCidr(address), tun]
+  }
+  t.same(addressed('candy', ...URL, '--password', 'x', '--tun', '10.77.0.2/24'), ['10.77.0.2/24', undefined], 'as candy calls it')
   const file = join(t.testdir({ 'peer.yaml': 'candy:\n  url: ws://127.0.0.1:80/\n  password: x\n  tun: 10.77.0.3/24\n' }), 'peer.yaml')
-  t.equal(loadPeer('--config', file).candy.address, '10.77.0.3/24')
-  t.match(loadPeer('candy', '--config', file, '--tun', '10.77.0.4/24').candy, { address: '10.77.0.4/24' })
-  t.match(loadPeer('candy', '--config', file, '--tun', 'vpn0').candy, { address: '10.77.0.3/24', tun: 'vpn0' })
-  t.match(loadPeer('candy', '--config', file, '--address', '10.77.0.5/24').candy, { address: '10.77.0.5/24', tun: undefined }, 'the upper layer wins over either')
+  t.same(addressed('--config', file), ['10.77.0.3/24', undefined])
+  t.same(addressed('candy', '--config', file, '--tun', '10.77.0.4/24'), ['10.77.0.4/24', undefined])
+  t.same(addressed('candy', '--config', file, '--tun', 'vpn0'), ['10.77.0.3/24', 'vpn0'])
+  t.same(addressed('candy', '--config', file, '--address', '10.77.0.5/24'), ['10.77.0.5/24', undefined], 'the upper layer wins over either')
   t.match(loadPeer('candy', ...URL, '--password', 'x', '--mtu', '1300').candy, { mtu: 1300 })
 
-  for (const routes of ['private', 'all', 'none', '8.8.8.0/24', 'private,8.8.8.0/24,10.1.0.0/16']) t.match(loadPeer('candy', ...URL, '--password', 'x', '--routes', routes).candy, { routes })
+  for (const routes of ['private', 'all', 'none', '8.8.8.0/24', 'private,8.8.8.0/24,10.1.0.0/16']) t.equal(loadPeer('candy', ...URL, '--password', 'x', '--routes', routes).candy.routes.text, routes)
   const routes = 'private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16'
   const wrong: Array<[argv: string[], message: string]> = [
     [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
@@ -233,10 +235,10 @@ t.test('every flag is a key, and every key a flag', async (t) => {
     const names = (options: typeof command.options): string[] => options.map((option) => option.name()).filter((name) => !['config', 'version'].includes(name))
     const shared = SHARED_KEYS.filter((key) => key !== 'workers') // of relays, and there of those that can use several
     t.same(names(command.options).sort(), [...(protocols === RELAY_PROTOCOLS ? SHARED_KEYS : shared)].sort())
-    for (const [i, { name, section, usesWorkers }] of protocols.entries()) {
+    for (const [i, { name, options, maxWorkers = 1 }] of protocols.entries()) {
       t.equal(command.commands[i].name(), name)
-      const keys = Object.keys((section as z.ZodObject).shape).filter((key) => !['networks', 'identities'].includes(key)) // several of them take a file
-      t.same(names(command.commands[i].options).sort(), [...keys, ...(usesWorkers === true ? SHARED_KEYS : shared)].sort())
+      const keys = keysOf(options).filter(({ sections }) => sections === undefined).map(({ name }) => name) // several of them take a file
+      t.same(names(command.commands[i].options).sort(), [...keys, ...(maxWorkers > 1 ? SHARED_KEYS : shared)].sort())
     }
   }
 })

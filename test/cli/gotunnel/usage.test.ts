@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse, type Flags } from '../../../src/cli/command.ts'
 import { load, type LoadedProgram } from '../../../src/cli/config/load.ts'
-import { ownName, type LoadedPeer, type LoadedRelay } from '../../../src/cli/gotunnel/load.ts'
+import type { GotunnelPeerSettings, GotunnelRelaySettings } from '../../../src/cli/gotunnel/settings.ts'
+import { ownName } from '../../../src/nodes/gotunnel/peer/options.ts'
+import type { IdentityInit } from '../../../src/nodes/gotunnel/index.ts'
 import { createPeerCommand } from '../../../src/cli/peer-command.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { createRelayCommand } from '../../../src/cli/relay-command.ts'
@@ -21,18 +23,26 @@ const flagsOf = (create: typeof createRelayCommand, argv: string[]): Flags => {
   return flags as Flags
 }
 
-function loadRelay (...argv: string[]): LoadedProgram & LoadedRelay {
+interface LoadedRelay extends LoadedProgram {
+  gotunnel: GotunnelRelaySettings
+  identities: ReadonlyArray<Omit<IdentityInit, 'name'>>
+}
+
+function loadRelay (...argv: string[]): LoadedRelay {
   const program = load({ program: 'relay', protocols: RELAY_PROTOCOLS, flags: flagsOf(createRelayCommand, argv) })
-  return { ...program.services[0].loaded as LoadedRelay, ...program }
+  const gotunnel = program.services[0].settings as GotunnelRelaySettings
+  return { gotunnel, identities: gotunnel.identities ?? [{ ...gotunnel, token: gotunnel.token ?? '' }], ...program }
 }
 
-function loadPeer (...argv: string[]): LoadedProgram & LoadedPeer {
+interface LoadedPeer extends LoadedProgram { gotunnel: GotunnelPeerSettings }
+
+function loadPeer (...argv: string[]): LoadedPeer {
   const program = load({ program: 'peer', protocols: PEER_PROTOCOLS, flags: flagsOf(createPeerCommand, argv) })
-  return { ...program.services[0].loaded as LoadedPeer, ...program }
+  return { gotunnel: program.services[0].settings as GotunnelPeerSettings, ...program }
 }
 
-const relay = (...argv: string[]): LoadedProgram & LoadedRelay => loadRelay('gotunnel', '--listen', '192.0.2.7:17000', '--token', 'a-token', ...argv)
-const peer = (...argv: string[]): LoadedProgram & LoadedPeer => loadPeer('gotunnel', '--server', '192.0.2.7:17000', '--token', 'a-token', '--map', '10022:22', ...argv)
+const relay = (...argv: string[]): LoadedRelay => loadRelay('gotunnel', '--listen', '192.0.2.7:17000', '--token', 'a-token', ...argv)
+const peer = (...argv: string[]): LoadedPeer => loadPeer('gotunnel', '--server', '192.0.2.7:17000', '--token', 'a-token', '--map', '10022:22', ...argv)
 
 function written (name: string, text: string): string {
   const file = join(newHome(), name)
@@ -50,39 +60,41 @@ t.test('flags become settings', async (t) => {
     listen: { scheme: undefined, host: '192.0.2.7', port: 17000 },
     mode: 'strict',
     bind: '::1',
-    'max-users-total': 60,
-    'users-per-source': 7,
-    'max-per-source': 8,
-    'max-half-open': 9,
-    'max-connections': 10,
-    'max-waiting': 11,
-    'buffer-total': 1_048_576,
-    'auth-failures': 12,
-    'trusted-proxy': ['10.0.0.0/8']
+    maxUsersTotal: 60,
+    usersPerSource: 7,
+    maxPerSource: 8,
+    maxHalfOpen: 9,
+    maxConnections: 10,
+    maxWaiting: 11,
+    bufferTotal: 1_048_576,
+    authFailures: 12,
+    trustedProxies: ['10.0.0.0/8']
   })
-  t.same(identities, [{ name: 'default', token: 'a-token', ports: '10000-20000,30022', maxPorts: 5, maxUsers: 50, byteRate: 1_000_000 }])
+  t.match(identities, [{ token: 'a-token', ports: { text: '10000-20000,30022' }, maxPorts: 5, maxUsers: 50, byteRate: 1_000_000 }])
   t.same(secrets, ['a-token'])
   t.same(warnings, [])
-  t.match(relay().identities.map((identity) => Object.entries(identity).filter(([, value]) => value !== undefined)), [[['name', 'default'], ['token', 'a-token']]], 'what is not said is for the relay to decide')
+  t.match(relay().gotunnel, { mode: 'auto', maxPorts: 64, maxUsers: Infinity, maxUsersTotal: undefined, identities: undefined, tls: undefined, trustedProxies: undefined })
 
-  const { gotunnel: other, token, name, tls } = peer('--map', 'tcp:15432:db.local:5432', '--map', '10080:[::1]:80', '--name', 'nas', '--mode', 'compatible', '--proxy-protocol', '--ping-interval', '5', '--probe-interval', '0', '--max-connections', '3', '--buffer-total', '2000000')
+  const { gotunnel: other } = peer('--map', 'tcp:15432:db.local:5432', '--map', '10080:[::1]:80', '--name', 'nas', '--mode', 'compatible', '--proxy-protocol', '--ping-interval', '5', '--probe-interval', '0', '--max-connections', '3', '--buffer-total', '2000000')
   t.match(other, {
     server: { host: '192.0.2.7', port: 17000 },
-    map: [
+    maps: [
       { remotePort: 10022, local: { host: '127.0.0.1', port: 22 } },
       { remotePort: 15432, local: { host: 'db.local', port: 5432 } },
       { remotePort: 10080, local: { host: '::1', port: 80 } }
     ],
     mode: 'compatible',
-    'proxy-protocol': true,
-    'ping-interval': 5,
-    'probe-interval': 0,
-    'max-connections': 3,
-    'buffer-total': 2_000_000
+    proxyProtocol: true,
+    pingInterval: 5000,
+    probeInterval: 0,
+    maxConnections: 3,
+    bufferTotal: 2_000_000,
+    token: 'a-token',
+    name: 'nas',
+    tls: false
   })
-  t.same([token, name, tls], ['a-token', 'nas', undefined])
-  t.match(peer().gotunnel, { mode: 'auto', 'ping-interval': 10, 'probe-interval': 30, tls: false, 'proxy-protocol': false })
-  t.equal(peer().name, ownName())
+  t.match(peer().gotunnel, { mode: 'auto', pingInterval: 10_000, probeInterval: 30_000, tls: false, proxyProtocol: false })
+  t.equal(peer().gotunnel.name, ownName())
   t.equal(ownName('-my machine.example'), 'my-machine.example')
   t.equal(ownName('---'), 'peer')
 })
@@ -91,7 +103,7 @@ t.test('files', async (t) => {
   const file = written('relay.yaml', [
     'gotunnel:', '  listen: "[::]:17000"', '  identities:', '    - name: home', '      token: token-of-home', '      ports: [10000-20000, 30022]', '      max-ports: 5', '    - name: work', '      token: token-of-work', '      ports: 30023', ''
   ].join('\n'))
-  t.match(loadRelay('--config', file).identities, [{ name: 'home', token: 'token-of-home', ports: '10000-20000,30022', maxPorts: 5 }, { name: 'work', token: 'token-of-work', ports: '30023' }])
+  t.match(loadRelay('--config', file).identities, [{ name: 'home', token: 'token-of-home', ports: { text: '10000-20000,30022' }, maxPorts: 5 }, { name: 'work', token: 'token-of-work', ports: { text: '30023' } }])
   t.same(loadRelay('--config', file).secrets, ['token-of-home', 'token-of-work'])
   process.env.TUNPIPE_TOKEN = 'from-the-environment'
   t.teardown(() => { delete process.env.TUNPIPE_TOKEN })
@@ -106,9 +118,9 @@ t.test('files', async (t) => {
   t.equal(loadRelay('gotunnel', '--config', single, '--token-file', secret).identities[0].token, 'from-a-token-file')
 
   const peerFile = written('peer.yaml', 'gotunnel:\n  server: tls://tunnel.example.org:443\n  token: x\n  map:\n    - 10022:22\n    - 10080:[::1]:80\n')
-  t.match(loadPeer('--config', peerFile), { gotunnel: { map: [{ remotePort: 10022 }, { local: { host: '::1', port: 80 } }] }, tls: { ca: undefined, insecure: false } })
-  t.match(loadPeer('gotunnel', '--config', peerFile, '--map', '5:6').gotunnel.map, [{ remotePort: 5, local: { port: 6 } }], 'maps of the command line are instead of those of the file')
-  t.match(loadPeer('--config', written('peer.yaml', 'gotunnel: {server: "h:1", token: x, map: "5:6"}\n')).gotunnel.map, [{ remotePort: 5 }])
+  t.match(loadPeer('--config', peerFile), { gotunnel: { server: { scheme: 'tls' }, maps: [{ remotePort: 10022 }, { local: { host: '::1', port: 80 } }], ca: undefined, insecure: false } })
+  t.match(loadPeer('gotunnel', '--config', peerFile, '--map', '5:6').gotunnel.maps, [{ remotePort: 5, local: { port: 6 } }], 'maps of the command line are instead of those of the file')
+  t.match(loadPeer('--config', written('peer.yaml', 'gotunnel: {server: "h:1", token: x, map: "5:6"}\n')).gotunnel.maps, [{ remotePort: 5 }])
 })
 
 t.test('the token that everybody knows', async (t) => {
@@ -133,9 +145,9 @@ t.test('the token that everybody knows', async (t) => {
   const identities = 'gotunnel:\n  listen: 0.0.0.0:0\n  identities:\n    - name: a\n      token: changeme\n'
   t.match(complaint(t, () => loadRelay('--config', written('relay.yaml', identities))), `relay.yaml:5: gotunnel.identities.0.token: ${KNOWN}`)
 
-  t.match(loadPeer('gotunnel', '--server', 'localhost:17000', '--map', '1:2'), { token: 'changeme', warnings: [KNOWN] })
+  t.match(loadPeer('gotunnel', '--server', 'localhost:17000', '--map', '1:2'), { gotunnel: { token: 'changeme' }, warnings: [KNOWN] })
   t.equal(complaint(t, () => loadPeer('gotunnel', '--server', '192.0.2.7:17000', '--map', '1:2')), missing)
-  t.match(loadPeer('gotunnel', '--server', '192.0.2.7:17000', '--map', '1:2', '--token', 'changeme'), { token: 'changeme', warnings: [KNOWN] }, 'the server may be one of those')
+  t.match(loadPeer('gotunnel', '--server', '192.0.2.7:17000', '--map', '1:2', '--token', 'changeme'), { gotunnel: { token: 'changeme' }, warnings: [KNOWN] }, 'the server may be one of those')
 })
 
 t.test('whatever is wrong is told in one line that names it', async (t) => {
@@ -157,9 +169,9 @@ t.test('whatever is wrong is told in one line that names it', async (t) => {
     [() => relay('--tls-cert', join(folder, 'cert.pem')), '--tls-key: missing, expected a PEM file, since there is a tls-cert'],
     [() => relay('--listen', 'tls://h:1'), '--tls-cert: missing, expected a PEM file, since listen is tls://'],
     [() => relay('--listen', 'tcp://h:1', '--tls-cert', 'x', '--tls-key', 'y'), '--tls-cert: of no use with listen tcp://, expected tls:// there'],
-    [() => loadRelay('gotunnel', '--listen', 'h:1', '--token', ''), '--token: empty, expected a token'],
+    [() => loadRelay('gotunnel', '--listen', 'h:1', '--token', ''), '--token: empty, expected a token (or a token-file, or TUNPIPE_TOKEN)'],
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token', long), '--token: too long, expected at most 600 characters'],
-    [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'empty')), '--token-file: empty, expected a token'],
+    [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'empty')), '--token-file: empty, expected a token (or a token-file, or TUNPIPE_TOKEN)'],
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'two')), '--token-file: more than one line, expected nothing but the token'],
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'none')), `--token-file: cannot be read ("${folder}/none"): no such file or directory`],
     [() => relay('--max-port', '5'), "unknown option '--max-port', did you mean --max-ports?"],

@@ -1,42 +1,35 @@
 /** `relay` and `peer` with a second protocol beside candy: what a TCP connection says comes back. The first argument is the program. */
 import { parsePeer } from '../../../src/cli/peer-command.ts'
 import { parseRelay } from '../../../src/cli/relay-command.ts'
-import { createCommand } from '../../../src/cli/command.ts'
-import { path, secret, section } from '../../../src/cli/config/fields.ts'
-import { hostPort } from '../../../src/cli/config/network-fields.ts'
-import { readSecret } from '../../../src/cli/config/secret.ts'
+import { hostPort } from '../../../src/nodes/common/options/addresses.ts'
+import { secretOption } from '../../../src/nodes/common/options/groups.ts'
+import type { Options, SettingsOf } from '../../../src/nodes/common/options/option.ts'
 import { run } from '../../../src/cli/process/lifecycle.ts'
-import type { Loaded, StartContext, Protocol, Service } from '../../../src/cli/protocol.ts'
+import type { StartContext, Protocol, Service } from '../../../src/cli/protocol.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { explained } from '../../../src/cli/reason.ts'
 import { listenTcp } from '../../../src/transports/tcp.ts'
 import type { Link, Listener } from '../../../src/types.ts'
 
-interface Settings {
-  listen: { host: string, port: number }
-  token?: string
-  'token-file'?: string
-}
+const options = {
+  listen: { check: hostPort(), isRequired: true, value: 'host:port', help: 'where it listens' },
+  token: secretOption({ noun: 'token', variable: 'TUNPIPE_TOKEN', help: 'of no use' })
+} as const satisfies Options
 
-interface EchoLoaded extends Loaded {
-  listen: Settings['listen']
-  token: string
-}
+type Settings = SettingsOf<typeof options>
 
-const echo: Protocol<Settings, EchoLoaded> = {
+const echo: Protocol<typeof options> = {
   name: 'echo',
-  section: section({ listen: hostPort(), token: secret().optional(), 'token-file': path().optional() }),
-  secret: { key: 'token', variable: 'TUNPIPE_TOKEN' },
-  load ({ settings, nameOf, warn }) {
-    const token = readSecret(settings, 'token', nameOf, warn) ?? ''
-    return { listen: settings.listen, token, secrets: [token] }
-  },
+  description: 'Says it again.',
+  examples: { program: 'relay echo --listen 127.0.0.1:7', command: '' },
+  options,
+  verify () {},
+  finish: (settings) => settings,
   start,
-  statusText: ({ url, connections }) => `echo ${url}: ${connections} connections`,
-  command: () => createCommand('echo', 'Says it again.').option('--listen <host:port>').option('--token <text>').option('--token-file <file>')
+  statusText: ({ url, connections }) => `echo ${url}: ${connections} connections`
 }
 
-async function start ({ loaded, log, out }: StartContext<EchoLoaded>): Promise<Service<EchoLoaded>> {
+async function start ({ settings, log, out }: StartContext<Settings>): Promise<Service<Settings>> {
   const links = new Set<Link>()
   const serve = async (listener: Listener): Promise<void> => {
     for await (const link of listener) {
@@ -44,16 +37,16 @@ async function start ({ loaded, log, out }: StartContext<EchoLoaded>): Promise<S
       link.sink(link.source).catch((err) => { link.abort(err) }).finally(() => { links.delete(link) })
     }
   }
-  const open = async ({ listen: { host, port } }: EchoLoaded): Promise<{ listener: Listener, url: string }> => {
+  const open = async ({ listen: { host, port } }: Settings): Promise<{ listener: Listener, url: string }> => {
     const listener = listenTcp({ host, port })
     const used = await listener.port().catch((err) => { throw explained(err, `cannot listen on ${host}:${port}`) })
     void serve(listener)
     return { listener, url: `tcp://${host}:${used}` }
   }
-  let now = await open(loaded)
-  let current = loaded
+  let now = await open(settings)
+  let current = settings
   out.ready('echo', now.url)
-  log.info({ length: loaded.token.length }, 'echoes')
+  log.info({ length: (settings.token ?? '').length }, 'echoes')
   return {
     register () {},
     status: () => ({ url: now.url, connections: links.size }),
@@ -64,7 +57,7 @@ async function start ({ loaded, log, out }: StartContext<EchoLoaded>): Promise<S
         before.close()
       }
       current = next
-      return { moved: now.url, restart: next.token === loaded.token ? [] : ['token'] }
+      return { moved: now.url, restart: next.token === settings.token ? [] : ['token'] }
     },
     async stop () {
       now.listener.close()

@@ -5,7 +5,7 @@
  */
 import { EventEmitter, once } from 'node:events'
 import type { Test } from 'tap'
-import { serveGotunnel, type GotunnelRelay, type GotunnelRelayInit, type GotunnelServer, type ListenOptions } from '../../../src/nodes/gotunnel/index.ts'
+import { serveGotunnel, type GotunnelRelay, type GotunnelRelayInit, type GotunnelServer, type GotunnelListenOptions } from '../../../src/nodes/gotunnel/index.ts'
 import { StrictData } from './strict-data.ts'
 import { dialSoon, Wire, type End, type Json } from './wire.ts'
 
@@ -25,7 +25,7 @@ export interface StartedRelay extends GotunnelServer {
 }
 
 /** A relay on the loopback, closed with the test. */
-export async function startRelay (t: Test, init: Partial<GotunnelRelayInit & ListenOptions> = {}): Promise<StartedRelay> {
+export async function startRelay (t: Test, init: Partial<GotunnelRelayInit & GotunnelListenOptions> = {}): Promise<StartedRelay> {
   const server = await serveGotunnel({ listen: '127.0.0.1:0', bind: '127.0.0.1', identities: IDENTITIES, ...init })
   t.teardown(() => server.close())
   return Object.assign(server, { port: Number(new URL(server.url).port) })

@@ -192,7 +192,7 @@ t.test('leases outlive the relay', async (t) => {
 })
 
 t.test('connections of one source, and half-open ones, are bounded', async (t) => {
-  const relay = start(t, { perSource: 3, maxHalfOpen: 5 })
+  const relay = start(t, { maxPerSource: 3, maxHalfOpen: 5 })
   const office = Array.from({ length: 3 }, () => connect(relay, { host: '198.51.100.1' }))
   for (const [i, client] of office.entries()) await client.login(`192.168.202.${1 + i}`)
   t.match(await connect(relay, { host: '198.51.100.1' }).closed, { reason: 'too many connections' })

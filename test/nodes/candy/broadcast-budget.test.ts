@@ -2,7 +2,7 @@
 import t from 'tap'
 import { BROADCAST_RATE, BroadcastBudget, Credit } from '../../../src/nodes/candy/relay/broadcast-budget.ts'
 import { encodeDiscovery, encodeGeneral } from '../../../src/nodes/candy/protocol/messages.ts'
-import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/relay/network-settings.ts'
+import { readNetwork, type CandyNetworkInit } from '../../../src/nodes/candy/relay/settings.ts'
 import { Switch } from '../../../src/nodes/candy/relay/switch.ts'
 import { addressed, forward as pass } from '../../../src/nodes/candy/relay/traffic.ts'
 import { RemoteMember } from '../../../src/nodes/candy/relay/workers/connection.ts'

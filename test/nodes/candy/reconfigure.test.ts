@@ -27,7 +27,7 @@ async function reach (a: Connected, b: Connected): Promise<boolean> {
 t.test('settings that members do not notice', async (t) => {
   const { relay, a, b } = await start(t)
   const clear = { dhcp: '10.0.0.0/24', sourceCheck: 'strict', takeover: 'same-device', maxPeers: 2, packetRate: 100, byteRate: 10_000 } as const
-  for (const init of [{}, clear, { dhcp: '10.0.0.99/24' }, { lenient: true, perSource: 3, pingAfter: 5000, broadcastRate: 5, authFailures: 3, queueTotal: 1 }]) {
+  for (const init of [{}, clear, { dhcp: '10.0.0.99/24' }, { lenient: true, maxPerSource: 3, pingAfter: 5000, broadcastRate: 5, authFailures: 3, queueTotal: 1 }]) {
     t.same(relay.configure({ ...BASE, ...init }), { added: [], removed: [], ended: 0 }, JSON.stringify(init))
     t.ok(await reach(a, b))
   }
@@ -119,7 +119,7 @@ t.test('networks come and go', async (t) => {
 
 t.test('settings that cannot be change nothing', async (t) => {
   const { relay, a, b } = await start(t)
-  for (const init of [{ ...BASE, dhcp: 'x' }, { ...BASE, sdwan: 'x' }, { networks: [] }, { ...BASE, broadcastRate: 0 }, { ...BASE, perSource: 0 }, { networks: [{ ...BASE, path: '/a' }, { ...BASE, path: '/a' }] }]) {
+  for (const init of [{ ...BASE, dhcp: 'x' }, { ...BASE, sdwan: 'x' }, { networks: [] }, { ...BASE, broadcastRate: 0 }, { ...BASE, maxPerSource: 0 }, { networks: [{ ...BASE, path: '/a' }, { ...BASE, path: '/a' }] }]) {
     t.throws(() => relay.configure(init), { code: 'ERR_OPTION' }, JSON.stringify(init))
     t.ok(await reach(a, b))
   }

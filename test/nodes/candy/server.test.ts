@@ -176,7 +176,7 @@ t.test('a change of where it listens that fails leaves everything as it was', as
   const [server, other] = [await serve(t), await serve(t)]
   const init = { password: 'another', dhcp: '10.77.0.0/24' }
   const elsewhere = await serve(t, { listen: `ws://127.0.0.2:${portOf(server)}` })
-  for (const change of [{ listen: elsewhere.url }, { listen: other.url }, { listen: 'ws://203.0.113.1:0' }, { listen: 'nonsense' }, { listen: 'wss://127.0.0.1:0' }, { listen: server.url, trustedProxies: ['x'] }, { listen: server.url, perSource: 0 }]) {
+  for (const change of [{ listen: elsewhere.url }, { listen: other.url }, { listen: 'ws://203.0.113.1:0' }, { listen: 'nonsense' }, { listen: 'wss://127.0.0.1:0' }, { listen: server.url, trustedProxies: ['x'] }, { listen: server.url, maxPerSource: 0 }]) {
     await t.rejects(server.configure({ ...init, ...change }), JSON.stringify(change))
     t.match(await (await client(t, server)).dhcp(), /^10\.77\.0\.\d+\/24$/, 'with the password that it had')
   }

@@ -24,7 +24,7 @@ function logTo (lines: Line[]): Logger {
 const remote = { host: '192.0.2.1', port: 7 }
 
 t.test('a connection has its slot while it is served; one that has been through the limiter keeps the slot that it has', async (t) => {
-  const limiter = new ConnectionLimiter({ perSource: 1 })
+  const limiter = new ConnectionLimiter({ maxPerSource: 1 })
   const connections = new AcceptedConnections(limiter, logTo([]), systemClock)
   const [link] = memoryPair()
   let finish = (): void => {}

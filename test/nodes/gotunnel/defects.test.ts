@@ -257,7 +257,7 @@ t.test('D13: there is no token by default, and TLS keeps it and the bytes of use
   await once(spy, 'listening')
   const service = await Listening.start(t)
   const remotePort = await freePort()
-  const { peer } = startPeer(t, spy.address() as AddressInfo, service, { tls: { ca }, log, maps: [{ remotePort, local: { host: '127.0.0.1', port: service.port } }] })
+  const { peer } = startPeer(t, spy.address() as AddressInfo, service, { tls: true, ca, log, maps: [{ remotePort, local: { host: '127.0.0.1', port: service.port } }] })
   await until(() => peer.isOnline)
   const user = await Wire.dial(remotePort)
   user.write('what nobody shall read')

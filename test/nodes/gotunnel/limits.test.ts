@@ -128,7 +128,7 @@ t.test('users at one time from one source', { skip: outside === undefined && 'no
 })
 
 t.test('users at one time of all ports', async (t) => {
-  const { port, relay } = await startRelay(t, { maxUsers: 2 })
+  const { port, relay } = await startRelay(t, { maxUsersTotal: 2 })
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort() })
   const users = [await Wire.dial(client.remotePort), await Wire.dial(client.remotePort)]
   for (const user of users) {
@@ -141,7 +141,7 @@ t.test('users at one time of all ports', async (t) => {
 })
 
 t.test('when too many wait over all ports, the one that has waited longest makes room', async (t) => {
-  const { port, relay } = await startRelay(t, { maxUsers: 2 })
+  const { port, relay } = await startRelay(t, { maxUsersTotal: 2 })
   const client = await ScriptedClient.registered(t, port, { remotePort: await freePort() })
   const users = [await Wire.dial(client.remotePort)]
   await client.asked()
@@ -157,7 +157,7 @@ t.test('when too many wait over all ports, the one that has waited longest makes
 })
 
 t.test('connections at one time from one source, with who is known behind a trusted proxy', async (t) => {
-  const { port, relay } = await startRelay(t, { perSource: 2, trustedProxies: ['127.0.0.1'] })
+  const { port, relay } = await startRelay(t, { maxPerSource: 2, trustedProxies: ['127.0.0.1'] })
   const clients: ScriptedClient[] = []
   for (let i = 0; i < 2; i++) clients.push(await ScriptedClient.registered(t, port, { remotePort: await freePort(), header: from('192.0.2.1') }))
   const third = await ScriptedClient.register(t, port, { remotePort: await freePort(), header: from('192.0.2.1') })

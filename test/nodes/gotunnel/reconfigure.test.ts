@@ -148,8 +148,8 @@ t.test('settings that cannot be change nothing', async (t) => {
   const client = await ScriptedClient.registered(t, server.port, { remotePort: await freePort() })
   const busy = await ScriptedClient.registered(t, server.port, { remotePort: await freePort() })
   for (const wrong of [
-    { identities: [] }, { identities: [HOME, HOME] }, { identities: [{ ...HOME, ports: '0' }] }, { identities: [{ ...HOME, name: '' }] }, { mode: 'other' as any }, { maxPorts: 0 },
-    { perSource: 0 }, { listen: 'nowhere' }, { identities: [{ ...HOME, byteRate: 0 }] }
+    { identities: [] }, { identities: [HOME, HOME] }, { identities: [{ ...HOME, ports: '0' }] }, { identities: [{ ...HOME, name: '' }] }, { mode: 'other' as any }, { maxPortsTotal: 0 },
+    { maxPerSource: 0 }, { listen: 'nowhere' }, { identities: [{ ...HOME, byteRate: 0 }] }
   ]) t.ok(await failureOf(server.configure({ ...AT, identities: IDENTITIES, ...wrong })) instanceof OptionError, JSON.stringify(wrong))
   t.match(await failureOf(server.configure({ identities: [OFFICE], listen: `127.0.0.1:${busy.remotePort}` })), { code: 'EADDRINUSE' })
   t.equal(server.url, `tcp://127.0.0.1:${server.port}`)

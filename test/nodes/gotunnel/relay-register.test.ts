@@ -249,7 +249,7 @@ t.test('T20: a frame beyond the cap ends the connection before anything is kept'
 })
 
 t.test('T20: connections, ports and ports of one identity have their limits', async (t) => {
-  const { port, relay } = await startRelay(t, { maxPorts: 3, identities: [{ name: 'home', token: TOKEN, maxPorts: 2 }, { name: 'office', token: OTHER_TOKEN }], maxHalfOpen: 4, maxConnections: 8 })
+  const { port, relay } = await startRelay(t, { maxPortsTotal: 3, identities: [{ name: 'home', token: TOKEN, maxPorts: 2 }, { name: 'office', token: OTHER_TOKEN }], maxHalfOpen: 4, maxConnections: 8 })
   for (const [token, answer] of [[TOKEN, STRICT_OK], [TOKEN, STRICT_OK], [TOKEN, failed('too many ports')], [OTHER_TOKEN, STRICT_OK], [OTHER_TOKEN, failed('too many ports')]] as const) {
     const client = await ScriptedClient.register(t, port, { remotePort: await freePort(), token, strict: true, name: token })
     t.same(await client.answer(), answer)

@@ -24,7 +24,7 @@ async function served (t: Test, client: ScriptedClient): Promise<[Wire, End]> {
 }
 
 t.test('half of all users is reserved, in equal shares; the rest goes to whoever comes first', async (t) => {
-  const server = await startRelay(t, { maxUsers: 8 })
+  const server = await startRelay(t, { maxUsersTotal: 8 })
   const { home, office } = await clients(t, server)
   for (let i = 0; i < 6; i++) await served(t, home)
   const one = await dialSoon(home.remotePort)
@@ -44,7 +44,7 @@ t.test('half of all users is reserved, in equal shares; the rest goes to whoever
 })
 
 t.test('an identity has what it reserves, and no more than it may', async (t) => {
-  const server = await startRelay(t, { maxUsers: 5, identities: [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN, reserveUsers: 4, maxUsers: 3 }] })
+  const server = await startRelay(t, { maxUsersTotal: 5, identities: [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN, reserveUsers: 4, maxUsers: 3 }] })
   const { home, office } = await clients(t, server)
   for (let i = 0; i < 2; i++) await served(t, home)
   await (await dialSoon(home.remotePort)).ended
@@ -53,7 +53,7 @@ t.test('an identity has what it reserves, and no more than it may', async (t) =>
 })
 
 t.test('users that wait make room for others of their own identity only', async (t) => {
-  const server = await startRelay(t, { maxUsers: 4 })
+  const server = await startRelay(t, { maxUsersTotal: 4 })
   const { home, office } = await clients(t, server)
   const waits = await dialSoon(office.remotePort)
   await office.asked()
@@ -68,12 +68,12 @@ t.test('users that wait make room for others of their own identity only', async 
 })
 
 t.test('other settings hold at once', async (t) => {
-  const server = await startRelay(t, { maxUsers: 4 })
+  const server = await startRelay(t, { maxUsersTotal: 4 })
   const { home } = await clients(t, server)
   for (let i = 0; i < 3; i++) await served(t, home)
   await (await dialSoon(home.remotePort)).ended
-  server.relay.configure({ identities: [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN, reserveUsers: 0 }], maxUsers: 5 })
+  server.relay.configure({ identities: [{ name: 'home', token: TOKEN }, { name: 'office', token: OTHER_TOKEN, reserveUsers: 0 }], maxUsersTotal: 5 })
   for (let i = 0; i < 2; i++) await served(t, home)
   await (await dialSoon(home.remotePort)).ended
-  t.throws(() => server.relay.configure({ identities: [{ name: 'home', token: TOKEN, reserveUsers: 6 }], maxUsers: 5 }), { code: 'ERR_OPTION', message: /at least what identities have reserved, 6, not 5/ })
+  t.throws(() => server.relay.configure({ identities: [{ name: 'home', token: TOKEN, reserveUsers: 6 }], maxUsersTotal: 5 }), { code: 'ERR_OPTION', message: /^maxUsersTotal: 5, expected at least what identities reserve/ })
 })

@@ -8,10 +8,9 @@ import { Secret } from '../protocol/hashes.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
-import { DEAD_AFTER, PING_INTERVAL, verifyPeer, type CandyPeerEvents, type CandyPeerInit, type CandyPeerState, type CandyPeerStatus, type PeerTap } from './settings.ts'
+import { readPeer, type PeerSettings, type CandyPeerEvents, type CandyPeerInit, type CandyPeerState, type CandyPeerStatus, type PeerTap } from './settings.ts'
 import { newPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
-import { RoutePolicy } from './route-policy.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
 import { Reconnector } from '../../common/reconnector.ts'
 import { CloseCode, websocketFrames, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
@@ -23,8 +22,8 @@ import { systemClock } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { parseAddress } from '../../../net/ipv4.ts'
-import { TunError } from '../../../tun/device.ts'
+import { formatCidr, parseAddress } from '../../../net/ipv4.ts'
+import { TunError, type Tun } from '../../../tun/device.ts'
 import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
 /**
@@ -52,7 +51,8 @@ const REJECTED = {
  */
 export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   readonly stats = newPeerStats()
-  readonly #init: CandyPeerInit
+  readonly #settings: PeerSettings
+  readonly #tun: Tun
   readonly #clock: Clock
   readonly #secret: Secret
   readonly #vmac: string
@@ -74,15 +74,15 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** @throws {OptionError} when an option is invalid */
   constructor (init: CandyPeerInit) {
     super()
-    this.#init = init
+    const settings = this.#settings = readPeer(init)
+    this.#tun = init.tun
     const clock = this.#clock = init.clock ?? systemClock
-    this.#secret = new Secret(init.password)
-    this.#vmac = init.vmac ?? randomBytes(8).toString('hex')
-    verifyPeer({ ...init, vmac: this.#vmac })
-    this.#address = init.address ?? init.remembered
+    this.#secret = new Secret(settings.password)
+    this.#vmac = settings.vmac ?? randomBytes(8).toString('hex')
+    this.#address = settings.address === undefined ? settings.remembered : formatCidr(settings.address)
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
-    this.#routes = new PeerRoutes({ tun: init.tun, policy: new RoutePolicy(init.routes ?? 'private'), stats: this.stats, log: this.#log, clock })
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: settings.routes, stats: this.stats, log: this.#log, clock })
     this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
     this.#backoff = new Backoff({ clock, ...init.backoff })
   }
@@ -103,11 +103,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const session = this.#session
     return {
       ...this.stats,
-      url: this.#init.url,
+      url: this.#settings.url,
       state: this.#state,
       address: this.#address,
-      interface: this.#init.tun.name,
-      offloads: this.#init.tun.offloads,
+      interface: this.#tun.name,
+      offloads: this.#tun.offloads,
       reason: this.#reason,
       connected: this.#onlineAt === undefined ? undefined : Math.round((this.#clock.now() - this.#onlineAt) / 1000),
       roundTrip: session?.roundTrip,
@@ -162,7 +162,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** Reads the interface for as long as the peer runs, also while it is offline. */
   async #readInterface (): Promise<void> {
     const { signal } = this.#stopping
-    const { tun } = this.#init
+    const tun = this.#tun
     await consume(tun, this.#send, signal)
     if (!signal.aborted) throw new TunError('ERR_TUN_CLOSED', 'the interface was closed')
   }
@@ -207,7 +207,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   }
 
   async #serve (signal: AbortSignal): Promise<void> {
-    const { url, tun, address, ca, insecure, pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER } = this.#init
+    const { url, address, ca, insecure, pingInterval, deadAfter } = this.#settings
+    const tun = this.#tun
     const dialledAt = this.#clock.now()
     await this.#routes.retreat()
     if (signal.aborted) return
@@ -227,7 +228,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       routes: this.#routes,
       secret: this.#secret,
       vmac: this.#vmac,
-      address,
+      address: address === undefined ? undefined : formatCidr(address),
       remembered: this.#address,
       greeting: this.#greeting,
       clock: this.#clock,

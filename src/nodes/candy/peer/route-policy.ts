@@ -59,7 +59,7 @@ const contains = (outer: Cidr, inner: Cidr): boolean => outer.prefix <= inner.pr
 
 export class RoutePolicy {
   /** The option as given. */
-  readonly #text: string
+  readonly text: string
   readonly #isAll: boolean
   /** Networks named by the user: routes there are accepted even if this machine uses them. */
   readonly #named: readonly Cidr[]
@@ -71,7 +71,7 @@ export class RoutePolicy {
    * @throws {OptionError} of the option `routes`, with `detail`, for anything else
    */
   constructor (text: string) {
-    this.#text = text
+    this.text = text
     const [first, ...rest] = text.split(',')
     this.#isAll = first === 'all'
     const items = text === 'none' ? [] : this.#isAll ? rest : [first, ...rest]
@@ -92,9 +92,9 @@ export class RoutePolicy {
     if (server !== undefined && inNetwork(server, destination)) return { reason: `the server is in it, ${formatAddress(server)}: the connection would be cut` }
     if (contains(own, destination)) return { reason: `it is in our own network ${formatCidr({ address: own.network, prefix: own.prefix })}` }
     const takenBy = this.#optionWith(destination)
-    if (this.#text === 'none') return { reason: 'no routes are taken', takenBy }
+    if (this.text === 'none') return { reason: 'no routes are taken', takenBy }
     if (!this.#allowed.some((network) => contains(network, destination))) {
-      return { reason: this.#text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy }
+      return { reason: this.text === 'private' ? 'it is no private network' : 'it is in none of the networks that are allowed', takenBy }
     }
     const overlaps = this.#overlapOf(destination, overlap)
     return overlaps && { reason: `it ${overlapText(overlaps)}`, takenBy, overlaps }
@@ -110,7 +110,7 @@ export class RoutePolicy {
 
   /** The option value that would accept a network as well. */
   #optionWith ({ network, prefix }: Cidr): string {
-    return `routes: ${this.#text === 'none' ? '' : `${this.#text},`}${formatCidr({ address: network, prefix })}`
+    return `routes: ${this.text === 'none' ? '' : `${this.text},`}${formatCidr({ address: network, prefix })}`
   }
 
   /**

@@ -1,68 +1,32 @@
 /** Options, status and events of a candy peer. */
-import type { Logger } from '../../../log.ts'
-import { OptionError } from '../../../errors.ts'
-import { readUrl } from '../../../net/endpoint.ts'
-import { parseCidr } from '../../../net/ipv4.ts'
-import { verifyMilliseconds } from '../../../options.ts'
-import { verifyInterfaceAddress, type Offload, type Tun, type TunRoute } from '../../../tun/device.ts'
-import type { Batch, Clock } from '../../../types.ts'
-import type { BackoffInit } from '../../../limits/backoff.ts'
+import { peerOptions, verifyPeerOptions } from './options.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
+import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
+import type { BackoffInit } from '../../../limits/backoff.ts'
+import type { Logger } from '../../../log.ts'
+import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
+import type { Batch, Clock } from '../../../types.ts'
 
-export interface CandyPeerInit {
-  /** `ws://` or `wss://`; the path selects the network on servers that have several. */
-  url: string
-  password: string
+export interface CandyPeerInit extends InitOf<typeof peerOptions> {
   /** The interface whose packets are sent. It stays open across reconnects and after `close`: its owner closes it. */
   tun: Tun
-  /** A CIDR such as `10.77.0.2/24`. Default: assigned by the server. */
-  address?: string
-  /** A CIDR to request first when the server assigns the address. */
-  remembered?: string
-  /**
-   * Which routes pushed by the server are installed: `private` (to private networks), `all`, `none`, or those within
-   * networks such as `10.1.0.0/16,10.2.0.0/16`, one of which may be `private`, or the first `all`. A route that overlaps a network used by
-   * this machine is installed only within a network that is named here. Never installed: a route that contains the address of the
-   * server, and any of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/4. The network of an address assigned by the server is checked in the
-   * same way, but a private one is always accepted. Default: `private`.
-   */
-  routes?: string
-  /** 16 characters that identify this device. Default: random hexadecimal digits. */
-  vmac?: string
   /** The host name in the greeting. Default: the name of this machine. */
-  name?: string
-  /** Certificates to trust for `wss`, in place of the system's. */
-  ca?: string | Buffer
-  /** Accept any certificate. Default: false. */
-  insecure?: boolean
-  /** Milliseconds between pings. Default: 15 s, which suits servers that drop a client after 60 s without a frame. */
-  pingInterval?: number
-  /**
-   * Milliseconds of silence after which the connection is lost, and from the start of the dial for the server to accept the peer; more than
-   * `pingInterval`. Checked once a second, or ten times in this period when that is shorter. Default: 30 s.
-   */
-  deadAfter?: number
+  name?: string | undefined
   backoff?: BackoffInit
   /** Its date is used for timestamps. Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
 
-/** The defaults of `pingInterval` and `deadAfter`. */
-export const PING_INTERVAL = 15_000
-export const DEAD_AFTER = 30_000
+export type PeerSettings = SettingsOf<typeof peerOptions>
 
-/** @throws {OptionError} when an option is invalid */
-export function verifyPeer ({ url: text, vmac = '', pingInterval = PING_INTERVAL, deadAfter = DEAD_AFTER, address, remembered }: CandyPeerInit): void {
-  if (!/^[\x21-\x7e]{16}$/.test(vmac)) throw new OptionError('vmac is 16 printable characters')
-  const url = readUrl(text)?.url
-  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hash !== '') throw new OptionError(`url has the form ws://host:port/path or wss://host:port/path, not ${text}`)
-  verifyMilliseconds('pingInterval', pingInterval)
-  verifyMilliseconds('deadAfter', deadAfter)
-  if (deadAfter <= pingInterval) throw new OptionError(`deadAfter is more than pingInterval, ${pingInterval} milliseconds, not ${deadAfter}`)
-  if (address !== undefined) verifyInterfaceAddress(address)
-  if (remembered !== undefined && parseCidr(remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${remembered}`)
+/** Checks the options and fills in defaults. @throws {OptionError} when an option is invalid */
+export function readPeer (init: CandyPeerInit): PeerSettings {
+  const settings = readOptions(peerOptions, init)
+  verifyPeerOptions(settings, rejectOption)
+  if (settings.password === '' && !settings.allowEmptyPassword) rejectOption(['password'], 'empty, expected a password (or allowEmptyPassword)')
+  return settings
 }
 
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'

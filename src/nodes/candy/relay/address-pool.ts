@@ -13,7 +13,7 @@ import { Reservations, type Owner } from './reservations.ts'
 
 export interface AddressPoolInit {
   /** `a.b.c.d/prefix`, /8 to /30. The first address offered is the one after `a.b.c.d`. */
-  range: string
+  range: string | Cidr
   /** The last address of each device. Default: an empty table. */
   leases?: LeaseTable
   /** Milliseconds for which an offer reserves the address. Default: 30000. */
@@ -71,7 +71,7 @@ export class AddressPool {
 
   /** @throws {OptionError} when an option is invalid */
   constructor ({ range: text, leases = new LeaseTable(), reservationTime = 30_000, maxReservations = 4096, contestTime = 30_000, isReserved = () => false }: AddressPoolInit) {
-    const range = parseCidr(text)
+    const range = typeof text === 'string' ? parseCidr(text) : text
     if (range === undefined || range.prefix < 8 || range.prefix > 30) throw new OptionError('range is a.b.c.d/8 to a.b.c.d/30')
     for (const [name, value] of Object.entries({ reservationTime, maxReservations, contestTime })) {
       if (!Number.isSafeInteger(value) || value < 1) throw new OptionError(`${name} is a positive integer, not ${value}`)

@@ -6,7 +6,7 @@ import type { Batch, Clock, PacketPort } from '../../../types.ts'
 import { Credit } from './broadcast-budget.ts'
 import { FrameLimiter } from './frame-limiter.ts'
 import type { Route } from '../protocol/routes.ts'
-import type { NetworkSettings } from './network-settings.ts'
+import type { NetworkSettings } from './settings.ts'
 import { leadsTo } from './sdwan.ts'
 import { newTraffic, type CandyRejectReason, type Traffic } from './stats.ts'
 

@@ -3,7 +3,7 @@ import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { formatAddress } from '../../../net/ipv4.ts'
 import { AddressPool } from './address-pool.ts'
 import type { LeaseTable } from './leases.ts'
-import type { NetworkSettings } from './network-settings.ts'
+import type { NetworkSettings } from './settings.ts'
 import type { ForwardingPlane } from './forwarding-plane.ts'
 import type { Closing } from '../protocol/closings.ts'
 import { encodeRoutes, type Route } from '../protocol/routes.ts'
@@ -123,7 +123,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
    * @returns how many were ended
    */
   configure (settings: NetworkSettings): number {
-    const { secret, range, dhcp } = this.settings
+    const { secret, range } = this.settings
     const isOther = !settings.secret.equals(secret) || settings.range?.network !== range?.network || settings.range?.prefix !== range?.prefix
     this.settings = settings
     this.#context.forwardingPlane?.setNetwork(this)
@@ -133,7 +133,7 @@ export class Network extends Switch<Session> implements SessionNetwork {
       ended++
     }
     if (isOther) for (const session of [...this.#sessions]) end(session, 'changed')
-    if (settings.dhcp !== dhcp) {
+    if (settings.range?.address !== range?.address || settings.range?.prefix !== range?.prefix) {
       this.pool = this.#newPool()
       for (const session of this.members()) this.pool?.claim(session.address, session)
     }
@@ -179,8 +179,8 @@ export class Network extends Switch<Session> implements SessionNetwork {
   }
 
   #newPool (): AddressPool | undefined {
-    const { dhcp } = this.settings
-    return dhcp === undefined ? undefined : new AddressPool({ range: dhcp, leases: this.#leases, isReserved: (address) => this.isReserved(address) })
+    const { range } = this.settings
+    return range === undefined ? undefined : new AddressPool({ range, leases: this.#leases, isReserved: (address) => this.isReserved(address) })
   }
 
   /** The path of the network, for the log. */

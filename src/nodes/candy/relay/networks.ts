@@ -1,6 +1,7 @@
 /** The networks of a relay, and the lookup by the path of a client's URL (candy protocol, section 5). */
 import type { LeaseStore } from './lease-store.ts'
-import { normalPath, type NetworkSettings } from './network-settings.ts'
+import { normalPath } from './network-path.ts'
+import type { NetworkSettings } from './settings.ts'
 import { Network, type NetworkContext } from './network.ts'
 import { addStats, newNetworkStats, type CandyNetworkStats } from './stats.ts'
 import type { ConfigureResult } from '../../common/serve.ts'

@@ -1,12 +1,14 @@
 /** A candy relay on a port: the transport, the layers over its links, and the relay. */
 import { CandyRelay } from './relay.ts'
+import { listenOptions, verifyTls } from './options.ts'
 import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './settings.ts'
 import type { NetworkChanges } from './networks.ts'
 import type { RemoteLink } from './workers/remote-link.ts'
 import { Workers } from './workers/workers.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
-import { serve, type ListenOptions, type Served } from '../../common/serve.ts'
-import { readHost } from '../../../net/endpoint.ts'
+import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
+import { serve, type Served } from '../../common/serve.ts'
+import { endpointText } from '../../../net/endpoint.ts'
 import { OptionError } from '../../../errors.ts'
 import { silent } from '../../../log.ts'
 import { systemClock } from '../../../streams/clock.ts'
@@ -16,7 +18,9 @@ import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenUpgraded } from '../../../transports/upgrade.ts'
 
 /** `listen` is `ws://host:port`, or `wss://host:port` together with `tls`. */
-export type CandyServerInit = CandyRelayInit & ListenOptions & {
+export type CandyListenOptions = InitOf<typeof listenOptions>
+
+export type CandyServerInit = CandyRelayInit & CandyListenOptions & {
   /**
    * Threads that forward packets, 1 to 16. More than one requires Linux and the optional package `koffi`; without them there is one, with
    * a warning. Default: 1, the calling thread.
@@ -25,7 +29,7 @@ export type CandyServerInit = CandyRelayInit & ListenOptions & {
 }
 
 /** Options that can change at run time. */
-export type CandyServerOptions = CandyRelayOptions & CandyNetworksInit & ListenOptions
+export type CandyServerOptions = CandyRelayOptions & CandyNetworksInit & CandyListenOptions
 
 export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> {
   readonly relay: CandyRelay
@@ -52,7 +56,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const node = {
     at,
     log,
-    urlOf: ({ protocol, hostname }: CandyBindOptions, port: number) => `${protocol}//${hostname}:${port}`,
+    urlOf: ({ host, tls }: BindOptions, port: number) => `${tls === undefined ? 'ws' : 'wss'}://${endpointText({ host, port })}`,
     verify (options: CandyServerOptions) {
       const at = readBindOptions(options)
       readRelay(options)
@@ -83,13 +87,6 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   return Object.assign(server, { relay, workers: count, failed: workers?.failed })
 }
 
-interface CandyBindOptions extends BindOptions {
-  /** `ws:` or `wss:`. */
-  protocol: string
-  /** As in `listen`. */
-  hostname: string
-}
-
 /** The requested number, or 1 where threads are not supported. @throws {OptionError} when it is not 1 to 16 */
 async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, 'workers' | 'log'>): Promise<number> {
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new OptionError(`workers is a whole number of 1 to ${MAX_WORKERS}, not ${String(workers)}`)
@@ -101,13 +98,8 @@ async function workersOf ({ workers = 1, log = silent }: Pick<CandyServerInit, '
 }
 
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
-function readBindOptions ({ listen, tls, trustedProxies = [] }: ListenOptions): CandyBindOptions {
-  const [, scheme = '', hostname = '', given] = /^(wss?:)\/\/(\[[^\]]+\]|[^:]+?)(?::(\d{1,5}))?\/?$/i.exec(listen) ?? []
-  const host = readHost(hostname)
-  if (host === undefined) throw new OptionError(`listen has the form ws://host:port, not ${listen}`)
-  const protocol = scheme.toLowerCase()
-  const port = given ?? (protocol === 'ws:' ? '80' : '443')
-  if (Number(port) > 65_535) throw new OptionError(`listen: port ${port} is over 65535`)
-  if ((protocol === 'wss:') !== (tls !== undefined)) throw new OptionError('wss:// and tls go together')
-  return { protocol, hostname, host, port: Number(port), tls, trustedProxies }
+function readBindOptions (init: CandyListenOptions): BindOptions {
+  const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
+  verifyTls({ listen, tls }, rejectOption)
+  return { host: listen.host, port: listen.port, tls, trustedProxies }
 }

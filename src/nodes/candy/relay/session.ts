@@ -9,7 +9,7 @@ import type { AddressPool, Client } from './address-pool.ts'
 import { closeFor, type Closing } from '../protocol/closings.ts'
 import { readGreeting } from '../protocol/greeting.ts'
 import { Member, type MemberNetwork } from './member.ts'
-import type { NetworkSettings } from './network-settings.ts'
+import type { NetworkSettings } from './settings.ts'
 import { OriginalClient } from './original-client.ts'
 import type { CandyRejectReason, Traffic } from './stats.ts'
 

@@ -1,13 +1,13 @@
-/** Options of a relay: types, checks and defaults. */
-import { OptionError } from '../../../errors.ts'
+/** The options of a candy relay for callers, and the settings that it reads from them. */
+import { connectionOptions, networkOptions, verifyNetworks } from './options.ts'
+import { rejectOption, readOptions, type InitOf, type Reject, type SettingsOf } from '../../common/options/option.ts'
+import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
-import { verifyConnectionLimits, type ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
+import { Secret } from '../protocol/hashes.ts'
+import { MAX_LENGTH } from '../protocol/messages.ts'
 import type { WebSocketFramesInit } from '../../../transforms/websocket-frames/index.ts'
 import type { Clock } from '../../../types.ts'
 import type { LeaseStore } from './lease-store.ts'
-import { MAX_LENGTH } from '../protocol/messages.ts'
-import { readNetwork, verifyNetworks, type CandyNetworkInit, type NetworkSettings } from './network-settings.ts'
 
 /** Frame settings of a candy relay: messages of at most 1500 bytes (candy protocol, section 1.1), and one second for the closing handshake. */
 export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX_LENGTH, closeTimeout: 1000 }
@@ -15,23 +15,14 @@ export const RELAY_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: MAX
 /** There is a ring from each worker to each other: 16 workers take up to 480 MiB when all are busy. */
 export const MAX_WORKERS = 16
 
-/** Bounds of connections are those of {@link ConnectionLimiterInit}. */
-export interface CandyRelayOptions extends ConnectionLimiterInit {
-  /** Accept any timestamp, and unmasked frames, as existing servers do. Default: false: within 300 s, and masked. */
-  lenient?: boolean
-  /** Wrong passwords from one source in a minute; beyond it they are not checked but rejected. The loopback is exempt. Default: 120. */
-  authFailures?: number
-  /** Bytes queued for all slow clients together; each link has its own limit as well. Default: 256 MiB. */
-  queueTotal?: number
-  /** Milliseconds for a connection to complete the WebSocket handshake, and then to authenticate. Default: 10 s. */
-  authTimeout?: number
-  /** Milliseconds of silence after which a client is pinged, and after which its connection is ended. Default: 30 s and 60 s. */
-  pingAfter?: number
-  dropAfter?: number
-}
+/** Options of one network. */
+export type CandyNetworkInit = InitOf<typeof networkOptions>
 
 /** One network, or several, selected by the path of the URL. */
-export type CandyNetworksInit = CandyNetworkInit | { networks: readonly CandyNetworkInit[] }
+export type CandyNetworksInit = (CandyNetworkInit & { readonly networks?: undefined }) | { readonly networks: readonly CandyNetworkInit[] }
+
+/** Bounds of the connections of a relay. */
+export type CandyRelayOptions = InitOf<typeof connectionOptions>
 
 export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
   /** Devices and their last addresses. Default: kept in memory only. */
@@ -44,27 +35,33 @@ export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
   clock?: Clock
 }
 
-export interface RelaySettings {
+/** The settings of one network. */
+export interface NetworkSettings extends Omit<SettingsOf<typeof networkOptions>, 'password' | 'allowEmptyPassword' | 'dhcp' | 'sdwan'> {
+  readonly secret: Secret
+  /** The range of dynamic addresses. */
+  readonly range: SettingsOf<typeof networkOptions>['dhcp']
+  readonly rules: SettingsOf<typeof networkOptions>['sdwan']
+}
+
+export interface RelaySettings extends Omit<SettingsOf<typeof connectionOptions>, keyof ConnectionLimiterInit> {
   networks: NetworkSettings[]
   limiter: Required<ConnectionLimiterInit>
-  lenient: boolean
-  authFailures: number
-  queueTotal: number
-  authTimeout: number
-  pingAfter: number
-  dropAfter: number
 }
 
 /** Checks the options and fills in defaults. @throws {OptionError} when an option is invalid */
 export function readRelay (init: CandyRelayOptions & CandyNetworksInit): RelaySettings {
-  const {
-    lenient = false, authFailures = 120, queueTotal = 256 * 1024 * 1024, authTimeout = 10_000, pingAfter = 30_000, dropAfter = 60_000
-  } = init
-  verifyBytes('queueTotal', queueTotal)
-  if (!Number.isSafeInteger(authFailures) || authFailures < 1) throw new OptionError(`authFailures is a whole number of at least 1, not ${String(authFailures)}`)
-  for (const [name, time] of Object.entries({ authTimeout, pingAfter, dropAfter })) verifyMilliseconds(name, time)
-  if (pingAfter >= dropAfter) throw new OptionError(`pingAfter, ${pingAfter} ms, is less than dropAfter, ${dropAfter} ms`)
-  const networks = ('networks' in init ? init.networks : [init]).map(readNetwork)
-  verifyNetworks(networks)
-  return { networks, limiter: verifyConnectionLimits(init), lenient, authFailures, queueTotal, authTimeout, pingAfter, dropAfter }
+  const { maxPerSource, maxHalfOpen, maxConnections, ...settings } = readOptions(connectionOptions, init)
+  const { pingAfter, dropAfter } = settings
+  if (pingAfter >= dropAfter) rejectOption(['pingAfter'], `${pingAfter} ms, expected less than dropAfter, ${dropAfter} ms`)
+  const networks = init.networks === undefined ? [readNetwork(init)] : init.networks.map((network, i) => readNetwork(network, ['networks', i]))
+  if (networks.length === 0) rejectOption(['networks'], 'empty, expected one network or more')
+  verifyNetworks(networks, rejectOption)
+  return { ...settings, networks, limiter: { maxPerSource, maxHalfOpen, maxConnections } }
+}
+
+/** @throws {OptionError} when an option is invalid */
+export function readNetwork (init: CandyNetworkInit, at: Parameters<Reject>[0] = []): NetworkSettings {
+  const { password, allowEmptyPassword, dhcp, sdwan, ...settings } = readOptions(networkOptions, init, at)
+  if (password === '' && !allowEmptyPassword) rejectOption([...at, 'password'], 'empty, expected a password (or allowEmptyPassword)')
+  return { ...settings, secret: new Secret(password), range: dhcp, rules: sdwan }
 }

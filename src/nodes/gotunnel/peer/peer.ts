@@ -41,7 +41,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
     this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
     const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }
-    this.#mappings = init.maps.map((map) => new PortMapping(map, this.#settings, backoff, bounded, shared, {
+    this.#mappings = this.#settings.maps.map((map) => new PortMapping(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {
         log.info({ port: map.remotePort, mode }, 'online')
         tell(() => this.emit('online', map, mode))

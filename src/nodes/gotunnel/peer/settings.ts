@@ -1,53 +1,13 @@
 /** Options, status and events of a gotunnel peer. */
-import { isPort } from '../protocol/port-ranges.ts'
-import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
+import { ownName, peerOptions, verifyPeerOptions, type PortMap } from './options.ts'
+import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
-import { OptionError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import { systemClock } from '../../../streams/clock.ts'
-import type { Clock, Endpoint } from '../../../types.ts'
 import type { TlsClientInit } from '../../../transports/tls.ts'
+import type { Clock } from '../../../types.ts'
 
-/** A port of the server that is mapped to a service here. */
-export interface PortMap {
-  remotePort: number
-  /** The address of the service. The peer connects to no other, whatever the server asks. */
-  local: Endpoint
-}
-
-export interface GotunnelPeerInit {
-  server: Endpoint
-  token: string
-  /** The name by which the server knows this peer. */
-  name: string
-  maps: readonly PortMap[]
-  /** `auto`: strict mode with servers that offer it. `strict`: no other servers. `compatible`: as the original client. Default: `auto`. */
-  mode?: Mode
-  /** TLS options; the original server does not support TLS. Default: plain TCP. */
-  tls?: TlsClientInit
-  /**
-   * Send the service a PROXY protocol header (version 2) with the address of its user. Servers without strict mode do not report
-   * that address; then the header says that it is unknown. Default: false.
-   */
-  proxyProtocol?: boolean
-  /** Connections of users at one time on one port. Default: 4096. */
-  maxConnections?: number
-  /**
-   * Bytes buffered for users of all ports, while readers are slower than writers. Beyond it stalled users are ended.
-   * Default: 256 MiB.
-   */
-  bufferTotal?: number
-  /** Milliseconds between pings; after three without an answer the connection is lost. Default: 10 s. */
-  pingInterval?: number
-  /** Milliseconds between probes of the service; 0 for none. Default: 30 s. */
-  probeInterval?: number
-  /** Milliseconds for each connection: to the server, its answer, and to the service. Default: 10 s. */
-  dialTimeout?: number
-  /** Milliseconds without a TCP acknowledgement after which a data connection, or one to a service, is ended. Default: 45 s. */
-  unansweredTimeout?: number
-  /** Milliseconds without progress after which a user may be ended while the buffers of all exceed `bufferTotal`. Default: 10 s. */
-  stallTimeout?: number
+export interface GotunnelPeerInit extends InitOf<typeof peerOptions> {
   backoff?: BackoffInit
   /** Back-off after the server has rejected a port. Default: 1 to 5 minutes, reset after 10 minutes online. */
   refusedBackoff?: BackoffInit
@@ -56,8 +16,13 @@ export interface GotunnelPeerInit {
   log?: Logger
 }
 
-export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'backoff' | 'log' | 'maps'>> {
+export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'token' | 'name' | 'tls' | 'ca' | 'insecure'> {
+  token: string
+  name: string
+  /** Undefined: plain TCP. */
   tls: TlsClientInit | undefined
+  refusedBackoff: BackoffInit
+  clock: Clock
 }
 
 /**
@@ -65,23 +30,13 @@ export interface PeerSettings extends Required<Omit<GotunnelPeerInit, 'tls' | 'b
  *
  * @throws {OptionError} when an option is invalid
  */
-export function readPeer ({ server, token, name, maps, mode = 'auto', tls, proxyProtocol = false, maxConnections = 4096, bufferTotal = DEFAULT_BUFFER_TOTAL, pingInterval = 10_000, probeInterval = 30_000, dialTimeout = 10_000, unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT, refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock }: GotunnelPeerInit): PeerSettings {
-  if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
-  if (maps.length === 0) throw new OptionError('maps: there is none')
-  for (const { remotePort, local } of maps) {
-    // The original and its servers accept any number as a port, and retry for ever.
-    if (!isPort(remotePort) || !isPort(local.port)) throw new OptionError(`maps: ports are 1 to 65535, not ${remotePort} and ${local.port}`)
-  }
-  if (new Set(maps.map(({ remotePort }) => remotePort)).size < maps.length) throw new OptionError('maps: two have the same port of the server')
-  if (!isPort(server.port)) throw new OptionError(`server: a port is 1 to 65535, not ${server.port}`)
-  if (!Number.isSafeInteger(maxConnections) || maxConnections < 1) throw new OptionError(`maxConnections is a whole number of at least 1, not ${String(maxConnections)}`)
-  verifyBytes('bufferTotal', bufferTotal)
-  verifyMilliseconds('pingInterval', pingInterval)
-  verifyMilliseconds('dialTimeout', dialTimeout)
-  verifyMilliseconds('unansweredTimeout', unansweredTimeout)
-  verifyMilliseconds('stallTimeout', stallTimeout)
-  if (probeInterval !== 0) verifyMilliseconds('probeInterval', probeInterval)
-  return { server, token, name, mode, tls, proxyProtocol, maxConnections, bufferTotal, pingInterval, probeInterval, dialTimeout, unansweredTimeout, stallTimeout, refusedBackoff, clock }
+export function readPeer (init: GotunnelPeerInit): PeerSettings {
+  const options = readOptions(peerOptions, init)
+  verifyPeerOptions(options, rejectOption)
+  const { token, name = ownName(), tls, ca, insecure, ...settings } = options
+  if (token === undefined || token === '') return rejectOption(['token'], `${token === undefined ? 'missing' : 'empty'}, expected a token`)
+  const { refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock } = init
+  return { ...settings, token, name, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined, refusedBackoff, clock }
 }
 
 /** `degraded`: rejected for a reason that a retry does not change, so it is retried rarely, and when another port gets a new connection. */

@@ -1,6 +1,9 @@
 /** Options of both sides of gotunnel. */
+import { choice, milliseconds, text, wholeNumber } from '../../common/options/checks.ts'
+import { secretOption } from '../../common/options/groups.ts'
+import type { Options } from '../../common/options/option.ts'
 
-export const MODES = ['auto', 'strict', 'compatible'] as const
+const MODES = ['auto', 'strict', 'compatible'] as const
 
 /**
  * `auto`: strict mode with peers that offer it, compatible with others. `strict`: others are rejected. `compatible`: as the
@@ -8,11 +11,31 @@ export const MODES = ['auto', 'strict', 'compatible'] as const
  */
 export type Mode = typeof MODES[number]
 
-/** Bytes buffered for all users of one side. */
-export const DEFAULT_BUFFER_TOTAL = 256 * 1024 * 1024
+export const mode = (texts: { help: string, docs?: string }) => ({ check: choice(MODES), default: 'auto', value: 'mode', ...texts }) as const
 
-/** Milliseconds without an acknowledgement after which a connection is ended: `unansweredTimeout`. */
-export const DEFAULT_UNANSWERED_TIMEOUT = 45_000
+/** The default of the original programs (gotunnel protocol, section 7). */
+export const DEFAULT_TOKEN = 'changeme'
 
-/** Milliseconds without progress after which a user may be ended: `stallTimeout`. */
-export const DEFAULT_STALL_TIMEOUT = 10_000
+export const token = (docs?: string) => secretOption({ noun: 'token', variable: 'TUNPIPE_TOKEN', knownToAll: DEFAULT_TOKEN, help: 'who knows it may map ports', docs })
+
+/** The name of an identity or of a peer, for logs, status and metrics. */
+export function name () {
+  return text('a name', 'at most 64 letters, digits, ".", "_", "@" or "-", a letter or digit first', (name) => /^[A-Za-z0-9][\w.@-]{0,63}$/.test(name) ? name : undefined)
+}
+
+/** Bytes buffered for all users of one side: at least a few of the smallest reads. */
+export const bufferTotal = (texts: { docs?: string }) => ({
+  check: wholeNumber(1024 * 1024),
+  default: 256 * 1024 * 1024,
+  value: 'bytes',
+  help: 'kept for all users while others do not read; beyond it users that stand still are ended',
+  ...texts
+}) as const
+
+/** Of the library alone. */
+export const userTimeouts = {
+  /** Milliseconds without a TCP acknowledgement after which a user, or its other connection, is ended. */
+  unansweredTimeout: { check: milliseconds(), default: 45_000 },
+  /** Milliseconds without progress after which a user may be ended while the buffers of all exceed `bufferTotal`. */
+  stallTimeout: { check: milliseconds(), default: 10_000 }
+} as const satisfies Options

@@ -17,15 +17,23 @@ export class PortRanges {
   /** @throws {OptionError} when the text is not a list of ports and ranges */
   constructor (text: string) {
     this.text = text
-    this.#ranges = text.split(',').map((part) => {
-      const [, first, last = first] = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part) ?? []
-      const [from, to] = [Number(first), Number(last)]
-      if (!isPort(from) || !isPort(to) || from > to) throw new OptionError(`ports is a list such as 10000-20000,30022, not ${JSON.stringify(text)}`)
-      return [from, to] as const
-    })
+    const ranges = rangesOf(text)
+    if (ranges === undefined) throw new OptionError(`ports is a list such as 10000-20000,30022, not ${JSON.stringify(text)}`)
+    this.#ranges = ranges
   }
+
+  /** Undefined when the text is not a list of ports and ranges. */
+  static parse (text: string): PortRanges | undefined { return rangesOf(text) === undefined ? undefined : new PortRanges(text) }
 
   includes (port: number): boolean {
     return this.#ranges.some(([from, to]) => port >= from && port <= to)
   }
+}
+
+function rangesOf (text: string): Array<readonly [number, number]> | undefined {
+  const ranges = text.split(',').map((part) => {
+    const [, first, last = first] = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part) ?? []
+    return [Number(first), Number(last)] as const
+  })
+  return ranges.every(([from, to]) => isPort(from) && isPort(to) && from <= to) ? ranges : undefined
 }

@@ -1,43 +1,11 @@
 /** The identities of a relay: a token stands for an identity, with its own ports and limits. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { OptionError } from '../../../errors.ts'
 import { Shaper } from '../../../limits/shaper.ts'
 import type { TokenBucket } from '../../../limits/token-bucket.ts'
 import { sharedBudget } from '../protocol/control-budget.ts'
-import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
 import type { Clock } from '../../../types.ts'
+import type { IdentitySettings, VerifiedIdentity } from './settings.ts'
 import { newTraffic, type UserTraffic } from './stats.ts'
-
-export interface IdentityInit {
-  /** For logs, status and metrics; not secret. */
-  name: string
-  token: string
-  /** Ports that it may register, `10000-20000,30022`. Default: 1024-65535. */
-  ports?: string
-  /** Ports at one time. Default: 64. */
-  maxPorts?: number
-  /** User connections at one time, over all its ports. Default: only the limit of the relay. */
-  maxUsers?: number
-  /** User connections that are reserved for it, independent of other identities. Default: a fair share of half of all. */
-  reserveUsers?: number
-  /** Bytes a second of all its users together, for each direction. Default: no limit. */
-  byteRate?: number
-}
-
-export const DEFAULT_MAX_PORTS = 64
-
-/** Characters of a token. A first frame holds at most 4096 bytes. */
-const MAX_TOKEN = 1024
-
-export interface IdentitySettings {
-  name: string
-  ports: PortRanges
-  maxPorts: number
-  maxUsers: number
-  /** Undefined: a fair share. */
-  reserveUsers: number | undefined
-  byteRate: number | undefined
-}
 
 /** Lives as long as the settings contain its name, also when its token changes. */
 export class Identity {
@@ -64,28 +32,6 @@ export class Identity {
     const { byteRate } = settings
     if (byteRate !== this.shaper?.forward.rate) this.shaper = byteRate === undefined ? undefined : { forward: new Shaper(byteRate, this.#clock), backward: new Shaper(byteRate, this.#clock) }
   }
-}
-
-/** Verified settings, and the token apart from them. */
-export type VerifiedIdentity = [settings: IdentitySettings, token: string]
-
-/** @throws {OptionError} when an identity is invalid */
-export function verifyIdentities (inits: readonly IdentityInit[]): VerifiedIdentity[] {
-  if (inits.length === 0) throw new OptionError('identities: there is none')
-  for (const key of ['name', 'token'] as const) {
-    const all = new Set(inits.map((init) => init[key]))
-    if (all.size < inits.length) throw new OptionError(`identities: two have the same ${key}`)
-  }
-  return inits.map(({ name, token, ports = DEFAULT_PORTS, maxPorts = DEFAULT_MAX_PORTS, maxUsers = Infinity, reserveUsers, byteRate }) => {
-    if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) throw new OptionError(`identities: name is at most 64 letters, digits, ".", "_", "@" or "-", not ${JSON.stringify(name)}`)
-    if (token === '' || token.length > MAX_TOKEN) throw new OptionError(`identities: the token of ${name} is 1 to ${MAX_TOKEN} characters`)
-    for (const [key, count] of Object.entries({ maxPorts, maxUsers })) {
-      if (count !== Infinity && (!Number.isSafeInteger(count) || count < 1)) throw new OptionError(`identities: ${key} of ${name} is a whole number of at least 1, not ${String(count)}`)
-    }
-    if (reserveUsers !== undefined && (!Number.isSafeInteger(reserveUsers) || reserveUsers < 0)) throw new OptionError(`identities: reserveUsers of ${name} is a whole number, not ${String(reserveUsers)}`)
-    if (byteRate !== undefined) void new Shaper(byteRate) // throws now
-    return [{ name, ports: new PortRanges(ports), maxPorts, maxUsers, reserveUsers, byteRate }, token]
-  })
 }
 
 /** A keyed hash of a token. Two proofs are equal when the tokens are. */

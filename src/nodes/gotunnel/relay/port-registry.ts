@@ -29,7 +29,7 @@ export class PortRegistry {
     if (isStrict && this.#isTaken(session, name)) return 'name'
     const there = this.ports.get(remotePort)
     if (there !== undefined && there.identity !== identity) return 'busy'
-    if (there === undefined && (identity.ports >= identity.settings.maxPorts || this.ports.size >= this.#context.settings.maxPorts)) return 'ports'
+    if (there === undefined && (identity.ports >= identity.settings.maxPorts || this.ports.size >= this.#context.settings.maxPortsTotal)) return 'ports'
     try {
       if (there === undefined) await this.#create(session)
       else await take(there, session)

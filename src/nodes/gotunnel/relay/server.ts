@@ -3,17 +3,21 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
+import { listenOptions, verifyTls } from './options.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
-import { serve, type ListenOptions, type ConfigureResult, type Served } from '../../common/serve.ts'
-import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
-import { OptionError } from '../../../errors.ts'
+import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
+import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
+import { endpointText } from '../../../net/endpoint.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
 import { listenTls } from '../../../transports/tls.ts'
 
-/** Options that can change at run time. `listen` is `host:port`, IPv6 in brackets. The original's clients do not support TLS. */
-export type GotunnelServerOptions = GotunnelRelayOptions & ListenOptions
+/** `listen` is `host:port` or `tls://host:port`, IPv6 in brackets. The original's clients do not support TLS. */
+export type GotunnelListenOptions = InitOf<typeof listenOptions>
+
+/** Options that can change at run time. */
+export type GotunnelServerOptions = GotunnelRelayOptions & GotunnelListenOptions
 
 export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult> {
   readonly relay: GotunnelRelay
@@ -25,7 +29,7 @@ export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureR
  * @throws {OptionError} when an option is invalid; an error of the system (`EADDRINUSE`, `EACCES`, ...) when it cannot listen, with
  *   the `key` `bind` when the address of mapped ports is at fault
  */
-export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): Promise<GotunnelServer> {
+export async function serveGotunnel (init: GotunnelRelayInit & GotunnelListenOptions): Promise<GotunnelServer> {
   const { firstFrameTimeout: handshakeTimeout, log, clock } = init
   const at = readBindOptions(init)
   await tryBind(init.bind)
@@ -57,9 +61,9 @@ async function tryBind (host: string | undefined): Promise<void> {
   await new Promise((resolve) => { server.close(resolve) })
 }
 
-/** @throws {OptionError} when `listen` or a proxy is invalid */
-function readBindOptions ({ listen, tls, trustedProxies }: ListenOptions): BindOptions {
-  const endpoint = readEndpoint(listen)
-  if (endpoint === undefined) throw new OptionError(`listen has the form host:port, not ${listen}`)
-  return { ...endpoint, tls, trustedProxies }
+/** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
+function readBindOptions (init: GotunnelListenOptions): BindOptions {
+  const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
+  verifyTls({ listen, tls }, rejectOption)
+  return { host: listen.host, port: listen.port, tls, trustedProxies }
 }

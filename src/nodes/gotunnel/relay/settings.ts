@@ -1,110 +1,81 @@
-/** The options of a gotunnel relay. */
-import { verifyIdentities, type IdentityInit, type VerifiedIdentity } from './identities.ts'
-import { OptionError } from '../../../errors.ts'
+/** The options of a gotunnel relay for callers, and the settings that it reads from them. */
+import { connectionOptions, identityOptions, verifyIdentities } from './options.ts'
+import { rejectOption, readOptions, type InitOf, type SettingsOf } from '../../common/options/option.ts'
+import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../../../options.ts'
 import type { Clock } from '../../../types.ts'
-import { verifyConnectionLimits, type ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
-import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 
-export interface GotunnelRelayOptions extends ConnectionLimiterInit {
-  identities: readonly IdentityInit[]
-  /** Default: `auto`. */
-  mode?: Mode
-  /** The local address that mapped ports listen on. Default: all of them. */
-  bind?: string
-  /** Ports of all identities at one time. Default: 4096. */
-  maxPorts?: number
-  /** Users of all ports at one time. Default: 16384. */
-  maxUsers?: number
-  /** Users of one port that wait for a data connection. Default: 1024; of all ports 4096. */
-  maxWaiting?: number
-  /** User connections at one time from one source. Default: 1024. */
-  usersPerSource?: number
-  /**
-   * Bytes buffered for all users, while readers are slower than writers. Beyond it stalled users are ended. Default: 256 MiB.
-   */
-  bufferTotal?: number
-  /** Unknown tokens from one source in a minute; beyond it its tokens are not checked. The loopback is exempt. Default: 120. */
-  authFailures?: number
-}
+/** Options of one identity: a token stands for it, with its own ports and limits. */
+export type IdentityInit = InitOf<typeof identityOptions>
 
-export interface GotunnelRelayInit extends GotunnelRelayOptions {
-  /** Milliseconds for the first frame. Default: 10 s. */
-  firstFrameTimeout?: number
-  /** Milliseconds without a ping after which a client is dropped (gotunnel protocol, section 6). Default: 30 s. */
-  dropAfter?: number
-  /** Milliseconds that a user waits for its data connection (section 6). Default: 60 s. */
-  waitTimeout?: number
-  /** Milliseconds until a data connection that does not answer is ended. Default: 5 s. */
-  acknowledgeTimeout?: number
-  /** Milliseconds without a TCP acknowledgement after which a user, or its data connection, is ended. Default: 45 s. */
-  unansweredTimeout?: number
-  /** Milliseconds without progress after which a user may be ended while the buffers of all exceed `bufferTotal`. Default: 10 s. */
-  stallTimeout?: number
+/** The name of the identity of a relay with a single token. */
+const ONLY_IDENTITY = 'default'
+
+/** One identity without a name, or several. */
+export type GotunnelIdentitiesInit = (Omit<IdentityInit, 'name' | 'reserveUsers'> & { readonly identities?: undefined }) | { readonly identities: readonly IdentityInit[] }
+
+export type GotunnelRelayOptions = InitOf<typeof connectionOptions> & GotunnelIdentitiesInit
+
+export type GotunnelRelayInit = GotunnelRelayOptions & {
   /** Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
 
-export interface RelaySettings {
+/** Verified settings of an identity, without its token. */
+export type IdentitySettings = Omit<SettingsOf<typeof identityOptions>, 'token'>
+
+/** Those, and the token. */
+export type VerifiedIdentity = [settings: IdentitySettings, token: string]
+
+export interface RelaySettings extends Omit<SettingsOf<typeof connectionOptions>, keyof ConnectionLimiterInit | 'maxPortsTotal' | 'maxUsersTotal' | 'usersPerSource'> {
   identities: VerifiedIdentity[]
-  mode: Mode
-  bind: string | undefined
-  maxPorts: number
-  maxWaiting: number
-  bufferTotal: number
-  authFailures: number
+  maxPortsTotal: number
   /** For the control port and, separately, for the users of all ports. */
   limiter: Required<ConnectionLimiterInit>
   userLimiter: Required<ConnectionLimiterInit>
-  firstFrameTimeout: number
-  dropAfter: number
-  waitTimeout: number
-  acknowledgeTimeout: number
-  unansweredTimeout: number
-  stallTimeout: number
 }
 
-/**
- * The data connections of all users of a client come from its one address, and many of them may be half-open at once. When paired with
- * a user they no longer count here, but against the limits of users.
- */
-const DEFAULT_PER_SOURCE = 4096
+/** Defaults of `maxPortsTotal` and `maxUsersTotal`, and users of all ports that wait. */
+const PORTS_IN_ALL = 4096
+const USERS_IN_ALL = 16_384
 const WAITING_IN_ALL = 4096
+
+/** Characters of a token. A first frame holds at most 4096 bytes, and JSON may need six of them for a character. */
+const MAX_TOKEN = 600
 
 /**
  * Checks the options and fills in defaults.
  *
  * @throws {OptionError} when an option is invalid
  */
-export function readRelay ({
-  identities, mode = 'auto', bind, maxPorts = 4096, maxUsers = 16_384, maxWaiting = 1024, usersPerSource = 1024, bufferTotal = DEFAULT_BUFFER_TOTAL, authFailures = 120,
-  perSource = DEFAULT_PER_SOURCE, maxHalfOpen, maxConnections, firstFrameTimeout = 10_000, dropAfter = 30_000, waitTimeout = 60_000, acknowledgeTimeout = 5000,
-  unansweredTimeout = DEFAULT_UNANSWERED_TIMEOUT, stallTimeout = DEFAULT_STALL_TIMEOUT
-}: Omit<GotunnelRelayInit, 'log' | 'clock'>): RelaySettings {
-  if (!MODES.includes(mode)) throw new OptionError(`mode is one of ${MODES.join(', ')}, not ${String(mode)}`)
-  for (const [name, count] of Object.entries({ maxPorts, maxWaiting, maxUsers, usersPerSource, authFailures })) {
-    if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)
-  }
-  const verified = verifyIdentities(identities)
-  const reserved = verified.reduce((sum, [{ reserveUsers = 0 }]) => sum + reserveUsers, 0)
-  if (reserved > maxUsers) throw new OptionError(`maxUsers is at least what identities have reserved, ${reserved}, not ${maxUsers}`)
+export function readRelay (init: GotunnelRelayOptions): RelaySettings {
+  const { maxPerSource, maxHalfOpen, maxConnections, maxPortsTotal, maxUsersTotal, usersPerSource, ...settings } = readOptions(connectionOptions, init)
+  const identities = readIdentities(init)
+  verifyIdentities(identities.map(([settings]) => settings), maxUsersTotal, rejectOption)
+  const sumOf = (key: 'maxPorts' | 'maxUsers' | 'reserveUsers'): number => identities.reduce((sum, [{ [key]: count = 0 }]) => count === Infinity ? sum : sum + count, 0)
+  const users = maxUsersTotal ?? Math.max(USERS_IN_ALL, sumOf('maxUsers'), sumOf('reserveUsers'))
   return {
-    identities: verified,
-    mode,
-    bind,
-    maxPorts,
-    maxWaiting,
-    bufferTotal: verifyBytes('bufferTotal', bufferTotal),
-    authFailures,
-    limiter: verifyConnectionLimits({ perSource, maxHalfOpen, maxConnections }),
-    userLimiter: verifyConnectionLimits({ perSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, maxWaiting), maxConnections: maxUsers }),
-    firstFrameTimeout: verifyMilliseconds('firstFrameTimeout', firstFrameTimeout),
-    dropAfter: verifyMilliseconds('dropAfter', dropAfter),
-    waitTimeout: verifyMilliseconds('waitTimeout', waitTimeout),
-    acknowledgeTimeout: verifyMilliseconds('acknowledgeTimeout', acknowledgeTimeout),
-    unansweredTimeout: verifyMilliseconds('unansweredTimeout', unansweredTimeout),
-    stallTimeout: verifyMilliseconds('stallTimeout', stallTimeout)
+    ...settings,
+    identities,
+    maxPortsTotal: maxPortsTotal ?? Math.max(PORTS_IN_ALL, sumOf('maxPorts')),
+    limiter: { maxPerSource, maxHalfOpen, maxConnections },
+    userLimiter: { maxPerSource: usersPerSource, maxHalfOpen: Math.max(WAITING_IN_ALL, settings.maxWaiting), maxConnections: users }
   }
+}
+
+/** @throws {OptionError} when an identity is invalid */
+export function readIdentities ({ identities, ...only }: GotunnelIdentitiesInit): VerifiedIdentity[] {
+  const inits: readonly IdentityInit[] = identities ?? [{ ...only as Omit<IdentityInit, 'name'>, name: ONLY_IDENTITY }]
+  if (inits.length === 0) rejectOption(['identities'], 'empty, expected one identity or more')
+  const tokens = new Set<string>()
+  return inits.map((init, i) => {
+    const at = identities === undefined ? [] : ['identities', i]
+    const { token, ...settings } = readOptions(identityOptions, init, at)
+    if (token === '') rejectOption([...at, 'token'], 'empty, expected a token')
+    if (token.length > MAX_TOKEN) rejectOption([...at, 'token'], `too long, expected at most ${MAX_TOKEN} characters`)
+    if (tokens.has(token)) rejectOption([...at, 'token'], 'the token is that of another identity as well, expected one of its own')
+    tokens.add(token)
+    return [settings, token]
+  })
 }

@@ -25,8 +25,8 @@ export class UserLimiters {
 
   /** Changes bounds and identities; admitted users stay. */
   configure (settings: RelaySettings, identities: Iterable<Identity>): void {
-    const { userLimiter: { perSource, maxConnections } } = this.#settings = settings
-    this.all.configure({ perSource, maxConnections, maxHalfOpen: maxConnections })
+    const { userLimiter: { maxPerSource, maxConnections } } = this.#settings = settings
+    this.all.configure({ maxPerSource, maxConnections, maxHalfOpen: maxConnections })
     const present = new Set(identities)
     for (const identity of this.#limiters.keys()) if (!present.has(identity)) this.#limiters.delete(identity)
     for (const identity of present) if (!this.#limiters.has(identity)) this.#limiters.set(identity, new IdentityLimiter(this))

@@ -36,12 +36,12 @@ t.test('a worker that begins when another one has written to its ring already', 
   t.teardown(() => { port1.close() })
   const ALL = 1
   new RingWriter(there).write([ALL, 0, 0, 1, 30], new FrameEncoder('server').push([bytes(30)])[0])
-  const gate = { perSource: 10, maxHalfOpen: 10, maxConnections: 10 }
+  const gate = { maxPerSource: 10, maxHalfOpen: 10, maxConnections: 10 }
   const init: WorkerInit = { index: 1, count: 2, rings: [{ incoming: there, outgoing: back, port: port2 }, undefined], limits: { limiter: gate, unmasked: false, queueTotal: 1e6 }, handshakeTimeout: undefined }
   const worker = new Worker(new URL('../../../../src/nodes/candy/relay/workers/worker.ts', import.meta.url), { workerData: init, transferList: [port2] })
   t.teardown(() => worker.terminate())
   // the order about the sender waits, so that it is looked for as soon as the message is read
-  const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined, broadcastRate: 100 } as const
+  const settings = { range: undefined, sourceCheck: 'strict', broadcast: true, isolate: false, packetRate: undefined, byteRate: undefined, frameRate: undefined, broadcastRate: 100 } as const
   const orders: WorkerCommand[] = [{ type: 'network', network: 0, settings }, { type: 'member', network: 0, id: 0, state: { address: 1, behind: undefined, gateways: new Set(), routes: [] } }, { type: 'no network', network: 0 }]
   for (const command of orders) worker.postMessage(command)
   const [event] = await once(worker, 'message') as [WorkerEvent] // rejects when it dies
@@ -84,7 +84,7 @@ t.test('it listens elsewhere with another certificate, and connections stay', as
 })
 
 t.test('limits hold for all workers together', async (t) => {
-  const crew = await serve(t, { perSource: 3, trustedProxies: ['127.0.0.1'], maxConnections: 5 })
+  const crew = await serve(t, { maxPerSource: 3, trustedProxies: ['127.0.0.1'], maxConnections: 5 })
   const from = (host: string): object => ({ headers: { 'x-forwarded-for': host } })
   const all = []
   for (let i = 1; i <= 3; i++) {

@@ -1,0 +1,75 @@
+import { Gauge } from 'prom-client'
+import { CandyPeer } from '../../nodes/candy/index.ts'
+import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
+import { RateMeter } from '../../limits/rate-meter.ts'
+import { streamCapture } from './capture.ts'
+import { interfaceOf } from './interface-name.ts'
+import type { CandyPeerSettings } from './options.ts'
+import type { StartContext, Service } from '../protocol.ts'
+import { ephemeralState, openPeerState } from './peer-state.ts'
+import { readOriginalState } from './original/state.ts'
+import { defaultStateDir } from '../state/state-dir.ts'
+import { registerStats } from '../process/stats-metrics.ts'
+
+/** The state of a peer without `--name`; names do not begin with an underscore. */
+const UNNAMED = '_default'
+
+/** Starts a candy peer. @throws an error of the interface */
+export async function startCandyPeer ({ settings, isForeign, log, out }: StartContext<CandyPeerSettings>): Promise<Service> {
+  const { address, name, mtu } = settings
+  const throwaway = settings.tun === 'none' && name === undefined
+  const state = throwaway ? ephemeralState() : await openPeerState(settings.stateDir ?? defaultStateDir(), name ?? UNNAMED, log, isForeign ? readOriginalState(name) : undefined)
+  const tun = await openInterface(settings).catch(async (err) => {
+    await state.close()
+    throw err
+  })
+  const peer = new CandyPeer({ ...settings, tun, vmac: state.vmac, remembered: state.address, log })
+
+  if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // saved once the server has accepted it, and before the ready line
+  peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`, tun.offloads.length === 0 ? {} : { offloads: tun.offloads }) })
+  peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
+  peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
+  peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
+  const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
+  peer.start()
+  const [rateIn, rateOut] = [new RateMeter(performance.now()), new RateMeter(performance.now())]
+  const sampling = setInterval(() => {
+    rateIn.sample(peer.stats.bytesIn, performance.now())
+    rateOut.sample(peer.stats.bytesOut, performance.now())
+  }, 1000).unref()
+  log.info({ interface: tun.name, mtu }, 'connecting')
+
+  return {
+    status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
+    capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
+    failed,
+    online: () => peer.state === 'online' && peer.lost.length === 0,
+    degraded: () => peer.state === 'online', // part of the interface's configuration was removed and is not restored
+    register (registry) {
+      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
+      const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
+      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', registers: [registry], collect () { lost.set(peer.lost.length) } })
+      const overlap = new Gauge({
+        name: 'tunpipe_candy_overlap',
+        help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',
+        labelNames: ['network', 'interface'],
+        registers: [registry],
+        collect () {
+          overlap.reset()
+          for (const { network, owner } of peer.overlaps) overlap.inc({ network, interface: owner })
+        }
+      })
+    },
+    async stop () {
+      clearInterval(sampling)
+      await peer.close()
+      await tun.close()
+      await state.close()
+    }
+  }
+}
+
+async function openInterface ({ tun, name, mtu, offload }: CandyPeerSettings): Promise<Tun> {
+  if (tun === 'none') return userspaceTun({ name: 'none', mtu })
+  return await openTun({ name: tun ?? interfaceOf(name), mtu, offload })
+}

@@ -1,0 +1,60 @@
+import { serveCandy, type CandyRelay, type TapFilter } from '../../nodes/candy/index.ts'
+import { parseAddress } from '../../net/ipv4.ts'
+import { listenUrlText } from '../../nodes/common/options/addresses.ts'
+import { listOf, quoted } from '../../text/phrases.ts'
+import type { Request } from '../control/server.ts'
+import { UsageError } from '../usage-error.ts'
+import type { StartContext, Service } from '../protocol.ts'
+import { explained } from '../reason.ts'
+import { registerStats } from '../process/stats-metrics.ts'
+import { openLeases } from './lease-file.ts'
+import { defaultStateDir } from '../state/state-dir.ts'
+import { recordMessages, streamCapture } from './capture.ts'
+import type { CandyRelaySettings } from './options.ts'
+
+/** Starts a candy relay. @throws an error of the system when it cannot listen */
+export async function startCandyRelay ({ settings, workers, log, out }: StartContext<CandyRelaySettings>): Promise<Service<CandyRelaySettings>> {
+  const leaseFile = await openLeases(settings.stateDir ?? defaultStateDir(), log)
+  const server = await serveCandy({ ...settings, leases: leaseFile.leases, workers, log }).catch(async (err) => {
+    await leaseFile.close()
+    throw explained(err, `cannot listen on ${listenUrlText(settings.listen)}`)
+  })
+  out.ready('candy', server.url)
+  const { relay } = server
+  return {
+    register (registry) {
+      const read = (): Array<{ labels: { network: string }, stats: object }> => [
+        { labels: { network: '' }, stats: relay.connectionStats },
+        ...Array.from(relay.networks, ({ stats, settings: { path = '' } }) => ({ labels: { network: path }, stats }))
+      ]
+      registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
+    },
+    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, workers: server.workers, ...relay.status() }),
+    async capture (request, socket) {
+      const filter = filterOf(request, relay)
+      return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
+    },
+    async reload (next) {
+      const changes = await server.configure(next).catch((err) => { throw explained(err, `cannot listen on ${listenUrlText(next.listen)}`) })
+      return { ...changes, restart: next.stateDir === settings.stateDir ? [] : ['state-dir'] }
+    },
+    failed: server.failed,
+    online: () => server.url !== '',
+    async stop () {
+      await server.close()
+      await leaseFile.close()
+    }
+  }
+}
+
+/** The traffic that a capture request selects. @throws {UsageError} for a network that does not exist, or an invalid address */
+function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
+  const paths = Array.from(relay.networks, ({ settings: { path = '' } }) => path)
+  if (network === undefined && paths.length > 1) throw new UsageError(`--network: missing, expected ${listOf(paths)}`)
+  const path = typeof network === 'string' && paths[0] !== '' ? network : paths[0]
+  if (!paths.includes(path)) throw new UsageError(`--network: not a network (${quoted(network)}), expected ${listOf(paths)}`)
+  if (peer === undefined) return { network: path }
+  const address = parseAddress(String(peer))
+  if (address === undefined) throw new UsageError(`--peer: not an address (${quoted(peer)}), expected one such as 10.77.0.2`)
+  return { network: path, address }
+}

@@ -1,0 +1,64 @@
+/** The flags, and keys of files, that the options of a protocol are given by. */
+import type { z } from 'zod'
+import { path, secretText } from '../../nodes/common/options/checks.ts'
+import type { Option, Options } from '../../nodes/common/options/option.ts'
+
+export interface Key {
+  readonly name: string
+  /** Absent for a list of sections. */
+  readonly check?: z.ZodType
+  /** The options of each section of a list. */
+  readonly sections?: Options
+  /** A file may leave it out. */
+  readonly isRequired: boolean
+  /** What the value is, in `--help`; absent for a flag without a value. */
+  readonly value?: string | undefined
+  readonly isRepeatable: boolean
+  /** One line for `--help`, with the default; absent for a key that is no flag. */
+  readonly help?: string | undefined
+}
+
+/** The name of an option on the command line: `max-per-source` for `maxPerSource`. */
+export function keyOf (property: string, { name }: Option): string {
+  return name ?? property.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** The keys of a table of options, in its order. Options of the library alone have none. */
+export function keysOf (options: Options): Key[] {
+  return Object.entries(options).flatMap(([property, option]) => keysOfOption(keyOf(property, option), option))
+}
+
+function keysOfOption (name: string, option: Option): Key[] {
+  const { check, input = check, kind, help, value } = option
+  const optional = { isRequired: false, isRepeatable: false }
+  const file = { ...optional, value: 'file', check: path() }
+  if (kind !== undefined && 'sections' in kind) return [{ ...optional, name, sections: kind.sections }]
+  if (help === undefined) return []
+  if (kind === undefined) return [{ name, check: input, value, help: withDefault(help, option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true }]
+  if ('ca' in kind) return [{ ...file, name, help: withDefault(help, option) }]
+  if ('tls' in kind) return [{ ...file, name: `${name}-cert`, help: kind.tls.cert }, { ...file, name: `${name}-key`, help: kind.tls.key }]
+  return [
+    { ...optional, name, value, check: secretText(), help: `${help}; every user of this machine can see it in \`ps\`, unlike the next${kind.secret.emptyBy === undefined ? ' one' : ' two'}` },
+    { ...file, name: `${name}-file`, help: `read it from a file, or set ${kind.secret.variable}` }
+  ]
+}
+
+/** The default in `--help` and in the documentation, if there is one to tell. */
+export function defaultOf ({ default: value, defaultText }: Option): string | undefined {
+  if (defaultText !== undefined) return defaultText
+  if (typeof value === 'boolean') return undefined
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+}
+
+function withDefault (help: string, option: Option): string {
+  const text = option.default === true && option.value !== undefined ? 'on' : defaultOf(option)
+  return text === undefined ? help : `${help} (default: ${text})`
+}
+
+/** The secret options of a table, those of sections in it left out. */
+export function secretsOf (options: Options): Array<{ property: string, name: string, variable: string, noun: string, emptyBy: string | undefined }> {
+  return Object.entries(options).flatMap(([property, option]) => {
+    const { kind } = option
+    return kind !== undefined && 'secret' in kind ? [{ emptyBy: undefined, ...kind.secret, property, name: keyOf(property, option) }] : []
+  })
+}

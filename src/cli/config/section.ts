@@ -1,0 +1,100 @@
+/** The section of a protocol: from the keys of flags and files to the settings of its node. */
+import type { z } from 'zod'
+import type { Option, Options, SettingsOf } from '../../nodes/common/options/option.ts'
+import type { SectionContext } from './context.ts'
+import { keyOf, keysOf, type Key } from './keys.ts'
+import { section, sections } from './schema.ts'
+import { readSecret } from './secret.ts'
+import type { UnsupportedOptions, Values } from './settings.ts'
+import { readCa, readTlsPair } from './tls-files.ts'
+import { UsageError } from '../usage-error.ts'
+
+type Path = ReadonlyArray<string | number>
+
+/**
+ * The schema of a section of files. What it returns is for {@link settingsOf}.
+ *
+ * @param unsupported - keys that are rejected with their own error text
+ */
+export function sectionSchema (options: Options, unsupported?: UnsupportedOptions): z.ZodType<Values> {
+  const shape = Object.fromEntries(keysOf(options).map((key) => [key.name, key.isRequired ? checkOf(key) : checkOf(key).optional()]))
+  return section(shape, unsupported) as z.ZodType<Values>
+}
+
+const checkOf = ({ check, sections: options }: Key): z.ZodType => options === undefined ? check as z.ZodType : sections(sectionSchema(options))
+
+/**
+ * The settings of a section that the schema has checked. Secrets and certificates are still names of files: {@link withFiles} reads them,
+ * after the relations between options are checked.
+ */
+export function settingsOf<T extends Options> (options: T, section: Values): SettingsOf<T> {
+  return Object.fromEntries(Object.entries(options).map(([property, option]) => [property, valueOf(keyOf(property, option), option, section)])) as SettingsOf<T>
+}
+
+function valueOf (name: string, { kind, default: fallback }: Option, section: Values): unknown {
+  const given = section[name]
+  if (kind === undefined || 'ca' in kind) return given ?? fallback
+  if ('sections' in kind) return (given as Values[] | undefined)?.map((inside) => settingsOf(kind.sections, inside))
+  const [first, second] = 'tls' in kind ? [section[`${name}-cert`], section[`${name}-key`]] : [given, section[`${name}-file`]]
+  return first === undefined && second === undefined ? undefined : {} // it is known later
+}
+
+/** Rejects a certificate without its key, or a key alone. @throws {UsageError} */
+export function verifyPairs (options: Options, section: Values, nameOf: SectionContext['nameOf']): void {
+  for (const [property, option] of Object.entries(options)) {
+    if (option.kind === undefined || !('tls' in option.kind)) continue
+    const keys = ['cert', 'key'].map((end) => `${keyOf(property, option)}-${end}`)
+    const missing = keys.filter((key) => section[key] === undefined)
+    if (missing.length === 1) throw new UsageError(`${nameOf(missing[0])}: missing, expected a PEM file, since there is a ${keys.find((key) => key !== missing[0])}`)
+  }
+}
+
+/**
+ * Reads the files of the settings: secrets, certificates, keys.
+ *
+ * @param at - the path of the section in errors
+ * @returns the settings, complete, and all secrets in them
+ * @throws {UsageError} for a file that cannot be read or has the wrong content, and for a secret that is missing
+ */
+export function withFiles<T extends Options> (options: T, settings: SettingsOf<T>, section: Values, context: SectionContext, isListed = false): { settings: SettingsOf<T>, secrets: string[] } {
+  const complete: Record<string, unknown> = { ...settings }
+  const secrets: string[] = []
+  const lists = Object.entries(options).filter(([property, { kind }]) => kind !== undefined && 'sections' in kind && complete[property] !== undefined)
+  for (const [property, option] of Object.entries(options)) {
+    const { kind } = option
+    const name = keyOf(property, option)
+    if (kind === undefined) continue
+    if ('ca' in kind && section[name] !== undefined) complete[property] = readCa(String(section[name]), context.nameOf(name))
+    if ('tls' in kind && complete[property] !== undefined) complete[property] = readTlsPair(section, name, context)
+    if ('sections' in kind && complete[property] !== undefined) {
+      const inside = section[name] as Values[]
+      const read = inside.map((one, i) => withFiles(kind.sections, (complete[property] as Array<SettingsOf<Options>>)[i], one, { ...context, nameOf: (...path) => context.nameOf(name, String(i), ...path) }, true))
+      complete[property] = read.map(({ settings }) => settings)
+      secrets.push(...read.flatMap(({ secrets }) => secrets))
+    }
+    if ('secret' in kind) {
+      const { emptyBy } = kind.secret
+      const isElsewhere = lists.some(([, { kind }]) => kind !== undefined && 'sections' in kind && Object.hasOwn(kind.sections, property))
+      const secret = readSecret(section, { ...kind.secret, name, variable: isListed ? undefined : kind.secret.variable, orElse: emptyBy === undefined ? undefined : keyOf(emptyBy, options[emptyBy]) }, {
+        isRequired: option.isRequired === true && !isElsewhere,
+        mayBeEmpty: emptyBy === undefined || complete[emptyBy] === true
+      }, context)
+      complete[property] = secret
+      if (secret !== undefined && secret !== kind.secret.knownToAll) secrets.push(secret)
+    }
+  }
+  return { settings: complete as SettingsOf<T>, secrets }
+}
+
+/** The path of an option as keys of the section: `networks.1.path`. A pair of files is named by the one that is given, or missing. */
+export function keyPath (options: Options, [property, ...rest]: Path, section: Values): string[] {
+  const option = options[String(property)]
+  if (option === undefined) return [String(property)]
+  const { kind } = option
+  const name = keyOf(String(property), option)
+  if (kind === undefined || 'ca' in kind) return [name, ...rest.map(String)]
+  if ('secret' in kind) return [Object.hasOwn(section, `${name}-file`) ? `${name}-file` : name]
+  if ('tls' in kind) return [Object.hasOwn(section, `${name}-key`) && !Object.hasOwn(section, `${name}-cert`) ? `${name}-key` : `${name}-cert`]
+  const [i, ...inside] = rest
+  return i === undefined ? [name] : [name, String(i), ...keyPath(kind.sections, inside, (section[name] as Values[])[Number(i)])]
+}

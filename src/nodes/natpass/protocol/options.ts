@@ -1,0 +1,29 @@
+/** Options of both sides of natpass. */
+import { secretOption } from '../../common/options/groups.ts'
+import { text } from '../../common/options/checks.ts'
+
+/** What a link may be for (natpass protocol, section 1.1). `any` stands for all of them. */
+const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
+
+export type LinkType = typeof LINK_TYPES[number]
+
+/** The default of the original programs, which everybody knows (natpass protocol, section 4). */
+export const DEFAULT_SECRET = '0123456789'
+
+export const secret = {
+  ...secretOption({ noun: 'secret', variable: 'TUNPIPE_SECRET', knownToAll: DEFAULT_SECRET, help: 'who knows it may connect' }),
+  isRequired: true
+} as const
+
+/** `shell,tcp`, or `any`. Undefined for other text. */
+export function linkTypes (words: string): readonly LinkType[] | undefined {
+  const types = words === 'any' ? LINK_TYPES : words.split(',')
+  return types.every((word): word is LinkType => (LINK_TYPES as readonly string[]).includes(word)) ? types : undefined
+}
+
+/** The id of a client: not empty, and not `server`, which means the relay. */
+export const isClientId = (id: string): boolean => /^[\w.@-]{1,64}$/.test(id) && id !== 'server'
+
+export function clientId () {
+  return text('an id', 'at most 64 letters, digits, ".", "_", "@" or "-", but not server', (id) => isClientId(id) ? id : undefined)
+}
