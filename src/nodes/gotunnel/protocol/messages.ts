@@ -1,6 +1,6 @@
 /**
  * The messages of gotunnel (gotunnel protocol, section 2): the fields of each, and the lenient rules by which the original reads them.
- * Names are those of the wire.
+ * Names are those of the wire. Strict mode adds some (section 12).
  */
 import { z } from 'zod'
 import { parseJson } from '../../../transforms/json.ts'
