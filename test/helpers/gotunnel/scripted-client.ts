@@ -152,7 +152,7 @@ export class ScriptedClient {
     return wire
   }
 
-  /** Section 4: a data connection on which the relay has said ok, for its user. In strict mode the opening says as much. */
+  /** Section 4: a data connection on which the relay has said ok, for its user. In strict mode the header says as much (section 12.4). */
   async data (open: Json): Promise<End> {
     const wire = await this.dialData(open)
     if (open.id !== undefined) {

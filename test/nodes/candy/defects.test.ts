@@ -1,6 +1,6 @@
 /**
  * What the existing programs do wrong, by the numbers of the protocol's list (section 6), and that ours does better. Where a case
- * of the table of required tests says the same, the test is there:
+ * of the table of conformance cases (section 7) says the same, the test is there:
  *
  * - 1, sources are not checked: case 9
  * - 3, time stamps are not enforced, and replay works: case 4, and `admission.test.ts`

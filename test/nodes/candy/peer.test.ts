@@ -1,4 +1,4 @@
-/** The peer against stand-ins for the servers that exist, by the numbers of the protocol's table of required cases where they apply. */
+/** The peer against stand-ins for the servers that exist, by the numbers of the table of conformance cases (candy protocol, section 7) where they apply. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'

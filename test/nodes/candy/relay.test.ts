@@ -1,4 +1,4 @@
-/** The relay by the numbers of the protocol's table of required cases, over links inside this process. */
+/** The relay by the numbers of the table of conformance cases (candy protocol, section 7), over links inside this process. */
 import t, { type Test } from 'tap'
 import { CandyRelay, type CandyRelayInit } from '../../../src/nodes/candy/index.ts'
 import { decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'

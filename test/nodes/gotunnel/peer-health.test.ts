@@ -1,4 +1,4 @@
-/** How a peer looks after its service, by the numbers of the protocol's table of required cases, against a scripted server. */
+/** How a peer looks after its service, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted server. */
 import t from 'tap'
 import { ManualClock } from '../../helpers/clock.ts'
 import { turn, until } from '../../helpers/ends.ts'

@@ -1,4 +1,4 @@
-/** How a peer serves users, against a scripted server and a service: cases of the protocol's table have their number. */
+/** How a peer serves users, against a scripted server and a service: conformance cases (gotunnel protocol, section 11) have their number. */
 import t from 'tap'
 import { until } from '../../helpers/ends.ts'
 import { freePort } from '../../helpers/free-ports.ts'

@@ -1,4 +1,4 @@
-/** How a peer gets to its server and stays there, by the numbers of the protocol's table of required cases, against a scripted server. */
+/** How a peer gets to its server and stays there, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted server. */
 import { once } from 'node:events'
 import t from 'tap'
 import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'

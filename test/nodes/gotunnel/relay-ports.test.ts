@@ -1,4 +1,4 @@
-/** Who has a port of a relay, by the numbers of the protocol's table of required cases, against a scripted client. */
+/** Who has a port of a relay, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted client. */
 import t from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'

@@ -1,4 +1,4 @@
-/** How a relay takes control connections, by the numbers of the protocol's table of required cases, against a scripted client. */
+/** How a relay takes control connections, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted client. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'

@@ -1,4 +1,4 @@
-/** How a relay joins users and data connections, by the numbers of the protocol's table of required cases, against a scripted client. */
+/** How a relay joins users and data connections, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted client. */
 import t from 'tap'
 import { freePort } from '../../helpers/free-ports.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'

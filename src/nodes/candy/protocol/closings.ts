@@ -1,4 +1,4 @@
-/** The close frames with which a relay ends connections. Existing clients treat each as a lost connection. */
+/** The close frames with which a relay ends connections (candy protocol, section 1.6). Existing clients treat each as a lost connection. */
 import { CloseCode, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 
 const { PROTOCOL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, SERVICE_RESTART, GOING_AWAY, NORMAL } = CloseCode

@@ -1,5 +1,5 @@
 /**
- * Clients with non-blocking reads and writes, as the original over plain TCP (candy protocol, section 1.5).
+ * Clients with non-blocking reads and writes, as the original over plain TCP (candy protocol, section 1.1).
  *
  * They treat a frame that has arrived only in part as a broken connection, so whole frames are written to them. Bytes that do not fit into
  * their own send buffer they drop, also within a frame: so the receive buffer is kept large, and after a frame that was cut the next one

@@ -70,7 +70,7 @@ export function leadsTo (routes: readonly Route[], destination: number, nexthop:
   return false
 }
 
-/** Whether a source is in one of these networks; candy protocol, section 1.10. */
+/** Whether a source is in one of these networks; candy protocol, section 1.8. */
 export function ownsSource (sources: readonly Cidr[] | undefined, source: number): boolean {
   if (sources === undefined) return false
   for (const network of sources) if (inNetwork(source, network)) return true

@@ -1,4 +1,4 @@
-/** Handlers of the messages on a control connection of a peer (gotunnel protocol, sections 2 and 4). */
+/** Handlers of the messages on a control connection of a peer (gotunnel protocol, sections 4 and 12). */
 import { DataConnection, type MappingContext, type ControlSession } from './data-connection.ts'
 import type { OpenDataChannel, ToClient, Unregistered } from '../protocol/messages.ts'
 import { RefusedError } from './errors.ts'

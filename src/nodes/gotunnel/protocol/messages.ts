@@ -1,6 +1,6 @@
 /**
  * The messages of gotunnel (gotunnel protocol, section 2): the fields of each, and the lenient rules by which the original reads them.
- * Names are those of the wire.
+ * Names are those of the wire. Strict mode adds some (section 12).
  */
 import { z } from 'zod'
 import { parseJson } from '../../../transforms/json.ts'
@@ -128,7 +128,7 @@ export const readStreamHeader = (bytes: Uint8Array): StreamHeader => lenient(str
 /** The first frame of an answer: every status but `ok` is a rejection. */
 export const readAnswer = (frame: Uint8Array): RegisterResp => lenient(registerResp, parseJson(frame)).message
 
-/** Reads one of these types with all values of the right type; undefined for anything else, which the original skips as well. */
+/** Reads one of these types with all values of the right type; undefined for anything else, which the original server skips as well. */
 function readOneOf<M> (schemas: Record<string, z.ZodObject>): (value: unknown) => M | undefined {
   return (value) => {
     const { type } = lenient(typed, value).message

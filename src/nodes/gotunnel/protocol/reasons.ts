@@ -1,4 +1,4 @@
-/** Reasons for which a server rejects or ends a connection, as texts on the wire (gotunnel protocol, section 3). */
+/** Reasons for which a server rejects or ends a connection, as texts on the wire (gotunnel protocol, sections 3 and 12.2). */
 
 /** Rejection reasons that are sent to the client, which decides by them whether to retry. */
 export const REASONS = {

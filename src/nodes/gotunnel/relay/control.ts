@@ -1,4 +1,4 @@
-/** Handlers of the messages on a control connection (gotunnel protocol, sections 3 and 4). */
+/** Handlers of the messages on a control connection (gotunnel protocol, sections 3 and 12.3). */
 import type { DataChannelFailed, PortState, ToServer } from '../protocol/messages.ts'
 import type { Session } from './session.ts'
 import type { GotunnelRejectReason } from './stats.ts'

@@ -1,4 +1,4 @@
-/** Data connections of clients, and the users that they are for (gotunnel protocol, section 3). */
+/** Data connections of clients, and the users that they are for (gotunnel protocol, sections 3 and 12.3). */
 import { sameProof, type Identities } from './identities.ts'
 import type { DataChannel } from '../protocol/messages.ts'
 import type { MappedPort } from './port.ts'

@@ -1,4 +1,4 @@
-/** Answers to a first frame (gotunnel protocol, section 3). */
+/** Answers to a first frame (gotunnel protocol, sections 3 and 12.1). */
 import { STRICT, type RegisterResp } from '../protocol/messages.ts'
 import { REASONS, type RejectReason } from '../protocol/reasons.ts'
 import type { AuthThrottle } from '../../common/auth-throttle.ts'
