@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TSX } from '../helpers/network/programs.ts'
+import { STRIP_TYPES } from '../helpers/programs/executables.ts'
 
 const BENCH = fileURLToPath(new URL('../../bench/index.ts', import.meta.url))
 
 function bench (...args: string[]): { status: number | null, stdout: string, stderr: string } {
-  return spawnSync(process.execPath, ['--import', TSX, BENCH, ...args], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } })
+  return spawnSync(process.execPath, [...STRIP_TYPES, BENCH, ...args], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } })
 }
 
 t.test('help', async (t) => {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { openTun } from '../../src/tun/index.ts'
+import { STRIP_TYPES } from '../helpers/programs/executables.ts'
 
 const fixture = fileURLToPath(new URL('../helpers/tun/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('../helpers/tun/link.ts', import.meta.url))
@@ -18,7 +19,7 @@ interface Ended {
 
 /** Runs a scenario of the fixture in a network namespace that ends with it. */
 function inNamespace (scenario: string, poll: string, { mounts = false, imports = [] as string[] } = {}): Promise<Ended> {
-  const node = [process.execPath, '--import', 'tsx', ...imports.flatMap((url) => ['--import', url]), fixture, scenario, poll]
+  const node = [process.execPath, ...STRIP_TYPES, ...imports.flatMap((url) => ['--import', url]), fixture, scenario, poll]
   const args = mounts
     ? ['-n', '-m', 'sh', '-c', 'mount -t tmpfs none /dev/net && exec "$@"', 'sh', ...node]
     : ['-n', ...node]
@@ -46,7 +47,7 @@ if (!possible && process.env.CI !== 'true') {
   t.test('real TUN devices', { skip: 'need root, /dev/net/tun, network namespaces, ip and ping' }, async () => {})
 } else {
   for (const poll of ['loop', 'thread']) {
-    t.spawn('unshare', ['-n', process.execPath, '--import', 'tsx', link, poll], {}, `as a link, waiting by ${poll}`)
+    t.spawn('unshare', ['-n', process.execPath, ...STRIP_TYPES, link, poll], {}, `as a link, waiting by ${poll}`)
     t.test(`waiting by ${poll}`, { timeout: 110_000 }, async (t) => {
       t.strictSame(await inNamespace('life', poll), {
         code: 0,

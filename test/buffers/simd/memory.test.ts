@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { random } from '../../helpers/bytes.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
 import { MODULE, type Simd } from '../../../src/buffers/simd/functions.ts'
 import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 
@@ -94,7 +95,7 @@ t.test('all goes without, and is the same', async (t) => {
   const hasLimits = process.platform === 'linux'
   const script = fileURLToPath(new URL('../../helpers/buffers/digest.ts', import.meta.url))
   const digest = async (before: string, ...flags: string[]): Promise<any> => {
-    const { stdout } = await promisify(execFile)('sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, '--import', 'tsx', script])
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, ...STRIP_TYPES, script])
     return JSON.parse(stdout)
   }
   const [withSimd, without, bounded] = await Promise.all([digest('true'), digest('true', '--jitless'), digest(hasLimits ? 'ulimit -v 100000000' : 'true')])

@@ -2,9 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
-import { bareNode, executable, type ExecutableName } from './executables.ts'
+import { bareNode, executable, STRIP_TYPES, type ExecutableName } from './executables.ts'
 import { homeEnv } from './homes.ts'
-import { TSX_ARGS } from './tsx.ts'
 
 export interface ProgramInit {
   env?: Record<string, string>
@@ -29,7 +28,7 @@ export class Program {
 
   constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore', imports = [] }: ProgramInit = {}) {
     const { TUNPIPE_PASSWORD: _password, TUNPIPE_TOKEN: _token, ...inherited } = process.env
-    const loader = script.endsWith('.ts') ? TSX_ARGS : []
+    const loader = script.endsWith('.ts') ? STRIP_TYPES : []
     const [command, ...rest] = bareNode(...imports.flatMap((url) => ['--import', url]), ...loader, script, ...args)
     this.child = spawn(command, rest, { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {

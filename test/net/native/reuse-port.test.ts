@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { bindShared, sharedBindProblem } from '../../../src/net/native/reuse-port.ts'
 import { failureOf } from '../../helpers/ends.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
 
 const run = promisify(execFile)
 const host = '127.0.0.1'
@@ -94,6 +95,6 @@ shared('a place that somebody else has is refused in the form that Node has for 
 
 t.test('without koffi it says so', { skip: process.platform === 'linux' ? false : 'sockets are shared on Linux only' }, async (t) => {
   const script = `console.log(await (await import(${JSON.stringify(fileURLToPath(new URL('../../../src/net/native/reuse-port.ts', import.meta.url)))})).sharedBindProblem())`
-  const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), '--import', withoutKoffi, '--input-type=module', '-e', script], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const { stdout } = await run(process.execPath, [...STRIP_TYPES, '--import', withoutKoffi, '--input-type=module', '-e', script], { env: { ...process.env, NODE_OPTIONS: '' } })
   t.match(stdout, /^the optional package koffi is not installed: npm install koffi\n$/)
 })

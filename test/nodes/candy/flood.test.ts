@@ -12,6 +12,7 @@ import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../hel
 import { eventually } from '../../helpers/network/traffic.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
 import type { CandyRelayStats } from '../../../src/nodes/candy/index.ts'
 import { FORWARD_SOURCE } from '../../../src/nodes/candy/protocol/forward.ts'
 import { encodeAuth, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
@@ -87,7 +88,7 @@ interface Patient {
 
 /** A relay that gives strangers minutes, so that however slow this machine is they are all there at once. */
 async function patientRelay (t: Test): Promise<Patient> {
-  const child = fork(fileURLToPath(new URL('../../helpers/candy/relay-process.ts', import.meta.url)), [PASSWORD], { execArgv: ['--import', 'tsx'] })
+  const child = fork(fileURLToPath(new URL('../../helpers/candy/relay-process.ts', import.meta.url)), [PASSWORD], { execArgv: [...STRIP_TYPES] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [{ url }] = await once(child, 'message') as [{ url: string }]
   return {

@@ -14,6 +14,7 @@ import { ca, cert, key } from '../../helpers/certificates.ts'
 import { PASSWORD } from '../../helpers/candy/client.ts'
 import { failureOf, turn, until } from '../../helpers/ends.ts'
 import { actAsCacao, actAsCandy, handles, scriptedServer, startPeer } from '../../helpers/candy/scripted-server.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
 
 async function relayOn (t: Test, init: Partial<CandyServerInit> = {}): Promise<CandyServer> {
   const server = await serveCandy({ listen: 'ws://127.0.0.1:0', password: PASSWORD, dhcp: '10.77.0.0/24', ...init })
@@ -292,7 +293,7 @@ t.test('what a listener throws is an uncaught exception, and the peer goes on', 
     console.log(peer.state)
   `
   const { NODE_OPTIONS: _, ...env } = process.env // tap's
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...STRIP_TYPES, '--input-type=module', '-e', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const lines = (await streamText(child.stdout)).trimEnd().split('\n')
   t.same(lines, [
     ...['address', 'online', 'offline, the server has ended the connection', 'address', 'online', 'failed'].map((what) => `uncaughtException: ${what}`),
