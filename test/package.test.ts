@@ -1,14 +1,16 @@
 /** The package as its users get it: packed, installed for production, started. */
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { homeEnv } from './helpers/programs/homes.ts'
+import { spawnGroup } from './helpers/programs/reaper.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -55,15 +57,15 @@ async function install (into: string, tarball: string, ...options: string[]): Pr
 /** Starts an installed program, and waits for a line on its stdout. */
 async function start (t: Test, into: string, name: string, args: string[], line: RegExp) {
   const program = join(into, 'node_modules/.bin', name)
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd: into, env: { ...env, ...homeEnv() }, stdio: ['ignore', 'pipe', 'pipe'] }) // tap adds some of its own
+  const child = spawnGroup(program, args, { cwd: into, env: { ...env, ...homeEnv() }, stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
     process.stderr.write(text)
   })
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'close')
-  for await (const text of createInterface(child.stdout)) {
+  for await (const text of createInterface(child.stdout as Readable)) {
     const match = line.exec(text)
     if (match === null) continue
     return {

@@ -6,6 +6,7 @@
 import { ADDRCONFIG } from 'node:dns'
 import { lookup as dnsLookup } from 'node:dns/promises'
 import { isIP, type Socket } from 'node:net'
+import { constants, networkInterfaces } from 'node:os'
 import { opened, type TimeLimit } from './connecting.ts'
 import { LinkClosedError, withoutLocal } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
@@ -99,12 +100,24 @@ export async function race<S extends Socket> (init: RaceInit<S>): Promise<RaceRe
 
 async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = systemClock }: RaceInit<S>, host: string, signal?: AbortSignal): Promise<RaceResult<S>> {
   const ends = clock.now() + (limit?.milliseconds ?? Infinity)
+  verifyZone(host, port)
   try {
     return { socket: await opened(open({ host, port }), 'connect', signal, limit), ends }
   } catch (err) {
     if (err instanceof Error) err.message = withoutLocal(err.message)
     throw err
   }
+}
+
+/**
+ * Newer Nodes would take any interface with a link-local address in place of one that does not exist.
+ *
+ * @throws {Error} EINVAL when the zone of an address (RFC 4007) is no interface
+ */
+function verifyZone (host: string, port: number): void {
+  const [, zone] = host.split('%')
+  if (zone === undefined || process.platform === 'win32' || zone in networkInterfaces()) return // zones of Windows are numbers
+  throw Object.assign(new Error(`connect EINVAL ${host}:${port}`), { errno: -constants.errno.EINVAL, code: 'EINVAL', syscall: 'connect', address: host, port })
 }
 
 /** Alternates the families, beginning with that of the first address (RFC 8305, section 4). */

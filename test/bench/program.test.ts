@@ -1,22 +1,19 @@
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
-import { TSX } from '../helpers/network/programs.ts'
+import t, { type Test } from 'tap'
+import { startScript, type Ended } from '../helpers/programs/program.ts'
 
 const BENCH = fileURLToPath(new URL('../../bench/index.ts', import.meta.url))
 
-function bench (...args: string[]): { status: number | null, stdout: string, stderr: string } {
-  return spawnSync(process.execPath, ['--import', TSX, BENCH, ...args], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } })
-}
+const bench = (t: Test, ...args: string[]): Promise<Ended> => startScript(t, BENCH, args).ended
 
 t.test('help', async (t) => {
-  const { status, stdout, stderr } = bench('--help')
-  t.same([status, stderr], [0, ''])
+  const { code, stdout, stderr } = await bench(t, '--help')
+  t.same([code, stderr], [0, ''])
   t.match(stdout, /npm run bench -- --full/)
 })
 
 t.test('bad usage is told in a line, before anything is built', async (t) => {
-  const { status, stdout, stderr } = bench('relya')
-  t.same([status, stdout], [2, ''])
+  const { code, stdout, stderr } = await bench(t, 'relya')
+  t.same([code, stdout], [2, ''])
   t.match(stderr, /^no such group: relya; did you mean relay\?[^\n]*\n$/)
 })

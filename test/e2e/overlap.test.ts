@@ -1,7 +1,7 @@
 /** A server that gives an address or routes of the network that the client is in: nothing of that network may go into the tunnel. */
 import { join } from 'node:path'
 import t from 'tap'
-import { bareNode, executable } from '../helpers/programs/executables.ts'
+import { executable } from '../helpers/programs/executables.ts'
 import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
 import { DEVICE, joined, startPeer, startRelay } from '../helpers/network/programs.ts'
 import { canRun } from '../helpers/network/requirements.ts'
@@ -37,7 +37,7 @@ if (await canRun(t)) {
     t.match(await peer.event('offline'), { reason })
     t.match(await peer.logged('offline'), { reason, wait: 30_000 })
     t.match(await metricsOf(new Agent(client)), /^tunpipe_candy_overlap\{network="192\.168\.1\.0\/24",interface="eth0"\} 1$/m)
-    const status = await client.run(...bareNode(executable('peer'), 'status', '--control', control))
+    const status = await client.run(process.execPath, executable('peer'), 'status', '--control', control)
     t.match(status, /^not taken: address 192\.168\.1\.\d+\/24 overlaps 192\.168\.1\.0\/24 of eth0$/m)
     t.same((await client.interface(DEVICE))?.addresses, [], 'the interface has no address')
     t.same(await Promise.all([ROUTER, '192.168.1.77', RELAY].map((address) => client.wayTo(address))), [UPLINK, UPLINK, UPLINK])
@@ -122,7 +122,7 @@ if (await canRun(t)) {
     t.match(await peer.logged('offline'), { wait: 30_000 })
     t.same([(await client.interface(DEVICE))?.addresses, await client.routes()], [[], []])
     t.equal(await client.wayTo('10.77.0.130'), 'lan1')
-    const status = await client.run(...bareNode(executable('peer'), 'status', '--control', control))
+    const status = await client.run(process.execPath, executable('peer'), 'status', '--control', control)
     t.ok(status.includes(`not taken: address ${address}/24 overlaps 10.77.0.128/25 of lan1`), status)
     t.equal(await peer.stop(), 0)
   })

@@ -1,16 +1,13 @@
 /** A way that is slower than what is sent through it: hardly anything waits for it, neither in the relay nor in what the kernel has taken. */
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
-import { bareNode, executable } from '../helpers/programs/executables.ts'
+import { executable } from '../helpers/programs/executables.ts'
 import { Lab, UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
 import { joined, startPeer, startRelayWith } from '../helpers/network/programs.ts'
 import { canRun } from '../helpers/network/requirements.ts'
 import { Agent, ping } from '../helpers/network/traffic.ts'
 
-const run = promisify(execFile)
 const LISTEN = 'ws://192.0.2.1:8080'
 
 /** Bytes a second of the way, and of what is sent, which slows down for nobody. */
@@ -43,10 +40,9 @@ if (await canRun(t, ['tc', 'ss'])) {
         const host = await lab.host(name, `192.0.2.${11 + i}/24`)
         return { host, agent: new Agent(host), address: await joined(startPeer(host, { url: `${LISTEN}/`, stateDir: join(folder, name) })) }
       }))
-      const [command, ...args] = bareNode(executable('relay'), 'status', '--json', '--control', control)
       const status = async (): Promise<{ queued: number, drops: number }> => {
-        const { stdout } = await run(command, args)
-        const [{ drops, networks: [{ members }] }] = JSON.parse(stdout).services
+        const text = await relayHost.run(process.execPath, executable('relay'), 'status', '--json', '--control', control)
+        const [{ drops, networks: [{ members }] }] = JSON.parse(text).services
         return { queued: members.find(({ address }: any) => address === b.address).queued, drops: drops.queue }
       }
 

@@ -1,5 +1,5 @@
 /** Programs that are proxies, with a configuration of the test's own: started for a test, and stopped with it. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from './free-ports.ts'
+import { spawnGroup } from './programs/reaper.ts'
 
 /** Debian has nginx where only root looks. */
 const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` }
@@ -47,22 +48,18 @@ async function listens (port: number): Promise<boolean> {
 
 /** Runs a program until the test is over; resolves when it listens on `port`, which is a port for just that. */
 async function run (t: Test, program: Program, args: string[], port: number): Promise<void> {
-  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawnGroup(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
-  child.stderr.on('data', (text) => { said += String(text) })
+  child.stderr?.on('data', (text) => { said += String(text) })
   let isOver = false
   const over = new Promise<void>((resolve) => {
-    child.once('error', (err) => { said += err.message })
     child.once('close', () => {
       isOver = true
       resolve()
     })
   })
-  const stop = (): void => { child.kill('SIGTERM') }
-  process.once('exit', stop) // when the process fails, nothing is torn down
   t.teardown(async () => {
-    process.off('exit', stop)
-    stop()
+    child.kill('SIGTERM')
     await over
   })
   while (!await listens(port)) if (isOver) throw new Error(`${program} does not start: ${said}`)

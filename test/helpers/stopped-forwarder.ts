@@ -2,11 +2,12 @@
  * An address that swallows what is sent to it, on the loopback: a process that listens there and is stopped, whose queue is full, so that
  * the kernel answers no SYN. Once it goes on, it answers the next SYN, a second later at the earliest, and forwards: a slow way.
  */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
+import { spawnGroup } from './programs/reaper.ts'
 
 const PROGRAM = `
 const { connect, createServer } = require('node:net')
@@ -35,9 +36,9 @@ export interface StoppedForwarder {
 
 /** @param to the port of 127.0.0.1 that it forwards to */
 export async function stoppedForwarder (t: Test, host: string, port: number, to = port): Promise<StoppedForwarder> {
-  const child = spawn(process.execPath, ['-e', PROGRAM, host, String(port), String(to)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawnGroup(process.execPath, ['-e', PROGRAM, host, String(port), String(to)], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => { child.kill('SIGKILL') })
-  await once(child.stdout, 'data')
+  await once(child.stdout as Readable, 'data')
   for (let i = 0; i < PLACES; i++) {
     const socket = connect(port, host)
     t.teardown(() => { socket.destroy() })

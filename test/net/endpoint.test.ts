@@ -46,8 +46,8 @@ t.test('a URL to connect to has a zone as well', async (t) => {
   t.match(readUrl('wss://[fe80::1%lo]'), { host: 'fe80::1%lo', port: 443 })
   for (const text of ['ws://[fe80::1%]:1/', 'ws://[fe80::1%a b]:1/', 'ws://192.0.2.1%lo/', 'ws://[::1', 'nothing']) t.notOk(takes(dialUrl(), text), text)
   t.ok(takes(dialUrl(), 'ws://name.example/a%25b'), 'a % elsewhere is no zone')
-  // A name that is no interface: the system is asked about that address, and not about a name with brackets.
-  t.match(await failureOf(dialWebSocket('ws://[fe80::1%25none0]:9/')), { syscall: 'connect', address: 'fe80::1%none0' })
+  // A zone that is no interface: no other interface takes its place, and no name with brackets is looked up.
+  t.match(await failureOf(dialWebSocket('ws://[fe80::1%25none0]:9/')), { message: 'connect EINVAL fe80::1%none0:9', code: 'EINVAL', syscall: 'connect', address: 'fe80::1%none0', port: 9 })
 })
 
 t.test('addresses alone, and networks', async (t) => {

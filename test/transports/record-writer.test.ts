@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { hear, nothing, until } from '../helpers/ends.ts'
-import { TSX_ARGS } from '../helpers/programs/tsx.ts'
+import { STRIP_TYPES } from '../helpers/programs/executables.ts'
+import { outputOf } from '../helpers/programs/program.ts'
 import { loadLibc, type Libc } from '../../src/net/native/libc.ts'
 import { RecordWriter } from '../../src/transports/record-writer.ts'
 import { descriptorOf, prepareSocketCalls } from '../../src/net/native/socket-calls.ts'
@@ -262,7 +261,7 @@ t.test('the receive buffer of a connection is large at once, also before the sys
   const script = `
     import { createServer, connect } from 'node:net'
     import { once } from 'node:events'
-    import { streamLink } from 'tunpipe/transports'
+    import { streamLink } from ${JSON.stringify(new URL('../../src/transports/index.ts', import.meta.url).href)}
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const there = connect(server.address().port, '127.0.0.1')
@@ -278,7 +277,7 @@ t.test('the receive buffer of a connection is large at once, also before the sys
     console.log(JSON.stringify([value[0], low[0]]))
     process.exit()
   `
-  const { stdout } = await promisify(execFile)(process.execPath, [...TSX_ARGS, '--input-type=module', '--eval', script], { cwd: fileURLToPath(new URL('../..', import.meta.url)), env: { ...process.env, NODE_OPTIONS: '' } })
+  const stdout = await outputOf(t, [...STRIP_TYPES, '--input-type=module', '--eval', script], { cwd: fileURLToPath(new URL('../..', import.meta.url)) })
   const [size, lowWater] = JSON.parse(stdout)
   t.ok(size >= 2 * 1024 * 1024, `${size} bytes`)
   t.equal(lowWater, 1, 'and a read still returns what is there')

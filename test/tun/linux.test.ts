@@ -1,34 +1,39 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { openTun } from '../../src/tun/index.ts'
+import { STRIP_TYPES } from '../helpers/programs/executables.ts'
+import { Program } from '../helpers/programs/program.ts'
+import { killGroup } from '../helpers/programs/reaper.ts'
 
 const fixture = fileURLToPath(new URL('../helpers/tun/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('../helpers/tun/link.ts', import.meta.url))
 const withoutKoffi = new URL('../helpers/programs/without-koffi.js', import.meta.url).href
 const withoutLoop = new URL('../helpers/tun/without-loop.js', import.meta.url).href
 
+/** Milliseconds that a scenario may take. */
+const PATIENCE = 40_000
+
 interface Ended {
-  code: number
+  code: number | null
   killed: boolean
   stderr: string
   said: any
 }
 
 /** Runs a scenario of the fixture in a network namespace that ends with it. */
-function inNamespace (scenario: string, poll: string, { mounts = false, imports = [] as string[] } = {}): Promise<Ended> {
-  const node = [process.execPath, '--import', 'tsx', ...imports.flatMap((url) => ['--import', url]), fixture, scenario, poll]
+async function inNamespace (scenario: string, poll: string, { mounts = false, imports = [] as string[] } = {}): Promise<Ended> {
+  const node = [process.execPath, ...STRIP_TYPES, ...imports.flatMap((url) => ['--import', url]), fixture, scenario, poll]
   const args = mounts
     ? ['-n', '-m', 'sh', '-c', 'mount -t tmpfs none /dev/net && exec "$@"', 'sh', ...node]
     : ['-n', ...node]
-  return new Promise((resolve) => {
-    const env = { ...process.env, UV_THREADPOOL_SIZE: '2' }
-    execFile('unshare', args, { timeout: 40_000, killSignal: 'SIGKILL', env }, (err, stdout, stderr) => {
-      const said = stdout === '' ? undefined : JSON.parse(stdout)
-      resolve({ code: err === null ? 0 : Number(err.code), killed: err?.killed ?? false, stderr, said })
-    })
-  })
+  const program = new Program('unshare', args, { env: { UV_THREADPOOL_SIZE: '2' } })
+  let killed = false
+  const timer = setTimeout(() => { killed = killGroup(program.child.pid as number) }, PATIENCE)
+  const { code, stdout, stderr } = await program.ended
+  clearTimeout(timer)
+  return { code, killed, stderr, said: stdout === '' ? undefined : JSON.parse(stdout) }
 }
 
 t.test('options and platforms', async (t) => {
@@ -46,7 +51,7 @@ if (!possible && process.env.CI !== 'true') {
   t.test('real TUN devices', { skip: 'need root, /dev/net/tun, network namespaces, ip and ping' }, async () => {})
 } else {
   for (const poll of ['loop', 'thread']) {
-    t.spawn('unshare', ['-n', process.execPath, '--import', 'tsx', link, poll], {}, `as a link, waiting by ${poll}`)
+    t.spawn('unshare', ['-n', process.execPath, ...STRIP_TYPES, link, poll], {}, `as a link, waiting by ${poll}`)
     t.test(`waiting by ${poll}`, { timeout: 110_000 }, async (t) => {
       t.strictSame(await inNamespace('life', poll), {
         code: 0,

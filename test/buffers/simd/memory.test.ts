@@ -1,6 +1,4 @@
 /** What WebAssembly does to memory, against the plainest way to the same; how much there is of such memory, and that all goes without. */
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -8,6 +6,8 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { random } from '../../helpers/bytes.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { startCommand } from '../../helpers/programs/program.ts'
 import { MODULE, type Simd } from '../../../src/buffers/simd/functions.ts'
 import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 
@@ -94,7 +94,8 @@ t.test('all goes without, and is the same', async (t) => {
   const hasLimits = process.platform === 'linux'
   const script = fileURLToPath(new URL('../../helpers/buffers/digest.ts', import.meta.url))
   const digest = async (before: string, ...flags: string[]): Promise<any> => {
-    const { stdout } = await promisify(execFile)('sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, '--import', 'tsx', script])
+    const { code, stdout, stderr } = await startCommand(t, 'sh', ['-c', `${before} && exec "$@"`, 'sh', process.execPath, ...flags, ...STRIP_TYPES, script]).ended
+    t.equal(code, 0, stderr)
     return JSON.parse(stdout)
   }
   const [withSimd, without, bounded] = await Promise.all([digest('true'), digest('true', '--jitless'), digest(hasLimits ? 'ulimit -v 100000000' : 'true')])

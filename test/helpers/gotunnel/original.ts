@@ -1,5 +1,5 @@
 /** The real gotunnel programs, for whoever has them: in a folder with a configuration of its own, as they read no other. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { newHome } from '../programs/homes.ts'
+import { spawnGroup } from '../programs/reaper.ts'
 
 /** Milliseconds after which what has not been said will not be said. */
 const PATIENCE = 20_000
@@ -23,7 +24,7 @@ export class Original {
   constructor (t: Test, program: string, section: 'server' | 'client', settings: Record<string, unknown>) {
     const cwd = newHome()
     writeFileSync(join(cwd, 'config.yaml'), JSON.stringify({ [section]: { log_lang: 'en', ...settings } })) // JSON is YAML
-    this.#child = spawn(program, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawnGroup(program, [], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#said += text

@@ -2,10 +2,11 @@
  * A small internet of network namespaces: hosts on one bridge, and whatever is wired to them. Nothing of it can be reached
  * from outside, and nothing of it outlives the test.
  */
-import { execFile, spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { execFile, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { reap, spawnGroup } from '../programs/reaper.ts'
 
 const run = promisify(execFile)
 
@@ -16,9 +17,6 @@ const BRIDGE = 'br0'
 
 /** Bytes that take a slow way at once: three segments, as a clock that is a little late would waste it with less. */
 const BURST = 5000
-
-/** What may end a test before its teardown. */
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 export interface InterfaceInfo {
   index: number
@@ -37,20 +35,17 @@ export class Namespace {
     this.#children = children
   }
 
-  /**
-   * Starts a program in here; it is gone when the test is over. `ip` and `env` become that program, so the process id is
-   * its own. Without `NODE_OPTIONS`, as tap puts hooks of its own there.
-   */
+  /** Starts a program in here; it is gone when the test is over. `ip` becomes that program, so the process id is its own. */
   spawn (command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', this.name, 'env', '-u', 'NODE_OPTIONS', command, ...args], options)
+    const child = spawnGroup('ip', ['netns', 'exec', this.name, command, ...args], options)
     this.#children.add(child)
     child.once('exit', () => { this.#children.delete(child) })
     return child
   }
 
-  /** Runs a program in here to its end; rejects when that is a failure. */
+  /** Runs a program in here to its end, without the hooks of the test runner; rejects when that is a failure. */
   async run (command: string, ...args: string[]): Promise<string> {
-    return (await run('ip', ['netns', 'exec', this.name, command, ...args])).stdout
+    return (await run('env', ['-u', 'NODE_OPTIONS', 'ip', 'netns', 'exec', this.name, command, ...args])).stdout
   }
 
   /** `ip` in here. */
@@ -101,26 +96,16 @@ export class Namespace {
 }
 
 export class Lab {
-  readonly #names: string[] = []
+  /** Each namespace, and what forgets that it is to be removed at the end of the process. */
+  readonly #names = new Map<string, () => void>()
   readonly #children = new Set<ChildProcess>()
   #bridge: Namespace | undefined
   /** The devices of the bridge, by the hosts that they lead to. */
   readonly #ports = new Map<Namespace, string>()
 
-  /** Makes an empty one, and removes it with all that is in it at the end of the test, or of the process. */
+  /** Makes an empty one, and removes it with all that is in it at the end of the test. */
   constructor (t: Test) {
-    const closeNow = (): void => { this.#closeNow() }
-    const atSignal = (signal: NodeJS.Signals): void => {
-      closeNow()
-      process.kill(process.pid, signal) // now nobody listens any more
-    }
-    process.once('exit', closeNow)
-    for (const signal of SIGNALS) process.once(signal, atSignal)
-    t.teardown(async () => {
-      await this.#close()
-      process.removeListener('exit', closeNow)
-      for (const signal of SIGNALS) process.removeListener(signal, atSignal)
-    })
+    t.teardown(() => this.#close())
   }
 
   /** A host on the bridge, with this address. */
@@ -150,7 +135,7 @@ export class Lab {
   /** A namespace with nothing but a loopback. */
   async namespace (name: string): Promise<Namespace> {
     const full = `tunpipe-${process.pid}-${name}`
-    this.#names.push(full)
+    this.#names.set(full, reap('namespace', full))
     await run('ip', ['netns', 'add', full])
     const namespace = new Namespace(full, this.#children)
     // without IPv6 the kernel says nothing of its own accord
@@ -177,12 +162,10 @@ export class Lab {
     const exits = [...this.#children].map((child) => child.pid !== undefined && once(child, 'exit'))
     for (const child of this.#children) child.kill('SIGKILL')
     await Promise.all(exits)
-    for (const name of this.#names.splice(0)) await run('ip', ['netns', 'del', name])
-  }
-
-  /** For an end of the process that waits for nobody. */
-  #closeNow (): void {
-    for (const child of this.#children) child.kill('SIGKILL')
-    for (const name of this.#names) spawnSync('ip', ['netns', 'del', name])
+    for (const [name, forget] of this.#names) {
+      await run('ip', ['netns', 'del', name])
+      forget()
+    }
+    this.#names.clear()
   }
 }

@@ -1,12 +1,9 @@
 /** The executables, in a namespace, with `--json`: what they say is a list of lines that one waits for. */
 import type { ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
 import { executable, type ExecutableName } from '../programs/executables.ts'
 import { homeEnv } from '../programs/homes.ts'
 import type { Namespace } from './namespaces.ts'
-
-export const TSX = fileURLToPath(import.meta.resolve('tsx'))
 
 export const PASSWORD = 'correct-horse'
 export const RANGE = '10.77.0.0/24'

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { Commands as AgentCommands } from './agent.ts'
 import type { Namespace } from './namespaces.ts'
-import { TSX } from './programs.ts'
+import { STRIP_TYPES } from '../programs/executables.ts'
 
 const AGENT = fileURLToPath(new URL('agent.ts', import.meta.url))
 
@@ -22,7 +22,7 @@ export class Agent<C extends Commands = AgentCommands> {
   #lastId = 0
 
   constructor (namespace: Namespace, script = AGENT) {
-    this.#child = namespace.spawn(process.execPath, ['--import', TSX, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child = namespace.spawn(process.execPath, [...STRIP_TYPES, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child.on('message', ({ id, result, error }: any) => {
       const call = this.#calls.get(id)
       this.#calls.delete(id)

@@ -28,8 +28,5 @@ export function executable (name: ExecutableName): string {
   return path
 }
 
-/**
- * The command that runs a program of Node by itself: the test runner adds loaders to `NODE_OPTIONS` of whatever is spawned, which
- * `env` takes away again.
- */
-export const bareNode = (...args: readonly string[]): [command: string, ...args: string[]] => ['env', '-u', 'NODE_OPTIONS', process.execPath, ...args]
+/** Arguments of Node for a program in TypeScript. */
+export const STRIP_TYPES: readonly string[] = ['--import', new URL('strip-types.js', import.meta.url).href]

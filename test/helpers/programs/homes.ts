@@ -1,7 +1,8 @@
 /** Folders for what programs keep, so that tests leave nothing in those of the machine. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { reap } from './reaper.ts'
 
 let root: string | undefined
 let count = 0
@@ -9,8 +10,8 @@ let count = 0
 /** A new folder; it goes with this process. */
 export function newHome (): string {
   if (root === undefined) {
-    const made = root = mkdtempSync(join(tmpdir(), 'tunpipe-test-'))
-    process.once('exit', () => { rmSync(made, { recursive: true, force: true }) })
+    root = mkdtempSync(join(tmpdir(), 'tunpipe-test-'))
+    reap('folder', root)
   }
   const home = join(root, String(count++))
   mkdirSync(home)

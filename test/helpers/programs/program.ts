@@ -1,10 +1,10 @@
 /** Runs the real programs as child processes. Nothing here sleeps: one waits for a line or for the end. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
-import { bareNode, executable, type ExecutableName } from './executables.ts'
+import { executable, STRIP_TYPES, type ExecutableName } from './executables.ts'
 import { homeEnv } from './homes.ts'
-import { TSX_ARGS } from './tsx.ts'
+import { killGroup, spawnGroup } from './reaper.ts'
 
 export interface ProgramInit {
   env?: Record<string, string>
@@ -27,11 +27,9 @@ export class Program {
   stderr = ''
   readonly #waiting = new Set<() => void>()
 
-  constructor (script: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore', imports = [] }: ProgramInit = {}) {
+  constructor (command: string, args: readonly string[], { env = {}, cwd, stdin = 'ignore' }: ProgramInit = {}) {
     const { TUNPIPE_PASSWORD: _password, TUNPIPE_TOKEN: _token, ...inherited } = process.env
-    const loader = script.endsWith('.ts') ? TSX_ARGS : []
-    const [command, ...rest] = bareNode(...imports.flatMap((url) => ['--import', url]), ...loader, script, ...args)
-    this.child = spawn(command, rest, { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
+    this.child = spawnGroup(command, args, { cwd, env: { ...inherited, ...homeEnv(), ...env }, stdio: [stdin, 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#wake()
@@ -74,11 +72,20 @@ export class Program {
   }
 }
 
-/** Starts a script; it is gone when the test is over. */
-export function startScript (t: Test, script: string, args: readonly string[] = [], init?: ProgramInit): Program {
-  const program = new Program(script, args, init)
-  t.teardown(() => { program.signal('SIGKILL') })
+/** Starts a command; it is gone when the test is over. */
+export function startCommand (t: Test, command: string, args: readonly string[] = [], init?: ProgramInit): Program {
+  const program = new Program(command, args, init)
+  t.teardown(() => { killGroup(program.child.pid as number) })
   return program
+}
+
+/** Starts a Node with arguments of its own. */
+export const startNode = (t: Test, args: readonly string[], init?: ProgramInit): Program => startCommand(t, process.execPath, args, init)
+
+/** Starts a script, of types as well. */
+export function startScript (t: Test, script: string, args: readonly string[] = [], { imports = [], ...init }: ProgramInit = {}): Program {
+  const loader = script.endsWith('.ts') ? STRIP_TYPES : []
+  return startNode(t, [...imports.flatMap((url) => ['--import', url]), ...loader, script, ...args], init)
 }
 
 export function startProgram (t: Test, name: ExecutableName, args: readonly string[], init?: ProgramInit): Program {
@@ -88,4 +95,11 @@ export function startProgram (t: Test, name: ExecutableName, args: readonly stri
 /** Runs it to its end. */
 export async function runProgram (t: Test, name: ExecutableName, args: readonly string[], init?: ProgramInit): Promise<Ended> {
   return await startProgram(t, name, args, init).ended
+}
+
+/** Runs a Node to its end; gives what it has written to stdout. */
+export async function outputOf (t: Test, args: readonly string[], init?: ProgramInit): Promise<string> {
+  const { code, stdout, stderr } = await startNode(t, args, init).ended
+  if (code !== 0) throw new Error(`code ${code}: ${stderr}`)
+  return stdout
 }

@@ -1,16 +1,15 @@
 /** Sockets that share a port. */
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, readdirSync } from 'node:fs'
 import { createServer, connect, type Server } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { bindShared, sharedBindProblem } from '../../../src/net/native/reuse-port.ts'
 import { failureOf } from '../../helpers/ends.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { outputOf } from '../../helpers/programs/program.ts'
 
-const run = promisify(execFile)
 const host = '127.0.0.1'
 const ipv6 = Object.values(networkInterfaces()).flat().some((found) => found?.address === '::1')
 const reason = await sharedBindProblem()
@@ -94,6 +93,6 @@ shared('a place that somebody else has is refused in the form that Node has for 
 
 t.test('without koffi it says so', { skip: process.platform === 'linux' ? false : 'sockets are shared on Linux only' }, async (t) => {
   const script = `console.log(await (await import(${JSON.stringify(fileURLToPath(new URL('../../../src/net/native/reuse-port.ts', import.meta.url)))})).sharedBindProblem())`
-  const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), '--import', withoutKoffi, '--input-type=module', '-e', script], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const stdout = await outputOf(t, [...STRIP_TYPES, '--import', withoutKoffi, '--input-type=module', '-e', script])
   t.match(stdout, /^the optional package koffi is not installed: npm install koffi\n$/)
 })

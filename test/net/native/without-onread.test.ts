@@ -1,9 +1,8 @@
 /** A Node that does not keep the option `onread` where `pooled-reads.ts` looks for it: sockets read as they usually do. */
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { outputOf } from '../../helpers/programs/program.ts'
 
-const run = promisify(execFile)
 const of = (path: string): string => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href)
 
 /** Loaded before the program: sockets have no symbols, or their handles no function. */
@@ -44,7 +43,7 @@ const program = `
 
 for (const [name, preload] of Object.entries(withouts)) {
   t.test(`without ${name}: bulk passes a bridge by usual reads`, async (t) => {
-    const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), '--import', `data:text/javascript,${encodeURIComponent(preload)}`, '--input-type=module', '-e', program], { env: { ...process.env, NODE_OPTIONS: '' }, timeout: 60_000 })
+    const stdout = await outputOf(t, [...STRIP_TYPES, '--import', `data:text/javascript,${encodeURIComponent(preload)}`, '--input-type=module', '-e', program])
     t.same(JSON.parse(stdout), { canPoolReads: name !== 'the fields', isLent: false, whole: true })
   })
 }

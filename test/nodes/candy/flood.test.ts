@@ -1,5 +1,4 @@
 /** Ten thousand strangers, and a member with ten thousand faces: what is there already does not notice. */
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
@@ -12,6 +11,8 @@ import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../hel
 import { eventually } from '../../helpers/network/traffic.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { spawnGroup } from '../../helpers/programs/reaper.ts'
 import type { CandyRelayStats } from '../../../src/nodes/candy/index.ts'
 import { FORWARD_SOURCE } from '../../../src/nodes/candy/protocol/forward.ts'
 import { encodeAuth, encodeVmac } from '../../../src/nodes/candy/protocol/handshake.ts'
@@ -87,7 +88,7 @@ interface Patient {
 
 /** A relay that gives strangers minutes, so that however slow this machine is they are all there at once. */
 async function patientRelay (t: Test): Promise<Patient> {
-  const child = fork(fileURLToPath(new URL('../../helpers/candy/relay-process.ts', import.meta.url)), [PASSWORD], { execArgv: ['--import', 'tsx'] })
+  const child = spawnGroup(process.execPath, [...STRIP_TYPES, fileURLToPath(new URL('../../helpers/candy/relay-process.ts', import.meta.url)), PASSWORD], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [{ url }] = await once(child, 'message') as [{ url: string }]
   return {

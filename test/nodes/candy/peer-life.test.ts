@@ -1,9 +1,7 @@
 /** A peer from its start to its end: servers that are away, that refuse it, that come back; and what it leaves behind. */
-import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { text as streamText } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { CandyPeer, joinCandy, serveCandy, type CandyPeerInit, type CandyServer, type CandyServerInit } from '../../../src/nodes/candy/index.ts'
 import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
@@ -14,6 +12,8 @@ import { ca, cert, key } from '../../helpers/certificates.ts'
 import { PASSWORD } from '../../helpers/candy/client.ts'
 import { failureOf, turn, until } from '../../helpers/ends.ts'
 import { actAsCacao, actAsCandy, handles, scriptedServer, startPeer } from '../../helpers/candy/scripted-server.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { outputOf } from '../../helpers/programs/program.ts'
 
 async function relayOn (t: Test, init: Partial<CandyServerInit> = {}): Promise<CandyServer> {
   const server = await serveCandy({ listen: 'ws://127.0.0.1:0', password: PASSWORD, dhcp: '10.77.0.0/24', ...init })
@@ -291,9 +291,7 @@ t.test('what a listener throws is an uncaught exception, and the peer goes on', 
     await second.close()
     console.log(peer.state)
   `
-  const { NODE_OPTIONS: _, ...env } = process.env // tap's
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  const lines = (await streamText(child.stdout)).trimEnd().split('\n')
+  const lines = (await outputOf(t, [...STRIP_TYPES, '--input-type=module', '-e', script])).trimEnd().split('\n')
   t.same(lines, [
     ...['address', 'online', 'offline, the server has ended the connection', 'address', 'online', 'failed'].map((what) => `uncaughtException: ${what}`),
     'stopped'

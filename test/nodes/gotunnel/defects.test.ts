@@ -2,7 +2,6 @@
  * What the original programs do wrong, by the numbers of the protocol's list (section 10): each with what triggers it there, and
  * what ours do instead.
  */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +15,8 @@ import { freePort } from '../../helpers/free-ports.ts'
 import { later, MODES, OTHER_TOKEN, ScriptedClient, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
 import { Listening, ScriptedServer, startPeer } from '../../helpers/gotunnel/scripted-server.ts'
 import { dialSoon, isRefused, Wire } from '../../helpers/gotunnel/wire.ts'
+import { STRIP_TYPES } from '../../helpers/programs/executables.ts'
+import { spawnGroup } from '../../helpers/programs/reaper.ts'
 
 const listeners = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
 
@@ -283,7 +284,7 @@ t.test('D13: in strict mode the first frame of a data connection is good once, a
 
 t.test('D14: a relay that may not open more files goes on when it may again', { skip: process.platform === 'win32' }, async (t) => {
   const program = fileURLToPath(new URL('../../helpers/gotunnel/relay-process.ts', import.meta.url))
-  const child = spawn('sh', ['-c', 'ulimit -n 250 && exec "$0" --import tsx "$@"', process.execPath, program, TOKEN], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = spawnGroup('sh', ['-c', 'ulimit -n 250 && exec "$0" "$@"', process.execPath, ...STRIP_TYPES, program, TOKEN], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [url] = await once(child, 'message') as [string]
   const client = await ScriptedClient.registered(t, Number(new URL(url).port), { remotePort: await freePort() })
