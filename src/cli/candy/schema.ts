@@ -1,5 +1,6 @@
 /** Schemas of the section `candy` for relay and peer; flags have the same names. */
 import { z } from 'zod'
+import type { OptionError } from '../../errors.ts'
 import { RoutePolicy } from '../../nodes/candy/peer/route-policy.ts'
 import { parseRules } from '../../nodes/candy/relay/sdwan.ts'
 import { RESERVED_NAMES } from '../../tun/ifreq.ts'
@@ -44,7 +45,7 @@ function rules () {
       parseRules(input)
       return input
     } catch (err) {
-      throw new UsageError(`${(err as Error).message.replace(/^sdwan /, '')}, expected ${expected}`)
+      throw new UsageError(`${(err as OptionError).detail}, expected ${expected}`)
     }
   })
 }
@@ -58,7 +59,7 @@ function routes () {
       void new RoutePolicy(input)
       return input
     } catch (err) {
-      throw new UsageError(`${(err as Error).message.replace(/^routes: /, '')}, expected ${expected}`)
+      throw new UsageError(`${(err as OptionError).detail}, expected ${expected}`)
     }
   })
 }

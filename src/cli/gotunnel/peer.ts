@@ -25,7 +25,7 @@ export async function startGotunnelPeer (context: StartContext<LoadedPeer>): Pro
     bufferTotal: gotunnel['buffer-total'],
     pingInterval: gotunnel['ping-interval'] * 1000,
     probeInterval: gotunnel['probe-interval'] * 1000,
-    log: reporter.log
+    log
   })
   const protocol = 'gotunnel'
   const seen = new Set<number>()

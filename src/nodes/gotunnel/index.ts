@@ -10,3 +10,4 @@ export type { GotunnelRelayStats, GotunnelRejectReason, UserDrop, UserTraffic } 
 export { GotunnelPeer, mapPorts } from './peer/peer.ts'
 export type { GotunnelPeerEvents, GotunnelPeerInit, GotunnelPeerStatus, MapState, MapStats, MapStatus, PortMap } from './peer/settings.ts'
 export { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from './peer/errors.ts'
+export type { GotunnelRefusal } from './protocol/reasons.ts'
