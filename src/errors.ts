@@ -43,6 +43,3 @@ export class LinkBusyError extends Error {
   override readonly name = 'LinkBusyError'
   readonly code = 'ERR_LINK_BUSY'
 }
-
-/** The text of a failed connect without the local end that Node adds to it, of which nothing is known at that time. */
-export const withoutLocal = (message: string): string => message.replaceAll(/ - Local \([^)]*\)/g, '')

@@ -80,6 +80,7 @@ export function parse (command: Command, argv: readonly string[]): boolean {
 
 /** Converts an error of commander to one line. Values of options are not repeated, as they may be passwords. */
 function usageError (command: Command, err: CommanderError, unsupported: UnsupportedOptions): UsageError {
+  // eslint-disable-next-line no-restricted-syntax -- commander names the option in its text alone
   const message = err.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
   const [, given] = err.code === 'commander.unknownOption' ? /^unknown option '(--?[^=]*)/.exec(message) ?? [] : []
   if (given === undefined) return new UsageError(message)

@@ -1,12 +1,12 @@
 import { errnoOf } from '../net/native/errno.ts'
-import { withoutLocal } from '../errors.ts'
+import { oneLine } from '../text/printable.ts'
 
 /** The text of an error without code, system call and path: `no such file or directory` for `ENOENT: no such file or directory, open 'x'`. */
 export function reason (err: unknown): string {
   if (!(err instanceof Error)) return String(err)
   const { errno } = err as NodeJS.ErrnoException
   const [name, text] = errno === undefined ? [] : errnoOf(-errno)
-  return text !== undefined && name !== 'EUNKNOWN' ? text : withoutLocal(err.message).replaceAll(/\s*\n\s*/g, ' ')
+  return text !== undefined && name !== 'EUNKNOWN' ? text : oneLine(err.message)
 }
 
 /** The code of an error. An error with a code is expected, and its text suffices; one without is a bug. */

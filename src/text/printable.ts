@@ -23,6 +23,9 @@ export function printable (text: string, limit = MAX_REASON): string {
   return shown
 }
 
+/** Joins the lines of a text, for a log or a terminal. */
+export const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, ' ')
+
 function escaped (code: number): string {
   const digits = code.toString(16)
   return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : `\\u${digits.padStart(4, '0')}`

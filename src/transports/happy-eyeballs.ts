@@ -8,7 +8,7 @@ import { lookup as dnsLookup } from 'node:dns/promises'
 import { isIP, type Socket } from 'node:net'
 import { constants, networkInterfaces } from 'node:os'
 import { opened, type TimeLimit } from './connecting.ts'
-import { LinkClosedError, withoutLocal } from '../errors.ts'
+import { LinkClosedError } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock, Endpoint, Timer } from '../types.ts'
 
@@ -104,8 +104,7 @@ async function attempt<S extends Socket> ({ to: { port }, open, limit, clock = s
   try {
     return { socket: await opened(open({ host, port }), 'connect', signal, limit), ends }
   } catch (err) {
-    if (err instanceof Error) err.message = withoutLocal(err.message)
-    throw err
+    throw withoutLocal(err)
   }
 }
 
@@ -118,6 +117,13 @@ function verifyZone (host: string, port: number): void {
   const [, zone] = host.split('%')
   if (zone === undefined || process.platform === 'win32' || zone in networkInterfaces()) return // zones of Windows are numbers
   throw Object.assign(new Error(`connect EINVAL ${host}:${port}`), { errno: -constants.errno.EINVAL, code: 'EINVAL', syscall: 'connect', address: host, port })
+}
+
+/** An error without the local end that Node adds to the text of a failed connect, and of which nothing is known at that time. */
+function withoutLocal (err: unknown): unknown {
+  const { syscall, code, address, port } = err as NodeJS.ErrnoException & { address?: string, port?: number }
+  if (syscall !== 'connect' || address === undefined || port === undefined) return err
+  return Object.assign(err as Error, { message: `connect ${code} ${address}:${port}` })
 }
 
 /** Alternates the families, beginning with that of the first address (RFC 8305, section 4). */

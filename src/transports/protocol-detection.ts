@@ -78,14 +78,20 @@ export function foreignServer (bytes: Uint8Array, { wanted, tls }: DialAttempt, 
   return new ForeignProtocolError(text, { cause })
 }
 
-/** Messages of OpenSSL, of several versions, for bytes that are not TLS. */
-const NO_TLS = /:SSL routines:[^:]*:(?:wrong version number|packet length too long|http request|record layer failure):/
+/** Codes of OpenSSL, of several versions, for bytes that are not TLS. */
+const NO_TLS: readonly unknown[] = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST', 'ERR_SSL_RECORD_LAYER_FAILURE']
 
 /** Whether the server has answered TLS with something else. */
-export const isNoTls = (err: Error): boolean => NO_TLS.test(err.message)
+export const isNoTls = (err: Error): boolean => NO_TLS.includes((err as NodeJS.ErrnoException).code)
 
-/** The reason of a failed handshake, from a message of OpenSSL that contains its source files as well. */
-const opensslReason = (message: string): string | undefined => /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1]
+/** What Node adds to an error of OpenSSL; the message contains source files as well. */
+interface OpensslError extends Error {
+  library?: string
+  reason?: string
+}
+
+/** The reason of a failed handshake; undefined for errors that are not of OpenSSL's TLS. */
+const opensslReason = ({ library, reason }: OpensslError): string | undefined => library === 'SSL routines' ? reason : undefined
 
 /** @param bytes the first bytes of the server, when known */
 function noTls (bytes: Uint8Array | undefined, { wanted, plain }: DialAttempt, cause: Error): ForeignProtocolError {
@@ -101,7 +107,7 @@ export function explainedDial (err: Error, tried: DialAttempt): Error {
   const { code: given, rawPacket } = err as Error & { code?: unknown, rawPacket?: Uint8Array }
   const code = typeof given === 'string' ? given : '' // a DOMException has a number
   const { wanted, isTls, tls, plain } = tried
-  const reason = isTls ? opensslReason(err.message) : undefined
+  const reason = isTls ? opensslReason(err) : undefined
   if (reason !== undefined) {
     return isNoTls(err) ? noTls(rawPacket, tried, err) : Object.assign(new Error(`the TLS handshake has failed: ${reason}`, { cause: err }), { code })
   }

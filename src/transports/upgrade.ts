@@ -47,6 +47,13 @@ export interface UpgradedLink extends Link, ConnectionInfo {
 /** The server has answered, but not with an upgrade to WebSocket. */
 export class UpgradeError extends CodedError<'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT'> {
   override readonly name = 'UpgradeError'
+  /** The HTTP status of a rejection; undefined for any other error. */
+  readonly status: number | undefined
+
+  constructor (code: 'ERR_UPGRADE' | 'ERR_UPGRADE_TIMEOUT', message: string, status?: number) {
+    super(code, message)
+    this.status = status
+  }
 }
 
 /** Records the listeners of a socket; the returned function removes those that were added since. */
@@ -110,7 +117,8 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
         socket.on('error', () => {}) // until the link adds its own
         resolve()
       })
-      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', rejectionText(err.message, tried)))) })
+      client.on('error', (err) => { reject(reason ?? ('code' in err ? explainedDial(err, tried) : new UpgradeError('ERR_UPGRADE', err.message))) })
+      client.on('unexpected-response', (_request, { statusCode = 0 }) => { abandon(new UpgradeError('ERR_UPGRADE', rejectionText(statusCode, tried), statusCode)) })
       if (signal?.aborted === true) aborted()
     })
   } finally {
@@ -122,11 +130,9 @@ async function upgraded (socket: Socket, url: URL, headers: Record<string, strin
 /** Hints for a wrong scheme of the URL. */
 const HINTS = { tls: 'try wss://', plain: 'try ws://' }
 
-/** Explains a message of `ws` about an answer that is not an upgrade. */
-function rejectionText (message: string, { isTls }: { isTls: boolean }): string {
-  const [, status] = /^Unexpected server response: (\d{3})$/.exec(message) ?? []
-  if (status === undefined) return message
-  return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === '400' && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
+/** Explains the HTTP status of an answer that is not an upgrade. */
+function rejectionText (status: number, { isTls }: { isTls: boolean }): string {
+  return `the server speaks HTTP, but not WebSocket at this URL: status ${status}${status === 400 && !isTls ? ' (as of servers that want TLS: try wss://)' : ''}`
 }
 
 /** Rejects an upgrade, and ends the connection. */

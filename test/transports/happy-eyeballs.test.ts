@@ -49,6 +49,17 @@ const kinds: Record<string, Kind> = {
   wss: { listen: (at) => listenWebSocket({ tls: { cert, key }, ...at }), dial: (port, lookup) => dialWebSocket(`wss://localhost:${port}`, { ca, lookup }) }
 }
 
+t.test('the error of a failed connect says nothing of a local end that does not exist', async (t) => {
+  for (const address of ['192.0.2.1', '2001:db8::1']) {
+    const attempts = new Attempts()
+    const failed = t.rejects(attempts.race([address]), { code: 'ENETUNREACH', message: `connect ENETUNREACH ${address}:443` }, address)
+    await until(() => attempts.sockets.length === 1)
+    const fields = { code: 'ENETUNREACH', syscall: 'connect', address, port: 443 }
+    attempts.sockets[0].destroy(Object.assign(new Error(`connect ENETUNREACH ${address}:443 - Local (undefined:undefined)`), fields))
+    await failed
+  }
+})
+
 for (const [name, { listen, dial }] of Object.entries(kinds)) {
   t.test(`${name}: a dead address beside a good one`, async (t) => {
     const { port, incoming } = await listening(t, listen)

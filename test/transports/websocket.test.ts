@@ -193,7 +193,7 @@ t.test('dialling what is no WebSocket server', async (t) => {
   for (const path of Object.keys(answers)) {
     const err = await failureOf(dialWebSocket(`ws://${host}:${(server.address() as AddressInfo).port}${path}`))
     t.match(err, { code: /^[A-Z_]+$/ }, path)
-    if (path === '/forbidden') t.match(err, { name: 'UpgradeError', code: 'ERR_UPGRADE', message: /403/ })
+    if (path === '/forbidden') t.match(err, { name: 'UpgradeError', code: 'ERR_UPGRADE', message: /403/, status: 403 })
   }
 })
 

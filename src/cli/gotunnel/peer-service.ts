@@ -13,7 +13,7 @@ export async function startGotunnelPeer (context: StartContext<GotunnelPeerSetti
   const { settings, log, out } = context
   const { server, name, maps } = settings
   const reporter = new Reporter(context)
-  const peer = new GotunnelPeer({ ...settings, log: reporter.log })
+  const peer = new GotunnelPeer({ ...settings, log })
   const protocol = 'gotunnel'
   const seen = new Set<number>()
   peer.on('online', ({ remotePort }, mode) => {

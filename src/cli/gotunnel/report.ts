@@ -1,12 +1,11 @@
 /** Reports failures of a peer in the form of the original's documentation (gotunnel protocol, section 7). */
 import type { Logger as Pino } from 'pino'
-import type { Logger } from '../../log.ts'
-import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from '../../nodes/gotunnel/index.ts'
+import { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError, type GotunnelRefusal } from '../../nodes/gotunnel/index.ts'
 import { stderrLines } from '../process/bounded-lines.ts'
 import { Redactor } from '../process/redactor.ts'
 import type { Output } from '../process/output.ts'
 import type { StartContext } from '../protocol.ts'
-import { reason } from '../reason.ts'
+import { codeOf, reason } from '../reason.ts'
 import { printable } from '../../text/printable.ts'
 
 const TEXTS: Readonly<Record<number, string>> = {
@@ -14,22 +13,29 @@ const TEXTS: Readonly<Record<number, string>> = {
   [AUTHENTICATION_FAILED]: 'Authentication failed'
 }
 
-/** Advice for a rejection, by the reason of the server. */
-const HINTS: Readonly<Record<string, string>> = {
-  'authentication failed': 'compare the token with that of the server',
-  'strict mode required': 'leave out --mode compatible',
-  'the server does not offer strict mode': 'leave out --mode strict, or use a relay of tunpipe',
-  'port not allowed': 'have the server allow it (--ports there, and the right to listen on it), or take another port in --map',
-  'name taken': 'give this peer another --name'
+/** Advice for a rejection. */
+const HINTS: Readonly<Partial<Record<GotunnelRefusal, string>>> = {
+  token: 'compare the token with that of the server',
+  mode: 'leave out --mode compatible',
+  no_strict: 'leave out --mode strict, or use a relay of tunpipe',
+  port: 'have the server allow it (--ports there, and the right to listen on it), or take another port in --map',
+  name: 'give this peer another --name',
+  replaced: 'end the other one, or take another port in --map'
 }
 
-/** Advice for certificate errors, by the texts of Node and OpenSSL. A server of another protocol is reported elsewhere. */
-const TROUBLES: ReadonlyArray<readonly [RegExp, string]> = [
-  [/unable to verify|self.signed|local issuer/, 'a certificate of your own is trusted with --ca FILE'],
-  [/does not match certificate|altnames/i, 'the certificate is for another name: use that in --server']
-]
+const UNTRUSTED = 'a certificate of your own is trusted with --ca FILE'
 
-const troubleOf = (text: string): string | undefined => TROUBLES.find(([pattern]) => pattern.test(text))?.[1]
+/** Advice for certificate errors, by the codes of Node. A server of another protocol is reported elsewhere. */
+const TROUBLES: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another name: use that in --server'
+}
+
+/** A `ConnectError` has the error of the connection as its cause. */
+const troubleOf = (err: Error): string | undefined => TROUBLES[codeOf(err.cause) ?? '']
 
 const MAX_TEXT = 200
 
@@ -44,21 +50,10 @@ export class Reporter {
     this.#redactor = new Redactor(secrets)
   }
 
-  /** The logger for the peer itself, without the lines that are reported here. */
-  get log (): Logger {
-    const log = this.#log
-    return {
-      debug: (fields, message) => { log.debug(fields, message) },
-      info: (fields, message) => { log.info(fields, message) },
-      warn: (fields, message) => { if (message !== 'offline') log.warn(fields, message) },
-      error: (fields, message) => { log.error(fields, message) }
-    }
-  }
-
   /** A connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
   offline (port: number, err: Error, wait: number): void {
     const text = textOf(err)
-    const trouble = troubleOf(text)
+    const trouble = troubleOf(err)
     const fields = { port, reason: text, wait: Math.round(wait), ...(trouble === undefined ? {} : { hint: trouble }) }
     const number = numberOf(err)
     if (number === undefined) this.#log.warn(fields, 'offline')
@@ -66,7 +61,7 @@ export class Reporter {
   }
 
   /** The server has rejected a port; it is tried again after `wait` milliseconds, or never. */
-  refused (port: number, err: Error, wait: number | undefined): void {
+  refused (port: number, err: RefusedError, wait: number | undefined): void {
     const text = textOf(err)
     const fields = { port, reason: text, ...(wait === undefined ? {} : { wait: Math.round(wait) }) }
     const number = numberOf(err)
@@ -75,9 +70,9 @@ export class Reporter {
   }
 
   /** The error that ends the process, with advice. */
-  failure (err: Error): Error {
+  failure (err: RefusedError): Error {
     const text = textOf(err)
-    const hint = HINTS[text] ?? (text.startsWith('replaced') ? 'end the other one, or take another port in --map' : undefined)
+    const hint = HINTS[err.reason]
     return Object.assign(new Error(`the server has refused every port for good: ${text}${hint === undefined ? '' : `; ${hint}`}`, { cause: err }), { code: 'ERR_GOTUNNEL_REFUSED' })
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
+import { oneLine } from '../../text/printable.ts'
 import { exitProcess, threadsDone } from './exit.ts'
 
 export const EXIT = { clean: 0, failure: 1, usage: 2, absent: 3 } as const
@@ -154,7 +155,7 @@ function exitCodeOf (err: unknown): number {
 function complain (program: string, err: unknown): void {
   const exitCode = exitCodeOf(err)
   const foreseen = err instanceof Error && codeOf(err) !== undefined
-  const text = foreseen ? err.message.replaceAll(/\s*\n\s*/g, ' ') : err instanceof Error ? err.stack : String(err)
+  const text = foreseen ? oneLine(err.message) : err instanceof Error ? err.stack : String(err)
   process.stderr.write(`${foreseen && exitCode !== EXIT.usage ? `${program}: ` : ''}${text}\n`)
   process.exitCode = exitCode
 }

@@ -1,7 +1,8 @@
 /** How a peer gets to its server and stays there, by the numbers of the table of conformance cases (gotunnel protocol, section 11), against a scripted server. */
 import { once } from 'node:events'
 import t from 'tap'
-import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'
+import { silent } from '../../../src/log.ts'
+import { CONNECT_FAILED, AUTHENTICATION_FAILED, ConnectError, GotunnelPeer, mapPorts, RefusedError } from '../../../src/nodes/gotunnel/index.ts'
 import { failureOf, until } from '../../helpers/ends.ts'
 import { freePort, freePorts } from '../../helpers/free-ports.ts'
 import { failed, MODES, OK, ScriptedClient, startRelay, STRICT_OK, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
@@ -124,17 +125,33 @@ t.test('one that has been online does not end when the server will not have its 
 })
 
 t.test('a refusal for good at the start ends the peer: nothing follows', async (t) => {
-  for (const reason of ['authentication failed', 'port not allowed', 'name taken', 'strict mode required']) {
+  for (const [code, reason] of [['token', 'authentication failed'], ['port', 'port not allowed'], ['name', 'name taken'], ['mode', 'strict mode required'], ['replaced', 'replaced by another client with this token']]) {
     let attempts = 0
     const server = await ScriptedServer.start(t, { answer: () => { attempts++; return failed(reason) } })
     const { peer, events } = startPeer(t, server, NO_SERVICE)
     const [err] = await once(peer, 'failed') as [RefusedError]
     t.ok(err instanceof RefusedError)
-    t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', number: reason === 'authentication failed' ? AUTHENTICATION_FAILED : undefined, isPermanent: true })
+    t.match(err, { message: reason, code: 'ERR_GOTUNNEL_REFUSED', reason: code, number: code === 'token' ? AUTHENTICATION_FAILED : undefined, isPermanent: true })
     t.same(events, [`refused 10022: ${reason}`, `failed: ${reason}`])
     t.match(peer.status().maps, [{ state: 'degraded', reason }])
     await peer.close()
     t.equal(attempts, 1)
+  }
+})
+
+t.test('a lost connection is logged only when no listener takes the event', async (t) => {
+  for (const listens of [false, true]) {
+    const lines: string[] = []
+    const log = { ...silent, warn: (_fields: object, message: string) => { lines.push(message) } }
+    const peer = new GotunnelPeer({ server: { host: '127.0.0.1', port: await freePort() }, token: 'x', name: 'a', maps: [{ remotePort: 10_022, local: { host: '127.0.0.1', port: 9 } }], probeInterval: 0, backoff: { first: 1, longest: 2 }, log })
+    t.teardown(() => peer.close())
+    let heard = 0
+    if (listens) peer.on('offline', () => { heard++ })
+    peer.start()
+    await until(() => peer.stats[0].failures >= 2)
+    const { failures } = peer.stats[0]
+    t.equal(heard, listens ? failures : 0)
+    t.same(lines, listens ? [] : Array(failures).fill('offline'))
   }
 })
 

@@ -47,7 +47,7 @@ export async function answerOf (link: Link, isTls: boolean, signal: AbortSignal)
     const { frame, rest } = await firstFrame(link, u32be, { maxFrame: MAX_FRAME })
     if (frame === undefined) throw new LinkClosedError(`the server has ended the connection without an answer: perhaps it ${isTls ? '' : 'speaks TLS (then use --tls) or '}is no gotunnel server`)
     const answer = readAnswer(frame)
-    if (answer.status !== 'ok') throw new RefusedError(answer.reason === undefined || answer.reason === '' ? 'the server gives no reason' : answer.reason)
+    if (answer.status !== 'ok') throw new RefusedError(answer.reason)
     return { answer, rest }
   } catch (err) {
     link.abort(err as Error)

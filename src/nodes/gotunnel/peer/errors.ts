@@ -1,5 +1,5 @@
 /** Errors that end a connection to a server. */
-import { REASONS, REPLACED } from '../protocol/reasons.ts'
+import { refusalOf, type GotunnelRefusal } from '../protocol/reasons.ts'
 import { CodedError } from '../../../errors.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
 
@@ -7,10 +7,10 @@ import { printable, reasonOf } from '../../../text/printable.ts'
 export const CONNECT_FAILED = 1001
 export const AUTHENTICATION_FAILED = 1002
 
-const PERMANENT: ReadonlySet<string> = new Set([REASONS.token, REASONS.mode, REASONS.port, REASONS.name, REPLACED])
+const PERMANENT: ReadonlySet<GotunnelRefusal> = new Set(['token', 'mode', 'no_strict', 'port', 'name', 'replaced'])
 
 /** Rejections that may end without a change of this peer: another client holds the port, or the server's settings change. */
-const RECOVERABLE: ReadonlySet<string> = new Set([REASONS.port, REPLACED])
+const RECOVERABLE: ReadonlySet<GotunnelRefusal> = new Set(['port', 'replaced'])
 
 /** No connection to the server: refused, or no answer in time. */
 export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
@@ -25,6 +25,7 @@ export class ConnectError extends CodedError<'ERR_GOTUNNEL_CONNECT'> {
 /** The server has rejected a registration, or ended it later. */
 export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   override readonly name = 'RefusedError'
+  readonly reason: GotunnelRefusal
   /** The error number of the original; undefined for reasons that it does not have. */
   readonly number: number | undefined
   /** A retry cannot succeed. */
@@ -32,10 +33,12 @@ export class RefusedError extends CodedError<'ERR_GOTUNNEL_REFUSED'> {
   /** The port may become available again. */
   readonly isRecoverable: boolean
 
-  constructor (reason: string, isPermanent = PERMANENT.has(reason)) {
-    super('ERR_GOTUNNEL_REFUSED', printable(reason))
-    this.number = reason === REASONS.token ? AUTHENTICATION_FAILED : undefined
-    this.isPermanent = isPermanent
+  /** @param text what the server says */
+  constructor (text: string | undefined, reason = refusalOf(text)) {
+    super('ERR_GOTUNNEL_REFUSED', reason === 'none' ? 'the server gives no reason' : printable(text ?? ''))
+    this.reason = reason
+    this.number = reason === 'token' ? AUTHENTICATION_FAILED : undefined
+    this.isPermanent = PERMANENT.has(reason)
     this.isRecoverable = RECOVERABLE.has(reason)
   }
 }

@@ -49,7 +49,7 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
         for (const mapping of this.#mappings) mapping.retry() // the server may have been replaced or reconfigured
       },
       onOffline: (map, err, wait) => {
-        log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
+        if (this.listenerCount('offline') === 0) log.warn({ port: map.remotePort, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
         tell(() => this.emit('offline', map, err, wait))
       },
       onRefused: (map, err, wait) => {

@@ -3,6 +3,7 @@ import { Health, IN_DOUBT } from './health.ts'
 import { answerOf, dialServer } from './dial.ts'
 import { dialData, type DataConnection, type ControlSession } from './data-connection.ts'
 import { STRICT, type OpenDataChannel } from '../protocol/messages.ts'
+import type { GotunnelRefusal } from '../protocol/reasons.ts'
 import { RefusedError } from './errors.ts'
 import { PeerSession, type SessionMapping } from './session.ts'
 import { withTimeout } from '../protocol/with-timeout.ts'
@@ -50,8 +51,8 @@ export class PortMapping implements SessionMapping {
   readonly #backoff: Backoff
   /** Used while the server rejects the port. */
   readonly #slowBackoff: Backoff
-  /** The text of the last rejection that was reported. */
-  #rejection: string | undefined
+  /** The last rejection that was reported. */
+  #rejection: GotunnelRefusal | undefined
   #isGivenUp = false
   readonly #health = new Health()
   readonly #stopping = new AbortController()
@@ -135,11 +136,11 @@ export class PortMapping implements SessionMapping {
     return wait
   }
 
-  #rejected (reason: RefusedError): number {
+  #rejected (err: RefusedError): number {
     const wait = this.#slowBackoff.next()
     this.#state = 'degraded'
-    if (this.#rejection !== reason.message) this.#events.onRefused(this.map, reason, wait)
-    this.#rejection = reason.message
+    if (this.#rejection !== err.reason) this.#events.onRefused(this.map, err, wait)
+    this.#rejection = err.reason
     return wait
   }
 
@@ -194,7 +195,7 @@ export class PortMapping implements SessionMapping {
     })
     const isStrict = mode !== 'compatible' && answer.tunpipe === STRICT
     if (mode === 'strict' && !isStrict) {
-      const err = new RefusedError('the server does not offer strict mode', true)
+      const err = new RefusedError('the server does not offer strict mode', 'no_strict')
       link.abort(err)
       throw err
     }

@@ -1,4 +1,5 @@
 /** Options, status and events of a gotunnel peer. */
+import type { RefusedError } from './errors.ts'
 import { ownName, peerOptions, verifyPeerOptions, type PortMap } from './options.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -94,9 +95,9 @@ export interface GotunnelPeerEvents {
   /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
   offline: [map: PortMap, err: Error, wait: number]
   /** The server rejects this port. The next attempt follows after `wait` milliseconds; undefined: there is none. Other ports are not affected. */
-  refused: [map: PortMap, err: Error, wait: number | undefined]
+  refused: [map: PortMap, err: RefusedError, wait: number | undefined]
   /** The service behind a port is down, or up again. */
   service: [map: PortMap, isUp: boolean]
   /** The server rejects all ports; there are no further attempts. */
-  failed: [err: Error]
+  failed: [err: RefusedError]
 }

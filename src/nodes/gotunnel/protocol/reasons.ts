@@ -1,4 +1,4 @@
-/** Reasons for which a server rejects or ends a connection, as texts on the wire (gotunnel protocol, sections 3 and 12.2). */
+/** Reasons for which a server rejects or ends a connection: texts on the wire (gotunnel protocol, sections 3 and 12.2), codes everywhere else. */
 
 /** Rejection reasons that are sent to the client, which decides by them whether to retry. */
 export const REASONS = {
@@ -31,3 +31,14 @@ export const ENDINGS = {
 } as const
 
 export type Ending = keyof typeof ENDINGS
+
+/**
+ * Why a peer has no port, as a code: one of the reasons above; `no_strict`, the server does not offer the strict mode that the peer
+ * requires; `none`, the server gives no reason; `other`, a text that this table does not have.
+ */
+export type GotunnelRefusal = RejectReason | Ending | 'no_strict' | 'none' | 'other'
+
+const CODES: ReadonlyMap<string, GotunnelRefusal> = new Map([...Object.entries(ENDINGS), ...Object.entries(REASONS)].map(([code, text]) => [text, code as RejectReason | Ending]))
+
+/** The code of a reason on the wire. */
+export const refusalOf = (text: string | undefined): GotunnelRefusal => text === undefined || text === '' ? 'none' : CODES.get(text) ?? 'other'
