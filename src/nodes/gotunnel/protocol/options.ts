@@ -23,9 +23,10 @@ export function name () {
   return text('a name', 'at most 64 letters, digits, ".", "_", "@" or "-", a letter or digit first', (name) => /^[A-Za-z0-9][\w.@-]{0,63}$/.test(name) ? name : undefined)
 }
 
-/** Bytes buffered for all users of one side: at least a few of the smallest reads. */
+/** Bytes buffered for all users of one side; in programs at least a few of the smallest reads. */
 export const bufferTotal = (texts: { docs?: string }) => ({
-  check: wholeNumber(1024 * 1024),
+  check: wholeNumber(1),
+  input: wholeNumber(1024 * 1024),
   default: 256 * 1024 * 1024,
   value: 'bytes',
   help: 'kept for all users while others do not read; beyond it users that stand still are ended',
