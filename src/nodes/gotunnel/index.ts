@@ -5,7 +5,7 @@ export type { GotunnelRelayInit, GotunnelRelayOptions } from './relay/settings.t
 export type { Mode } from './protocol/options.ts'
 export type { IdentityInit } from './relay/identities.ts'
 export { serveGotunnel, type GotunnelServer, type GotunnelServerOptions } from './relay/server.ts'
-export { StatusSampler, type GotunnelIdentityStatus, type GotunnelPortStatus, type GotunnelRelayStatus } from './relay/status.ts'
+export type { GotunnelIdentityStatus, GotunnelPortStatus, GotunnelRelayStatus, GotunnelServerStatus } from './relay/status.ts'
 export type { GotunnelRelayStats, GotunnelRejectReason, UserDrop, UserTraffic } from './relay/stats.ts'
 export { GotunnelPeer, mapPorts } from './peer/peer.ts'
 export type { GotunnelPeerEvents, GotunnelPeerInit, GotunnelPeerStatus, MapState, MapStats, MapStatus, PortMap } from './peer/settings.ts'

@@ -7,9 +7,11 @@ import { verifyMilliseconds } from '../../../options.ts'
 import { verifyInterfaceAddress, type Offload, type Tun, type TunRoute } from '../../../tun/device.ts'
 import type { Batch, Clock } from '../../../types.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
+import type { PeerConnection } from '../../common/status.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 
+/** Options of a peer. */
 export interface CandyPeerInit {
   /** `ws://` or `wss://`; the path selects the network on servers that have several. */
   url: string
@@ -65,12 +67,14 @@ export function verifyPeer ({ url: text, vmac = '', pingInterval = PING_INTERVAL
   if (remembered !== undefined && parseCidr(remembered) === undefined) throw new OptionError(`remembered is an address with a prefix: ${remembered}`)
 }
 
+/** `waiting`: for the next attempt to connect. */
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
 
 /** Gets packets of the peer. It may only read them, and only during the call. */
 export type PeerTap = (packets: Batch, direction: 'in' | 'out') => void
 
-export interface CandyPeerStatus extends CandyPeerStats {
+/** A peer, its connection and its interface. */
+export interface CandyPeerStatus extends CandyPeerStats, PeerConnection {
   url: string
   state: CandyPeerState
   /** In use, or to be requested next; undefined while there is none. */
@@ -78,10 +82,6 @@ export interface CandyPeerStatus extends CandyPeerStats {
   interface: string
   /** Offloads of the interface that are enabled. */
   offloads: readonly Offload[]
-  /** Why the last connection was lost or could not be made; undefined while there is one, and before the first attempt. */
-  reason: string | undefined
-  /** Seconds since the server accepted the peer; undefined while it has not. */
-  connected: number | undefined
   /** Round-trip time to the server in milliseconds, as last measured. */
   roundTrip: number | undefined
   /** Bytes queued for the server. */
@@ -94,13 +94,14 @@ export interface CandyPeerStatus extends CandyPeerStats {
   overlaps: readonly PeerOverlap[]
 }
 
+/** Events of a peer, with their arguments. */
 export interface CandyPeerEvents {
   /** The interface has this address; for each connection. */
   address: [cidr: string]
   /** The server has accepted the peer. */
   online: [cidr: string]
   /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
-  offline: [reason: string, wait: number]
+  offline: [err: Error, wait: number]
   /** The interface has failed; there are no further attempts. */
   failed: [err: Error]
 }

@@ -1,5 +1,6 @@
 /** Options, status and events of a gotunnel peer. */
 import type { RefusedError } from './errors.ts'
+import type { PeerConnection } from '../../common/status.ts'
 import { isPort } from '../protocol/port-ranges.ts'
 import { DEFAULT_BUFFER_TOTAL, DEFAULT_STALL_TIMEOUT, DEFAULT_UNANSWERED_TIMEOUT, MODES, type Mode } from '../protocol/options.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -17,6 +18,7 @@ export interface PortMap {
   local: Endpoint
 }
 
+/** Options of a peer. */
 export interface GotunnelPeerInit {
   server: Endpoint
   token: string
@@ -112,7 +114,8 @@ export interface MapStats {
 
 export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, not_owner: 0, limit: 0, stalled: 0, silent: 0 } })
 
-export interface MapStatus extends MapStats {
+/** One mapped port, and its connection to the server. */
+export interface MapStatus extends MapStats, PeerConnection {
   remotePort: number
   /** `host:port` of the service. */
   local: string
@@ -121,12 +124,9 @@ export interface MapStatus extends MapStats {
   mode: 'strict' | 'compatible' | undefined
   /** The last known state of the service. */
   service: 'up' | 'down'
-  /** Why the last connection was lost or could not be made; undefined while there is one. */
-  reason: string | undefined
-  /** Seconds since the server accepted the port; undefined while it has not. */
-  connected: number | undefined
 }
 
+/** A peer, with its ports. */
 export interface GotunnelPeerStatus {
   /** `host:port`. */
   server: string
@@ -134,6 +134,7 @@ export interface GotunnelPeerStatus {
   maps: MapStatus[]
 }
 
+/** Events of a peer, with their arguments. */
 export interface GotunnelPeerEvents {
   /** The server has accepted this port. */
   online: [map: PortMap, mode: 'strict' | 'compatible']

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
+import type { GotunnelRelayStatus } from './status.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ListenOptions, type ConfigureResult, type Served } from '../../common/serve.ts'
 import { endpointText, readEndpoint } from '../../../net/endpoint.ts'
@@ -15,7 +16,8 @@ import { listenTls } from '../../../transports/tls.ts'
 /** Options that can change at run time. `listen` is `host:port`, IPv6 in brackets. The original's clients do not support TLS. */
 export type GotunnelServerOptions = GotunnelRelayOptions & ListenOptions
 
-export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult> {
+/** A gotunnel relay on a port. */
+export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult, GotunnelRelayStatus> {
   readonly relay: GotunnelRelay
 }
 
@@ -44,6 +46,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & ListenOptions): P
       return at
     },
     configure: (options) => relay.configure(options),
+    status: () => relay.status(),
     close: () => relay.close()
   })
   return Object.assign(server, { relay })
