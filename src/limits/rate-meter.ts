@@ -1,5 +1,8 @@
+/** Milliseconds between two samples of counters. */
+export const SAMPLE_INTERVAL = 1000
+
 /** The rate of a counter between its last two samples. */
-export class RateMeter {
+class RateMeter {
   #total: number
   #at: number
   #perSecond = 0

@@ -1,7 +1,7 @@
 import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
-import { RateMeter } from '../../limits/rate-meter.ts'
+import { reasonOf } from '../../text/printable.ts'
 import { streamCapture } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './options.ts'
@@ -28,23 +28,18 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
   if (address === undefined) peer.on('online', (cidr) => { state.remember(cidr) }) // saved once the server has accepted it, and before the ready line
   peer.once('online', (cidr) => { out.ready('candy', `tun://${tun.name}/${cidr}`, tun.offloads.length === 0 ? {} : { offloads: tun.offloads }) })
   peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
-  peer.on('offline', (reason) => { out.event('offline', { protocol: 'candy', reason }) })
+  peer.on('offline', (err) => { out.event('offline', { protocol: 'candy', reason: reasonOf(err) }) })
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
   peer.start()
-  const [rateIn, rateOut] = [new RateMeter(performance.now()), new RateMeter(performance.now())]
-  const sampling = setInterval(() => {
-    rateIn.sample(peer.stats.bytesIn, performance.now())
-    rateOut.sample(peer.stats.bytesOut, performance.now())
-  }, 1000).unref()
   log.info({ interface: tun.name, mtu }, 'connecting')
 
   return {
-    status: () => ({ ...peer.status(), rateIn: Math.round(rateIn.perSecond), rateOut: Math.round(rateOut.perSecond) }),
+    status: () => peer.status(),
     capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
-    online: () => peer.state === 'online' && peer.lost.length === 0,
-    degraded: () => peer.state === 'online', // part of the interface's configuration was removed and is not restored
+    online: () => peer.isOnline,
+    degraded: () => peer.isDegraded,
     register (registry) {
       registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
@@ -61,7 +56,6 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
       })
     },
     async stop () {
-      clearInterval(sampling)
       await peer.close()
       await tun.close()
       await state.close()

@@ -25,11 +25,14 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
     register (registry) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
         { labels: { network: '' }, stats: relay.connectionStats },
-        ...Array.from(relay.networks, ({ stats, settings: { path = '' } }) => ({ labels: { network: path }, stats }))
+        ...relay.networkStats.map(({ path, ...stats }) => ({ labels: { network: path }, stats }))
       ]
       registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
     },
-    status: () => ({ url: server.url === '' ? 'nowhere' : server.url, workers: server.workers, ...relay.status() }),
+    status () {
+      const status = server.status()
+      return { ...status, url: status.url === '' ? 'nowhere' : status.url }
+    },
     async capture (request, socket) {
       const filter = filterOf(request, relay)
       return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
@@ -49,7 +52,7 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
 
 /** The traffic that a capture request selects. @throws {UsageError} for a network that does not exist, or an invalid address */
 function filterOf ({ network, peer }: Request, relay: CandyRelay): TapFilter {
-  const paths = Array.from(relay.networks, ({ settings: { path = '' } }) => path)
+  const paths = relay.networkStats.map(({ path }) => path)
   if (network === undefined && paths.length > 1) throw new UsageError(`--network: missing, expected ${listOf(paths)}`)
   const path = typeof network === 'string' && paths[0] !== '' ? network : paths[0]
   if (!paths.includes(path)) throw new UsageError(`--network: not a network (${quoted(network)}), expected ${listOf(paths)}`)

@@ -1,10 +1,10 @@
 /** Text of `relay status`, `peer status` and `relay reload` for candy. */
-import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyRelayStatus, NetworkChanges } from '../../nodes/candy/index.ts'
+import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyServerStatus, NetworkChanges } from '../../nodes/candy/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
 
-export function relayText ({ url, workers = 1, connections, halfOpen, peers, refused, networks }: CandyRelayStatus & { url: string, workers?: number }): string {
+export function relayText ({ url, workers = 1, connections, halfOpen, peers, refused, networks }: Omit<CandyServerStatus, 'workers'> & { workers?: number }): string {
   const refusals = nonZero(refused)
   return [
     `candy ${url}: ${counted(peers, 'peer')}, ${counted(connections, 'connection')}, ${halfOpen} half-open${workers === 1 ? '' : `; ${workers} workers`}`,
@@ -43,7 +43,7 @@ export function relayReloadText ({ added, removed, ended }: NetworkChanges): str
   ].join('; ')
 }
 
-export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps, restored, lost }: CandyPeerStatus & { rateIn: number, rateOut: number }): string {
+export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps, restored, lost }: CandyPeerStatus): string {
   const dropped = nonZero(drops)
   const since = connected === undefined ? state : `${state} for ${duration(connected)}`
   return [

@@ -2,7 +2,6 @@ import { Gauge } from 'prom-client'
 import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
 import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
 import { endpointText } from '../../net/endpoint.ts'
-import { TrafficRateMeter, type TrafficRates } from '../../limits/rate-meter.ts'
 import { registerStats, type Sample } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import type { GotunnelPeerSettings } from './settings.ts'
@@ -34,15 +33,8 @@ export async function startGotunnelPeer (context: StartContext<GotunnelPeerSetti
   peer.start()
   log.info({ server: endpointText(server), name, ports: maps.map(({ remotePort }) => remotePort) }, 'connecting')
 
-  const rates = new Map(maps.map(({ remotePort }) => [remotePort, new TrafficRateMeter(performance.now())]))
-  const sampling = setInterval(() => {
-    for (const stats of peer.stats) rates.get(stats.remotePort)?.sample(stats, performance.now())
-  }, 1000).unref()
   return {
-    status: () => {
-      const { maps, ...status } = peer.status()
-      return { ...status, maps: maps.map((map): MapStatus & TrafficRates => ({ ...map, ...rates.get(map.remotePort)?.perSecond ?? { rateIn: 0, rateOut: 0 } })) }
-    },
+    status: () => peer.status(),
     failed,
     online: () => peer.isOnline,
     degraded: () => peer.isDegraded,
@@ -56,9 +48,6 @@ export async function startGotunnelPeer (context: StartContext<GotunnelPeerSetti
       gauge('degraded', 'Now: 1 while the server will not have the port, and it is tried again seldom', ({ state }) => state === 'degraded')
       gauge('service', 'Now: 1 when the service is there, as far as is known', ({ service }) => service === 'up')
     },
-    async stop () {
-      clearInterval(sampling)
-      await peer.close()
-    }
+    stop: () => peer.close()
   }
 }

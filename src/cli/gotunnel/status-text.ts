@@ -1,11 +1,11 @@
 /** Text of `relay status`, `peer status` and `relay reload` for gotunnel. */
-import type { GotunnelIdentityStatus, GotunnelPeerStatus, GotunnelPortStatus, GotunnelRelayStatus, MapStatus } from '../../nodes/gotunnel/index.ts'
+import type { ConfigureResult, GotunnelIdentityStatus, GotunnelPeerStatus, GotunnelPortStatus, GotunnelServerStatus, MapStatus } from '../../nodes/gotunnel/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const RELAY_HEAD = ['PORT', 'CLIENT', 'SOURCE', 'MODE', 'STATE', 'UP', 'USERS', 'WAIT', 'IN', 'OUT', 'RECEIVED', 'SENT', 'DROPS']
 const PEER_HEAD = ['PORT', 'LEADS TO', 'STATE', 'MODE', 'SERVICE', 'UP', 'USERS', 'IN', 'OUT', 'RECEIVED', 'SENT', 'FAILURES', 'DROPS']
 
-export function relayText ({ url, clients, ports, users, waiting, halfOpen, refused, turnedAway, bufferedBytes, identities }: GotunnelRelayStatus & { url: string }): string {
+export function relayText ({ url, clients, ports, users, waiting, halfOpen, refused, turnedAway, bufferedBytes, identities }: GotunnelServerStatus): string {
   const [refusals, turned] = [nonZero(refused), nonZero(turnedAway)]
   return [
     `gotunnel ${url}: ${counted(ports, 'port')} of ${counted(clients, 'control connection')}, ${counted(users, 'user')}, ${waiting} of them waiting, ${halfOpen} half-open${buffered(bufferedBytes)}`,
@@ -41,11 +41,11 @@ const portRow = (port: GotunnelPortStatus): string[] => [
 ]
 
 /** `2 clients ended, listens on tcp://0.0.0.0:17000`. */
-export function relayReloadText ({ ended, url }: Record<string, any>): string {
+export function relayReloadText ({ ended, url }: ConfigureResult & { url: string }): string {
   return `${counted(ended, 'control connection')} ended, listens on ${url}`
 }
 
-export function peerText ({ server, name, maps }: Omit<GotunnelPeerStatus, 'maps'> & { maps: PeerMap[] }): string {
+export function peerText ({ server, name, maps }: GotunnelPeerStatus): string {
   const online = maps.filter(({ state }) => state === 'online').length
   return [
     `gotunnel ${server} as ${name}: ${online} of ${counted(maps.length, 'port')} online`,
@@ -54,9 +54,7 @@ export function peerText ({ server, name, maps }: Omit<GotunnelPeerStatus, 'maps
   ].join('\n')
 }
 
-type PeerMap = MapStatus & { rateIn: number, rateOut: number }
-
-const mapRow = (map: PeerMap): string[] => [
+const mapRow = (map: MapStatus): string[] => [
   String(map.remotePort),
   map.local,
   map.state,

@@ -1,5 +1,6 @@
 /** A relay on a port: a transport listens, its links go through layers to the relay, and the address may change while it runs. */
 import { RebindableListener, type BindOptions } from './rebindable-listener.ts'
+import type { ServerStatus } from './status.ts'
 import { overAccepted, type ConnectionInfo } from '../../transports/connection-guard.ts'
 import { LinkClosedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -16,7 +17,7 @@ export interface ConfigureResult {
  * @typeParam Wire links of the transport
  * @typeParam Upper links after the layers
  */
-export interface ServeInit<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> {
+export interface ServeInit<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes, Status> {
   /** Accepts the links. */
   transport: Pick<Transport<Wire, At>, 'listen'>
   /** From links of the transport to those that `accept` gets. */
@@ -36,11 +37,14 @@ export interface ServeInit<At extends BindOptions, Wire extends Link & Connectio
   verify (options: Options): At
   /** Applies options that `verify` has accepted. The listener is already bound to the new address. */
   configure (options: Options): Changes
+  /** The status of what is served. */
+  status (): Status
   /** Called after the listener is closed: ends what is served, and settles when that has ended. */
   close (): Promise<void>
 }
 
-export interface Served<Options, Changes> {
+/** A relay on a port. */
+export interface Served<Options, Changes, Status> {
   /** With the port in use, and after `close` the last one. Empty when it does not listen after a change that has failed half-way. */
   readonly url: string
   /**
@@ -49,6 +53,8 @@ export interface Served<Options, Changes> {
    * @throws {OptionError} when an option is invalid; an error of the system when it cannot listen. Then nothing has changed
    */
   configure (options: Options): Promise<Changes>
+  /** The current state, for display. */
+  status (): Status & ServerStatus
   /** Stops listening, ends what is served, and settles when that has ended. */
   close (): Promise<void>
 }
@@ -58,7 +64,7 @@ export interface Served<Options, Changes> {
  *
  * @throws an error of the system when it cannot listen; then all is closed
  */
-export async function serve<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes> (init: ServeInit<At, Wire, Upper, Options, Changes>): Promise<Served<Options, Changes>> {
+export async function serve<At extends BindOptions, Wire extends Link & ConnectionInfo, Upper extends Link, Options, Changes, Status> (init: ServeInit<At, Wire, Upper, Options, Changes, Status>): Promise<Served<Options, Changes, Status>> {
   const { transport, layers } = init
   const listener = new RebindableListener<Wire, At>(init.at, {
     listen: (at) => transport.listen(at),
@@ -76,16 +82,16 @@ export async function serve<At extends BindOptions, Wire extends Link & Connecti
 }
 
 type Listening<At extends BindOptions> = Pick<RebindableListener<Link, At>, 'options' | 'port' | 'rebind' | 'close'>
-type Handlers<At extends BindOptions, Options, Changes> = Pick<ServeInit<At, never, never, Options, Changes>, 'urlOf' | 'verify' | 'configure' | 'close'>
+type Handlers<At extends BindOptions, Options, Changes, Status> = Pick<ServeInit<At, never, never, Options, Changes, Status>, 'urlOf' | 'verify' | 'configure' | 'status' | 'close'>
 
-class Server<At extends BindOptions, Options, Changes> implements Served<Options, Changes> {
+class Server<At extends BindOptions, Options, Changes, Status> implements Served<Options, Changes, Status> {
   readonly #listener: Listening<At>
-  readonly #init: Handlers<At, Options, Changes>
+  readonly #init: Handlers<At, Options, Changes, Status>
   /** Changes run one after the other, and none after `close`. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
-  constructor (listener: Listening<At>, init: Handlers<At, Options, Changes>) {
+  constructor (listener: Listening<At>, init: Handlers<At, Options, Changes, Status>) {
     this.#listener = listener
     this.#init = init
   }
@@ -94,6 +100,8 @@ class Server<At extends BindOptions, Options, Changes> implements Served<Options
     const { port, options } = this.#listener
     return port === undefined ? '' : this.#init.urlOf(options, port)
   }
+
+  status (): Status & ServerStatus { return { url: this.url, ...this.#init.status() } }
 
   async configure (options: Options): Promise<Changes> {
     const change = this.#lastChange.then(async () => {

@@ -341,7 +341,7 @@ export function startPeer (t: Test, server: { url: string, stop? (): Promise<voi
     written.push(batch.map((packet) => Uint8Array.from(packet)))
     return send(batch)
   }
-  peer.on('offline', (reason) => { reasons.push(reason) })
+  peer.on('offline', ({ message }) => { reasons.push(message) })
   t.teardown(async () => {
     await server.stop?.()
     await peer.close()

@@ -493,7 +493,7 @@ t.test('two peers that have one address take it from each other more and more sl
   const rivals = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'].map((vmac) => {
     const { peer } = startPeer(t, { url: server.url }, { address: '10.77.0.9/24', vmac, backoff: { first: 2, longest: 1e6, steady: 1e6 } })
     const losses: Array<{ reason: string, wait: number }> = []
-    peer.on('offline', (reason, wait) => { losses.push({ reason, wait }) })
+    peer.on('offline', ({ message: reason }, wait) => { losses.push({ reason, wait }) })
     return { peer, losses }
   })
   await until(() => rivals.every(({ losses }) => losses.length >= 5))

@@ -19,7 +19,7 @@ interface Options {
 }
 
 interface Relay {
-  server: Served<Options, string>
+  server: Served<Options, string, { calls: number }>
   network: Transport
   links: Array<Link<string> & ConnectionInfo>
   /** What has happened to it, in order. */
@@ -55,6 +55,7 @@ async function start (t: Test, port = 1, network = memoryNetwork()): Promise<Rel
       calls.push(greeting)
       return greeting
     },
+    status: () => ({ calls: calls.length }),
     async close () { calls.push('closed') }
   })
   t.teardown(() => server.close())
@@ -66,6 +67,7 @@ async function * say (line: string): AsyncGenerator<Batch<string>> { yield [line
 t.test('links come through the layers, and tell where they come from, what they asked for and their place at the limiter', async (t) => {
   const { server, network, links } = await start(t)
   t.equal(server.url, 'memory:1')
+  t.same(server.status(), { url: 'memory:1', calls: 0 }, 'the status of the relay, with its url')
   const client = over(await network.dial({ host: '127.0.0.1', port: 1 }), text)
   await until(() => links.length === 1)
   const [link] = links
@@ -122,6 +124,7 @@ t.test('where it cannot listen, all is closed', async (t) => {
     urlOf: () => '',
     verify: () => ({ host: '127.0.0.1', port: 1 }),
     configure () {},
+    status: () => ({}),
     async close () { isClosed = true }
   })
   t.match(await failureOf(failed), { code: 'EADDRINUSE' })
@@ -158,6 +161,7 @@ t.test('a connection that a layer or its handler fails for is ended and told of,
     urlOf: () => '',
     verify: () => ({ host: '127.0.0.1', port: 1 }),
     configure: () => {},
+    status: () => ({}),
     close: async () => {},
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: (fields) => { errors.push(fields) } }
   })

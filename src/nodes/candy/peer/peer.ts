@@ -3,13 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
 import { Backoff } from '../../../limits/backoff.ts'
+import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts'
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
 import { readPeer, type PeerSettings, type CandyPeerEvents, type CandyPeerInit, type CandyPeerState, type CandyPeerStatus, type PeerTap } from './settings.ts'
-import { newPeerStats } from './stats.ts'
+import { newPeerStats, type CandyPeerStats } from './stats.ts'
 import { PeerTaps } from './taps.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
 import { Reconnector } from '../../common/reconnector.ts'
@@ -18,7 +19,7 @@ import { dialUpgraded } from '../../../transports/upgrade.ts'
 import { readUrl } from '../../../net/endpoint.ts'
 import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
-import { systemClock } from '../../../streams/clock.ts'
+import { every, systemClock } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
@@ -50,7 +51,8 @@ const REJECTED = {
  * ```
  */
 export class CandyPeer extends EventEmitter<CandyPeerEvents> {
-  readonly stats = newPeerStats()
+  readonly #stats = newPeerStats()
+  readonly #rates: TrafficRateMeter
   readonly #settings: PeerSettings
   readonly #tun: Tun
   readonly #clock: Clock
@@ -77,17 +79,27 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const settings = this.#settings = readPeer(init)
     this.#tun = init.tun
     const clock = this.#clock = init.clock ?? systemClock
+    this.#rates = new TrafficRateMeter(clock.now())
     this.#secret = new Secret(settings.password)
     this.#vmac = settings.vmac ?? randomBytes(8).toString('hex')
     this.#address = settings.address === undefined ? settings.remembered : formatCidr(settings.address)
     this.#greeting = greeting(init.name === undefined || init.name === '' ? hostname() : init.name)
     this.#log = init.log ?? silent
-    this.#routes = new PeerRoutes({ tun: init.tun, policy: settings.routes, stats: this.stats, log: this.#log, clock })
-    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
+    this.#routes = new PeerRoutes({ tun: init.tun, policy: settings.routes, stats: this.#stats, log: this.#log, clock })
+    this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.#stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
     this.#backoff = new Backoff({ clock, ...init.backoff })
   }
 
   get state (): CandyPeerState { return this.#state }
+
+  /** Connected, and nothing of the interface's configuration is missing. */
+  get isOnline (): boolean { return this.#state === 'online' && this.lost.length === 0 }
+
+  /** Connected, but a part of the interface's configuration was removed and is not restored. */
+  get isDegraded (): boolean { return this.#state === 'online' && this.lost.length > 0 }
+
+  /** The counters, as of now. */
+  get stats (): CandyPeerStats { return { ...this.#stats, drops: { ...this.#stats.drops } } }
 
   /** The CIDR in use, or to be requested next. */
   get address (): string | undefined { return this.#address }
@@ -114,7 +126,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       queued: session?.queued ?? 0,
       pushed: this.#routes.installed,
       overlaps: this.overlaps,
-      lost: this.lost
+      lost: this.lost,
+      ...this.#rates.perSecond
     }
   }
 
@@ -140,6 +153,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       attempt: (signal) => this.#attempt(signal),
       onLost: (err) => this.#lost(err)
     })
+    const sampling = every(this.#clock, SAMPLE_INTERVAL, () => { this.#rates.sample(this.#stats, this.#clock.now()) }).unref()
     const halves = [connecting.run(), this.#readInterface()]
     try {
       await Promise.all(halves)
@@ -149,6 +163,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       tell(() => this.emit('failed', err as Error))
     }
     await Promise.allSettled(halves)
+    sampling.stop()
     this.#guard.stop()
     await this.#routes.clear()
   }
@@ -170,7 +185,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   /** Sends packets to the server, or drops them. Keeps none of them; a returned promise pauses the interface. */
   readonly #send = (batch: Batch): Promise<void> | undefined => {
     if (this.#session === undefined) {
-      this.stats.drops.offline += batch.length
+      this.#stats.drops.offline += batch.length
       return undefined
     }
     this.#session.send(batch)
@@ -189,11 +204,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     if (err instanceof TunError || err instanceof OptionError) throw err
     const reason = reasonOf(err)
     const wait = err instanceof OverlapError ? this.#backoff.longest : this.#backoff.next()
-    this.stats.failures++
+    this.#stats.failures++
     this.#reason = reason
     this.#state = 'waiting'
     this.#log.warn({ reason, wait: Math.round(wait) }, 'offline')
-    tell(() => this.emit('offline', reason, wait))
+    tell(() => this.emit('offline', err, wait))
     return wait
   }
 
@@ -235,7 +250,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       dialledAt,
       pingInterval,
       deadAfter,
-      stats: this.stats,
+      stats: this.#stats,
       tap: this.#taps,
       onAddress: (cidr) => {
         if (signal.aborted) return

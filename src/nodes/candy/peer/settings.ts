@@ -1,5 +1,6 @@
 /** Options, status and events of a candy peer. */
 import { peerOptions, verifyPeerOptions } from './options.ts'
+import type { PeerConnection } from '../../common/status.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
@@ -8,6 +9,7 @@ import type { Logger } from '../../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
 import type { Batch, Clock } from '../../../types.ts'
 
+/** Options of a peer. */
 export interface CandyPeerInit extends InitOf<typeof peerOptions> {
   /** The interface whose packets are sent. It stays open across reconnects and after `close`: its owner closes it. */
   tun: Tun
@@ -29,12 +31,14 @@ export function readPeer (init: CandyPeerInit): PeerSettings {
   return settings
 }
 
+/** `waiting`: for the next attempt to connect. */
 export type CandyPeerState = 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped'
 
 /** Gets packets of the peer. It may only read them, and only during the call. */
 export type PeerTap = (packets: Batch, direction: 'in' | 'out') => void
 
-export interface CandyPeerStatus extends CandyPeerStats {
+/** A peer, its connection and its interface. */
+export interface CandyPeerStatus extends CandyPeerStats, PeerConnection {
   url: string
   state: CandyPeerState
   /** In use, or to be requested next; undefined while there is none. */
@@ -42,10 +46,6 @@ export interface CandyPeerStatus extends CandyPeerStats {
   interface: string
   /** Offloads of the interface that are enabled. */
   offloads: readonly Offload[]
-  /** Why the last connection was lost or could not be made; undefined while there is one, and before the first attempt. */
-  reason: string | undefined
-  /** Seconds since the server accepted the peer; undefined while it has not. */
-  connected: number | undefined
   /** Round-trip time to the server in milliseconds, as last measured. */
   roundTrip: number | undefined
   /** Bytes queued for the server. */
@@ -58,13 +58,14 @@ export interface CandyPeerStatus extends CandyPeerStats {
   overlaps: readonly PeerOverlap[]
 }
 
+/** Events of a peer, with their arguments. */
 export interface CandyPeerEvents {
   /** The interface has this address; for each connection. */
   address: [cidr: string]
   /** The server has accepted the peer. */
   online: [cidr: string]
   /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
-  offline: [reason: string, wait: number]
+  offline: [err: Error, wait: number]
   /** The interface has failed; there are no further attempts. */
   failed: [err: Error]
 }

@@ -6,7 +6,7 @@ import { CandyMessageError } from '../protocol/messages.ts'
 import type { Network, NetworkContext } from './network.ts'
 import { Networks, type NetworkChanges } from './networks.ts'
 import type { ForwardingPlane } from './forwarding-plane.ts'
-import { readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
+import { readRelay, RELAY_FRAMES, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions, type RelaySettings } from './settings.ts'
 import type { Tap } from './member.ts'
 import { clientOf, Session } from './session.ts'
 import { closeFor } from '../protocol/closings.ts'
@@ -18,7 +18,7 @@ import { lingeringClose } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { Handler } from '../../../transforms/type-demux.ts'
-import { WebSocketProtocolError, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import { WebSocketProtocolError, type Tolerance, type WebSocketFramesInit, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
@@ -41,13 +41,17 @@ const MAX_LOGGED_PATH = 64
 /**
  * ```ts
  * const relay = new CandyRelay({ password, dhcp: '10.77.0.0/24' })
- * for await (const link of listenWebSocket({ port: 8080, frames: RELAY_FRAMES, limiter: relay.limiter })) void relay.accept(link)
+ * for await (const link of listenWebSocket({ port: 8080, frames: relay.frames, limiter: relay.limiter })) void relay.accept(link)
  * ```
  */
 export class CandyRelay {
   /** Every connection goes through it; a listener with this limiter rejects connections before their handshake. */
   readonly limiter: ConnectionLimiter
   readonly leases: LeaseStore
+  /** Frame settings for its listener: messages of at most 1500 bytes (candy protocol, section 1.1). */
+  readonly frames: Readonly<Omit<WebSocketFramesInit, 'role'>>
+  /** Read for each frame, so that it can change. */
+  readonly #tolerate: Tolerance
   readonly #clock: Clock
   #settings: RelaySettings
   readonly #context: NetworkContext
@@ -66,10 +70,13 @@ export class CandyRelay {
   #ticks: number
   #closing = false
 
+  /** @throws {OptionError} when an option is invalid */
+  constructor (init: CandyRelayInit)
   /**
+   * @internal
    * @param forwardingPlane forwards packets in place of the relay
-   * @throws {OptionError} when an option is invalid
    */
+  constructor (init: CandyRelayInit, forwardingPlane: ForwardingPlane | undefined)
   constructor (init: CandyRelayInit, forwardingPlane?: ForwardingPlane) {
     const { leases = new LeaseStore(), log = silent, clock = systemClock } = init
     const settings = this.#settings = readRelay(init)
@@ -77,6 +84,8 @@ export class CandyRelay {
     this.leases = leases
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#clock = clock
+    this.#tolerate = { unmasked: settings.lenient }
+    this.frames = { ...RELAY_FRAMES, clock, tolerate: this.#tolerate }
     this.#ticks = clock.now()
     this.#forwardingPlane = forwardingPlane
     this.#context = { clock, log: new RateLimitedLog(log), queued: 0, queueTotal: settings.queueTotal, parts: 1, forwardingPlane }
@@ -109,6 +118,12 @@ export class CandyRelay {
   /** Logs a connection that does not speak WebSocket; called by the owner of the listener. */
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
+  /** Counters of each network, by path; empty for one without a path. */
+  get networkStats (): Array<CandyNetworkStats & { path: string }> {
+    return Array.from(this.#networks, ({ stats, settings: { path = '' } }) => ({ path, ...stats }))
+  }
+
+  /** @internal */
   get networks (): Iterable<Network> { return this.#networks }
 
   /** The current networks and members, for display. */
@@ -132,6 +147,7 @@ export class CandyRelay {
     const settings = readRelay(init)
     this.limiter.configure(settings.limiter)
     this.#settings = settings
+    this.#tolerate.unmasked = settings.lenient
     this.#context.queueTotal = settings.queueTotal
     this.#admission.configure(settings)
     this.#forwardingPlane?.configure(settings)
@@ -154,6 +170,7 @@ export class CandyRelay {
   /**
    * Pings and ends silent clients. The relay itself calls it once a second.
    *
+   * @internal
    * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {

@@ -1,8 +1,9 @@
 /** A candy relay on a port: the transport, the layers over its links, and the relay. */
 import { CandyRelay } from './relay.ts'
 import { listenOptions, verifyTls } from './options.ts'
-import { MAX_WORKERS, RELAY_FRAMES, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './settings.ts'
+import { MAX_WORKERS, readRelay, type CandyNetworksInit, type CandyRelayInit, type CandyRelayOptions } from './settings.ts'
 import type { NetworkChanges } from './networks.ts'
+import type { CandyServerStatus } from './status.ts'
 import type { RemoteLink } from './workers/remote-link.ts'
 import { Workers } from './workers/workers.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
@@ -31,7 +32,8 @@ export type CandyServerInit = CandyRelayInit & CandyListenOptions & {
 /** Options that can change at run time. */
 export type CandyServerOptions = CandyRelayOptions & CandyNetworksInit & CandyListenOptions
 
-export interface CandyServer extends Served<CandyServerOptions, NetworkChanges> {
+/** A candy relay on a port. */
+export interface CandyServer extends Served<CandyServerOptions, NetworkChanges, Omit<CandyServerStatus, 'url'>> {
   readonly relay: CandyRelay
   /** Threads that forward packets. */
   readonly workers: number
@@ -52,7 +54,6 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
   const workers = count === 1 ? undefined : new Workers({ count, settings, handshakeTimeout, log: log ?? silent, clock })
   const relay = new CandyRelay(init, workers)
   const onProtocolMismatch = (mismatch: ProtocolMismatch): void => { relay.protocolMismatch(mismatch) }
-  const tolerate = { unmasked: settings.lenient } // read for each frame, so that it can change
   const node = {
     at,
     log,
@@ -62,10 +63,8 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
       readRelay(options)
       return at
     },
-    configure (options: CandyServerOptions) {
-      tolerate.unmasked = options.lenient ?? false
-      return relay.configure(options)
-    },
+    configure: (options: CandyServerOptions) => relay.configure(options),
+    status: () => ({ workers: count, ...relay.status() }),
     async close () {
       await relay.close()
       await workers?.close()
@@ -75,7 +74,7 @@ export async function serveCandy (init: CandyServerInit): Promise<CandyServer> {
     ? serve({
       ...node,
       transport: { listen: (at) => listenUpgraded({ ...at, handshakeTimeout, log, clock, limiter: relay.limiter, onProtocolMismatch }) },
-      layers: websocketFrames({ ...RELAY_FRAMES, clock, tolerate, role: 'server' }),
+      layers: websocketFrames({ ...relay.frames, role: 'server' }),
       accept: (link) => { void relay.accept(link) }
     })
     : serve({

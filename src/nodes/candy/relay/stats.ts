@@ -1,5 +1,7 @@
 /** Counters of a relay: plain numbers, incremented in the packet path and added up on request. */
 
+import type { RelayCounters } from '../../common/status.ts'
+
 /** Why a connection was rejected or ended. */
 export type CandyRejectReason =
   | 'malformed' | 'password' | 'clock' | 'replay' | 'rate' | 'unauthenticated' | 'not_owner' | 'address' | 'range' | 'pool' | 'full' | 'address_in_use'
@@ -26,6 +28,7 @@ export interface Traffic {
   drops: Record<Drop, number>
 }
 
+/** Counters of one network; `peers` is a gauge. */
 export interface CandyNetworkStats extends Traffic {
   /** Connections with an address now. */
   peers: number
@@ -33,11 +36,10 @@ export interface CandyNetworkStats extends Traffic {
   refused: Record<CandyRejectReason, number>
 }
 
-export interface CandyRelayStats extends CandyNetworkStats {
+/** Counters of all networks and connections; `connections` and `halfOpen`, which includes those before the WebSocket handshake, are gauges. */
+export interface CandyRelayStats extends CandyNetworkStats, RelayCounters<CandyRejectReason> {
   /** Current WebSocket connections, authenticated or not. */
   connections: number
-  /** Current connections that have not authenticated, including those before the WebSocket handshake. */
-  halfOpen: number
   /** Connections accepted since the start. */
   accepted: number
 }

@@ -6,8 +6,10 @@ import { printable } from '../../../text/printable.ts'
 import { formatAddress, formatCidr } from '../../../net/ipv4.ts'
 import type { Network } from './network.ts'
 import type { Session } from './session.ts'
+import type { ServerStatus } from '../../common/status.ts'
 import type { CandyNetworkStats, CandyRelayStats, Traffic } from './stats.ts'
 
+/** One client of a network. */
 export interface CandyMemberStatus extends Traffic, TrafficRates {
   address: string
   /** Address and port of the client, as reported by a trusted proxy if there is one. */
@@ -25,6 +27,7 @@ export interface CandyMemberStatus extends Traffic, TrafficRates {
   queued: number
 }
 
+/** One network, with its clients by address. */
 export interface CandyNetworkStatus extends CandyNetworkStats {
   /** Empty for a network without a path. */
   path: string
@@ -35,8 +38,15 @@ export interface CandyNetworkStatus extends CandyNetworkStats {
   members: CandyMemberStatus[]
 }
 
+/** A relay, with its networks. */
 export interface CandyRelayStatus extends CandyRelayStats {
   networks: CandyNetworkStatus[]
+}
+
+/** A relay on a port. */
+export interface CandyServerStatus extends CandyRelayStatus, ServerStatus {
+  /** Threads that forward packets. */
+  workers: number
 }
 
 /** @param now milliseconds of the relay's clock */

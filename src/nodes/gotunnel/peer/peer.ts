@@ -5,6 +5,7 @@ import { PortMapping } from './port-mapping.ts'
 import { readPeer, type GotunnelPeerEvents, type GotunnelPeerInit, type GotunnelPeerStatus, type MapStats, type PeerSettings } from './settings.ts'
 import { tell, untilOnline } from '../../common/peer-events.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { SAMPLE_INTERVAL } from '../../../limits/rate-meter.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { UnansweredWatch } from '../../../limits/unanswered-watch.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -15,8 +16,6 @@ import { reasonOf } from '../../../text/printable.ts'
 
 /** Milliseconds for users to finish when the peer stops. */
 const DRAIN = 3000
-
-const TICK = 1000
 
 /**
  * ```ts
@@ -39,7 +38,10 @@ export class GotunnelPeer extends EventEmitter<GotunnelPeerEvents> {
     this.#settings = readPeer(init)
     const bounded = new RateLimitedLog(log)
     const { clock, bufferTotal: limit, stallTimeout: stalledAfter, unansweredTimeout } = this.#settings
-    this.#timer = every(clock, TICK, () => { bounded.tick() }).unref()
+    this.#timer = every(clock, SAMPLE_INTERVAL, () => {
+      bounded.tick()
+      for (const mapping of this.#mappings) mapping.sample(clock.now())
+    }).unref()
     const shared = { buffers: new BufferBudget({ limit, stalledAfter, clock }), unanswered: new UnansweredWatch(unansweredTimeout, clock) }
     this.#mappings = this.#settings.maps.map((map) => new PortMapping(map, this.#settings, backoff, bounded, shared, {
       onOnline: (map, mode) => {

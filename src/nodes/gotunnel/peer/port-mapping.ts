@@ -11,6 +11,7 @@ import { newMapStats, type MapState, type MapStats, type MapStatus, type PeerSet
 import type { PortMap } from './options.ts'
 import { Reconnector } from '../../common/reconnector.ts'
 import { Semaphore } from '../../../limits/semaphore.ts'
+import { TrafficRateMeter } from '../../../limits/rate-meter.ts'
 import { Backoff, type BackoffInit } from '../../../limits/backoff.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { BufferBudget } from '../../../limits/buffer-budget.ts'
@@ -48,6 +49,7 @@ export class PortMapping implements SessionMapping {
   readonly connections = new Map<DataConnection, Promise<void>>()
   readonly semaphore = new Semaphore(MAX_DIALS)
   readonly #events: PortMappingEvents
+  readonly #rates: TrafficRateMeter
   readonly #backoff: Backoff
   /** Used while the server rejects the port. */
   readonly #slowBackoff: Backoff
@@ -77,6 +79,7 @@ export class PortMapping implements SessionMapping {
     this.buffers = buffers
     this.unanswered = unanswered
     this.#events = events
+    this.#rates = new TrafficRateMeter(settings.clock.now())
     this.#backoff = new Backoff({ clock: settings.clock, ...backoff })
     this.#slowBackoff = new Backoff({ clock: settings.clock, ...settings.refusedBackoff })
     this.#reconnector = new Reconnector({
@@ -96,6 +99,9 @@ export class PortMapping implements SessionMapping {
   /** The counters and gauges. */
   get numbers (): MapStats { return { ...this.stats, bufferedBytes: this.buffers.heldBy(this) } }
 
+  /** Samples the counters, for rates. */
+  sample (now: number): void { this.#rates.sample(this.stats, now) }
+
   status (now: number): MapStatus {
     const { remotePort, local } = this.map
     return {
@@ -106,7 +112,8 @@ export class PortMapping implements SessionMapping {
       mode: this.#session === undefined ? undefined : this.#session.isStrict ? 'strict' : 'compatible',
       service: this.#health.isUp ? 'up' : 'down',
       reason: this.#reason,
-      connected: this.#onlineAt === undefined ? undefined : Math.round((now - this.#onlineAt) / 1000)
+      connected: this.#onlineAt === undefined ? undefined : Math.round((now - this.#onlineAt) / 1000),
+      ...this.#rates.perSecond
     }
   }
 

@@ -2,12 +2,14 @@
 import type { RefusedError } from './errors.ts'
 import { ownName, peerOptions, verifyPeerOptions, type PortMap } from './options.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
+import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { Logger } from '../../../log.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import type { TlsClientInit } from '../../../transports/tls.ts'
 import type { Clock } from '../../../types.ts'
 
+/** Options of a peer. */
 export interface GotunnelPeerInit extends InitOf<typeof peerOptions> {
   backoff?: BackoffInit
   /** Back-off after the server has rejected a port. Default: 1 to 5 minutes, reset after 10 minutes online. */
@@ -67,7 +69,8 @@ export interface MapStats {
 
 export const newMapStats = (): MapStats => ({ users: 0, bufferedBytes: 0, accepted: 0, bytesIn: 0, bytesOut: 0, failures: 0, heldMessages: 0, drops: { local: 0, data: 0, not_owner: 0, limit: 0, stalled: 0, silent: 0 } })
 
-export interface MapStatus extends MapStats {
+/** One mapped port, and its connection to the server. */
+export interface MapStatus extends MapStats, PeerConnection {
   remotePort: number
   /** `host:port` of the service. */
   local: string
@@ -76,12 +79,9 @@ export interface MapStatus extends MapStats {
   mode: 'strict' | 'compatible' | undefined
   /** The last known state of the service. */
   service: 'up' | 'down'
-  /** Why the last connection was lost or could not be made; undefined while there is one. */
-  reason: string | undefined
-  /** Seconds since the server accepted the port; undefined while it has not. */
-  connected: number | undefined
 }
 
+/** A peer, with its ports. */
 export interface GotunnelPeerStatus {
   /** `host:port`. */
   server: string
@@ -89,6 +89,7 @@ export interface GotunnelPeerStatus {
   maps: MapStatus[]
 }
 
+/** Events of a peer, with their arguments. */
 export interface GotunnelPeerEvents {
   /** The server has accepted this port. */
   online: [map: PortMap, mode: 'strict' | 'compatible']

@@ -10,6 +10,7 @@ import { rejectConnection, type PendingConnection } from './register-response.ts
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions, type RelaySettings } from './settings.ts'
 import type { Session } from './session.ts'
 import { newRefused, newTraffic, type GotunnelRelayStats, type GotunnelRejectReason } from './stats.ts'
+import { StatusSampler, type GotunnelRelayStatus } from './status.ts'
 import { UserLimiters } from './user-limiters.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
@@ -65,6 +66,7 @@ export class GotunnelRelay {
   readonly #timer: Interval
   /** Connections without a first frame. */
   readonly #halfOpen = new Set<Link>()
+  readonly #sampler: StatusSampler
   #ticks = 0
   /** Rejected users that were logged. */
   #logged = { source: 0, total: 0 }
@@ -97,9 +99,12 @@ export class GotunnelRelay {
     this.#state = Object.assign(context, { registry, ports: registry.ports })
     this.#state.identities.configure(settings.identities)
     this.#state.users.configure(settings, this.#state.identities)
+    this.#sampler = new StatusSampler(this)
+    this.#sampler.sample(clock.now())
     this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
+  /** The counters, as of now. */
   get stats (): GotunnelRelayStats {
     const { refused, traffic, registry: { sessions, ports }, heldMessages, buffers } = this.#state
     return {
@@ -114,20 +119,37 @@ export class GotunnelRelay {
     }
   }
 
-  /** The clock for all timers and measurements. */
+  /** The current identities, ports and clients, for display. */
+  status (): GotunnelRelayStatus { return this.#sampler.status(this.#state.clock.now()) }
+
+  /** @internal */
   get clock (): Clock { return this.#state.clock }
 
+  /** @internal */
   get identities (): Iterable<Identity> { return this.#state.identities }
 
-  /** Bytes buffered for the users of one identity. */
+  /**
+   * Bytes buffered for the users of one identity.
+   *
+   * @internal
+   */
   bufferedBy (identity: Identity): number { return this.#state.buffers.heldBy(identity) }
 
-  /** Rejected users of one identity. */
+  /**
+   * Rejected users of one identity.
+   *
+   * @internal
+   */
   rejectedOf (identity: Identity): GotunnelRelayStats['turnedAway'] { return this.#state.users.rejectedOf(identity) }
 
-  /** Clients without a port so far. */
+  /**
+   * Clients without a port so far.
+   *
+   * @internal
+   */
   get waiting (): Session[] { return this.#registry.waiting }
 
+  /** @internal */
   get ports (): Iterable<MappedPort> { return this.#registry.ports.values() }
 
   /** Serves one connection to the control port; settles when it has ended, and never rejects. */
@@ -170,12 +192,14 @@ export class GotunnelRelay {
   /**
    * Ends silent clients and users that have waited too long. The relay itself calls it once a second.
    *
+   * @internal
    * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {
     const { log, rejectLog, registry, settings: { dropAfter } } = this.#state
     const { sessions, ports } = registry
     this.#state.now = now
+    this.#sampler.sample(now)
     log.tick()
     rejectLog.log.tick()
     this.#logRejected()

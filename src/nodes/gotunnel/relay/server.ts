@@ -5,6 +5,7 @@ import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
 import { listenOptions, verifyTls } from './options.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
+import type { GotunnelRelayStatus } from './status.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
@@ -19,7 +20,8 @@ export type GotunnelListenOptions = InitOf<typeof listenOptions>
 /** Options that can change at run time. */
 export type GotunnelServerOptions = GotunnelRelayOptions & GotunnelListenOptions
 
-export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult> {
+/** A gotunnel relay on a port. */
+export interface GotunnelServer extends Served<GotunnelServerOptions, ConfigureResult, GotunnelRelayStatus> {
   readonly relay: GotunnelRelay
 }
 
@@ -48,6 +50,7 @@ export async function serveGotunnel (init: GotunnelRelayInit & GotunnelListenOpt
       return at
     },
     configure: (options) => relay.configure(options),
+    status: () => relay.status(),
     close: () => relay.close()
   })
   return Object.assign(server, { relay })

@@ -1,5 +1,7 @@
 /** Counters of a relay: plain numbers, incremented in place and added up on request. */
 
+import type { RelayCounters } from '../../common/status.ts'
+
 /**
  * Why a connection to the control port was rejected or ended: `malformed`, invalid first frame; `token`, unknown; `rate`, too
  * many unknown tokens from its source; `timeout`, no first frame, or no ping, in time; `mode`, the relay or the port requires strict mode;
@@ -33,14 +35,12 @@ export interface UserTraffic {
   drops: Record<UserDrop, number>
 }
 
-export interface GotunnelRelayStats extends UserTraffic {
-  /** Current connections to the control port without a first frame. */
-  halfOpen: number
+/** Counters of a relay; `clients`, `ports`, `bufferedBytes`, and `halfOpen`, connections to the control port without a first frame, are gauges. */
+export interface GotunnelRelayStats extends UserTraffic, RelayCounters<GotunnelRejectReason> {
   /** Current control connections. */
   clients: number
   /** Ports that are served now. */
   ports: number
-  refused: Record<GotunnelRejectReason, number>
   /** Messages on control connections that had to wait for the rate limit. */
   heldMessages: number
   /** Bytes buffered for users now. */

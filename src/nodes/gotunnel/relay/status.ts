@@ -1,16 +1,13 @@
 /** The status of a relay: its identities, clients and rates. Plain data, made on request. */
 import type { Identity } from './identities.ts'
+import type { ServerStatus } from '../../common/status.ts'
 import type { MappedPort } from './port.ts'
-import type { GotunnelRelay } from './relay.ts'
 import type { Session } from './session.ts'
 import { newTraffic, type GotunnelRelayStats, type UserTraffic } from './stats.ts'
 import { remoteText } from '../../../net/endpoint.ts'
-import { every, type Interval } from '../../../streams/clock.ts'
 import { TrafficRateMeter, type TrafficRates } from '../../../limits/rate-meter.ts'
 
-/** Milliseconds between two samples of the counters. */
-const SAMPLE_INTERVAL = 1000
-
+/** One mapped port. */
 export interface GotunnelPortStatus extends UserTraffic, TrafficRates {
   port: number
   /** The name that its client gave itself. */
@@ -24,6 +21,7 @@ export interface GotunnelPortStatus extends UserTraffic, TrafficRates {
   connected: number
 }
 
+/** One identity, with its ports. */
 export interface GotunnelIdentityStatus extends UserTraffic, TrafficRates {
   name: string
   /** The ports that it may register, as in the settings. */
@@ -41,22 +39,31 @@ export interface GotunnelIdentityStatus extends UserTraffic, TrafficRates {
   mapped: GotunnelPortStatus[]
 }
 
+/** A relay, with its identities. */
 export interface GotunnelRelayStatus extends GotunnelRelayStats {
   identities: GotunnelIdentityStatus[]
 }
 
-/** Samples the counters of a relay once a second, for rates. */
-export class StatusSampler {
-  readonly #relay: GotunnelRelay
-  readonly #rates = new WeakMap<UserTraffic, TrafficRateMeter>()
-  readonly #timer: Interval
+/** A relay on a port. */
+export interface GotunnelServerStatus extends GotunnelRelayStatus, ServerStatus {}
 
-  constructor (relay: GotunnelRelay) {
-    this.#relay = relay
-    const { clock } = relay
-    this.sample(clock.now())
-    this.#timer = every(clock, SAMPLE_INTERVAL, () => { this.sample(clock.now()) }).unref()
-  }
+/** The parts of a relay that have a status. */
+export interface StatusSource {
+  readonly stats: GotunnelRelayStats
+  readonly identities: Iterable<Identity>
+  readonly ports: Iterable<MappedPort>
+  /** Clients without a port so far. */
+  readonly waiting: Session[]
+  bufferedBy (identity: Identity): number
+  rejectedOf (identity: Identity): GotunnelRelayStats['turnedAway']
+}
+
+/** Makes the status of a relay, with rates between the last two samples. */
+export class StatusSampler {
+  readonly #relay: StatusSource
+  readonly #rates = new WeakMap<UserTraffic, TrafficRateMeter>()
+
+  constructor (relay: StatusSource) { this.#relay = relay }
 
   /** @param now milliseconds of the relay's clock */
   sample (now: number): void {
@@ -67,7 +74,8 @@ export class StatusSampler {
     }
   }
 
-  status (now = this.#relay.clock.now()): GotunnelRelayStatus {
+  /** @param now milliseconds of the relay's clock */
+  status (now: number): GotunnelRelayStatus {
     const mapped = [
       ...Array.from(this.#relay.ports, (port) => ({ identity: port.identity, status: this.#port(port.owner, stateOf(port), port.traffic, now) })),
       ...this.#relay.waiting.map((session) => ({ identity: session.identity, status: this.#port(session, 'busy', newTraffic(), now) }))
@@ -77,8 +85,6 @@ export class StatusSampler {
       identities: Array.from(this.#relay.identities, (identity) => this.#identity(identity, mapped.filter((port) => port.identity === identity).map(({ status }) => status)))
     }
   }
-
-  close (): void { this.#timer.stop() }
 
   #identity (identity: Identity, mapped: GotunnelPortStatus[]): GotunnelIdentityStatus {
     const { name, traffic, ports: count, settings: { ports, maxPorts, maxUsers } } = identity
