@@ -37,7 +37,7 @@ export function apiReport (): ApiReport {
   const files = new Map<string, string>()
   const problems = new Set<string>()
   for (const [entry, exported] of surface) {
-    files.set(fileOf(entry), textOf(entry, exported))
+    files.set(fileOf(entry), textOf(checker, entry, exported))
     for (const one of exported) for (const problem of problemsOf(checker, one, known)) problems.add(`${entry}: ${one.name}: ${problem}`)
   }
   return { files, problems: [...problems] }
@@ -85,10 +85,10 @@ const resolved = (checker: ts.TypeChecker, symbol: ts.Symbol): ts.Symbol => (sym
 
 const printer = ts.createPrinter({ removeComments: true, newLine: ts.NewLineKind.LineFeed })
 
-function textOf (entry: string, exported: Exported[]): string {
+function textOf (checker: ts.TypeChecker, entry: string, exported: Exported[]): string {
   const parts = exported.map(({ name, symbol, isTypeOnly }) => {
     const isClass = symbol.declarations?.some(ts.isClassDeclaration) === true
-    return `## ${name}\n\n\`\`\`ts\n${isClass && isTypeOnly ? '// only its type\n' : ''}${(symbol.declarations ?? []).map((node) => declarationText(node, symbol.name, name)).join('\n')}\n\`\`\`\n`
+    return `## ${name}\n\n\`\`\`ts\n${isClass && isTypeOnly ? '// only its type\n' : ''}${(symbol.declarations ?? []).map((node) => [declarationText(node, symbol.name, name), ...tablesIn(checker, node)].join('\n')).join('\n')}\n\`\`\`\n`
   })
   return `# ${entry}\n\nWritten by \`npm run api\`.\n\n${parts.join('\n')}`
 }
@@ -100,6 +100,24 @@ function declarationText (node: ts.Declaration, declared: string, name: string):
     .replace(/^export /, '').replace(/^declare /, '')
     .replaceAll(/^(?: {4})+/gm, (indent) => ' '.repeat(indent.length / 2))
   return declared === name ? plain : plain.replaceAll(new RegExp(`\\b${declared}\\b`, 'g'), name)
+}
+
+/** Types that are made of a table of options: their names are written with what they are. */
+const OF_TABLES = ['InitOf', 'SettingsOf']
+
+const isOfTable = (node: ts.Node): node is ts.TypeReferenceNode | ts.ExpressionWithTypeArguments => {
+  const name = nameOfType(node)
+  return name !== undefined && OF_TABLES.includes(name.getText())
+}
+
+/** The properties of the types of options that a declaration names, as comments. */
+function tablesIn (checker: ts.TypeChecker, node: ts.Node): string[] {
+  if (!isOfTable(node)) return node.getChildren().flatMap((child) => tablesIn(checker, child))
+  const properties = checker.getPropertiesOfType(checker.getTypeAtLocation(node)).map((property) => {
+    const type = checker.typeToString(checker.getTypeOfSymbol(property), node, ts.TypeFormatFlags.NoTruncation | ts.TypeFormatFlags.UseAliasDefinedOutsideCurrentScope)
+    return `//   ${property.name}${(property.flags & ts.SymbolFlags.Optional) === 0 ? '' : '?'}: ${type}`
+  })
+  return [`// ${node.getText()}:`, ...properties.sort()]
 }
 
 /** A class without `#private` and private members. */
@@ -120,7 +138,7 @@ function * problemsOf (checker: ts.TypeChecker, { symbol }: Exported, known: Rea
 }
 
 function * problemsIn (checker: ts.TypeChecker, node: ts.Node, known: ReadonlySet<ts.Symbol>): Generator<string> {
-  if (!isPublic(node)) return
+  if (!isPublic(node) || isOfTable(node)) return
   if (node.kind === ts.SyntaxKind.AnyKeyword) yield 'any'
   const name = nameOfType(node)
   const symbol = name === undefined ? undefined : checker.getSymbolAtLocation(name)

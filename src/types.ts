@@ -151,6 +151,7 @@ export type AnyLink = Link<unknown, never>
 /** A protocol layer. It is called once per connection; its closure holds the state, also what both directions share. */
 export type Layer<Lower extends AnyLink = Link, Upper extends AnyLink = Lower> = (lower: Lower) => Upper
 
+/** A host and a port. */
 export interface Endpoint {
   host: string
   port: number

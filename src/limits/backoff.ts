@@ -3,6 +3,7 @@ import { verifyMilliseconds } from '../options.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
 
+/** Delays between attempts. */
 export interface BackoffInit {
   /** Milliseconds before the second attempt; doubled for each further one. Default: 500. */
   first?: number

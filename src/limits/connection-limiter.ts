@@ -17,6 +17,7 @@
 import { OptionError } from '../errors.ts'
 import { isLoopback, clientKey } from '../net/client-address.ts'
 
+/** The bounds of a {@link ConnectionLimiter}. */
 export interface ConnectionLimiterInit {
   /** Connections at one time from one source: an IPv4 address or an IPv6 /64. The loopback is exempt. Default: 256. */
   maxPerSource?: number
@@ -99,6 +100,7 @@ class Slot implements ConnectionSlot {
   release (): void { this.#limiter.release(this) }
 }
 
+/** Bounds the connections of listeners: by source, half-open, and in total. */
 export class ConnectionLimiter {
   readonly stats: ConnectionLimiterStats = { connections: 0, halfOpen: 0, admitted: 0, rejected: { source: 0, total: 0 }, evicted: 0 }
   #maxPerSource = DEFAULT_PER_SOURCE
@@ -157,7 +159,7 @@ export class ConnectionLimiter {
   /** Whether the bound by source admits one more connection from this host. */
   hasRoomFor (host: string, isProxy = false): boolean { return this.#hasRoom(new Slot(this, host, isProxy, () => {})) }
 
-  /** For {@link ConnectionSlot.setSource}. */
+  /** For {@link ConnectionSlot.setSource}. @internal */
   setSource (slot: Slot, host: string): boolean {
     if (slot.isReleased) return false
     this.#count(slot, -1)
@@ -170,13 +172,13 @@ export class ConnectionLimiter {
     return hasRoom
   }
 
-  /** For {@link ConnectionSlot.establish}. */
+  /** For {@link ConnectionSlot.establish}. @internal */
   establish (slot: Slot): void {
     this.#halfOpen.delete(slot)
     this.stats.halfOpen = this.#halfOpen.size
   }
 
-  /** For {@link ConnectionSlot.release}. */
+  /** For {@link ConnectionSlot.release}. @internal */
   release (slot: Slot): void {
     if (slot.isReleased) return
     slot.isReleased = true

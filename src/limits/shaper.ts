@@ -10,6 +10,7 @@ const BURST = 250
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 
+/** Spreads bytes over time: a rate, with a burst of 250 ms of it. */
 export class Shaper {
   /** Bytes per second. */
   readonly rate: number

@@ -15,6 +15,7 @@ export const HEADER_LENGTH = 20
 /** Assigned protocol numbers, as they stand in byte 9 of a header. */
 export const protocols = { icmp: 1, ipip: 4, tcp: 6, udp: 17 } as const
 
+/** 255.255.255.255. */
 export const LIMITED_BROADCAST = 0xffffffff
 
 /** An address and its network, as unsigned 32-bit numbers. */
@@ -50,6 +51,7 @@ export function parseAddress (text: string): number | undefined {
   return address
 }
 
+/** `10.77.0.2` for the number. */
 export function formatAddress (address: number): string {
   return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`
 }
@@ -64,6 +66,7 @@ export function prefixOf (mask: number): number | undefined {
 }
 
 /** @throws {OptionError} when the address is not an unsigned 32-bit number, or the prefix not one of 0 to 32 */
+/** The network of an address. @param prefix - bits, 0 to 32 */
 export function cidrOf (address: number, prefix: number): Cidr {
   if (address !== address >>> 0) throw new OptionError(`an address is an unsigned 32-bit number, not ${address}`)
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) throw new OptionError(`a prefix is 0 to 32, not ${prefix}`)
@@ -85,10 +88,12 @@ export function parseCidr (text: string): Cidr | undefined {
   return cidrOf(address, Number(bits))
 }
 
+/** `10.77.0.2/24`: the address, not the network. */
 export function formatCidr ({ address, prefix }: Pick<Cidr, 'address' | 'prefix'>): string {
   return `${formatAddress(address)}/${prefix}`
 }
 
+/** Whether an address is in a network. */
 export function inNetwork (address: number, { mask, network }: Pick<Cidr, 'mask' | 'network'>): boolean {
   return (address & mask) >>> 0 === network
 }
@@ -116,11 +121,17 @@ export function writeU32 (bytes: Uint8Array, at: number, value: number): void {
 /*
  * The fields of a header that begins at `at`. None of them checks the length: check received packets with `isIpv4` first.
  */
+/** The IP version of the packet at `at`. */
 export const versionOf = (packet: Uint8Array, at = 0): number => packet[at] >>> 4
+/** Bytes of the header of the packet at `at`. */
 export const headerLengthOf = (packet: Uint8Array, at = 0): number => (packet[at] & 0x0f) * 4
+/** Bytes of the packet at `at`, by its header. */
 export const totalLengthOf = (packet: Uint8Array, at = 0): number => readU16(packet, at + 2)
+/** The protocol number of the packet at `at`. */
 export const protocolOf = (packet: Uint8Array, at = 0): number => packet[at + 9]
+/** The source address of the packet at `at`. */
 export const sourceOf = (packet: Uint8Array, at = 0): number => readU32(packet, at + 12)
+/** The destination address of the packet at `at`. */
 export const destinationOf = (packet: Uint8Array, at = 0): number => readU32(packet, at + 16)
 
 /** Whether a packet is a fragment: MF is set, or the offset is not 0. */
@@ -137,6 +148,7 @@ export function isIpv4 (packet: Uint8Array, at = 0): boolean {
   return header >= HEADER_LENGTH && total >= header && total <= packet.length - at
 }
 
+/** The fields of a header for {@link writeHeader}. */
 export interface HeaderInit {
   protocol: number
   source: number

@@ -5,6 +5,7 @@
  */
 import type { Batch } from '../types.ts'
 
+/** Bounds of an {@link AsyncQueue}. */
 export interface AsyncQueueInit<T> {
   /** The weight of an element in `size`, mostly its bytes. Default: 1. */
   weigh?: (item: T) => number

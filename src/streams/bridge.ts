@@ -5,12 +5,13 @@ import { meter, type Meter } from './meter.ts'
 import type { BridgeAccount } from '../limits/buffer-budget.ts'
 import type { Link } from '../types.ts'
 
+/** Options of {@link bridge}. */
 export interface BridgeInit {
   /** Called with the bytes of each batch from `a` to `b`; its promise is awaited before they are written. Default: none. */
   forward?: Meter
   /** The same from `b` to `a`. */
   backward?: Meter
-  /** Accounts for the memory of this bridge and bounds its read-ahead. Closed with the bridge. Default: the bounds of the links. */
+  /** Accounts for the memory of this bridge and bounds its read-ahead. Closed with the bridge. Default: the bounds of the links. @internal */
   account?: BridgeAccount
 }
 

@@ -5,6 +5,7 @@ import { LinkClosedError } from '../errors.ts'
 import { verifyBytes } from '../options.ts'
 import type { Batch, Link } from '../types.ts'
 
+/** Options of {@link duplexOf}. */
 export interface DuplexOfInit {
   /** Each element of the link is one chunk, also empty ones: for a link of messages. Default: false, chunk boundaries have no meaning. */
   objectMode?: boolean

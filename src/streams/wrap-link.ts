@@ -1,7 +1,8 @@
 /** A link with some of its members replaced. */
 
 /** Members of a link, or of an object that extends one. */
-type Overrides<L> = { [K in keyof L]?: L[K] | undefined }
+/** Members to replace; undefined removes one. */
+export type Overrides<L> = { [K in keyof L]?: L[K] | undefined }
 
 /**
  * The same link with some members replaced. All other members are looked up in the lower link at each access. An override of undefined

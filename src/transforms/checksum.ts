@@ -12,6 +12,7 @@ import { FailFastDecoder } from './fail-fast-decoder.ts'
 /** A function of the `crc` package, or of its `calculators`, which copy less. The low bits of the result are used. */
 export type ChecksumFunction = (bytes: Buffer) => number
 
+/** Options of {@link checksum}. */
 export interface ChecksumInit {
   /** Width of the checksum in bytes: 1 to 4. 4 for `crc32`; required for a function. */
   bytes?: number

@@ -5,6 +5,7 @@ import { codec } from '../layer.ts'
 import type { Batch, Core, Layer } from '../types.ts'
 import { FailFastDecoder } from './fail-fast-decoder.ts'
 
+/** Options of {@link confusionPadding}. */
 export interface ConfusionPaddingInit {
   /** Maximum bytes of padding per frame: 0 to 255, uniformly distributed. Default: 64. */
   max?: number

@@ -1,20 +1,21 @@
 /** The layers, one file each. */
-export * from './capture/index.ts'
-export * from './checksum.ts'
-export * from './confusion-padding.ts'
+export {
+  capture, captureFile, captureLinkTypes, CaptureRecorder, captureStream, openCaptureFile, verifyCapture,
+  type Capture, type CaptureDirection, type CaptureEnd, type CaptureFileInit, type CaptureInit, type CaptureInterface, type CaptureLayer, type CaptureLayerInit,
+  type CaptureLinkType, type CaptureRecorderInit, type CaptureStats
+} from './capture/index.ts'
+export { checksum, ChecksumDecoder, ChecksumEncoder, ChecksumError, crc32, type ChecksumFunction, type ChecksumInit } from './checksum.ts'
+export { confusionPadding, ConfusionPaddingDecoder, ConfusionPaddingEncoder, PaddingError, type ConfusionPaddingInit } from './confusion-padding.ts'
 export { controlFrames } from './control-frames.ts'
+export type { FailFastDecoder } from './fail-fast-decoder.ts'
+export { firstFrame } from './first-frame.ts'
+export { json, JsonDecoder, parseJson, type JsonInit } from './json.ts'
+export { FrameSizeError, rustdeskLength, u16be, u32be, type LengthCodec, type LengthDecoder, type LengthEncoder, type LengthPrefixInit } from './length-codecs.ts'
+export { lengthPrefix, LengthPrefixDecoder, LengthPrefixEncoder } from './length-prefix.ts'
+export { meter, type InFlight, type Meter } from '../streams/meter.ts'
+export { LinkResetError, SequentialStreams, type SequentialStreamsInit } from './sequential-streams/index.ts'
+export { dispatch, typeDemux, UnknownTypeError, type Handler, type Handlers, type MessageOf, type TypeDemuxInit, type TypedHandlers } from './type-demux.ts'
 export {
-  DEFAULT_MAX_LENGTH, FrameSizeError, rustdeskLength, u16be, u32be,
-  type Bytes, type LengthCodec, type LengthDecoder, type LengthEncoder, type LengthPrefixInit
-} from './length-codecs.ts'
-export { firstFrame, FirstFrameDecoder } from './first-frame.ts'
-export { encodeJson, json, JsonDecoder, parseJson, type JsonInit } from './json.ts'
-export * from './length-prefix.ts'
-export { meter, type Meter } from '../streams/meter.ts'
-export { LinkResetError, MAX_STREAM_HEADER, SequentialStreams } from './sequential-streams/index.ts'
-export * from './type-demux.ts'
-export {
-  CloseCode, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_PAYLOAD, FrameDecoder, FrameEncoder, Opcode,
-  WebSocketClosedError, WebSocketProtocolError, websocketFrames,
+  CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,
   type FrameDecoderInit, type FrameHandlers, type Role, type Tolerance, type WebSocketFramesInit, type WebSocketLink
 } from './websocket-frames/index.ts'

@@ -8,6 +8,7 @@
 import { codec } from '../layer.ts'
 import type { Batch, Core, Layer, Link } from '../types.ts'
 
+/** Options of {@link json}. */
 export interface JsonInit<M> {
   /** Validates a parsed value and returns a message; undefined skips the frame. The value is undefined when the frame is not JSON. */
   read (value: unknown): M | undefined
@@ -40,6 +41,7 @@ export function encodeJson (value: object): Buffer {
   return Buffer.from(text)
 }
 
+/** Decodes one JSON message a frame, and checks it by a schema. */
 export class JsonDecoder<M> implements Core<Uint8Array, M> {
   readonly memory = 'copies'
   readonly #read

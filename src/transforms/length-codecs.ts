@@ -4,15 +4,9 @@
  */
 import { OptionError } from '../errors.ts'
 
-/** What a length is read from: a `Uint8Array` or a `Uint8ArrayList`. */
-export interface Bytes {
-  readonly byteLength: number
-  subarray (from: number, to: number): Uint8Array
-}
-
 /** Reads the length at `at` (default 0). Throws RangeError when it is incomplete; then more bytes are awaited. */
 export interface LengthDecoder {
-  (data: Bytes, at?: number): number
+  (data: { readonly byteLength: number, subarray (from: number, to: number): Uint8Array }, at?: number): number
   /** Bytes of the last length. */
   bytes: number
   /**
@@ -21,6 +15,9 @@ export interface LengthDecoder {
    */
   width? (bytes: Uint8Array, at: number): number
 }
+
+/** What a length is read from: also a list of bytes. */
+export type Bytes = Parameters<LengthDecoder>[0]
 
 /** Returns a length as bytes. Throws `ERR_FRAME_SIZE` when the value does not fit. */
 export interface LengthEncoder {
@@ -48,6 +45,7 @@ export const MAX_LENGTH_BYTES = 8
 /** Default maximum of a length on the wire: that of two bytes. */
 export const DEFAULT_MAX_LENGTH = 65535
 
+/** Options of {@link lengthPrefix}. */
 export interface LengthPrefixInit {
   /**
    * Bytes of a frame that its length does not count, such as a checksum after the length; negative when the length counts itself. Default:

@@ -22,8 +22,10 @@ export type Handlers<C = void, M = Uint8Array> = Readonly<Record<number | string
 /** A handler for each `type` of a union of messages. */
 export type TypedHandlers<C, M extends { type: string }> = { readonly [Type in M['type']]: Handler<C, MessageOf<M, Type>> }
 
-type MessageOf<M extends { type: string }, Type> = M extends unknown ? Type extends M['type'] ? M : never : never
+/** The messages of one type. */
+export type MessageOf<M extends { type: string }, Type> = M extends unknown ? Type extends M['type'] ? M : never : never
 
+/** Options of {@link typeDemux}. */
 export interface TypeDemuxInit<C = void, M = Uint8Array> {
   /** The type of a message. Default: its first byte. */
   typeOf?: (message: M) => number | string | undefined

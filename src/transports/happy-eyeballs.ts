@@ -21,6 +21,7 @@ const MAX_ADDRESSES = 16
 /** Errors of a missing route on this machine: less telling than an answer of another address. */
 const NO_ROUTE: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
 
+/** An address that a look-up has found. */
 export interface ResolvedAddress {
   address: string
   /** 4 or 6. */

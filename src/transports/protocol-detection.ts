@@ -1,8 +1,10 @@
 /** Detects by its first bytes which protocol a connection speaks, and explains it in error texts. */
 import { printable } from '../text/printable.ts'
 
+/** Protocols that their first bytes tell. */
 export type Protocol = 'TLS' | 'HTTP' | 'SSH' | 'PROXY' | 'gotunnel' | 'WebSocket' | 'text' | 'unknown'
 
+/** What the first bytes of a connection are. */
 export interface DetectedProtocol {
   protocol: Protocol
   /** The first line of SSH and of other text, the first bytes of an unknown protocol. */

@@ -15,6 +15,7 @@ import type { Batch, Delivery, Link, ReadAhead, Records, Take } from '../types.t
 /** Default bound in bytes of the packets queued for one slow receiver: about what one TCP sender has in flight. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
 
+/** Options of {@link streamLink}. */
 export interface StreamLinkInit {
   /** Bound of the packet port in bytes. Default: 4 MiB. */
   queueLimit?: number

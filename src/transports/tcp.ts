@@ -18,6 +18,7 @@ export interface WireLink extends Link {
   readonly remote: Endpoint
 }
 
+/** Options of sockets. */
 export interface SocketInit extends StreamLinkInit {
   /**
    * Milliseconds of silence until the first keep-alive probe. Ten probes follow, one per second, then the connection ends with `ETIMEDOUT`:
@@ -28,6 +29,7 @@ export interface SocketInit extends StreamLinkInit {
   clock?: Clock
 }
 
+/** Options of {@link listenTcp}. */
 export interface ListenInit extends SocketInit {
   /** The local address. Default: all of them. */
   host?: string
@@ -152,4 +154,5 @@ export function listenTcp ({ host, port, ...init }: ListenInit): Listener<Accept
   return listener
 }
 
+/** TCP as a transport. */
 export const tcp: Transport = { capabilities: { halfClose: true }, dial: dialTcp, listen: listenTcp }

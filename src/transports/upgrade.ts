@@ -25,6 +25,7 @@ import type { Clock, Link } from '../types.ts'
 /** Maximum bytes of request line and headers; a real client needs a few hundred. */
 const MAX_REQUEST_HEAD = 8 * 1024
 
+/** Options of {@link dialUpgraded}. */
 export interface DialUpgradedInit extends SocketInit, DialInit, TlsClientInit {
   signal?: AbortSignal
   headers?: Record<string, string>
@@ -32,6 +33,7 @@ export interface DialUpgradedInit extends SocketInit, DialInit, TlsClientInit {
   handshakeTimeout?: number
 }
 
+/** Options of {@link listenUpgraded}. */
 export interface ListenUpgradedInit extends ListenInit {
   /** Makes it `wss`. */
   tls?: TlsServerInit

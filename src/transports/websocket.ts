@@ -19,13 +19,16 @@ export interface AcceptedWebSocket extends WebSocketLink, ConnectionInfo {
   readonly path: string
 }
 
+/** Options of both ends of a WebSocket. */
 export interface WebSocketInit extends SocketInit {
   /** Options of the frame layer. */
   frames?: Omit<WebSocketFramesInit, 'role'>
 }
 
+/** Options of {@link dialWebSocket}. */
 export interface DialWebSocketInit extends WebSocketInit, DialUpgradedInit {}
 
+/** Options of {@link listenWebSocket}. */
 export interface ListenWebSocketInit extends WebSocketInit, ListenUpgradedInit {}
 
 /** `dialUpgraded` with the layer over it. */

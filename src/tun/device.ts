@@ -9,6 +9,7 @@ export const DEFAULT_MTU = 1400
 /** The minimum MTU of IPv4 (RFC 791, section 3.2). */
 export const MIN_MTU = 68
 
+/** The largest MTU of an interface, in bytes. */
 export const MAX_MTU = 65_535
 
 /** Bytes of free memory before each packet that an interface yields. */
@@ -72,6 +73,7 @@ export interface TunLoss {
   readonly routes: readonly TunRoute[]
 }
 
+/** Is told of changes that others make to an interface and to the machine. */
 export interface TunWatcher {
   /** What is missing has changed; some of it may be restored, or nothing is missing any more. */
   onLoss (loss: TunLoss): void
@@ -139,6 +141,7 @@ export interface Tun extends Link {
   close (): Promise<void>
 }
 
+/** The codes of {@link TunError}. */
 export type TunErrorCode =
   | 'ERR_TUN_ADDRESS' // it has no address yet
   | 'ERR_TUN_CLOSED' // used after `close`

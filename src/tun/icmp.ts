@@ -15,14 +15,17 @@ const ECHO_REQUEST = 8
 const DEFAULT_SIZE = 56
 const DEFAULT_TIMEOUT = 1000 // ms
 
+/** The codes of {@link PingError}. */
 export type PingErrorCode =
   | 'ERR_PING_TIMEOUT'
   | 'ERR_PING_LIMIT' // too many pings are outstanding
 
+/** A ping without an answer. */
 export class PingError extends CodedError<PingErrorCode> {
   override readonly name = 'PingError'
 }
 
+/** Options of a ping. */
 export interface PingInit {
   /** Payload in bytes. Default: 56. */
   size?: number

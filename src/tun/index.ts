@@ -3,7 +3,7 @@
  * privileges. Also IPv4 addresses and headers as plain numbers.
  */
 export { openLinuxTun as openTun, type OpenTunInit } from './linux.ts'
-export { DEFAULT_MTU, HEADROOM, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type OccupiedNetwork, type RefusedRoute, type Tun, type TunCounters, type TunErrorCode, type TunLoss, type TunRoute, type TunWatcher } from './device.ts'
+export { HEADROOM, MAX_MTU, MIN_MTU, TunError, verifyInterfaceAddress, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, type TunCounters, type TunErrorCode, type TunLoss, type TunRoute, type TunWatcher } from './device.ts'
 export { userspaceTun, type UserspaceTunDrops, type UserspaceTun, type UserspaceTunInit } from './userspace.ts'
 export { PingError, type PingErrorCode, type PingInit } from './icmp.ts'
 export { UdpError, type Datagram, type UdpErrorCode, type UdpSocket } from './udp.ts'

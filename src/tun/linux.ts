@@ -19,6 +19,7 @@ const IFF_NO_PI = 0x1000
 const IFF_VNET_HDR = 0x4000
 const { EINVAL } = constants.errno
 
+/** Options of {@link openTun}. */
 export interface OpenTunInit {
   /** 1 to 15 letters, digits or `_ . -`. Default: chosen by the kernel (`tun0`, `tun1`, ...). */
   name?: string

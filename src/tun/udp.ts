@@ -16,16 +16,19 @@ const LAST_PORT = 65_535
 /** Bytes of overhead that a queued datagram counts for, so that empty ones are bounded too. */
 const DATAGRAM_OVERHEAD = 64
 
+/** The codes of {@link UdpError}. */
 export type UdpErrorCode =
   | 'ERR_UDP_CLOSED'
   | 'ERR_UDP_NO_PORT' // all ephemeral ports are in use
   | 'ERR_UDP_PORT_IN_USE'
   | 'ERR_UDP_TOO_LONG' // it would not fit into one packet
 
+/** A socket in user space cannot be opened or used. */
 export class UdpError extends CodedError<UdpErrorCode> {
   override readonly name = 'UdpError'
 }
 
+/** A received datagram. */
 export interface Datagram {
   /** Of the sender when received, of the receiver when sent. */
   address: string

@@ -21,6 +21,7 @@ const DEFAULT_QUEUE_LIMIT = 1024 * 1024
 const DEFAULT_SOCKET_LIMIT = 256 * 1024
 const DEFAULT_MAX_PINGS = 1024
 
+/** Options of {@link userspaceTun}. */
 export interface UserspaceTunInit {
   /** Default: `host`. */
   name?: string
@@ -50,6 +51,7 @@ export interface UserspaceTunDrops {
   overflow: number
 }
 
+/** An interface inside this process, with ping and UDP. */
 export interface UserspaceTun extends Tun {
   readonly drops: Readonly<UserspaceTunDrops>
   /**

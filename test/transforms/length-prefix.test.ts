@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { over } from '../../src/layer.ts'
 import {
-  LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, rustdeskLength, u16be, u32be, type Bytes, type LengthCodec
+  LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, rustdeskLength, u16be, u32be, type LengthCodec
 } from '../../src/transforms/index.ts'
+import type { Bytes } from '../../src/transforms/length-codecs.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'

@@ -11,3 +11,8 @@ export type { GotunnelPeerEvents, GotunnelPeerInit, GotunnelPeerStatus, MapState
 export type { PortMap } from './peer/options.ts'
 export { AUTHENTICATION_FAILED, CONNECT_FAILED, ConnectError, RefusedError } from './peer/errors.ts'
 export type { GotunnelRefusal } from './protocol/reasons.ts'
+export type { PortRanges } from './protocol/port-ranges.ts'
+export type { SchemedEndpoint } from '../common/options/addresses.ts'
+export type { Served } from '../common/serve.ts'
+export type { PeerConnection, RelayCounters, ServerStatus } from '../common/status.ts'
+export type { TrafficRates } from '../../limits/rate-meter.ts'

@@ -12,6 +12,7 @@ export const captureLinkTypes = {
   user0: 147
 } as const
 
+/** What the packets of an interface of a capture begin with. */
 export type CaptureLinkType = keyof typeof captureLinkTypes
 
 /** A pcapng interface: one capture point. */

@@ -31,6 +31,7 @@ export interface Capture {
   close (signal?: AbortSignal): Promise<CaptureEnd>
 }
 
+/** Options of {@link captureFile}. */
 export interface CaptureFileInit extends CaptureInit {
   /** Overwrite an existing file. Default: false, which rejects with `EEXIST`. */
   overwrite?: boolean

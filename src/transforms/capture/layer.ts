@@ -13,6 +13,7 @@ import type { Batch, Link, PacketPort } from '../../types.ts'
 import type { CaptureDirection } from './blocks.ts'
 import type { CaptureRecorder } from './recorder.ts'
 
+/** Options of {@link capture}. */
 export interface CaptureLayerInit {
   /** Index into `interfaces` of the recorder. Default: 0. */
   interface?: number

@@ -19,6 +19,7 @@ import {
 } from './blocks.ts'
 import { wallClock } from './clock.ts'
 
+/** Options of all captures. */
 export interface CaptureInit {
   /** The capture points; `record` refers to one by its index. At least one. */
   interfaces: readonly CaptureInterface[]
@@ -32,6 +33,7 @@ export interface CaptureInit {
   clock?: Clock
 }
 
+/** Options of a {@link CaptureRecorder}. */
 export interface CaptureRecorderInit extends CaptureInit {
   /** Takes the next bytes of the file, which are not changed any more. Must not block. An error ends the capture. */
   write: (bytes: Uint8Array) => void
@@ -70,6 +72,7 @@ export type CaptureEnd =
   | { reason: 'failed', error: Error }
 
 /** @throws {OptionError} when an option is out of range */
+/** Checks the options of a capture. @throws {OptionError} when one is invalid */
 export function verifyCapture (init: CaptureInit): void {
   const { interfaces, maxBytes = DEFAULT_MAX_CAPTURE, snapLength = MAX_SNAP_LENGTH, queueLimit = DEFAULT_CAPTURE_QUEUE } = init
   if (interfaces.length === 0) throw new OptionError('a capture has at least one interface')

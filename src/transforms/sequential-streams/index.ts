@@ -1,2 +1,2 @@
 export { LinkResetError, MAX_STREAM_HEADER } from './chunks.ts'
-export { SequentialStreams } from './streams.ts'
+export { SequentialStreams, type SequentialStreamsInit } from './streams.ts'

@@ -25,6 +25,7 @@ import { FrameSizeError } from '../length-codecs.ts'
 /** Milliseconds for the other side to end the connection after this one has. */
 const CLOSE_TIMEOUT = 3000
 
+/** Options of {@link SequentialStreams}. */
 export interface SequentialStreamsInit {
   /**
    * The accepting side acknowledges each stream header, so that the opening side learns whether the connection is still alive. Both have to
@@ -35,6 +36,7 @@ export interface SequentialStreamsInit {
   clock?: Clock
 }
 
+/** Carries streams one after the other on one link. */
 export class SequentialStreams {
   readonly #connection: SharedConnection
   readonly #lower: Link

@@ -2,6 +2,7 @@
 import { OptionError } from '../../errors.ts'
 import { MAX_CONTROL_PAYLOAD } from './protocol.ts'
 
+/** The side of a WebSocket: clients mask their frames (RFC 6455, section 5.1). */
 export type Role = 'client' | 'server'
 
 /** Departures from RFC 6455 that some programs need. None is accepted by default. */
@@ -14,6 +15,7 @@ export interface Tolerance {
   rawClose?: boolean
 }
 
+/** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderInit {
   /** The side that decodes: a server accepts masked frames, a client unmasked ones. */
   role: Role

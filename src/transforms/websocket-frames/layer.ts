@@ -20,6 +20,7 @@ import type { Batch, Clock, Layer, Link, Take } from '../../types.ts'
 /** Milliseconds for the other side to answer a close frame, and then to end the connection. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
 
+/** Options of {@link websocketFrames}. */
 export interface WebSocketFramesInit extends FrameDecoderInit {
   /** Milliseconds for the closing handshake, or, while `sink` has data left, without progress. Default: 2000. */
   closeTimeout?: number

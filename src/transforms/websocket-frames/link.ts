@@ -50,6 +50,8 @@ export interface WebSocketLink extends Link {
    * For a client that writes without blocking, and drops what does not fit into its send buffer, even part of a frame: from now on a
    * truncated frame is detected and the next one is searched, see {@link FrameResync}, and the kernel gets a larger receive buffer.
    * Undefined ends that. No effect unless the link below is plain TCP. Optional.
+   *
+   * @internal
    */
   recoverFrames? (init: RecoverFramesInit | undefined): void
   /**

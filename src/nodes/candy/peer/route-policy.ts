@@ -57,6 +57,7 @@ function networks (text: string): Cidr[] {
 
 const contains = (outer: Cidr, inner: Cidr): boolean => outer.prefix <= inner.prefix && inNetwork(inner.network, outer)
 
+/** The networks to which a peer accepts routes. */
 export class RoutePolicy {
   /** The option as given. */
   readonly text: string
@@ -80,7 +81,7 @@ export class RoutePolicy {
     if (this.#named.some(({ prefix }) => prefix === 0)) throw refused('all networks (0.0.0.0/0) is written all')
   }
 
-  /** Undefined when the route is accepted. */
+  /** Undefined when the route is accepted. @internal */
   rejection ({ destination, nexthop }: Route, { own, server, overlap }: RouteContext): RouteRejection | undefined {
     if (!isHost(nexthop, own)) return { reason: `its next hop ${formatAddress(nexthop)} is no host` }
     if (destination.prefix === 0) {
@@ -118,6 +119,7 @@ export class RoutePolicy {
    * network leave through the tunnel too, in preference to the machine's other routes.
    *
    * @param own the assigned address, with its network
+   * @internal
    */
   networkRejection (own: Cidr, server: number | undefined, overlap?: RouteContext['overlap']): RouteRejection | undefined {
     if (own.prefix < MIN_NETWORK_PREFIX) return { reason: `its network is larger than a /${MIN_NETWORK_PREFIX}` }

@@ -27,7 +27,7 @@ export class LeaseStore {
     }
   }
 
-  /** The leases of one network. */
+  /** The leases of one network. @internal */
   table (path = ''): LeaseTable {
     const known = this.#tables.get(path)
     if (known !== undefined) return known

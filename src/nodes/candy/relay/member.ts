@@ -14,7 +14,7 @@ const NO_GATEWAYS: ReadonlySet<number> = new Set()
 const NO_ROUTES: readonly Route[] = []
 
 /** Gets a copy of the traffic of a connection. It may only read the messages, and only during the call. */
-export type Tap = (messages: Batch, direction: 'in' | 'out', member: Member) => void
+export type Tap = (messages: Batch, direction: 'in' | 'out') => void
 
 /** The settings of a network that the packet path needs. */
 export type SwitchSettings = Pick<NetworkSettings, 'range' | 'sourceCheck' | 'broadcast' | 'isolate' | 'packetRate' | 'byteRate' | 'frameRate' | 'broadcastRate'>
@@ -135,7 +135,7 @@ export abstract class Member {
   /** Copies what it has sent or received to the taps. */
   tapped (messages: Batch, direction: 'in' | 'out'): void {
     if (this.taps === undefined) return
-    for (const tap of this.taps) tap(messages, direction, this)
+    for (const tap of this.taps) tap(messages, direction)
   }
 
   /** Called once a second. */

@@ -11,8 +11,11 @@ import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../../net/ipv4
 import type { Route } from '../protocol/routes.ts'
 
 /** The clients in network `device` send packets for `destination` to `nexthop`. */
-export interface SdwanRule extends Route {
+export interface SdwanRule {
   device: Cidr
+  destination: Cidr
+  /** The virtual address of the node. */
+  nexthop: number
 }
 
 /**

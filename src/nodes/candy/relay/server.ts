@@ -21,6 +21,7 @@ import { listenUpgraded } from '../../../transports/upgrade.ts'
 /** `listen` is `ws://host:port`, or `wss://host:port` together with `tls`. */
 export type CandyListenOptions = InitOf<typeof listenOptions>
 
+/** Options of {@link serveCandy}. */
 export type CandyServerInit = CandyRelayInit & CandyListenOptions & {
   /**
    * Threads that forward packets, 1 to 16. More than one requires Linux and the optional package `koffi`; without them there is one, with

@@ -24,6 +24,7 @@ export type CandyNetworksInit = (CandyNetworkInit & { readonly networks?: undefi
 /** Bounds of the connections of a relay. */
 export type CandyRelayOptions = InitOf<typeof connectionOptions>
 
+/** Options of a {@link CandyRelay}. */
 export type CandyRelayInit = CandyRelayOptions & CandyNetworksInit & {
   /** Devices and their last addresses. Default: kept in memory only. */
   leases?: LeaseStore

@@ -21,7 +21,7 @@ export class Taps {
   of ({ network: { settings: { path = '' } }, address }: Pick<Session, 'network' | 'address'>): Member['taps'] {
     const taps = [...this.#taps].flatMap(([tap, filter]): Tap[] => {
       if (filter.network !== path || address === 0) return []
-      if (filter.address === undefined) return [(messages, direction, from) => { if (direction === 'in') tap(messages, direction, from) }]
+      if (filter.address === undefined) return [(messages, direction) => { if (direction === 'in') tap(messages, direction) }]
       return filter.address === address ? [tap] : []
     })
     return taps.length === 0 ? undefined : taps

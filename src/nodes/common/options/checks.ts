@@ -78,7 +78,7 @@ export function seconds (from: number, to: number) {
 }
 
 export function choice<const T extends readonly string[]> (words: T) {
-  return text<T[number]>('a choice', listOf(words), (word) => words.includes(word) ? word : undefined)
+  return checked<T[number], T[number]>('a choice', listOf(words), (word) => words.find((known) => known === word))
 }
 
 export function boolean () {

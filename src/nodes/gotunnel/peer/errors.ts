@@ -5,6 +5,7 @@ import { printable, reasonOf } from '../../../text/printable.ts'
 
 /** Error numbers of the original's documentation (gotunnel protocol, section 7). */
 export const CONNECT_FAILED = 1001
+/** The number of the error: the server does not know the token (gotunnel protocol, section 7). */
 export const AUTHENTICATION_FAILED = 1002
 
 const PERMANENT: ReadonlySet<GotunnelRefusal> = new Set(['token', 'mode', 'no_strict', 'port', 'name', 'replaced'])

@@ -3,15 +3,13 @@ import { choice, milliseconds, text, wholeNumber } from '../../common/options/ch
 import { secretOption } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 
-const MODES = ['auto', 'strict', 'compatible'] as const
-
 /**
  * `auto`: strict mode with peers that offer it, compatible with others. `strict`: others are rejected. `compatible`: as the
  * original programs, also with peers that offer strict mode.
  */
-export type Mode = typeof MODES[number]
+export type Mode = 'auto' | 'strict' | 'compatible'
 
-export const mode = (texts: { help: string, docs?: string }) => ({ check: choice(MODES), default: 'auto', value: 'mode', ...texts }) as const
+export const mode = (texts: { help: string, docs?: string }) => ({ check: choice(['auto', 'strict', 'compatible'] satisfies Mode[]), default: 'auto', value: 'mode', ...texts }) as const
 
 /** The default of the original programs (gotunnel protocol, section 7). */
 export const DEFAULT_TOKEN = 'changeme'

@@ -9,6 +9,7 @@ export const DEFAULT_PORTS = '1024-65535'
 /** Whether this is a port number. Port 0 (any free port) is not accepted, as the client would not learn which one it got. */
 export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= MAX_PORT
 
+/** A list of ports and ranges. */
 export class PortRanges {
   /** The text it was parsed from. */
   readonly text: string

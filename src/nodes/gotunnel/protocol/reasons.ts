@@ -36,7 +36,9 @@ export type Ending = keyof typeof ENDINGS
  * Why a peer has no port, as a code: one of the reasons above; `no_strict`, the server does not offer the strict mode that the peer
  * requires; `none`, the server gives no reason; `other`, a text that this table does not have.
  */
-export type GotunnelRefusal = RejectReason | Ending | 'no_strict' | 'none' | 'other'
+export type GotunnelRefusal =
+  'token' | 'rate' | 'mode' | 'port' | 'busy' | 'name' | 'ports' | 'not_owner' | 'replaced' | 'changed' | 'stopping' | 'timeout' | 'unresponsive' |
+  'write_timeout' | 'no_strict' | 'none' | 'other'
 
 const CODES: ReadonlyMap<string, GotunnelRefusal> = new Map([...Object.entries(ENDINGS), ...Object.entries(REASONS)].map(([code, text]) => [text, code as RejectReason | Ending]))
 

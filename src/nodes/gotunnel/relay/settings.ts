@@ -14,8 +14,10 @@ const ONLY_IDENTITY = 'default'
 /** One identity without a name, or several. */
 export type GotunnelIdentitiesInit = (Omit<IdentityInit, 'name' | 'reserveUsers'> & { readonly identities?: undefined }) | { readonly identities: readonly IdentityInit[] }
 
+/** Options of a relay that can change at run time. */
 export type GotunnelRelayOptions = InitOf<typeof connectionOptions> & GotunnelIdentitiesInit
 
+/** Options of a {@link GotunnelRelay}. */
 export type GotunnelRelayInit = GotunnelRelayOptions & {
   /** Default: the system clock. */
   clock?: Clock
