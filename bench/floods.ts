@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { BenchProcess } from './process.ts'
 import { Probe, type Way } from './relay/load.ts'
-import type { Run } from './run.ts'
+import type { Run } from './lib/run.ts'
 
 /** A stranger's connection is ended for the last two. */
 const KINDS = ['ping', 'pong', 'text', 'empty', 'unknown', 'VMAC', 'AUTH', 'DHCP', 'FORWARD', 'DISCOVERY']

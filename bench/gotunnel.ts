@@ -9,8 +9,8 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { churn, download, exchanges, idle, upload } from './gotunnel/users.ts'
 import { BenchProcess } from './process.ts'
-import { beside, type Contestant } from './row.ts'
-import type { Run, Turns } from './run.ts'
+import { beside, type Contestant } from './lib/row.ts'
+import type { Run, Turns } from './lib/run.ts'
 
 const AT_ONCE = 16
 const IDLE = 1000

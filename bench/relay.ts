@@ -11,8 +11,8 @@ import { cert, key } from '../test/helpers/certificates.ts'
 import { join, Pair, settled, type Way } from './relay/load.ts'
 import { BenchProcess } from './process.ts'
 import { workersBench } from './relay/workers.ts'
-import { beside, type Contestant } from './row.ts'
-import type { Run } from './run.ts'
+import { beside, type Contestant } from './lib/row.ts'
+import type { Run } from './lib/run.ts'
 
 const SIZES = [64, 1360]
 const PEERS = [2, 10, 100, 1000]

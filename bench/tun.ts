@@ -10,9 +10,9 @@ import { openvpn } from './tun/openvpn.ts'
 import { candy, least, plain, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
 import { wireguardBinaries } from './tun/wireguard-binaries.ts'
-import type { Options } from './options.ts'
-import { summary, type Case } from './row.ts'
-import type { Run } from './run.ts'
+import type { Options } from './lib/options.ts'
+import { summary, type Case } from './lib/row.ts'
+import type { Run } from './lib/run.ts'
 
 const LOST = { unit: '%', lessIsBetter: true }
 

@@ -1,7 +1,7 @@
 /** What it costs to deal connections out among threads: a relay with one worker beside one with two, each with many connections. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { BenchProcess } from '../process.ts'
-import type { Run } from '../run.ts'
+import type { Run } from '../lib/run.ts'
 import { Pair, settled } from './load.ts'
 
 const COUNTS = [1, 2]

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDRESS, type Lab, said } from './lab.ts'
 import type { Flow } from './load.ts'
-import type { Contestant } from '../row.ts'
+import type { Contestant } from '../lib/row.ts'
 import type { Namespace } from '../../test/helpers/network/namespaces.ts'
 import { ca, cert, key } from '../../test/helpers/certificates.ts'
 

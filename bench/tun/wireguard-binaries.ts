@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isInstalled } from './installed.ts'
-import type { Run } from '../run.ts'
+import type { Run } from '../lib/run.ts'
 
 const run = promisify(execFile)
 

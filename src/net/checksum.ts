@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 import type { Simd } from '../buffers/simd/functions.ts'
 import { simdOf } from '../buffers/simd/memory.ts'
 
-/** Bytes from which on a view of words, or the SIMD path, pays off. Measured in `bench/ipv4.ts`. */
+/** Bytes from which on a view of words, or the SIMD path, pays off. Measured in `bench/layers/ipv4.ts`. */
 const LARGE = 256
 
 /**

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { chart, escape } from '../../bench/chart.ts'
-import { rowsOf, type LeftOut, type Row } from '../../bench/row.ts'
+import { chart, escape } from '../../bench/lib/chart.ts'
+import { rowsOf, type LeftOut, type Row } from '../../bench/lib/row.ts'
 import { launchChromium, skipWithoutChromium } from '../helpers/chromium.ts'
 
 const LONG = 'a text that is longer than any line of a chart has room for, '.repeat(5)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { help, readOptions } from '../../bench/options.ts'
+import { help, readOptions } from '../../bench/lib/options.ts'
 
 const GROUPS = ['relay', 'gotunnel', 'tun', 'layers']
 const NOTHING = { groups: GROUPS, full: false, json: false, charts: false, fetch: false, help: false, rounds: undefined }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Progress } from '../../bench/progress.ts'
+import { Progress } from '../../bench/lib/progress.ts'
 
 const step = (name: string, of: string, round: number): { group: string, name: string, of: string, round: number, rounds: number } => ({ group: 'tun', name, of, round, rounds: 3 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { beside, jsonLine, rowsOf, summary } from '../../bench/row.ts'
+import { beside, jsonLine, rowsOf, summary } from '../../bench/lib/row.ts'
 
 t.test('summary', async (t) => {
   t.same(summary([3, 1, 2]), { value: 2, min: 1, max: 3 })

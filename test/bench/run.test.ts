@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { LeftOut, Row } from '../../bench/row.ts'
-import { Run } from '../../bench/run.ts'
-import type { Step } from '../../bench/progress.ts'
+import type { LeftOut, Row } from '../../bench/lib/row.ts'
+import { Run } from '../../bench/lib/run.ts'
+import type { Step } from '../../bench/lib/progress.ts'
 
 function newRun (init: { full?: boolean, rounds?: number } = {}): { run: Run, steps: Step[], told: Array<Row | LeftOut> } {
   const steps: Step[] = []

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { rowsOf } from '../../bench/row.ts'
-import { figure, table } from '../../bench/table.ts'
+import { rowsOf } from '../../bench/lib/row.ts'
+import { figure, table } from '../../bench/lib/table.ts'
 
 t.test('figure', async (t) => {
   for (const [value, text] of [[0, '0'], [0.012345, '0.0123'], [12.345, '12.3'], [999, '999'], [1234.5, '1,235'], [4155321, '4,155,000']] as const) t.equal(figure(value), text)

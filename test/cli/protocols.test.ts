@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { sendRequest } from '../../src/cli/control/client.ts'
 import { homeEnv } from '../helpers/programs/homes.ts'
 import { readCapture } from '../helpers/pcapng.ts'
+import { askControl } from '../helpers/cli/control.ts'
 import { config, joined, network } from '../helpers/cli/candy.ts'
 import { startProgram, startScript, type Ended, type Program } from '../helpers/programs/program.ts'
 
@@ -40,7 +40,7 @@ function machine (t: Test, text: string): Machine {
     write,
     begin,
     end: (program, ...args) => begin(program, ...args).ended,
-    ask: (program, command) => sendRequest({ path: join(env.RUNTIME_DIRECTORY, `${program}.sock`), program }, { command })
+    ask: (program, command) => askControl(env, program, command)
   }
 }
 

@@ -9,11 +9,12 @@ export function * cut (wire: Uint8Array, size: number): Generator<Uint8Array> {
   for (let at = 0; at < wire.length; at += size) yield Uint8Array.from(wire.subarray(at, at + size))
 }
 
-/** How many mutations a fuzz test tries; `npm run test:long` tries more. */
-export const fuzzRounds = Number(process.env.TUNPIPE_FUZZ ?? 10_000)
+/** Added to the seeds of all tests: another one makes other random numbers. */
+export const SEED = Number(process.env.TUNPIPE_SEED ?? 0)
 
 /** A small generator (mulberry32), so that a failing round can be run again from its seed. */
-export function random (seed: number): (below: number) => number {
+export function random (seedOfTest: number): (below: number) => number {
+  let seed = seedOfTest + SEED
   return (below) => {
     seed = (seed + 0x6d2b79f5) | 0
     let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)

@@ -8,8 +8,11 @@ import {
   ChecksumDecoder, ChecksumEncoder, ChecksumError, checksum, crc32, lengthPrefix, u16be, type ChecksumFunction, type ChecksumInit
 } from '../../src/transforms/index.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'
+
+const ROUNDS = mutations()
 
 type Kind = 'crc32' | ChecksumFunction
 
@@ -128,7 +131,7 @@ t.test('as a layer on a link', async (t) => {
 t.test('damaged streams end in an error with a code', async (t) => {
   const below = random(3)
   const samples = Object.values(natpass).map(hex)
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const wire = mutate(samples[below(samples.length)], below)
     const { source } = over(recordingLink(pieces(wire, [1 + below(40)]).map((piece) => [piece])), framing)
     try {

@@ -6,12 +6,15 @@ import { FirstFrameDecoder, firstFrame } from '../../src/transforms/first-frame.
 import { LengthPrefixDecoder, LengthPrefixEncoder, rustdeskLength, u16be, u32be, type LengthCodec } from '../../src/transforms/index.ts'
 import type { Bytes } from '../../src/transforms/length-codecs.ts'
 import { listenTcp, memoryPair } from '../../src/transports/index.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
 import { accept, batches, endsWith, failureOf, first, hearText, idle, listening, texts } from '../helpers/ends.ts'
 import { vector } from '../helpers/gotunnel/vectors.ts'
 import { collect, pieces, recordingLink } from '../helpers/links.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
 import type { Batch, Link } from '../../src/types.ts'
+
+const ROUNDS = mutations()
 
 /** Every length is read with one byte more each time, until it can be. */
 const plain: LengthCodec = () => {
@@ -162,7 +165,7 @@ t.test('property: it is the first frame of a decoder of all frames, and the byte
 
 t.test('damaged beginnings give the frame, want more, or end in an error with a code', async (t) => {
   const below = random(1)
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const [, make] = codecs[round % codecs.length]
     const wire = mutate(Buffer.concat(new LengthPrefixEncoder(make).push([new Uint8Array(below(200)), new Uint8Array(3)])), below)
     const decoder = new FirstFrameDecoder(make, { maxFrame: 200 })
@@ -179,7 +182,7 @@ t.test('damaged beginnings give the frame, want more, or end in an error with a 
       return
     }
   }
-  t.pass(`${fuzzRounds} rounds`)
+  t.pass(`${ROUNDS} rounds`)
 })
 
 t.test('T11: bytes that share a segment with the first frame are handed on, whatever the cut', async (t) => {

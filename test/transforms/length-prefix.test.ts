@@ -6,8 +6,11 @@ import {
 } from '../../src/transforms/index.ts'
 import type { Bytes } from '../../src/transforms/length-codecs.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'
+
+const ROUNDS = mutations()
 
 function decode (decoder: LengthPrefixDecoder, reads: Iterable<Uint8Array>): string[] {
   const out: string[] = []
@@ -149,7 +152,7 @@ t.test('memory follows what has come and not what a length announces', async (t)
 t.test('damaged streams end in an error with a code, and hold no more than the limit', async (t) => {
   const below = random(1)
   const maxFrame = 200
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const make = [u16be, u32be, rustdeskLength][round % 3]
     const frames = Array.from({ length: 1 + below(3) }, () => new Uint8Array(below(maxFrame + 1)))
     const wire = mutate(Buffer.concat(new LengthPrefixEncoder(make, { maxFrame }).push(frames)), below)
@@ -168,7 +171,7 @@ t.test('damaged streams end in an error with a code, and hold no more than the l
       }
     }
   }
-  t.pass(`${fuzzRounds} rounds`)
+  t.pass(`${ROUNDS} rounds`)
 })
 
 t.test('as a layer: sink and source', async (t) => {

@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fuzzRounds, hex, mutate, random } from '../helpers/bytes.ts'
+import { hex, mutate, random } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
 import { proxyV1, proxyV2, proxyV2Local, proxyV2Of, V2_SIGNATURE } from '../helpers/proxy-headers.ts'
 import { decodeProxyHeader, MAX_V1_LINE, MAX_V2_LENGTH } from '../../src/transports/proxy-header.ts'
 import type { Endpoint } from '../../src/types.ts'
+
+const ROUNDS = mutations()
 
 const SIGNATURE = '0d0a0d0a 000d0a51 5549540a'
 const text = (line: string): Buffer => Buffer.from(line, 'latin1')
@@ -148,7 +151,7 @@ t.test('property: what is said of a beginning stays true, and nothing but its ow
 
 t.test('mutations', async (t) => {
   const headers = [...good.map(([, header]) => header).filter((header) => header.length < 300), proxyV2Local()]
-  for (let seed = 1; seed <= fuzzRounds; seed++) {
+  for (let seed = 1; seed <= ROUNDS; seed++) {
     const below = random(seed)
     const bytes = mutate(headers[below(headers.length)], below)
     const whole = outcome(bytes)

@@ -5,7 +5,10 @@ import { nameServers, parseNameServers, RESOLV_CONF } from '../../src/tun/name-s
 import { occupiedBy, type MachineFacts } from '../../src/tun/occupied.ts'
 import { decodeAddresses, decodeHops, listAddresses, listHops } from '../../src/tun/rtnetlink-lists.ts'
 import { formatAddress, parseAddress } from '../../src/net/ipv4.ts'
-import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
+
+const ROUNDS = mutations()
 
 const address = (text: string): number => parseAddress(text) as number
 const nameOf = (device: number): string => ['?', 'lo', 'eth0', 'candy', 'ppp0'][device]
@@ -71,7 +74,7 @@ if (endianness() === 'LE') {
     const below = random(3)
     const strange: unknown[] = []
     let errors = 0
-    for (let round = 0; round < fuzzRounds; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const sample = [ADDRESS, DEFAULT, CONNECTED, SEVERAL][round % 4]
       const bytes = mutate(whole(sample), below)
       try {
@@ -84,6 +87,6 @@ if (endianness() === 'LE') {
       }
     }
     t.same(strange, [])
-    t.ok(errors > fuzzRounds / 10 && errors < fuzzRounds, `${errors} errors`)
+    t.ok(errors > ROUNDS / 10 && errors < ROUNDS, `${errors} errors`)
   })
 }

@@ -4,7 +4,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { addRoute, decodeAnswers, listRoutes, removeRoute, type KernelRoute } from '../../src/tun/rtnetlink.ts'
 import { parseAddress } from '../../src/net/ipv4.ts'
-import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
+
+const ROUNDS = mutations()
 
 const address = (text: string): number => parseAddress(text) as number
 
@@ -96,7 +99,7 @@ t.test('mutations bring errors that are foreseen, or numbers in their range', as
   const below = random(1)
   const strange: unknown[] = []
   let errors = 0
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const bytes = mutate(samples[round % samples.length], below)
     try {
       for (const answer of decodeAnswers(bytes, SEQUENCE)) {
@@ -109,5 +112,5 @@ t.test('mutations bring errors that are foreseen, or numbers in their range', as
     }
   }
   t.same(strange, [])
-  t.ok(errors > fuzzRounds / 10 && errors < fuzzRounds, `${errors} errors`)
+  t.ok(errors > ROUNDS / 10 && errors < ROUNDS, `${errors} errors`)
 })

@@ -4,7 +4,10 @@ import { type Datagram, userspaceTun, type UserspaceTun, type UserspaceTunInit }
 import { headerChecks, headerLengthOf, isIpv4, totalLengthOf, writeHeader, writeU16 } from '../../src/net/ipv4.ts'
 import { endings } from '../helpers/transports/contract.ts'
 import { failureOf, hear, idle, turn } from '../helpers/ends.ts'
-import { fuzzRounds, hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { hex, mutate, random, toHex } from '../helpers/bytes.ts'
+import { mutations } from '../helpers/sample.ts'
+
+const ROUNDS = mutations()
 
 const A = 0x0a4d0001
 const B = 0x0a4d0002
@@ -337,15 +340,15 @@ t.test('fuzz: never throws, counts each packet once, keeps little', async (t) =>
   const socket = b.udp(5000)
   const samples = [udpPacket(hex('00 01 02 03')), udpPacket(hex('00 01 02 03'), { options: 4 }), echoPacket(hex('00 01 02 03')), echoPacket(hex('00'), { type: 0 })]
   const below = random(77)
-  for (let i = 0; i < fuzzRounds; i++) {
+  for (let i = 0; i < ROUNDS; i++) {
     const packet = mutate(samples[below(samples.length)], below)
     if (packet.length >= 20 && below(2) === 0) fixHeader(packet.length >= headerLengthOf(packet) ? packet : packet.subarray(0, 20))
     b.port.send([packet])
   }
   const { packetsOut, droppedOut, packetsIn } = b.counters
-  t.equal(packetsOut + droppedOut, fuzzRounds)
+  t.equal(packetsOut + droppedOut, ROUNDS)
   t.equal(Object.values(b.drops).reduce((sum, n) => sum + n), droppedOut)
-  t.ok(b.drops.malformed > fuzzRounds / 4)
+  t.ok(b.drops.malformed > ROUNDS / 4)
   t.ok(packetsOut > 0 && packetsIn > 0)
   t.ok((await next(b.source)).reduce((sum, { length }) => sum + length, 0) < 52_000)
   t.ok((await next(socket)).reduce((sum, { data }) => sum + data.length + 64, 0) < 52_000)

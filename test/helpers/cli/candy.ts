@@ -6,7 +6,8 @@ import { Secret } from '../../../src/nodes/candy/protocol/hashes.ts'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { CandyClient } from '../candy/client.ts'
 import { homeEnv } from '../programs/homes.ts'
-import { runProgram, startProgram, type Program } from '../programs/program.ts'
+import { askControl } from './control.ts'
+import { startProgram, type Program } from '../programs/program.ts'
 
 export interface Started {
   relay: Program
@@ -29,12 +30,7 @@ export async function start (t: Test, text: string, env = homeEnv(), args: strin
   write(text)
   const relay = startProgram(t, 'relay', ['--config', file, '--json', ...args], { env, imports })
   const [, url] = await relay.find(/"protocol":"candy","url":"(wss?:[^"]*)"/)
-  const ask = async (command: string): Promise<any> => {
-    const { code, stdout, stderr } = await runProgram(t, 'relay', [command, '--json'], { env })
-    if (code !== 0) throw Object.assign(new Error(stderr), { code })
-    return JSON.parse(stdout)
-  }
-  return { relay, url, env, write, reload: () => ask('reload'), status: () => ask('status') }
+  return { relay, url, env, write, reload: () => askControl(env, 'relay', 'reload'), status: () => askControl(env, 'relay', 'status') }
 }
 
 /** A bare client over a real socket. */

@@ -5,9 +5,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
-import { sendRequest } from '../../../src/cli/control/client.ts'
-import { turn } from '../ends.ts'
 import { homeEnv } from '../programs/homes.ts'
+import { askControl } from './control.ts'
 import { startProgram, type Program } from '../programs/program.ts'
 
 export const TOKEN = 'a-token-for-tests'
@@ -96,21 +95,8 @@ export async function startRelay (t: Test, text: string, ...args: string[]): Pro
   const write = (text: string): void => { writeFileSync(file, text, { mode: 0o600 }) }
   write(text)
   const program = startProgram(t, 'relay', ['--config', file, ...args], { env })
-  const socket = join(env.RUNTIME_DIRECTORY, 'relay.sock')
   const [, url, port] = await program.find(/ready gotunnel ((?:tcp|tls):\/\/127\.0\.0\.1:(\d+))/)
-  return { program, env, url, port: Number(port), write, ask: (command) => askAt(socket, 'relay', command) }
-}
-
-/** The socket is there a moment after the program is ready, and takes connections a moment after that. */
-async function askAt (path: string, program: 'relay' | 'peer', command: string): Promise<any> {
-  for (;;) {
-    try {
-      return await sendRequest({ path, program }, { command })
-    } catch (err) {
-      if (!/^nobody listens/.test((err as Error).message)) throw err
-      await turn()
-    }
-  }
+  return { program, env, url, port: Number(port), write, ask: (command) => askControl(env, 'relay', command) }
 }
 
 /** `listen` and `bind` of a relay for one test, and whatever else is to be below `gotunnel`. */
@@ -123,7 +109,7 @@ export interface PeerSide extends Side {
 export function startPeer (t: Test, server: { port: number }, args: readonly string[], token = TOKEN): PeerSide {
   const env: Record<string, string> = { ...homeEnv(), TUNPIPE_TOKEN: token }
   const program = startProgram(t, 'peer', ['gotunnel', '--server', `127.0.0.1:${server.port}`, ...args], { env })
-  return { program, env, status: () => askAt(join(env.RUNTIME_DIRECTORY, `peer-${args.includes('--name') ? args[args.indexOf('--name') + 1] : 'gotunnel'}.sock`), 'peer', 'status') }
+  return { program, env, status: () => askControl(env, `peer-${args.includes('--name') ? args[args.indexOf('--name') + 1] : 'gotunnel'}`, 'status') }
 }
 
 /** Asks until the answer is as expected: some things are counted a moment after they can be seen. */

@@ -7,8 +7,11 @@ import {
   CandyMessageError, decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeGeneral, localEndpoint, MAX_LENGTH
 } from '../../../src/nodes/candy/protocol/messages.ts'
 import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
-import { fuzzRounds, hex, mutate, random } from '../../helpers/bytes.ts'
+import { hex, mutate, random } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { PASSWORD, vectors } from '../../helpers/candy/vectors.ts'
+
+const ROUNDS = mutations()
 
 const secret = new Secret(PASSWORD)
 
@@ -69,7 +72,7 @@ t.test('damaged messages give a value or a CandyMessageError, in every decoder',
   const samples = vectors.map((v) => hex(v.hex))
   const below = random(6)
   let taken = 0
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const bytes = mutate(samples[below(samples.length)], below)
     try {
       taken += accepted(bytes)
@@ -78,7 +81,7 @@ t.test('damaged messages give a value or a CandyMessageError, in every decoder',
       return
     }
   }
-  t.ok(taken > fuzzRounds / 10, `${taken} were accepted`)
+  t.ok(taken > ROUNDS / 10, `${taken} were accepted`)
 })
 
 t.test('the longest message of every type, filled with anything', async (t) => {

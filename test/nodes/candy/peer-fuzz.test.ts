@@ -19,14 +19,15 @@ import { websocketFrames } from '../../../src/transforms/websocket-frames/index.
 import { memoryPair } from '../../../src/transports/memory.ts'
 import { userspaceTun } from '../../../src/tun/index.ts'
 import type { Link } from '../../../src/types.ts'
-import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { addr, connect, forward, PASSWORD, packet, seconds, secret } from '../../helpers/candy/client.ts'
 import { nothing, turn } from '../../helpers/ends.ts'
 import { BINARY, CLOSE, frame, memoryInUse, PING, PONG, TEXT, udpPacket, type Frame } from '../../helpers/candy/scripted-server.ts'
 import { vector } from '../../helpers/candy/vectors.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
 
-const rounds = Math.ceil(fuzzRounds / 10)
+const rounds = Math.ceil(mutations() / 10)
 
 /** Rounds that run at the same time, and disturb each other. */
 const TOGETHER = 20

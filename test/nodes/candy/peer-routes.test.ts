@@ -6,11 +6,14 @@ import { MessageType } from '../../../src/nodes/candy/protocol/messages.ts'
 import { decodeRoute, encodeRoutes } from '../../../src/nodes/candy/protocol/routes.ts'
 import { newPacket, TunError } from '../../../src/tun/device.ts'
 import { userspaceTun, type UserspaceTun } from '../../../src/tun/userspace.ts'
-import { fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { PASSWORD } from '../../helpers/candy/client.ts'
 import { turn, until } from '../../helpers/ends.ts'
 import { actAsCandy, BINARY, frame, PING, PONG, scriptedServer, startPeer, udpPacket, type Frame, type ScriptedServer, type Started, type Visitor } from '../../helpers/candy/scripted-server.ts'
 import { address, cidr, vector } from '../../helpers/candy/vectors.ts'
+
+const ROUNDS = mutations()
 
 const ADDRESS = '10.77.0.3/24'
 const GATEWAY = '10.77.0.2'
@@ -426,7 +429,7 @@ t.test('every truncation and many mutations of ROUTE: dropped or taken, and noth
   const [sample] = routes('172.16.0.0/16', '192.168.7.0/24 10.77.0.9', '8.8.8.8/32', '10.0.0.0/8 10.77.0.4')
   const all = await online(t, { routes: 'all' })
   const below = random(21)
-  const messages = [...Array.from({ length: sample.length }, (_, length) => sample.subarray(0, length)), ...Array.from({ length: Math.ceil(fuzzRounds / 10) }, () => mutate(sample, below))]
+  const messages = [...Array.from({ length: sample.length }, (_, length) => sample.subarray(0, length)), ...Array.from({ length: Math.ceil(ROUNDS / 10) }, () => mutate(sample, below))]
     .filter((message) => message[0] === MessageType.ROUTE)
   let bad = 0
   for (const message of messages) {

@@ -6,10 +6,13 @@ import { MAX_FIRST_FRAME, MAX_FRAME, readAnswer, readFirst, readStreamHeader, re
 import { firstFrame } from '../../../src/transforms/first-frame.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, u32be } from '../../../src/transforms/index.ts'
 import { encodeJson, json, JsonDecoder } from '../../../src/transforms/json.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { failureOf } from '../../helpers/ends.ts'
 import { messages, vector, vectors } from '../../helpers/gotunnel/vectors.ts'
 import { collect, recordingLink } from '../../helpers/links.ts'
+
+const ROUNDS = mutations()
 
 const payloadOf = (wire: string): Buffer => hex(wire).subarray(4)
 const frame = (text: string): Buffer => Buffer.from(text)
@@ -206,7 +209,7 @@ t.test('property: any bytes and any values are read, or skipped', async (t) => {
 t.test('mutations of the vectors', async (t) => {
   const below = random(1)
   const payloads = vectors.map((one) => payloadOf(one.hex))
-  for (let round = 0; round < fuzzRounds / 5; round++) {
+  for (let round = 0; round < ROUNDS / 5; round++) {
     const bytes = mutate(payloads[below(payloads.length)], below)
     try {
       check(bytes)

@@ -3,11 +3,14 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { cases, ends, expand, type Case } from '../../helpers/transforms/websocket-frame-cases.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { TruncatedError } from '../../../src/errors.ts'
 import { PAGE, simdMemory, simdOf } from '../../../src/buffers/simd/memory.ts'
 import { FrameDecoder, FrameEncoder, WebSocketProtocolError, type FrameHandlers } from '../../../src/transforms/websocket-frames/index.ts'
 import { applyMask, maskWayOf } from '../../../src/transforms/websocket-frames/mask.ts'
+
+const ROUNDS = mutations()
 
 interface Outcome {
   messages: string[]
@@ -214,7 +217,7 @@ t.test('damaged streams', async (t) => {
   const samples = cases.map((one) => ({ one, wire: hex(expand(one.wire)) })).filter(({ wire }) => wire.length < 600)
   const maxPayload = 200
   let most = 0
-  for (let round = 0; round < fuzzRounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { one, wire } = samples[below(samples.length)]
     const damaged = mutate(below(2) === 0 ? wire : Buffer.concat([wire, samples[below(samples.length)].wire]), below)
     const tolerate = { unmasked: below(2) === 0, longControl: false, rawClose: below(2) === 0 }

@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { ManualClock } from '../../helpers/clock.ts'
-import { cut, fuzzRounds, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { cut, hex, mutate, random, toHex } from '../../helpers/bytes.ts'
+import { mutations } from '../../helpers/sample.ts'
 import { plausible, trusted } from '../../../src/nodes/candy/relay/believable.ts'
 import { wrapForward, wrapRouted } from '../../../src/nodes/candy/protocol/forward.ts'
 import { encodeDiscovery } from '../../../src/nodes/candy/protocol/messages.ts'
 import { writeHeader } from '../../../src/net/ipv4.ts'
 import { FrameDecoder, FrameEncoder } from '../../../src/transforms/websocket-frames/index.ts'
 import { FrameResync } from '../../../src/transforms/websocket-frames/resync.ts'
+
+const ROUNDS = mutations()
 
 type Below = (n: number) => number
 
@@ -410,7 +413,7 @@ t.test('whatever comes, it holds no more than its bound and makes nothing up', a
   const below = random(131)
   const { frames } = streamOf([60, 100, 300, 1400], below)
   const sample = Buffer.concat([...frames, binary(encodeDiscovery({ source: OWN, destination: 1 }), below), ping('candy::x', below)])
-  for (let round = 0; round < fuzzRounds / 50; round++) {
+  for (let round = 0; round < ROUNDS / 50; round++) {
     const receiver = new Receiver()
     const wires = Array.from({ length: 1 + below(5) }, () => below(8) === 0 ? Uint8Array.from({ length: below(6000) }, () => below(256)) : mutate(sample, below))
     const wire = Buffer.concat(wires)

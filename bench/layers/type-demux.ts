@@ -1,6 +1,6 @@
 /** What it costs to find a handler by the first byte: the table against a switch, a Map and no choice at all. */
-import { typeDemux, type Handler } from '../src/transforms/index.ts'
-import { measure } from './harness.ts'
+import { typeDemux, type Handler } from '../../src/transforms/index.ts'
+import { measure } from '../lib/harness.ts'
 
 const MESSAGES = 4096
 const TYPES = [0, 1, 2, 4, 5, 255] // candy's

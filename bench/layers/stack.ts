@@ -1,7 +1,7 @@
 /** A stack of three layers, read without promises and by its source. */
-import { codec, consume, over, stack, type Batch, type Core, type Link } from '../src/index.ts'
-import { checksum, confusionPadding, lengthPrefix, u32be } from '../src/transforms/index.ts'
-import { measure } from './harness.ts'
+import { codec, consume, over, stack, type Batch, type Core, type Link } from '../../src/index.ts'
+import { checksum, confusionPadding, lengthPrefix, u32be } from '../../src/transforms/index.ts'
+import { measure } from '../lib/harness.ts'
 
 const tunnel = stack(lengthPrefix(u32be), checksum('crc32'), confusionPadding({ max: 64 }))
 

@@ -2,10 +2,10 @@
  * Masks of WebSocket frames, one behind the other as in a read: ways of putting them on, which is the same as taking them off. The
  * first two are in use, each for memory of its kind.
  */
-import { PAGE, simdMemory, simdOf } from '../src/buffers/simd/memory.ts'
-import type { Simd } from '../src/buffers/simd/functions.ts'
-import { applyMask, maskWayOf } from '../src/transforms/websocket-frames/mask.ts'
-import { measure } from './harness.ts'
+import { PAGE, simdMemory, simdOf } from '../../src/buffers/simd/memory.ts'
+import type { Simd } from '../../src/buffers/simd/functions.ts'
+import { applyMask, maskWayOf } from '../../src/transforms/websocket-frames/mask.ts'
+import { measure } from '../lib/harness.ts'
 
 const READ = 64 * 1024
 const HEADER = 8

@@ -1,8 +1,8 @@
 /** Checksums of packets: node:zlib against the crc package, alone and in the layer's cores. */
 import { crc32 as ofPackage } from 'crc'
 import calculator from 'crc/calculators/crc32'
-import { ChecksumDecoder, ChecksumEncoder, crc32 } from '../src/transforms/index.ts'
-import { measure } from './harness.ts'
+import { ChecksumDecoder, ChecksumEncoder, crc32 } from '../../src/transforms/index.ts'
+import { measure } from '../lib/harness.ts'
 
 const unit = 'packet'
 const PACKETS = 256

@@ -3,9 +3,9 @@
  * packets that are cut out of a large one have one view of it for all. Below 256 bytes, and where the address is none of words, that
  * is `two sums`.
  */
-import { PAGE, simdMemory, simdOf } from '../src/buffers/simd/memory.ts'
-import { addWords, copyWords, fold, wordsOf } from '../src/net/checksum.ts'
-import { measure } from './harness.ts'
+import { PAGE, simdMemory, simdOf } from '../../src/buffers/simd/memory.ts'
+import { addWords, copyWords, fold, wordsOf } from '../../src/net/checksum.ts'
+import { measure } from '../lib/harness.ts'
 
 /** One 16-bit word a step. */
 function oneWord (bytes: Uint8Array, from: number, to: number): number {

@@ -1,7 +1,7 @@
 /** The command line of the bench. */
 import { parseArgs } from 'node:util'
-import { nearest } from '../src/cli/nearest.ts'
-import { UsageError } from '../src/cli/usage-error.ts'
+import { nearest } from '../../src/cli/nearest.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
 
 export interface Options {
   groups: string[]

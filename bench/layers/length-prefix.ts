@@ -1,7 +1,7 @@
 /** The length-prefix cores against a decoder that joins what it has with every read, and against it-length-prefixed. */
 import { decode, encode } from 'it-length-prefixed'
-import { LengthPrefixDecoder, LengthPrefixEncoder, u32be } from '../src/transforms/index.ts'
-import { measure } from './harness.ts'
+import { LengthPrefixDecoder, LengthPrefixEncoder, u32be } from '../../src/transforms/index.ts'
+import { measure } from '../lib/harness.ts'
 
 const unit = 'frame'
 const READ = 65536

@@ -1,5 +1,5 @@
 /** One group while it runs: takes turns, tells how far it is, and keeps the rows. */
-import { reason } from '../src/cli/reason.ts'
+import { reason } from '../../src/cli/reason.ts'
 import type { Step } from './progress.ts'
 import { rowsOf, type Case, type Entry, type LeftOut, type Row } from './row.ts'
 

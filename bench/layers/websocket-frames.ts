@@ -1,7 +1,7 @@
 /** The WebSocket frame codec against that of `ws`: what a server does with masked messages that come, and with those that go. */
 import * as ws from 'ws'
-import { FrameDecoder, FrameEncoder } from '../src/transforms/index.ts'
-import { measure } from './harness.ts'
+import { FrameDecoder, FrameEncoder } from '../../src/transforms/index.ts'
+import { measure } from '../lib/harness.ts'
 
 const unit = 'message'
 const READ = 65536
