@@ -52,10 +52,10 @@ t.test('what has no server behind it is told in words', async (t) => {
   await once(plain, 'listening')
   t.teardown(() => { plain.close() })
   const { peer } = startPeer(t, { url: `ws://127.0.0.1:${(plain.address() as AddressInfo).port}/` })
-  t.match(await once(peer, 'offline'), [/404/, Number])
+  t.match(await once(peer, 'offline'), [{ message: /404/ }, Number])
   // Its addresses are all tried, and the error around their errors has no text.
   const nowhere = startPeer(t, { url: 'ws://localhost:1/' })
-  t.match(await once(nowhere.peer, 'offline'), [/ECONNREFUSED/])
+  t.match(await once(nowhere.peer, 'offline'), [{ message: /ECONNREFUSED/ }])
 })
 
 t.test('a server that goes and comes back: the same address, and the interface has stayed open', async (t) => {
@@ -69,7 +69,7 @@ t.test('a server that goes and comes back: the same address, and the interface h
 
   const gone = [once(peer, 'offline'), once(other.peer, 'offline')]
   await first.close()
-  t.match(await Promise.all(gone), [['the server has ended the connection', Number], [String, Number]])
+  t.match(await Promise.all(gone), [[{ message: 'the server has ended the connection' }, Number], [String, Number]])
   const socket = tun.udp()
   const { offline } = peer.stats.drops
   for (let i = 0; i < 7; i++) socket.send({ address: '10.77.0.200', port: 9, data: new Uint8Array(10) })
@@ -274,7 +274,7 @@ t.test('what a listener throws is an uncaught exception, and the peer goes on', 
     const tun = userspaceTun()
     const peer = new CandyPeer({ url: first.url, password: 'secret', tun, backoff: { first: 1, longest: 20 } })
     for (const event of ['address', 'online', 'failed']) peer.on(event, () => { throw new Error(event) })
-    peer.once('offline', (reason) => { throw new Error('offline, ' + reason) })
+    peer.once('offline', ({ message }) => { throw new Error('offline, ' + message) })
     const next = (event) => new Promise((resolve) => { peer.prependOnceListener(event, resolve) })
     peer.start()
     await next('online')

@@ -83,7 +83,7 @@ t.test('an address in the network of an interface is refused, and the peer stays
     ['10.255.255.1/24', '10.255.255.53/32', '/etc/resolv.conf']
   ]) {
     const all = await machine(t, { offer })
-    const [reason, wait] = await once(all.peer, 'offline')
+    const [{ message: reason }, wait] = await once(all.peer, 'offline') as [Error, number]
     t.match(reason, `the server gives the address ${offer}, which is not taken: its network overlaps ${network} of ${owner} (taken with routes: private,`, offer)
     t.equal(wait, 20, 'the longest wait, also for the first time')
     t.match(all.peer.status(), { state: 'waiting', reason, overlaps: [{ refused: `address ${offer}`, network, owner }] })
@@ -116,7 +116,7 @@ t.test('an address that the user has named is taken, or one of the user\'s own',
   }
   for (const routes of ['all', 'none', 'private,192.168.1.0/25']) {
     const all = await machine(t, { offer: '192.168.1.9/24', routes })
-    t.match(await once(all.peer, 'offline'), [/overlaps 192\.168\.1\.0\/24 of eth0/], routes)
+    t.match(await once(all.peer, 'offline'), [{ message: /overlaps 192\.168\.1\.0\/24 of eth0/ }], routes)
   }
 })
 
@@ -148,7 +148,7 @@ t.test('a machine that comes into the network of an interface that is offline ge
   await until(() => all.told.includes('routes '))
   t.same(all.told, ['10.88.0.9/24', 'routes 172.16.0.0/16', 'none', 'routes '])
   t.match(all.warnings.find(({ message }) => message === 'address removed from the interface'), { fields: { address: '10.88.0.9/24', reason: 'overlaps 10.88.0.0/16 of wlan0' } })
-  t.match(await once(all.peer, 'offline'), [/overlaps 10\.88\.0\.0\/16 of wlan0/])
+  t.match(await once(all.peer, 'offline'), [{ message: /overlaps 10\.88\.0\.0\/16 of wlan0/ }])
   all.occupied.pop()
   await once(all.peer, 'online')
   t.same(all.told.slice(4), ['10.88.0.9/24', 'routes 172.16.0.0/16'], 'and all is as before when that is over')
@@ -164,7 +164,7 @@ t.test('an interface that appears while online: the address that overlaps is giv
   await clock.pass(999)
   t.equal(all.peer.state, 'online', 'a second later, as mostly several come together')
   clock.advance(1)
-  const [reason, wait] = await offline
+  const [{ message: reason }, wait] = await offline as [Error, number]
   t.match(reason, 'the server gives the address 10.88.0.9/24, which is not taken: its network overlaps 10.88.0.0/16 of docker0 (taken with routes: private,10.88.0.0/24)')
   t.equal(wait, 20, 'the longest wait')
   t.same(all.told, ['10.88.0.9/24', 'routes 172.16.0.0/16', 'none', 'routes '])
@@ -208,7 +208,7 @@ t.test('of its routes only those that the machine needs are given back; an addre
 t.test('a system that does not tell its networks: nothing is taken, and the peer tries again', async (t) => {
   let broken = true
   const all = await machine(t, { offer: '10.88.0.9/24', occupied: () => { if (broken) throw new TunError('ERR_TUN_SYSTEM', 'rtnetlink: no'); return [] } })
-  t.match(await once(all.peer, 'offline'), ['the networks of this machine cannot be read: rtnetlink: no'])
+  t.match(await once(all.peer, 'offline'), [{ message: 'the networks of this machine cannot be read: rtnetlink: no' }])
   t.same([all.told, all.errors], [[], []])
   broken = false
   await once(all.peer, 'online')

@@ -275,7 +275,7 @@ t.test('what a server says at the end reaches status and log without controls of
   const hostile = '\x1b]0;owned\x07\x9b2J\u202egpj.exe\x7f' + 'x'.repeat(60_000)
   const server = await scriptedServer(t, { serve: (visitor) => { visitor.socket.write(frame(CLOSE, Buffer.from(hostile))) } })
   const { peer } = startPeer(t, server, { log })
-  const [reason] = await once(peer, 'offline')
+  const [{ message: reason }] = await once(peer, 'offline') as [Error]
   t.match(reason, /^closed by the other side: 1005 \\x1b]0;owned\\x07\\x9b2J\\u202egpj\.exe\\x7fx{50,90}\.\.\.$/)
   t.equal(peer.status().reason, reason)
   t.match(lines, [{ reason }])
