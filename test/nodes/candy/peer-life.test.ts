@@ -69,7 +69,7 @@ t.test('a server that goes and comes back: the same address, and the interface h
 
   const gone = [once(peer, 'offline'), once(other.peer, 'offline')]
   await first.close()
-  t.match(await Promise.all(gone), [[{ message: 'the server has ended the connection' }, Number], [String, Number]])
+  t.match(await Promise.all(gone), [[{ message: 'the server has ended the connection' }, Number], [Error, Number]])
   const socket = tun.udp()
   const { offline } = peer.stats.drops
   for (let i = 0; i < 7; i++) socket.send({ address: '10.77.0.200', port: 9, data: new Uint8Array(10) })
