@@ -27,7 +27,7 @@ export interface ConnectionLimiterInit {
   maxConnections?: number
 }
 
-export const DEFAULT_PER_SOURCE = 256
+const DEFAULT_PER_SOURCE = 256
 export const DEFAULT_MAX_HALF_OPEN = 16_384
 export const DEFAULT_MAX_CONNECTIONS = 65_536
 
@@ -68,7 +68,7 @@ export interface ConnectionSlot {
  *
  * @throws {OptionError} when a bound is not a whole number of at least 1
  */
-export function verifyConnectionLimits ({ maxPerSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
+function verifyConnectionLimits ({ maxPerSource = DEFAULT_PER_SOURCE, maxHalfOpen = DEFAULT_MAX_HALF_OPEN, maxConnections = DEFAULT_MAX_CONNECTIONS }: ConnectionLimiterInit): Required<ConnectionLimiterInit> {
   const bounds = { maxPerSource, maxHalfOpen, maxConnections }
   for (const [name, count] of Object.entries(bounds)) {
     if (!Number.isSafeInteger(count) || count < 1) throw new OptionError(`${name} is a whole number of at least 1, not ${String(count)}`)

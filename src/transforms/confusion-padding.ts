@@ -17,7 +17,7 @@ export class PaddingError extends Error {
   readonly code = 'ERR_PADDING'
 }
 
-export const DEFAULT_MAX_PADDING = 64
+const DEFAULT_MAX_PADDING = 64
 
 /** Maximum of a one-byte count. */
 const MAX_PADDING = 255

@@ -43,7 +43,7 @@ export class FrameSizeError extends Error {
 export const MAX_LENGTH_BYTES = 8
 
 /** Default maximum of a length on the wire: that of two bytes. */
-export const DEFAULT_MAX_LENGTH = 65535
+const DEFAULT_MAX_LENGTH = 65535
 
 /** Options of {@link lengthPrefix}. */
 export interface LengthPrefixInit {

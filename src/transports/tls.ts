@@ -47,7 +47,7 @@ export function serverOptions ({ cert, key, ca, handshakeTimeout = DEFAULT_HANDS
 }
 
 /** The options of `tls.connect`. A host that is an address has no server name to indicate. */
-export const clientOptions = (host: string, { ca, cert, key, servername, insecure = false }: TlsClientInit): object => ({
+const clientOptions = (host: string, { ca, cert, key, servername, insecure = false }: TlsClientInit): object => ({
   ca,
   cert,
   key,

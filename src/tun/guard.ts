@@ -26,7 +26,7 @@ export interface GuardInit {
   clock?: Clock
 }
 
-export const isLoss = ({ address, down, routes }: TunLoss): boolean => address || down || routes.length > 0
+const isLoss = ({ address, down, routes }: TunLoss): boolean => address || down || routes.length > 0
 
 export class Guard {
   readonly #init: GuardInit

@@ -11,7 +11,7 @@ import { addRoute, decodeAnswers, type KernelRoute, listRoutes, removeRoute } fr
  * The metric of all routes: larger than those that other programs set (NetworkManager up to 20 700, systemd-networkd 1024, the kernel 0),
  * so that of two routes to one network that of the machine is used.
  */
-export const ROUTE_METRIC = 50_000
+const ROUTE_METRIC = 50_000
 
 const { EEXIST, ENOENT, ESRCH } = constants.errno
 

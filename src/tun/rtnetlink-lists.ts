@@ -17,7 +17,7 @@ const RTN_LOCAL = 2
 
 // struct ifaddrmsg: family, prefix, flags, scope (1 byte each), interface (4)
 // struct ifinfomsg: family (1), padding (1), type (2), interface (4), flags (4), change (4)
-export const IFADDRMSG = 8
+const IFADDRMSG = 8
 export const AT_INDEX = HEADER + 4
 const AT_ADDRESS_PREFIX = HEADER + 1
 const IFA_ADDRESS = 1

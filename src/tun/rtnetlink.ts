@@ -6,7 +6,7 @@ import { answersIn, ATTRIBUTE, attributesIn, AT_FLAGS, AT_SEQUENCE, AT_TYPE, end
 import { AF_INET } from '../net/native/socket-numbers.ts'
 
 /** The origin of a route, which the kernel stores; rtnetlink(7) leaves numbers above 4 to programs. `ip` shows it as `proto 202`. */
-export const ROUTE_PROTOCOL = 202
+const ROUTE_PROTOCOL = 202
 
 // struct rtmsg: family, bits of destination and source, TOS, table, protocol, scope, type (1 byte each), flags (4)
 const RTMSG = 12

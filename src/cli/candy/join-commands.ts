@@ -11,20 +11,20 @@ export interface JoinInit {
 }
 
 /** The first address of this machine that is not internal. */
-export function publicHost (interfaces = networkInterfaces()): string {
+function publicHost (interfaces = networkInterfaces()): string {
   const all = Object.values(interfaces).flatMap((addresses) => addresses ?? [])
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
 }
 
 /** The path of the peer program, as typed in this folder. */
-export function peerProgram (folder = process.cwd()): string {
+function peerProgram (folder = process.cwd()): string {
   const path = fileURLToPath(new URL(`../../../bin/peer${extname(import.meta.url)}`, import.meta.url))
   const near = relative(folder, path)
   return near.startsWith('..') ? path : `.${sep}${near}`
 }
 
 /** The URL for clients. For a relay that listens on all addresses, one of them is chosen. */
-export function joinUrl (listen: string, host = publicHost()): string {
+function joinUrl (listen: string, host = publicHost()): string {
   return listen.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${host}:`)
 }
 

@@ -19,7 +19,7 @@ const WARNINGS = {
 }
 
 /** The device id of candy: 16 characters. Only a client with the same one may take over an address in use. */
-export const newVmac = (): string => randomBytes(8).toString('hex')
+const newVmac = (): string => randomBytes(8).toString('hex')
 
 export interface PeerState {
   readonly vmac: string

@@ -4,7 +4,7 @@
 const KEY = 4
 
 /** Bytes of the frame that begins at `at`, header included. Its header has to be complete (RFC 6455, section 5.2). */
-export function frameLength (bytes: Uint8Array, at: number): number {
+function frameLength (bytes: Uint8Array, at: number): number {
   const second = bytes[at + 1]
   const head = second >= 0x80 ? 2 + KEY : 2
   const size = second & 0x7f

@@ -9,7 +9,7 @@ import { CandyMessageError, checkMessage, MAX_LENGTH, MessageType, MIN_LENGTH } 
 /** Offset of the packet's source in a FORWARD message; candy protocol, section 1.2. */
 export const FORWARD_SOURCE = 13
 /** Offset of the packet's destination in a FORWARD message. */
-export const FORWARD_DESTINATION = 17
+const FORWARD_DESTINATION = 17
 /** Offset of the packet in a FORWARD message. */
 export const FORWARD_PACKET = 1
 

@@ -27,7 +27,7 @@ const CIDR_END = 41
 const VMAC_LENGTH = 16
 
 /** The longest confusion tail sent, in bytes. */
-export const MAX_CONFUSION = 255
+const MAX_CONFUSION = 255
 
 /** The request of a client without a remembered address: any address, `0.0.0.0/0`. */
 export const ANY_ADDRESS = { address: 0, prefix: 0 } as const

@@ -63,7 +63,7 @@ export function newMessage (name: MessageName, extra = 0): Uint8Array {
 }
 
 /** @throws {OptionError} unless the value fits an unsigned field of that many bytes */
-export function checkUnsigned (what: string, value: number, bytes: 1 | 2 | 4): void {
+function checkUnsigned (what: string, value: number, bytes: 1 | 2 | 4): void {
   if (!Number.isInteger(value) || value < 0 || value >= 256 ** bytes) {
     throw new OptionError(`${what} is an unsigned integer of ${bytes} bytes, not ${value}`)
   }

@@ -5,7 +5,7 @@ import { CandyMessageError, checkMessage, MIN_LENGTH, newMessage, writeAddress }
 const ENTRY_LENGTH = 12
 
 /** The existing server sends one more, and another implementation wraps its count at 256. 100 routes are 1204 bytes. */
-export const MAX_ROUTES = 100
+const MAX_ROUTES = 100
 
 export interface Route {
   /** Packets to this network ... */

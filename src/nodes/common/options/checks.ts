@@ -54,7 +54,7 @@ export function numeral<T> (what: string, expected: string, read: (text: string)
 }
 
 /** The largest number of nine digits. */
-export const MAX_COUNT = 999_999_999
+const MAX_COUNT = 999_999_999
 
 /** A whole number; without an upper bound up to {@link MAX_COUNT}. */
 export function wholeNumber (from: number, to = MAX_COUNT) {

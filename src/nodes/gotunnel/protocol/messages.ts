@@ -35,7 +35,7 @@ const request = {
 export const register = z.object({ ...request, ...ours, addresses: integer.optional() })
 
 /** Opens a data connection. Strict mode: `id` is that of the `open_data_channel`, and replaces token and name. */
-export const dataChannel = z.object({ ...request, id })
+const dataChannel = z.object({ ...request, id })
 
 /** Asks a client for a data connection. Strict mode: with an id. */
 export const openDataChannel = z.object({ ...request, id })
@@ -44,13 +44,13 @@ export const openDataChannel = z.object({ ...request, id })
 export const streamHeader = z.object({ source: text.max(64).optional(), destination: text.max(64).optional() })
 
 /** Answers a first frame. `reason` is absent when there is none. */
-export const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
+const registerResp = z.object({ type: text, status: text, reason: text.optional(), ...ours })
 
 /** From the client; the server answers `pong` with its own time. Unix seconds. */
 export const ping = z.object({ type: text, time: integer })
 
 /** From the client: `offline_port` and `online_port`. */
-export const portState = z.object({ type: text, port: integer })
+const portState = z.object({ type: text, port: integer })
 
 /** From the client, strict mode: there will be no data connection for this id. */
 export const dataChannelFailed = z.object({ type: text, id: text.max(64), reason: text.max(256) })

@@ -15,7 +15,7 @@ export const REASONS = {
 export type RejectReason = keyof typeof REASONS
 
 /** Sent to a client whose port another one of its identity has taken over. */
-export const REPLACED = 'replaced by another client with this token'
+const REPLACED = 'replaced by another client with this token'
 
 /** Reasons for the end of registered connections. */
 export const ENDINGS = {

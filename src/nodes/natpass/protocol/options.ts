@@ -8,7 +8,7 @@ const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
 export type LinkType = typeof LINK_TYPES[number]
 
 /** The default of the original programs, which everybody knows (natpass protocol, section 4). */
-export const DEFAULT_SECRET = '0123456789'
+const DEFAULT_SECRET = '0123456789'
 
 export const secret = {
   ...secretOption({ noun: 'secret', variable: 'TUNPIPE_SECRET', knownToAll: DEFAULT_SECRET, help: 'who knows it may connect' }),
