@@ -7,7 +7,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { BenchProcess } from './process.ts'
+import { BenchProcess } from './lib/process.ts'
 import { Probe, type Way } from './relay/load.ts'
 import type { Run } from './lib/run.ts'
 
@@ -67,7 +67,7 @@ export async function floodsBench (run: Run): Promise<void> {
       run.leaveOut('two workers', 'only Linux deals connections out')
       continue
     }
-    const relay = await BenchProcess.start('./relay/tunpipe-relay.js', { BENCH_PASSWORD: password, BENCH_WORKERS: String(workers) })
+    const relay = await BenchProcess.start('relay/tunpipe-relay.js', { BENCH_PASSWORD: password, BENCH_WORKERS: String(workers) })
     const way = { port: relay.port, password, tls: false }
     const probe = await Probe.open(way, randomInt(0x0a00_0001, 0x0aff_fffe))
     const all = subjects(run.full)

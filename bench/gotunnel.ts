@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { churn, download, exchanges, idle, upload } from './gotunnel/users.ts'
-import { BenchProcess } from './process.ts'
+import { BenchProcess } from './lib/process.ts'
 import { beside, type Contestant } from './lib/row.ts'
 import type { Run, Turns } from './lib/run.ts'
 
@@ -60,7 +60,7 @@ async function memory (run: Run, chains: Chain[]): Promise<void> {
 
 export async function gotunnelBench (run: Run): Promise<void> {
   const start = async (script: string, env: Record<string, string | number> = {}): Promise<BenchProcess> =>
-    await BenchProcess.start(`./gotunnel/${script}.js`, Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])))
+    await BenchProcess.start(`gotunnel/${script}.js`, Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])))
   const BENCH_PASSWORD = randomBytes(8).toString('hex')
   const service = await start('service')
   const relay = await start('tunpipe-relay', { BENCH_PASSWORD })

@@ -1,11 +1,15 @@
 /** The cores of the layers, without any network. */
-import { measureFor } from './lib/harness.ts'
+import { checksumBench } from './layers/checksum.ts'
+import { ipv4Bench } from './layers/ipv4.ts'
+import { lengthPrefixBench } from './layers/length-prefix.ts'
+import { masksBench } from './layers/masks.ts'
+import { stackBench } from './layers/stack.ts'
+import { typeDemuxBench } from './layers/type-demux.ts'
+import { websocketFramesBench } from './layers/websocket-frames.ts'
 import type { Run } from './lib/run.ts'
 
-/** Each of them measures while it is loaded. */
-const FILES = ['websocket-frames', 'length-prefix', 'stack', 'checksum', 'type-demux', 'ipv4', 'masks']
+const BENCHES = [websocketFramesBench, lengthPrefixBench, stackBench, checksumBench, typeDemuxBench, ipv4Bench, masksBench]
 
 export async function layersBench (run: Run): Promise<void> {
-  measureFor(run)
-  for (const name of FILES) await import(`./layers/${name}.ts`)
+  for (const bench of BENCHES) await bench(run)
 }

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { cert, key } from '../test/helpers/certificates.ts'
 import { join, Pair, settled, type Way } from './relay/load.ts'
-import { BenchProcess } from './process.ts'
+import { BenchProcess } from './lib/process.ts'
 import { workersBench } from './relay/workers.ts'
 import { beside, type Contestant } from './lib/row.ts'
 import type { Run } from './lib/run.ts'
@@ -36,7 +36,7 @@ interface Relay extends Contestant {
 
 async function start (scheme: Scheme, ours: boolean): Promise<Relay> {
   const env = { BENCH_PASSWORD: password, ...scheme === 'wss' && { BENCH_CERT: cert, BENCH_KEY: key } }
-  const process = await BenchProcess.start(`./relay/${ours ? 'tunpipe' : 'plain-ws'}-relay.js`, env)
+  const process = await BenchProcess.start(`relay/${ours ? 'tunpipe' : 'plain-ws'}-relay.js`, env)
   return { name: ours ? OURS : RIVAL, ours, encrypted: scheme === 'wss', process, way: { port: process.port, password, tls: scheme === 'wss' } }
 }
 

@@ -1,7 +1,7 @@
 /** The rival: one hop of the plainest chain that one would write, `pipe()` both ways. Two of them are what a relay and a peer are. */
 import { connect, createServer } from 'node:net'
 import { once } from 'node:events'
-import { report } from '../child.js'
+import { report } from '../lib/child.js'
 
 const port = Number(process.env.BENCH_TARGET)
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {

@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { report } from '../child.js'
+import { report } from '../lib/child.js'
 
 const CHUNK = Buffer.alloc(64 * 1024, 'd')
 

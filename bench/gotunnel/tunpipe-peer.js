@@ -2,7 +2,7 @@
 import { mapPorts } from 'tunpipe/nodes/gotunnel'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { report } from '../child.js'
+import { report } from '../lib/child.js'
 
 /** One that is free now, and nobody else on this machine is about to take. */
 const probe = createServer().listen(0, '127.0.0.1')

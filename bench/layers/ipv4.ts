@@ -6,6 +6,7 @@
 import { PAGE, simdMemory, simdOf } from '../../src/buffers/simd/memory.ts'
 import { addWords, copyWords, fold, wordsOf } from '../../src/net/checksum.ts'
 import { measure } from '../lib/harness.ts'
+import type { Run } from '../lib/run.ts'
 
 /** One 16-bit word a step. */
 function oneWord (bytes: Uint8Array, from: number, to: number): number {
@@ -84,18 +85,20 @@ const candidates: Record<string, (from: number, to: number) => number> = {
   lanes: (from, to) => lanes(large, from, to)
 }
 
-for (const size of [64, 1360]) {
-  const starts = Array.from({ length: COUNT }, (_, i) => 64 + i * size)
-  const [ours, ...others] = Object.entries(candidates).map(([name, add]) => {
-    if (starts.some((at) => fold(add(at, at + size)) !== fold(oneWord(large, at, at + size)))) throw new Error(`${name} is wrong`)
-    return {
-      name,
-      run () {
-        let all = 0
-        for (let i = 0; i < 32; i++) for (const at of starts) all ^= fold(add(at, at + size))
-        return all > 0x10000 ? 0 : 32 * COUNT
+export async function ipv4Bench (run: Run): Promise<void> {
+  for (const size of [64, 1360]) {
+    const starts = Array.from({ length: COUNT }, (_, i) => 64 + i * size)
+    const [ours, ...others] = Object.entries(candidates).map(([name, add]) => {
+      if (starts.some((at) => fold(add(at, at + size)) !== fold(oneWord(large, at, at + size)))) throw new Error(`${name} is wrong`)
+      return {
+        name,
+        run () {
+          let all = 0
+          for (let i = 0; i < 32; i++) for (const at of starts) all ^= fold(add(at, at + size))
+          return all > 0x10000 ? 0 : 32 * COUNT
+        }
       }
-    }
-  })
-  await measure({ bench: 'Internet checksum', params: { size }, unit: 'packet', ...ours }, ...others)
+    })
+    await measure(run, { bench: 'Internet checksum', params: { size }, unit: 'packet', ...ours }, ...others)
+  }
 }

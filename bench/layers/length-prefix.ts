@@ -2,6 +2,7 @@
 import { decode, encode } from 'it-length-prefixed'
 import { LengthPrefixDecoder, LengthPrefixEncoder, u32be } from '../../src/transforms/index.ts'
 import { measure } from '../lib/harness.ts'
+import type { Run } from '../lib/run.ts'
 
 const unit = 'frame'
 const READ = 65536
@@ -32,89 +33,98 @@ function naive (): (read: Buffer) => Buffer[] {
   }
 }
 
-for (const size of [64, 1400, 262144, 1 << 20]) {
-  const params = { size }
-  const { batches, frames } = reads(size)
-  const decoder = new LengthPrefixDecoder(u32be, { maxFrame: size })
-  const rival = naive()
-  const { lengthDecoder, lengthEncoder } = u32be()
-  const list = batches.flat()
+async function wholeReads (run: Run): Promise<void> {
+  for (const size of [64, 1400, 262144, 1 << 20]) {
+    const params = { size }
+    const { batches, frames } = reads(size)
+    const decoder = new LengthPrefixDecoder(u32be, { maxFrame: size })
+    const rival = naive()
+    const { lengthDecoder, lengthEncoder } = u32be()
+    const list = batches.flat()
 
-  await measure({
-    bench: 'length-prefix, decode',
-    name: 'tunpipe',
-    params,
-    unit,
-    run () {
-      let got = 0
-      for (const batch of batches) got += decoder.push(batch).length
-      return got
-    }
-  }, {
-    name: 'naive',
-    run () {
-      let got = 0
-      for (const read of list) got += rival(read).length
-      return got
-    }
-  }, {
-    name: 'it-length-prefixed',
-    run () {
-      let got = 0
-      for (const frame of decode(list, { lengthDecoder })) if (frame.subarray().length === size) got++
-      return got
-    }
-  })
+    await measure(run, {
+      bench: 'length-prefix, decode',
+      name: 'tunpipe',
+      params,
+      unit,
+      run () {
+        let got = 0
+        for (const batch of batches) got += decoder.push(batch).length
+        return got
+      }
+    }, {
+      name: 'naive',
+      run () {
+        let got = 0
+        for (const read of list) got += rival(read).length
+        return got
+      }
+    }, {
+      name: 'it-length-prefixed',
+      run () {
+        let got = 0
+        for (const frame of decode(list, { lengthDecoder })) if (frame.subarray().length === size) got++
+        return got
+      }
+    })
 
-  const batch = Array(Math.min(32, frames)).fill(Buffer.alloc(size, 'tunpipe '))
-  const encoder = new LengthPrefixEncoder(u32be, { maxFrame: size })
-  await measure({
-    bench: 'length-prefix, encode',
-    name: 'tunpipe',
-    params,
-    unit,
-    run () {
-      for (let i = 0; i < 32; i++) encoder.push(batch)
-      return 32 * batch.length
-    }
-  }, {
-    name: 'naive',
-    run () {
-      for (let i = 0; i < 32; i++) Buffer.concat(batch.flatMap((frame) => [lengthEncoder(frame.length), frame]))
-      return 32 * batch.length
-    }
-  }, {
-    name: 'it-length-prefixed',
-    run () {
-      for (let i = 0; i < 32; i++) Buffer.concat([...encode(batch, { lengthEncoder })])
-      return 32 * batch.length
-    }
-  })
+    const batch = Array(Math.min(32, frames)).fill(Buffer.alloc(size, 'tunpipe '))
+    const encoder = new LengthPrefixEncoder(u32be, { maxFrame: size })
+    await measure(run, {
+      bench: 'length-prefix, encode',
+      name: 'tunpipe',
+      params,
+      unit,
+      run () {
+        for (let i = 0; i < 32; i++) encoder.push(batch)
+        return 32 * batch.length
+      }
+    }, {
+      name: 'naive',
+      run () {
+        for (let i = 0; i < 32; i++) Buffer.concat(batch.flatMap((frame) => [lengthEncoder(frame.length), frame]))
+        return 32 * batch.length
+      }
+    }, {
+      name: 'it-length-prefixed',
+      run () {
+        for (let i = 0; i < 32; i++) Buffer.concat([...encode(batch, { lengthEncoder })])
+        return 32 * batch.length
+      }
+    })
+  }
 }
 
 /** Single bytes are the worst that a sender can do; with small frames, most of them cut a length or end a frame. */
-for (const size of [1, 16384]) {
-  const params = { size }
-  const frame = Buffer.alloc(4 + size)
-  frame.writeUInt32BE(size)
-  const wire = Buffer.concat(Array(Math.ceil(16384 / frame.length)).fill(frame))
-  const bytes = Array.from(wire, (_, at) => wire.subarray(at, at + 1))
-  const decoder = new LengthPrefixDecoder(u32be)
-  const rival = naive()
-  await measure({
-    bench: 'length-prefix, decode single bytes',
-    name: 'tunpipe',
-    params,
-    unit: 'byte',
-    run () {
-      for (const byte of bytes) decoder.push([byte])
-      return bytes.length
-    }
-  }, {
-    name: 'naive',
-    run () {
-      for (const byte of bytes) rival(byte)
-      return bytes.length
-    }
-  })
+async function singleBytes (run: Run): Promise<void> {
+  for (const size of [1, 16384]) {
+    const params = { size }
+    const frame = Buffer.alloc(4 + size)
+    frame.writeUInt32BE(size)
+    const wire = Buffer.concat(Array(Math.ceil(16384 / frame.length)).fill(frame))
+    const bytes = Array.from(wire, (_, at) => wire.subarray(at, at + 1))
+    const decoder = new LengthPrefixDecoder(u32be)
+    const rival = naive()
+    await measure(run, {
+      bench: 'length-prefix, decode single bytes',
+      name: 'tunpipe',
+      params,
+      unit: 'byte',
+      run () {
+        for (const byte of bytes) decoder.push([byte])
+        return bytes.length
+      }
+    }, {
+      name: 'naive',
+      run () {
+        for (const byte of bytes) rival(byte)
+        return bytes.length
+      }
+    })
+  }
+}
+
+export async function lengthPrefixBench (run: Run): Promise<void> {
+  await wholeReads(run)
+  await singleBytes(run)
 }

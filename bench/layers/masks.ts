@@ -6,6 +6,7 @@ import { PAGE, simdMemory, simdOf } from '../../src/buffers/simd/memory.ts'
 import type { Simd } from '../../src/buffers/simd/functions.ts'
 import { applyMask, maskWayOf } from '../../src/transforms/websocket-frames/mask.ts'
 import { measure } from '../lib/harness.ts'
+import type { Run } from '../lib/run.ts'
 
 const READ = 64 * 1024
 const HEADER = 8
@@ -65,41 +66,43 @@ const KEY = 0x1b2c3d4e
 const big = new BigUint64Array(other.buffer)
 const view = new DataView(other.buffer)
 
-for (const size of [16, 64, 1400]) {
-  const frames = Array.from({ length: Math.floor(READ / (size + HEADER)) }, (_, i) => HEADER + i * (size + HEADER))
-  const each = (bytes: Uint8Array, apply: Apply) => (): Uint8Array => {
-    for (const at of frames) apply(bytes, at, at + size, KEY)
-    return bytes
-  }
-  const inUse = (bytes: Uint8Array) => (): Uint8Array => {
-    const way = maskWayOf(bytes)
-    for (const at of frames) applyMask(bytes, at, at + size, KEY, way)
-    return bytes
-  }
-  const candidates: Record<string, () => Uint8Array> = {
-    'in use, WebAssembly in its memory': inUse(reached),
-    'in use, words': inUse(other),
-    'one byte': each(other, oneByte),
-    BigUint64Array: each(other, (bytes, from, to, key) => { bigWords(bytes, from, to, key, big) }),
-    DataView: each(other, (bytes, from, to, key) => { dataView(bytes, from, to, key, view) }),
-    'WebAssembly, frame by frame there and back': each(other, there),
-    'WebAssembly, all of a read there and back': () => {
-      thereAtOnce(other, frames, size)
-      return other
+export async function masksBench (run: Run): Promise<void> {
+  for (const size of [16, 64, 1400]) {
+    const frames = Array.from({ length: Math.floor(READ / (size + HEADER)) }, (_, i) => HEADER + i * (size + HEADER))
+    const each = (bytes: Uint8Array, apply: Apply) => (): Uint8Array => {
+      for (const at of frames) apply(bytes, at, at + size, KEY)
+      return bytes
     }
-  }
-  const [ours, ...others] = Object.entries(candidates).map(([name, run]) => {
-    const bytes = run === candidates['in use, WebAssembly in its memory'] ? reached : other
-    const wanted = Uint8Array.from(bytes.fill(0x55))
-    for (const at of frames) oneByte(wanted, at, at + size, KEY)
-    if (!Buffer.from(run()).equals(wanted)) throw new Error(`${name} is wrong`)
-    return {
-      name,
-      run () {
-        for (let i = 0; i < 16; i++) run()
-        return 16 * frames.length
+    const inUse = (bytes: Uint8Array) => (): Uint8Array => {
+      const way = maskWayOf(bytes)
+      for (const at of frames) applyMask(bytes, at, at + size, KEY, way)
+      return bytes
+    }
+    const candidates: Record<string, () => Uint8Array> = {
+      'in use, WebAssembly in its memory': inUse(reached),
+      'in use, words': inUse(other),
+      'one byte': each(other, oneByte),
+      BigUint64Array: each(other, (bytes, from, to, key) => { bigWords(bytes, from, to, key, big) }),
+      DataView: each(other, (bytes, from, to, key) => { dataView(bytes, from, to, key, view) }),
+      'WebAssembly, frame by frame there and back': each(other, there),
+      'WebAssembly, all of a read there and back': () => {
+        thereAtOnce(other, frames, size)
+        return other
       }
     }
-  })
-  await measure({ bench: 'masks', params: { size }, unit: 'frame', ...ours }, ...others)
+    const [ours, ...others] = Object.entries(candidates).map(([name, run]) => {
+      const bytes = run === candidates['in use, WebAssembly in its memory'] ? reached : other
+      const wanted = Uint8Array.from(bytes.fill(0x55))
+      for (const at of frames) oneByte(wanted, at, at + size, KEY)
+      if (!Buffer.from(run()).equals(wanted)) throw new Error(`${name} is wrong`)
+      return {
+        name,
+        run () {
+          for (let i = 0; i < 16; i++) run()
+          return 16 * frames.length
+        }
+      }
+    })
+    await measure(run, { bench: 'masks', params: { size }, unit: 'frame', ...ours }, ...others)
+  }
 }

@@ -2,6 +2,7 @@
 import { codec, consume, over, stack, type Batch, type Core, type Link } from '../../src/index.ts'
 import { checksum, confusionPadding, lengthPrefix, u32be } from '../../src/transforms/index.ts'
 import { measure } from '../lib/harness.ts'
+import type { Run } from '../lib/run.ts'
 
 const tunnel = stack(lengthPrefix(u32be), checksum('crc32'), confusionPadding({ max: 64 }))
 
@@ -36,25 +37,27 @@ function readsOf (size: number, frames: number, read: number): Batch {
 /** What a layer costs that says nothing about the memory that it is given: each read is copied for it. */
 const undeclared = codec(() => ({ decode: { push: (batch) => batch } satisfies Core, encode: { push: (batch) => batch } satisfies Core }))
 
-for (const [name, read] of [['a frame a read', 0], ['reads of 64 KiB', 65_536]] as const) {
-  const frames = 1024
-  const reads = readsOf(1360, frames, read)
-  const count = async (link: Link): Promise<number> => {
-    let got = 0
-    await consume(link, (batch) => { got += batch.length })
-    return got
+export async function stackBench (run: Run): Promise<void> {
+  for (const [name, read] of [['a frame a read', 0], ['reads of 64 KiB', 65_536]] as const) {
+    const frames = 1024
+    const reads = readsOf(1360, frames, read)
+    const count = async (link: Link): Promise<number> => {
+      let got = 0
+      await consume(link, (batch) => { got += batch.length })
+      return got
+    }
+    await measure(run, {
+      bench: 'three layers, read',
+      name: 'tunpipe',
+      params: { reads: name },
+      unit: 'frame',
+      run: () => count(over(connection(reads), tunnel))
+    }, {
+      name: 'by source',
+      run: () => count(over({ ...connection(reads), flow: undefined }, tunnel))
+    }, {
+      name: 'on a layer that copies',
+      run: () => count(over(over(connection(reads), undeclared), tunnel))
+    })
   }
-  await measure({
-    bench: 'three layers, read',
-    name: 'tunpipe',
-    params: { reads: name },
-    unit: 'frame',
-    run: () => count(over(connection(reads), tunnel))
-  }, {
-    name: 'by source',
-    run: () => count(over({ ...connection(reads), flow: undefined }, tunnel))
-  }, {
-    name: 'on a layer that copies',
-    run: () => count(over(over(connection(reads), undeclared), tunnel))
-  })
 }

@@ -1,6 +1,7 @@
 /** What it costs to find a handler by the first byte: the table against a switch, a Map and no choice at all. */
 import { typeDemux, type Handler } from '../../src/transforms/index.ts'
 import { measure } from '../lib/harness.ts'
+import type { Run } from '../lib/run.ts'
 
 const MESSAGES = 4096
 const TYPES = [0, 1, 2, 4, 5, 255] // candy's
@@ -43,23 +44,24 @@ const mixes = {
   'all types': Array.from({ length: MESSAGES }, (_, i) => Uint8Array.of(TYPES[(i * 7 + (i >> 3)) % TYPES.length], 1, 2, 3))
 }
 
-const warm = fresh()
-
-// every rival sees every type first, or the one that is measured first gains from having met one handler only
-for (let i = 0; i < 20; i++) {
-  for (const [, demux] of rivals) {
-    for (const message of mixes['all types']) demux(message, warm)
-  }
-}
-
-for (const [mix, messages] of Object.entries(mixes)) {
-  const [ours, ...others] = rivals.map(([name, demux]) => {
-    const counts = fresh()
-    const run = (): number => {
-      for (const message of messages) demux(message, counts)
-      return MESSAGES
+export async function typeDemuxBench (run: Run): Promise<void> {
+  const warm = fresh()
+  // every rival sees every type first, or the one that is measured first gains from having met one handler only
+  for (let i = 0; i < 20; i++) {
+    for (const [, demux] of rivals) {
+      for (const message of mixes['all types']) demux(message, warm)
     }
-    return { name, run }
-  })
-  await measure({ bench: 'type-demux', params: { mix }, unit: 'message', ...ours }, ...others)
+  }
+
+  for (const [mix, messages] of Object.entries(mixes)) {
+    const [ours, ...others] = rivals.map(([name, demux]) => {
+      const counts = fresh()
+      const run = (): number => {
+        for (const message of messages) demux(message, counts)
+        return MESSAGES
+      }
+      return { name, run }
+    })
+    await measure(run, { bench: 'type-demux', params: { mix }, unit: 'message', ...ours }, ...others)
+  }
 }

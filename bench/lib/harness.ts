@@ -15,11 +15,6 @@ export interface Candidate {
   run: () => number | Promise<number>
 }
 
-let current: Run | undefined
-
-/** What is measured from now on belongs to this run. */
-export function measureFor (run: Run): void { current = run }
-
 async function round (run: Candidate['run'], milliseconds: number): Promise<number> {
   const start = performance.now()
   let units = 0
@@ -33,13 +28,12 @@ async function round (run: Candidate['run'], milliseconds: number): Promise<numb
 }
 
 /** Warms up, and measures in turn. The first is ours, and is compared with each of the others. */
-export async function measure (ours: Candidate, ...rivals: Array<Pick<Candidate, 'name' | 'run'>>): Promise<void> {
-  if (current === undefined) throw new Error('there is no run to measure for')
+export async function measure (run: Run, ours: Candidate, ...rivals: Array<Pick<Candidate, 'name' | 'run'>>): Promise<void> {
   const { bench, params = {}, unit = 'op' } = ours
   const name = [bench, ...Object.entries(params).map(([key, value]) => typeof value === 'number' ? `${key} ${value}` : value)].join(', ')
   const all = [ours, ...rivals]
-  const milliseconds = current.full ? 200 : 40
-  const rates = await current.inTurn(name, { rounds: current.rounds(3, 5), warmUps: 1 }, all, ({ run }) => round(run, milliseconds))
+  const milliseconds = run.full ? 200 : 40
+  const rates = await run.inTurn(name, { rounds: run.rounds(3, 5), warmUps: 1 }, all, (candidate) => round(candidate.run, milliseconds))
   const against = rivals.map((rival) => rival.name)
-  current.add({ name, unit: `${unit}/s` }, all.map(({ name }, i) => ({ of: name, ours: i === 0, values: rates[i], against: i === 0 ? against : [] })))
+  run.add({ name, unit: `${unit}/s` }, all.map(({ name }, i) => ({ of: name, ours: i === 0, values: rates[i], against: i === 0 ? against : [] })))
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { WebSocketServer } from 'ws'
-import { report } from '../child.js'
+import { report } from '../lib/child.js'
 
 const AUTH = 0
 const members = new Map()

@@ -1,6 +1,6 @@
 /** What it costs to deal connections out among threads: a relay with one worker beside one with two, each with many connections. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { BenchProcess } from '../process.ts'
+import { BenchProcess } from '../lib/process.ts'
 import type { Run } from '../lib/run.ts'
 import { Pair, settled } from './load.ts'
 
@@ -21,7 +21,7 @@ interface Figures {
 }
 
 async function start (password: string, workers: number, size: number): Promise<Subject> {
-  const process = await BenchProcess.start('./relay/tunpipe-relay.js', { BENCH_PASSWORD: password, BENCH_WORKERS: String(workers) })
+  const process = await BenchProcess.start('relay/tunpipe-relay.js', { BENCH_PASSWORD: password, BENCH_WORKERS: String(workers) })
   const way = { port: process.port, password, tls: false }
   const pairs = await Promise.all(Array.from({ length: PAIRS }, () => Pair.open(way, size)))
   return { name: workers === 1 ? '1 worker' : `${workers} workers`, process, pairs }

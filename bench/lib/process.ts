@@ -16,11 +16,11 @@ export class BenchProcess {
   #port = 0
 
   private constructor (script: string, env: Record<string, string>) {
-    this.#child = fork(new URL(script, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
+    this.#child = fork(new URL(`../${script}`, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
     this.#child.once('exit', () => { this.#ended.abort(new Error(`${script} has ended`)) })
   }
 
-  /** @param script relative to this folder */
+  /** @param script relative to `bench` */
   static async start (script: string, env: Record<string, string> = {}): Promise<BenchProcess> {
     const started = new BenchProcess(script, env)
     started.#port = (await started.#message<{ port: number }>()).port
