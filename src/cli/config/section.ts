@@ -1,11 +1,11 @@
 /** The section of a protocol: from the keys of flags and files to the settings of its node. */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Option, Options, SettingsOf } from '../../nodes/common/options/option.ts'
 import type { SectionContext } from './context.ts'
 import { keyOf, keysOf, type Key } from './keys.ts'
 import { section, sections } from './schema.ts'
 import { readSecret } from './secret.ts'
-import type { UnsupportedOptions, Values } from './settings.ts'
+import { isSection, type UnsupportedOptions, type Values } from './settings.ts'
 import { readCa, readTlsPair } from './tls-files.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -21,7 +21,13 @@ export function sectionSchema (options: Options, unsupported?: UnsupportedOption
   return section(shape, unsupported) as z.ZodType<Values>
 }
 
-const checkOf = ({ check, sections: options }: Key): z.ZodType => options === undefined ? check as z.ZodType : sections(sectionSchema(options))
+const checkOf = ({ check, sections: options }: Key): z.ZodType => options === undefined ? z.preprocess(withoutSections, check as z.ZodType) : sections(sectionSchema(options))
+
+/** A value without the content of sections in it: what a check returns is for callers of the library to give, never for files. */
+function withoutSections (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSections)
+  return isSection(value) ? {} : value
+}
 
 /**
  * The settings of a section that the schema has checked. Secrets and certificates are still names of files: {@link withFiles} reads them,

@@ -4,7 +4,7 @@ import { normalPath } from './network-path.ts'
 import { parseRules, type SdwanRule } from './sdwan.ts'
 import { passwordOptions } from '../protocol/options.ts'
 import { OptionError } from '../../../errors.ts'
-import { addressRange, listenUrl, listenUrlText } from '../../common/options/addresses.ts'
+import { addressRange, isCidr, listenUrl, listenUrlText } from '../../common/options/addresses.ts'
 import { boolean, choice, milliseconds, onOff, text, ValueError, wholeNumber } from '../../common/options/checks.ts'
 import { authFailures, connectionLimits, listenerTls, MAX_ENTRIES, sectionsOf, trustedProxies } from '../../common/options/groups.ts'
 import { rejectBeside, rejectTwins, type Options, type Reject, type SettingsOf } from '../../common/options/option.ts'
@@ -17,6 +17,11 @@ function networkPath () {
   return text('a path', '/ or /name or /name/name of letters, digits, ".", "_", "~", "@" and "-"', (input) => normalPath(input) === input ? input : undefined)
 }
 
+function isRule (value: unknown): value is SdwanRule {
+  const { device, destination, nexthop } = value as Partial<SdwanRule> | undefined ?? {}
+  return isCidr(device) && isCidr(destination) && Number.isInteger(nexthop)
+}
+
 /** Rules in candy's syntax; an error names the rule by number. */
 function rules () {
   const expected = 'dev-cidr,dst-cidr,nexthop;... with network addresses and without blanks'
@@ -27,7 +32,7 @@ function rules () {
       if (!(err instanceof OptionError)) throw err
       throw new ValueError(`${err.detail}, expected ${expected}`)
     }
-  }, (value): value is readonly SdwanRule[] => Array.isArray(value))
+  }, (value): value is readonly SdwanRule[] => Array.isArray(value) && value.every(isRule))
 }
 
 /** Options of one network. */

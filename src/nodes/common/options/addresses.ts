@@ -9,7 +9,7 @@ import type { Endpoint } from '../../../types.ts'
 const MAX_URL = 2048
 
 /** A CIDR that `parseCidr` has returned. */
-function isCidr (value: unknown): value is Cidr {
+export function isCidr (value: unknown): value is Cidr {
   const { address, prefix } = value as Partial<Cidr> | undefined ?? {}
   if (!Number.isInteger(address) || !Number.isInteger(prefix)) return false
   const { network, broadcast } = cidrOf(address as number, prefix as number)
