@@ -36,7 +36,10 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   readonly statusExample?: string
   /** Rewrites a source before the sources are merged. */
   prepare? (source: ConfigSource): ConfigSource
-  /** Checks the relations between options, before files are read: secrets and certificates are known to be given, not what they are. */
+  /**
+   * Checks the relations between options, before files are read: secrets and certificates are known to be given, not what they are. The
+   * settings have no defaults yet.
+   */
   verify (settings: SettingsOf<T>, reject: Reject): void
   /**
    * Completes the settings, when all files are read.

@@ -1,6 +1,6 @@
 /**
- * The protocols of both programs. The control socket of a process with the first protocol of a table has the name of the program alone,
- * others have the protocol in it; the initial configuration of a relay is for the first one.
+ * The protocols of both programs. The control socket of a process with the default protocol has the name of the program alone, others have
+ * the protocol in it; the initial configuration of a relay is for the default one.
  */
 import { candyPeer } from './candy/peer.ts'
 import { candyRelay } from './candy/relay.ts'

@@ -65,8 +65,12 @@ export function prefixOf (mask: number): number | undefined {
   return maskOf(prefix) === mask >>> 0 ? prefix : undefined
 }
 
-/** @throws {OptionError} when the address is not an unsigned 32-bit number, or the prefix not one of 0 to 32 */
-/** The network of an address. @param prefix - bits, 0 to 32 */
+/**
+ * An address and its network.
+ *
+ * @param prefix bits, 0 to 32
+ * @throws {OptionError} when the address is not an unsigned 32-bit number, or the prefix not one of 0 to 32
+ */
 export function cidrOf (address: number, prefix: number): Cidr {
   if (address !== address >>> 0) throw new OptionError(`an address is an unsigned 32-bit number, not ${address}`)
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) throw new OptionError(`a prefix is 0 to 32, not ${prefix}`)

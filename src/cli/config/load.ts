@@ -1,6 +1,6 @@
 /** Loads settings from flags, environment and file, and checks them. */
 import { OptionError } from '../../errors.ts'
-import type { Reject } from '../../nodes/common/options/option.ts'
+import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
 import { listOf } from '../../text/phrases.ts'
 import type { Flags } from '../command.ts'
 import type { Protocol } from '../protocol.ts'
@@ -9,7 +9,7 @@ import { readableByOthers } from './bounded-file.ts'
 import { readConfigFile } from './config-file.ts'
 import { secretsOf } from './keys.ts'
 import { programSchema, type SharedSettings } from './program.ts'
-import { keyPath, settingsOf, verifyPairs, withFiles } from './section.ts'
+import { givenIn, keyPath, verifyPairs, withFiles } from './section.ts'
 import { environmentSource, oneSource } from './secret.ts'
 import { isSection, resolveSettings, type ConfigFile, type ConfigSource, type Settings, type Values } from './settings.ts'
 
@@ -51,7 +51,7 @@ export function resolveProgram (protocols: readonly Protocol[], program: LoadIni
   for (const protocol of protocols) {
     const section = values[protocol.name]
     if (!isSection(section)) continue
-    protocol.verify(settingsOf(protocol.options, section), rejecting(protocol, section, settings))
+    protocol.verify(givenIn(protocol.options, section) as SettingsOf<Options>, rejecting(protocol, section, settings))
     verifyPairs(protocol.options, section, (...path) => settings.name([protocol.name, ...path]))
   }
   return { ...settings, values: settings.values as SharedSettings & Values }
@@ -69,7 +69,7 @@ export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const warn = (message: string): void => { warnings.push(message) }
   const services = wanted.map((protocol): LoadedService => {
     const section = values[protocol.name] as Values
-    const { settings: given, secrets } = withFiles(protocol.options, settingsOf(protocol.options, section), section, { nameOf: (...path) => name([protocol.name, ...path]), warn })
+    const { settings: given, secrets } = withFiles(protocol.options, givenIn(protocol.options, section), section, { nameOf: (...path) => name([protocol.name, ...path]), warn })
     const reject = rejecting(protocol, section, settings)
     return { protocol, section, secrets, isForeign: file?.isForeign ?? false, settings: finished(() => protocol.finish(given, { warn, reject }), reject) }
   })

@@ -20,5 +20,5 @@ export function optionsTable (section: string, options: Options): string {
 function defaultText (value: unknown, text: string | undefined, placeholder: string | undefined): string {
   if (typeof value === 'boolean') return placeholder === undefined ? `\`${value}\`` : `\`${value ? 'on' : 'off'}\``
   if (text === undefined) return ''
-  return value !== undefined && !text.includes(' ') ? `\`${text}\`` : text
+  return value !== undefined && !Array.isArray(value) && !text.includes(' ') ? `\`${text}\`` : text
 }

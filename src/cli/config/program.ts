@@ -1,5 +1,5 @@
 /** The schema of `relay.yaml` and `peer.yaml`: a section for each protocol, and shared keys. */
-import type { z } from 'zod'
+import { z } from 'zod'
 import { hostPort } from '../../nodes/common/options/addresses.ts'
 import { boolean, choice, path, wholeNumber } from '../../nodes/common/options/checks.ts'
 import type { Protocol } from '../protocol.ts'
@@ -24,7 +24,5 @@ export type SharedSettings = z.output<z.ZodObject<typeof shared>> & { workers?: 
 export function programSchema (protocols: readonly Protocol[], program: 'relay' | 'peer') {
   const sections = Object.fromEntries(protocols.map(({ name, options, unsupported }) => [name, sectionSchema(options, unsupported).optional()]))
   const maxWorkers = Math.max(1, ...protocols.map(({ maxWorkers = 1 }) => maxWorkers))
-  return section({ ...sections, ...shared, workers: (program === 'peer' ? wholeNumber(1) : wholeNumber(1, maxWorkers)).optional() }).superRefine(({ workers }, context) => {
-    if (program === 'peer' && workers !== undefined) context.addIssue({ code: 'custom', path: ['workers'], message: 'of no use in a peer, expected no such key' })
-  })
+  return section({ ...sections, ...shared, workers: (program === 'peer' ? z.undefined({ error: 'of no use in a peer, expected no such key' }) : wholeNumber(1, maxWorkers)).optional() })
 }

@@ -30,17 +30,17 @@ function withoutSections (value: unknown): unknown {
 }
 
 /**
- * The settings of a section that the schema has checked. Secrets and certificates are still names of files: {@link withFiles} reads them,
- * after the relations between options are checked.
+ * What a section that the schema has checked gives for each option, without defaults. Secrets and certificates are still names of files:
+ * {@link withFiles} reads them, after the relations between options are checked.
  */
-export function settingsOf<T extends Options> (options: T, section: Values): SettingsOf<T> {
-  return Object.fromEntries(Object.entries(options).map(([property, option]) => [property, valueOf(keyOf(property, option), option, section)])) as SettingsOf<T>
+export function givenIn<T extends Options> (options: T, section: Values): Partial<SettingsOf<T>> {
+  return Object.fromEntries(Object.entries(options).map(([property, option]) => [property, valueOf(keyOf(property, option), option, section)])) as Partial<SettingsOf<T>>
 }
 
-function valueOf (name: string, { kind, default: fallback }: Option, section: Values): unknown {
+function valueOf (name: string, { kind }: Option, section: Values): unknown {
   const given = section[name]
-  if (kind === undefined || 'ca' in kind) return given ?? fallback
-  if ('sections' in kind) return (given as Values[] | undefined)?.map((inside) => settingsOf(kind.sections, inside))
+  if (kind === undefined || 'ca' in kind) return given
+  if ('sections' in kind) return (given as Values[] | undefined)?.map((inside) => givenIn(kind.sections, inside))
   const [first, second] = 'tls' in kind ? [section[`${name}-cert`], section[`${name}-key`]] : [given, section[`${name}-file`]]
   return first === undefined && second === undefined ? undefined : {} // it is known later
 }
@@ -56,25 +56,26 @@ export function verifyPairs (options: Options, section: Values, nameOf: SectionC
 }
 
 /**
- * Reads the files of the settings: secrets, certificates, keys.
+ * Fills in defaults, and reads files: secrets, certificates, keys.
  *
- * @param at - the path of the section in errors
+ * @param isListed - the section is one of a list: the environment has nothing for it
  * @returns the settings, complete, and all secrets in them
  * @throws {UsageError} for a file that cannot be read or has the wrong content, and for a secret that is missing
  */
-export function withFiles<T extends Options> (options: T, settings: SettingsOf<T>, section: Values, context: SectionContext, isListed = false): { settings: SettingsOf<T>, secrets: string[] } {
-  const complete: Record<string, unknown> = { ...settings }
+export function withFiles<T extends Options> (options: T, given: Partial<SettingsOf<T>>, section: Values, context: SectionContext, isListed = false): { settings: SettingsOf<T>, secrets: string[] } {
+  const complete: Record<string, unknown> = { ...given }
   const secrets: string[] = []
   const lists = Object.entries(options).filter(([property, { kind }]) => kind !== undefined && 'sections' in kind && complete[property] !== undefined)
   for (const [property, option] of Object.entries(options)) {
     const { kind } = option
     const name = keyOf(property, option)
+    complete[property] ??= option.default
     if (kind === undefined) continue
     if ('ca' in kind && section[name] !== undefined) complete[property] = readCa(String(section[name]), context.nameOf(name))
     if ('tls' in kind && complete[property] !== undefined) complete[property] = readTlsPair(section, name, context)
     if ('sections' in kind && complete[property] !== undefined) {
       const inside = section[name] as Values[]
-      const read = inside.map((one, i) => withFiles(kind.sections, (complete[property] as Array<SettingsOf<Options>>)[i], one, { ...context, nameOf: (...path) => context.nameOf(name, String(i), ...path) }, true))
+      const read = inside.map((one, i) => withFiles(kind.sections, (complete[property] as Array<Partial<SettingsOf<Options>>>)[i], one, { ...context, nameOf: (...path) => context.nameOf(name, String(i), ...path) }, true))
       complete[property] = read.map(({ settings }) => settings)
       secrets.push(...read.flatMap(({ secrets }) => secrets))
     }
@@ -85,6 +86,8 @@ export function withFiles<T extends Options> (options: T, settings: SettingsOf<T
         isRequired: option.isRequired === true && !isElsewhere,
         mayBeEmpty: emptyBy === undefined || complete[emptyBy] === true
       }, context)
+      const checked = secret === undefined ? undefined : option.check.safeParse(secret)
+      if (checked?.success === false) throw new UsageError(`${context.nameOf(Object.hasOwn(section, `${name}-file`) ? `${name}-file` : name)}: ${checked.error.issues[0].message}`)
       complete[property] = secret
       if (secret !== undefined && secret !== kind.secret.knownToAll) secrets.push(secret)
     }

@@ -18,7 +18,7 @@ export type GotunnelRelaySettings = SettingsOf<typeof relayOptions> & GotunnelId
 export type GotunnelPeerSettings = SettingsOf<typeof peerOptions> & { token: string, name: string }
 
 export function finishRelay ({ token: given, ...settings }: SettingsOf<typeof relayOptions>, { reject, warn }: FinishContext): GotunnelRelaySettings {
-  const isLocal = isLocalHost(settings.listen.host) && settings.trustedProxies === undefined // clients of a proxy may be on other machines
+  const isLocal = isLocalHost(settings.listen.host) && (settings.trustedProxies ?? []).length === 0 // clients of a proxy may be on other machines
   const token = given ?? (isLocal || settings.identities !== undefined ? DEFAULT_TOKEN : reject(['token'], `missing, ${SOURCES}`))
   const all = settings.identities?.map(({ token }) => token) ?? [token]
   const known = all.indexOf(DEFAULT_TOKEN)

@@ -151,7 +151,7 @@ t.test('the token that everybody knows', async (t) => {
 })
 
 t.test('whatever is wrong is told in one line that names it', async (t) => {
-  const folder = t.testdir({ 'cert.pem': cert, 'key.pem': key, 'ca.pem': ca, empty: '', two: 'a\nb\n' })
+  const folder = t.testdir({ 'cert.pem': cert, 'key.pem': key, 'ca.pem': ca, empty: '', two: 'a\nb\n', long: 'x'.repeat(601) })
   const MAP = 'expected REMOTE:LOCAL or REMOTE:HOST:LOCAL, such as 10022:22 or 10080:[::1]:80'
   const long = 'x'.repeat(601)
   const cases: Array<[load: () => unknown, message: string]> = [
@@ -174,6 +174,8 @@ t.test('whatever is wrong is told in one line that names it', async (t) => {
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'empty')), '--token-file: empty, expected a token (or a token-file, or TUNPIPE_TOKEN)'],
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'two')), '--token-file: more than one line, expected nothing but the token'],
     [() => loadRelay('gotunnel', '--listen', 'h:1', '--token-file', join(folder, 'none')), `--token-file: cannot be read ("${folder}/none"): no such file or directory`],
+    [() => loadPeer('gotunnel', '--server', 'h:1', '--map', '1:2', '--token', long), '--token: too long, expected at most 600 characters'],
+    [() => loadPeer('gotunnel', '--server', 'h:1', '--map', '1:2', '--token-file', join(folder, 'long')), '--token-file: too long, expected at most 600 characters'],
     [() => relay('--max-port', '5'), "unknown option '--max-port', did you mean --max-ports?"],
     [() => loadPeer('gotunnel', '--token', 'x', '--map', '1:2'), '--server: missing, expected HOST:PORT such as 192.0.2.7:17000'],
     [() => peer('--server', 'h:0'), '--server: not the address of a server ("h:0"), expected HOST:PORT such as 192.0.2.7:17000'],

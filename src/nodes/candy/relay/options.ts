@@ -19,7 +19,7 @@ function networkPath () {
 
 function isRule (value: unknown): value is SdwanRule {
   const { device, destination, nexthop } = value as Partial<SdwanRule> | undefined ?? {}
-  return isCidr(device) && isCidr(destination) && Number.isInteger(nexthop)
+  return [device, destination].every((network) => isCidr(network) && network.address === network.network) && Number.isInteger(nexthop) && nexthop as number >= 0 && nexthop as number <= 0xffff_ffff
 }
 
 /** Rules in candy's syntax; an error names the rule by number. */
@@ -32,7 +32,7 @@ function rules () {
       if (!(err instanceof OptionError)) throw err
       throw new ValueError(`${err.detail}, expected ${expected}`)
     }
-  }, (value): value is readonly SdwanRule[] => Array.isArray(value) && value.every(isRule))
+  }, (value): value is readonly SdwanRule[] => Array.isArray(value) && value.length > 0 && value.every(isRule))
 }
 
 /** Options of one network. */
@@ -62,7 +62,7 @@ export const networkOptions = {
   /** Messages that one member may send in a second; the burst is one second's worth. */
   packetRate: { check: wholeNumber(1), value: 'count', defaultText: 'no limit', help: 'packets that one client may send in a second', docs: 'packets that one client may send in a second; more are dropped and counted as `rate`' },
   /** Bytes of messages that one member may send in a second; the burst is one second's worth. */
-  byteRate: { check: wholeNumber(MIN_BYTE_RATE), value: 'bytes', defaultText: 'no limit', help: 'bytes that one client may send in a second', docs: 'bytes that one client may send in a second; more are dropped and counted as `rate`' },
+  byteRate: { check: wholeNumber(MIN_BYTE_RATE, Number.MAX_SAFE_INTEGER), input: wholeNumber(MIN_BYTE_RATE), value: 'bytes', defaultText: 'no limit', help: 'bytes that one client may send in a second', docs: 'bytes that one client may send in a second; more are dropped and counted as `rate`' },
   /**
    * Copies a second of messages to all, DISCOVERY included, from all members together; each message becomes as many copies as there are
    * other members, and a copy counts once for each started 256 bytes.

@@ -8,12 +8,11 @@ import type { Endpoint } from '../../../types.ts'
 
 const MAX_URL = 2048
 
-/** A CIDR that `parseCidr` has returned. */
+/** A CIDR as `parseCidr` returns it. */
 export function isCidr (value: unknown): value is Cidr {
-  const { address, prefix } = value as Partial<Cidr> | undefined ?? {}
-  if (!Number.isInteger(address) || !Number.isInteger(prefix)) return false
-  const { network, broadcast } = cidrOf(address as number, prefix as number)
-  return network === (value as Cidr).network && broadcast === (value as Cidr).broadcast
+  const { address = -1, prefix = -1 } = value as Partial<Cidr> | undefined ?? {}
+  if (!Number.isInteger(address) || address < 0 || address > 0xffff_ffff || !Number.isInteger(prefix) || prefix < 0 || prefix > 32) return false
+  return Object.entries(cidrOf(address, prefix)).every(([key, part]) => (value as Cidr)[key as keyof Cidr] === part)
 }
 
 /** Excludes "this network", loopback, multicast and reserved addresses. */
@@ -29,7 +28,7 @@ export function addressRange (minPrefix: number, maxPrefix: number) {
     if (cidr === undefined || cidr.prefix < minPrefix || cidr.prefix > maxPrefix) return undefined
     if (!isOfHosts(cidr)) throw new ValueError(`no addresses of hosts (${quoted(input)}), expected a range outside of 0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3`)
     return cidr
-  }, isCidr)
+  }, (value): value is Cidr => isCidr(value) && value.prefix >= minPrefix && value.prefix <= maxPrefix && isOfHosts(value))
 }
 
 /** The address of a host, and its network. */
@@ -44,7 +43,7 @@ export function hostAddress () {
       throw new ValueError(`the ${kind} address of its network (${quoted(input)}), expected ${expected}`)
     }
     return cidr
-  }, isCidr)
+  }, (value): value is Cidr => isCidr(value) && value.prefix > 0 && isOfHosts(value) && (value.prefix >= 31 || (value.address !== value.network && value.address !== value.broadcast)))
 }
 
 /** The text before the @ may be a secret: it is rejected first, and not repeated. */

@@ -64,6 +64,9 @@ export function wholeNumber (from: number, to = MAX_COUNT) {
   })
 }
 
+/** Characters of a secret. */
+const MAX_SECRET = 4096
+
 /** The longest time that a timer of Node takes: 2^31 - 1. */
 const MAX_TIMEOUT = 0x7fff_ffff
 
@@ -93,6 +96,7 @@ export function onOff () {
 /** Several values: a list, or one text with commas, as on the command line. */
 export function commaList<T> (what: string, expected: string, read: (text: string) => T | undefined) {
   return checked<string | readonly string[], T[]>(what, expected, (input) => {
+    if (Array.isArray(input) && input.length === 0) return []
     const joined = joinedList(input)
     if (typeof joined !== 'string') return undefined
     const values = joined.split(',').map((item) => read(item.trim()))
@@ -110,11 +114,11 @@ export function path () {
   return text('a path', 'a path', (path) => path === '' || path.includes('\0') ? undefined : path)
 }
 
-/** Text that no error may quote. It may be empty here; the caller decides whether that is allowed. */
-export function secretText () {
+/** Text that no error may quote, of at most `max` characters. It may be empty here; the caller decides whether that is allowed. */
+export function secretText (max = MAX_SECRET) {
   return z.string({
     error: ({ input }) => input === undefined ? 'missing, expected text' : input === null ? 'empty, expected text' : 'not text, expected text (put digits in quotes)'
-  })
+  }).max(max, { error: `too long, expected at most ${max} characters` })
 }
 
 /** A value that only callers of the library give, such as the content of a file. */

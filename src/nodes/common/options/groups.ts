@@ -48,9 +48,9 @@ export const clientTrust = (where: string) => ({
   insecure: { check: boolean(), default: false, help: 'take any certificate' }
 }) as const satisfies Options
 
-export const secretOption = (init: { noun: string, variable: string, emptyBy?: string, knownToAll?: string, help: string, docs?: string }) => {
-  const { noun, variable, emptyBy, knownToAll, ...texts } = init
-  return { check: secretText(), value: 'text', ...texts, kind: { secret: { noun, variable, emptyBy, knownToAll } } } as const
+export const secretOption = (init: { noun: string, variable: string, emptyBy?: string, knownToAll?: string, maxLength?: number, help: string, docs?: string }) => {
+  const { noun, variable, emptyBy, knownToAll, maxLength, ...texts } = init
+  return { check: secretText(maxLength), value: 'text', ...texts, kind: { secret: { noun, variable, emptyBy, knownToAll } } } as const
 }
 
 const EXPECTED_SECTIONS = 'one section or more, each with "-" in front'

@@ -89,11 +89,11 @@ function readOption ({ check, isRequired, kind, default: fallback }: Option, val
   return rejectOption(path, result.error.issues[0].message)
 }
 
-/** Rejects options that have been given although each section of a list has them. */
+/** Rejects options that have been given although each section of a list has them. @param settings - without defaults */
 export function rejectBeside (settings: object, options: Options, list: string, reject: Reject): void {
   const given: Readonly<Record<string, unknown>> = { ...settings }
   for (const [key, { default: fallback }] of Object.entries(options)) {
-    if (given[key] !== undefined && given[key] !== fallback) reject([key], `of no use beside ${list}, expected below one of them`)
+    if (given[key] !== undefined && !(given[key] === false && fallback === false)) reject([key], `of no use beside ${list}, expected below one of them`)
   }
 }
 

@@ -25,7 +25,7 @@ const EXPECTED_MAP = 'REMOTE:LOCAL or REMOTE:HOST:LOCAL, such as 10022:22 or 100
 
 function isMap (value: unknown): value is PortMap {
   const { remotePort, local } = value as Partial<PortMap> | undefined ?? {}
-  return isPort(remotePort ?? 0) && typeof local?.host === 'string' && local.host !== '' && isPort(local.port)
+  return isPort(remotePort ?? 0) && typeof local?.host === 'string' && readHost(local.host.includes(':') ? `[${local.host}]` : local.host) !== undefined && isPort(local.port)
 }
 
 /** `10022:22`, `tcp:10022:db.local:5432`, `10022:[::1]:22`. */

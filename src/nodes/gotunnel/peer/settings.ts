@@ -39,7 +39,8 @@ export function readPeer (init: GotunnelPeerInit): PeerSettings {
   const { token, name = ownName(), tls, ca, insecure, ...settings } = options
   if (token === undefined || token === '') return rejectOption(['token'], `${token === undefined ? 'missing' : 'empty'}, expected a token`)
   const { refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock } = init
-  return { ...settings, token, name, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined, refusedBackoff, clock }
+  const maps = settings.maps.map(({ remotePort, local: { host, port } }) => ({ remotePort, local: { host, port } })) // what the caller changes later has no effect
+  return { ...settings, maps, token, name, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined, refusedBackoff, clock }
 }
 
 /** `degraded`: rejected for a reason that a retry does not change, so it is retried rarely, and when another port gets a new connection. */

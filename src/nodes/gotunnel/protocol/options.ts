@@ -14,7 +14,10 @@ export const mode = (texts: { help: string, docs?: string }) => ({ check: choice
 /** The default of the original programs (gotunnel protocol, section 7). */
 export const DEFAULT_TOKEN = 'changeme'
 
-export const token = (docs?: string) => secretOption({ noun: 'token', variable: 'TUNPIPE_TOKEN', knownToAll: DEFAULT_TOKEN, help: 'who knows it may map ports', docs })
+/** Characters of a token. A first frame holds at most 4096 bytes, and JSON may need six of them for a character. */
+const MAX_TOKEN = 600
+
+export const token = (docs?: string) => secretOption({ noun: 'token', variable: 'TUNPIPE_TOKEN', knownToAll: DEFAULT_TOKEN, maxLength: MAX_TOKEN, help: 'who knows it may map ports', docs })
 
 /** The name of an identity or of a peer, for logs, status and metrics. */
 export function name () {
@@ -23,7 +26,7 @@ export function name () {
 
 /** Bytes buffered for all users of one side; in programs at least a few of the smallest reads. */
 export const bufferTotal = (texts: { docs?: string }) => ({
-  check: wholeNumber(1),
+  check: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   input: wholeNumber(1024 * 1024),
   default: 256 * 1024 * 1024,
   value: 'bytes',

@@ -28,7 +28,7 @@ const identityLimits = {
   /** User connections at one time, over all its ports. */
   maxUsers: { check: wholeNumber(1, MAX_ENTRIES), default: Infinity, defaultText: 'no limit but 16384 in all', value: 'count', help: 'connections of users at one time', docs: 'connections of users at one time, those that wait included' },
   /** Bytes a second of all its users together, for each direction. */
-  byteRate: { check: wholeNumber(1), input: wholeNumber(MIN_BYTE_RATE), value: 'bytes', defaultText: 'no limit', help: 'bytes a second of all users together, each way', docs: 'bytes a second of all users together, each way for itself; who is faster waits, nothing is lost' }
+  byteRate: { check: wholeNumber(1, Number.MAX_SAFE_INTEGER), input: wholeNumber(MIN_BYTE_RATE), value: 'bytes', defaultText: 'no limit', help: 'bytes a second of all users together, each way', docs: 'bytes a second of all users together, each way for itself; who is faster waits, nothing is lost' }
 } as const satisfies Options
 
 export const identityOptions = {
@@ -49,6 +49,19 @@ export const listenOptions = {
   trustedProxies: trustedProxies('PROXY protocol'),
   /** The original's clients do not support TLS. */
   tls: listenerTls('certificate chain, PEM: clients have to speak TLS, which the original ones do not')
+} as const satisfies Options
+
+/** Time-outs, which stay as they were at the start. */
+export const lastingOptions = {
+  /** Milliseconds for the first frame. */
+  firstFrameTimeout: { check: milliseconds(), default: 10_000 },
+  /** Milliseconds without a ping after which a client is dropped (gotunnel protocol, section 6). */
+  dropAfter: { check: milliseconds(), default: 30_000 },
+  /** Milliseconds that a user waits for its data connection (section 6). */
+  waitTimeout: { check: milliseconds(), default: 60_000 },
+  /** Milliseconds until a data connection that does not answer is ended. */
+  acknowledgeTimeout: { check: milliseconds(), default: 5000 },
+  ...userTimeouts
 } as const satisfies Options
 
 /** Bounds of users and of connections, and time-outs. */
@@ -77,15 +90,7 @@ export const connectionOptions = {
   }),
   /** Unknown tokens from one source in a minute; beyond it its tokens are not checked. The loopback is exempt. */
   authFailures: authFailures('unknown tokens', 'unknown tokens from one address in a minute; then what comes from there is refused without a look, except for data connections of a client that is connected from there'),
-  /** Milliseconds for the first frame. */
-  firstFrameTimeout: { check: milliseconds(), default: 10_000 },
-  /** Milliseconds without a ping after which a client is dropped (gotunnel protocol, section 6). */
-  dropAfter: { check: milliseconds(), default: 30_000 },
-  /** Milliseconds that a user waits for its data connection (section 6). */
-  waitTimeout: { check: milliseconds(), default: 60_000 },
-  /** Milliseconds until a data connection that does not answer is ended. */
-  acknowledgeTimeout: { check: milliseconds(), default: 5000 },
-  ...userTimeouts
+  ...lastingOptions
 } as const satisfies Options
 
 /** All options, in the order of `--help`. The options of an identity stand for the only one, or there is a list of identities. */

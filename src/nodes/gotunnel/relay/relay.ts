@@ -167,8 +167,8 @@ export class GotunnelRelay {
    * @throws {OptionError} when a setting is invalid; then nothing has changed
    */
   configure (init: GotunnelRelayOptions): ConfigureResult {
-    const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind } = this.#state.settings
-    const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, bind })
+    const { firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, unansweredTimeout, stallTimeout, bind } = this.#state.settings
+    const settings = readRelay({ ...init, firstFrameTimeout, dropAfter, waitTimeout, acknowledgeTimeout, unansweredTimeout, stallTimeout, bind })
     this.limiter.configure(settings.limiter)
     this.#state.throttle.configure(settings.authFailures)
     this.#state.settings = settings

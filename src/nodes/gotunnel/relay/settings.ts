@@ -1,5 +1,5 @@
 /** The options of a gotunnel relay for callers, and the settings that it reads from them. */
-import { connectionOptions, identityOptions, verifyIdentities } from './options.ts'
+import { connectionOptions, identityOptions, type lastingOptions, verifyIdentities } from './options.ts'
 import { rejectOption, readOptions, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
@@ -15,10 +15,10 @@ const ONLY_IDENTITY = 'default'
 export type GotunnelIdentitiesInit = (Omit<IdentityInit, 'name' | 'reserveUsers'> & { readonly identities?: undefined }) | { readonly identities: readonly IdentityInit[] }
 
 /** Options of a relay that can change at run time. */
-export type GotunnelRelayOptions = InitOf<typeof connectionOptions> & GotunnelIdentitiesInit
+export type GotunnelRelayOptions = Omit<InitOf<typeof connectionOptions>, keyof InitOf<typeof lastingOptions>> & GotunnelIdentitiesInit
 
 /** Options of a {@link GotunnelRelay}. */
-export type GotunnelRelayInit = GotunnelRelayOptions & {
+export type GotunnelRelayInit = GotunnelRelayOptions & InitOf<typeof lastingOptions> & {
   /** Default: the system clock. */
   clock?: Clock
   log?: Logger
@@ -43,15 +43,12 @@ const PORTS_IN_ALL = 4096
 const USERS_IN_ALL = 16_384
 const WAITING_IN_ALL = 4096
 
-/** Characters of a token. A first frame holds at most 4096 bytes, and JSON may need six of them for a character. */
-const MAX_TOKEN = 600
-
 /**
  * Checks the options and fills in defaults.
  *
  * @throws {OptionError} when an option is invalid
  */
-export function readRelay (init: GotunnelRelayOptions): RelaySettings {
+export function readRelay (init: GotunnelRelayOptions & InitOf<typeof lastingOptions>): RelaySettings {
   const { maxPerSource, maxHalfOpen, maxConnections, maxPortsTotal, maxUsersTotal, usersPerSource, ...settings } = readOptions(connectionOptions, init)
   const identities = readIdentities(init)
   verifyIdentities(identities.map(([settings]) => settings), maxUsersTotal, rejectOption)
@@ -75,7 +72,6 @@ export function readIdentities ({ identities, ...only }: GotunnelIdentitiesInit)
     const at = identities === undefined ? [] : ['identities', i]
     const { token, ...settings } = readOptions(identityOptions, init, at)
     if (token === '') rejectOption([...at, 'token'], 'empty, expected a token')
-    if (token.length > MAX_TOKEN) rejectOption([...at, 'token'], `too long, expected at most ${MAX_TOKEN} characters`)
     if (tokens.has(token)) rejectOption([...at, 'token'], 'the token is that of another identity as well, expected one of its own')
     tokens.add(token)
     return [settings, token]

@@ -30,7 +30,7 @@ export const peerOptions = {
   secret,
   id: { check: clientId(), isRequired: true, value: 'id', help: 'what others call this peer' },
   allow: {
-    check: z.array(allowance()),
+    check: z.array(allowance(), { error: `not a list, expected ${EXPECTED_ALLOWANCE}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOWANCE}` }),
     isRepeatable: true,
     defaultText: 'nothing',
     value: 'types',
@@ -38,7 +38,7 @@ export const peerOptions = {
   },
   legacyMd5: { check: choice(['raw', 'hex']), value: 'raw|hex', help: 'prove the secret as clients before v0.11.0 did' },
   page: { check: listenEndpoint(), value: 'host:port', defaultText: 'none', help: 'serve the page of all rules there' },
-  pagePassword: secretOption({ noun: 'password', variable: 'TUNPIPE_PASSWORD', help: 'the password of pages, needed where others than this machine reach them' }),
+  pagePassword: secretOption({ noun: 'password', variable: 'TUNPIPE_PAGE_PASSWORD', help: 'the password of pages, needed where others than this machine reach them' }),
   tls: { check: boolean(), default: false, help: 'speak TLS with the server' },
   ...clientTrust('')
 } as const satisfies Options

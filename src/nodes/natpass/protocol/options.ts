@@ -21,9 +21,9 @@ export function linkTypes (words: string): readonly LinkType[] | undefined {
   return types.every((word): word is LinkType => (LINK_TYPES as readonly string[]).includes(word)) ? types : undefined
 }
 
-/** The id of a client: not empty, and not `server`, which means the relay. */
-export const isClientId = (id: string): boolean => /^[\w.@-]{1,64}$/.test(id) && id !== 'server'
+/** The id of a client: not empty, not `server`, which means the relay, and not `any`, which means all in rules. */
+export const isClientId = (id: string): boolean => /^[\w.@-]{1,64}$/.test(id) && !['server', 'any'].includes(id)
 
 export function clientId () {
-  return text('an id', 'at most 64 letters, digits, ".", "_", "@" or "-", but not server', (id) => isClientId(id) ? id : undefined)
+  return text('an id', 'at most 64 letters, digits, ".", "_", "@" or "-", but not server or any', (id) => isClientId(id) ? id : undefined)
 }

@@ -23,7 +23,8 @@ function rule () {
     const [verdict, from = '', to = '', words = '', ...rest] = input.split(':')
     const types = linkTypes(words)
     const idOf = (text: string): string | undefined => text === 'any' ? undefined : text
-    if (!['allow', 'deny'].includes(verdict) || !isClientId(from) || !isClientId(to) || types === undefined || rest.length > 0) return undefined
+    const isParty = (id: string): boolean => id === 'any' || isClientId(id)
+    if (!['allow', 'deny'].includes(verdict) || !isParty(from) || !isParty(to) || types === undefined || rest.length > 0) return undefined
     return { allow: verdict === 'allow', from: idOf(from), to: idOf(to), types }
   }, isRule)
 }
@@ -35,7 +36,7 @@ export const relayOptions = {
   legacyMd5: { check: boolean(), default: false, help: 'take the proof of clients before v0.11.0 as well, which never changes' },
   rules: {
     name: 'rule',
-    check: z.array(rule()),
+    check: z.array(rule(), { error: `not a list, expected ${EXPECTED_RULE}` }).min(1, { error: `empty, expected ${EXPECTED_RULE}` }),
     isRepeatable: true,
     defaultText: 'everybody may open everything',
     value: 'rule',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { z } from 'zod'
-import { formatCidr, type Cidr } from '../../../../src/net/ipv4.ts'
-import { addressRange, dialUrl, hostAddress, hostPort, listenEndpoint, listenUrl, listenUrlText, serverEndpoint, type ListenUrl } from '../../../../src/nodes/common/options/addresses.ts'
+import { formatCidr, parseCidr, type Cidr } from '../../../../src/net/ipv4.ts'
+import { addressRange, dialUrl, hostAddress, hostPort, listenEndpoint, listenUrl, listenUrlText, proxyList, serverEndpoint, type ListenUrl } from '../../../../src/nodes/common/options/addresses.ts'
 
 const range = () => addressRange(8, 30).transform((cidr: Cidr) => formatCidr(cidr))
 const host24 = () => hostAddress().transform((cidr: Cidr) => formatCidr(cidr))
@@ -65,5 +65,7 @@ t.test('what a check has returned, it takes again', async (t) => {
     t.same(field.parse(value), value, input)
   }
   for (const value of [{ host: 'a b', port: 1, isSecure: false }, { host: '::1', port: 65_536, isSecure: false }, { host: '::1', port: 1 }, null, 1]) t.notOk(listenUrl().safeParse(value).success)
-  for (const value of [{ address: 1, prefix: 24, network: 1, broadcast: 1 }, { address: 1 }, {}]) t.notOk(hostAddress().safeParse(value).success)
+  for (const value of [{ address: 1, prefix: 24, network: 1, broadcast: 1 }, { address: 1 }, {}, { address: -1, prefix: 24 }, parseCidr('127.0.0.1/24'), parseCidr('10.77.0.0/24'), { ...parseCidr('10.77.0.2/24'), mask: 0 }]) t.notOk(hostAddress().safeParse(value).success)
+  t.notOk(addressRange(8, 30).safeParse(parseCidr('127.0.0.0/24')).success)
+  t.same(proxyList().parse([]), [])
 })

@@ -52,8 +52,8 @@ t.test('an error names the option by its path', async (t) => {
 })
 
 t.test('a list of sections: no option of theirs beside it, and no two of one name', async (t) => {
-  rejectBeside({ seats: 4, name: undefined }, room, 'rooms', rejectOption)
-  t.throws(() => { rejectBeside({ seats: 5 }, room, 'rooms', rejectOption) }, { code: 'ERR_OPTION', option: 'seats', detail: 'of no use beside rooms, expected below one of them' })
+  rejectBeside({ seats: undefined, name: undefined }, room, 'rooms', rejectOption)
+  t.throws(() => { rejectBeside({ seats: 4 }, room, 'rooms', rejectOption) }, { code: 'ERR_OPTION', option: 'seats', detail: 'of no use beside rooms, expected below one of them' })
   rejectTwins([{ name: 'a' }, {}, { name: 'b' }, {}], 'name', ['rooms'], 'room', rejectOption)
   t.throws(() => { rejectTwins([{ name: 'a' }, { name: 'b' }, { name: 'a' }], 'name', ['rooms'], 'room', rejectOption) }, { code: 'ERR_OPTION', option: 'rooms.2.name', detail: /^the name a is that of another room as well/ })
 })
@@ -74,7 +74,7 @@ t.test('every node: its settings are options as well, its defaults pass its chec
     const settings = readOptions(options, init)
     t.same(readOptions(options, settings), settings, name)
     for (const [key, { check, default: fallback, isRequired }] of Object.entries(options)) {
-      if (fallback !== undefined && fallback !== Infinity) t.ok(check.safeParse(fallback).success, `${name}: the default of ${key}`)
+      if (fallback !== undefined && fallback !== Infinity && !Array.isArray(fallback)) t.ok(check.safeParse(fallback).success, `${name}: the default of ${key}`)
       if (isRequired === true) t.throws(() => readOptions(options, { ...init, [key]: undefined }), { code: 'ERR_OPTION', option: key, detail: /^missing, expected / }, `${name}: ${key}`)
     }
   }
@@ -90,5 +90,5 @@ t.test('what natpass takes for rules and allowances', async (t) => {
   const allow = (...allow: string[]): unknown => readOptions(natpassPeer, { server: 'h:1', secret: 'x', id: 'a', allow }).allow
   t.same(allow('shell,tcp', 'any@laptop'), [{ from: undefined, types: ['shell', 'tcp'] }, { from: 'laptop', types: ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] }])
   for (const wrong of ['', 'ssh', 'shell@', 'shell@server', '@a', 'shell;tcp']) t.throws(() => allow(wrong), { code: 'ERR_OPTION', option: 'allow' }, wrong)
-  for (const id of ['', 'server', 'a b', 'x'.repeat(65), 'é']) t.throws(() => readOptions(natpassPeer, { server: 'h:1', secret: 'x', id }), { code: 'ERR_OPTION', option: 'id' }, id)
+  for (const id of ['', 'server', 'any', 'a b', 'x'.repeat(65), 'é']) t.throws(() => readOptions(natpassPeer, { server: 'h:1', secret: 'x', id }), { code: 'ERR_OPTION', option: 'id' }, id)
 })
