@@ -98,7 +98,7 @@ t.test('all goes without, and is the same', async (t) => {
     t.equal(code, 0, stderr)
     return JSON.parse(stdout)
   }
-  const own = process.features.typescript ? ['--no-experimental-strip-types'] : [] // newer Nodes strip types by WebAssembly
+  const own = ('typescript' in process.features && process.features.typescript) ? ['--no-experimental-strip-types'] : [] // newer Nodes strip types by WebAssembly
   const [withSimd, without, bounded] = await Promise.all([digest('true'), digest('true', '--jitless', ...own), digest(hasLimits ? 'ulimit -v 100000000' : 'true')])
   t.equal(withSimd.isReached, true)
   t.equal(without.isReached, false, 'this Node is told to have no WebAssembly')
