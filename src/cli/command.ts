@@ -38,11 +38,12 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
 
 /** Adds a flag for each key of a table of options. */
 export function withOptions (command: Command, options: Options): Command {
-  for (const { name, value, help, isRepeatable } of keysOf(options)) {
+  for (const { name, value, help, default: fallback, isRepeatable } of keysOf(options)) {
     if (help === undefined) continue
+    const description = fallback === undefined ? help : `${help} (default: ${fallback})`
     const flags = `--${name}${value === undefined ? '' : ` <${value}>`}`
-    if (isRepeatable) command.option(flags, help, collect)
-    else command.option(flags, help)
+    if (isRepeatable) command.option(flags, description, collect)
+    else command.option(flags, description)
   }
   return command
 }

@@ -14,8 +14,10 @@ export interface Key {
   /** What the value is, in `--help`; absent for a flag without a value. */
   readonly value?: string | undefined
   readonly isRepeatable: boolean
-  /** One line for `--help`, with the default; absent for a key that is no flag. */
+  /** One line for `--help`; absent for a key that is no flag. */
   readonly help?: string | undefined
+  /** The default, as text. */
+  readonly default?: string | undefined
 }
 
 /** The name of an option on the command line: `max-per-source` for `maxPerSource`. */
@@ -34,8 +36,8 @@ function keysOfOption (name: string, option: Option): Key[] {
   const file = { ...optional, value: 'file', check: path() }
   if (kind !== undefined && 'sections' in kind) return [{ ...optional, name, sections: kind.sections }]
   if (help === undefined) return []
-  if (kind === undefined) return [{ name, check: input, value, help: withDefault(help, option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true }]
-  if ('ca' in kind) return [{ ...file, name, help: withDefault(help, option) }]
+  if (kind === undefined) return [{ name, check: input, value, help, default: defaultOf(option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true }]
+  if ('ca' in kind) return [{ ...file, name, help, default: defaultOf(option) }]
   if ('tls' in kind) return [{ ...file, name: `${name}-cert`, help: kind.tls.cert }, { ...file, name: `${name}-key`, help: kind.tls.key }]
   return [
     { ...optional, name, value, check: secretText(), help: `${help}; every user of this machine can see it in \`ps\`, unlike the next${kind.secret.emptyBy === undefined ? ' one' : ' two'}` },
@@ -43,16 +45,16 @@ function keysOfOption (name: string, option: Option): Key[] {
   ]
 }
 
-/** The default in `--help` and in the documentation, if there is one to tell. */
-export function defaultOf ({ default: value, defaultText }: Option): string | undefined {
+/** None for a flag without a value. */
+function defaultOf ({ default: value, defaultText, value: placeholder }: Option): string | undefined {
   if (defaultText !== undefined) return defaultText
-  if (typeof value === 'boolean') return undefined
+  if (typeof value === 'boolean') return placeholder === undefined ? undefined : value ? 'on' : 'off'
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }
 
-function withDefault (help: string, option: Option): string {
-  const text = option.default === true && option.value !== undefined ? 'on' : defaultOf(option)
-  return text === undefined ? help : `${help} (default: ${text})`
+/** The keys of the lists whose sections have this option too. */
+export function listsWith (options: Options, property: string): string[] {
+  return Object.entries(options).flatMap(([list, option]) => option.kind !== undefined && 'sections' in option.kind && Object.hasOwn(option.kind.sections, property) ? [keyOf(list, option)] : [])
 }
 
 /** The secret options of a table, those of sections in it left out. */

@@ -7,7 +7,7 @@ import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { readableByOthers } from './bounded-file.ts'
 import { readConfigFile } from './config-file.ts'
-import { secretsOf } from './keys.ts'
+import { listsWith, secretsOf } from './keys.ts'
 import { programSchema, type SharedSettings } from './program.ts'
 import { givenIn, keyPath, verifyPairs, withFiles } from './section.ts'
 import { environmentSource, oneSource } from './secret.ts'
@@ -95,9 +95,9 @@ function finished<T> (finish: () => T, reject: Reject): T {
 function withProtocol (sources: readonly ConfigSource[], { name, options, prepare = (source) => source }: Protocol): ConfigSource[] {
   const sections = sources.map(({ values }) => values[name]).filter(isSection)
   return secretsOf(options).reduce((sources, { property, name: key, variable }) => {
-    const lists = Object.entries(options).filter(([, { kind }]) => kind !== undefined && 'sections' in kind && Object.hasOwn(kind.sections, property))
+    const lists = listsWith(options, property)
     // A variable alone does not start a protocol, and where there is a list each section of it has a secret of its own.
-    const fits = sections.length > 0 && sections.every((section) => lists.every(([list]) => section[list] === undefined))
+    const fits = sections.length > 0 && sections.every((section) => lists.every((list) => section[list] === undefined))
     const environment = fits ? environmentSource(name, key, variable) : undefined
     const all = environment === undefined ? sources : [sources[0], environment, ...sources.slice(1)]
     return oneSource(all, name, [key, `${key}-file`])

@@ -1,6 +1,7 @@
 /** Schemas of sections: keys and no others. Every error has the form `what is wrong, expected what is allowed`. */
 import { z } from 'zod'
 import { problemText } from '../../nodes/common/options/checks.ts'
+import { EXPECTED_SECTIONS } from '../../nodes/common/options/groups.ts'
 import { listOf } from '../../text/phrases.ts'
 import { nearest } from '../nearest.ts'
 import type { UnsupportedOptions } from './settings.ts'
@@ -25,6 +26,6 @@ export function section<const T extends z.core.$ZodLooseShape> (shape: T, unsupp
 
 /** A list of sections, in YAML each with a leading `-`. */
 export function sections<T extends z.ZodType> (one: T) {
-  return z.array(one, { error: ({ input }) => problemText('a list', input, 'one section or more, each with "-" in front') })
-    .min(1, { error: 'empty, expected one section or more, each with "-" in front' })
+  return z.array(one, { error: ({ input }) => problemText('a list', input, EXPECTED_SECTIONS) })
+    .min(1, { error: `empty, expected ${EXPECTED_SECTIONS}` })
 }

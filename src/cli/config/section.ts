@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Option, Options, SettingsOf } from '../../nodes/common/options/option.ts'
 import type { SectionContext } from './context.ts'
-import { keyOf, keysOf, type Key } from './keys.ts'
+import { keyOf, keysOf, listsWith, type Key } from './keys.ts'
 import { section, sections } from './schema.ts'
 import { readSecret } from './secret.ts'
 import { isSection, type UnsupportedOptions, type Values } from './settings.ts'
@@ -12,7 +12,7 @@ import { UsageError } from '../usage-error.ts'
 type Path = ReadonlyArray<string | number>
 
 /**
- * The schema of a section of files. What it returns is for {@link settingsOf}.
+ * The schema of a section of files. What it returns is for {@link givenIn}.
  *
  * @param unsupported - keys that are rejected with their own error text
  */
@@ -65,7 +65,6 @@ export function verifyPairs (options: Options, section: Values, nameOf: SectionC
 export function withFiles<T extends Options> (options: T, given: Partial<SettingsOf<T>>, section: Values, context: SectionContext, isListed = false): { settings: SettingsOf<T>, secrets: string[] } {
   const complete: Record<string, unknown> = { ...given }
   const secrets: string[] = []
-  const lists = Object.entries(options).filter(([property, { kind }]) => kind !== undefined && 'sections' in kind && complete[property] !== undefined)
   for (const [property, option] of Object.entries(options)) {
     const { kind } = option
     const name = keyOf(property, option)
@@ -81,7 +80,7 @@ export function withFiles<T extends Options> (options: T, given: Partial<Setting
     }
     if ('secret' in kind) {
       const { emptyBy } = kind.secret
-      const isElsewhere = lists.some(([, { kind }]) => kind !== undefined && 'sections' in kind && Object.hasOwn(kind.sections, property))
+      const isElsewhere = listsWith(options, property).some((list) => section[list] !== undefined)
       const secret = readSecret(section, { ...kind.secret, name, variable: isListed ? undefined : kind.secret.variable, orElse: emptyBy === undefined ? undefined : keyOf(emptyBy, options[emptyBy]) }, {
         isRequired: option.isRequired === true && !isElsewhere,
         mayBeEmpty: emptyBy === undefined || complete[emptyBy] === true

@@ -1,5 +1,6 @@
 /** The gotunnel protocol in `peer`: a client of gotunnel servers. */
-import { peerOptions, verifyPeerOptions } from '../../nodes/gotunnel/peer/options.ts'
+import { verifyClientTls } from '../../nodes/common/options/groups.ts'
+import { peerOptions } from '../../nodes/gotunnel/peer/options.ts'
 import type { Protocol } from '../protocol.ts'
 import { finishPeer, type GotunnelPeerSettings } from './settings.ts'
 import { peerText } from './status-text.ts'
@@ -26,7 +27,7 @@ export const gotunnelPeer: Protocol<typeof peerOptions, GotunnelPeerSettings> = 
   },
   options: peerOptions,
   instanceKey: 'name',
-  verify: verifyPeerOptions,
+  verify: verifyClientTls,
   finish: finishPeer,
   async start (context) {
     const { startGotunnelPeer } = await import('./peer-service.ts')

@@ -6,7 +6,8 @@ import { parse, protocolCommand, type Flags } from '../../../src/cli/command.ts'
 import { load } from '../../../src/cli/config/load.ts'
 import { optionsTable } from '../../../src/cli/config/options-table.ts'
 import type { Protocol } from '../../../src/cli/protocol.ts'
-import { relayOptions, verifyRelayOptions } from '../../../src/nodes/natpass/relay/options.ts'
+import { verifyListenerTls } from '../../../src/nodes/common/options/groups.ts'
+import { relayOptions } from '../../../src/nodes/natpass/relay/options.ts'
 import { complaint } from '../../helpers/cli/complaint.ts'
 
 delete process.env.TUNPIPE_SECRET
@@ -16,7 +17,7 @@ const natpass: Protocol<typeof relayOptions> = {
   description: 'A server for natpass clients.',
   examples: { program: 'relay natpass --listen 0.0.0.0:6154 --secret-file natpass.secret', command: '' },
   options: relayOptions,
-  verify: verifyRelayOptions,
+  verify: verifyListenerTls,
   finish: (settings) => settings,
   async start () { throw new Error('has no node') },
   statusText: () => ''

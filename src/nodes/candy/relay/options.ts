@@ -105,7 +105,7 @@ export const listenOptions = {
 export const relayOptions = {
   listen: listenOptions.listen,
   ...networkOptions,
-  networks: sectionsOf(networkOptions, 'path'),
+  networks: sectionsOf(networkOptions),
   ...connectionOptions,
   trustedProxies: listenOptions.trustedProxies,
   tls: listenOptions.tls

@@ -3,6 +3,7 @@
  * have, or what the check itself returns. Every error has the form `what is wrong, expected what is allowed`.
  */
 import { z } from 'zod'
+import { MAX_TIMEOUT } from '../../../options.ts'
 import { listOf, quoted } from '../../../text/phrases.ts'
 
 /** Rejects a value with a more precise message than that of the check. */
@@ -66,9 +67,6 @@ export function wholeNumber (from: number, to = MAX_COUNT) {
 
 /** Characters of a secret. */
 const MAX_SECRET = 4096
-
-/** The longest time that a timer of Node takes: 2^31 - 1. */
-const MAX_TIMEOUT = 0x7fff_ffff
 
 /** Milliseconds, of callers of the library. */
 export function milliseconds (from = 1, to = MAX_TIMEOUT) {

@@ -1,8 +1,8 @@
 /** Groups of options that nodes have in common. */
 import { z } from 'zod'
-import { proxyList } from './addresses.ts'
+import { proxyList, type SchemedEndpoint } from './addresses.ts'
 import { boolean, given, problemText, secretText, wholeNumber } from './checks.ts'
-import type { InitOf, OptionKind, Options, SettingsOf } from './option.ts'
+import type { InitOf, OptionKind, Options, Reject, SettingsOf } from './option.ts'
 import { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN } from '../../../limits/connection-limiter.ts'
 import type { TlsServerInit } from '../../../transports/tls.ts'
 
@@ -42,24 +42,39 @@ export const listenerTls = (cert: string) => ({
   kind: { tls: { cert, key: 'its key, PEM' } } satisfies OptionKind
 }) as const
 
+/** `tls://` and a certificate go together; without a scheme the certificate decides. */
+export function verifyListenerTls ({ listen: { scheme }, tls }: { listen: SchemedEndpoint, tls: unknown }, reject: Reject): void {
+  if (scheme === 'tls' && tls === undefined) reject(['tls'], 'missing, expected a PEM file, since listen is tls://')
+  if (scheme === 'tcp' && tls !== undefined) reject(['tls'], 'of no use with listen tcp://, expected tls:// there')
+}
+
 /** Whom a client trusts with TLS. */
 export const clientTrust = (where: string) => ({
   ca: { check: given<string | Buffer>(), value: 'file', help: `trust these certificates${where}, PEM`, defaultText: 'those of the system', kind: { ca: true } },
   insecure: { check: boolean(), default: false, help: 'take any certificate' }
 }) as const satisfies Options
 
+/** TLS of a client of a `server`: what belongs to it is of no use without. */
+export function verifyClientTls ({ server: { scheme }, tls, ca, insecure }: { server: SchemedEndpoint, tls: boolean, ca: unknown, insecure: boolean }, reject: Reject): void {
+  const isSecure = tls || scheme === 'tls'
+  if (tls && scheme === 'tcp') reject(['tls'], 'contradicts server tcp://, expected one of them')
+  if (!isSecure && ca !== undefined) reject(['ca'], 'of no use without tls, expected tls as well')
+  if (!isSecure && insecure) reject(['insecure'], 'of no use without tls, expected tls as well')
+  if (ca !== undefined && insecure) reject(['insecure'], 'contradicts ca, expected one of them')
+}
+
 export const secretOption = (init: { noun: string, variable: string, emptyBy?: string, knownToAll?: string, maxLength?: number, help: string, docs?: string }) => {
   const { noun, variable, emptyBy, knownToAll, maxLength, ...texts } = init
   return { check: secretText(maxLength), value: 'text', ...texts, kind: { secret: { noun, variable, emptyBy, knownToAll } } } as const
 }
 
-const EXPECTED_SECTIONS = 'one section or more, each with "-" in front'
+export const EXPECTED_SECTIONS = 'one section or more, each with "-" in front'
 
-/** A list of sections. @param unique - the option by which they differ */
-export const sectionsOf = <T extends Options>(options: T, unique: keyof T & string) => ({
+/** A list of sections. */
+export const sectionsOf = <T extends Options>(options: T) => ({
   check: z.custom<ReadonlyArray<InitOf<T>>>().transform((input, context): ReadonlyArray<SettingsOf<T>> => {
     context.issues.push({ code: 'custom', input, message: Array.isArray(input) ? `empty, expected ${EXPECTED_SECTIONS}` : problemText('a list', input, EXPECTED_SECTIONS) })
     return z.NEVER
   }),
-  kind: { sections: options, unique }
+  kind: { sections: options }
 }) as const

@@ -24,8 +24,8 @@ export type OptionKind =
   | { readonly tls: { readonly cert: string, readonly key: string } }
   /** Trusted certificates in a PEM file. */
   | { readonly ca: true }
-  /** A list of sections, in files only. `unique`: the key by which they differ. */
-  | { readonly sections: Options, readonly unique: string }
+  /** A list of sections, in files only. */
+  | { readonly sections: Options }
 
 export interface Option {
   /** The name of the flag and the key in files. Default: the property in kebab case. */

@@ -8,7 +8,7 @@ import { quoted } from '../../../text/phrases.ts'
 import { serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, milliseconds, seconds, text, ValueError, wholeNumber } from '../../common/options/checks.ts'
 import { clientTrust, MAX_ENTRIES } from '../../common/options/groups.ts'
-import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
+import type { Options } from '../../common/options/option.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** A port of the server that is mapped to a service here. */
@@ -84,12 +84,3 @@ export const peerOptions = {
   dialTimeout: { check: milliseconds(), default: 10_000 },
   ...userTimeouts
 } as const satisfies Options
-
-/** Relations between options. */
-export function verifyPeerOptions ({ server: { scheme }, tls, ca, insecure }: SettingsOf<typeof peerOptions>, reject: Reject): void {
-  const isSecure = tls || scheme === 'tls'
-  if (tls && scheme === 'tcp') reject(['tls'], 'contradicts server tcp://, expected one of them')
-  if (!isSecure && ca !== undefined) reject(['ca'], 'of no use without tls, expected tls as well')
-  if (!isSecure && insecure) reject(['insecure'], 'of no use without tls, expected tls as well')
-  if (ca !== undefined && insecure) reject(['insecure'], 'contradicts ca, expected one of them')
-}

@@ -1,6 +1,7 @@
 /** Options, status and events of a gotunnel peer. */
 import type { RefusedError } from './errors.ts'
-import { ownName, peerOptions, verifyPeerOptions, type PortMap } from './options.ts'
+import { ownName, peerOptions, type PortMap } from './options.ts'
+import { verifyClientTls } from '../../common/options/groups.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -35,7 +36,7 @@ export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'toke
  */
 export function readPeer (init: GotunnelPeerInit): PeerSettings {
   const options = readOptions(peerOptions, init)
-  verifyPeerOptions(options, rejectOption)
+  verifyClientTls(options, rejectOption)
   const { token, name = ownName(), tls, ca, insecure, ...settings } = options
   if (token === undefined || token === '') return rejectOption(['token'], `${token === undefined ? 'missing' : 'empty'}, expected a token`)
   const { refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock } = init

@@ -4,7 +4,7 @@ import { bufferTotal, mode, name, token, userTimeouts } from '../protocol/option
 import { DEFAULT_PORTS, PortRanges } from '../protocol/port-ranges.ts'
 import { listenEndpoint, localAddress } from '../../common/options/addresses.ts'
 import { joinedList, milliseconds, numeral, wholeNumber } from '../../common/options/checks.ts'
-import { authFailures, connectionLimits, listenerTls, MAX_ENTRIES, sectionsOf, trustedProxies } from '../../common/options/groups.ts'
+import { authFailures, connectionLimits, listenerTls, MAX_ENTRIES, sectionsOf, trustedProxies, verifyListenerTls } from '../../common/options/groups.ts'
 import { rejectBeside, rejectTwins, type Options, type Reject, type SettingsOf } from '../../common/options/option.ts'
 
 /** The lowest byte rate at which the smallest read of users still fits into the burst. */
@@ -97,7 +97,7 @@ export const connectionOptions = {
 export const relayOptions = {
   listen: listenOptions.listen,
   ...onlyIdentity,
-  identities: sectionsOf(identityOptions, 'name'),
+  identities: sectionsOf(identityOptions),
   ...connectionOptions,
   trustedProxies: listenOptions.trustedProxies,
   tls: listenOptions.tls
@@ -105,16 +105,10 @@ export const relayOptions = {
 
 /** Relations between options. */
 export function verifyRelayOptions ({ listen, tls, identities, maxUsersTotal, ...only }: SettingsOf<typeof relayOptions>, reject: Reject): void {
-  verifyTls({ listen, tls }, reject)
+  verifyListenerTls({ listen, tls }, reject)
   if (identities === undefined) return
   rejectBeside(only, onlyIdentity, 'identities', reject)
   verifyIdentities(identities, maxUsersTotal, reject)
-}
-
-/** `tls://` and a certificate go together; without a scheme the certificate decides. */
-export function verifyTls ({ listen: { scheme }, tls }: Pick<SettingsOf<typeof listenOptions>, 'listen' | 'tls'>, reject: Reject): void {
-  if (scheme === 'tls' && tls === undefined) reject(['tls'], 'missing, expected a PEM file, since listen is tls://')
-  if (scheme === 'tcp' && tls !== undefined) reject(['tls'], 'of no use with listen tcp://, expected tls:// there')
 }
 
 /** Names differ, and together they reserve no more users than there may be. */

@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { GotunnelRelay } from './relay.ts'
 import { KEEP_ALIVE } from './port.ts'
-import { listenOptions, verifyTls } from './options.ts'
+import { listenOptions } from './options.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
 import type { GotunnelRelayStatus } from './status.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
+import { verifyListenerTls } from '../../common/options/groups.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -67,6 +68,6 @@ async function tryBind (host: string | undefined): Promise<void> {
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
 function readBindOptions (init: GotunnelListenOptions): BindOptions {
   const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
-  verifyTls({ listen, tls }, rejectOption)
+  verifyListenerTls({ listen, tls }, rejectOption)
   return { host: listen.host, port: listen.port, tls, trustedProxies }
 }

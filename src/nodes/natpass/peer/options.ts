@@ -4,7 +4,7 @@ import { clientId, isClientId, linkTypes, secret, type LinkType } from '../proto
 import { listenEndpoint, serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, choice, text } from '../../common/options/checks.ts'
 import { clientTrust, secretOption } from '../../common/options/groups.ts'
-import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
+import type { Options } from '../../common/options/option.ts'
 
 /** What a client may open here. */
 export interface Allowance {
@@ -42,12 +42,3 @@ export const peerOptions = {
   tls: { check: boolean(), default: false, help: 'speak TLS with the server' },
   ...clientTrust('')
 } as const satisfies Options
-
-/** Relations between options. */
-export function verifyPeerOptions ({ server: { scheme }, tls, ca, insecure }: SettingsOf<typeof peerOptions>, reject: Reject): void {
-  const isSecure = tls || scheme === 'tls'
-  if (tls && scheme === 'tcp') reject(['tls'], 'contradicts server tcp://, expected one of them')
-  if (!isSecure && ca !== undefined) reject(['ca'], 'of no use without tls, expected tls as well')
-  if (!isSecure && insecure) reject(['insecure'], 'of no use without tls, expected tls as well')
-  if (ca !== undefined && insecure) reject(['insecure'], 'contradicts ca, expected one of them')
-}

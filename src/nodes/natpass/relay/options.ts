@@ -4,7 +4,7 @@ import { isClientId, linkTypes, secret, type LinkType } from '../protocol/option
 import { listenEndpoint } from '../../common/options/addresses.ts'
 import { boolean, text } from '../../common/options/checks.ts'
 import { connectionLimits, listenerTls, trustedProxies } from '../../common/options/groups.ts'
-import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
+import type { Options } from '../../common/options/option.ts'
 
 /** Who may open what to whom. The first rule that matches decides. */
 export interface RelayRule {
@@ -46,9 +46,3 @@ export const relayOptions = {
   trustedProxies: trustedProxies('PROXY protocol'),
   tls: listenerTls('certificate chain, PEM: clients have to speak TLS')
 } as const satisfies Options
-
-/** Relations between options. */
-export function verifyRelayOptions ({ listen: { scheme }, tls }: SettingsOf<typeof relayOptions>, reject: Reject): void {
-  if (scheme === 'tls' && tls === undefined) reject(['tls'], 'missing, expected a PEM file, since listen is tls://')
-  if (scheme === 'tcp' && tls !== undefined) reject(['tls'], 'of no use with listen tcp://, expected tls:// there')
-}

@@ -16,7 +16,7 @@ const house = {
   isOpen: { check: boolean(), default: false },
   bell: { check: milliseconds() },
   guests: { check: wholeNumber(1, 9), default: Infinity },
-  rooms: sectionsOf(room, 'name')
+  rooms: sectionsOf(room)
 } as const satisfies Options
 
 t.test('what is not given has its default, what is given is checked', async (t) => {
