@@ -7,7 +7,7 @@ import type { Cidr } from '../net/ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { lossOf, restoreAddress } from './kernel-state.ts'
 import type { Libc } from '../net/native/libc.ts'
-import { LinkMonitor } from './link-monitor.ts'
+import { LinkMonitor, LINKS_ADDRESSES_ROUTES } from './link-monitor.ts'
 import type { Poller } from '../net/native/poller.ts'
 
 const NO_LOSS: TunLoss = { address: false, down: false, routes: [] }
@@ -60,6 +60,7 @@ export class KernelConfig {
     if (this.#stopWatching !== undefined) throw new LinkBusyError('an interface is watched by one at a time')
     const guard = new Guard({ loss: () => this.#loss(), restore: () => { this.#restore() }, watcher })
     const monitor = new LinkMonitor(this.#libc, this.#poller, indexOf(this.#libc, this.#name), {
+      groups: LINKS_ADDRESSES_ROUTES,
       onChange: guard.noticed,
       onOthers: () => { watcher.onOthers?.() },
       onFailure: watcher.onFailure

@@ -16,6 +16,11 @@ const RTMGRP_LINK = 0x1
 const RTMGRP_IPV4_IFADDR = 0x10
 const RTMGRP_IPV4_ROUTE = 0x40
 
+/** Multicast groups: the state and removal of interfaces. */
+export const LINKS = RTMGRP_LINK
+/** Multicast groups: those, addresses and routes. */
+export const LINKS_ADDRESSES_ROUTES = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE
+
 /** struct sockaddr_nl: family (2 bytes), padding (2), port (4; 0: the kernel chooses), groups (4). */
 const SOCKADDR = 12
 
@@ -62,10 +67,12 @@ function leadsThrough (message: DataView, device: number): boolean {
 }
 
 export interface LinkMonitorInit {
+  /** Multicast groups of notifications. */
+  groups: number
   /** The interface has changed, or may have. */
   onChange (): void
   /** Another interface has a new address or route, or may have. */
-  onOthers (): void
+  onOthers? (): void
   onFailure (err: Error): void
 }
 
@@ -87,16 +94,17 @@ export class LinkMonitor {
     if (this.#fd < 0) throw systemError('socket', 'rtnetlink', libc.errno())
     const address = new DataView(new ArrayBuffer(SOCKADDR))
     address.setUint16(0, AF_NETLINK, LITTLE)
-    address.setUint32(8, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE, LITTLE)
-    if (libc.bind(this.#fd, new Uint8Array(address.buffer), SOCKADDR) < 0) {
-      const err = systemError('bind', 'rtnetlink', libc.errno())
+    address.setUint32(8, init.groups, LITTLE)
+    try {
+      if (libc.bind(this.#fd, new Uint8Array(address.buffer), SOCKADDR) < 0) throw systemError('bind', 'rtnetlink', libc.errno())
+      this.#pollHandle = poller.watch(this.#fd, (err) => {
+        if (err === undefined) this.#read()
+        else init.onFailure(err)
+      })
+    } catch (err) {
       closeSync(this.#fd)
       throw err
     }
-    this.#pollHandle = poller.watch(this.#fd, (err) => {
-      if (err === undefined) this.#read()
-      else init.onFailure(err)
-    })
     this.#pollHandle.start()
   }
 
@@ -125,7 +133,7 @@ export class LinkMonitor {
       if (errno !== ENOBUFS) break
     }
     if (own) this.#init.onChange()
-    if (others) this.#init.onOthers()
+    if (others) this.#init.onOthers?.()
   }
 
   #concernOf (bytes: Uint8Array): Concern {

@@ -4,9 +4,10 @@ import { LinkBusyError } from '../errors.ts'
 import { nextTurn } from '../streams/turns.ts'
 import type { Batch, PacketPort, Take } from '../types.ts'
 import { newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
-import { systemError } from './ifreq.ts'
+import { indexOf, systemError } from './ifreq.ts'
 import { closed, KernelConfig } from './kernel-config.ts'
 import type { Libc } from '../net/native/libc.ts'
+import { LinkMonitor, LINKS } from './link-monitor.ts'
 import { occupiedNetworks } from './occupied.ts'
 import { Joiner } from './offload/join.ts'
 import { PacketReader } from './packet-reader.ts'
@@ -24,6 +25,7 @@ export class LinuxTun implements Tun {
   readonly #libc: Libc
   readonly #fd: number
   readonly #pollHandle: PollHandle
+  readonly #monitor: LinkMonitor
   readonly offloads: readonly Offload[]
   readonly #packets: PacketReader
   readonly #joiner: Joiner
@@ -39,10 +41,21 @@ export class LinuxTun implements Tun {
     this.#libc = libc
     this.#fd = fd
     this.#config = new KernelConfig(libc, poller, name)
-    this.#pollHandle = poller.watch(fd, (err) => {
-      if (err === undefined) this.#reader?.ready()
-      else this.abort(err)
+    // Linux wakes those that poll an interface before it detaches a removed one: they may find nothing to read and wait on.
+    this.#monitor = new LinkMonitor(libc, poller, indexOf(libc, name), {
+      groups: LINKS,
+      onChange: () => { this.#pollHandle.check() },
+      onFailure: (err) => { this.abort(err) }
     })
+    try {
+      this.#pollHandle = poller.watch(fd, (err) => {
+        if (err === undefined) this.#reader?.ready()
+        else this.abort(err)
+      })
+    } catch (err) {
+      void this.#monitor.close()
+      throw err
+    }
     this.#letGo = holdProcess()
     this.name = name
     this.mtu = mtu
@@ -97,6 +110,7 @@ export class LinuxTun implements Tun {
 
   async #close (): Promise<void> {
     await this.#config.close()
+    await this.#monitor.close()
     await this.#pollHandle.close()
     this.#config.removeRoutes()
     closeSync(this.#fd)

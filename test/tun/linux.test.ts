@@ -10,6 +10,7 @@ import { killGroup } from '../helpers/programs/reaper.ts'
 const fixture = fileURLToPath(new URL('../helpers/tun/device.ts', import.meta.url))
 const link = fileURLToPath(new URL('../helpers/tun/link.ts', import.meta.url))
 const withoutKoffi = new URL('../helpers/programs/without-koffi.js', import.meta.url).href
+const deafToTun = new URL('../helpers/tun/deaf-to-tun.js', import.meta.url).href
 const withoutLoop = new URL('../helpers/tun/without-loop.js', import.meta.url).href
 
 /** Milliseconds that a scenario may take. */
@@ -154,6 +155,7 @@ if (!possible && process.env.CI !== 'true') {
     })
     t.match(await inNamespace('missing', 'loop', { mounts: true }), { code: 0, said: { code: 'ERR_TUN_MISSING' } }, 'no /dev/net/tun')
     t.match(await inNamespace('missing', 'loop', { imports: [withoutKoffi] }), { code: 0, said: { code: 'ERR_TUN_KOFFI' } }, 'no koffi')
+    t.match(await inNamespace('missed', 'loop', { imports: [deafToTun] }), { code: 0, said: { ended: ['ERR_TUN_GONE', 'ERR_TUN_GONE'] } }, 'removed, and polling has missed it')
     t.match(await inNamespace('missing', 'loop', { imports: [withoutLoop] }), { code: 0, said: { code: 'ERR_TUN_KOFFI' } }, 'a koffi that cannot wait on the event loop')
     t.match(await inNamespace('unasked', 'loop', { imports: [withoutLoop] }), { code: 0, said: { name: 'tun0' } }, 'where nobody asked for that')
   })

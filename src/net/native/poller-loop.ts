@@ -38,6 +38,10 @@ class LoopPollHandle implements PollHandle {
   /** The handle stays active until its next event: mostly it is started again before, which saves two system calls. */
   stop (): void { this.#isWanted = false }
 
+  check (): void {
+    if (this.#isWanted) this.#ready()
+  }
+
   close (): Promise<void> {
     this.#isWanted = false
     if (!this.#isClosed) {

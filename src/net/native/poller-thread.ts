@@ -43,6 +43,10 @@ class ThreadPollHandle implements PollHandle {
 
   stop (): void { this.isWanted = false }
 
+  check (): void {
+    if (this.isWanted) this.onReady()
+  }
+
   close (): Promise<void> {
     this.isWanted = false
     this.#isClosed = true
