@@ -6,6 +6,7 @@ import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
 import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { streamLink } from '../../../src/transports/stream-link.ts'
 import { until } from '../../helpers/ends.ts'
+import { shortFolder } from '../../helpers/short-folder.ts'
 import { socketPair } from '../../helpers/socket-pair.ts'
 
 const hasKoffi = await import('koffi').then(() => true, () => false)
@@ -46,7 +47,7 @@ t.test('links tell it, those on a connection for many as well; none of a closed 
 
 t.test('what the system does not tell of', { skip }, async (t) => {
   await prepareSocketCalls()
-  const [socket] = await socketPair(t, { path: join(t.testdir(), 'socket') })
+  const [socket] = await socketPair(t, { path: join(shortFolder(t), 'socket') })
   t.equal(deliveryOf(socket), undefined)
   t.equal(deliveryOf(new PassThrough()), undefined)
   t.equal(streamLink(new PassThrough()).delivery, undefined)

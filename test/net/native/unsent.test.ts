@@ -5,6 +5,7 @@ import { streamLink } from '../../../src/transports/stream-link.ts'
 import { prepareSocketCalls } from '../../../src/net/native/socket-calls.ts'
 import { SequentialStreams } from '../../../src/transforms/sequential-streams/index.ts'
 import { standstill } from '../../helpers/ends.ts'
+import { shortFolder } from '../../helpers/short-folder.ts'
 import { socketPair } from '../../helpers/socket-pair.ts'
 import { unsentOf } from '../../../src/net/native/unsent.ts'
 
@@ -60,6 +61,6 @@ t.test('a bound of what the system takes: soon, or once it is known whether it c
 
 t.test('what the system does not tell of', { skip }, async (t) => {
   await prepareSocketCalls()
-  t.equal(unsentOf((await socketPair(t, { path: join(t.testdir(), 'socket') }))[0]), undefined)
+  t.equal(unsentOf((await socketPair(t, { path: join(shortFolder(t), 'socket') }))[0]), undefined)
   t.equal(unsentOf(new PassThrough()), undefined)
 })
