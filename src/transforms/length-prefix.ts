@@ -104,7 +104,13 @@ export class LengthPrefixDecoder extends FailFastDecoder {
   }
 }
 
-/** Prefixes each frame with its length. The frames of a batch share one buffer, so there is one write below. */
+/** Bytes of the elements below, unless one frame is larger: layers of messages may be below, such as WebSocket with its limit of a message. */
+const MAX_ELEMENT = 65536
+
+/**
+ * Prefixes each frame with its length. The frames of a batch share buffers of up to 64 KiB: there is one write below, and no element is larger
+ * that need not be.
+ */
 export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
   readonly memory = 'copies'
   readonly #length
@@ -115,17 +121,32 @@ export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
 
   /** @throws {FrameSizeError} when a frame is larger than `maxFrame` or than its length field allows; then nothing of the batch is sent */
   push (batch: Batch): Batch {
-    if (batch.length === 0) return []
-    let size = batch.length * MAX_LENGTH_BYTES
-    for (const frame of batch) size += frame.length
+    const out: Batch = []
+    let first = 0
+    let size = 0
+    for (let i = 0; i < batch.length; i++) {
+      const bytes = MAX_LENGTH_BYTES + batch[i].length
+      if (i > first && size + bytes > MAX_ELEMENT) {
+        out.push(this.#join(batch, first, i, size))
+        first = i
+        size = 0
+      }
+      size += bytes
+    }
+    if (first < batch.length) out.push(this.#join(batch, first, batch.length, size))
+    return out
+  }
+
+  #join (batch: Batch, from: number, to: number, size: number): Uint8Array {
     const out = Buffer.allocUnsafe(size)
     let at = 0
-    for (const frame of batch) {
+    for (let i = from; i < to; i++) {
+      const frame = batch[i]
       at = this.#length.write(frame.length, out, at)
       out.set(frame, at)
       at += frame.length
     }
-    return [out.subarray(0, at)]
+    return out.subarray(0, at)
   }
 }
 

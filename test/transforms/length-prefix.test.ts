@@ -100,6 +100,16 @@ t.test('oversize is refused at the length, before anything is kept', async (t) =
   t.throws(() => new LengthPrefixEncoder(u16be, { adjust: 4 }).push([new Uint8Array(3)]), big)
 })
 
+t.test('no element of the encoder is larger than 64 KiB, but for a larger frame', async (t) => {
+  const encoder = new LengthPrefixEncoder(u32be, { maxFrame: 200_000 })
+  const sizes = [0, 16_384, 16_384, 16_384, 16_384, 1, 100_000, 1, 2, 65_528, 65_528]
+  const batch = sizes.map((size, i) => Buffer.alloc(size, i))
+  const elements = encoder.push(batch)
+  t.same(elements.map(({ length }) => length), [4 + 3 * 16_388, 16_388 + 5, 100_004, 5 + 6, 65_532, 65_532])
+  t.same(new LengthPrefixDecoder(u32be, { maxFrame: 200_000 }).push(elements).map(({ length }) => length), sizes, 'each is of whole frames, in order')
+  t.throws(() => encoder.push([...batch, Buffer.alloc(200_001)]), { code: 'ERR_FRAME_SIZE' })
+})
+
 t.test('the encoder makes one buffer a batch', async (t) => {
   const encoder = new LengthPrefixEncoder(u16be)
   t.same(encoder.push([hex('01'), hex(''), hex('0203')]).map(toHex), ['00010100000002' + '0203'])
