@@ -5,16 +5,16 @@ import type { Batch, Core } from '../types.ts'
  * A decoder that processes a batch piece by piece and stops at the first error: the frames before it are returned, `failure` is set, and
  * each later call throws it. So the same bytes give the same frames and the same error, however they were cut into reads.
  */
-export abstract class FailFastDecoder implements Core {
+export abstract class FailFastDecoder<T = Uint8Array> implements Core<Uint8Array, T> {
   #failure: Error | undefined
 
   /** The error in the input, if there was one. */
   get failure (): Error | undefined { return this.#failure }
 
   /** @throws the `failure` of an earlier call */
-  push (batch: Batch): Batch {
+  push (batch: Batch): Batch<T> {
     if (this.#failure !== undefined) throw this.#failure
-    const out: Batch = []
+    const out: Batch<T> = []
     try {
       for (const piece of batch) this.decode(piece, out)
     } catch (err) {
@@ -40,7 +40,7 @@ export abstract class FailFastDecoder implements Core {
   }
 
   /** Appends to `out` the frames that this piece completes. Throws an error with a `code` when the input breaks the protocol. */
-  protected abstract decode (piece: Uint8Array, out: Batch): void
+  protected abstract decode (piece: Uint8Array, out: Batch<T>): void
 }
 
 /** Errors in the input have a `code`; others are bugs, and thrown. */

@@ -54,6 +54,8 @@ export interface LengthPrefixInit {
   adjust?: number
   /** Maximum bytes of a frame in both directions, without its length, with `adjust`. Default: 65535 + `adjust`. */
   maxFrame?: number
+  /** Leave the length in front of each frame that is decoded, for code that passes frames on as they came. Default: false. */
+  keepLength?: boolean
 }
 
 /** The bytes up to `to`, as an array that can be indexed. */

@@ -24,10 +24,12 @@ export class LengthPrefixDecoder extends FailFastDecoder {
   /** Bytes of its length; 0 while that is incomplete. */
   #head = 0
   readonly #length
+  readonly #keepLength: boolean
 
   constructor (make: LengthCodec, init?: LengthPrefixInit) {
     super()
     this.#length = frameCodec(make, init).lengthDecoder
+    this.#keepLength = init?.keepLength ?? false
   }
 
   /** Bytes kept of an incomplete frame: at most its length and `maxFrame`. */
@@ -63,7 +65,7 @@ export class LengthPrefixDecoder extends FailFastDecoder {
       if (held === 0) this.#measure(read, at)
       const end = at + this.#need - held
       if (held === 0 && end <= read.length) {
-        out.push(read.subarray(at + this.#head, end))
+        out.push(read.subarray(this.#keepLength ? at : at + this.#head, end))
       } else {
         this.#hold(read.subarray(at, end), out)
       }
@@ -85,7 +87,7 @@ export class LengthPrefixDecoder extends FailFastDecoder {
       this.#measure(this.#held.peek(MAX_LENGTH_BYTES), 0)
       if (this.#held.length < this.#need) return
     }
-    out.push(this.#held.take().subarray(this.#head))
+    out.push(this.#held.take().subarray(this.#keepLength ? 0 : this.#head))
   }
 
   #measure (bytes: Uint8Array, at: number): void {

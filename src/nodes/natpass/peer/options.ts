@@ -1,6 +1,7 @@
 /** The options of a natpass peer, as data. */
 import { z } from 'zod'
-import { clientId, isClientId, linkTypes, secret, type LinkType } from '../protocol/options.ts'
+import { clientId, isClientId, linkTypes, secret } from '../protocol/options.ts'
+import type { LinkType } from '../protocol/message-types.ts'
 import { listenEndpoint, serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, choice, text } from '../../common/options/checks.ts'
 import { clientTrust, secretOption } from '../../common/options/groups.ts'

@@ -1,11 +1,7 @@
 /** Options of both sides of natpass. */
 import { secretOption } from '../../common/options/groups.ts'
+import { LINK_TYPES, SERVER, type LinkType } from './message-types.ts'
 import { text } from '../../common/options/checks.ts'
-
-/** What a link may be for (natpass protocol, section 1.1). `any` stands for all of them. */
-const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
-
-export type LinkType = typeof LINK_TYPES[number]
 
 /** The default of the original programs, which everybody knows (natpass protocol, section 4). */
 const DEFAULT_SECRET = '0123456789'
@@ -22,7 +18,7 @@ export function linkTypes (words: string): readonly LinkType[] | undefined {
 }
 
 /** The id of a client: not empty, not `server`, which means the relay, and not `any`, which means all in rules. */
-export const isClientId = (id: string): boolean => /^[\w.@-]{1,64}$/.test(id) && !['server', 'any'].includes(id)
+export const isClientId = (id: string): boolean => /^[\w.@-]{1,64}$/.test(id) && ![SERVER, 'any'].includes(id)
 
 export function clientId () {
   return text('an id', 'at most 64 letters, digits, ".", "_", "@" or "-", but not server or any', (id) => isClientId(id) ? id : undefined)

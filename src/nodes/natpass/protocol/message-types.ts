@@ -1,0 +1,24 @@
+/** Types of messages and links by their numbers (natpass protocol, section 1.5, and section 6 for those of tunpipe). */
+
+export const MessageType = {
+  handshake: 1,
+  keepalive: 2,
+  connectReq: 3,
+  connectRep: 4,
+  disconnect: 5,
+  forward: 6,
+  shellResize: 10,
+  shellData: 11,
+  /** Between tunpipe's own ends: credit for a link. */
+  window: 100,
+  /** Between tunpipe's own ends: the sender writes nothing more to a link. */
+  end: 101
+} as const
+
+/** What a link may be for, by the number in a connect_request. */
+export const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
+
+export type LinkType = typeof LINK_TYPES[number]
+
+/** The id that means the relay. */
+export const SERVER = 'server'

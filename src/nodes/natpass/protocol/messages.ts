@@ -1,0 +1,39 @@
+/** Messages of natpass, by the static code that is generated from `proto/natpass.proto` (natpass protocol, section 1.5). */
+import { natpass } from './generated/natpass.js'
+import { schemas } from './generated/schema.js'
+import { frameOfPayload, MAX_PAYLOAD } from './frames.ts'
+import { MessageType, SERVER } from './message-types.ts'
+import { FrameSizeError } from '../../../transforms/length-codecs.ts'
+
+/** Text and messages in a message. */
+export const msgSchema = schemas.msg
+
+/** A message to send; fields that are missing have their default. */
+export type MessageInit = natpass.msg.$Properties
+
+/** A message that was received. */
+export type Message = natpass.msg
+
+/**
+ * The frame of a message, with its length.
+ *
+ * @throws {FrameSizeError} when the message is too long
+ */
+export function frameOf (message: MessageInit): Buffer {
+  const payload = natpass.msg.encode(message).finish()
+  if (payload.length > MAX_PAYLOAD) throw new FrameSizeError(`message of ${payload.length} bytes, limit ${MAX_PAYLOAD}`)
+  return frameOfPayload(payload)
+}
+
+/** Decodes a message that was checked by its schema. @throws an error when a known field has another wire type */
+export const decodeMessage = (payload: Uint8Array): Message => natpass.msg.decode(payload)
+
+/** Keeps a connection (section 3). */
+export const keepalive = (to: string): Buffer => frameOf({ _type: MessageType.keepalive, from: SERVER, to })
+
+/** The relay ends a link (section 3). */
+export const disconnect = (to: string, link: string): Buffer => frameOf({ _type: MessageType.disconnect, from: SERVER, to, link_id: link })
+
+/** The relay refuses a link (section 3). @param text - for people */
+export const refusal = (to: string, link: string, text: string): Buffer =>
+  frameOf({ _type: MessageType.connectRep, from: SERVER, to, link_id: link, crep: { ok: false, msg: text } })

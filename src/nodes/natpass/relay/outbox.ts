@@ -1,0 +1,234 @@
+/**
+ * What waits to be written to one client: messages of the relay itself first, then its links in turns, so that a busy link delays no
+ * other one. A write has whole frames, as the original's clients lose the framing when the rest of one comes late (natpass protocol,
+ * section 1.3).
+ */
+import type { Batch, PacketPort } from '../../../types.ts'
+
+/** Bytes that wait for all clients together, and their bound. */
+export interface QueueBudget {
+  held: number
+  limit: number
+}
+
+/** Bytes at which a link is full: its sender has to wait. */
+const LINK_LIMIT = 1 << 20
+/** Bytes at which it has room again. */
+const LINK_ROOM = LINK_LIMIT / 2
+/** Bytes of frames that belong to no link; further ones are dropped, as no one can be told. */
+const UNLINKED_LIMIT = 64 << 10
+/** Bytes of notices. A client that reads none of them is ended. */
+const NOTICES_LIMIT = 256 << 10
+/** Bytes of all links of one client at which no further ones are opened to it. */
+const CLIENT_LIMIT = 8 << 20
+/** Bytes of one write, and of one link in it. */
+const WRITE_BYTES = 64 << 10
+const TURN_BYTES = 16 << 10
+/** Bytes in the port at which the rest waits here, where it can be ordered. */
+const PORT_BYTES = 64 << 10
+/** Bytes of memory that a chunk takes besides its own. */
+const CHUNK_OVERHEAD = 128
+
+/** What waits of one link, or of none, in one direction. */
+export class LinkQueue {
+  readonly #outbox: Outbox
+  #chunks: Uint8Array[] = []
+  #first = 0
+  #bytes = 0
+  #onRoom: (() => void) | undefined
+  /** Frames of the read that is being forwarded, not added yet. */
+  readonly pending: Uint8Array[] = []
+
+  constructor (outbox: Outbox) { this.#outbox = outbox }
+
+  /** Bytes that wait, with their overhead. */
+  get bytes (): number { return this.#bytes }
+
+  /** Its sender has to wait. */
+  get isFull (): boolean { return this.#bytes >= LINK_LIMIT || (this.#bytes > 0 && this.#outbox.budget.held >= this.#outbox.budget.limit) }
+
+  /** Whether the client has read nothing for a while: waiting for it again is of no use. */
+  get isStalled (): boolean { return this.#outbox.isStalled }
+
+  /** Calls back once there is room, or the queue was dropped. */
+  whenRoom (onRoom: () => void): void { this.#onRoom = onRoom }
+
+  /** Adds whole frames. */
+  push (chunk: Uint8Array): void {
+    if (this.#outbox.isClosed) return
+    this.#chunks.push(chunk)
+    this.#count(chunk.length + CHUNK_OVERHEAD)
+    this.#outbox.activate(this)
+  }
+
+  /** Moves chunks of about `bytes` bytes to a batch. @returns whether more waits */
+  take (bytes: number, batch: Batch): boolean {
+    let taken = 0
+    while (this.#first < this.#chunks.length && taken < bytes) {
+      const chunk = this.#chunks[this.#first++]
+      batch.push(chunk)
+      taken += chunk.length
+      this.#count(-chunk.length - CHUNK_OVERHEAD)
+    }
+    if (this.#first === this.#chunks.length) {
+      this.#chunks = []
+      this.#first = 0
+    } else if (this.#first > 1024) {
+      this.#chunks = this.#chunks.slice(this.#first)
+      this.#first = 0
+    }
+    if (this.#bytes <= LINK_ROOM) this.#wake()
+    return this.#chunks.length > 0
+  }
+
+  /** Forgets what waits; whoever waits for room goes on. */
+  drop (): void {
+    this.#chunks = []
+    this.#first = 0
+    this.pending.length = 0
+    this.#count(-this.#bytes)
+    this.#outbox.deactivate(this)
+    this.#wake()
+  }
+
+  #count (bytes: number): void {
+    this.#bytes += bytes
+    this.#outbox.count(bytes)
+  }
+
+  #wake (): void {
+    const onRoom = this.#onRoom
+    this.#onRoom = undefined
+    onRoom?.()
+  }
+}
+
+export class Outbox {
+  readonly budget: QueueBudget
+  readonly #port: PacketPort
+  /** Frames that belong to no link. */
+  readonly unlinked = new LinkQueue(this)
+  #notices: Uint8Array[] = []
+  #noticeBytes = 0
+  /** Links with something to write, the next one first. */
+  readonly #active = new Set<LinkQueue>()
+  #held = 0
+  /** Bytes that the port has got since it was empty. */
+  #written = 0
+  #isWaiting = false
+  /** The connection has ended: nothing is kept. */
+  isClosed = false
+  #progressAt: number
+  #progress = -1
+  isStalled = false
+  /** Bytes that were given to the port. */
+  bytesOut = 0
+
+  /** @param now milliseconds of a monotonic clock */
+  constructor (port: PacketPort, budget: QueueBudget, now: number) {
+    this.#port = port
+    this.budget = budget
+    this.#progressAt = now
+  }
+
+  /** Bytes that wait, with what the port has. */
+  get held (): number { return this.#held + this.#noticeBytes }
+
+  /** Whether so much waits that no further link should be opened to this client. */
+  get isOverloaded (): boolean { return this.#held >= CLIENT_LIMIT || this.isStalled }
+
+  /** Whether frames without a link are dropped. */
+  get isUnlinkedFull (): boolean { return this.unlinked.bytes >= UNLINKED_LIMIT }
+
+  /** Sends a message of the relay before all others. False when the client has not read those before. */
+  notify (frame: Uint8Array): boolean {
+    if (this.isClosed) return true
+    if (this.#noticeBytes >= NOTICES_LIMIT) return false
+    this.#notices.push(frame)
+    this.#noticeBytes += frame.length
+    this.run()
+    return true
+  }
+
+  /** Writes as much as the port takes now, and the rest when it takes more. */
+  run (): void {
+    const port = this.#port
+    while (!this.#isWaiting && !this.isClosed) {
+      const batch = port.queued < PORT_BYTES ? this.#take() : []
+      if (batch.length === 0) break
+      let bytes = 0
+      for (const chunk of batch) bytes += chunk.length
+      if (port.send(batch) === 0) return // the connection has closed
+      this.bytesOut += bytes
+      this.#written += bytes
+      this.count(bytes)
+      this.#settle()
+    }
+    if (this.#isWaiting || this.isClosed || (this.#written === 0 && this.#active.size === 0)) return
+    this.#isWaiting = true
+    void port.drained?.().then(() => {
+      this.#isWaiting = false
+      this.#settle()
+      this.run()
+    })
+  }
+
+  /**
+   * Finds out whether the client reads. Once a second.
+   *
+   * @param now milliseconds of a monotonic clock
+   * @param patience milliseconds without progress
+   */
+  tick (now: number, patience: number): void {
+    const progress = this.bytesOut - this.#port.queued
+    if (progress !== this.#progress || this.held === 0) this.#progressAt = now
+    this.#progress = progress
+    this.isStalled = now - this.#progressAt >= patience
+  }
+
+  /** Drops everything: the connection has ended. */
+  close (): void {
+    if (this.isClosed) return
+    for (const queue of [...this.#active, this.unlinked]) queue.drop()
+    this.isClosed = true
+    this.#notices = []
+    this.count(-this.#held)
+  }
+
+  /** @internal */
+  activate (queue: LinkQueue): void { this.#active.add(queue) }
+
+  /** @internal */
+  deactivate (queue: LinkQueue): void { this.#active.delete(queue) }
+
+  /** @internal */
+  count (bytes: number): void {
+    this.#held += bytes
+    this.budget.held += bytes
+  }
+
+  #settle (): void {
+    if (this.#port.queued > 0) return
+    this.count(-this.#written)
+    this.#written = 0
+  }
+
+  #take (): Batch {
+    if (this.#notices.length > 0) {
+      const notices = this.#notices
+      this.#notices = []
+      this.#noticeBytes = 0
+      return notices
+    }
+    const batch: Batch = []
+    let bytes = 0
+    for (const queue of this.#active) {
+      const before = queue.bytes
+      this.#active.delete(queue)
+      if (queue.take(TURN_BYTES, batch)) this.#active.add(queue)
+      bytes += before - queue.bytes
+      if (bytes >= WRITE_BYTES) break
+    }
+    return batch
+  }
+}
