@@ -3,19 +3,17 @@ import { keepalive } from '../protocol/messages.ts'
 import { Outbox, type QueueBudget } from './outbox.ts'
 import type { NatpassRejectReason, ClientTraffic } from './stats.ts'
 import type { VirtualLink } from './virtual-link.ts'
-import { lingeringClose } from '../../common/lingering-close.ts'
-import type { Clock, Endpoint, Link } from '../../../types.ts'
+import type { Endpoint } from '../../../types.ts'
 
 /** Milliseconds between two keep-alives of the relay (natpass protocol, section 3). */
 const KEEPALIVE_INTERVAL = 10_000
 
 export interface ClientInit {
   id: string
-  /** Checksummed frames up, whole frames down. */
-  link: Link
   remote: Endpoint
   budget: QueueBudget
-  clock: Clock
+  /** Called once when the relay ends it, and its outbox has: what was written so far should still arrive. */
+  onEnd: () => void
   /** Milliseconds of a monotonic clock. */
   now: number
 }
@@ -35,18 +33,16 @@ export class Client {
   readonly traffic: ClientTraffic = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 }
   /** Why the relay has ended it. */
   ended: NatpassRejectReason | undefined
-  readonly #link: Link
-  readonly #clock: Clock
+  readonly #onEnd: () => void
   #keepaliveAt: number
 
-  constructor ({ id, link, remote, budget, clock, now }: ClientInit) {
+  constructor ({ id, remote, budget, onEnd, now }: ClientInit) {
     this.id = id
     this.idBytes = Buffer.from(id)
     this.remote = remote
-    this.outbox = new Outbox(link.port, budget, now)
+    this.outbox = new Outbox(budget, now)
     this.since = this.heardAt = now
-    this.#link = link
-    this.#clock = clock
+    this.#onEnd = onEnd
     this.#keepaliveAt = now + KEEPALIVE_INTERVAL
   }
 
@@ -71,11 +67,11 @@ export class Client {
     this.notify(keepalive(this.id))
   }
 
-  /** Ends the connection; what was written so far still arrives. May be called more than once. */
+  /** Ends the connection. May be called more than once. */
   end (reason: NatpassRejectReason): void {
     if (this.ended !== undefined) return
     this.ended = reason
     this.outbox.close()
-    void lingeringClose(this.#link, this.#clock)
+    this.#onEnd()
   }
 }

@@ -3,7 +3,7 @@
  * other one. A write has whole frames, as the original's clients lose the framing when the rest of one comes late (natpass protocol,
  * section 1.3).
  */
-import type { Batch, PacketPort } from '../../../types.ts'
+import type { Batch } from '../../../types.ts'
 
 /** Bytes that wait for all clients together, and their bound. */
 export interface QueueBudget {
@@ -24,8 +24,6 @@ const CLIENT_LIMIT = 8 << 20
 /** Bytes of one write, and of one link in it. */
 const WRITE_BYTES = 64 << 10
 const TURN_BYTES = 16 << 10
-/** Bytes in the port at which the rest waits here, where it can be ordered. */
-const PORT_BYTES = 64 << 10
 /** Bytes of memory that a chunk takes besides its own. */
 const CHUNK_OVERHEAD = 128
 
@@ -103,35 +101,34 @@ export class LinkQueue {
   }
 }
 
-export class Outbox {
+/** The source for the `sink` of a client. */
+export class Outbox implements AsyncIterableIterator<Batch> {
   readonly budget: QueueBudget
-  readonly #port: PacketPort
   /** Frames that belong to no link. */
   readonly unlinked = new LinkQueue(this)
   #notices: Uint8Array[] = []
   #noticeBytes = 0
   /** Links with something to write, the next one first. */
   readonly #active = new Set<LinkQueue>()
+  /** Bytes that wait, and those of the last write. */
   #held = 0
-  /** Bytes that the port has got since it was empty. */
-  #written = 0
-  #isWaiting = false
-  /** The connection has ended: nothing is kept. */
+  #writing = 0
+  #pull: ((result: IteratorResult<Batch>) => void) | undefined
+  /** The connection has ended, or is about to: nothing is kept. */
   isClosed = false
+  #reads = 0
+  #readsBefore = 0
   #progressAt: number
-  #progress = -1
+  /** The client has read nothing for a while. */
   isStalled = false
-  /** Bytes that were given to the port. */
-  bytesOut = 0
 
   /** @param now milliseconds of a monotonic clock */
-  constructor (port: PacketPort, budget: QueueBudget, now: number) {
-    this.#port = port
+  constructor (budget: QueueBudget, now: number) {
     this.budget = budget
     this.#progressAt = now
   }
 
-  /** Bytes that wait, with what the port has. */
+  /** Bytes that wait, with what is being written. */
   get held (): number { return this.#held + this.#noticeBytes }
 
   /** Whether so much waits that no further link should be opened to this client. */
@@ -150,28 +147,34 @@ export class Outbox {
     return true
   }
 
-  /** Writes as much as the port takes now, and the rest when it takes more. */
+  /** Hands over what waits, if the connection takes more now. */
   run (): void {
-    const port = this.#port
-    while (!this.#isWaiting && !this.isClosed) {
-      const batch = port.queued < PORT_BYTES ? this.#take() : []
-      if (batch.length === 0) break
-      let bytes = 0
-      for (const chunk of batch) bytes += chunk.length
-      if (port.send(batch) === 0) return // the connection has closed
-      this.bytesOut += bytes
-      this.#written += bytes
-      this.count(bytes)
-      this.#settle()
-    }
-    if (this.#isWaiting || this.isClosed || (this.#written === 0 && this.#active.size === 0)) return
-    this.#isWaiting = true
-    void port.drained?.().then(() => {
-      this.#isWaiting = false
-      this.#settle()
-      this.run()
+    const pull = this.#pull
+    if (pull === undefined) return
+    const value = this.#take()
+    if (value.length === 0) return
+    this.#pull = undefined
+    pull({ done: false, value })
+  }
+
+  /** Called when the connection has taken the batch before. */
+  next (): Promise<IteratorResult<Batch>> {
+    this.count(-this.#writing)
+    this.#writing = 0
+    this.#reads++
+    return new Promise((resolve) => {
+      this.#pull = resolve
+      if (this.isClosed) this.#finish()
+      else this.run()
     })
   }
+
+  async return (): Promise<IteratorResult<Batch>> {
+    this.close()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator] (): this { return this }
 
   /**
    * Finds out whether the client reads. Once a second.
@@ -180,19 +183,21 @@ export class Outbox {
    * @param patience milliseconds without progress
    */
   tick (now: number, patience: number): void {
-    const progress = this.bytesOut - this.#port.queued
-    if (progress !== this.#progress || this.held === 0) this.#progressAt = now
-    this.#progress = progress
+    if (this.#reads !== this.#readsBefore || this.#pull !== undefined) this.#progressAt = now
+    this.#readsBefore = this.#reads
     this.isStalled = now - this.#progressAt >= patience
   }
 
-  /** Drops everything: the connection has ended. */
+  /** Drops what waits, and ends the connection's outgoing side behind what was written. */
   close (): void {
     if (this.isClosed) return
     for (const queue of [...this.#active, this.unlinked]) queue.drop()
     this.isClosed = true
     this.#notices = []
-    this.count(-this.#held)
+    this.#noticeBytes = 0
+    this.count(-this.#writing)
+    this.#writing = 0
+    this.#finish()
   }
 
   /** @internal */
@@ -207,10 +212,10 @@ export class Outbox {
     this.budget.held += bytes
   }
 
-  #settle (): void {
-    if (this.#port.queued > 0) return
-    this.count(-this.#written)
-    this.#written = 0
+  #finish (): void {
+    const pull = this.#pull
+    this.#pull = undefined
+    pull?.({ done: true, value: undefined })
   }
 
   #take (): Batch {
@@ -229,6 +234,8 @@ export class Outbox {
       bytes += before - queue.bytes
       if (bytes >= WRITE_BYTES) break
     }
+    this.#writing = bytes
+    this.count(bytes)
     return batch
   }
 }

@@ -1,6 +1,6 @@
 /** A natpass server: clients prove the secret, and links between them are forwarded (natpass protocol, sections 2 and 3). */
 import { Client } from './client.ts'
-import { Handshakes, type Candidate } from './handshake.ts'
+import { Handshakes, type Candidate, type Verdict } from './handshake.ts'
 import { Links } from './links.ts'
 import type { QueueBudget } from './outbox.ts'
 import { Router } from './router.ts'
@@ -9,6 +9,7 @@ import { newCounters, newRefused, type NatpassRejectReason, type NatpassRelaySta
 import { StatusSampler, type NatpassRelayStatus } from './status.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
+import { lingeringEnd } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
 import type { ConfigureResult } from '../../common/serve.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -170,21 +171,30 @@ export class NatpassRelay {
 
   async #serve (link: Link, remote: Endpoint, slot: ConnectionSlot): Promise<void> {
     const { clock, settings: { handshakeTimeout } } = this.#state
-    const candidate: Candidate = { others: 0 }
     let client: Client | undefined
-    const timer = clock.set(handshakeTimeout, () => { this.#reject(link, remote, 'timeout') })
+    let isRejected = false
+    const refuse = (reason: NatpassRejectReason): void => {
+      isRejected = true
+      clock.clear(timer)
+      reject(this.#rejectLog, reason, { remote }, {}, () => { void lingeringEnd(link, clock, reading) }) // without a word, as the original does
+    }
+    const timer = clock.set(handshakeTimeout, () => { refuse('timeout') })
+    const candidate: Candidate = { others: 0 }
     this.#halfOpen.add(link)
+    const reading: Promise<void> = consume(link, (batch) => {
+      if (client !== undefined) return this.#receive(client, batch)
+      for (let i = 0; i < batch.length && !isRejected; i++) {
+        const verdict = this.#authenticate(candidate, batch[i], remote, slot)
+        if (verdict === undefined) continue
+        if ('reason' in verdict) return refuse(verdict.reason)
+        clock.clear(timer)
+        this.#halfOpen.delete(link)
+        client = this.#register(verdict.id, link, remote, slot, reading)
+        return this.#receive(client, batch.slice(i + 1))
+      }
+    })
     try {
-      await consume(link, (batch) => {
-        if (client !== undefined) return this.#receive(client, batch)
-        for (const [i, frame] of batch.entries()) {
-          client = this.#authenticate(candidate, frame, link, remote, slot)
-          if (client === undefined) continue
-          clock.clear(timer)
-          this.#halfOpen.delete(link)
-          return this.#receive(client, batch.slice(i + 1))
-        }
-      })
+      await reading
     } finally {
       clock.clear(timer)
       this.#halfOpen.delete(link)
@@ -199,30 +209,24 @@ export class NatpassRelay {
     return this.#router.forward(client, frames)
   }
 
-  #authenticate (candidate: Candidate, frame: Uint8Array, link: Link, remote: Endpoint, slot: ConnectionSlot): Client | undefined {
-    const { clock } = this.#state
-    if (this.#throttle.isThrottled(slot)) return this.#reject(link, remote, 'rate')
-    const verdict = this.#handshakes.read(candidate, frame, remote.host, clock.date())
-    if (verdict === undefined) return undefined
-    if ('id' in verdict) return this.#register(verdict.id, link, remote, slot)
-    if (verdict.reason === 'secret') this.#throttle.failed(slot)
-    return this.#reject(link, remote, verdict.reason)
-  }
-
-  /** Closes without a word, as the original does. */
-  #reject (link: Link, remote: Endpoint, reason: NatpassRejectReason): undefined {
-    reject(this.#rejectLog, reason, { remote }, {}, () => { link.abort(new LinkClosedError('the connection was refused')) })
+  #authenticate (candidate: Candidate, frame: Uint8Array, remote: Endpoint, slot: ConnectionSlot): Verdict {
+    if (this.#throttle.isThrottled(slot)) return { reason: 'rate' }
+    const verdict = this.#handshakes.read(candidate, frame, remote.host, this.#state.clock.date())
+    if (verdict !== undefined && 'reason' in verdict && verdict.reason === 'secret') this.#throttle.failed(slot)
+    return verdict
   }
 
   /** A newer connection of an id takes the place of the one before. */
-  #register (id: string, link: Link, remote: Endpoint, slot: ConnectionSlot): Client {
+  #register (id: string, link: Link, remote: Endpoint, slot: ConnectionSlot, reading: Promise<void>): Client {
     const { clock } = this.#state
     const before = this.#clients.get(id)
     if (before !== undefined) {
       this.#remove(before)
       before.end('replaced')
     }
-    const client = new Client({ id, link, remote, budget: this.#budget, clock, now: clock.now() })
+    const client: Client = new Client({ id, remote, budget: this.#budget, onEnd: () => { void lingeringEnd(link, clock, reading, () => writing) }, now: clock.now() })
+    const writing = link.sink(client.outbox)
+    writing.catch((err: Error) => { link.abort(err) })
     this.#clients.set(id, client)
     slot.establish()
     this.#log.log('info', { id: printable(id), remote, replaces: before !== undefined }, 'client connected')
