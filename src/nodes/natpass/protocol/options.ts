@@ -2,12 +2,12 @@
 import { secretOption } from '../../common/options/groups.ts'
 import { text } from '../../common/options/checks.ts'
 
-/** What a link may be for (natpass protocol, section 1.1). `any` stands for all of them. */
+/** What a link may be for (natpass protocol, section 1.5). `any` stands for all of them. */
 const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
 
 export type LinkType = typeof LINK_TYPES[number]
 
-/** The default of the original programs, which everybody knows (natpass protocol, section 4). */
+/** The default of the original programs, which everybody knows (natpass protocol, section 5). */
 const DEFAULT_SECRET = '0123456789'
 
 export const secret = {
