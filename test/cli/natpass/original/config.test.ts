@@ -235,7 +235,7 @@ t.test('any text is taken or refused, and nothing else happens', async (t) => {
     }
   }
   const piece = fc.oneof(fc.constantFrom(':', '-', '"', "'", '#', '\n', '\r\n', ' ', '\t', '[', ']', '{', '}', ',', '|', '>', '&a ', '*a', '!t', '? ', '%', '@', '`', '\0', '\u00a0', '密', '\xff', '---\n', '...\n', '<<: ', '  ', '0', '~', '\ufeff', '#include\n', '#include [\n'), fc.string({ maxLength: 4 }))
-  const whole = fc.constantFrom(SERVER, CLIENT)
+  const whole = fc.constantFrom<string>(SERVER, CLIENT)
   const edits = fc.array(fc.record({ at: fc.nat(CLIENT.length), remove: fc.nat(12), insert: piece }), { maxLength: 6 })
   fc.assert(fc.property(whole, edits, fc.constantFrom('relay' as const, 'peer' as const), fc.constantFrom('utf8' as const, 'latin1' as const), (text, edits, program, encoding) => {
     const mutated = edits.reduce((text, { at, remove, insert }) => text.slice(0, at) + insert + text.slice(at + remove), text)
