@@ -59,7 +59,7 @@ function configFile<K extends Keys> (original: Original<K>, keys: K, values: Val
     warnings: [...original.warnings, ...ignored(original), ...exposed(original), ...warnings],
     isForeign: true,
     name (path) {
-      const [, key = '', ...rest] = path
+      const [section, key = section, ...rest] = path
       const theirs = [Object.keys(keys).find((name) => keys[name].ours === key) ?? key, ...rest]
       for (let length = theirs.length; length > 0; length--) {
         const place = placeOf(theirs.slice(0, length).join('.'))

@@ -47,7 +47,7 @@ export function withIncludes (file: string, text: string): IncludedText {
         if (includes > MAX_INCLUDES) throw new UsageError(`${key}: too many files, expected at most ${MAX_INCLUDES}`)
         for (const included of named) {
           const id = identityOf(included)
-          if (open.includes(id)) throw new UsageError(`${key}: ${quoted(included)} includes itself, expected no circle`)
+          if (open.includes(id)) throw new UsageError(`${key}: ${JSON.stringify(included)} includes itself, expected no circle`)
           if (open.length >= MAX_DEPTH) throw new UsageError(`${key}: too deep, expected at most ${MAX_DEPTH} files within each other`)
           add(included, textOf(readBoundedBytes(included, key, MAX_BYTES), included, key), indentation + blanks, [...open, id])
         }

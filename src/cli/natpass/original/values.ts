@@ -12,7 +12,7 @@ export function booleanOf (text: string): boolean | undefined {
 }
 
 /** Nanoseconds of a unit. */
-const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, 'µs': 1e3, 'μs': 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
+const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
 
 const DURATION = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/
 const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g
@@ -31,7 +31,7 @@ const POWERS = ['', 'k', 'm', 'g', 't', 'p']
 /** `52428800`, `50M` (10^6), `1.5GiB` (2^30), in bytes. */
 export function sizeOf (text: string): number | undefined {
   if (text.length > MAX_NUMBER) return undefined
-  const [, count, prefix, binary] = /^(\d+(?:\.\d+)?) ?(?:([kmgtp])(i?))?b?$/i.exec(text) ?? []
+  const [, count, prefix, binary] = /^(\d+(?:\.\d+)?)(?: ?([kmgtp])(i?)b?| ?b)?$/i.exec(text) ?? []
   if (count === undefined) return undefined
   const bytes = Math.floor(Number(count) * ((binary ?? '') === '' ? 1000 : 1024) ** POWERS.indexOf((prefix ?? '').toLowerCase()))
   return Number.isSafeInteger(bytes) ? bytes : undefined
