@@ -60,7 +60,7 @@ function configFile<K extends Keys> (original: Original<K>, keys: K, values: Val
     isForeign: true,
     name (path) {
       const [section, key = section, ...rest] = path
-      const theirs = [Object.keys(keys).find((name) => keys[name].ours === key) ?? key, ...rest]
+      const theirs = [...(Object.keys(keys).find((name) => keys[name].ours === key) ?? key).split('.'), ...rest]
       for (let length = theirs.length; length > 0; length--) {
         const place = placeOf(theirs.slice(0, length).join('.'))
         if (place !== undefined) return `${placeText(place)}: ${theirs.join('.')}`
