@@ -9,7 +9,7 @@ const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 const FOLDER = 'docs/protocols'
 
 /** Protocols that are cited and whose document is still to come. */
-const PENDING: ReadonlySet<string> = new Set(['natpass'])
+const PENDING: ReadonlySet<string> = new Set()
 
 /** Section numbers by protocol, from the headings of its document. */
 const sections = new Map(readdirSync(join(root, FOLDER)).filter((name) => name.endsWith('.md')).map((name) => [name.slice(0, -3), numbersOf(read(`${FOLDER}/${name}`))]))

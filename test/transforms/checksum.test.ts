@@ -27,7 +27,7 @@ const kinds: Array<[string, Kind, ChecksumInit]> = [
 ]
 
 const natpass: Record<string, string> = Object.fromEntries(
-  JSON.parse(readFileSync(new URL('../vectors/natpass-frames.json', import.meta.url), 'utf8'))
+  JSON.parse(readFileSync(new URL('../vectors/natpass.json', import.meta.url), 'utf8'))
     .map(({ name, hex }: { name: string, hex: string }) => [name, hex])
 )
 const framing = stack(lengthPrefix(u16be, { adjust: 4 }), checksum('crc32'))

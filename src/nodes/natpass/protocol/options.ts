@@ -3,7 +3,7 @@ import { secretOption } from '../../common/options/groups.ts'
 import { LINK_TYPES, SERVER, type LinkType } from './message-types.ts'
 import { text } from '../../common/options/checks.ts'
 
-/** The default of the original programs, which everybody knows (natpass protocol, section 4). */
+/** The default of the original programs, which everybody knows (natpass protocol, section 5). */
 const DEFAULT_SECRET = '0123456789'
 
 export const secret = {
