@@ -2,7 +2,8 @@ import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { reasonOf } from '../../text/printable.ts'
-import { streamCapture } from './capture.ts'
+import { streamCapture } from '../control/capture-stream.ts'
+import { CAPTURE_INTERFACES } from './capture.ts'
 import { interfaceOf } from './interface-name.ts'
 import type { CandyPeerSettings } from './options.ts'
 import type { StartContext, Service } from '../protocol.ts'
@@ -36,7 +37,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
 
   return {
     status: () => peer.status(),
-    capture: async (request, socket) => streamCapture(request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
+    capture: async (request, socket) => streamCapture(CAPTURE_INTERFACES, request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
     online: () => peer.isOnline,
     degraded: () => peer.isDegraded,

@@ -9,7 +9,8 @@ import { explained } from '../reason.ts'
 import { registerStats } from '../process/stats-metrics.ts'
 import { openLeases } from './lease-file.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
-import { recordMessages, streamCapture } from './capture.ts'
+import { streamCapture } from '../control/capture-stream.ts'
+import { CAPTURE_INTERFACES, recordMessages } from './capture.ts'
 import type { CandyRelaySettings } from './options.ts'
 
 /** Starts a candy relay. @throws an error of the system when it cannot listen */
@@ -35,7 +36,7 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
     },
     async capture (request, socket) {
       const filter = filterOf(request, relay)
-      return streamCapture(request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
+      return streamCapture(CAPTURE_INTERFACES, request, socket, (recorder) => relay.tap(filter, (messages, direction) => { recordMessages(recorder, messages, direction) }))
     },
     async reload (next) {
       const changes = await server.configure(next).catch((err) => { throw explained(err, `cannot listen on ${listenUrlText(next.listen)}`) })

@@ -4,7 +4,7 @@ import { LINK_TYPES, SERVER, type LinkType } from './message-types.ts'
 import { text } from '../../common/options/checks.ts'
 
 /** The default of the original programs, which everybody knows (natpass protocol, section 5). */
-const DEFAULT_SECRET = '0123456789'
+export const DEFAULT_SECRET = '0123456789'
 
 export const secret = {
   ...secretOption({ noun: 'secret', variable: 'TUNPIPE_SECRET', knownToAll: DEFAULT_SECRET, help: 'who knows it may connect' }),

@@ -7,6 +7,7 @@ import { Router } from './router.ts'
 import { readRelay, type NatpassRelayInit, type NatpassRelayOptions, type RelaySettings } from './settings.ts'
 import { newCounters, newRefused, type NatpassRejectReason, type NatpassRelayStats } from './stats.ts'
 import { StatusSampler, type NatpassRelayStatus } from './status.ts'
+import { Taps, type NatpassTap, type NatpassTapFilter } from './taps.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { AuthThrottle } from '../../common/auth-throttle.ts'
 import { lingeringEnd } from '../../common/lingering-close.ts'
@@ -62,6 +63,7 @@ export class NatpassRelay {
   /** Connections that have not proved the secret. */
   readonly #halfOpen = new Set<Link>()
   readonly #sampler = new StatusSampler()
+  readonly #taps = new Taps()
   readonly #timer: Interval
   #isClosing = false
 
@@ -77,7 +79,7 @@ export class NatpassRelay {
     this.#rejectLog = { refused: newRefused(), log: new RateLimitedLog(log) }
     this.#state = { settings, clock, totals: newCounters(), find: (id) => this.#clients.get(id) }
     const links = this.#links = new Links(this.#state)
-    this.#router = new Router(Object.assign(this.#state, { links }))
+    this.#router = new Router(Object.assign(this.#state, { links, taps: this.#taps }))
     this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listener keeps the process alive
   }
 
@@ -110,6 +112,16 @@ export class NatpassRelay {
 
   /** Logs a connection that speaks another protocol; called by the owner of the listener. */
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
+
+  /**
+   * Shows forwarded messages to `tap`. Handshakes are never shown.
+   *
+   * @returns stops that
+   */
+  tap (filter: NatpassTapFilter, tap: NatpassTap): () => void {
+    this.#taps.add(filter, tap)
+    return () => { this.#taps.remove(tap) }
+  }
 
   /**
    * Changes the settings. Clients stay, also with a new secret; links that new rules do not allow end.
@@ -183,8 +195,9 @@ export class NatpassRelay {
     this.#halfOpen.add(link)
     const reading: Promise<void> = consume(link, (batch) => {
       if (client !== undefined) return this.#receive(client, batch)
-      for (let i = 0; i < batch.length && !isRejected; i++) {
-        const verdict = this.#authenticate(candidate, batch[i], remote, slot)
+      for (const [i, frame] of batch.entries()) {
+        if (isRejected) return
+        const verdict = this.#authenticate(candidate, frame, remote, slot)
         if (verdict === undefined) continue
         if ('reason' in verdict) return refuse(verdict.reason)
         clock.clear(timer)

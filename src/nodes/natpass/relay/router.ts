@@ -5,6 +5,7 @@ import type { Links } from './links.ts'
 import { mayMessage } from './policy.ts'
 import type { RelaySettings } from './settings.ts'
 import type { MessageDrop, RelayTotals } from './stats.ts'
+import type { Taps } from './taps.ts'
 import type { VirtualLink } from './virtual-link.ts'
 import { Envelope } from '../protocol/envelope.ts'
 import { CHECKSUM_BYTES, LENGTH_BYTES, MAX_PAYLOAD, sealFrame, verifyChecksum } from '../protocol/frames.ts'
@@ -24,6 +25,7 @@ export interface RouterContext {
   readonly clock: Clock
   readonly totals: RelayTotals
   readonly links: Links
+  readonly taps: Taps
   /** The client of an id. */
   find (id: string): Client | undefined
 }
@@ -116,6 +118,8 @@ export class Router {
       if (envelope.to !== receiver.id) return false
       frame = this.#readdressed(client, receiver, frame)
     }
+    const { taps, totals } = this.#context
+    if (taps.size > 0) taps.show(frame.subarray(HEAD_BYTES), client, receiver)
     const { pending } = queue
     const last = pending.length - 1
     if (last < 0) this.#dirty.push(queue)
@@ -124,8 +128,8 @@ export class Router {
     this.#receivers.add(receiver)
     receiver.traffic.framesOut++
     receiver.traffic.bytesOut += frame.length
-    this.#context.totals.framesOut++
-    this.#context.totals.bytesOut += frame.length
+    totals.framesOut++
+    totals.bytesOut += frame.length
     return true
   }
 

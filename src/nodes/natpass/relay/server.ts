@@ -1,10 +1,9 @@
 /** A natpass relay on a port: it listens with the transport, and its frames go to the relay. */
-import { listenOptions } from './options.ts'
+import { listenOptions, verifyRelayOptions } from './options.ts'
 import { NatpassRelay } from './relay.ts'
 import { readRelay, type NatpassRelayInit, type NatpassRelayOptions } from './settings.ts'
 import type { NatpassRelayStatus } from './status.ts'
 import { rawFrames } from '../protocol/frames.ts'
-import { verifyListenerTls } from '../../common/options/groups.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
@@ -59,6 +58,6 @@ export async function serveNatpass (init: NatpassRelayInit & NatpassListenOption
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
 function readBindOptions (init: NatpassListenOptions): BindOptions {
   const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
-  verifyListenerTls({ listen, tls }, rejectOption)
+  verifyRelayOptions({ listen, tls }, rejectOption)
   return { host: listen.host, port: listen.port, tls, trustedProxies }
 }
