@@ -32,11 +32,10 @@ export class Envelope {
   toEnd = 0
   linkStart = 0
   linkEnd = 0
-  /** Where the tag of `from` and `to` begin; they may be replaced there. */
-  fromTag = 0
-  toTag = 0
   /** `from` or `to` stands in it more than once: the last counts, as in every decoder. */
   isRepeated = false
+  #hasFrom = false
+  #hasTo = false
 
   /** @param schema of the whole message */
   constructor (schema: WireSchema) { this.#schema = schema }
@@ -53,14 +52,13 @@ export class Envelope {
     this.end = end
     this.type = 0
     this.fromStart = this.fromEnd = this.toStart = this.toEnd = this.linkStart = this.linkEnd = 0
-    this.fromTag = this.toTag = -1
-    this.isRepeated = false
+    this.isRepeated = this.#hasFrom = this.#hasTo = false
     let at = start
     while (at < end) {
       const tag = readTag(bytes, at, end)
       if (tag === FROM || tag === TO || tag === LINK) {
         const stop = readLength(bytes, next, end)
-        this.#text(tag, at, next, stop)
+        this.#text(tag, next, stop)
         at = stop
       } else if (tag === TYPE) {
         this.type = readVarint(bytes, next, end) | 0
@@ -73,19 +71,19 @@ export class Envelope {
     return this
   }
 
-  #text (tag: number, tagAt: number, at: number, stop: number): void {
+  #text (tag: number, at: number, stop: number): void {
     verifyText(this.bytes, at, stop)
     if (tag === LINK) {
       this.linkStart = at
       this.linkEnd = stop
     } else if (tag === FROM) {
-      if (this.fromTag >= 0) this.isRepeated = true
-      this.fromTag = tagAt
+      this.isRepeated ||= this.#hasFrom
+      this.#hasFrom = true
       this.fromStart = at
       this.fromEnd = stop
     } else {
-      if (this.toTag >= 0) this.isRepeated = true
-      this.toTag = tagAt
+      this.isRepeated ||= this.#hasTo
+      this.#hasTo = true
       this.toStart = at
       this.toEnd = stop
     }
@@ -106,25 +104,30 @@ export class Envelope {
   isOfLink (id: Uint8Array): boolean { return equals(this.bytes, this.linkStart, this.linkEnd, id) }
 
   /**
-   * Writes the message with other addresses into `into` at `at`: type, from, to, and then everything else as it was.
+   * Writes the message with other addresses into `into` at `at`; all else stays as it was. `from` and `to` come behind the type, as the
+   * original writes them.
    *
    * @returns where it ends: at most the length of both addresses and 20 bytes more than it was
    */
   writeAddressed (from: Uint8Array, to: Uint8Array, into: Uint8Array, at: number): number {
     const { bytes, end } = this
-    at = writeText(FROM, from, into, at)
-    at = writeText(TO, to, into, at)
     let field = this.start
+    let isAddressed = false
     while (field < end) {
       const tag = readTag(bytes, field, end)
       verifyField(bytes, next, end, tag, NOTHING)
-      if (tag !== FROM && tag !== TO) {
-        into.set(bytes.subarray(field, next), at)
-        at += next - field
+      const stop = next
+      if (tag !== TYPE && !isAddressed) {
+        at = writeText(TO, to, into, writeText(FROM, from, into, at))
+        isAddressed = true
       }
-      field = next
+      if (tag !== FROM && tag !== TO) {
+        into.set(bytes.subarray(field, stop), at)
+        at += stop - field
+      }
+      field = stop
     }
-    return at
+    return isAddressed ? at : writeText(TO, to, into, writeText(FROM, from, into, at))
   }
 
   #string (at: number, end: number): string {

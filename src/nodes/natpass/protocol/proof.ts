@@ -10,7 +10,7 @@ export const stepAt = (date: number): number => Math.floor(date / STEP_MS)
 /** HMAC-SHA-512 of the step, by the UTF-8 bytes of the secret: 64 bytes. */
 export function proofOf (secret: string, step: number): Buffer {
   const message = Buffer.alloc(8)
-  message.writeBigUInt64BE(BigInt(step))
+  message.writeBigInt64BE(BigInt(step))
   return createHmac('sha512', secret).update(message).digest()
 }
 
