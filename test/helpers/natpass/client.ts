@@ -62,8 +62,8 @@ export class NatpassClient {
 }
 
 /** A connection without a handshake. */
-export async function dial (t: Test, port: number, id = ''): Promise<NatpassClient> {
-  const socket = connect({ port, host: '127.0.0.1' })
+export async function dial (t: Test, port: number, id = '', host = '127.0.0.1'): Promise<NatpassClient> {
+  const socket = connect({ port, host })
   t.teardown(() => { socket.destroy() })
   await once(socket, 'connect')
   return new NatpassClient(socket, id)

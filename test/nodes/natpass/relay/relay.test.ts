@@ -1,75 +1,173 @@
-/** What a relay does between clients (natpass protocol, section 3). */
-import t, { type Test } from 'tap'
-import { dial, handshake, join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
-import { MessageType } from '../../../../src/nodes/natpass/protocol/message-types.ts'
-import { frameOf, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
-import type { NatpassRelayInit } from '../../../../src/nodes/natpass/relay/settings.ts'
-import { serveNatpass, type NatpassServer } from '../../../../src/nodes/natpass/relay/server.ts'
-
-async function serve (t: Test, init: Partial<NatpassRelayInit> = {}): Promise<{ server: NatpassServer, port: number }> {
-  const server = await serveNatpass({ listen: '127.0.0.1:0', secret: SECRET, ...init })
-  t.teardown(() => server.close())
-  return { server, port: Number(new URL(server.url).port) }
-}
-
-const SHELL = 2
-
-const request = (to: string, link: string, type = SHELL): MessageInit => ({ _type: MessageType.connectReq, to, link_id: link, creq: { name: 'rule', _type: type, cshell: { exec: 'sh' } } })
-const accept = (to: string, link: string): MessageInit => ({ _type: MessageType.connectRep, to, link_id: link, crep: { ok: true } })
-const data = (to: string, link: string, text: string): MessageInit => ({ _type: MessageType.shellData, to, link_id: link, sdata: { data: Buffer.from(text) } })
-const ended = (to: string, link: string): MessageInit => ({ _type: MessageType.disconnect, to, link_id: link })
-const isType = (type: number) => ({ _type }: { _type: number }) => _type === type
-const textOf = (client: NatpassClient): string => client.inbox.filter(isType(MessageType.shellData)).map(({ sdata }) => Buffer.from(sdata?.data ?? []).toString()).join('')
-
-async function linked (t: Test, a: NatpassClient, b: NatpassClient, link: string): Promise<void> {
-  a.send(request(b.id, link))
-  t.match(await b.next(isType(MessageType.connectReq)), { from: a.id, to: b.id, link_id: link, creq: { name: 'rule' } })
-  b.send(accept(a.id, link))
-  t.match(await a.next(isType(MessageType.connectRep)), { from: b.id, link_id: link, crep: { ok: true } })
-}
+/** What a relay does between clients (natpass protocol, section 3; cases 8 to 18 and 34 of section 8). */
+import t from 'tap'
+import { join } from '../../../helpers/natpass/client.ts'
+import { answer, contentOf, data, ended, isType, LINK, openLink, request, UNKNOWN } from '../../../helpers/natpass/messages.ts'
+import { serve } from '../../../helpers/natpass/serve.ts'
+import { vector } from '../../../helpers/natpass/vectors.ts'
+import { toHex } from '../../../helpers/bytes.ts'
+import { frameOfPayload } from '../../../../src/nodes/natpass/protocol/frames.ts'
+import { frameOf } from '../../../../src/nodes/natpass/protocol/messages.ts'
 
 t.test('a link from one client to another, and its end', async (t) => {
   const { server, port } = await serve(t)
   const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
-  await linked(t, a, b, '0123456789abcdef')
+  a.send(request('b'))
+  t.match(await b.next(isType('connectReq')), { from: 'a', to: 'b', link_id: LINK, creq: { name: 'rule', cshell: { exec: 'sh' } } })
+  b.send(answer('a'))
+  t.match(await a.next(isType('connectRep')), { from: 'b', link_id: LINK, crep: { ok: true } })
   t.match(server.status(), { clients: 2, opened: 1, links: { shell: 1 }, members: [{ id: 'a', links: 1 }, { id: 'b', links: 1 }] })
-  for (let i = 0; i < 100; i++) a.send(data('b', '0123456789abcdef', `${i},`))
-  b.send(data('a', '0123456789abcdef', 'back'))
-  await Promise.all([a.settled(), b.settled()])
+  for (let i = 0; i < 100; i++) a.send(data('b', `${i},`))
+  b.send(data('a', 'back'))
+  await a.settled()
   await b.settled()
-  t.equal(textOf(b), Array.from({ length: 100 }, (_, i) => `${i},`).join(''))
-  t.equal(textOf(a), 'back')
-  b.send(ended('a', '0123456789abcdef'), data('a', '0123456789abcdef', 'late'))
-  t.match(await a.next(isType(MessageType.disconnect)), { from: 'b', link_id: '0123456789abcdef' })
+  await a.settled()
+  t.equal(b.inbox.map(contentOf).join(''), Array.from({ length: 100 }, (_, i) => `${i},`).join(''))
+  t.equal(a.inbox.map(contentOf).join(''), 'back')
+  b.send(ended('a'), data('a', 'late'), ended('a'))
+  t.match(await a.next(isType('disconnect')), { from: 'b', link_id: LINK })
+  a.send(ended('b'))
+  await a.settled()
+  await b.settled()
+  t.match(server.status(), { links: { shell: 0 }, drops: { unknown_link: 3 } }, 'two disconnects for one link are ignored')
+  t.same(a.inbox.map(contentOf), ['back'], 'nothing after it')
+})
+
+t.test('a sender is who it is, whatever it says; what the relay does not know is passed on', async (t) => {
+  const { port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  await openLink(a, b)
+  a.send({ ...data('b', 'forged'), from: 'evil' })
+  t.match(await b.next(isType('shellData')), { from: 'a', to: 'b', link_id: LINK, sdata: { data: Buffer.from('forged') } })
+  const real = await join(t, port, 'real')
+  await openLink(real, b, 'l')
+  real.send(vector('unknown_type_and_field_in'))
+  await real.settled()
+  b.socket.destroy()
+  t.ok(toHex(await b.closed).includes(toHex(vector('unknown_type_and_field_relayed'))), 'an unknown type with an unknown field, byte for byte')
+})
+
+t.test('messages that belong to no link go to the client that they name', async (t) => {
+  const { server, port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  a.send({ _type: UNKNOWN, to: 'b', _data: { data: Buffer.from('x') } }, { _type: UNKNOWN, to: 'c' }, { _type: 2, to: 'b' }, { _type: 1, to: 'b', hsp: { enc: Buffer.alloc(64) } })
+  t.match(await b.next(), { from: 'a', _type: UNKNOWN })
+  await a.settled()
+  await b.settled()
+  t.same(b.inbox, [], 'neither a keep-alive nor a handshake')
+  t.match(server.status(), { drops: { unknown_client: 1, handshake: 1 } })
+})
+
+t.test('nobody else injects, ends or takes over a link', async (t) => {
+  const { server, port } = await serve(t)
+  const [a, b, evil] = [await join(t, port, 'a'), await join(t, port, 'b'), await join(t, port, 'evil')]
+  await openLink(a, b)
+  evil.send(data('b', 'injected'), ended('b'), ended('a'), request('b'), request('a'), { ...data('a', 'as b'), from: 'b' })
+  for (let i = 0; i < 2; i++) t.match(await evil.next(isType('connectRep')), { from: 'server', link_id: LINK, crep: { ok: false } })
+  a.send(data('evil', 'to another'))
+  await Promise.all([evil.settled(), a.settled()])
+  await b.settled()
+  t.same([a.inbox, b.inbox, evil.inbox], [[], [], []])
+  t.match(server.status(), { drops: { not_owner: 5 }, refusedLinks: { link_id: 2 } })
+  a.send(data('b', 'still there'))
+  t.equal(contentOf(await b.next()), 'still there')
+})
+
+t.test('a request that cannot be passed on is answered', async (t) => {
+  const { server, port } = await serve(t, { maxLinks: 2, maxLinksTotal: 3 })
+  const [a, b, c] = [await join(t, port, 'a'), await join(t, port, 'b'), await join(t, port, 'c')]
+  a.send(request('nobody'))
+  t.match(await a.next(), { from: 'server', to: 'a', link_id: LINK, crep: { ok: false, msg: 'nobody is not connected' } })
+  a.send(request('b', ''), request('b', 'x'.repeat(65)), { _type: 3, to: 'b', link_id: 'no request' })
+  t.match(await a.next(), { link_id: 'no request', crep: { ok: false } })
+  await openLink(a, b, '1')
+  await openLink(b, a, '2')
+  a.send(request('c', '3'))
+  t.match(await a.next(), { link_id: '3', crep: { ok: false, msg: 'too many links' } })
+  c.send(request('c', '4'), request('c', '5'))
+  t.match([await c.next(), await c.next()], [{ link_id: '5', crep: { ok: false } }, { link_id: '4', creq: {} }], 'in all; to itself is allowed')
+  t.match(server.status(), { refusedLinks: { unknown_client: 1, link_id: 2, malformed: 1, links: 2 }, links: { shell: 3 } })
+})
+
+t.test('a refused link is forgotten', async (t) => {
+  const { server, port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  a.send(request('b'))
+  await b.next(isType('connectReq'))
+  b.send(answer('a', LINK, false), data('a', 'after'))
+  t.match(await a.next(), { from: 'b', crep: { ok: false, msg: 'no' } })
   await b.settled()
   t.match(server.status(), { links: { shell: 0 }, drops: { unknown_link: 1 } })
 })
 
-t.test('a sender is who it is, whatever it says', async (t) => {
+t.test('the end of a connection is told once to the other end of each link', async (t) => {
   const { port } = await serve(t)
-  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
-  await linked(t, a, b, 'link')
-  a.send({ ...data('b', 'link', 'forged'), from: 'evil' })
-  t.match(await b.next(isType(MessageType.shellData)), { from: 'a', to: 'b', link_id: 'link', sdata: { data: Buffer.from('forged') } })
-})
-
-t.test('wrong secrets end without a word', async (t) => {
-  const { server, port } = await serve(t)
-  for (const enc of [Buffer.alloc(0), Buffer.alloc(63), Buffer.alloc(64)]) {
-    const client = await dial(t, port, 'a')
-    client.send(handshake('a', { enc }))
-    t.equal((await client.closed).length, 0)
-  }
-  t.match(server.status(), { clients: 0, refused: { secret: 3 } })
-})
-
-t.test('the clients of a connection that has ended are told once', async (t) => {
-  const { port } = await serve(t)
-  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
-  await linked(t, a, b, 'link')
+  const [a, b, c] = [await join(t, port, 'a'), await join(t, port, 'b'), await join(t, port, 'c')]
+  await openLink(a, b, '1')
+  await openLink(b, a, '2')
+  await openLink(a, c, '3')
+  await openLink(b, c, '4')
+  a.send(data('b', 'last', '1'))
+  await a.settled()
   a.socket.destroy()
-  t.match(await b.next(isType(MessageType.disconnect)), { from: 'server', to: 'b', link_id: 'link' })
+  t.equal(contentOf(await b.next(isType('shellData'))), 'last', 'behind what it had sent')
+  const told = [await b.next(isType('disconnect')), await b.next(isType('disconnect'))]
+  t.match(told, [{ from: 'server', to: 'b' }, { from: 'server', to: 'b' }])
+  t.same(told.map(({ link_id: link }) => link).sort(), ['1', '2'])
+  t.match(await c.next(), { from: 'server', link_id: '3' })
+  await b.settled()
+  await c.settled()
+  t.same([b.inbox, c.inbox], [[], []])
+})
+
+t.test('a second connection of an id takes the place of the first, with no link of it', async (t) => {
+  const { server, port } = await serve(t)
+  const [first, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  await openLink(first, b)
+  const second = await join(t, port, 'a')
+  t.match(await b.next(), { from: 'server', link_id: LINK, _type: 5 })
+  await first.closed
+  await openLink(second, b, 'fresh')
+  second.send(data('b', 'hello', 'fresh'))
+  t.equal(contentOf(await b.next()), 'hello')
+  t.match(server.status(), { clients: 2, refused: { replaced: 1 } })
+})
+
+t.test('frames that break the protocol end their connection alone, and nothing of them is passed on', async (t) => {
+  const { server, port } = await serve(t)
+  const b = await join(t, port, 'b')
+  const cases = [vector('bad_crc_keepalive'), vector('invalid_utf8_from'), vector('bad_protobuf'), vector('gzip_keepalive_negative'), frameOfPayload(Buffer.from('22016232016c5a040a02fffe', 'hex'))]
+  for (const [i, bad] of cases.entries()) {
+    const a = await join(t, port, 'a')
+    a.send(bad, data('b', 'behind it'))
+    await a.closed
+    t.match(server.status(), { clients: 1, refused: { malformed: i + 1 } })
+  }
   await b.settled()
   t.same(b.inbox, [])
-  t.ok(frameOf({}).length === 6)
+})
+
+t.test('an empty message, and frames in any pieces', async (t) => {
+  const { port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  await openLink(a, b)
+  a.send(vector('empty_message'))
+  await a.settled()
+  for (const byte of frameOf({ ...data('b', 'in pieces'), from: 'a' })) {
+    a.socket.write(Buffer.from([byte]))
+    await new Promise((resolve) => { setImmediate(resolve) })
+  }
+  t.equal(contentOf(await b.next()), 'in pieces')
+})
+
+t.test('the largest message, and one that is too long with the true address', async (t) => {
+  const { port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a-rather-long-name'), await join(t, port, 'b')]
+  await openLink(a, b)
+  const overhead = frameOf({ ...data('b', Buffer.alloc(65_000)), from: a.id }).length - 65_000
+  const largest = Buffer.alloc(65_535 + 6 - overhead, 0x61)
+  a.send(data('b', largest))
+  t.equal(contentOf(await b.next()), largest.toString())
+  a.send({ ...data('b', Buffer.alloc(largest.length + 10)), from: 'x' })
+  await a.closed
+  t.match(await b.next(), { from: 'server', _type: 5 })
 })
