@@ -14,9 +14,9 @@ export function mayOpen (rules: readonly RelayRule[] | undefined, from: string, 
   return rule?.allow === true
 }
 
-/** Whether one client may send another messages that belong to no link: where it may open at least one type of link. */
+/** Whether one client may send another messages that belong to no link: itself, or where it may open at least one type of link. */
 export function mayMessage (rules: readonly RelayRule[] | undefined, from: string, to: string): boolean {
-  return rules === undefined || rules.some((rule) => concerns(rule, from, to) && rule.types.some((type) => mayOpen(rules, from, to, type)))
+  return rules === undefined || from === to || rules.some((rule) => concerns(rule, from, to) && rule.types.some((type) => mayOpen(rules, from, to, type)))
 }
 
 const concerns = (rule: RelayRule, from: string, to: string): boolean => (rule.from ?? from) === from && (rule.to ?? to) === to
