@@ -37,7 +37,7 @@ interface Packed {
 /** Builds and packs a copy of the checkout, as other tests may be using its `dist` meanwhile. */
 async function pack (t: Test): Promise<Packed> {
   const copy = folder(t, 'pack')
-  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', 'src', 'bin', 'scripts', 'test', 'examples']) {
+  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', 'src', 'bin', 'proto', 'scripts', 'test', 'examples']) {
     cpSync(join(root, name), join(copy, name), { recursive: true, filter: (path) => !path.includes('tap-testdir') })
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))

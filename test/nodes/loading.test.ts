@@ -22,7 +22,7 @@ function packagesOf (module: string): string[] {
 }
 
 t.test('a node loads neither the parser of the command line nor that of files, nor a logger', async (t) => {
-  for (const name of ['candy', 'gotunnel']) {
+  for (const name of ['candy', 'gotunnel', 'natpass']) {
     const packages = packagesOf(new URL(`../../dist/src/nodes/${name}/index.js`, import.meta.url).href)
     t.ok(packages.includes('zod'), `${name}: what is loaded is seen`)
     for (const other of ['commander', 'yaml', 'pino', 'pino-pretty', 'prom-client']) t.notOk(packages.includes(other), `${name}: ${other}`)

@@ -81,5 +81,5 @@ t.test('the table of the documentation', async (t) => {
   t.ok(table.includes('| `--strict` | `false` | '))
   t.ok(table.includes('| `--max-per-source COUNT` | `256` | '))
   t.ok(table.includes('| `--secret-file FILE` |  | read it from a file, or set TUNPIPE_SECRET |'))
-  t.equal(table.split('\n').length, 2 + 12)
+  t.equal(table.split('\n').length, 2 + 16)
 })

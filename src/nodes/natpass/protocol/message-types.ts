@@ -15,10 +15,11 @@ export const MessageType = {
   end: 101
 } as const
 
-/** What a link may be for, by the number in a connect_request. */
-export const LINK_TYPES = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code'] as const
+/** What a link may be for (natpass protocol, section 1.5). */
+export type LinkType = 'tcp' | 'udp' | 'shell' | 'vnc' | 'bench' | 'code'
 
-export type LinkType = typeof LINK_TYPES[number]
+/** By the number in a connect_request. */
+export const LINK_TYPES: readonly LinkType[] = ['tcp', 'udp', 'shell', 'vnc', 'bench', 'code']
 
 /** The id that means the relay. */
 export const SERVER = 'server'
