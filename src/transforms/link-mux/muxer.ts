@@ -173,8 +173,8 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
     this.#isOver = true
     const reason = err ?? new LinkClosedError('the connection has ended')
     this.#settings.clock.clear(this.#closeTimer)
-    this.#table.fail(reason)
     this.#reader.stop()
+    this.#table.fail(reason)
     this.#scheduler.fail(reason)
     this.#resolveEnded(err)
   }

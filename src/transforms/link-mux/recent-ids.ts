@@ -15,9 +15,6 @@ export class RecentIds<Id> {
     this.#ids.delete(id)
     this.#ids.add(id)
     if (this.#ids.size <= LIMIT) return
-    for (const oldest of this.#ids) {
-      this.#ids.delete(oldest)
-      return
-    }
+    this.#ids.delete(this.#ids.values().next().value as Id)
   }
 }
