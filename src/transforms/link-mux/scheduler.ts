@@ -35,6 +35,8 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   #fresh: Sender[] = []
   #waiting: Sender[] = []
   #isFinished = false
+  /** The link below knows that nothing more comes. */
+  #isDone = false
   #isScheduled = false
   /** Called when the link below has taken the last write. */
   #written: Written[] = []
@@ -57,7 +59,7 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   }
 
   return (): Promise<IteratorResult<Batch<Out>>> {
-    this.#onReturn()
+    if (!this.#isDone) this.#onReturn()
     return Promise.resolve({ done: true, value: undefined })
   }
 
@@ -124,6 +126,7 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     }
     this.#settle()
     if (!this.#isFinished) return
+    this.#isDone = true
     this.#pending = undefined
     pending({ done: true, value: undefined })
   }

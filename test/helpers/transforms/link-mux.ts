@@ -1,6 +1,8 @@
 /** Multiplexed connections with both their ends in one test. */
 import type { Test } from 'tap'
-import { compactMux, linkMux, type CompactMuxInit, type LinkMux, type LinkMuxLimits, type MuxLink, type MuxLinkInit, type Opening } from '../../../src/transforms/link-mux/index.ts'
+import { compactMux, linkMux, type CompactMuxInit, type LinkMux, type LinkMuxLimits, type MuxLink, type MuxFrames, type MuxLinkInit, type Opening } from '../../../src/transforms/link-mux/index.ts'
+import { CompactDecoder } from '../../../src/transforms/link-mux/decode.ts'
+import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
 import { acceptQueue, type AcceptQueue } from '../../../src/transports/acceptor.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import type { Link, Transport } from '../../../src/types.ts'
@@ -77,6 +79,72 @@ export function muxTransport (init: MuxPairInit & MuxLinkInit = {}): Transport {
         close: () => { queue.close() },
         [Symbol.asyncIterator]: () => queue.links()
       }
+    }
+  }
+}
+
+/** A frame in one line: `open 1 window 262144 shell`, `data 1 hello`. */
+function told (say: (line: string) => void): MuxFrames<number, Uint8Array, Uint8Array> {
+  const text = (bytes: Uint8Array | undefined): string => bytes === undefined ? '' : ` ${Buffer.from(bytes).toString()}`
+  return {
+    open: (id, request, window) => { say(`open ${id} window ${window ?? 0}${text(request)}`) },
+    accept: (id, response, window) => { say(`accept ${id} window ${window ?? 0}${text(response)}`) },
+    reject: (id, code, response) => { say(`reject ${id} code ${code}${text(response)}`) },
+    data: (id, bytes) => { say(bytes.length > 40 ? `data ${id}, ${bytes.length} bytes` : `data ${id}${text(bytes)}`) },
+    window: (id, bytes) => { say(`window ${id} ${bytes}`) },
+    end: (id) => { say(`end ${id}`) },
+    reset: (id, code) => { say(`reset ${id} code ${code}`) }
+  }
+}
+
+/** The other side, frame by frame. */
+export interface RawPeer {
+  mux: BytesMux
+  openings: BytesOpening[]
+  /** Sends what `frames` encodes in one write. */
+  send (frames: (encoder: CompactEncoder) => void): void
+  /** The next frames that arrive, one line each. */
+  next (count: number): Promise<string[]>
+  /** Those that have arrived and were not taken. */
+  readonly heard: string[]
+  readonly link: Link
+}
+
+/** A multiplexer, as a server unless said otherwise, and the other side in the hands of the test. */
+export function rawPeer (t: Test, { codec, lower = memoryPair(), onOpen, ...init }: MuxPairInit & { role?: 'client' | 'server' } = {}): RawPeer {
+  const { role = 'server', ...limits } = init
+  const [link, below] = lower
+  const openings: BytesOpening[] = []
+  const mux = linkMux({ ...limits, codec: compactMux({ ...codec, role }), onOpen: onOpen ?? ((opening) => { openings.push(opening) }) })(below)
+  t.teardown(() => {
+    mux.abort(new Error('the test is over'))
+    link.abort(new Error('the test is over'))
+  })
+  const heard: string[] = []
+  let wake = (): void => {}
+  const frames = told((line) => {
+    heard.push(line)
+    wake()
+  })
+  const decoder = new CompactDecoder(codec?.maxData ?? 16_384)
+  const reading = async (): Promise<void> => { for await (const batch of link.source) decoder.push(batch, frames) }
+  reading().catch(() => {}).finally(() => {
+    heard.push('the end')
+    wake()
+  })
+  const encoder = new CompactEncoder()
+  return {
+    mux,
+    openings,
+    heard,
+    link,
+    send (encode) {
+      encode(encoder)
+      link.port.send(encoder.take())
+    },
+    async next (count) {
+      while (heard.length < count) await new Promise<void>((resolve) => { wake = resolve })
+      return heard.splice(0, count)
     }
   }
 }
