@@ -172,7 +172,9 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   #onTaken (bytes: number): void {
     if (this.halfClose && !this.#isReceived && !this.#isOver) {
       this.#read += bytes
-      if (this.#read * 2 >= this.#connection.settings.window) {
+      const { settings: { window }, maxData } = this.#connection
+      // A message needs credit as a whole: its sender must not wait for more while it was all read.
+      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxData)) {
         this.#connection.encoder.window(this.id, this.#read)
         this.#connection.scheduler.control()
         this.#open += this.#read
