@@ -1,11 +1,13 @@
 /**
- * Links over one connection against js-libp2p's yamux: both sides in this process, each over the connection in memory of its own library.
- * Both have windows of 256 KiB at first; yamux lets them grow. Frames have 16 KiB of data here, 64 KiB there.
+ * Links over one connection against js-libp2p's yamux: both sides in this process, over a TCP connection of the loopback. Both have windows
+ * of 256 KiB at first; yamux lets them grow. A data frame has up to 16 KiB here, 64 KiB there.
  */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import { multiaddrConnectionPair } from '@libp2p/utils'
+import { AbstractMultiaddrConnection, type AbstractMultiaddrConnectionInit } from '@libp2p/utils'
 import { compactMux, linkMux } from '../../src/transforms/index.ts'
-import { memoryPair } from '../../src/transports/index.ts'
+import { streamLink } from '../../src/transports/index.ts'
 import { measure } from '../lib/harness.ts'
 import type { Run } from '../lib/run.ts'
 import type { Batch } from '../../src/types.ts'
@@ -31,8 +33,7 @@ function arrivals (): { got: (bytes: number) => void, all: (bytes: number) => Pr
   }
 }
 
-function ours (): Mover {
-  const [here, there] = memoryPair()
+function ours ([here, there]: Socket[]): Mover {
   const { got, all } = arrivals()
   const nothing = Buffer.alloc(0)
   const count = (batch: Batch): void => { got(sizeOf(batch)) }
@@ -43,8 +44,8 @@ function ours (): Mover {
       await link.flow(count)
       await link.sink((async function * (): AsyncGenerator<Batch> {})())
     }
-  })(there)
-  const mux = linkMux({ codec: compactMux({ role: 'client' }) })(here)
+  })(streamLink(there))
+  const mux = linkMux({ codec: compactMux({ role: 'client' }) })(streamLink(here))
   return async (links, batches, batch) => {
     const arrived = all(links * batches * sizeOf(batch))
     await Promise.all(Array.from({ length: links }, async () => {
@@ -57,12 +58,48 @@ function ours (): Mover {
   }
 }
 
-function theirs (): Mover {
-  const [here, there] = multiaddrConnectionPair()
+type Log = AbstractMultiaddrConnectionInit['log']
+
+/** Logs nothing. */
+const log: Log = Object.assign(() => {}, { error () {}, trace () {}, enabled: false, newScope: () => log })
+
+/** A socket as a connection of libp2p, as its TCP transport makes one. */
+class SocketConnection extends AbstractMultiaddrConnection {
+  readonly #socket: Socket
+
+  constructor (socket: Socket, direction: 'inbound' | 'outbound') {
+    super({ log, direction, remoteAddr: undefined as never }) // the address is for logs
+    this.#socket = socket
+    socket.on('data', (data) => { this.onData(data) })
+    socket.on('drain', () => { this.safeDispatchEvent('drain') })
+    socket.on('close', () => { this.onTransportClosed() })
+  }
+
+  override sendData (data: Iterable<Uint8Array>): { sentBytes: number, canSendMore: boolean } {
+    let sentBytes = 0
+    let canSendMore = true
+    for (const bytes of data) {
+      sentBytes += bytes.byteLength
+      canSendMore = this.#socket.write(bytes)
+      if (!canSendMore) break
+    }
+    return { sentBytes, canSendMore }
+  }
+
+  override sendReset (): void { this.#socket.destroy() }
+
+  override async sendClose (): Promise<void> { this.#socket.end() }
+
+  override sendPause (): void { this.#socket.pause() }
+
+  override sendResume (): void { this.#socket.resume() }
+}
+
+function theirs ([here, there]: Socket[]): Mover {
   const { got, all } = arrivals()
   const make = yamux({ enableKeepAlive: false })()
-  const mux = make.createStreamMuxer(here)
-  make.createStreamMuxer(there).addEventListener('stream', ({ detail: stream }) => {
+  const mux = make.createStreamMuxer(new SocketConnection(here, 'outbound'))
+  make.createStreamMuxer(new SocketConnection(there, 'inbound')).addEventListener('stream', ({ detail: stream }) => {
     stream.addEventListener('message', ({ data }) => { got(data.byteLength) })
     stream.addEventListener('remoteCloseWrite', () => { void stream.close() })
   })
@@ -81,13 +118,25 @@ function theirs (): Mover {
   }
 }
 
+/** The two ends of a TCP connection. */
+async function socketPair (): Promise<Socket[]> {
+  const server = createServer({ noDelay: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const here = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', noDelay: true })
+  const [there] = await once(server, 'connection') as [Socket]
+  server.close()
+  return [here, there]
+}
+
 export async function linkMuxBench (run: Run): Promise<void> {
-  const [tunpipe, rival] = [ours(), theirs()]
+  const sockets = [await socketPair(), await socketPair()]
+  const [tunpipe, rival] = [ours(sockets[0]), theirs(sockets[1])]
   const cases: Array<{ what: string, links: number, batches: number, batch: Batch, unit?: string }> = [
     { what: 'bulk', links: 1, batches: 128, batch: [Buffer.alloc(65_536, 1)] },
     { what: 'bulk', links: 100, batches: 4, batch: [Buffer.alloc(65_536, 1)] },
     { what: 'small writes', links: 1, batches: 512, batch: Array(32).fill(Buffer.alloc(64, 1)) },
-    { what: 'open, send, end', links: 200, batches: 1, batch: [Buffer.alloc(64, 1)], unit: 'link' }
+    { what: 'open, send, end', links: 100, batches: 1, batch: [Buffer.alloc(64, 1)], unit: 'link' }
   ]
   for (const { what, links, batches, batch, unit = 'byte' } of cases) {
     const units = unit === 'link' ? links : links * batches * sizeOf(batch)
@@ -103,4 +152,5 @@ export async function linkMuxBench (run: Run): Promise<void> {
       run: () => moved(tunpipe)
     }, { name: 'yamux', run: () => moved(rival) })
   }
+  for (const socket of sockets.flat()) socket.destroy()
 }
