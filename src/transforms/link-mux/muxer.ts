@@ -15,7 +15,7 @@ import { LowerReader } from './reader.ts'
 import { FrameScheduler } from './scheduler.ts'
 import type { MuxCodec } from './frame.ts'
 import type { MuxLink } from './link.ts'
-import type { Opening } from './opening.ts'
+import type { IncomingOpening, Opening } from './opening.ts'
 import type { Link, Timer } from '../../types.ts'
 
 /** Unsent bytes that the kernel may hold of the connection, so that small frames do not wait behind many. */
@@ -125,7 +125,7 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
     this.#lower.abort(err)
   }
 
-  #handle (opening: Opening<Request, Response>): void {
+  #handle (opening: IncomingOpening<Request, Response>): void {
     const failed = (err: Error): void => { opening.fail(err) }
     try {
       if (this.#onOpen === undefined) opening.reject()

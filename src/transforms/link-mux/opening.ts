@@ -1,4 +1,4 @@
-/** A link that the other side wants to open. */
+/** Links that the other side wants to open. */
 import { LinkClosedError } from '../../errors.ts'
 import { ResetCode } from './frame.ts'
 import type { MuxLink } from './link.ts'
@@ -13,6 +13,29 @@ export interface MuxLinkInit {
   messages?: boolean
 }
 
+/** A link that the other side wants to open. It waits for `accept` or `reject`; until then the other side sends nothing on it. */
+export interface Opening<Request, Response> {
+  readonly id: string | number
+  readonly request: Request
+  /** Neither accepted nor rejected, and the other side still waits. */
+  readonly isPending: boolean
+  /** Aborted when the other side has given up, or the connection has ended, before this was answered. */
+  readonly signal: AbortSignal
+  /**
+   * Accepts the link.
+   *
+   * @throws {LinkClosedError} when it was answered already, or the other side has given up
+   * @throws what the codec throws for the response, as `FrameSizeError`; the opening can still be answered then
+   */
+  accept (response: Response, init?: MuxLinkInit): MuxLink<Response>
+  /**
+   * Refuses the link. Does nothing once it is answered or over.
+   *
+   * @param code default: `ResetCode.REFUSED`
+   */
+  reject (code?: number, response?: Response): void
+}
+
 /** What answers an opening. */
 export interface OpeningOwner<Response> {
   /** @throws what the encoder throws; the opening goes on then */
@@ -20,8 +43,7 @@ export interface OpeningOwner<Response> {
   reject (code: number, response: Response | undefined): void
 }
 
-/** Waits for `accept` or `reject`, at any time later. Until then the other side sends nothing on it. */
-export class Opening<Request, Response> {
+export class IncomingOpening<Request, Response> implements Opening<Request, Response> {
   readonly id: string | number
   readonly request: Request
   readonly #owner: OpeningOwner<Response>
@@ -35,10 +57,8 @@ export class Opening<Request, Response> {
     this.#owner = owner
   }
 
-  /** Neither accepted nor rejected, and the other side still waits. */
   get isPending (): boolean { return this.#isPending }
 
-  /** Aborted when the other side has given up, or the connection has ended, before this was answered. */
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
@@ -47,12 +67,6 @@ export class Opening<Request, Response> {
     return this.#controller.signal
   }
 
-  /**
-   * Accepts the link.
-   *
-   * @throws {LinkClosedError} when it was answered already, or the other side has given up
-   * @throws what the codec throws for the response, as `FrameSizeError`
-   */
   accept (response: Response, init: MuxLinkInit = {}): MuxLink<Response> {
     if (!this.#isPending) throw new LinkClosedError('this link does not wait to be accepted any more')
     this.#link = this.#owner.accept(response, init)
@@ -60,7 +74,6 @@ export class Opening<Request, Response> {
     return this.#link
   }
 
-  /** Refuses the link. Does nothing once it is answered or over. */
   reject (code: number = ResetCode.REFUSED, response?: Response): void {
     if (!this.#isPending) return
     this.#owner.reject(code, response)

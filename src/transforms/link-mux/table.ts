@@ -3,7 +3,7 @@ import { LinkClosedError } from '../../errors.ts'
 import { LinkMuxError, LinkRefusedError } from './errors.ts'
 import { ResetCode, type MuxCodec, type MuxFrames } from './frame.ts'
 import { VirtualLink, type MuxLink, type SharedConnection } from './link.ts'
-import { Opening, type MuxLinkInit } from './opening.ts'
+import { IncomingOpening, type MuxLinkInit } from './opening.ts'
 import { RecentIds } from './recent-ids.ts'
 import type { FrameScheduler } from './scheduler.ts'
 import type { Settings } from './config.ts'
@@ -22,7 +22,7 @@ export interface LinkTableInit<Id extends string | number, Request, Response> {
   scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control' | 'controlFrames'>
   settings: Settings
   /** The other side opens a link. */
-  onOpening: (opening: Opening<Request, Response>) => void
+  onOpening: (opening: IncomingOpening<Request, Response>) => void
   /** The link has got the first frame of the current read. */
   onTouched: (link: VirtualLink<Id>) => void
   /** The reader of a link has taken something, or the link has ended. */
@@ -60,7 +60,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   readonly #init: LinkTableInit<Id, Request, Response>
   readonly #links = new Map<Id, VirtualLink<Id, Response>>()
   readonly #pending = new Map<Id, Pending<Response>>()
-  readonly #openings = new Map<Id, Opening<Request, Response>>()
+  readonly #openings = new Map<Id, IncomingOpening<Request, Response>>()
   readonly #recent = new RecentIds<Id>()
   #isClosed = false
 
@@ -137,7 +137,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
     } else if (!this.#hasRoom(this.#openings.size)) {
       this.#refuse(id, ResetCode.LIMIT)
     } else {
-      const opening = new Opening<Request, Response>(id, request, {
+      const opening = new IncomingOpening<Request, Response>(id, request, {
         accept: (response, init) => this.#accept(id, window, response, init),
         reject: (code, response) => {
           this.#sendReject(id, code, response)
