@@ -43,3 +43,16 @@ export class LinkBusyError extends Error {
   override readonly name = 'LinkBusyError'
   readonly code = 'ERR_LINK_BUSY'
 }
+
+/** The other side has reset the link, not the connection below. */
+export class LinkResetError extends Error {
+  override readonly name = 'LinkResetError'
+  readonly code = 'ERR_LINK_RESET'
+  /** A code of the other side, where the protocol has one: `ResetCode` of links of a `LinkMux`. */
+  readonly reason: number | undefined
+
+  constructor (message: string, reason?: number) {
+    super(message)
+    this.reason = reason
+  }
+}

@@ -12,9 +12,15 @@ export { firstFrame } from './first-frame.ts'
 export { json, JsonDecoder, parseJson, type JsonInit } from './json.ts'
 export { FrameSizeError, rustdeskLength, u16be, u32be, type LengthCodec, type LengthDecoder, type LengthEncoder, type LengthPrefixInit } from './length-codecs.ts'
 export { lengthPrefix, LengthPrefixDecoder, LengthPrefixEncoder } from './length-prefix.ts'
+export {
+  compactMux, linkMux, LinkMuxError, LinkRefusedError, ResetCode,
+  type CompactMux, type CompactMuxInit, type LinkMux, type LinkMuxErrorCode, type LinkMuxInit, type LinkMuxLimits, type MuxCodec, type MuxDecoder, type MuxEncoder,
+  type MuxFrames, type MuxLink, type MuxLinkInit, type OpenInit, type Opening
+} from './link-mux/index.ts'
 export { meter, type InFlight, type Meter } from '../streams/meter.ts'
 export { protobuf, ProtobufDecoder, ProtobufEncoder, ProtobufError, type ProtobufInit, type ProtobufType, type WireField, type WireSchema } from './protobuf/index.ts'
-export { LinkResetError, SequentialStreams, type SequentialStreamsInit } from './sequential-streams/index.ts'
+export { LinkResetError } from '../errors.ts'
+export { SequentialStreams, type SequentialStreamsInit } from './sequential-streams/index.ts'
 export { dispatch, typeDemux, UnknownTypeError, type Handler, type Handlers, type MessageOf, type TypeDemuxInit, type TypedHandlers } from './type-demux.ts'
 export {
   CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,

@@ -19,7 +19,7 @@ function numbersOf (document: string): Set<string> {
 }
 
 /** `section 1.2`, `sections 1.2, 2 and 3.1`, behind the name of a protocol or of another document. */
-const CITATION = /(?:\b(RFC) \d+,? |\b([A-Za-z]+(?: CHAIN)?) protocol, )?\b[Ss]ections? (\d+(?:\.\d+)*(?:(?:,| and| to|, and) \d+(?:\.\d+)*)*)/g
+const CITATION = /(?:\b(RFC) \d+,? |\b([A-Za-z]+(?:-[a-z]+| CHAIN)?) protocol, )?\b[Ss]ections? (\d+(?:\.\d+)*(?:(?:,| and| to|, and) \d+(?:\.\d+)*)*)/g
 
 interface Citation {
   protocol: string
@@ -58,6 +58,7 @@ t.test('all forms of citations are found, and those of RFCs are not', async (t) 
     ['candy protocol, sections 1.9, 1.10 and 2', 'candy 1.9', 'candy 1.10', 'candy 2'],
     ['natpass protocol, sections 2 to 4', 'natpass 2', 'natpass 4'],
     ['SHOW CHAIN protocol, section 5; RustDesk protocol, section 6', 'showchain 5', 'rustdesk 6'],
+    ['link-mux protocol, section 2', 'link-mux 2'],
     ['/**\n * of the message (candy protocol, section\n * 1.3). An', 'candy 1.3'],
     ['// candy protocol,\n  // section 1.4.', 'candy 1.4'],
     ['Section 4: connects', 'here 4'],

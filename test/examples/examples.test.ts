@@ -20,6 +20,11 @@ t.test('a port that leads elsewhere', async (t) => {
   t.same(await startExample(t, 'ports.ts').ended, { code: 0, stderr: '', stdout: 'hello\n1 user, strict mode\n' })
 })
 
+t.test('many links over one connection', async (t) => {
+  const stdout = 'ERR_LINK_REFUSED 64 there is no shell\nwelcome: hello, world\n1 link left\nslow: enough\nended by nobody and nobody\n'
+  t.same(await startExample(t, 'links.ts').ended, { code: 0, stderr: '', stdout })
+})
+
 t.test('a capture', async (t) => {
   const file = join(t.testdir(), 'lab.pcapng')
   t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })

@@ -1,7 +1,8 @@
 /** One link after another over one connection: each as good as a connection of its own. */
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { LinkResetError, MAX_STREAM_HEADER, SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
+import { MAX_STREAM_HEADER, SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
+import { LinkResetError } from '../../src/errors.ts'
 import { memoryPair } from '../../src/transports/memory.ts'
 import { bridge } from '../../src/streams/bridge.ts'
 import type { Batch, Link } from '../../src/types.ts'

@@ -10,6 +10,7 @@ import { controlFrames } from '../../src/transforms/control-frames.ts'
 import { u32be } from '../../src/transforms/length-codecs.ts'
 import { lengthPrefix } from '../../src/transforms/length-prefix.ts'
 import { SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
+import { linkPair } from '../helpers/transforms/link-mux.ts'
 import { websocketFrames } from '../../src/transforms/websocket-frames/index.ts'
 import { memoryNetwork, memoryPair } from '../../src/transports/memory.ts'
 import type { Layer, Transport } from '../../src/types.ts'
@@ -44,6 +45,12 @@ t.test('websocket frames over a memory link', async (t) => {
     return { client: over(client, websocketFrames({ role: 'client' })), server: over(server, websocketFrames({ role: 'server' })), halfClose: false }
   })
 })
+
+for (const credit of [true, false]) {
+  t.test(`a link among others, ${credit ? 'with' : 'without'} credit`, async (t) => {
+    pipelines(t, async (t) => ({ ...await linkPair(t, { codec: { credit } }), halfClose: credit }))
+  })
+}
 
 t.test('a link that follows others', async (t) => {
   async function pair (t: Test): Promise<Pair> {

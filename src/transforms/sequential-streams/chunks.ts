@@ -20,12 +20,6 @@ const SMALL = 2048
 /** How a direction of a stream has ended. */
 export type Ending = 'ended' | 'reset'
 
-/** The other side has reset the stream, not the connection below. */
-export class LinkResetError extends Error {
-  override readonly name = 'LinkResetError'
-  readonly code = 'ERR_LINK_RESET'
-}
-
 function headOf (length: number): Uint8Array {
   const head = Buffer.allocUnsafe(HEAD)
   head.writeUInt32BE(length)

@@ -1,6 +1,6 @@
 /** Decodes the incoming direction of a connection with sequential streams. */
-import { ACKNOWLEDGED, END, type Ending, HEAD, LinkResetError, MAX_STREAM_HEADER, RESET } from './chunks.ts'
-import { LinkClosedError } from '../../errors.ts'
+import { ACKNOWLEDGED, END, type Ending, HEAD, MAX_STREAM_HEADER, RESET } from './chunks.ts'
+import { LinkClosedError, LinkResetError } from '../../errors.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 import type { Batch } from '../../types.ts'
 

@@ -1,2 +1,2 @@
-export { LinkResetError, MAX_STREAM_HEADER } from './chunks.ts'
+export { MAX_STREAM_HEADER } from './chunks.ts'
 export { SequentialStreams, type SequentialStreamsInit } from './streams.ts'

@@ -1,8 +1,8 @@
 /** One stream of a connection with sequential streams. */
-import { type Ending, LinkResetError } from './chunks.ts'
+import type { Ending } from './chunks.ts'
 import type { Incoming } from './incoming.ts'
 import type { Outgoing } from './outgoing.ts'
-import { LinkClosedError } from '../../errors.ts'
+import { LinkClosedError, LinkResetError } from '../../errors.ts'
 import type { Batch, Clock, Delivery, Link, PacketPort, ReadAhead } from '../../types.ts'
 
 /** Milliseconds after a reset for the other side to end its direction, and to take what was sent. */

@@ -1,0 +1,66 @@
+/** The limits of a multiplexed connection. */
+import { OptionError } from '../../errors.ts'
+import { verifyBytes, verifyMilliseconds } from '../../options.ts'
+import { systemClock } from '../../streams/clock.ts'
+import type { Clock } from '../../types.ts'
+
+/** Maximum bytes of a window: its sum fits 32 bits. */
+export const MAX_WINDOW = 0x7fff_ffff
+
+/** Limits of {@link linkMux}. */
+export interface LinkMuxLimits {
+  /** Bytes of one link that may wait for its reader: the credit of the other side, where the link has credit. Default: 256 KiB. */
+  window?: number
+  /** Bytes of all links together that may wait for their readers; exceeded by at most one read. Default: 16 MiB. */
+  maxUnread?: number
+  /** Links at one time, with those that are not accepted yet. Default: 1024. */
+  maxLinks?: number
+  /** Links that are not accepted yet, of each side. Default: 128. */
+  maxHalfOpen?: number
+  /** Messages of one link that wait for its reader, of links that keep messages. Further ones are dropped and counted. Default: 1024. */
+  maxMessages?: number
+  /** Bound in bytes of what waits to be sent by `port` of one link. Default: 256 KiB. */
+  queueLimit?: number
+  /** Milliseconds that a reader may hold up the whole connection, until its link is reset. Default: 10 000. */
+  stallTimeout?: number
+  /** Milliseconds for the other side to end the connection after this one has. Default: 3000. */
+  closeTimeout?: number
+  /** Default: that of the system. */
+  clock?: Clock
+}
+
+export type Settings = Required<LinkMuxLimits>
+
+const DEFAULTS: Omit<Settings, 'clock'> = {
+  window: 256 << 10,
+  maxUnread: 16 << 20,
+  maxLinks: 1024,
+  maxHalfOpen: 128,
+  maxMessages: 1024,
+  queueLimit: 256 << 10,
+  stallTimeout: 10_000,
+  closeTimeout: 3000
+}
+
+/** @throws {OptionError} when a limit is out of range */
+export function settingsOf (init: LinkMuxLimits): Settings {
+  const limit = (name: keyof typeof DEFAULTS): number => init[name] ?? DEFAULTS[name]
+  const count = (name: keyof typeof DEFAULTS): number => {
+    const value = limit(name)
+    if (!Number.isSafeInteger(value) || value < 1) throw new OptionError(`${name} is a whole number, at least 1, not ${String(value)}`)
+    return value
+  }
+  const window = verifyBytes('window', limit('window'))
+  if (window > MAX_WINDOW) throw new OptionError(`window is at most ${MAX_WINDOW} bytes, not ${window}`)
+  return {
+    window,
+    maxUnread: verifyBytes('maxUnread', limit('maxUnread')),
+    maxLinks: count('maxLinks'),
+    maxHalfOpen: count('maxHalfOpen'),
+    maxMessages: count('maxMessages'),
+    queueLimit: verifyBytes('queueLimit', limit('queueLimit')),
+    stallTimeout: verifyMilliseconds('stallTimeout', limit('stallTimeout')),
+    closeTimeout: verifyMilliseconds('closeTimeout', limit('closeTimeout')),
+    clock: init.clock ?? systemClock
+  }
+}

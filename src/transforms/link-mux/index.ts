@@ -1,0 +1,8 @@
+export { compactMux, type CompactMux, type CompactMuxInit } from './compact.ts'
+export type { LinkMuxLimits } from './config.ts'
+export { LinkMuxError, LinkRefusedError, type LinkMuxErrorCode } from './errors.ts'
+export { ResetCode, type MuxCodec, type MuxDecoder, type MuxEncoder, type MuxFrames } from './frame.ts'
+export type { MuxLink } from './link.ts'
+export { linkMux, type LinkMux, type LinkMuxInit } from './muxer.ts'
+export type { Opening, MuxLinkInit } from './opening.ts'
+export type { OpenInit } from './table.ts'

@@ -1,0 +1,211 @@
+/** One link of a multiplexed connection. */
+import { LinkClosedError, LinkResetError } from '../../errors.ts'
+import { MAX_WINDOW, type Settings } from './config.ts'
+import { LinkMuxError, type LinkMuxErrorCode } from './errors.ts'
+import { ResetCode, type MuxFrames } from './frame.ts'
+import { Incoming, type UnreadTotal } from './incoming.ts'
+import { Outgoing } from './outgoing.ts'
+import type { FrameScheduler } from './scheduler.ts'
+import type { Link, PacketPort, Take } from '../../types.ts'
+
+/** A link that was opened over a multiplexed connection. `port` and `sink` share one queue. */
+export interface MuxLink<Response = unknown> extends Link {
+  readonly id: string | number
+  /** What it was accepted with. */
+  readonly response: Response
+  /** One direction can end while the other goes on. */
+  readonly halfClose: boolean
+  /** Messages that came while too many waited for the reader. */
+  readonly dropped: number
+  /** Ends both directions at once. The other side gets the `reason` of a `LinkResetError` above 0, else `ResetCode.CANCELLED`. */
+  abort (err: Error): void
+  flow (take: Take, signal?: AbortSignal): Promise<void>
+}
+
+/** The connection that the links share. */
+export interface SharedConnection<Id> {
+  readonly scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control'>
+  readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'>
+  readonly maxData: number
+  readonly settings: Settings
+  readonly total: UnreadTotal
+  /** The reader of the link has taken something, or the link has ended. */
+  onTaken (link: VirtualLink<Id>): void
+  /** Both directions have ended, and all was read. */
+  onEnded (link: VirtualLink<Id>): void
+}
+
+export interface VirtualLinkInit<Id, Response> {
+  id: Id
+  response: Response
+  /** Bytes that the other side is ready for; undefined: the link has no credit. */
+  credit: number | undefined
+  messages: boolean
+  connection: SharedConnection<Id>
+}
+
+export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
+  readonly id: Id & (string | number)
+  readonly response: Response
+  readonly halfClose: boolean
+  readonly source: Incoming
+  readonly #connection: SharedConnection<Id>
+  readonly #out: Outgoing
+  readonly #isStream: boolean
+  /** Bytes that the other side may still send, and those that were read since the last grant. */
+  #open: number
+  #read = 0
+  #isReceived = false
+  /** Both directions have ended; then that all was read as well. */
+  #isOver = false
+  #isGone = false
+
+  constructor ({ id, response, credit, messages, connection }: VirtualLinkInit<Id & (string | number), Response>) {
+    const { settings: { window, maxMessages, queueLimit }, scheduler, encoder, maxData, total } = connection
+    this.id = id
+    this.response = response
+    this.halfClose = credit !== undefined
+    this.#connection = connection
+    this.#open = window
+    this.#isStream = !messages
+    this.source = new Incoming({
+      messages: messages ? { count: maxMessages, bytes: window } : undefined,
+      onTaken: (bytes) => { this.#onTaken(bytes) },
+      total
+    })
+    this.#out = new Outgoing({
+      credit: credit ?? Infinity,
+      maxData,
+      messages,
+      limit: queueLimit,
+      scheduler,
+      writeData: (bytes) => { encoder.data(id, bytes) },
+      writeEnd: () => { this.#onSent() }
+    })
+  }
+
+  get port (): PacketPort { return this.#out }
+
+  get dropped (): number { return this.source.dropped }
+
+  get sink (): Link['sink'] { return (source) => this.#out.sink(source) } // made on access, so that an idle link has no closure
+
+  /** Bytes that wait for the reader. */
+  get unread (): number { return this.source.unread }
+
+  /** Without credit: so much waits for the reader that the connection has to wait. */
+  get isFull (): boolean { return !this.halfClose && this.#isStream && this.unread >= this.#connection.settings.window }
+
+  /** Both directions have ended; the reader may still have something to read. */
+  get isOver (): boolean { return this.#isOver }
+
+  flow (take: Take, signal?: AbortSignal): Promise<void> { return this.source.flow(take, signal) }
+
+  abort (err: Error): void {
+    const reason = err instanceof LinkResetError ? err.reason ?? 0 : 0
+    this.reset(reason === 0 ? ResetCode.CANCELLED : reason, err)
+  }
+
+  /** Ends both directions, tells the other side, and its user by this error. */
+  reset (code: number, err: Error): void {
+    if (!this.#isOver) this.#sendReset(code)
+    this.fail(err)
+  }
+
+  /** Ends both directions without telling the other side. */
+  fail (err: Error): void {
+    this.source.fail(err)
+    this.#out.fail(err)
+    this.#finish()
+    this.#connection.onTaken(this)
+  }
+
+  /** A data frame. Returns true when it is the first of the current read: `deliver` has to follow. */
+  receive (bytes: Uint8Array): boolean {
+    if (this.#isOver) return false
+    if (this.#isReceived) return this.#violated(ResetCode.PROTOCOL, 'ERR_MUX_PROTOCOL', 'data behind its end')
+    if (this.halfClose) {
+      this.#open -= bytes.length
+      if (this.#open < 0) return this.#violated(ResetCode.CREDIT, 'ERR_MUX_CREDIT', `${-this.#open} bytes beyond the credit`)
+    }
+    return (bytes.length > 0 || !this.#isStream) && this.source.arrive(bytes)
+  }
+
+  /** A window frame. */
+  receiveWindow (bytes: number): void {
+    if (!this.halfClose) this.violated('a window for a link without credit')
+    else if (this.#out.credit + bytes > MAX_WINDOW) this.#violated(ResetCode.CREDIT, 'ERR_MUX_CREDIT', `more credit than ${MAX_WINDOW} bytes`)
+    else this.#out.grant(bytes)
+  }
+
+  /** An end frame. */
+  receiveEnd (): void {
+    if (!this.halfClose || this.#isReceived) {
+      this.violated('a second end, or one of a link without half-close')
+      return
+    }
+    this.#isReceived = true
+    this.source.end()
+    if (this.#out.hasEnded) this.#finish()
+  }
+
+  /** A reset frame. */
+  receiveReset (code: number): void {
+    if (this.#isOver) return
+    if (code === ResetCode.CLOSED && !this.halfClose) {
+      this.source.end()
+      this.#out.fail(new LinkClosedError('the other side has closed the link'))
+      this.#finish()
+    } else {
+      this.fail(new LinkResetError(`the other side has reset the link, code ${code}`, code))
+    }
+  }
+
+  /** A frame that breaks the protocol of this link. */
+  violated (what: string): void { this.#violated(ResetCode.PROTOCOL, 'ERR_MUX_PROTOCOL', what) }
+
+  #violated (code: number, errorCode: LinkMuxErrorCode, what: string): false {
+    if (!this.#isOver) this.reset(code, new LinkMuxError(errorCode, `link ${String(this.id)}: ${what}`))
+    return false
+  }
+
+  #onTaken (bytes: number): void {
+    if (this.halfClose && !this.#isReceived && !this.#isOver) {
+      this.#read += bytes
+      const { settings: { window }, maxData } = this.#connection
+      // A message needs credit as a whole: its sender must not wait for more while it was all read.
+      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxData)) {
+        this.#connection.encoder.window(this.id, this.#read)
+        this.#connection.scheduler.control()
+        this.#open += this.#read
+        this.#read = 0
+      }
+    }
+    this.#connection.onTaken(this)
+    if (this.#isOver) this.#finish()
+  }
+
+  /** All was sent. */
+  #onSent (): void {
+    if (this.halfClose) {
+      this.#connection.encoder.end(this.id)
+      if (this.#isReceived) this.#finish()
+      return
+    }
+    this.#sendReset(ResetCode.CLOSED)
+    this.source.end()
+    this.#finish()
+  }
+
+  #sendReset (code: number): void {
+    this.#connection.encoder.reset(this.id, code)
+    this.#connection.scheduler.control()
+  }
+
+  #finish (): void {
+    this.#isOver = true
+    if (this.#isGone || this.unread > 0) return
+    this.#isGone = true
+    this.#connection.onEnded(this)
+  }
+}

@@ -1,0 +1,20 @@
+/** The ids of links that have ended: frames that were under way are ignored. */
+
+/** Ids kept. */
+const LIMIT = 4096
+
+export class RecentIds<Id> {
+  readonly #ids = new Set<Id>()
+
+  get size (): number { return this.#ids.size }
+
+  has (id: Id): boolean { return this.#ids.has(id) }
+
+  /** Forgets the oldest id where there are too many. */
+  add (id: Id): void {
+    this.#ids.delete(id)
+    this.#ids.add(id)
+    if (this.#ids.size <= LIMIT) return
+    this.#ids.delete(this.#ids.values().next().value as Id)
+  }
+}
