@@ -14,6 +14,9 @@ export type MessageInit = natpass.msg.$Properties
 /** A message that was received. */
 export type Message = natpass.msg
 
+/** Static code of a message, for `protobuf`. */
+export const messageType = natpass.msg
+
 /**
  * The frame of a message, with its length.
  *

@@ -1,0 +1,84 @@
+/** One connection of a peer to its server: handshake, keep-alives, links (natpass protocol, sections 2 and 4.1). */
+import { stack, over } from '../../../layer.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { MergedSource } from '../../../streams/merged-source.ts'
+import { every } from '../../../streams/clock.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
+import { linkMux, type LinkMux, type LinkMuxInit } from '../../../transforms/link-mux/index.ts'
+import { protobuf } from '../../../transforms/protobuf/index.ts'
+import { frames } from '../protocol/frames.ts'
+import { natpassLinks, type LinkRequest, type LinkResponse } from '../protocol/link-codec.ts'
+import { MessageType, SERVER } from '../protocol/message-types.ts'
+import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
+import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
+import type { PeerSettings } from './settings.ts'
+import type { Batch, Clock, Link } from '../../../types.ts'
+
+/** Milliseconds between two keep-alives, and without any message until the connection counts as lost. */
+const KEEPALIVE_INTERVAL = 10_000
+const LOST_AFTER = 60_000
+
+/** bytes -> payloads -> messages */
+const messages = stack(frames, protobuf<MessageInit, Message>({ type: messageType, schema: msgSchema }))
+
+export interface SessionInit {
+  /** The connection. */
+  link: Link
+  settings: Pick<PeerSettings, 'id' | 'secret' | 'legacyMd5'>
+  clock: Clock
+  /** Another client opens a link. */
+  onOpen: NonNullable<LinkMuxInit<string, LinkRequest, LinkResponse, Message, MessageInit>['onOpen']>
+  onResize (id: string, rows: number, columns: number): void
+  /** The server has accepted the handshake: it carries messages. */
+  onOnline (): void
+}
+
+export class Session {
+  readonly mux: LinkMux<LinkRequest, LinkResponse>
+  readonly #out: { push (message: MessageInit): void }
+
+  constructor ({ link, settings: { id, secret, legacyMd5 }, clock, onOpen, onResize, onOnline }: SessionInit) {
+    const upper = over(link, messages)
+    let heardAt = clock.now()
+    let isOnline = false
+    const onMessage = (): void => {
+      heardAt = clock.now()
+      if (isOnline) return
+      isOnline = true
+      onOnline()
+    }
+    let merged: MergedSource<MessageInit> | undefined
+    const lower = wrapLink(upper, {
+      sink: (source: AsyncIterable<Batch<MessageInit>>) => {
+        merged = new MergedSource(withSender(source, id))
+        merged.push(handshake(id, legacyMd5 === undefined ? proofOf(secret, stepAt(clock.date())) : legacyProofOf(secret, legacyMd5)))
+        merged.push(probe(id))
+        return upper.sink(merged)
+      }
+    })
+    this.mux = linkMux({ codec: () => natpassLinks({ onMessage, onResize }), onOpen, clock })(lower)
+    this.#out = { push: (message) => merged?.push({ ...message, from: id }) }
+    const timer = every(clock, KEEPALIVE_INTERVAL, () => {
+      if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
+      else this.#out.push({ _type: MessageType.keepalive, to: SERVER })
+    })
+    void this.mux.ended.then(() => { timer.stop() })
+  }
+
+  /** The terminal of a shell has another size. */
+  resize (client: string, link: string, rows: number, columns: number): void {
+    this.#out.push({ _type: MessageType.shellResize, to: client, link_id: link, sresize: { rows, cols: columns } })
+  }
+}
+
+const handshake = (id: string, enc: Uint8Array): MessageInit => ({ _type: MessageType.handshake, from: id, to: SERVER, hsp: { enc } })
+
+/** A message to oneself comes back at once, whereas a server says nothing when it has accepted a client. */
+const probe = (id: string): MessageInit => ({ _type: MessageType.forward, from: id, to: id })
+
+async function * withSender (source: AsyncIterable<Batch<MessageInit>>, id: string): AsyncGenerator<Batch<MessageInit>> {
+  for await (const batch of source) {
+    for (const message of batch) message.from = id
+    yield batch
+  }
+}

@@ -1,0 +1,211 @@
+/** Virtual links on the wire of natpass, as a codec of `linkMux` (natpass protocol, sections 4.1 and 6). */
+import { randomBytes } from 'node:crypto'
+import { MessageType, SERVER } from './message-types.ts'
+import type { Message, MessageInit } from './messages.ts'
+import { ResetCode, type MuxCodec, type MuxDecoder, type MuxEncoder, type MuxFrames } from '../../../transforms/link-mux/index.ts'
+import type { Batch } from '../../../types.ts'
+
+/** The version of what tunpipe's own ends say to each other. */
+const VERSION = 1
+
+/** Bytes of data in one message: with addresses it fits into a frame, and others get their turn. */
+const MAX_DATA = 48 << 10
+
+/** Bytes of the id of a link, and of a token. */
+const ID_BYTES = 8
+const MAX_ID = 64
+
+const SHELL = 2
+
+/** What a link is opened with. */
+export interface LinkRequest {
+  /** The client at the other end. */
+  readonly client: string
+  /** Without `link`, which the codec sets. */
+  readonly request: NonNullable<MessageInit['creq']>
+  /** Of the link to attach to again. */
+  readonly token?: Uint8Array | undefined
+}
+
+/** What it is accepted with, or refused. */
+export interface LinkResponse {
+  /** For people, where it is refused. */
+  readonly text?: string | undefined
+  /** To attach to the link again later. */
+  readonly token?: Uint8Array | undefined
+}
+
+/** Called for messages that are no frames of links. */
+export interface LinkEvents {
+  /** Any message. */
+  onMessage (message: Message): void
+  /** The terminal of a shell has another size. */
+  onResize (id: string, rows: number, columns: number): void
+}
+
+/** An open link, or one that is being opened. */
+interface Entry {
+  readonly client: string
+  readonly isShell: boolean
+  /** The other end is one of tunpipe. */
+  isOurs: boolean
+  isSendEnded: boolean
+  isReceiveEnded: boolean
+}
+
+export type NatpassLinks = MuxCodec<string, LinkRequest, LinkResponse, Message, MessageInit>
+
+/** The codec of one connection. */
+export function natpassLinks (events: LinkEvents): NatpassLinks {
+  const entries = new Map<string, Entry>()
+  const encoder = new LinkEncoder(entries)
+  return {
+    maxData: MAX_DATA,
+    encoder,
+    decoder: new LinkDecoder(entries, encoder, events),
+    nextId: () => randomBytes(ID_BYTES).toString('hex'),
+    mayOpen: (id) => id !== '' && id.length <= MAX_ID
+  }
+}
+
+class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, MessageInit> {
+  readonly #entries: Map<string, Entry>
+  #out: Batch<MessageInit> = []
+
+  constructor (entries: Map<string, Entry>) { this.#entries = entries }
+
+  open (id: string, { client, request, token }: LinkRequest, window: number | undefined): void {
+    this.#entries.set(id, newEntry(client, request._type === SHELL, false))
+    this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token } } })
+  }
+
+  accept (id: string, { token }: LinkResponse, window: number | undefined): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#push(id, entry, { _type: MessageType.connectRep, crep: { ok: true, ...(entry.isOurs ? { link: { version: VERSION, window, token } } : {}) } })
+  }
+
+  reject (id: string, _code: number, response: LinkResponse | undefined): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    this.#push(id, entry, { _type: MessageType.connectRep, crep: { ok: false, msg: response?.text ?? 'refused' } })
+  }
+
+  data (id: string, data: Uint8Array): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#push(id, entry, entry.isShell ? { _type: MessageType.shellData, sdata: { data } } : { _type: MessageType.forward, _data: { data } })
+  }
+
+  window (id: string, window: number): void {
+    const entry = this.#entries.get(id)
+    if (entry?.isOurs === true) this.#push(id, entry, { _type: MessageType.window, window })
+  }
+
+  end (id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    entry.isSendEnded = true
+    this.#push(id, entry, { _type: MessageType.end })
+    this.finishIfEnded(id, entry)
+  }
+
+  reset (id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    this.#push(id, entry, { _type: MessageType.disconnect })
+  }
+
+  /** Both directions have ended: the relay may forget the link. */
+  finishIfEnded (id: string, entry: Entry): void {
+    if (entry.isSendEnded && entry.isReceiveEnded) this.reset(id)
+  }
+
+  take (): Batch<MessageInit> {
+    const out = this.#out
+    this.#out = []
+    return out
+  }
+
+  #push (id: string, { client }: Entry, message: Omit<MessageInit, '_type'> & { _type: number }): void {
+    this.#out.push({ ...message, to: client, link_id: id } as MessageInit)
+  }
+}
+
+class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Message> {
+  readonly #entries: Map<string, Entry>
+  readonly #encoder: LinkEncoder
+  readonly #events: LinkEvents
+
+  constructor (entries: Map<string, Entry>, encoder: LinkEncoder, events: LinkEvents) {
+    this.#entries = entries
+    this.#encoder = encoder
+    this.#events = events
+  }
+
+  push (batch: Batch<Message>, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+    for (const message of batch) {
+      this.#events.onMessage(message)
+      this.#decode(message, frames)
+    }
+  }
+
+  end (): void {}
+
+  #decode (message: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+    const { link_id: id, from } = message
+    const type = message._type as number
+    if (id === '') return
+    if (type === MessageType.connectReq) return this.#open(message, frames)
+    const entry = this.#entries.get(id)
+    if (entry === undefined || (from !== entry.client && from !== SERVER)) return
+    switch (type) {
+      case MessageType.connectRep:
+        this.#answer(id, entry, message, frames)
+        break
+      case MessageType.shellData:
+        frames.data(id, message.sdata?.data ?? NOTHING)
+        break
+      case MessageType.forward:
+        frames.data(id, message._data?.data ?? NOTHING)
+        break
+      case MessageType.shellResize:
+        this.#events.onResize(id, message.sresize?.rows ?? 0, message.sresize?.cols ?? 0)
+        break
+      case MessageType.window:
+        frames.window(id, message.window)
+        break
+      case MessageType.end:
+        entry.isReceiveEnded = true
+        frames.end(id)
+        this.#encoder.finishIfEnded(id, entry)
+        break
+      case MessageType.disconnect:
+        this.#entries.delete(id)
+        frames.reset(id, entry.isOurs ? ResetCode.CANCELLED : ResetCode.CLOSED)
+    }
+  }
+
+  #open ({ link_id: id, from, creq }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+    if (creq == null || this.#entries.has(id)) return
+    const { link, ...request } = creq
+    this.#entries.set(id, newEntry(from, creq._type === SHELL, link != null))
+    frames.open(id, { client: from, request, token: link?.token ?? undefined }, link?.window || undefined)
+  }
+
+  #answer (id: string, entry: Entry, { crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+    if (crep?.ok !== true) {
+      this.#entries.delete(id)
+      frames.reject(id, ResetCode.REFUSED, { text: crep?.msg ?? '' })
+      return
+    }
+    entry.isOurs = crep.link != null
+    frames.accept(id, { token: crep.link?.token ?? undefined }, crep.link?.window || undefined)
+  }
+}
+
+const newEntry = (client: string, isShell: boolean, isOurs: boolean): Entry => ({ client, isShell, isOurs, isSendEnded: false, isReceiveEnded: false })
+
+const NOTHING = new Uint8Array(0)
