@@ -1,5 +1,5 @@
 /** The other end of a terminal as a stream of bytes. */
-import { writeSync } from 'node:fs'
+import { readSync, writeSync } from 'node:fs'
 import { Duplex } from 'node:stream'
 import { ReadStream } from 'node:tty'
 import type { Clock, Timer } from '../../../../types.ts'
@@ -17,6 +17,9 @@ const MAX_RETRY = 16
  */
 const SILENCE = 100
 const MAX_REST = 1 << 20
+
+/** Bytes of one read of what is left at the end. */
+const REST_READ = 4096
 
 /** The end of input, as a terminal has it (VEOF of termios(3)). */
 const END_OF_INPUT = Uint8Array.of(4)
@@ -50,6 +53,7 @@ export class PtyStream extends Duplex {
     const socket = this.#socket = new ReadStream(fd)
     socket.pause()
     socket.on('data', (bytes) => { this.#take(bytes) })
+    socket.once('end', () => { this.#takeRest() })
     socket.on('error', () => {}) // EIO: nobody has the terminal open any more
     socket.once('close', () => { this.#end(false) })
   }
@@ -99,6 +103,22 @@ export class PtyStream extends Duplex {
     if (this.#rest <= 0) this.#socket.destroy()
     else if (takesMore) this.#awaitSilence()
     else this.#pause()
+  }
+
+  /**
+   * What libuv has left behind: reads of a terminal are short, and a short read when all other ends are closed counts as the last one
+   * there. Bounded by what the system keeps of a terminal.
+   */
+  #takeRest (): void {
+    try {
+      for (let length = 1; length > 0 && this.isOpen;) {
+        const bytes = Buffer.allocUnsafeSlow(REST_READ)
+        length = readSync(this.#fd, bytes)
+        if (length > 0) this.#take(bytes.subarray(0, length))
+      }
+    } catch {
+      // EIO: this was all
+    }
   }
 
   #pause (): void {
