@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { generate } from './proto.js'
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url))
-const generated = generate()
+const copied = [...generate(), 'src/nodes/natpass/peer/page/assets'] // the compiler takes TypeScript alone
 rmSync(path('dist.new'), { recursive: true, force: true })
 const { status } = spawnSync(process.execPath, [path('node_modules/typescript/bin/tsc'), '-p', path('tsconfig.build.json'), '--outDir', path('dist.new')], { stdio: 'inherit' })
 if (status === 0) {
-  for (const folder of generated) cpSync(path(folder), path(`dist.new/${folder}`), { recursive: true }) // the compiler takes TypeScript alone
+  for (const folder of copied) cpSync(path(folder), path(`dist.new/${folder}`), { recursive: true })
   for (const name of ['relay', 'peer']) chmodSync(path(`dist.new/bin/${name}.js`), 0o755)
   rmSync(path('dist'), { recursive: true, force: true })
   renameSync(path('dist.new'), path('dist'))

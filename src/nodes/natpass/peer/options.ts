@@ -2,10 +2,12 @@
 import { z } from 'zod'
 import { clientId, isClientId, linkTypes, secret } from '../protocol/options.ts'
 import type { LinkType } from '../protocol/message-types.ts'
-import { listenEndpoint, serverEndpoint } from '../../common/options/addresses.ts'
+import { serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, choice, text } from '../../common/options/checks.ts'
-import { clientTrust, secretOption } from '../../common/options/groups.ts'
-import type { Options } from '../../common/options/option.ts'
+import { clientTrust, secretOption, sectionsOf, verifyClientTls } from '../../common/options/groups.ts'
+import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
+import { ruleOptions, verifyRules } from './rules.ts'
+import { isLoopback } from '../../../net/client-address.ts'
 
 /** What a client may open here. */
 export interface Allowance {
@@ -38,8 +40,22 @@ export const peerOptions = {
     help: 'what others may open here: TYPES of tcp, udp, shell, vnc, bench and code, or TYPES@ID for one client; can be repeated'
   },
   legacyMd5: { check: choice(['raw', 'hex']), value: 'raw|hex', help: 'prove the secret as clients before v0.11.0 did' },
-  page: { check: listenEndpoint(), value: 'host:port', defaultText: 'none', help: 'serve the page of all rules there' },
+  rules: sectionsOf(ruleOptions),
   pagePassword: secretOption({ noun: 'password', variable: 'TUNPIPE_PAGE_PASSWORD', help: 'the password of pages, needed where others than this machine reach them' }),
   tls: { check: boolean(), default: false, help: 'speak TLS with the server' },
   ...clientTrust('')
 } as const satisfies Options
+
+/** Types of rules that have users here; the others of the original are not served yet. */
+const SERVED: readonly string[] = ['shell', 'tcp']
+
+/** Relations between options. */
+export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>, 'server' | 'tls' | 'ca' | 'insecure' | 'rules' | 'pagePassword'>, reject: Reject): void {
+  const { rules = [], pagePassword } = settings
+  verifyClientTls(settings, reject)
+  verifyRules(rules, ['rules'], reject)
+  for (const [i, { type, localAddr = '127.0.0.1' }] of rules.entries()) {
+    if (!SERVED.includes(type)) reject(['rules', i, 'type'], `${type} is not served yet, expected shell or tcp`)
+    if (type === 'shell' && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a shell on ${localAddr} needs a page-password, or expected 127.0.0.1`)
+  }
+}

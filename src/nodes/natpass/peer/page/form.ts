@@ -1,0 +1,25 @@
+/** Bodies of requests: small forms. */
+import type { IncomingMessage } from 'node:http'
+
+/** Bytes. */
+const MAX_FORM = 4096
+
+/** Reads `application/x-www-form-urlencoded`; undefined when it is longer than 4 KiB. Rejects when the request breaks. */
+export async function readForm (request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_FORM) return undefined
+  const all: Buffer[] = []
+  let size = 0
+  for await (const bytes of request.iterator({ destroyOnReturn: false })) { // so that it can be answered
+    all.push(bytes)
+    size += bytes.length
+    if (size > MAX_FORM) return undefined
+  }
+  return new URLSearchParams(Buffer.concat(all).toString())
+}
+
+/** A whole number as the original reads it: decimal, `0x` or, behind `0`, octal; 0 for anything else. */
+export function readNumber (text: string | null): number {
+  if (text === null || !/^(0x[0-9a-f]{1,8}|\d{1,15})$/i.test(text)) return 0
+  if (/^0[0-7]+$/.test(text)) return parseInt(text, 8)
+  return /^0\d/.test(text) ? 0 : Number(text)
+}

@@ -1,0 +1,169 @@
+/** A natpass client: controlled end for what it allows, control end for its rules (natpass protocol, section 4). */
+import { EventEmitter } from 'node:events'
+import { ControlledEnd } from './controlled-end.ts'
+import { RuleListener } from './rule-listener.ts'
+import { Session } from './session.ts'
+import { readPeer, type NatpassPeerEvents, type NatpassPeerInit, type NatpassPeerStats, type NatpassPeerStatus, type PeerSettings } from './settings.ts'
+import { tell } from '../../common/peer-events.ts'
+import { Reconnector } from '../../common/reconnector.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { Backoff } from '../../../limits/backoff.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts'
+import { silent, type Logger } from '../../../log.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { every, type Interval } from '../../../streams/clock.ts'
+import { metered, type Counted } from './metered.ts'
+import { reasonOf } from '../../../text/printable.ts'
+import { explainedDial } from '../../../transports/protocol-detection.ts'
+import { dialTcp } from '../../../transports/tcp.ts'
+import { dialTls } from '../../../transports/tls.ts'
+import type { Link } from '../../../types.ts'
+
+/** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
+const KEEP_ALIVE = 30_000
+
+/**
+ * ```ts
+ * const peer = new NatpassPeer({ server: 'relay.example.org:6154', secret, id: 'nas', allow: ['shell,tcp@laptop'] })
+ * await peer.start()
+ * ```
+ */
+export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
+  readonly #settings: PeerSettings
+  readonly #log: Logger
+  readonly #bounded: RateLimitedLog
+  readonly #stats: NatpassPeerStats = { links: 0, accepted: 0, refused: 0 }
+  readonly #traffic: Counted = { bytesIn: 0, bytesOut: 0 }
+  readonly #rates: TrafficRateMeter
+  readonly #controlled: ControlledEnd
+  readonly #rules: RuleListener[]
+  readonly #backoff: Backoff
+  readonly #stopping = new AbortController()
+  readonly #timer: Interval
+  #session: Session | undefined
+  #connectedAt: number | undefined
+  #reason: string | undefined
+  #failures = 0
+  #running: Promise<void> | undefined
+
+  /** @throws {OptionError} when an option is invalid */
+  constructor (init: NatpassPeerInit) {
+    super()
+    const settings = this.#settings = readPeer(init)
+    const { clock } = settings
+    this.#log = init.log ?? silent
+    const log = this.#bounded = new RateLimitedLog(this.#log)
+    this.#backoff = new Backoff({ ...init.backoff, clock })
+    this.#rates = new TrafficRateMeter(clock.now())
+    this.#controlled = new ControlledEnd({ settings, clock, log, stats: this.#stats })
+    const opener = {
+      open: async (request: Parameters<Session['mux']['open']>[0], signal?: AbortSignal) => {
+        if (this.#session === undefined) throw new LinkClosedError('not connected to the server')
+        return await this.#session.mux.open(request, { signal })
+      },
+      resize: (client: string, link: string, rows: number, columns: number) => { this.#session?.resize(client, link, rows, columns) }
+    }
+    this.#rules = settings.rules.map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, clock, log }))
+    this.#timer = every(clock, SAMPLE_INTERVAL, () => {
+      log.tick()
+      this.#rates.sample(this.#traffic, clock.now())
+    }).unref()
+  }
+
+  /** The server has accepted the peer. */
+  get isOnline (): boolean { return this.#connectedAt !== undefined }
+
+  /** The counters, as of now. */
+  get stats (): NatpassPeerStats & Counted { return { ...this.#stats, ...this.#traffic } }
+
+  /** The current state, for display. */
+  status (): NatpassPeerStatus {
+    const { server, id, clock } = this.#settings
+    return {
+      server: endpointText(server),
+      id,
+      reason: this.isOnline ? undefined : this.#reason,
+      connected: this.#connectedAt === undefined ? undefined : Math.round((clock.now() - this.#connectedAt) / 1000),
+      failures: this.#failures,
+      ...this.#traffic,
+      ...this.#rates.perSecond,
+      ...this.#stats,
+      rules: this.#rules.map((rule) => rule.status())
+    }
+  }
+
+  /**
+   * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens.
+   *
+   * @throws an error of the system when a rule cannot listen
+   */
+  async start (): Promise<void> {
+    if (this.#running !== undefined) return
+    for (const [i, rule] of this.#rules.entries()) {
+      const url = await rule.listen()
+      tell(() => this.emit('rule', this.#settings.rules[i].name, url))
+    }
+    this.#running = this.#run()
+  }
+
+  /** Ends all links and the connection, and settles when they have ended. */
+  async close (): Promise<void> {
+    const reason = new LinkClosedError('the peer was closed')
+    this.#stopping.abort(reason)
+    await Promise.all(this.#rules.map((rule) => rule.close(reason)))
+    this.#session?.mux.abort(reason)
+    await this.#running
+    this.#timer.stop()
+  }
+
+  #run (): Promise<void> {
+    const { clock } = this.#settings
+    return new Reconnector({ attempt: (signal) => this.#serve(signal), onLost: (err) => this.#lost(err), signal: this.#stopping.signal, clock }).run()
+  }
+
+  async #serve (signal: AbortSignal): Promise<void> {
+    const { clock } = this.#settings
+    const link = metered(await this.#dial(signal), this.#traffic)
+    const session = this.#session = new Session({
+      link,
+      settings: this.#settings,
+      clock,
+      onOpen: (opening) => this.#controlled.open(opening),
+      onResize: (id, rows, columns) => { this.#controlled.resize(id, rows, columns) },
+      onOnline: () => { this.#online() }
+    })
+    if (signal.aborted) session.mux.abort(signal.reason)
+    const err = await session.mux.ended
+    this.#session = undefined
+    if (err !== undefined) throw err
+  }
+
+  async #dial (signal: AbortSignal): Promise<Link> {
+    const { server, tls, clock } = this.#settings
+    const to = { host: server.host, port: server.port, keepAlive: KEEP_ALIVE, signal, clock }
+    try {
+      return await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls }))
+    } catch (err) {
+      throw explainedDial(err as Error, { wanted: 'natpass', isTls: tls !== undefined, tls: 'use TLS (--tls)', plain: 'leave out TLS (no --tls)' })
+    }
+  }
+
+  #online (): void {
+    this.#connectedAt = this.#settings.clock.now()
+    this.#backoff.online()
+    this.#log.info({ server: endpointText(this.#settings.server), id: this.#settings.id }, 'online')
+    tell(() => this.emit('online'))
+  }
+
+  #lost (err: Error): number {
+    const wasOnline = this.isOnline
+    this.#connectedAt = undefined
+    this.#failures++
+    this.#reason = wasOnline || !(err instanceof LinkClosedError) ? reasonOf(err) : 'the server has ended the connection without a word: perhaps the secret or the clock of this machine is wrong'
+    const wait = this.#backoff.next()
+    this.#log.warn({ server: endpointText(this.#settings.server), reason: this.#reason, wait: Math.round(wait) }, 'offline')
+    tell(() => this.emit('offline', err, wait))
+    return wait
+  }
+}

@@ -1,0 +1,131 @@
+/** A rule of the control end: users connect here, and each of them becomes a link to the target (natpass protocol, section 4.2). */
+import type { NatpassRuleStatus } from './settings.ts'
+import type { Rule } from './rules.ts'
+import { serveShellPage, type ShellPage } from './page/page-server.ts'
+import type { OpenedShell } from './page/page-shell.ts'
+import type { ShellExit } from './shell/shell.ts'
+import type { LinkRequest, LinkResponse } from '../protocol/link-codec.ts'
+import { LINK_TYPES } from '../protocol/message-types.ts'
+import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { bridge } from '../../../streams/bridge.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
+import { reasonOf } from '../../../text/printable.ts'
+import type { MuxLink } from '../../../transforms/link-mux/index.ts'
+import { acceptEach } from '../../../transports/acceptor.ts'
+import { listenTcp } from '../../../transports/tcp.ts'
+import type { Batch, Clock, Link, Listener } from '../../../types.ts'
+
+/** The current connection to the server, as rules use it. */
+export interface LinkOpener {
+  /** @throws {LinkClosedError} while there is no connection; `LinkRefusedError` when the target refuses */
+  open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>>
+  resize (client: string, link: string, rows: number, columns: number): void
+}
+
+export interface RuleListenerInit {
+  rule: Rule
+  opener: LinkOpener
+  pagePassword: string | undefined
+  clock: Clock
+  log: RateLimitedLog
+}
+
+export class RuleListener {
+  readonly #init: RuleListenerInit
+  #listener: Listener | undefined
+  #page: ShellPage | undefined
+  #url: string | undefined
+  readonly #links = new Set<MuxLink<LinkResponse>>()
+  #opened = 0
+  #problem: string | undefined
+
+  constructor (init: RuleListenerInit) { this.#init = init }
+
+  /** @throws an error of the system when it cannot listen */
+  async listen (): Promise<string> {
+    const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword } = this.#init
+    if (type === 'shell') {
+      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.#openShell(signal) })
+      this.#url = this.#page.url
+    } else {
+      const listener = this.#listener = listenTcp({ host, port, clock })
+      this.#url = `tcp://${endpointText({ host, port: await listener.port() })}`
+      acceptEach(listener, (link) => { void this.#serve(link) }, () => {}).catch(() => {})
+    }
+    return this.#url
+  }
+
+  status (): NatpassRuleStatus {
+    const { rule: { name, type, target } } = this.#init
+    return { name, type, target, url: this.#url, links: this.#links.size, opened: this.#opened, problem: this.#problem }
+  }
+
+  async close (reason: Error): Promise<void> {
+    this.#listener?.close()
+    for (const link of this.#links) link.abort(reason)
+    await this.#page?.close()
+  }
+
+  async #serve (user: Link): Promise<void> {
+    try {
+      const link = await this.#open()
+      await bridge(user, link).finally(() => { this.#links.delete(link) })
+    } catch (err) {
+      user.abort(err as Error)
+    }
+  }
+
+  async #openShell (signal: AbortSignal): Promise<OpenedShell> {
+    const { rule: { target }, opener } = this.#init
+    const link = await this.#open(signal)
+    const id = String(link.id)
+    let onGone: (exit: ShellExit) => void = () => {}
+    const exited = new Promise<ShellExit>((resolve) => { onGone = resolve })
+    const gone = (): void => {
+      this.#links.delete(link)
+      onGone({ code: undefined, signal: undefined }) // the protocol has no exit code
+    }
+    return { id, link: observed(link, gone), exited, resize: (rows, columns) => { opener.resize(target, id, rows, columns) } }
+  }
+
+  async #open (signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
+    const { rule, opener, log } = this.#init
+    try {
+      const link = await opener.open(requestOf(rule), signal)
+      this.#opened++
+      this.#problem = undefined
+      this.#links.add(link)
+      return link
+    } catch (err) {
+      this.#problem = reasonOf(err as Error)
+      log.log('warn', { rule: rule.name, target: rule.target, reason: this.#problem }, 'link not opened')
+      throw err
+    }
+  }
+}
+
+/** The same link; `gone` is called once nothing more is read from it. */
+function observed (link: Link, gone: () => void): Link {
+  async function * read (): AsyncGenerator<Batch> {
+    try {
+      yield * link.source
+    } finally {
+      gone()
+    }
+  }
+  const abort = (err: Error): void => {
+    link.abort(err)
+    gone()
+  }
+  return wrapLink(link, { source: read(), flow: undefined, abort })
+}
+
+function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePort: port }: Rule): LinkRequest {
+  return {
+    client: target,
+    request: type === 'shell'
+      ? { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } }
+      : { name, _type: LINK_TYPES.indexOf('tcp'), caddr: { addr, port } }
+  }
+}

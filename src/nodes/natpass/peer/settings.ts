@@ -1,0 +1,79 @@
+/** Options, status and events of a natpass peer. */
+import { peerOptions, verifyPeerOptions } from './options.ts'
+import type { Rule } from './rules.ts'
+import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
+import type { PeerConnection } from '../../common/status.ts'
+import type { BackoffInit } from '../../../limits/backoff.ts'
+import type { Logger } from '../../../log.ts'
+import { systemClock } from '../../../streams/clock.ts'
+import type { TlsClientInit } from '../../../transports/tls.ts'
+import type { Clock } from '../../../types.ts'
+
+/** Options of a peer. */
+export interface NatpassPeerInit extends InitOf<typeof peerOptions> {
+  backoff?: BackoffInit
+  /** Default: the system clock. */
+  clock?: Clock
+  log?: Logger
+}
+
+export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'tls' | 'ca' | 'insecure' | 'rules'> {
+  rules: readonly Rule[]
+  /** Undefined: plain TCP. */
+  tls: TlsClientInit | undefined
+  clock: Clock
+}
+
+/**
+ * Checks the options and fills in defaults.
+ *
+ * @throws {OptionError} when an option is invalid
+ */
+export function readPeer (init: NatpassPeerInit): PeerSettings {
+  const options = readOptions(peerOptions, init)
+  verifyPeerOptions(options, rejectOption)
+  const { tls, ca, insecure, rules = [], clock = systemClock, ...settings } = { ...options, clock: init.clock }
+  if (settings.secret === '') rejectOption(['secret'], 'empty, expected a secret')
+  return { ...settings, rules, clock, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined }
+}
+
+/** A rule that is served here. */
+export interface NatpassRuleStatus {
+  name: string
+  type: Rule['type']
+  target: string
+  /** Where its users connect: `http://` for a shell, `tcp://` for a port. Undefined while it does not listen. */
+  url: string | undefined
+  /** Links that are open now; since the start. */
+  links: number
+  opened: number
+  /** Why the last link was not opened. */
+  problem: string | undefined
+}
+
+/** What a peer has counted; `links` is a gauge. */
+export interface NatpassPeerStats {
+  /** Links that others have open here. */
+  links: number
+  /** Links that others have opened here, and those that they were refused. */
+  accepted: number
+  refused: number
+}
+
+/** A peer, its connection and its rules. */
+export interface NatpassPeerStatus extends PeerConnection, NatpassPeerStats {
+  /** `host:port`. */
+  server: string
+  id: string
+  rules: NatpassRuleStatus[]
+}
+
+/** Events of a peer, with their arguments. */
+export interface NatpassPeerEvents {
+  /** The server has accepted the peer. */
+  online: []
+  /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
+  offline: [err: Error, wait: number]
+  /** A rule has users here, at this address. */
+  rule: [name: string, url: string]
+}
