@@ -89,7 +89,7 @@ export class CompactEncoder implements MuxEncoder<number, Uint8Array, Uint8Array
     if (this.#block.length - this.#used < need) {
       this.#cut()
       const size = Math.min(LARGEST_BLOCK, Math.max(SMALLEST_BLOCK, this.#usual, 2 * this.#block.length))
-      this.#block = Buffer.allocUnsafeSlow(Math.max(size, need))
+      this.#block = Buffer.allocUnsafe(Math.max(size, need)) // small ones share memory, for as long as a write takes
       this.#from = this.#used = 0
     }
     const start = this.#used

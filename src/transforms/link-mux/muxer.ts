@@ -81,7 +81,7 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
     this.#codec = codec()
     this.#onOpen = onOpen
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve })
-    this.#scheduler = new FrameScheduler(this.#codec.encoder, this.#codec.maxData, () => { this.abort(new LinkClosedError('the connection has ended')) })
+    this.#scheduler = new FrameScheduler(this.#codec.encoder, this.#codec.maxData)
     const table = this.#table = new LinkTable<Id, Request, Response>({
       codec: this.#codec,
       scheduler: this.#scheduler,
@@ -101,7 +101,7 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
       onEnd: (err) => { this.#onLowerEnd(err) }
     })
     lower.boundUnsent?.(UNSENT)
-    lower.sink(this.#scheduler).then(() => { this.#onWritten() }, (err: Error) => { this.abort(err) })
+    lower.sink(this.#scheduler).then(() => { this.#onWritten() }, (err: Error) => { this.#onWriteFailed(err) })
     this.#reader.start()
   }
 
@@ -120,8 +120,7 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
   }
 
   abort (err: Error): void {
-    // Where there is no half-close, the end of an idle connection fails this side's sink.
-    this.#end(this.#isReceived && this.#table.isIdle ? undefined : err)
+    this.#end(err)
     this.#lower.abort(err)
   }
 
@@ -156,6 +155,16 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
 
   #finishIfIdle (): void {
     if (this.#isClosing && this.#table.isIdle) this.#scheduler.finish()
+  }
+
+  /** An idle connection may be about to end orderly: where there is no half-close, the end of the other side fails this side's sink. */
+  #onWriteFailed (err: Error): void {
+    if (this.#table.isIdle) {
+      this.close()
+      this.#onWritten()
+    } else {
+      this.abort(err)
+    }
   }
 
   #onWritten (): void {

@@ -37,9 +37,6 @@ export class LowerReader<In> {
     this.#init = init
   }
 
-  /** Nothing is read until links have been read. */
-  get isPaused (): boolean { return this.#timer !== undefined }
-
   start (): void { this.#read() }
 
   stop (): void {

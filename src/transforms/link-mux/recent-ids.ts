@@ -6,8 +6,6 @@ const LIMIT = 4096
 export class RecentIds<Id> {
   readonly #ids = new Set<Id>()
 
-  get size (): number { return this.#ids.size }
-
   has (id: Id): boolean { return this.#ids.has(id) }
 
   /** Forgets the oldest id where there are too many. */

@@ -19,7 +19,7 @@ export interface Sender {
 }
 
 /** Called without an error when the link below has taken everything. */
-export type Written = (err?: Error) => void
+type Written = (err?: Error) => void
 
 /**
  * Each write has all control frames first, then data in turns (link-mux protocol, section 5.3). A link that had nothing to send gets its first turn
@@ -30,24 +30,19 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   /** Calls of the encoder that were no data since the last write. */
   controlFrames = 0
   readonly #encoder: Pick<MuxEncoder<never, never, never, Out>, 'take'>
-  readonly #onReturn: () => void
   readonly #quantum: number
   #fresh: Sender[] = []
   #waiting: Sender[] = []
   #isFinished = false
-  /** The link below knows that nothing more comes. */
-  #isDone = false
   #isScheduled = false
   /** Called when the link below has taken the last write. */
   #written: Written[] = []
   /** The pending read of the link below. */
   #pending: ((result: IteratorResult<Batch<Out>>) => void) | undefined
 
-  /** @param onReturn called when the link below stops reading, as it has broken */
-  constructor (encoder: Pick<MuxEncoder<never, never, never, Out>, 'take'>, maxData: number, onReturn: () => void) {
+  constructor (encoder: Pick<MuxEncoder<never, never, never, Out>, 'take'>, maxData: number) {
     this.#encoder = encoder
     this.#quantum = Math.max(QUANTUM, maxData)
-    this.#onReturn = onReturn
   }
 
   next (): Promise<IteratorResult<Batch<Out>>> {
@@ -58,10 +53,8 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     })
   }
 
-  return (): Promise<IteratorResult<Batch<Out>>> {
-    if (!this.#isDone) this.#onReturn()
-    return Promise.resolve({ done: true, value: undefined })
-  }
+  /** The link below writes no more; its `sink` tells why. */
+  return (): Promise<IteratorResult<Batch<Out>>> { return Promise.resolve({ done: true, value: undefined }) }
 
   [Symbol.asyncIterator] (): this { return this }
 
@@ -126,7 +119,6 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     }
     this.#settle()
     if (!this.#isFinished) return
-    this.#isDone = true
     this.#pending = undefined
     pending({ done: true, value: undefined })
   }

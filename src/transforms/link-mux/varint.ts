@@ -30,7 +30,7 @@ export function writeVarint (value: number, into: Uint8Array, at: number): numbe
 
 /** Why a number cannot be read. */
 export const INCOMPLETE = -1
-export const INVALID = -2
+const INVALID = -2
 
 /** Reads the number at `at`, before `end`: `INCOMPLETE`, or `INVALID` when it has more than 32 bits or is not in its shortest form. */
 export function readVarint (bytes: Uint8Array, at: number, end: number): number {
