@@ -5,7 +5,7 @@ import { readHost } from '../../../net/endpoint.ts'
 import { quoted } from '../../../text/phrases.ts'
 import { localAddress } from '../../common/options/addresses.ts'
 import { choice, path, text, wholeNumber } from '../../common/options/checks.ts'
-import { rejectTwins, type Options, type Reject, type SettingsOf } from '../../common/options/option.ts'
+import { rejectTwins, type Option, type Options, type Reject, type SettingsOf } from '../../common/options/option.ts'
 
 /** The last two are not of the original. */
 export const RULE_TYPES = ['shell', 'vnc', 'bench', 'code-server', 'tcp', 'udp'] as const
@@ -62,17 +62,19 @@ const OF_TYPES: ReadonlyArray<readonly [option: keyof Rule, types: readonly Rule
 /** Whether a rule of this type has the option. */
 export const isOptionOf = (type: RuleType, option: keyof Rule): boolean => OF_TYPES.find(([name]) => name === option)?.[1].includes(type) ?? true
 
+const defaultOf = (option: keyof Rule): unknown => (ruleOptions[option] as Option).default
+
 /**
  * Checks the relations between options of rules.
  *
- * @param rules - without defaults
+ * @param rules - with or without defaults, which count as not given
  * @param at - the path of the list
  */
 export function verifyRules (rules: ReadonlyArray<Pick<Rule, 'name' | 'type'> & Partial<Rule>>, at: readonly string[], reject: Reject): void {
   rejectTwins(rules, 'name', at, 'rule', reject)
   for (const [i, rule] of rules.entries()) {
     for (const [option, types] of OF_TYPES) {
-      if (rule[option] !== undefined && !types.includes(rule.type)) reject([...at, i, option], `of no use in a rule of type ${rule.type}`)
+      if (rule[option] !== undefined && rule[option] !== defaultOf(option) && !types.includes(rule.type)) reject([...at, i, option], `of no use in a rule of type ${rule.type}`)
     }
     if (isOptionOf(rule.type, 'remotePort') && rule.remotePort === undefined) reject([...at, i, 'remotePort'], `missing, expected 1 to 65535, since it is a rule of type ${rule.type}`)
     const bytes = [rule.exec ?? '', ...rule.env ?? []].reduce((sum, text) => sum + Buffer.byteLength(text), 0)
