@@ -6,8 +6,9 @@ import { candyPeer } from './candy/peer.ts'
 import { candyRelay } from './candy/relay.ts'
 import { gotunnelPeer } from './gotunnel/peer.ts'
 import { gotunnelRelay } from './gotunnel/relay.ts'
+import { natpassPeer } from './natpass/peer.ts'
 import { natpassRelay } from './natpass/relay.ts'
 import type { Protocol } from './protocol.ts'
 
 export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay, natpassRelay]
-export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer]
+export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer, natpassPeer]

@@ -1,5 +1,5 @@
-/** Text of `relay status` and `relay reload` for natpass. */
-import type { ConfigureResult, NatpassClientStatus, NatpassServerStatus } from '../../nodes/natpass/index.ts'
+/** Text of `relay status`, `peer status` and `relay reload` for natpass. */
+import type { ConfigureResult, NatpassClientStatus, NatpassPeerStatus, NatpassRuleStatus, NatpassServerStatus } from '../../nodes/natpass/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['CLIENT', 'SOURCE', 'UP', 'LINKS', 'IN', 'OUT', 'RECEIVED', 'SENT', 'QUEUED']
@@ -26,3 +26,16 @@ const row = ({ id, source, connected, links, rateIn, rateOut, bytesIn, bytesOut,
 export function relayReloadText ({ ended, url }: ConfigureResult & { url: string }): string {
   return `${counted(ended, 'link')} ended, listens on ${url}`
 }
+
+const RULE_HEAD = ['RULE', 'TYPE', 'TARGET', 'USERS CONNECT TO', 'LINKS', 'OPENED', 'PROBLEM']
+
+export function peerText ({ server, id, connected, reason, rateIn, rateOut, links, accepted, refused, rules }: NatpassPeerStatus): string {
+  const state = connected === undefined ? `offline${reason === undefined ? '' : `: ${reason}`}` : `online for ${duration(connected)}, in ${rate(rateIn)}, out ${rate(rateOut)}`
+  return [
+    `natpass ${id} at ${server}: ${state}`,
+    `links of others here: ${links}, ${accepted} since the start, ${refused} refused`,
+    ...(rules.length === 0 ? [] : ['', table([RULE_HEAD, ...rules.map(ruleRow)])])
+  ].join('\n')
+}
+
+const ruleRow = ({ name, type, target, url, links, opened, problem }: NatpassRuleStatus): string[] => [name, type, target, url ?? '-', String(links), String(opened), problem ?? '-']

@@ -1,0 +1,40 @@
+import { Gauge } from 'prom-client'
+import { NatpassPeer } from '../../nodes/natpass/index.ts'
+import { endpointText } from '../../net/endpoint.ts'
+import type { SettingsOf } from '../../nodes/common/options/option.ts'
+import type { peerOptions } from '../../nodes/natpass/peer/options.ts'
+import { reasonOf } from '../../text/printable.ts'
+import { registerStats } from '../process/stats-metrics.ts'
+import type { StartContext, Service } from '../protocol.ts'
+import { explained } from '../reason.ts'
+
+/** Starts a natpass peer. @throws an error of the system when a rule cannot listen */
+export async function startNatpassPeer ({ settings, isForeign, log, out }: StartContext<SettingsOf<typeof peerOptions>>): Promise<Service> {
+  const protocol = 'natpass'
+  if (isForeign && settings.allow === undefined) log.warn('a client of the original lets every other client open a shell here; this one allows nothing, --allow says what others may open')
+  const peer = new NatpassPeer({ ...settings, log })
+  peer.on('rule', (rule, url) => {
+    out.ready(protocol, url)
+    out.event('rule', { protocol, rule, url })
+  })
+  let wasOnline = false
+  peer.on('online', () => {
+    if (!wasOnline) out.ready(protocol, `${settings.tls || settings.server.scheme === 'tls' ? 'tls' : 'tcp'}://${endpointText(settings.server)}`)
+    wasOnline = true
+    out.event('online', { protocol })
+  })
+  peer.on('offline', (err) => { out.event('offline', { protocol, reason: reasonOf(err) }) })
+  await peer.start().catch(async (err) => {
+    await peer.close()
+    throw explained(err, 'cannot listen for a rule')
+  })
+  return {
+    status: () => peer.status(),
+    online: () => peer.isOnline,
+    register (registry) {
+      registerStats(registry, 'tunpipe_natpass', () => [{ labels: {}, stats: peer.stats }], ['links'])
+      const online = new Gauge({ name: 'tunpipe_natpass_online', help: 'Now: 1 when the server has accepted the peer', registers: [registry], collect () { online.set(peer.isOnline ? 1 : 0) } })
+    },
+    stop: () => peer.close()
+  }
+}

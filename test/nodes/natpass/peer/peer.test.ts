@@ -1,0 +1,195 @@
+/** Two peers and a relay: ports and shells (natpass protocol, section 4; cases 21 to 28, 31 and 35 of section 8). */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { eventually } from '../../../helpers/cli/gotunnel.ts'
+import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
+import { answer, contentOf, data, ended, isType, LINK, request } from '../../../helpers/natpass/messages.ts'
+import { serve } from '../../../helpers/natpass/serve.ts'
+import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
+import type { NatpassPeerInit } from '../../../../src/nodes/natpass/peer/settings.ts'
+import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
+import { listenTcp } from '../../../../src/transports/tcp.ts'
+
+async function startPeer (t: Test, port: number, init: Partial<NatpassPeerInit>): Promise<NatpassPeer> {
+  const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', backoff: { first: 50, longest: 100 }, ...init })
+  t.teardown(() => peer.close())
+  const online = once(peer, 'online')
+  await peer.start()
+  await online
+  return peer
+}
+
+/** A service that answers each user. */
+async function service (t: Test, serve: (socket: Socket) => void): Promise<number> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => { serve(socket.on('error', () => {})) }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  return (server.address() as AddressInfo).port
+}
+
+const portOf = (peer: NatpassPeer, i = 0): number => Number(new URL(peer.status().rules[i].url ?? '').port)
+const echo = (socket: Socket): void => { socket.pipe(socket) }
+
+async function all (socket: Socket): Promise<Buffer> {
+  const heard: Buffer[] = []
+  for await (const read of socket) heard.push(read)
+  return Buffer.concat(heard)
+}
+
+t.test('a port, with half-close both ways, for many users at once', async (t) => {
+  const { server, port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp@laptop'] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [{ name: 'echo', target: 'nas', type: 'tcp', remotePort: await service(t, echo) }] })
+  const content = Buffer.alloc(3_000_000, 'natpass ')
+  await Promise.all(Array.from({ length: 20 }, async (_, i) => {
+    const user = connect({ port: portOf(laptop), host: '127.0.0.1', allowHalfOpen: true })
+    const sent = content.subarray(i * 100_000)
+    user.end(sent)
+    t.ok((await all(user)).equals(sent), `user ${i}`)
+  }))
+  await eventually(async () => [server.status().links.tcp, nas.status().links, laptop.status().rules[0].links], (counts) => counts.every((count) => count === 0))
+  t.match(nas.status(), { accepted: 20, refused: 0 })
+  t.match(laptop.status(), { rules: [{ opened: 20 }] })
+})
+
+t.test('a service that ends first, one that resets, and one that is not there', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp'] })
+  const [greeting, resetting] = [await service(t, (socket) => { socket.end('hello') }), await service(t, (socket) => { socket.once('data', () => { socket.resetAndDestroy() }) })]
+  const rules = [greeting, resetting, 1].map((remotePort, i) => ({ name: String(i), target: 'nas', type: 'tcp' as const, remotePort }))
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [...rules, { name: 'far', target: 'nas', type: 'tcp', remoteAddr: '192.0.2.1', remotePort: 80 }, { name: 'nobody', target: 'nobody', type: 'tcp', remotePort: 1 }] })
+  const user = (i: number): Socket => connect({ port: portOf(laptop, i), host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {})
+  const first = user(0)
+  t.equal((await all(first)).toString(), 'hello')
+  first.end('late')
+  const second = user(1)
+  second.write('x')
+  await new Promise((resolve) => { second.once('close', resolve).resume() })
+  for (const i of [2, 3, 4]) await new Promise((resolve) => { user(i).once('close', resolve).resume() })
+  const problems = laptop.status().rules.map(({ problem }) => problem)
+  t.match(problems.slice(2), [/ECONNREFUSED/, /only ports of this machine may be reached here, not 192\.0\.2\.1/, /nobody is not connected/])
+  t.equal(nas.status().refused, 2)
+})
+
+t.test('nothing is allowed that is not said', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['shell@laptop', 'bench'] })
+  const [laptop, other] = [await join(t, port, 'laptop'), await join(t, port, 'other')]
+  const refused = async (client: NatpassClient, link: string, type: Parameters<typeof request>[2], msg: RegExp): Promise<void> => {
+    client.send(request('nas', link, type))
+    t.match(await client.next(isType('connectRep')), { from: 'nas', link_id: link, crep: { ok: false, msg } })
+  }
+  await refused(other, '1', 'shell', /^shell is not allowed here$/)
+  await refused(laptop, '2', 'tcp', /^tcp is not allowed here$/)
+  await refused(laptop, '3', 77, /^this type is unknown here$/)
+  await refused(laptop, '4', 'vnc', /^vnc is not allowed here$/)
+  other.send(request('nas', '5', 'bench'))
+  t.match(await other.next(isType('connectRep')), { link_id: '5', crep: { ok: true } })
+  t.match(nas.status(), { refused: 4, accepted: 1, links: 0 })
+})
+
+t.test('a shell for a client of the original', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['shell'] })
+  const laptop = await join(t, port, 'laptop')
+  const shell = (exec: string, link = LINK): void => { laptop.send({ _type: 3, to: 'nas', link_id: link, creq: { name: 'sh', _type: 2, cshell: { exec, env: ['PS1=$ ', 'WORD=some word', 'TERM=dumb'] } } }) }
+  let heard = ''
+  const until = async (pattern: RegExp): Promise<void> => {
+    while (!pattern.test(heard)) heard += contentOf(await laptop.next(isType('shellData')))
+  }
+  shell('/bin/sh')
+  t.match(await laptop.next(isType('connectRep')), { from: 'nas', crep: { ok: true } })
+  laptop.send({ _type: 10, to: 'nas', link_id: LINK, sresize: { rows: 33, cols: 101 } })
+  laptop.send(data('nas', 'stty size; echo "<$WORD>"; printf "\\303\\251\\344\\377\\376" | od -An -tx1\n'))
+  await until(/33 101\r\n<some word>\r\n c3 a9 e4 ff fe/)
+  laptop.send({ _type: 10, to: 'nas', link_id: LINK, sresize: { rows: 70_000, cols: 1 } })
+  laptop.send(data('nas', 'sleep 1000 & echo pid=$!.\n'))
+  await until(/pid=(\d+)\./)
+  const pid = Number(/pid=(\d+)\./.exec(heard)?.[1])
+  t.equal(process.kill(pid, 0), true)
+  laptop.send(ended('nas'), ended('nas'))
+  await eventually(async () => { try { return process.kill(pid, 0) } catch { return false } }, (isThere) => !isThere)
+  await eventually(async () => nas.status().links, (links) => links === 0)
+
+  shell('/nonexistent', 'none')
+  t.match(await laptop.next(isType('connectRep')), { link_id: 'none', crep: { ok: false, msg: /nonexistent/ } })
+  shell('/bin/true', 'true')
+  t.match(await laptop.next(isType('connectRep')), { link_id: 'true', crep: { ok: true } })
+  t.match(await laptop.next(isType('disconnect')), { from: 'nas', link_id: 'true' })
+  shell('/bin/sh', 'pasted')
+  await laptop.next(isType('connectRep'))
+  heard = ''
+  laptop.send(data('nas', 'stty -echo raw; echo ready; head -c 65000 | cksum\n', 'pasted'))
+  await until(/ready/)
+  laptop.send(data('nas', 'x'.repeat(60_000), 'pasted'), data('nas', 'y'.repeat(5000), 'pasted'))
+  await until(/\d+ 65000/)
+})
+
+t.test('the page of a shell of the original', async (t) => {
+  const { port } = await serve(t)
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [{ name: 'sh', target: 'nas', type: 'shell', exec: 'sh', env: ['A=1'] }] })
+  const nas = await join(t, port, 'nas')
+  const url = laptop.status().rules[0].url ?? ''
+  const opening = fetch(`${url}/new`, { method: 'POST' })
+  const asked = await nas.next(isType('connectReq'))
+  t.match(asked, { from: 'laptop', creq: { name: 'sh', _type: 2, cshell: { exec: 'sh', env: ['A=1'] }, link: { version: 1 } } })
+  const link = asked.link_id
+  nas.send(answer('laptop', link))
+  t.equal(await (await opening).text(), link)
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/${link}`)
+  await once(socket, 'open')
+  const paste = 'p'.repeat(70_000)
+  socket.send(paste)
+  let got = ''
+  while (got.length < paste.length) {
+    const piece = contentOf(await nas.next(isType('shellData')))
+    t.ok(piece.length <= 65_000)
+    got += piece
+  }
+  t.equal(got, paste, 'of any size, in several messages')
+  t.equal(await (await fetch(`${url}/resize`, { method: 'POST', body: new URLSearchParams({ id: link, rows: '33', cols: '101' }) })).text(), 'ok')
+  t.match(await nas.next(isType('shellResize')), { link_id: link, sresize: { rows: 33, cols: 101 } })
+  nas.send(data('laptop', 'text', link), ended('laptop', link))
+  const [message] = await once(socket, 'message')
+  t.equal(String(message), 'text')
+  await once(socket, 'close')
+  const refusedOpening = fetch(`${url}/new`, { method: 'POST' })
+  nas.send(answer('laptop', (await nas.next(isType('connectReq'))).link_id, false))
+  t.match(await refusedOpening, { status: 502 })
+})
+
+t.test('a server that restarts, and one that does not know the secret', async (t) => {
+  const first = await serveNatpass({ listen: '127.0.0.1:0', secret: SECRET })
+  const port = Number(new URL(first.url).port)
+  const nas = await startPeer(t, port, { allow: ['tcp'] })
+  const [offline, online] = [once(nas, 'offline'), once(nas, 'online')]
+  await first.close()
+  await offline
+  t.equal(nas.isOnline, false)
+  const second = await serveNatpass({ listen: `127.0.0.1:${port}`, secret: SECRET })
+  await online
+  t.match(second.status(), { members: [{ id: 'nas' }] })
+  await second.close()
+  const third = await serveNatpass({ listen: `127.0.0.1:${port}`, secret: 'another' })
+  t.teardown(() => third.close())
+  await eventually(async () => nas.status().reason ?? '', (reason) => reason.includes('without a word'))
+  t.match(nas.status().reason, /perhaps the secret or the clock of this machine is wrong/)
+})
+
+t.test('a server that says nothing any more', async (t) => {
+  const listener = listenTcp({ port: 0, host: '127.0.0.1' })
+  const port = await listener.port()
+  const accepted = (async () => { for await (const link of listener) return link })()
+  const { ManualClock } = await import('../../../helpers/clock.ts')
+  const clock = new ManualClock()
+  const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', allow: ['tcp'], clock })
+  t.teardown(() => peer.close())
+  await peer.start()
+  await accepted
+  const offline = once(peer, 'offline')
+  for (let i = 0; i < 70; i++) await clock.pass(1000)
+  t.match(await offline, [{ message: /nothing was heard of the server for 60 seconds/ }])
+  listener.close()
+})

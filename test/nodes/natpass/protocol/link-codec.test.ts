@@ -1,0 +1,98 @@
+/** Virtual links on the wire (natpass protocol, sections 4.1 and 6). */
+import t from 'tap'
+import { natpassLinks, type LinkRequest } from '../../../../src/nodes/natpass/protocol/link-codec.ts'
+import { decodeMessage, frameOf, type Message } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import { toHex } from '../../../helpers/bytes.ts'
+import { LINK } from '../../../helpers/natpass/messages.ts'
+import { vector } from '../../../helpers/natpass/vectors.ts'
+
+const message = (name: string): Message => decodeMessage(vector(name).subarray(6))
+
+function codec () {
+  const calls: any[] = []
+  const resizes: any[] = []
+  const { encoder, decoder } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) } })
+  const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { calls.push([name, ...args]) } })
+  return {
+    calls,
+    resizes,
+    encoder,
+    gets: (...names: string[]) => { decoder.push(names.map(message), frames) },
+    gives: (from: string) => encoder.take().map((message) => toHex(frameOf({ ...message, from })))
+  }
+}
+
+const hexOf = (name: string): string => toHex(vector(name))
+const tcp: LinkRequest = { client: 'remote', request: message('link_offer_tcp').creq as LinkRequest['request'] }
+
+t.test('a link between two ends of tunpipe, byte for byte', async (t) => {
+  const opener = codec()
+  const window = message('link_offer_tcp').creq?.link?.window ?? 0
+  opener.encoder.open(LINK, tcp, window)
+  t.same(opener.gives('local'), [hexOf('link_offer_tcp')])
+  const target = codec()
+  target.gets('link_offer_tcp')
+  t.match(target.calls, [['open', LINK, { client: 'local', request: { name: 'rdp', caddr: {} } }, window]])
+  target.encoder.accept(LINK, {}, message('link_answer').crep?.link?.window ?? 0)
+  t.same(target.gives('remote'), [hexOf('link_answer')])
+  opener.gets('link_answer')
+  t.match(opener.calls, [['accept', LINK, {}, message('link_answer').crep?.link?.window]])
+  opener.encoder.data(LINK, Buffer.from('abc'))
+  opener.encoder.window(LINK, 32768)
+  opener.encoder.window(LINK, 4294967295)
+  opener.encoder.end(LINK)
+  t.same(opener.gives('local'), ['forward_legacy', 'link_window', 'link_window_largest', 'link_end'].map(hexOf))
+  target.calls.length = 0
+  target.gets('forward_legacy', 'link_window', 'link_end')
+  t.match(target.calls, [['data', LINK, Buffer.from('abc')], ['window', LINK, 32768], ['end', LINK]])
+  t.same(target.gives('remote'), [])
+  target.encoder.end(LINK)
+  t.equal(target.encoder.take().length, 2, 'the end, and once both have ended a disconnect for the relay')
+  target.encoder.reset(LINK, 1)
+  t.same(target.encoder.take(), [], 'told once')
+})
+
+t.test('with a peer of the original: no credit, no ends, and disconnects that come twice', async (t) => {
+  const { encoder, calls, gets, gives } = codec()
+  gets('connect_req_shell_exec_env')
+  t.match(calls, [['open', LINK, { client: 'local', request: { name: 'shell' } }, undefined]])
+  encoder.accept(LINK, {}, 1000)
+  encoder.data(LINK, Buffer.from('x'))
+  encoder.window(LINK, 1000)
+  const given = encoder.take()
+  t.match(given, [{ _type: 4, to: 'local', crep: { ok: true, link: undefined } }, { _type: 11, sdata: { data: Buffer.from('x') } }])
+  t.equal(given.length, 2, 'no window for one that does not know credit')
+  calls.length = 0
+  gets('shell_data_input', 'shell_resize', 'disconnect_client', 'disconnect_client', 'shell_data_input')
+  t.match(calls, [['data', LINK, Buffer.from('ls\r')], ['reset', LINK, 0]])
+  t.equal(calls.length, 2)
+  encoder.reset(LINK, 0)
+  t.same(gives('remote'), [])
+})
+
+t.test('refusals, of the other end and of the server', async (t) => {
+  const { encoder, calls, gets } = codec()
+  encoder.open(LINK, tcp, 1000)
+  encoder.take()
+  gets('connect_rep_error')
+  t.match(calls, [['reject', LINK, 2, { text: 'no shell command supported' }]])
+  const target = codec()
+  target.gets('connect_req_tcp')
+  target.encoder.reject(LINK, 2, { text: 'not allowed here' })
+  t.match(target.encoder.take(), [{ _type: 4, to: 'local', crep: { ok: false, msg: 'not allowed here' } }])
+})
+
+t.test('nobody but the other end and the server speaks for a link', async (t) => {
+  const { encoder, calls, gets, resizes } = codec()
+  encoder.open(LINK, { ...tcp, client: 'somebody' }, 1000)
+  gets('link_answer', 'forward_legacy', 'disconnect_client', 'shell_resize', 'link_end')
+  t.same([calls, resizes], [[], []])
+  gets('disconnect_server')
+  t.equal(calls.length, 1)
+})
+
+t.test('a resize', async (t) => {
+  const { gets, resizes } = codec()
+  gets('connect_req_shell_default', 'shell_resize')
+  t.same(resizes, [[LINK, 24, 300]])
+})

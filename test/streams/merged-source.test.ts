@@ -1,0 +1,41 @@
+import t from 'tap'
+import { MergedSource } from '../../src/streams/merged-source.ts'
+import { AsyncQueue } from '../../src/streams/async-queue.ts'
+
+t.test('elements of both, in the order in which they came', async (t) => {
+  const main = new AsyncQueue<number>()
+  const merged = new MergedSource(main)
+  merged.push(1)
+  t.equal(merged.size, 1)
+  t.same(await merged.next(), { done: false, value: [1] })
+  const waiting = merged.next()
+  merged.push(2)
+  t.same(await waiting, { done: false, value: [2] })
+  const next = merged.next()
+  main.pushBatch([3, 4])
+  t.same(await next, { done: false, value: [3, 4] })
+  main.push(5)
+  await new Promise((resolve) => { setImmediate(resolve) })
+  merged.push(6)
+  merged.push(7)
+  t.same([await merged.next(), await merged.next()].map(({ value }) => value), [[6, 7], [5]], 'what was pushed goes first')
+  main.end()
+  t.same(await merged.next(), { done: true, value: undefined })
+  t.same(await merged.next(), { done: true, value: undefined })
+})
+
+t.test('a failure of the source, and a reader that leaves', async (t) => {
+  const failing = new AsyncQueue<number>()
+  const merged = new MergedSource(failing)
+  const pending = merged.next()
+  failing.fail(new Error('broken'))
+  await t.rejects(pending, { message: 'broken' })
+  await t.rejects(merged.next(), { message: 'broken' })
+  let left = false
+  const main = new AsyncQueue<number>({ onReturn: () => { left = true } })
+  for await (const batch of (() => { const merged = new MergedSource(main); merged.push(1); return merged })()) {
+    t.same(batch, [1])
+    break
+  }
+  t.ok(left)
+})
