@@ -67,7 +67,7 @@ t.test('a service that ends first, one that resets, and one that is not there', 
   const second = user(1)
   second.write('x')
   await new Promise((resolve) => { second.once('close', resolve).resume() })
-  for (const i of [2, 3, 4]) await new Promise((resolve) => { user(i).once('close', resolve).resume() })
+  for (const i of [2, 3, 4]) await new Promise((resolve) => { connect(portOf(laptop, i), '127.0.0.1').on('error', () => {}).once('close', resolve).resume() })
   const problems = laptop.status().rules.map(({ problem }) => problem)
   t.match(problems.slice(2), [/ECONNREFUSED/, /only ports of this machine may be reached here, not 192\.0\.2\.1/, /nobody is not connected/])
   t.equal(nas.status().refused, 2)
