@@ -19,7 +19,7 @@ t.test('the page and its files', async (t) => {
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'cache-control': 'no-store',
-    'referrer-policy': 'no-referrer'
+    'referrer-policy': 'same-origin'
   })
   t.notMatch(headers['content-security-policy'], /script-src|unsafe-eval/)
   const paths = [...body.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, path]) => path)
