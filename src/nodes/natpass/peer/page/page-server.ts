@@ -23,6 +23,9 @@ import type { Clock } from '../../../../types.ts'
 const REQUEST_TIMEOUT = 10_000
 const IDLE_TIMEOUT = 5000
 
+/** Milliseconds without a byte, of a client that does not read. Not of WebSockets. */
+const SILENCE_TIMEOUT = 60_000
+
 /** Bytes of request line and headers. */
 const MAX_HEAD = 8 * 1024
 
@@ -110,6 +113,7 @@ class PageServer implements ShellPage {
     this.#routes = routes
     this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
     this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.timeout = SILENCE_TIMEOUT
     this.#server.on('request', (request, response) => {
       this.#serve(request, response).catch(() => { response.destroy() }) // the request broke
     })

@@ -47,6 +47,7 @@ export class PageShells {
   /** @param signal - nobody waits for the shell any more; does nothing once it is open */
   async open (signal: AbortSignal): Promise<{ readonly id: string } | NotOpened> {
     const { maxShells = MAX_SHELLS } = this.#init
+    if (this.#shells.size + this.#opening.size >= maxShells) [...this.#shells.values()].find(({ hasEnded }) => hasEnded)?.close()
     if (this.#shells.size + this.#opening.size >= maxShells) return { status: 503, text: `${maxShells} shells are open already` }
     const over = new AbortController()
     const leave = (): void => { over.abort(signal.reason) }

@@ -132,6 +132,18 @@ t.test('bounds', async (t) => {
   t.equal(page.shells, 2, 'the shell stays')
 })
 
+t.test('a shell that has ended makes room for another one', async (t) => {
+  const { ask, attach, opened, page } = await testPage(t, { maxShells: 1 })
+  t.equal((await ask('POST', '/new')).status, 200)
+  t.equal((await ask('POST', '/new')).status, 503)
+  opened[0].exit({ code: 0, signal: undefined })
+  await opened[0].end.sink((async function * () {})())
+  await (await attach('/ws/id0')).closed
+  t.equal(page.shells, 1, 'what it has said is kept')
+  t.match(await ask('POST', '/new'), { status: 200, body: /^id1$/ })
+  t.equal(page.shells, 1)
+})
+
 t.test('requests of other sites', async (t) => {
   const warned: object[] = []
   const { ask, refused, opened, page, clock } = await testPage(t, { log: { ...silent, warn: (fields) => { warned.push(fields) } } })
