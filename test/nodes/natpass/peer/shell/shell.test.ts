@@ -44,8 +44,7 @@ t.test('real terminals', { skip: skipWithoutPty }, async (t) => {
     t.equal(await talk.until('\r\n'), ' iutf8')
     shell.resize(33, 101)
     talk.type('stty size\n')
-    await talk.until('stty size\r\n')
-    t.equal(await talk.until('\r\n'), '33 101')
+    await talk.until('33 101\r\n')
     for (const [rows, cols] of [[70_000, 1], [1, 70_000], [0, 80], [24, 0], [-1, 80], [2.5, 80], [NaN, 80]]) {
       t.throws(() => { shell.resize(rows, cols) }, { code: 'ERR_SHELL_SIZE' }, `${rows} x ${cols}`)
     }
