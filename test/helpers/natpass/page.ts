@@ -49,6 +49,8 @@ export interface TestPage {
   clock: ManualClock
   /** The shells that were opened. */
   opened: PlayedShell[]
+  /** Those that they were opened with. */
+  signals: AbortSignal[]
   ask (method: string, path: string, headers?: Record<string, string>, body?: string): Promise<Answer>
   /** A WebSocket that is open. */
   attach (path: string, options?: ClientOptions): Promise<PageSocket>
@@ -59,12 +61,14 @@ export interface TestPage {
 export async function testPage (t: Test, init: Partial<ShellPageInit> = {}): Promise<TestPage> {
   const clock = new ManualClock()
   const opened: PlayedShell[] = []
+  const signals: AbortSignal[] = []
   const page = await serveShellPage({
     host: '127.0.0.1',
     port: 0,
     name: 'my <shell>',
     clock,
-    async openShell () {
+    async openShell (signal) {
+      signals.push(signal)
       const shell = playedShell(`id${opened.length}`)
       opened.push(shell)
       return shell
@@ -77,6 +81,7 @@ export async function testPage (t: Test, init: Partial<ShellPageInit> = {}): Pro
     page,
     clock,
     opened,
+    signals,
     ask: (method, path, headers = {}, body = '') => ask(page.url, method, path, headers, body),
     async attach (path, options) {
       const socket = new PageSocket(new WebSocket(url + path, options))

@@ -11,16 +11,20 @@ import { loadPageAssets, type PageAssets } from './page-assets.ts'
 import type { OpenedShell } from './page-shell.ts'
 import { refusalOf } from './request-guard.ts'
 import { PageShells, type PageShellsInit } from './page-shells.ts'
+import { LinkClosedError } from '../../../../errors.ts'
+import { throttle } from '../../../../limits/throttle.ts'
 import { silent, type Logger } from '../../../../log.ts'
 import { clientKey } from '../../../../net/client-address.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
 import { systemClock } from '../../../../streams/clock.ts'
-import { throttle } from '../../../../limits/throttle.ts'
 import type { Clock } from '../../../../types.ts'
 
 /** Milliseconds of a request, and of an idle connection. */
 const REQUEST_TIMEOUT = 10_000
 const IDLE_TIMEOUT = 5000
+
+/** Milliseconds without a byte, of a client that does not read. Not of WebSockets. */
+const SILENCE_TIMEOUT = 60_000
 
 /** Bytes of request line and headers. */
 const MAX_HEAD = 8 * 1024
@@ -40,7 +44,7 @@ export interface ShellPageInit extends Partial<Pick<PageShellsInit, 'maxShells' 
   /**
    * Opens a shell for a browser. A rejection is shown to its user.
    *
-   * @param signal - aborted when nobody waits for it any more
+   * @param signal - aborted when nobody waits for it any more, and never once the shell is open
    */
   openShell (signal: AbortSignal): Promise<OpenedShell>
   /** Default: no login. */
@@ -109,6 +113,7 @@ class PageServer implements ShellPage {
     this.#routes = routes
     this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
     this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.timeout = SILENCE_TIMEOUT
     this.#server.on('request', (request, response) => {
       this.#serve(request, response).catch(() => { response.destroy() }) // the request broke
     })
@@ -176,7 +181,7 @@ class PageServer implements ShellPage {
   async #open (request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await readForm(request) === undefined) return answer(response, 413, 'too long\n')
     const gone = new AbortController()
-    response.once('close', () => { gone.abort() })
+    response.once('close', () => { gone.abort(new LinkClosedError('the client is gone')) })
     const opened = await this.#shells.open(gone.signal)
     if ('id' in opened) answer(response, 200, opened.id)
     else answer(response, opened.status, opened.text)

@@ -17,7 +17,7 @@ const CLOSED = { over: 1000, goingAway: 1001, elsewhere: 4001 }
 
 /** An open shell, wherever it runs. */
 export interface OpenedShell {
-  /** Unique, and not to be guessed. */
+  /** Unique, and not to be guessed; of letters and digits. */
   readonly id: string
   /** Output and input, in bytes. Ends with the program. */
   readonly link: Link
@@ -55,6 +55,9 @@ export class PageShell {
     void this.#run()
     this.#left()
   }
+
+  /** Only its last output is left. */
+  get hasEnded (): boolean { return this.#end !== undefined }
 
   /** @throws {ShellError} when the size is out of range */
   resize (rows: number, cols: number): void { this.#opened.resize(rows, cols) }

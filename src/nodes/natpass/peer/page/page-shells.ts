@@ -10,6 +10,9 @@ const MAX_SHELLS = 16
 const OPEN_TIMEOUT = 10_000
 const KEEP_TIMEOUT = 30_000
 
+/** Bytes of the text of a refusal. */
+const MAX_TEXT = 300
+
 export interface PageShellsInit {
   openShell (signal: AbortSignal): Promise<OpenedShell>
   readonly clock: Clock
@@ -30,8 +33,8 @@ export interface NotOpened {
 export class PageShells {
   readonly #init: PageShellsInit
   readonly #shells = new Map<string, PageShell>()
-  #opening = 0
-  readonly #closing = new AbortController()
+  /** Those that are being opened. */
+  readonly #opening = new Set<AbortController>()
 
   constructor (init: PageShellsInit) {
     this.#init = init
@@ -44,36 +47,42 @@ export class PageShells {
   /** @param signal - nobody waits for the shell any more; does nothing once it is open */
   async open (signal: AbortSignal): Promise<{ readonly id: string } | NotOpened> {
     const { maxShells = MAX_SHELLS } = this.#init
-    if (this.#shells.size + this.#opening >= maxShells) return { status: 503, text: `${maxShells} shells are open already` }
-    this.#opening++
+    if (this.#shells.size + this.#opening.size >= maxShells) [...this.#shells.values()].find(({ hasEnded }) => hasEnded)?.close()
+    if (this.#shells.size + this.#opening.size >= maxShells) return { status: 503, text: `${maxShells} shells are open already` }
+    const over = new AbortController()
+    const leave = (): void => { over.abort(signal.reason) }
+    this.#opening.add(over)
+    signal.addEventListener('abort', leave, { once: true })
     try {
-      const opened = await this.#open(AbortSignal.any([signal, this.#closing.signal]))
-      return opened ?? { status: 502, text: 'timeout' } // as the original says it
+      return await this.#open(over)
     } catch (err) {
-      return { status: 502, text: printable(oneLine((err as Error).message), 300) }
+      return { status: 502, text: printable(oneLine((err as Error).message), MAX_TEXT) }
     } finally {
-      this.#opening--
+      signal.removeEventListener('abort', leave)
+      this.#opening.delete(over)
     }
   }
 
   /** Ends all shells, also those that are being opened. */
   close (): void {
-    this.#closing.abort(new LinkClosedError('the page is closed'))
+    for (const over of this.#opening) over.abort(new LinkClosedError('the page is closed'))
     for (const shell of this.#shells.values()) shell.close()
   }
 
-  /** Undefined after the time-out. */
-  async #open (signal: AbortSignal): Promise<{ readonly id: string } | undefined> {
+  async #open (over: AbortController): Promise<{ readonly id: string } | NotOpened> {
     const { clock, openTimeout = OPEN_TIMEOUT, keepTimeout = KEEP_TIMEOUT } = this.#init
-    const late = new AbortController()
-    const timer = clock.set(openTimeout, () => { late.abort() })
-    const over = AbortSignal.any([signal, late.signal])
+    let isLate = false
+    const timer = clock.set(openTimeout, () => {
+      isLate = true
+      over.abort()
+    })
+    const { signal } = over
     try {
-      const opening = this.#init.openShell(over)
+      const opening = this.#init.openShell(signal)
       // Not all that open shells know the signal: a shell that comes when nobody waits for it is ended.
-      opening.then(({ link }) => { if (over.aborted) link.abort(new LinkClosedError('nobody waits for it')) }, () => {})
-      const opened = await Promise.race([opening, aborted(over)])
-      if (late.signal.aborted) return undefined
+      opening.then(({ link }) => { if (signal.aborted) link.abort(new LinkClosedError('nobody waits for it')) }, () => {})
+      const opened = await Promise.race([opening, aborted(signal)])
+      if (isLate) return { status: 502, text: 'timeout' } // as the original says it
       if (opened === undefined) throw signal.reason
       const { id } = opened
       this.#shells.set(id, new PageShell(opened, { clock, keepTimeout, onGone: () => { this.#shells.delete(id) } }))

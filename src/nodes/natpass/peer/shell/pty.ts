@@ -1,4 +1,5 @@
 /** Terminals of the system. The only place that knows `@lydell/node-pty`, which is optional. */
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { ShellError } from './shell-error.ts'
 import type { TerminalSize } from './terminal-size.ts'
@@ -63,7 +64,12 @@ async function load (): Promise<Pty> {
   return {
     fork (file, env, cwd, { rows, cols }, onExit) {
       const forked = addon.fork(file, [], env, cwd, cols, rows, OWN, OWN, true, helper, onExit)
-      closeOnExec(forked.fd)
+      try {
+        closeOnExec(forked.fd)
+      } catch (err) {
+        closeSync(forked.fd) // which ends the program
+        throw err
+      }
       return forked
     },
     resize: (fd, { rows, cols }) => { addon.resize(fd, cols, rows) }

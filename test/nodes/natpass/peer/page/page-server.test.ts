@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { first, texts, until } from '../../../../helpers/ends.ts'
+import { silent } from '../../../../../src/log.ts'
 import { playedShell, testPage } from '../../../../helpers/natpass/page.ts'
 
 const FOREIGN = { origin: 'http://evil.example' }
@@ -19,7 +20,7 @@ t.test('the page and its files', async (t) => {
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'cache-control': 'no-store',
-    'referrer-policy': 'no-referrer'
+    'referrer-policy': 'same-origin'
   })
   t.notMatch(headers['content-security-policy'], /script-src|unsafe-eval/)
   const paths = [...body.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, path]) => path)
@@ -44,10 +45,11 @@ t.test('what is not there', async (t) => {
 })
 
 t.test('a shell', async (t) => {
-  const { ask, attach, opened, page } = await testPage(t)
+  const { ask, attach, opened, page, signals } = await testPage(t)
   t.match(await ask('POST', '/new'), { status: 200, body: /^id0$/, headers: { 'content-type': 'text/plain; charset=utf-8' } })
   t.equal(page.shells, 1)
   const [shell] = opened
+  t.notOk(signals[0].aborted, 'an open shell is not ended with its request')
   t.match(await ask('POST', '/resize', {}, 'id=id0&rows=33&cols=0x65'), { status: 200, body: /^ok$/ })
   t.same(shell.sizes, ['33x101'])
   for (const size of ['rows=0&cols=1', 'rows=70000&cols=1', 'rows=x&cols=1', '']) t.equal((await ask('POST', '/resize', {}, `id=id0&${size}`)).status, 400, size)
@@ -130,8 +132,21 @@ t.test('bounds', async (t) => {
   t.equal(page.shells, 2, 'the shell stays')
 })
 
+t.test('a shell that has ended makes room for another one', async (t) => {
+  const { ask, attach, opened, page } = await testPage(t, { maxShells: 1 })
+  t.equal((await ask('POST', '/new')).status, 200)
+  t.equal((await ask('POST', '/new')).status, 503)
+  opened[0].exit({ code: 0, signal: undefined })
+  await opened[0].end.sink((async function * () {})())
+  await (await attach('/ws/id0')).closed
+  t.equal(page.shells, 1, 'what it has said is kept')
+  t.match(await ask('POST', '/new'), { status: 200, body: /^id1$/ })
+  t.equal(page.shells, 1)
+})
+
 t.test('requests of other sites', async (t) => {
-  const { ask, refused, opened, page } = await testPage(t)
+  const warned: object[] = []
+  const { ask, refused, opened, page, clock } = await testPage(t, { log: { ...silent, warn: (fields) => { warned.push(fields) } } })
   t.equal((await ask('POST', '/new')).status, 200)
   const foreign: Array<Record<string, string>> = [FOREIGN, { origin: 'null' }, { host: 'evil.example' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }]
   for (const headers of foreign) {
@@ -144,6 +159,8 @@ t.test('requests of other sites', async (t) => {
   t.equal(opened.length, 1)
   t.same(opened[0].sizes, [])
   t.equal(page.shells, 1)
+  clock.advance(1000)
+  t.match(warned, [{ remote: '127.0.0.1', reason: 'a request of another site', count: 1 }, { count: 34 }], 'logged, but not each of them')
 })
 
 t.test('unknown ids', async (t) => {
