@@ -14,7 +14,7 @@ export const SIZES = [16 * 1024, 64 * 1024, 256 * 1024] as const
 const MAX_FREE_BYTES = 4 * 1024 * 1024
 
 /** Bytes. Smaller buffers come from Node's own pool. */
-const MIN_POOLED_BYTES = 4 * 1024
+export const MIN_POOLED_BYTES = 4 * 1024
 
 type Size = typeof SIZES[number]
 

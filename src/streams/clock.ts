@@ -11,14 +11,12 @@ class SystemTimer implements Timer {
 
   constructor (ms: number, fn: () => void) {
     this.#timer = setTimeout(() => {
-      this.#turn = setImmediate(fn)
-      if (!this.#timer.hasRef()) this.#turn.unref()
+      this.#turn = setImmediate(fn) // holds the process for this turn: without that an idle one would not take it
     }, ms)
   }
 
   unref (): this {
     this.#timer.unref()
-    this.#turn?.unref()
     return this
   }
 

@@ -6,11 +6,13 @@ import type { LinkRequest, LinkResponse } from '../protocol/link-codec.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { isLoopback } from '../../../net/client-address.ts'
+import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
-import type { Clock, Link } from '../../../types.ts'
+import type { Batch, Clock, Link } from '../../../types.ts'
 
 /** Milliseconds for a connection to a port of this machine. */
 const DIAL_TIMEOUT = 10_000
@@ -97,6 +99,7 @@ export class ControlledEnd {
     this.#shells.set(id, shell)
     try {
       await this.#join(opening, shell.link, onOpen, onEnd)
+      shell.link.abort(new LinkClosedError('the link has ended')) // what the program still runs
     } finally {
       if (this.#shells.get(id) === shell) this.#shells.delete(id)
     }
@@ -113,11 +116,20 @@ export class ControlledEnd {
     }
     onOpen()
     try {
-      await bridge(link, local)
+      await bridge(link.halfClose ? link : endingBoth(link, local), local)
     } catch {
       // either end has broken: both are aborted by now
     } finally {
       onEnd()
     }
   }
+}
+
+/** A link without half-close: its end is that of both directions, so what was opened for it ends as well, whatever it still does. */
+function endingBoth (link: Link, local: Link): Link {
+  async function * read (): AsyncGenerator<Batch> {
+    yield * link.source
+    local.abort(new LinkClosedError('the other end has left'))
+  }
+  return wrapLink(link, { source: read(), flow: undefined })
 }

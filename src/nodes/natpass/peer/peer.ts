@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { ControlledEnd } from './controlled-end.ts'
 import { RuleListener } from './rule-listener.ts'
 import { Session } from './session.ts'
+import type { LinkRequest } from '../protocol/link-codec.ts'
 import { readPeer, type NatpassPeerEvents, type NatpassPeerInit, type NatpassPeerStats, type NatpassPeerStatus, type PeerSettings } from './settings.ts'
 import { tell } from '../../common/peer-events.ts'
 import { Reconnector } from '../../common/reconnector.ts'
@@ -58,9 +59,9 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     this.#rates = new TrafficRateMeter(clock.now())
     this.#controlled = new ControlledEnd({ settings, clock, log, stats: this.#stats })
     const opener = {
-      open: async (request: Parameters<Session['mux']['open']>[0], signal?: AbortSignal) => {
+      open: async (request: LinkRequest, signal?: AbortSignal) => {
         if (this.#session === undefined) throw new LinkClosedError('not connected to the server')
-        return await this.#session.mux.open(request, { signal })
+        return await this.#session.open(request, signal)
       },
       resize: (client: string, link: string, rows: number, columns: number) => { this.#session?.resize(client, link, rows, columns) }
     }

@@ -18,7 +18,7 @@ import type { Batch, Clock, Link, Listener } from '../../../types.ts'
 
 /** The current connection to the server, as rules use it. */
 export interface LinkOpener {
-  /** @throws {LinkClosedError} while there is no connection; `LinkRefusedError` when the target refuses */
+  /** @throws {LinkClosedError} while there is no connection; `NatpassRefusedError` when the target refuses */
   open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>>
   resize (client: string, link: string, rows: number, columns: number): void
 }

@@ -4,13 +4,14 @@ import { LinkClosedError } from '../../../errors.ts'
 import { MergedSource } from '../../../streams/merged-source.ts'
 import { every } from '../../../streams/clock.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
-import { linkMux, type LinkMux, type LinkMuxInit } from '../../../transforms/link-mux/index.ts'
+import { linkMux, LinkRefusedError, type LinkMux, type LinkMuxInit, type MuxLink } from '../../../transforms/link-mux/index.ts'
 import { protobuf } from '../../../transforms/protobuf/index.ts'
 import { frames } from '../protocol/frames.ts'
 import { natpassLinks, type LinkRequest, type LinkResponse } from '../protocol/link-codec.ts'
 import { MessageType, SERVER } from '../protocol/message-types.ts'
 import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
 import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
+import { NatpassRefusedError } from './errors.ts'
 import type { PeerSettings } from './settings.ts'
 import type { Batch, Clock, Link } from '../../../types.ts'
 
@@ -63,6 +64,20 @@ export class Session {
       else this.#out.push({ _type: MessageType.keepalive, to: SERVER })
     })
     void this.mux.ended.then(() => { timer.stop() })
+  }
+
+  /**
+   * Opens a link to another client.
+   *
+   * @throws {NatpassRefusedError} when that client or the server refuses; otherwise as `LinkMux.open`
+   */
+  async open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
+    try {
+      return await this.mux.open(request, { signal })
+    } catch (err) {
+      if (err instanceof LinkRefusedError) throw new NatpassRefusedError((err as LinkRefusedError<LinkResponse>).response?.text, { cause: err })
+      throw err
+    }
   }
 
   /** The terminal of a shell has another size. */

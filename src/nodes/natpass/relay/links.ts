@@ -6,6 +6,7 @@ import { VirtualLink } from './virtual-link.ts'
 import { LINK_TYPES } from '../protocol/message-types.ts'
 import { disconnect, refusal } from '../protocol/messages.ts'
 import type { RelaySettings } from './settings.ts'
+import type { Clock } from '../../../types.ts'
 
 /** Characters of the id of a link; those of the original have 16. */
 const MAX_ID = 64
@@ -20,11 +21,15 @@ const TEXTS: Record<LinkRefusal, (to: string) => string> = {
   malformed: () => 'not a request'
 }
 
+/** Milliseconds for the other end to accept. The original waits up to a minute for a code-server. */
+const ANSWER_TIMEOUT = 120_000
+
 /** Characters of an id that are repeated in a text. */
 const MAX_SHOWN = 64
 
 export interface LinksContext {
   readonly settings: Pick<RelaySettings, 'rules' | 'maxLinks' | 'maxLinksTotal'>
+  readonly clock: Clock
   readonly totals: RelayTotals
   /** The client of an id. */
   find (id: string): Client | undefined
@@ -41,6 +46,8 @@ export interface LinkRequest {
 export class Links {
   readonly #context: LinksContext
   readonly #links = new Map<string, VirtualLink<Client>>()
+  /** Those that were not accepted yet, the oldest first. */
+  readonly #unanswered = new Map<VirtualLink<Client>, number>()
 
   constructor (context: LinksContext) { this.#context = context }
 
@@ -60,6 +67,7 @@ export class Links {
     }
     const link = new VirtualLink({ id: request.id, type: typeOf(request), opener, target })
     this.#links.set(link.id, link)
+    this.#unanswered.set(link, this.#context.clock.now())
     opener.links.add(link)
     target.links.add(link)
     totals.opened++
@@ -67,10 +75,29 @@ export class Links {
     return link
   }
 
+  /** The other end has accepted it. A measurement is over by that: the original ends no link of that type. */
+  accepted (link: VirtualLink<Client>): void {
+    this.#unanswered.delete(link)
+    if (link.type === 'bench') this.forget(link)
+  }
+
+  /**
+   * Ends links that nobody has accepted, as the original's clients do not answer to all types. Once a second.
+   *
+   * @param now milliseconds of a monotonic clock
+   */
+  tick (now: number): void {
+    for (const [link, since] of this.#unanswered) {
+      if (now - since < ANSWER_TIMEOUT) break
+      this.end(link, 'unanswered')
+    }
+  }
+
   /** Forgets a link; what waits of it is still written. */
   forget (link: VirtualLink<Client>): void {
     if (this.#links.get(link.id) !== link) return
     this.#links.delete(link.id)
+    this.#unanswered.delete(link)
     for (const end of [link.opener, link.target]) {
       end.links.delete(link)
       if (end.lastLink === link) end.lastLink = undefined

@@ -3,6 +3,7 @@
  * other one. A write has whole frames, as the original's clients lose the framing when the rest of one comes late (natpass protocol,
  * section 1.3).
  */
+import { acquire, MIN_POOLED_BYTES } from '../../../buffers/buffer-pool.ts'
 import type { Batch } from '../../../types.ts'
 
 /** Bytes that wait for all clients together, and their bound. */
@@ -27,6 +28,9 @@ const TURN_BYTES = 16 << 10
 /** Bytes of memory that a chunk takes besides its own. */
 const CHUNK_OVERHEAD = 128
 
+/** Memory of a chunk. A large one has a block of the buffer pool to itself. */
+const sizeOf = ({ length, buffer }: Uint8Array): number => (length < MIN_POOLED_BYTES ? length : buffer.byteLength) + CHUNK_OVERHEAD
+
 /** What waits of one link, or of none, in one direction. */
 export class LinkQueue {
   readonly #outbox: Outbox
@@ -34,8 +38,13 @@ export class LinkQueue {
   #first = 0
   #bytes = 0
   #onRoom: (() => void) | undefined
-  /** Frames of the read that is being forwarded, not added yet. */
-  readonly pending: Uint8Array[] = []
+  /** Runs of frames of the read that is being forwarded, each in one piece of memory. */
+  #runs: Uint8Array[] = []
+  /** The last run. */
+  #memory: ArrayBufferLike | undefined
+  #start = 0
+  #end = 0
+  #collected = 0
 
   constructor (outbox: Outbox) { this.#outbox = outbox }
 
@@ -51,11 +60,40 @@ export class LinkQueue {
   /** Calls back once there is room, or the queue was dropped. */
   whenRoom (onRoom: () => void): void { this.#onRoom = onRoom }
 
+  /** Adds a frame of the current read; its memory is used until `pushCollected`. @returns whether it is the first one */
+  collect (frame: Uint8Array): boolean {
+    const isFirst = this.#memory === undefined
+    if (frame.buffer === this.#memory && frame.byteOffset === this.#end) {
+      this.#end += frame.length
+    } else {
+      this.#endRun()
+      this.#memory = frame.buffer
+      this.#start = frame.byteOffset
+      this.#end = this.#start + frame.length
+    }
+    this.#collected += frame.length
+    return isFirst
+  }
+
+  /** Adds a copy of what was collected: a view of a small frame would keep the memory of a whole read. */
+  pushCollected (): void {
+    if (this.#memory === undefined) return
+    this.#endRun()
+    const chunk = acquire(this.#collected)
+    let at = 0
+    for (const run of this.#runs) {
+      chunk.set(run, at)
+      at += run.length
+    }
+    this.#forgetCollected()
+    this.push(chunk)
+  }
+
   /** Adds whole frames. */
   push (chunk: Uint8Array): void {
     if (this.#outbox.isClosed) return
     this.#chunks.push(chunk)
-    this.#count(chunk.length + CHUNK_OVERHEAD)
+    this.#count(sizeOf(chunk))
     this.#outbox.activate(this)
   }
 
@@ -66,7 +104,7 @@ export class LinkQueue {
       const chunk = this.#chunks[this.#first++]
       batch.push(chunk)
       taken += chunk.length
-      this.#count(-chunk.length - CHUNK_OVERHEAD)
+      this.#count(-sizeOf(chunk))
     }
     if (this.#first === this.#chunks.length) {
       this.#chunks = []
@@ -83,10 +121,21 @@ export class LinkQueue {
   drop (): void {
     this.#chunks = []
     this.#first = 0
-    this.pending.length = 0
+    this.#forgetCollected()
     this.#count(-this.#bytes)
     this.#outbox.deactivate(this)
     this.#wake()
+  }
+
+  #endRun (): void {
+    if (this.#memory !== undefined) this.#runs.push(new Uint8Array(this.#memory, this.#start, this.#end - this.#start))
+    this.#memory = undefined
+  }
+
+  #forgetCollected (): void {
+    this.#runs = []
+    this.#memory = undefined
+    this.#collected = 0
   }
 
   #count (bytes: number): void {

@@ -151,6 +151,7 @@ export class NatpassRelay {
     this.#rejectLog.log.tick()
     this.#sampler.sample(this.#clients.values(), now)
     for (const client of this.#clients.values()) client.tick(now, dropAfter, stallTimeout)
+    this.#links.tick(now)
   }
 
   /** Accepts no more connections, ends all clients, and settles when they have ended. */
@@ -238,6 +239,7 @@ export class NatpassRelay {
       before.end('replaced')
     }
     const client: Client = new Client({ id, remote, budget: this.#budget, onEnd: () => { void lingeringEnd(link, clock, reading, () => writing) }, now: clock.now() })
+    link.poolReads?.()
     const writing = link.sink(client.outbox)
     writing.catch((err: Error) => { link.abort(err) })
     this.#clients.set(id, client)

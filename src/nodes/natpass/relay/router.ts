@@ -12,6 +12,7 @@ import { CHECKSUM_BYTES, LENGTH_BYTES, MAX_PAYLOAD, sealFrame, verifyChecksum } 
 import { MessageType } from '../protocol/message-types.ts'
 import { decodeMessage, msgSchema, type Message } from '../protocol/messages.ts'
 import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
+import { release } from '../../../buffers/buffer-pool.ts'
 import type { Batch, Clock } from '../../../types.ts'
 
 /** Bytes of a frame in front of its message. */
@@ -43,7 +44,7 @@ export class Router {
   constructor (context: RouterContext) { this.#context = context }
 
   /**
-   * Forwards the frames of one read.
+   * Forwards the frames of one read, and releases their memory.
    *
    * @param frames with length and checksum
    * @returns a promise while the sender has to wait, as a receiver of its links is slow
@@ -63,6 +64,7 @@ export class Router {
       }
     } finally {
       this.#flush()
+      release(frames)
     }
     return this.#full.size === 0 ? undefined : this.#waitForRoom(client)
   }
@@ -84,7 +86,7 @@ export class Router {
     const receiver = link.otherEnd(client)
     if (!this.#enqueue(client, receiver, link.queueTo(receiver), frame)) return this.#drop('not_owner')
     if (type === MessageType.disconnect) this.#forget(client, link)
-    else if (type === MessageType.connectRep && client === link.target && !isAccepted(frame)) this.#forget(client, link)
+    else if (type === MessageType.connectRep && client === link.target) this.#answered(client, link, frame)
     else if (link.queueTo(receiver).isFull) this.#full.set(link.queueTo(receiver), link)
   }
 
@@ -105,6 +107,11 @@ export class Router {
     else this.#enqueue(client, receiver, receiver.outbox.unlinked, frame)
   }
 
+  #answered (client: Client, link: VirtualLink<Client>, frame: Uint8Array): void {
+    if (isAccepted(frame)) this.#context.links.accepted(link)
+    else this.#forget(client, link)
+  }
+
   /** The end that has ended a link gets nothing more of it. */
   #forget (client: Client, link: VirtualLink<Client>): void {
     this.#context.links.forget(link)
@@ -120,11 +127,7 @@ export class Router {
     }
     const { taps, totals } = this.#context
     if (taps.size > 0) taps.show(frame.subarray(HEAD_BYTES), client, receiver)
-    const { pending } = queue
-    const last = pending.length - 1
-    if (last < 0) this.#dirty.push(queue)
-    if (last >= 0 && isBehind(pending[last], frame)) pending[last] = joined(pending[last], frame)
-    else pending.push(frame)
+    if (queue.collect(frame)) this.#dirty.push(queue)
     this.#receivers.add(receiver)
     receiver.traffic.framesOut++
     receiver.traffic.bytesOut += frame.length
@@ -142,13 +145,9 @@ export class Router {
 
   #drop (reason: MessageDrop): void { this.#context.totals.drops[reason]++ }
 
-  /** Copies what was read: its memory may be used again, and a small frame would keep a whole read. */
+  /** Queues what was collected. */
   #flush (): void {
-    for (const queue of this.#dirty) {
-      const { pending } = queue
-      if (pending.length > 0) queue.push(pending.length === 1 ? Buffer.from(pending[0]) : Buffer.concat(pending))
-      pending.length = 0
-    }
+    for (const queue of this.#dirty) queue.pushCollected()
     this.#dirty.length = 0
     for (const { outbox } of this.#receivers) outbox.run()
     this.#receivers.clear()
@@ -192,8 +191,3 @@ function decode (frame: Uint8Array): Message {
 }
 
 const isAccepted = (frame: Uint8Array): boolean => decode(frame).crep?.ok === true
-
-/** Whether a frame follows another one in the memory of the same read. */
-const isBehind = (last: Uint8Array, frame: Uint8Array): boolean => last.buffer === frame.buffer && last.byteOffset + last.length === frame.byteOffset
-
-const joined = (last: Uint8Array, frame: Uint8Array): Uint8Array => new Uint8Array(last.buffer, last.byteOffset, last.length + frame.length)

@@ -25,10 +25,10 @@ export type MessageDrop = 'unknown_link' | 'not_owner' | 'unknown_client' | 'pol
 export type LinkRefusal = 'unknown_client' | 'policy' | 'link_id' | 'links' | 'busy' | 'malformed'
 
 /**
- * Why the relay has ended a link: `client`, the connection of one end has ended; `stalled`, one end did not read; `policy`, new rules do
- * not allow it.
+ * Why the relay has ended a link: `client`, the connection of one end has ended; `stalled`, one end did not read; `unanswered`, the
+ * other end has not accepted it in two minutes; `policy`, new rules do not allow it.
  */
-export type LinkEnding = 'client' | 'stalled' | 'policy'
+export type LinkEnding = 'client' | 'stalled' | 'unanswered' | 'policy'
 
 /** Messages and their bytes, checksums and lengths included. */
 export interface ClientTraffic {
@@ -63,7 +63,7 @@ export const newCounters = () => ({
   opened: 0,
   links: { tcp: 0, udp: 0, shell: 0, vnc: 0, bench: 0, code: 0, other: 0 } satisfies NatpassRelayStats['links'],
   refusedLinks: { unknown_client: 0, policy: 0, link_id: 0, links: 0, busy: 0, malformed: 0 } satisfies NatpassRelayStats['refusedLinks'],
-  endedLinks: { client: 0, stalled: 0, policy: 0 } satisfies NatpassRelayStats['endedLinks'],
+  endedLinks: { client: 0, stalled: 0, unanswered: 0, policy: 0 } satisfies NatpassRelayStats['endedLinks'],
   drops: { unknown_link: 0, not_owner: 0, unknown_client: 0, policy: 0, handshake: 0, queue: 0 } satisfies NatpassRelayStats['drops']
 })
 

@@ -1,6 +1,7 @@
 /** What a relay does between clients (natpass protocol, section 3; cases 8 to 18 and 34 of section 8). */
 import t from 'tap'
 import { join } from '../../../helpers/natpass/client.ts'
+import { ManualClock } from '../../../helpers/clock.ts'
 import { answer, contentOf, data, ended, isType, LINK, openLink, request, UNKNOWN } from '../../../helpers/natpass/messages.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { vector } from '../../../helpers/natpass/vectors.ts'
@@ -97,6 +98,28 @@ t.test('a refused link is forgotten', async (t) => {
   t.match(await a.next(), { from: 'b', crep: { ok: false, msg: 'no' } })
   await b.settled()
   t.match(server.status(), { links: { shell: 0 }, drops: { unknown_link: 1 } })
+})
+
+t.test('links that are over without a word: measurements, and those that nobody accepts', async (t) => {
+  const clock = new ManualClock({ date: Date.now() })
+  const { server, port } = await serve(t, { clock })
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  for (let i = 0; i < 3; i++) {
+    a.send(request('b', `bench ${i}`, 'bench'))
+    await b.next(isType('connectReq'))
+    b.send(answer('a', `bench ${i}`))
+    await a.next(isType('connectRep'))
+  }
+  t.match(server.status(), { links: { bench: 0 }, opened: 3 })
+  a.send(request('b', 'tcp', 'tcp'))
+  await b.next(isType('connectReq'))
+  await openLink(a, b)
+  for (let i = 0; i < 12; i++) {
+    for (let j = 0; j < 10; j++) clock.advance(1000)
+    t.equal(server.status().links.tcp, i < 11 ? 1 : 0)
+  }
+  t.match([await a.next(isType('disconnect')), await b.next(isType('disconnect'))], [{ from: 'server', link_id: 'tcp' }, { from: 'server', link_id: 'tcp' }])
+  t.match(server.status(), { links: { shell: 1 }, endedLinks: { unanswered: 1 } })
 })
 
 t.test('the end of a connection is told once to the other end of each link', async (t) => {
