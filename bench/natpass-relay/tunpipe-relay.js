@@ -1,5 +1,5 @@
 /** The relay under test: the built package, as it is installed. */
-import { serveNatpass } from '../../dist/src/nodes/natpass/index.js'
+import { serveNatpass } from 'tunpipe/nodes/natpass'
 import { report } from '../lib/child.js'
 
 const { url, relay } = await serveNatpass({ listen: '127.0.0.1:0', secret: process.env.BENCH_PASSWORD })
