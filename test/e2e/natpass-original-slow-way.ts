@@ -63,7 +63,7 @@ async function slowSession (t: Test, { start, slowEnd, rate, isStrict }: Session
   const end = await ended(lines)
   t.comment(`${summary(lines)}; ${end}`)
   for (const [name, client] of Object.entries({ remote, local })) {
-    const complaints = client.stdout.split('\n').filter((line) => /checksum|drop message|write message error|too many timeout|read message: /.test(line))
+    const complaints = client.stdout.split('\n').filter((line) => /checksum|drop message|write message error|too many timeout|read message: |disconnected|read data on shell|write data/.test(line))
     t.comment(`${name}: ${complaints.length} complaints${complaints.length === 0 ? '' : `, the first: ${complaints[0].slice(0, 200)}`}`)
   }
   const next = await ShellUser.open(t, rulePort, isControlSlow ? way.fast : undefined).then(async (next) => await Promise.race([next.quiet().then(() => 'works'), delay(PATIENCE, 'is silent')]), (err: Error) => `is refused: ${err.message}`)
@@ -77,11 +77,10 @@ async function slowSession (t: Test, { start, slowEnd, rate, isStrict }: Session
 
 /** Waits for the end of output, or for nothing more to come. */
 async function ended (lines: NumberedLines): Promise<string> {
-  let isOver = false
-  void lines.ended.then(() => { isOver = true })
-  for (let count = -1; !isOver && lines.count + lines.gaps.length !== count;) {
-    count = lines.count + lines.gaps.length
-    await Promise.race([lines.ended, delay(PATIENCE)])
+  for (let count = -1; ;) {
+    if (await Promise.race([lines.ended.then(() => true), delay(PATIENCE, false)])) return 'whole'
+    const now = lines.count + lines.gaps.length
+    if (now === count) return 'its end is missing'
+    count = now
   }
-  return isOver ? 'whole' : 'its end is missing'
 }

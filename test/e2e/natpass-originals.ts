@@ -14,7 +14,6 @@ import { kill, NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient, type
 import { isPrivate } from '../helpers/natpass/private-network.ts'
 import { startOriginal, startRelay, type ServerUnderTest } from '../helpers/natpass/servers.ts'
 import { ask, ShellUser } from '../helpers/natpass/shell-user.ts'
-import { eventually } from '../helpers/network/traffic.ts'
 import type { Program } from '../helpers/programs/program.ts'
 
 const LOAD = Number(process.env.SECONDS_OF_LOAD ?? 5)
@@ -30,7 +29,7 @@ const MANY_BENCHES = 1100
 /** Seconds. */
 const STANDSTILL = 20
 
-const shellRule = (local_port: number, name = 'shell'): OriginalRule => ({ name, target: 'remote', type: 'shell', local_port, exec: '/bin/sh', env: ['TERM=vt220', 'GREETING=hello'] })
+const shellRule = (port: number, name = 'shell'): OriginalRule => ({ name, target: 'remote', type: 'shell', local_port: port, exec: '/bin/sh', env: ['TERM=vt220', 'GREETING=hello'] })
 
 interface Pair {
   local: Program
@@ -176,6 +175,7 @@ async function standstill (t: Test, { start, isOurs, block }: { start: (t: Test)
     last = performance.now()
   })
   const end = await Promise.race([lines.ended.then(() => 'whole'), delay(STANDSTILL * 2000, 'not at its end')])
+  longest = Math.max(longest, performance.now() - last)
   t.comment(`${summary(lines)}, ${end} after ${STANDSTILL * 2} s at most; the longest pause had ${Math.round(longest)} ms; ${abandoned.count} lines to the one that stands still`)
   t.equal(remote.child.exitCode, null)
   if (!isOurs) return

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { dial, handshake, join, SECRET, type NatpassClient } from './client.ts'
+import { data, ended, openLink, request, UNKNOWN } from './messages.ts'
 import { fate, framesOf, isServed, messages, SILENCE } from './observed.ts'
 import { vector } from './vectors.ts'
 import { MessageType } from '../../../src/nodes/natpass/protocol/message-types.ts'
@@ -19,25 +20,11 @@ export interface Row {
   ours?: string
 }
 
-const SHELL = 2
 /** Seconds to the first keep-alive at most, on a machine that is busy. */
 const LATEST = 11.5
-const UNKNOWN = 99
 const MINUTE = 60_000
 
 const keepaliveTo = (to: string): MessageInit => ({ _type: MessageType.keepalive, to })
-const request = (to: string, link: string): MessageInit => ({ _type: MessageType.connectReq, to, link_id: link, creq: { name: 'rule', _type: SHELL, cshell: {} } })
-const disconnect = (to: string, link: string): MessageInit => ({ _type: MessageType.disconnect, to, link_id: link })
-const data = (to: string, link: string): MessageInit => ({ _type: MessageType.shellData, to, link_id: link, sdata: { data: Buffer.from('data') } })
-
-/** A link between two clients, with nothing left in their inboxes. */
-async function linked (a: NatpassClient, b: NatpassClient, link: string): Promise<void> {
-  a.send(request(b.id, link))
-  await b.next(({ _type }) => _type === MessageType.connectReq)
-  b.send({ _type: MessageType.connectRep, to: a.id, link_id: link, crep: { ok: true } })
-  await a.next(({ _type }) => _type === MessageType.connectRep)
-}
-
 /** What becomes of a handshake. */
 async function greeted (t: Test, port: number, message: MessageInit): Promise<string> {
   const client = await dial(t, port, String(message.from))
@@ -124,7 +111,7 @@ export const rows: Row[] = [
       },
       async () => {
         const client = await join(t, port, id('pause'))
-        const frame = frameOf({ from: client.id, ...data(client.id, '') })
+        const frame = frameOf({ from: client.id, ...data(client.id, 'data', '') })
         client.send(frame.subarray(0, 9))
         await delay(2 * SILENCE)
         client.send(frame.subarray(9))
@@ -164,7 +151,7 @@ export const rows: Row[] = [
     original: 'shellData A>B',
     async run (t, port, id) {
       const [a, b] = [await join(t, port, id('a')), await join(t, port, id('b'))]
-      a.send({ ...data(b.id, ''), from: 'evil' })
+      a.send({ ...data(b.id, 'data', ''), from: 'evil' })
       return abbreviated(await fate(b), a, b)
     }
   },
@@ -175,7 +162,7 @@ export const rows: Row[] = [
       const [a, b] = [await join(t, port, id('a')), await join(t, port, id('b'))]
       const frames = framesOf(b)
       const unknown = vector('unknown_type_and_field_in').subarray(-3)
-      const payload = (from: string): Buffer => Buffer.concat([frameOf({ _type: UNKNOWN as number as MessageInit['_type'], from, to: b.id }).subarray(6), unknown])
+      const payload = (from: string): Buffer => Buffer.concat([frameOf({ _type: UNKNOWN, from, to: b.id }).subarray(6), unknown])
       a.send(frameOfPayload(payload('evil')))
       await fate(b)
       return frames[0]?.equals(frameOfPayload(payload(a.id))) ? 'as in the vector, with the true id' : frames.map((frame) => frame.toString('hex')).join()
@@ -187,7 +174,7 @@ export const rows: Row[] = [
     ours: 'dropped',
     async run (t, port, id) {
       const [a, b] = [await join(t, port, id('a')), await join(t, port, id('b'))]
-      a.send(data(b.id, id('link')))
+      a.send(data(b.id, 'data', id('link')))
       return await fate(b) === 'open' ? 'dropped' : 'passed on'
     }
   },
@@ -215,7 +202,7 @@ export const rows: Row[] = [
     original: 'disconnect server>B of L',
     async run (t, port, id) {
       const [a, b] = [await join(t, port, id('a')), await join(t, port, id('b'))]
-      await linked(a, b, id('link'))
+      await openLink(a, b, id('link'))
       a.socket.destroy()
       return abbreviated(await fate(b), a, b).replace(id('link'), 'L')
     }
@@ -226,12 +213,12 @@ export const rows: Row[] = [
     ours: 'B: nothing; then A to B: passed on',
     async run (t, port, id) {
       const [a, b, e] = [await join(t, port, id('a')), await join(t, port, id('b')), await join(t, port, id('e'))]
-      await linked(a, b, id('link'))
-      e.send(disconnect(b.id, id('link')))
+      await openLink(a, b, id('link'))
+      e.send(ended(b.id, id('link')))
       await e.settled()
       await isServed(b)
       const seen = messages(b)
-      a.send(data(b.id, id('link')))
+      a.send(data(b.id, 'data', id('link')))
       return `B: ${seen.length === 0 ? 'nothing' : 'disconnect E>B'}; then A to B: ${await fate(b) === 'open' ? 'dropped' : 'passed on'}`
     }
   },
@@ -253,12 +240,12 @@ export const rows: Row[] = [
     ours: 'E gets a refusal; A to B: passed on; after E is gone, A to B: passed on',
     async run (t, port, id) {
       const [a, b, e] = [await join(t, port, id('a')), await join(t, port, id('b')), await join(t, port, id('e'))]
-      await linked(a, b, id('link'))
+      await openLink(a, b, id('link'))
       e.send(request(b.id, id('link')))
       const answer = await fate(e)
       messages(b)
       const passes = async (): Promise<string> => {
-        a.send(data(b.id, id('link')))
+        a.send(data(b.id, 'data', id('link')))
         return (await fate(b)).includes('shellData') ? 'passed on' : 'dropped'
       }
       const before = await passes()
