@@ -83,6 +83,13 @@ else {
     await (await ShellUser.open(t, again.shell)).quiet()
   })
 
+  await t.test('a target that is not there', async (t) => {
+    const { port } = await startRelay(t)
+    const [shell] = await freePorts(1)
+    await startOriginalClient(t, { server: port, id: 'local', rules: [shellRule(shell)] })
+    await t.rejects(ShellUser.open(t, shell), { message: '502 remote is not connected' })
+  })
+
   await t.test('a wrong secret', async (t) => {
     const { program, port } = await startRelay(t)
     const stranger = await startOriginalClient(t, { server: port, id: 'stranger', secret: 'another' })
