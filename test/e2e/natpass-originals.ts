@@ -9,11 +9,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { freePorts } from '../helpers/free-ports.ts'
+import { isRefused } from '../helpers/gotunnel/wire.ts'
 import { digestOfLines, linesInBlocks, type NumberedLines } from '../helpers/natpass/numbered-lines.ts'
 import { kill, NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient, type OriginalRule } from '../helpers/natpass/original.ts'
 import { isPrivate } from '../helpers/natpass/private-network.ts'
 import { startOriginal, startRelay, type ServerUnderTest } from '../helpers/natpass/servers.ts'
 import { ask, ShellUser } from '../helpers/natpass/shell-user.ts'
+import { eventually } from '../helpers/network/traffic.ts'
 import type { Program } from '../helpers/programs/program.ts'
 
 const LOAD = Number(process.env.SECONDS_OF_LOAD ?? 5)
@@ -87,6 +89,7 @@ else {
     const { port } = await startRelay(t)
     const [shell] = await freePorts(1)
     await startOriginalClient(t, { server: port, id: 'local', rules: [shellRule(shell)] })
+    t.ok(await eventually(async () => !await isRefused(shell)), 'its page is there')
     await t.rejects(ShellUser.open(t, shell), { message: '502 remote is not connected' })
   })
 
