@@ -12,6 +12,7 @@ import { gotunnelBench } from './gotunnel.ts'
 import { layersBench } from './layers.ts'
 import { commit, machine } from './lib/machine.ts'
 import { help, readOptions, type Options } from './lib/options.ts'
+import { natpassBench } from './natpass-relay.ts'
 import { Progress } from './lib/progress.ts'
 import { relayBench } from './relay.ts'
 import { jsonLine } from './lib/row.ts'
@@ -28,6 +29,7 @@ const GROUPS: Record<string, Group> = {
   relay: { about: 'what a candy relay forwards for its processor time, also among many peers; memory of a connection', measure: relayBench },
   floods: { about: 'what a flood of tiny frames by one connection does to a packet of others', measure: floodsBench },
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
+  natpass: { about: 'what a natpass relay forwards on one link, also beside the original server', measure: natpassBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }
 }

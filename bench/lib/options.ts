@@ -43,6 +43,7 @@ ${Object.entries(groups).map(([name, about]) => `  ${name.padEnd(10)}${about}`).
   npm run bench -- --full --fetch --charts
   npm run bench -- tun --full --json > figures.jsonl
   WIREGUARD_GO_BIN=/opt/wireguard-go npm run bench -- tun      compares with that one as well
+  NATPASS_SERVER_BIN=/usr/bin/np-svr npm run bench -- natpass       the same, with the original server of natpass
 
 Rows of the group tun need root and iperf3, and are compared with wireguard-go, openvpn and socat where these are installed. What
 cannot be measured is named, with the reason. Exit codes: 0 done, 1 something has failed, 2 bad usage, 130 interrupted.`

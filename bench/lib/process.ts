@@ -29,6 +29,8 @@ export class BenchProcess {
 
   get port (): number { return this.#port }
 
+  get pid (): number { return this.#child.pid as number }
+
   /** @param collect collects garbage first, for a steady figure of memory; it costs processor time */
   async usage (collect = false): Promise<Usage> {
     const answer = this.#message<Usage>()

@@ -1,0 +1,65 @@
+/** The real natpass programs, for whoever has them: each in a folder and with a configuration of its own, as they read no other. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { SECRET } from './client.ts'
+import { isRefused } from '../gotunnel/wire.ts'
+import { eventually } from '../network/traffic.ts'
+import { newHome } from '../programs/homes.ts'
+import { startCommand, type Program } from '../programs/program.ts'
+
+export const { NATPASS_SERVER_BIN, NATPASS_CLIENT_BIN } = process.env
+
+/** An entry of `rules` (natpass protocol, section 5). */
+export interface OriginalRule {
+  name: string
+  target: string
+  type: 'shell' | 'bench'
+  local_port: number
+  local_addr?: string
+  exec?: string
+  env?: string[]
+}
+
+export interface OriginalClientInit {
+  /** Port of the server, or `host:port`. */
+  server: number | string
+  id: string
+  rules?: OriginalRule[]
+  secret?: string
+  /** The namespace that it runs in. Default: that of the test. */
+  namespace?: string
+}
+
+function start (t: Test, program: string, settings: object, namespace?: string): Program {
+  const home = newHome()
+  const file = join(home, 'conf.yaml')
+  writeFileSync(file, JSON.stringify({ ...settings, log: { dir: join(home, 'logs') } })) // JSON is YAML
+  const command = [...namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace], program, '--conf', file]
+  return startCommand(t, command[0], command.slice(1), { cwd: home, env: { HOME: home } })
+}
+
+/** Starts `np-svr`, which listens on all addresses, and waits until it does. */
+export async function startOriginalServer (t: Test, port: number): Promise<Program> {
+  const server = start(t, String(NATPASS_SERVER_BIN), { listen: port, secret: SECRET })
+  if (!await eventually(async () => !await isRefused(port))) throw new Error(`np-svr does not listen: ${server.stdout}`)
+  return server
+}
+
+/** Starts `np-cli` without its dashboard, and waits until it believes to be connected: the server does not say so. */
+export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, namespace }: OriginalClientInit): Promise<Program> {
+  const client = start(t, String(NATPASS_CLIENT_BIN), {
+    id,
+    secret,
+    server: typeof server === 'number' ? `127.0.0.1:${server}` : server,
+    dashboard: { enabled: false },
+    rules: rules.map((rule) => ({ local_addr: '127.0.0.1', ...rule }))
+  }, namespace)
+  await client.find(/ connected/)
+  return client
+}
+
+export async function kill (program: Program): Promise<void> {
+  program.signal('SIGKILL')
+  await program.ended
+}
