@@ -182,7 +182,7 @@ t.test('a server that restarts, and one that does not know the secret', async (t
 t.test('a server that says nothing any more', async (t) => {
   const listener = listenTcp({ port: 0, host: '127.0.0.1' })
   const port = await listener.port()
-  const accepted = (async () => { for await (const link of listener) return link })()
+  const accepted = listener[Symbol.asyncIterator]().next()
   const { ManualClock } = await import('../../../helpers/clock.ts')
   const clock = new ManualClock()
   const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', allow: ['tcp'], clock })
