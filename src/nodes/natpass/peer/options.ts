@@ -46,16 +46,12 @@ export const peerOptions = {
   ...clientTrust('')
 } as const satisfies Options
 
-/** Types of rules that have users here; the others of the original are not served yet. */
-const SERVED: readonly string[] = ['shell', 'tcp']
-
 /** Relations between options. */
 export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>, 'server' | 'tls' | 'ca' | 'insecure' | 'rules' | 'pagePassword'>, reject: Reject): void {
   const { rules = [], pagePassword } = settings
   verifyClientTls(settings, reject)
   verifyRules(rules, ['rules'], reject)
   for (const [i, { type, localAddr = '127.0.0.1' }] of rules.entries()) {
-    if (!SERVED.includes(type)) reject(['rules', i, 'type'], `${type} is not served yet, expected shell or tcp`)
     if (type === 'shell' && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a shell on ${localAddr} needs a page-password, or expected 127.0.0.1`)
   }
 }

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import { ControlledEnd } from './controlled-end.ts'
 import { RuleListener } from './rule-listener.ts'
+import type { RuleType } from './rules.ts'
 import { Session } from './session.ts'
 import type { LinkRequest } from '../protocol/link-codec.ts'
 import { readPeer, type NatpassPeerEvents, type NatpassPeerInit, type NatpassPeerStats, type NatpassPeerStatus, type PeerSettings } from './settings.ts'
@@ -14,12 +15,15 @@ import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts
 import { silent, type Logger } from '../../../log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
-import { metered, type Counted } from './metered.ts'
+import { metered } from './metered.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { explainedDial } from '../../../transports/protocol-detection.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
+
+/** Types of rules that have users here. */
+const SERVED: readonly RuleType[] = ['shell', 'tcp']
 
 /** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 const KEEP_ALIVE = 30_000
@@ -34,8 +38,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   readonly #settings: PeerSettings
   readonly #log: Logger
   readonly #bounded: RateLimitedLog
-  readonly #stats: NatpassPeerStats = { links: 0, accepted: 0, refused: 0 }
-  readonly #traffic: Counted = { bytesIn: 0, bytesOut: 0 }
+  readonly #stats: NatpassPeerStats = { links: 0, accepted: 0, refused: 0, bytesIn: 0, bytesOut: 0 }
   readonly #rates: TrafficRateMeter
   readonly #controlled: ControlledEnd
   readonly #rules: RuleListener[]
@@ -65,10 +68,11 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       },
       resize: (client: string, link: string, rows: number, columns: number) => { this.#session?.resize(client, link, rows, columns) }
     }
-    this.#rules = settings.rules.map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, clock, log }))
+    for (const { name: rule, type } of settings.rules) if (!SERVED.includes(type)) this.#log.warn({ rule, type }, 'rules of this type are not served yet')
+    this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, clock, log }))
     this.#timer = every(clock, SAMPLE_INTERVAL, () => {
       log.tick()
-      this.#rates.sample(this.#traffic, clock.now())
+      this.#rates.sample(this.#stats, clock.now())
     }).unref()
   }
 
@@ -76,7 +80,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   get isOnline (): boolean { return this.#connectedAt !== undefined }
 
   /** The counters, as of now. */
-  get stats (): NatpassPeerStats & Counted { return { ...this.#stats, ...this.#traffic } }
+  get stats (): NatpassPeerStats { return { ...this.#stats } }
 
   /** The current state, for display. */
   status (): NatpassPeerStatus {
@@ -87,7 +91,6 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       reason: this.isOnline ? undefined : this.#reason,
       connected: this.#connectedAt === undefined ? undefined : Math.round((clock.now() - this.#connectedAt) / 1000),
       failures: this.#failures,
-      ...this.#traffic,
       ...this.#rates.perSecond,
       ...this.#stats,
       rules: this.#rules.map((rule) => rule.status())
@@ -101,9 +104,9 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
    */
   async start (): Promise<void> {
     if (this.#running !== undefined) return
-    for (const [i, rule] of this.#rules.entries()) {
+    for (const rule of this.#rules) {
       const url = await rule.listen()
-      tell(() => this.emit('rule', this.#settings.rules[i].name, url))
+      tell(() => this.emit('rule', rule.status().name, url))
     }
     this.#running = this.#run()
   }
@@ -125,7 +128,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
 
   async #serve (signal: AbortSignal): Promise<void> {
     const { clock } = this.#settings
-    const link = metered(await this.#dial(signal), this.#traffic)
+    const link = metered(await this.#dial(signal), this.#stats)
     const session = this.#session = new Session({
       link,
       settings: this.#settings,

@@ -7,10 +7,10 @@ import { localAddress } from '../../common/options/addresses.ts'
 import { choice, path, text, wholeNumber } from '../../common/options/checks.ts'
 import { rejectTwins, type Option, type Options, type Reject, type SettingsOf } from '../../common/options/option.ts'
 
-/** The last two are not of the original. */
-export const RULE_TYPES = ['shell', 'vnc', 'bench', 'code-server', 'tcp', 'udp'] as const
+/** What a rule opens; the last two are not of the original. */
+export type RuleType = 'shell' | 'vnc' | 'bench' | 'code-server' | 'tcp' | 'udp'
 
-export type RuleType = typeof RULE_TYPES[number]
+export const RULE_TYPES = ['shell', 'vnc', 'bench', 'code-server', 'tcp', 'udp'] as const satisfies readonly RuleType[]
 
 /** Bytes of program and environment: with the rest of its request they fit into a frame (natpass protocol, section 1.1). */
 const MAX_COMMAND = 32 * 1024

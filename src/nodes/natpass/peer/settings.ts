@@ -1,6 +1,6 @@
 /** Options, status and events of a natpass peer. */
 import { peerOptions, verifyPeerOptions } from './options.ts'
-import type { Rule } from './rules.ts'
+import type { Rule, RuleType } from './rules.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -40,7 +40,7 @@ export function readPeer (init: NatpassPeerInit): PeerSettings {
 /** A rule that is served here. */
 export interface NatpassRuleStatus {
   name: string
-  type: Rule['type']
+  type: RuleType
   target: string
   /** Where its users connect: `http://` for a shell, `tcp://` for a port. Undefined while it does not listen. */
   url: string | undefined
@@ -51,13 +51,15 @@ export interface NatpassRuleStatus {
   problem: string | undefined
 }
 
-/** What a peer has counted; `links` is a gauge. */
+/** What a peer has counted; `links` is a gauge, and bytes are those of the connection with all framing. */
 export interface NatpassPeerStats {
   /** Links that others have open here. */
   links: number
   /** Links that others have opened here, and those that they were refused. */
   accepted: number
   refused: number
+  bytesIn: number
+  bytesOut: number
 }
 
 /** A peer, its connection and its rules. */

@@ -66,7 +66,7 @@ const nodes: Record<string, [options: Options, init: Record<string, unknown>]> =
   'gotunnel relay': [gotunnelRelay, { listen: 'tls://[::1]:0', ports: [1, '5-7'], identities: [{ name: 'a', token: 'x' }] }],
   'gotunnel peer': [gotunnelPeer, { server: 'h:1', maps: ['1:2', '3:[::1]:4'] }],
   'natpass relay': [natpassRelay, { listen: '[::1]:0', secret: 'x', rules: ['allow:a:any:shell,tcp', 'deny:any:any:any'] }],
-  'natpass peer': [natpassPeer, { server: 'h:1', secret: 'x', id: 'nas', allow: ['shell', 'tcp,udp@laptop'], legacyMd5: 'hex' }]
+  'natpass peer': [natpassPeer, { server: 'h:1', secret: 'x', id: 'nas', allow: ['shell', 'tcp,udp@laptop'], legacyMd5: 'hex', rules: [{ name: 'web', target: 'b', type: 'tcp', remotePort: '80' }] }]
 }
 
 t.test('every node: its settings are options as well, its defaults pass its checks', async (t) => {
