@@ -13,6 +13,7 @@ const PROGRAMS = [
   'index.ts',
   'floods/attacker.ts',
   'gotunnel/pipe-hop.js', 'gotunnel/service.js', 'gotunnel/tunpipe-peer.js', 'gotunnel/tunpipe-relay.js',
+  'natpass-relay/plain-relay.js', 'natpass-relay/tunpipe-relay.js',
   'relay/plain-ws-relay.js', 'relay/tunpipe-relay.js',
   'tun/least.js'
 ]

@@ -19,6 +19,9 @@ export class ProtobufError extends Error {
 /** Groups, which only unknown fields have, within each other. Other nesting is bounded by the schema, which has no circle. */
 const MAX_GROUPS = 32
 
+/** Bytes of a tag or a length: what 32 bits need. Longer forms of them break some decoders, and no encoder writes them. */
+const MAX_SHORT = 5
+
 export const VARINT = 0
 export const FIXED64 = 1
 export const BYTES = 2
@@ -74,6 +77,7 @@ function readLongVarint (bytes: Uint8Array, at: number, end: number): number {
  */
 export function readTag (bytes: Uint8Array, at: number, end: number): number {
   const tag = readVarint(bytes, at, end)
+  if (next - at > MAX_SHORT) throw new ProtobufError('the number of a field has more than 5 bytes')
   if (isWide || tag < 8) throw new ProtobufError('a field has an invalid number')
   if ((tag & 7) > FIXED32) throw new ProtobufError(`a field has the wire type ${tag & 7}`)
   return tag
@@ -87,6 +91,7 @@ export function readTag (bytes: Uint8Array, at: number, end: number): number {
  */
 export function readLength (bytes: Uint8Array, at: number, end: number): number {
   const length = readVarint(bytes, at, end)
+  if (next - at > MAX_SHORT) throw new ProtobufError('a length has more than 5 bytes')
   if (isWide || length > end - next) throw new ProtobufError('a field is longer than the message')
   return next + length
 }

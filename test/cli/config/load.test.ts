@@ -125,7 +125,7 @@ t.test('a password from a pipe', async (t) => {
 t.test('a variable alone starts nothing', async (t) => {
   withEnvironment(t, 'x')
   const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
-  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy or gotunnel`)
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy, gotunnel or natpass`)
 })
 
 t.test('several networks', async (t) => {
@@ -215,7 +215,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
-    [['zzz'], "unknown command 'zzz', expected candy, gotunnel, status, capture or reload"],
+    [['zzz'], "unknown command 'zzz', expected candy, gotunnel, natpass, status, capture or reload"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
@@ -224,7 +224,7 @@ t.test('the command line itself', async (t) => {
     const [name] = option.split('=')
     t.equal(complaint(t, () => loadPeer('candy', option, '5')), `${name}: direct traffic between peers is not available yet, expected no such option`)
   }
-  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy or gotunnel (or --config FILE); see --help')
+  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy, gotunnel or natpass (or --config FILE); see --help')
 })
 
 t.test('every flag is a key, and every key a flag', async (t) => {

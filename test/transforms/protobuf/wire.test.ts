@@ -45,6 +45,8 @@ t.test('what does not', async (t) => {
     '12030a01ff': 'such text in a message',
     '12030a0561': 'a message in a message that is cut short',
     '00': 'field 0',
+    '8a808080800061': 'a tag of 6 bytes',
+    '0a81808080800061': 'a length of 6 bytes',
     '0e': 'wire type 6',
     '0f': 'wire type 7',
     '20ffffffffffffffffff02': 'a number of 65 bits',

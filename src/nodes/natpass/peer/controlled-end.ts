@@ -14,6 +14,9 @@ import type { Opening } from '../../../transforms/link-mux/index.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 import type { Batch, Clock, Link } from '../../../types.ts'
 
+/** Shells at one time. */
+const MAX_SHELLS = 64
+
 /** Milliseconds for a connection to a port of this machine. */
 const DIAL_TIMEOUT = 10_000
 
@@ -94,6 +97,7 @@ export class ControlledEnd {
 
   async #shell (opening: NatpassOpening, onOpen: () => void, onEnd: () => void): Promise<void> {
     const { cshell } = opening.request.request
+    if (this.#shells.size >= MAX_SHELLS) throw new Error('too many shells are open here')
     const shell = await startShell({ exec: cshell?.exec || undefined, env: cshell?.env ?? [], clock: this.#init.clock })
     const id = String(opening.id)
     this.#shells.set(id, shell)

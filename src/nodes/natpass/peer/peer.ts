@@ -100,12 +100,14 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   /**
    * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens.
    *
-   * @throws an error of the system when a rule cannot listen
+   * @throws an error of the system when a rule cannot listen; `close` ends those that do
    */
   async start (): Promise<void> {
     if (this.#running !== undefined) return
+    this.#running = Promise.resolve()
     for (const rule of this.#rules) {
       const url = await rule.listen()
+      if (this.#stopping.signal.aborted) return await rule.close(this.#stopping.signal.reason)
       tell(() => this.emit('rule', rule.status().name, url))
     }
     this.#running = this.#run()
@@ -118,6 +120,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     await Promise.all(this.#rules.map((rule) => rule.close(reason)))
     this.#session?.mux.abort(reason)
     await this.#running
+    this.#connectedAt = undefined
     this.#timer.stop()
   }
 

@@ -8,6 +8,7 @@ import type { LinkRequest, LinkResponse } from '../protocol/link-codec.ts'
 import { LINK_TYPES } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
+import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 import { reasonOf } from '../../../text/printable.ts'
@@ -15,6 +16,9 @@ import type { MuxLink } from '../../../transforms/link-mux/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
 import { listenTcp } from '../../../transports/tcp.ts'
 import type { Batch, Clock, Link, Listener } from '../../../types.ts'
+
+/** Milliseconds for the other end to answer. */
+const OPEN_TIMEOUT = 20_000
 
 /** The current connection to the server, as rules use it. */
 export interface LinkOpener {
@@ -68,8 +72,11 @@ export class RuleListener {
   }
 
   async #serve (user: Link): Promise<void> {
+    const { clock } = this.#init
+    const patience = new AbortController()
+    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await this.#open()
+      const link = await this.#open(patience.signal).finally(() => { clock.clear(timer) })
       await bridge(user, link).finally(() => { this.#links.delete(link) })
     } catch (err) {
       user.abort(err as Error)

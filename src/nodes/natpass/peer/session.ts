@@ -19,6 +19,9 @@ import type { Batch, Clock, Link } from '../../../types.ts'
 const KEEPALIVE_INTERVAL = 10_000
 const LOST_AFTER = 60_000
 
+/** Keep-alives and sizes of terminals that wait to be written; further ones are left out. */
+const MAX_PUSHED = 256
+
 /** bytes -> payloads -> messages */
 const messages = stack(frames, protobuf<MessageInit, Message>({ type: messageType, schema: msgSchema }))
 
@@ -58,7 +61,7 @@ export class Session {
       }
     })
     this.mux = linkMux({ codec: () => natpassLinks({ onMessage, onResize }), onOpen, clock })(lower)
-    this.#out = { push: (message) => merged?.push({ ...message, from: id }) }
+    this.#out = { push: (message) => { if (merged !== undefined && merged.size < MAX_PUSHED) merged.push({ ...message, from: id }) } }
     const timer = every(clock, KEEPALIVE_INTERVAL, () => {
       if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
       else this.#out.push({ _type: MessageType.keepalive, to: SERVER })

@@ -15,6 +15,9 @@ const MAX_DATA = 48 << 10
 const ID_BYTES = 8
 const MAX_ID = 64
 
+/** Characters of the id of a client. */
+const MAX_CLIENT = 128
+
 const SHELL = 2
 
 /** What a link is opened with. */
@@ -47,6 +50,8 @@ export interface LinkEvents {
 interface Entry {
   readonly client: string
   readonly isShell: boolean
+  /** This end has opened it. */
+  readonly isOpener: boolean
   /** The other end is one of tunpipe. */
   isOurs: boolean
   isSendEnded: boolean
@@ -75,7 +80,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   constructor (entries: Map<string, Entry>) { this.#entries = entries }
 
   open (id: string, { client, request, token }: LinkRequest, window: number | undefined): void {
-    this.#entries.set(id, newEntry(client, request._type === SHELL, false))
+    this.#entries.set(id, newEntry(client, request._type === SHELL, true, false))
     this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token } } })
   }
 
@@ -166,10 +171,10 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         this.#answer(id, entry, message, frames)
         break
       case MessageType.shellData:
-        frames.data(id, message.sdata?.data ?? NOTHING)
+        deliver(id, message.sdata?.data, frames)
         break
       case MessageType.forward:
-        frames.data(id, message._data?.data ?? NOTHING)
+        deliver(id, message._data?.data, frames)
         break
       case MessageType.shellResize:
         this.#events.onResize(id, message.sresize?.rows ?? 0, message.sresize?.cols ?? 0)
@@ -189,23 +194,33 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
   }
 
   #open ({ link_id: id, from, creq }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
-    if (creq == null || this.#entries.has(id)) return
+    if (creq == null || this.#entries.has(id) || id.length > MAX_ID || from.length > MAX_CLIENT) return // what cannot be answered in a frame
     const { link, ...request } = creq
-    this.#entries.set(id, newEntry(from, creq._type === SHELL, link != null))
-    frames.open(id, { client: from, request, token: link?.token ?? undefined }, link?.window || undefined)
+    this.#entries.set(id, newEntry(from, creq._type === SHELL, false, link != null))
+    frames.open(id, { client: from, request, token: link?.token ?? undefined }, windowOf(link))
   }
 
   #answer (id: string, entry: Entry, { crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+    if (!entry.isOpener) return // only the other end answers
     if (crep?.ok !== true) {
       this.#entries.delete(id)
       frames.reject(id, ResetCode.REFUSED, { text: crep?.msg ?? '' })
       return
     }
     entry.isOurs = crep.link != null
-    frames.accept(id, { token: crep.link?.token ?? undefined }, crep.link?.window || undefined)
+    frames.accept(id, { token: crep.link?.token ?? undefined }, windowOf(crep.link))
   }
 }
 
-const newEntry = (client: string, isShell: boolean, isOurs: boolean): Entry => ({ client, isShell, isOurs, isSendEnded: false, isReceiveEnded: false })
+const newEntry = (client: string, isShell: boolean, isOpener: boolean, isOurs: boolean): Entry => ({ client, isShell, isOpener, isOurs, isSendEnded: false, isReceiveEnded: false })
+
+/** Undefined for an end that does not know credit; 0 is credit as well (section 6.1). */
+const windowOf = (link: { window?: number | null } | null | undefined): number | undefined => link == null ? undefined : link.window ?? 0
+
+/** Original ends send as much as fits into a frame. */
+function deliver (id: string, data: Uint8Array | null | undefined, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
+  if (data == null) return frames.data(id, NOTHING)
+  for (let at = 0; at === 0 || at < data.length; at += MAX_DATA) frames.data(id, data.subarray(at, at + MAX_DATA))
+}
 
 const NOTHING = new Uint8Array(0)

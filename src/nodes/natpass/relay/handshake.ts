@@ -5,7 +5,7 @@ import type { NatpassRejectReason } from './stats.ts'
 import { CHECKSUM_BYTES, LENGTH_BYTES, verifyChecksum } from '../protocol/frames.ts'
 import { MessageType, SERVER } from '../protocol/message-types.ts'
 import { decodeMessage, msgSchema, type Message } from '../protocol/messages.ts'
-import { ProofVerifier } from '../protocol/proof.ts'
+import { ProofVerifier, stepAt } from '../protocol/proof.ts'
 import { ProtobufError, verifyMessage } from '../../../transforms/protobuf/wire.ts'
 
 /** Messages in front of the handshake that are ignored, as the original does. */
@@ -24,7 +24,7 @@ export interface Candidate {
 export type Verdict = { id: string } | { reason: NatpassRejectReason } | undefined
 
 export class Handshakes {
-  readonly #replays = new ReplayTable()
+  #replays = new ReplayTable()
   #verifier: ProofVerifier
   #settings: Pick<RelaySettings, 'secret' | 'legacyMd5' | 'strict'>
 
@@ -34,6 +34,7 @@ export class Handshakes {
   }
 
   configure (settings: Pick<RelaySettings, 'secret' | 'legacyMd5' | 'strict'>): void {
+    if (settings.secret !== this.#settings.secret) this.#replays = new ReplayTable()
     this.#settings = settings
     this.#verifier = new ProofVerifier(settings.secret, settings.legacyMd5)
   }
@@ -50,7 +51,7 @@ export class Handshakes {
     if (message._type !== MessageType.handshake) return ++candidate.others > MAX_OTHERS ? { reason: 'malformed' } : undefined
     const step = this.#verifier.verify(message.hsp?.enc ?? new Uint8Array(0), date)
     if (step === undefined) return { reason: 'secret' }
-    if (this.#settings.strict && this.#replays.isReplayed(step, address)) return { reason: 'replay' }
+    if (this.#settings.strict && this.#replays.isReplayed(step, address, stepAt(date))) return { reason: 'replay' }
     const { from } = message
     return from === '' || from === SERVER || Buffer.byteLength(from) > MAX_ID ? { reason: 'id' } : { id: from }
   }

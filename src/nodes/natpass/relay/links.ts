@@ -148,7 +148,7 @@ export class Links {
     if (!mayOpen(rules, opener.id, to, typeOf(request))) return 'policy'
     if (target === undefined) return 'unknown_client'
     if (opener.links.size >= maxLinks || target.links.size >= maxLinks || this.#links.size >= maxLinksTotal) return 'links'
-    return target.outbox.isOverloaded ? 'busy' : undefined
+    return target.outbox.isOverloaded || opener.outbox.isOverloaded ? 'busy' : undefined
   }
 }
 

@@ -181,7 +181,10 @@ export class Outbox implements AsyncIterableIterator<Batch> {
   get held (): number { return this.#held + this.#noticeBytes }
 
   /** Whether so much waits that no further link should be opened to this client. */
-  get isOverloaded (): boolean { return this.#held >= CLIENT_LIMIT || this.isStalled }
+  get isOverloaded (): boolean { return this.#held >= CLIENT_LIMIT || this.isStalled || (this.#held > 0 && this.budget.held >= this.budget.limit) }
+
+  /** Whether so much waits that the connection has to be ended: its links are held up long before. */
+  get isExceeded (): boolean { return this.#held >= 2 * CLIENT_LIMIT }
 
   /** Whether frames without a link are dropped. */
   get isUnlinkedFull (): boolean { return this.unlinked.bytes >= UNLINKED_LIMIT }

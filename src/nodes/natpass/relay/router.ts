@@ -87,14 +87,23 @@ export class Router {
     if (!this.#enqueue(client, receiver, link.queueTo(receiver), frame)) return this.#drop('not_owner')
     if (type === MessageType.disconnect) this.#forget(client, link)
     else if (type === MessageType.connectRep && client === link.target) this.#answered(client, link, frame)
-    else if (link.queueTo(receiver).isFull) this.#full.set(link.queueTo(receiver), link)
+    this.#hold(receiver, link)
   }
 
   #open (client: Client, frame: Uint8Array): void {
     const envelope = this.#envelope
     const type = decode(frame).creq?._type
     const link = this.#context.links.open(client, { id: envelope.link, to: envelope.to, type: type ?? undefined })
-    if (link !== undefined) this.#enqueue(client, link.target, link.queueTo(link.target), frame)
+    if (link === undefined) return
+    this.#enqueue(client, link.target, link.queueTo(link.target), frame)
+    this.#hold(link.target, link)
+  }
+
+  /** The sender has to wait when a link is full. A client for which too much waits, of links that are over as well, is ended. */
+  #hold (receiver: Client, link: VirtualLink<Client>): void {
+    const queue = link.queueTo(receiver)
+    if (receiver.outbox.isExceeded) receiver.end('write_timeout')
+    else if (queue.isFull && this.#context.links.get(link.id) === link) this.#full.set(queue, link)
   }
 
   /** A message of no link goes to the client that it names. */

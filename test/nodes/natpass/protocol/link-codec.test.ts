@@ -91,6 +91,27 @@ t.test('nobody but the other end and the server speaks for a link', async (t) =>
   t.equal(calls.length, 1)
 })
 
+t.test('what an original end sends in one message, credit of 0, and answers of who has opened the link', async (t) => {
+  const { calls, gets, encoder } = codec()
+  gets('connect_req_shell_default')
+  const target = natpassLinks({ onMessage () {}, onResize () {} })
+  const got: any[] = []
+  const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { got.push([name, ...args]) } })
+  target.decoder.push([message('connect_req_shell_default'), decodeMessage(frameOf({ _type: 11, from: 'local', to: 'remote', link_id: LINK, sdata: { data: Buffer.alloc(65_000, 7) } }).subarray(6))], frames)
+  t.same(got.slice(1).map(([name, , bytes]) => [name, bytes.length]), [['data', 49_152], ['data', 65_000 - 49_152]])
+  gets('connect_rep_error')
+  t.equal(calls.length, 1, 'an answer of the opener is none')
+  encoder.accept(LINK, {}, 0)
+  t.equal(encoder.take().length, 1, 'and the link is still there')
+  const opener = codec()
+  opener.encoder.open(LINK, tcp, 1000)
+  opener.gets('link_no_credit')
+  t.match(opener.calls, [['accept', LINK, {}, 0]])
+  got.length = 0
+  target.decoder.push([decodeMessage(frameOf({ _type: 3, from: 'x'.repeat(60_000), to: 'remote', link_id: 'l', creq: {} }).subarray(6)), decodeMessage(frameOf({ _type: 3, from: 'x', to: 'remote', link_id: 'l'.repeat(65), creq: {} }).subarray(6))], frames)
+  t.same(got, [], 'requests that cannot be answered in a frame are ignored')
+})
+
 t.test('a resize', async (t) => {
   const { gets, resizes } = codec()
   gets('connect_req_shell_default', 'shell_resize')

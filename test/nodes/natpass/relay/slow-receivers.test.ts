@@ -106,6 +106,35 @@ t.test('messages of no link are dropped, and no memory grows', async (t) => {
   t.ok(server.status().queuedBytes < 1 << 20)
 })
 
+t.test('neither answers nor requests nor refusals grow without bound for a client that does not read', async (t) => {
+  const clock = new ManualClock({ date: DATE })
+  const { server, port } = await serve(t, { clock })
+  const waiting = (): number => server.status().queuedBytes
+  const alone = await joinAt(t, port, 'alone')
+  alone.send(request('alone', 'own'))
+  await alone.next(isType('connectReq'))
+  alone.socket.pause()
+  const answers = { _type: 4, to: 'alone', link_id: 'own', crep: { ok: true, msg: 'x'.repeat(SIZE) } }
+  for (let sent = 0; sent < 2000 && alone.socket.writableLength < 4 << 20; sent++) {
+    alone.send(answers)
+    if (sent % 50 === 0) await new Promise((resolve) => { setImmediate(resolve) })
+  }
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => { setImmediate(resolve) })
+  t.ok(waiting() < 4 << 20, `${waiting()} bytes of answers to itself wait`)
+
+  const [opener, honest] = [await joinAt(t, port, 'opener'), await joinAt(t, port, 'honest')]
+  opener.socket.pause()
+  const before = waiting()
+  honest.socket.on('data', () => { for (const { link_id: link } of honest.inbox.splice(0)) honest.send({ _type: 4, to: 'opener', link_id: link, crep: { ok: false, msg: 'n'.repeat(SIZE) } }) })
+  for (let i = 0; i < 1000; i++) {
+    opener.send(request('honest', `link ${i}`))
+    if (i % 20 === 0) await new Promise((resolve) => { setImmediate(resolve) })
+  }
+  for (let i = 0; i < 500; i++) await new Promise((resolve) => { setImmediate(resolve) })
+  t.ok(waiting() - before < 20 << 20, `${waiting() - before} bytes of refusals wait`)
+  t.equal(server.status().clients > 0, true)
+})
+
 t.test('with a full budget links with something to write are full', async (t) => {
   const clock = new ManualClock({ date: DATE })
   const { server, port } = await serve(t, { clock, bufferTotal: 200_000 })
