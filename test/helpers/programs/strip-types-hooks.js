@@ -1,5 +1,5 @@
 /** Loads modules in TypeScript; what the compiler makes of one is kept in `node_modules/.cache` until the module changes. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -30,7 +30,7 @@ function compiled (path) {
     if (err.code !== 'ENOENT') throw err
   }
   const code = compile(source, path) + end
-  const part = `${kept}.${process.pid}`
+  const part = `${kept}.${randomUUID()}` // several threads of a process may compile the same module
   writeFileSync(part, code)
   renameSync(part, kept) // other tests read it meanwhile
   return code
