@@ -4,6 +4,7 @@ import { schemas } from './generated/schema.js'
 import { frameOfPayload, MAX_PAYLOAD } from './frames.ts'
 import { MessageType, SERVER } from './message-types.ts'
 import { FrameSizeError } from '../../../transforms/length-codecs.ts'
+import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
 
 /** Text and messages in a message. */
 export const msgSchema = schemas.msg
@@ -28,8 +29,18 @@ export function frameOf (message: MessageInit): Buffer {
   return frameOfPayload(payload)
 }
 
-/** Decodes a message that was checked by its schema. @throws an error when a known field has another wire type */
-export const decodeMessage = (payload: Uint8Array): Message => natpass.msg.decode(payload)
+/**
+ * Decodes a message that was checked by its schema.
+ *
+ * @throws {ProtobufError} when a known field has another wire type
+ */
+export function decodeMessage (payload: Uint8Array): Message {
+  try {
+    return natpass.msg.decode(payload)
+  } catch (cause) {
+    throw new ProtobufError('not a message of natpass', { cause })
+  }
+}
 
 /** Keeps a connection (section 3). */
 export const keepalive = (to: string): Buffer => frameOf({ _type: MessageType.keepalive, from: SERVER, to })

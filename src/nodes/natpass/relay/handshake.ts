@@ -6,7 +6,7 @@ import { CHECKSUM_BYTES, LENGTH_BYTES, verifyChecksum } from '../protocol/frames
 import { MessageType, SERVER } from '../protocol/message-types.ts'
 import { decodeMessage, msgSchema, type Message } from '../protocol/messages.ts'
 import { ProofVerifier, stepAt } from '../protocol/proof.ts'
-import { ProtobufError, verifyMessage } from '../../../transforms/protobuf/wire.ts'
+import { verifyMessage } from '../../../transforms/protobuf/wire.ts'
 
 /** Messages in front of the handshake that are ignored, as the original does. */
 const MAX_OTHERS = 9
@@ -61,9 +61,5 @@ function messageIn (frame: Uint8Array): Message {
   verifyChecksum(frame)
   const payload = frame.subarray(LENGTH_BYTES + CHECKSUM_BYTES)
   verifyMessage(payload, 0, payload.length, msgSchema)
-  try {
-    return decodeMessage(payload)
-  } catch (cause) {
-    throw new ProtobufError('not a message of natpass', { cause })
-  }
+  return decodeMessage(payload)
 }

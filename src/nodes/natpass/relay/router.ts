@@ -190,13 +190,6 @@ export class Router {
   }
 }
 
-/** @throws {ProtobufError} when a known field has another wire type */
-function decode (frame: Uint8Array): Message {
-  try {
-    return decodeMessage(frame.subarray(HEAD_BYTES))
-  } catch (cause) {
-    throw new ProtobufError('not a message of natpass', { cause })
-  }
-}
+const decode = (frame: Uint8Array): Message => decodeMessage(frame.subarray(HEAD_BYTES))
 
 const isAccepted = (frame: Uint8Array): boolean => decode(frame).crep?.ok === true
