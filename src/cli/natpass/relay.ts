@@ -1,6 +1,7 @@
 /** The natpass protocol in `relay`: a server for natpass clients. */
 import { text } from '../../nodes/common/options/checks.ts'
-import { relayOptions, verifyRelayOptions } from '../../nodes/natpass/relay/options.ts'
+import { verifyListenerTls } from '../../nodes/common/options/groups.ts'
+import { relayOptions } from '../../nodes/natpass/relay/options.ts'
 import type { Protocol } from '../protocol.ts'
 import { natpassYaml } from './original/config.ts'
 import { finishRelay } from './settings.ts'
@@ -38,7 +39,7 @@ export const natpassRelay: Protocol<typeof relayOptions> = {
   options: relayOptions,
   foreign: natpassYaml('relay'),
   capture,
-  verify: verifyRelayOptions,
+  verify: verifyListenerTls,
   finish: finishRelay,
   async start (context) {
     const { startNatpassRelay } = await import('./relay-service.ts')

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { proxyList, type SchemedEndpoint } from './addresses.ts'
 import { boolean, given, problemText, secretText, wholeNumber } from './checks.ts'
-import type { InitOf, OptionKind, Options, Reject, SettingsOf } from './option.ts'
+import { rejectOption, type InitOf, type OptionKind, type Options, type Reject, type SettingsOf } from './option.ts'
+import type { BindOptions } from '../rebindable-listener.ts'
 import { DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HALF_OPEN } from '../../../limits/connection-limiter.ts'
 import type { TlsServerInit } from '../../../transports/tls.ts'
 
@@ -46,6 +47,16 @@ export const listenerTls = (cert: string) => ({
 export function verifyListenerTls ({ listen: { scheme }, tls }: { listen: SchemedEndpoint, tls: unknown }, reject: Reject): void {
   if (scheme === 'tls' && tls === undefined) reject(['tls'], 'missing, expected a PEM file, since listen is tls://')
   if (scheme === 'tcp' && tls !== undefined) reject(['tls'], 'of no use with listen tcp://, expected tls:// there')
+}
+
+/**
+ * Where to listen, of checked options.
+ *
+ * @throws {OptionError} when scheme and certificate contradict each other
+ */
+export function bindOptionsOf ({ listen, tls, trustedProxies }: { listen: SchemedEndpoint, tls: TlsServerInit | undefined, trustedProxies: readonly string[] | undefined }): BindOptions {
+  verifyListenerTls({ listen, tls }, rejectOption)
+  return { host: listen.host, port: listen.port, tls, trustedProxies }
 }
 
 /** Whom a client trusts with TLS. */

@@ -7,8 +7,8 @@ import { listenOptions } from './options.ts'
 import { readRelay, type GotunnelRelayInit, type GotunnelRelayOptions } from './settings.ts'
 import type { GotunnelRelayStatus } from './status.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
-import { verifyListenerTls } from '../../common/options/groups.ts'
-import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
+import { bindOptionsOf } from '../../common/options/groups.ts'
+import { readOptions, type InitOf } from '../../common/options/option.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
@@ -66,8 +66,4 @@ async function tryBind (host: string | undefined): Promise<void> {
 }
 
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
-function readBindOptions (init: GotunnelListenOptions): BindOptions {
-  const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
-  verifyListenerTls({ listen, tls }, rejectOption)
-  return { host: listen.host, port: listen.port, tls, trustedProxies }
-}
+const readBindOptions = (init: GotunnelListenOptions): BindOptions => bindOptionsOf(readOptions(listenOptions, init))

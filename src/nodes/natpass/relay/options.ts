@@ -4,8 +4,8 @@ import { isClientId, linkTypes, secret } from '../protocol/options.ts'
 import type { LinkType } from '../protocol/message-types.ts'
 import { listenEndpoint } from '../../common/options/addresses.ts'
 import { boolean, milliseconds, text, wholeNumber } from '../../common/options/checks.ts'
-import { authFailures, connectionLimits, listenerTls, MAX_ENTRIES, trustedProxies, verifyListenerTls } from '../../common/options/groups.ts'
-import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
+import { authFailures, connectionLimits, listenerTls, MAX_ENTRIES, trustedProxies } from '../../common/options/groups.ts'
+import type { Options } from '../../common/options/option.ts'
 
 /** Who may open what to whom. The first rule that matches decides. */
 export interface RelayRule {
@@ -83,8 +83,3 @@ export const relayOptions = {
   trustedProxies: listenOptions.trustedProxies,
   tls: listenOptions.tls
 } as const satisfies Options
-
-/** Relations between options. */
-export function verifyRelayOptions ({ listen, tls }: Pick<SettingsOf<typeof relayOptions>, 'listen' | 'tls'>, reject: Reject): void {
-  verifyListenerTls({ listen, tls }, reject)
-}

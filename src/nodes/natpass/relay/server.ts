@@ -1,10 +1,11 @@
 /** A natpass relay on a port: it listens with the transport, and its frames go to the relay. */
-import { listenOptions, verifyRelayOptions } from './options.ts'
+import { listenOptions } from './options.ts'
 import { NatpassRelay } from './relay.ts'
 import { readRelay, type NatpassRelayInit, type NatpassRelayOptions } from './settings.ts'
 import type { NatpassRelayStatus } from './status.ts'
 import { rawFrames } from '../protocol/frames.ts'
-import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
+import { bindOptionsOf } from '../../common/options/groups.ts'
+import { readOptions, type InitOf } from '../../common/options/option.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -56,8 +57,4 @@ export async function serveNatpass (init: NatpassRelayInit & NatpassListenOption
 }
 
 /** @throws {OptionError} when `listen`, `tls` or a proxy is invalid */
-function readBindOptions (init: NatpassListenOptions): BindOptions {
-  const { listen, tls, trustedProxies } = readOptions(listenOptions, init)
-  verifyRelayOptions({ listen, tls }, rejectOption)
-  return { host: listen.host, port: listen.port, tls, trustedProxies }
-}
+const readBindOptions = (init: NatpassListenOptions): BindOptions => bindOptionsOf(readOptions(listenOptions, init))
