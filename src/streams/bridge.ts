@@ -23,7 +23,7 @@ const uncounted: Meter = () => undefined
  *
  * @throws the error that broke a direction
  */
-export async function bridge (a: Link, b: Link, init: BridgeInit = {}): Promise<void> {
+export async function bridge (a: Omit<Link, 'port'>, b: Omit<Link, 'port'>, init: BridgeInit = {}): Promise<void> {
   const { forward = uncounted, backward = uncounted, account } = init
   if (account !== undefined) {
     account.forward.target = b

@@ -68,10 +68,12 @@ export interface MuxDecoder<Id, Request, Response, In> {
 export interface MuxCodec<Id extends string | number, Request, Response, In = Uint8Array, Out = In> {
   /** Maximum bytes of one data frame. */
   readonly maxData: number
+  /** A link may have the id of one that has ended, once both sides know that. Default: false. */
+  readonly reusesIds?: boolean
   readonly encoder: MuxEncoder<Id, Request, Response, Out>
   readonly decoder: MuxDecoder<Id, Request, Response, In>
-  /** The id of the next link that this side opens; undefined when there is none left. */
-  nextId (): Id | undefined
+  /** The id of the next link that this side opens; undefined when there is none left. It may be one that has ended where `reusesIds` is set. */
+  nextId (request: Request): Id | undefined
   /** Whether the other side may open a link of this id. Called once for each `open`. */
   mayOpen (id: Id): boolean
 }

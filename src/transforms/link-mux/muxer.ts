@@ -51,8 +51,12 @@ export interface LinkMux<Request, Response> {
    * @throws the reason of the signal; the error that broke the connection; what the codec throws for the request
    */
   open (request: Request, init?: OpenInit): Promise<MuxLink<Response>>
-  /** Opens and accepts no more links, and ends the connection once all have ended. */
-  close (): void
+  /**
+   * Opens and accepts no more links, and ends the connection once all have ended.
+   *
+   * @param reason aborts all links; default: they end by themselves
+   */
+  close (reason?: Error): void
   /** Ends the connection with all its links at once. */
   abort (err: Error): void
 }
@@ -113,9 +117,9 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
 
   open (request: Request, init?: OpenInit): Promise<MuxLink<Response>> { return this.#table.open(request, init) }
 
-  close (): void {
+  close (reason?: Error): void {
     this.#isClosing = true
-    this.#table.close()
+    this.#table.close(reason)
     this.#finishIfIdle()
   }
 

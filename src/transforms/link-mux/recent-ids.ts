@@ -8,6 +8,8 @@ export class RecentIds<Id> {
 
   has (id: Id): boolean { return this.#ids.has(id) }
 
+  delete (id: Id): void { this.#ids.delete(id) }
+
   /** Forgets the oldest id where there are too many. */
   add (id: Id): void {
     this.#ids.delete(id)

@@ -18,7 +18,7 @@ export interface OpenInit extends MuxLinkInit {
 }
 
 export interface LinkTableInit<Id extends string | number, Request, Response> {
-  codec: Pick<MuxCodec<Id, Request, Response, never, unknown>, 'encoder' | 'maxData' | 'nextId' | 'mayOpen'>
+  codec: Pick<MuxCodec<Id, Request, Response, never, unknown>, 'encoder' | 'maxData' | 'reusesIds' | 'nextId' | 'mayOpen'>
   scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control' | 'controlFrames'>
   settings: Settings
   /** The other side opens a link. */
@@ -89,8 +89,10 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   async open (request: Request, { signal, messages = false }: OpenInit = {}): Promise<MuxLink<Response>> {
     signal?.throwIfAborted()
     if (this.#isClosed) throw new LinkClosedError('the connection opens no more links')
-    const id = this.#hasRoom(this.#pending.size) ? this.#init.codec.nextId() : undefined
+    const id = this.#hasRoom(this.#pending.size) ? this.#init.codec.nextId(request) : undefined
     if (id === undefined) throw new LinkMuxError('ERR_LINK_LIMIT', 'too many links, or too many that were not accepted yet')
+    if (this.#isKnown(id)) throw new LinkMuxError('ERR_MUX_PROTOCOL', `a link with the id ${id} is there already`)
+    this.#recent.delete(id)
     this.encoder.open(id, request, this.settings.window)
     this.scheduler.control()
     const giveUp = (): void => {
@@ -106,10 +108,16 @@ export class LinkTable<Id extends string | number, Request, Response> implements
     }
   }
 
-  /** Opens and accepts no more links. */
-  close (): void {
+  /** Opens and accepts no more links. @param reason aborts those that are open */
+  close (reason?: Error): void {
     this.#isClosed = true
     for (const opening of [...this.#openings.values()]) opening.reject(ResetCode.REFUSED)
+    if (reason === undefined) return
+    for (const link of [...this.#links.values()]) link.abort(reason)
+    for (const id of [...this.#pending.keys()]) {
+      this.#sendReset(id, ResetCode.CANCELLED)
+      this.#settle(id)?.reject(reason)
+    }
   }
 
   /** Ends all links. Those that have ended in both directions can still be read. */
@@ -145,6 +153,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
           this.#forget(id)
         }
       })
+      this.#recent.delete(id)
       this.#openings.set(id, opening)
       this.#init.onOpening(opening)
     }
@@ -217,7 +226,9 @@ export class LinkTable<Id extends string | number, Request, Response> implements
     return link
   }
 
-  #isKnown (id: Id): boolean { return this.#links.has(id) || this.#pending.has(id) || this.#openings.has(id) || this.#recent.has(id) }
+  #isKnown (id: Id): boolean {
+    return this.#links.has(id) || this.#pending.has(id) || this.#openings.has(id) || (this.#init.codec.reusesIds !== true && this.#recent.has(id))
+  }
 
   #hasRoom (halfOpen: number): boolean { return halfOpen < this.settings.maxHalfOpen && this.links + this.halfOpen < this.settings.maxLinks }
 

@@ -1,18 +1,18 @@
 /** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
 import { isAllowed } from './allowances.ts'
 import type { PeerSettings, NatpassPeerStats } from './settings.ts'
-import { startShell, type Shell } from './shell/shell.ts'
-import type { LinkRequest, LinkResponse } from '../protocol/link-codec.ts'
+import { endingBoth, ServedShell } from './shell/served-shell.ts'
+import { startShell } from './shell/shell.ts'
+import type { Attachment, LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { isLoopback } from '../../../net/client-address.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
-import { wrapLink } from '../../../streams/wrap-link.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
-import type { Batch, Clock, Link } from '../../../types.ts'
+import type { Clock, Link } from '../../../types.ts'
 
 /** Shells at one time. */
 const MAX_SHELLS = 64
@@ -21,6 +21,16 @@ const MAX_SHELLS = 64
 const DIAL_TIMEOUT = 10_000
 
 type NatpassOpening = Opening<LinkRequest, LinkResponse>
+
+/** The connection that an opening came over. */
+interface ShellSession {
+  tellExit (client: string, link: string, exit: ShellExit): void
+}
+
+/** Only ends of tunpipe are told. */
+function exitTeller ({ id, request: { client, isOurs } }: NatpassOpening, session: ShellSession): (exit: ShellExit) => void {
+  return isOurs === true ? (exit) => { session.tellExit(client, String(id), exit) } : () => {}
+}
 
 export interface ControlledEndInit {
   settings: Pick<PeerSettings, 'allow'>
@@ -31,15 +41,17 @@ export interface ControlledEndInit {
 
 export class ControlledEnd {
   readonly #init: ControlledEndInit
-  /** Shells of the current connection, by the id of their link. */
-  readonly #shells = new Map<string, Shell>()
+  /** By the id of their link; they stay for a while when their connection is lost. */
+  readonly #shells = new Map<string, ServedShell>()
+  /** Those that are not there yet. */
+  #starting = 0
 
   constructor (init: ControlledEndInit) { this.#init = init }
 
   /** Opens what another client asks for, or says why not. */
-  async open (opening: NatpassOpening): Promise<void> {
+  async open (opening: NatpassOpening, session: ShellSession): Promise<void> {
     const { settings: { allow }, log, stats } = this.#init
-    const { client, request } = opening.request
+    const { client, request, again } = opening.request
     const type: LinkType | undefined = LINK_TYPES[request._type ?? 0]
     const about = { client: printable(client), type: type ?? request._type, rule: printable(request.name ?? '') }
     const refuse = (text: string): void => {
@@ -49,9 +61,14 @@ export class ControlledEnd {
     }
     if (type === undefined) return refuse('this type is unknown here')
     if (!isAllowed(allow, client, type)) return refuse(`${type} is not allowed here`)
-    const serve = this.#serveOf(type)
+    const serve = this.#serveOf(type, session)
     if (serve === undefined) return refuse(`${type} is not served here`)
     try {
+      if (again !== undefined && type === 'shell') {
+        this.#attach(opening, again, session)
+        log.log('info', about, 'link opened again')
+        return
+      }
       await serve(opening, () => {
         stats.accepted++
         stats.links++
@@ -71,10 +88,15 @@ export class ControlledEnd {
     }
   }
 
-  #serveOf (type: LinkType): ((opening: NatpassOpening, onOpen: () => void, onEnd: () => void) => Promise<void>) | undefined {
+  /** Ends all shells. */
+  close (reason: Error): void {
+    for (const shell of this.#shells.values()) shell.abort(reason)
+  }
+
+  #serveOf (type: LinkType, session: ShellSession): ((opening: NatpassOpening, onOpen: () => void, onEnd: () => void) => Promise<void>) | undefined {
     switch (type) {
       case 'tcp': return (opening, onOpen, onEnd) => this.#port(opening, onOpen, onEnd)
-      case 'shell': return (opening, onOpen, onEnd) => this.#shell(opening, onOpen, onEnd)
+      case 'shell': return (opening, onOpen, onEnd) => this.#shell(opening, session, onOpen, onEnd)
       case 'bench': return async (opening, onOpen, onEnd) => {
         onOpen()
         const link = opening.accept({})
@@ -95,18 +117,34 @@ export class ControlledEnd {
     await this.#join(opening, service, onOpen, onEnd)
   }
 
-  async #shell (opening: NatpassOpening, onOpen: () => void, onEnd: () => void): Promise<void> {
-    const { cshell } = opening.request.request
-    if (this.#shells.size >= MAX_SHELLS) throw new Error('too many shells are open here')
-    const shell = await startShell({ exec: cshell?.exec || undefined, env: cshell?.env ?? [], clock: this.#init.clock })
+  async #shell (opening: NatpassOpening, session: ShellSession, onOpen: () => void, onEnd: () => void): Promise<void> {
+    const { client, request: { cshell } } = opening.request
     const id = String(opening.id)
-    this.#shells.set(id, shell)
+    if (this.#shells.has(id)) throw new Error('this shell is there already')
+    if (this.#shells.size + this.#starting >= MAX_SHELLS) throw new Error('too many shells are open here')
+    const { clock } = this.#init
+    this.#starting++
+    const shell = await startShell({ exec: cshell?.exec || undefined, env: cshell?.env ?? [], clock }).finally(() => { this.#starting-- })
+    const served = new ServedShell({ shell, client, clock })
+    let link
     try {
-      await this.#join(opening, shell.link, onOpen, onEnd)
-      shell.link.abort(new LinkClosedError('the link has ended')) // what the program still runs
-    } finally {
-      if (this.#shells.get(id) === shell) this.#shells.delete(id)
+      link = opening.accept({ token: served.token })
+    } catch (err) {
+      shell.link.abort(err as Error)
+      throw err
     }
+    onOpen()
+    this.#shells.set(id, served)
+    await served.serve(link, exitTeller(opening, session))
+    this.#shells.delete(id)
+    onEnd()
+  }
+
+  /** The client that has opened a shell is back, or this end is. */
+  #attach (opening: NatpassOpening, again: Attachment, session: ShellSession): void {
+    const shell = this.#shells.get(String(opening.id))
+    if (shell?.mayAttach(opening.request.client, again) !== true) throw new Error('there is no such shell to attach to')
+    shell.attach(opening.accept({ received: shell.received }), again.received, exitTeller(opening, session))
   }
 
   /** Accepts the link, and joins it with what was opened for it. */
@@ -120,20 +158,11 @@ export class ControlledEnd {
     }
     onOpen()
     try {
-      await bridge(link.halfClose ? link : endingBoth(link, local), local)
+      await bridge(link.halfClose ? link : endingBoth(link, () => { local.abort(new LinkClosedError('the other end has left')) }), local)
     } catch {
       // either end has broken: both are aborted by now
     } finally {
       onEnd()
     }
   }
-}
-
-/** A link without half-close: its end is that of both directions, so what was opened for it ends as well, whatever it still does. */
-function endingBoth (link: Link, local: Link): Link {
-  async function * read (): AsyncGenerator<Batch> {
-    yield * link.source
-    local.abort(new LinkClosedError('the other end has left'))
-  }
-  return wrapLink(link, { source: read(), flow: undefined })
 }

@@ -4,6 +4,7 @@ import { ControlledEnd } from './controlled-end.ts'
 import { RuleListener } from './rule-listener.ts'
 import type { RuleType } from './rules.ts'
 import { Session } from './session.ts'
+import type { TerminalSize } from './shell/terminal-size.ts'
 import type { LinkRequest } from '../protocol/link-codec.ts'
 import { readPeer, type NatpassPeerEvents, type NatpassPeerInit, type NatpassPeerStats, type NatpassPeerStatus, type PeerSettings } from './settings.ts'
 import { tell } from '../../common/peer-events.ts'
@@ -66,7 +67,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
         if (this.#session === undefined) throw new LinkClosedError('not connected to the server')
         return await this.#session.open(request, signal)
       },
-      resize: (client: string, link: string, rows: number, columns: number) => { this.#session?.resize(client, link, rows, columns) }
+      resize: (client: string, link: string, { rows, cols }: TerminalSize) => { this.#session?.resize(client, link, rows, cols) }
     }
     for (const { name: rule, type } of settings.rules) if (!SERVED.includes(type)) this.#log.warn({ rule, type }, 'rules of this type are not served yet')
     this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, clock, log }))
@@ -118,7 +119,8 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     const reason = new LinkClosedError('the peer was closed')
     this.#stopping.abort(reason)
     await Promise.all(this.#rules.map((rule) => rule.close(reason)))
-    this.#session?.mux.abort(reason)
+    this.#controlled.close(reason)
+    await this.#session?.close(reason)
     await this.#running
     this.#connectedAt = undefined
     this.#timer.stop()
@@ -132,12 +134,13 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   async #serve (signal: AbortSignal): Promise<void> {
     const { clock } = this.#settings
     const link = metered(await this.#dial(signal), this.#stats)
-    const session = this.#session = new Session({
+    const session: Session = this.#session = new Session({
       link,
       settings: this.#settings,
       clock,
-      onOpen: (opening) => this.#controlled.open(opening),
+      onOpen: (opening) => this.#controlled.open(opening, session),
       onResize: (id, rows, columns) => { this.#controlled.resize(id, rows, columns) },
+      onExit: (id, exit) => { for (const rule of this.#rules) rule.tellExit(id, exit) },
       onOnline: () => { this.#online() }
     })
     if (signal.aborted) session.mux.abort(signal.reason)

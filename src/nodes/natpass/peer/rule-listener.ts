@@ -3,19 +3,19 @@ import type { NatpassRuleStatus } from './settings.ts'
 import type { Rule } from './rules.ts'
 import { serveShellPage, type ShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
-import type { ShellExit } from './shell/shell.ts'
-import type { LinkRequest, LinkResponse } from '../protocol/link-codec.ts'
+import { RemoteShell } from './shell/remote-shell.ts'
+import type { TerminalSize } from './shell/terminal-size.ts'
+import type { LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
 import { LINK_TYPES } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
-import { wrapLink } from '../../../streams/wrap-link.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { MuxLink } from '../../../transforms/link-mux/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
 import { listenTcp } from '../../../transports/tcp.ts'
-import type { Batch, Clock, Link, Listener } from '../../../types.ts'
+import type { Clock, Link, Listener } from '../../../types.ts'
 
 /** Milliseconds for the other end to answer. */
 const OPEN_TIMEOUT = 20_000
@@ -24,7 +24,7 @@ const OPEN_TIMEOUT = 20_000
 export interface LinkOpener {
   /** @throws {LinkClosedError} while there is no connection; `NatpassRefusedError` when the target refuses */
   open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>>
-  resize (client: string, link: string, rows: number, columns: number): void
+  resize (client: string, link: string, size: TerminalSize): void
 }
 
 export interface RuleListenerInit {
@@ -41,6 +41,7 @@ export class RuleListener {
   #page: ShellPage | undefined
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
+  readonly #shells = new Map<string, RemoteShell>()
   #opened = 0
   #problem: string | undefined
 
@@ -62,12 +63,13 @@ export class RuleListener {
 
   status (): NatpassRuleStatus {
     const { rule: { name, type, target } } = this.#init
-    return { name, type, target, url: this.#url, links: this.#links.size, opened: this.#opened, problem: this.#problem }
+    return { name, type, target, url: this.#url, links: this.#links.size + this.#shells.size, opened: this.#opened, problem: this.#problem }
   }
 
   async close (reason: Error): Promise<void> {
     this.#listener?.close()
     for (const link of this.#links) link.abort(reason)
+    for (const { link } of this.#shells.values()) link.abort(reason)
     await this.#page?.close()
   }
 
@@ -83,17 +85,24 @@ export class RuleListener {
     }
   }
 
+  /** The program of a shell has ended. */
+  tellExit (id: string, exit: ShellExit): void { this.#shells.get(id)?.tellExit(exit) }
+
   async #openShell (signal: AbortSignal): Promise<OpenedShell> {
-    const { rule: { target }, opener } = this.#init
+    const { rule, opener, clock } = this.#init
     const link = await this.#open(signal)
     const id = String(link.id)
-    let onGone: (exit: ShellExit) => void = () => {}
-    const exited = new Promise<ShellExit>((resolve) => { onGone = resolve })
-    const gone = (): void => {
-      this.#links.delete(link)
-      onGone({ code: undefined, signal: undefined }) // the protocol has no exit code
-    }
-    return { id, link: observed(link, gone), exited, resize: (rows, columns) => { opener.resize(target, id, rows, columns) } }
+    const shell = new RemoteShell({
+      request: requestOf(rule),
+      link,
+      open: (request, signal) => opener.open(request, signal),
+      resize: (size) => { opener.resize(rule.target, id, size) },
+      clock,
+      onGone: () => { this.#shells.delete(id) }
+    })
+    this.#links.delete(link)
+    this.#shells.set(id, shell)
+    return shell
   }
 
   async #open (signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
@@ -110,22 +119,6 @@ export class RuleListener {
       throw err
     }
   }
-}
-
-/** The same link; `gone` is called once nothing more is read from it. */
-function observed (link: Link, gone: () => void): Link {
-  async function * read (): AsyncGenerator<Batch> {
-    try {
-      yield * link.source
-    } finally {
-      gone()
-    }
-  }
-  const abort = (err: Error): void => {
-    link.abort(err)
-    gone()
-  }
-  return wrapLink(link, { source: read(), flow: undefined, abort })
 }
 
 function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePort: port }: Rule): LinkRequest {

@@ -7,7 +7,7 @@ import { wrapLink } from '../../../streams/wrap-link.ts'
 import { linkMux, LinkRefusedError, type LinkMux, type LinkMuxInit, type MuxLink } from '../../../transforms/link-mux/index.ts'
 import { protobuf } from '../../../transforms/protobuf/index.ts'
 import { frames } from '../protocol/frames.ts'
-import { natpassLinks, type LinkRequest, type LinkResponse } from '../protocol/link-codec.ts'
+import { natpassLinks, type LinkRequest, type LinkResponse, type ShellExit } from '../protocol/link-codec.ts'
 import { MessageType, SERVER } from '../protocol/message-types.ts'
 import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
 import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
@@ -18,6 +18,9 @@ import type { Batch, Clock, Link } from '../../../types.ts'
 /** Milliseconds between two keep-alives, and without any message until the connection counts as lost. */
 const KEEPALIVE_INTERVAL = 10_000
 const LOST_AFTER = 60_000
+
+/** Milliseconds for the server to end the connection after this end. */
+const CLOSE_TIMEOUT = 1000
 
 /** Keep-alives and sizes of terminals that wait to be written; further ones are left out. */
 const MAX_PUSHED = 256
@@ -33,15 +36,18 @@ export interface SessionInit {
   /** Another client opens a link. */
   onOpen: NonNullable<LinkMuxInit<string, LinkRequest, LinkResponse, Message, MessageInit>['onOpen']>
   onResize (id: string, rows: number, columns: number): void
+  onExit (id: string, exit: ShellExit): void
   /** The server has accepted the handshake: it carries messages. */
   onOnline (): void
 }
 
 export class Session {
   readonly mux: LinkMux<LinkRequest, LinkResponse>
+  readonly #clock: Clock
   readonly #out: { push (message: MessageInit): void }
 
-  constructor ({ link, settings: { id, secret, legacyMd5 }, clock, onOpen, onResize, onOnline }: SessionInit) {
+  constructor ({ link, settings: { id, secret, legacyMd5 }, clock, onOpen, onResize, onExit, onOnline }: SessionInit) {
+    this.#clock = clock
     const upper = over(link, messages)
     let heardAt = clock.now()
     let isOnline = false
@@ -60,7 +66,7 @@ export class Session {
         return upper.sink(merged)
       }
     })
-    this.mux = linkMux({ codec: () => natpassLinks({ onMessage, onResize }), onOpen, clock })(lower)
+    this.mux = linkMux({ codec: () => natpassLinks({ onMessage, onResize, onExit }), onOpen, clock })(lower)
     this.#out = { push: (message) => { if (merged !== undefined && merged.size < MAX_PUSHED) merged.push({ ...message, from: id }) } }
     const timer = every(clock, KEEPALIVE_INTERVAL, () => {
       if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
@@ -86,6 +92,19 @@ export class Session {
   /** The terminal of a shell has another size. */
   resize (client: string, link: string, rows: number, columns: number): void {
     this.#out.push({ _type: MessageType.shellResize, to: client, link_id: link, sresize: { rows, cols: columns } })
+  }
+
+  /** The program of a shell has ended, which another client of tunpipe has opened. */
+  tellExit (client: string, link: string, exit: ShellExit): void {
+    this.#out.push({ _type: MessageType.exit, to: client, link_id: link, exit })
+  }
+
+  /** Ends all links, then the connection. */
+  async close (reason: Error): Promise<void> {
+    const timer = this.#clock.set(CLOSE_TIMEOUT, () => { this.mux.abort(reason) })
+    this.mux.close(reason)
+    await this.mux.ended
+    this.#clock.clear(timer)
   }
 }
 

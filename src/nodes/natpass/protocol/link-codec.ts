@@ -26,16 +26,29 @@ export interface LinkRequest {
   readonly client: string
   /** Without `link`, which the codec sets. */
   readonly request: NonNullable<MessageInit['creq']>
-  /** Of the link to attach to again. */
-  readonly token?: Uint8Array | undefined
+  /** The other end is one of tunpipe. Set by the codec. */
+  readonly isOurs?: boolean
+  /** To attach to a shell again. */
+  readonly again?: Attachment | undefined
+}
+
+/** What a shell is attached to again by (section 6.4). */
+export interface Attachment {
+  /** The id of its link. */
+  readonly id: string
+  readonly token: Uint8Array
+  /** Bytes of its output that were received. */
+  readonly received: number
 }
 
 /** What it is accepted with, or refused. */
 export interface LinkResponse {
   /** For people, where it is refused. */
   readonly text?: string | undefined
-  /** To attach to the link again later. */
+  /** To attach to the shell again later. */
   readonly token?: Uint8Array | undefined
+  /** Bytes of its input that were received, where it is attached to again. */
+  readonly received?: number
 }
 
 /** Called for messages that are no frames of links. */
@@ -44,7 +57,24 @@ export interface LinkEvents {
   onMessage (message: Message): void
   /** The terminal of a shell has another size. */
   onResize (id: string, rows: number, columns: number): void
+  /** The program of a shell has ended. */
+  onExit (id: string, exit: ShellExit): void
 }
+
+/** How a program has ended: by itself with a code, or by a signal. Undefined where it is not known. */
+export interface ShellExit {
+  readonly code: number | undefined
+  /** The number of the signal. */
+  readonly signal: number | undefined
+}
+
+/** Reasons of natpass, beside those of `ResetCode`. */
+export const NatpassReset = {
+  /** The server has ended the link: the connection of the other end is lost. */
+  LOST: 64,
+  /** The server has refused the link: the other client is not there, for one. */
+  UNREACHABLE: 65
+} as const
 
 /** An open link, or one that is being opened. */
 interface Entry {
@@ -68,7 +98,8 @@ export function natpassLinks (events: LinkEvents): NatpassLinks {
     maxData: MAX_DATA,
     encoder,
     decoder: new LinkDecoder(entries, encoder, events),
-    nextId: () => randomBytes(ID_BYTES).toString('hex'),
+    reusesIds: true,
+    nextId: ({ again }) => again?.id ?? randomBytes(ID_BYTES).toString('hex'),
     mayOpen: (id) => id !== '' && id.length <= MAX_ID
   }
 }
@@ -79,15 +110,15 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
 
   constructor (entries: Map<string, Entry>) { this.#entries = entries }
 
-  open (id: string, { client, request, token }: LinkRequest, window: number | undefined): void {
+  open (id: string, { client, request, again }: LinkRequest, window: number | undefined): void {
     this.#entries.set(id, newEntry(client, request._type === SHELL, true, false))
-    this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token } } })
+    this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } } })
   }
 
-  accept (id: string, { token }: LinkResponse, window: number | undefined): void {
+  accept (id: string, { token, received }: LinkResponse, window: number | undefined): void {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
-    this.#push(id, entry, { _type: MessageType.connectRep, crep: { ok: true, ...(entry.isOurs ? { link: { version: VERSION, window, token } } : {}) } })
+    this.#push(id, entry, { _type: MessageType.connectRep, crep: { ok: true, ...(entry.isOurs ? { link: { version: VERSION, window, token, received } } : {}) } })
   }
 
   reject (id: string, _code: number, response: LinkResponse | undefined): void {
@@ -179,6 +210,9 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
       case MessageType.shellResize:
         this.#events.onResize(id, message.sresize?.rows ?? 0, message.sresize?.cols ?? 0)
         break
+      case MessageType.exit:
+        if (entry.isOpener && entry.isShell) this.#events.onExit(id, { code: message.exit?.code ?? undefined, signal: message.exit?.signal ?? undefined })
+        break
       case MessageType.window:
         frames.window(id, message.window)
         break
@@ -189,7 +223,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         break
       case MessageType.disconnect:
         this.#entries.delete(id)
-        frames.reset(id, entry.isOurs ? ResetCode.CANCELLED : ResetCode.CLOSED)
+        frames.reset(id, !entry.isOurs ? ResetCode.CLOSED : from === SERVER ? NatpassReset.LOST : ResetCode.CANCELLED)
     }
   }
 
@@ -197,18 +231,19 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
     if (creq == null || this.#entries.has(id) || id.length > MAX_ID || from.length > MAX_CLIENT) return // what cannot be answered in a frame
     const { link, ...request } = creq
     this.#entries.set(id, newEntry(from, creq._type === SHELL, false, link != null))
-    frames.open(id, { client: from, request, token: link?.token ?? undefined }, windowOf(link))
+    const again = (link?.token?.length ?? 0) === 0 ? undefined : { id, token: link?.token as Uint8Array, received: Number(link?.received ?? 0) }
+    frames.open(id, { client: from, request, isOurs: link != null, again }, windowOf(link))
   }
 
-  #answer (id: string, entry: Entry, { crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
+  #answer (id: string, entry: Entry, { from, crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
     if (!entry.isOpener) return // only the other end answers
     if (crep?.ok !== true) {
       this.#entries.delete(id)
-      frames.reject(id, ResetCode.REFUSED, { text: crep?.msg ?? '' })
+      frames.reject(id, from === SERVER ? NatpassReset.UNREACHABLE : ResetCode.REFUSED, { text: crep?.msg ?? '' })
       return
     }
     entry.isOurs = crep.link != null
-    frames.accept(id, { token: crep.link?.token ?? undefined }, windowOf(crep.link))
+    frames.accept(id, { token: crep.link?.token ?? undefined, received: Number(crep.link?.received ?? 0) }, windowOf(crep.link))
   }
 }
 

@@ -12,7 +12,9 @@ export const MessageType = {
   /** Between tunpipe's own ends: credit for a link. */
   window: 100,
   /** Between tunpipe's own ends: the sender writes nothing more to a link. */
-  end: 101
+  end: 101,
+  /** Between tunpipe's own ends: how the program of a shell has ended. */
+  exit: 102
 } as const
 
 /** What a link may be for (natpass protocol, section 1.5). */

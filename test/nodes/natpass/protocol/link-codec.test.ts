@@ -11,11 +11,13 @@ const message = (name: string): Message => decodeMessage(vector(name).subarray(6
 function codec () {
   const calls: any[] = []
   const resizes: any[] = []
-  const { encoder, decoder } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) } })
+  const exits: any[] = []
+  const { encoder, decoder } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { calls.push([name, ...args]) } })
   return {
     calls,
     resizes,
+    exits,
     encoder,
     gets: (...names: string[]) => { decoder.push(names.map(message), frames) },
     gives: (from: string) => encoder.take().map((message) => toHex(frameOf({ ...message, from })))
@@ -94,7 +96,7 @@ t.test('nobody but the other end and the server speaks for a link', async (t) =>
 t.test('what an original end sends in one message, credit of 0, and answers of who has opened the link', async (t) => {
   const { calls, gets, encoder } = codec()
   gets('connect_req_shell_default')
-  const target = natpassLinks({ onMessage () {}, onResize () {} })
+  const target = natpassLinks({ onMessage () {}, onResize () {}, onExit () {} })
   const got: any[] = []
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { got.push([name, ...args]) } })
   target.decoder.push([message('connect_req_shell_default'), decodeMessage(frameOf({ _type: 11, from: 'local', to: 'remote', link_id: LINK, sdata: { data: Buffer.alloc(65_000, 7) } }).subarray(6))], frames)

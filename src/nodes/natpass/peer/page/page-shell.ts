@@ -2,7 +2,7 @@
 import type { WebSocket } from 'ws'
 import { Browser } from './browser.ts'
 import { ReplayBuffer } from '../shell/replay-buffer.ts'
-import type { ShellExit } from '../shell/shell.ts'
+import type { ShellExit } from '../../protocol/link-codec.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { AsyncQueue } from '../../../../streams/async-queue.ts'
 import { consume } from '../../../../streams/consume.ts'
@@ -20,7 +20,7 @@ export interface OpenedShell {
   /** Unique, and not to be guessed; of letters and digits. */
   readonly id: string
   /** Output and input, in bytes. Ends with the program. */
-  readonly link: Link
+  readonly link: Omit<Link, 'port'>
   /** @throws {ShellError} when the size is out of range */
   resize (rows: number, cols: number): void
   /** Settles when the program has ended. */

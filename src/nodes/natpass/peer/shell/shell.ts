@@ -8,6 +8,7 @@ import { PtyStream } from './pty-stream.ts'
 import { signalSession } from './session-processes.ts'
 import { ShellError } from './shell-error.ts'
 import { verifySize, type TerminalSize } from './terminal-size.ts'
+import type { ShellExit } from '../../protocol/link-codec.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import { oneLine } from '../../../../text/printable.ts'
 import { streamLink } from '../../../../transports/stream-link.ts'
@@ -35,13 +36,6 @@ export interface ShellInit {
   /** Variables of this process. Default: `process.env`. */
   own?: Readonly<Record<string, string | undefined>>
   clock?: Clock
-}
-
-/** How a program has ended: by itself with a code, or by a signal. Undefined where it is not known. */
-export interface ShellExit {
-  readonly code: number | undefined
-  /** The number of the signal. */
-  readonly signal: number | undefined
 }
 
 export interface Shell {
