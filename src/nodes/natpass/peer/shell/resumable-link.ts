@@ -6,8 +6,8 @@ import type { Batch, Link } from '../../../../types.ts'
 /** Bytes that are taken from the sender while there is no link. Then it has to wait. */
 const READ_ON = 256 << 10
 
-/** Sent bytes that are kept: those, and what was under way with the credit of a link. */
-const KEPT = 2 * READ_ON
+/** Sent bytes that are kept: those, what was under way with the credit of a link, and what waited for it. */
+const KEPT = 3 * READ_ON
 
 /** A link that carries the stream for a while. */
 export type Carrier = Omit<Link, 'port'>
