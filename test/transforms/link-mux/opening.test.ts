@@ -236,6 +236,21 @@ t.test('close: what is open goes on, then the connection ends', async (t) => {
   t.same(await Promise.all([muxes.client.ended, muxes.server.ended]), [undefined, undefined])
 })
 
+t.test('close with a reason: the other side is told of the end of each link, and of what was not accepted', async (t) => {
+  const { client, server, muxes } = await linkPair(t)
+  let signal: AbortSignal | undefined
+  const reason = new Error('leaving')
+  const other = muxPair(t, { onOpen: (opening) => { signal = opening.signal } })
+  const opening = failureOf(other.client.open(ask))
+  await until(() => signal !== undefined)
+  for (const { client } of [muxes, other]) client.close(reason)
+  t.equal(await failureOf(hearText(client.source)), reason)
+  t.match(await failureOf(hearText(server.source)), { code: 'ERR_LINK_RESET', reason: 1 })
+  t.equal(await opening, reason)
+  await until(() => signal?.aborted === true)
+  t.same(await Promise.all([muxes, other].flatMap(({ client, server }) => [client.ended, server.ended])), [undefined, undefined, undefined, undefined])
+})
+
 t.test('what has arrived can be read behind the end of the connection', async (t) => {
   const { client, server, muxes } = await linkPair(t)
   await Promise.all([client.sink(batches(texts('unread'))), server.sink(nothing())])

@@ -170,6 +170,33 @@ t.test('an id that is in use is refused, and its link goes on', async (t) => {
   t.equal(b.links, 0)
 })
 
+t.test('an id of a link that has ended: opened again where the codec says so, by either side', async (t) => {
+  for (const reusesIds of [false, true]) {
+    const lower = objectPair()
+    const openings: Array<Opening<Request, Response>> = []
+    const codec = (name: string) => () => ({ ...textCodec(name, true)(), reusesIds, nextId: () => 'mine' })
+    const a = linkMux({ codec: codec('a') })(lower[0])
+    const b = linkMux({ codec: codec('b'), onOpen: (opening) => { openings.push(opening) } })(lower[1])
+    t.teardown(() => { for (const mux of [a, b]) mux.abort(new Error('the test is over')) })
+    const first = a.open({ to: 'shell' })
+    await until(() => openings.length === 1)
+    openings[0].accept({ ok: true, text: '' })
+    if (reusesIds) t.match(await failureOf(a.open({ to: 'shell' })), { code: 'ERR_MUX_PROTOCOL' }, 'not while it is open')
+    ;(await first).abort(new Error('over'))
+    await until(() => b.links === 0)
+    const again = a.open({ to: 'shell' })
+    if (!reusesIds) {
+      t.match(await failureOf(again), { code: 'ERR_MUX_PROTOCOL' })
+      continue
+    }
+    await until(() => openings.length === 2)
+    const server = openings[1].accept({ ok: true, text: '' })
+    const client = await again
+    const [heard] = await Promise.all([hearText(server.source), client.sink(batches(texts('again')))])
+    t.equal(heard, 'again')
+  }
+})
+
 t.test('data that is longer than its maximum resets the link', async (t) => {
   const { openings, lower } = sides(t, [false, false])
   lower[0].port.send([{ type: 'connect', link: 'x', request: { to: 'shell' } }])

@@ -12,13 +12,15 @@ function codec () {
   const calls: any[] = []
   const resizes: any[] = []
   const exits: any[] = []
-  const { encoder, decoder } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
+  const { encoder, decoder, nextId } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { calls.push([name, ...args]) } })
   return {
     calls,
     resizes,
     exits,
     encoder,
+    nextId,
+    getsMessages: (messages: Message[]) => { decoder.push(messages, frames) },
     gets: (...names: string[]) => { decoder.push(names.map(message), frames) },
     gives: (from: string) => encoder.take().map((message) => toHex(frameOf({ ...message, from })))
   }
@@ -82,6 +84,55 @@ t.test('refusals, of the other end and of the server', async (t) => {
   target.gets('connect_req_tcp')
   target.encoder.reject(LINK, 2, { text: 'not allowed here' })
   t.match(target.encoder.take(), [{ _type: 4, to: 'local', crep: { ok: false, msg: 'not allowed here' } }])
+})
+
+t.test('attaching again: the id, the token and what was received; losses are told from ends', async (t) => {
+  const token = Buffer.from('0123456789abcdef')
+  const opener = codec()
+  const shell: LinkRequest = { client: 'remote', request: { name: 'sh', _type: 2, cshell: {} } }
+  const target = codec()
+  const passTo = (end: ReturnType<typeof codec>, from: ReturnType<typeof codec>, id: string): any[] => {
+    end.calls.length = 0
+    end.getsMessages(from.encoder.take().map((message) => decodeMessage(frameOf({ ...message, from: id }).subarray(6))))
+    return end.calls
+  }
+  opener.encoder.open(LINK, shell, 1000)
+  t.match(passTo(target, opener, 'local'), [['open', LINK, { client: 'local', isOurs: true, again: undefined }, 1000]])
+  target.encoder.accept(LINK, { token }, 2000)
+  t.match(passTo(opener, target, 'remote'), [['accept', LINK, { token, received: 0 }, 2000]])
+  t.same(opener.calls.length, 1)
+  for (const end of [opener, target]) {
+    end.calls.length = 0
+    end.getsMessages([decodeMessage(frameOf({ _type: 5, from: 'server', to: 'any', link_id: LINK }).subarray(6))])
+    t.same(end.calls, [['reset', LINK, 64]], 'the server says that the other end is gone')
+  }
+  const again = { id: LINK, token, received: 2 ** 40 + 1 }
+  t.equal(opener.nextId({ ...shell, again }), LINK)
+  t.match(opener.nextId(shell), /^[0-9a-f]{16}$/)
+  opener.encoder.open(LINK, { ...shell, again }, 1000)
+  t.match(passTo(target, opener, 'local'), [['open', LINK, { client: 'local', again }, 1000]])
+  target.encoder.accept(LINK, { received: 7 }, 2000)
+  t.match(passTo(opener, target, 'remote'), [['accept', LINK, { received: 7 }, 2000]])
+  opener.calls.length = 0
+  opener.getsMessages([decodeMessage(frameOf({ _type: 5, from: 'remote', to: 'any', link_id: LINK }).subarray(6))])
+  t.same(opener.calls, [['reset', LINK, 1]], 'the other end ends it')
+  opener.encoder.open(LINK, shell, 1000)
+  opener.calls.length = 0
+  opener.getsMessages([decodeMessage(frameOf({ _type: 4, from: 'server', to: 'any', link_id: LINK, crep: { msg: 'away' } }).subarray(6))])
+  t.same(opener.calls, [['reject', LINK, 65, { text: 'away' }]], 'the server refuses')
+})
+
+t.test('how a program has ended: told by the controlled end alone', async (t) => {
+  const { encoder, getsMessages, exits } = codec()
+  const exit = (from: string, status: object): Message => decodeMessage(frameOf({ _type: 102, from, to: 'local', link_id: LINK, exit: status }).subarray(6))
+  getsMessages([exit('remote', { code: 1 })])
+  encoder.open(LINK, { client: 'remote', request: { name: 'sh', _type: 2, cshell: {} } }, 1000)
+  getsMessages([exit('other', { code: 1 }), exit('remote', { code: 0 }), exit('remote', { signal: 15 }), exit('remote', {})])
+  t.same(exits, [[LINK, { code: 0, signal: undefined }], [LINK, { code: undefined, signal: 15 }], [LINK, { code: undefined, signal: undefined }]])
+  const target = codec()
+  target.gets('connect_req_shell_default')
+  target.getsMessages([decodeMessage(frameOf({ _type: 102, from: 'local', to: 'remote', link_id: LINK, exit: { code: 1 } }).subarray(6))])
+  t.same(target.exits, [])
 })
 
 t.test('nobody but the other end and the server speaks for a link', async (t) => {

@@ -25,6 +25,10 @@ export interface OpenedShell {
   resize (rows: number, cols: number): void
   /** Settles when the program has ended. */
   readonly exited: Promise<ShellExit>
+  /** The connection to it is lost, and may come back. */
+  readonly isLost?: boolean
+  /** Called when `isLost` changes. */
+  onLost?: (() => void) | undefined
 }
 
 export interface PageShellInit {
@@ -52,6 +56,7 @@ export class PageShell {
     this.#init = init
     this.#input = new AsyncQueue({ weigh: ({ length }) => length, onPull: () => { this.#browser?.resume() } })
     opened.link.sink(this.#input).catch(() => {}) // its end is that of the source
+    opened.onLost = () => { this.#tellLost() }
     void this.#run()
     this.#left()
   }
@@ -77,6 +82,7 @@ export class PageShell {
     const { bytes, lost } = this.#replay.since(from)
     browser.tell({ type: 'attached', position: this.#replay.end, replay: bytes.length, lost })
     void browser.send(bytes)
+    if (this.#opened.isLost === true) this.#tellLost()
     this.#tellEnd()
   }
 
@@ -108,6 +114,8 @@ export class PageShell {
     this.#input.push(bytes)
     if (this.#input.size > INPUT_QUEUE) browser.pause()
   }
+
+  #tellLost (): void { this.#browser?.tell({ type: this.#opened.isLost === true ? 'waiting' : 'back' }) }
 
   #tellEnd (): void {
     if (this.#end === undefined) return

@@ -4,6 +4,7 @@ import { ResumableLink } from './resumable-link.ts'
 import { verifySize, type TerminalSize } from './terminal-size.ts'
 import { NatpassReset, type LinkRequest, type LinkResponse, type ShellExit } from '../../protocol/link-codec.ts'
 import { NatpassRefusedError } from '../errors.ts'
+import type { OpenedShell } from '../page/page-shell.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { LinkRefusedError, type MuxLink } from '../../../../transforms/link-mux/index.ts'
 import type { Clock, Timer } from '../../../../types.ts'
@@ -26,10 +27,11 @@ export interface RemoteShellInit {
   onGone (): void
 }
 
-export class RemoteShell {
+export class RemoteShell implements OpenedShell {
   readonly id: string
   readonly link: ResumableLink
   readonly exited: Promise<ShellExit>
+  onLost: (() => void) | undefined
   readonly #init: RemoteShellInit
   readonly #token: Uint8Array | undefined
   #exit: ShellExit = { code: undefined, signal: undefined }
@@ -71,6 +73,7 @@ export class RemoteShell {
       return
     }
     this.#deadline = this.#init.clock.now() + ATTACH_TIMEOUT
+    this.onLost?.()
     void this.#attach()
   }
 
@@ -81,6 +84,7 @@ export class RemoteShell {
     try {
       const link = await this.#init.open({ ...request, again: { id: this.id, token: this.#token as Uint8Array, received: this.link.received } }, attempt.signal)
       this.#deadline = undefined
+      this.onLost?.()
       this.link.attach(link, link.response.received)
       if (this.#size !== undefined) this.#init.resize(this.#size)
     } catch (err) {

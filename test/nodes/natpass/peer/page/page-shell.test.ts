@@ -63,6 +63,22 @@ t.test('more output than is kept', async (t) => {
   t.equal(again.output, 'v'.repeat(10), 'also after the end')
 })
 
+t.test('a connection that is lost and comes back is told to the browser, also to one that attaches meanwhile', async (t) => {
+  const { ask, attach, opened } = await testPage(t)
+  await ask('POST', '/new')
+  const [shell] = opened as any[]
+  const one = await attach('/ws/id0')
+  shell.isLost = true
+  shell.onLost()
+  await one.until(() => one.told.length === 2)
+  const two = await attach('/ws/id0')
+  await two.until(() => two.told.length === 2)
+  shell.isLost = false
+  shell.onLost()
+  await two.until(() => two.told.length === 3)
+  t.same([one, two].map(({ told }) => told.map(({ type }) => type)), [['attached', 'waiting'], ['attached', 'waiting', 'back']])
+})
+
 t.test('a link that breaks', async (t) => {
   const { ask, attach, opened } = await testPage(t)
   await ask('POST', '/new')

@@ -117,6 +117,10 @@ function told (message) {
     if (message.lost > 0) terminal.write(`\r\n[${message.lost} bytes of output are not kept]\r\n`)
   } else if (message.type === 'exit') {
     end(message.signal === undefined ? `The shell has exited${message.code === undefined ? '' : ` with code ${message.code}`}.` : `The shell was ended by signal ${message.signal}.`)
+  } else if (message.type === 'waiting') {
+    say('connection to the shell lost, trying again', true)
+  } else if (message.type === 'back') {
+    say('')
   } else if (message.type === 'lost') {
     end(`Connection lost: ${message.reason}.`)
   }
