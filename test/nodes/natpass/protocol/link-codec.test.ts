@@ -122,6 +122,21 @@ t.test('attaching again: the id, the token and what was received; losses are tol
   t.same(opener.calls, [['reject', LINK, 65, { text: 'away' }]], 'the server refuses')
 })
 
+t.test('attaching again and exits, byte for byte', async (t) => {
+  const opener = codec()
+  const creq = message('link_attach_shell_received').creq as any
+  opener.encoder.open(LINK, { client: 'remote', request: { name: creq.name, _type: creq._type, cshell: creq.cshell }, again: { id: LINK, token: creq.link.token, received: 5_000_000_000 } }, 65_536)
+  t.same(opener.gives('local'), [hexOf('link_attach_shell_received')])
+  opener.gets('link_attach_answer_received', 'link_exit_code', 'link_exit_zero', 'link_exit_signal', 'link_exit_unknown')
+  t.match(opener.calls, [['accept', LINK, { received: 300 }, 65_536]])
+  t.same(opener.exits.map(([, exit]) => exit), [{ code: 3, signal: undefined }, { code: 0, signal: undefined }, { code: undefined, signal: 15 }, { code: undefined, signal: undefined }])
+  const target = codec()
+  target.gets('link_attach_shell_received')
+  t.match(target.calls, [['open', LINK, { again: { id: LINK, received: 5_000_000_000 } }, 65_536]])
+  target.encoder.accept(LINK, { received: 300 }, 65_536)
+  t.same(target.gives('remote'), [hexOf('link_attach_answer_received')])
+})
+
 t.test('how a program has ended: told by the controlled end alone', async (t) => {
   const { encoder, getsMessages, exits } = codec()
   const exit = (from: string, status: object): Message => decodeMessage(frameOf({ _type: 102, from, to: 'local', link_id: LINK, exit: status }).subarray(6))
