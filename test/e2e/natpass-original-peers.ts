@@ -9,6 +9,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { forwarder } from '../helpers/forwarder.ts'
 import { freePorts } from '../helpers/free-ports.ts'
 import { SECRET } from '../helpers/natpass/client.ts'
 import { NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient } from '../helpers/natpass/original.ts'
@@ -18,6 +19,10 @@ import { homeEnv, newHome } from '../helpers/programs/homes.ts'
 import { startProgram, type Program } from '../helpers/programs/program.ts'
 
 const TIMEOUT = 120_000
+/** How often the ways are cut, and lines in between. */
+const CUTS = 10
+const PIECE = 20_000
+
 const BYTES = Number(process.env.MEGABYTES ?? 20) * 1_000_000
 
 const servers: Array<[name: string, start: (t: Test) => Promise<ServerUnderTest>]> = [['our relay', (t) => startRelay(t)]]
@@ -115,5 +120,35 @@ for (const [name, start] of servers) {
     t.same(users, Array(4).fill(createHash('sha256').update(content).digest('hex')), `${BYTES} bytes there and back, four at once`)
     const [, page] = await peer.find(/^ready natpass (http:.*)$/m)
     t.equal((await fetch(`${page}/new`, { method: 'POST' })).status, 200)
+  })
+
+  t.test(`our peers at both ends, by ${name}: a shell whose ways are cut while it writes`, { timeout: TIMEOUT }, async (t) => {
+    const { port } = await start(t)
+    const ways = [await forwarder(t, port), await forwarder(t, port)]
+    await startPeer(t, ways[0].port, ['id: nas', 'allow: [ "shell@laptop" ]'])
+    const peer = await startPeer(t, ways[1].port, ['id: laptop', 'rules:', '  - { name: sh, target: nas, type: shell, exec: /bin/sh }'])
+    const [, page] = await peer.find(/^ready natpass (http:.*)$/m)
+    const id = await (await fetch(`${page}/new`, { method: 'POST' })).text()
+    const socket = new WebSocket(`${page.replace('http', 'ws')}/ws/${id}`)
+    t.teardown(() => { socket.terminate() })
+    let heard = ''
+    let told: object = {}
+    let wake = (): void => {}
+    socket.on('message', (message: Buffer, isBinary: boolean) => {
+      if (isBinary) heard += message.toString('latin1')
+      else told = JSON.parse(message.toString())
+      wake()
+    })
+    await once(socket, 'open')
+    socket.send(`stty -echo; PS1=; i=0; while [ $i -lt ${CUTS + 1} ]; do seq -f %019.0f $((i * ${PIECE} + 1)) $(((i + 1) * ${PIECE})); echo part $i; i=$((i + 1)); sleep 0.2; done; exit 7\n`)
+    for (let cut = 0; cut < CUTS; cut++) {
+      while (!heard.includes(`part ${cut}`)) await new Promise<void>((resolve) => { wake = resolve })
+      ways[cut % 2].cut()
+    }
+    await once(socket, 'close')
+    const numbers = heard.match(/^\d{19}(?=\r$)/mg) ?? []
+    t.equal(numbers.length, (CUTS + 1) * PIECE, 'all lines')
+    t.equal(numbers.findIndex((number, i) => Number(number) !== i + 1), -1, 'in order')
+    t.match(told, { type: 'exit', code: 7 })
   })
 }

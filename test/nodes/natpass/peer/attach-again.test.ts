@@ -1,10 +1,10 @@
 /** Shells whose connections are lost (natpass protocol, section 6.4). */
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { until } from '../../../helpers/ends.ts'
+import { forwarder } from '../../../helpers/forwarder.ts'
 import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
 import { contentOf, data, ended, isType, LINK } from '../../../helpers/natpass/messages.ts'
 import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
@@ -23,33 +23,6 @@ async function startPeer (t: Test, port: number, init: Partial<NatpassPeerInit>)
   await peer.start()
   await online
   return peer
-}
-
-interface Forwarder {
-  port: number
-  /** Ends all connections. */
-  cut (): void
-}
-
-async function forwarder (t: Test, to: number): Promise<Forwarder> {
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    const next = connect(to, '127.0.0.1')
-    for (const [one, other] of [[socket, next], [next, socket]]) {
-      sockets.add(one)
-      one.on('error', () => {}).once('close', () => {
-        sockets.delete(one)
-        other.destroy()
-      }).pipe(other)
-    }
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const cut = (): void => { for (const socket of sockets) socket.destroy() }
-  t.teardown(() => {
-    cut()
-    server.close()
-  })
-  return { port: (server.address() as AddressInfo).port, cut }
 }
 
 /** A browser on the page of a rule. */
