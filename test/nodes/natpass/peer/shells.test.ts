@@ -1,7 +1,9 @@
 /** Shells whose connections are lost (natpass protocol, section 6.4). */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { random } from '../../../helpers/bytes.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { until } from '../../../helpers/ends.ts'
 import { forwarder } from '../../../helpers/forwarder.ts'
@@ -9,6 +11,7 @@ import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/clien
 import { contentOf, data, ended, isType, LINK } from '../../../helpers/natpass/messages.ts'
 import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
+import { sample } from '../../../helpers/sample.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
 import type { NatpassPeerInit } from '../../../../src/nodes/natpass/peer/settings.ts'
 import type { MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
@@ -25,15 +28,26 @@ async function startPeer (t: Test, port: number, init: Partial<NatpassPeerInit>)
   return peer
 }
 
+interface Browser {
+  says (pattern: RegExp): Promise<RegExpExecArray>
+  type (text: string): void
+  resize (rows: number, cols: number): Promise<void>
+  /** Takes all output from now on. */
+  hears (take: (bytes: Buffer) => void): void
+  /** Settles with the last message. */
+  over: Promise<any>
+}
+
 /** A browser on the page of a rule. */
-async function browse (peer: NatpassPeer): Promise<{ says (pattern: RegExp): Promise<RegExpExecArray>, type (text: string): void, over: Promise<any> }> {
+async function browse (peer: NatpassPeer): Promise<Browser> {
   const url = peer.status().rules[0].url ?? ''
   const id = await (await fetch(`${url}/new`, { method: 'POST' })).text()
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/${id}`)
   let heard = ''
   let last: any
+  let take = (bytes: Buffer): void => { heard += bytes.toString('latin1') }
   socket.on('message', (message: Buffer, isBinary: boolean) => {
-    if (isBinary) heard += message.toString('latin1')
+    if (isBinary) take(message)
     else last = JSON.parse(message.toString())
   })
   const over = once(socket, 'close').then(() => last)
@@ -44,6 +58,11 @@ async function browse (peer: NatpassPeer): Promise<{ says (pattern: RegExp): Pro
       return pattern.exec(heard) as RegExpExecArray
     },
     type (text) { socket.send(text) },
+    async resize (rows, cols) {
+      const { status } = await fetch(`${url}/resize`, { method: 'POST', body: new URLSearchParams({ id, rows: String(rows), cols: String(cols) }) })
+      if (status !== 200) throw new Error(`resize: ${status}`)
+    },
+    hears (taker) { take = taker },
     over
   }
 }
@@ -59,6 +78,7 @@ function isRunning (pid: number): boolean {
 const ENV = ['PS1=$ ']
 const RULES: NatpassPeerInit['rules'] = [{ name: 'sh', target: 'nas', type: 'shell', exec: 'sh', env: ENV }]
 const LINES = 60_000
+const NUMBERS = sample('numbers of output', { short: 200_000, long: 12_700_000 })
 
 t.test('either end loses its connection, and the server restarts: no output is missing or doubled', async (t) => {
   const first = await serveNatpass({ listen: '127.0.0.1:0', secret: SECRET })
@@ -111,6 +131,37 @@ t.test('a shell that ends meanwhile tells its last output and its code; what is 
   t.match(await user.over, { type: 'exit', signal: 9 })
   await until(() => !isRunning(pid))
   await until(() => nas.status().links === 0)
+})
+
+t.test('much output through the relay under random sizes of the terminal', async (t) => {
+  const { port } = await serve(t)
+  await startPeer(t, port, { allow: ['shell'] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: RULES })
+  const user = await browse(laptop)
+  user.type('stty raw -echo; echo rea""dy\n')
+  await user.says(/ready\n/)
+  const [hash, expected] = [createHash('sha256'), createHash('sha256')]
+  let size = 0
+  let got = 0
+  for (let from = 1; from <= NUMBERS; from += 1000) {
+    const text = Array.from({ length: Math.min(1000, NUMBERS - from + 1) }, (_, i) => `${from + i}\n`).join('')
+    size += text.length
+    expected.update(text)
+  }
+  const whole = new Promise<void>((resolve) => {
+    user.hears((bytes) => {
+      hash.update(bytes)
+      got += bytes.length
+      if (got >= size) resolve()
+    })
+  })
+  const below = random(18)
+  user.type(`seq 1 ${NUMBERS}; sleep 1; exit\n`)
+  let resizes = 0
+  for (let isWhole = false; !isWhole; resizes++) {
+    isWhole = await Promise.race([whole.then(() => true), user.resize(1 + below(200), 1 + below(500)).then(() => false)])
+  }
+  t.equal(hash.digest('hex'), expected.digest('hex'), `${size} bytes, ${resizes} sizes`)
 })
 
 t.test('a peer that leaves ends its shells at once; one that nobody comes back to ends after 30 s', async (t) => {
