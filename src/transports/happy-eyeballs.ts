@@ -52,7 +52,7 @@ export interface RaceResult<S> {
   ends: number
 }
 
-const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG })
+export const systemLookup: Lookup = (name) => dnsLookup(name, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG })
 
 /**
  * Returns the first connection that is made; other attempts are ended.
@@ -136,7 +136,7 @@ function order (found: readonly ResolvedAddress[]): string[] {
 }
 
 /** Bounds the wait for a look-up, which cannot be cancelled. */
-function inTime<T> (found: Promise<T>, clock: Clock, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
+export function inTime<T> (found: Promise<T>, clock: Clock, signal?: AbortSignal, limit?: TimeLimit): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => { settle(() => { reject(signal?.reason) }) }
     const timer = limit === undefined ? undefined : clock.set(limit.milliseconds, () => { settle(() => { reject(limit.error()) }) })

@@ -1,0 +1,32 @@
+/** A link over a socket of its own. */
+import { Flow, type UdpLink } from './flow.ts'
+import { connectUdp, type UdpInit, type UdpTarget } from './socket.ts'
+import { withoutZone } from '../../net/client-address.ts'
+import { verifyMilliseconds } from '../../options.ts'
+import { consume } from '../../streams/consume.ts'
+import { systemClock } from '../../streams/clock.ts'
+import type { Datagram } from '../../types.ts'
+
+/** Options of {@link dialUdp}. */
+export interface DialUdpInit extends UdpInit, UdpTarget {
+  /** Milliseconds without a datagram in either direction until the link ends. Default: no bound. */
+  idleTimeout?: number
+}
+
+/**
+ * A link of datagrams to an address, whose socket takes those of this address alone. Nothing is sent by that, so whether anybody is there
+ * shows in `errors` at most.
+ *
+ * @throws {OptionError} when an option is out of range; else a system error (`ENOTFOUND`, `ENETUNREACH`, ...), {@link DialTimeoutError}, or
+ *   the reason of the signal
+ */
+export async function dialUdp ({ idleTimeout, ...init }: DialUdpInit): Promise<UdpLink> {
+  for (const [name, value] of Object.entries({ idleTimeout, timeout: init.timeout })) if (value !== undefined) verifyMilliseconds(name, value)
+  const socket = await connectUdp(init, init)
+  const { remote } = socket
+  const flow = new Flow({ socket, remote, receiveLimit: socket.receiveLimit, idleTimeout, clock: init.clock ?? systemClock, onUsed () {}, onEnd () { socket.close() } })
+  // What others have sent before it was connected is not of this link.
+  const isOfRemote = ({ host, port }: Datagram): boolean => port === remote.port && withoutZone(host) === withoutZone(remote.host)
+  consume<Datagram>(socket, (batch) => { flow.receive(batch.filter(isOfRemote).map(({ data }) => data)) }).catch((err) => { flow.abort(err as Error) })
+  return flow
+}

@@ -1,0 +1,138 @@
+/** The datagrams between a socket and one address, as a link. */
+import { DatagramQueue } from './queue.ts'
+import type { UdpErrors } from './errors.ts'
+import type { UdpSocket } from './socket.ts'
+import { LinkBusyError, LinkClosedError } from '../../errors.ts'
+import { AbortableSource, closeIterator, iterate } from '../../streams/abortable-source.ts'
+import { FrameSizeError } from '../../transforms/length-codecs.ts'
+import type { Batch, Clock, Endpoint, Link, PacketPort, Timer } from '../../types.ts'
+
+/**
+ * Datagrams to and from one address; each element is one. There is no back-pressure from the other side and no half-close: the end of `sink`
+ * ends both directions, without a word to the other side. `sink` waits for room in the socket, `port` drops.
+ */
+export interface UdpLink extends Link {
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  /** Datagrams dropped because too many waited for the reader. */
+  readonly dropped: number
+  /** Of the socket; a listener has one for all its links. */
+  readonly errors: Readonly<UdpErrors>
+}
+
+export interface FlowInit {
+  socket: UdpSocket
+  remote: Endpoint
+  /** Bound in bytes of the datagrams that wait for the reader. */
+  receiveLimit: number
+  /** Milliseconds without a datagram in either direction until the end. Undefined: no bound. */
+  idleTimeout: number | undefined
+  clock: Clock
+  /** A datagram was sent, or has come. */
+  onUsed: (flow: Flow) => void
+  /** Called once. */
+  onEnd: (flow: Flow) => void
+}
+
+export class Flow implements UdpLink, PacketPort {
+  readonly remote: Endpoint
+  /** When it was used last, by its clock. */
+  usedAt: number
+  readonly #init: FlowInit
+  readonly #incoming: DatagramQueue<Uint8Array>
+  #timer: Timer | undefined
+  #sending: AbortableSource<Batch> | undefined
+  #reason: Error | undefined
+
+  constructor (init: FlowInit) {
+    this.#init = init
+    this.remote = init.remote
+    this.usedAt = init.clock.now()
+    this.#incoming = new DatagramQueue(init.receiveLimit, ({ length }) => length)
+    if (init.idleTimeout !== undefined) this.#watch(init.idleTimeout)
+  }
+
+  get source (): AsyncIterable<Batch> { return this.#incoming }
+
+  get port (): PacketPort { return this }
+
+  get sink (): Link['sink'] { return (source) => this.#write(source) }
+
+  get local (): Endpoint { return this.#init.socket.local }
+
+  get errors (): Readonly<UdpErrors> { return this.#init.socket.errors }
+
+  get dropped (): number { return this.#incoming.dropped }
+
+  get queued (): number { return this.#init.socket.port.queued }
+
+  get limit (): number { return this.#init.socket.port.limit }
+
+  send (batch: Batch): number {
+    if (this.#reason !== undefined) return 0
+    this.#used()
+    return this.#init.socket.port.send(batch.map((data) => ({ data, ...this.remote })))
+  }
+
+  drained (): Promise<void> { return this.#init.socket.port.drained?.() ?? Promise.resolve() }
+
+  abort (err: Error): void { this.#end(err, () => { this.#incoming.fail(err) }) }
+
+  /** Ends it in order: what waits can still be read. */
+  end (reason: string): void { this.#end(new LinkClosedError(reason), () => { this.#incoming.end() }) }
+
+  /** Datagrams of the other side. */
+  receive (batch: Batch): void {
+    if (this.#reason !== undefined) return
+    this.#used()
+    for (const data of batch) this.#incoming.add(data)
+    this.#incoming.flush()
+  }
+
+  #used (): void {
+    this.usedAt = this.#init.clock.now()
+    this.#init.onUsed(this)
+  }
+
+  #end (reason: Error, tell: () => void): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.#init.clock.clear(this.#timer)
+    tell()
+    this.#sending?.abort()
+    this.#init.onEnd(this)
+  }
+
+  /** One timer that is set again, as setting one for each datagram would cost more. */
+  #watch (idleTimeout: number, wait = idleTimeout): void {
+    const { clock } = this.#init
+    this.#timer = clock.set(wait, () => {
+      const left = this.usedAt + idleTimeout - clock.now()
+      if (left > 0) this.#watch(idleTimeout, left)
+      else this.end(`nothing was sent or came for ${idleTimeout} ms`)
+    }).unref()
+  }
+
+  async #write (source: AsyncIterable<Batch>): Promise<void> {
+    const reason = this.#reason ?? (this.#sending === undefined ? undefined : new LinkBusyError('another sink is writing to this link'))
+    if (reason !== undefined) {
+      void closeIterator(iterate(source))
+      throw reason
+    }
+    const sending = this.#sending = new AbortableSource(source)
+    try {
+      for await (const batch of sending) await this.#sendAll(batch)
+      await this.drained()
+    } finally {
+      this.#sending = undefined
+    }
+    if (this.#reason !== undefined) throw this.#reason
+    this.end('all was sent')
+  }
+
+  /** @throws {FrameSizeError} */
+  async #sendAll (batch: Batch): Promise<void> {
+    await this.drained()
+    if (this.send(batch) < batch.length && this.#reason === undefined && this.queued < this.limit) throw new FrameSizeError('a datagram is larger than UDP takes')
+  }
+}
