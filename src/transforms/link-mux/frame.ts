@@ -68,6 +68,8 @@ export interface MuxDecoder<Id, Request, Response, In> {
 export interface MuxCodec<Id extends string | number, Request, Response, In = Uint8Array, Out = In> {
   /** Maximum bytes of one data frame. */
   readonly maxData: number
+  /** Maximum bytes of a message to send, on links that keep messages. Those that come are bounded by the decoder alone. Default: `maxData`. */
+  readonly maxMessage?: number
   /** A link may have the id of one that has ended, once both sides know that. Default: false. */
   readonly reusesIds?: boolean
   readonly encoder: MuxEncoder<Id, Request, Response, Out>

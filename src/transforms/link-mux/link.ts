@@ -15,6 +15,8 @@ export interface MuxLink<Response = unknown> extends Link {
   readonly response: Response
   /** One direction can end while the other goes on. */
   readonly halfClose: boolean
+  /** Bytes that the other side is ready for, beyond those that wait to be sent. Infinity on a link without credit. */
+  readonly credit: number
   /** Messages that came while too many waited for the reader. */
   readonly dropped: number
   /** Ends both directions at once. The other side gets the `reason` of a `LinkResetError` above 0, else `ResetCode.CANCELLED`. */
@@ -27,6 +29,7 @@ export interface SharedConnection<Id> {
   readonly scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control'>
   readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'>
   readonly maxData: number
+  readonly maxMessage: number
   readonly settings: Settings
   readonly total: UnreadTotal
   /** The reader of the link has taken something, or the link has ended. */
@@ -61,7 +64,7 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   #isGone = false
 
   constructor ({ id, response, credit, messages, connection }: VirtualLinkInit<Id & (string | number), Response>) {
-    const { settings: { window, maxMessages, queueLimit }, scheduler, encoder, maxData, total } = connection
+    const { settings: { window, maxMessages, queueLimit }, scheduler, encoder, maxData, maxMessage, total } = connection
     this.id = id
     this.response = response
     this.halfClose = credit !== undefined
@@ -76,7 +79,7 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     this.#out = new Outgoing({
       credit: credit ?? Infinity,
       maxData,
-      messages,
+      messages: messages ? maxMessage : undefined,
       limit: queueLimit,
       scheduler,
       writeData: (bytes) => { encoder.data(id, bytes) },
@@ -85,6 +88,8 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   }
 
   get port (): PacketPort { return this.#out }
+
+  get credit (): number { return this.#out.available }
 
   get dropped (): number { return this.source.dropped }
 
@@ -124,6 +129,8 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   receive (bytes: Uint8Array): boolean {
     if (this.#isOver) return false
     if (this.#isReceived) return this.#violated(ResetCode.PROTOCOL, 'ERR_MUX_PROTOCOL', 'data behind its end')
+    const { maxData } = this.#connection
+    if (this.#isStream && bytes.length > maxData) return this.#violated(ResetCode.PROTOCOL, 'ERR_MUX_PROTOCOL', `a frame of ${bytes.length} bytes, limit ${maxData}`)
     if (this.halfClose) {
       this.#open -= bytes.length
       if (this.#open < 0) return this.#violated(ResetCode.CREDIT, 'ERR_MUX_CREDIT', `${-this.#open} bytes beyond the credit`)
@@ -172,9 +179,9 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   #onTaken (bytes: number): void {
     if (this.halfClose && !this.#isReceived && !this.#isOver) {
       this.#read += bytes
-      const { settings: { window }, maxData } = this.#connection
+      const { settings: { window }, maxMessage } = this.#connection
       // A message needs credit as a whole: its sender must not wait for more while it was all read.
-      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxData)) {
+      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxMessage)) {
         this.#connection.encoder.window(this.id, this.#read)
         this.#connection.scheduler.control()
         this.#open += this.#read

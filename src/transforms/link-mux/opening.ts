@@ -6,7 +6,7 @@ import type { MuxLink } from './link.ts'
 /** Options of a link, which both sides choose by what request and response say. */
 export interface MuxLinkInit {
   /**
-   * Keep message boundaries, as for datagrams: each element is one data frame of at most `maxData` bytes, neither joined nor split, and may
+   * Keep message boundaries, as for datagrams: each element is one data frame of at most `maxMessage` bytes, neither joined nor split, and may
    * be empty. A longer one is `ERR_FRAME_SIZE` for `sink`, and dropped by `port`. What comes while too much waits for the reader is dropped
    * and counted. Default: false, a stream of bytes.
    */

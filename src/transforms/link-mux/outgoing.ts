@@ -18,8 +18,8 @@ export interface OutgoingInit {
   /** Bytes that may be sent before the first grant; Infinity without credit. */
   credit: number
   maxData: number
-  /** Elements are messages: one data frame each. */
-  messages: boolean
+  /** Elements are messages, one data frame each, of so many bytes at most. Undefined: a stream of bytes. */
+  messages: number | undefined
   /** Bound of the port in bytes. */
   limit: number
   scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite'>
@@ -42,6 +42,7 @@ export class Outgoing implements Sender, PacketPort {
   credit: number
   readonly limit: number
   readonly #init: OutgoingInit
+  readonly #isMessages: boolean
   /** Maximum bytes of a message. */
   readonly #maxMessage: number
   #queue: Batch = []
@@ -59,22 +60,26 @@ export class Outgoing implements Sender, PacketPort {
     this.#init = init
     this.credit = init.credit
     this.limit = init.limit
-    this.#maxMessage = Math.min(init.maxData, init.credit)
+    this.#isMessages = init.messages !== undefined
+    this.#maxMessage = Math.min(init.messages ?? Infinity, init.credit)
   }
 
   get hasEnded (): boolean { return this.#state === 'ended' }
+
+  /** Credit beyond what waits. */
+  get available (): number { return this.credit - this.#bytes }
 
   get queued (): number { return this.#bytes + (this.#queue.length - this.#first) * ELEMENT_OVERHEAD }
 
   get isReady (): boolean {
     const next = this.#queue[this.#first]
     if (next === undefined) return this.#state === 'ending'
-    return this.#init.messages ? next.length <= this.credit : this.credit > 0
+    return this.#isMessages ? next.length <= this.credit : this.credit > 0
   }
 
   send (batch: Batch): number {
     if (batch.length === 0 || this.#state !== 'open' || this.#failure !== undefined || this.queued >= this.limit) return 0
-    if (this.#init.messages && batch.some(({ length }) => length > this.#maxMessage)) return 0
+    if (this.#isMessages && batch.some(({ length }) => length > this.#maxMessage)) return 0
     this.#enqueue(batch)
     return batch.length
   }
@@ -120,7 +125,7 @@ export class Outgoing implements Sender, PacketPort {
   write (most: number): number {
     let written = 0
     while (this.#first < this.#queue.length) {
-      const bytes = this.#init.messages ? this.#nextMessage(most - written, written > 0) : this.#nextPiece(Math.min(most - written, this.credit, this.#init.maxData))
+      const bytes = this.#isMessages ? this.#nextMessage(most - written, written > 0) : this.#nextPiece(Math.min(most - written, this.credit, this.#init.maxData))
       if (bytes === undefined) break
       written += bytes.length
       this.credit -= bytes.length
@@ -176,7 +181,7 @@ export class Outgoing implements Sender, PacketPort {
 
   #enqueue (batch: Batch): void {
     for (const bytes of batch) {
-      if (bytes.length === 0 && !this.#init.messages) continue
+      if (bytes.length === 0 && !this.#isMessages) continue
       this.#queue.push(bytes)
       this.#bytes += bytes.length
     }
@@ -225,7 +230,7 @@ export class Outgoing implements Sender, PacketPort {
       this.#init.scheduler.wake(this)
       return
     }
-    if (this.#init.messages && value.some(({ length }) => length > this.#maxMessage)) {
+    if (this.#isMessages && value.some(({ length }) => length > this.#maxMessage)) {
       void closeIterator(sending.source)
       this.#onFailure(new FrameSizeError(`a message is longer than ${this.#maxMessage} bytes`))
       return

@@ -18,7 +18,7 @@ export interface OpenInit extends MuxLinkInit {
 }
 
 export interface LinkTableInit<Id extends string | number, Request, Response> {
-  codec: Pick<MuxCodec<Id, Request, Response, never, unknown>, 'encoder' | 'maxData' | 'reusesIds' | 'nextId' | 'mayOpen'>
+  codec: Pick<MuxCodec<Id, Request, Response, never, unknown>, 'encoder' | 'maxData' | 'maxMessage' | 'reusesIds' | 'nextId' | 'mayOpen'>
   scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control' | 'controlFrames'>
   settings: Settings
   /** The other side opens a link. */
@@ -44,6 +44,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   readonly scheduler
   readonly encoder
   readonly maxData: number
+  readonly maxMessage: number
   readonly settings: Settings
   readonly total = { unread: 0 }
   /** What the decoder calls for each frame of the other side. */
@@ -69,6 +70,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
     this.scheduler = init.scheduler
     this.encoder = init.codec.encoder
     this.maxData = init.codec.maxData
+    this.maxMessage = init.codec.maxMessage ?? init.codec.maxData
     this.settings = init.settings
   }
 
@@ -184,9 +186,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
 
   #onData (id: Id, bytes: Uint8Array): void {
     const link = this.#links.get(id) ?? this.#find(id)
-    if (link === undefined) return
-    if (bytes.length > this.maxData) link.violated(`a frame of ${bytes.length} bytes, limit ${this.maxData}`)
-    else if (link.receive(bytes)) this.#init.onTouched(link)
+    if (link?.receive(bytes) === true) this.#init.onTouched(link)
   }
 
   #onReset (id: Id, code: number): void {

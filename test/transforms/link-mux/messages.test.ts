@@ -45,14 +45,18 @@ t.test('a message waits for credit as a whole', async (t) => {
   await next(1)
   send((frames) => { frames.accept(1, OK, 100) })
   const link = await opening
+  t.equal(link.credit, 100)
   link.port.send([bytes(60), bytes(50), bytes(1)])
+  t.equal(link.credit, -11, 'what waits counts')
   t.same(await next(1), ['data 1, 60 bytes'])
+  t.equal(link.credit, -11)
   for (let i = 0; i < 20; i++) await turn()
   t.same(heard, [], 'in order: the small one does not overtake')
   send((frames) => { frames.window(1, 10) })
   t.same(await next(1), ['data 1, 50 bytes'])
   send((frames) => { frames.window(1, 1) })
   t.match(await next(1), [/^data 1/])
+  t.equal(link.credit, 0)
 })
 
 t.test('a large message gets its credit, though less than half of the window was read', async (t) => {

@@ -50,6 +50,7 @@ function textCodec (name: string, knowsCredit: boolean): () => MuxCodec<string, 
     let count = 0
     return {
       maxData: 60_000,
+      maxMessage: 64_000,
       encoder: {
         open: (link, request, window) => { out.push({ type: 'connect', link, request: knowsCredit ? { ...request, window } : request }) },
         accept: (link, response, window) => { out.push({ type: 'connected', link, response: knowsCredit ? { ...response, window } : response }) },
@@ -205,3 +206,26 @@ t.test('data that is longer than its maximum resets the link', async (t) => {
   lower[0].port.send([{ type: 'bytes', link: 'x', bytes: bytes(60_001) }])
   t.match(await failureOf(hear(link.source)), { code: 'ERR_MUX_PROTOCOL' })
 })
+
+t.test('messages may be longer than pieces of a stream, in both directions and without credit', async (t) => {
+  for (const knows of [[true, true], [false, true]] as Array<[boolean, boolean]>) {
+    const { a, openings, lower } = sides(t, knows)
+    const opening = a.open({ to: 'socket' }, { messages: true })
+    await until(() => openings.length === 1)
+    const server = openings[0].accept({ ok: true, text: '' }, { messages: true })
+    const client = await opening
+    t.equal(server.credit, knows[0] ? 256 << 10 : Infinity)
+    t.equal(client.port.send([bytes(64_001)]), 0)
+    t.equal(client.port.send([bytes(64_000), bytes(0)]), 2)
+    t.match(await some(server.source, 2), [{ length: 64_000 }, { length: 0 }])
+    lower[1].port.send([{ type: 'bytes', link: String(client.id), bytes: bytes(65_000) }])
+    t.match(await some(client.source, 1), [{ length: 65_000 }], 'the decoder bounds what comes')
+  }
+})
+
+async function some (source: AsyncIterable<Uint8Array[]>, count: number): Promise<Uint8Array[]> {
+  const heard: Uint8Array[] = []
+  const reads = source[Symbol.asyncIterator]()
+  while (heard.length < count) heard.push(...(await reads.next()).value)
+  return heard
+}
