@@ -11,6 +11,9 @@ const VERSION = 1
 /** Bytes of data in one message: with addresses it fits into a frame, and others get their turn. */
 const MAX_DATA = 48 << 10
 
+/** Bytes of a datagram that is sent: with ids of any length it fits into a frame (section 6.5). */
+export const MAX_DATAGRAM = 63 << 10
+
 /** Bytes of the id of a link, and of a token. */
 const ID_BYTES = 8
 const MAX_ID = 64
@@ -18,6 +21,8 @@ const MAX_ID = 64
 /** Characters of the id of a client. */
 const MAX_CLIENT = 128
 
+/** Types of links by their numbers. */
+const UDP = 1
 const SHELL = 2
 
 /** What a link is opened with. */
@@ -80,6 +85,8 @@ export const NatpassReset = {
 interface Entry {
   readonly client: string
   readonly isShell: boolean
+  /** Each message is a datagram. */
+  readonly isUdp: boolean
   /** This end has opened it. */
   readonly isOpener: boolean
   /** The other end is one of tunpipe. */
@@ -96,6 +103,7 @@ export function natpassLinks (events: LinkEvents): NatpassLinks {
   const encoder = new LinkEncoder(entries)
   return {
     maxData: MAX_DATA,
+    maxMessage: MAX_DATAGRAM,
     encoder,
     decoder: new LinkDecoder(entries, encoder, events),
     reusesIds: true,
@@ -111,7 +119,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   constructor (entries: Map<string, Entry>) { this.#entries = entries }
 
   open (id: string, { client, request, again }: LinkRequest, window: number | undefined): void {
-    this.#entries.set(id, newEntry(client, request._type === SHELL, true, false))
+    this.#entries.set(id, newEntry(client, request._type, true, false))
     this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } } })
   }
 
@@ -202,10 +210,10 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         this.#answer(id, entry, message, frames)
         break
       case MessageType.shellData:
-        deliver(id, message.sdata?.data, frames)
+        deliver(id, entry, message.sdata?.data, frames)
         break
       case MessageType.forward:
-        deliver(id, message._data?.data, frames)
+        deliver(id, entry, message._data?.data, frames)
         break
       case MessageType.shellResize:
         this.#events.onResize(id, message.sresize?.rows ?? 0, message.sresize?.cols ?? 0)
@@ -230,7 +238,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
   #open ({ link_id: id, from, creq }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
     if (creq == null || this.#entries.has(id) || id.length > MAX_ID || from.length > MAX_CLIENT) return // what cannot be answered in a frame
     const { link, ...request } = creq
-    this.#entries.set(id, newEntry(from, creq._type === SHELL, false, link != null))
+    this.#entries.set(id, newEntry(from, creq._type, false, link != null))
     const again = (link?.token?.length ?? 0) === 0 ? undefined : { id, token: link?.token as Uint8Array, received: Number(link?.received ?? 0) }
     frames.open(id, { client: from, request, isOurs: link != null, again }, windowOf(link))
   }
@@ -247,14 +255,15 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
   }
 }
 
-const newEntry = (client: string, isShell: boolean, isOpener: boolean, isOurs: boolean): Entry => ({ client, isShell, isOpener, isOurs, isSendEnded: false, isReceiveEnded: false })
+const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean): Entry =>
+  ({ client, isShell: type === SHELL, isUdp: type === UDP, isOpener, isOurs, isSendEnded: false, isReceiveEnded: false })
 
 /** Undefined for an end that does not know credit; 0 is credit as well (section 6.1). */
 const windowOf = (link: { window?: number | null } | null | undefined): number | undefined => link == null ? undefined : link.window ?? 0
 
-/** Original ends send as much as fits into a frame. */
-function deliver (id: string, data: Uint8Array | null | undefined, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
-  if (data == null) return frames.data(id, NOTHING)
+/** Original ends send as much as fits into a frame. Datagrams stay whole. */
+function deliver (id: string, { isUdp }: Entry, data: Uint8Array | null | undefined, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
+  if (data == null || isUdp) return frames.data(id, data ?? NOTHING)
   for (let at = 0; at === 0 || at < data.length; at += MAX_DATA) frames.data(id, data.subarray(at, at + MAX_DATA))
 }
 
