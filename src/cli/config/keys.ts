@@ -14,6 +14,8 @@ export interface Key {
   /** What the value is, in `--help`; absent for a flag without a value. */
   readonly value?: string | undefined
   readonly isRepeatable: boolean
+  /** Values in files may be sections. */
+  readonly takesSections: boolean
   /** One line for `--help`; absent for a key that is no flag. */
   readonly help?: string | undefined
   /** The default, as text. */
@@ -32,11 +34,11 @@ export function keysOf (options: Options): Key[] {
 
 function keysOfOption (name: string, option: Option): Key[] {
   const { check, input = check, kind, help, value } = option
-  const optional = { isRequired: false, isRepeatable: false }
+  const optional = { isRequired: false, isRepeatable: false, takesSections: false }
   const file = { ...optional, value: 'file', check: path() }
   if (kind !== undefined && 'sections' in kind) return [{ ...optional, name, sections: kind.sections }]
   if (help === undefined) return []
-  if (kind === undefined) return [{ name, check: input, value, help, default: defaultOf(option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true }]
+  if (kind === undefined) return [{ name, check: input, value, help, default: defaultOf(option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true, takesSections: option.takesSections === true }]
   if ('ca' in kind) return [{ ...file, name, help, default: defaultOf(option) }]
   if ('tls' in kind) return [{ ...file, name: `${name}-cert`, help: kind.tls.cert }, { ...file, name: `${name}-key`, help: kind.tls.key }]
   return [

@@ -21,7 +21,10 @@ export function sectionSchema (options: Options, unsupported?: UnsupportedOption
   return section(shape, unsupported) as z.ZodType<Values>
 }
 
-const checkOf = ({ check, sections: options }: Key): z.ZodType => options === undefined ? z.preprocess(withoutSections, check as z.ZodType) : sections(sectionSchema(options))
+function checkOf ({ check, sections: options, takesSections }: Key): z.ZodType {
+  if (options !== undefined) return sections(sectionSchema(options))
+  return takesSections ? check as z.ZodType : z.preprocess(withoutSections, check as z.ZodType)
+}
 
 /** A value without the content of sections in it: what a check returns is for callers of the library to give, never for files. */
 function withoutSections (value: unknown): unknown {

@@ -43,6 +43,8 @@ export interface Option {
   readonly value?: string
   /** Several values, each with a flag of its own. */
   readonly isRepeatable?: true
+  /** Values in files may be sections as well, which `check` takes. */
+  readonly takesSections?: true
   /** One line for `--help`. Absent: an option of the library alone. */
   readonly help?: string
   /** The text of the documentation, in Markdown. Default: `help`. */
@@ -86,7 +88,8 @@ function readOption ({ check, isRequired, kind, default: fallback }: Option, val
   if (kind !== undefined && 'sections' in kind && Array.isArray(value) && value.length > 0) return value.map((item, i) => readOptions(kind.sections, item, [...path, i]))
   const result = check.safeParse(value)
   if (result.success) return result.data
-  return rejectOption(path, result.error.issues[0].message)
+  const [issue] = result.error.issues
+  return rejectOption([...path, ...issue.path.map((key) => typeof key === 'symbol' ? String(key) : key)], issue.message)
 }
 
 /** Rejects options that have been given although each section of a list has them. @param settings - without defaults */

@@ -1,24 +1,21 @@
 /** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
-import { isAllowed } from './allowances.ts'
+import { Allowances } from './allowances.ts'
+import type { LostDatagrams } from './datagrams.ts'
+import { Ports } from './ports.ts'
 import type { PeerSettings, NatpassPeerStats } from './settings.ts'
 import { endingBoth, ServedShell } from './shell/served-shell.ts'
 import { startShell } from './shell/shell.ts'
 import type { Attachment, LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
-import { isLoopback } from '../../../net/client-address.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
-import { dialTcp } from '../../../transports/tcp.ts'
 import type { Clock, Link } from '../../../types.ts'
 
 /** Shells at one time. */
 const MAX_SHELLS = 64
-
-/** Milliseconds for a connection to a port of this machine. */
-const DIAL_TIMEOUT = 10_000
 
 type NatpassOpening = Opening<LinkRequest, LinkResponse>
 
@@ -36,21 +33,29 @@ export interface ControlledEndInit {
   settings: Pick<PeerSettings, 'allow'>
   clock: Clock
   log: RateLimitedLog
-  stats: NatpassPeerStats
+  stats: Pick<NatpassPeerStats, 'links' | 'accepted' | 'refused'>
+  lost: LostDatagrams
 }
 
 export class ControlledEnd {
   readonly #init: ControlledEndInit
+  readonly #allowances: Allowances
+  readonly #ports: Ports
   /** By the id of their link; they stay for a while when their connection is lost. */
   readonly #shells = new Map<string, ServedShell>()
   /** Those that are not there yet. */
   #starting = 0
 
-  constructor (init: ControlledEndInit) { this.#init = init }
+  constructor (init: ControlledEndInit) {
+    this.#init = init
+    const { settings: { allow }, clock, lost } = init
+    const allowances = this.#allowances = new Allowances(allow)
+    this.#ports = new Ports({ allowances, clock, lost })
+  }
 
   /** Opens what another client asks for, or says why not. */
   async open (opening: NatpassOpening, session: ShellSession): Promise<void> {
-    const { settings: { allow }, log, stats } = this.#init
+    const { log, stats } = this.#init
     const { client, request, again } = opening.request
     const type: LinkType | undefined = LINK_TYPES[request._type ?? 0]
     const about = { client: printable(client), type: type ?? request._type, rule: printable(request.name ?? '') }
@@ -60,7 +65,7 @@ export class ControlledEnd {
       opening.reject(undefined, { text })
     }
     if (type === undefined) return refuse('this type is unknown here')
-    if (!isAllowed(allow, client, type)) return refuse(`${type} is not allowed here`)
+    if (!this.#allowances.allows(client, type)) return refuse(`${type} is not allowed here`)
     const serve = this.#serveOf(type, session)
     if (serve === undefined) return refuse(`${type} is not served here`)
     try {
@@ -95,7 +100,8 @@ export class ControlledEnd {
 
   #serveOf (type: LinkType, session: ShellSession): ((opening: NatpassOpening, onOpen: () => void, onEnd: () => void) => Promise<void>) | undefined {
     switch (type) {
-      case 'tcp': return (opening, onOpen, onEnd) => this.#port(opening, onOpen, onEnd)
+      case 'tcp': return async (opening, onOpen, onEnd) => { await this.#join(opening, await this.#ports.connect(opening), onOpen, onEnd) }
+      case 'udp': return (opening, onOpen, onEnd) => this.#ports.exchange(opening, onOpen, onEnd)
       case 'shell': return (opening, onOpen, onEnd) => this.#shell(opening, session, onOpen, onEnd)
       case 'bench': return async (opening, onOpen, onEnd) => {
         onOpen()
@@ -107,24 +113,15 @@ export class ControlledEnd {
     }
   }
 
-  async #port (opening: NatpassOpening, onOpen: () => void, onEnd: () => void): Promise<void> {
-    const { clock } = this.#init
-    const { caddr } = opening.request.request
-    const [host, port] = [caddr?.addr ?? '', caddr?.port ?? 0]
-    if (!(host === 'localhost' || isLoopback(host))) throw new Error(`only ports of this machine may be reached here, not ${printable(host)}`)
-    if (port < 1 || port > 65_535) throw new Error('not a port')
-    const service = await dialTcp({ host, port, timeout: DIAL_TIMEOUT, clock, signal: opening.signal })
-    await this.#join(opening, service, onOpen, onEnd)
-  }
-
   async #shell (opening: NatpassOpening, session: ShellSession, onOpen: () => void, onEnd: () => void): Promise<void> {
     const { client, request: { cshell } } = opening.request
     const id = String(opening.id)
     if (this.#shells.has(id)) throw new Error('this shell is there already')
     if (this.#shells.size + this.#starting >= MAX_SHELLS) throw new Error('too many shells are open here')
     const { clock } = this.#init
+    const { exec, env } = this.#allowances.command(client, { exec: cshell?.exec ?? undefined, env: cshell?.env ?? [] })
     this.#starting++
-    const shell = await startShell({ exec: cshell?.exec || undefined, env: cshell?.env ?? [], clock }).finally(() => { this.#starting-- })
+    const shell = await startShell({ exec, env, clock }).finally(() => { this.#starting-- })
     const served = new ServedShell({ shell, client, clock })
     let link
     try {

@@ -1,6 +1,7 @@
 /** A natpass client: controlled end for what it allows, control end for its rules (natpass protocol, section 4). */
 import { EventEmitter } from 'node:events'
 import { ControlledEnd } from './controlled-end.ts'
+import { LostDatagrams } from './datagrams.ts'
 import { RuleListener } from './rule-listener.ts'
 import type { RuleType } from './rules.ts'
 import { Session } from './session.ts'
@@ -24,7 +25,7 @@ import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
 
 /** Types of rules that have users here. */
-const SERVED: readonly RuleType[] = ['shell', 'tcp']
+const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp']
 
 /** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 const KEEP_ALIVE = 30_000
@@ -39,7 +40,8 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   readonly #settings: PeerSettings
   readonly #log: Logger
   readonly #bounded: RateLimitedLog
-  readonly #stats: NatpassPeerStats = { links: 0, accepted: 0, refused: 0, bytesIn: 0, bytesOut: 0 }
+  readonly #stats: Omit<NatpassPeerStats, 'lostDatagrams'> = { links: 0, accepted: 0, refused: 0, bytesIn: 0, bytesOut: 0 }
+  readonly #lostDatagrams = new LostDatagrams()
   readonly #rates: TrafficRateMeter
   readonly #controlled: ControlledEnd
   readonly #rules: RuleListener[]
@@ -61,7 +63,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     const log = this.#bounded = new RateLimitedLog(this.#log)
     this.#backoff = new Backoff({ ...init.backoff, clock })
     this.#rates = new TrafficRateMeter(clock.now())
-    this.#controlled = new ControlledEnd({ settings, clock, log, stats: this.#stats })
+    this.#controlled = new ControlledEnd({ settings, clock, log, stats: this.#stats, lost: this.#lostDatagrams })
     const opener = {
       open: async (request: LinkRequest, signal?: AbortSignal) => {
         if (this.#session === undefined) throw new LinkClosedError('not connected to the server')
@@ -70,7 +72,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       resize: (client: string, link: string, { rows, cols }: TerminalSize) => { this.#session?.resize(client, link, rows, cols) }
     }
     for (const { name: rule, type } of settings.rules) if (!SERVED.includes(type)) this.#log.warn({ rule, type }, 'rules of this type are not served yet')
-    this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, clock, log }))
+    this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, lost: this.#lostDatagrams, clock, log }))
     this.#timer = every(clock, SAMPLE_INTERVAL, () => {
       log.tick()
       this.#rates.sample(this.#stats, clock.now())
@@ -81,7 +83,9 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   get isOnline (): boolean { return this.#connectedAt !== undefined }
 
   /** The counters, as of now. */
-  get stats (): NatpassPeerStats { return { ...this.#stats } }
+  get stats (): NatpassPeerStats {
+    return { ...this.#stats, lostDatagrams: this.#lostDatagrams.counts(this.#rules.reduce((sum, rule) => sum + rule.refusedSources, 0)) }
+  }
 
   /** The current state, for display. */
   status (): NatpassPeerStatus {
@@ -93,7 +97,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       connected: this.#connectedAt === undefined ? undefined : Math.round((clock.now() - this.#connectedAt) / 1000),
       failures: this.#failures,
       ...this.#rates.perSecond,
-      ...this.#stats,
+      ...this.stats,
       rules: this.#rules.map((rule) => rule.status())
     }
   }

@@ -1,12 +1,13 @@
 /** A rule of the control end: users connect here, and each of them becomes a link to the target (natpass protocol, section 4.2). */
 import type { NatpassRuleStatus } from './settings.ts'
 import type { Rule } from './rules.ts'
+import { discard, exchange, IDLE_TIMEOUT, type LostDatagrams } from './datagrams.ts'
 import { serveShellPage, type ShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
 import type { LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
-import { LINK_TYPES } from '../protocol/message-types.ts'
+import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -15,10 +16,15 @@ import { reasonOf } from '../../../text/printable.ts'
 import type { MuxLink } from '../../../transforms/link-mux/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
 import { listenTcp } from '../../../transports/tcp.ts'
+import type { UdpLink } from '../../../transports/udp/flow.ts'
+import { listenUdp, type UdpListener } from '../../../transports/udp/listener.ts'
 import type { Clock, Link, Listener } from '../../../types.ts'
 
 /** Milliseconds for the other end to answer. */
 const OPEN_TIMEOUT = 20_000
+
+/** Addresses that send to one rule of type `udp` at one time: each has a link. */
+const MAX_SOURCES = 512
 
 /** The current connection to the server, as rules use it. */
 export interface LinkOpener {
@@ -31,6 +37,7 @@ export interface RuleListenerInit {
   rule: Rule
   opener: LinkOpener
   pagePassword: string | undefined
+  lost: LostDatagrams
   clock: Clock
   log: RateLimitedLog
 }
@@ -38,6 +45,7 @@ export interface RuleListenerInit {
 export class RuleListener {
   readonly #init: RuleListenerInit
   #listener: Listener | undefined
+  #sources: UdpListener | undefined
   #page: ShellPage | undefined
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
@@ -49,10 +57,14 @@ export class RuleListener {
 
   /** @throws an error of the system when it cannot listen */
   async listen (): Promise<string> {
-    const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword } = this.#init
+    const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword, lost } = this.#init
     if (type === 'shell') {
       this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.#openShell(signal) })
       this.#url = this.#page.url
+    } else if (type === 'udp') {
+      const sources = this.#sources = listenUdp({ host, port, maxFlows: MAX_SOURCES, idleTimeout: IDLE_TIMEOUT, errors: lost.errors, clock })
+      this.#url = `udp://${endpointText({ host, port: await sources.port() })}`
+      acceptEach(sources, (source) => { void this.#serveSource(source) }, () => {}).catch(() => {})
     } else {
       const listener = this.#listener = listenTcp({ host, port, clock })
       this.#url = `tcp://${endpointText({ host, port: await listener.port() })}`
@@ -66,23 +78,45 @@ export class RuleListener {
     return { name, type, target, url: this.#url, links: this.#links.size + this.#shells.size, opened: this.#opened, problem: this.#problem }
   }
 
+  /** Datagrams of sources that there was no room for. */
+  get refusedSources (): number { return this.#sources?.refused ?? 0 }
+
   async close (reason: Error): Promise<void> {
     this.#listener?.close()
+    this.#sources?.close()
     for (const link of this.#links) link.abort(reason)
     for (const { link } of this.#shells.values()) link.abort(reason)
     await this.#page?.close()
   }
 
   async #serve (user: Link): Promise<void> {
-    const { clock } = this.#init
-    const patience = new AbortController()
-    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await this.#open(patience.signal).finally(() => { clock.clear(timer) })
+      const link = await this.#openInTime()
       await bridge(user, link).finally(() => { this.#links.delete(link) })
     } catch (err) {
       user.abort(err as Error)
     }
+  }
+
+  /** Who sends to a rule of type `udp` has a link of its own. */
+  async #serveSource (source: UdpLink): Promise<void> {
+    const { lost, clock } = this.#init
+    try {
+      const link = await this.#openInTime()
+      await exchange(source, link, lost)
+      this.#links.delete(link)
+    } catch (err) {
+      await discard(source, lost, clock)
+      source.abort(err as Error)
+    }
+  }
+
+  /** Original clients do not answer all types. */
+  async #openInTime (): Promise<MuxLink<LinkResponse>> {
+    const { clock } = this.#init
+    const patience = new AbortController()
+    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) })
+    return await this.#open(patience.signal).finally(() => { clock.clear(timer) })
   }
 
   /** The program of a shell has ended. */
@@ -126,6 +160,6 @@ function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePor
     client: target,
     request: type === 'shell'
       ? { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } }
-      : { name, _type: LINK_TYPES.indexOf('tcp'), caddr: { addr, port } }
+      : { name, _type: LINK_TYPES.indexOf(type as LinkType), caddr: { addr, port } }
   }
 }

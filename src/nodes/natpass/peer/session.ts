@@ -8,7 +8,7 @@ import { linkMux, LinkRefusedError, type LinkMux, type LinkMuxInit, type MuxLink
 import { protobuf } from '../../../transforms/protobuf/index.ts'
 import { frames } from '../protocol/frames.ts'
 import { natpassLinks, type LinkRequest, type LinkResponse, type ShellExit } from '../protocol/link-codec.ts'
-import { MessageType, SERVER } from '../protocol/message-types.ts'
+import { LINK_TYPES, MessageType, SERVER } from '../protocol/message-types.ts'
 import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
 import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
 import { NatpassRefusedError } from './errors.ts'
@@ -82,7 +82,7 @@ export class Session {
    */
   async open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
     try {
-      return await this.mux.open(request, { signal })
+      return await this.mux.open(request, { signal, messages: LINK_TYPES[request.request._type ?? 0] === 'udp' })
     } catch (err) {
       if (err instanceof LinkRefusedError) throw new NatpassRefusedError((err as LinkRefusedError<LinkResponse>).response?.text, { cause: err })
       throw err

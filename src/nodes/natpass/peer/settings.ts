@@ -1,4 +1,5 @@
 /** Options, status and events of a natpass peer. */
+import type { DatagramLoss } from './datagrams.ts'
 import { peerOptions, verifyPeerOptions } from './options.ts'
 import type { Rule, RuleType } from './rules.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
@@ -42,7 +43,7 @@ export interface NatpassRuleStatus {
   name: string
   type: RuleType
   target: string
-  /** Where its users connect: `http://` for a shell, `tcp://` for a port. Undefined while it does not listen. */
+  /** Where its users connect: `http://` for a shell, `tcp://` or `udp://` for a port. Undefined while it does not listen. */
   url: string | undefined
   /** Links that are open now; since the start. */
   links: number
@@ -60,6 +61,8 @@ export interface NatpassPeerStats {
   refused: number
   bytesIn: number
   bytesOut: number
+  /** Datagrams of links of type `udp`, in both directions. */
+  lostDatagrams: Record<DatagramLoss, number>
 }
 
 /** A peer, its connection and its rules. */

@@ -1,0 +1,176 @@
+/** Datagrams through two peers and a relay, and where one end is not of tunpipe (natpass protocol, section 6.5). */
+import t, { type Test } from 'tap'
+import { ManualClock } from '../../../helpers/clock.ts'
+import { bytes, until } from '../../../helpers/ends.ts'
+import { join } from '../../../helpers/natpass/client.ts'
+import { isType, LINK, UNKNOWN } from '../../../helpers/natpass/messages.ts'
+import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
+import { serve } from '../../../helpers/natpass/serve.ts'
+import { consume } from '../../../../src/streams/consume.ts'
+import type { Message, MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import { dialUdp } from '../../../../src/transports/udp/dial.ts'
+import type { UdpLink } from '../../../../src/transports/udp/flow.ts'
+import { bindUdp, type UdpSocket } from '../../../../src/transports/udp/socket.ts'
+
+const LARGEST = 64_512
+
+async function bound (t: Test): Promise<UdpSocket> {
+  const socket = await bindUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => { socket.close() })
+  return socket
+}
+
+/** Sends each datagram back. */
+async function echo (t: Test): Promise<number> {
+  const socket = await bound(t)
+  void consume(socket, (batch) => { socket.port.send(batch) })
+  return socket.local.port
+}
+
+async function user (t: Test, port: number): Promise<UdpLink> {
+  const link = await dialUdp({ host: '127.0.0.1', port })
+  t.teardown(() => { link.abort(new Error('the test is over')) })
+  return link
+}
+
+async function some (link: UdpLink, count: number): Promise<Uint8Array[]> {
+  const heard: Uint8Array[] = []
+  const reads = link.source[Symbol.asyncIterator]()
+  while (heard.length < count) heard.push(...(await reads.next()).value)
+  return heard
+}
+
+const rule = (remotePort: number) => ({ name: 'dns', target: 'nas', type: 'udp' as const, remotePort })
+const forwarded = (to: string, data: Uint8Array, link = LINK): MessageInit => ({ _type: 6, to, link_id: link, _data: { data } })
+const dataOf = ({ _data }: Message): Uint8Array => _data?.data ?? bytes(0)
+
+t.test('a link for each source, datagrams whole, empty and of any size that a frame holds', async (t) => {
+  const { server, port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['udp@laptop'] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [rule(await echo(t))] })
+  t.match(laptop.status().rules[0].url, /^udp:\/\/127\.0\.0\.1:\d+$/)
+  const users = await Promise.all(Array.from({ length: 5 }, () => user(t, portOf(laptop))))
+  const echoes = async (user: UdpLink, size: number, fill: number): Promise<void> => {
+    user.port.send([bytes(size, fill)])
+    const [echoed] = await some(user, 1)
+    t.ok(Buffer.from(echoed).equals(bytes(size, fill)), `user ${fill}, ${size} bytes`)
+  }
+  for (const size of [0, 1, 1400, 9000]) await Promise.all(users.map((user, i) => echoes(user, size, i)))
+  for (const size of [49_153, LARGEST]) await echoes(users[4], size, 4) // the system would lose several at once
+  t.match([server.status().links, nas.status(), laptop.status()], [{ udp: 5 }, { links: 5, accepted: 5 }, { rules: [{ links: 5, opened: 5 }] }])
+  users[0].port.send([bytes(LARGEST + 1)])
+  await until(() => laptop.stats.lostDatagrams.size === 1)
+  users[0].port.send([bytes(2)])
+  t.equal((await some(users[0], 1))[0].length, 2, 'the link goes on')
+})
+
+t.test('what is not allowed or not there, and a rule whose target does not answer', async (t) => {
+  const clock = new ManualClock({ date: Date.now() })
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: [{ types: ['udp'], ports: ['127.0.0.1:53'] }] })
+  const closed = await bound(t)
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [rule(closed.local.port)], clock })
+  const [one] = [await user(t, portOf(laptop))]
+  one.port.send([bytes(1)])
+  await until(() => laptop.status().rules[0].problem !== undefined)
+  t.equal(laptop.status().rules[0].problem, `udp to 127.0.0.1:${closed.local.port} is not allowed here`)
+  one.port.send([bytes(1), bytes(1)])
+  await until(() => laptop.stats.lostDatagrams.refused === 3)
+  t.equal(nas.status().refused, 1, 'asked once')
+  await clock.pass(1001)
+  one.port.send([bytes(1)])
+  await until(() => nas.status().refused === 2)
+})
+
+t.test('nobody at the port: counted, and the link goes on', async (t) => {
+  const { port } = await serve(t)
+  const [nas, closed] = [await startPeer(t, port, { allow: ['udp'] }), await bound(t)]
+  closed.close()
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [rule(closed.local.port)] })
+  const one = await user(t, portOf(laptop))
+  one.port.send([bytes(1)])
+  await until(() => nas.stats.lostDatagrams.unreachable > 0)
+  const service = await bindUdp(closed.local)
+  t.teardown(() => { service.close() })
+  one.port.send([bytes(3)])
+  const { value } = await service.source[Symbol.asyncIterator]().next()
+  t.equal(value[0].data.length, 3)
+  t.match(nas.status(), { links: 1, accepted: 1 })
+})
+
+t.test('an idle link ends at either end, and the next datagram makes another one', async (t) => {
+  const clock = new ManualClock({ date: Date.now() })
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['udp'] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [rule(await echo(t))], clock })
+  const [one, busy] = [await user(t, portOf(laptop)), await user(t, portOf(laptop))]
+  const echoes = async (user: UdpLink, size: number): Promise<void> => {
+    user.port.send([bytes(size)])
+    t.equal((await some(user, 1))[0].length, size)
+  }
+  await echoes(one, 1)
+  for (let i = 0; i < 6; i++) {
+    t.equal(nas.status().links, i === 0 ? 1 : 2)
+    await echoes(busy, i)
+    await clock.pass(10_000)
+  }
+  await until(() => nas.status().links === 1)
+  t.equal(laptop.status().rules[0].links, 1)
+  await echoes(one, 2)
+  t.equal(laptop.status().rules[0].opened, 3)
+})
+
+t.test('a controlled end for one that knows no credit: idle, empty, large', async (t) => {
+  const clock = new ManualClock({ date: Date.now() })
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['udp'], clock })
+  const other = await join(t, port, 'other')
+  other.send({ _type: 3, to: 'nas', link_id: LINK, creq: { name: 'dns', _type: 1, caddr: { addr: 'localhost', port: await echo(t) } } })
+  const answer = await other.next(isType('connectRep'))
+  t.match(answer, { crep: { ok: true, msg: '' } })
+  t.notOk(answer.crep?.link)
+  for (const size of [0, 5, LARGEST]) {
+    other.send(forwarded('nas', bytes(size, size)))
+    t.ok(Buffer.from(dataOf(await other.next(isType('forward')))).equals(bytes(size, size)), `${size} bytes`)
+  }
+  other.send(forwarded('nas', bytes(65_400)))
+  await until(() => nas.stats.lostDatagrams.size === 1) // the answer is too large for us
+  for (let i = 0; i < 61; i++) {
+    const heard = nas.stats.bytesIn
+    other.send({ _type: UNKNOWN, to: 'nas' }) // so that the connection does not count as lost
+    await until(() => nas.stats.bytesIn > heard)
+    await clock.pass(1000)
+  }
+  t.match(await other.next(isType('disconnect')), { from: 'nas', link_id: LINK })
+  await until(() => nas.status().links === 0)
+})
+
+t.test('a control end whose target knows no credit, or little of it: what there is no credit for is lost', async (t) => {
+  const { port } = await serve(t)
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [rule(53)] })
+  const nas = await join(t, port, 'nas')
+  const opened = async (link?: { version: number, window: number }): Promise<[UdpLink, string]> => {
+    const one = await user(t, portOf(laptop))
+    one.port.send([bytes(5, 7)])
+    const { creq, link_id: id } = await nas.next(isType('connectReq'))
+    t.match(creq, { name: 'dns', _type: 1, caddr: { addr: '127.0.0.1', port: 53 }, link: { version: 1 } })
+    nas.send({ _type: 4, to: 'laptop', link_id: id, crep: { ok: true, link } })
+    const first = await nas.next(isType('forward'))
+    t.same([first.link_id, ...dataOf(first)], [id, 7, 7, 7, 7, 7], 'what came before is sent')
+    return [one, id]
+  }
+  const [one, id] = await opened()
+  nas.send(forwarded('laptop', bytes(0), id), forwarded('laptop', bytes(60_000), id))
+  t.same((await some(one, 2)).map(({ length }) => length), [0, 60_000])
+  const [two, second] = await opened({ version: 1, window: 100 })
+  two.port.send([bytes(60), bytes(50), bytes(30), bytes(6), bytes(0), bytes(5)])
+  const lengths = []
+  for (let i = 0; i < 4; i++) lengths.push(dataOf(await nas.next(isType('forward'))).length)
+  t.same(lengths, [60, 30, 0, 5], '95 bytes of credit are left')
+  t.equal(laptop.stats.lostDatagrams.credit, 2)
+  nas.send({ _type: 100 as MessageInit['_type'], to: 'laptop', link_id: second, window: 50 })
+  nas.send({ _type: 5, to: 'laptop', link_id: id })
+  await until(() => laptop.status().rules[0].links === 1)
+  two.port.send([bytes(50)])
+  t.equal(dataOf(await nas.next(isType('forward'))).length, 50)
+})
