@@ -25,6 +25,10 @@ t.test('many links over one connection', async (t) => {
   t.same(await startExample(t, 'links.ts').ended, { code: 0, stderr: '', stdout })
 })
 
+t.test('datagrams', async (t) => {
+  t.same(await startExample(t, 'udp-echo.ts').ended, { code: 0, stderr: '', stdout: 'hello, 1 link\n' })
+})
+
 t.test('a capture', async (t) => {
   const file = join(t.testdir(), 'lab.pcapng')
   t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })

@@ -7,8 +7,8 @@ import { peerText } from './status-text.ts'
 
 const EXAMPLES = `
 Examples:
-  peer natpass --server 192.0.2.7:6154 --secret-file natpass.secret --id nas --allow shell,tcp@laptop
-      the client laptop may open shells here, and TCP ports of this machine
+  peer natpass --server 192.0.2.7:6154 --secret-file natpass.secret --id nas --allow shell,tcp,udp@laptop
+      the client laptop may open shells here, and TCP and UDP ports of this machine
   peer natpass --config laptop.yaml
       the other end: a file with the rules, of ours or the original's client.yaml, as it is
 
@@ -20,6 +20,7 @@ A file with two rules:
     rules:
       - { name: nas-shell, target: nas, type: shell, local_port: 8022 }   # a page at http://127.0.0.1:8022/
       - { name: nas-web, target: nas, type: tcp, local_port: 8080, remote_port: 80 }
+      - { name: nas-dns, target: nas, type: udp, local_port: 5353, remote_port: 53 }
 
 Servers: this package's relay, and the original np-svr.
 Nothing is allowed by default. Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.

@@ -29,11 +29,12 @@ export function relayReloadText ({ ended, url }: ConfigureResult & { url: string
 
 const RULE_HEAD = ['RULE', 'TYPE', 'TARGET', 'USERS CONNECT TO', 'LINKS', 'OPENED', 'PROBLEM']
 
-export function peerText ({ server, id, connected, reason, rateIn, rateOut, links, accepted, refused, rules }: NatpassPeerStatus): string {
+export function peerText ({ server, id, connected, reason, rateIn, rateOut, links, accepted, refused, lostDatagrams, rules }: NatpassPeerStatus): string {
   const state = connected === undefined ? `offline${reason === undefined ? '' : `: ${reason}`}` : `online for ${duration(connected)}, in ${rate(rateIn)}, out ${rate(rateOut)}`
   return [
     `natpass ${id} at ${server}: ${state}`,
     `links of others here: ${links}, ${accepted} since the start, ${refused} refused`,
+    ...line('datagrams lost', lostDatagrams),
     ...(rules.length === 0 ? [] : ['', table([RULE_HEAD, ...rules.map(ruleRow)])])
   ].join('\n')
 }

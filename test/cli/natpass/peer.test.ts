@@ -1,4 +1,5 @@
 /** `peer natpass` as its users run it. */
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -8,6 +9,13 @@ import { SECRET } from '../../helpers/natpass/client.ts'
 import { serve } from '../../helpers/natpass/serve.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
 import { runProgram, startProgram } from '../../helpers/programs/program.ts'
+
+async function udpEchoPort (t: Test): Promise<number> {
+  const service = createSocket('udp4', (data, { port, address }) => { service.send(data, port, address) }).bind(0, '127.0.0.1')
+  t.teardown(() => { service.close() })
+  await once(service, 'listening')
+  return service.address().port
+}
 
 async function echoPort (t: Test): Promise<number> {
   const server = createServer({ allowHalfOpen: true }, (socket) => { socket.pipe(socket) }).listen(0, '127.0.0.1')
@@ -20,26 +28,31 @@ t.test('help', async (t) => {
   t.match(await runProgram(t, 'peer', ['natpass', '--help']), { code: 0, stderr: '', stdout: /^Usage: peer natpass .*--allow <types>.*Examples:\n {2}peer natpass --server .*Exit codes: /s })
 })
 
-t.test('both ends, a port, status, metrics, and an orderly end', async (t) => {
+t.test('both ends, ports, status, metrics, and an orderly end', async (t) => {
   const { port } = await serve(t)
   const folder = t.testdir({
     secret: SECRET,
-    'laptop.yaml': `natpass:\n  server: 127.0.0.1:${port}\n  secret-file: ./secret\n  id: laptop\n  rules:\n    - { name: web, target: nas, type: tcp, remote_port: ${await echoPort(t)} }\n    - { name: screen, target: nas, type: vnc }\n`
+    'nas.yaml': 'natpass:\n  id: nas\n  allow:\n    - { from: laptop, types: [tcp, udp], ports: ["127.0.0.0/8:*"] }\n',
+    'laptop.yaml': `natpass:\n  server: 127.0.0.1:${port}\n  secret-file: ./secret\n  id: laptop\n  rules:\n    - { name: web, target: nas, type: tcp, remote_port: ${await echoPort(t)} }\n    - { name: dns, target: nas, type: udp, remote_port: ${await udpEchoPort(t)} }\n    - { name: screen, target: nas, type: vnc }\n`
   })
   const [env, nasEnv, secret] = [homeEnv(), homeEnv(), join(folder, 'secret')]
-  const nas = startProgram(t, 'peer', ['natpass', '--server', `127.0.0.1:${port}`, '--secret-file', secret, '--id', 'nas', '--allow', 'tcp@laptop', '--metrics', '0'], { env: nasEnv })
+  const nas = startProgram(t, 'peer', ['natpass', '--server', `127.0.0.1:${port}`, '--secret-file', secret, '--config', join(folder, 'nas.yaml'), '--metrics', '0'], { env: nasEnv })
   await nas.find(new RegExp(`^ready natpass tcp://127\\.0\\.0\\.1:${port}$`, 'm'))
   const [, metrics] = await nas.find(/^ready metrics (.*)$/m)
   const laptop = startProgram(t, 'peer', ['--config', join(folder, 'laptop.yaml')], { env, cwd: folder })
-  const [, local] = await laptop.find(/^ready natpass tcp:\/\/127\.0\.0\.1:(\d+)\n.*^ready natpass tcp:\/\/127\.0\.0\.1:\d+$/ms)
+  const [, local, udp] = await laptop.find(/^ready natpass tcp:\/\/127\.0\.0\.1:(\d+)\n.*^ready natpass udp:\/\/127\.0\.0\.1:(\d+)\n.*^ready natpass tcp:\/\/127\.0\.0\.1:\d+$/ms)
   await laptop.find(/rules of this type are not served yet/, 'stderr')
   const user = connect({ port: Number(local), host: '127.0.0.1', allowHalfOpen: true })
   user.end('hello')
   t.equal(await text(user), 'hello')
-  t.match(await runProgram(t, 'peer', ['status', '--protocol', 'natpass'], { env: nasEnv }), { code: 0, stdout: /natpass nas at 127\.0\.0\.1:\d+: online for .*\nlinks of others here: 0, 1 since the start, 0 refused/ })
+  const datagrams = createSocket('udp4')
+  t.teardown(() => { datagrams.close() })
+  datagrams.send('a datagram', Number(udp), '127.0.0.1')
+  t.match(await once(datagrams, 'message'), [Buffer.from('a datagram'), { port: Number(udp) }])
+  t.match(await runProgram(t, 'peer', ['status', '--protocol', 'natpass'], { env: nasEnv }), { code: 0, stdout: /natpass nas at 127\.0\.0\.1:\d+: online for .*\nlinks of others here: 1, 2 since the start, 0 refused$/m })
   t.match(await runProgram(t, 'peer', ['status', '--config', join(folder, 'laptop.yaml')], { env }), { code: 0, stdout: /RULE .*\nweb +tcp +nas +tcp:\/\/127\.0\.0\.1:\d+ +0 +1 +-/ })
   const numbers = await (await fetch(`${metrics}/metrics`)).text()
-  for (const line of ['online 1', 'links 0', 'accepted_total 1', 'refused_total 0']) t.ok(numbers.includes(`\ntunpipe_natpass_${line}\n`), line)
+  for (const line of ['online 1', 'links 1', 'accepted_total 2', 'refused_total 0', 'lost_datagrams_total{reason="credit"} 0']) t.ok(numbers.includes(`\ntunpipe_natpass_${line}\n`), line)
   for (const peer of [laptop, nas]) {
     peer.signal('SIGTERM')
     t.match(await peer.ended, { code: 0 })
