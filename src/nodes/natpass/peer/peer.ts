@@ -40,7 +40,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   readonly #settings: PeerSettings
   readonly #log: Logger
   readonly #bounded: RateLimitedLog
-  readonly #stats: Omit<NatpassPeerStats, 'lostDatagrams'> = { links: 0, accepted: 0, refused: 0, bytesIn: 0, bytesOut: 0 }
+  readonly #stats: Omit<NatpassPeerStats, 'lostDatagrams' | 'evictedSources'> = { links: 0, accepted: 0, refused: 0, bytesIn: 0, bytesOut: 0 }
   readonly #lostDatagrams = new LostDatagrams()
   readonly #rates: TrafficRateMeter
   readonly #controlled: ControlledEnd
@@ -84,7 +84,8 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
 
   /** The counters, as of now. */
   get stats (): NatpassPeerStats {
-    return { ...this.#stats, lostDatagrams: this.#lostDatagrams.counts(this.#rules.reduce((sum, rule) => sum + rule.refusedSources, 0)) }
+    const sum = (count: (rule: RuleListener) => number): number => this.#rules.reduce((sum, rule) => sum + count(rule), 0)
+    return { ...this.#stats, lostDatagrams: this.#lostDatagrams.counts(sum((rule) => rule.refusedSources)), evictedSources: sum((rule) => rule.evictedSources) }
   }
 
   /** The current state, for display. */

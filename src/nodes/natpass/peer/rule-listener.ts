@@ -81,6 +81,9 @@ export class RuleListener {
   /** Datagrams of sources that there was no room for. */
   get refusedSources (): number { return this.#sources?.refused ?? 0 }
 
+  /** Links of sources that had to make room for others. */
+  get evictedSources (): number { return this.#sources?.evicted ?? 0 }
+
   async close (reason: Error): Promise<void> {
     this.#listener?.close()
     this.#sources?.close()

@@ -63,6 +63,8 @@ export interface NatpassPeerStats {
   bytesOut: number
   /** Datagrams of links of type `udp`, in both directions. */
   lostDatagrams: Record<DatagramLoss, number>
+  /** Links of rules of type `udp` that had to make room for those of other sources. */
+  evictedSources: number
 }
 
 /** A peer, its connection and its rules. */
