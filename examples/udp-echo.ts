@@ -9,9 +9,10 @@ void (async () => {
 
 const link = await dialUdp({ host: '127.0.0.1', port: await listener.port() })
 link.port.send([Buffer.from('hello')])
-for await (const [answer] of link.source) {
+const leave = new AbortController()
+await consume(link, ([answer]) => {
   console.log(`${Buffer.from(answer)}, ${listener.flows} link`)
-  listener.close()
-  link.abort(new Error('done'))
-  break
-}
+  leave.abort()
+}, leave.signal)
+link.abort(new Error('done'))
+listener.close()
