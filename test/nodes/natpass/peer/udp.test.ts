@@ -1,4 +1,6 @@
 /** Datagrams through two peers and a relay, and where one end is not of tunpipe (natpass protocol, section 6.5). */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { bytes, until } from '../../../helpers/ends.ts'
@@ -7,7 +9,9 @@ import { isType, LINK, UNKNOWN } from '../../../helpers/natpass/messages.ts'
 import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { consume } from '../../../../src/streams/consume.ts'
-import type { Message, MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import { decodeMessage, frameOf, type Message, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import { LengthPrefixDecoder } from '../../../../src/transforms/length-prefix.ts'
+import { u16be } from '../../../../src/transforms/length-codecs.ts'
 import { dialUdp } from '../../../../src/transports/udp/dial.ts'
 import type { UdpLink } from '../../../../src/transports/udp/flow.ts'
 import { bindUdp, type UdpSocket } from '../../../../src/transports/udp/socket.ts'
@@ -62,6 +66,44 @@ t.test('a link for each source, datagrams whole, empty and of any size that a fr
   await until(() => laptop.stats.lostDatagrams.size === 1)
   users[0].port.send([bytes(2)])
   t.equal((await some(users[0], 1))[0].length, 2, 'the link goes on')
+})
+
+/** A relay that knows no field 100 of requests and answers. Returns its port, and the types of messages that it has passed on. */
+async function oldRelay (t: Test, port: number): Promise<{ port: number, types: Set<unknown> }> {
+  const types = new Set<unknown>()
+  const pass = (from: Socket, to: Socket): void => {
+    const decoder = new LengthPrefixDecoder(u16be, { adjust: 4 })
+    from.on('data', (read) => {
+      for (const frame of decoder.push([read])) {
+        const message = decodeMessage(frame.subarray(4))
+        types.add(message._type)
+        for (const part of [message.creq, message.crep]) if (part != null) part.link = null
+        to.write(frameOf(message))
+      }
+    }).on('error', () => {}).on('close', () => { to.destroy() })
+  }
+  const server = createServer((client) => {
+    const relay = connect(port, '127.0.0.1')
+    pass(client, relay)
+    pass(relay, client)
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => { server.close() })
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, types }
+}
+
+t.test('through a relay that drops what it does not know: without credit', async (t) => {
+  const { port } = await serve(t)
+  const old = await oldRelay(t, port)
+  await startPeer(t, port, { allow: ['udp@laptop'] })
+  const laptop = await startPeer(t, old.port, { id: 'laptop', rules: [rule(await echo(t))] })
+  const one = await user(t, portOf(laptop))
+  for (const size of [5, 0, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 5]) {
+    one.port.send([bytes(size)])
+    t.equal((await some(one, 1))[0].length, size)
+  }
+  t.same([...old.types].sort(), [1, 3, 4, 6], 'no message that only ends of tunpipe know')
+  t.match(laptop.stats.lostDatagrams, { size: 0, credit: 0, queue: 0 })
 })
 
 t.test('what is not allowed or not there, and a rule whose target does not answer', async (t) => {
