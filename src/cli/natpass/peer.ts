@@ -3,6 +3,7 @@ import { peerOptions, verifyPeerOptions } from '../../nodes/natpass/peer/options
 import type { Protocol } from '../protocol.ts'
 import { natpassYaml } from './original/config.ts'
 import { finishPeer } from './settings.ts'
+import { shellTask } from './shell-task.ts'
 import { peerText } from './status-text.ts'
 
 const EXAMPLES = `
@@ -35,6 +36,7 @@ export const natpassPeer: Protocol<typeof peerOptions> = {
   options: peerOptions,
   instanceKey: 'id',
   foreign: natpassYaml('peer'),
+  tasks: [shellTask],
   verify: verifyPeerOptions,
   finish: finishPeer,
   async start (context) {

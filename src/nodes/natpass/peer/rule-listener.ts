@@ -1,7 +1,8 @@
 /** A rule of the control end: users connect here, and each of them becomes a link to the target (natpass protocol, section 4.2). */
 import type { NatpassRuleStatus } from './settings.ts'
 import type { Rule } from './rules.ts'
-import { serveShellPage, type ShellPage } from './page/page-server.ts'
+import { serveBenchPage, type BenchPage } from './page/bench-page.ts'
+import { serveShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
@@ -38,7 +39,7 @@ export interface RuleListenerInit {
 export class RuleListener {
   readonly #init: RuleListenerInit
   #listener: Listener | undefined
-  #page: ShellPage | undefined
+  #page: BenchPage | undefined
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
   readonly #shells = new Map<string, RemoteShell>()
@@ -51,7 +52,10 @@ export class RuleListener {
   async listen (): Promise<string> {
     const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword } = this.#init
     if (type === 'shell') {
-      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.#openShell(signal) })
+      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.openShell(signal) })
+      this.#url = this.#page.url
+    } else if (type === 'bench') {
+      this.#page = await serveBenchPage({ host, port, clock, measure: (signal) => this.#measure(signal) })
       this.#url = this.#page.url
     } else {
       const listener = this.#listener = listenTcp({ host, port, clock })
@@ -74,11 +78,8 @@ export class RuleListener {
   }
 
   async #serve (user: Link): Promise<void> {
-    const { clock } = this.#init
-    const patience = new AbortController()
-    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await this.#open(patience.signal).finally(() => { clock.clear(timer) })
+      const link = await this.#open()
       await bridge(user, link).finally(() => { this.#links.delete(link) })
     } catch (err) {
       user.abort(err as Error)
@@ -88,7 +89,16 @@ export class RuleListener {
   /** The program of a shell has ended. */
   tellExit (id: string, exit: ShellExit): void { this.#shells.get(id)?.tellExit(exit) }
 
-  async #openShell (signal: AbortSignal): Promise<OpenedShell> {
+  /** The id of a link that was opened and ended again: a measurement carries no data. */
+  async #measure (signal: AbortSignal): Promise<string> {
+    const link = await this.#open(signal)
+    this.#links.delete(link)
+    link.abort(new LinkClosedError('the measurement is over'))
+    return String(link.id)
+  }
+
+  /** Opens the shell of a rule of that type. @throws as `LinkOpener.open` */
+  async openShell (signal?: AbortSignal): Promise<OpenedShell> {
     const { rule, opener, clock } = this.#init
     const link = await this.#open(signal)
     const id = String(link.id)
@@ -106,9 +116,11 @@ export class RuleListener {
   }
 
   async #open (signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
-    const { rule, opener, log } = this.#init
+    const { rule, opener, clock, log } = this.#init
+    const patience = new AbortController()
+    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await opener.open(requestOf(rule), signal)
+      const link = await opener.open(requestOf(rule), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
       this.#opened++
       this.#problem = undefined
       this.#links.add(link)
@@ -117,15 +129,16 @@ export class RuleListener {
       this.#problem = reasonOf(err as Error)
       log.log('warn', { rule: rule.name, target: rule.target, reason: this.#problem }, 'link not opened')
       throw err
+    } finally {
+      clock.clear(timer)
     }
   }
 }
 
 function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePort: port }: Rule): LinkRequest {
-  return {
-    client: target,
-    request: type === 'shell'
-      ? { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } }
-      : { name, _type: LINK_TYPES.indexOf('tcp'), caddr: { addr, port } }
+  switch (type) {
+    case 'shell': return { client: target, request: { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } } }
+    case 'bench': return { client: target, request: { name, _type: LINK_TYPES.indexOf('bench') } }
+    default: return { client: target, request: { name, _type: LINK_TYPES.indexOf('tcp'), caddr: { addr, port } } }
   }
 }
