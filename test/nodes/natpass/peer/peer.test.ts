@@ -117,7 +117,7 @@ t.test('measurements', async (t) => {
   t.match(await measure(lost), [502, /^nobody is not connected/])
   t.match(await measure(url, { headers: { origin: 'http://evil.example' } }), [403, /another site/])
   const waiting = Array.from({ length: 16 }, () => measure(unanswered))
-  for (let i = 0; i < waiting.length; i++) t.match(await silent.next(isType('connectReq')), { from: 'laptop', creq: { name: 'silent', _type: 5 } })
+  for (let i = 0; i < waiting.length; i++) t.match(await silent.next(isType('connectReq')), { from: 'laptop', creq: { name: 'silent', _type: 4 } })
   t.match(await measure(unanswered), [503, /^16 measurements are running already/])
   clock.advance(20_000)
   for (const answer of waiting) t.same(await answer, [502, 'the other end does not answer'])
