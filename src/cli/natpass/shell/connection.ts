@@ -8,6 +8,10 @@ export interface ShellConnection extends Pick<OpenedShell, 'resize' | 'exited'> 
   readonly link: Pick<Link, 'source' | 'sink' | 'abort'>
 }
 
+/** What is said while a shell is being attached to again, and then. */
+export const LOST = 'the connection to the shell is lost, trying again'
+export const BACK = 'attached again'
+
 /** There is no shell, or not any more. */
 export class ShellConnectionError extends CodedError<'ERR_SHELL_CONNECTION'> {
   override readonly name = 'ShellConnectionError'

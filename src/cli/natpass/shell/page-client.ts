@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { WebSocket } from 'ws'
-import { ShellConnectionError, type ShellConnection } from './connection.ts'
+import { BACK, LOST, ShellConnectionError, type ShellConnection } from './connection.ts'
 import type { ShellExit } from '../../../nodes/natpass/index.ts'
 import { CLOSED } from '../../../nodes/natpass/peer/page/page-shell.ts'
 import type { TerminalSize } from '../../../nodes/natpass/peer/shell/terminal-size.ts'
@@ -99,7 +99,7 @@ export class PageClient implements ShellConnection {
     for (let isLost = false; !this.#over.signal.aborted; isLost = true) {
       try {
         if (isLost) await this.#find()
-        const code = await this.#attach(() => { if (isLost) this.#say('attached again') })
+        const code = await this.#attach(() => { if (isLost) this.#say(BACK) })
         if (code === CLOSED.elsewhere) throw new ShellConnectionError('the shell was opened elsewhere')
         if (code === CLOSED.goingAway) throw new ShellConnectionError('the peer has ended')
         if (this.#over.signal.aborted) return
@@ -156,6 +156,8 @@ export class PageClient implements ShellConnection {
     if (type === 'attached') {
       this.#position = Number(position) - Number(replay)
       if (Number(lost) > 0) this.#say(`${Number(lost)} bytes of output are not kept`)
+    } else if (type === 'waiting' || type === 'back') {
+      this.#say(type === 'back' ? BACK : LOST)
     } else if (type === 'exit') {
       this.#settle({ code: typeof code === 'number' ? code : undefined, signal: typeof signal === 'number' ? signal : undefined })
       this.#end()

@@ -21,15 +21,16 @@ export async function runShell ({ argument: name, flags, protocols }: TaskContex
   const { settings, pagePassword } = settingsOf(flags, protocols, options)
   const running = await runningPeer(flags, protocols, settings)
   const terminal = new LocalTerminal()
+  const say = (text: string): void => { terminal.say(text) }
   let ending: Ending
   if (running !== undefined) {
     const { url } = shellRule(running.rules, name)
     if (url === undefined) throw new ShellConnectionError(`nobody listens for the rule ${quoted(name)}`)
-    const shell = await openPageShell({ url, password: pagePassword, say: (text) => { terminal.say(text) } })
+    const shell = await openPageShell({ url, password: pagePassword, say })
     ending = await attach(shell, terminal).finally(() => shell.close())
   } else {
     if (settings === undefined) throw new UsageError('--config: missing, as no peer of natpass runs here, expected a file with the rule')
-    ending = await withOwnPeer(settings, shellRule(settings.rules ?? [], name), (shell) => attach(shell, terminal))
+    ending = await withOwnPeer(settings, shellRule(settings.rules ?? [], name), say, (shell) => attach(shell, terminal))
   }
   if ('signal' in ending) process.kill(process.pid, ending.signal)
   else process.exitCode = ending.code

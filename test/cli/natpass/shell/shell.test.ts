@@ -93,8 +93,8 @@ t.test('a terminal', { skip: skipWithoutPty }, async (t) => {
   await talk.until('down\nagain\r\n')
   talk.type('\r~?')
   await talk.until('~?  this text\r\n')
-  talk.type('exit\n')
-  t.equal(await codeOf(t, talk), 0)
+  talk.type('exit 3\n')
+  t.equal(await codeOf(t, talk), 3)
 
   talk.type('$PEER natpass shell --page-password-file password --config laptop.yaml sh; is_restored\n')
   await talk.until('remote> ')
@@ -122,11 +122,11 @@ t.test('a terminal', { skip: skipWithoutPty }, async (t) => {
 
 t.test('pipes', { skip: skipWithoutPty }, async (t) => {
   const { run } = machine
-  for (const [input, ...args] of [
-    ['echo A$((40 + 2))\n', '--page-password-file', 'password', 'bash'],
-    ['echo A$((40 + 2))', '--config', 'laptop.yaml', 'bash'],
-    ['~.\ncat\nA42\n', '--config', 'tablet.yaml', 'sh']
-  ]) t.match(await run(input, ...args), { code: 0, stdout: /[\r\n]A42\r\n/, stderr: '' }, args.join(' '))
+  for (const [code, input, ...args] of [
+    [0, 'echo A$((40 + 2))\n', '--page-password-file', 'password', 'bash'],
+    [0, 'cat\nA42', '--config', 'laptop.yaml', 'bash'], // one end of input for each of the two programs
+    [137, '~.\necho A$((40 + 2)); kill -KILL $$\n', '--config', 'tablet.yaml', 'sh']
+  ] as const) t.match(await run(input, ...args), { code, stdout: /[\r\n]A42\r\n/, stderr: '' }, args.join(' '))
   t.same(await run('', '--config', 'laptop.yaml', 'web'), { code: 2, stdout: '', stderr: 'rule "web" has the type tcp, expected sh, bash or lost\n' })
   t.match(await run('', '--help'), { code: 0, stderr: '', stdout: /^Usage: peer natpass shell \[options\] <rule>.*--page-password-file.*Examples:\n.*~\. at the beginning of a line leaves/s })
 })
