@@ -12,6 +12,8 @@ Examples:
       the client laptop may open shells here, and TCP ports of this machine
   peer natpass --config laptop.yaml
       the other end: a file with the rules, of ours or the original's client.yaml, as it is
+  peer natpass shell nas-shell
+      this terminal as that of the shell of a rule
 
 A file with two rules:
   natpass:
