@@ -5,8 +5,9 @@ import type { Options } from '../nodes/common/options/option.ts'
 import { keysOf } from './config/keys.ts'
 import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/program.ts'
-import type { UnsupportedOptions, ConfigSource, Values } from './config/settings.ts'
-import type { Protocol } from './protocol.ts'
+import type { Flags, UnsupportedOptions, Values } from './config/settings.ts'
+import type { Task } from './process/lifecycle.ts'
+import type { Protocol, ProtocolTask } from './protocol.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from '../version.ts'
 
@@ -57,6 +58,25 @@ export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void
   if (maxWorkers > 1) command.option('--workers <count>', 'threads that carry packets, one for each processor to be used (default: 1)')
   withSharedOptions(command, `a file with a section "${name}"; options win over it`).addHelpText('after', examples.command)
   return command.action(() => { run(flagsOf(command, name)) })
+}
+
+/** Adds the tasks of a protocol to its command. */
+export function withTasks (command: Command, protocol: Protocol, { protocols, run }: { protocols: readonly Protocol[], run: (task: Task) => void }): Command {
+  for (const task of protocol.tasks ?? []) {
+    const sub = taskCommand(task)
+    command.addCommand(sub.action((argument: string) => {
+      run({ task: () => task.run({ argument, flags: flagsOf(sub, protocol.name), protocols }) })
+    }))
+  }
+  return command
+}
+
+function taskCommand ({ name, argument, description, options, examples }: ProtocolTask): Command {
+  return withOptions(createCommand(name, description), options)
+    .argument(`<${argument.name}>`, argument.help)
+    .option('--config <file>', 'the settings of the process; options win over it')
+    .option('--control <path>', 'the control socket of the process (default: the customary one, or the only one there is)')
+    .addHelpText('after', examples)
 }
 
 export function withVersion (command: Command): Command {
@@ -110,22 +130,14 @@ export function rejectArguments (command: Command): void {
   throw new UsageError(`unknown command '${word}', ${near === undefined ? `expected ${listOf(known)}` : `did you mean ${near}?`}`)
 }
 
-/** The options given to the command and to its program, by their long names, which are also the keys of the files. */
+/** The options given to the command and to those above it, by their long names, which are also the keys of the files. */
 export function givenFlags (command: Command): Values {
-  return { ...(command.parent === null ? {} : givenOptions(command.parent)), ...givenOptions(command) }
+  return { ...(command.parent === null ? {} : givenFlags(command.parent)), ...givenOptions(command) }
 }
 
 function givenOptions (command: Command): Values {
   const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
   return Object.fromEntries(given.map((option) => [option.name(), command.getOptionValue(option.attributeName())]))
-}
-
-export interface Flags {
-  /** The value of `--config`. */
-  config: string | undefined
-  /** The only protocol to run. Undefined: each that has a section. */
-  protocol: string | undefined
-  source: ConfigSource
 }
 
 /** The flags in the shape of the schema: shared ones at the top, others in the section of the command's protocol. */

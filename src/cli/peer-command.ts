@@ -1,7 +1,8 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
-import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withTasks, withVersion } from './command.ts'
 import { listOf } from '../text/phrases.ts'
+import type { Flags } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
@@ -45,7 +46,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
       if (flags.config === undefined) throw new UsageError(`missing command, expected ${listOf(names)} (or --config FILE); see --help`)
       run(flags)
     })
-  for (const protocol of protocols) peer.addCommand(protocolCommand(protocol, run))
   const init = { program: 'peer', protocols, run: ask } as const
+  for (const protocol of protocols) peer.addCommand(withTasks(protocolCommand(protocol, run), protocol, init))
   return peer.addCommand(statusCommand(init)).addCommand(captureCommand(init))
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Options, Reject, SettingsOf } from '../nodes/common/options/option.ts'
 import type { SectionContext } from './config/context.ts'
-import type { ConfigFile, ConfigSource, UnsupportedOptions } from './config/settings.ts'
+import type { ConfigFile, ConfigSource, Flags, UnsupportedOptions } from './config/settings.ts'
 import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
@@ -32,6 +32,8 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   readonly firstConfig?: (password: string | undefined) => FirstConfig
   /** Captures of its traffic. */
   readonly capture?: { readonly options: Options, readonly examples: string }
+  /** Commands below its own. */
+  readonly tasks?: readonly ProtocolTask[]
   /** An example for `status`. */
   readonly statusExample?: string
   /** Rewrites a source before the sources are merged. */
@@ -53,6 +55,25 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   statusText (status: Record<string, any>): string
   /** The text of `reload`, in one line. */
   reloadText? (changes: Record<string, any>): string
+}
+
+/** A command that runs once and has one argument, as `peer natpass shell RULE`. */
+export interface ProtocolTask {
+  readonly name: string
+  readonly argument: { readonly name: string, readonly help: string }
+  readonly description: string
+  readonly examples: string
+  /** Its own flags; those of the protocol may stand before its name. */
+  readonly options: Options
+  /** Sets the exit code of the process where that is not 0. Rejects as any task. */
+  run (context: TaskContext): Promise<void>
+}
+
+/** What a task is run with. */
+export interface TaskContext {
+  readonly argument: string
+  readonly flags: Flags
+  readonly protocols: readonly Protocol[]
 }
 
 export interface FinishContext extends Pick<SectionContext, 'warn'> {

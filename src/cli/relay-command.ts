@@ -1,9 +1,10 @@
 /** The command line of `relay`. */
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion, type Flags } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion } from './command.ts'
 import { DEFAULT_CONFIG, initConfig } from './config/init-config.ts'
 import { resolveProgram } from './config/load.ts'
+import type { Flags } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'

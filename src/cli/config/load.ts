@@ -2,7 +2,6 @@
 import { OptionError } from '../../errors.ts'
 import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
 import { listOf } from '../../text/phrases.ts'
-import type { Flags } from '../command.ts'
 import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { readableByOthers } from './bounded-file.ts'
@@ -11,7 +10,7 @@ import { listsWith, secretsOf } from './keys.ts'
 import { programSchema, type SharedSettings } from './program.ts'
 import { givenIn, keyPath, verifyPairs, withFiles } from './section.ts'
 import { environmentSource, oneSource } from './secret.ts'
-import { isSection, resolveSettings, type ConfigFile, type ConfigSource, type Settings, type Values } from './settings.ts'
+import { isSection, resolveSettings, type ConfigFile, type ConfigSource, type Flags, type Settings, type Values } from './settings.ts'
 
 export interface LoadInit {
   program: 'relay' | 'peer'

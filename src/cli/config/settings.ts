@@ -14,6 +14,15 @@ export interface ConfigSource {
   name (path: readonly string[]): string
 }
 
+/** The flags of a command. */
+export interface Flags {
+  /** The value of `--config`. */
+  config: string | undefined
+  /** The only protocol to run. Undefined: each that has a section. */
+  protocol: string | undefined
+  source: ConfigSource
+}
+
 /** A configuration file, read. */
 export interface ConfigFile extends ConfigSource {
   /** The path as the user wrote it. */

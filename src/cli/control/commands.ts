@@ -23,7 +23,7 @@ export interface ControlCommandInit {
 const RELOAD_TIMEOUT_MS = 60_000
 
 /** The process that a command asks: by the flags, else by the file that they name, else by the default path, else the only one that runs. */
-export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: ControlCommandInit): ControlTarget {
+export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: Pick<ControlCommandInit, 'program' | 'protocols'>): ControlTarget {
   const names = protocols.map(({ name }) => name)
   if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${quoted(protocol)}), expected ${listOf(names)}`)
   const file = typeof config === 'string' ? readConfigFile(config, protocols).values : {}

@@ -3,6 +3,7 @@ import { peerOptions, verifyPeerOptions } from '../../nodes/natpass/peer/options
 import type { Protocol } from '../protocol.ts'
 import { natpassYaml } from './original/config.ts'
 import { finishPeer } from './settings.ts'
+import { shellTask } from './shell-task.ts'
 import { peerText } from './status-text.ts'
 
 const EXAMPLES = `
@@ -11,6 +12,8 @@ Examples:
       the client laptop may open shells here, and TCP and UDP ports of this machine
   peer natpass --config laptop.yaml
       the other end: a file with the rules, of ours or the original's client.yaml, as it is
+  peer natpass shell nas-shell
+      this terminal as that of the shell of a rule
 
 A file with two rules:
   natpass:
@@ -36,6 +39,7 @@ export const natpassPeer: Protocol<typeof peerOptions> = {
   options: peerOptions,
   instanceKey: 'id',
   foreign: natpassYaml('peer'),
+  tasks: [shellTask],
   verify: verifyPeerOptions,
   finish: finishPeer,
   async start (context) {

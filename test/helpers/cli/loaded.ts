@@ -1,7 +1,7 @@
 /** What the programs make of flags, with the settings of candy beside it. */
 import { load, type LoadedProgram } from '../../../src/cli/config/load.ts'
 import type { CandyPeerSettings, CandyRelaySettings } from '../../../src/cli/candy/options.ts'
-import type { Flags } from '../../../src/cli/command.ts'
+import type { Flags } from '../../../src/cli/config/settings.ts'
 import { PEER_PROTOCOLS, RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 
 export interface LoadedRelay extends LoadedProgram {

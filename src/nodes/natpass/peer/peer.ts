@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { ControlledEnd } from './controlled-end.ts'
 import { LostDatagrams } from './datagrams.ts'
 import { RuleListener } from './rule-listener.ts'
+import type { OpenedShell } from './page/page-shell.ts'
 import type { RuleType } from './rules.ts'
 import { Session } from './session.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
@@ -10,7 +11,7 @@ import type { LinkRequest } from '../protocol/link-codec.ts'
 import { readPeer, type NatpassPeerEvents, type NatpassPeerInit, type NatpassPeerStats, type NatpassPeerStatus, type PeerSettings } from './settings.ts'
 import { tell } from '../../common/peer-events.ts'
 import { Reconnector } from '../../common/reconnector.ts'
-import { LinkClosedError } from '../../../errors.ts'
+import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { Backoff } from '../../../limits/backoff.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts'
@@ -18,6 +19,7 @@ import { silent, type Logger } from '../../../log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
 import { metered } from './metered.ts'
+import { quoted } from '../../../text/phrases.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { explainedDial } from '../../../transports/protocol-detection.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
@@ -25,7 +27,7 @@ import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
 
 /** Types of rules that have users here. */
-const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp']
+const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp', 'bench']
 
 /** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 const KEEP_ALIVE = 30_000
@@ -106,17 +108,31 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   /**
    * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens.
    *
+   * @param init - `listen`: default true; without it rules have no users but callers of `openShell`
    * @throws an error of the system when a rule cannot listen; `close` ends those that do
    */
-  async start (): Promise<void> {
+  async start ({ listen = true }: { listen?: boolean } = {}): Promise<void> {
     if (this.#running !== undefined) return
     this.#running = Promise.resolve()
-    for (const rule of this.#rules) {
+    for (const rule of listen ? this.#rules : []) {
       const url = await rule.listen()
       if (this.#stopping.signal.aborted) return await rule.close(this.#stopping.signal.reason)
       tell(() => this.emit('rule', rule.status().name, url))
     }
     this.#running = this.#run()
+  }
+
+  /**
+   * Opens the shell of a rule for the caller, without a page.
+   *
+   * @throws {OptionError} when there is no such rule of type shell
+   * @throws {LinkClosedError} while the peer is not online, or when the target does not answer
+   * @throws {NatpassRefusedError} when the target or the server refuses
+   */
+  async openShell (name: string, signal?: AbortSignal): Promise<OpenedShell> {
+    const rule = this.#rules.find((rule) => rule.status().name === name && rule.status().type === 'shell')
+    if (rule === undefined) throw new OptionError(`${quoted(name)} is no rule of type shell`)
+    return await rule.openShell(signal)
   }
 
   /** Ends all links and the connection, and settles when they have ended. */

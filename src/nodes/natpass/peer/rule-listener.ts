@@ -2,7 +2,8 @@
 import type { NatpassRuleStatus } from './settings.ts'
 import type { Rule } from './rules.ts'
 import { discard, exchange, IDLE_TIMEOUT, type LostDatagrams } from './datagrams.ts'
-import { serveShellPage, type ShellPage } from './page/page-server.ts'
+import { serveBenchPage, type BenchPage } from './page/bench-page.ts'
+import { serveShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
@@ -46,7 +47,7 @@ export class RuleListener {
   readonly #init: RuleListenerInit
   #listener: Listener | undefined
   #sources: UdpListener | undefined
-  #page: ShellPage | undefined
+  #page: BenchPage | undefined
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
   readonly #shells = new Map<string, RemoteShell>()
@@ -59,7 +60,10 @@ export class RuleListener {
   async listen (): Promise<string> {
     const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword, lost } = this.#init
     if (type === 'shell') {
-      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.#openShell(signal) })
+      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.openShell(signal) })
+      this.#url = this.#page.url
+    } else if (type === 'bench') {
+      this.#page = await serveBenchPage({ host, port, clock, measure: (signal) => this.#measure(signal) })
       this.#url = this.#page.url
     } else if (type === 'udp') {
       const sources = this.#sources = listenUdp({ host, port, maxFlows: MAX_SOURCES, idleTimeout: IDLE_TIMEOUT, errors: lost.errors, clock })
@@ -94,7 +98,7 @@ export class RuleListener {
 
   async #serve (user: Link): Promise<void> {
     try {
-      const link = await this.#openInTime()
+      const link = await this.#open()
       await bridge(user, link).finally(() => { this.#links.delete(link) })
     } catch (err) {
       user.abort(err as Error)
@@ -105,7 +109,7 @@ export class RuleListener {
   async #serveSource (source: UdpLink): Promise<void> {
     const { lost, clock } = this.#init
     try {
-      const link = await this.#openInTime()
+      const link = await this.#open()
       await exchange(source, link, lost)
       this.#links.delete(link)
     } catch (err) {
@@ -114,18 +118,19 @@ export class RuleListener {
     }
   }
 
-  /** Original clients do not answer all types. */
-  async #openInTime (): Promise<MuxLink<LinkResponse>> {
-    const { clock } = this.#init
-    const patience = new AbortController()
-    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) })
-    return await this.#open(patience.signal).finally(() => { clock.clear(timer) })
-  }
-
   /** The program of a shell has ended. */
   tellExit (id: string, exit: ShellExit): void { this.#shells.get(id)?.tellExit(exit) }
 
-  async #openShell (signal: AbortSignal): Promise<OpenedShell> {
+  /** The id of a link that was opened and ended again: a measurement carries no data. */
+  async #measure (signal: AbortSignal): Promise<string> {
+    const link = await this.#open(signal)
+    this.#links.delete(link)
+    link.abort(new LinkClosedError('the measurement is over'))
+    return String(link.id)
+  }
+
+  /** Opens the shell of a rule of that type. @throws as `LinkOpener.open` */
+  async openShell (signal?: AbortSignal): Promise<OpenedShell> {
     const { rule, opener, clock } = this.#init
     const link = await this.#open(signal)
     const id = String(link.id)
@@ -143,9 +148,11 @@ export class RuleListener {
   }
 
   async #open (signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
-    const { rule, opener, log } = this.#init
+    const { rule, opener, clock, log } = this.#init
+    const patience = new AbortController()
+    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await opener.open(requestOf(rule), signal)
+      const link = await opener.open(requestOf(rule), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
       this.#opened++
       this.#problem = undefined
       this.#links.add(link)
@@ -154,15 +161,16 @@ export class RuleListener {
       this.#problem = reasonOf(err as Error)
       log.log('warn', { rule: rule.name, target: rule.target, reason: this.#problem }, 'link not opened')
       throw err
+    } finally {
+      clock.clear(timer)
     }
   }
 }
 
 function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePort: port }: Rule): LinkRequest {
-  return {
-    client: target,
-    request: type === 'shell'
-      ? { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } }
-      : { name, _type: LINK_TYPES.indexOf(type as LinkType), caddr: { addr, port } }
+  switch (type) {
+    case 'shell': return { client: target, request: { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } } }
+    case 'bench': return { client: target, request: { name, _type: LINK_TYPES.indexOf('bench') } }
+    default: return { client: target, request: { name, _type: LINK_TYPES.indexOf(type as LinkType), caddr: { addr, port } } }
   }
 }

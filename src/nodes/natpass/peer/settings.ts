@@ -43,7 +43,7 @@ export interface NatpassRuleStatus {
   name: string
   type: RuleType
   target: string
-  /** Where its users connect: `http://` for a shell, `tcp://` or `udp://` for a port. Undefined while it does not listen. */
+  /** Where its users connect: `http://` for a shell and a measurement, `tcp://` or `udp://` for a port. Undefined while it does not listen. */
   url: string | undefined
   /** Links that are open now; since the start. */
   links: number

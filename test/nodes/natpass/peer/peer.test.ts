@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { ManualClock } from '../../../helpers/clock.ts'
 import { until } from '../../../helpers/ends.ts'
 import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
 import { answer, contentOf, data, ended, isType, LINK, request } from '../../../helpers/natpass/messages.ts'
 import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
+import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
@@ -86,6 +88,51 @@ t.test('nothing is allowed that is not said', async (t) => {
   other.send(request('nas', '5', 'bench'))
   t.match(await other.next(isType('connectRep')), { link_id: '5', crep: { ok: true } })
   t.match(nas.status(), { refused: 4, accepted: 1, links: 0 })
+})
+
+t.test('measurements', async (t) => {
+  const { server, port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['bench@laptop'] })
+  const silent = await join(t, port, 'silent')
+  const clock = new ManualClock({ date: Date.now() })
+  const laptop = await startPeer(t, port, { id: 'laptop', clock, rules: ['nas', 'nobody', 'silent'].map((target) => ({ name: target, target, type: 'bench' })) })
+  const [url, lost, unanswered] = laptop.status().rules.map(({ url }) => url ?? '')
+  const measure = async (url: string, init: RequestInit = {}): Promise<[status: number, text: string]> => {
+    const response = await fetch(url, init)
+    return [response.status, await response.text()]
+  }
+  for (const [path, method] of [['', 'GET'], ['/any?path', 'POST']]) t.match(await measure(url + path, { method }), [200, /^[0-9a-f]{16}$/])
+  await until(() => server.status().links.bench + nas.status().links + laptop.status().rules[0].links === 0)
+  t.match([nas.status(), laptop.status().rules[0]], [{ accepted: 2 }, { opened: 2 }])
+  t.match(await measure(lost), [502, /^nobody is not connected/])
+  t.match(await measure(url, { headers: { origin: 'http://evil.example' } }), [403, /another site/])
+  const waiting = Array.from({ length: 16 }, () => measure(unanswered))
+  for (let i = 0; i < waiting.length; i++) t.match(await silent.next(isType('connectReq')), { from: 'laptop', creq: { name: 'silent', _type: 4 } })
+  t.match(await measure(unanswered), [503, /^16 measurements are running already/])
+  clock.advance(20_000)
+  for (const answer of waiting) t.same(await answer, [502, 'the other end does not answer'])
+  t.equal(laptop.status().rules[2].links, 0)
+})
+
+t.test('a shell without a page', { skip: skipWithoutPty }, async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['shell'] })
+  const laptop = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'laptop', rules: [{ name: 'sh', target: 'nas', type: 'shell', exec: 'sh', env: ['A=1'] }, { name: 'web', target: 'nas', type: 'tcp', remotePort: 1 }] })
+  t.teardown(() => laptop.close())
+  await t.rejects(laptop.openShell('sh'), { code: 'ERR_LINK_CLOSED' }, 'not online')
+  const online = once(laptop, 'online')
+  await laptop.start({ listen: false })
+  await online
+  t.match(laptop.status().rules, [{ url: undefined }, { url: undefined }])
+  for (const name of ['web', 'x']) await t.rejects(laptop.openShell(name), { code: 'ERR_OPTION' })
+  const shell = await laptop.openShell('sh')
+  shell.resize(33, 101)
+  await shell.link.sink((async function * () { yield [Buffer.from('echo "<$A>"; stty size; exit\n')] })())
+  let heard = ''
+  for await (const batch of shell.link.source) heard += Buffer.concat(batch).toString()
+  t.match(heard, /<1>\r\n33 101\r\n/)
+  await shell.exited
+  await until(() => nas.status().links === 0)
 })
 
 t.test('a shell for a client of the original', async (t) => {
@@ -173,7 +220,6 @@ t.test('a server that says nothing any more', async (t) => {
   const listener = listenTcp({ port: 0, host: '127.0.0.1' })
   const port = await listener.port()
   const accepted = listener[Symbol.asyncIterator]().next()
-  const { ManualClock } = await import('../../../helpers/clock.ts')
   const clock = new ManualClock()
   const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', allow: ['tcp'], clock })
   t.teardown(() => peer.close())

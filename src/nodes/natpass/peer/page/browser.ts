@@ -21,16 +21,16 @@ export class Browser {
   /** Resolves the promise of `send`. */
   #wake: (() => void) | undefined
 
-  /** @param onInput - called with each message; @param onEnd - called once */
-  constructor (socket: WebSocket, clock: Clock, onInput: (bytes: Uint8Array) => void, onEnd: () => void) {
+  /** @param onInput - called with each message; @param onEnd - called once, with the close code */
+  constructor (socket: WebSocket, clock: Clock, onInput: (bytes: Uint8Array) => void, onEnd: (code: number) => void) {
     this.#socket = socket
     this.#pings = every(clock, PING, () => { this.#ping() })
     socket.on('message', (bytes) => { onInput(bytes as Buffer) })
     socket.on('pong', () => { this.#isAlive = true })
     socket.on('error', () => {}) // `close` follows
-    socket.on('close', () => {
+    socket.on('close', (code) => {
       this.#over()
-      onEnd()
+      onEnd(code)
     })
   }
 

@@ -1,44 +1,24 @@
 /** The pages of a shell rule: an HTTP server on the control end (natpass protocol, section 4.2). */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { answer, HTML, refuseUpgrade } from './answers.ts'
 import { readForm, readNumber } from './form.ts'
 import { loginPage, terminalPage } from './html.ts'
 import { Login } from './login.ts'
 import { loadPageAssets, type PageAssets } from './page-assets.ts'
+import { PageListener, type PageListenerInit } from './page-listener.ts'
 import type { OpenedShell } from './page-shell.ts'
-import { refusalOf } from './request-guard.ts'
 import { PageShells, type PageShellsInit } from './page-shells.ts'
 import { LinkClosedError } from '../../../../errors.ts'
-import { throttle } from '../../../../limits/throttle.ts'
-import { silent, type Logger } from '../../../../log.ts'
 import { clientKey } from '../../../../net/client-address.ts'
-import { endpointText } from '../../../../net/endpoint.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import type { Clock } from '../../../../types.ts'
-
-/** Milliseconds of a request, and of an idle connection. */
-const REQUEST_TIMEOUT = 10_000
-const IDLE_TIMEOUT = 5000
-
-/** Milliseconds without a byte, of a client that does not read. Not of WebSockets. */
-const SILENCE_TIMEOUT = 60_000
-
-/** Bytes of request line and headers. */
-const MAX_HEAD = 8 * 1024
-
-/** Connections, those of WebSockets included. */
-const MAX_CONNECTIONS = 128
 
 /** Bytes of a message of a browser. The page sends smaller ones. */
 const MAX_MESSAGE = 1 << 20
 
-export interface ShellPageInit extends Partial<Pick<PageShellsInit, 'maxShells' | 'openTimeout' | 'keepTimeout'>> {
-  readonly host: string
-  /** 0 takes any free port. */
-  readonly port: number
+export interface ShellPageInit extends PageListenerInit, Partial<Pick<PageShellsInit, 'maxShells' | 'openTimeout' | 'keepTimeout'>> {
   /** The name of the rule, which the page shows. */
   readonly name: string
   /**
@@ -49,8 +29,6 @@ export interface ShellPageInit extends Partial<Pick<PageShellsInit, 'maxShells' 
   openShell (signal: AbortSignal): Promise<OpenedShell>
   /** Default: no login. */
   readonly password?: string | undefined
-  readonly log?: Logger
-  readonly clock?: Clock
 }
 
 export interface ShellPage {
@@ -79,14 +57,12 @@ const FOR_GOOD = { 'cache-control': 'public, max-age=31536000, immutable' }
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 class PageServer implements ShellPage {
-  url = ''
   readonly #init: ShellPageInit
   readonly #assets: PageAssets
   readonly #clock: Clock
   readonly #shells: PageShells
-  readonly #tellRefusal: (refusal: object) => void
   readonly #upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE })
-  readonly #server
+  readonly #listener: PageListener
   /** Set once the port is known, which the cookie is called after. */
   #login: Login | undefined
   /** By path, then by method. */
@@ -95,10 +71,13 @@ class PageServer implements ShellPage {
   constructor (init: ShellPageInit, assets: PageAssets) {
     this.#init = init
     this.#assets = assets
-    const { clock = systemClock, log = silent } = init
+    const { clock = systemClock } = init
     this.#clock = clock
     this.#shells = new PageShells({ ...init, clock, openShell: (signal) => init.openShell(signal) })
-    this.#tellRefusal = throttle((refusal: object, count: number) => { log.warn({ ...refusal, count }, 'request to a page refused') }, { clock })
+    this.#listener = new PageListener(init, {
+      serve: (request, response) => this.#serve(request, response),
+      upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) }
+    })
     const file = (body: string | Uint8Array, headers: OutgoingHttpHeaders): Readonly<Record<string, Handler>> => {
       const handler: Handler = (_request, response) => { answer(response, 200, body, headers) }
       return { GET: handler, HEAD: handler }
@@ -111,38 +90,25 @@ class PageServer implements ShellPage {
     ])
     if (init.password !== undefined) routes.set('/login', { POST: (request, response) => this.#logIn(request, response) })
     this.#routes = routes
-    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
-    this.#server.maxConnections = MAX_CONNECTIONS
-    this.#server.timeout = SILENCE_TIMEOUT
-    this.#server.on('request', (request, response) => {
-      this.#serve(request, response).catch(() => { response.destroy() }) // the request broke
-    })
-    this.#server.on('upgrade', (request, socket: Socket, head) => { this.#upgrade(request, socket, head) })
   }
+
+  get url (): string { return this.#listener.url }
 
   get shells (): number { return this.#shells.size }
 
   async listen (): Promise<void> {
-    const { host, port, password } = this.#init
-    this.#server.listen(port, host)
-    await once(this.#server, 'listening')
-    const at = this.#server.address() as AddressInfo
-    this.url = `http://${endpointText({ host: at.address, port: at.port })}`
-    if (password !== undefined) this.#login = new Login(password, `natpass-${at.port}`, this.#clock)
+    const { password } = this.#init
+    const port = await this.#listener.listen()
+    if (password !== undefined) this.#login = new Login(password, `natpass-${port}`, this.#clock)
   }
 
   async close (): Promise<void> {
     this.#shells.close()
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#listener.close()
   }
 
   async #serve (request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '' } = request
-    const refusal = this.#refusalOf(request)
-    if (refusal !== undefined) return answer(response, 403, `${refusal}\n`)
     const path = pathOf(request)
     const routes = this.#routes.get(path)
     if (routes === undefined) return answer(response, 404, 'not found\n')
@@ -157,13 +123,6 @@ class PageServer implements ShellPage {
     await routes[method](request, response)
   }
 
-  /** Also logged, as it may be an attack. */
-  #refusalOf ({ method, headers, socket }: IncomingMessage): string | undefined {
-    const reason = refusalOf(method, headers, { host: this.#init.host, local: socket.localAddress ?? '' })
-    if (reason !== undefined) this.#tellRefusal({ remote: socket.remoteAddress, reason })
-    return reason
-  }
-
   #isIn ({ headers }: IncomingMessage): boolean { return this.#login?.isIn(headers.cookie) ?? true }
 
   async #logIn (request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -172,7 +131,7 @@ class PageServer implements ShellPage {
     const { remoteAddress: remote = '' } = request.socket
     const result = (this.#login as Login).attempt(form.get('password') ?? '', clientKey(remote))
     if (result.is === 'ok') return answer(response, 303, '', { location: '/', 'set-cookie': result.cookie })
-    this.#tellRefusal({ remote, reason: result.is === 'wrong' ? 'wrong password' : 'too many wrong passwords' })
+    this.#listener.tellRefusal({ remote, reason: result.is === 'wrong' ? 'wrong password' : 'too many wrong passwords' })
     const html = (problem: string): [string, OutgoingHttpHeaders] => [loginPage(this.#init.name, this.#assets, problem), { 'content-type': HTML }]
     if (result.is === 'wrong') answer(response, 403, ...html('This is not the password.'))
     else answer(response, 429, ...html('Too many wrong passwords. Wait a minute.'))
@@ -200,8 +159,7 @@ class PageServer implements ShellPage {
     answer(response, 200, 'ok')
   }
 
-  #upgrade (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (this.#refusalOf(request) !== undefined) return refuseUpgrade(socket, 403)
+  #upgrade (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (!this.#isIn(request)) return refuseUpgrade(socket, 401)
     const shell = this.#shells.get(/^\/ws\/([^/]+)$/.exec(pathOf(request))?.[1] ?? '')
     if (shell === undefined) return refuseUpgrade(socket, 404)

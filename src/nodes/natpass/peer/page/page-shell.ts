@@ -12,8 +12,8 @@ import type { Batch, Clock, Link, Timer } from '../../../../types.ts'
 /** Bytes of input that wait for the link; beyond it the browser has to wait. */
 const INPUT_QUEUE = 256 * 1024
 
-/** Close codes that the page knows (RFC 6455, section 7.4.2). */
-const CLOSED = { over: 1000, goingAway: 1001, elsewhere: 4001 }
+/** Close codes that pages and other users know; the last one is theirs, and ends the shell (RFC 6455, section 7.4.2). */
+export const CLOSED = { over: 1000, goingAway: 1001, elsewhere: 4001, left: 4002 } as const
 
 /** An open shell, wherever it runs. */
 export interface OpenedShell {
@@ -75,8 +75,10 @@ export class PageShell {
   attach (socket: WebSocket, from: number): void {
     this.#browser?.close(CLOSED.elsewhere, 'opened elsewhere')
     this.#init.clock.clear(this.#leaving)
-    const browser: Browser = new Browser(socket, this.#init.clock, (bytes) => { this.#typed(browser, bytes) }, () => {
-      if (this.#browser === browser) this.#left()
+    const browser: Browser = new Browser(socket, this.#init.clock, (bytes) => { this.#typed(browser, bytes) }, (code) => {
+      if (this.#browser !== browser) return
+      this.#left()
+      if (code === CLOSED.left) this.#gone()
     })
     this.#browser = browser
     const { bytes, lost } = this.#replay.since(from)

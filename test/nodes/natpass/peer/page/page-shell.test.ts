@@ -45,6 +45,19 @@ t.test('a shell that no browser attaches to', async (t) => {
   t.equal(await refused('/ws/id0'), 404)
 })
 
+t.test('a user who leaves for good', async (t) => {
+  const { ask, attach, opened, page } = await testPage(t)
+  await ask('POST', '/new')
+  const one = await attach('/ws/id0')
+  const two = await attach('/ws/id0')
+  one.raw.close(4002)
+  await one.closed
+  t.equal(page.shells, 1, 'the shell is not theirs any more')
+  two.raw.close(4002)
+  t.ok(await drain(opened[0].end.source))
+  t.equal(page.shells, 0)
+})
+
 t.test('more output than is kept', async (t) => {
   const { ask, attach, opened } = await testPage(t)
   await ask('POST', '/new')

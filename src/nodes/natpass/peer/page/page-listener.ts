@@ -1,0 +1,91 @@
+/** The HTTP server of a page: bounded, and for requests of its own pages and of programs alone. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { answer, refuseUpgrade } from './answers.ts'
+import { refusalOf } from './request-guard.ts'
+import { throttle } from '../../../../limits/throttle.ts'
+import { silent, type Logger } from '../../../../log.ts'
+import { endpointText } from '../../../../net/endpoint.ts'
+import { systemClock } from '../../../../streams/clock.ts'
+import type { Clock } from '../../../../types.ts'
+
+/** Milliseconds of a request, and of an idle connection. */
+const REQUEST_TIMEOUT = 10_000
+const IDLE_TIMEOUT = 5000
+
+/** Milliseconds without a byte, of a client that does not read. Not of WebSockets. */
+const SILENCE_TIMEOUT = 60_000
+
+/** Bytes of request line and headers. */
+const MAX_HEAD = 8 * 1024
+
+/** Connections, those of WebSockets included. */
+const MAX_CONNECTIONS = 128
+
+export interface PageListenerInit {
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  readonly log?: Logger
+  readonly clock?: Clock
+}
+
+/** What a page does with requests that may be answered. */
+export interface PageHandlers {
+  serve (request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** Default: upgrades are not found. */
+  upgrade? (request: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+export class PageListener {
+  /** With the port in use. */
+  url = ''
+  /** Logged, as it may be an attack. */
+  readonly tellRefusal: (refusal: object) => void
+  readonly #init: PageListenerInit
+  readonly #server
+
+  constructor (init: PageListenerInit, { serve, upgrade }: PageHandlers) {
+    this.#init = init
+    const { clock = systemClock, log = silent } = init
+    this.tellRefusal = throttle((refusal: object, count: number) => { log.warn({ ...refusal, count }, 'request to a page refused') }, { clock })
+    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
+    this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.timeout = SILENCE_TIMEOUT
+    this.#server.on('request', (request, response) => {
+      const refusal = this.#refusalOf(request)
+      if (refusal !== undefined) return answer(response, 403, `${refusal}\n`)
+      serve(request, response).catch(() => { response.destroy() }) // the request broke
+    })
+    this.#server.on('upgrade', (request, socket, head) => {
+      if (this.#refusalOf(request) !== undefined) refuseUpgrade(socket, 403)
+      else if (upgrade === undefined) refuseUpgrade(socket, 404)
+      else upgrade(request, socket, head)
+    })
+  }
+
+  /** The port in use. @throws an error of the system when it cannot listen */
+  async listen (): Promise<number> {
+    const { host, port } = this.#init
+    this.#server.listen(port, host)
+    await once(this.#server, 'listening')
+    const at = this.#server.address() as AddressInfo
+    this.url = `http://${endpointText({ host: at.address, port: at.port })}`
+    return at.port
+  }
+
+  async close (): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  #refusalOf ({ method, headers, socket }: IncomingMessage): string | undefined {
+    const reason = refusalOf(method, headers, { host: this.#init.host, local: socket.localAddress ?? '' })
+    if (reason !== undefined) this.tellRefusal({ remote: socket.remoteAddress, reason })
+    return reason
+  }
+}
