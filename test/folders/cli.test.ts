@@ -1,0 +1,3 @@
+import { runFolders } from '../helpers/folders.ts'
+
+runFolders(['cli/config', 'cli/candy/original', 'cli/natpass/original'])

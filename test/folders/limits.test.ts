@@ -1,0 +1,3 @@
+import { runFolders } from '../helpers/folders.ts'
+
+runFolders(['buffers', 'limits', 'net', 'streams', 'text'])
