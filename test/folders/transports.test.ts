@@ -1,3 +1,0 @@
-import { runFolders } from '../helpers/folders.ts'
-
-runFolders(['transports'])
