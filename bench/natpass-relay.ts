@@ -78,7 +78,7 @@ async function keystrokes (run: Run, relays: Relay[], hop: BenchProcess, server:
     ...await Promise.all(relays.map(async ({ name, ours, port }) => ({ name, ours, encrypted: false, echo: await linkEcho(port, secret) }))),
     { name: 'pipe() of TCP', encrypted: false, echo: await server.dial(hop.port) }
   ]
-  const times = await run.inTurn(name, { rounds: run.rounds(5, 9), warmUps: 2 }, subjects, async ({ echo }) => (await echo.exchanges(run.full ? 1000 : 500)).sort((a, b) => a - b))
+  const times = await run.inTurn(name, { rounds: run.rounds(5, 9), warmUps: 4 }, subjects, async ({ echo }) => (await echo.exchanges(run.full ? 1000 : 500)).sort((a, b) => a - b))
   for (const { echo } of subjects) echo.close()
   for (const share of [50, 99]) {
     const at = (sorted: number[]): number => sorted[Math.floor(sorted.length * share / 100)]

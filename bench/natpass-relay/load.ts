@@ -30,11 +30,10 @@ async function join (port: number, secret: string, id: string, localAddress = '1
 
 /** A message to oneself comes back once those before it were handled. */
 async function settled (socket: Socket, id: string): Promise<void> {
-  const signal = AbortSignal.timeout(PATIENCE)
-  for (;;) {
+  const answered = once(socket, 'data', { signal: AbortSignal.timeout(PATIENCE) }).then(() => true)
+  do {
     socket.write(frameOf({ _type: MessageType.forward, from: id, to: id }))
-    if (await Promise.race([once(socket, 'data', { signal }).then(() => true), delay(PAUSE, false)])) return
-  }
+  } while (!await Promise.race([answered, delay(PAUSE, false)]))
 }
 
 /** A client that has authenticated and says nothing. */
