@@ -29,7 +29,7 @@ const GROUPS: Record<string, Group> = {
   relay: { about: 'what a candy relay forwards for its processor time, also among many peers; memory of a connection', measure: relayBench },
   floods: { about: 'what a flood of tiny frames by one connection does to a packet of others', measure: floodsBench },
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
-  natpass: { about: 'what a natpass relay forwards on one link, also beside the original server', measure: natpassBench },
+  natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }
 }

@@ -1,6 +1,6 @@
 /**
  * Writes the public declarations of each entry point of the package to `docs/api`, so that a review sees every change of them:
- * `npm run api`. `test/api-report.test.ts` compares. The declarations are those that `tsc` emits, without comments and private members.
+ * `npm run api`. `test/api-report.test.ts` compares. The declarations are those of the build, without comments and private members.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -10,8 +10,8 @@ import ts from 'typescript'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const FOLDER = join(ROOT, 'docs/api')
 
-/** Where the emitted declarations seem to be: inside the package, so that they find its dependencies. */
-const EMITTED = join(ROOT, '.api')
+/** Where the build has its declarations: types that the sources leave to inference are written there. */
+const EMITTED = join(ROOT, 'dist')
 
 export interface ApiReport {
   /** Texts by file name in `docs/api`. */
@@ -27,12 +27,12 @@ interface Exported {
   isTypeOnly: boolean
 }
 
-/** @throws when the sources do not compile to declarations */
 export function apiReport (): ApiReport {
   const entries = entryPoints()
-  const { program, emitted } = declarations([...entries.values()])
+  const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, ROOT)
+  const program = ts.createProgram([...entries.values()], { ...options, noEmit: true, paths: {} })
   const checker = program.getTypeChecker()
-  const surface = new Map([...entries].map(([entry, file]) => [entry, exportsOf(checker, program.getSourceFile(emitted(file))!)]))
+  const surface = new Map([...entries].map(([entry, file]) => [entry, exportsOf(checker, program.getSourceFile(file)!)]))
   const known = new Set([...surface.values()].flat().map(({ symbol }) => symbol))
   const files = new Map<string, string>()
   const problems = new Set<string>()
@@ -43,34 +43,16 @@ export function apiReport (): ApiReport {
   return { files, problems: [...problems] }
 }
 
-/** Sources by the name under which they are imported, as `exports` of package.json has them. */
+/** Declarations by the name under which they are imported, as `exports` of package.json has them. */
 function entryPoints (): Map<string, string> {
   const { name, exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { name: string, exports: Record<string, string | { types: string }> }
   return new Map(Object.entries(exports).flatMap(([path, target]) => typeof target === 'string'
     ? []
-    : [[join(name, path), target.types.replace('./dist/', '').replace(/\.d\.ts$/, '.ts')]]))
+    : [[join(name, path), join(ROOT, target.types)]]))
 }
 
 /** `nodes-candy.md` for `tunpipe/nodes/candy`. */
 const fileOf = (entry: string): string => `${entry.split('/').slice(1).join('-') || entry}.md`
-
-/** Emits declarations in memory, and reads them as a program of their own: types that the sources leave to inference are written there. */
-function declarations (sources: string[]): { program: ts.Program, emitted: (source: string) => string } {
-  const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, ROOT)
-  const emitted = (source: string): string => join(EMITTED, source.replace(/\.ts$/, '.d.ts'))
-  const texts = new Map<string, string>()
-  const source = ts.createProgram(sources.map((file) => join(ROOT, file)), { ...options, noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: ROOT, outDir: EMITTED })
-  const { emitSkipped, diagnostics } = source.emit(undefined, (file, text) => { texts.set(file, text) })
-  if (emitSkipped || diagnostics.length > 0) throw new Error(`no declarations: ${diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' ')).join('; ')}`)
-  const settings: ts.CompilerOptions = { ...options, noEmit: true, paths: {} }
-  const host = ts.createCompilerHost(settings)
-  const { fileExists, readFile, directoryExists, getSourceFile } = host
-  host.fileExists = (file) => texts.has(file) || fileExists(file)
-  host.readFile = (file) => texts.get(file) ?? readFile(file)
-  host.directoryExists = (folder) => folder.startsWith(EMITTED) || directoryExists?.(folder) === true
-  host.getSourceFile = (file, ...rest) => texts.has(file) ? ts.createSourceFile(file, texts.get(file)!, ts.ScriptTarget.Latest, true) : getSourceFile(file, ...rest)
-  return { program: ts.createProgram(sources.map(emitted), settings, host), emitted }
-}
 
 function exportsOf (checker: ts.TypeChecker, file: ts.SourceFile): Exported[] {
   const module = checker.getSymbolAtLocation(file)!

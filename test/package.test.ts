@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { executable } from './helpers/programs/executables.ts'
 import { homeEnv } from './helpers/programs/homes.ts'
 import { spawnGroup } from './helpers/programs/reaper.ts'
 
@@ -34,14 +35,15 @@ interface Packed {
   files: Array<{ path: string, mode: number }>
 }
 
-/** Builds and packs a copy of the checkout, as other tests may be using its `dist` meanwhile. */
+/** Packs a copy of the checkout, as other tests may be using its `dist` meanwhile. That is copied last: `prepare` builds only where it is old. */
 async function pack (t: Test): Promise<Packed> {
+  executable('relay') // throws when `dist` is not that of the sources
   const copy = folder(t, 'pack')
-  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', 'src', 'bin', 'proto', 'scripts', 'test', 'examples']) {
+  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', 'src', 'bin', 'proto', 'scripts', 'test', 'examples', 'dist']) {
     cpSync(join(root, name), join(copy, name), { recursive: true, filter: (path) => !path.includes('tap-testdir') })
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-  const { stdout } = await run('npm', ['pack', '--json'], { cwd: copy, env }) // `prepare` builds
+  const { stdout } = await run('npm', ['pack', '--json'], { cwd: copy, env })
   const [packed]: Packed[] = JSON.parse(stdout)
   return { ...packed, filename: join(copy, packed.filename) }
 }

@@ -1,14 +1,12 @@
-/**
- * Two clients of a natpass server that cost as little as possible: one writes frames that were made beforehand, the other counts the bytes
- * that come. At most `WINDOW` bytes are under way, so that no server drops any.
- */
+/** Clients of a natpass server that cost as little as possible: they write frames that were made beforehand, and count the bytes that come. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MessageType, SERVER } from '../../src/nodes/natpass/protocol/message-types.ts'
-import { frameOf, type MessageInit } from '../../src/nodes/natpass/protocol/messages.ts'
+import { frameOf } from '../../src/nodes/natpass/protocol/messages.ts'
 import { proofOf, stepAt } from '../../src/nodes/natpass/protocol/proof.ts'
 
+/** Bytes under way at most, so that no server drops any. */
 const WINDOW = 512 * 1024
 const BLOCK = 64 * 1024
 /** Milliseconds that a server has for an answer. */
@@ -21,8 +19,9 @@ const LINK = '0123456789abcdef'
 
 let pairs = 0
 
-async function join (port: number, secret: string, id: string): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+/** @param localAddress of the loopback; servers limit the connections from one */
+async function join (port: number, secret: string, id: string, localAddress = '127.0.0.1'): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true })
   socket.on('error', () => {}) // whoever waits for something of it sees that it is closed
   await once(socket, 'connect')
   socket.write(frameOf({ _type: MessageType.handshake, from: id, to: SERVER, hsp: { enc: proofOf(secret, stepAt(Date.now())) } }))
@@ -31,13 +30,42 @@ async function join (port: number, secret: string, id: string): Promise<Socket> 
 
 /** A message to oneself comes back once those before it were handled. */
 async function settled (socket: Socket, id: string): Promise<void> {
-  const signal = AbortSignal.timeout(PATIENCE)
-  for (;;) {
+  const answered = once(socket, 'data', { signal: AbortSignal.timeout(PATIENCE) }).then(() => true)
+  do {
     socket.write(frameOf({ _type: MessageType.forward, from: id, to: id }))
-    if (await Promise.race([once(socket, 'data', { signal }).then(() => true), delay(PAUSE, false)])) return
-  }
+  } while (!await Promise.race([answered, delay(PAUSE, false)]))
 }
 
+/** A client that has authenticated and says nothing. */
+export async function idle (port: number, secret: string, id: string, localAddress: string): Promise<Socket> {
+  const socket = await join(port, secret, id, localAddress)
+  await settled(socket, id)
+  return socket.resume()
+}
+
+/** Two clients with a link from one to the other. */
+interface Linked {
+  sender: Socket
+  receiver: Socket
+  /** Shell data, by default of the sender. */
+  frame (size: number, from?: 'sender' | 'receiver'): Buffer
+}
+
+export async function openLink (port: number, secret: string): Promise<Linked> {
+  const count = pairs++
+  const [from, to, link] = [`a${count}`, `b${count}`, `${LINK.slice(0, -4)}${String(count).padStart(4, '0')}`]
+  const [sender, receiver] = [await join(port, secret, from), await join(port, secret, to)]
+  await settled(sender, from)
+  await settled(receiver, to)
+  const ends = { sender: { from, to, link_id: link }, receiver: { from: to, to: from, link_id: link } }
+  sender.write(frameOf({ ...ends.sender, _type: MessageType.connectReq, creq: { name: 'bench', _type: SHELL, cshell: {} } }))
+  await once(receiver, 'data', { signal: AbortSignal.timeout(PATIENCE) })
+  receiver.write(frameOf({ ...ends.receiver, _type: MessageType.connectRep, crep: { ok: true } }))
+  await once(sender, 'data', { signal: AbortSignal.timeout(PATIENCE) })
+  return { sender, receiver, frame: (size, from = 'sender') => frameOf({ ...ends[from], _type: MessageType.shellData, sdata: { data: Buffer.alloc(size, 'd') } }) }
+}
+
+/** One writes, the other counts what arrives. */
 export class Pair {
   readonly #sender: Socket
   readonly #receiver: Socket
@@ -65,18 +93,9 @@ export class Pair {
 
   /** @param size bytes of data in each message */
   static async open (port: number, secret: string, size: number): Promise<Pair> {
-    const count = pairs++
-    const [from, to, link] = [`a${count}`, `b${count}`, `${LINK.slice(0, -4)}${String(count).padStart(4, '0')}`]
-    const [sender, receiver] = [await join(port, secret, from), await join(port, secret, to)]
-    await settled(sender, from)
-    await settled(receiver, to)
-    const say = (message: MessageInit): Buffer => frameOf({ from, to, link_id: link, ...message })
-    sender.write(say({ _type: MessageType.connectReq, creq: { name: 'bench', _type: SHELL, cshell: {} } }))
-    await once(receiver, 'data', { signal: AbortSignal.timeout(PATIENCE) })
-    receiver.write(say({ _type: MessageType.connectRep, from: to, to: from, crep: { ok: true } }))
-    await once(sender, 'data', { signal: AbortSignal.timeout(PATIENCE) })
+    const { sender, receiver, frame } = await openLink(port, secret)
     sender.resume()
-    return new Pair(sender, receiver, say({ _type: MessageType.shellData, sdata: { data: Buffer.alloc(size, 'd') } }))
+    return new Pair(sender, receiver, frame(size))
   }
 
   /** Frames that have arrived since the start. */

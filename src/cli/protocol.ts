@@ -1,13 +1,13 @@
 /** The interface between the programs and a protocol. A protocol with a relay and a peer has two of these, each in a table of `protocols.ts`. */
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
 import type { Options, Reject, SettingsOf } from '../nodes/common/options/option.ts'
 import type { SectionContext } from './config/context.ts'
 import type { ConfigFile, ConfigSource, Flags, UnsupportedOptions } from './config/settings.ts'
 import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
+import type { ServiceMetrics } from './process/stats-metrics.ts'
 
 export interface Protocol<T extends Options = Options, S extends SettingsOf<T> = SettingsOf<T>> {
   /** The key of its section, and its command. */
@@ -111,8 +111,8 @@ export interface StartContext<S> {
 
 /** A running service. */
 export interface Service<S = unknown> extends Omit<Running, 'reload'> {
-  /** Registers its metrics, `tunpipe_<protocol>_...`. */
-  register (registry: Registry): void
+  /** Publishes its metrics, `tunpipe_<protocol>_...`. */
+  register (metrics: ServiceMetrics): void
   /** The JSON of `status`. */
   status (): object
   /** Whether it can do its work now. Default: true. */

@@ -1,4 +1,4 @@
-/** What importing a node loads: nothing of the command line. */
+/** What importing a module loads: nodes nothing of the command line, programs nothing that a start may do without. */
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 
@@ -27,4 +27,10 @@ t.test('a node loads neither the parser of the command line nor that of files, n
     t.ok(packages.includes('zod'), `${name}: what is loaded is seen`)
     for (const other of ['commander', 'yaml', 'pino', 'pino-pretty', 'prom-client']) t.notOk(packages.includes(other), `${name}: ${other}`)
   }
+})
+
+t.test('a program loads what formats its log, and what serves its metrics, only where they are used', async (t) => {
+  const packages = packagesOf(new URL('../../dist/src/cli/relay-command.js', import.meta.url).href)
+  t.ok(packages.includes('pino'))
+  for (const other of ['pino-pretty', 'prom-client', 'ws']) t.notOk(packages.includes(other), other)
 })

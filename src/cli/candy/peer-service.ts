@@ -1,4 +1,3 @@
-import { Gauge } from 'prom-client'
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { reasonOf } from '../../text/printable.ts'
@@ -10,7 +9,6 @@ import type { StartContext, Service } from '../protocol.ts'
 import { ephemeralState, openPeerState } from './peer-state.ts'
 import { readOriginalState } from './original/state.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
-import { registerStats } from '../process/stats-metrics.ts'
 
 /** The state of a peer without `--name`; names do not begin with an underscore. */
 const UNNAMED = '_default'
@@ -41,15 +39,14 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
     failed,
     online: () => peer.isOnline,
     degraded: () => peer.isDegraded,
-    register (registry) {
-      registerStats(registry, 'tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
-      const online = new Gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', registers: [registry], collect () { online.set(peer.state === 'online' ? 1 : 0) } })
-      const lost = new Gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', registers: [registry], collect () { lost.set(peer.lost.length) } })
-      const overlap = new Gauge({
+    register (metrics) {
+      metrics.stats('tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
+      const online = metrics.gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', collect () { online.set(peer.state === 'online' ? 1 : 0) } })
+      const lost = metrics.gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', collect () { lost.set(peer.lost.length) } })
+      const overlap = metrics.gauge({
         name: 'tunpipe_candy_overlap',
         help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',
         labelNames: ['network', 'interface'],
-        registers: [registry],
         collect () {
           overlap.reset()
           for (const { network, owner } of peer.overlaps) overlap.inc({ network, interface: owner })

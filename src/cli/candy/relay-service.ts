@@ -6,7 +6,6 @@ import type { Request } from '../control/server.ts'
 import { UsageError } from '../usage-error.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
-import { registerStats } from '../process/stats-metrics.ts'
 import { openLeases } from './lease-file.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
 import { streamCapture } from '../control/capture-stream.ts'
@@ -23,12 +22,12 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
   out.ready('candy', server.url)
   const { relay } = server
   return {
-    register (registry) {
+    register (metrics) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
         { labels: { network: '' }, stats: relay.connectionStats },
         ...relay.networkStats.map(({ path, ...stats }) => ({ labels: { network: path }, stats }))
       ]
-      registerStats(registry, 'tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
+      metrics.stats('tunpipe_candy', read, ['connections', 'halfOpen', 'peers'])
     },
     status () {
       const status = server.status()

@@ -1,8 +1,7 @@
-import { Gauge } from 'prom-client'
 import { GotunnelPeer, type MapStatus } from '../../nodes/gotunnel/index.ts'
 import { newMapStats } from '../../nodes/gotunnel/peer/settings.ts'
 import { endpointText } from '../../net/endpoint.ts'
-import { registerStats, type Sample } from '../process/stats-metrics.ts'
+import type { Sample } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import type { GotunnelPeerSettings } from './settings.ts'
 import { Reporter, textOf } from './report.ts'
@@ -38,11 +37,11 @@ export async function startGotunnelPeer (context: StartContext<GotunnelPeerSetti
     failed,
     online: () => peer.isOnline,
     degraded: () => peer.isDegraded,
-    register (registry) {
+    register (metrics) {
       const read = (): Sample[] => peer.stats.map(({ remotePort, ...stats }) => ({ labels: { port: String(remotePort) }, stats }))
-      registerStats(registry, 'tunpipe_gotunnel', read, ['users', 'bufferedBytes'], [{ labels: { port: '' }, stats: newMapStats() }])
+      metrics.stats('tunpipe_gotunnel', read, ['users', 'bufferedBytes'], [{ labels: { port: '' }, stats: newMapStats() }])
       const gauge = (name: string, help: string, isTrue: (map: MapStatus) => boolean): void => {
-        const made = new Gauge({ name: `tunpipe_gotunnel_${name}`, help, labelNames: ['port'], registers: [registry], collect () { for (const map of peer.status().maps) made.set({ port: String(map.remotePort) }, isTrue(map) ? 1 : 0) } })
+        const made = metrics.gauge({ name: `tunpipe_gotunnel_${name}`, help, labelNames: ['port'], collect () { for (const map of peer.status().maps) made.set({ port: String(map.remotePort) }, isTrue(map) ? 1 : 0) } })
       }
       gauge('online', 'Now: 1 when the server has accepted the port', ({ state }) => state === 'online')
       gauge('degraded', 'Now: 1 while the server will not have the port, and it is tried again seldom', ({ state }) => state === 'degraded')

@@ -1,7 +1,7 @@
 import { serveGotunnel, type UserTraffic } from '../../nodes/gotunnel/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { newTraffic } from '../../nodes/gotunnel/relay/stats.ts'
-import { registerStats, type Sample } from '../process/stats-metrics.ts'
+import type { Sample } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import type { GotunnelRelaySettings } from './settings.ts'
@@ -14,7 +14,7 @@ export async function startGotunnelRelay ({ settings, log, out }: StartContext<G
   const { relay } = server
   out.ready('gotunnel', server.url)
   return {
-    register (registry) {
+    register (metrics) {
       const byIdentity = (): Sample[] => {
         const { halfOpen, clients, refused, heldMessages, turnedAway, identities } = relay.status()
         return [
@@ -29,9 +29,9 @@ export async function startGotunnelRelay ({ settings, log, out }: StartContext<G
         labels: { identity: name, port: String(port) },
         stats: { online: state === 'online' ? 1 : 0, ...trafficOf(traffic) }
       })))
-      registerStats(registry, 'tunpipe_gotunnel', byIdentity, GAUGES)
-      registerStats(registry, 'tunpipe_gotunnel_identity', turnedAway, [])
-      registerStats(registry, 'tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
+      metrics.stats('tunpipe_gotunnel', byIdentity, GAUGES)
+      metrics.stats('tunpipe_gotunnel_identity', turnedAway, [])
+      metrics.stats('tunpipe_gotunnel_port', byPort, ['online', ...GAUGES], [{ labels: { identity: '', port: '' }, stats: { online: 0, ...newTraffic() } }])
     },
     status () {
       const status = server.status()

@@ -1,10 +1,8 @@
-import { Gauge } from 'prom-client'
 import { NatpassPeer } from '../../nodes/natpass/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import type { SettingsOf } from '../../nodes/common/options/option.ts'
 import type { peerOptions } from '../../nodes/natpass/peer/options.ts'
 import { reasonOf } from '../../text/printable.ts'
-import { registerStats } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 
@@ -31,9 +29,9 @@ export async function startNatpassPeer ({ settings, isForeign, log, out }: Start
   return {
     status: () => peer.status(),
     online: () => peer.isOnline,
-    register (registry) {
-      registerStats(registry, 'tunpipe_natpass', () => [{ labels: {}, stats: peer.stats }], ['links'])
-      const online = new Gauge({ name: 'tunpipe_natpass_online', help: 'Now: 1 when the server has accepted the peer', registers: [registry], collect () { online.set(peer.isOnline ? 1 : 0) } })
+    register (metrics) {
+      metrics.stats('tunpipe_natpass', () => [{ labels: {}, stats: peer.stats }], ['links'])
+      const online = metrics.gauge({ name: 'tunpipe_natpass_online', help: 'Now: 1 when the server has accepted the peer', collect () { online.set(peer.isOnline ? 1 : 0) } })
     },
     stop: () => peer.close()
   }

@@ -3,7 +3,6 @@ import { endpointText } from '../../net/endpoint.ts'
 import type { SettingsOf } from '../../nodes/common/options/option.ts'
 import type { relayOptions } from '../../nodes/natpass/relay/options.ts'
 import { streamCapture } from '../control/capture-stream.ts'
-import { registerStats } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 
@@ -17,8 +16,8 @@ export async function startNatpassRelay ({ settings, log, out }: StartContext<Na
   const { relay } = server
   out.ready('natpass', server.url)
   return {
-    register (registry) {
-      registerStats(registry, 'tunpipe_natpass', () => {
+    register (metrics) {
+      metrics.stats('tunpipe_natpass', () => {
         const { links, ...stats } = relay.stats
         return [{ labels: { type: '' }, stats }, ...Object.entries(links).map(([type, count]) => ({ labels: { type }, stats: { links: count } }))]
       }, ['clients', 'halfOpen', 'queuedBytes', 'links'])

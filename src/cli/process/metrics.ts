@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Counter, Registry } from 'prom-client'
 import { explained } from '../reason.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
+import { ServiceMetrics } from './stats-metrics.ts'
 
 /** Milliseconds. A request has a few hundred bytes, in one write. */
 const REQUEST_TIMEOUT_MS = 5000
@@ -25,8 +26,8 @@ export type Health = 'starting' | 'ok' | 'degraded' | 'offline' | 'draining'
 export interface MetricsServer {
   /** With the port in use. */
   readonly url: string
-  /** Metrics to serve are registered here. */
-  readonly registry: Registry
+  /** What services publish is served. */
+  readonly metrics: ServiceMetrics
   close (): Promise<void>
 }
 
@@ -67,7 +68,7 @@ export async function serveMetrics ({ host, port, health }: MetricsInit): Promis
   await once(server, 'listening').catch((err) => { throw explained(err, `cannot serve metrics on ${host}:${port}`) })
   const { address, family, port: used } = server.address() as AddressInfo
   return {
-    registry,
+    metrics: new ServiceMetrics(registry),
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${used}`,
     async close () {
       const closed = once(server, 'close')

@@ -7,7 +7,7 @@ import type { Options, SettingsOf } from '../../nodes/common/options/option.ts'
 import type { Protocol, Service } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { stderrLines, stdoutLines } from './bounded-lines.ts'
-import { serveMetrics, type Health, type MetricsServer } from './metrics.ts'
+import type { Health, MetricsServer } from './metrics.ts'
 import type { Running } from './lifecycle.ts'
 import type { Output } from './output.ts'
 
@@ -67,7 +67,10 @@ export async function startServices ({ identity, services, workers = 1, metrics,
   })
   const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
   try {
-    if (metrics !== undefined) server = await serveMetrics({ ...metrics, health: () => health() }) // before any ready line
+    if (metrics !== undefined) { // before any ready line
+      const { serveMetrics } = await import('./metrics.ts')
+      server = await serveMetrics({ ...metrics, health: () => health() })
+    }
     for (const loaded of services) {
       const ownLog = log.child({ protocol: loaded.protocol.name })
       if (workers > 1 && (loaded.protocol.maxWorkers ?? 1) === 1) ownLog.warn({ workers }, 'this protocol uses one thread')
@@ -77,7 +80,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
     }
     phase = 'running'
     if (server !== undefined) {
-      for (const { service } of active) service.register(server.registry)
+      for (const { service } of active) service.register(server.metrics)
       out.ready('metrics', server.url)
     }
     if (control !== undefined) {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { serveMetrics, type Health, type MetricsServer } from '../../../src/cli/process/metrics.ts'
-import { registerStats } from '../../../src/cli/process/stats-metrics.ts'
+import { ServiceMetrics } from '../../../src/cli/process/stats-metrics.ts'
 
 interface Fixture {
   server: MetricsServer
@@ -20,7 +20,7 @@ async function serve (t: Test): Promise<Fixture> {
     port: 0,
     health: () => state.health
   })
-  registerStats(server.registry, 'tunpipe_candy', () => [{ labels: {}, stats }], ['peers'])
+  server.metrics.stats('tunpipe_candy', () => [{ labels: {}, stats }], ['peers'])
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     closed ??= server.close()
@@ -56,7 +56,7 @@ t.test('labels', async (t) => {
   const registry = new Registry()
   const networks: Array<[string, number]> = [['/a', 1], ['', 2]]
   let reads = 0
-  registerStats(registry, 'x', () => {
+  new ServiceMetrics(registry).stats('x', () => {
     reads++
     return [{ labels: {}, stats: { connections: 7, refused: { path: 1 } } }, ...networks.map(([network, peers]) => ({ labels: { network }, stats: { peers, packetsIn: peers, refused: { path: 2, clock: peers } } }))]
   }, ['connections', 'peers'])

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { dialWebSocket } from '../../../src/transports/websocket.ts'
 import { writeU32 } from '../../../src/net/ipv4.ts'
-import { startProgram, runProgram, type Program } from '../../helpers/programs/program.ts'
+import { startProgram, type Program } from '../../helpers/programs/program.ts'
 import { addr, CandyClient, forward, PASSWORD, seconds, secret } from '../../helpers/candy/client.ts'
+import { askControl } from '../../helpers/cli/control.ts'
 import { eventually } from '../../helpers/network/traffic.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
 import { upgradeRequest } from '../../helpers/raw-sockets.ts'
@@ -42,7 +43,7 @@ async function start (t: Test, ...args: string[]): Promise<Running> {
   return {
     relay,
     port: Number(port),
-    status: async () => JSON.parse((await runProgram(t, 'relay', ['status', '--json'], { env })).stdout).services[0],
+    status: async () => (await askControl(env, 'relay', 'status')).services[0],
     memory: () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${relay.child.pid}/status`, 'utf8'))?.[1]) * 1024,
     join: (address) => joined(t, url, address)
   }

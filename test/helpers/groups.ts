@@ -1,0 +1,44 @@
+/** Test files that run in one process: most take less time than a process which loads the test runner and the sources. */
+import { readdirSync } from 'node:fs'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import t from 'tap'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+interface Group {
+  /** Of `test`, without those in them. */
+  folders: readonly string[]
+  /** Names of files that need a process of their own. */
+  except?: readonly string[]
+}
+
+/** Each has a file in `test/groups`; `.taprc` leaves the files of its folders out. */
+const GROUPS = {
+  candy: { folders: ['nodes/candy'], except: ['flood', 'peer-life'] },
+  cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original'] },
+  gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
+  natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
+  parts: { folders: ['bench', 'buffers', 'docs', 'limits', 'net', 'streams', 'text'], except: ['imports', 'program'] },
+  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] }
+} satisfies Record<string, Group>
+
+export type GroupName = keyof typeof GROUPS
+
+export const GROUP_NAMES = Object.keys(GROUPS) as GroupName[]
+
+/** Paths of its files, from `test`. */
+export function filesOf (name: GroupName): string[] {
+  const { folders, except = [] }: Group = GROUPS[name]
+  return folders.flatMap((folder) => readdirSync(root + folder)
+    .filter((file) => file.endsWith('.test.ts') && !except.includes(file.replace('.test.ts', '')))
+    .sort()
+    .map((file) => `${folder}/${file}`))
+}
+
+/** Runs the tests of a group, one after the other. */
+export function runGroup (name: GroupName): void {
+  t.setTimeout(300_000)
+  t.test('all files are loaded', async () => { // the tests in them come after this one
+    for (const file of filesOf(name)) await import(pathToFileURL(root + file).href)
+  })
+}
