@@ -17,7 +17,7 @@ import type { NatpassPeerInit } from '../../../../src/nodes/natpass/peer/setting
 import type { MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
 
-t.before(() => { if (skipWithoutPty !== false) t.plan(0, skipWithoutPty) })
+const options = { skip: skipWithoutPty }
 
 async function startPeer (t: Test, port: number, init: Partial<NatpassPeerInit>): Promise<NatpassPeer> {
   const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', backoff: { first: 50, longest: 100 }, ...init })
@@ -80,7 +80,7 @@ const RULES: NatpassPeerInit['rules'] = [{ name: 'sh', target: 'nas', type: 'she
 const LINES = 60_000
 const NUMBERS = sample('numbers of output', { short: 200_000, long: 12_700_000 })
 
-t.test('either end loses its connection, and the server restarts: no output is missing or doubled', async (t) => {
+t.test('either end loses its connection, and the server restarts: no output is missing or doubled', options, async (t) => {
   const first = await serveNatpass({ listen: '127.0.0.1:0', secret: SECRET })
   const port = Number(new URL(first.url).port)
   const [toNas, toLaptop] = [await forwarder(t, port), await forwarder(t, port)]
@@ -114,7 +114,7 @@ t.test('either end loses its connection, and the server restarts: no output is m
   await until(() => nas.status().links + laptop.status().rules[0].links + second.status().links.shell === 0)
 })
 
-t.test('a shell that ends meanwhile tells its last output and its code; what is typed and resized meanwhile arrives', async (t) => {
+t.test('a shell that ends meanwhile tells its last output and its code; what is typed and resized meanwhile arrives', options, async (t) => {
   const { port } = await serve(t)
   const toLaptop = await forwarder(t, port)
   const nas = await startPeer(t, port, { allow: ['shell'] })
@@ -133,7 +133,7 @@ t.test('a shell that ends meanwhile tells its last output and its code; what is 
   await until(() => nas.status().links === 0)
 })
 
-t.test('much output through the relay under random sizes of the terminal', async (t) => {
+t.test('much output through the relay under random sizes of the terminal', options, async (t) => {
   const { port } = await serve(t)
   await startPeer(t, port, { allow: ['shell'] })
   const laptop = await startPeer(t, port, { id: 'laptop', rules: RULES })
@@ -164,7 +164,7 @@ t.test('much output through the relay under random sizes of the terminal', async
   t.equal(hash.digest('hex'), expected.digest('hex'), `${size} bytes, ${resizes} sizes`)
 })
 
-t.test('a peer that leaves ends its shells at once; one that nobody comes back to ends after 30 s', async (t) => {
+t.test('a peer that leaves ends its shells at once; one that nobody comes back to ends after 30 s', options, async (t) => {
   const { port } = await serve(t)
   const clock = new ManualClock({ date: Date.now() })
   const toLaptop = await forwarder(t, port)
@@ -194,7 +194,7 @@ t.test('a peer that leaves ends its shells at once; one that nobody comes back t
   t.equal(nas.status().links, 0)
 })
 
-t.test('who may attach: the same client, with the token, while nobody is attached', async (t) => {
+t.test('who may attach: the same client, with the token, while nobody is attached', options, async (t) => {
   const { port } = await serve(t)
   const nas = await startPeer(t, port, { allow: ['shell'] })
   const request = (token?: Uint8Array, received = 0): MessageInit =>
