@@ -4,8 +4,8 @@ import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Clock } from '../../types.ts'
 
-/** Maximum bytes of a window: its sum fits 32 bits. */
-export const MAX_WINDOW = 0x7fff_ffff
+/** Maximum bytes of credit, and of a window. */
+export const MAX_WINDOW = 0xffff_ffff
 
 /** Limits of {@link linkMux}. */
 export interface LinkMuxLimits {

@@ -2,7 +2,7 @@
 import { LinkClosedError, LinkResetError } from '../../errors.ts'
 import { MAX_WINDOW, type Settings } from './config.ts'
 import { LinkMuxError, type LinkMuxErrorCode } from './errors.ts'
-import { ResetCode, type MuxFrames } from './frame.ts'
+import { ResetCode, type MuxEncoder, type MuxFrames } from './frame.ts'
 import { Incoming, type UnreadTotal } from './incoming.ts'
 import { Outgoing } from './outgoing.ts'
 import type { FrameScheduler } from './scheduler.ts'
@@ -27,7 +27,7 @@ export interface MuxLink<Response = unknown> extends Link {
 /** The connection that the links share. */
 export interface SharedConnection<Id> {
   readonly scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control'>
-  readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'>
+  readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'> & Pick<MuxEncoder<Id, never, never, unknown>, 'over'>
   readonly maxData: number
   readonly maxMessage: number
   readonly settings: Settings
@@ -153,19 +153,21 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     }
     this.#isReceived = true
     this.source.end()
-    if (this.#out.hasEnded) this.#finish()
+    if (this.#out.hasEnded) this.#onBothEnded()
   }
 
-  /** A reset frame. */
+  /** A reset frame. What came before the end of this direction can still be read. */
   receiveReset (code: number): void {
     if (this.#isOver) return
-    if (code === ResetCode.CLOSED && !this.halfClose) {
-      this.source.end()
-      this.#out.fail(new LinkClosedError('the other side has closed the link'))
-      this.#finish()
-    } else {
-      this.fail(new LinkResetError(`the other side has reset the link, code ${code}`, code))
+    const isClosed = code === ResetCode.CLOSED && !this.halfClose
+    const err = isClosed ? new LinkClosedError('the other side has closed the link') : new LinkResetError(`the other side has reset the link, code ${code}`, code)
+    if (!isClosed && !this.#isReceived) {
+      this.fail(err)
+      return
     }
+    this.source.end()
+    this.#out.fail(err)
+    this.#finish()
   }
 
   /** A frame that breaks the protocol of this link. */
@@ -196,11 +198,20 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   #onSent (): void {
     if (this.halfClose) {
       this.#connection.encoder.end(this.id)
-      if (this.#isReceived) this.#finish()
+      if (this.#isReceived) this.#onBothEnded()
       return
     }
     this.#sendReset(ResetCode.CLOSED)
     this.source.end()
+    this.#finish()
+  }
+
+  #onBothEnded (): void {
+    const { encoder, scheduler } = this.#connection
+    if (encoder.over !== undefined) {
+      encoder.over(this.id)
+      scheduler.control()
+    }
     this.#finish()
   }
 

@@ -11,8 +11,16 @@ import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
 import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
+import { Session } from '../../../../src/nodes/natpass/peer/session.ts'
+import { frames } from '../../../../src/nodes/natpass/protocol/frames.ts'
+import { decodeMessage } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
+import { over } from '../../../../src/layer.ts'
+import { systemClock } from '../../../../src/streams/clock.ts'
+import { wrapLink } from '../../../../src/streams/wrap-link.ts'
+import { memoryPair } from '../../../../src/transports/memory.ts'
 import { listenTcp } from '../../../../src/transports/tcp.ts'
+import type { Batch } from '../../../../src/types.ts'
 
 /** A service that answers each user. */
 async function service (t: Test, serve: (socket: Socket) => void): Promise<number> {
@@ -196,6 +204,23 @@ t.test('the page of a shell of the original', async (t) => {
   const refusedOpening = fetch(`${url}/new`, { method: 'POST' })
   nas.send(answer('laptop', (await nas.next(isType('connectReq'))).link_id, false))
   t.match(await refusedOpening, { status: 502 })
+})
+
+t.test('of the sizes of a terminal that wait to be written the newest one is sent', async (t) => {
+  const [lower, wire] = memoryPair()
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => { release = resolve })
+  const held = wrapLink(lower, { sink: async (source: AsyncIterable<Batch>) => { await released; await lower.sink(source) } })
+  const session = new Session({ link: held, settings: { id: 'laptop', secret: SECRET, legacyMd5: undefined }, clock: systemClock, onOpen () {}, onResize () {}, onExit () {}, onOnline () {} })
+  t.teardown(() => { session.mux.abort(new Error('the test is over')) })
+  for (let rows = 1; rows <= 1000; rows++) for (const link of ['a', 'b']) session.resize('nas', link, rows, 80)
+  release()
+  const sizes: Array<[string, unknown]> = []
+  for await (const batch of over(wire, frames).source) {
+    for (const { link_id: link, sresize } of batch.map(decodeMessage)) if (sresize != null) sizes.push([link, sresize.rows])
+    if (sizes.some(([link]) => link === 'b')) break
+  }
+  t.same(sizes, [['a', 1000], ['b', 1000]])
 })
 
 t.test('a server that restarts, and one that does not know the secret', async (t) => {
