@@ -8,6 +8,9 @@ import { Outgoing } from './outgoing.ts'
 import type { FrameScheduler } from './scheduler.ts'
 import type { Link, PacketPort, Take } from '../../types.ts'
 
+/** Milliseconds in which half of a window is read of a link whose window grows. */
+const GROWTH_TIME = 500
+
 /** A link that was opened over a multiplexed connection. `port` and `sink` share one queue. */
 export interface MuxLink<Response = unknown> extends Link {
   readonly id: string | number
@@ -55,25 +58,30 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   readonly #connection: SharedConnection<Id>
   readonly #out: Outgoing
   readonly #isStream: boolean
-  /** Bytes that the other side may still send, and those that were read since the last grant. */
+  /** Bytes that the other side may still send, those that were read since the last grant, and when that was. */
   #open: number
   #read = 0
+  #grantedAt: number
+  /** Bytes that may wait for the reader, with credit. */
+  #window: number
   #isReceived = false
   /** Both directions have ended; then that all was read as well. */
   #isOver = false
   #isGone = false
 
   constructor ({ id, response, credit, messages, connection }: VirtualLinkInit<Id & (string | number), Response>) {
-    const { settings: { window, maxMessages, queueLimit }, scheduler, encoder, maxData, maxMessage, total } = connection
+    const { settings: { window, maxMessages, queueLimit, clock }, scheduler, encoder, maxData, maxMessage, total } = connection
     this.id = id
     this.response = response
     this.halfClose = credit !== undefined
     this.#connection = connection
-    this.#open = window
+    this.#open = this.#window = window
+    this.#grantedAt = clock.now()
+    total.windows += window
     this.#isStream = !messages
     this.source = new Incoming({
       messages: messages ? { count: maxMessages, bytes: window } : undefined,
-      onTaken: (bytes) => { this.#onTaken(bytes) },
+      onTaken: (bytes, held) => { this.#onTaken(bytes, held) },
       total
     })
     this.#out = new Outgoing({
@@ -178,20 +186,33 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     return false
   }
 
-  #onTaken (bytes: number): void {
+  #onTaken (bytes: number, held: number): void {
     if (this.halfClose && !this.#isReceived && !this.#isOver) {
       this.#read += bytes
-      const { settings: { window }, maxMessage } = this.#connection
       // A message needs credit as a whole: its sender must not wait for more while it was all read.
-      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxMessage)) {
-        this.#connection.encoder.window(this.id, this.#read)
-        this.#connection.scheduler.control()
-        this.#open += this.#read
-        this.#read = 0
-      }
+      if (this.#read * 2 >= this.#window || (!this.#isStream && this.#read > 0 && this.#open < this.#connection.maxMessage)) this.#grant(this.#read + this.#grow(held))
     }
     this.#connection.onTaken(this)
     if (this.#isOver) this.#finish()
+  }
+
+  #grant (bytes: number): void {
+    this.#connection.encoder.window(this.id, bytes)
+    this.#connection.scheduler.control()
+    this.#open += bytes
+    this.#read = 0
+  }
+
+  /** Doubles the window where half of it was read soon, by a reader that was not behind. Returns by how much it grows. */
+  #grow (held: number): number {
+    const { settings: { clock, maxWindow, maxUnread }, total } = this.#connection
+    const before = this.#grantedAt
+    this.#grantedAt = clock.now()
+    const more = Math.min(this.#window, maxWindow - this.#window)
+    if (!this.#isStream || held * 2 >= this.#window || this.#grantedAt - before > GROWTH_TIME || total.windows + more > maxUnread) return 0
+    this.#window += more
+    total.windows += more
+    return more
   }
 
   /** All was sent. */
@@ -224,6 +245,7 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     this.#isOver = true
     if (this.#isGone || this.unread > 0) return
     this.#isGone = true
+    this.#connection.total.windows -= this.#window
     this.#connection.onEnded(this)
   }
 }

@@ -41,7 +41,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   readonly maxData: number
   readonly maxMessage: number
   readonly settings: Settings
-  readonly total = { unread: 0 }
+  readonly total = { unread: 0, windows: 0 }
   /** What the decoder calls for each frame of the other side. */
   readonly frames: MuxFrames<Id, Request, Response> = {
     open: (id, request, window) => { this.#onOpen(id, request, window) },

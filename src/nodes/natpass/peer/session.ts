@@ -22,6 +22,9 @@ const LOST_AFTER = 60_000
 /** Milliseconds for the server to end the connection after this end. */
 const CLOSE_TIMEOUT = 1000
 
+/** Bytes of credit, which does not grow: well below what a relay queues for a link, so that a slow end holds up no other link. */
+const WINDOW = 256 << 10
+
 /** bytes -> payloads -> messages */
 const messages = stack(frames, protobuf<MessageInit, Message>({ type: messageType, schema: msgSchema }))
 
@@ -64,7 +67,7 @@ export class Session {
         return upper.sink(merged)
       }
     })
-    this.mux = linkMux({ codec: () => natpassLinks(id, { onMessage, onResize, onExit }), onOpen, clock })(lower)
+    this.mux = linkMux({ codec: () => natpassLinks(id, { onMessage, onResize, onExit }), onOpen, window: WINDOW, maxWindow: WINDOW, clock })(lower)
     this.#send = (key, message) => { merged?.put(key, { ...message, from: id }) }
     const timer = every(clock, KEEPALIVE_INTERVAL, () => {
       if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
