@@ -1,6 +1,6 @@
 /**
  * Links over one connection against js-libp2p's yamux: both sides in this process, over a TCP connection of the loopback. Both have windows
- * of 256 KiB at first; yamux lets them grow. A data frame has up to 16 KiB here, 64 KiB there.
+ * of 256 KiB at first, and let them grow. A data frame has up to 16 KiB here, 64 KiB there.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'

@@ -1,10 +1,10 @@
 /** A source, with elements of other code in between. */
 import type { Batch } from '../types.ts'
 
-/** Pulls from one source at a time, and hands over what was pushed meanwhile first. One reader. */
+/** Pulls from one source at a time, and hands over what was put in meanwhile first. One reader. */
 export class MergedSource<T> implements AsyncIterableIterator<Batch<T>> {
   readonly #main: AsyncIterator<Batch<T>>
-  #pushed: Batch<T> = []
+  readonly #put = new Map<string, T>()
   #isAsked = false
   #result: IteratorResult<Batch<T>> | undefined
   #failure: { err: unknown } | undefined
@@ -12,11 +12,9 @@ export class MergedSource<T> implements AsyncIterableIterator<Batch<T>> {
 
   constructor (main: AsyncIterable<Batch<T>>) { this.#main = main[Symbol.asyncIterator]() }
 
-  /** Elements that were pushed and not taken. The caller keeps them bounded. */
-  get size (): number { return this.#pushed.length }
-
-  push (element: T): void {
-    this.#pushed.push(element)
+  /** Takes the place of an element with this key that was not taken. The caller bounds the keys. */
+  put (key: string, element: T): void {
+    this.#put.set(key, element)
     this.#settle()
   }
 
@@ -48,9 +46,9 @@ export class MergedSource<T> implements AsyncIterableIterator<Batch<T>> {
   }
 
   #next (): { done: boolean, value?: Batch<T>, err?: unknown } {
-    if (this.#pushed.length > 0) {
-      const value = this.#pushed
-      this.#pushed = []
+    if (this.#put.size > 0) {
+      const value = [...this.#put.values()]
+      this.#put.clear()
       return { done: false, value }
     }
     if (this.#failure !== undefined) return { done: false, err: this.#failure.err }

@@ -4,13 +4,19 @@ import { verifyBytes, verifyMilliseconds } from '../../options.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Clock } from '../../types.ts'
 
-/** Maximum bytes of a window: its sum fits 32 bits. */
-export const MAX_WINDOW = 0x7fff_ffff
+/** Maximum bytes of credit, and of a window. */
+export const MAX_WINDOW = 0xffff_ffff
 
 /** Limits of {@link linkMux}. */
 export interface LinkMuxLimits {
   /** Bytes of one link that may wait for its reader: the credit of the other side, where the link has credit. Default: 256 KiB. */
   window?: number
+  /**
+   * Bytes up to which the window of a link may grow: it doubles while half of it is read within half a second and little of that had to wait,
+   * so for links with a fast reader, and while the windows of all links stay within `maxUnread`. Only of links with credit, and not of those
+   * with messages. Default: 1 MiB, or `window` where that is more.
+   */
+  maxWindow?: number
   /** Bytes of all links together that may wait for their readers; exceeded by at most one read. Default: 16 MiB. */
   maxUnread?: number
   /** Links at one time, with those that are not accepted yet. Default: 1024. */
@@ -33,6 +39,7 @@ export type Settings = Required<LinkMuxLimits>
 
 const DEFAULTS: Omit<Settings, 'clock'> = {
   window: 256 << 10,
+  maxWindow: 1 << 20,
   maxUnread: 16 << 20,
   maxLinks: 1024,
   maxHalfOpen: 128,
@@ -51,9 +58,11 @@ export function settingsOf (init: LinkMuxLimits): Settings {
     return value
   }
   const window = verifyBytes('window', limit('window'))
-  if (window > MAX_WINDOW) throw new OptionError(`window is at most ${MAX_WINDOW} bytes, not ${window}`)
+  const maxWindow = verifyBytes('maxWindow', init.maxWindow ?? Math.max(window, DEFAULTS.maxWindow))
+  if (window > maxWindow || maxWindow > MAX_WINDOW) throw new OptionError(`window is at most maxWindow, and that at most ${MAX_WINDOW} bytes, not ${window} and ${maxWindow}`)
   return {
     window,
+    maxWindow,
     maxUnread: verifyBytes('maxUnread', limit('maxUnread')),
     maxLinks: count('maxLinks'),
     maxHalfOpen: count('maxHalfOpen'),

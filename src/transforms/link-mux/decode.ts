@@ -2,7 +2,6 @@
 import { TruncatedError } from '../../errors.ts'
 import { FrameSizeError } from '../length-codecs.ts'
 import { ReassemblyBuffer } from '../reassembly-buffer.ts'
-import { MAX_WINDOW } from './config.ts'
 import { LinkMuxError } from './errors.ts'
 import { FrameType, INCOMPLETE, MAX_REQUEST, MAX_VARINT, readVarint, sizeOf } from './varint.ts'
 import type { MuxDecoder, MuxFrames } from './frame.ts'
@@ -137,7 +136,6 @@ export class CompactDecoder implements MuxDecoder<number, Uint8Array, Uint8Array
       frames.reject(id, field, body.length === 0 ? undefined : body)
       return
     }
-    if (field > MAX_WINDOW) throw broken(`a window of ${field} bytes, limit ${MAX_WINDOW}`)
     const window = field === 0 || !this.#credit ? undefined : field
     if (type === FrameType.OPEN) frames.open(id, body, window)
     else frames.accept(id, body, window)

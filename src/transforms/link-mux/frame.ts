@@ -41,6 +41,8 @@ export interface MuxFrames<Id, Request, Response> {
 
 /** Encodes frames. A frame that a peer cannot read is left out, such as `window` for one that does not know credit. */
 export interface MuxEncoder<Id, Request, Response, Out> extends MuxFrames<Id, Request, Response> {
+  /** Each side has ended its direction of the link. For formats that say so. */
+  over? (id: Id): void
   /** Returns all that was encoded since the last call. */
   take (): Batch<Out>
 }

@@ -16,14 +16,14 @@ const NOTHING = new Uint8Array(0)
 export interface IncomingInit {
   /** Elements are messages: neither joined, nor kept beyond these bounds. Undefined: bytes. */
   messages: { count: number, bytes: number } | undefined
-  /** Called when the reader has taken so many bytes, or there was no room for them. */
-  onTaken: (bytes: number) => void
+  /** Called when the reader has taken so many bytes, or there was no room for them; `held` of them had to wait for it. */
+  onTaken: (bytes: number, held: number) => void
   /** What waits for the readers of all links. */
   total: UnreadTotal
 }
 
-/** Bytes that wait for the readers of all links of a connection. */
-export interface UnreadTotal { unread: number }
+/** Of all links of a connection: the bytes that wait for their readers, and the windows, up to which there may be. */
+export interface UnreadTotal { unread: number, windows: number }
 
 interface PendingRead {
   resolve (result: IteratorResult<Batch>): void
@@ -74,11 +74,11 @@ export class Incoming implements AsyncIterableIterator<Batch> {
         for (const piece of arrived) this.#keep(piece)
         return
       }
-      this.#init.onTaken(bytes)
+      this.#init.onTaken(bytes, 0)
       reader.pushBatch(arrived)
     } else {
       this.#reader = undefined
-      this.#init.onTaken(bytes)
+      this.#init.onTaken(bytes, 0)
       reader.resolve({ done: false, value: arrived })
     }
   }
@@ -112,7 +112,7 @@ export class Incoming implements AsyncIterableIterator<Batch> {
     this.#over = {}
     if (!(this.#reader instanceof Flow)) this.#settle()
     this.#isEndRead = true
-    this.#init.onTaken(0)
+    this.#init.onTaken(0, 0)
     return Promise.resolve({ done: true, value: undefined })
   }
 
@@ -172,7 +172,7 @@ export class Incoming implements AsyncIterableIterator<Batch> {
     const { messages } = this.#init
     if (messages !== undefined && (this.#batch.length >= messages.count || this.unread + bytes.length > messages.bytes)) {
       this.dropped++
-      this.#init.onTaken(bytes.length)
+      this.#init.onTaken(bytes.length, bytes.length)
       return
     }
     if (this.#over !== undefined) return
@@ -204,7 +204,7 @@ export class Incoming implements AsyncIterableIterator<Batch> {
     const batch = this.#batch
     const bytes = this.unread
     this.#clear()
-    this.#init.onTaken(bytes)
+    this.#init.onTaken(bytes, bytes)
     return batch
   }
 

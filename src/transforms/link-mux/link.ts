@@ -2,11 +2,14 @@
 import { LinkClosedError, LinkResetError } from '../../errors.ts'
 import { MAX_WINDOW, type Settings } from './config.ts'
 import { LinkMuxError, type LinkMuxErrorCode } from './errors.ts'
-import { ResetCode, type MuxFrames } from './frame.ts'
+import { ResetCode, type MuxEncoder, type MuxFrames } from './frame.ts'
 import { Incoming, type UnreadTotal } from './incoming.ts'
 import { Outgoing } from './outgoing.ts'
 import type { FrameScheduler } from './scheduler.ts'
 import type { Link, PacketPort, Take } from '../../types.ts'
+
+/** Milliseconds in which half of a window is read of a link whose window grows. */
+const GROWTH_TIME = 500
 
 /** A link that was opened over a multiplexed connection. `port` and `sink` share one queue. */
 export interface MuxLink<Response = unknown> extends Link {
@@ -27,7 +30,7 @@ export interface MuxLink<Response = unknown> extends Link {
 /** The connection that the links share. */
 export interface SharedConnection<Id> {
   readonly scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control'>
-  readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'>
+  readonly encoder: Pick<MuxFrames<Id, never, never>, 'data' | 'window' | 'end' | 'reset'> & Pick<MuxEncoder<Id, never, never, unknown>, 'over'>
   readonly maxData: number
   readonly maxMessage: number
   readonly settings: Settings
@@ -55,25 +58,30 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
   readonly #connection: SharedConnection<Id>
   readonly #out: Outgoing
   readonly #isStream: boolean
-  /** Bytes that the other side may still send, and those that were read since the last grant. */
+  /** Bytes that the other side may still send, those that were read since the last grant, and when that was. */
   #open: number
   #read = 0
+  #grantedAt: number
+  /** Bytes that may wait for the reader, with credit. */
+  #window: number
   #isReceived = false
   /** Both directions have ended; then that all was read as well. */
   #isOver = false
   #isGone = false
 
   constructor ({ id, response, credit, messages, connection }: VirtualLinkInit<Id & (string | number), Response>) {
-    const { settings: { window, maxMessages, queueLimit }, scheduler, encoder, maxData, maxMessage, total } = connection
+    const { settings: { window, maxMessages, queueLimit, clock }, scheduler, encoder, maxData, maxMessage, total } = connection
     this.id = id
     this.response = response
     this.halfClose = credit !== undefined
     this.#connection = connection
-    this.#open = window
+    this.#open = this.#window = window
+    this.#grantedAt = clock.now()
+    total.windows += window
     this.#isStream = !messages
     this.source = new Incoming({
       messages: messages ? { count: maxMessages, bytes: window } : undefined,
-      onTaken: (bytes) => { this.#onTaken(bytes) },
+      onTaken: (bytes, held) => { this.#onTaken(bytes, held) },
       total
     })
     this.#out = new Outgoing({
@@ -153,19 +161,21 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     }
     this.#isReceived = true
     this.source.end()
-    if (this.#out.hasEnded) this.#finish()
+    if (this.#out.hasEnded) this.#onBothEnded()
   }
 
-  /** A reset frame. */
+  /** A reset frame. What came before the end of this direction can still be read. */
   receiveReset (code: number): void {
     if (this.#isOver) return
-    if (code === ResetCode.CLOSED && !this.halfClose) {
-      this.source.end()
-      this.#out.fail(new LinkClosedError('the other side has closed the link'))
-      this.#finish()
-    } else {
-      this.fail(new LinkResetError(`the other side has reset the link, code ${code}`, code))
+    const isClosed = code === ResetCode.CLOSED && !this.halfClose
+    const err = isClosed ? new LinkClosedError('the other side has closed the link') : new LinkResetError(`the other side has reset the link, code ${code}`, code)
+    if (!isClosed && !this.#isReceived) {
+      this.fail(err)
+      return
     }
+    this.source.end()
+    this.#out.fail(err)
+    this.#finish()
   }
 
   /** A frame that breaks the protocol of this link. */
@@ -176,31 +186,53 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     return false
   }
 
-  #onTaken (bytes: number): void {
+  #onTaken (bytes: number, held: number): void {
     if (this.halfClose && !this.#isReceived && !this.#isOver) {
       this.#read += bytes
-      const { settings: { window }, maxMessage } = this.#connection
       // A message needs credit as a whole: its sender must not wait for more while it was all read.
-      if (this.#read * 2 >= window || (!this.#isStream && this.#read > 0 && this.#open < maxMessage)) {
-        this.#connection.encoder.window(this.id, this.#read)
-        this.#connection.scheduler.control()
-        this.#open += this.#read
-        this.#read = 0
-      }
+      if (this.#read * 2 >= this.#window || (!this.#isStream && this.#read > 0 && this.#open < this.#connection.maxMessage)) this.#grant(this.#read + this.#grow(held))
     }
     this.#connection.onTaken(this)
     if (this.#isOver) this.#finish()
+  }
+
+  #grant (bytes: number): void {
+    this.#connection.encoder.window(this.id, bytes)
+    this.#connection.scheduler.control()
+    this.#open += bytes
+    this.#read = 0
+  }
+
+  /** Doubles the window where half of it was read soon, by a reader that was not behind. Returns by how much it grows. */
+  #grow (held: number): number {
+    const { settings: { clock, maxWindow, maxUnread }, total } = this.#connection
+    const before = this.#grantedAt
+    this.#grantedAt = clock.now()
+    const more = Math.min(this.#window, maxWindow - this.#window)
+    if (!this.#isStream || held * 2 >= this.#window || this.#grantedAt - before > GROWTH_TIME || total.windows + more > maxUnread) return 0
+    this.#window += more
+    total.windows += more
+    return more
   }
 
   /** All was sent. */
   #onSent (): void {
     if (this.halfClose) {
       this.#connection.encoder.end(this.id)
-      if (this.#isReceived) this.#finish()
+      if (this.#isReceived) this.#onBothEnded()
       return
     }
     this.#sendReset(ResetCode.CLOSED)
     this.source.end()
+    this.#finish()
+  }
+
+  #onBothEnded (): void {
+    const { encoder, scheduler } = this.#connection
+    if (encoder.over !== undefined) {
+      encoder.over(this.id)
+      scheduler.control()
+    }
     this.#finish()
   }
 
@@ -213,6 +245,7 @@ export class VirtualLink<Id, Response = unknown> implements MuxLink<Response> {
     this.#isOver = true
     if (this.#isGone || this.unread > 0) return
     this.#isGone = true
+    this.#connection.total.windows -= this.#window
     this.#connection.onEnded(this)
   }
 }

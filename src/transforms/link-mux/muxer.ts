@@ -93,13 +93,13 @@ class Muxer<Id extends string | number, Request, Response, In, Out> implements L
       onOpening: (opening) => { this.#handle(opening) },
       onTouched: (link) => { this.#reader.touch(link) },
       onTaken: (link) => { this.#reader.onTaken(link) },
-      onEnded: () => { this.#finishIfIdle() },
-      onFlood: (err) => { this.abort(err) }
+      onEnded: () => { this.#finishIfIdle() }
     })
     this.#reader = new LowerReader<In>({
       source: lower.source[Symbol.asyncIterator](),
       settings,
       total: table.total,
+      scheduler: this.#scheduler,
       links: () => table.all(),
       decode: (batch) => { this.#codec.decoder.push(batch, table.frames) },
       onEnd: (err) => { this.#onLowerEnd(err) }

@@ -3,6 +3,7 @@ import { LinkMuxError } from './errors.ts'
 import { ResetCode } from './frame.ts'
 import type { Settings } from './config.ts'
 import type { UnreadTotal } from './incoming.ts'
+import type { FrameScheduler } from './scheduler.ts'
 import type { VirtualLink } from './link.ts'
 import type { Batch, Timer } from '../../types.ts'
 
@@ -12,6 +13,7 @@ export interface LowerReaderInit<In> {
   source: AsyncIterator<Batch<In>>
   settings: Settings
   total: UnreadTotal
+  scheduler: Pick<FrameScheduler<unknown>, 'afterWrite' | 'isHeldUp'>
   /** All links, to find the one with the most unread bytes. */
   links: () => Iterable<AnyVirtualLink>
   decode: (batch: Batch<In>) => void
@@ -23,7 +25,8 @@ export interface LowerReaderInit<In> {
  * One await per read. The frames of a read are delivered together, link by link.
  *
  * While a link without credit is full, or all links together are, nothing is read. After `stallTimeout` the links that are to blame end with
- * `ERR_LINK_STALLED`: those that are full, else the one with the most unread bytes (link-mux protocol, section 5.2).
+ * `ERR_LINK_STALLED`: those that are full, else the one with the most unread bytes (link-mux protocol, section 5.2). Nor is anything read
+ * while too many answers wait to be written.
  */
 export class LowerReader<In> {
   readonly #init: LowerReaderInit<In>
@@ -73,7 +76,14 @@ export class LowerReader<In> {
       return
     }
     this.#deliver()
-    if (this.#isFull) this.#pause()
+    this.#go()
+  }
+
+  /** Reads on, once that is possible. */
+  readonly #go = (): void => {
+    const { scheduler } = this.#init
+    if (scheduler.isHeldUp) scheduler.afterWrite(this.#go)
+    else if (this.#isFull) this.#pause()
     else this.#read()
   }
 
@@ -98,7 +108,7 @@ export class LowerReader<In> {
     if (this.#timer === undefined) return
     this.#init.settings.clock.clear(this.#timer)
     this.#timer = undefined
-    this.#read()
+    this.#go()
   }
 
   readonly #onStalled = (): void => {
@@ -110,8 +120,7 @@ export class LowerReader<In> {
     }
     if (this.#timer === undefined) return // resumed meanwhile
     this.#timer = undefined
-    if (this.#isFull) this.#pause()
-    else this.#read()
+    this.#go()
   }
 }
 

@@ -8,6 +8,9 @@ const QUANTUM = 16 << 10
 /** Turns that fit into one write. */
 const TURNS = 4
 
+/** Control frames that may wait to be written, more than links need: beyond it nothing more is read, nor opened. */
+const MAX_CONTROL = 8192
+
 /** What a link has to send. */
 export interface Sender {
   /** There is something that may be sent now. */
@@ -27,12 +30,12 @@ type Written = (err?: Error) => void
  * nobody gains by pausing.
  */
 export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
-  /** Calls of the encoder that were no data since the last write. */
-  controlFrames = 0
   readonly #encoder: Pick<MuxEncoder<never, never, never, Out>, 'take'>
   readonly #quantum: number
   #fresh: Sender[] = []
   #waiting: Sender[] = []
+  /** Control frames since the last write. */
+  #controlFrames = 0
   #isFinished = false
   #isScheduled = false
   /** Called when the link below has taken the last write. */
@@ -44,6 +47,9 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     this.#encoder = encoder
     this.#quantum = Math.max(QUANTUM, maxData)
   }
+
+  /** So many control frames wait that what asks for more has to wait as well. */
+  get isHeldUp (): boolean { return this.#controlFrames > MAX_CONTROL }
 
   next (): Promise<IteratorResult<Batch<Out>>> {
     return new Promise((resolve) => {
@@ -69,7 +75,7 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
 
   /** A control frame was encoded. */
   control (): void {
-    this.controlFrames++
+    this.#controlFrames++
     this.#schedule()
   }
 
@@ -111,7 +117,7 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     if (pending === undefined) return
     this.#takeTurns()
     const value = this.#encoder.take()
-    this.controlFrames = 0
+    this.#controlFrames = 0
     if (value.length > 0) {
       this.#pending = undefined
       pending({ done: false, value })

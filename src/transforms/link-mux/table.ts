@@ -8,9 +8,6 @@ import { RecentIds } from './recent-ids.ts'
 import type { FrameScheduler } from './scheduler.ts'
 import type { Settings } from './config.ts'
 
-/** Answers to the other side that may wait to be written: more than its links can need. */
-const MAX_CONTROL = 8192
-
 /** Options of `LinkMux.open`. */
 export interface OpenInit extends MuxLinkInit {
   /** Gives up: the other side is told, and `open` rejects with the reason. */
@@ -19,7 +16,7 @@ export interface OpenInit extends MuxLinkInit {
 
 export interface LinkTableInit<Id extends string | number, Request, Response> {
   codec: Pick<MuxCodec<Id, Request, Response, never, unknown>, 'encoder' | 'maxData' | 'maxMessage' | 'reusesIds' | 'nextId' | 'mayOpen'>
-  scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control' | 'controlFrames'>
+  scheduler: Pick<FrameScheduler<unknown>, 'wake' | 'afterWrite' | 'control' | 'isHeldUp'>
   settings: Settings
   /** The other side opens a link. */
   onOpening: (opening: IncomingOpening<Request, Response>) => void
@@ -29,8 +26,6 @@ export interface LinkTableInit<Id extends string | number, Request, Response> {
   onTaken: (link: VirtualLink<Id>) => void
   /** A link or an opening has ended. */
   onEnded: () => void
-  /** The other side does not read its answers. */
-  onFlood: (err: Error) => void
 }
 
 /** An opening of this side. */
@@ -46,7 +41,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   readonly maxData: number
   readonly maxMessage: number
   readonly settings: Settings
-  readonly total = { unread: 0 }
+  readonly total = { unread: 0, windows: 0 }
   /** What the decoder calls for each frame of the other side. */
   readonly frames: MuxFrames<Id, Request, Response> = {
     open: (id, request, window) => { this.#onOpen(id, request, window) },
@@ -91,7 +86,7 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   async open (request: Request, { signal, messages = false }: OpenInit = {}): Promise<MuxLink<Response>> {
     signal?.throwIfAborted()
     if (this.#isClosed) throw new LinkClosedError('the connection opens no more links')
-    const id = this.#hasRoom(this.#pending.size) ? this.#init.codec.nextId(request) : undefined
+    const id = this.#hasRoom(this.#pending.size) && !this.scheduler.isHeldUp ? this.#init.codec.nextId(request) : undefined
     if (id === undefined) throw new LinkMuxError('ERR_LINK_LIMIT', 'too many links, or too many that were not accepted yet')
     if (this.#isKnown(id)) throw new LinkMuxError('ERR_MUX_PROTOCOL', `a link with the id ${id} is there already`)
     this.#recent.delete(id)
@@ -254,16 +249,11 @@ export class LinkTable<Id extends string | number, Request, Response> implements
 
   #sendReject (id: Id, code: number, response?: Response): void {
     this.encoder.reject(id, code, response)
-    this.#answered()
+    this.scheduler.control()
   }
 
   #sendReset (id: Id, code: number): void {
     this.encoder.reset(id, code)
-    this.#answered()
-  }
-
-  #answered (): void {
     this.scheduler.control()
-    if (this.scheduler.controlFrames > MAX_CONTROL) this.#init.onFlood(new LinkMuxError('ERR_MUX_FLOOD', `the other side does not read, ${MAX_CONTROL} answers wait`))
   }
 }

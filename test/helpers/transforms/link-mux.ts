@@ -3,6 +3,8 @@ import type { Test } from 'tap'
 import { compactMux, linkMux, type CompactMuxInit, type LinkMux, type LinkMuxLimits, type MuxLink, type MuxFrames, type MuxLinkInit, type Opening } from '../../../src/transforms/link-mux/index.ts'
 import { CompactDecoder } from '../../../src/transforms/link-mux/decode.ts'
 import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
+import { LinkClosedError } from '../../../src/errors.ts'
+import { AsyncQueue } from '../../../src/streams/async-queue.ts'
 import { acceptQueue, type AcceptQueue } from '../../../src/transports/acceptor.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
 import type { Link, Transport } from '../../../src/types.ts'
@@ -41,6 +43,31 @@ export async function linkPair (t: Test, { messages, ...init }: MuxPairInit & Mu
   const muxes = muxPair(t, { ...init, onOpen: (opening) => { server = opening.accept(OK, { messages }) } })
   const client = await muxes.client.open(Buffer.from('open'), { messages })
   return { client, server: server as unknown as MuxLink<Uint8Array>, muxes }
+}
+
+/** Two ends of a connection of objects. */
+export function objectPair<T> (): [Link<T>, Link<T>] {
+  const ways = [new AsyncQueue<T>(), new AsyncQueue<T>()]
+  const end = (from: number): Link<T> => ({
+    source: ways[from],
+    async sink (source) {
+      for await (const batch of source) ways[1 - from].pushBatch(batch)
+      ways[1 - from].end()
+    },
+    port: {
+      send (batch) {
+        ways[1 - from].pushBatch(batch)
+        return batch.length
+      },
+      queued: 0,
+      limit: 1
+    },
+    abort (err) {
+      ways[from].fail(err)
+      ways[1 - from].fail(new LinkClosedError('the other side has aborted'))
+    }
+  })
+  return [end(0), end(1)]
 }
 
 /** A network with ports of its own whose connections are links of one connection. */

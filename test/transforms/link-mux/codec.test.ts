@@ -152,7 +152,7 @@ t.test('what breaks the framing', async (t) => {
     ['a window whose number has no end', '0c0180', 'ERR_MUX_PROTOCOL'],
     ['a reset with bytes behind its code', '0e020101', 'ERR_MUX_PROTOCOL'],
     ['an open without a window', '0800', 'ERR_MUX_PROTOCOL'],
-    ['a window of 2^31 bytes', '08058080808008', 'ERR_MUX_PROTOCOL']
+    ['a window of 2^32 bytes', '08058080808010', 'ERR_MUX_PROTOCOL']
   ]
   const before = framesOf(vectors[0])[0]
   for (const [what, bytes, code] of cases) {

@@ -29,7 +29,7 @@ function flood (count: number, size: number): { source: AsyncGenerator<Batch>, p
 }
 
 t.test('a sender keeps to the credit, and a reader grants half a window at a time', async (t) => {
-  const { mux, send, next, heard } = rawPeer(t, { role: 'client', window: 1000 })
+  const { mux, send, next, heard } = rawPeer(t, { role: 'client', window: 1000, maxWindow: 1000 })
   const opening = mux.open(ask)
   t.same(await next(1), ['open 1 window 1000 ask'])
   send((frames) => { frames.accept(1, OK, 50) })
@@ -60,6 +60,52 @@ t.test('a sender keeps to the credit, and a reader grants half a window at a tim
   send((frames) => { frames.end(1) })
   t.ok((await reader.next()).done)
   t.equal(mux.links, 0)
+})
+
+t.test('the window of a fast reader grows, up to its maximum', async (t) => {
+  const clock = new ManualClock()
+  const { openings, send, next, mux } = rawPeer(t, { clock, window: 1000, maxWindow: 3000, maxUnread: 7000 })
+  send((frames) => { for (const id of [1, 3, 5]) frames.open(id, ask, 1000) })
+  await until(() => openings.length === 3)
+  const [link, waiting, late] = openings.map((opening) => opening.accept(OK))
+  await next(3)
+  let got = 0
+  const reading = link.flow((batch) => { for (const { length } of batch) got += length })
+  const granted = async (id: number, bytesOfData: number): Promise<string> => {
+    send((frames) => { frames.data(id, bytes(bytesOfData)) })
+    return (await next(1))[0]
+  }
+  t.equal(await granted(1, 500), 'window 1 1500', 'to 2000')
+  t.equal(await granted(1, 1000), 'window 1 2000', 'to 3000, the maximum')
+  t.equal(await granted(1, 1500), 'window 1 1500')
+  t.equal(await granted(1, 3000), 'window 1 3000', 'as much as there is credit for')
+  t.equal(got, 6000)
+
+  const reader = waiting.source[Symbol.asyncIterator]()
+  send((frames) => { frames.data(3, bytes(600)) })
+  await until(() => mux.unread === 600)
+  await reader.next()
+  t.same(await next(1), ['window 3 600'], 'not where it had to wait for the reader')
+  let reads = reader.next()
+  clock.advance(501)
+  t.equal(await granted(3, 500), 'window 3 500', 'not after a while')
+  await reads
+  reads = reader.next()
+  t.equal(await granted(3, 500), 'window 3 1500', 'to 2000')
+  await reads
+  reads = reader.next()
+  t.equal(await granted(3, 1000), 'window 3 2000', 'to 3000: 7000 with the windows of the others')
+  await reads
+  const lateReader = late.source[Symbol.asyncIterator]()
+  reads = lateReader.next()
+  t.equal(await granted(5, 500), 'window 5 500', 'not beyond the bytes of all links')
+  await reads
+  link.abort(new Error('over'))
+  await reading.catch(() => {})
+  await next(1)
+  reads = lateReader.next()
+  t.equal(await granted(5, 500), 'window 5 1500', 'a link that is over makes room')
+  await reads
 })
 
 t.test('a reader that does not read holds up its link, and no other', async (t) => {

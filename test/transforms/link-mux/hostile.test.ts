@@ -49,6 +49,7 @@ t.test('damaged conversations: bounded, an error with a code or none, and nothin
       maxLinks: 10,
       maxHalfOpen: 4,
       window: 500,
+      maxWindow: 1000,
       clock,
       onOpen (opening) {
         const how = below(5)
@@ -61,7 +62,7 @@ t.test('damaged conversations: bounded, an error with a code or none, and nothin
     const own = mux.open(OK).catch((err: Error) => err)
     while (!await Promise.race([mux.ended.then(() => true), turn().then(() => false)])) {
       clock.advance(1000)
-      if (mux.links + mux.halfOpen > 10 || mux.unread > 10 * 500) t.fail(`round ${round}: ${mux.links} links, ${mux.unread} bytes`)
+      if (mux.links + mux.halfOpen > 10 || mux.unread > 10 * 1000) t.fail(`round ${round}: ${mux.links} links, ${mux.unread} bytes`)
       if (lower.sent.length > 0 && mux.links + mux.halfOpen === 0) mux.close()
     }
     const err = await mux.ended as Error & { code?: string } | undefined

@@ -1,13 +1,15 @@
 /** Opening links, refusing them, giving up, ids, and the end of the connection. */
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { failureOf, hear, hearText, batches, texts, drain, first, turn, until, nothing } from '../../helpers/ends.ts'
+import { failureOf, hear, hearText, batches, texts, drain, bytes, first, turn, until, nothing, idle, standstill } from '../../helpers/ends.ts'
 import { ManualClock } from '../../helpers/clock.ts'
 import { linkPair, muxPair, OK, rawPeer, type BytesOpening } from '../../helpers/transforms/link-mux.ts'
 import { LinkResetError } from '../../../src/errors.ts'
 import { wrapLink } from '../../../src/streams/wrap-link.ts'
 import { linkMux, LinkRefusedError, ResetCode, compactMux, type MuxLink } from '../../../src/transforms/link-mux/index.ts'
+import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
+import type { Batch } from '../../../src/types.ts'
 
 const ask = Buffer.from('ask')
 const boom = new Error('boom')
@@ -177,7 +179,7 @@ t.test('frames that a link must not get', async (t) => {
     ['data behind its end', (frames) => { frames.end(1); frames.data(1, OK) }, 'ERR_MUX_PROTOCOL', 'reset 1 code 4'],
     ['two ends', (frames) => { frames.end(1); frames.end(1) }, 'ERR_MUX_PROTOCOL', 'reset 1 code 4'],
     ['data beyond the credit', (frames) => { frames.data(1, new Uint8Array(60)); frames.data(1, new Uint8Array(41)) }, 'ERR_MUX_CREDIT', 'reset 1 code 5'],
-    ['too much credit', (frames) => { frames.window(1, 0x7fff_ffff) }, 'ERR_MUX_CREDIT', 'reset 1 code 5']
+    ['too much credit', (frames) => { frames.window(1, 0xffff_ffff) }, 'ERR_MUX_CREDIT', 'reset 1 code 5']
   ]
   for (const [what, send, code, reset] of cases) {
     const peer = rawPeer(t, { window: 100 })
@@ -201,6 +203,36 @@ t.test('frames that a link must not get', async (t) => {
   t.same(await peer.next(2), ['reset 1 code 4', 'reset 3 code 4'], 'of links without credit')
 })
 
+t.test('a reset behind an end: what was sent before can be read', async (t) => {
+  const { mux, openings, send, next } = rawPeer(t)
+  send((frames) => { frames.open(1, ask, 1000) })
+  await until(() => openings.length === 1)
+  const link = openings[0].accept(OK)
+  await next(1)
+  send((frames) => {
+    frames.data(1, Buffer.from('the rest'))
+    frames.end(1)
+    frames.reset(1, ResetCode.CANCELLED)
+    frames.data(1, Buffer.from('nothing'))
+  })
+  t.match(await failureOf(link.sink(idle().source)), { code: 'ERR_LINK_RESET', reason: ResetCode.CANCELLED })
+  t.equal(mux.links, 1)
+  t.equal(await hearText(link.source), 'the rest')
+  t.equal(mux.links, 0)
+})
+
+t.test('the largest credit', async (t) => {
+  const { openings, send, next } = rawPeer(t)
+  send((frames) => { frames.open(1, ask, 1); frames.open(3, ask, 0xffff_ffff) })
+  await until(() => openings.length === 2)
+  const links = openings.map((opening) => opening.accept(OK))
+  await next(2)
+  send((frames) => { frames.window(1, 0xffff_fffe); frames.window(3, 1) })
+  t.same(await next(1), ['reset 3 code 5'])
+  t.equal(links[0].port.send(texts('hello')), 1)
+  t.same(await next(1), ['data 1 hello'])
+})
+
 t.test('what breaks the framing ends the connection', async (t) => {
   const peer = rawPeer(t)
   peer.send((frames) => { frames.open(1, ask, 1000) })
@@ -215,12 +247,33 @@ t.test('what breaks the framing ends the connection', async (t) => {
   await until(() => peer.heard.includes('the end'))
 })
 
-t.test('answers that nobody reads are bounded', async (t) => {
-  const lower = memoryPair()
-  const stuck = wrapLink(lower[1], { sink: () => new Promise<void>(() => {}) })
-  const peer = rawPeer(t, { lower: [lower[0], stuck] })
-  for (let round = 0; round < 10; round++) peer.send((frames) => { for (let i = 0; i < 1000; i++) frames.data(1 + 2 * (1000 * round + i), ask) })
-  t.match(await peer.mux.ended, { code: 'ERR_MUX_FLOOD' })
+t.test('answers that nobody reads: nothing more is read until they are written, and nothing is lost', async (t) => {
+  const kinds: Record<string, (frames: CompactEncoder, id: number) => void> = {
+    'openings that are refused': (frames, id) => { frames.open(id, bytes(100), 1000) },
+    'openings that are accepted and given up': (frames, id) => { frames.open(id, bytes(100), 1000); frames.reset(id, 1) },
+    'frames of unknown links': (frames, id) => { frames.data(id, bytes(100)) }
+  }
+  for (const [what, encode] of Object.entries(kinds)) {
+    let release = (): void => {}
+    const released = new Promise<void>((resolve) => { release = resolve })
+    const lower = memoryPair()
+    const held = wrapLink(lower[1], { sink: async (source: AsyncIterable<Batch>) => { await released; await lower[1].sink(source) } })
+    const peer = rawPeer(t, { lower: [lower[0], held], onOpen: (opening) => { opening.accept(OK) }, maxLinks: 100 })
+    let said = 0
+    const encoder = new CompactEncoder()
+    lower[0].sink((async function * () {
+      for (let batch = 0; batch < 200; batch++) {
+        for (let i = 0; i < 100; i++) encode(encoder, 1 + 2 * said++)
+        yield encoder.take()
+      }
+      await new Promise(() => {}) // the connection does not end
+    })()).catch(() => {})
+    await standstill(() => said)
+    t.ok(said > 8192 && said < 15_000, `${what}: ${said} were taken`)
+    t.equal(await failureOf(Promise.race([peer.mux.ended, Promise.reject(boom)])), boom, `${what}: the connection goes on`)
+    release()
+    await until(() => peer.heard.length === 20_000)
+  }
 })
 
 t.test('close: what is open goes on, then the connection ends', async (t) => {
@@ -306,8 +359,9 @@ t.test('abort: the reason of a LinkResetError arrives, any other error is a canc
 
 t.test('limits that cannot be', async (t) => {
   const codec = compactMux({ role: 'client' })
-  for (const name of ['window', 'maxUnread', 'maxLinks', 'maxHalfOpen', 'maxMessages', 'queueLimit', 'stallTimeout', 'closeTimeout']) {
+  for (const name of ['window', 'maxWindow', 'maxUnread', 'maxLinks', 'maxHalfOpen', 'maxMessages', 'queueLimit', 'stallTimeout', 'closeTimeout']) {
     for (const value of [0, -1, 1.5, NaN, Infinity]) t.throws(() => linkMux({ codec, [name]: value }), { code: 'ERR_OPTION' }, `${name} ${value}`)
   }
-  t.throws(() => linkMux({ codec, window: 2 ** 31 }), { code: 'ERR_OPTION' })
+  for (const limits of [{ window: 2 ** 32 }, { maxWindow: 2 ** 32 }, { window: 1000, maxWindow: 999 }]) t.throws(() => linkMux({ codec, ...limits }), { code: 'ERR_OPTION' })
+  linkMux({ codec, window: 2 ** 32 - 1 })
 })

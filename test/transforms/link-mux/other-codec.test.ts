@@ -1,8 +1,7 @@
 /** A wire format of another kind: message objects, ids that are text, and a peer that may know neither credit nor half-close. */
 import t, { type Test } from 'tap'
 import { batches, bytes, failureOf, hear, hearText, idle, nothing, texts, until } from '../../helpers/ends.ts'
-import { LinkClosedError } from '../../../src/errors.ts'
-import { AsyncQueue } from '../../../src/streams/async-queue.ts'
+import { objectPair } from '../../helpers/transforms/link-mux.ts'
 import { linkMux, type LinkMux, type MuxCodec, type MuxLink, type Opening } from '../../../src/transforms/link-mux/index.ts'
 import type { Link } from '../../../src/types.ts'
 
@@ -17,31 +16,6 @@ type Message =
   | { type: 'disconnect', link: string }
 
 type ObjectLink = Link<Message>
-
-/** Two ends of a connection of objects. */
-function objectPair (): [ObjectLink, ObjectLink] {
-  const ways = [new AsyncQueue<Message>(), new AsyncQueue<Message>()]
-  const end = (from: number): ObjectLink => ({
-    source: ways[from],
-    async sink (source) {
-      for await (const batch of source) ways[1 - from].pushBatch(batch)
-      ways[1 - from].end()
-    },
-    port: {
-      send (batch) {
-        ways[1 - from].pushBatch(batch)
-        return batch.length
-      },
-      queued: 0,
-      limit: 1
-    },
-    abort (err) {
-      ways[from].fail(err)
-      ways[1 - from].fail(new LinkClosedError('the other side has aborted'))
-    }
-  })
-  return [end(0), end(1)]
-}
 
 /** @param knowsCredit an original peer does not; it learns by the field of a request whether the other side does */
 function textCodec (name: string, knowsCredit: boolean): () => MuxCodec<string, Request, Response, Message> {
@@ -94,7 +68,7 @@ interface Sides {
 }
 
 function sides (t: Test, knows: [boolean, boolean], answer?: (opening: Opening<Request, Response>) => void): Sides {
-  const lower = objectPair()
+  const lower = objectPair<Message>()
   const openings: Array<Opening<Request, Response>> = []
   const a = linkMux({ codec: textCodec('a', knows[0]) })(lower[0])
   const b = linkMux({ codec: textCodec('b', knows[1]), onOpen: answer ?? ((opening) => { openings.push(opening) }) })(lower[1])
@@ -173,7 +147,7 @@ t.test('an id that is in use is refused, and its link goes on', async (t) => {
 
 t.test('an id of a link that has ended: opened again where the codec says so, by either side', async (t) => {
   for (const reusesIds of [false, true]) {
-    const lower = objectPair()
+    const lower = objectPair<Message>()
     const openings: Array<Opening<Request, Response>> = []
     const codec = (name: string) => () => ({ ...textCodec(name, true)(), reusesIds, nextId: () => 'mine' })
     const a = linkMux({ codec: codec('a') })(lower[0])

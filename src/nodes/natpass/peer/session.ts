@@ -22,8 +22,8 @@ const LOST_AFTER = 60_000
 /** Milliseconds for the server to end the connection after this end. */
 const CLOSE_TIMEOUT = 1000
 
-/** Keep-alives and sizes of terminals that wait to be written; further ones are left out. */
-const MAX_PUSHED = 256
+/** Bytes of credit, which does not grow: well below what a relay queues for a link, so that a slow end holds up no other link. */
+const WINDOW = 256 << 10
 
 /** bytes -> payloads -> messages */
 const messages = stack(frames, protobuf<MessageInit, Message>({ type: messageType, schema: msgSchema }))
@@ -44,7 +44,8 @@ export interface SessionInit {
 export class Session {
   readonly mux: LinkMux<LinkRequest, LinkResponse>
   readonly #clock: Clock
-  readonly #out: { push (message: MessageInit): void }
+  /** Sends a message besides those of links. Of those with the same key that wait to be written the latest counts. */
+  readonly #send: (key: string, message: MessageInit) => void
 
   constructor ({ link, settings: { id, secret, legacyMd5 }, clock, onOpen, onResize, onExit, onOnline }: SessionInit) {
     this.#clock = clock
@@ -60,17 +61,17 @@ export class Session {
     let merged: MergedSource<MessageInit> | undefined
     const lower = wrapLink(upper, {
       sink: (source: AsyncIterable<Batch<MessageInit>>) => {
-        merged = new MergedSource(withSender(source, id))
-        merged.push(handshake(id, legacyMd5 === undefined ? proofOf(secret, stepAt(clock.date())) : legacyProofOf(secret, legacyMd5)))
-        merged.push(probe(id))
+        merged = new MergedSource(source)
+        merged.put('handshake', handshake(id, legacyMd5 === undefined ? proofOf(secret, stepAt(clock.date())) : legacyProofOf(secret, legacyMd5)))
+        merged.put('probe', probe(id))
         return upper.sink(merged)
       }
     })
-    this.mux = linkMux({ codec: () => natpassLinks({ onMessage, onResize, onExit }), onOpen, clock })(lower)
-    this.#out = { push: (message) => { if (merged !== undefined && merged.size < MAX_PUSHED) merged.push({ ...message, from: id }) } }
+    this.mux = linkMux({ codec: () => natpassLinks(id, { onMessage, onResize, onExit }), onOpen, window: WINDOW, maxWindow: WINDOW, clock })(lower)
+    this.#send = (key, message) => { merged?.put(key, { ...message, from: id }) }
     const timer = every(clock, KEEPALIVE_INTERVAL, () => {
       if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
-      else this.#out.push({ _type: MessageType.keepalive, to: SERVER })
+      else this.#send('keepalive', { _type: MessageType.keepalive, to: SERVER })
     })
     void this.mux.ended.then(() => { timer.stop() })
   }
@@ -91,12 +92,12 @@ export class Session {
 
   /** The terminal of a shell has another size. */
   resize (client: string, link: string, rows: number, columns: number): void {
-    this.#out.push({ _type: MessageType.shellResize, to: client, link_id: link, sresize: { rows, cols: columns } })
+    this.#send(`size ${link}`, { _type: MessageType.shellResize, to: client, link_id: link, sresize: { rows, cols: columns } })
   }
 
   /** The program of a shell has ended, which another client of tunpipe has opened. */
   tellExit (client: string, link: string, exit: ShellExit): void {
-    this.#out.push({ _type: MessageType.exit, to: client, link_id: link, exit })
+    this.#send(`exit ${link}`, { _type: MessageType.exit, to: client, link_id: link, exit })
   }
 
   /** Ends all links, then the connection. */
@@ -112,10 +113,3 @@ const handshake = (id: string, enc: Uint8Array): MessageInit => ({ _type: Messag
 
 /** A message to oneself comes back at once, whereas a server says nothing when it has accepted a client. */
 const probe = (id: string): MessageInit => ({ _type: MessageType.forward, from: id, to: id })
-
-async function * withSender (source: AsyncIterable<Batch<MessageInit>>, id: string): AsyncGenerator<Batch<MessageInit>> {
-  for await (const batch of source) {
-    for (const message of batch) message.from = id
-    yield batch
-  }
-}

@@ -91,21 +91,19 @@ interface Entry {
   readonly isOpener: boolean
   /** The other end is one of tunpipe. */
   isOurs: boolean
-  isSendEnded: boolean
-  isReceiveEnded: boolean
 }
 
 export type NatpassLinks = MuxCodec<string, LinkRequest, LinkResponse, Message, MessageInit>
 
-/** The codec of one connection. */
-export function natpassLinks (events: LinkEvents): NatpassLinks {
+/** The codec of one connection. @param own - id of the client that it is of */
+export function natpassLinks (own: string, events: LinkEvents): NatpassLinks {
   const entries = new Map<string, Entry>()
-  const encoder = new LinkEncoder(entries)
+  const encoder = new LinkEncoder(own, entries)
   return {
     maxData: MAX_DATA,
     maxMessage: MAX_DATAGRAM,
     encoder,
-    decoder: new LinkDecoder(entries, encoder, events),
+    decoder: new LinkDecoder(entries, events),
     reusesIds: true,
     nextId: ({ again }) => again?.id ?? randomBytes(ID_BYTES).toString('hex'),
     mayOpen: (id) => id !== '' && id.length <= MAX_ID
@@ -113,14 +111,19 @@ export function natpassLinks (events: LinkEvents): NatpassLinks {
 }
 
 class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, MessageInit> {
+  readonly #own: string
   readonly #entries: Map<string, Entry>
   #out: Batch<MessageInit> = []
 
-  constructor (entries: Map<string, Entry>) { this.#entries = entries }
+  constructor (own: string, entries: Map<string, Entry>) {
+    this.#own = own
+    this.#entries = entries
+  }
 
   open (id: string, { client, request, again }: LinkRequest, window: number | undefined): void {
-    this.#entries.set(id, newEntry(client, request._type, true, false))
-    this.#out.push({ _type: MessageType.connectReq, to: client, link_id: id, creq: { ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } } })
+    const entry = newEntry(client, request._type, true, false)
+    this.#entries.set(id, entry)
+    this.#push(id, entry, { _type: MessageType.connectReq, creq: { ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } } })
   }
 
   accept (id: string, { token, received }: LinkResponse, window: number | undefined): void {
@@ -149,22 +152,17 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
 
   end (id: string): void {
     const entry = this.#entries.get(id)
-    if (entry === undefined) return
-    entry.isSendEnded = true
-    this.#push(id, entry, { _type: MessageType.end })
-    this.finishIfEnded(id, entry)
+    if (entry !== undefined) this.#push(id, entry, { _type: MessageType.end })
   }
+
+  /** The relay may forget the link (section 6.3). */
+  over (id: string): void { this.reset(id) }
 
   reset (id: string): void {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     this.#entries.delete(id)
     this.#push(id, entry, { _type: MessageType.disconnect })
-  }
-
-  /** Both directions have ended: the relay may forget the link. */
-  finishIfEnded (id: string, entry: Entry): void {
-    if (entry.isSendEnded && entry.isReceiveEnded) this.reset(id)
   }
 
   take (): Batch<MessageInit> {
@@ -174,18 +172,16 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   }
 
   #push (id: string, { client }: Entry, message: Omit<MessageInit, '_type'> & { _type: number }): void {
-    this.#out.push({ ...message, to: client, link_id: id } as MessageInit)
+    this.#out.push({ ...message, from: this.#own, to: client, link_id: id } as MessageInit)
   }
 }
 
 class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Message> {
   readonly #entries: Map<string, Entry>
-  readonly #encoder: LinkEncoder
   readonly #events: LinkEvents
 
-  constructor (entries: Map<string, Entry>, encoder: LinkEncoder, events: LinkEvents) {
+  constructor (entries: Map<string, Entry>, events: LinkEvents) {
     this.#entries = entries
-    this.#encoder = encoder
     this.#events = events
   }
 
@@ -225,9 +221,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         frames.window(id, message.window)
         break
       case MessageType.end:
-        entry.isReceiveEnded = true
         frames.end(id)
-        this.#encoder.finishIfEnded(id, entry)
         break
       case MessageType.disconnect:
         this.#entries.delete(id)
@@ -256,7 +250,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
 }
 
 const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean): Entry =>
-  ({ client, isShell: type === SHELL, isUdp: type === UDP, isOpener, isOurs, isSendEnded: false, isReceiveEnded: false })
+  ({ client, isShell: type === SHELL, isUdp: type === UDP, isOpener, isOurs })
 
 /** Undefined for an end that does not know credit; 0 is credit as well (section 6.1). */
 const windowOf = (link: { window?: number | null } | null | undefined): number | undefined => link == null ? undefined : link.window ?? 0

@@ -1,18 +1,26 @@
-/** Two peers and a relay: ports and shells (natpass protocol, section 4; cases 21 to 28, 31 and 35 of section 8). */
+/** Two peers and a relay: ports and shells (natpass protocol, section 4; cases 21 to 28, 31 and 35 of section 8; defects 1, 5, 8, 10, 11 and 14 of section 7). */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { ManualClock } from '../../../helpers/clock.ts'
-import { until } from '../../../helpers/ends.ts'
+import { standstill, until } from '../../../helpers/ends.ts'
 import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
 import { answer, contentOf, data, ended, isType, LINK, request } from '../../../helpers/natpass/messages.ts'
 import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
 import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
+import { Session } from '../../../../src/nodes/natpass/peer/session.ts'
+import { frames } from '../../../../src/nodes/natpass/protocol/frames.ts'
+import { decodeMessage } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
+import { over } from '../../../../src/layer.ts'
+import { systemClock } from '../../../../src/streams/clock.ts'
+import { wrapLink } from '../../../../src/streams/wrap-link.ts'
+import { memoryPair } from '../../../../src/transports/memory.ts'
 import { listenTcp } from '../../../../src/transports/tcp.ts'
+import type { Batch } from '../../../../src/types.ts'
 
 /** A service that answers each user. */
 async function service (t: Test, serve: (socket: Socket) => void): Promise<number> {
@@ -85,9 +93,10 @@ t.test('nothing is allowed that is not said', async (t) => {
   await refused(laptop, '2', 'tcp', /^tcp is not allowed here$/)
   await refused(laptop, '3', 77, /^this type is unknown here$/)
   await refused(laptop, '4', 'vnc', /^vnc is not allowed here$/)
+  await refused(laptop, '6', 'udp', /^udp is not allowed here$/)
   other.send(request('nas', '5', 'bench'))
   t.match(await other.next(isType('connectRep')), { link_id: '5', crep: { ok: true } })
-  t.match(nas.status(), { refused: 4, accepted: 1, links: 0 })
+  t.match(nas.status(), { refused: 5, accepted: 1, links: 0 })
 })
 
 t.test('measurements', async (t) => {
@@ -140,15 +149,15 @@ t.test('a shell for a client of the original', async (t) => {
   const nas = await startPeer(t, port, { allow: ['shell'] })
   const laptop = await join(t, port, 'laptop')
   const shell = (exec: string, link = LINK): void => { laptop.send({ _type: 3, to: 'nas', link_id: link, creq: { name: 'sh', _type: 2, cshell: { exec, env: ['PS1=$ ', 'WORD=some word', 'TERM=dumb'] } } }) }
-  let heard = ''
+  let heard = '' // bytes, a character each
   const says = async (pattern: RegExp): Promise<void> => {
-    while (!pattern.test(heard)) heard += contentOf(await laptop.next(isType('shellData')))
+    while (!pattern.test(heard)) heard += Buffer.from((await laptop.next(isType('shellData'))).sdata?.data ?? []).toString('latin1')
   }
   shell('/bin/sh')
   t.match(await laptop.next(isType('connectRep')), { from: 'nas', crep: { ok: true } })
   laptop.send({ _type: 10, to: 'nas', link_id: LINK, sresize: { rows: 33, cols: 101 } })
-  laptop.send(data('nas', 'stty size; echo "<$WORD>"; printf "\\303\\251\\344\\377\\376" | od -An -tx1\n'))
-  await says(/33 101\r\n<some word>\r\n c3 a9 e4 ff fe/)
+  laptop.send(data('nas', 'stty size; echo "<$WORD>"; printf "\\303\\251|\\344|\\377\\376."\n'))
+  await says(/33 101\r\n<some word>\r\n\xc3\xa9\|\xe4\|\xff\xfe\./)
   laptop.send({ _type: 10, to: 'nas', link_id: LINK, sresize: { rows: 70_000, cols: 1 } })
   laptop.send(data('nas', 'sleep 1000 & echo pid=$!.\n'))
   await says(/pid=(\d+)\./)
@@ -160,9 +169,35 @@ t.test('a shell for a client of the original', async (t) => {
 
   shell('/nonexistent', 'none')
   t.match(await laptop.next(isType('connectRep')), { link_id: 'none', crep: { ok: false, msg: /nonexistent/ } })
+  t.equal(nas.status().links, 0)
   shell('/bin/true', 'true')
   t.match(await laptop.next(isType('connectRep')), { link_id: 'true', crep: { ok: true } })
   t.match(await laptop.next(isType('disconnect')), { from: 'nas', link_id: 'true' })
+
+  laptop.send({ _type: 3, to: 'nas', link_id: 'desk', creq: { name: 'sh', _type: 3, cvnc: {} } })
+  t.match(await laptop.next(isType('connectRep')), { link_id: 'desk', crep: { ok: false, msg: 'vnc is not allowed here' } }, 'the name of a rule says nothing')
+  shell('', 'usual')
+  t.match(await laptop.next(isType('connectRep')), { link_id: 'usual', crep: { ok: true } })
+  await says(/\$ $/)
+  laptop.send(data('nas', 'echo "usual: $WORD."\n', 'usual'))
+  await says(/usual: some word\./)
+})
+
+t.test('a user that does not read: its link waits, others go on, and nothing is lost', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp'] })
+  const content = Buffer.alloc(20_000_000, 'natpass ')
+  const [big, quick] = [await service(t, (socket) => { socket.end(content) }), await service(t, echo)]
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [big, quick].map((remotePort, i) => ({ name: String(i), target: 'nas', type: 'tcp' as const, remotePort })) })
+  const slow = connect({ port: portOf(laptop), host: '127.0.0.1', allowHalfOpen: true }).pause()
+  await until(() => nas.stats.bytesOut > 256 << 10)
+  await standstill(() => nas.stats.bytesOut)
+  t.ok(nas.stats.bytesOut < 15_000_000, `${nas.stats.bytesOut} bytes were sent`)
+  const user = connect({ port: portOf(laptop, 1), host: '127.0.0.1', allowHalfOpen: true })
+  user.end('quick')
+  t.equal((await all(user)).toString(), 'quick')
+  t.ok((await all(slow)).equals(content))
+  slow.end()
 })
 
 t.test('the page of a shell of the original', async (t) => {
@@ -196,6 +231,23 @@ t.test('the page of a shell of the original', async (t) => {
   const refusedOpening = fetch(`${url}/new`, { method: 'POST' })
   nas.send(answer('laptop', (await nas.next(isType('connectReq'))).link_id, false))
   t.match(await refusedOpening, { status: 502 })
+})
+
+t.test('of the sizes of a terminal that wait to be written the newest one is sent', async (t) => {
+  const [lower, wire] = memoryPair()
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => { release = resolve })
+  const held = wrapLink(lower, { sink: async (source: AsyncIterable<Batch>) => { await released; await lower.sink(source) } })
+  const session = new Session({ link: held, settings: { id: 'laptop', secret: SECRET, legacyMd5: undefined }, clock: systemClock, onOpen () {}, onResize () {}, onExit () {}, onOnline () {} })
+  t.teardown(() => { session.mux.abort(new Error('the test is over')) })
+  for (let rows = 1; rows <= 1000; rows++) for (const link of ['a', 'b']) session.resize('nas', link, rows, 80)
+  release()
+  const sizes: Array<[string, unknown]> = []
+  for await (const batch of over(wire, frames).source) {
+    for (const { link_id: link, sresize } of batch.map(decodeMessage)) if (sresize != null) sizes.push([link, sresize.rows])
+    if (sizes.some(([link]) => link === 'b')) break
+  }
+  t.same(sizes, [['a', 1000], ['b', 1000]])
 })
 
 t.test('a server that restarts, and one that does not know the secret', async (t) => {

@@ -1,18 +1,22 @@
 /** Virtual links on the wire (natpass protocol, sections 4.1 and 6). */
-import t from 'tap'
-import { natpassLinks, type LinkRequest } from '../../../../src/nodes/natpass/protocol/link-codec.ts'
-import { decodeMessage, frameOf, type Message } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import t, { type Test } from 'tap'
+import { natpassLinks, type LinkRequest, type LinkResponse } from '../../../../src/nodes/natpass/protocol/link-codec.ts'
+import { decodeMessage, frameOf, type Message, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { toHex } from '../../../helpers/bytes.ts'
+import { batches, failureOf, hearText, idle, nothing, texts, until } from '../../../helpers/ends.ts'
 import { LINK } from '../../../helpers/natpass/messages.ts'
+import { objectPair } from '../../../helpers/transforms/link-mux.ts'
 import { vector } from '../../../helpers/natpass/vectors.ts'
+import { linkMux, type MuxLink, type Opening } from '../../../../src/transforms/link-mux/index.ts'
+import type { Link } from '../../../../src/types.ts'
 
 const message = (name: string): Message => decodeMessage(vector(name).subarray(6))
 
-function codec () {
+function codec (own = 'local') {
   const calls: any[] = []
   const resizes: any[] = []
   const exits: any[] = []
-  const { encoder, decoder, nextId } = natpassLinks({ onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
+  const { encoder, decoder, nextId } = natpassLinks(own, { onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { calls.push([name, ...args]) } })
   return {
     calls,
@@ -22,7 +26,7 @@ function codec () {
     nextId,
     getsMessages: (messages: Message[]) => { decoder.push(messages, frames) },
     gets: (...names: string[]) => { decoder.push(names.map(message), frames) },
-    gives: (from: string) => encoder.take().map((message) => toHex(frameOf({ ...message, from })))
+    gives: () => encoder.take().map((message) => toHex(frameOf(message)))
   }
 }
 
@@ -33,25 +37,26 @@ t.test('a link between two ends of tunpipe, byte for byte', async (t) => {
   const opener = codec()
   const window = message('link_offer_tcp').creq?.link?.window ?? 0
   opener.encoder.open(LINK, tcp, window)
-  t.same(opener.gives('local'), [hexOf('link_offer_tcp')])
-  const target = codec()
+  t.same(opener.gives(), [hexOf('link_offer_tcp')])
+  const target = codec('remote')
   target.gets('link_offer_tcp')
   t.match(target.calls, [['open', LINK, { client: 'local', request: { name: 'rdp', caddr: {} } }, window]])
   target.encoder.accept(LINK, {}, message('link_answer').crep?.link?.window ?? 0)
-  t.same(target.gives('remote'), [hexOf('link_answer')])
+  t.same(target.gives(), [hexOf('link_answer')])
   opener.gets('link_answer')
   t.match(opener.calls, [['accept', LINK, {}, message('link_answer').crep?.link?.window]])
   opener.encoder.data(LINK, Buffer.from('abc'))
   opener.encoder.window(LINK, 32768)
   opener.encoder.window(LINK, 4294967295)
   opener.encoder.end(LINK)
-  t.same(opener.gives('local'), ['forward_legacy', 'link_window', 'link_window_largest', 'link_end'].map(hexOf))
+  t.same(opener.gives(), ['forward_legacy', 'link_window', 'link_window_largest', 'link_end'].map(hexOf))
   target.calls.length = 0
-  target.gets('forward_legacy', 'link_window', 'link_end')
-  t.match(target.calls, [['data', LINK, Buffer.from('abc')], ['window', LINK, 32768], ['end', LINK]])
-  t.same(target.gives('remote'), [])
+  target.gets('forward_legacy', 'link_window', 'link_window_largest', 'link_end')
+  t.match(target.calls, [['data', LINK, Buffer.from('abc')], ['window', LINK, 32768], ['window', LINK, 4294967295], ['end', LINK]])
+  t.same(target.gives(), [])
   target.encoder.end(LINK)
-  t.equal(target.encoder.take().length, 2, 'the end, and once both have ended a disconnect for the relay')
+  target.encoder.over?.(LINK)
+  t.match(target.encoder.take(), [{ _type: 101 }, { _type: 5 }], 'the end, and once both have ended a disconnect for the relay')
   target.encoder.reset(LINK, 1)
   t.same(target.encoder.take(), [], 'told once')
 })
@@ -71,7 +76,7 @@ t.test('with a peer of the original: no credit, no ends, and disconnects that co
   t.match(calls, [['data', LINK, Buffer.from('ls\r')], ['reset', LINK, 0]])
   t.equal(calls.length, 2)
   encoder.reset(LINK, 0)
-  t.same(gives('remote'), [])
+  t.same(gives(), [])
 })
 
 t.test('refusals, of the other end and of the server', async (t) => {
@@ -80,7 +85,7 @@ t.test('refusals, of the other end and of the server', async (t) => {
   encoder.take()
   gets('connect_rep_error')
   t.match(calls, [['reject', LINK, 2, { text: 'no shell command supported' }]])
-  const target = codec()
+  const target = codec('remote')
   target.gets('connect_req_tcp')
   target.encoder.reject(LINK, 2, { text: 'not allowed here' })
   t.match(target.encoder.take(), [{ _type: 4, to: 'local', crep: { ok: false, msg: 'not allowed here' } }])
@@ -126,15 +131,15 @@ t.test('attaching again and exits, byte for byte', async (t) => {
   const opener = codec()
   const creq = message('link_attach_shell_received').creq as any
   opener.encoder.open(LINK, { client: 'remote', request: { name: creq.name, _type: creq._type, cshell: creq.cshell }, again: { id: LINK, token: creq.link.token, received: 5_000_000_000 } }, 65_536)
-  t.same(opener.gives('local'), [hexOf('link_attach_shell_received')])
+  t.same(opener.gives(), [hexOf('link_attach_shell_received')])
   opener.gets('link_attach_answer_received', 'link_exit_code', 'link_exit_zero', 'link_exit_signal', 'link_exit_unknown')
   t.match(opener.calls, [['accept', LINK, { received: 300 }, 65_536]])
   t.same(opener.exits.map(([, exit]) => exit), [{ code: 3, signal: undefined }, { code: 0, signal: undefined }, { code: undefined, signal: 15 }, { code: undefined, signal: undefined }])
-  const target = codec()
+  const target = codec('remote')
   target.gets('link_attach_shell_received')
   t.match(target.calls, [['open', LINK, { again: { id: LINK, received: 5_000_000_000 } }, 65_536]])
   target.encoder.accept(LINK, { received: 300 }, 65_536)
-  t.same(target.gives('remote'), [hexOf('link_attach_answer_received')])
+  t.same(target.gives(), [hexOf('link_attach_answer_received')])
 })
 
 t.test('how a program has ended: told by the controlled end alone', async (t) => {
@@ -162,7 +167,7 @@ t.test('nobody but the other end and the server speaks for a link', async (t) =>
 t.test('what an original end sends in one message, credit of 0, and answers of who has opened the link', async (t) => {
   const { calls, gets, encoder } = codec()
   gets('connect_req_shell_default')
-  const target = natpassLinks({ onMessage () {}, onResize () {}, onExit () {} })
+  const target = natpassLinks('local', { onMessage () {}, onResize () {}, onExit () {} })
   const got: any[] = []
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { got.push([name, ...args]) } })
   target.decoder.push([message('connect_req_shell_default'), decodeMessage(frameOf({ _type: 11, from: 'local', to: 'remote', link_id: LINK, sdata: { data: Buffer.alloc(65_000, 7) } }).subarray(6))], frames)
@@ -184,4 +189,53 @@ t.test('a resize', async (t) => {
   const { gets, resizes } = codec()
   gets('connect_req_shell_default', 'shell_resize')
   t.same(resizes, [[LINK, 24, 300]])
+})
+
+/** Both ends of an open link, and what each connection has written since; the other end gets it by `pass`. */
+async function linked (t: Test) {
+  const ends = ['local', 'remote'].map((id) => {
+    const [lower, wire] = objectPair<Message>()
+    const written: MessageInit[] = []
+    void (async () => { for await (const batch of wire.source) written.push(...batch) })().catch(() => {})
+    let opening: Opening<LinkRequest, LinkResponse> | undefined
+    const mux = linkMux({ codec: () => natpassLinks(id, { onMessage () {}, onResize () {}, onExit () {} }), onOpen: (asked) => { opening = asked } })(lower as Link<Message, MessageInit>)
+    t.teardown(() => { mux.abort(new Error('the test is over')) })
+    return { mux, wire, written, opened: () => opening }
+  })
+  const [here, there] = ends
+  /** Hands over the next messages, once there are so many. */
+  const pass = async (from: number, count: number): Promise<MessageInit[]> => {
+    const { written } = ends[from]
+    await until(() => written.length >= count)
+    const passed = written.splice(0)
+    ends[1 - from].wire.port.send(passed.map((message) => decodeMessage(frameOf(message).subarray(6))))
+    return passed
+  }
+  const opening = here.mux.open({ ...tcp, client: 'remote' })
+  await pass(0, 1)
+  await until(() => there.opened() !== undefined)
+  const target = there.opened()?.accept({}) as MuxLink<LinkResponse>
+  await pass(1, 1)
+  return { opener: await opening, target, muxes: ends.map(({ mux }) => mux), pass, written: ends.map(({ written }) => written) }
+}
+
+t.test('ends that cross: the disconnect is written at once', async (t) => {
+  const { opener, target, muxes, pass, written } = await linked(t)
+  const sent = [opener.sink(nothing()), target.sink(nothing())]
+  await until(() => written.every(({ length }) => length === 1))
+  t.match(await Promise.all([pass(0, 1), pass(1, 1)]), [[{ _type: 101, from: 'local', to: 'remote' }], [{ _type: 101, from: 'remote', to: 'local' }]])
+  await Promise.all(sent)
+  await until(() => written.every(({ length }) => length === 1))
+  t.match(written, [[{ _type: 5, from: 'local' }], [{ _type: 5, from: 'remote' }]])
+  t.same(await Promise.all([hearText(opener.source), hearText(target.source)]), ['', ''])
+  t.same(muxes.map(({ links }) => links), [0, 0])
+})
+
+t.test('a disconnect behind the end of a direction: what was sent before can be read', async (t) => {
+  const { opener, target, pass } = await linked(t)
+  await target.sink(batches(texts('the last words')))
+  target.abort(new Error('over'))
+  t.match(await pass(1, 3), [{ _type: 6 }, { _type: 101 }, { _type: 5 }])
+  t.match(await failureOf(opener.sink(idle().source)), { code: 'ERR_LINK_RESET' })
+  t.equal(await hearText(opener.source), 'the last words')
 })

@@ -1,6 +1,6 @@
-/** What a relay does between clients (natpass protocol, section 3; cases 8 to 18 and 34 of section 8). */
+/** What a relay does between clients (natpass protocol, section 3; cases 7 to 18 and 34 of section 8). */
 import t from 'tap'
-import { join } from '../../../helpers/natpass/client.ts'
+import { dial, handshake, join } from '../../../helpers/natpass/client.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { answer, contentOf, data, ended, isType, LINK, openLink, request, UNKNOWN } from '../../../helpers/natpass/messages.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
@@ -180,6 +180,24 @@ t.test('an empty message, and frames in any pieces', async (t) => {
     await new Promise((resolve) => { setImmediate(resolve) })
   }
   t.equal(contentOf(await b.next()), 'in pieces')
+})
+
+t.test('a pause of three seconds in a frame', async (t) => {
+  const date = 60_000 * 28_000_000
+  const clock = new ManualClock({ date })
+  const { port } = await serve(t, { clock })
+  const a = await dial(t, port, 'a')
+  const slowly = async (frame: Uint8Array): Promise<void> => {
+    for (const part of [frame.subarray(0, 3), frame.subarray(3, 9)]) {
+      await new Promise<void>((resolve) => { a.socket.write(part, () => { resolve() }) })
+      for (let i = 0; i < 3; i++) await clock.pass(1000)
+    }
+    a.socket.write(frame.subarray(9))
+  }
+  await slowly(frameOf(handshake('a', { date })))
+  await a.settled()
+  await slowly(frameOf({ ...data('a', 'slowly', ''), from: 'a', _type: UNKNOWN }))
+  t.equal(contentOf(await a.next(({ sdata }) => sdata != null)), 'slowly')
 })
 
 t.test('the largest message, and one that is too long with the true address', async (t) => {
