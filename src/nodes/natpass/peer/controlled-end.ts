@@ -1,4 +1,5 @@
 /** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
+import { setImmediate } from 'node:timers/promises'
 import { Allowances } from './allowances.ts'
 import type { LostDatagrams } from './datagrams.ts'
 import { Ports } from './ports.ts'
@@ -21,12 +22,7 @@ type NatpassOpening = Opening<LinkRequest, LinkResponse>
 
 /** The connection that an opening came over. */
 interface ShellSession {
-  tellExit (client: string, link: string, exit: ShellExit): void
-}
-
-/** Only ends of tunpipe are told. */
-function exitTeller ({ id, request: { client, isOurs } }: NatpassOpening, session: ShellSession): (exit: ShellExit) => void {
-  return isOurs === true ? (exit) => { session.tellExit(client, String(id), exit) } : () => {}
+  tellExit (link: string, exit: ShellExit): void
 }
 
 export interface ControlledEndInit {
@@ -70,7 +66,7 @@ export class ControlledEnd {
     if (serve === undefined) return refuse(`${type} is not served here`)
     try {
       if (again !== undefined && type === 'shell') {
-        this.#attach(opening, again, session)
+        await this.#attach(opening, again, session)
         log.log('info', about, 'link opened again')
         return
       }
@@ -132,16 +128,18 @@ export class ControlledEnd {
     }
     onOpen()
     this.#shells.set(id, served)
-    await served.serve(link, exitTeller(opening, session))
+    await served.serve(link, (exit) => { session.tellExit(id, exit) })
     this.#shells.delete(id)
     onEnd()
   }
 
   /** The client that has opened a shell is back, or this end is. */
-  #attach (opening: NatpassOpening, again: Attachment, session: ShellSession): void {
-    const shell = this.#shells.get(String(opening.id))
+  async #attach (opening: NatpassOpening, again: Attachment, session: ShellSession): Promise<void> {
+    await setImmediate() // the loss of the link before may have come in the same read: its readers know by then
+    const id = String(opening.id)
+    const shell = this.#shells.get(id)
     if (shell?.mayAttach(opening.request.client, again) !== true) throw new Error('there is no such shell to attach to')
-    shell.attach(opening.accept({ received: shell.received }), again.received, exitTeller(opening, session))
+    shell.attach(opening.accept({ received: shell.received }), again.received, (exit) => { session.tellExit(id, exit) })
   }
 
   /** Accepts the link, and joins it with what was opened for it. */

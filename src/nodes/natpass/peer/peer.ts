@@ -71,7 +71,9 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
         if (this.#session === undefined) throw new LinkClosedError('not connected to the server')
         return await this.#session.open(request, signal)
       },
-      resize: (client: string, link: string, { rows, cols }: TerminalSize) => { this.#session?.resize(client, link, rows, cols) }
+      resize: (client: string, link: string, { rows, cols }: TerminalSize) => { this.#session?.resize(client, link, rows, cols) },
+      askAgain: (id: string, request: LinkRequest) => { this.#session?.askAgain(id, request) },
+      exitOf: (id: string) => this.#session?.exitOf(id)
     }
     for (const { name: rule, type } of settings.rules) if (!SERVED.includes(type)) this.#log.warn({ rule, type }, 'rules of this type are not served yet')
     this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, lost: this.#lostDatagrams, clock, log }))

@@ -32,6 +32,10 @@ export interface LinkOpener {
   /** @throws {LinkClosedError} while there is no connection; `NatpassRefusedError` when the target refuses */
   open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>>
   resize (client: string, link: string, size: TerminalSize): void
+  /** Asks again for a link that is being opened. */
+  askAgain (id: string, request: LinkRequest): void
+  /** How the program of a shell has ended, if its other end has told. */
+  exitOf (id: string): ShellExit | undefined
 }
 
 export interface RuleListenerInit {
@@ -138,12 +142,15 @@ export class RuleListener {
       request: requestOf(rule),
       link,
       open: (request, signal) => opener.open(request, signal),
+      askAgain: (request) => { opener.askAgain(id, request) },
       resize: (size) => { opener.resize(rule.target, id, size) },
       clock,
       onGone: () => { this.#shells.delete(id) }
     })
     this.#links.delete(link)
     this.#shells.set(id, shell)
+    const exit = opener.exitOf(id) // of a program that has ended at once
+    if (exit !== undefined) shell.tellExit(exit)
     return shell
   }
 

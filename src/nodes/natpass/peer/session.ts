@@ -7,7 +7,7 @@ import { wrapLink } from '../../../streams/wrap-link.ts'
 import { linkMux, LinkRefusedError, type LinkMux, type LinkMuxInit, type MuxLink } from '../../../transforms/link-mux/index.ts'
 import { protobuf } from '../../../transforms/protobuf/index.ts'
 import { frames } from '../protocol/frames.ts'
-import { natpassLinks, type LinkRequest, type LinkResponse, type ShellExit } from '../protocol/link-codec.ts'
+import { natpassLinks, requestFor, type LinkRequest, type NatpassLinks, type LinkResponse, type ShellExit } from '../protocol/link-codec.ts'
 import { LINK_TYPES, MessageType, SERVER } from '../protocol/message-types.ts'
 import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
 import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
@@ -44,6 +44,7 @@ export interface SessionInit {
 export class Session {
   readonly mux: LinkMux<LinkRequest, LinkResponse>
   readonly #clock: Clock
+  readonly #links: NatpassLinks
   /** Sends a message besides those of links. Of those with the same key that wait to be written the latest counts. */
   readonly #send: (key: string, message: MessageInit) => void
 
@@ -67,7 +68,8 @@ export class Session {
         return upper.sink(merged)
       }
     })
-    this.mux = linkMux({ codec: () => natpassLinks(id, { onMessage, onResize, onExit }), onOpen, window: WINDOW, maxWindow: WINDOW, clock })(lower)
+    const links = this.#links = natpassLinks(id, { onMessage, onResize, onExit })
+    this.mux = linkMux({ codec: () => links, onOpen, window: WINDOW, maxWindow: WINDOW, clock })(lower)
     this.#send = (key, message) => { merged?.put(key, { ...message, from: id }) }
     const timer = every(clock, KEEPALIVE_INTERVAL, () => {
       if (clock.now() - heardAt >= LOST_AFTER) this.mux.abort(new LinkClosedError(`nothing was heard of the server for ${LOST_AFTER / 1000} seconds`))
@@ -95,10 +97,16 @@ export class Session {
     this.#send(`size ${link}`, { _type: MessageType.shellResize, to: client, link_id: link, sresize: { rows, cols: columns } })
   }
 
-  /** The program of a shell has ended, which another client of tunpipe has opened. */
-  tellExit (client: string, link: string, exit: ShellExit): void {
-    this.#send(`exit ${link}`, { _type: MessageType.exit, to: client, link_id: link, exit })
+  /** Asks again for the link of a shell that is being opened: a server may have lost the request (section 6.4). */
+  askAgain (id: string, request: LinkRequest): void {
+    this.#send(`again ${id}`, { _type: MessageType.connectReq, to: request.client, link_id: id, creq: requestFor(request, WINDOW) })
   }
+
+  /** The program of a shell has ended, which another client has opened. */
+  tellExit (link: string, exit: ShellExit): void { this.#links.tellExit(link, exit) }
+
+  /** How the program of a shell has ended, as the other end has told. */
+  exitOf (link: string): ShellExit | undefined { return this.#links.exitOf(link) }
 
   /** Ends all links, then the connection. */
   async close (reason: Error): Promise<void> {

@@ -14,7 +14,10 @@ const MAX_DATA = 48 << 10
 /** Bytes of a datagram that is sent: with ids of any length it fits into a frame (section 6.5). */
 export const MAX_DATAGRAM = 63 << 10
 
-/** Bytes of the id of a link, and of a token. */
+/** Bytes of a token. */
+export const TOKEN_BYTES = 16
+
+/** Random bytes of the id of a link. */
 const ID_BYTES = 8
 const MAX_ID = 64
 
@@ -31,8 +34,6 @@ export interface LinkRequest {
   readonly client: string
   /** Without `link`, which the codec sets. */
   readonly request: NonNullable<MessageInit['creq']>
-  /** The other end is one of tunpipe. Set by the codec. */
-  readonly isOurs?: boolean
   /** To attach to a shell again. */
   readonly again?: Attachment | undefined
 }
@@ -91,9 +92,17 @@ interface Entry {
   readonly isOpener: boolean
   /** The other end is one of tunpipe. */
   isOurs: boolean
+  /** How its program has ended, of a shell that this end has opened. */
+  exit?: ShellExit
 }
 
-export type NatpassLinks = MuxCodec<string, LinkRequest, LinkResponse, Message, MessageInit>
+/** A codec, and how the programs of shells have ended. */
+export interface NatpassLinks extends MuxCodec<string, LinkRequest, LinkResponse, Message, MessageInit> {
+  /** Tells it to the other end, with the next frame of the link. Does nothing where that does not know of it. */
+  tellExit (id: string, exit: ShellExit): void
+  /** What the other end has told. */
+  exitOf (id: string): ShellExit | undefined
+}
 
 /** The codec of one connection. @param own - id of the client that it is of */
 export function natpassLinks (own: string, events: LinkEvents): NatpassLinks {
@@ -105,6 +114,8 @@ export function natpassLinks (own: string, events: LinkEvents): NatpassLinks {
     encoder,
     decoder: new LinkDecoder(entries, events),
     reusesIds: true,
+    tellExit: (id, exit) => { encoder.exit(id, exit) },
+    exitOf: (id) => entries.get(id)?.exit,
     nextId: ({ again }) => again?.id ?? randomBytes(ID_BYTES).toString('hex'),
     mayOpen: (id) => id !== '' && id.length <= MAX_ID
   }
@@ -120,10 +131,10 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
     this.#entries = entries
   }
 
-  open (id: string, { client, request, again }: LinkRequest, window: number | undefined): void {
-    const entry = newEntry(client, request._type, true, false)
+  open (id: string, asked: LinkRequest, window: number | undefined): void {
+    const entry = newEntry(asked.client, asked.request._type, true, false)
     this.#entries.set(id, entry)
-    this.#push(id, entry, { _type: MessageType.connectReq, creq: { ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } } })
+    this.#push(id, entry, { _type: MessageType.connectReq, creq: requestFor(asked, window) })
   }
 
   accept (id: string, { token, received }: LinkResponse, window: number | undefined): void {
@@ -153,6 +164,12 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   end (id: string): void {
     const entry = this.#entries.get(id)
     if (entry !== undefined) this.#push(id, entry, { _type: MessageType.end })
+  }
+
+  /** Only between ends of tunpipe (section 6.3). */
+  exit (id: string, exit: ShellExit): void {
+    const entry = this.#entries.get(id)
+    if (entry?.isOurs === true) this.#push(id, entry, { _type: MessageType.exit, exit })
   }
 
   /** The relay may forget the link (section 6.3). */
@@ -215,7 +232,10 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         this.#events.onResize(id, message.sresize?.rows ?? 0, message.sresize?.cols ?? 0)
         break
       case MessageType.exit:
-        if (entry.isOpener && entry.isShell) this.#events.onExit(id, { code: message.exit?.code ?? undefined, signal: message.exit?.signal ?? undefined })
+        if (entry.isOpener && entry.isShell) {
+          entry.exit = { code: message.exit?.code ?? undefined, signal: message.exit?.signal ?? undefined }
+          this.#events.onExit(id, entry.exit)
+        }
         break
       case MessageType.window:
         frames.window(id, message.window)
@@ -234,7 +254,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
     const { link, ...request } = creq
     this.#entries.set(id, newEntry(from, creq._type, false, link != null))
     const again = (link?.token?.length ?? 0) === 0 ? undefined : { id, token: link?.token as Uint8Array, received: Number(link?.received ?? 0) }
-    frames.open(id, { client: from, request, isOurs: link != null, again }, windowOf(link))
+    frames.open(id, { client: from, request, again }, windowOf(link))
   }
 
   #answer (id: string, entry: Entry, { from, crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
@@ -245,12 +265,17 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
       return
     }
     entry.isOurs = crep.link != null
-    frames.accept(id, { token: crep.link?.token ?? undefined, received: Number(crep.link?.received ?? 0) }, windowOf(crep.link))
+    const token = crep.link?.token
+    frames.accept(id, { token: token?.length === TOKEN_BYTES ? Uint8Array.from(token) : undefined, received: Number(crep.link?.received ?? 0) }, windowOf(crep.link))
   }
 }
 
 const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean): Entry =>
   ({ client, isShell: type === SHELL, isUdp: type === UDP, isOpener, isOurs })
+
+/** What asks another client for a link. @param window bytes that this end is ready to receive */
+export const requestFor = ({ request, again }: LinkRequest, window: number | undefined): NonNullable<MessageInit['creq']> =>
+  ({ ...request, link: { version: VERSION, window, token: again?.token, received: again?.received } })
 
 /** Undefined for an end that does not know credit; 0 is credit as well (section 6.1). */
 const windowOf = (link: { window?: number | null } | null | undefined): number | undefined => link == null ? undefined : link.window ?? 0

@@ -58,6 +58,8 @@ export class Links {
   /** Opens a link, or tells the client why not. */
   open (opener: Client, request: LinkRequest): VirtualLink<Client> | undefined {
     const { totals } = this.#context
+    const asked = this.#links.get(request.id)
+    if (asked?.opener === opener && asked.target.id === request.to && this.#unanswered.has(asked)) return asked // once more, by a client that waits
     const target = this.#context.find(request.to)
     const reason = this.#refuses(opener, target, request)
     if (reason !== undefined || target === undefined) {

@@ -102,7 +102,7 @@ t.test('attaching again: the id, the token and what was received; losses are tol
     return end.calls
   }
   opener.encoder.open(LINK, shell, 1000)
-  t.match(passTo(target, opener, 'local'), [['open', LINK, { client: 'local', isOurs: true, again: undefined }, 1000]])
+  t.match(passTo(target, opener, 'local'), [['open', LINK, { client: 'local', again: undefined }, 1000]])
   target.encoder.accept(LINK, { token }, 2000)
   t.match(passTo(opener, target, 'remote'), [['accept', LINK, { token, received: 0 }, 2000]])
   t.same(opener.calls.length, 1)

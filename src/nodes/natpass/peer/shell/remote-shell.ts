@@ -7,12 +7,13 @@ import { NatpassRefusedError } from '../errors.ts'
 import type { OpenedShell } from '../page/page-shell.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { LinkRefusedError, type MuxLink } from '../../../../transforms/link-mux/index.ts'
+import { every } from '../../../../streams/clock.ts'
 import type { Clock, Timer } from '../../../../types.ts'
 
-/** Milliseconds for all attempts to attach again, for one, and between two: nothing tells that the other end is back. */
+/** Milliseconds for attaching again; between two attempts, and until an answer is asked for again: nothing tells that the other end is back. */
 const ATTACH_TIMEOUT = 30_000
-const ATTEMPT_TIMEOUT = 10_000
 const RETRY = 500
+const ASK_AGAIN = 5000
 
 export interface RemoteShellInit {
   request: LinkRequest
@@ -20,6 +21,8 @@ export interface RemoteShellInit {
   link: MuxLink<LinkResponse>
   /** Opens a link over the current connection to the server. */
   open (request: LinkRequest, signal: AbortSignal): Promise<MuxLink<LinkResponse>>
+  /** Asks again for one that is being opened. */
+  askAgain (request: LinkRequest): void
   /** Sends a size over that. */
   resize (size: TerminalSize): void
   clock: Clock
@@ -48,10 +51,11 @@ export class RemoteShell implements OpenedShell {
     this.#token = init.link.response.token
     this.exited = new Promise((resolve) => { this.#settle = resolve })
     this.link = new ResumableLink({
-      isLoss: (err) => this.#token !== undefined && isLoss(err),
+      isLoss,
       onLost: (err) => { this.#lost(err) },
       onEnd: () => { this.#ended() }
     })
+    if (this.#token !== undefined) this.link.keep()
     this.link.attach(init.link)
   }
 
@@ -78,11 +82,14 @@ export class RemoteShell implements OpenedShell {
   }
 
   async #attach (): Promise<void> {
-    const { request, clock } = this.#init
+    const { clock } = this.#init
     const attempt = this.#attempt = new AbortController()
-    const timer = clock.set(ATTEMPT_TIMEOUT, () => { attempt.abort(new LinkClosedError('the other end does not answer')) })
+    const request = { ...this.#init.request, again: { id: this.id, token: this.#token as Uint8Array, received: this.link.received } }
+    const left = Math.max(0, (this.#deadline ?? 0) - clock.now())
+    const timer = clock.set(left, () => { attempt.abort(new LinkClosedError('the other end does not answer')) })
+    const asking = every(clock, ASK_AGAIN, () => { this.#init.askAgain(request) })
     try {
-      const link = await this.#init.open({ ...request, again: { id: this.id, token: this.#token as Uint8Array, received: this.link.received } }, attempt.signal)
+      const link = await this.#init.open(request, attempt.signal)
       this.#deadline = undefined
       this.onLost?.()
       this.link.attach(link, link.response.received)
@@ -92,6 +99,7 @@ export class RemoteShell implements OpenedShell {
       else if (!this.link.isOver) this.#timer = clock.set(RETRY, () => { void this.#attach() }).unref()
     } finally {
       clock.clear(timer)
+      asking.stop()
     }
   }
 

@@ -25,6 +25,9 @@ export class ReplayBuffer {
   /** The position of the next byte: how many there were. */
   get end (): number { return this.#end }
 
+  /** The position of the first byte that is kept. */
+  get start (): number { return Math.max(0, this.#end - this.#ring.length) }
+
   push (bytes: Uint8Array): void {
     const { length } = this.#ring
     const kept = bytes.length > length ? bytes.subarray(bytes.length - length) : bytes
@@ -39,7 +42,7 @@ export class ReplayBuffer {
   since (position: number): Replay {
     const { length } = this.#ring
     const wanted = Math.min(Math.max(0, position), this.#end)
-    const from = Math.max(wanted, this.#end - length)
+    const from = Math.max(wanted, this.start)
     const bytes = new Uint8Array(this.#end - from)
     const at = from % length
     const first = this.#ring.subarray(at, Math.min(length, at + bytes.length))

@@ -1,13 +1,17 @@
 /** One stream of bytes over links that follow one another: what a lost one did not deliver is sent again (natpass protocol, section 6.4). */
 import { ReplayBuffer } from './replay-buffer.ts'
+import { LinkBusyError, LinkClosedError } from '../../../../errors.ts'
 import { consume } from '../../../../streams/consume.ts'
 import type { Batch, Link } from '../../../../types.ts'
 
-/** Bytes that are taken from the sender while there is no link. Then it has to wait. */
-const READ_ON = 256 << 10
+/** Sent bytes that are kept. */
+const KEPT = 768 << 10
 
-/** Sent bytes that are kept: those, what was under way with the credit of a link, and what waited for it. */
-const KEPT = 3 * READ_ON
+/** Bytes that a link may hold of them which the other side has not received: its credit, and what waits for it. */
+const UNDER_WAY = 384 << 10
+
+/** Bytes that a link is given at a time. */
+const PIECE = 32 << 10
 
 /** A link that carries the stream for a while. */
 export type Carrier = Omit<Link, 'port'>
@@ -21,19 +25,23 @@ export interface ResumableLinkInit {
   onEnd? (): void
 }
 
+/** While there is no carrier, bytes are taken from the sender until as much is kept as can be; then it has to wait. */
 export class ResumableLink implements Carrier {
   readonly source: AsyncIterable<Batch>
   readonly #init: ResumableLinkInit
-  readonly #kept = new ReplayBuffer(KEPT)
+  #kept: ReplayBuffer | undefined
   #carrier: Carrier | undefined
   /** A reader that waits for a carrier. */
   #reader: { resolve (carrier: Carrier): void, reject (err: Error): void } | undefined
   #isReceived = false
   #received = 0
-  #lost = 0
-  /** What is sent, and the read of it that no carrier has taken. */
+  /** Positions in what is sent: what the other side has received for sure, and what a carrier was given. */
+  #confirmed = 0
+  #given = 0
+  /** What is sent, its next batch, and what no carrier has taken of the one before. */
   #out: AsyncIterator<Batch> | undefined
-  #next: Promise<IteratorResult<Batch>> | undefined
+  #next: Promise<boolean> | undefined
+  #rest: Batch = []
   #writer: { resolve (): void, reject (err: Error): void } | undefined
   #failure: Error | undefined
 
@@ -45,37 +53,44 @@ export class ResumableLink implements Carrier {
   /** Bytes that have come so far: where the other side has to go on. */
   get received (): number { return this.#received }
 
-  /** Bytes that were sent and could not be sent again. */
-  get lost (): number { return this.#lost }
-
   get isAttached (): boolean { return this.#carrier !== undefined }
 
   get isOver (): boolean { return this.#failure !== undefined }
 
   get sink (): Link['sink'] {
     return (source) => new Promise((resolve, reject) => {
+      if (this.#out !== undefined) throw new LinkBusyError('another sink is writing to this link')
       this.#out = source[Symbol.asyncIterator]()
       this.#writer = { resolve, reject }
       if (this.#failure !== undefined) this.#leave(this.#failure)
-      else if (this.#carrier !== undefined) this.#write(this.#carrier, 0)
+      else if (this.#carrier !== undefined) this.#write(this.#carrier)
     })
   }
 
+  /** What is sent is kept from now on, before anything is: otherwise no carrier may follow the first one. */
+  keep (): void { this.#kept ??= new ReplayBuffer(KEPT) }
+
+  /** Whether what is sent can go on at this position. */
+  keeps (position: number): boolean { return this.#kept !== undefined && position >= this.#kept.start && position <= this.#kept.end }
+
   /**
-   * Goes on over another link. There is none before, or it was lost.
+   * Goes on over another link. There is none before, or it was lost. Aborts the stream where it cannot go on at this position.
    *
    * @param from bytes that its other side has received
    */
   attach (carrier: Carrier, from = 0): void {
+    if (this.#failure === undefined && this.#kept !== undefined && !this.keeps(from)) this.abort(new LinkClosedError('what the other side has missed is not kept any more'))
     if (this.#failure !== undefined) {
       carrier.abort(this.#failure)
       return
     }
     this.#carrier = carrier
+    this.#confirmed = from
+    this.#given = from
     this.#reader?.resolve(carrier)
     this.#reader = undefined
     if (this.#isReceived) consume(carrier, () => {}).catch((err: Error) => { this.#broken(carrier, err) }) // its end comes again
-    if (this.#out !== undefined) this.#write(carrier, from)
+    if (this.#out !== undefined) this.#write(carrier)
   }
 
   abort (err: Error): void {
@@ -115,59 +130,76 @@ export class ResumableLink implements Carrier {
 
   #broken (carrier: Carrier, err: Error): void {
     if (carrier !== this.#carrier) return
-    if (!this.#init.isLoss(err)) {
+    if (this.#kept === undefined || !this.#init.isLoss(err)) {
       this.abort(err)
       return
     }
     this.#carrier = undefined
+    this.#confirmed = Math.max(this.#confirmed, this.#given - UNDER_WAY)
     void this.#readOn()
     this.#init.onLost(err)
   }
 
-  #write (carrier: Carrier, from: number): void {
-    carrier.sink(this.#outlet(carrier, from)).then(() => {
+  #write (carrier: Carrier): void {
+    carrier.sink(this.#outlet(carrier)).then(() => {
       if (carrier === this.#carrier) this.#writer?.resolve()
     }, (err: Error) => { this.#broken(carrier, err) })
   }
 
-  /** What one carrier sends. */
-  async * #outlet (carrier: Carrier, from: number): AsyncGenerator<Batch> {
-    const { bytes, lost } = this.#kept.since(from)
-    this.#lost += lost
-    if (bytes.length > 0) yield [bytes]
+  /** What one carrier sends: first what the one before did not deliver. */
+  async * #outlet (carrier: Carrier): AsyncGenerator<Batch> {
+    const missed = this.#kept?.since(this.#given).bytes ?? new Uint8Array(0)
+    for (let at = 0; at < missed.length && carrier === this.#carrier; at += PIECE) {
+      const piece = missed.subarray(at, at + PIECE)
+      this.#given += piece.length
+      yield [piece]
+    }
     while (carrier === this.#carrier) {
-      const next = this.#pull()
-      const { done, value } = await next
-      if (carrier !== this.#carrier) return // it is for the next one
-      if (done === true) return
-      this.#take(value)
-      yield value
+      const hasMore = await this.#pull()
+      if (carrier !== this.#carrier || !hasMore) return // what there is, is for the next one
+      const batch = this.#take()
+      for (const { length } of batch) this.#given += length
+      if (batch.length > 0) yield batch
     }
   }
 
-  /** Keeps on reading while there is no carrier, so that the sender may go on for a while. */
   async #readOn (): Promise<void> {
-    const start = this.#kept.end
-    while (this.#out !== undefined && this.#carrier === undefined && this.#failure === undefined && this.#kept.end - start < READ_ON) {
-      const next = this.#pull()
-      const result = await next.catch(() => undefined)
-      if (result === undefined || result.done === true || next !== this.#next || this.#carrier !== undefined) return
-      this.#take(result.value)
+    const kept = this.#kept as ReplayBuffer
+    while (this.#out !== undefined && kept.end - this.#confirmed < KEPT - PIECE) {
+      const hasMore = await this.#pull().catch(() => false)
+      if (!hasMore || this.#carrier !== undefined || this.#failure !== undefined || this.#rest.length === 0) return
+      this.#take()
     }
   }
 
-  /** The next batch, until somebody takes it. */
-  #pull (): Promise<IteratorResult<Batch>> {
-    if (this.#next === undefined) {
-      this.#next = (this.#out as AsyncIterator<Batch>).next()
-      this.#next.catch((err: unknown) => { this.abort(err as Error) })
-    }
+  /** Whether there is something to send, which the first who is told takes. The batch is valid until the next one is asked for. */
+  #pull (): Promise<boolean> {
+    if (this.#rest.length > 0) return Promise.resolve(true)
+    this.#next ??= (this.#out as AsyncIterator<Batch>).next().then(({ done, value }) => {
+      if (done === true) return false // and stays so
+      this.#rest = value.filter(({ length }: Uint8Array) => length > 0)
+      this.#next = undefined
+      return true
+    }, (err: unknown) => {
+      this.abort(err as Error)
+      throw err
+    })
     return this.#next
   }
 
-  #take (batch: Batch): void {
-    this.#next = undefined
-    for (const bytes of batch) this.#kept.push(bytes)
+  #take (): Batch {
+    const batch: Batch = []
+    let room = PIECE
+    while (room > 0 && this.#rest.length > 0) {
+      const [first] = this.#rest
+      const piece = first.subarray(0, room)
+      batch.push(piece)
+      this.#kept?.push(piece)
+      room -= piece.length
+      if (piece.length === first.length) this.#rest.shift()
+      else this.#rest[0] = first.subarray(piece.length)
+    }
+    return batch
   }
 
   #end (): void {

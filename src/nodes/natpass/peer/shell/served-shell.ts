@@ -3,7 +3,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { isLoss } from './loss.ts'
 import { ResumableLink, type Carrier } from './resumable-link.ts'
 import type { Shell } from './shell.ts'
-import type { Attachment, ShellExit } from '../../protocol/link-codec.ts'
+import { TOKEN_BYTES, type Attachment, type ShellExit } from '../../protocol/link-codec.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { bridge } from '../../../../streams/bridge.ts'
 import { wrapLink } from '../../../../streams/wrap-link.ts'
@@ -11,9 +11,6 @@ import type { Batch, Clock, Timer } from '../../../../types.ts'
 
 /** Milliseconds that a shell stays without the client that has opened it. */
 const KEEP_TIMEOUT = 30_000
-
-/** Bytes of a token. */
-const TOKEN_BYTES = 16
 
 export interface ServedShellInit {
   shell: Shell
@@ -28,7 +25,6 @@ export class ServedShell {
   readonly #client: string
   readonly #clock: Clock
   readonly #stream: ResumableLink
-  #isKept = false
   #leaving: Timer | undefined
   #exit: ShellExit | undefined
   #tellExit: (exit: ShellExit) => void = () => {}
@@ -37,15 +33,16 @@ export class ServedShell {
     this.#shell = shell
     this.#client = client
     this.#clock = clock
-    this.#stream = new ResumableLink({ isLoss: (err) => this.#isKept && isLoss(err), onLost: () => { this.#lost() } })
+    this.#stream = new ResumableLink({ isLoss, onLost: () => { this.#lost() } })
   }
 
   /** Bytes of input that were received. */
   get received (): number { return this.#stream.received }
 
-  /** Whether a client may attach to it with this token: the one that has opened it, when its link was lost. */
-  mayAttach (client: string, { token }: Attachment): boolean {
-    return client === this.#client && !this.#stream.isAttached && !this.#stream.isOver && token.length === TOKEN_BYTES && timingSafeEqual(token, this.token)
+  /** Whether a client may attach to it: the one that has opened it, with its token, when its link was lost, and what it has missed is kept. */
+  mayAttach (client: string, { token, received }: Attachment): boolean {
+    const stream = this.#stream
+    return client === this.#client && !stream.isAttached && !stream.isOver && token.length === TOKEN_BYTES && timingSafeEqual(token, this.token) && stream.keeps(received)
   }
 
   /**
@@ -56,7 +53,7 @@ export class ServedShell {
    */
   async serve (link: Carrier & { readonly halfClose: boolean }, tellExit: (exit: ShellExit) => void): Promise<void> {
     const { link: local } = this.#shell
-    this.#isKept = link.halfClose
+    if (link.halfClose) this.#stream.keep()
     this.#attach(link.halfClose ? link : endingBoth(link, () => { this.#shell.link.abort(new LinkClosedError('the other end has left')) }), 0, tellExit)
     try {
       await bridge(this.#stream, wrapLink(local, { source: this.#output(), flow: undefined }))
