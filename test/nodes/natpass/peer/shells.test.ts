@@ -1,19 +1,23 @@
 /** Shells whose connections are lost (natpass protocol, section 6.4). */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { random } from '../../../helpers/bytes.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
-import { until } from '../../../helpers/ends.ts'
+import { drain, until } from '../../../helpers/ends.ts'
 import { forwarder } from '../../../helpers/forwarder.ts'
-import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
+import { join, NatpassClient, SECRET } from '../../../helpers/natpass/client.ts'
 import { contentOf, data, ended, isType, LINK } from '../../../helpers/natpass/messages.ts'
 import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { sample } from '../../../helpers/sample.ts'
+import { linkPair } from '../../../helpers/transforms/link-mux.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
 import type { NatpassPeerInit } from '../../../../src/nodes/natpass/peer/settings.ts'
+import { RemoteShell } from '../../../../src/nodes/natpass/peer/shell/remote-shell.ts'
+import type { LinkRequest } from '../../../../src/nodes/natpass/protocol/link-codec.ts'
 import type { MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
 
@@ -237,4 +241,69 @@ t.test('who may attach: the same client, with the token, while nobody is attache
   back.send(ended('nas'))
   await until(() => !isRunning(pid) && nas.status().links === 0)
   await refused(back, request(token))
+})
+
+t.test('a program that ends at once tells its code', options, async (t) => {
+  const { port } = await serve(t)
+  await startPeer(t, port, { allow: ['shell'] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [{ name: 'no', target: 'nas', type: 'shell', exec: '/bin/false' }] })
+  for (let i = 0; i < 10; i++) {
+    const { link, exited } = await laptop.openShell('no')
+    for await (const batch of link.source) void batch
+    t.same(await exited, { code: 1, signal: undefined })
+    await link.sink((async function * () {})())
+  }
+})
+
+t.test('the loss and the client that is back come in one read', options, async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  const accepted = once(server, 'connection')
+  const nas = new NatpassPeer({ server: `127.0.0.1:${(server.address() as AddressInfo).port}`, secret: SECRET, id: 'nas', allow: ['shell'] })
+  t.teardown(() => nas.close())
+  await nas.start()
+  const [socket] = await accepted
+  t.teardown(() => { socket.destroy() })
+  const laptop = new NatpassClient(socket, 'laptop')
+  const request = (token?: Uint8Array): MessageInit =>
+    ({ _type: 3, from: 'laptop', to: 'nas', link_id: LINK, creq: { name: 'sh', _type: 2, cshell: { exec: 'cat' }, link: { version: 1, window: 1 << 20, token } } })
+  laptop.send(request())
+  const token = (await laptop.next(isType('connectRep'))).crep?.link?.token as Uint8Array
+  for (let i = 0; i < 5; i++) {
+    laptop.send(data('nas', 'x'), { ...ended('nas'), from: 'server' }, request(token))
+    const { crep } = await laptop.next(isType('connectRep'))
+    t.match(crep, { ok: true })
+    t.ok(Number(crep?.link?.received) <= i + 1)
+  }
+})
+
+t.test('who waits to attach again asks again, and gives up after 30 s', async (t) => {
+  const clock = new ManualClock()
+  const { client, muxes } = await linkPair(t)
+  const asked: LinkRequest[] = []
+  const again: LinkRequest[] = []
+  let isGone = false
+  const shell = new RemoteShell({
+    request: { client: 'nas', request: { name: 'sh' } },
+    link: Object.assign(Object.create(client), { response: { token: Buffer.alloc(16, 7) } }),
+    open: (request, signal) => {
+      asked.push(request)
+      return new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason) }) })
+    },
+    askAgain: (request) => { again.push(request) },
+    resize () {},
+    clock,
+    onGone: () => { isGone = true }
+  })
+  const reading = drain(shell.link.source)
+  muxes.client.abort(new Error('lost'))
+  await until(() => asked.length === 1)
+  t.match(asked, [{ client: 'nas', again: { id: String(client.id), token: Buffer.alloc(16, 7), received: 0 } }])
+  for (let i = 0; i < 29; i++) await clock.pass(1000)
+  t.same(again, Array(5).fill(asked[0]))
+  t.same([asked.length, isGone, shell.isLost], [1, false, true])
+  await clock.pass(1000)
+  t.match(await reading, { message: 'the other end does not answer' })
+  t.same([isGone, clock.waiting], [true, []])
 })

@@ -16,7 +16,7 @@ function codec (own = 'local') {
   const calls: any[] = []
   const resizes: any[] = []
   const exits: any[] = []
-  const { encoder, decoder, nextId } = natpassLinks(own, { onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
+  const { encoder, decoder, nextId, tellExit, exitOf } = natpassLinks(own, { onMessage () {}, onResize: (...args) => { resizes.push(args) }, onExit: (...args) => { exits.push(args) } })
   const frames: any = new Proxy({}, { get: (_, name) => (...args: any[]) => { calls.push([name, ...args]) } })
   return {
     calls,
@@ -24,6 +24,8 @@ function codec (own = 'local') {
     exits,
     encoder,
     nextId,
+    tellExit,
+    exitOf,
     getsMessages: (messages: Message[]) => { decoder.push(messages, frames) },
     gets: (...names: string[]) => { decoder.push(names.map(message), frames) },
     gives: () => encoder.take().map((message) => toHex(frameOf(message)))
@@ -140,6 +142,36 @@ t.test('attaching again and exits, byte for byte', async (t) => {
   t.match(target.calls, [['open', LINK, { again: { id: LINK, received: 5_000_000_000 } }, 65_536]])
   target.encoder.accept(LINK, { received: 300 }, 65_536)
   t.same(target.gives(), [hexOf('link_attach_answer_received')])
+})
+
+t.test('a token of another length is none', async (t) => {
+  for (const length of [0, 15, 17, 60_000]) {
+    const opener = codec()
+    opener.encoder.open(LINK, { client: 'remote', request: { name: 'sh', _type: 2, cshell: {} } }, 1000)
+    opener.getsMessages([decodeMessage(frameOf({ _type: 4, from: 'remote', to: 'local', link_id: LINK, crep: { ok: true, link: { version: 1, window: 1, token: Buffer.alloc(length) } } }).subarray(6))])
+    t.match(opener.calls, [['accept', LINK, { token: undefined }, 1]])
+  }
+})
+
+t.test('an exit follows the answer, and is known as long as the link is', async (t) => {
+  const target = codec()
+  target.gets('link_offer_shell')
+  target.encoder.accept(LINK, {}, 1)
+  target.tellExit(LINK, { code: 3, signal: undefined })
+  target.encoder.end(LINK)
+  t.match(target.encoder.take(), [{ _type: 4 }, { _type: 102, exit: { code: 3 } }, { _type: 101 }])
+  const original = codec()
+  original.gets('connect_req_shell_default')
+  original.encoder.accept(LINK, {}, 1)
+  original.tellExit(LINK, { code: 3, signal: undefined })
+  t.match(original.encoder.take(), [{ _type: 4 }])
+  const opener = codec()
+  opener.encoder.open(LINK, { client: 'remote', request: { name: 'sh', _type: 2, cshell: {} } }, 1000)
+  t.equal(opener.exitOf(LINK), undefined)
+  opener.gets('link_exit_code')
+  t.same(opener.exitOf(LINK), { code: 3, signal: undefined })
+  opener.encoder.reset(LINK, 1)
+  t.equal(opener.exitOf(LINK), undefined)
 })
 
 t.test('how a program has ended: told by the controlled end alone', async (t) => {

@@ -73,6 +73,20 @@ t.test('nobody else injects, ends or takes over a link', async (t) => {
   t.equal(contentOf(await b.next()), 'still there')
 })
 
+t.test('a request that is repeated while it is not answered is passed on again; then it is refused', async (t) => {
+  const { server, port } = await serve(t)
+  const [a, b] = [await join(t, port, 'a'), await join(t, port, 'b')]
+  for (let i = 0; i < 2; i++) {
+    a.send(request('b'))
+    t.match(await b.next(isType('connectReq')), { from: 'a', link_id: LINK })
+  }
+  t.match(server.status(), { opened: 1, links: { shell: 1 } })
+  b.send(answer('a'))
+  await a.next(isType('connectRep'))
+  a.send(request('b'))
+  t.match(await a.next(isType('connectRep')), { from: 'server', crep: { ok: false, msg: /in use/ } })
+})
+
 t.test('a request that cannot be passed on is answered', async (t) => {
   const { server, port } = await serve(t, { maxLinks: 2, maxLinksTotal: 3 })
   const [a, b, c] = [await join(t, port, 'a'), await join(t, port, 'b'), await join(t, port, 'c')]
