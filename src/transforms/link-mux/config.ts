@@ -27,7 +27,10 @@ export interface LinkMuxLimits {
   maxMessages?: number
   /** Bound in bytes of what waits to be sent by `port` of one link. Default: 256 KiB. */
   queueLimit?: number
-  /** Milliseconds that a reader may hold up the whole connection, until its link is reset. Default: 10 000. */
+  /**
+   * Milliseconds that a reader may hold up the whole connection, until its link is reset; and that too many answers may wait to be written,
+   * until the connection ends. Default: 10 000.
+   */
   stallTimeout?: number
   /** Milliseconds for the other side to end the connection after this one has. Default: 3000. */
   closeTimeout?: number

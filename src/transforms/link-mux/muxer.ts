@@ -47,7 +47,7 @@ export interface LinkMux<Request, Response> {
    *
    * @throws {LinkRefusedError} when the other side refuses
    * @throws {LinkClosedError} when the connection has ended, or `close` was called
-   * @throws {LinkMuxError} `ERR_LINK_LIMIT` when there are too many links
+   * @throws {LinkMuxError} `ERR_LINK_LIMIT` when there are too many links, or too many frames wait to be written
    * @throws the reason of the signal; the error that broke the connection; what the codec throws for the request
    */
   open (request: Request, init?: OpenInit): Promise<MuxLink<Response>>

@@ -1,4 +1,4 @@
-/** Reads the link below, and holds that up, for a bounded time, while links are full. */
+/** Reads the link below, and holds that up, for a bounded time, while links are full or too many answers wait to be written. */
 import { LinkMuxError } from './errors.ts'
 import { ResetCode } from './frame.ts'
 import type { Settings } from './config.ts'
@@ -26,7 +26,7 @@ export interface LowerReaderInit<In> {
  *
  * While a link without credit is full, or all links together are, nothing is read. After `stallTimeout` the links that are to blame end with
  * `ERR_LINK_STALLED`: those that are full, else the one with the most unread bytes (link-mux protocol, section 5.2). Nor is anything read
- * while too many answers wait to be written.
+ * while too many answers wait to be written; when they still do after `stallTimeout`, the connection ends with `ERR_MUX_STALLED` (section 5.3).
  */
 export class LowerReader<In> {
   readonly #init: LowerReaderInit<In>
@@ -58,9 +58,7 @@ export class LowerReader<In> {
 
   get #isFull (): boolean { return this.#full.size > 0 || this.#init.total.unread >= this.#init.settings.maxUnread }
 
-  #read (): void {
-    if (!this.#isStopped) this.#init.source.next().then(this.#onRead, this.#onBroken)
-  }
+  #read (): void { this.#init.source.next().then(this.#onRead, this.#onBroken) }
 
   readonly #onRead = ({ done, value }: IteratorResult<Batch<In>>): void => {
     if (this.#isStopped) return
@@ -80,9 +78,9 @@ export class LowerReader<In> {
   }
 
   /** Reads on, once that is possible. */
-  readonly #go = (): void => {
-    const { scheduler } = this.#init
-    if (scheduler.isHeldUp) scheduler.afterWrite(this.#go)
+  #go (): void {
+    if (this.#isStopped) return
+    if (this.#init.scheduler.isHeldUp) this.#awaitWrite()
     else if (this.#isFull) this.#pause()
     else this.#read()
   }
@@ -97,6 +95,15 @@ export class LowerReader<In> {
       link.source.deliver()
       if (link.isFull) this.#full.add(link)
     }
+  }
+
+  #awaitWrite (): void {
+    const { scheduler, settings: { clock, stallTimeout }, onEnd } = this.#init
+    const timer = clock.set(stallTimeout, () => { onEnd(new LinkMuxError('ERR_MUX_STALLED', `the other side did not take the answers for ${stallTimeout} ms`)) })
+    scheduler.afterWrite(() => { // called when the connection ends as well
+      clock.clear(timer)
+      this.#go()
+    })
   }
 
   #pause (): void {

@@ -38,7 +38,8 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   #controlFrames = 0
   #isFinished = false
   #isScheduled = false
-  /** Called when the link below has taken the last write. */
+  /** Called when the link below has taken the write that is under way, and the next one. */
+  #writing: Written[] = []
   #written: Written[] = []
   /** The pending read of the link below. */
   #pending: ((result: IteratorResult<Batch<Out>>) => void) | undefined
@@ -79,7 +80,7 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     this.#schedule()
   }
 
-  /** Calls `done` when the link below has taken what was encoded so far. */
+  /** Calls `done` when the link below has taken what was encoded so far, or with the error when the connection ends before. */
   afterWrite (done: Written): void {
     this.#written.push(done)
     this.#schedule()
@@ -95,6 +96,8 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   fail (err: Error): void {
     this.#fresh = []
     this.#waiting = []
+    this.#writing.push(...this.#written)
+    this.#written = []
     this.#settle(err)
     this.#encoder.take()
     this.finish()
@@ -118,6 +121,8 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
     this.#takeTurns()
     const value = this.#encoder.take()
     this.#controlFrames = 0
+    this.#writing = this.#written
+    this.#written = []
     if (value.length > 0) {
       this.#pending = undefined
       pending({ done: false, value })
@@ -130,10 +135,10 @@ export class FrameScheduler<Out> implements AsyncIterableIterator<Batch<Out>> {
   }
 
   #settle (err?: Error): void {
-    const written = this.#written
-    if (written.length === 0) return
-    this.#written = []
-    for (const done of written) done(err)
+    const writing = this.#writing
+    if (writing.length === 0) return
+    this.#writing = []
+    for (const done of writing) done(err)
   }
 
   #takeTurns (): void {

@@ -86,7 +86,8 @@ export class LinkTable<Id extends string | number, Request, Response> implements
   async open (request: Request, { signal, messages = false }: OpenInit = {}): Promise<MuxLink<Response>> {
     signal?.throwIfAborted()
     if (this.#isClosed) throw new LinkClosedError('the connection opens no more links')
-    const id = this.#hasRoom(this.#pending.size) && !this.scheduler.isHeldUp ? this.#init.codec.nextId(request) : undefined
+    if (this.scheduler.isHeldUp) throw new LinkMuxError('ERR_LINK_LIMIT', 'too many control frames wait to be written')
+    const id = this.#hasRoom(this.#pending.size) ? this.#init.codec.nextId(request) : undefined
     if (id === undefined) throw new LinkMuxError('ERR_LINK_LIMIT', 'too many links, or too many that were not accepted yet')
     if (this.#isKnown(id)) throw new LinkMuxError('ERR_MUX_PROTOCOL', `a link with the id ${id} is there already`)
     this.#recent.delete(id)

@@ -1,19 +1,21 @@
-/** Connections of any bytes, and other connections below than streams of memory. */
+/** Connections of any bytes, those that do not take what is written, and other connections below than streams of memory. */
 import t from 'tap'
 import { cut, mutate, random } from '../../helpers/bytes.ts'
 import { ManualClock } from '../../helpers/clock.ts'
-import { batches, drain, hearText, texts, turn } from '../../helpers/ends.ts'
+import { batches, drain, failureOf, hear, hearText, texts, turn, until } from '../../helpers/ends.ts'
 import { recordingLink } from '../../helpers/links.ts'
 import { sample } from '../../helpers/sample.ts'
-import { linkPair, muxPair, OK } from '../../helpers/transforms/link-mux.ts'
+import { linkPair, muxPair, OK, rawPeer, type RawPeer } from '../../helpers/transforms/link-mux.ts'
 import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
 import { compactMux, linkMux } from '../../../src/transforms/link-mux/index.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
 import { over, stack } from '../../../src/layer.ts'
+import { wrapLink } from '../../../src/streams/wrap-link.ts'
 import { lengthPrefix } from '../../../src/transforms/length-prefix.ts'
 import { u32be } from '../../../src/transforms/length-codecs.ts'
 import { memoryPair } from '../../../src/transports/memory.ts'
-import type { Link } from '../../../src/types.ts'
+import type { Batch, Link } from '../../../src/types.ts'
+import type { Test } from 'tap'
 
 const ROUNDS = sample('damaged conversations', { short: 1500, long: 100_000 })
 
@@ -102,4 +104,110 @@ t.test('both sides close at the same time', async (t) => {
   server.close()
   t.same(await Promise.all([client.ended, server.ended]), [undefined, undefined])
   await t.rejects(client.open(OK), { code: 'ERR_LINK_CLOSED' })
+})
+
+t.test('the connection ends while a full link holds it up: no timer is left, and what was unread stays', async (t) => {
+  const clock = new ManualClock()
+  const { mux, openings, send } = rawPeer(t, { clock, window: 100 })
+  send((frames) => { frames.open(1, OK, undefined) })
+  await until(() => openings.length === 1)
+  const link = openings[0].accept(OK)
+  send((frames) => { frames.data(1, new Uint8Array(200)); frames.reset(1, 0) }) // small, so one read
+  await clock.whenSet(10_000)
+  mux.abort(new Error('enough'))
+  t.same(clock.waiting, [])
+  await clock.pass(10_000)
+  t.equal(Buffer.concat(await hear(link.source)).length, 200)
+})
+
+/** A multiplexer each of whose writes waits for one of the `permits`. */
+function gatedPeer (t: Test, clock: ManualClock): RawPeer & { gate: { permits: number, isWaiting: boolean } } {
+  const gate = { permits: 0, isWaiting: false }
+  const [link, below] = memoryPair()
+  async function * through (source: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+    for await (const batch of source) {
+      gate.isWaiting = true
+      await until(() => gate.permits > 0)
+      gate.isWaiting = false
+      gate.permits--
+      yield batch
+    }
+  }
+  const peer = rawPeer(t, { clock, lower: [link, wrapLink(below, { sink: (source) => below.sink(through(source)) })] })
+  t.teardown(() => { gate.permits = Infinity })
+  return Object.assign(peer, { gate })
+}
+
+/** Frames that have to be answered, in one read. */
+function ask ({ link }: RawPeer, count: number, from = 0): void {
+  const encoder = new CompactEncoder()
+  for (let i = 0; i < count; i++) encoder.end(1 + 2 * (from + i))
+  link.port.send([Buffer.concat(encoder.take())])
+}
+
+t.test('answers that are written late: the connection goes on', async (t) => {
+  const clock = new ManualClock()
+  const peer = gatedPeer(t, clock)
+  const { mux, gate } = peer
+  for (let round = 0; round < 2; round++) {
+    ask(peer, 1, round * 10_001)
+    await until(() => gate.isWaiting)
+    ask(peer, 10_000, round * 10_001 + 1)
+    await clock.whenSet(10_000)
+    t.match(await failureOf(mux.open(OK)), { code: 'ERR_LINK_LIMIT', message: /control frames wait/ })
+    await clock.pass(9999)
+    gate.permits = 2
+    await peer.next(10_001)
+    await until(() => clock.waiting.length === 0)
+  }
+  // This side fills the next write while the answers are written: they were in time.
+  ask(peer, 10_000, 30_000)
+  await clock.whenSet(10_000)
+  await until(() => gate.isWaiting)
+  let err: Error & { code?: string } | undefined
+  while (err?.code !== 'ERR_LINK_LIMIT') {
+    const controller = new AbortController()
+    const opening = failureOf(mux.open(OK, { signal: controller.signal }))
+    controller.abort(new Error('enough'))
+    err = await opening as Error
+  }
+  await clock.pass(6000)
+  gate.permits = 1
+  await peer.next(10_000)
+  await until(() => gate.isWaiting)
+  await clock.pass(6000)
+  gate.permits = Infinity
+  await until(() => peer.heard.length > 8192)
+  const accepted = mux.open(OK)
+  await until(() => peer.heard.at(-1)?.startsWith('open') === true)
+  const id = Number(/\d+/.exec(peer.heard.at(-1) ?? '')?.[0])
+  peer.send((frames) => { frames.accept(id, OK, 1000) })
+  t.equal((await accepted).id, id)
+  t.same(clock.waiting, [])
+})
+
+t.test('answers that are not written: the connection ends in time', async (t) => {
+  for (const written of [0, 1]) {
+    const clock = new ManualClock()
+    const peer = gatedPeer(t, clock)
+    const { mux, gate } = peer
+    ask(peer, 1)
+    await until(() => gate.isWaiting)
+    ask(peer, 10_000, 1)
+    await clock.whenSet(10_000)
+    await clock.pass(5000)
+    gate.permits = written
+    await peer.next(written)
+    await clock.pass(4999)
+    t.same(clock.waiting, [10_000], `${written} writes: it waits`)
+    await clock.pass(1)
+    t.match(await mux.ended, { code: 'ERR_MUX_STALLED' })
+    t.same(clock.waiting, [])
+  }
+  const clock = new ManualClock()
+  const peer = gatedPeer(t, clock)
+  ask(peer, 10_000)
+  await clock.whenSet(10_000)
+  peer.mux.abort(new Error('enough'))
+  t.same(clock.waiting, [], 'no timer is left when it ends before')
 })
