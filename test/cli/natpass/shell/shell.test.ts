@@ -29,6 +29,8 @@ const config = (folder: string, port: number, id: string): string => `natpass:
 `
 
 interface Machine {
+  /** Of the relay. */
+  port: number
   nas: NatpassPeer
   env: Record<string, string>
   folder: string
@@ -46,11 +48,12 @@ t.before(async () => {
   const online = once(nas, 'online')
   await nas.start()
   await online
-  const folder = t.testdir({ secret: SECRET, password: PASSWORD, wrong: 'another', 'laptop.yaml': config(t.testdirName, port, 'laptop'), 'tablet.yaml': config(t.testdirName, port, 'tablet') })
+  const folder = t.testdir({ secret: SECRET, password: PASSWORD, wrong: 'another', 'laptop.yaml': config(t.testdirName, port, 'laptop'), 'moved.yaml': config(t.testdirName, port, 'laptop').replace('127.0.0.1', 'localhost'), 'tablet.yaml': config(t.testdirName, port, 'tablet') })
   const env = homeEnv()
   const laptop = startProgram(t, 'peer', ['--config', join(folder, 'laptop.yaml')], { env, cwd: folder })
   await laptop.find(/^ready natpass tcp:\/\/127\.0\.0\.1:\d+\n.*^ready natpass tcp:\/\/127\.0\.0\.1:\d+$/ms)
   machine = {
+    port,
     nas,
     env,
     folder,
@@ -146,6 +149,8 @@ t.test('there is no shell', { skip: skipWithoutPty }, async (t) => {
   t.match(await errorOf('--page-password-file', file('wrong'), 'sh'), { code: 'ERR_SHELL_CONNECTION', message: /^the password of the page is another one/ })
   t.match(await errorOf(...password, 'lost'), { code: 'ERR_SHELL_CONNECTION', message: /nobody is not connected/ })
   t.match(await errorOf('--config', file('tablet.yaml'), 'lost'), { code: 'ERR_NATPASS_REFUSED', message: /nobody is not connected/ })
+  const [running, moved] = ['127.0.0.1', 'localhost'].map((host) => `${host}:${machine.port}`)
+  t.match(await errorOf('--config', file('moved.yaml'), 'sh'), { code: 'ERR_USAGE', message: `--server: ${moved} is not what the peer "laptop" that runs here is connected to, expected ${running}` })
   t.match(await errorOf('--control', file('none'), 'sh'), { code: 'ERR_CONTROL', message: /^nobody listens at / })
   process.env.RUNTIME_DIRECTORY = homeEnv().RUNTIME_DIRECTORY
   t.match(await errorOf('sh'), { code: 'ERR_USAGE', message: /^--config: missing, as no peer of natpass runs here/ })
