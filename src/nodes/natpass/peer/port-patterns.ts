@@ -4,6 +4,9 @@ import { isLoopback } from '../../../net/client-address.ts'
 import { CidrList, parseNetwork } from '../../../net/cidr-list.ts'
 import { readHost, readPort } from '../../../net/endpoint.ts'
 
+/** What `localhost` stands for, whatever it resolves to. */
+const LOOPBACK = new CidrList('ports', ['127.0.0.0/8', '::1'])
+
 /** One pattern. */
 export interface PortPattern {
   /** A name in lower case; networks; undefined: any host. */
@@ -18,7 +21,7 @@ export type AddressCheck = (address: string) => boolean
 export const EXPECTED_PORT_PATTERN = 'HOST:PORT such as 192.168.1.0/24:80, nas.lan:8000-8099, [2001:db8::1]:* or *:53'
 
 /**
- * Parses a pattern: HOST is a name, an address, a CIDR (those of IPv6 in brackets) or `*`; PORT a number, a range or `*`.
+ * Parses a pattern: HOST is a name, an address, a CIDR (those of IPv6 in brackets), `localhost` for the loopback, or `*`; PORT a number, a range or `*`.
  *
  * @returns undefined for anything else
  */
@@ -43,7 +46,9 @@ function readPatternHost (text: string): Pick<PortPattern, 'host'> | undefined {
   const network = inBrackets ?? text
   if (inBrackets !== undefined || /^[\d./]+$/.test(text)) return parseNetwork(network) === undefined ? undefined : { host: new CidrList('ports', [network]) }
   const name = readHost(text)
-  return name === undefined ? undefined : { host: plainName(name) }
+  if (name === undefined) return undefined
+  const plain = plainName(name)
+  return { host: plain === 'localhost' ? LOOPBACK : plain }
 }
 
 /** Names are equal whatever their case, and with a dot at the end as well. */

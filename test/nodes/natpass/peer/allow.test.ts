@@ -51,6 +51,10 @@ t.test('patterns of ports', async (t) => {
     ['[::ffff:10.0.0.0/104]:1', '10.9.9.9', 1],
     ['NAS.lan:53', 'nas.LAN.', 53, '203.0.113.9'],
     ['localhost:*', 'localhost', 22, '127.0.0.1'],
+    ['LocalHost.:80', '127.0.0.1', 80],
+    ['localhost:80', '::1', 80],
+    ['localhost:80', '127.9.9.9', 80],
+    ['localhost:80', 'LOCALHOST.', 80, '::1'],
     ['*:53', '203.0.113.9', 53],
     ['*:*', 'anything.example', 1, '203.0.113.9']
   ] as const) t.ok(reaches([pattern], host, port, address ?? host), `${pattern} ${host} ${port}`)
@@ -65,6 +69,10 @@ t.test('patterns of ports', async (t) => {
     ['nas.lan:53', 'other.lan', 53, '192.0.2.7'],
     ['*:53', '203.0.113.9', 54],
     ['127.0.0.1:*', '0.0.0.0', 80],
+    ['localhost:80', 'localhost', 80, '192.0.2.7'],
+    ['localhost:80', '127.0.0.1', 81],
+    ['localhost:80', '::', 80],
+    ['nas.localhost:80', '127.0.0.1', 80],
     ['127.0.0.1:*', '127.1', 80, '127.0.0.2'] // a name to the system
   ] as const) t.notOk(reaches([pattern], host, port, address ?? host), `${pattern} ${host} ${port}`)
   for (const text of ['', ':', '*', 'host', 'host:', ':80', '*:0', '*:65536', '*:2-1', '*:1-', '*:-1', '*:1-2-3', '*:+1', '* :1', '::1:80', '[::1]', '[10.0.0.1]:80', '[]:80', '[host]:80', '10.0.0.0/33:1',
