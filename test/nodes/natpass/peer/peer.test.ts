@@ -16,6 +16,7 @@ import { frames } from '../../../../src/nodes/natpass/protocol/frames.ts'
 import { decodeMessage } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
 import { over } from '../../../../src/layer.ts'
+import { silent as mute } from '../../../../src/log.ts'
 import { systemClock } from '../../../../src/streams/clock.ts'
 import { wrapLink } from '../../../../src/streams/wrap-link.ts'
 import { memoryPair } from '../../../../src/transports/memory.ts'
@@ -104,7 +105,8 @@ t.test('measurements', async (t) => {
   const nas = await startPeer(t, port, { allow: ['bench@laptop'] })
   const silent = await join(t, port, 'silent')
   const clock = new ManualClock({ date: Date.now() })
-  const laptop = await startPeer(t, port, { id: 'laptop', clock, rules: ['nas', 'nobody', 'silent'].map((target) => ({ name: target, target, type: 'bench' })) })
+  const warned: object[] = []
+  const laptop = await startPeer(t, port, { id: 'laptop', clock, log: { ...mute, warn: (fields) => { warned.push(fields) } }, rules: ['nas', 'nobody', 'silent'].map((target) => ({ name: target, target, type: 'bench' })) })
   const [url, lost, unanswered] = laptop.status().rules.map(({ url }) => url ?? '')
   const measure = async (url: string, init: RequestInit = {}): Promise<[status: number, text: string]> => {
     const response = await fetch(url, init)
@@ -115,6 +117,7 @@ t.test('measurements', async (t) => {
   t.match([nas.status(), laptop.status().rules[0]], [{ accepted: 2 }, { opened: 2 }])
   t.match(await measure(lost), [502, /^nobody is not connected/])
   t.match(await measure(url, { headers: { origin: 'http://evil.example' } }), [403, /another site/])
+  t.match(warned.at(-1), { page: url, remote: '127.0.0.1', reason: 'a request of another site', count: 1 })
   const waiting = Array.from({ length: 16 }, () => measure(unanswered))
   for (let i = 0; i < waiting.length; i++) t.match(await silent.next(isType('connectReq')), { from: 'laptop', creq: { name: 'silent', _type: 4 } })
   t.match(await measure(unanswered), [503, /^16 measurements are running already/])

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { answer, refuseUpgrade } from './answers.ts'
 import { refusalOf } from './request-guard.ts'
+import type { RateLimitedLog } from '../../../../limits/rate-limited-log.ts'
 import { throttle } from '../../../../limits/throttle.ts'
-import { silent, type Logger } from '../../../../log.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import type { Clock } from '../../../../types.ts'
@@ -28,7 +28,8 @@ export interface PageListenerInit {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
-  readonly log?: Logger
+  /** Default: none. */
+  readonly log?: Pick<RateLimitedLog, 'log'>
   readonly clock?: Clock
 }
 
@@ -49,8 +50,8 @@ export class PageListener {
 
   constructor (init: PageListenerInit, { serve, upgrade }: PageHandlers) {
     this.#init = init
-    const { clock = systemClock, log = silent } = init
-    this.tellRefusal = throttle((refusal: object, count: number) => { log.warn({ ...refusal, count }, 'request to a page refused') }, { clock })
+    const { clock = systemClock, log } = init
+    this.tellRefusal = throttle((refusal: object, count: number) => { log?.log('warn', { page: this.url, ...refusal, count }, 'request to a page refused') }, { clock })
     this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.timeout = SILENCE_TIMEOUT

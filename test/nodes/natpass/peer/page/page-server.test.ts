@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { first, texts, until } from '../../../../helpers/ends.ts'
-import { silent } from '../../../../../src/log.ts'
 import { playedShell, testPage } from '../../../../helpers/natpass/page.ts'
 
 const FOREIGN = { origin: 'http://evil.example' }
@@ -146,7 +145,7 @@ t.test('a shell that has ended makes room for another one', async (t) => {
 
 t.test('requests of other sites', async (t) => {
   const warned: object[] = []
-  const { ask, refused, opened, page, clock } = await testPage(t, { log: { ...silent, warn: (fields) => { warned.push(fields) } } })
+  const { ask, refused, opened, page, clock } = await testPage(t, { log: { log: (_level, fields) => { warned.push(fields) } } })
   t.equal((await ask('POST', '/new')).status, 200)
   const foreign: Array<Record<string, string>> = [FOREIGN, { origin: 'null' }, { host: 'evil.example' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }]
   for (const headers of foreign) {
@@ -160,7 +159,7 @@ t.test('requests of other sites', async (t) => {
   t.same(opened[0].sizes, [])
   t.equal(page.shells, 1)
   clock.advance(1000)
-  t.match(warned, [{ remote: '127.0.0.1', reason: 'a request of another site', count: 1 }, { count: 34 }], 'logged, but not each of them')
+  t.match(warned, [{ page: page.url, remote: '127.0.0.1', reason: 'a request of another site', count: 1 }, { count: 34 }], 'logged, but not each of them')
 })
 
 t.test('unknown ids', async (t) => {
@@ -171,7 +170,8 @@ t.test('unknown ids', async (t) => {
 })
 
 t.test('a login', async (t) => {
-  const { ask, attach, refused, clock, page } = await testPage(t, { password: 'secret' })
+  const warned: object[] = []
+  const { ask, attach, refused, clock, page } = await testPage(t, { password: 'secret', log: { log: (_level, fields) => { warned.push(fields) } } })
   const form = await ask('GET', '/')
   t.match(form, { status: 200, body: /type="password"/ })
   t.notMatch(form.body, /<script/)
@@ -181,6 +181,8 @@ t.test('a login', async (t) => {
   t.equal((await ask('POST', '/login', FOREIGN, 'password=secret')).status, 403)
   t.equal((await ask('POST', '/login', {}, `password=${'x'.repeat(5000)}`)).status, 413)
   t.match(await ask('POST', '/login', {}, 'password=wrong'), { status: 403, body: /not the password/ })
+  clock.advance(1000)
+  t.match(warned, [{ reason: 'a request of another site' }, { page: page.url, remote: '127.0.0.1', reason: 'wrong password', count: 1 }])
   const { status, headers } = await ask('POST', '/login', {}, 'password=secret')
   t.equal(status, 303)
   t.equal(headers.location, '/')
