@@ -110,6 +110,7 @@ t.test('a table that is full: the one that was idle longest makes room, none tha
   await clock.pass(500)
   await says('second')
   const second = await accept(t, incoming)
+  const { signal } = second
   await says('too early')
   await until(() => listener.refused === 1)
   await clock.pass(1000)
@@ -120,6 +121,7 @@ t.test('a table that is full: the one that was idle longest makes room, none tha
   t.same(await some(third, 1), ['third'])
   t.match(await hear(second.source), [Buffer.from('second')])
   t.match([listener.flows, listener.evicted], [2, 1])
+  t.match([signal, server.signal, second.signal], [{ aborted: true, reason: { code: 'ERR_LINK_CLOSED' } }, { aborted: false }, { aborted: true }])
   await says('the first one was used')
   await until(() => listener.refused === 2)
 })
@@ -130,6 +132,7 @@ t.test('a link that was aborted: the next datagram of its address makes another 
   const reading = failureOf(hear(server.source))
   server.abort(reason)
   t.equal(await reading, reason)
+  t.equal(server.signal.reason, reason, 'also for who asks late')
   client.port.send(texts('again'))
   const again = await accept(t, incoming)
   t.same(await some(again, 1), ['again'])

@@ -16,6 +16,8 @@ export interface UdpLink extends Link {
   readonly local: Endpoint
   /** Datagrams dropped because too many waited for the reader. */
   readonly dropped: number
+  /** Aborted when it has ended. */
+  readonly signal: AbortSignal
   /** Of the socket; a listener has one for all its links. */
   readonly errors: Readonly<UdpErrors>
 }
@@ -43,6 +45,7 @@ export class Flow implements UdpLink, PacketPort {
   #timer: Timer | undefined
   #sending: AbortableSource<Batch> | undefined
   #reason: Error | undefined
+  #ending: AbortController | undefined
 
   constructor (init: FlowInit) {
     this.#init = init
@@ -63,6 +66,14 @@ export class Flow implements UdpLink, PacketPort {
   get errors (): Readonly<UdpErrors> { return this.#init.socket.errors }
 
   get dropped (): number { return this.#incoming.dropped }
+
+  get signal (): AbortSignal {
+    if (this.#ending === undefined) {
+      this.#ending = new AbortController()
+      if (this.#reason !== undefined) this.#ending.abort(this.#reason)
+    }
+    return this.#ending.signal
+  }
 
   get queued (): number { return this.#init.socket.port.queued }
 
@@ -101,6 +112,7 @@ export class Flow implements UdpLink, PacketPort {
     tell()
     this.#sending?.abort()
     this.#init.onEnd(this)
+    this.#ending?.abort(reason)
   }
 
   /** One timer that is set again, as setting one for each datagram would cost more. */

@@ -24,8 +24,12 @@ import type { Clock, Link, Listener } from '../../../types.ts'
 /** Milliseconds for the other end to answer. */
 const OPEN_TIMEOUT = 20_000
 
-/** Addresses that send to one rule of type `udp` at one time: each has a link. */
-const MAX_SOURCES = 512
+/**
+ * Addresses that send to one rule of type `udp` at one time, each of which has a link, and those whose link is not open yet. Fewer than links of
+ * a connection: addresses can be forged, and other rules need links as well.
+ */
+const MAX_SOURCES = 256
+const MAX_OPENING_SOURCES = 32
 
 /** The current connection to the server, as rules use it. */
 export interface LinkOpener {
@@ -55,6 +59,7 @@ export class RuleListener {
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
   readonly #shells = new Map<string, RemoteShell>()
+  #openingSources = 0
   #opened = 0
   #problem: string | undefined
 
@@ -62,12 +67,12 @@ export class RuleListener {
 
   /** @throws an error of the system when it cannot listen */
   async listen (): Promise<string> {
-    const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword, lost } = this.#init
+    const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword, lost, log } = this.#init
     if (type === 'shell') {
-      this.#page = await serveShellPage({ host, port, name, clock, password: pagePassword, openShell: (signal) => this.openShell(signal) })
+      this.#page = await serveShellPage({ host, port, name, clock, log, password: pagePassword, openShell: (signal) => this.openShell(signal) })
       this.#url = this.#page.url
     } else if (type === 'bench') {
-      this.#page = await serveBenchPage({ host, port, clock, measure: (signal) => this.#measure(signal) })
+      this.#page = await serveBenchPage({ host, port, clock, log, measure: (signal) => this.#measure(signal) })
       this.#url = this.#page.url
     } else if (type === 'udp') {
       const sources = this.#sources = listenUdp({ host, port, maxFlows: MAX_SOURCES, idleTimeout: IDLE_TIMEOUT, errors: lost.errors, clock })
@@ -113,13 +118,19 @@ export class RuleListener {
   async #serveSource (source: UdpLink): Promise<void> {
     const { lost, clock } = this.#init
     try {
-      const link = await this.#open()
+      const link = await this.#openFor(source)
       await exchange(source, link, lost)
       this.#links.delete(link)
     } catch (err) {
       await discard(source, lost, clock)
       source.abort(err as Error)
     }
+  }
+
+  async #openFor (source: UdpLink): Promise<MuxLink<LinkResponse>> {
+    if (this.#openingSources >= MAX_OPENING_SOURCES) throw new LinkClosedError('too many links of this rule are being opened')
+    this.#openingSources++
+    return await this.#open(source.signal).finally(() => { this.#openingSources-- })
   }
 
   /** The program of a shell has ended. */

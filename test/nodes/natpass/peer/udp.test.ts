@@ -8,6 +8,10 @@ import { join } from '../../../helpers/natpass/client.ts'
 import { isType, LINK, UNKNOWN } from '../../../helpers/natpass/messages.ts'
 import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
+import { RateLimitedLog } from '../../../../src/limits/rate-limited-log.ts'
+import { silent } from '../../../../src/log.ts'
+import { LostDatagrams } from '../../../../src/nodes/natpass/peer/datagrams.ts'
+import { RuleListener } from '../../../../src/nodes/natpass/peer/rule-listener.ts'
 import { consume } from '../../../../src/streams/consume.ts'
 import { decodeMessage, frameOf, type Message, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { LengthPrefixDecoder } from '../../../../src/transforms/length-prefix.ts'
@@ -122,6 +126,42 @@ t.test('what is not allowed or not there, and a rule whose target does not answe
   await clock.pass(1001)
   one.port.send([bytes(1)])
   await until(() => nas.status().refused === 2)
+})
+
+t.test('a flood of sources asks for few links at one time, and for none whose source has ended', async (t) => {
+  const clock = new ManualClock()
+  const lost = new LostDatagrams()
+  const asked: AbortSignal[] = []
+  const given: Array<() => void> = []
+  const listener = new RuleListener({
+    rule: { ...rule(53), localAddr: '127.0.0.1', localPort: 0, remoteAddr: '127.0.0.1', exec: '', env: undefined, fps: 10 },
+    opener: {
+      open: async (_request, signal) => await new Promise((_resolve, reject) => {
+        asked.push(signal as AbortSignal)
+        given.push(() => { reject(new Error('refused')) })
+        signal?.addEventListener('abort', () => { reject(signal.reason) })
+      }),
+      resize () {}
+    },
+    pagePassword: undefined,
+    lost,
+    clock,
+    log: new RateLimitedLog(silent)
+  })
+  const port = Number(new URL(await listener.listen()).port)
+  const sources = await Promise.all(Array.from({ length: 40 }, () => user(t, port)))
+  for (const source of sources) source.port.send([bytes(1)])
+  await until(() => asked.length + lost.refused === 40)
+  t.same([asked.length, lost.refused], [32, 8])
+  given[0]()
+  await until(() => lost.refused === 9)
+  const late = await user(t, port)
+  late.port.send([bytes(1)])
+  await until(() => asked.length === 33)
+  await clock.pass(1001)
+  t.ok(asked.slice(1).every(({ aborted }) => !aborted))
+  await listener.close(new Error('the test is over'))
+  await until(() => asked.slice(1).every(({ aborted }) => aborted))
 })
 
 t.test('nobody at the port: counted, and the link goes on', async (t) => {
