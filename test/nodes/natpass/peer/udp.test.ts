@@ -141,7 +141,9 @@ t.test('a flood of sources asks for few links at one time, and for none whose so
         given.push(() => { reject(new Error('refused')) })
         signal?.addEventListener('abort', () => { reject(signal.reason) })
       }),
-      resize () {}
+      resize () {},
+      askAgain () {},
+      exitOf: () => undefined
     },
     pagePassword: undefined,
     lost,
