@@ -1,5 +1,4 @@
 /** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
-import { setImmediate } from 'node:timers/promises'
 import { Allowances } from './allowances.ts'
 import type { LostDatagrams } from './datagrams.ts'
 import { Ports } from './ports.ts'
@@ -135,7 +134,7 @@ export class ControlledEnd {
 
   /** The client that has opened a shell is back, or this end is. */
   async #attach (opening: NatpassOpening, again: Attachment, session: ShellSession): Promise<void> {
-    await setImmediate() // the loss of the link before may have come in the same read: its readers know by then
+    await new Promise(setImmediate) // the loss of the link before may have come in the same read: its readers know by then
     const id = String(opening.id)
     const shell = this.#shells.get(id)
     if (shell?.mayAttach(opening.request.client, again) !== true) throw new Error('there is no such shell to attach to')
