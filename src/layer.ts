@@ -59,10 +59,18 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
  */
 export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode: Core<Out, L> }): Layer<Link<L>, Link<In, Out>> => (lower) => {
   const { decode, encode } = make()
-  return {
-    source: transform(decode)(lower.source),
+  let source: Link<In, Out>['source'] | undefined
+  let port: PacketPort<Out> | undefined
+  return { // source and port are made when they are used: most links have only one way of reading and of writing
+    get source () {
+      source ??= transform(decode)(lower.source)
+      return source
+    },
     sink: (source) => lower.sink(transform(encode)(source)),
-    port: portOver(lower.port, encode),
+    get port () {
+      port ??= portOver(lower.port, encode)
+      return port
+    },
     abort: (err) => { lower.abort(err) },
     flow: lower.flow === undefined ? undefined : (take, signal) => flowThrough(lower, decode, take, signal),
     poolReads: lower.poolReads === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.poolReads?.(simd) }
