@@ -155,11 +155,14 @@ t.test('Chromium', { skip: skipWithoutChromium !== false ? skipWithoutChromium :
   t.test('a login', async (t) => {
     const served = await serve(t, { password: 'open sesame' })
     const { page } = await visit(t)
-    await page.goto(served.url)
-    await page.keyboard.type('wrong\n')
+    const logIn = async (password: string): Promise<void> => {
+      await page.goto(served.url)
+      await page.locator('input:focus').waitFor()
+      await page.keyboard.type(`${password}\n`)
+    }
+    await logIn('wrong')
     await page.getByText('This is not the password.').waitFor()
-    await page.goto(served.url)
-    await page.keyboard.type('open sesame\n')
+    await logIn('open sesame')
     await page.locator('.xterm').waitFor()
     await shows(page, '$')
     await page.keyboard.type('echo $((6 * 7)).\n')
