@@ -11,6 +11,15 @@ export const skipWithoutPty: string | false = process.env.CI === 'true'
 /** A plain environment: a prompt that is known, no files of the user. */
 export const PLAIN = { PATH: process.env.PATH, HOME: '/nonexistent', PS1: '$ ', LC_ALL: 'C.UTF-8', ENV: undefined }
 
+/** Whether there is such a process. */
+export function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** A shell that ends with the test. */
 export async function startTestShell (t: Test, init: ShellInit = {}): Promise<Shell> {
   const shell = await startShell({ own: PLAIN, exec: '/bin/sh', ...init })

@@ -8,7 +8,7 @@ import { standstill, until } from '../../../helpers/ends.ts'
 import { join, SECRET, type NatpassClient } from '../../../helpers/natpass/client.ts'
 import { answer, contentOf, data, ended, isType, LINK, request } from '../../../helpers/natpass/messages.ts'
 import { portOf, startPeer } from '../../../helpers/natpass/peers.ts'
-import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
+import { isRunning, skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { NatpassPeer } from '../../../../src/nodes/natpass/peer/peer.ts'
 import { Session } from '../../../../src/nodes/natpass/peer/session.ts'
@@ -29,14 +29,6 @@ async function service (t: Test, serve: (socket: Socket) => void): Promise<numbe
   await once(server, 'listening')
   t.teardown(() => { server.close() })
   return (server.address() as AddressInfo).port
-}
-
-function isRunning (pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 const echo = (socket: Socket): void => { socket.pipe(socket) }

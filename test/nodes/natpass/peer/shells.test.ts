@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { WebSocket } from 'ws'
 import { random } from '../../../helpers/bytes.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
@@ -10,7 +10,8 @@ import { drain, until } from '../../../helpers/ends.ts'
 import { forwarder } from '../../../helpers/forwarder.ts'
 import { join, NatpassClient, SECRET } from '../../../helpers/natpass/client.ts'
 import { contentOf, data, ended, isType, LINK } from '../../../helpers/natpass/messages.ts'
-import { skipWithoutPty } from '../../../helpers/natpass/pty.ts'
+import { startPeer } from '../../../helpers/natpass/peers.ts'
+import { isRunning, skipWithoutPty } from '../../../helpers/natpass/pty.ts'
 import { serve } from '../../../helpers/natpass/serve.ts'
 import { sample } from '../../../helpers/sample.ts'
 import { linkPair } from '../../../helpers/transforms/link-mux.ts'
@@ -22,15 +23,6 @@ import type { MessageInit } from '../../../../src/nodes/natpass/protocol/message
 import { serveNatpass } from '../../../../src/nodes/natpass/relay/server.ts'
 
 const options = { skip: skipWithoutPty }
-
-async function startPeer (t: Test, port: number, init: Partial<NatpassPeerInit>): Promise<NatpassPeer> {
-  const peer = new NatpassPeer({ server: `127.0.0.1:${port}`, secret: SECRET, id: 'nas', backoff: { first: 50, longest: 100 }, ...init })
-  t.teardown(() => peer.close())
-  const online = once(peer, 'online')
-  await peer.start()
-  await online
-  return peer
-}
 
 interface Browser {
   says (pattern: RegExp): Promise<RegExpExecArray>
@@ -68,14 +60,6 @@ async function browse (peer: NatpassPeer): Promise<Browser> {
     },
     hears (taker) { take = taker },
     over
-  }
-}
-
-function isRunning (pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
   }
 }
 

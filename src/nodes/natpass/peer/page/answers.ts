@@ -1,6 +1,7 @@
 /** Answers of the page: to a request, and to an upgrade that is refused. */
 import { STATUS_CODES, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { LinkClosedError } from '../../../../errors.ts'
 
 /** xterm.js sets its colours and sizes by style elements; scripts are files of ours alone. */
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -23,6 +24,13 @@ export function answer (response: ServerResponse, status: number, body: string |
   const isError = status >= 400
   response.writeHead(status, { ...HEADERS, 'content-type': TEXT, 'content-length': Buffer.byteLength(body), ...(isError ? { connection: 'close' } : {}), ...headers })
   response.end(response.req.method === 'HEAD' ? undefined : body)
+}
+
+/** Aborted when nobody waits for the answer any more. */
+export function whenGone (response: ServerResponse): AbortSignal {
+  const gone = new AbortController()
+  response.once('close', () => { gone.abort(new LinkClosedError('the client is gone')) })
+  return gone.signal
 }
 
 /** Refuses an upgrade, and ends the connection. */

@@ -1,8 +1,7 @@
 /** The page of a bench rule: each request is a measurement of the way to the target and back (natpass protocol, section 4.2). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { answer } from './answers.ts'
+import { answer, whenGone } from './answers.ts'
 import { PageListener, type PageListenerInit } from './page-listener.ts'
-import { LinkClosedError } from '../../../../errors.ts'
 import { reasonOf } from '../../../../text/printable.ts'
 
 /** Measurements at one time. */
@@ -27,11 +26,9 @@ export async function serveBenchPage (init: BenchPageInit): Promise<BenchPage> {
   let measurements = 0
   const serve = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (measurements >= MAX_MEASUREMENTS) return answer(response, 503, `${MAX_MEASUREMENTS} measurements are running already\n`)
-    const gone = new AbortController()
-    response.once('close', () => { gone.abort(new LinkClosedError('the client is gone')) })
     measurements++
     try {
-      answer(response, 200, await init.measure(gone.signal))
+      answer(response, 200, await init.measure(whenGone(response)))
     } catch (err) {
       answer(response, 502, reasonOf(err as Error))
     } finally {

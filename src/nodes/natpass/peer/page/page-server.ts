@@ -2,7 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import { answer, HTML, refuseUpgrade } from './answers.ts'
+import { answer, HTML, refuseUpgrade, whenGone } from './answers.ts'
 import { readForm, readNumber } from './form.ts'
 import { loginPage, terminalPage } from './html.ts'
 import { Login } from './login.ts'
@@ -10,7 +10,6 @@ import { loadPageAssets, type PageAssets } from './page-assets.ts'
 import { PageListener, type PageListenerInit } from './page-listener.ts'
 import type { OpenedShell } from './page-shell.ts'
 import { PageShells, type PageShellsInit } from './page-shells.ts'
-import { LinkClosedError } from '../../../../errors.ts'
 import { clientKey } from '../../../../net/client-address.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import type { Clock } from '../../../../types.ts'
@@ -139,9 +138,7 @@ class PageServer implements ShellPage {
 
   async #open (request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await readForm(request) === undefined) return answer(response, 413, 'too long\n')
-    const gone = new AbortController()
-    response.once('close', () => { gone.abort(new LinkClosedError('the client is gone')) })
-    const opened = await this.#shells.open(gone.signal)
+    const opened = await this.#shells.open(whenGone(response))
     if ('id' in opened) answer(response, 200, opened.id)
     else answer(response, opened.status, opened.text)
   }
