@@ -98,13 +98,10 @@ async function idleMemory (script: string): Promise<[number, number]> {
       })))
     }
   }
-  await connect(WARM_UP)
-  const before = await relay.usage(true)
-  await connect(IDLE)
-  const after = await relay.usage(true)
+  const memory = await relay.memoryOf(IDLE, WARM_UP, connect)
   for (const socket of sockets) socket.destroy()
   await relay.stop()
-  return [(after.rss - before.rss) / IDLE / 1024, (after.heap - before.heap) / IDLE / 1024]
+  return memory
 }
 
 async function memory (run: Run): Promise<void> {

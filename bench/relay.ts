@@ -114,13 +114,10 @@ async function idleMemory (scheme: Scheme, ours: boolean): Promise<[number, numb
   const connect = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) sockets.push(await join(way, 0x0c00_0000 + sockets.length))
   }
-  await connect(WARM_UP)
-  const before = await process.usage(true)
-  await connect(IDLE)
-  const after = await process.usage(true)
+  const memory = await process.memoryOf(IDLE, WARM_UP, connect)
   for (const socket of sockets) socket.destroy()
   await process.stop()
-  return [(after.rss - before.rss) / IDLE / 1024, (after.heap - before.heap) / IDLE / 1024]
+  return memory
 }
 
 async function memory (run: Run, scheme: Scheme): Promise<void> {

@@ -38,6 +38,19 @@ export class BenchProcess {
     return await answer
   }
 
+  /**
+   * KiB of one connection: resident, allocated.
+   *
+   * @param connect makes so many connections, which stay; first a few, so that what is made once does not count
+   */
+  async memoryOf (connections: number, warmUp: number, connect: (count: number) => Promise<void>): Promise<[number, number]> {
+    await connect(warmUp)
+    const before = await this.usage(true)
+    await connect(connections)
+    const after = await this.usage(true)
+    return [(after.rss - before.rss) / connections / 1024, (after.heap - before.heap) / connections / 1024]
+  }
+
   async stop (): Promise<void> {
     if (this.#ended.signal.aborted) return
     const exit = once(this.#child, 'exit')
