@@ -46,6 +46,7 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
     getsockopt: () => -1,
     send: () => -1,
     getsockname: () => -1,
+    address: () => 0,
     errno: () => errno,
     ioctl (_fd, _request, argument) {
       new DataView(argument.buffer).setInt32(16, DEVICE, LITTLE)

@@ -17,6 +17,8 @@ export interface Libc {
   getsockname (fd: number, address: Uint8Array, length: Uint8Array): number
   eventfd (initial: number, flags: number): number
   errno (): number
+  /** The address of the first byte of a view. It keeps nothing alive: see {@link MemoryAddresses}. */
+  address (bytes: Uint8Array): number
   /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
   poll (fds: Uint8Array, count: number, timeout: number, done: (err: Error | null, ready: number) => void): void
   /**
@@ -64,6 +66,7 @@ async function load (): Promise<Libc> {
     getsockname: libc.func('getsockname', 'int', ['int', 'void *', 'void *']),
     eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),
     errno: () => koffi.errno(),
+    address: (bytes) => Number(koffi.address(bytes)),
     poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },
     onReadable: typeof node?.poll === 'function' ? (fd, ready) => node.poll(fd, ready) : undefined
   }
