@@ -47,6 +47,8 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
     send: () => -1,
     getsockname: () => -1,
     address: () => 0,
+    sendmmsg: () => -1,
+    recvmmsg: () => -1,
     errno: () => errno,
     ioctl (_fd, _request, argument) {
       new DataView(argument.buffer).setInt32(16, DEVICE, LITTLE)

@@ -21,15 +21,25 @@ export interface Libc {
   address (bytes: Uint8Array): number
   /** poll(2) on a thread of libuv's pool. `fds` must stay as it is until `done` is called; the reason of a -1 is unknown. */
   poll (fds: Uint8Array, count: number, timeout: number, done: (err: Error | null, ready: number) => void): void
+  /** sendmmsg(2) and recvmmsg(2). `messages` is the address of `count` structures of type mmsghdr. */
+  sendmmsg (fd: number, messages: number, count: number, flags: number): number
+  recvmmsg (fd: number, messages: number, count: number, flags: number, timeout: null): number
   /**
-   * Calls back on the event loop whenever the descriptor is readable or has an error. Microtasks of the callback run with the next task
-   * only. koffi does not document this function, so it may be missing in some version.
+   * Calls back on the event loop whenever the descriptor is as wanted. Microtasks of the callback run with the next task only. After an
+   * error of the descriptor the callback gets a negative number, and watching has stopped. koffi does not document this function, so it
+   * may be missing in some version.
    */
-  readonly onReadable?: (fd: number, ready: () => void) => LoopHandle
+  readonly onEvents?: (fd: number, wanted: Wanted, ready: (events: Wanted | number) => void) => LoopHandle
+}
+
+/** What is waited for, or has come. */
+export interface Wanted {
+  readable?: boolean
+  writable?: boolean
 }
 
 export interface LoopHandle {
-  start (ready: () => void): void
+  start (wanted: Wanted, ready: (events: Wanted | number) => void): void
   stop (): void
   close (): void
 }
@@ -68,7 +78,9 @@ async function load (): Promise<Libc> {
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
     poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },
-    onReadable: typeof node?.poll === 'function' ? (fd, ready) => node.poll(fd, ready) : undefined
+    sendmmsg: libc.func('sendmmsg', 'int', ['int', 'uintptr_t', 'unsigned int', 'int']),
+    recvmmsg: libc.func('recvmmsg', 'int', ['int', 'uintptr_t', 'unsigned int', 'int', 'void *']),
+    onEvents: typeof node?.poll === 'function' ? (fd, wanted, ready) => node.poll(fd, wanted, ready) : undefined
   }
 }
 

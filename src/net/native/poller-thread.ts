@@ -12,6 +12,7 @@ import type { Poller, PollHandle } from './poller.ts'
 // struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
 const ENTRY = 8
 const POLLIN = 1
+const POLLOUT = 4
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 
@@ -27,6 +28,7 @@ class ThreadPollHandle implements PollHandle {
   readonly fd: number
   readonly onReady: (err?: Error) => void
   readonly #poller: ThreadPoller
+  #onWritable: (() => void) | undefined
   #isClosed = false
 
   constructor (poller: ThreadPoller, fd: number, onReady: (err?: Error) => void) {
@@ -43,12 +45,32 @@ class ThreadPollHandle implements PollHandle {
 
   stop (): void { this.isWanted = false }
 
+  whenWritable (onWritable: () => void): void {
+    if (this.#isClosed) return
+    this.#onWritable = onWritable
+    this.#poller.armed()
+  }
+
+  /** The events that are wanted, as poll(2) has them. */
+  get wanted (): number { return (this.isWanted ? POLLIN : 0) | (this.#onWritable === undefined ? 0 : POLLOUT) }
+
+  /** Events have come. */
+  came (events: number): void {
+    if (this.#onWritable !== undefined && (events & ~POLLIN) !== 0) {
+      const onWritable = this.#onWritable
+      this.#onWritable = undefined
+      onWritable()
+    }
+    if (this.isWanted && (events & ~POLLOUT) !== 0) this.onReady()
+  }
+
   check (): void {
     if (this.isWanted) this.onReady()
   }
 
   close (): Promise<void> {
     this.isWanted = false
+    this.#onWritable = undefined
     this.#isClosed = true
     return this.#poller.remove(this)
   }
@@ -78,7 +100,8 @@ class ThreadPoller implements Poller {
     } else if (this.#failures === 0) {
       if (this.#events(0) !== 0) this.#libc.read(this.#wakeFd, new Uint8Array(8), 8)
       for (const [i, handle] of flight.entries()) {
-        if (this.#events(i + 1) !== 0 && handle.isWanted) handle.onReady()
+        const events = this.#events(i + 1)
+        if (events !== 0) handle.came(events)
       }
     }
     for (const land of this.#landings.splice(0)) land()
@@ -89,14 +112,14 @@ class ThreadPoller implements Poller {
   readonly #start = (): void => {
     clearImmediate(this.#next)
     this.#next = undefined
-    const flight = [...this.#handles].filter(({ isWanted }) => isWanted)
+    const flight = [...this.#handles].filter(({ wanted }) => wanted !== 0)
     if (this.#flight !== undefined || flight.length === 0) return
     this.#flight = flight
     const size = (flight.length + 1) * ENTRY
     if (this.#fds.byteLength < size) this.#fds = new DataView(new ArrayBuffer(size * 2))
-    for (const [i, fd] of [this.#wakeFd, ...flight.map(({ fd }) => fd)].entries()) {
+    for (const [i, { fd, wanted }] of [{ fd: this.#wakeFd, wanted: POLLIN }, ...flight].entries()) {
       this.#fds.setInt32(i * ENTRY, fd, LITTLE)
-      this.#fds.setInt16(i * ENTRY + 4, POLLIN, LITTLE)
+      this.#fds.setInt16(i * ENTRY + 4, wanted, LITTLE)
       this.#fds.setInt16(i * ENTRY + 6, 0, LITTLE)
     }
     this.#libc.poll(new Uint8Array(this.#fds.buffer), flight.length + 1, -1, this.#landed)

@@ -5,6 +5,8 @@ export interface PollHandle {
   /** Calls `onReady` whenever the descriptor is readable or has an error, until `stop`. */
   start (): void
   stop (): void
+  /** Calls `onWritable` once, when the descriptor takes something to send or has an error; whether started or not. */
+  whenWritable (onWritable: () => void): void
   /** Calls `onReady` once when started, for an event that polling may have missed. */
   check (): void
   /** Settles when the descriptor is not polled any more. It must not be closed before, since its number is used again. */

@@ -3,4 +3,4 @@ import { readlinkSync } from 'node:fs'
 import koffi from 'koffi'
 
 const { poll } = koffi.node
-koffi.node.poll = (fd, ready) => poll(fd, readlinkSync(`/proc/self/fd/${fd}`).includes('tun') ? () => {} : ready)
+koffi.node.poll = (fd, wanted, ready) => poll(fd, wanted, readlinkSync(`/proc/self/fd/${fd}`).includes('tun') ? () => {} : ready)
