@@ -6,17 +6,10 @@
  */
 import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
-import { endianness, networkInterfaces } from 'node:os'
-import ipaddr from 'ipaddr.js'
-import { errnoOf } from './errno.ts'
 import { loadLibc, type Libc } from './libc.ts'
+import { callError, localEndpoint, socketAddress } from './socket-address.ts'
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } from './socket-numbers.ts'
 import type { Endpoint } from '../../types.ts'
-
-/** Offset of the port in both forms of `struct sockaddr`, in network order. */
-const PORT_AT = 2
-/** Offset of the scope id in `struct sockaddr_in6`, in host order. */
-const SCOPE_AT = 24
 
 const ONE = new Uint8Array(new Uint32Array([1]).buffer)
 
@@ -51,7 +44,7 @@ export async function bindShared ({ host, port }: Endpoint, count: number): Prom
     while (descriptors.length < count) {
       const fd = bind(libc, address, at, [SO_REUSEADDR, SO_REUSEPORT])
       descriptors.push(fd)
-      at = portOf(libc, fd)
+      at = localEndpoint(libc, fd).port
     }
     return { descriptors, port: at }
   } catch (err) {
@@ -62,7 +55,7 @@ export async function bindShared ({ host, port }: Endpoint, count: number): Prom
 
 function bind (libc: Libc, host: string, port: number, options: readonly number[]): number {
   const address = socketAddress(host, port)
-  const fail = (call: string): Error => systemError(libc.errno(), call, host, port)
+  const fail = (call: string): Error => callError(libc.errno(), call, { host, port })
   const fd = libc.socket(address.length === 16 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)
   if (fd < 0) throw fail('socket')
   let err: Error | undefined
@@ -73,39 +66,4 @@ function bind (libc: Libc, host: string, port: number, options: readonly number[
   if (err === undefined) return fd
   closeSync(fd)
   throw err
-}
-
-/** A `struct sockaddr_in`, or a `struct sockaddr_in6`. */
-function socketAddress (host: string, port: number): Uint8Array {
-  const [plain, zone] = host.split('%')
-  const address = ipaddr.parse(plain)
-  const isIPv4 = address.kind() === 'ipv4'
-  const bytes = Buffer.alloc(isIPv4 ? 16 : 28)
-  const family = isIPv4 ? AF_INET : AF_INET6
-  if (endianness() === 'LE') bytes.writeUInt16LE(family)
-  else bytes.writeUInt16BE(family)
-  bytes.writeUInt16BE(port, PORT_AT)
-  bytes.set(address.toByteArray(), isIPv4 ? 4 : 8)
-  if (zone !== undefined) new Uint32Array(bytes.buffer, bytes.byteOffset + SCOPE_AT, 1)[0] = scopeOf(zone)
-  return bytes
-}
-
-/** The interface index of the zone of an address, given as name or number; 0 for none. */
-function scopeOf (zone: string): number {
-  const found = networkInterfaces()[zone]?.find(({ family }) => family === 'IPv6')
-  return found?.family === 'IPv6' ? found.scopeid || Number(zone) || 0 : Number(zone) || 0
-}
-
-function portOf (libc: Libc, fd: number): number {
-  const address = Buffer.alloc(28)
-  const length = new Uint8Array(new Uint32Array([address.length]).buffer)
-  if (libc.getsockname(fd, address, length) < 0) throw systemError(libc.errno(), 'getsockname', '', 0)
-  return address.readUInt16BE(PORT_AT)
-}
-
-/** An error in the form of Node's own system errors. */
-function systemError (errno: number, syscall: string, address: string, port: number): Error {
-  const [code, text] = errnoOf(errno)
-  const place = port === 0 ? { address } : { address, port }
-  return Object.assign(new Error(`${syscall} ${code}: ${text} ${Object.values(place).join(':')}`), { errno: -errno, code, syscall, ...place })
 }
