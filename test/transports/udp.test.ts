@@ -8,15 +8,17 @@ import { consume } from '../../src/streams/consume.ts'
 import { dialUdp, type DialUdpInit } from '../../src/transports/udp/dial.ts'
 import type { UdpLink } from '../../src/transports/udp/flow.ts'
 import { listenUdp, type ListenUdpInit, type UdpListener } from '../../src/transports/udp/listener.ts'
-import { bindUdp, MAX_DATAGRAM } from '../../src/transports/udp/socket.ts'
+import { bindUdp } from '../../src/transports/udp/bind.ts'
+import { MAX_DATAGRAM } from '../../src/transports/udp/socket.ts'
 import type { Endpoint } from '../../src/types.ts'
 
 for (const [host, largest] of [['127.0.0.1', MAX_DATAGRAM.ipv4], ['::1', MAX_DATAGRAM.ipv6]] as const) {
-  datagramContract(t, {
-    name: `UDP on ${host}`,
+  for (const io of ['offload', 'batch', 'node'] as const) datagramContract(t, {
+    name: `UDP on ${host}, ${io}`,
     largest,
+    isUnlimited: io !== 'node',
     bind: async (t, init) => {
-      const socket = await bindUdp({ host, port: 0, ...init })
+      const socket = await bindUdp({ host, port: 0, io, ...init })
       t.teardown(() => { socket.close() })
       return socket
     }
@@ -32,17 +34,19 @@ async function pair (t: Test, init: Partial<ListenUdpInit> = {}, dial: Partial<D
   client.port.send(texts('hello'))
   const incoming = listener[Symbol.asyncIterator]()
   const server = await accept(t, incoming)
-  if ((await first(server.source)).toString() !== 'hello') throw new Error('not what was said')
+  if (textOf(await first(server.source)) !== 'hello') throw new Error('not what was said')
   return { listener, incoming, at, client, server }
 }
 
 const dialled = async (t: Test, at: Endpoint, init: Partial<DialUdpInit> = {}): Promise<UdpLink> => endsWith(t, await dialUdp({ ...at, ...init }))
 
+const textOf = (data: Uint8Array): string => Buffer.from(data).toString()
+
 /** So many datagrams, copied. */
 async function some (link: UdpLink, count: number): Promise<string[]> {
   const heard: string[] = []
   const reads = link.source[Symbol.asyncIterator]()
-  while (heard.length < count) heard.push(...(await reads.next()).value.map(String))
+  while (heard.length < count) heard.push(...(await reads.next()).value.map(textOf))
   return heard
 }
 
@@ -75,7 +79,7 @@ t.test('nobody at the port, too large, and an address that none can have: counte
   t.teardown(() => { back.close() })
   link.port.send(texts('now?'))
   const { value } = await back.source[Symbol.asyncIterator]().next()
-  t.equal(String(value[0].data), 'now?')
+  t.equal(textOf(value[0].data), 'now?')
   t.equal(link.port.send([bytes(65_508)]), 0)
   t.match(await failureOf(link.sink(batches([bytes(65_508)]))), { code: 'ERR_FRAME_SIZE' })
   for (const to of [{ host: '127.0.0.1', port: 0 }, { host: 'nowhere', port: 9 }, { host: '::1', port: 9 }]) socket.port.send([{ data: bytes(1), ...to }])
@@ -88,7 +92,7 @@ t.test('a link ends when it is idle in both directions, on either side', async (
   const { listener, client, server } = await pair(t, { clock, idleTimeout: 10_000 }, { clock, idleTimeout: 15_000 })
   await clock.pass(9000)
   server.port.send(texts('still here'))
-  t.equal(String(await first(client.source)), 'still here')
+  t.equal(textOf(await first(client.source)), 'still here')
   await clock.pass(9000)
   t.equal(listener.flows, 1)
   await clock.pass(1001)
@@ -115,7 +119,7 @@ t.test('a table that is full: the one that was idle longest makes room, none tha
   await until(() => listener.refused === 1)
   await clock.pass(1000)
   client.port.send(texts('used'))
-  t.equal(String(await first(server.source)), 'used')
+  t.equal(textOf(await first(server.source)), 'used')
   await says('third')
   const third = await accept(t, incoming)
   t.same(await some(third, 1), ['third'])

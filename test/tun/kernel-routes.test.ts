@@ -43,6 +43,7 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
     socket: () => openSync('/dev/null', 'r'),
     setsockopt: () => -1,
     bind: () => -1,
+    connect: () => -1,
     getsockopt: () => -1,
     send: () => -1,
     getsockname: () => -1,

@@ -12,6 +12,7 @@ export interface Libc {
   socket (domain: number, type: number, protocol: number): number
   setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
   bind (fd: number, address: Uint8Array, length: number): number
+  connect (fd: number, address: Uint8Array, length: number): number
   getsockopt (fd: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number
   send (fd: number, from: Uint8Array, length: number, flags: number): number
   getsockname (fd: number, address: Uint8Array, length: Uint8Array): number
@@ -71,6 +72,7 @@ async function load (): Promise<Libc> {
     socket: libc.func('socket', 'int', ['int', 'int', 'int']),
     setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
     bind: libc.func('bind', 'int', ['int', 'void *', 'unsigned int']),
+    connect: libc.func('connect', 'int', ['int', 'void *', 'unsigned int']),
     getsockopt: libc.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
     send: libc.func('send', 'long', ['int', 'void *', 'size_t', 'int']),
     getsockname: libc.func('getsockname', 'int', ['int', 'void *', 'void *']),

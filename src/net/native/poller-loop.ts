@@ -56,14 +56,13 @@ class LoopPollHandle implements PollHandle {
     if (this.#isWanted) this.#ready({ readable: true })
   }
 
-  close (): Promise<void> {
+  close (): undefined {
     this.#isWanted = false
     this.#onWritable = undefined
     if (!this.#isClosed) {
       this.#isClosed = true
       this.#handle.close()
     }
-    return Promise.resolve()
   }
 
   /** Waits for what is wanted now, and for nothing else. */

@@ -9,8 +9,8 @@ export interface PollHandle {
   whenWritable (onWritable: () => void): void
   /** Calls `onReady` once when started, for an event that polling may have missed. */
   check (): void
-  /** Settles when the descriptor is not polled any more. It must not be closed before, since its number is used again. */
-  close (): Promise<void>
+  /** Settles when the descriptor is not polled any more; undefined: it is not. It must not be closed before, since its number is used again. */
+  close (): Promise<void> | undefined
 }
 
 export interface Poller {

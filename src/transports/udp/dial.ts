@@ -1,9 +1,10 @@
 /** A link over a socket of its own. */
 import { Flow, type UdpLink } from './flow.ts'
-import { connectUdp, type UdpInit, type UdpTarget } from './socket.ts'
+import { connectUdp, type UdpTarget } from './bind.ts'
+import type { UdpInit } from './socket.ts'
 import { withoutZone } from '../../net/client-address.ts'
 import { verifyMilliseconds } from '../../options.ts'
-import { consume } from '../../streams/consume.ts'
+import { consumeSource } from '../../streams/consume.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Datagram } from '../../types.ts'
 
@@ -22,11 +23,10 @@ export interface DialUdpInit extends UdpInit, UdpTarget {
  */
 export async function dialUdp ({ idleTimeout, ...init }: DialUdpInit): Promise<UdpLink> {
   for (const [name, value] of Object.entries({ idleTimeout, timeout: init.timeout })) if (value !== undefined) verifyMilliseconds(name, value)
-  const socket = await connectUdp(init, init)
-  const { remote } = socket
+  const { socket, remote } = await connectUdp(init, init)
   const flow = new Flow({ socket, remote, receiveLimit: socket.receiveLimit, idleTimeout, clock: init.clock ?? systemClock, onUsed () {}, onEnd () { socket.close() } })
-  // What others have sent before it was connected is not of this link.
+  // What others send is not of this link.
   const isOfRemote = ({ host, port }: Datagram): boolean => port === remote.port && withoutZone(host) === withoutZone(remote.host)
-  consume<Datagram>(socket, (batch) => { flow.receive(batch.filter(isOfRemote).map(({ data }) => data)) }).catch((err) => { flow.abort(err as Error) })
+  consumeSource<Datagram>(socket.source, (batch) => { flow.receive(batch.filter(isOfRemote).map(({ data }) => data)) }).catch((err) => { flow.abort(err as Error) })
   return flow
 }

@@ -27,7 +27,7 @@ const KINDS: Readonly<Record<string, keyof UdpErrors>> = {
 
 export const newUdpErrors = (): UdpErrors => ({ unreachable: 0, tooLarge: 0, noRoom: 0, other: 0 })
 
-/** Counts an error by its code. */
-export function countError (errors: UdpErrors, { code = '' }: NodeJS.ErrnoException): void {
+/** Counts an error by its code, such as `ECONNREFUSED`. */
+export function countError (errors: UdpErrors, code = ''): void {
   errors[Object.hasOwn(KINDS, code) ? KINDS[code] : 'other']++
 }

@@ -82,7 +82,8 @@ export class Flow implements UdpLink, PacketPort {
   send (batch: Batch): number {
     if (this.#reason !== undefined) return 0
     this.#used()
-    return this.#init.socket.port.send(batch.map((data) => ({ data, ...this.remote })))
+    const { host, port } = this.remote
+    return this.#init.socket.port.send(batch.map((data) => ({ data, host, port })))
   }
 
   drained (): Promise<void> { return this.#init.socket.port.drained?.() ?? Promise.resolve() }

@@ -1,5 +1,6 @@
+export { bindUdp, type BindUdpInit, type UdpTarget } from './bind.ts'
 export { dialUdp, type DialUdpInit } from './dial.ts'
 export type { UdpErrors } from './errors.ts'
 export type { UdpLink } from './flow.ts'
 export { listenUdp, type ListenUdpInit, type UdpListener } from './listener.ts'
-export { bindUdp, type BindUdpInit, type UdpInit, type UdpSocket, type UdpTarget } from './socket.ts'
+export type { UdpInit, UdpIo, UdpOffload, UdpSocket } from './socket.ts'

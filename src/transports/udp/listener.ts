@@ -1,11 +1,12 @@
 /** A socket whose datagrams are links, one for each address that they come from. */
 import { newUdpErrors, type UdpErrors } from './errors.ts'
 import { Flow, type UdpLink } from './flow.ts'
-import { bindUdp, verifyUdp, type BindUdpInit, type UdpSocket } from './socket.ts'
+import { bindUdp, type BindUdpInit } from './bind.ts'
+import { verifyUdp, type UdpSocket } from './socket.ts'
 import { acceptQueue, type AcceptQueue } from '../acceptor.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
-import { consume } from '../../streams/consume.ts'
+import { consumeSource } from '../../streams/consume.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Batch, Clock, Datagram, Listener } from '../../types.ts'
 
@@ -54,11 +55,13 @@ export function listenUdp (init: ListenUdpInit): UdpListener {
   return new FlowListener({ ...init, maxFlows, idleTimeout, flowLimit, clock, errors })
 }
 
+type Verified = ListenUdpInit & Required<Pick<ListenUdpInit, 'maxFlows' | 'idleTimeout' | 'flowLimit' | 'clock' | 'errors'>>
+
 class FlowListener implements UdpListener {
   evicted = 0
   refused = 0
   readonly errors: UdpErrors
-  readonly #init: Required<Omit<ListenUdpInit, 'sendLimit' | 'receiveLimit'>>
+  readonly #init: Verified
   /** By address, the one that was idle longest first. */
   readonly #flows = new Map<string, Flow>()
   readonly #accepting: AcceptQueue<UdpLink>
@@ -66,7 +69,7 @@ class FlowListener implements UdpListener {
   #socket: UdpSocket | undefined
   #isClosed = false
 
-  constructor (init: Required<Omit<ListenUdpInit, 'sendLimit' | 'receiveLimit'>>) {
+  constructor (init: Verified) {
     this.#init = init
     this.errors = init.errors
     this.#accepting = acceptQueue<UdpLink>(() => { this.#stop() })
@@ -90,7 +93,7 @@ class FlowListener implements UdpListener {
       throw new LinkClosedError('the listener was closed before it listened')
     }
     this.#socket = socket
-    consume<Datagram>(socket, (batch) => { this.#receive(batch) }).catch((err) => { this.#accepting.fail(err as Error) })
+    consumeSource<Datagram>(socket.source, (batch) => { this.#receive(batch) }).catch((err) => { this.#accepting.fail(err as Error) })
     return socket.local.port
   }
 

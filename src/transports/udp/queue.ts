@@ -25,6 +25,9 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
     this.#waiting = new AsyncQueue({ weigh: this.#weigh })
   }
 
+  /** Bytes that wait for the reader. */
+  get size (): number { return this.#waiting.size }
+
   /** Takes a datagram, unless too many wait. `flush` has to follow. */
   add (item: T): void {
     if (this.#waiting.size + this.#freshSize >= this.#limit) {
@@ -37,6 +40,7 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
 
   /** Gives the reader what was added. */
   flush (): void {
+    if (this.#fresh.length === 0) return
     this.#waiting.pushBatch(this.#fresh)
     this.#fresh = []
     this.#freshSize = 0

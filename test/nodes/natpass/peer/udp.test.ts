@@ -18,7 +18,8 @@ import { LengthPrefixDecoder } from '../../../../src/transforms/length-prefix.ts
 import { u16be } from '../../../../src/transforms/length-codecs.ts'
 import { dialUdp } from '../../../../src/transports/udp/dial.ts'
 import type { UdpLink } from '../../../../src/transports/udp/flow.ts'
-import { bindUdp, type UdpSocket } from '../../../../src/transports/udp/socket.ts'
+import { bindUdp } from '../../../../src/transports/udp/bind.ts'
+import type { UdpSocket } from '../../../../src/transports/udp/socket.ts'
 
 const LARGEST = 64_512
 

@@ -1,0 +1,134 @@
+/** UDP sockets through the C library, on Linux with the optional package koffi: what those of one thread share. */
+import { closeSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { ErrorQueue } from './error-queue.ts'
+import { isKnownLayout } from './message-array.ts'
+import { MessageReader } from './message-reader.ts'
+import { MessageWriter } from './message-writer.ts'
+import type { UdpOffload } from '../socket.ts'
+import { loadLibc, type Libc } from '../../../net/native/libc.ts'
+import { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
+import { loopPoller } from '../../../net/native/poller-loop.ts'
+import { threadPoller } from '../../../net/native/poller-thread.ts'
+import type { Poller } from '../../../net/native/poller.ts'
+import { callError, localEndpoint, socketAddress } from '../../../net/native/socket-address.ts'
+import { AF_INET, AF_INET6, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_RECVERR, IPV6_V6ONLY, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
+import type { Endpoint } from '../../../types.ts'
+
+/** Readers that are kept while no socket reads: each has a memory of 1 MiB. */
+const SPARE_READERS = 1
+
+export interface OpenedSocket {
+  fd: number
+  family: 'v4' | 'v6'
+  offloads: readonly UdpOffload[]
+  /** Why there are not all offloads. */
+  reduced: string | undefined
+}
+
+export class NativeUdp {
+  readonly libc: Libc
+  readonly poller: Poller
+  readonly writer: MessageWriter
+  readonly errorQueue: ErrorQueue
+  readonly #addresses: MemoryAddresses
+  readonly #readers: MessageReader[] = []
+
+  constructor (libc: Libc) {
+    this.libc = libc
+    this.poller = loopPoller(libc) ?? threadPoller(libc)
+    this.#addresses = new MemoryAddresses(libc)
+    this.writer = new MessageWriter(libc, this.#addresses)
+    this.errorQueue = new ErrorQueue(libc, this.#addresses)
+  }
+
+  /** A reader with its memory, until it is given back. */
+  borrowReader (): MessageReader { return this.#readers.pop() ?? new MessageReader(this.libc, this.#addresses) }
+
+  giveBack (reader: MessageReader): void {
+    if (this.#readers.length < SPARE_READERS) this.#readers.push(reader)
+  }
+
+  /**
+   * A socket that is bound.
+   *
+   * @param at an address, not a name
+   * @param buffer bytes of the buffers of the kernel in each direction, where it allows them
+   * @throws a system error
+   */
+  bind (at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket {
+    const { libc } = this
+    const isV6 = isIPv6(at.host)
+    const fd = this.#socket(at)
+    const set = (level: number, option: number, value: number): boolean => {
+      const bytes = new Uint8Array(new Int32Array([value]).buffer)
+      return libc.setsockopt(fd, level, option, bytes, bytes.length) === 0
+    }
+    if (isV6) {
+      set(IPPROTO_IPV6, IPV6_V6ONLY, 0)
+      set(IPPROTO_IPV6, IPV6_RECVERR, 1)
+    }
+    set(IPPROTO_IP, IP_RECVERR, 1)
+    for (const [forced, usual] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]]) {
+      if (!set(SOL_SOCKET, forced, buffer)) set(SOL_SOCKET, usual, buffer) // as far as net.core.rmem_max and wmem_max allow
+    }
+    const offloads: UdpOffload[] = ['batch']
+    if (wanted === 'offload') {
+      if (set(IPPROTO_UDP, UDP_SEGMENT, 0)) offloads.push('gso') // no size for all: each message has its own
+      if (set(IPPROTO_UDP, UDP_GRO, 1)) offloads.push('gro')
+    }
+    const address = socketAddress(at.host, at.port)
+    if (libc.bind(fd, address, address.length) < 0) throw this.#failed(fd, 'bind', at)
+    return { fd, family: isV6 ? 'v6' : 'v4', offloads, reduced: reducedBy(offloads, wanted) }
+  }
+
+  /**
+   * The local address from which another one is reached.
+   *
+   * @throws a system error
+   */
+  localAddressTo (to: Endpoint): string {
+    const fd = this.#socket(to)
+    const address = socketAddress(to.host, to.port)
+    if (this.libc.connect(fd, address, address.length) < 0) throw this.#failed(fd, 'connect', to)
+    const { host } = localEndpoint(this.libc, fd)
+    closeSync(fd)
+    return host
+  }
+
+  #socket (of: Endpoint): number {
+    const fd = this.libc.socket(isIPv6(of.host) ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+    if (fd < 0) throw callError(this.libc.errno(), 'socket', of)
+    return fd
+  }
+
+  #failed (fd: number, call: string, at: Endpoint): Error {
+    const err = callError(this.libc.errno(), call, at)
+    closeSync(fd)
+    return err
+  }
+}
+
+function reducedBy (offloads: readonly UdpOffload[], wanted: 'batch' | 'offload'): string | undefined {
+  if (wanted === 'batch') return 'no offload is asked for'
+  const missing = [['gso', 'UDP_SEGMENT'], ['gro', 'UDP_GRO']].filter(([offload]) => !offloads.includes(offload as UdpOffload)).map(([, name]) => name)
+  return missing.length === 0 ? undefined : `the kernel has no ${missing.join(' and no ')}`
+}
+
+let loading: Promise<NativeUdp | string> | undefined
+
+/** Loads it once for each thread; a text says why that is not possible. Never rejects. */
+export function nativeUdp (): Promise<NativeUdp | string> {
+  loading ??= load()
+  return loading
+}
+
+async function load (): Promise<NativeUdp | string> {
+  if (process.platform !== 'linux') return 'only Linux sends and reads many datagrams at once'
+  if (!isKnownLayout()) return `the calls of Linux are not known on ${process.arch}`
+  try {
+    return new NativeUdp(await loadLibc())
+  } catch (err) {
+    return (err as Error).message
+  }
+}
