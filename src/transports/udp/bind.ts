@@ -6,6 +6,7 @@ import { bindNodeSocket, connectNodeSocket } from './node-socket.ts'
 import { verifyUdp, type UdpInit, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
 import { DialTimeoutError } from '../connecting.ts'
 import { inTime, systemLookup, type Lookup } from '../happy-eyeballs.ts'
+import { OptionError } from '../../errors.ts'
 import { hostOf, socketAddress } from '../../net/native/socket-address.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Address, Clock, Endpoint } from '../../types.ts'
@@ -30,6 +31,7 @@ export interface UdpTarget extends Address {
  */
 export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<UdpSocket> {
   const verified = verifyUdp(init)
+  verifyPort(port, 0)
   const at = { host: await addressOf({ host, port }), port }
   const native = await nativeOf(verified)
   return typeof native === 'string' ? await bindNodeSocket(at, verified, native) : bindNative(native, at, verified)
@@ -42,12 +44,17 @@ export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<Ud
  */
 export async function connectUdp (target: UdpTarget, init: UdpInit): Promise<{ socket: UdpSocket, remote: Endpoint }> {
   const verified = verifyUdp(init)
+  verifyPort(target.port, 1)
   const to = { host: await addressOf(target), port: target.port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await connectNodeSocket(to, verified, native)
   // A connected socket would be disabled in the poller by each error of ICMP, and tells no more.
   const socket = bindNative(native, { host: native.localAddressTo(to), port: 0 }, verified)
   return { socket, remote: { host: hostOf(socketAddress(to.host, to.port)), port: to.port } }
+}
+
+function verifyPort (port: number, least: number): void {
+  if (!Number.isInteger(port) || port < least || port > 0xffff) throw new OptionError(`a port is a whole number, ${least} to 65535, not ${String(port)}`)
 }
 
 async function nativeOf ({ io }: VerifiedUdpInit): Promise<NativeUdp | string> {
