@@ -10,8 +10,8 @@ export { streamLink, type StreamLinkInit } from './stream-link.ts'
 export { dialTcp, listenTcp, tcp, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
 export { dialTls, HandshakeTimeoutError, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
-  bindUdp, dialUdp, listenUdp, type BindUdpInit, type DialUdpInit, type ListenUdpInit, type UdpErrors, type UdpInit, type UdpLink, type UdpListener,
-  type UdpSocket, type UdpTarget
+  bindUdp, dialUdp, listenUdp, type BindUdpInit, type DialUdpInit, type ListenUdpInit, type UdpErrors, type UdpInit, type UdpIo, type UdpLink,
+  type UdpListener, type UdpOffload, type UdpSocket, type UdpTarget
 } from './udp/index.ts'
 export {
   dialWebSocket, listenWebSocket, websocket,

@@ -12,6 +12,9 @@ import { dialTcp } from '../../../transports/tcp.ts'
 import { dialUdp } from '../../../transports/udp/dial.ts'
 import type { Address, Clock, Link } from '../../../types.ts'
 
+/** Bytes of each buffer of the kernel of one socket: a peer may have many. */
+const KERNEL_BUFFER = 256 << 10
+
 /** Milliseconds for a connection, and for a look-up. */
 const DIAL_TIMEOUT = 10_000
 
@@ -43,7 +46,7 @@ export class Ports {
   /** Accepts an opening, and passes datagrams on until either end has ended, or none came for a minute. @throws as `connect` */
   async exchange (opening: NatpassOpening, onOpen: () => void, onEnd: () => void): Promise<void> {
     const { lost } = this.#init
-    const udp = await dialUdp({ ...this.#target(opening, 'udp'), idleTimeout: IDLE_TIMEOUT, errors: lost.errors })
+    const udp = await dialUdp({ ...this.#target(opening, 'udp'), idleTimeout: IDLE_TIMEOUT, kernelBuffer: KERNEL_BUFFER, errors: lost.errors })
     let link
     try {
       link = opening.accept({}, { messages: true })

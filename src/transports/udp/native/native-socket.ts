@@ -124,9 +124,13 @@ export class NativeUdpSocket implements UdpSocket {
 
   /** Reads what has come. */
   #ready (): void {
-    this.#udp.errorQueue.count(this.#fd, this.errors)
     const reader = this.#udp.borrowReader()
-    for (let reads = 0; reads < MOST_READS && !this.#isClosed && this.#lent === undefined && reader.read(this.#fd); reads++) {
+    for (let reads = 0; reads < MOST_READS && !this.#isClosed && this.#lent === undefined; reads++) {
+      if (!reader.read(this.#fd)) {
+        // Woken for nothing: there are errors, of which the call may have told one.
+        if (reads === 0) this.#udp.errorQueue.count(this.#fd, this.errors)
+        break
+      }
       const flow = this.#flow
       if (flow === undefined || flow.closed) {
         for (const datagram of reader.datagrams('kept')) this.#incoming.add(datagram)
