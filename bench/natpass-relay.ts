@@ -8,13 +8,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { pinApart, unpin } from './lib/pin.ts'
 import { BenchProcess } from './lib/process.ts'
 import { beside, type Contestant } from './lib/row.ts'
 import type { Run } from './lib/run.ts'
 import { EchoServer, linkEcho } from './natpass-relay/echo.ts'
 import { idle, Pair } from './natpass-relay/load.ts'
 import { OriginalServer } from './natpass-relay/original.ts'
-import { pinApart, unpin } from './natpass-relay/pin.ts'
 
 const SIZES = [64, 16 * 1024]
 const IDLE = 2000

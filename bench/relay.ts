@@ -49,7 +49,7 @@ async function forward (relay: BenchProcess, pairs: Pair[], milliseconds: number
   await delay(milliseconds)
   const [after, to] = [await relay.usage(), delivered(pairs)]
   for (const pair of pairs) pair.stop()
-  await settled(pairs, async () => (await relay.usage()).dropped - before.dropped, to - from)
+  await settled(pairs, async () => (await relay.usage()).count - before.count, to - from)
   return (to - from) / ((after.cpu - before.cpu) / 1e6)
 }
 

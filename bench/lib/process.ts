@@ -7,7 +7,7 @@ export interface Usage {
   cpu: number
   rss: number
   heap: number
-  dropped: number
+  count: number
 }
 
 export class BenchProcess {
@@ -50,6 +50,9 @@ export class BenchProcess {
     const after = await this.usage(true)
     return [(after.rss - before.rss) / connections / 1024, (after.heap - before.heap) / connections / 1024]
   }
+
+  /** Tells the program something that it does not answer. */
+  tell (message: object): void { this.#child.send(message) }
 
   async stop (): Promise<void> {
     if (this.#ended.signal.aborted) return

@@ -35,7 +35,7 @@ async function load ({ process, pairs }: Subject, milliseconds: number): Promise
   await delay(milliseconds)
   const [after, to, until] = [await process.usage(), delivered(pairs), performance.now()]
   for (const pair of pairs) pair.stop()
-  await settled(pairs, async () => (await process.usage()).dropped - before.dropped, to - from)
+  await settled(pairs, async () => (await process.usage()).count - before.count, to - from)
   return { cost: (after.cpu - before.cpu) / (to - from), rate: (to - from) / (until - since) * 1000 }
 }
 

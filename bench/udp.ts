@@ -1,0 +1,68 @@
+/**
+ * What a datagram costs, out and in, over the loopback: datagrams in a second of processor time, beside `node:dgram`. The one that is
+ * measured and its other side are processes on cores of their own.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { pinApart, unpin } from './lib/pin.ts'
+import { BenchProcess } from './lib/process.ts'
+import { beside } from './lib/row.ts'
+import type { Run } from './lib/run.ts'
+
+/** Bytes of a datagram that carries a packet of an interface with an MTU of 1360. */
+const SIZE = 1388
+const MANY = 64
+
+const WAYS = [
+  { name: 'tunpipe', ours: true, way: 'tunpipe' },
+  { name: 'node:dgram', way: 'node:dgram' }
+] as const
+
+interface Subject {
+  name: string
+  ours?: boolean
+  /** The one that is measured, and the one that sends. */
+  measured: BenchProcess
+  sender: BenchProcess
+}
+
+async function perCpuSecond ({ measured, sender }: Subject, milliseconds: number): Promise<number> {
+  sender.tell({ on: true })
+  await delay(100)
+  const before = await measured.usage()
+  await delay(milliseconds)
+  const after = await measured.usage()
+  sender.tell({ on: false })
+  await delay(50) // what is on its way
+  return (after.count - before.count) / (after.cpu - before.cpu) * 1e6
+}
+
+const startSender = (way: string, port: number, addresses: number): Promise<BenchProcess> =>
+  BenchProcess.start('udp/sender.js', { BENCH_UDP: way, BENCH_PORT: String(port), BENCH_SIZE: String(SIZE), BENCH_ADDRESSES: String(addresses) })
+
+const startReceiver = (way: string): Promise<BenchProcess> => BenchProcess.start('udp/receiver.js', { BENCH_UDP: way })
+
+async function compare (run: Run, name: string, subjects: Subject[], others: BenchProcess[]): Promise<void> {
+  pinApart(run, subjects.map(({ measured }) => measured.pid), others.map(({ pid }) => pid))
+  const figures = await run.inTurn(name, { rounds: run.rounds(5, 9), warmUps: 1 }, subjects, (subject) => perCpuSecond(subject, run.full ? 1000 : 500))
+  run.add({ name, unit: 'datagrams/CPU-s' }, beside(subjects, figures))
+  unpin()
+  await Promise.all([...subjects.map(({ measured }) => measured), ...others].map((process) => process.stop()))
+}
+
+export async function udpBench (run: Run): Promise<void> {
+  for (const addresses of [1, MANY]) {
+    const sink = await startReceiver('tunpipe')
+    const subjects = await Promise.all(WAYS.map(async ({ way, ...of }) => {
+      const measured = await startSender(way, sink.port, addresses)
+      return { ...of, measured, sender: measured }
+    }))
+    await compare(run, `sent, ${SIZE} B, to ${addresses === 1 ? 'one address' : `${addresses} addresses in turn`}`, subjects, [sink])
+  }
+  for (const from of WAYS) {
+    const subjects = await Promise.all(WAYS.map(async ({ way, ...of }) => {
+      const measured = await startReceiver(way)
+      return { ...of, measured, sender: await startSender(from.way, measured.port, 1) }
+    }))
+    await compare(run, `received, ${SIZE} B, sent by ${from.name}`, subjects, subjects.map(({ sender }) => sender))
+  }
+}

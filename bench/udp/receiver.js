@@ -1,0 +1,24 @@
+/** Counts datagrams that come to a port of the loopback. `BENCH_UDP` is how: `tunpipe`, or `node:dgram` as one would write it. */
+import { createSocket } from 'node:dgram'
+import { bindUdp } from 'tunpipe/transports'
+import { report } from '../lib/child.js'
+
+/** Bytes of the receive buffer of the kernel, the same for both, where the system allows it. */
+const BUFFER = 7 << 20
+
+let received = 0
+
+if (process.env.BENCH_UDP === 'tunpipe') {
+  const socket = await bindUdp({ host: '0.0.0.0', port: 0, kernelBuffer: BUFFER })
+  void socket.flow((batch) => { received += batch.length })
+  report(socket.local.port, () => received)
+} else {
+  const socket = createSocket('udp4')
+  socket.on('message', () => { received++ })
+  socket.bind(0, '0.0.0.0', () => {
+    try {
+      socket.setRecvBufferSize(BUFFER)
+    } catch {} // as large as the system allows
+    report(socket.address().port, () => received)
+  })
+}
