@@ -108,7 +108,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
   }
 
   drained (): Promise<void> {
-    if (this.#isClosed || this.#queued < this.limit) return Promise.resolve()
+    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
     return new Promise((resolve) => { this.#drained.push(resolve) })
   }
 
@@ -148,7 +148,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
     const done = (err?: Error | null): void => {
       this.#queued -= weight
       if (err != null && !this.#isClosed) countError(this.errors, (err as NodeJS.ErrnoException).code)
-      if (this.#queued < this.limit) this.#wake()
+      if (this.#queued === 0) this.#wake()
     }
     try {
       if (this.#isConnected) this.#socket.send(data, done)

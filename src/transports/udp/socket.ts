@@ -36,7 +36,10 @@ export interface UdpInit {
   io?: UdpIo
 }
 
-/** A socket for datagrams over UDP. Whatever the system says of a datagram is counted in `errors`, and ends nothing. */
+/**
+ * A socket for datagrams over UDP. `drained` of its port settles when the system has taken all: until then memory that was sent is in use.
+ * Whatever the system says of a datagram is counted in `errors`, and ends nothing.
+ */
 export interface UdpSocket extends DatagramSocket {
   readonly errors: Readonly<UdpErrors>
   /** What is in use; empty for `node:dgram`. */

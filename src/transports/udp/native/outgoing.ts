@@ -66,7 +66,7 @@ export class Outgoing implements PacketPort<Datagram> {
   }
 
   drained (): Promise<void> {
-    if (this.#isClosed || this.#queued < this.limit) return Promise.resolve()
+    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
     return new Promise((resolve) => { this.#drained.push(resolve) })
   }
 
@@ -100,7 +100,7 @@ export class Outgoing implements PacketPort<Datagram> {
       }
       this.#pollHandle.whenWritable(this.#resume)
     }
-    if (this.#queued < this.limit) this.#wake()
+    if (this.#queued === 0) this.#wake()
   }
 
   /** Returns the index of the first one that there is no room for, or the length. */
