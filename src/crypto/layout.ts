@@ -22,6 +22,7 @@ export interface SealLayout {
 
 /** @throws {OptionError} when parts overlap */
 export function verifyLayout (layout: SealLayout): SealLayout {
+  if (layout == null) throw new OptionError('layout has the offsets of IV, tag and text')
   const { iv, tag, text } = layout
   for (const [name, at] of Object.entries({ iv, tag: tag === 'end' ? 0 : tag, text })) {
     if (!Number.isInteger(at) || at < 0 || at > MAX_DATAGRAM) throw new OptionError(`layout.${name} is an offset in bytes, 0 to ${MAX_DATAGRAM}, not ${String(at)}`)

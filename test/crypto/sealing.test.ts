@@ -1,0 +1,238 @@
+/** OpenSSL is used where it is there and does the same as node:crypto, and node:crypto is used everywhere else. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { toHex } from '../helpers/bytes.ts'
+import { byDefault, byNode, CANDY, skip } from '../helpers/crypto/sealings.ts'
+import { STRIP_TYPES } from '../helpers/programs/executables.ts'
+import { loadSealing, randomIvs } from '../../src/crypto/index.ts'
+import { sealingBy } from '../../src/crypto/sealing.ts'
+import { loadOpenSsl, openSslOf, type Libraries, type OpenSsl } from '../../src/net/native/openssl.ts'
+
+const key = Buffer.alloc(32, 'key ')
+const layout = CANDY
+
+/** What is sealed by it, and whether it is opened. */
+function tried (sealing: typeof byNode): [sealed: string, isOpened: boolean] {
+  const cipher = sealing.cipher({ key, layout })
+  const bytes = Buffer.alloc(100, 'text')
+  cipher.seal(bytes)
+  const sealed = toHex(bytes)
+  const isOpened = cipher.open(bytes)
+  cipher.close()
+  return [sealed, isOpened]
+}
+
+t.test('it is found out once', async (t) => {
+  t.equal(await loadSealing(), byDefault)
+})
+
+t.test('OpenSSL of this process', { skip }, async (t) => {
+  t.equal(byDefault.implementation, 'openssl')
+  t.equal(byDefault.problem, undefined)
+  t.same(tried(byDefault), tried(byNode))
+})
+
+t.test('without koffi', async (t) => {
+  t.equal(byNode.implementation, 'node:crypto')
+  t.equal(byNode.problem?.code, 'ERR_NATIVE_KOFFI')
+  t.equal(tried(byNode)[1], true)
+})
+
+t.test('a failure of any other kind', async (t) => {
+  const sealing = await sealingBy(() => Promise.reject(new Error('of another kind')))
+  t.equal(sealing.implementation, 'node:crypto')
+  t.match(sealing.problem, { code: 'ERR_NATIVE_OPENSSL', cause: { message: 'of another kind' } })
+  t.same(tried(sealing), tried(byNode))
+})
+
+/** A process and a library of the system with some functions, all of which return a number. */
+const librariesOf = (functions: Record<string, Record<string, number | bigint>>, asked: string[] = []): Libraries => ({
+  load (path) {
+    const name = path ?? 'process'
+    if (functions[name] === undefined) throw new Error(`no ${name}`)
+    return {
+      func (of) {
+        const result = functions[name][of]
+        if (result === undefined) throw new Error(`no ${of}`)
+        asked.push(`${name}: ${of}`)
+        return () => result
+      }
+    }
+  },
+  address: () => 4096n
+})
+
+const ALL = {
+  OPENSSL_version_major: 3,
+  EVP_CIPHER_CTX_new: 4096,
+  EVP_CIPHER_CTX_free: 0,
+  EVP_aes_256_gcm: 4096,
+  EVP_CipherInit_ex: 1,
+  EVP_Cipher: 0,
+  EVP_CIPHER_CTX_ctrl: 1,
+  ERR_clear_error: 0
+}
+
+t.test('functions that are missing', async (t) => {
+  for (const missing of Object.keys(ALL)) {
+    const { [missing as keyof typeof ALL]: _, ...rest } = ALL
+    const sealing = await sealingBy(async () => openSslOf(librariesOf({ process: rest })))
+    t.equal(sealing.implementation, 'node:crypto', missing)
+    t.equal(sealing.problem?.code, 'ERR_NATIVE_OPENSSL', missing)
+    t.same(tried(sealing), tried(byNode), missing)
+  }
+})
+
+t.test('a process without functions of its own: those of the system', async (t) => {
+  const asked: string[] = []
+  t.equal(openSslOf(librariesOf({ process: {}, 'libcrypto.so.3': { ...ALL, EVP_CIPHER_CTX_new: 8192 } }, asked)).newContext(), 8192)
+  t.same(asked.filter((name) => !name.startsWith('libcrypto.so.3: ')), [])
+})
+
+t.test('a process with other functions of the same names: not those of the system beside them', async (t) => {
+  t.throws(() => openSslOf(librariesOf({ process: { EVP_Cipher: 1 }, 'libcrypto.so.3': ALL })), { name: 'NativeError', code: 'ERR_NATIVE_OPENSSL' })
+})
+
+t.test('what cannot be used', async (t) => {
+  const useless: Array<[name: string, functions: Record<string, number | bigint>]> = [
+    ['an old version', { ...ALL, OPENSSL_version_major: 1 }],
+    ['no memory', { ...ALL, EVP_CIPHER_CTX_new: 0 }],
+    ['no AES', { ...ALL, EVP_CipherInit_ex: 0 }],
+    ['addresses that no number can hold', { ...ALL, EVP_CIPHER_CTX_new: 0xb400_0000_0000_1001n }],
+    ['functions that do nothing', ALL]
+  ]
+  for (const [name, functions] of useless) {
+    const sealing = await sealingBy(async () => openSslOf(librariesOf({ process: functions })))
+    t.equal(sealing.implementation, 'node:crypto', name)
+    t.equal(sealing.problem?.code, 'ERR_NATIVE_OPENSSL', name)
+  }
+})
+
+t.test('functions that do something else than node:crypto', { skip }, async (t) => {
+  const openssl = await loadOpenSsl()
+  const other = Buffer.alloc(32, 9)
+  const finish = (_: number, into: number): boolean => into === 0
+  const wrong: Record<string, Partial<OpenSsl>> = {
+    'encrypts nothing': { cipher: (context, into, from, length) => finish(context, into) ? openssl.cipher(context, into, from, length) : length },
+    'encrypts less': { cipher: (context, into, from, length) => openssl.cipher(context, into, from, Math.min(length, 1360)) },
+    'accepts every tag': { cipher: (context, into, from, length) => Math.max(0, openssl.cipher(context, into, from, length)) },
+    'accepts no tag': { cipher: (context, into, from, length) => finish(context, into) ? -1 : openssl.cipher(context, into, from, length) },
+    'takes no IV': { init: (context, cipher, engine, key, iv, encrypt) => cipher === 0 ? 1 : openssl.init(context, cipher, engine, key, iv, encrypt) },
+    'gives no tag': { control: () => 1 },
+    throws: { control: () => { throw new Error('no') } },
+    'another key': { init: (context, cipher, engine, key, iv, encrypt) => openssl.init(context, cipher, engine, key === 0 ? 0 : openssl.address(other), iv, encrypt) },
+    'another address': { address: (bytes) => openssl.address(bytes.slice()) }
+  }
+  for (const [name, functions] of Object.entries(wrong)) {
+    let contexts = 0
+    const sealing = await sealingBy(async () => ({
+      ...openssl,
+      newContext () { contexts++; return openssl.newContext() },
+      freeContext (context) { contexts--; openssl.freeContext(context) },
+      ...functions
+    }))
+    t.equal(sealing.implementation, 'node:crypto', name)
+    t.equal(sealing.problem?.code, 'ERR_NATIVE_OPENSSL', name)
+    t.same(tried(sealing), tried(byNode), name)
+    t.equal(contexts, 0, `${name}: nothing is left of the test`)
+  }
+})
+
+t.test('a failure of OpenSSL later is no success', { skip }, async (t) => {
+  const openssl = await loadOpenSsl()
+  let isBroken = false
+  const sealing = await sealingBy(async () => ({ ...openssl, init: (...values) => isBroken ? 0 : openssl.init(...values) }))
+  const cipher = sealing.cipher({ key, layout })
+  const bytes = Buffer.alloc(100, 'text')
+  cipher.seal(bytes)
+  isBroken = true
+  t.equal(cipher.open(Buffer.from(bytes)), false)
+  t.throws(() => { cipher.seal(bytes) }, { name: 'SealingError', code: 'ERR_SEALING_FAILED' })
+  t.throws(() => sealing.cipher({ key, layout }), { name: 'NativeError', code: 'ERR_NATIVE_OPENSSL' })
+  t.equal(cipher.sealed, 1)
+  isBroken = false
+  t.ok(cipher.open(bytes))
+  cipher.close()
+})
+
+t.test('OpenSSL is told to wipe and free the key: by close, once, and when a cipher is collected', { skip }, async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const openssl = await loadOpenSsl()
+  const open = new Set<number>()
+  const sealing = await sealingBy(async () => ({
+    ...openssl,
+    newContext () { const context = openssl.newContext(); open.add(context); return context },
+    freeContext (context) {
+      if (!open.delete(context)) throw new Error('freed twice')
+      openssl.freeContext(context)
+    }
+  }))
+  t.equal(open.size, 0, 'nothing is left of the test')
+  const cipher = sealing.cipher({ key, layout })
+  t.equal(open.size, 2, 'one for each direction')
+  cipher.close()
+  cipher.close()
+  t.equal(open.size, 0)
+  for (let i = 0; i < 100; i++) sealing.cipher({ key, layout }).seal(Buffer.alloc(100))
+  for (let turn = 0; turn < 100 && open.size > 0; turn++) {
+    collect()
+    await nextTurn()
+  }
+  t.equal(open.size, 0)
+})
+
+t.test('no error is left in the queue of OpenSSL, where Node would find it', { skip }, async (t) => {
+  const peek = (await import('koffi')).default.load(null).func('ERR_peek_error', 'ulong', [])
+  const cipher = byDefault.cipher({ key, layout })
+  for (let i = 0; i < 100; i++) cipher.open(Buffer.alloc(28 + i, i))
+  cipher.close()
+  t.equal(Number(peek()), 0)
+})
+
+t.test('memory of Node does not grow with datagrams', { skip }, async (t) => {
+  const cipher = byDefault.cipher({ key, layout, ivs: randomIvs() })
+  const bytes = Buffer.alloc(1388)
+  const many = (): void => {
+    for (let i = 0; i < 20_000; i++) {
+      cipher.seal(bytes)
+      if (!cipher.open(bytes)) throw new Error('not opened')
+    }
+  }
+  many()
+  const before = process.memoryUsage()
+  many()
+  const after = process.memoryUsage()
+  cipher.close()
+  t.ok(after.external - before.external < 100_000, `external memory: ${after.external - before.external} bytes more`)
+  t.ok(after.arrayBuffers - before.arrayBuffers < 100_000, `buffers: ${after.arrayBuffers - before.arrayBuffers} bytes more`)
+  t.ok(after.heapUsed - before.heapUsed < 4_000_000, `heap: ${after.heapUsed - before.heapUsed} bytes more`) // 40,000 calls with an object each take more
+})
+
+t.test('each thread has its own', { skip }, async (t) => {
+  const code = `
+    import { parentPort, workerData } from 'node:worker_threads'
+    const { loadSealing } = await import(workerData.url)
+    const { implementation, cipher } = await loadSealing()
+    const one = cipher(workerData)
+    let failed = 0
+    for (let i = 0; i < 2000; i++) {
+      const bytes = Buffer.alloc(100, i)
+      const before = Buffer.from(bytes)
+      one.seal(bytes)
+      if (!one.open(bytes) || !bytes.subarray(28).equals(before.subarray(28))) failed++
+    }
+    one.close()
+    parentPort.postMessage({ implementation, failed })
+  `
+  const url = new URL('../../src/crypto/index.ts', import.meta.url).href
+  const answers = await Promise.all([1, 2].map((n) => new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { execArgv: [...STRIP_TYPES], workerData: { url, key: Buffer.alloc(32, n), layout } })
+    worker.once('message', resolve).once('error', reject)
+  })))
+  t.same(answers, Array(2).fill({ implementation: 'openssl', failed: 0 }))
+  t.equal(tried(byDefault)[1], true)
+})
