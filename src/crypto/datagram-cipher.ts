@@ -16,7 +16,9 @@ export interface DatagramCipherInit {
 
 /**
  * One key, for both directions. A datagram is the whole view, or the bytes `from` to `to` of it. `seal` and `open` change it in place, and
- * allocate nothing where the implementation is `openssl`.
+ * allocate no object where the implementation is `openssl`. The address of memory is looked up once, so pooled memory is best.
+ *
+ * Memory that another thread writes meanwhile is not protected: what is opened may then differ from what was authenticated.
  */
 export class DatagramCipher {
   readonly implementation: SealingImplementation

@@ -1,8 +1,8 @@
 /** AES-256-GCM by functions of OpenSSL: one context for each direction, in which each datagram sets the IV anew. Allocates nothing. */
-import { NativeError } from '../net/native/native-error.ts'
 import type { OpenSsl } from '../net/native/openssl.ts'
 import type { Gcm } from './gcm.ts'
 import { TAG_BYTES } from './layout.ts'
+import { SealingError } from './sealing-error.ts'
 
 /** Of openssl/evp.h. */
 const EVP_CTRL_AEAD_GET_TAG = 0x10
@@ -24,7 +24,7 @@ export class OpenSslGcm implements Gcm {
   readonly #decrypting: number
   readonly #free: () => void
 
-  /** @throws {NativeError} `ERR_NATIVE_OPENSSL` */
+  /** @throws {SealingError} `ERR_SEALING_FAILED` */
   constructor (openssl: OpenSsl, key: Uint8Array) {
     this.#init = openssl.init
     this.#cipher = openssl.cipher
@@ -81,5 +81,5 @@ function contextOf (openssl: OpenSsl, key: Uint8Array, encrypt: number): number 
   if (context !== 0 && openssl.init(context, openssl.aes256Gcm(), 0, openssl.address(key), 0, encrypt) === 1) return context
   if (context !== 0) openssl.freeContext(context)
   openssl.clearErrors()
-  throw new NativeError('ERR_NATIVE_OPENSSL', 'OpenSSL makes no context for AES-256-GCM')
+  throw new SealingError('ERR_SEALING_FAILED', 'OpenSSL makes no context for AES-256-GCM')
 }

@@ -12,7 +12,12 @@ export interface Sealing {
   readonly implementation: SealingImplementation
   /** Why it is `node:crypto`: `ERR_NATIVE_KOFFI`, or `ERR_NATIVE_OPENSSL` where OpenSSL is missing or has failed the test. */
   readonly problem: (Error & { code: string }) | undefined
-  /** A cipher of its own for a key. @throws {OptionError} */
+  /**
+   * A cipher of its own for a key.
+   *
+   * @throws {OptionError}
+   * @throws {SealingError} `ERR_SEALING_FAILED` when OpenSSL has no memory
+   */
   cipher (init: DatagramCipherInit): DatagramCipher
 }
 
