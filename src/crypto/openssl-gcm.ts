@@ -40,14 +40,14 @@ export class OpenSslGcm implements Gcm {
       this.#free()
       throw err
     }
-    collected.register(this, this.#free, this)
+    collected.register(this, this.#free)
   }
 
   seal (bytes: Uint8Array, iv: number, tag: number, text: number, length: number): boolean {
     const at = this.#address(bytes)
     const context = this.#encrypting
     const isDone = this.#init(context, 0, 0, 0, at + iv, UNCHANGED) === 1 &&
-      (length === 0 || this.#cipher(context, at + text, at + text, length) === length) && // with nothing to encrypt it would finish
+      (length === 0 || this.#cipher(context, at + text, at + text, length) === length) &&
       this.#cipher(context, 0, 0, 0) === 0 &&
       this.#control(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, at + tag) === 1
     if (!isDone) this.#clearErrors()
@@ -65,13 +65,10 @@ export class OpenSslGcm implements Gcm {
     return isAuthentic
   }
 
-  close (): void {
-    collected.unregister(this)
-    this.#free()
-  }
+  close (): void { this.#free() }
 }
 
-/** Apart from the object whose contexts these are, which it must not keep alive. */
+/** Frees them once. Apart from the object whose contexts these are, which it must not keep alive. */
 function freeing (openssl: OpenSsl, contexts: number[]): () => void {
   return () => { for (const context of contexts.splice(0)) openssl.freeContext(context) }
 }
