@@ -1,6 +1,7 @@
 /** Errors of sealing. */
 import { CodedError } from '../errors.ts'
 
+/** Codes of a {@link SealingError}. */
 export type SealingErrorCode =
   | 'ERR_SEALING_SIZE' // the datagram has no room for what its layout places in it, or is longer than a datagram can be
   | 'ERR_SEALING_MEMORY' // the datagram is no `Uint8Array`, or not inside the given one
