@@ -29,6 +29,10 @@ t.test('datagrams', async (t) => {
   t.same(await startExample(t, 'udp-echo.ts').ended, { code: 0, stderr: '', stdout: 'hello, 1 link\n' })
 })
 
+t.test('sealed datagrams', async (t) => {
+  t.same(await startExample(t, 'sealing.ts').ended, { code: 0, stderr: '', stdout: 'true hello\nfalse <Buffer 00 00 00 00 00>\n' })
+})
+
 t.test('a capture', async (t) => {
   const file = join(t.testdir(), 'lab.pcapng')
   t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })

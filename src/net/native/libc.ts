@@ -1,6 +1,6 @@
-/** The functions of the C library that interfaces and sockets need. The only place that knows koffi, which is optional. */
+/** The functions of the C library that interfaces and sockets need. */
 import { createRequire } from 'node:module'
-import { NativeError } from './native-error.ts'
+import { loadKoffi } from './koffi.ts'
 
 /** Calls return what their C namesakes return: -1 for a failure, with the reason in `errno` until the next call. */
 export interface Libc {
@@ -54,12 +54,7 @@ export function loadLibc (): Promise<Libc> {
 }
 
 async function load (): Promise<Libc> {
-  let koffi
-  try {
-    koffi = (await import('koffi')).default
-  } catch (cause) {
-    throw new NativeError('ERR_NATIVE_KOFFI', 'the optional package koffi is not installed: npm install koffi', { cause })
-  }
+  const koffi = await loadKoffi()
   const libc = koffi.load(null) // what the process itself is linked with: glibc or musl
   const poll = libc.func('poll', 'int', ['void *', 'unsigned long', 'int'])
   const { node } = koffi

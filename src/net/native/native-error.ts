@@ -4,6 +4,7 @@ import { errnoText } from './errno.ts'
 
 export type NativeErrorCode =
   | 'ERR_NATIVE_KOFFI' // the optional package `koffi` is not installed
+  | 'ERR_NATIVE_OPENSSL' // functions of OpenSSL 3 are not in the process, or do something else
   | 'ERR_NATIVE_CALL' // a system call failed: `syscall` says which one
 
 export interface NativeErrorInit extends ErrorOptions {

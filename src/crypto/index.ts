@@ -1,0 +1,7 @@
+/** Sealing of datagrams with AES-256-GCM. */
+export type { DatagramCipher, DatagramCipherInit } from './datagram-cipher.ts'
+export type { SealingImplementation } from './gcm.ts'
+export { counterIvs, RANDOM_IV_LIMIT, randomIvs, type CounterIvsInit, type IvSource } from './iv-sources.ts'
+export type { SealLayout } from './layout.ts'
+export { loadSealing, type Sealing } from './sealing.ts'
+export { SealingError, type SealingErrorCode } from './sealing-error.ts'
