@@ -1,5 +1,6 @@
 /** The tunnels under test, each set up once and kept for the whole run: a path from `a` to `b`. */
 import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -50,6 +51,20 @@ export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> {
   const address = (last: number): string => `10.${network}.0.${last}`
   await Promise.all([peer(a, ADDRESS.toA, address(2), `c${network}a`), peer(b, ADDRESS.toB, address(3), `c${network}b`)])
   return { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3) }
+}
+
+/** Two ends without a protocol: what a packet costs that is sealed and sent by UDP. */
+export async function sealed (lab: Lab): Promise<Tunnel> {
+  const { a, b } = lab
+  const network = lab.nextNetwork()
+  const port = String(9300 + network)
+  const program = fileURLToPath(new URL('sealed-peer.js', import.meta.url))
+  const env = { ...process.env, BENCH_KEY: randomBytes(32).toString('hex') }
+  const start = async (host: Namespace, address: string, own: string, other: string): Promise<void> => {
+    await said(host.spawn(process.execPath, [program, `s${network}${host === a ? 'a' : 'b'}`, `${address}/24`, own, port, other], { env }), /ready, sealed by openssl, UDP with batch, gso, gro/)
+  }
+  await Promise.all([start(a, `10.${network}.0.2`, ADDRESS.a, ADDRESS.b), start(b, `10.${network}.0.3`, ADDRESS.b, ADDRESS.a)])
+  return { name: 'tunpipe, sealed UDP', ours: true, encrypted: true, isOfDatagrams: true, from: a, to: b, address: `10.${network}.0.3` }
 }
 
 /** Three socat in a row, each of which does nothing but pass bytes on: the least that two interfaces and a hop between them cost. Good for a ping at a time. */

@@ -15,7 +15,7 @@ const PROGRAMS = [
   'gotunnel/pipe-hop.js', 'gotunnel/service.js', 'gotunnel/tunpipe-peer.js', 'gotunnel/tunpipe-relay.js',
   'natpass-relay/plain-relay.js', 'natpass-relay/tunpipe-relay.js',
   'relay/plain-ws-relay.js', 'relay/tunpipe-relay.js',
-  'tun/least.js',
+  'tun/least.js', 'tun/sealed-peer.js',
   'udp/receiver.js', 'udp/sender.js'
 ]
 
