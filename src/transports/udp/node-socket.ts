@@ -1,6 +1,6 @@
 /** UDP sockets by `node:dgram`: on every system, one datagram at a time. */
 import { createSocket, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { countError, newUdpErrors, type UdpErrors } from './errors.ts'
 import { DATAGRAM_OVERHEAD, DatagramQueue } from './queue.ts'
 import { MAX_DATAGRAM, type UdpOffload, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
@@ -24,10 +24,13 @@ export async function connectNodeSocket (to: Endpoint, init: VerifiedUdpInit, re
   return { socket: new NodeUdpSocket(socket, true, init, reduced), remote: endpointOf(socket.remoteAddress()) }
 }
 
-/** Addresses are resolved by then: without a look-up of its own Node sends at once. */
+/** Addresses are resolved by then: without a look-up of its own Node sends at once. A socket of IPv6 reaches those of IPv4 by mapped addresses. */
 function newSocket (address: string): Socket {
   const isV6 = isIPv6(address)
-  return createSocket({ type: isV6 ? 'udp6' : 'udp4', lookup: (host, _options, done) => { done(null, host, isV6 ? 6 : 4) } })
+  return createSocket({
+    type: isV6 ? 'udp6' : 'udp4',
+    lookup: (host, _options, done) => { done(null, isV6 && isIPv4(host) ? `::ffff:${host}` : host, isV6 ? 6 : 4) }
+  })
 }
 
 /** Settles when the socket is bound or connected; it is closed when it cannot be. */
