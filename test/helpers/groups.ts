@@ -19,7 +19,8 @@ const GROUPS = {
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   parts: { folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'net', 'streams', 'text'], except: ['imports', 'program'] },
-  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] }
+  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] },
+  udp: { folders: ['transports/udp'] }
 } satisfies Record<string, Group>
 
 export type GroupName = keyof typeof GROUPS

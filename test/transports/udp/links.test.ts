@@ -1,16 +1,16 @@
 /** UDP of the system: sockets, and links by address. */
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { ManualClock } from '../helpers/clock.ts'
-import { accept, batches, bytes, endsWith, failureOf, first, hear, idle, texts, until } from '../helpers/ends.ts'
-import { datagramContract } from '../helpers/transports/datagram-contract.ts'
-import { consume } from '../../src/streams/consume.ts'
-import { dialUdp, type DialUdpInit } from '../../src/transports/udp/dial.ts'
-import type { UdpLink } from '../../src/transports/udp/flow.ts'
-import { listenUdp, type ListenUdpInit, type UdpListener } from '../../src/transports/udp/listener.ts'
-import { bindUdp } from '../../src/transports/udp/bind.ts'
-import { MAX_DATAGRAM } from '../../src/transports/udp/socket.ts'
-import type { Endpoint } from '../../src/types.ts'
+import { ManualClock } from '../../helpers/clock.ts'
+import { accept, batches, bytes, endsWith, failureOf, first, hear, idle, texts, until } from '../../helpers/ends.ts'
+import { datagramContract } from '../../helpers/transports/datagram-contract.ts'
+import { consume } from '../../../src/streams/consume.ts'
+import { dialUdp, type DialUdpInit } from '../../../src/transports/udp/dial.ts'
+import type { UdpLink } from '../../../src/transports/udp/flow.ts'
+import { listenUdp, type ListenUdpInit, type UdpListener } from '../../../src/transports/udp/listener.ts'
+import { bindUdp } from '../../../src/transports/udp/bind.ts'
+import { MAX_DATAGRAM } from '../../../src/transports/udp/socket.ts'
+import type { Endpoint } from '../../../src/types.ts'
 
 for (const [host, largest] of [['127.0.0.1', MAX_DATAGRAM.ipv4], ['::1', MAX_DATAGRAM.ipv6]] as const) {
   for (const io of ['offload', 'batch', 'node'] as const) datagramContract(t, {
