@@ -28,6 +28,9 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   /** Bytes that wait for the reader. */
   get size (): number { return this.#waiting.size }
 
+  /** The reader waits for the next datagram. */
+  get isAwaited (): boolean { return this.#waiting.isAwaited }
+
   /** Takes a datagram, unless too many wait. `flush` has to follow. */
   add (item: T): void {
     if (this.#waiting.size + this.#freshSize >= this.#limit) {

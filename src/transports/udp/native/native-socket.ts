@@ -23,10 +23,19 @@ const meminfoLength = new Uint32Array(1)
 const meminfoLengthBytes = new Uint8Array(meminfoLength.buffer)
 const DROPS = 8
 
+const busy = (): Error => new LinkBusyError('a socket has one reader, and it is waiting already')
+
 export class NativeUdpSocket implements UdpSocket {
   readonly local: Endpoint
   readonly receiveLimit: number
   readonly errors: UdpErrors
+  readonly source: AsyncIterable<Batch<Datagram>> = {
+    [Symbol.asyncIterator]: () => {
+      if (this.#isRead) throw busy()
+      return this.#incoming[Symbol.asyncIterator]()
+    }
+  }
+
   readonly #udp: NativeUdp
   readonly #fd: number
   readonly #pollHandle: PollHandle
@@ -57,8 +66,6 @@ export class NativeUdpSocket implements UdpSocket {
     this.#letGo = holdProcess()
   }
 
-  get source (): AsyncIterable<Batch<Datagram>> { return this.#incoming }
-
   get port (): PacketPort<Datagram> { return this.#outgoing }
 
   get offloads (): readonly UdpOffload[] { return this.#outgoing.offloads }
@@ -72,22 +79,22 @@ export class NativeUdpSocket implements UdpSocket {
 
   /** The memory of a batch is used again for the next one. */
   async flow (take: Take<Datagram>, signal?: AbortSignal): Promise<void> {
-    if (this.#isRead) throw new LinkBusyError('a socket has one reader, and it is waiting already')
+    if (this.#isRead || this.#incoming.isAwaited) throw busy()
     this.#isRead = true
-    this.#pollHandle.stop() // what has come before comes first
+    this.#pollHandle.stop()
     try {
       const reads = this.#incoming[Symbol.asyncIterator]()
-      while (signal?.aborted !== true && (this.#incoming.size > 0 || this.#isClosed)) {
-        const { done, value } = await reads.next()
-        if (done === true) return
-        await take(value)
-      }
+      const isEarly = signal?.aborted !== true && (this.#incoming.size > 0 || this.#isClosed) // what has come before comes first
+      const early = isEarly ? await reads.next() : undefined
+      if (early?.done === true) return
       const flow = this.#flow = new Flow(take, {
         onBusy: () => { this.#pollHandle.stop() },
         onPull: () => { this.#goOn() },
         onReturn: () => {}
       })
-      this.#pollHandle.start()
+      if (early !== undefined) flow.pushBatch(early.value)
+      if (this.#isClosed) flow.end()
+      else if (flow.size === 0) this.#pollHandle.start()
       await flow.until(signal)
     } finally {
       this.#isRead = false
