@@ -13,16 +13,18 @@ import { MAX_DATAGRAM } from '../../../src/transports/udp/socket.ts'
 import type { Endpoint } from '../../../src/types.ts'
 
 for (const [host, largest] of [['127.0.0.1', MAX_DATAGRAM.ipv4], ['::1', MAX_DATAGRAM.ipv6]] as const) {
-  for (const io of ['offload', 'batch', 'node'] as const) datagramContract(t, {
-    name: `UDP on ${host}, ${io}`,
-    largest,
-    isUnlimited: io !== 'node',
-    bind: async (t, init) => {
-      const socket = await bindUdp({ host, port: 0, io, ...init })
-      t.teardown(() => { socket.close() })
-      return socket
-    }
-  })
+  for (const io of ['offload', 'batch', 'node'] as const) {
+    datagramContract(t, {
+      name: `UDP on ${host}, ${io}`,
+      largest,
+      isUnlimited: io !== 'node',
+      bind: async (t, init) => {
+        const socket = await bindUdp({ host, port: 0, io, ...init })
+        t.teardown(() => { socket.close() })
+        return socket
+      }
+    })
+  }
 }
 
 /** A listener, its first link, and the one that has dialled it. */
