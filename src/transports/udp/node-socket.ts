@@ -155,6 +155,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
     }
     try {
       if (this.#isConnected) this.#socket.send(data, done)
+      else if (host === '') done(new Error('no address')) // which Node takes for that of this machine
       else this.#socket.send(data, port, host, done)
     } catch (err) { // an address or port that none can have
       done(err as Error)

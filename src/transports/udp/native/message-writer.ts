@@ -50,7 +50,7 @@ export class MessageWriter {
   }
 
   /**
-   * Makes messages of the datagrams from `from` on, as many as one call takes. 0: the first of them has no address of the family.
+   * Makes messages of the datagrams from `from` on, as many as one call takes. 0: the first of them has no address of the family, or no port.
    *
    * @param bound undefined where each datagram is a message of its own
    */
@@ -62,7 +62,7 @@ export class MessageWriter {
     for (let at = from; at < batch.length && messages < MOST_MESSAGES && vectors < MOST_VECTORS; messages++) {
       const { host, port, data: { length: size } } = batch[at]
       const words = this.#wordsOf(host, family)
-      if (words === null) break
+      if (words === null || (port & 0xffff) !== port) break
       const isSplit = bound === undefined || size > bound.largestSegment(host)
       const mostSegments = isSplit || size === 0 ? 1 : MOST_SEGMENTS
       const firstVector = vectors
