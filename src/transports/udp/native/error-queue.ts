@@ -11,6 +11,11 @@ const MESSAGES = 16
 /** Bytes of the control messages of each: `struct sock_extended_err`, and the address of who has told it. */
 const CONTROL = 128
 
+/** In `struct sock_extended_err` the first word is the error, and the first byte of the second one tells where it comes from. */
+const ORIGIN = 1
+/** `SO_EE_ORIGIN_LOCAL`: the call that has sent the datagram has failed with it as well. */
+const LOCAL = 1
+
 /** Calls of one turn: a flood of errors must not stop everything else. */
 const MOST_CALLS = 16
 
@@ -24,19 +29,23 @@ export class ErrorQueue {
     this.#array = new MessageArray({ libc, addresses, messages: MESSAGES, vectors: 0, controlSize: CONTROL })
   }
 
-  /** Counts the errors that wait, and removes them. */
-  count (fd: number, errors: UdpErrors): void {
+  /** Counts the errors that wait, and removes them. Returns whether there were any. */
+  count (fd: number, errors: UdpErrors): boolean {
+    let isTold = false
     for (let call = 0; call < MOST_CALLS; call++) {
       for (let i = 0; i < MESSAGES; i++) this.#array.setControlLength(i, CONTROL)
       const messages = this.#libc.recvmmsg(fd, this.#array.address, MESSAGES, MSG_DONTWAIT | MSG_ERRQUEUE, null)
-      for (let i = 0; i < messages; i++) this.#count(i, errors)
+      for (let i = 0; i < messages; i++) if (this.#count(i, errors)) isTold = true
       if (messages < MESSAGES) break
     }
+    return isTold
   }
 
-  #count (message: number, errors: UdpErrors): void {
-    // Its first word is the error.
+  #count (message: number, errors: UdpErrors): boolean {
+    const { words } = this.#array
     const at = this.#array.findControl(message, IPPROTO_IP, IP_RECVERR) || this.#array.findControl(message, IPPROTO_IPV6, IPV6_RECVERR)
-    if (at > 0) countError(errors, errnoOf(this.#array.words[at])[0])
+    if (at === 0 || (words[at + ORIGIN] & 0xff) === LOCAL) return false
+    countError(errors, errnoOf(words[at])[0])
+    return true
   }
 }

@@ -1,5 +1,6 @@
 /** A UDP socket of Linux that is read and written in batches, by the C library. */
 import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
 import type { MessageReader } from './message-reader.ts'
 import type { NativeUdp, OpenedSocket } from './native-udp.ts'
 import { Outgoing } from './outgoing.ts'
@@ -12,6 +13,8 @@ import { localEndpoint } from '../../../net/native/socket-address.ts'
 import { SO_MEMINFO, SOL_SOCKET } from '../../../net/native/socket-numbers.ts'
 import { Flow } from '../../../streams/flow.ts'
 import type { Batch, Datagram, Endpoint, PacketPort, Take } from '../../../types.ts'
+
+const { EAGAIN } = constants.errno
 
 /** Calls for one event of the poller; then others have their turn. */
 const MOST_READS = 16
@@ -134,8 +137,8 @@ export class NativeUdpSocket implements UdpSocket {
     const reader = this.#udp.borrowReader()
     for (let reads = 0; reads < MOST_READS && !this.#isClosed && this.#lent === undefined; reads++) {
       if (!reader.read(this.#fd)) {
-        // Woken for nothing: there are errors, of which the call may have told one.
-        if (reads === 0) this.#udp.errorQueue.count(this.#fd, this.errors)
+        // Woken for nothing, or the call has told an error: there may be more.
+        if (reads === 0 || this.#udp.libc.errno() !== EAGAIN) this.#udp.errorQueue.count(this.#fd, this.errors)
         break
       }
       const flow = this.#flow

@@ -11,6 +11,9 @@ import type { Batch, Datagram, PacketPort } from '../../../types.ts'
 
 const { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } = constants.errno
 
+/** Calls for one datagram, while errors of earlier ones come in. */
+const MOST_TRIES = 8
+
 /** Hosts to which datagrams of some size are not grouped. */
 const MOST_BOUNDS = 256
 
@@ -107,20 +110,21 @@ export class Outgoing implements PacketPort<Datagram> {
   #write (batch: Batch<Datagram>, from: number): number {
     const { libc } = this.#udp
     const writer = this.#writer
-    /** The index of one before which an error of an earlier datagram was told. */
-    let told = -1
+    /** Of a datagram, whose errors may have been those of earlier ones. */
+    let tries = 0
     /** Up to this index they go one by one. */
     let alone = from
     for (let at = from; at < batch.length;) {
       const bound = at >= alone && this.offloads.includes('gso') ? this : undefined
       if (writer.prepare(batch, at, this.#family, bound) === 0) {
-        this.#errors.other++ // no address, or none of this family
+        this.#errors.other++ // no address, or none of this family, or no port
         at++
         continue
       }
       const sent = writer.send(this.#fd)
       if (sent >= 0) {
         at += sent
+        tries = 0
         continue
       }
       const errno = libc.errno()
@@ -131,12 +135,12 @@ export class Outgoing implements PacketPort<Datagram> {
       }
       if (bound !== undefined && writer.first > 1 && this.#isOfGroup(errno, batch[at])) {
         alone = at + writer.first
-      } else if (told < at) { // it may be that of an earlier one, which is told once
-        told = at
-        this.#udp.errorQueue.count(this.#fd, this.#errors)
+      } else if (tries < MOST_TRIES && (this.#udp.errorQueue.count(this.#fd, this.#errors) || tries === 0)) {
+        tries++ // it may be that of an earlier one, which is told once
       } else {
         countError(this.#errors, errnoOf(errno)[0])
         at++
+        tries = 0
       }
     }
     return batch.length
