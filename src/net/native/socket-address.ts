@@ -64,8 +64,9 @@ export function callError (errno: number, syscall: string, { host: address = '',
 
 /** The interface index of the zone of an address, given as name or number; 0 for none. */
 function scopeOf (zone: string): number {
-  const found = networkInterfaces()[zone]?.find(({ family }) => family === 'IPv6')
-  return found?.family === 'IPv6' ? found.scopeid || Number(zone) || 0 : Number(zone) || 0
+  // Addresses of wider scope have none, on the same interface.
+  const found = networkInterfaces()[zone]?.find((address) => address.family === 'IPv6' && address.scopeid !== 0)
+  return found?.scopeid ?? (Number(zone) || 0)
 }
 
 /** The name of an interface, or its index where it has none any more. */
