@@ -27,6 +27,9 @@ const MOST_HOSTS = 1024
 /** The first word of an address has the family, and the port in network order. */
 const PORT_SHIFT = PORT_AT * 8
 
+/** The word with the zone of an address of IPv6. */
+const SCOPE_WORD = 6
+
 /** Largest datagram to an address that can be part of a message of several. */
 export interface SegmentBound {
   largestSegment (host: string): number
@@ -111,16 +114,28 @@ export class MessageWriter {
   /** Datagrams of the first message. */
   get first (): number { return this.#counts[0] }
 
+  /** Whether the zone of an address is that of another interface than when it was sent to first. */
+  hasMoved (host: string, family: 'v4' | 'v6'): boolean {
+    const known = host.includes('%') ? this.#hosts[family].get(host) : undefined
+    if (known === undefined) return false
+    this.#hosts[family].delete(host)
+    return String(this.#wordsOf(host, family)) !== String(known)
+  }
+
   #wordsOf (host: string, family: 'v4' | 'v6'): Uint32Array | null {
     const hosts = this.#hosts[family]
     const known = hosts.get(host)
     if (known !== undefined) return known
     if (hosts.size >= MOST_HOSTS) hosts.clear()
     const words = wordsOf(host, family)
+    if (words !== null && isWithoutItsZone(host, words)) return null // not kept: its interface may come
     hosts.set(host, words)
     return words
   }
 }
+
+/** An address of a link whose zone is that of no interface: the system would choose one. */
+const isWithoutItsZone = (host: string, words: Uint32Array): boolean => /^fe[89ab].*%/i.test(host) && words[SCOPE_WORD] === 0
 
 /** A socket of IPv6 reaches those of IPv4 by mapped addresses, as of RFC 4291, section 2.5.5.2. */
 function wordsOf (host: string, family: 'v4' | 'v6'): Uint32Array | null {

@@ -131,13 +131,14 @@ export class Outgoing implements PacketPort<Datagram> {
       if (errno === EINTR) continue
       if (errno === EAGAIN) {
         this.#errors.noRoom++
+        this.#udp.errorQueue.count(this.#fd, this.#errors) // else an error that waits would wake it at once, again and again
         return at
       }
       if (bound !== undefined && writer.first > 1 && this.#isOfGroup(errno, batch[at])) {
         alone = at + writer.first
       } else if (tries < MOST_TRIES && (this.#udp.errorQueue.count(this.#fd, this.#errors) || tries === 0)) {
         tries++ // it may be that of an earlier one, which is told once
-      } else {
+      } else if (!writer.hasMoved(batch[at].host, this.#family)) {
         countError(this.#errors, errnoOf(errno)[0])
         at++
         tries = 0
