@@ -1,0 +1,2 @@
+export { memoryNetwork } from './network.ts'
+export { memoryPair } from './pair.ts'
