@@ -24,7 +24,7 @@ export interface FirewallInit extends GatewayInit {
 export class SimulatedFirewall extends Gateway {
   /** @throws {OptionError} when an option is out of range; when the inside has a gateway for this family already */
   constructor (simulation: Simulation, init: FirewallInit & { name: string }) {
-    const { family = 'ipv6', filtering = 'address-and-port-dependent', timeout = 120_000, tcpTimeout = 7_440_000, inboundRefresh = false, maxEntries = 65_536, inside, outside } = init
+    const { family = 'ipv6', filtering = 'address-and-port-dependent', timeout = 120_000, tcpTimeout = 7_440_000, inboundRefresh = false, maxEntries = 65_536, inside } = init
     if (family !== 'ipv4' && family !== 'ipv6') throw new OptionError(`family is ipv4 or ipv6, not ${String(family)}`)
     const networks = inside.networks.filter((network) => familyOf(network) === family)
     if (networks.length === 0) throw new OptionError(`${inside.name} has no network of ${family === 'ipv4' ? 'IPv4' : 'IPv6'}`)
@@ -33,8 +33,6 @@ export class SimulatedFirewall extends Gateway {
       ? undefined
       : new MappingTable({ mapping: 'endpoint-independent', filtering: verifyBehaviour('filtering', filtering), timeout, inboundRefresh, unsolicitedTimeout: undefined, maxEntries, allocate: (inside) => inside })
     const [udp, tcp] = [table(timeout), table(tcpTimeout)]
-    super(simulation, init.name, init, { tables: udp === undefined || tcp === undefined ? undefined : { udp, tcp } })
-    inside.setGateway(family, this.ends.inside)
-    outside.addRoute(networks, this.ends.outside)
+    super(simulation, init.name, init, { family, tables: udp === undefined || tcp === undefined ? undefined : { udp, tcp }, routes: networks })
   }
 }

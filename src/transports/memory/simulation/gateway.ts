@@ -1,7 +1,7 @@
 /** What a NAT and a firewall have in common: an interface inside and one outside, and tables that say what passes. */
 import type { Behaviour, MappingTable } from './mapping-table.ts'
 import type { Directions, NetworkInterface } from './network-interface.ts'
-import { errorAbout, type Device, type Packet, type PacketProtocol } from './packet.ts'
+import { errorAbout, type Device, type Family, type Packet, type PacketProtocol } from './packet.ts'
 import type { Simulation } from './simulation.ts'
 import type { Subnet } from './subnet.ts'
 import { OptionError } from '../../../errors.ts'
@@ -17,21 +17,31 @@ export interface GatewayInit extends Directions {
 
 export type Tables = Readonly<Record<PacketProtocol, MappingTable>>
 
+/** What makes one gateway differ from another. */
+export interface GatewayRules {
+  family: Family
+  /** Undefined: all passes. */
+  tables: Tables | undefined
+  /** The address outside that stands for all inside. Default: each has its own one, and `routes` lead to them. */
+  address?: string
+  /** Networks inside that are known outside. Default: none. */
+  routes?: readonly string[]
+  /** Default: false. */
+  hairpin?: boolean
+}
+
 export class Gateway implements Device {
   readonly name: string
   readonly #simulation: Simulation
   readonly #tables: Tables | undefined
-  /** The address that stands for all inside; undefined: each has its own one. */
   readonly #address: string | undefined
   readonly #hairpin: boolean
   readonly #inside: NetworkInterface
   readonly #outside: NetworkInterface
 
-  /**
-   * @param rules - without tables all passes
-   * @throws {OptionError} when the address is in use; when a condition is out of range
-   */
-  constructor (simulation: Simulation, name: string, { inside, outside, up, down }: GatewayInit, { tables, address, hairpin = false }: { tables: Tables | undefined, address?: string, hairpin?: boolean }) {
+  /** @throws {OptionError} when the address is in use; when the inside has a gateway already; when a condition is out of range */
+  constructor (simulation: Simulation, name: string, { inside, outside, up, down }: GatewayInit, { family, tables, address, routes, hairpin = false }: GatewayRules) {
+    inside.verifyNoGateway(family)
     this.name = name
     this.#simulation = simulation
     this.#tables = tables
@@ -39,6 +49,8 @@ export class Gateway implements Device {
     this.#outside = outside.join({ device: this, addresses: address === undefined ? [] : [address], up, down, onArrived: (packet) => { if (this.#passes(packet)) this.#fromOutside(packet) } })
     this.#inside = inside.join({ device: this, addresses: [], onArrived: (packet) => { if (this.#passes(packet)) this.#fromInside(packet) } })
     this.#address = this.#outside.addresses[0]
+    inside.setGateway(family, this.#inside)
+    if (routes !== undefined) outside.addRoute(routes, this.#outside)
   }
 
   /**
@@ -56,9 +68,6 @@ export class Gateway implements Device {
 
   /** Mappings of a protocol; some of them may be over since the last packet. */
   mappings (protocol: PacketProtocol): number { return this.#tables?.[protocol].size ?? 0 }
-
-  /** @internal */
-  protected get ends (): { inside: NetworkInterface, outside: NetworkInterface } { return { inside: this.#inside, outside: this.#outside } }
 
   #passes (packet: Packet): boolean {
     if (packet.hops > 1) return true

@@ -1,4 +1,5 @@
 /** A NAT between two subnets (RFC 4787). */
+import { verifyAddress } from './address.ts'
 import { Gateway, verifyBehaviour, verifyTable, type GatewayInit } from './gateway.ts'
 import { MappingTable, type Behaviour, type MappingTableInit } from './mapping-table.ts'
 import { familyOf } from './packet.ts'
@@ -71,6 +72,7 @@ export class SimulatedNat extends Gateway {
     const [first, last] = ports
     if (!isPort(first) || !isPort(last) || first > last) throw new OptionError(`ports are two of 1 to 65535, the lower one first, not ${String(ports)}`)
     if (portAssignment !== 'random' && portAssignment !== 'sequential') throw new OptionError(`portAssignment is random or sequential, not ${String(portAssignment)}`)
+    const address = verifyAddress(init.address)
     const table = (timeout: number): MappingTable => new MappingTable({
       mapping,
       filtering,
@@ -78,25 +80,24 @@ export class SimulatedNat extends Gateway {
       inboundRefresh,
       unsolicitedTimeout: remapsAfterUnsolicited ? unsolicitedTimeout : undefined,
       maxEntries,
-      allocate: portsOf({ address: () => this.address, first, last, portPreservation, random: portAssignment === 'random' ? simulation.random : undefined })
+      allocate: portsOf({ address, first, last, portPreservation, random: portAssignment === 'random' ? simulation.random : undefined })
     })
-    super(simulation, init.name, init, { tables: { udp: table(timeout), tcp: table(tcpTimeout) }, address: init.address, hairpin })
-    this.address = this.ends.outside.addresses[0]
+    super(simulation, init.name, init, { family: familyOf(address), tables: { udp: table(timeout), tcp: table(tcpTimeout) }, address, hairpin })
+    this.address = address
     this.mapping = mapping
     this.filtering = filtering
-    init.inside.setGateway(familyOf(this.address), this.ends.inside)
   }
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
 
 /** Chooses ports. */
-function portsOf ({ address, first, last, portPreservation, random }: { address: () => string, first: number, last: number, portPreservation: boolean, random: Random | undefined }): MappingTableInit['allocate'] {
+function portsOf ({ address, first, last, portPreservation, random }: { address: string, first: number, last: number, portPreservation: boolean, random: Random | undefined }): MappingTableInit['allocate'] {
   const count = last - first + 1
   let next = 0
   return (inside, isFree, taken) => {
     if (taken >= count) return undefined
-    const at = (port: number): Endpoint => ({ host: address(), port })
+    const at = (port: number): Endpoint => ({ host: address, port })
     if (portPreservation && inside.port >= first && inside.port <= last && isFree(at(inside.port))) return at(inside.port)
     const start = random === undefined ? next : random.below(count)
     for (let tried = 0; tried < count; tried++) {

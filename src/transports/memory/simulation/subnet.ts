@@ -1,12 +1,11 @@
 /** A subnet: it brings packets from one of its interfaces to another, by address. */
-import { isIP } from 'node:net'
+import { verifyAddress } from './address.ts'
 import { changed, NO_CONDITIONS, type AllConditions } from './conditions.ts'
 import { NetworkInterface, type Directions } from './network-interface.ts'
 import { errorAbout, familyOf, type Device, type Family, type Packet, type PacketError } from './packet.ts'
 import type { Simulation } from './simulation.ts'
 import { OptionError } from '../../../errors.ts'
 import { CidrList } from '../../../net/cidr-list.ts'
-import { normalizeAddress } from '../../../net/client-address.ts'
 
 /** Addresses whose way is remembered. */
 const MAX_KNOWN = 4096
@@ -49,8 +48,7 @@ export class Subnet {
    */
   join ({ device, addresses, up, down, onArrived }: JoinInit): NetworkInterface {
     const own = addresses.map((address) => {
-      if (typeof address !== 'string' || isIP(address) === 0) throw new OptionError(`an address is one of IPv4 or IPv6, not ${String(address)}`)
-      const normal = normalizeAddress(address)
+      const normal = verifyAddress(address)
       if (!this.includes(normal)) throw new OptionError(`${address} is not in ${this.name}`)
       if (this.#interfaces.has(normal)) throw new OptionError(`${address} is in use in ${this.name}`)
       return normal
@@ -74,13 +72,13 @@ export class Subnet {
     this.#known.clear()
   }
 
-  /**
-   * Packets to other networks go there.
-   *
-   * @throws {OptionError} when there is a gateway already
-   */
-  setGateway (family: Family, gateway: NetworkInterface): void {
+  /** @throws {OptionError} when there is a gateway already */
+  verifyNoGateway (family: Family): void {
     if (this.#gateways.has(family)) throw new OptionError(`${this.name} has a gateway for ${family === 'ipv4' ? 'IPv4' : 'IPv6'} already`)
+  }
+
+  /** Packets to other networks go there. */
+  setGateway (family: Family, gateway: NetworkInterface): void {
     this.#gateways.set(family, gateway)
     this.#known.clear()
   }

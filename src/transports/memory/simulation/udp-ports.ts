@@ -1,11 +1,10 @@
 /** The UDP sockets of a host, by address and port. */
-import { isIP } from 'node:net'
+import { normalAddress } from './address.ts'
 import type { HostStack } from './host-stack.ts'
 import { familyOf, type Packet, type PacketError, type ProtocolHandler } from './packet.ts'
 import { SimulatedUdpSocket, type UdpOwner } from './udp-socket.ts'
 import { verifyUdp, type BindUdpInit, type UdpSocket } from '../../udp/socket.ts'
 import { OptionError } from '../../../errors.ts'
-import { normalizeAddress } from '../../../net/client-address.ts'
 import type { Datagram } from '../../../types.ts'
 
 /** Ports for those who do not ask for one (RFC 6335, section 6). */
@@ -36,8 +35,8 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
   bind ({ host = this.#host.addresses()[0], port = 0, sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, errors }: Partial<BindUdpInit>): UdpSocket {
     verifyUdp({ sendLimit, receiveLimit })
     if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OptionError(`a port is a whole number, 0 to 65535, not ${String(port)}`)
-    const address = normalizeAddress(String(host))
-    if (isIP(address) === 0 || (!ANY.includes(address) && !this.#host.isOwn(address))) throw systemError('EADDRNOTAVAIL', `${this.#host.name} has no address ${String(host)}`)
+    const address = normalAddress(String(host))
+    if (address === undefined || (!ANY.includes(address) && !this.#host.isOwn(address))) throw systemError('EADDRNOTAVAIL', `${this.#host.name} has no address ${String(host)}`)
     const bound = port === 0 ? this.#freePort(address) : port
     const key = keyOf(address, bound)
     if (this.#sockets.has(key)) throw systemError('EADDRINUSE', `port ${port} of ${address} is in use`)
@@ -47,8 +46,8 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
   }
 
   sendDatagram ({ local }: SimulatedUdpSocket, { data, host, port }: Datagram): number | string {
-    const address = normalizeAddress(host)
-    if (isIP(address) === 0 || !Number.isInteger(port) || port < 1 || port > 65_535) return 'EINVAL'
+    const address = normalAddress(host)
+    if (address === undefined || !Number.isInteger(port) || port < 1 || port > 65_535) return 'EINVAL'
     const isAny = ANY.includes(local.host)
     if (local.host !== '::' && familyOf(local.host) !== familyOf(address)) return 'EINVAL'
     const from = isAny ? this.#host.sourceFor(address) : local.host
