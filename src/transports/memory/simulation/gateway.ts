@@ -126,7 +126,10 @@ export class Gateway implements Device {
       return
     }
     this.#simulation.record('tooLarge', this.name, packet)
-    if (original.error === undefined) from.send(errorAbout(original, this.#simulation.newId(), { host: this.#address ?? original.destination.host, origin: this }, { kind: 'tooLarge', mtu: to.mtu }))
+    if (original.error !== undefined) return
+    const answer = errorAbout(original, this.#simulation.newId(), { host: this.#address ?? original.destination.host, origin: this }, { kind: 'tooLarge', mtu: to.mtu })
+    this.#simulation.record('sent', this.name, answer)
+    from.send(answer)
   }
 }
 

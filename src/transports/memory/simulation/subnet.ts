@@ -47,12 +47,11 @@ export class Subnet {
    * @throws {OptionError} when an address is in use already, or none of the subnet; when a condition is out of range
    */
   join ({ device, addresses, up, down, onArrived }: JoinInit): NetworkInterface {
-    const own = addresses.map((address) => {
-      const normal = verifyAddress(address)
-      if (!this.includes(normal)) throw new OptionError(`${address} is not in ${this.name}`)
-      if (this.#interfaces.has(normal)) throw new OptionError(`${address} is in use in ${this.name}`)
-      return normal
-    })
+    const own = addresses.map(verifyAddress)
+    for (const [i, address] of own.entries()) {
+      if (!this.includes(address)) throw new OptionError(`${address} is not in ${this.name}`)
+      if (this.#interfaces.has(address) || own.indexOf(address) < i) throw new OptionError(`${address} is in use in ${this.name}`)
+    }
     const joined = new NetworkInterface(this.#simulation, {
       device,
       addresses: own,
@@ -99,7 +98,9 @@ export class Subnet {
   /** What ICMP says of a packet of an interface, which gets it back. */
   refuse (packet: Packet, from: NetworkInterface, error: Omit<PacketError, 'of'>): void {
     if (packet.error !== undefined) return // of errors there are none
-    from.arrive(errorAbout(packet, this.#simulation.newId(), { host: packet.destination.host, origin: undefined }, error))
+    const answer = errorAbout(packet, this.#simulation.newId(), { host: packet.destination.host, origin: undefined }, error)
+    this.#simulation.record('sent', this.name, answer)
+    from.arrive(answer)
   }
 
   readonly #forward = (packet: Packet, from: NetworkInterface): void => {
