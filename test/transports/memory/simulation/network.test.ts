@@ -257,6 +257,7 @@ t.test('a flood leaves nothing behind, however long it takes', async (t) => {
   const idle = await reader.bindUdp({ port: 7, receiveLimit: 10_000 })
   const attacker = await talker(network.host({ on: internet, address: '198.51.100.2' }))
   for (let round = 0; round < 20; round++) {
+    for (let i = 0; i < 20; i++) a.say(idle.local, 'x'.repeat(1000))
     for (let i = 0; i < 200; i++) a.say({ host: '198.51.100.9', port: 1 + round * 200 + i })
     for (let i = 0; i < 1000; i++) {
       a.say({ host: '198.51.100.1', port: 1 + i % 10 }, 'x'.repeat(1000))
