@@ -22,7 +22,10 @@ export interface FirewallInit extends GatewayInit {
 }
 
 export class SimulatedFirewall extends Gateway {
-  /** @throws {OptionError} when an option is out of range; when the inside has a gateway for this family already */
+  /**
+   * @throws {OptionError} when an option is out of range; when the inside has a gateway for this family already
+   * @internal
+   */
   constructor (simulation: Simulation, init: FirewallInit & { name: string }) {
     const { family = 'ipv6', filtering = 'address-and-port-dependent', timeout = 120_000, tcpTimeout = 7_440_000, inboundRefresh = false, maxEntries = 65_536, inside } = init
     if (family !== 'ipv4' && family !== 'ipv6') throw new OptionError(`family is ipv4 or ipv6, not ${String(family)}`)

@@ -39,7 +39,10 @@ export class Gateway implements Device {
   readonly #inside: NetworkInterface
   readonly #outside: NetworkInterface
 
-  /** @throws {OptionError} when the address is in use; when the inside has a gateway already; when a condition is out of range */
+  /**
+   * @throws {OptionError} when the address is in use; when the inside has a gateway already; when a condition is out of range
+   * @internal
+   */
   constructor (simulation: Simulation, name: string, { inside, outside, up, down }: GatewayInit, { family, tables, address, routes, hairpin = false }: GatewayRules) {
     inside.verifyNoGateway(family)
     this.name = name

@@ -38,6 +38,7 @@ export class SimulatedHost implements Device {
   readonly #stack: HostStack
   readonly #udp: UdpPorts
 
+  /** @internal */
   constructor (simulation: Simulation, name: string) {
     this.name = name
     this.#simulation = simulation

@@ -58,7 +58,10 @@ export class SimulatedNat extends Gateway {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
 
-  /** @throws {OptionError} when an option is out of range; when the address is in use; when the inside has a gateway already */
+  /**
+   * @throws {OptionError} when an option is out of range; when the address is in use; when the inside has a gateway already
+   * @internal
+   */
   constructor (simulation: Simulation, init: NatInit & { name: string }) {
     const {
       kind = 'port-restricted-cone', hairpin = false, timeout = 120_000, tcpTimeout = 7_440_000, inboundRefresh = false, ports = [1024, 65_535],

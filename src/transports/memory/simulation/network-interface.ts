@@ -29,6 +29,7 @@ export class NetworkInterface {
   readonly #down: Pipe
   #isThere = true
 
+  /** @internal */
   constructor (simulation: Simulation, { device, addresses, conditions, onSent, onArrived }: NetworkInterfaceInit) {
     this.device = device
     this.addresses = addresses
@@ -60,15 +61,31 @@ export class NetworkInterface {
   /** Bytes of the largest packet that it can send. */
   get mtu (): number { return this.#up.mtu }
 
-  /** Bytes of the largest packet that gets to it. */
+  /**
+   * Bytes of the largest packet that gets to it.
+   *
+   * @internal
+   */
   get mtuDown (): number { return this.#down.mtu }
 
-  /** Sends a packet, which is not larger than the MTU. Returns when it has left, by the clock. */
+  /**
+   * Sends a packet, which is not larger than the MTU. Returns when it has left, by the clock.
+   *
+   * @internal
+   */
   send (packet: Packet): number { return this.#up.push(packet) }
 
-  /** A packet for the device has come to its end of the subnet. */
+  /**
+   * A packet for the device has come to its end of the subnet.
+   *
+   * @internal
+   */
   arrive (packet: Packet): void { this.#down.push(packet) }
 
-  /** Nothing arrives any more, also not what is on its way. */
+  /**
+   * Nothing arrives any more, also not what is on its way.
+   *
+   * @internal
+   */
   leave (): void { this.#isThere = false }
 }

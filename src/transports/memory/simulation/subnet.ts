@@ -29,7 +29,10 @@ export class Subnet {
   /** Ways to addresses, as they are looked up for each packet. */
   readonly #known = new Map<string, NetworkInterface | undefined>()
 
-  /** @throws {OptionError} when a network is none */
+  /**
+   * @throws {OptionError} when a network is none
+   * @internal
+   */
   constructor (simulation: Simulation, { name, networks, conditions }: { name: string, networks: readonly string[], conditions: AllConditions }) {
     this.#simulation = simulation
     this.name = name
@@ -45,6 +48,7 @@ export class Subnet {
    * A new interface.
    *
    * @throws {OptionError} when an address is in use already, or none of the subnet; when a condition is out of range
+   * @internal
    */
   join ({ device, addresses, up, down, onArrived }: JoinInit): NetworkInterface {
     const own = addresses.map(verifyAddress)
@@ -64,38 +68,61 @@ export class Subnet {
     return joined
   }
 
-  /** Removes an interface. */
+  /**
+   * Removes an interface.
+   *
+   * @internal
+   */
   leave (gone: NetworkInterface): void {
     gone.leave()
     for (const address of gone.addresses) this.#interfaces.delete(address)
     this.#known.clear()
   }
 
-  /** @throws {OptionError} when there is a gateway already */
+  /**
+   * @throws {OptionError} when there is a gateway already
+   * @internal
+   */
   verifyNoGateway (family: Family): void {
     if (this.#gateways.has(family)) throw new OptionError(`${this.name} has a gateway for ${family === 'ipv4' ? 'IPv4' : 'IPv6'} already`)
   }
 
-  /** Packets to other networks go there. */
+  /**
+   * Packets to other networks go there.
+   *
+   * @internal
+   */
   setGateway (family: Family, gateway: NetworkInterface): void {
     this.#gateways.set(family, gateway)
     this.#known.clear()
   }
 
-  /** Packets to these networks go there, although they may be parts of the subnet. */
+  /**
+   * Packets to these networks go there, although they may be parts of the subnet.
+   *
+   * @internal
+   */
   addRoute (networks: readonly string[], gateway: NetworkInterface): void {
     this.#routes.push([new CidrList('route', networks), gateway])
     this.#known.clear()
   }
 
-  /** Whether there is a way to an address at all, `direct` where it needs no gateway of last resort. */
+  /**
+   * Whether there is a way to an address at all, `direct` where it needs no gateway of last resort.
+   *
+   * @internal
+   */
   wayTo (host: string): 'direct' | 'gateway' | undefined {
     const next = this.#nextTo(host)
     if (next === undefined) return this.includes(host) ? 'direct' : undefined
     return next === this.#gateways.get(familyOf(host)) ? 'gateway' : 'direct'
   }
 
-  /** What ICMP says of a packet of an interface, which gets it back. */
+  /**
+   * What ICMP says of a packet of an interface, which gets it back.
+   *
+   * @internal
+   */
   refuse (packet: Packet, from: NetworkInterface, error: Omit<PacketError, 'of'>): void {
     if (packet.error !== undefined) return // of errors there are none
     const answer = errorAbout(packet, this.#simulation.newId(), { host: packet.destination.host, origin: undefined }, error)

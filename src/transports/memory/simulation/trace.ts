@@ -75,6 +75,7 @@ export class Trace implements Iterable<TraceEvent> {
 
   get length (): number { return this.#events.length }
 
+  /** @internal */
   add (event: TraceEvent): void {
     this.#events[this.#total++ % this.limit] = event
   }

@@ -245,3 +245,37 @@ t.test('what cannot work is refused', async (t) => {
   bad({ inside: network.subnet('10.0.0.0/8') }) // the address is in use
   bad({ address: '203.0.113.8' }) // the inside has a gateway
 })
+
+t.test('UDP and TCP have mappings and times of their own', async (t) => {
+  const network = new SimulatedNetwork()
+  const [internet, home] = [network.subnet('0.0.0.0/0'), network.subnet('192.168.1.0/24')]
+  const nat = network.nat({ inside: home, outside: internet, address: OUTSIDE, kind: 'full-cone', ports: [5000, 5000], timeout: 30_000, tcpTimeout: 60_000 })
+  const [inside, outside] = [network.host({ on: home, address: '192.168.1.2' }), network.host({ on: internet, address: '198.51.100.1' })]
+  const [alice, server] = [await talker(inside, 5000), await talker(outside, 7)]
+  const came: string[] = []
+  const [here, there] = [inside, outside].map((host) => host.attach('tcp', (stack) => ({
+    receive ({ protocol, source, payload }) {
+      came.push(`${stack.name} ${protocol} ${text(source)} ${String(payload)}`)
+      return source.port !== 9
+    },
+    fail ({ protocol }, { kind, of }) { came.push(`${stack.name} ${protocol} ${kind} ${text(of)}`) },
+    say: (source: Endpoint, destination: Endpoint, payload: string) => { stack.send({ protocol: 'tcp', source, destination, bytes: 10, payload }) }
+  })))
+  here.say(alice.local, server.local, 'hello')
+  await network.clock.pass(500)
+  t.same(came.splice(0), [`host-2 tcp ${OUTSIDE}:5000 hello`])
+  t.same([nat.mappings('tcp'), nat.mappings('udp')], [1, 0])
+  t.equal((await seen(network, alice, server)).port, 5000, 'the same port, for the other protocol')
+  await network.clock.pass(30_000)
+  t.equal(await told(network, server, alice, at(5000)), undefined)
+  there.say(server.local, at(5000), 'answer')
+  await network.clock.pass(500)
+  t.same(came.splice(0), ['host-1 tcp 198.51.100.1:7 answer'])
+  there.say({ host: '198.51.100.1', port: 9 }, at(5000), 'refused')
+  await network.clock.pass(500)
+  t.same(came.splice(0), ['host-1 tcp 198.51.100.1:9 refused', `host-2 tcp portUnreachable ${OUTSIDE}:5000`])
+  await network.clock.pass(60_000)
+  there.say(server.local, at(5000), 'late')
+  await network.clock.pass(500)
+  t.same(came, [])
+})
