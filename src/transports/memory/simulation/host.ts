@@ -7,7 +7,8 @@ import { LEAST_DELAY } from './pipe.ts'
 import type { Simulation } from './simulation.ts'
 import type { Subnet } from './subnet.ts'
 import { UdpPorts } from './udp-ports.ts'
-import type { BindUdpInit, UdpSocket } from '../../udp/socket.ts'
+import type { BindUdpInit } from '../../udp/bind.ts'
+import type { UdpSocket } from '../../udp/socket.ts'
 import { OptionError } from '../../../errors.ts'
 
 /** Where a host is connected. */
@@ -94,7 +95,7 @@ export class SimulatedHost implements Device {
   /**
    * Binds a UDP socket.
    *
-   * @param init - as of `bindUdp`; `host` is by default the first address, `0.0.0.0` means all of IPv4, and `::` all; `port` is by default a
+   * @param init - as of `bindUdp`, where what is for the kernel changes nothing; `host` is by default the first address, `0.0.0.0` means all of IPv4, and `::` all; `port` is by default a
    *   free one
    * @throws {OptionError} when an option is out of range; else the error of a system: `EADDRINUSE`, `EADDRNOTAVAIL`
    */

@@ -3,15 +3,13 @@ import { normalAddress } from './address.ts'
 import type { HostStack } from './host-stack.ts'
 import { familyOf, type Packet, type PacketError, type ProtocolHandler } from './packet.ts'
 import { SimulatedUdpSocket, type UdpOwner } from './udp-socket.ts'
-import { verifyUdp, type BindUdpInit, type UdpSocket } from '../../udp/socket.ts'
+import type { BindUdpInit } from '../../udp/bind.ts'
+import { verifyUdp, type UdpSocket } from '../../udp/socket.ts'
 import { OptionError } from '../../../errors.ts'
 import type { Datagram } from '../../../types.ts'
 
 /** Ports for those who do not ask for one (RFC 6335, section 6). */
 const EPHEMERAL = { first: 49_152, count: 16_384 } as const
-
-/** Bytes that wait in a socket at most, each way. */
-const DEFAULT_LIMIT = 1 << 20
 
 /** Where a socket of the host can be bound, besides the addresses of the host. */
 const ANY = ['0.0.0.0', '::']
@@ -32,15 +30,15 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
    * @throws {OptionError} when an option is out of range
    * @throws errors of a system: `EADDRINUSE`, `EADDRNOTAVAIL`
    */
-  bind ({ host = this.#host.addresses()[0], port = 0, sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, errors }: Partial<BindUdpInit>): UdpSocket {
-    verifyUdp({ sendLimit, receiveLimit })
+  bind ({ host = this.#host.addresses()[0], port = 0, ...init }: Partial<BindUdpInit>): UdpSocket {
+    const verified = verifyUdp(init)
     if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OptionError(`a port is a whole number, 0 to 65535, not ${String(port)}`)
     const address = normalAddress(String(host))
     if (address === undefined || (!ANY.includes(address) && !this.#host.isOwn(address))) throw systemError('EADDRNOTAVAIL', `${this.#host.name} has no address ${String(host)}`)
     const bound = port === 0 ? this.#freePort(address) : port
     const key = keyOf(address, bound)
     if (this.#sockets.has(key)) throw systemError('EADDRINUSE', `port ${port} of ${address} is in use`)
-    const socket = new SimulatedUdpSocket(this.#host.simulation, this, { host: address, port: bound }, { sendLimit, receiveLimit, errors })
+    const socket = new SimulatedUdpSocket(this.#host.simulation, this, { host: address, port: bound }, verified)
     this.#sockets.set(key, socket)
     return socket
   }
@@ -53,7 +51,7 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
     const from = isAny ? this.#host.sourceFor(address) : local.host
     if (from === undefined) return 'ENETUNREACH'
     const source = isAny ? { host: from, port: local.port } : local
-    return this.#host.send({ protocol: 'udp', source, destination: { host: address, port }, bytes: data.length, payload: data })
+    return this.#host.send({ protocol: 'udp', source, destination: { host: address, port }, bytes: data.length, payload: Uint8Array.from(data) }) // a copy: the sender may use its memory again while the packet is on its way
   }
 
   release (socket: SimulatedUdpSocket): void {
@@ -65,7 +63,7 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
     const { destination, source, payload } = packet
     const socket = this.#at(destination.host, destination.port)
     if (socket === undefined) return false
-    const isTaken = socket.receive({ data: Uint8Array.from(payload as Uint8Array), host: source.host, port: source.port }) // a copy: the reader may change it
+    const isTaken = socket.receive({ data: Uint8Array.from(payload as Uint8Array), host: source.host, port: source.port }) // another one, as packets may be doubled, and the reader may change it
     this.#host.simulation.record(isTaken ? 'delivered' : 'readerFull', this.#host.name, packet)
     return true
   }

@@ -1,7 +1,7 @@
 /** A UDP socket of a simulated host, as `bindUdp` makes one of the system. */
 import { countError, newUdpErrors, type UdpErrors } from '../../udp/errors.ts'
 import { DATAGRAM_OVERHEAD, DatagramQueue } from '../../udp/queue.ts'
-import { MAX_DATAGRAM, type UdpInit, type UdpSocket } from '../../udp/socket.ts'
+import { MAX_DATAGRAM, type UdpSocket, type VerifiedUdpInit } from '../../udp/socket.ts'
 import { familyOf } from './packet.ts'
 import type { Simulation } from './simulation.ts'
 import type { Batch, Datagram, Endpoint, PacketPort } from '../../../types.ts'
@@ -19,6 +19,8 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   readonly limit: number
   readonly receiveLimit: number
   readonly errors: UdpErrors
+  readonly offloads = []
+  readonly reduced = undefined
   readonly #simulation: Simulation
   readonly #owner: UdpOwner
   readonly #largest: number
@@ -29,7 +31,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   #isClosed = false
   #drained: Array<() => void> = []
 
-  constructor (simulation: Simulation, owner: UdpOwner, local: Endpoint, { sendLimit, receiveLimit, errors = newUdpErrors() }: Required<Omit<UdpInit, 'errors'>> & Pick<UdpInit, 'errors'>) {
+  constructor (simulation: Simulation, owner: UdpOwner, local: Endpoint, { sendLimit, receiveLimit, errors = newUdpErrors() }: VerifiedUdpInit) {
     this.#simulation = simulation
     this.#owner = owner
     this.#largest = MAX_DATAGRAM[familyOf(local.host)]
@@ -59,7 +61,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   }
 
   drained (): Promise<void> {
-    if (this.#isClosed || this.#queued < this.limit) return Promise.resolve()
+    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
     return new Promise((resolve) => { this.#drained.push(resolve) })
   }
 
@@ -83,7 +85,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   }
 
   /** Counts an error of the system. */
-  fail (code: string): void { countError(this.errors, { code, name: '', message: '' }) }
+  fail (code: string): void { countError(this.errors, code) }
 
   #close (): void {
     if (this.#isClosed) return
@@ -103,7 +105,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
     this.#simulation.schedule(until, () => {
       if (this.#leaving === leaving) this.#leaving = undefined
       this.#queued -= leaving.weight
-      if (this.#queued < this.limit) this.#wake()
+      if (this.#queued === 0) this.#wake()
     })
   }
 
