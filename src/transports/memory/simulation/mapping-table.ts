@@ -11,22 +11,30 @@ export interface MappingTableInit {
   timeout: number
   /** Packets from outside count for that as well. */
   inboundRefresh: boolean
-  /** Milliseconds for which a packet that nobody inside has asked for takes its endpoints from a connection of the inside; undefined: it takes none. */
+  /** Milliseconds for which a packet that nobody inside has asked for keeps its endpoints from connections of the inside; undefined: it keeps none. */
   unsolicitedTimeout: number | undefined
-  /** Mappings, permissions and unsolicited packets, of each kind. */
+  /** Mappings, permissions, connections and unsolicited packets: so many of each. */
   maxEntries: number
   /** An endpoint outside for one inside; undefined when there is none left. */
   allocate: (inside: Endpoint, isFree: (outside: Endpoint) => boolean, taken: number) => Endpoint | undefined
 }
 
 interface Mapping {
+  /** The endpoint inside, and the part of the remote one that counts. */
   readonly key: string
   readonly inside: Endpoint
   readonly outside: Endpoint
   used: number
 }
 
+interface Connection {
+  readonly mapping: Mapping
+  used: number
+}
+
 const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`
+
+const connectionKey = (own: Endpoint, remote: Endpoint): string => `${keyOf(own)} - ${keyOf(remote)}`
 
 /** The part of a remote endpoint that counts. */
 const remoteKey = (behaviour: Behaviour, remote: Endpoint): string =>
@@ -40,10 +48,14 @@ function touch<V> (map: Map<string, V>, key: string, value: V): void {
 
 export class MappingTable {
   readonly #init: MappingTableInit
+  /** By the endpoint outside. */
   readonly #mappings = new Map<string, Mapping>()
-  readonly #byOutside = new Map<string, Mapping>()
-  /** When a mapping has last sent to a remote, by both. */
+  /** The mapping for remote endpoints that have none yet. */
+  readonly #current = new Map<string, Mapping>()
+  /** When a mapping has last sent to a remote endpoint, or to its address, by both. */
   readonly #permissions = new Map<string, number>()
+  /** Where unsolicited packets are remembered: what a pair of an inside and a remote endpoint has keeps its mapping, also when there is a newer one. */
+  readonly #connections = new Map<string, Connection>()
   /** When a packet that nobody had asked for came last, by its destination and source. */
   readonly #unsolicited = new Map<string, number>()
 
@@ -59,18 +71,13 @@ export class MappingTable {
    */
   outbound (now: number, inside: Endpoint, remote: Endpoint): Endpoint | 'portsExhausted' | 'tableFull' {
     this.#expire(now)
-    let mapping = this.#mappingOf(inside, remote)
-    if (mapping === undefined || this.#isTaken(mapping, remote)) {
-      const created = this.#create(now, inside, remote, mapping !== undefined)
-      if (typeof created === 'string') return created
-      mapping = created
-    }
-    if (this.#init.filtering !== 'endpoint-independent') {
-      const permission = this.#permissionKey(mapping, remote)
-      if (!this.#permissions.has(permission) && this.#permissions.size >= this.#init.maxEntries) return 'tableFull'
-      touch(this.#permissions, permission, now)
-    }
-    this.#use(now, mapping)
+    const connection = this.#connections.get(connectionKey(inside, remote))?.mapping
+    const known = connection ?? this.#current.get(this.#key(inside, remote))
+    const isUsable = known !== undefined && (known === connection || !this.#isUnsolicited(known.outside, remote))
+    if (this.#isFull(isUsable ? known : undefined, inside, remote)) return 'tableFull'
+    const mapping = isUsable ? known : this.#create(now, inside, remote)
+    if (mapping === undefined) return 'portsExhausted'
+    this.#use(now, mapping, remote)
     return mapping.outside
   }
 
@@ -81,85 +88,76 @@ export class MappingTable {
    */
   inbound (now: number, outside: Endpoint, remote: Endpoint): Endpoint | 'filtered' | 'unmapped' {
     this.#expire(now)
-    const mapping = this.#byOutside.get(keyOf(outside))
+    const mapping = this.#mappings.get(keyOf(outside))
     if (mapping === undefined || !this.#isPermitted(mapping, remote)) {
       this.#remember(now, outside, remote)
       return mapping === undefined ? 'unmapped' : 'filtered'
     }
-    if (this.#init.inboundRefresh) {
-      if (this.#init.filtering !== 'endpoint-independent') touch(this.#permissions, this.#permissionKey(mapping, remote), now)
-      this.#use(now, mapping)
-    }
+    if (this.#init.inboundRefresh && !this.#isFull(mapping, mapping.inside, remote)) this.#use(now, mapping, remote)
     return mapping.inside
   }
 
   /** The endpoint outside that an inside one has for a remote one; for errors, which neither make nor keep a mapping (RFC 5508, section 3.2). */
   outsideOf (now: number, inside: Endpoint, remote: Endpoint): Endpoint | undefined {
     this.#expire(now)
-    return this.#mappingOf(inside, remote)?.outside
+    return (this.#connections.get(connectionKey(inside, remote))?.mapping ?? this.#current.get(this.#key(inside, remote)))?.outside
   }
 
   /** The same in the other direction. */
   insideOf (now: number, outside: Endpoint, remote: Endpoint): Endpoint | undefined {
     this.#expire(now)
-    const mapping = this.#byOutside.get(keyOf(outside))
+    const mapping = this.#mappings.get(keyOf(outside))
     return mapping !== undefined && this.#isPermitted(mapping, remote) ? mapping.inside : undefined
   }
 
   /** As after a restart. */
   clear (): void {
-    for (const map of [this.#mappings, this.#byOutside, this.#permissions, this.#unsolicited]) map.clear()
+    for (const map of [this.#mappings, this.#current, this.#permissions, this.#connections, this.#unsolicited]) map.clear()
   }
 
-  #mappingOf (inside: Endpoint, remote: Endpoint): Mapping | undefined {
-    const remapped = this.#init.unsolicitedTimeout === undefined ? undefined : this.#mappings.get(this.#remappedKey(inside, remote))
-    return remapped ?? this.#mappings.get(this.#key(inside, remote))
-  }
+  get #remembers (): boolean { return this.#init.unsolicitedTimeout !== undefined }
+
+  get #filters (): boolean { return this.#init.filtering !== 'endpoint-independent' }
 
   #key (inside: Endpoint, remote: Endpoint): string { return `${keyOf(inside)} > ${remoteKey(this.#init.mapping, remote)}` }
 
-  /** Of a mapping for this remote endpoint alone, whatever mappings depend on. */
-  #remappedKey (inside: Endpoint, remote: Endpoint): string { return `${keyOf(inside)} >> ${keyOf(remote)}` }
-
   #permissionKey ({ outside }: Mapping, remote: Endpoint): string { return `${keyOf(outside)} < ${remoteKey(this.#init.filtering, remote)}` }
 
-  #isPermitted (mapping: Mapping, remote: Endpoint): boolean {
-    return this.#init.filtering === 'endpoint-independent' || this.#permissions.has(this.#permissionKey(mapping, remote))
-  }
+  #isPermitted (mapping: Mapping, remote: Endpoint): boolean { return !this.#filters || this.#permissions.has(this.#permissionKey(mapping, remote)) }
 
-  /** An unsolicited packet has taken the endpoints of this mapping and the remote one. */
-  #isTaken (mapping: Mapping, remote: Endpoint): boolean {
-    return mapping.key !== this.#remappedKey(mapping.inside, remote) && this.#isUnsolicited(mapping.outside, remote)
+  /** Whether there is no room for what a packet needs, beside what is there already. */
+  #isFull (mapping: Mapping | undefined, inside: Endpoint, remote: Endpoint): boolean {
+    const { maxEntries } = this.#init
+    return (mapping === undefined && this.#mappings.size >= maxEntries) ||
+      (this.#filters && this.#permissions.size >= maxEntries && (mapping === undefined || !this.#permissions.has(this.#permissionKey(mapping, remote)))) ||
+      (this.#remembers && this.#connections.size >= maxEntries && !this.#connections.has(connectionKey(inside, remote)))
   }
 
   #isUnsolicited (outside: Endpoint, remote: Endpoint): boolean {
-    return this.#unsolicited.size > 0 && this.#unsolicited.has(`${keyOf(outside)} < ${keyOf(remote)}`)
+    return this.#unsolicited.size > 0 && this.#unsolicited.has(connectionKey(outside, remote))
   }
 
   #remember (now: number, outside: Endpoint, remote: Endpoint): void {
-    if (this.#init.unsolicitedTimeout === undefined) return
-    const key = `${keyOf(outside)} < ${keyOf(remote)}`
+    if (!this.#remembers) return
+    const key = connectionKey(outside, remote)
     if (this.#unsolicited.has(key) || this.#unsolicited.size < this.#init.maxEntries) touch(this.#unsolicited, key, now)
   }
 
-  #create (now: number, inside: Endpoint, remote: Endpoint, isRemapped: boolean): Mapping | 'portsExhausted' | 'tableFull' {
-    const { maxEntries, allocate } = this.#init
-    if (this.#mappings.size >= maxEntries || (this.#init.filtering !== 'endpoint-independent' && this.#permissions.size >= maxEntries)) return 'tableFull'
-    const isFree = (outside: Endpoint): boolean => !this.#byOutside.has(keyOf(outside))
-    let outside = allocate(inside, isFree, this.#byOutside.size)
-    if (outside !== undefined && this.#isUnsolicited(outside, remote)) {
-      isRemapped = true
-      outside = allocate(inside, (other) => isFree(other) && !this.#isUnsolicited(other, remote), this.#byOutside.size)
-    }
-    if (outside === undefined) return 'portsExhausted'
-    const mapping: Mapping = { key: isRemapped ? this.#remappedKey(inside, remote) : this.#key(inside, remote), inside, outside, used: now }
-    this.#byOutside.set(keyOf(outside), mapping)
+  /** A new mapping, for all remote endpoints from now on that have none yet: so does Linux, where the newest one of an endpoint is taken for the next connection. */
+  #create (now: number, inside: Endpoint, remote: Endpoint): Mapping | undefined {
+    const isFree = (outside: Endpoint): boolean => !this.#mappings.has(keyOf(outside)) && !this.#isUnsolicited(outside, remote)
+    const outside = this.#init.allocate(inside, isFree, this.#mappings.size)
+    if (outside === undefined) return undefined
+    const mapping: Mapping = { key: this.#key(inside, remote), inside, outside, used: now }
+    this.#current.set(mapping.key, mapping)
     return mapping
   }
 
-  #use (now: number, mapping: Mapping): void {
+  #use (now: number, mapping: Mapping, remote: Endpoint): void {
     mapping.used = now
-    touch(this.#mappings, mapping.key, mapping)
+    touch(this.#mappings, keyOf(mapping.outside), mapping)
+    if (this.#filters) touch(this.#permissions, this.#permissionKey(mapping, remote), now)
+    if (this.#remembers) touch(this.#connections, connectionKey(mapping.inside, remote), { mapping, used: now })
   }
 
   #expire (now: number): void {
@@ -168,10 +166,14 @@ export class MappingTable {
       if (used + timeout > now) break
       this.#permissions.delete(key)
     }
-    for (const [key, { used, outside }] of this.#mappings) {
+    for (const [key, { used }] of this.#connections) {
       if (used + timeout > now) break
-      this.#mappings.delete(key)
-      this.#byOutside.delete(keyOf(outside))
+      this.#connections.delete(key)
+    }
+    for (const [outside, mapping] of this.#mappings) {
+      if (mapping.used + timeout > now) break
+      this.#mappings.delete(outside)
+      if (this.#current.get(mapping.key) === mapping) this.#current.delete(mapping.key)
     }
     for (const [key, used] of this.#unsolicited) {
       if (used + unsolicitedTimeout > now) break

@@ -42,8 +42,9 @@ export interface NatInit extends GatewayInit {
   /** How ports are chosen that are not preserved. Default: `random`. */
   portAssignment?: 'random' | 'sequential'
   /**
-   * As Linux does it: a packet from outside that nobody has asked for is remembered. Who then sends to its source, from the port that it has
-   * come to, gets another port for that. With `portPreservation`. Default: false.
+   * As Linux does it where its firewall lets packets from outside come to the NAT itself: one that nobody has asked for is remembered. Who
+   * then sends to its source, from the port that it has come to, gets another port, and has that for others from then on. With
+   * `portPreservation`. Default: false.
    */
   remapsAfterUnsolicited?: boolean
   /** Milliseconds for which such a packet is remembered. Default: 30,000, as of Linux. */
