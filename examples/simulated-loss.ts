@@ -41,7 +41,8 @@ const MESSAGES = ['one', 'two', 'three', 'four', 'five']
 async function run (seed: number, ignoresRepeated: boolean): Promise<{ got: string, network: SimulatedNetwork }> {
   const network = new SimulatedNetwork({ seed })
   const subnet = network.subnet('192.0.2.0/24', { delay: 20, jitter: 5, loss: 0.1, duplicate: 0.05 })
-  const [sender, receiver] = [network.host({ on: subnet, address: '192.0.2.1', name: 'sender' }), network.host({ on: subnet, address: '192.0.2.2', name: 'receiver' })]
+  const sender = network.host({ on: subnet, address: '192.0.2.1', name: 'sender' })
+  const receiver = network.host({ on: subnet, address: '192.0.2.2', name: 'receiver' })
   const [from, to] = [await sender.bindUdp({ port: 1 }), await receiver.bindUdp({ port: 2 })]
   const got: string[] = []
   receive(to, ignoresRepeated, (text) => { got.push(text) })

@@ -71,9 +71,8 @@ export class MappingTable {
    */
   outbound (now: number, inside: Endpoint, remote: Endpoint): Endpoint | 'portsExhausted' | 'tableFull' {
     this.#expire(now)
-    const connection = this.#connections.get(connectionKey(inside, remote))?.mapping
-    const known = connection ?? this.#current.get(this.#key(inside, remote))
-    const isUsable = known !== undefined && (known === connection || !this.#isUnsolicited(known.outside, remote))
+    const known = this.#known(inside, remote)
+    const isUsable = known !== undefined && !this.#isUnsolicited(known.outside, remote)
     if (this.#isFull(isUsable ? known : undefined, inside, remote)) return 'tableFull'
     const mapping = isUsable ? known : this.#create(now, inside, remote)
     if (mapping === undefined) return 'portsExhausted'
@@ -100,7 +99,7 @@ export class MappingTable {
   /** The endpoint outside that an inside one has for a remote one; for errors, which neither make nor keep a mapping (RFC 5508, section 3.2). */
   outsideOf (now: number, inside: Endpoint, remote: Endpoint): Endpoint | undefined {
     this.#expire(now)
-    return (this.#connections.get(connectionKey(inside, remote))?.mapping ?? this.#current.get(this.#key(inside, remote)))?.outside
+    return this.#known(inside, remote)?.outside
   }
 
   /** The same in the other direction. */
@@ -124,6 +123,10 @@ export class MappingTable {
   #permissionKey ({ outside }: Mapping, remote: Endpoint): string { return `${keyOf(outside)} < ${remoteKey(this.#init.filtering, remote)}` }
 
   #isPermitted (mapping: Mapping, remote: Endpoint): boolean { return !this.#filters || this.#permissions.has(this.#permissionKey(mapping, remote)) }
+
+  #known (inside: Endpoint, remote: Endpoint): Mapping | undefined {
+    return this.#connections.get(connectionKey(inside, remote))?.mapping ?? this.#current.get(this.#key(inside, remote))
+  }
 
   /** Whether there is no room for what a packet needs, beside what is there already. */
   #isFull (mapping: Mapping | undefined, inside: Endpoint, remote: Endpoint): boolean {
