@@ -146,13 +146,20 @@ export class MappingTable {
     if (this.#unsolicited.has(key) || this.#unsolicited.size < this.#init.maxEntries) touch(this.#unsolicited, key, now)
   }
 
-  /** A new mapping, for all remote endpoints from now on that have none yet: so does Linux, where the newest one of an endpoint is taken for the next connection. */
+  /**
+   * A mapping for all remote endpoints from now on that have none yet. Where unsolicited packets are remembered it may be an older one of the
+   * endpoint inside: so does Linux, which takes the newest mapping for the next connection, or else the port that is preserved.
+   */
   #create (now: number, inside: Endpoint, remote: Endpoint): Mapping | undefined {
-    const isFree = (outside: Endpoint): boolean => !this.#mappings.has(keyOf(outside)) && !this.#isUnsolicited(outside, remote)
+    const key = this.#key(inside, remote)
+    const isFree = (outside: Endpoint): boolean => {
+      const there = this.#mappings.get(keyOf(outside))
+      return (there === undefined || (this.#remembers && there.key === key)) && !this.#isUnsolicited(outside, remote)
+    }
     const outside = this.#init.allocate(inside, isFree, this.#mappings.size)
     if (outside === undefined) return undefined
-    const mapping: Mapping = { key: this.#key(inside, remote), inside, outside, used: now }
-    this.#current.set(mapping.key, mapping)
+    const mapping = this.#mappings.get(keyOf(outside)) ?? { key, inside, outside, used: now }
+    this.#current.set(key, mapping)
     return mapping
   }
 

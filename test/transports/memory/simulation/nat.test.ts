@@ -120,7 +120,7 @@ t.test('ports are given in order, or at random by the seed', async (t) => {
   t.not((await ports('random', 1)).join(), (await ports('random', 2)).join())
 })
 
-// What these tests expect was observed at a router of Linux 6.18 that masquerades by nftables, with a chain for input that accepts.
+// test/e2e/simulated-nat.test.ts compares more of it with Linux itself.
 t.test('as Linux: who sends to the source of an unsolicited packet gets another port, for others as well', async (t) => {
   for (const remapsAfterUnsolicited of [true, false]) {
     const { network, alice, server, other } = await lab({ portPreservation: true, remapsAfterUnsolicited })
