@@ -33,6 +33,30 @@ t.test('sealed datagrams', async (t) => {
   t.same(await startExample(t, 'sealing.ts').ended, { code: 0, stderr: '', stdout: 'true hello\nfalse <Buffer 00 00 00 00 00>\n' })
 })
 
+t.test('a protocol of one\'s own in a simulated network: a fault that a seed finds and shows again', async (t) => {
+  const { code, stderr, stdout } = await startExample(t, 'simulated-loss.ts').ended
+  t.same([code, stderr], [0, ''])
+  const [, seed, got, trace] = /^seed (\d+): (.*)\n((?: .*\n)+)the same again: \2\nrepeated messages ignored: 200 seeds, each message once and in order\n$/.exec(stdout) ?? []
+  t.ok(Number(seed) > 0)
+  t.match(got, /(\w+) \1/, 'a message twice')
+  t.match(trace, /^ {7}0\.000 ms {2}sender {12}sent /)
+})
+
+t.test('peers behind NATs', async (t) => {
+  const { code, stderr, stdout } = await startExample(t, 'hole-punching.ts').ended
+  t.same([code, stderr], [0, ''])
+  t.same(stdout.trimEnd().split('\n').map((line) => line.split(/ {2,}/).slice(1).join()), [
+    'full-cone,restricted-cone,port-restricted-cone,symmetric',
+    'direct,direct,direct,direct',
+    'direct,direct,direct,direct',
+    'direct,direct,direct,relay needed',
+    'direct,direct,relay needed,relay needed',
+    '',
+    ''
+  ])
+  t.match(stdout, /two NATs of Linux, the second peer 0 ms later: direct\ntwo NATs of Linux, the second peer 500 ms later: relay needed\n$/)
+})
+
 t.test('a capture', async (t) => {
   const file = join(t.testdir(), 'lab.pcapng')
   t.same(await startExample(t, 'capture.ts', [file]).ended, { code: 0, stderr: '', stdout: `4 packets in ${file}\n` })

@@ -7,7 +7,7 @@ import { over, stack } from '../../src/layer.ts'
 import {
   ChecksumDecoder, ChecksumEncoder, ChecksumError, checksum, crc32, lengthPrefix, u16be, type ChecksumFunction, type ChecksumInit
 } from '../../src/transforms/index.ts'
-import { memoryPair } from '../../src/transports/memory.ts'
+import { memoryPair } from '../../src/transports/memory/index.ts'
 import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { mutations } from '../helpers/sample.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'

@@ -4,7 +4,7 @@ import { over, stack } from '../../src/layer.ts'
 import {
   ConfusionPaddingDecoder, ConfusionPaddingEncoder, confusionPadding, lengthPrefix, u16be
 } from '../../src/transforms/index.ts'
-import { memoryPair } from '../../src/transports/memory.ts'
+import { memoryPair } from '../../src/transports/memory/index.ts'
 import { hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { mutations } from '../helpers/sample.ts'
 import { collect, from, recordingLink } from '../helpers/links.ts'

@@ -5,7 +5,7 @@ import {
   LengthPrefixEncoder, controlFrames, lengthPrefix, rustdeskLength, u16be, u32be, type LengthCodec, type LengthPrefixInit
 } from '../../src/transforms/index.ts'
 import type { Layer } from '../../src/types.ts'
-import { memoryPair } from '../../src/transports/memory.ts'
+import { memoryPair } from '../../src/transports/memory/index.ts'
 import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { mutations } from '../helpers/sample.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'

@@ -5,7 +5,7 @@ import {
   LengthPrefixDecoder, LengthPrefixEncoder, lengthPrefix, rustdeskLength, u16be, u32be, type LengthCodec
 } from '../../src/transforms/index.ts'
 import type { Bytes } from '../../src/transforms/length-codecs.ts'
-import { memoryPair } from '../../src/transports/memory.ts'
+import { memoryPair } from '../../src/transports/memory/index.ts'
 import { cut, hex, mutate, random, toHex } from '../helpers/bytes.ts'
 import { mutations } from '../helpers/sample.ts'
 import { collect, from, pieces, recordingLink } from '../helpers/links.ts'

@@ -7,7 +7,7 @@ import { until } from '../helpers/ends.ts'
 import { silent } from '../../src/log.ts'
 import { acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
 import { ConnectionLimiter } from '../../src/limits/connection-limiter.ts'
-import { memoryNetwork } from '../../src/transports/memory.ts'
+import { memoryNetwork } from '../../src/transports/memory/index.ts'
 
 const memory: Subject = {
   name: 'memory',

@@ -12,7 +12,7 @@ import { lengthPrefix } from '../../src/transforms/length-prefix.ts'
 import { SequentialStreams } from '../../src/transforms/sequential-streams/index.ts'
 import { linkPair } from '../helpers/transforms/link-mux.ts'
 import { websocketFrames } from '../../src/transforms/websocket-frames/index.ts'
-import { memoryNetwork, memoryPair } from '../../src/transports/memory.ts'
+import { memoryNetwork, memoryPair } from '../../src/transports/memory/index.ts'
 import type { Layer, Transport } from '../../src/types.ts'
 
 const transports: Array<{ name: string, make: () => Transport }> = [

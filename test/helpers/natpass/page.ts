@@ -8,7 +8,7 @@ import { serveShellPage, type ShellPage, type ShellPageInit } from '../../../src
 import type { OpenedShell } from '../../../src/nodes/natpass/peer/page/page-shell.ts'
 import type { ShellExit } from '../../../src/nodes/natpass/protocol/link-codec.ts'
 import { verifySize } from '../../../src/nodes/natpass/peer/shell/terminal-size.ts'
-import { memoryPair } from '../../../src/transports/memory.ts'
+import { memoryPair } from '../../../src/transports/memory/index.ts'
 import type { Link } from '../../../src/types.ts'
 
 /** A shell that the test plays. */

@@ -6,7 +6,7 @@ import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
 import { LinkClosedError } from '../../../src/errors.ts'
 import { AsyncQueue } from '../../../src/streams/async-queue.ts'
 import { acceptQueue, type AcceptQueue } from '../../../src/transports/acceptor.ts'
-import { memoryPair } from '../../../src/transports/memory.ts'
+import { memoryPair } from '../../../src/transports/memory/index.ts'
 import type { Link, Transport } from '../../../src/types.ts'
 
 export type BytesMux = LinkMux<Uint8Array, Uint8Array>

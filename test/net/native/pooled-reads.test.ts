@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { release } from '../../../src/buffers/buffer-pool.ts'
 import { canPoolReads, usePooledReads } from '../../../src/net/native/pooled-reads.ts'
-import { memoryPair } from '../../../src/transports/memory.ts'
+import { memoryPair } from '../../../src/transports/memory/index.ts'
 import { until } from '../../helpers/ends.ts'
 
 async function sockets (t: Test): Promise<[Socket, Socket]> {

@@ -13,7 +13,7 @@ import { over, stack } from '../../../src/layer.ts'
 import { wrapLink } from '../../../src/streams/wrap-link.ts'
 import { lengthPrefix } from '../../../src/transforms/length-prefix.ts'
 import { u32be } from '../../../src/transforms/length-codecs.ts'
-import { memoryPair } from '../../../src/transports/memory.ts'
+import { memoryPair } from '../../../src/transports/memory/index.ts'
 import type { Batch, Link } from '../../../src/types.ts'
 import type { Test } from 'tap'
 

@@ -8,7 +8,7 @@ import { LinkResetError } from '../../../src/errors.ts'
 import { wrapLink } from '../../../src/streams/wrap-link.ts'
 import { linkMux, LinkRefusedError, ResetCode, compactMux, type MuxLink } from '../../../src/transforms/link-mux/index.ts'
 import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
-import { memoryPair } from '../../../src/transports/memory.ts'
+import { memoryPair } from '../../../src/transports/memory/index.ts'
 import type { Batch } from '../../../src/types.ts'
 
 const ask = Buffer.from('ask')

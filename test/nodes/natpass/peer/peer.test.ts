@@ -19,7 +19,7 @@ import { over } from '../../../../src/layer.ts'
 import { silent as mute } from '../../../../src/log.ts'
 import { systemClock } from '../../../../src/streams/clock.ts'
 import { wrapLink } from '../../../../src/streams/wrap-link.ts'
-import { memoryPair } from '../../../../src/transports/memory.ts'
+import { memoryPair } from '../../../../src/transports/memory/index.ts'
 import { listenTcp } from '../../../../src/transports/tcp.ts'
 import type { Batch } from '../../../../src/types.ts'
 

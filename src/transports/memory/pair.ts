@@ -1,10 +1,8 @@
 /** Links inside one process: for tests, demos, and programs that hold both ends. */
 import { Duplex } from 'node:stream'
-import { acceptQueue, type AcceptQueue } from './acceptor.ts'
-import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-link.ts'
-import { LinkClosedError } from '../errors.ts'
-import { verifyBytes } from '../options.ts'
-import type { Link, Transport } from '../types.ts'
+import { streamLink, type StreamLinkInit } from '../stream-link.ts'
+import { LinkClosedError } from '../../errors.ts'
+import type { Link } from '../../types.ts'
 
 /** Bytes that each direction buffers before its writer has to wait. */
 const HIGH_WATER_MARK = 64 * 1024
@@ -59,39 +57,4 @@ class MemoryStream extends Duplex {
 export function memoryPair (init: StreamLinkInit = {}): [Link, Link] {
   const [here, there] = MemoryStream.pair()
   return [streamLink(here, init), streamLink(there, init)]
-}
-
-/**
- * A network inside this process with its own ports; `host` is ignored.
- *
- * @throws {OptionError} when `queueLimit` is not a number of bytes
- */
-export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkInit = {}): Transport {
-  verifyBytes('queueLimit', queueLimit)
-  const ports = new Map<number, AcceptQueue<Link>>()
-  return {
-    capabilities: { halfClose: true },
-    async dial ({ port, signal }) {
-      signal?.throwIfAborted()
-      const [here, there] = memoryPair({ queueLimit })
-      if (ports.get(port)?.offer(there) !== true) throw Object.assign(new Error(`no listener on port ${port}`), { code: 'ECONNREFUSED' })
-      return here
-    },
-    listen ({ port: wanted }) {
-      let port = wanted
-      if (port === 0) for (port = 1; ports.has(port);) port++
-      const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined
-      const queue = acceptQueue<Link>(() => { if (ports.get(port) === queue) ports.delete(port) })
-      if (failure === undefined) ports.set(port, queue)
-      else queue.fail(failure)
-      return {
-        async port () {
-          if (failure !== undefined) throw failure
-          return port
-        },
-        close: () => { queue.close() },
-        [Symbol.asyncIterator]: () => queue.links()
-      }
-    }
-  }
 }

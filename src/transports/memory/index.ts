@@ -1,0 +1,7 @@
+export { memoryNetwork } from './network.ts'
+export { memoryPair } from './pair.ts'
+export {
+  formatEvent, NAT_KINDS, SimulatedNetwork, type AllConditions, type Behaviour, type Conditions, type Device, type Directions, type FirewallInit, type GatewayInit,
+  type Happening, type HostInit, type JoinSubnetInit, type NatInit, type NatKind, type NetworkInterface, type PacketError, type PacketProtocol,
+  type SimulatedFirewall, type SimulatedHost, type SimulatedNat, type SimulatedNetworkInit, type Subnet, type SubnetInit, type Trace, type TraceEvent
+} from './simulation/index.ts'

@@ -1,0 +1,193 @@
+/** The table of a NAT or a firewall in the terms of RFC 4787: which endpoint outside stands for one inside, and who may send to it. No clock of its own. */
+import type { Endpoint } from '../../../types.ts'
+
+/** What a mapping, or a filter, depends on (RFC 4787, sections 4.1 and 5). */
+export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent'
+
+export interface MappingTableInit {
+  mapping: Behaviour
+  filtering: Behaviour
+  /** Milliseconds without a packet, until a mapping or the permission of a remote endpoint ends. */
+  timeout: number
+  /** Packets from outside count for that as well. */
+  inboundRefresh: boolean
+  /** Milliseconds for which a packet that nobody inside has asked for keeps its endpoints from connections of the inside; undefined: it keeps none. */
+  unsolicitedTimeout: number | undefined
+  /** Mappings, permissions, connections and unsolicited packets: so many of each. */
+  maxEntries: number
+  /** An endpoint outside for one inside; undefined when there is none left. */
+  allocate: (inside: Endpoint, isFree: (outside: Endpoint) => boolean, taken: number) => Endpoint | undefined
+}
+
+interface Mapping {
+  /** The endpoint inside, and the part of the remote one that counts. */
+  readonly key: string
+  readonly inside: Endpoint
+  readonly outside: Endpoint
+  used: number
+}
+
+interface Connection {
+  readonly mapping: Mapping
+  used: number
+}
+
+const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`
+
+const connectionKey = (own: Endpoint, remote: Endpoint): string => `${keyOf(own)} - ${keyOf(remote)}`
+
+/** The part of a remote endpoint that counts. */
+const remoteKey = (behaviour: Behaviour, remote: Endpoint): string =>
+  behaviour === 'endpoint-independent' ? '' : behaviour === 'address-dependent' ? remote.host : keyOf(remote)
+
+/** In the order in which they were used, so that those whose time is over are in front. */
+function touch<V> (map: Map<string, V>, key: string, value: V): void {
+  map.delete(key)
+  map.set(key, value)
+}
+
+export class MappingTable {
+  readonly #init: MappingTableInit
+  /** By the endpoint outside. */
+  readonly #mappings = new Map<string, Mapping>()
+  /** The mapping for remote endpoints that have none yet. */
+  readonly #current = new Map<string, Mapping>()
+  /** When a mapping has last sent to a remote endpoint, or to its address, by both. */
+  readonly #permissions = new Map<string, number>()
+  /** Where unsolicited packets are remembered: what a pair of an inside and a remote endpoint has keeps its mapping, also when there is a newer one. */
+  readonly #connections = new Map<string, Connection>()
+  /** When a packet that nobody had asked for came last, by its destination and source. */
+  readonly #unsolicited = new Map<string, number>()
+
+  constructor (init: MappingTableInit) { this.#init = init }
+
+  /** Mappings; some of them may be over since the last packet. */
+  get size (): number { return this.#mappings.size }
+
+  /**
+   * A packet from inside.
+   *
+   * @returns its source outside, or why there is none
+   */
+  outbound (now: number, inside: Endpoint, remote: Endpoint): Endpoint | 'portsExhausted' | 'tableFull' {
+    this.#expire(now)
+    const known = this.#known(inside, remote)
+    const isUsable = known !== undefined && !this.#isUnsolicited(known.outside, remote)
+    if (this.#isFull(isUsable ? known : undefined, inside, remote)) return 'tableFull'
+    const mapping = isUsable ? known : this.#create(now, inside, remote)
+    if (mapping === undefined) return 'portsExhausted'
+    this.#use(now, mapping, remote)
+    return mapping.outside
+  }
+
+  /**
+   * A packet from outside.
+   *
+   * @returns its destination inside, or why there is none
+   */
+  inbound (now: number, outside: Endpoint, remote: Endpoint): Endpoint | 'filtered' | 'unmapped' {
+    this.#expire(now)
+    const mapping = this.#mappings.get(keyOf(outside))
+    if (mapping === undefined || !this.#isPermitted(mapping, remote)) {
+      this.#remember(now, outside, remote)
+      return mapping === undefined ? 'unmapped' : 'filtered'
+    }
+    if (this.#init.inboundRefresh && !this.#isFull(mapping, mapping.inside, remote)) this.#use(now, mapping, remote)
+    return mapping.inside
+  }
+
+  /** The endpoint outside that an inside one has for a remote one; for errors, which neither make nor keep a mapping (RFC 5508, section 3.2). */
+  outsideOf (now: number, inside: Endpoint, remote: Endpoint): Endpoint | undefined {
+    this.#expire(now)
+    return this.#known(inside, remote)?.outside
+  }
+
+  /** The same in the other direction. */
+  insideOf (now: number, outside: Endpoint, remote: Endpoint): Endpoint | undefined {
+    this.#expire(now)
+    const mapping = this.#mappings.get(keyOf(outside))
+    return mapping !== undefined && this.#isPermitted(mapping, remote) ? mapping.inside : undefined
+  }
+
+  /** As after a restart. */
+  clear (): void {
+    for (const map of [this.#mappings, this.#current, this.#permissions, this.#connections, this.#unsolicited]) map.clear()
+  }
+
+  get #remembers (): boolean { return this.#init.unsolicitedTimeout !== undefined }
+
+  get #filters (): boolean { return this.#init.filtering !== 'endpoint-independent' }
+
+  #key (inside: Endpoint, remote: Endpoint): string { return `${keyOf(inside)} > ${remoteKey(this.#init.mapping, remote)}` }
+
+  #permissionKey ({ outside }: Mapping, remote: Endpoint): string { return `${keyOf(outside)} < ${remoteKey(this.#init.filtering, remote)}` }
+
+  #isPermitted (mapping: Mapping, remote: Endpoint): boolean { return !this.#filters || this.#permissions.has(this.#permissionKey(mapping, remote)) }
+
+  #known (inside: Endpoint, remote: Endpoint): Mapping | undefined {
+    return this.#connections.get(connectionKey(inside, remote))?.mapping ?? this.#current.get(this.#key(inside, remote))
+  }
+
+  /** Whether there is no room for what a packet needs, beside what is there already. */
+  #isFull (mapping: Mapping | undefined, inside: Endpoint, remote: Endpoint): boolean {
+    const { maxEntries } = this.#init
+    return (mapping === undefined && this.#mappings.size >= maxEntries) ||
+      (this.#filters && this.#permissions.size >= maxEntries && (mapping === undefined || !this.#permissions.has(this.#permissionKey(mapping, remote)))) ||
+      (this.#remembers && this.#connections.size >= maxEntries && !this.#connections.has(connectionKey(inside, remote)))
+  }
+
+  #isUnsolicited (outside: Endpoint, remote: Endpoint): boolean {
+    return this.#unsolicited.size > 0 && this.#unsolicited.has(connectionKey(outside, remote))
+  }
+
+  #remember (now: number, outside: Endpoint, remote: Endpoint): void {
+    if (!this.#remembers) return
+    const key = connectionKey(outside, remote)
+    if (this.#unsolicited.has(key) || this.#unsolicited.size < this.#init.maxEntries) touch(this.#unsolicited, key, now)
+  }
+
+  /**
+   * A mapping for all remote endpoints from now on that have none yet. Where unsolicited packets are remembered it may be an older one of the
+   * endpoint inside: so does Linux, which takes the newest mapping for the next connection, or else the port that is preserved.
+   */
+  #create (now: number, inside: Endpoint, remote: Endpoint): Mapping | undefined {
+    const key = this.#key(inside, remote)
+    const isFree = (outside: Endpoint): boolean => {
+      const there = this.#mappings.get(keyOf(outside))
+      return (there === undefined || (this.#remembers && there.key === key)) && !this.#isUnsolicited(outside, remote)
+    }
+    const outside = this.#init.allocate(inside, isFree, this.#mappings.size)
+    if (outside === undefined) return undefined
+    const mapping = this.#mappings.get(keyOf(outside)) ?? { key, inside, outside, used: now }
+    this.#current.set(key, mapping)
+    return mapping
+  }
+
+  #use (now: number, mapping: Mapping, remote: Endpoint): void {
+    mapping.used = now
+    touch(this.#mappings, keyOf(mapping.outside), mapping)
+    if (this.#filters) touch(this.#permissions, this.#permissionKey(mapping, remote), now)
+    if (this.#remembers) touch(this.#connections, connectionKey(mapping.inside, remote), { mapping, used: now })
+  }
+
+  #expire (now: number): void {
+    const { timeout, unsolicitedTimeout = 0 } = this.#init
+    for (const [key, used] of this.#permissions) {
+      if (used + timeout > now) break
+      this.#permissions.delete(key)
+    }
+    for (const [key, { used }] of this.#connections) {
+      if (used + timeout > now) break
+      this.#connections.delete(key)
+    }
+    for (const [outside, mapping] of this.#mappings) {
+      if (mapping.used + timeout > now) break
+      this.#mappings.delete(outside)
+      if (this.#current.get(mapping.key) === mapping) this.#current.delete(mapping.key)
+    }
+    for (const [key, used] of this.#unsolicited) {
+      if (used + unsolicitedTimeout > now) break
+      this.#unsolicited.delete(key)
+    }
+  }
+}
