@@ -1,0 +1,385 @@
+/** One end of a connection as a state machine (RFC 9293): segments go in and out by calls, time comes from a clock. */
+import { Deadline } from './deadline.ts'
+import type { StreamErrorCode } from './errors.ts'
+import { Receiver } from './receiver.ts'
+import { Flag, isSegment, lengthOf, maxDataOf, NO_DATA, resetFor, type Segment } from './segment.ts'
+import { advance, distance } from './sequence.ts'
+import { Sender } from './sender.ts'
+import type { Clock } from '../../../../types.ts'
+
+/** Bytes of data that any host takes in a segment, where SYN does not say (RFC 9293, section 3.7.1), and the least that is believed. */
+const DEFAULT_MAX_DATA = 536
+const LEAST_MAX_DATA = 64
+
+/** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
+const CHALLENGE_INTERVAL = 500
+
+/** Segments that wait while another one is taken. */
+const MAX_ARRIVED = 1024
+
+/** Bounds of a connection. */
+export interface ConnectionLimits {
+  /** Bytes of what was written and is not acknowledged. Default: 1 MiB. */
+  sendBuffer?: number
+  /** Bytes of what has come and was not read. Default: 1 MiB. */
+  receiveBuffer?: number
+  /** Times that an unanswered SYN is sent again, after 1 s at first. Default: 6, so that a dial fails after 127 s. */
+  synRetries?: number
+  /** Times that unacknowledged data is sent again, after 0.2 s at least at first. Default: 15. */
+  retries?: number
+  /** Milliseconds that the addresses of an ended connection stay in use by the side that has ended it first. Default: 5000. */
+  timeWait?: number
+}
+
+export const CONNECTION_DEFAULTS: Required<ConnectionLimits> = { sendBuffer: 1 << 20, receiveBuffer: 1 << 20, synRetries: 6, retries: 15, timeWait: 5000 }
+
+export interface ConnectionInit extends Required<ConnectionLimits> {
+  clock: Clock
+  /** Bytes of the largest packet of the network. */
+  mtu: number
+  /** The first sequence number. */
+  sequence: number
+  /** Passes a segment to the network. It may come back from there before this returns. */
+  send: (segment: Segment) => void
+  events: ConnectionEvents
+}
+
+/** Called by a connection after it has taken a segment, and before it answers. */
+export interface ConnectionEvents {
+  /** The handshake is complete. */
+  opened (): void
+  /** There is more to read, or the end. */
+  readable (): void
+  /** There is room again for what is written. */
+  writable (): void
+  /** The connection has broken. */
+  failed (code: StreamErrorCode): void
+  /** It exists no more, and its addresses are free. Called once, last. */
+  gone (): void
+}
+
+type State = 'new' | 'syn-sent' | 'syn-received' | 'open' | 'time-wait' | 'gone'
+
+export class Connection {
+  readonly #init: ConnectionInit
+  readonly #sender: Sender
+  readonly #receiver: Receiver
+  readonly #waiting: Deadline
+  #state: State = 'new'
+  /** The first sequence number of the other side. */
+  #firstOfOther = 0
+  /** This side has finished before the other one was heard to. */
+  #hasEndedFirst = false
+  #isAckDue = false
+  #challengedAt = -Infinity
+  #wantsRoom = false
+  /** It is taking or sending segments. Those that come meanwhile wait, so that a network without delay leads to no deep recursion. */
+  #isBusy = false
+  readonly #arrived: Segment[] = []
+
+  constructor (init: ConnectionInit) {
+    this.#init = init
+    const { clock, sequence, sendBuffer, receiveBuffer, synRetries, retries } = init
+    this.#receiver = new Receiver(receiveBuffer)
+    this.#waiting = new Deadline(clock, () => { this.#leave() })
+    this.#sender = new Sender({
+      clock,
+      sequence,
+      limit: sendBuffer,
+      synRetries,
+      retries,
+      emit: (flags, sequence, data) => { this.#emit(flags, sequence, data) },
+      lost: () => { this.#fail('ETIMEDOUT') }
+    })
+  }
+
+  get isOpen (): boolean { return this.#state === 'open' || this.#state === 'time-wait' }
+
+  /** Nothing was sent yet. */
+  get isNew (): boolean { return this.#state === 'new' }
+
+  get isGone (): boolean { return this.#state === 'gone' }
+
+  /** The other side has finished, and everything was read. */
+  get hasEnded (): boolean { return this.#receiver.hasEnded && this.#receiver.readable === 0 }
+
+  /** Everything that was written, and the end, was acknowledged. */
+  get isAcknowledged (): boolean { return this.#sender.isDone }
+
+  /** Bytes that it holds: to be acknowledged, to be read, and that came too early. */
+  get held (): number { return this.#sender.queued + this.#receiver.readable + this.#receiver.early }
+
+  /** Starts the handshake. */
+  connect (): void {
+    this.#state = 'syn-sent'
+    this.#sendMore()
+  }
+
+  /** Answers the first segment of the other side, which has SYN. */
+  accept (segment: Segment): void {
+    this.#state = 'syn-received'
+    this.#takeSyn(segment)
+    this.#sendMore()
+  }
+
+  /**
+   * Takes bytes as far as there is room, and copies them. When not all were taken, `writable` is called later.
+   *
+   * @returns how many
+   */
+  write (bytes: Uint8Array): number {
+    let count = 0
+    while (count < bytes.length && this.#state !== 'gone' && this.#sender.room > 0) { // a network without delay makes room at once
+      const part = bytes.subarray(count, count + this.#sender.room)
+      count += part.length
+      this.#sender.append(part)
+      this.#sendMore()
+    }
+    this.#wantsRoom = count < bytes.length
+    return count
+  }
+
+  /** Finishes this direction, behind what was written. */
+  end (): void {
+    this.#sender.finish()
+    this.#sendMore()
+  }
+
+  /** Some of the bytes that have come; undefined when there are none. */
+  read (): Uint8Array | undefined {
+    const bytes = this.#receiver.read()
+    if (bytes !== undefined && this.#state === 'open' && this.#receiver.hasNews(this.#sender.maxData)) {
+      this.#isAckDue = true
+      this.#sendMore()
+    }
+    return bytes
+  }
+
+  /** Ends both directions at once, and tells the other side, which gets `ECONNRESET`. Nothing is called any more but `gone`. */
+  abort (): void {
+    if (this.#state === 'gone' || this.#state === 'time-wait') return
+    if (this.#state === 'open' || this.#state === 'syn-received') this.#emit(Flag.RST, this.#sender.end, NO_DATA)
+    this.#leave()
+  }
+
+  /** Whether a SYN is of a new connection between the same addresses, which may take the place of this one (RFC 9293, section 3.10.7.4). */
+  mayBeReplacedBy (segment: Segment): boolean {
+    return this.#state === 'time-wait' && (segment.flags & (Flag.SYN | Flag.ACK | Flag.RST)) === Flag.SYN && distance(this.#receiver.next, segment.sequence) >= 0
+  }
+
+  /** Gives up the addresses, of which nothing is expected any more. */
+  leaveTimeWait (): void { if (this.#state === 'time-wait') this.#leave() }
+
+  /** A segment has come, or what pretends to be one. */
+  receive (segment: unknown): void {
+    if (this.#state === 'gone' || this.#state === 'new' || !isSegment(segment)) return
+    if (!this.#isBusy) this.#whileBusy(segment)
+    else if (this.#arrived.length < MAX_ARRIVED) this.#arrived.push(segment)
+  }
+
+  /** Takes a segment if there is one, sends what may be sent, and takes what comes back meanwhile. */
+  #whileBusy (segment?: Segment): void {
+    this.#isBusy = true
+    try {
+      let next = segment
+      do {
+        if (next !== undefined) this.#take(next)
+        this.#transmit()
+      } while ((next = this.#arrived.shift()) !== undefined)
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  #take (segment: Segment): void {
+    if (this.#state === 'syn-sent') this.#receiveAnswer(segment)
+    else if (this.#state !== 'gone') this.#receiveNext(segment)
+  }
+
+  // The handshake.
+
+  #receiveAnswer (segment: Segment): void {
+    const { flags, acknowledgement, window, sequence } = segment
+    const isAcknowledging = (flags & Flag.ACK) !== 0
+    const isOfSyn = isAcknowledging && acknowledgement === this.#sender.end
+    if (isAcknowledging && !isOfSyn) {
+      this.#refuse(segment)
+    } else if ((flags & Flag.RST) !== 0) {
+      if (isOfSyn) this.#fail('ECONNREFUSED')
+    } else if ((flags & Flag.SYN) !== 0) {
+      this.#takeSyn(segment)
+      this.#state = 'syn-received'
+      if (!isOfSyn) { // both have started at the same time: SYN goes again, with an acknowledgement
+        this.#sender.repeatSyn()
+        return
+      }
+      this.#isAckDue = true
+      this.#sender.acknowledge(acknowledgement, window, sequence, false)
+      this.#open()
+    }
+  }
+
+  #takeSyn ({ sequence, maxData }: Segment): void {
+    this.#firstOfOther = sequence
+    this.#receiver.next = advance(sequence, 1)
+    const ofOther = maxData === 0 ? DEFAULT_MAX_DATA : Math.max(LEAST_MAX_DATA, maxData)
+    this.#sender.limitData(Math.min(ofOther, maxDataOf(this.#init.mtu)))
+  }
+
+  #open (): void {
+    this.#state = 'open'
+    this.#init.events.opened()
+  }
+
+  // After SYN of the other side.
+
+  #receiveNext (segment: Segment): void {
+    const { sequence, flags, data } = segment
+    if ((flags & Flag.RST) !== 0) {
+      this.#receiveReset(sequence)
+      return
+    }
+    if ((flags & Flag.SYN) !== 0) {
+      this.#receiveSyn(segment)
+      return
+    }
+    if ((flags & Flag.ACK) === 0) return
+    if (this.#state === 'time-wait') {
+      if (lengthOf(segment) > 0) this.#sendAck() // the last one was lost
+      return
+    }
+    if (!this.#receiver.accepts(sequence, lengthOf(segment))) {
+      this.#challenge(segment)
+      return
+    }
+    if (!this.#acknowledge(segment)) return
+    if (data.length > 0 || (flags & Flag.FIN) !== 0) this.#takeData(segment)
+    this.#finishIfDone()
+  }
+
+  /** A reset counts when it is exactly the next; else it may be forged, and a true one comes again (RFC 5961, section 3.2). */
+  #receiveReset (sequence: number): void {
+    const { next } = this.#receiver
+    if (this.#state === 'time-wait') return
+    if (sequence === next) this.#fail(this.#state === 'syn-received' ? 'ECONNREFUSED' : 'ECONNRESET')
+    else if (this.#receiver.accepts(sequence, 0)) this.#challenge()
+  }
+
+  #receiveSyn (segment: Segment): void {
+    const { sequence, flags } = segment
+    const isKnown = sequence === this.#firstOfOther
+    if (isKnown && this.#state === 'syn-received') {
+      if ((flags & Flag.ACK) === 0) this.#sender.repeatSyn() // its answer was lost
+      else if (this.#acknowledge(segment)) this.#isAckDue = true
+    } else if (isKnown && (flags & Flag.ACK) !== 0 && this.#state === 'open') {
+      this.#isAckDue = true // the last step of the handshake was lost
+    } else {
+      this.#challenge()
+    }
+  }
+
+  /** False when the segment is not to be processed further. */
+  #acknowledge (segment: Segment): boolean {
+    const { acknowledgement, window, sequence, data, flags } = segment
+    if (this.#state === 'syn-received' && acknowledgement !== this.#sender.end) {
+      this.#refuse(segment)
+      return false
+    }
+    const { room } = this.#sender
+    const isPlain = data.length === 0 && (flags & (Flag.FIN | Flag.SYN)) === 0
+    switch (this.#sender.acknowledge(acknowledgement, window, sequence, isPlain)) {
+      case 'invalid':
+        this.#challenge()
+        return false
+      case 'nothing':
+        this.#sender.isAnswered()
+        return true
+      default:
+        if (this.#state === 'syn-received') this.#open()
+        if (this.#wantsRoom && this.#sender.room > room) {
+          this.#wantsRoom = false
+          this.#init.events.writable()
+        }
+        return !this.isGone
+    }
+  }
+
+  #takeData ({ sequence, data, flags }: Segment): void {
+    const receiver = this.#receiver
+    const { readable, hasEnded } = receiver
+    this.#isAckDue = true
+    receiver.add(sequence, data, (flags & Flag.FIN) !== 0)
+    if (receiver.hasEnded && !hasEnded) this.#hasEndedFirst = this.#sender.hasSentEnd
+    if (receiver.readable > readable || receiver.hasEnded !== hasEnded) this.#init.events.readable()
+  }
+
+  #finishIfDone (): void {
+    if (this.#state !== 'open' || !this.#receiver.hasEnded || !this.#sender.isDone) return
+    if (this.#hasEndedFirst) {
+      this.#state = 'time-wait'
+      this.#sendAck()
+      this.#waiting.set(this.#init.timeWait)
+    } else {
+      this.#leave()
+    }
+  }
+
+  // Sending.
+
+  #sendMore (): void {
+    if (this.#isBusy) this.#transmit()
+    else this.#whileBusy()
+  }
+
+  #transmit (): void {
+    if (this.#state === 'gone' || this.#state === 'new' || this.#state === 'time-wait') return
+    if (this.#sender.transmit()) return
+    if (this.#isAckDue) this.#sendAck()
+  }
+
+  #sendAck (): void { this.#emit(0, this.#sender.end, NO_DATA) }
+
+  /** Says what is expected, to a sender that seems not to know. */
+  #challenge (segment?: Segment): void {
+    const now = this.#init.clock.now()
+    if (segment === undefined || lengthOf(segment) === 0) {
+      if (now - this.#challengedAt < CHALLENGE_INTERVAL) return
+      this.#challengedAt = now
+    }
+    this.#sendAck()
+  }
+
+  #refuse (segment: Segment): void {
+    const reset = resetFor(segment)
+    if (reset !== undefined) this.#init.send(reset)
+  }
+
+  #emit (flags: number, sequence: number, data: Uint8Array): void {
+    const isSyn = (flags & Flag.SYN) !== 0
+    const knowsOther = this.#state !== 'syn-sent'
+    this.#isAckDue = false
+    this.#init.send({
+      sequence,
+      acknowledgement: knowsOther ? this.#receiver.next : 0,
+      window: this.#receiver.advertise(this.#sender.maxData),
+      flags: knowsOther ? flags | Flag.ACK : flags,
+      maxData: isSyn ? maxDataOf(this.#init.mtu) : 0,
+      data
+    })
+  }
+
+  // The end.
+
+  #fail (code: StreamErrorCode): void {
+    this.#init.events.failed(code)
+    this.#leave()
+  }
+
+  #leave (): void {
+    if (this.#state === 'gone') return
+    this.#state = 'gone'
+    this.#sender.stop()
+    this.#waiting.stop()
+    this.#init.events.gone()
+  }
+}

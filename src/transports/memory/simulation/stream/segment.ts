@@ -1,0 +1,62 @@
+/** What the two ends of a connection send each other (RFC 9293, section 3.1). Ports are those of the packet that carries it. */
+
+/** Bits of `Segment.flags`. */
+export const Flag = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const
+
+/** Bytes of an IPv4 header and a TCP header without options: in front of the data of each segment. */
+export const HEADER_SIZE = 40
+
+/** The window is not scaled: the field takes it as it is. */
+export const MAX_WINDOW = 1 << 30
+
+export interface Segment {
+  /** Of the first byte of `data`, or of SYN. */
+  readonly sequence: number
+  /** The next byte that the sender expects; means nothing without ACK. */
+  readonly acknowledgement: number
+  /** Bytes from `acknowledgement` on that the sender of the segment has room for. */
+  readonly window: number
+  /** Bits of {@link Flag}. */
+  readonly flags: number
+  /** Bytes of data that the sender of the segment takes in one segment; 0 without SYN. */
+  readonly maxData: number
+  readonly data: Uint8Array
+}
+
+export const NO_DATA = new Uint8Array(0)
+
+/** Bytes on the wire. */
+export const sizeOf = ({ data }: Segment): number => HEADER_SIZE + data.length
+
+/** Bytes of data in a segment that fits into packets of `mtu` bytes. */
+export const maxDataOf = (mtu: number): number => mtu - HEADER_SIZE
+
+/** Sequence numbers that it takes up: those of its data, of SYN and of FIN. */
+export const lengthOf = ({ data, flags }: Segment): number => data.length + ((flags & Flag.SYN) >> 1) + (flags & Flag.FIN)
+
+const isNumber = (value: unknown, most: number): boolean => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most
+
+/** Whether a value that has come from the network is a segment: each field is there and in its range. */
+export function isSegment (value: unknown): value is Segment {
+  if (typeof value !== 'object' || value === null) return false
+  const { sequence, acknowledgement, window, flags, maxData, data } = value as Partial<Segment>
+  return isNumber(sequence, 0xffffffff) && isNumber(acknowledgement, 0xffffffff) && isNumber(window, MAX_WINDOW) && isNumber(flags, 0xff) &&
+    isNumber(maxData, 0xffff) && data instanceof Uint8Array && data.length <= 0xffff
+}
+
+/**
+ * The answer to a segment that belongs to no connection, so that its sender gives up (RFC 9293, section 3.10.7.1). Undefined for a reset,
+ * which is never answered.
+ */
+export function resetFor (segment: Segment): Segment | undefined {
+  if ((segment.flags & Flag.RST) !== 0) return undefined
+  const isAcknowledging = (segment.flags & Flag.ACK) !== 0
+  return {
+    sequence: isAcknowledging ? segment.acknowledgement : 0,
+    acknowledgement: isAcknowledging ? 0 : (segment.sequence + lengthOf(segment)) >>> 0,
+    window: 0,
+    flags: isAcknowledging ? Flag.RST : Flag.RST | Flag.ACK,
+    maxData: 0,
+    data: NO_DATA
+  }
+}

@@ -1,0 +1,268 @@
+/** The sending half of a connection: what is sent when, and what is sent again. */
+import { ByteQueue } from './byte-queue.ts'
+import { Congestion } from './congestion.ts'
+import { Deadline } from './deadline.ts'
+import { RetransmissionTimeout } from './retransmission-timeout.ts'
+import { Flag, NO_DATA } from './segment.ts'
+import { advance, distance } from './sequence.ts'
+import type { Clock } from '../../../../types.ts'
+
+/** Acknowledgements in a row without news, after which a segment counts as lost. */
+const DUPLICATES = 3
+
+export interface SenderInit {
+  clock: Clock
+  /** The sequence number of SYN. */
+  sequence: number
+  /** Bytes that wait to be acknowledged. */
+  limit: number
+  /** Times that SYN is sent again, and that data is, until the connection counts as lost. */
+  synRetries: number
+  retries: number
+  emit: (flags: number, sequence: number, data: Uint8Array) => void
+  /** Called when the connection counts as lost. */
+  lost: () => void
+}
+
+/** What an acknowledgement has told. `invalid`: of something that was not sent, or that was acknowledged long ago. */
+export type Acknowledged = 'news' | 'nothing' | 'invalid'
+
+/**
+ * Offsets count from the first sequence number that is not acknowledged (SND.UNA), so that they do not wrap around. SYN, while it is not
+ * acknowledged, is offset 0, and nothing else is sent. FIN is the offset behind the data.
+ */
+export class Sender {
+  readonly #init: SenderInit
+  readonly #queue = new ByteQueue()
+  readonly #timeout = new RetransmissionTimeout()
+  readonly #congestion = new Congestion()
+  readonly #deadline: Deadline
+  #unacknowledged: number
+  /** Offset of what is sent next (SND.NXT). A time-out moves it back to 0. */
+  #next = 0
+  /** Offset behind everything that was ever sent. */
+  #sent = 0
+  #maxData = 0
+  /** Bytes that the other side has room for, from offset 0 on (SND.WND), and the most that it ever had. */
+  #window = 0
+  #largestWindow = 0
+  /** Sequence number and acknowledgement of the segment that has set the window (SND.WL1, SND.WL2). */
+  #windowSequence = 0
+  #windowAcknowledgement = 0
+  #isSynAcknowledged = false
+  #hasEnd = false
+  #isEndAcknowledged = false
+  #isStopped = false
+  #retries = 0
+  #duplicates = 0
+  /** Until this sequence number is acknowledged, no other loss halves the rate. */
+  #recoverUntil: number
+  #isRecovering = false
+  /** The round trip that is measured: the end of a segment, and when it was sent. */
+  #measured: { end: number, at: number } | undefined
+
+  constructor (init: SenderInit) {
+    this.#init = init
+    this.#unacknowledged = init.sequence
+    this.#recoverUntil = init.sequence
+    this.#deadline = new Deadline(init.clock, () => { this.#expire() })
+  }
+
+  /** Bytes that wait to be acknowledged. */
+  get queued (): number { return this.#queue.length }
+
+  get room (): number { return this.#hasEnd ? 0 : Math.max(0, this.#init.limit - this.#queue.length) }
+
+  /** The sequence number behind everything that was sent. */
+  get end (): number { return advance(this.#unacknowledged, this.#sent) }
+
+  /** The other side has everything, and FIN. */
+  get isDone (): boolean { return this.#isEndAcknowledged }
+
+  /** FIN was sent. */
+  get hasSentEnd (): boolean { return this.#isEndAcknowledged || (this.#isSynAcknowledged && this.#sent > this.#queue.length) }
+
+  get maxData (): number { return this.#maxData }
+
+  append (bytes: Uint8Array): void { this.#queue.append(bytes) }
+
+  finish (): void { this.#hasEnd = true }
+
+  /** The other side has said how much data it takes in a segment. */
+  limitData (maxData: number): void {
+    this.#maxData = maxData
+    this.#congestion.start(maxData)
+  }
+
+  /** SYN is sent again, this time with an acknowledgement. */
+  repeatSyn (): void {
+    this.#next = 0
+    this.#measured = undefined
+  }
+
+  /** The other side answers whatever is sent to it, so it is there, although it has no room. */
+  isAnswered (): void { if (this.#next === 0) this.#retries = 0 }
+
+  /** @param isPlain the segment has no data, no SYN and no FIN */
+  acknowledge (acknowledgement: number, window: number, sequence: number, isPlain: boolean): Acknowledged {
+    const count = distance(this.#unacknowledged, acknowledgement)
+    if (count > this.#sent || count < -Math.max(this.#largestWindow, this.#init.limit)) return 'invalid'
+    const isSameWindow = window === this.#window
+    if (count >= 0) this.#setWindow(window, sequence, acknowledgement)
+    if (count > 0) {
+      this.#take(count)
+      return 'news'
+    }
+    if (count === 0 && isPlain && isSameWindow && this.#sent > 0 && this.#isSynAcknowledged) this.#duplicate()
+    return 'nothing'
+  }
+
+  /** Sends what may be sent now. True when something was. */
+  transmit (): boolean {
+    let hasSent = false
+    while (this.#transmitNext()) hasSent = true
+    if (!this.#isStopped && !this.#deadline.isSet && (this.#next > 0 || this.#waits)) this.#deadline.set(this.#timeout.value)
+    return hasSent
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#deadline.stop()
+    this.#queue.clear()
+  }
+
+  /** Something is there that the window of the other side does not let pass. */
+  get #waits (): boolean { return this.#isSynAcknowledged && this.#queue.length > 0 }
+
+  #setWindow (window: number, sequence: number, acknowledgement: number): void {
+    const order = distance(this.#windowSequence, sequence)
+    if (this.#largestWindow > 0 && (order < 0 || (order === 0 && distance(this.#windowAcknowledgement, acknowledgement) < 0))) return
+    if (window > this.#window && this.#next === 0) { // the next deadline is not that of a probe
+      this.#timeout.restore()
+      this.#deadline.clear()
+    }
+    this.#window = window
+    this.#largestWindow = Math.max(this.#largestWindow, window)
+    this.#windowSequence = sequence
+    this.#windowAcknowledgement = acknowledgement
+  }
+
+  /** What is acknowledged is removed, and the rest moves up. */
+  #take (count: number): void {
+    this.#unacknowledged = advance(this.#unacknowledged, count)
+    this.#next = Math.max(0, this.#next - count)
+    this.#sent -= count
+    let bytes = count
+    if (!this.#isSynAcknowledged) {
+      this.#isSynAcknowledged = true
+      bytes--
+    }
+    if (bytes > this.#queue.length) {
+      this.#isEndAcknowledged = true
+      bytes--
+    }
+    this.#queue.discard(bytes)
+    this.#retries = this.#duplicates = 0
+    this.#measure()
+    this.#timeout.restore()
+    this.#adapt(bytes)
+    if (this.#next > 0) this.#deadline.set(this.#timeout.value)
+    else this.#deadline.clear()
+  }
+
+  #measure (): void {
+    if (this.#measured === undefined || distance(this.#measured.end, this.#unacknowledged) < 0) return
+    this.#timeout.measured(this.#init.clock.now() - this.#measured.at)
+    this.#measured = undefined
+  }
+
+  #adapt (bytes: number): void {
+    if (!this.#isRecovering) {
+      this.#congestion.acknowledged(bytes)
+      if (distance(this.#recoverUntil, this.#unacknowledged) > 0) this.#recoverUntil = this.#unacknowledged // so that it never gets far behind
+    } else if (distance(this.#recoverUntil, this.#unacknowledged) >= 0) {
+      this.#isRecovering = false
+      this.#congestion.leaveRecovery()
+    } else {
+      this.#congestion.acknowledgedPart(bytes)
+      this.#repeatFirst()
+    }
+  }
+
+  #duplicate (): void {
+    this.#duplicates++
+    if (this.#isRecovering) {
+      this.#congestion.inflate()
+    } else if (this.#duplicates === DUPLICATES && distance(this.#recoverUntil, this.#unacknowledged) >= 0) {
+      this.#isRecovering = true
+      this.#recoverUntil = this.end
+      this.#congestion.enterRecovery(this.#sent)
+      this.#repeatFirst()
+    }
+  }
+
+  /** Sends again what the other side waits for. */
+  #repeatFirst (): void {
+    this.#measured = undefined // an acknowledgement does not say which of both it is of
+    this.#emit(0, Math.min(this.#maxData, this.#queue.length, this.#sent))
+    this.#deadline.set(this.#timeout.value)
+  }
+
+  #transmitNext (): boolean {
+    if (this.#isStopped) return false
+    if (!this.#isSynAcknowledged) {
+      if (this.#next > 0) return false
+      this.#sending(1)
+      this.#init.emit(Flag.SYN, this.#unacknowledged, NO_DATA)
+      return true
+    }
+    const offset = this.#next
+    const unsent = this.#queue.length - offset
+    if (unsent < 0) return false // FIN was sent
+    const size = Math.min(unsent, this.#maxData, Math.max(0, Math.min(this.#window, this.#congestion.window) - offset))
+    if (size === 0 && !(unsent === 0 && this.#hasEnd && !this.#isEndAcknowledged)) return false
+    // No tiny segments because of a small window (RFC 9293, section 3.8.6.2.1), unless nothing under way would make it larger.
+    if (size < this.#maxData && size < unsent && size < this.#largestWindow / 2 && offset > 0) return false
+    this.#emit(offset, size)
+    return true
+  }
+
+  /** Sends `size` bytes from an offset on, with FIN where it follows. */
+  #emit (offset: number, size: number): void {
+    const isNext = offset === this.#next
+    const isLast = (isNext ? this.#hasEnd : this.hasSentEnd) && offset + size === this.#queue.length
+    if (isNext) this.#sending(isLast ? size + 1 : size)
+    this.#init.emit(isLast ? Flag.FIN : 0, advance(this.#unacknowledged, offset), size > 0 ? this.#queue.view(offset, size) : NO_DATA)
+  }
+
+  /** Before the call that sends, which may bring an answer. */
+  #sending (count: number): void {
+    this.#next += count
+    if (this.#next <= this.#sent) return
+    if (this.#measured === undefined && this.#next - count >= this.#sent) this.#measured = { end: advance(this.#unacknowledged, this.#next), at: this.#init.clock.now() }
+    this.#sent = this.#next
+  }
+
+  /** Nothing was acknowledged for too long. */
+  #expire (): void {
+    const { retries, synRetries, emit, lost } = this.#init
+    if (this.#next === 0 && !this.#waits) return
+    if (this.#retries >= (this.#isSynAcknowledged ? retries : synRetries)) {
+      lost()
+      return
+    }
+    this.#retries++
+    this.#timeout.backOff()
+    if (this.#next > 0) {
+      this.#congestion.timedOut(this.#sent, this.#retries === 1)
+      this.#isRecovering = false
+      this.#recoverUntil = this.end
+      this.#duplicates = 0
+      this.#measured = undefined
+      this.#next = 0
+    } else {
+      emit(0, advance(this.#unacknowledged, -1), NO_DATA) // a probe: the other side answers with its window
+    }
+    this.transmit()
+  }
+}
