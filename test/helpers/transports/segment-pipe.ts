@@ -2,7 +2,10 @@
 import { random } from '../bytes.ts'
 import { ManualClock } from '../clock.ts'
 import { Connection, CONNECTION_DEFAULTS, type ConnectionLimits } from '../../../src/transports/memory/simulation/stream/connection.ts'
-import { Flag, isSegment, lengthOf, sizeOf, type Segment } from '../../../src/transports/memory/simulation/stream/segment.ts'
+import { Flag, isSegment, lengthOf, type Segment } from '../../../src/transports/memory/simulation/stream/segment.ts'
+
+/** Bytes of the headers of IPv4 and TCP. */
+const HEADERS = 40
 
 export interface PipeInit extends ConnectionLimits {
   seed?: number
@@ -100,7 +103,7 @@ export class SegmentPipe {
     const make = (from: 0 | 1): End => new End((events) => new Connection({
       ...CONNECTION_DEFAULTS,
       ...init,
-      mtu,
+      maxData: mtu - HEADERS,
       clock: this.clock,
       sequence: sequences[from],
       send: (segment) => { this.#send(segment, from) },
@@ -141,7 +144,7 @@ export class SegmentPipe {
 
   #send (segment: Segment, from: 0 | 1): void {
     this.sent[from].push(segment)
-    this.largest = Math.max(this.largest, sizeOf(segment))
+    this.largest = Math.max(this.largest, HEADERS + segment.data.length)
     const { lost = 0, repeated = 0, delay: [least, most] = [10, 10] } = this.#init
     if (this.isCut) return
     for (let copies = this.#below(1000) < repeated ? 2 : 1; copies > 0; copies--) {

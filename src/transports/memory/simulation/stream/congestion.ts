@@ -19,6 +19,12 @@ export class Congestion {
     this.#window = INITIAL_SEGMENTS * maxData
   }
 
+  /** The same number of segments, of fewer bytes. */
+  limitData (maxData: number): void {
+    this.#window = Math.max(1, Math.floor(this.#window / this.#maxData)) * maxData
+    this.#maxData = maxData
+  }
+
   /** New data was acknowledged, nothing is missing: slow start, or one segment more in a round trip. */
   acknowledged (bytes: number): void {
     const growth = this.#window < this.#threshold ? Math.min(bytes, 2 * this.#maxData) : Math.max(1, Math.floor(this.#maxData * bytes / this.#window))

@@ -2,14 +2,10 @@
 import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
 import { Receiver } from './receiver.ts'
-import { Flag, isSegment, lengthOf, maxDataOf, NO_DATA, resetFor, type Segment } from './segment.ts'
+import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 import { Sender } from './sender.ts'
 import type { Clock } from '../../../../types.ts'
-
-/** Bytes of data that any host takes in a segment, where SYN does not say (RFC 9293, section 3.7.1), and the least that is believed. */
-const DEFAULT_MAX_DATA = 536
-const LEAST_MAX_DATA = 64
 
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
 const CHALLENGE_INTERVAL = 500
@@ -35,8 +31,8 @@ export const CONNECTION_DEFAULTS: Required<ConnectionLimits> = { sendBuffer: 1 <
 
 export interface ConnectionInit extends Required<ConnectionLimits> {
   clock: Clock
-  /** Bytes of the largest packet of the network. */
-  mtu: number
+  /** Bytes of data in a segment that the network takes. */
+  maxData: number
   /** The first sequence number. */
   sequence: number
   /** Passes a segment to the network. It may come back from there before this returns. */
@@ -170,6 +166,19 @@ export class Connection {
   /** Gives up the addresses, of which nothing is expected any more. */
   leaveTimeWait (): void { if (this.#state === 'time-wait') this.#leave() }
 
+  /** The network has dropped a segment because it takes only so many bytes of data: sends smaller ones from now on, and what was lost again. */
+  limitData (maxData: number): void {
+    if (this.#state !== 'open' || maxData >= this.#sender.maxData || maxData < LEAST_MAX_DATA) return
+    this.#sender.limitData(maxData)
+    this.#sendMore()
+  }
+
+  /**
+   * ICMP has said that a segment could not be delivered. It only ends a connection that is not open yet: later the way may come back
+   * (RFC 5461).
+   */
+  unreachable (code: StreamErrorCode): void { if (this.#state === 'syn-sent') this.#fail(code) }
+
   /** A segment has come, or what pretends to be one. */
   receive (segment: unknown): void {
     if (this.#state === 'gone' || this.#state === 'new' || !isSegment(segment)) return
@@ -223,7 +232,7 @@ export class Connection {
     this.#firstOfOther = sequence
     this.#receiver.next = advance(sequence, 1)
     const ofOther = maxData === 0 ? DEFAULT_MAX_DATA : Math.max(LEAST_MAX_DATA, maxData)
-    this.#sender.limitData(Math.min(ofOther, maxDataOf(this.#init.mtu)))
+    this.#sender.start(Math.min(ofOther, this.#init.maxData))
   }
 
   #open (): void {
@@ -363,7 +372,7 @@ export class Connection {
       acknowledgement: knowsOther ? this.#receiver.next : 0,
       window: this.#receiver.advertise(this.#sender.maxData),
       flags: knowsOther ? flags | Flag.ACK : flags,
-      maxData: isSyn ? maxDataOf(this.#init.mtu) : 0,
+      maxData: isSyn ? this.#init.maxData : 0,
       data
     })
   }

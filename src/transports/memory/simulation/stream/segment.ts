@@ -3,11 +3,15 @@
 /** Bits of `Segment.flags`. */
 export const Flag = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const
 
-/** Bytes of an IPv4 header and a TCP header without options: in front of the data of each segment. */
-export const HEADER_SIZE = 40
-
 /** The window is not scaled: the field takes it as it is. */
 export const MAX_WINDOW = 1 << 30
+
+/** Bytes of data in one segment. */
+export const MAX_DATA = 0xffff
+
+/** Bytes of data that any host takes in a segment, where SYN does not say (RFC 9293, section 3.7.1), and the least that is believed. */
+export const DEFAULT_MAX_DATA = 536
+export const LEAST_MAX_DATA = 64
 
 export interface Segment {
   /** Of the first byte of `data`, or of SYN. */
@@ -25,12 +29,6 @@ export interface Segment {
 
 export const NO_DATA = new Uint8Array(0)
 
-/** Bytes on the wire. */
-export const sizeOf = ({ data }: Segment): number => HEADER_SIZE + data.length
-
-/** Bytes of data in a segment that fits into packets of `mtu` bytes. */
-export const maxDataOf = (mtu: number): number => mtu - HEADER_SIZE
-
 /** Sequence numbers that it takes up: those of its data, of SYN and of FIN. */
 export const lengthOf = ({ data, flags }: Segment): number => data.length + ((flags & Flag.SYN) >> 1) + (flags & Flag.FIN)
 
@@ -41,7 +39,7 @@ export function isSegment (value: unknown): value is Segment {
   if (typeof value !== 'object' || value === null) return false
   const { sequence, acknowledgement, window, flags, maxData, data } = value as Partial<Segment>
   return isNumber(sequence, 0xffffffff) && isNumber(acknowledgement, 0xffffffff) && isNumber(window, MAX_WINDOW) && isNumber(flags, 0xff) &&
-    isNumber(maxData, 0xffff) && data instanceof Uint8Array && data.length <= 0xffff
+    isNumber(maxData, MAX_DATA) && data instanceof Uint8Array && data.length <= MAX_DATA
 }
 
 /**

@@ -89,9 +89,16 @@ export class Sender {
   finish (): void { this.#hasEnd = true }
 
   /** The other side has said how much data it takes in a segment. */
-  limitData (maxData: number): void {
+  start (maxData: number): void {
     this.#maxData = maxData
     this.#congestion.start(maxData)
+  }
+
+  /** Segments were too large: all is sent again in smaller ones, which is no sign of congestion (RFC 1191, section 6.4). */
+  limitData (maxData: number): void {
+    this.#maxData = maxData
+    this.#congestion.limitData(maxData)
+    this.#restart()
   }
 
   /** SYN is sent again, this time with an acknowledgement. */
@@ -255,14 +262,19 @@ export class Sender {
     this.#timeout.backOff()
     if (this.#next > 0) {
       this.#congestion.timedOut(this.#sent, this.#retries === 1)
-      this.#isRecovering = false
-      this.#recoverUntil = this.end
-      this.#duplicates = 0
-      this.#measured = undefined
-      this.#next = 0
+      this.#restart()
     } else {
       emit(0, advance(this.#unacknowledged, -1), NO_DATA) // a probe: the other side answers with its window
     }
     this.transmit()
+  }
+
+  /** What is next is the first that is not acknowledged. */
+  #restart (): void {
+    this.#isRecovering = false
+    this.#recoverUntil = this.end
+    this.#duplicates = 0
+    this.#measured = undefined
+    this.#next = 0
   }
 }

@@ -43,6 +43,27 @@ t.test('segments are as large as packets may be, and no larger', async (t) => {
   }
 })
 
+t.test('a network that takes only smaller packets from now on', async (t) => {
+  const pipe = new SegmentPipe().opened()
+  const [client, server] = pipe.ends
+  client.write(pattern(1_000_000, 1))
+  pipe.until(() => server.bytes.length > 100_000, 10_000)
+  pipe.filter = (segment, from) => {
+    if (from === 1 || segment.data.length <= 500) return segment
+    pipe.clock.set(5, () => { client.connection.limitData(500) })
+    return undefined
+  }
+  const took = pipe.until(() => server.bytes.length === 1_000_000, 60_000)
+  t.ok(server.bytes.equals(pattern(1_000_000, 1)))
+  t.ok(took < 3000, `${took} ms`)
+  client.connection.limitData(10)
+  client.write(pattern(5000, 2))
+  pipe.clock.advance(1000)
+  t.equal(server.bytes.length, 1_005_000, 'a limit that cannot be is ignored')
+  t.equal(pipe.sent[0].filter(({ data }) => data.length === 500).length > 0, true)
+  t.ok(pipe.sent[0].slice(-10).every(({ data }) => data.length === 500))
+})
+
 t.test('one direction ends, the other goes on', async (t) => {
   const pipe = new SegmentPipe().opened()
   const [client, server] = pipe.ends
@@ -234,7 +255,7 @@ t.test('one lost segment is sent again before a time-out, and nothing else is', 
   t.equal(sequencesOf(pipe.sent[0]), 1_000_001 + 1460)
 })
 
-t.test('more than 4 GiB of sequence numbers are not needed to see them wrap around', async (t) => {
+t.test('sequence numbers wrap around', async (t) => {
   const pipe = new SegmentPipe({ sequences: [0xffff_ffff, 0xffff_0000], lost: 20, delay: [1, 30] }).connect()
   const [client, server] = pipe.ends
   client.write(pattern(300_000, 1)).end()
@@ -279,6 +300,7 @@ const networks: fc.Arbitrary<PipeInit> = fc.record({
   receiveBuffer: fc.constantFrom(1000, 20_000, 1 << 20),
   sendBuffer: fc.constantFrom(500, 20_000, 1 << 20),
   sequences: fc.tuple(fc.constantFrom(0, 1, 0x7fff_ffff, 0xffff_fff0), fc.nat(0xffff_ffff)),
+  synRetries: fc.constant(40),
   retries: fc.constant(40),
   timeWait: fc.constant(600_000) // longer than the longest that the other side waits before it sends again
 })
