@@ -1,7 +1,8 @@
 /** Two connections with a network between them that loses, repeats, delays and reorders segments, by a seed and in the time of a test. */
 import { random } from '../bytes.ts'
 import { ManualClock } from '../clock.ts'
-import { Connection, CONNECTION_DEFAULTS, type ConnectionLimits } from '../../../src/transports/memory/simulation/stream/connection.ts'
+import { Connection } from '../../../src/transports/memory/simulation/stream/connection.ts'
+import { CONNECTION_DEFAULTS, type ConnectionLimits } from '../../../src/transports/memory/simulation/stream/connection-init.ts'
 import { Flag, isSegment, lengthOf, type Segment } from '../../../src/transports/memory/simulation/stream/segment.ts'
 
 /** Bytes of the headers of IPv4 and TCP. */

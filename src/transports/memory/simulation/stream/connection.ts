@@ -1,58 +1,17 @@
 /** One end of a connection as a state machine (RFC 9293): segments go in and out by calls, time comes from a clock. */
+import type { ConnectionInit } from './connection-init.ts'
 import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
 import { Receiver } from './receiver.ts'
 import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 import { Sender } from './sender.ts'
-import type { Clock } from '../../../../types.ts'
 
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
 const CHALLENGE_INTERVAL = 500
 
 /** Segments that wait while another one is taken. */
 const MAX_ARRIVED = 1024
-
-/** Bounds of a connection. */
-export interface ConnectionLimits {
-  /** Bytes of what was written and is not acknowledged. Default: 1 MiB. */
-  sendBuffer?: number
-  /** Bytes of what has come and was not read. Default: 1 MiB. */
-  receiveBuffer?: number
-  /** Times that an unanswered SYN is sent again, after 1 s at first. Default: 6, so that a dial fails after 127 s. */
-  synRetries?: number
-  /** Times that unacknowledged data is sent again, after 0.2 s at least at first. Default: 15. */
-  retries?: number
-  /** Milliseconds that the addresses of an ended connection stay in use by the side that has ended it first. Default: 5000. */
-  timeWait?: number
-}
-
-export const CONNECTION_DEFAULTS: Required<ConnectionLimits> = { sendBuffer: 1 << 20, receiveBuffer: 1 << 20, synRetries: 6, retries: 15, timeWait: 5000 }
-
-export interface ConnectionInit extends Required<ConnectionLimits> {
-  clock: Clock
-  /** Bytes of data in a segment that the network takes. */
-  maxData: number
-  /** The first sequence number. */
-  sequence: number
-  /** Passes a segment to the network. It may come back from there before this returns. */
-  send: (segment: Segment) => void
-  events: ConnectionEvents
-}
-
-/** Called by a connection after it has taken a segment, and before it answers. */
-export interface ConnectionEvents {
-  /** The handshake is complete. */
-  opened (): void
-  /** There is more to read, or the end. */
-  readable (): void
-  /** There is room again for what is written. */
-  writable (): void
-  /** The connection has broken. */
-  failed (code: StreamErrorCode): void
-  /** It exists no more, and its addresses are free. Called once, last. */
-  gone (): void
-}
 
 type State = 'new' | 'syn-sent' | 'syn-received' | 'open' | 'time-wait' | 'gone'
 
@@ -93,6 +52,9 @@ export class Connection {
 
   /** Nothing was sent yet. */
   get isNew (): boolean { return this.#state === 'new' }
+
+  /** It only keeps its addresses, until what may still be on its way has come. */
+  get isWaiting (): boolean { return this.#state === 'time-wait' }
 
   get isGone (): boolean { return this.#state === 'gone' }
 

@@ -1,0 +1,195 @@
+/** The TCP of a host: who dials, who listens, and to whom a segment belongs. */
+import { isIP } from 'node:net'
+import { CONNECTION_DEFAULTS, verifyLimits } from './connection-init.ts'
+import { ConnectionTable, type Entry, type StreamHost, type StreamNetwork } from './connection-table.ts'
+import { streamError, type StreamErrorCode } from './errors.ts'
+import { ANY, ANY_IPV4, LocalPorts, type Use } from './local-ports.ts'
+import { Flag, isSegment, resetFor, type Segment } from './segment.ts'
+import type { DialSimulatedInit, ListenSimulatedInit, SimulatedLink, SimulatedTransport, SimulatedTransportInit } from './transport.ts'
+import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
+import { DEFAULT_QUEUE_LIMIT } from '../../../stream-link.ts'
+import { OptionError } from '../../../../errors.ts'
+import { normalizeAddress } from '../../../../net/client-address.ts'
+import { verifyBytes } from '../../../../options.ts'
+import type { Endpoint, Listener } from '../../../../types.ts'
+
+/** Connections of a listener whose handshake is not complete. Further ones have to wait until they try again. */
+const MAX_HALF_OPEN = 1024
+
+type Limits = Required<SimulatedTransportInit>
+
+interface Listening {
+  readonly queue: AcceptQueue<SimulatedLink>
+  readonly limits: Limits
+  readonly halfOpen: Set<Entry>
+}
+
+const placeOf = ({ host, port }: Endpoint): string => `${host} ${port}`
+
+export class StreamPorts {
+  readonly #host: StreamHost
+  readonly #table: ConnectionTable
+  readonly #ports = new LocalPorts()
+  readonly #listeners = new Map<string, Listening>()
+
+  constructor (network: StreamNetwork, host: StreamHost) {
+    this.#host = host
+    this.#table = new ConnectionTable(network, host)
+  }
+
+  /** Connections, with those that only keep their addresses. */
+  get connections (): number { return this.#table.size }
+
+  /** @throws {OptionError} when a limit is out of range */
+  transport (init: SimulatedTransportInit = {}): SimulatedTransport {
+    const limits: Limits = { ...CONNECTION_DEFAULTS, queueLimit: DEFAULT_QUEUE_LIMIT, ...init }
+    verifyLimits(limits)
+    verifyBytes('queueLimit', limits.queueLimit)
+    return {
+      capabilities: { halfClose: true },
+      dial: async (to) => await this.#dial(to, limits),
+      listen: (at) => this.#listen(at, limits)
+    }
+  }
+
+  /** A segment has come, or what pretends to be one. */
+  receive (source: Endpoint, destination: Endpoint, payload: unknown): void {
+    if (!isSegment(payload)) return
+    const entry = this.#table.find(destination, source)
+    if (entry !== undefined && this.#table.receive(entry, payload)) return
+    const isFirst = (payload.flags & (Flag.SYN | Flag.ACK | Flag.RST)) === Flag.SYN
+    const listening = isFirst ? this.#listenerAt(destination) : undefined
+    if (listening !== undefined) {
+      this.#accept(listening, destination, source, payload)
+      return
+    }
+    const reset = resetFor(payload)
+    if (reset !== undefined) this.#host.send(destination, source, reset)
+  }
+
+  /** ICMP has said that a segment could not be delivered. */
+  unreachable (source: Endpoint, destination: Endpoint, code: StreamErrorCode): void { this.#table.find(source, destination)?.connection.unreachable(code) }
+
+  /** ICMP has said that a segment had more data than the network takes. */
+  tooLarge (source: Endpoint, destination: Endpoint, maxData: number): void { this.#table.find(source, destination)?.connection.limitData(maxData) }
+
+  async #dial ({ host, port, signal, localHost, localPort = 0, sharesPort = false }: DialSimulatedInit, limits: Limits): Promise<SimulatedLink> {
+    signal?.throwIfAborted()
+    verifyPort('port', port)
+    verifyPort('localPort', localPort)
+    const remote = { host: remoteHost(host), port }
+    const from = localHost === undefined || isAny(localHost) ? this.#host.sourceFor(remote.host) : normalizeAddress(localHost)
+    if (from === undefined) throw streamError('ENETUNREACH', 'connect', remote)
+    if (!this.#host.isOwn(from)) throw streamError('EADDRNOTAVAIL', 'connect', { host: from, port: localPort })
+    const use = this.#ports.take({ host: from, port: localPort }, { listens: false, sharesPort })
+    return await new Promise((resolve, reject) => {
+      const ended = (): void => { signal?.removeEventListener('abort', aborted) }
+      const entry = this.#table.open({
+        local: use.local,
+        remote,
+        limits,
+        events: {
+          opened (link) {
+            ended()
+            resolve(link)
+          },
+          failed (code) {
+            ended()
+            reject(streamError(code, 'connect', remote))
+          },
+          released: () => { this.#ports.release(use) }
+        }
+      })
+      const aborted = (): void => {
+        entry?.connection.abort()
+        reject(signal?.reason)
+      }
+      if (entry === undefined) {
+        this.#ports.release(use)
+        reject(streamError('EADDRINUSE', 'connect', use.local))
+        return
+      }
+      signal?.addEventListener('abort', aborted, { once: true })
+      entry.connection.connect()
+    })
+  }
+
+  /** As a server of Node: that it cannot listen shows in `port`, and in the iteration. */
+  #listen ({ host, port, sharesPort = false }: ListenSimulatedInit, limits: Limits): Listener<SimulatedLink> {
+    verifyPort('port', port)
+    let use: Use | undefined
+    const queue = acceptQueue<SimulatedLink>(() => { if (use !== undefined) this.#stop(use) })
+    let failure: Error | undefined
+    try {
+      use = this.#ports.take({ host: this.#localHost(host), port }, { listens: true, sharesPort })
+      this.#listeners.set(placeOf(use.local), { queue, limits, halfOpen: new Set() })
+    } catch (err) {
+      failure = err as Error
+      queue.fail(failure)
+    }
+    return {
+      async port () {
+        if (failure !== undefined) throw failure
+        return (use as Use).local.port
+      },
+      close: () => { queue.close() },
+      [Symbol.asyncIterator]: () => queue.links()
+    }
+  }
+
+  #stop (use: Use): void {
+    const place = placeOf(use.local)
+    const listening = this.#listeners.get(place)
+    this.#listeners.delete(place)
+    this.#ports.release(use)
+    for (const { connection } of [...listening?.halfOpen ?? []]) connection.abort()
+  }
+
+  #accept ({ queue, limits, halfOpen }: Listening, local: Endpoint, remote: Endpoint, segment: Segment): void {
+    if (halfOpen.size >= MAX_HALF_OPEN) return
+    const forget = (): void => { if (entry !== undefined) halfOpen.delete(entry) }
+    const entry: Entry | undefined = this.#table.open({
+      local,
+      remote,
+      limits,
+      events: {
+        opened (link) {
+          forget()
+          if (!queue.offer(link)) link.abort(new Error('too many connections wait to be accepted'))
+        },
+        failed () {},
+        released: forget
+      }
+    })
+    if (entry === undefined) return
+    halfOpen.add(entry)
+    entry.connection.accept(segment)
+  }
+
+  #listenerAt ({ host, port }: Endpoint): Listening | undefined {
+    return this.#listeners.get(placeOf({ host, port })) ??
+      (host.includes(':') ? undefined : this.#listeners.get(placeOf({ host: ANY_IPV4, port }))) ??
+      this.#listeners.get(placeOf({ host: ANY, port }))
+  }
+
+  #localHost (host: string): string {
+    if (host === '') return ANY
+    const address = host === 'localhost' ? '127.0.0.1' : normalizeAddress(host)
+    if (!isAny(address) && !this.#host.isOwn(address)) throw streamError('EADDRNOTAVAIL', 'listen', { host, port: 0 })
+    return address
+  }
+}
+
+const isAny = (host: string): boolean => host === ANY || host === ANY_IPV4
+
+/** The address of a host to connect to. */
+function remoteHost (host: string): string {
+  if (host === 'localhost' || host === ANY_IPV4) return '127.0.0.1'
+  const address = host === ANY ? '::1' : normalizeAddress(host)
+  if (isIP(address) === 0) throw Object.assign(streamError('ENOTFOUND', 'getaddrinfo'), { hostname: host })
+  return address
+}
+
+function verifyPort (name: string, port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OptionError(`${name} is a whole number, 0 to 65535, not ${String(port)}`)
+}
