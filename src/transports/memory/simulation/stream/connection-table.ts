@@ -3,34 +3,16 @@ import { Connection } from './connection.ts'
 import type { ConnectionEvents, ConnectionInit } from './connection-init.ts'
 import { ConnectionStream } from './connection-stream.ts'
 import { streamError, type StreamErrorCode } from './errors.ts'
-import type { Segment } from './segment.ts'
+import { LEAST_MAX_DATA, MAX_DATA, type Segment } from './segment.ts'
 import type { SimulatedLink, SimulatedTransportInit } from './transport.ts'
+import type { HostStack } from '../host-stack.ts'
+import { headersOf } from '../packet.ts'
 import { streamLink } from '../../../stream-link.ts'
-import type { Clock, Endpoint } from '../../../../types.ts'
+import type { Endpoint } from '../../../../types.ts'
 
 /** Connections of a host, with those that only keep their addresses; and of those the most. */
 const MAX_CONNECTIONS = 65_536
 const MAX_TIME_WAIT = 4096
-
-/** What connections need of their network. */
-export interface StreamNetwork {
-  readonly clock: Clock
-  readonly random: { below (count: number): number }
-  /** A promise may have been settled, or code of others called. */
-  woke (): void
-}
-
-/** What connections need of their host. */
-export interface StreamHost {
-  /** Whether an address is one of this host. */
-  isOwn (address: string): boolean
-  /** The address that packets to another one come from; undefined when there is no way to it. */
-  sourceFor (destination: string): string | undefined
-  /** Bytes of data in the largest segment to an address. */
-  maxDataTo (destination: string): number
-  /** Returns the code of an error when the segment could not be sent. */
-  send (source: Endpoint, destination: Endpoint, segment: Segment): 'ENETUNREACH' | 'EMSGSIZE' | undefined
-}
 
 /** Called once each at most, one of `opened` and `failed` at first. */
 export interface EntryEvents {
@@ -53,24 +35,24 @@ export class Entry {
   readonly key: string
   readonly connection: Connection
   readonly #init: EntryInit
-  readonly #network: StreamNetwork
+  readonly #host: HostStack
   #stream: ConnectionStream | undefined
   #isReleased = false
 
-  constructor (init: EntryInit, network: StreamNetwork, own: Pick<ConnectionInit, 'sequence' | 'maxData' | 'send'> & Pick<ConnectionEvents, 'gone'>) {
+  constructor (init: EntryInit, host: HostStack, own: Pick<ConnectionInit, 'sequence' | 'maxData' | 'send'> & Pick<ConnectionEvents, 'gone'>) {
     const { local, remote, limits } = init
     this.#init = init
-    this.#network = network
+    this.#host = host
     this.key = keyOf(local, remote)
     this.connection = new Connection({
       ...limits,
       ...own,
-      clock: network.clock,
+      clock: host.simulation.clock,
       events: {
         opened: () => { this.#opened() },
-        readable: () => { if (this.#stream?.hasMore() === true) network.woke() },
+        readable: () => { if (this.#stream?.hasMore() === true) host.simulation.woke() },
         writable: () => {
-          network.woke()
+          host.simulation.woke()
           this.#stream?.hasRoom()
         },
         failed: (code) => { this.#failed(code) },
@@ -93,13 +75,13 @@ export class Entry {
 
   #opened (): void {
     const { local, remote, limits, events } = this.#init
-    this.#network.woke()
+    this.#host.simulation.woke()
     this.#stream = new ConnectionStream(this.connection)
     events.opened(Object.assign(streamLink(this.#stream, limits), { local, remote }))
   }
 
   #failed (code: StreamErrorCode): void {
-    this.#network.woke()
+    this.#host.simulation.woke()
     if (this.#stream === undefined) this.#init.events.failed(code)
     else this.#stream.destroy(streamError(code, 'read'))
   }
@@ -111,17 +93,13 @@ const keyOf = (local: Endpoint, remote: Endpoint): string => `${local.host} ${lo
 const SEQUENCES_PER_MS = 250
 
 export class ConnectionTable {
-  readonly #network: StreamNetwork
-  readonly #host: StreamHost
+  readonly #host: HostStack
   readonly #entries = new Map<string, Entry>()
   /** Those that only keep their addresses, the oldest first. */
   readonly #waiting = new Set<Entry>()
   #firstSequence: number | undefined
 
-  constructor (network: StreamNetwork, host: StreamHost) {
-    this.#network = network
-    this.#host = host
-  }
+  constructor (host: HostStack) { this.#host = host }
 
   get size (): number { return this.#entries.size }
 
@@ -136,13 +114,13 @@ export class ConnectionTable {
     const { local, remote } = init
     this.#entries.get(keyOf(local, remote))?.connection.leaveTimeWait()
     if (this.#entries.has(keyOf(local, remote)) || this.isFull) return undefined
-    const entry: Entry = new Entry(init, this.#network, {
+    const entry: Entry = new Entry(init, this.#host, {
       sequence: this.#newSequence(),
-      maxData: this.#host.maxDataTo(remote.host),
+      maxData: this.#maxDataTo(remote.host),
       send: (segment) => {
-        const code = this.#host.send(local, remote, segment)
-        if (code === 'EMSGSIZE') entry.connection.limitData(this.#host.maxDataTo(remote.host))
-        else if (code !== undefined) entry.connection.unreachable(code)
+        const result = this.send(local, remote, segment)
+        if (result === 'EMSGSIZE') entry.connection.limitData(this.#maxDataTo(remote.host))
+        else if (typeof result === 'string') entry.connection.unreachable('ENETUNREACH')
       },
       gone: () => {
         this.#entries.delete(entry.key)
@@ -151,6 +129,11 @@ export class ConnectionTable {
     })
     this.#entries.set(entry.key, entry)
     return entry
+  }
+
+  /** Sends a segment, also one of no connection. Returns the code of an error when it could not be sent. */
+  send (source: Endpoint, destination: Endpoint, segment: Segment): number | string {
+    return this.#host.send({ protocol: 'tcp', source, destination, bytes: segment.data.length, payload: segment })
   }
 
   find (local: Endpoint, remote: Endpoint): Entry | undefined { return this.#entries.get(keyOf(local, remote)) }
@@ -175,8 +158,14 @@ export class ConnectionTable {
     oldest.connection.leaveTimeWait()
   }
 
+  #maxDataTo (host: string): number {
+    const mtu = this.#host.mtuTo(host) ?? 0
+    return Math.max(LEAST_MAX_DATA, Math.min(MAX_DATA, mtu - headersOf('tcp', host)))
+  }
+
   #newSequence (): number {
-    this.#firstSequence ??= this.#network.random.below(0x1_0000_0000)
-    return (this.#firstSequence + Math.floor(this.#network.clock.now() * SEQUENCES_PER_MS)) % 0x1_0000_0000
+    const { random, now } = this.#host.simulation
+    this.#firstSequence ??= random.below(0x1_0000_0000)
+    return (this.#firstSequence + Math.floor(now * SEQUENCES_PER_MS)) % 0x1_0000_0000
   }
 }

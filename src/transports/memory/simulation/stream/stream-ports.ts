@@ -1,11 +1,13 @@
 /** The TCP of a host: who dials, who listens, and to whom a segment belongs. */
 import { isIP } from 'node:net'
 import { CONNECTION_DEFAULTS, verifyLimits } from './connection-init.ts'
-import { ConnectionTable, type Entry, type StreamHost, type StreamNetwork } from './connection-table.ts'
-import { streamError, type StreamErrorCode } from './errors.ts'
+import { ConnectionTable, type Entry } from './connection-table.ts'
+import { streamError } from './errors.ts'
 import { ANY, ANY_IPV4, LocalPorts, type Use } from './local-ports.ts'
 import { Flag, isSegment, resetFor, type Segment } from './segment.ts'
 import type { DialSimulatedInit, ListenSimulatedInit, SimulatedLink, SimulatedTransport, SimulatedTransportInit } from './transport.ts'
+import type { HostStack } from '../host-stack.ts'
+import { headersOf, type Packet, type PacketError, type ProtocolHandler } from '../packet.ts'
 import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../../stream-link.ts'
 import { OptionError } from '../../../../errors.ts'
@@ -26,15 +28,15 @@ interface Listening {
 
 const placeOf = ({ host, port }: Endpoint): string => `${host} ${port}`
 
-export class StreamPorts {
-  readonly #host: StreamHost
+export class StreamPorts implements ProtocolHandler {
+  readonly #host: HostStack
   readonly #table: ConnectionTable
   readonly #ports = new LocalPorts()
   readonly #listeners = new Map<string, Listening>()
 
-  constructor (network: StreamNetwork, host: StreamHost) {
+  constructor (host: HostStack) {
     this.#host = host
-    this.#table = new ConnectionTable(network, host)
+    this.#table = new ConnectionTable(host)
   }
 
   /** Connections, with those that only keep their addresses. */
@@ -52,11 +54,24 @@ export class StreamPorts {
     }
   }
 
-  /** A segment has come, or what pretends to be one. */
-  receive (source: Endpoint, destination: Endpoint, payload: unknown): void {
-    if (!isSegment(payload)) return
+  /** What nobody has a use for is answered by a reset, never by ICMP. */
+  receive (packet: Packet): boolean {
+    const { source, destination, payload } = packet
+    this.#host.simulation.record('delivered', this.#host.name, packet)
+    if (!isSegment(payload)) return true
     const entry = this.#table.find(destination, source)
-    if (entry !== undefined && this.#table.receive(entry, payload)) return
+    if (entry === undefined || !this.#table.receive(entry, payload)) this.#receiveFirst(source, destination, payload)
+    return true
+  }
+
+  fail ({ destination: local }: Packet, { kind, of: remote, mtu = 0 }: PacketError): void {
+    const connection = this.#table.find(local, remote)?.connection
+    if (kind === 'tooLarge') connection?.limitData(mtu - headersOf('tcp', remote.host))
+    else connection?.unreachable(kind === 'portUnreachable' ? 'ECONNREFUSED' : 'EHOSTUNREACH')
+  }
+
+  /** A segment of no connection. */
+  #receiveFirst (source: Endpoint, destination: Endpoint, payload: Segment): void {
     const isFirst = (payload.flags & (Flag.SYN | Flag.ACK | Flag.RST)) === Flag.SYN
     const listening = isFirst ? this.#listenerAt(destination) : undefined
     if (listening !== undefined) {
@@ -64,14 +79,8 @@ export class StreamPorts {
       return
     }
     const reset = resetFor(payload)
-    if (reset !== undefined) this.#host.send(destination, source, reset)
+    if (reset !== undefined) this.#table.send(destination, source, reset)
   }
-
-  /** ICMP has said that a segment could not be delivered. */
-  unreachable (source: Endpoint, destination: Endpoint, code: StreamErrorCode): void { this.#table.find(source, destination)?.connection.unreachable(code) }
-
-  /** ICMP has said that a segment had more data than the network takes. */
-  tooLarge (source: Endpoint, destination: Endpoint, maxData: number): void { this.#table.find(source, destination)?.connection.limitData(maxData) }
 
   async #dial ({ host, port, signal, localHost, localPort = 0, sharesPort = false }: DialSimulatedInit, limits: Limits): Promise<SimulatedLink> {
     signal?.throwIfAborted()
