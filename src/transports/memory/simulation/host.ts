@@ -113,6 +113,9 @@ export class SimulatedHost implements Device {
    */
   transport (init: SimulatedTransportInit = {}): SimulatedTransport { return this.#tcp.transport(init) }
 
+  /** TCP connections of this host, with those that have ended and only keep their addresses for a while. */
+  get connections (): number { return this.#tcp.connections }
+
   /**
    * A protocol gets its packets from now on.
    *

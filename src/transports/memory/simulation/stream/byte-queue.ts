@@ -53,7 +53,7 @@ export class ByteQueue {
       const part = Math.min(left, block.end - block.start)
       block.start += part
       left -= part
-      if (block.start === block.end) this.#blocks.shift()
+      if (block.start === block.end && (this.#blocks.length > 1 || block.end === block.bytes.length)) this.#blocks.shift()
     }
   }
 
@@ -75,7 +75,7 @@ export class ByteQueue {
     const last = this.#blocks.at(-1)
     if (last !== undefined && last.end < last.bytes.length) return last
     const size = Math.min(LARGEST_BLOCK, Math.max(SMALLEST_BLOCK, need, this.#length))
-    const block = { bytes: new Uint8Array(size), start: 0, end: 0 }
+    const block = { bytes: Buffer.allocUnsafeSlow(size), start: 0, end: 0 }
     this.#blocks.push(block)
     return block
   }

@@ -17,23 +17,32 @@ export interface ConnectionLimits {
   retries?: number
   /** Milliseconds that the addresses of an ended connection stay in use on the side that has ended it first. Default: 5000. */
   timeWait?: number
+  /**
+   * Milliseconds of silence until the first keep-alive probe. Ten probes follow, one per second, then the connection ends with `ETIMEDOUT`.
+   * Default: no keep-alive, so that who only reads never learns that the other side is gone.
+   */
+  keepAlive?: number
 }
 
-export const CONNECTION_DEFAULTS: Required<ConnectionLimits> = { sendBuffer: 1 << 20, receiveBuffer: 1 << 20, synRetries: 6, retries: 15, timeWait: 5000 }
+/** With all defaults. */
+export type ConnectionSettings = Required<Omit<ConnectionLimits, 'keepAlive'>> & Pick<ConnectionLimits, 'keepAlive'>
+
+export const CONNECTION_DEFAULTS: ConnectionSettings = { sendBuffer: 1 << 20, receiveBuffer: 1 << 20, synRetries: 6, retries: 15, timeWait: 5000 }
 
 const MAX_RETRIES = 1000
 
 /** @throws {OptionError} when one is out of range */
-export function verifyLimits ({ sendBuffer, receiveBuffer, synRetries, retries, timeWait }: Required<ConnectionLimits>): void {
+export function verifyLimits ({ sendBuffer, receiveBuffer, synRetries, retries, timeWait, keepAlive }: ConnectionSettings): void {
   verifyBytes('sendBuffer', sendBuffer)
   if (verifyBytes('receiveBuffer', receiveBuffer) > MAX_WINDOW) throw new OptionError(`receiveBuffer is at most ${MAX_WINDOW} bytes, not ${receiveBuffer}`)
   verifyMilliseconds('timeWait', timeWait)
+  if (keepAlive !== undefined) verifyMilliseconds('keepAlive', keepAlive)
   for (const [name, value] of Object.entries({ synRetries, retries })) {
     if (!Number.isInteger(value) || value < 0 || value > MAX_RETRIES) throw new OptionError(`${name} is a whole number, 0 to ${MAX_RETRIES}, not ${String(value)}`)
   }
 }
 
-export interface ConnectionInit extends Required<ConnectionLimits> {
+export interface ConnectionInit extends ConnectionSettings {
   clock: Clock
   /** Bytes of data in a segment that the network takes. */
   maxData: number

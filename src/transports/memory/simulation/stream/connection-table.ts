@@ -1,10 +1,10 @@
 /** The connections of a host, by their addresses. */
 import { Connection } from './connection.ts'
-import type { ConnectionEvents, ConnectionInit } from './connection-init.ts'
+import type { ConnectionEvents, ConnectionInit, ConnectionSettings } from './connection-init.ts'
 import { ConnectionStream } from './connection-stream.ts'
 import { streamError, type StreamErrorCode } from './errors.ts'
 import { LEAST_MAX_DATA, MAX_DATA, type Segment } from './segment.ts'
-import type { SimulatedLink, SimulatedTransportInit } from './transport.ts'
+import type { SimulatedLink } from './transport.ts'
 import type { HostStack } from '../host-stack.ts'
 import { headersOf } from '../packet.ts'
 import { streamLink } from '../../../stream-link.ts'
@@ -23,10 +23,15 @@ export interface EntryEvents {
   released (): void
 }
 
+/** Of a connection and its link. */
+export interface LinkSettings extends ConnectionSettings {
+  readonly queueLimit: number
+}
+
 export interface EntryInit {
   readonly local: Endpoint
   readonly remote: Endpoint
-  readonly limits: Required<SimulatedTransportInit>
+  readonly limits: LinkSettings
   readonly events: EntryEvents
 }
 

@@ -10,6 +10,10 @@ import { Sender } from './sender.ts'
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
 const CHALLENGE_INTERVAL = 500
 
+/** Keep-alive probes that are not answered, and milliseconds between two of them. */
+const PROBES = 10
+const PROBE_INTERVAL = 1000
+
 /** Segments that wait while another one is taken. */
 const MAX_ARRIVED = 1024
 
@@ -20,6 +24,9 @@ export class Connection {
   readonly #sender: Sender
   readonly #receiver: Receiver
   readonly #waiting: Deadline
+  readonly #silence: Deadline
+  /** Keep-alive probes since the other side was heard. */
+  #probes = 0
   #state: State = 'new'
   /** The first sequence number of the other side. */
   #firstOfOther = 0
@@ -37,6 +44,7 @@ export class Connection {
     const { clock, sequence, sendBuffer, receiveBuffer, synRetries, retries } = init
     this.#receiver = new Receiver(receiveBuffer)
     this.#waiting = new Deadline(clock, () => { this.#leave() })
+    this.#silence = new Deadline(clock, () => { this.#probe() })
     this.#sender = new Sender({
       clock,
       sequence,
@@ -163,6 +171,7 @@ export class Connection {
   }
 
   #take (segment: Segment): void {
+    if (this.#state === 'open') this.#heard()
     if (this.#state === 'syn-sent') this.#receiveAnswer(segment)
     else if (this.#state !== 'gone') this.#receiveNext(segment)
   }
@@ -199,6 +208,7 @@ export class Connection {
 
   #open (): void {
     this.#state = 'open'
+    this.#heard()
     this.#init.events.opened()
   }
 
@@ -288,6 +298,7 @@ export class Connection {
     if (this.#state !== 'open' || !this.#receiver.hasEnded || !this.#sender.isDone) return
     if (this.#hasEndedFirst) {
       this.#state = 'time-wait'
+      this.#silence.stop()
       this.#sendAck()
       this.#waiting.set(this.#init.timeWait)
     } else {
@@ -339,6 +350,23 @@ export class Connection {
     })
   }
 
+  #heard (): void {
+    this.#probes = 0
+    const { keepAlive } = this.#init
+    if (keepAlive !== undefined) this.#silence.set(keepAlive)
+  }
+
+  /** A segment before what the other side expects, which makes it say what that is (RFC 1122, section 4.2.3.6). */
+  #probe (): void {
+    if (this.#probes >= PROBES) {
+      this.#fail('ETIMEDOUT')
+      return
+    }
+    this.#probes++
+    this.#emit(0, advance(this.#sender.end, -1), NO_DATA)
+    if (!this.isGone) this.#silence.set(PROBE_INTERVAL)
+  }
+
   // The end.
 
   #fail (code: StreamErrorCode): void {
@@ -351,6 +379,7 @@ export class Connection {
     this.#state = 'gone'
     this.#sender.stop()
     this.#waiting.stop()
+    this.#silence.stop()
     this.#init.events.gone()
   }
 }

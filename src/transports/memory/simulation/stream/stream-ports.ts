@@ -1,7 +1,7 @@
 /** The TCP of a host: who dials, who listens, and to whom a segment belongs. */
 import { isIP } from 'node:net'
 import { CONNECTION_DEFAULTS, verifyLimits } from './connection-init.ts'
-import { ConnectionTable, type Entry } from './connection-table.ts'
+import { ConnectionTable, type Entry, type LinkSettings } from './connection-table.ts'
 import { streamError } from './errors.ts'
 import { ANY, ANY_IPV4, LocalPorts, type Use } from './local-ports.ts'
 import { Flag, isSegment, resetFor, type Segment } from './segment.ts'
@@ -9,20 +9,19 @@ import type { DialSimulatedInit, ListenSimulatedInit, SimulatedLink, SimulatedTr
 import type { HostStack } from '../host-stack.ts'
 import { headersOf, type Packet, type PacketError, type ProtocolHandler } from '../packet.ts'
 import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
+import { DialTimeoutError } from '../../../connecting.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../../stream-link.ts'
 import { OptionError } from '../../../../errors.ts'
 import { normalizeAddress } from '../../../../net/client-address.ts'
-import { verifyBytes } from '../../../../options.ts'
-import type { Endpoint, Listener } from '../../../../types.ts'
+import { verifyBytes, verifyMilliseconds } from '../../../../options.ts'
+import type { Endpoint, Listener, Timer } from '../../../../types.ts'
 
 /** Connections of a listener whose handshake is not complete. Further ones have to wait until they try again. */
 const MAX_HALF_OPEN = 1024
 
-type Limits = Required<SimulatedTransportInit>
-
 interface Listening {
   readonly queue: AcceptQueue<SimulatedLink>
-  readonly limits: Limits
+  readonly limits: LinkSettings
   readonly halfOpen: Set<Entry>
 }
 
@@ -44,13 +43,11 @@ export class StreamPorts implements ProtocolHandler {
 
   /** @throws {OptionError} when a limit is out of range */
   transport (init: SimulatedTransportInit = {}): SimulatedTransport {
-    const limits: Limits = { ...CONNECTION_DEFAULTS, queueLimit: DEFAULT_QUEUE_LIMIT, ...init }
-    verifyLimits(limits)
-    verifyBytes('queueLimit', limits.queueLimit)
+    const settings = settingsOf(DEFAULTS, init)
     return {
       capabilities: { halfClose: true },
-      dial: async (to) => await this.#dial(to, limits),
-      listen: (at) => this.#listen(at, limits)
+      dial: async ({ keepAlive, queueLimit, ...to }) => await this.#dial(to, settingsOf(settings, { keepAlive, queueLimit })),
+      listen: ({ keepAlive, queueLimit, ...at }) => this.#listen(at, settingsOf(settings, { keepAlive, queueLimit }))
     }
   }
 
@@ -82,17 +79,23 @@ export class StreamPorts implements ProtocolHandler {
     if (reset !== undefined) this.#table.send(destination, source, reset)
   }
 
-  async #dial ({ host, port, signal, localHost, localPort = 0, sharesPort = false }: DialSimulatedInit, limits: Limits): Promise<SimulatedLink> {
+  async #dial ({ host, port, signal, timeout, localHost, localPort = 0, sharesPort = false }: DialSimulatedInit, limits: LinkSettings): Promise<SimulatedLink> {
     signal?.throwIfAborted()
     verifyPort('port', port)
     verifyPort('localPort', localPort)
+    if (timeout !== undefined) verifyMilliseconds('timeout', timeout)
     const remote = { host: remoteHost(host), port }
     const from = localHost === undefined || isAny(localHost) ? this.#host.sourceFor(remote.host) : normalizeAddress(localHost)
     if (from === undefined) throw streamError('ENETUNREACH', 'connect', remote)
     if (!this.#host.isOwn(from)) throw streamError('EADDRNOTAVAIL', 'connect', { host: from, port: localPort })
     const use = this.#ports.take({ host: from, port: localPort }, { listens: false, sharesPort })
     return await new Promise((resolve, reject) => {
-      const ended = (): void => { signal?.removeEventListener('abort', aborted) }
+      const { clock } = this.#host.simulation
+      let timer: Timer | undefined
+      const ended = (): void => {
+        clock.clear(timer)
+        signal?.removeEventListener('abort', aborted)
+      }
       const entry = this.#table.open({
         local: use.local,
         remote,
@@ -109,22 +112,25 @@ export class StreamPorts implements ProtocolHandler {
           released: () => { this.#ports.release(use) }
         }
       })
-      const aborted = (): void => {
+      const giveUp = (reason: unknown): void => {
+        ended()
         entry?.connection.abort()
-        reject(signal?.reason)
+        reject(reason)
       }
+      const aborted = (): void => { giveUp(signal?.reason) }
       if (entry === undefined) {
         this.#ports.release(use)
         reject(streamError('EADDRINUSE', 'connect', use.local))
         return
       }
       signal?.addEventListener('abort', aborted, { once: true })
+      if (timeout !== undefined) timer = clock.set(timeout, () => { giveUp(new DialTimeoutError(`no connection within ${timeout} ms`)) })
       entry.connection.connect()
     })
   }
 
   /** As a server of Node: that it cannot listen shows in `port`, and in the iteration. */
-  #listen ({ host, port, sharesPort = false }: ListenSimulatedInit, limits: Limits): Listener<SimulatedLink> {
+  #listen ({ host, port, sharesPort = false }: ListenSimulatedInit, limits: LinkSettings): Listener<SimulatedLink> {
     verifyPort('port', port)
     let use: Use | undefined
     const queue = acceptQueue<SimulatedLink>(() => { if (use !== undefined) this.#stop(use) })
@@ -187,6 +193,17 @@ export class StreamPorts implements ProtocolHandler {
     if (!isAny(address) && !this.#host.isOwn(address)) throw streamError('EADDRNOTAVAIL', 'listen', { host, port: 0 })
     return address
   }
+}
+
+const DEFAULTS: LinkSettings = { ...CONNECTION_DEFAULTS, queueLimit: DEFAULT_QUEUE_LIMIT }
+
+/** Settings with some of them replaced. */
+function settingsOf (settings: LinkSettings, init: SimulatedTransportInit): LinkSettings {
+  const given = Object.entries(init).filter(([, value]) => value !== undefined)
+  const result: LinkSettings = { ...settings, ...Object.fromEntries(given) }
+  verifyLimits(result)
+  verifyBytes('queueLimit', result.queueLimit)
+  return result
 }
 
 const isAny = (host: string): boolean => host === ANY || host === ANY_IPV4

@@ -9,8 +9,13 @@ export interface SimulatedLink extends Link {
   readonly remote: Endpoint
 }
 
+/** Options of one link, in place of those of the transport. */
+export interface SimulatedLinkInit extends StreamLinkInit, Pick<ConnectionLimits, 'keepAlive'> {}
+
 /** Where to connect to, and from where. */
-export interface DialSimulatedInit extends Address {
+export interface DialSimulatedInit extends Address, SimulatedLinkInit {
+  /** Milliseconds until `DialTimeoutError`. Default: as long as SYN is sent again. */
+  timeout?: number
   /** The local address. Default: the one that leads there. */
   localHost?: string
   /** The local port. Default: a free one. */
@@ -23,7 +28,7 @@ export interface DialSimulatedInit extends Address {
 }
 
 /** Where to listen. */
-export interface ListenSimulatedInit extends Endpoint {
+export interface ListenSimulatedInit extends Endpoint, SimulatedLinkInit {
   /** Dials that say so as well may have this local port. Default: false. */
   sharesPort?: boolean
 }
@@ -35,7 +40,7 @@ export interface SimulatedTransportInit extends ConnectionLimits, StreamLinkInit
 export interface SimulatedTransport extends Transport<SimulatedLink, ListenSimulatedInit> {
   /**
    * @throws {OptionError} when an option is out of range; else the error of a system (`ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`,
-   *   `ENETUNREACH`, `ENOTFOUND`, `EADDRINUSE`, `EADDRNOTAVAIL`), or the reason of the signal
+   *   `ENETUNREACH`, `ENOTFOUND`, `EADDRINUSE`, `EADDRNOTAVAIL`), `DialTimeoutError`, or the reason of the signal
    */
   dial (to: DialSimulatedInit): Promise<SimulatedLink>
 }

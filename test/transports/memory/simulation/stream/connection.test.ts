@@ -394,3 +394,18 @@ t.test('two connections that do not belong together do not answer each other wit
   pipe.clock.advance(60_000)
   t.ok(passed < 300, `${passed} segments`)
 })
+
+t.test('keep-alive finds out that the other side is gone, and keeps a connection that is only silent', async (t) => {
+  const pipe = new SegmentPipe({ keepAlive: 20_000 }).opened()
+  const [client, server] = pipe.ends
+  const before = pipe.sent[0].length
+  pipe.clock.advance(200_000)
+  t.same([client.log, server.log], [['opened'], ['opened']])
+  t.equal(pipe.sent[0].slice(before).every(({ data }) => data.length === 0), true)
+  t.ok(pipe.sent[0].length > before)
+  pipe.isCut = true
+  const took = pipe.until(() => client.log.length > 1 && server.log.length > 1, 40_000)
+  t.ok(took >= 10_000, `${took} ms`)
+  t.same([client.log, server.log], [['opened', 'ETIMEDOUT', 'gone'], ['opened', 'ETIMEDOUT', 'gone']])
+  t.same(pipe.clock.waiting, [])
+})
