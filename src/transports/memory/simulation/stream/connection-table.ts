@@ -82,7 +82,7 @@ export class Entry {
     const { local, remote, limits, events } = this.#init
     this.#host.simulation.woke()
     this.#stream = new ConnectionStream(this.connection)
-    events.opened(Object.assign(streamLink(this.#stream, limits), { local, remote }))
+    events.opened(Object.assign(streamLink(this.#stream, limits), { local, remote, delivery: () => this.connection.delivery }))
   }
 
   #failed (code: StreamErrorCode): void {

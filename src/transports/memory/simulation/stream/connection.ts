@@ -6,6 +6,7 @@ import { Receiver } from './receiver.ts'
 import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 import { Sender } from './sender.ts'
+import type { Delivery } from '../../../../types.ts'
 
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
 const CHALLENGE_INTERVAL = 500
@@ -68,6 +69,9 @@ export class Connection {
 
   /** The other side has finished, and everything was read. */
   get hasEnded (): boolean { return this.#receiver.hasEnded && this.#receiver.readable === 0 }
+
+  /** See `Link.delivery`. */
+  get delivery (): Delivery { return this.#sender.delivery }
 
   /** Everything that was written, and the end, was acknowledged. */
   get isAcknowledged (): boolean { return this.#sender.isDone }

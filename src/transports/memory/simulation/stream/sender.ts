@@ -5,7 +5,7 @@ import { Deadline } from './deadline.ts'
 import { RetransmissionTimeout } from './retransmission-timeout.ts'
 import { Flag, NO_DATA } from './segment.ts'
 import { advance, distance } from './sequence.ts'
-import type { Clock } from '../../../../types.ts'
+import type { Clock, Delivery } from '../../../../types.ts'
 
 /** Acknowledgements in a row without news, after which a segment counts as lost. */
 const DUPLICATES = 3
@@ -54,6 +54,7 @@ export class Sender {
   #isEndAcknowledged = false
   #isStopped = false
   #retries = 0
+  #acknowledged = 0
   #duplicates = 0
   /** Until this sequence number is acknowledged, no other loss halves the rate. */
   #recoverUntil: number
@@ -70,6 +71,9 @@ export class Sender {
 
   /** Bytes that wait to be acknowledged. */
   get queued (): number { return this.#queue.length }
+
+  /** Bytes that were acknowledged, and whether something is not after it was sent again. */
+  get delivery (): Delivery { return { acknowledged: this.#acknowledged, isUnanswered: this.#retries > (this.#next > 0 ? 0 : 1) } }
 
   get room (): number { return this.#hasEnd ? 0 : Math.max(0, this.#init.limit - this.#queue.length) }
 
@@ -169,6 +173,7 @@ export class Sender {
       bytes--
     }
     this.#queue.discard(bytes)
+    this.#acknowledged += bytes
     this.#retries = this.#duplicates = 0
     this.#measure()
     this.#timeout.restore()

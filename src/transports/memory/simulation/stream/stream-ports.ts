@@ -10,8 +10,10 @@ import type { HostStack } from '../host-stack.ts'
 import { headersOf, type Packet, type PacketError, type ProtocolHandler } from '../packet.ts'
 import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
 import { DialTimeoutError } from '../../../connecting.ts'
+import { accepted } from '../../../connection-guard.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../../stream-link.ts'
-import { OptionError } from '../../../../errors.ts'
+import { LinkClosedError, OptionError } from '../../../../errors.ts'
+import type { ConnectionLimiter, ConnectionSlot } from '../../../../limits/connection-limiter.ts'
 import { normalizeAddress } from '../../../../net/client-address.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../../options.ts'
 import type { Endpoint, Listener, Timer } from '../../../../types.ts'
@@ -22,6 +24,7 @@ const MAX_HALF_OPEN = 1024
 interface Listening {
   readonly queue: AcceptQueue<SimulatedLink>
   readonly limits: LinkSettings
+  readonly limiter: ConnectionLimiter | undefined
   readonly halfOpen: Set<Entry>
 }
 
@@ -130,14 +133,14 @@ export class StreamPorts implements ProtocolHandler {
   }
 
   /** As a server of Node: that it cannot listen shows in `port`, and in the iteration. */
-  #listen ({ host, port, sharesPort = false }: ListenSimulatedInit, limits: LinkSettings): Listener<SimulatedLink> {
+  #listen ({ host, port, sharesPort = false, limiter }: ListenSimulatedInit, limits: LinkSettings): Listener<SimulatedLink> {
     verifyPort('port', port)
     let use: Use | undefined
     const queue = acceptQueue<SimulatedLink>(() => { if (use !== undefined) this.#stop(use) })
     let failure: Error | undefined
     try {
       use = this.#ports.take({ host: this.#localHost(host), port }, { listens: true, sharesPort })
-      this.#listeners.set(placeOf(use.local), { queue, limits, halfOpen: new Set() })
+      this.#listeners.set(placeOf(use.local), { queue, limits, limiter, halfOpen: new Set() })
     } catch (err) {
       failure = err as Error
       queue.fail(failure)
@@ -160,8 +163,9 @@ export class StreamPorts implements ProtocolHandler {
     for (const { connection } of [...listening?.halfOpen ?? []]) connection.abort()
   }
 
-  #accept ({ queue, limits, halfOpen }: Listening, local: Endpoint, remote: Endpoint, segment: Segment): void {
+  #accept ({ queue, limits, limiter, halfOpen }: Listening, local: Endpoint, remote: Endpoint, segment: Segment): void {
     if (halfOpen.size >= MAX_HALF_OPEN) return
+    let slot: ConnectionSlot | undefined
     const forget = (): void => { if (entry !== undefined) halfOpen.delete(entry) }
     const entry: Entry | undefined = this.#table.open({
       local,
@@ -170,10 +174,15 @@ export class StreamPorts implements ProtocolHandler {
       events: {
         opened (link) {
           forget()
-          if (!queue.offer(link)) link.abort(new Error('too many connections wait to be accepted'))
+          slot = limiter?.admit(remote.host, () => {})
+          if (limiter !== undefined && slot === undefined) link.abort(new LinkClosedError('too many connections'))
+          else if (!queue.offer(accepted(link, { remote, slot }))) link.abort(new LinkClosedError('too many connections wait to be accepted'))
         },
         failed () {},
-        released: forget
+        released () {
+          forget()
+          slot?.release()
+        }
       }
     })
     if (entry === undefined) return

@@ -1,12 +1,16 @@
 /** TCP of a simulated host, as a transport. */
 import type { ConnectionLimits } from './connection-init.ts'
 import type { StreamLinkInit } from '../../../stream-link.ts'
-import type { Address, Endpoint, Link, Transport } from '../../../../types.ts'
+import type { ConnectionLimiter, ConnectionSlot } from '../../../../limits/connection-limiter.ts'
+import type { Address, Delivery, Endpoint, Link, Transport } from '../../../../types.ts'
 
 /** A link between two simulated hosts. */
 export interface SimulatedLink extends Link {
   readonly local: Endpoint
   readonly remote: Endpoint
+  /** Only of a listener with a limiter. */
+  readonly slot?: ConnectionSlot
+  delivery (): Delivery
 }
 
 /** Options of one link, in place of those of the transport. */
@@ -31,6 +35,8 @@ export interface DialSimulatedInit extends Address, SimulatedLinkInit {
 export interface ListenSimulatedInit extends Endpoint, SimulatedLinkInit {
   /** Dials that say so as well may have this local port. Default: false. */
   sharesPort?: boolean
+  /** Bounds connections, from when their handshake is complete until they end. Default: no bounds. */
+  limiter?: ConnectionLimiter
 }
 
 /** Options of the transport of a simulated host. */
