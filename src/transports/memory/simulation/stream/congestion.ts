@@ -1,4 +1,4 @@
-/** How much may be under way before the network drops it (RFC 5681, with partial acknowledgements of RFC 6582). All in bytes. */
+/** How much may be under way before the network drops it (RFC 5681). All in bytes. */
 
 /** Full segments at the start (RFC 6928). */
 const INITIAL_SEGMENTS = 10
@@ -31,21 +31,8 @@ export class Congestion {
     this.#window = Math.min(LARGEST, this.#window + growth)
   }
 
-  /** Three acknowledgements in a row have said that a segment is missing. */
-  enterRecovery (underWay: number): void {
-    this.#threshold = this.#half(underWay)
-    this.#window = this.#threshold + 3 * this.#maxData
-  }
-
-  /** A further segment has left the network during recovery. */
-  inflate (): void { this.#window = Math.min(LARGEST, this.#window + this.#maxData) }
-
-  /** During recovery, what was missing has come, and something else is missing. */
-  acknowledgedPart (bytes: number): void {
-    this.#window = Math.max(this.#maxData, this.#window - bytes) + (bytes >= this.#maxData ? this.#maxData : 0)
-  }
-
-  leaveRecovery (): void { this.#window = this.#threshold }
+  /** Something is missing. */
+  halve (underWay: number): void { this.#window = this.#threshold = this.#half(underWay) }
 
   /** Nothing was acknowledged for a retransmission time-out. `isFirst`: the one before was answered. */
   timedOut (underWay: number, isFirst: boolean): void {

@@ -3,7 +3,7 @@ import { Connection } from './connection.ts'
 import type { ConnectionEvents, ConnectionInit, ConnectionSettings } from './connection-init.ts'
 import { ConnectionStream } from './connection-stream.ts'
 import { streamError, type StreamErrorCode } from './errors.ts'
-import { LEAST_MAX_DATA, MAX_DATA, type Segment } from './segment.ts'
+import { LEAST_MAX_DATA, MAX_DATA, optionsOf, type Segment } from './segment.ts'
 import type { SimulatedLink } from './transport.ts'
 import type { HostStack } from '../host-stack.ts'
 import { headersOf } from '../packet.ts'
@@ -138,7 +138,7 @@ export class ConnectionTable {
 
   /** Sends a segment, also one of no connection. Returns the code of an error when it could not be sent. */
   send (source: Endpoint, destination: Endpoint, segment: Segment): number | string {
-    return this.#host.send({ protocol: 'tcp', source, destination, bytes: segment.data.length, payload: segment })
+    return this.#host.send({ protocol: 'tcp', source, destination, bytes: segment.data.length + optionsOf(segment), payload: segment })
   }
 
   find (local: Endpoint, remote: Endpoint): Entry | undefined { return this.#entries.get(keyOf(local, remote)) }

@@ -4,8 +4,8 @@ import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
 import { Receiver } from './receiver.ts'
 import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
-import { advance, distance } from './sequence.ts'
 import { Sender } from './sender.ts'
+import { advance, distance } from './sequence.ts'
 import type { Delivery } from '../../../../types.ts'
 
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
@@ -57,8 +57,6 @@ export class Connection {
     })
   }
 
-  get isOpen (): boolean { return this.#state === 'open' || this.#state === 'time-wait' }
-
   /** Nothing was sent yet. */
   get isNew (): boolean { return this.#state === 'new' }
 
@@ -72,9 +70,6 @@ export class Connection {
 
   /** See `Link.delivery`. */
   get delivery (): Delivery { return this.#sender.delivery }
-
-  /** Everything that was written, and the end, was acknowledged. */
-  get isAcknowledged (): boolean { return this.#sender.isDone }
 
   /** Bytes that it holds: to be acknowledged, to be read, and that came too early. */
   get held (): number { return this.#sender.queued + this.#receiver.readable + this.#receiver.early }
@@ -183,7 +178,7 @@ export class Connection {
   // The handshake.
 
   #receiveAnswer (segment: Segment): void {
-    const { flags, acknowledgement, window, sequence } = segment
+    const { flags, acknowledgement } = segment
     const isAcknowledging = (flags & Flag.ACK) !== 0
     const isOfSyn = isAcknowledging && acknowledgement === this.#sender.end
     if (isAcknowledging && !isOfSyn) {
@@ -198,7 +193,7 @@ export class Connection {
         return
       }
       this.#isAckDue = true
-      this.#sender.acknowledge(acknowledgement, window, sequence, false)
+      this.#sender.acknowledge(segment)
       this.#open()
     }
   }
@@ -265,14 +260,12 @@ export class Connection {
 
   /** False when the segment is not to be processed further. */
   #acknowledge (segment: Segment): boolean {
-    const { acknowledgement, window, sequence, data, flags } = segment
-    if (this.#state === 'syn-received' && acknowledgement !== this.#sender.end) {
+    if (this.#state === 'syn-received' && segment.acknowledgement !== this.#sender.end) {
       this.#refuse(segment)
       return false
     }
     const { room } = this.#sender
-    const isPlain = data.length === 0 && (flags & (Flag.FIN | Flag.SYN)) === 0
-    switch (this.#sender.acknowledge(acknowledgement, window, sequence, isPlain)) {
+    switch (this.#sender.acknowledge(segment)) {
       case 'invalid':
         this.#challenge()
         return false
@@ -319,8 +312,9 @@ export class Connection {
 
   #transmit (): void {
     if (this.#state === 'gone' || this.#state === 'new' || this.#state === 'time-wait') return
-    if (this.#sender.transmit()) return
-    if (this.#isAckDue) this.#sendAck()
+    const isAckDue = this.#isAckDue
+    const hasSent = this.#sender.transmit()
+    if (isAckDue && (!hasSent || this.#receiver.hasEarly)) this.#sendAck() // data leaves no room for ranges
   }
 
   #sendAck (): void { this.#emit(0, this.#sender.end, NO_DATA) }
@@ -344,13 +338,15 @@ export class Connection {
     const isSyn = (flags & Flag.SYN) !== 0
     const knowsOther = this.#state !== 'syn-sent'
     this.#isAckDue = false
+    const selective = knowsOther && data.length === 0 ? this.#receiver.selective : undefined
     this.#init.send({
       sequence,
       acknowledgement: knowsOther ? this.#receiver.next : 0,
       window: this.#receiver.advertise(this.#sender.maxData),
       flags: knowsOther ? flags | Flag.ACK : flags,
       maxData: isSyn ? this.#init.maxData : 0,
-      data
+      data,
+      ...(selective === undefined ? undefined : { selective })
     })
   }
 

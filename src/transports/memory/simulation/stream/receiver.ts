@@ -1,5 +1,6 @@
 /** The receiving half of a connection: puts segments in order, and says how much room there is. */
 import { ByteQueue } from './byte-queue.ts'
+import { MAX_SELECTIVE, type SelectiveRange } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 
 /** Pieces that are kept of what came too early; further ones are dropped, and sent again by the other side. */
@@ -21,6 +22,8 @@ export class Receiver {
   readonly #ready = new ByteQueue()
   /** What came too early: by sequence number, without overlaps, and all of it behind `next`. */
   #early: Piece[] = []
+  /** The piece that came last. */
+  #newest = 0
   /** Where the other side finishes, once that is known. */
   #end: number | undefined
 
@@ -88,9 +91,20 @@ export class Receiver {
     return this.window < this.#limit / 2 && this.#room - this.window >= Math.min(2 * maxData, this.#limit / 2)
   }
 
-  clear (): void {
-    this.#ready.clear()
-    this.#early = []
+  get hasEarly (): boolean { return this.#early.length > 0 }
+
+  /** What came too early, as the other side is told of it; undefined when there is nothing. */
+  get selective (): SelectiveRange[] | undefined {
+    if (this.#early.length === 0) return undefined
+    const ranges: Array<[number, number]> = []
+    for (const { sequence, data } of this.#early) {
+      const last = ranges.at(-1)
+      if (last?.[1] === sequence) last[1] = advance(sequence, data.length)
+      else ranges.push([sequence, advance(sequence, data.length)])
+    }
+    const newest = ranges.findIndex(([start, end]) => distance(start, this.#newest) >= 0 && distance(this.#newest, end) > 0)
+    if (newest > 0) ranges.unshift(...ranges.splice(newest, 1))
+    return ranges.slice(0, MAX_SELECTIVE)
   }
 
   get #room (): number { return this.hasEnded ? this.window : this.#limit - this.#ready.length }
@@ -121,6 +135,7 @@ export class Receiver {
 
   /** Inserts those parts that are new. */
   #keep (sequence: number, data: Uint8Array): void {
+    this.#newest = sequence
     let at = 0
     while (at < data.length) {
       const start = advance(sequence, at)

@@ -24,8 +24,15 @@ export interface Segment {
   readonly flags: number
   /** Bytes of data that the sender of the segment takes in one segment; 0 without SYN. */
   readonly maxData: number
+  /** What has come although something before it is missing: first and next sequence number of each range, the newest first (RFC 2018). */
+  readonly selective?: readonly SelectiveRange[]
   readonly data: Uint8Array
 }
+
+export type SelectiveRange = readonly [start: number, end: number]
+
+/** Ranges for which the header has room. */
+export const MAX_SELECTIVE = 4
 
 export const NO_DATA = new Uint8Array(0)
 
@@ -34,12 +41,20 @@ export const lengthOf = ({ data, flags }: Segment): number => data.length + ((fl
 
 const isNumber = (value: unknown, most: number): boolean => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most
 
+function areRanges (value: unknown): boolean {
+  if (!Array.isArray(value) || value.length > MAX_SELECTIVE) return false
+  return value.every((range: unknown) => Array.isArray(range) && range.length === 2 && range.every((sequence) => isNumber(sequence, 0xffffffff)))
+}
+
+/** Bytes of the options in the header, besides those of SYN. */
+export const optionsOf = ({ selective }: Segment): number => selective === undefined ? 0 : 4 + 8 * selective.length
+
 /** Whether a value that has come from the network is a segment: each field is there and in its range. */
 export function isSegment (value: unknown): value is Segment {
   if (typeof value !== 'object' || value === null) return false
-  const { sequence, acknowledgement, window, flags, maxData, data } = value as Partial<Segment>
+  const { sequence, acknowledgement, window, flags, maxData, selective, data } = value as Partial<Segment>
   return isNumber(sequence, 0xffffffff) && isNumber(acknowledgement, 0xffffffff) && isNumber(window, MAX_WINDOW) && isNumber(flags, 0xff) &&
-    isNumber(maxData, MAX_DATA) && data instanceof Uint8Array && data.length <= MAX_DATA
+    isNumber(maxData, MAX_DATA) && data instanceof Uint8Array && data.length <= MAX_DATA && (selective === undefined || areRanges(selective))
 }
 
 /**

@@ -3,7 +3,8 @@ import { ByteQueue } from './byte-queue.ts'
 import { Congestion } from './congestion.ts'
 import { Deadline } from './deadline.ts'
 import { RetransmissionTimeout } from './retransmission-timeout.ts'
-import { Flag, NO_DATA } from './segment.ts'
+import { Scoreboard } from './scoreboard.ts'
+import { Flag, lengthOf, NO_DATA, type Segment } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 import type { Clock, Delivery } from '../../../../types.ts'
 
@@ -59,6 +60,9 @@ export class Sender {
   /** Until this sequence number is acknowledged, no other loss halves the rate. */
   #recoverUntil: number
   #isRecovering = false
+  /** Offset behind what was sent again since the last loss was noticed. */
+  #repeated = 0
+  readonly #selective = new Scoreboard()
   /** The round trip that is measured: the end of a segment, and when it was sent. */
   #measured: { end: number, at: number } | undefined
 
@@ -114,18 +118,17 @@ export class Sender {
   /** The other side answers whatever is sent to it, so it is there, although it has no room. */
   isAnswered (): void { if (this.#next === 0) this.#retries = 0 }
 
-  /** @param isPlain the segment has no data, no SYN and no FIN */
-  acknowledge (acknowledgement: number, window: number, sequence: number, isPlain: boolean): Acknowledged {
+  acknowledge (segment: Segment): Acknowledged {
+    const { acknowledgement, window, sequence } = segment
     const count = distance(this.#unacknowledged, acknowledgement)
     if (count > this.#sent || count < -Math.max(this.#largestWindow, this.#init.limit)) return 'invalid'
     const isSameWindow = window === this.#window
     if (count >= 0) this.#setWindow(window, sequence, acknowledgement)
-    if (count > 0) {
-      this.#take(count)
-      return 'news'
-    }
-    if (count === 0 && isPlain && isSameWindow && this.#sent > 0 && this.#isSynAcknowledged) this.#duplicate()
-    return 'nothing'
+    if (count > 0) this.#take(count)
+    else if (count === 0 && lengthOf(segment) === 0 && isSameWindow && this.#sent > 0) this.#duplicates++
+    this.#select(segment)
+    this.#noticeLoss()
+    return count > 0 ? 'news' : 'nothing'
   }
 
   /** Sends what may be sent now. True when something was. */
@@ -163,6 +166,8 @@ export class Sender {
     this.#unacknowledged = advance(this.#unacknowledged, count)
     this.#next = Math.max(0, this.#next - count)
     this.#sent -= count
+    this.#repeated = Math.max(0, this.#repeated - count)
+    this.#selective.shift(count)
     let bytes = count
     if (!this.#isSynAcknowledged) {
       this.#isSynAcknowledged = true
@@ -189,35 +194,44 @@ export class Sender {
   }
 
   #adapt (bytes: number): void {
-    if (!this.#isRecovering) {
-      this.#congestion.acknowledged(bytes)
-      if (distance(this.#recoverUntil, this.#unacknowledged) > 0) this.#recoverUntil = this.#unacknowledged // so that it never gets far behind
-    } else if (distance(this.#recoverUntil, this.#unacknowledged) >= 0) {
-      this.#isRecovering = false
-      this.#congestion.leaveRecovery()
-    } else {
-      this.#congestion.acknowledgedPart(bytes)
-      this.#repeatFirst()
+    const isBehind = distance(this.#recoverUntil, this.#unacknowledged) >= 0
+    if (this.#isRecovering && isBehind) this.#isRecovering = false
+    else if (!this.#isRecovering) this.#congestion.acknowledged(bytes)
+    if (isBehind) this.#recoverUntil = this.#unacknowledged // so that it never gets far behind
+  }
+
+  #select ({ selective }: Segment): void {
+    for (const range of selective ?? []) {
+      const [start, end] = range.map((sequence) => distance(this.#unacknowledged, sequence))
+      if (start > 0 && start < end && end <= Math.min(this.#sent, this.#queue.length)) this.#selective.add(start, end)
     }
   }
 
-  #duplicate (): void {
-    this.#duplicates++
-    if (this.#isRecovering) {
-      this.#congestion.inflate()
-    } else if (this.#duplicates === DUPLICATES && distance(this.#recoverUntil, this.#unacknowledged) >= 0) {
-      this.#isRecovering = true
-      this.#recoverUntil = this.end
-      this.#congestion.enterRecovery(this.#sent)
-      this.#repeatFirst()
-    }
+  /** The rate is halved once for all that is lost until everything that is under way now was acknowledged. */
+  #noticeLoss (): void {
+    if (this.#isRecovering || !this.#isSynAcknowledged || this.#sent === 0 || distance(this.#recoverUntil, this.#unacknowledged) < 0) return
+    if (this.#duplicates < DUPLICATES && this.#selective.lostBefore(this.#maxData) === 0) return
+    this.#isRecovering = true
+    this.#recoverUntil = this.end
+    this.#repeated = 0
+    this.#congestion.halve(this.#sent)
   }
 
-  /** Sends again what the other side waits for. */
-  #repeatFirst (): void {
-    this.#measured = undefined // an acknowledgement does not say which of both it is of
-    this.#emit(0, Math.min(this.#maxData, this.#queue.length, this.#sent))
-    this.#deadline.set(this.#timeout.value)
+  /** What is sent again now: `undefined` when nothing. */
+  #nextLost (): { offset: number, size: number } | undefined {
+    if (!this.#isRecovering) return undefined
+    const { start, end } = this.#selective.gapFrom(this.#repeated, Math.min(this.#sent, this.#queue.length))
+    const size = Math.min(this.#maxData, end - start)
+    if (this.#repeated === 0) return { offset: 0, size } // the other side waits for that
+    const lostBefore = this.#selective.lostBefore(this.#maxData)
+    if (size <= 0 || start >= lostBefore || this.#congestion.window - this.#underWay(lostBefore) < size) return undefined
+    return { offset: start, size }
+  }
+
+  /** Bytes that are still in the network, as far as this side knows. */
+  #underWay (lostBefore = this.#isRecovering ? this.#selective.lostBefore(this.#maxData) : 0): number {
+    const lost = lostBefore > this.#repeated ? lostBefore - this.#repeated - (this.#selective.before(lostBefore) - this.#selective.before(this.#repeated)) : 0
+    return this.#next - this.#selective.before(this.#next) - lost
   }
 
   #transmitNext (): boolean {
@@ -228,15 +242,28 @@ export class Sender {
       this.#init.emit(Flag.SYN, this.#unacknowledged, NO_DATA)
       return true
     }
+    const lost = this.#nextLost()
+    if (lost !== undefined) {
+      this.#repeat(lost.offset, lost.size)
+      return true
+    }
+    if (this.#next < this.#sent) this.#next = this.#selective.gapFrom(this.#next, this.#sent).start // behind what is there already
     const offset = this.#next
     const unsent = this.#queue.length - offset
     if (unsent < 0) return false // FIN was sent
-    const size = Math.min(unsent, this.#maxData, Math.max(0, Math.min(this.#window, this.#congestion.window) - offset))
+    const size = Math.min(unsent, this.#maxData, Math.max(0, Math.min(this.#window - offset, this.#congestion.window - this.#underWay())))
     if (size === 0 && !(unsent === 0 && this.#hasEnd && !this.#isEndAcknowledged)) return false
     // No tiny segments because of a small window (RFC 9293, section 3.8.6.2.1), unless nothing under way would make it larger.
     if (size < this.#maxData && size < unsent && size < this.#largestWindow / 2 && offset > 0) return false
     this.#emit(offset, size)
     return true
+  }
+
+  #repeat (offset: number, size: number): void {
+    this.#measured = undefined // an acknowledgement does not say which of both it is of
+    this.#repeated = Math.max(1, offset + size)
+    if (offset === 0) this.#deadline.set(this.#timeout.value)
+    this.#emit(offset, size)
   }
 
   /** Sends `size` bytes from an offset on, with FIN where it follows. */
@@ -279,6 +306,7 @@ export class Sender {
     this.#isRecovering = false
     this.#recoverUntil = this.end
     this.#duplicates = 0
+    this.#selective.clear()
     this.#measured = undefined
     this.#next = 0
   }

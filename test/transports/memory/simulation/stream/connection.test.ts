@@ -255,6 +255,33 @@ t.test('one lost segment is sent again before a time-out, and nothing else is', 
   t.equal(sequencesOf(pipe.sent[0]), 1_000_001 + 1460)
 })
 
+t.test('many lost segments of one window are sent again within a few round trips, and nothing else is', async (t) => {
+  const pipe = new SegmentPipe().opened()
+  const [client, server] = pipe.ends
+  client.write(pattern(1_000_000, 1))
+  pipe.until(() => server.bytes.length > 200_000, 10_000)
+  let passed = 0
+  let lost = 0
+  pipe.filter = (segment, from) => {
+    if (from === 1 || segment.data.length === 0 || passed++ >= 100 || passed % 3 > 0) return segment
+    lost++
+    return undefined
+  }
+  const took = pipe.until(() => server.bytes.length === 1_000_000, 20_000)
+  t.ok(server.bytes.equals(pattern(1_000_000, 1)))
+  t.equal(lost, 33)
+  t.ok(took < 500, `${took} ms, of 20 ms for a round trip`)
+  t.equal(sequencesOf(pipe.sent[0]), 1_000_001 + 33 * 1460)
+})
+
+t.test('what was lost is found out while both sides send', async (t) => {
+  const pipe = new SegmentPipe({ lost: 10 }).opened()
+  for (const [i, end] of pipe.ends.entries()) end.write(pattern(1_000_000, i))
+  const took = pipe.until(() => pipe.ends.every(({ bytes }) => bytes.length === 1_000_000), 60_000)
+  t.ok(pipe.ends[1].bytes.equals(pattern(1_000_000, 0)))
+  t.ok(took < 10_000, `${took} ms`)
+})
+
 t.test('sequence numbers wrap around', async (t) => {
   const pipe = new SegmentPipe({ sequences: [0xffff_ffff, 0xffff_0000], lost: 20, delay: [1, 30] }).connect()
   const [client, server] = pipe.ends
@@ -350,6 +377,7 @@ t.test('property: segments of an enemy throw nothing, and take no memory beyond 
     window: fc.oneof(fc.nat(70_000), numbers),
     flags: fc.oneof(fc.nat(31), numbers),
     maxData: fc.oneof(fc.nat(70_000), numbers),
+    selective: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, fc.array(fc.array(fc.oneof(near, numbers), { maxLength: 3 }), { maxLength: 5 }), numbers),
     data: fc.oneof(fc.uint8Array({ maxLength: 3 }), fc.nat(70_000).map((length) => new Uint8Array(length)), fc.constantFrom<unknown>(undefined, null, 'text', [1, 2]))
   })
   const all = fc.array(fc.oneof({ weight: 20, arbitrary: hostile }, { weight: 1, arbitrary: fc.anything() }), { minLength: 1, maxLength: 200 })
@@ -365,7 +393,9 @@ t.test('property: segments of an enemy throw nothing, and take no memory beyond 
       const forged = { ...(segment as object) } as Record<string, unknown>
       if (forged.isNear === true) {
         const last = pipe.sent[0].at(-1) as unknown as Record<string, number>
-        for (const name of ['sequence', 'acknowledgement']) if (Number.isInteger(forged[name])) forged[name] = (last[name] + (forged[name] as number)) >>> 0
+        const moved = (value: unknown, by: number): unknown => Number.isInteger(value) ? (by + (value as number)) >>> 0 : value
+        for (const name of ['sequence', 'acknowledgement']) forged[name] = moved(forged[name], last[name])
+        if (Array.isArray(forged.selective)) forged.selective = forged.selective.map((range: unknown[]) => range.map((value) => moved(value, last.acknowledgement)))
       }
       next.receive(i % 10 === 9 ? segment : forged)
       if (next.held > 40_000) throw new Error(`${next.held} bytes are held`)

@@ -107,6 +107,18 @@ t.test('many bytes through a bad network arrive as they were sent', async (t) =>
   }
 })
 
+t.test('a bounded rate is used well, although its queue is short', async (t) => {
+  const { network, dialler, listener } = pair({ delay: 20, rate: 20e6, queue: 65_536 })
+  const [client, server] = await connected(network, dialler, listener.listen({ host: '', port: PORT }))
+  const size = 5_000_000
+  const start = network.clock.now()
+  const heard = hear(server.source)
+  await network.clock.until(Promise.all([heard, client.sink(batches([bytes(size, 1)]))]))
+  const rate = size * 8000 / (network.clock.now() - start)
+  t.ok(rate > 14e6, `${Math.round(rate / 1e6)} Mbit/s of 20`)
+  t.ok(network.counts.queueFull > 0, 'although it was full')
+})
+
 t.test('a way with smaller packets than both ends know of', async (t) => {
   const network = new SimulatedNetwork({ trace: 0 })
   const internet = network.subnet('0.0.0.0/0')
