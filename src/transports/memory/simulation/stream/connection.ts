@@ -2,6 +2,7 @@
 import type { ConnectionInit } from './connection-init.ts'
 import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
+import { KeepAlive } from './keep-alive.ts'
 import { Receiver } from './receiver.ts'
 import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
 import { Sender } from './sender.ts'
@@ -10,10 +11,6 @@ import type { Delivery } from '../../../../types.ts'
 
 /** Milliseconds between two answers to segments without data that do not fit, so that two ends never answer each other without end. */
 const CHALLENGE_INTERVAL = 500
-
-/** Keep-alive probes that are not answered, and milliseconds between two of them. */
-const PROBES = 10
-const PROBE_INTERVAL = 1000
 
 /** Segments that wait while another one is taken. */
 const MAX_ARRIVED = 1024
@@ -25,9 +22,7 @@ export class Connection {
   readonly #sender: Sender
   readonly #receiver: Receiver
   readonly #waiting: Deadline
-  readonly #silence: Deadline
-  /** Keep-alive probes since the other side was heard. */
-  #probes = 0
+  readonly #keepAlive: KeepAlive
   #state: State = 'new'
   /** The first sequence number of the other side. */
   #firstOfOther = 0
@@ -42,10 +37,11 @@ export class Connection {
 
   constructor (init: ConnectionInit) {
     this.#init = init
-    const { clock, sequence, sendBuffer, receiveBuffer, synRetries, retries } = init
+    const { clock, sequence, sendBuffer, receiveBuffer, synRetries, retries, keepAlive } = init
+    const lost = (): void => { this.#fail('ETIMEDOUT') }
     this.#receiver = new Receiver(receiveBuffer)
     this.#waiting = new Deadline(clock, () => { this.#leave() })
-    this.#silence = new Deadline(clock, () => { this.#probe() })
+    this.#keepAlive = new KeepAlive({ clock, silence: keepAlive, probe: () => { this.#probe() }, lost })
     this.#sender = new Sender({
       clock,
       sequence,
@@ -53,7 +49,7 @@ export class Connection {
       synRetries,
       retries,
       emit: (flags, sequence, data) => { this.#emit(flags, sequence, data) },
-      lost: () => { this.#fail('ETIMEDOUT') }
+      lost
     })
   }
 
@@ -170,7 +166,7 @@ export class Connection {
   }
 
   #take (segment: Segment): void {
-    if (this.#state === 'open') this.#heard()
+    if (this.#state === 'open') this.#keepAlive.heard()
     if (this.#state === 'syn-sent') this.#receiveAnswer(segment)
     else if (this.#state !== 'gone') this.#receiveNext(segment)
   }
@@ -207,7 +203,7 @@ export class Connection {
 
   #open (): void {
     this.#state = 'open'
-    this.#heard()
+    this.#keepAlive.heard()
     this.#init.events.opened()
   }
 
@@ -295,7 +291,7 @@ export class Connection {
     if (this.#state !== 'open' || !this.#receiver.hasEnded || !this.#sender.isDone) return
     if (this.#hasEndedFirst) {
       this.#state = 'time-wait'
-      this.#silence.stop()
+      this.#keepAlive.stop()
       this.#sendAck()
       this.#waiting.set(this.#init.timeWait)
     } else {
@@ -350,22 +346,8 @@ export class Connection {
     })
   }
 
-  #heard (): void {
-    this.#probes = 0
-    const { keepAlive } = this.#init
-    if (keepAlive !== undefined) this.#silence.set(keepAlive)
-  }
-
   /** A segment before what the other side expects, which makes it say what that is (RFC 1122, section 4.2.3.6). */
-  #probe (): void {
-    if (this.#probes >= PROBES) {
-      this.#fail('ETIMEDOUT')
-      return
-    }
-    this.#probes++
-    this.#emit(0, advance(this.#sender.end, -1), NO_DATA)
-    if (!this.isGone) this.#silence.set(PROBE_INTERVAL)
-  }
+  #probe (): void { this.#emit(0, advance(this.#sender.end, -1), NO_DATA) }
 
   // The end.
 
@@ -379,7 +361,7 @@ export class Connection {
     this.#state = 'gone'
     this.#sender.stop()
     this.#waiting.stop()
-    this.#silence.stop()
+    this.#keepAlive.stop()
     this.#init.events.gone()
   }
 }

@@ -4,6 +4,7 @@ import { Congestion } from './congestion.ts'
 import { Deadline } from './deadline.ts'
 import { RetransmissionTimeout } from './retransmission-timeout.ts'
 import { Scoreboard } from './scoreboard.ts'
+import { SendWindow } from './send-window.ts'
 import { Flag, lengthOf, NO_DATA, type Segment } from './segment.ts'
 import { advance, distance } from './sequence.ts'
 import type { Clock, Delivery } from '../../../../types.ts'
@@ -44,12 +45,7 @@ export class Sender {
   /** Offset behind everything that was ever sent. */
   #sent = 0
   #maxData = 0
-  /** Bytes that the other side has room for, from offset 0 on (SND.WND), and the most that it ever had. */
-  #window = 0
-  #largestWindow = 0
-  /** Sequence number and acknowledgement of the segment that has set the window (SND.WL1, SND.WL2). */
-  #windowSequence = 0
-  #windowAcknowledgement = 0
+  readonly #window = new SendWindow()
   #isSynAcknowledged = false
   #hasEnd = false
   #isEndAcknowledged = false
@@ -119,11 +115,11 @@ export class Sender {
   isAnswered (): void { if (this.#next === 0) this.#retries = 0 }
 
   acknowledge (segment: Segment): Acknowledged {
-    const { acknowledgement, window, sequence } = segment
+    const { acknowledgement, window } = segment
     const count = distance(this.#unacknowledged, acknowledgement)
-    if (count > this.#sent || count < -Math.max(this.#largestWindow, this.#init.limit)) return 'invalid'
-    const isSameWindow = window === this.#window
-    if (count >= 0) this.#setWindow(window, sequence, acknowledgement)
+    if (count > this.#sent || count < -Math.max(this.#window.largest, this.#init.limit)) return 'invalid'
+    const isSameWindow = window === this.#window.size
+    if (count >= 0) this.#updateWindow(segment)
     if (count > 0) this.#take(count)
     else if (count === 0 && lengthOf(segment) === 0 && isSameWindow && this.#sent > 0) this.#duplicates++
     this.#select(segment)
@@ -148,17 +144,10 @@ export class Sender {
   /** Something is there that the window of the other side does not let pass. */
   get #waits (): boolean { return this.#isSynAcknowledged && this.#queue.length > 0 }
 
-  #setWindow (window: number, sequence: number, acknowledgement: number): void {
-    const order = distance(this.#windowSequence, sequence)
-    if (this.#largestWindow > 0 && (order < 0 || (order === 0 && distance(this.#windowAcknowledgement, acknowledgement) < 0))) return
-    if (window > this.#window && this.#next === 0) { // the next deadline is not that of a probe
-      this.#timeout.restore()
-      this.#deadline.clear()
-    }
-    this.#window = window
-    this.#largestWindow = Math.max(this.#largestWindow, window)
-    this.#windowSequence = sequence
-    this.#windowAcknowledgement = acknowledgement
+  #updateWindow (segment: Segment): void {
+    if (!this.#window.update(segment) || this.#next > 0) return
+    this.#timeout.restore() // the next deadline is not that of a probe
+    this.#deadline.clear()
   }
 
   /** What is acknowledged is removed, and the rest moves up. */
@@ -251,10 +240,10 @@ export class Sender {
     const offset = this.#next
     const unsent = this.#queue.length - offset
     if (unsent < 0) return false // FIN was sent
-    const size = Math.min(unsent, this.#maxData, Math.max(0, Math.min(this.#window - offset, this.#congestion.window - this.#underWay())))
+    const size = Math.min(unsent, this.#maxData, Math.max(0, Math.min(this.#window.size - offset, this.#congestion.window - this.#underWay())))
     if (size === 0 && !(unsent === 0 && this.#hasEnd && !this.#isEndAcknowledged)) return false
     // No tiny segments because of a small window (RFC 9293, section 3.8.6.2.1), unless nothing under way would make it larger.
-    if (size < this.#maxData && size < unsent && size < this.#largestWindow / 2 && offset > 0) return false
+    if (size < this.#maxData && size < unsent && size < this.#window.largest / 2 && offset > 0) return false
     this.#emit(offset, size)
     return true
   }
