@@ -26,6 +26,8 @@ export class End {
   readonly received: Uint8Array[] = []
   /** It reads what comes, at once. */
   reads = true
+  /** It writes what it reads. */
+  echoes = false
   /** It finishes when the other side has. */
   #endsAtEnd = false
   #toWrite: Uint8Array = new Uint8Array(0)
@@ -65,7 +67,10 @@ export class End {
   }
 
   read (): void {
-    for (let bytes; (bytes = this.connection.read()) !== undefined;) this.received.push(bytes)
+    for (let bytes; (bytes = this.connection.read()) !== undefined;) {
+      this.received.push(bytes)
+      if (this.echoes) this.write(bytes)
+    }
     if (!this.connection.hasEnded || this.#sawEnd) return
     this.#sawEnd = true
     this.log.push('end')
