@@ -5,10 +5,11 @@ export type { ProtocolMismatch } from './first-read.ts'
 export { ConnectionLimiter, type ConnectionLimiterInit, type ConnectionLimiterStats, type ConnectionSlot } from '../limits/connection-limiter.ts'
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts'
 export {
-  formatEvent, memoryNetwork, memoryPair, NAT_KINDS, SimulatedNetwork, type AllConditions, type Behaviour, type Conditions, type Device, type Directions,
-  type FirewallInit, type GatewayInit, type Happening, type HostInit, type JoinSubnetInit, type NatInit, type NatKind, type NetworkInterface, type PacketError,
-  type PacketProtocol, type SimulatedFirewall, type SimulatedHost, type SimulatedNat, type SimulatedNetworkInit, type Subnet, type SubnetInit, type Trace,
-  type TraceEvent
+  type AllConditions, type Behaviour, type Conditions, type ConnectionLimits, type Device, type DialSimulatedInit, type Directions, type FirewallInit,
+  formatEvent, type GatewayInit, type Happening, type HostInit, type JoinSubnetInit, type ListenSimulatedInit, memoryNetwork, memoryPair, NAT_KINDS,
+  type NatInit, type NatKind, type NetworkInterface, type PacketError, type PacketProtocol, type SimulatedFirewall, type SimulatedHost,
+  type SimulatedLink, type SimulatedNat, SimulatedNetwork, type SimulatedNetworkInit, type SimulatedTransport, type SimulatedTransportInit,
+  type Subnet, type SubnetInit, type Trace, type TraceEvent
 } from './memory/index.ts'
 export { ForeignProtocolError, detectProtocol, protocolText, type Protocol, type DetectedProtocol } from './protocol-detection.ts'
 export { streamLink, type StreamLinkInit } from './stream-link.ts'

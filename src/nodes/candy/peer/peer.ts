@@ -34,9 +34,6 @@ import type { Batch, Clock, Endpoint } from '../../../types.ts'
  */
 export const PEER_FRAMES: Omit<WebSocketFramesInit, 'role'> = { maxPayload: 65_536, tolerate: { longControl: true, rawClose: true }, closeTimeout: 500 }
 
-/** The layers over the byte link after the HTTP upgrade. */
-const layers = websocketFrames({ ...PEER_FRAMES, role: 'client' })
-
 /** Error texts for a connection that ends before it is accepted: existing servers reject by closing it without a reason. */
 const REJECTED = {
   beforeAuth: 'refused: wrong password, wrong clock, no address to give, or an unknown network',
@@ -56,6 +53,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   readonly #settings: PeerSettings
   readonly #tun: Tun
   readonly #clock: Clock
+  readonly #dial: NonNullable<CandyPeerInit['dial']>
   readonly #secret: Secret
   readonly #vmac: string
   readonly #greeting: string
@@ -79,6 +77,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     const settings = this.#settings = readPeer(init)
     this.#tun = init.tun
     const clock = this.#clock = init.clock ?? systemClock
+    this.#dial = init.dial ?? dialUpgraded
     this.#rates = new TrafficRateMeter(clock.now())
     this.#secret = new Secret(settings.password)
     this.#vmac = settings.vmac ?? randomBytes(8).toString('hex')
@@ -228,12 +227,12 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     await this.#routes.retreat()
     if (signal.aborted) return
     void this.#routes.makeWay(readUrl(url)?.host ?? '')
-    const wire = await dialUpgraded(url, { signal, ca, insecure, clock: this.#clock })
+    const wire = await this.#dial(url, { signal, ca, insecure, clock: this.#clock })
     if (signal.aborted) { // while the connection was being made
       wire.abort(signal.reason)
       return
     }
-    const link = this.#link = over(wire, layers)
+    const link = this.#link = over(wire, websocketFrames({ ...PEER_FRAMES, role: 'client', clock: this.#clock }))
     let authenticated = false
     let accepted = false
     const session = this.#session = new PeerSession({

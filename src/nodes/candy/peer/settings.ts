@@ -7,6 +7,8 @@ import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../c
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { Logger } from '../../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
+import type { WireLink } from '../../../transports/tcp.ts'
+import type { DialUpgradedInit } from '../../../transports/upgrade.ts'
 import type { Batch, Clock } from '../../../types.ts'
 
 /** Options of a peer. */
@@ -15,6 +17,11 @@ export interface CandyPeerInit extends InitOf<typeof peerOptions> {
   tun: Tun
   /** The host name in the greeting. Default: the name of this machine. */
   name?: string | undefined
+  /**
+   * Makes the link of bytes to the server, past the upgrade to WebSocket. Another one than the default lets a peer run in a simulated
+   * network. Default: `dialUpgraded`.
+   */
+  dial?: (url: string, init: Pick<DialUpgradedInit, 'signal' | 'ca' | 'insecure' | 'clock'>) => Promise<WireLink>
   backoff?: BackoffInit
   /** Its date is used for timestamps. Default: the system clock. */
   clock?: Clock

@@ -13,14 +13,13 @@ import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import { encodeProxyHeader } from '../../../transports/proxy-header.ts'
-import { dialTcp } from '../../../transports/tcp.ts'
 import type { Batch, Endpoint, Link } from '../../../types.ts'
 import { wrapLink } from '../../../streams/wrap-link.ts'
 
 /** The mapped port that a data connection belongs to. */
 export interface MappingContext {
   readonly map: PortMap
-  readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'proxyProtocol' | 'clock'>
+  readonly settings: Pick<PeerSettings, 'server' | 'tls' | 'token' | 'name' | 'dialTimeout' | 'dial' | 'proxyProtocol' | 'clock'>
   readonly stats: Pick<MapStats, 'users' | 'accepted' | 'bytesIn' | 'bytesOut' | 'drops'>
   readonly log: RateLimitedLog
   /** Buffers for users of all maps, by map. */
@@ -110,8 +109,8 @@ export class DataConnection {
   }
 
   #dialService (): Promise<Link> {
-    const { map: { local }, settings: { clock } } = this.#map
-    return dialTcp({ ...local, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock })
+    const { map: { local }, settings: { dial, clock } } = this.#map
+    return dial({ ...local, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock })
   }
 
   #failed (side: 'local' | 'data', err: Error): void {
@@ -187,10 +186,10 @@ export class DataConnection {
 
   /** Serves a further user; never rejects. */
   async #serve (link: Link, streamHeader: StreamHeader): Promise<void> {
-    const { semaphore, settings: { dialTimeout, clock }, map: { local } } = this.#map
+    const { semaphore, settings: { dialTimeout, dial, clock }, map: { local } } = this.#map
     try {
       await semaphore.acquire()
-      const service = await dialTcp({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
+      const service = await dial({ ...local, timeout: dialTimeout, signal: this.#stopping.signal, keepAlive: KEEP_ALIVE, clock }).finally(() => { semaphore.release() })
       this.#map.reportService(true)
       await this.#bridge(link, service, streamHeader).catch(() => {})
     } catch (err) {

@@ -8,7 +8,6 @@ import { encodeJson } from '../../../transforms/json.ts'
 import { LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
 import { explainedDial, foreignServer, type DialAttempt } from '../../../transports/protocol-detection.ts'
-import { dialTcp } from '../../../transports/tcp.ts'
 import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
 
@@ -25,9 +24,9 @@ const tried = (isTls: boolean): DialAttempt => ({ wanted: 'gotunnel', isTls, tls
  *
  * @throws {ConnectError} when no connection can be made
  */
-export async function dialServer ({ server, tls, clock }: Pick<PeerSettings, 'server' | 'tls' | 'clock'>, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
+export async function dialServer ({ server, tls, dial, clock }: Pick<PeerSettings, 'server' | 'tls' | 'dial' | 'clock'>, message: Register | DataChannel, signal: AbortSignal): Promise<Link> {
   const to = { ...server, keepAlive: KEEP_ALIVE, signal, clock }
-  const link = await (tls === undefined ? dialTcp(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(explainedDial(err, tried(tls !== undefined))) })
+  const link = await (tls === undefined ? dial(to) : dialTls({ ...to, ...tls })).catch((err: Error) => { throw new ConnectError(explainedDial(err, tried(tls !== undefined))) })
   link.port.send(frames.push([encodeJson(message)]))
   return link
 }

@@ -20,7 +20,6 @@ import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { Timer } from '../../../types.ts'
-import { dialTcp } from '../../../transports/tcp.ts'
 
 /** Connections to the service being made at one time: a burst of users must not overload it. */
 const MAX_DIALS = 128
@@ -242,8 +241,8 @@ export class PortMapping implements SessionMapping {
   async #runProbe (): Promise<void> {
     if (this.#isProbing) return // started by the previous connection; it probes the same service
     this.#isProbing = true
-    const { clock } = this.settings
-    const isThere = await withTimeout(clock, PROBE_TIMEOUT, undefined, async (signal) => await dialTcp({ ...this.map.local, signal, clock })).then((link) => {
+    const { dial, clock } = this.settings
+    const isThere = await withTimeout(clock, PROBE_TIMEOUT, undefined, async (signal) => await dial({ ...this.map.local, signal, clock })).then((link) => {
       link.abort(new LinkClosedError('only a probe'))
       return true
     }, (err: Error) => {

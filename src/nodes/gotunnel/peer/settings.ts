@@ -7,18 +7,27 @@ import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
 import type { Logger } from '../../../log.ts'
 import { systemClock } from '../../../streams/clock.ts'
+import { dialTcp, type SocketInit } from '../../../transports/tcp.ts'
 import type { TlsClientInit } from '../../../transports/tls.ts'
-import type { Clock } from '../../../types.ts'
+import type { Address, Clock, Link } from '../../../types.ts'
 
 /** Options of a peer. */
 export interface GotunnelPeerInit extends InitOf<typeof peerOptions> {
   backoff?: BackoffInit
   /** Back-off after the server has rejected a port. Default: 1 to 5 minutes, reset after 10 minutes online. */
   refusedBackoff?: BackoffInit
+  /**
+   * Connects to services, and without TLS to the server. Another one than the default lets a peer run in a simulated network. Default:
+   * `dialTcp`.
+   */
+  dial?: DialPlain
   /** Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
+
+/** Makes a TCP connection. */
+export type DialPlain = (to: Address & SocketInit & { timeout?: number }) => Promise<Link>
 
 export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'token' | 'name' | 'tls' | 'ca' | 'insecure'> {
   token: string
@@ -26,6 +35,7 @@ export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'toke
   /** Undefined: plain TCP. */
   tls: TlsClientInit | undefined
   refusedBackoff: BackoffInit
+  dial: DialPlain
   clock: Clock
 }
 
@@ -39,9 +49,9 @@ export function readPeer (init: GotunnelPeerInit): PeerSettings {
   verifyClientTls(options, rejectOption)
   const { token, name = ownName(), tls, ca, insecure, ...settings } = options
   if (token === undefined || token === '') return rejectOption(['token'], `${token === undefined ? 'missing' : 'empty'}, expected a token`)
-  const { refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, clock = systemClock } = init
+  const { refusedBackoff = { first: 120_000, longest: 300_000, steady: 600_000 }, dial = dialTcp, clock = systemClock } = init
   const maps = settings.maps.map(({ remotePort, local: { host, port } }) => ({ remotePort, local: { host, port } })) // what the caller changes later has no effect
-  return { ...settings, maps, token, name, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined, refusedBackoff, clock }
+  return { ...settings, maps, token, name, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined, refusedBackoff, dial, clock }
 }
 
 /** `degraded`: rejected for a reason that a retry does not change, so it is retried rarely, and when another port gets a new connection. */

@@ -3,14 +3,14 @@ import type { Identity } from './identities.ts'
 import { Requests, type Request } from './requests.ts'
 import { SequentialData, type SequentialDataContext, type SequentialDataPort } from './sequential-data.ts'
 import type { ServedPort, Session } from './session.ts'
-import type { RelaySettings } from './settings.ts'
+import type { ListenForUsers, RelaySettings } from './settings.ts'
 import { UserBridge, type BridgeContext } from './user-bridge.ts'
 import type { UserLimiters } from './user-limiters.ts'
 import { newTraffic, TrafficCounters, type UserDrop, type UserTraffic } from './stats.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import type { SequentialStreams } from '../../../transforms/sequential-streams/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
-import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
+import type { AcceptedLink } from '../../../transports/tcp.ts'
 import type { Link, Listener } from '../../../types.ts'
 
 /** Milliseconds of silence after which TCP keepalive starts to probe a user, or the other end of its data connection. */
@@ -21,6 +21,7 @@ export interface PortContext extends SequentialDataContext, BridgeContext {
   readonly settings: Pick<RelaySettings, 'bind' | 'maxWaiting' | 'waitTimeout' | 'acknowledgeTimeout'>
   /** The limiters for users of all ports. */
   readonly users: UserLimiters
+  readonly listenForUsers: ListenForUsers
   /** Ports with users; they may outlive the client. */
   readonly used: Set<MappedPort>
   readonly traffic: UserTraffic
@@ -160,8 +161,8 @@ export class MappedPort implements ServedPort, SequentialDataPort {
 
   async #open (): Promise<void> {
     if (this.#listener !== undefined || !this.wantsOnline) return
-    const { users, clock, settings: { bind: host } } = this.#context
-    const listener = listenTcp({ host, port: this.number, limiter: users.limiterOf(this.identity), keepAlive: KEEP_ALIVE, clock })
+    const { users, listenForUsers, clock, settings: { bind: host } } = this.#context
+    const listener = listenForUsers({ host, port: this.number, limiter: users.limiterOf(this.identity), keepAlive: KEEP_ALIVE, clock })
     acceptEach(listener, (link) => { this.#admit(link) }, (err) => {
       this.#context.log.log('warn', { port: this.number, err }, 'user ended by a fault of the relay')
     }).catch(() => {}) // could not listen: reported by `port` below

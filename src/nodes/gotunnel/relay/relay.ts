@@ -27,6 +27,7 @@ import { FrameSizeError, u32be } from '../../../transforms/length-codecs.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { detectProtocol } from '../../../transports/protocol-detection.ts'
+import { listenTcp } from '../../../transports/tcp.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
@@ -72,7 +73,7 @@ export class GotunnelRelay {
   #logged = { source: 0, total: 0 }
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ log = silent, clock = systemClock, ...init }: GotunnelRelayInit) {
+  constructor ({ log = silent, clock = systemClock, listenForUsers = listenTcp, ...init }: GotunnelRelayInit) {
     const settings = readRelay(init)
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
@@ -83,6 +84,7 @@ export class GotunnelRelay {
       identities: new Identities(clock),
       used: new Set<MappedPort>(),
       users: new UserLimiters(settings),
+      listenForUsers,
       buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: settings.stallTimeout, clock }),
       unanswered: new UnansweredWatch(settings.unansweredTimeout, clock),
       throttle: new AuthThrottle(settings.authFailures, clock),

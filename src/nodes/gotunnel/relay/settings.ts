@@ -3,7 +3,8 @@ import { connectionOptions, identityOptions, type lastingOptions, verifyIdentiti
 import { rejectOption, readOptions, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
-import type { Clock } from '../../../types.ts'
+import type { AcceptedLink, ListenInit } from '../../../transports/tcp.ts'
+import type { Clock, Listener } from '../../../types.ts'
 
 /** Options of one identity: a token stands for it, with its own ports and limits. */
 export type IdentityInit = InitOf<typeof identityOptions>
@@ -19,10 +20,14 @@ export type GotunnelRelayOptions = Omit<InitOf<typeof connectionOptions>, keyof 
 
 /** Options of a {@link GotunnelRelay}. */
 export type GotunnelRelayInit = GotunnelRelayOptions & InitOf<typeof lastingOptions> & {
+  /** Listens for the users of a mapped port. Another one than the default lets a relay run in a simulated network. Default: `listenTcp`. */
+  listenForUsers?: ListenForUsers
   /** Default: the system clock. */
   clock?: Clock
   log?: Logger
 }
+
+export type ListenForUsers = (init: Pick<ListenInit, 'host' | 'port' | 'limiter' | 'keepAlive' | 'clock'>) => Listener<AcceptedLink>
 
 /** Verified settings of an identity, without its token. */
 export type IdentitySettings = Omit<SettingsOf<typeof identityOptions>, 'token'>

@@ -6,6 +6,8 @@ import { errorAbout, familyOf, headersOf, HOPS, type Device, type Packet, type P
 import { LEAST_DELAY } from './pipe.ts'
 import type { Simulation } from './simulation.ts'
 import type { Subnet } from './subnet.ts'
+import { StreamPorts } from './stream/stream-ports.ts'
+import type { SimulatedTransport, SimulatedTransportInit } from './stream/transport.ts'
 import { UdpPorts } from './udp-ports.ts'
 import type { BindUdpInit } from '../../udp/bind.ts'
 import type { UdpSocket } from '../../udp/socket.ts'
@@ -38,6 +40,7 @@ export class SimulatedHost implements Device {
   readonly #handlers = new Map<PacketProtocol, ProtocolHandler>()
   readonly #stack: HostStack
   readonly #udp: UdpPorts
+  readonly #tcp: StreamPorts
 
   /** @internal */
   constructor (simulation: Simulation, name: string) {
@@ -54,6 +57,8 @@ export class SimulatedHost implements Device {
     }
     this.#udp = new UdpPorts(this.#stack)
     this.#handlers.set('udp', this.#udp)
+    this.#tcp = new StreamPorts(this.#stack)
+    this.#handlers.set('tcp', this.#tcp)
   }
 
   /** In the order in which they were added. */
@@ -100,6 +105,16 @@ export class SimulatedHost implements Device {
    * @throws {OptionError} when an option is out of range; else the error of a system: `EADDRINUSE`, `EADDRNOTAVAIL`
    */
   async bindUdp (init: Partial<BindUdpInit> = {}): Promise<UdpSocket> { return this.#udp.bind(init) }
+
+  /**
+   * TCP of this host. All transports of a host share its ports.
+   *
+   * @throws {OptionError} when an option is out of range
+   */
+  transport (init: SimulatedTransportInit = {}): SimulatedTransport { return this.#tcp.transport(init) }
+
+  /** TCP connections of this host, with those that have ended and only keep their addresses for a while. */
+  get connections (): number { return this.#tcp.connections }
 
   /**
    * A protocol gets its packets from now on.

@@ -7,5 +7,7 @@ export { NAT_KINDS, type NatInit, type NatKind, type SimulatedNat } from './nat.
 export { type Directions, type NetworkInterface } from './network-interface.ts'
 export { type Device, type PacketError, type PacketProtocol } from './packet.ts'
 export { SimulatedNetwork, type SimulatedNetworkInit, type SubnetInit } from './simulated-network.ts'
+export { type ConnectionLimits } from './stream/connection-init.ts'
+export { type DialSimulatedInit, type ListenSimulatedInit, type SimulatedLink, type SimulatedTransport, type SimulatedTransportInit } from './stream/transport.ts'
 export { type Subnet } from './subnet.ts'
 export { formatEvent, type Happening, type Trace, type TraceEvent } from './trace.ts'
