@@ -94,6 +94,8 @@ class ThreadPoller implements Poller {
     const flight = this.#flight ?? []
     this.#flight = undefined
     this.#failures = err === null && ready >= 0 ? 0 : this.#failures + 1
+    // Those that were ready have read by then and mostly want more: one poll serves all. One that began at once would overwrite events below.
+    this.#next ??= setImmediate(this.#start)
     if (this.#failures > MAX_FAILURES) {
       const failure = new NativeError('ERR_NATIVE_CALL', 'poll failed', { syscall: 'poll', cause: err })
       for (const handle of flight) if (handle.isWanted) handle.onReady(failure)
@@ -105,8 +107,6 @@ class ThreadPoller implements Poller {
       }
     }
     for (const land of this.#landings.splice(0)) land()
-    // those that were ready have read by then and mostly want more: one poll serves all
-    if (this.#handles.size > 0) this.#next ??= setImmediate(this.#start)
   }
 
   readonly #start = (): void => {

@@ -20,10 +20,14 @@ const SCOPE_AT = 24
 
 const LITTLE = endianness() === 'LE'
 
+/** The end of an address of IPv6 in the form of IPv4, and the same as words: the parser takes `::192.0.2.1` for `::ffff:192.0.2.1`. */
+const DOTS = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/
+const wordsOfDots = (_dots: string, a: string, b: string, c: string, d: string): string => `${(Number(a) << 8 | Number(b)).toString(16)}:${(Number(c) << 8 | Number(d)).toString(16)}`
+
 /** The structure of an address; `host` is one of IPv4 or IPv6, maybe with a zone. */
 export function socketAddress (host: string, port: number): Uint8Array {
   const [plain, zone] = host.split('%')
-  const address = ipaddr.parse(plain)
+  const address = ipaddr.parse(plain.includes(':') ? plain.replace(DOTS, wordsOfDots) : plain)
   const isIPv4 = address.kind() === 'ipv4'
   const bytes = Buffer.alloc(isIPv4 ? SOCKADDR_IN : SOCKADDR_IN6)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -39,9 +43,11 @@ export function hostOf (address: Uint8Array): string {
   const view = new DataView(address.buffer, address.byteOffset, address.byteLength)
   if (view.getUint16(0, LITTLE) === AF_INET) return address.subarray(IPV4_AT, IPV4_AT + 4).join('.')
   const host = ipaddr.fromByteArray([...address.subarray(IPV6_AT, IPV6_AT + 16)]) as ipaddr.IPv6
+  const { parts } = host
   const scope = view.getUint32(SCOPE_AT, LITTLE)
-  // Those of IPv4 as Node prints them: with dots.
-  const text = host.isIPv4MappedAddress() ? `::ffff:${host.toIPv4Address().toString()}` : host.toRFC5952String()
+  // As Node prints them: those of IPv4, mapped or compatible (RFC 4291, section 2.5.5), with dots.
+  const isIPv4 = parts.slice(0, 5).every((part) => part === 0) && (parts[5] === 0xffff || (parts[5] === 0 && parts[6] !== 0))
+  const text = isIPv4 ? `::${parts[5] === 0 ? '' : 'ffff:'}${address.subarray(IPV6_AT + 12, IPV6_AT + 16).join('.')}` : host.toRFC5952String()
   return scope === 0 ? text : `${text}%${zoneOf(scope)}`
 }
 
@@ -66,7 +72,8 @@ export function callError (errno: number, syscall: string, { host: address = '',
 function scopeOf (zone: string): number {
   // Addresses of wider scope have none, on the same interface.
   const found = networkInterfaces()[zone]?.find((address) => address.family === 'IPv6' && address.scopeid !== 0)
-  return found?.scopeid ?? (Number(zone) || 0)
+  if (found?.scopeid !== undefined) return found.scopeid
+  return /^\d{1,10}$/.test(zone) && Number(zone) <= 0xffffffff ? Number(zone) : 0
 }
 
 /** The name of an interface, or its index where it has none any more. */

@@ -145,7 +145,7 @@ const scenarios = {
   /** A way that takes 20 Mbit/s: what has no room waits. */
   async full () {
     ip('link set lo up')
-    execFileSync('tc', 'qdisc add dev lo root tbf rate 20mbit burst 100kb limit 4mb'.split(' '))
+    execFileSync('tc', 'qdisc add dev lo root tbf rate 80mbit burst 100kb limit 4mb'.split(' '))
     const [sender, reader] = [await bind('127.0.0.1', { kernelBuffer: 100_000, sendLimit: 200_000 }), await bind('127.0.0.1')]
     const sizes = [1000, 1000, 1000, 1000, 1200, 900, 20, 0]
     const got: string[] = []

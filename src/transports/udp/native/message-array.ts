@@ -107,14 +107,16 @@ export class MessageArray {
     this.words[at + CONTROL_TYPE] = type
   }
 
-  /** Words, where the data of the first control message of this kind is, if it has come; else 0. */
+  /** Words, where the data of the first control message of this kind is, if one with a word at least has come; else 0. */
   findControl (message: number, level: number, type: number): number {
-    const end = this.controlAt(message) + this.controlLengthOf(message) / WORD
-    for (let at = this.controlAt(message); at + CONTROL_DATA < end;) {
-      if (this.words[at + CONTROL_LEVEL] === level && this.words[at + CONTROL_TYPE] === type) return at + CONTROL_DATA
+    const begin = this.controlAt(message)
+    const end = Math.min(this.controlLengthOf(message), this.#controlWords * WORD)
+    for (let from = 0; from + controlLength(WORD) <= end;) {
+      const at = begin + from / WORD
       const length = this.words[at]
-      if (length < controlLength(0)) break
-      at += Math.ceil(length / 8) * 2
+      if (length < controlLength(0) || from + length > end) break
+      if (length >= controlLength(WORD) && this.words[at + CONTROL_LEVEL] === level && this.words[at + CONTROL_TYPE] === type) return at + CONTROL_DATA
+      from += Math.ceil(length / 8) * 8
     }
     return 0
   }
