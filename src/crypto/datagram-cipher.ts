@@ -59,7 +59,10 @@ export class DatagramCipher {
     this.#verify(bytes, from, to)
     const length = this.#textLength(from, to)
     if (length < 0) throw new SealingError('ERR_SEALING_SIZE', `a datagram has ${this.shortest} to ${MAX_DATAGRAM} bytes, not ${to - from}`)
-    this.#ivs?.write(bytes, from + this.#iv)
+    if (this.#ivs !== undefined) {
+      this.#ivs.write(bytes, from + this.#iv)
+      this.#verify(bytes, from, to) // it is code of the caller, which may have closed the cipher or transferred the memory
+    }
     if (!this.#gcm.seal(bytes, from + this.#iv, this.#tagAt(from, to), from + this.#text, length)) {
       throw new SealingError('ERR_SEALING_FAILED', 'OpenSSL has failed to encrypt a datagram')
     }
@@ -81,7 +84,7 @@ export class DatagramCipher {
     return false
   }
 
-  /** Wipes the key, and frees what OpenSSL has allocated. Done also when the cipher is collected. */
+  /** Wipes the key, and frees what OpenSSL has allocated; by `openssl` that is done also when the cipher is collected. */
   close (): void {
     if (this.#isClosed) return
     this.#isClosed = true

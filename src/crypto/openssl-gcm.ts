@@ -1,4 +1,4 @@
-/** AES-256-GCM by functions of OpenSSL: one context for each direction, in which each datagram sets the IV anew. Allocates nothing. */
+/** AES-256-GCM by functions of OpenSSL: one context for each direction, in which each datagram sets the IV anew. Allocates no object. */
 import type { OpenSsl } from '../net/native/openssl.ts'
 import type { Gcm } from './gcm.ts'
 import { TAG_BYTES } from './layout.ts'

@@ -26,6 +26,8 @@ export async function acceptEach<L extends Link> (listener: AsyncIterable<L>, ac
 }
 
 export interface AcceptQueue<L extends Link> {
+  /** Whether `offer` takes a link now. */
+  readonly hasRoom: boolean
   /** False when the queue is full or closed: then the caller has to end the connection. */
   offer (link: L): boolean
   fail (err: Error): void
@@ -51,9 +53,11 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
     for (const link of waiting.splice(0)) link.abort(new LinkClosedError('the listener accepts no links any more'))
     wake()
   }
+  const hasRoom = (): boolean => over === undefined && waiting.length < ACCEPT_BACKLOG
   return {
+    get hasRoom () { return hasRoom() },
     offer (link) {
-      if (over !== undefined || waiting.length >= ACCEPT_BACKLOG) return false
+      if (!hasRoom()) return false
       waiting.push(link)
       wake()
       return true

@@ -20,8 +20,11 @@ class LoopPollHandle implements PollHandle {
     const onWritable = this.#onWritable
     if (onWritable !== undefined && (isError || events.writable === true)) {
       this.#onWritable = undefined
-      onWritable()
-      if (!isError) this.#run()
+      try {
+        onWritable()
+      } finally {
+        if (!isError) this.#run()
+      }
     } else if (!this.#isWanted) {
       this.#run() // level-triggered: it would call again until the descriptor is read
       return

@@ -5,8 +5,10 @@
  */
 import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import type { Libc } from './libc.ts'
 import { NativeError } from './native-error.ts'
+import { ownedDescriptor } from './owned-descriptor.ts'
 import type { Poller, PollHandle } from './poller.ts'
 
 // struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
@@ -18,6 +20,9 @@ const EFD_NONBLOCK = 0o4000
 
 /** Failures in a row that are retried: poll(2) fails for a signal or short memory, which pass. */
 const MAX_FAILURES = 100
+
+/** Milliseconds of one call. The end of a worker waits for it, and nothing is called there that could wake it. */
+const LONGEST = isMainThread ? -1 : 1000
 
 const LITTLE = endianness() === 'LE'
 const ONE = new BigUint64Array([1n])
@@ -122,7 +127,7 @@ class ThreadPoller implements Poller {
       this.#fds.setInt16(i * ENTRY + 4, wanted, LITTLE)
       this.#fds.setInt16(i * ENTRY + 6, 0, LITTLE)
     }
-    this.#libc.poll(new Uint8Array(this.#fds.buffer), flight.length + 1, -1, this.#landed)
+    this.#libc.poll(new Uint8Array(this.#fds.buffer), flight.length + 1, LONGEST, this.#landed)
   }
 
   constructor (libc: Libc) {
@@ -157,8 +162,9 @@ class ThreadPoller implements Poller {
 
   #open (): void {
     if (this.#wakeFd >= 0) return // the last handle is being closed
-    this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    if (this.#wakeFd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
+    const fd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    if (fd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
+    this.#wakeFd = ownedDescriptor(this.#libc, fd)
     process.on('exit', this.#wake)
   }
 

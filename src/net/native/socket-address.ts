@@ -53,11 +53,20 @@ export function hostOf (address: Uint8Array): string {
 
 export const portOf = (address: Uint8Array): number => address[PORT_AT] << 8 | address[PORT_AT + 1]
 
-/** The address that a socket is bound to. */
-export function localEndpoint (libc: Libc, fd: number): Endpoint {
+/**
+ * The address that a socket is bound to.
+ *
+ * @throws a system error
+ */
+export const localEndpoint = (libc: Libc, fd: number): Endpoint => endpointBy(libc, 'getsockname', fd)
+
+/** The address that a socket is connected to. @throws as `localEndpoint` */
+export const remoteEndpoint = (libc: Libc, fd: number): Endpoint => endpointBy(libc, 'getpeername', fd)
+
+function endpointBy (libc: Libc, call: 'getsockname' | 'getpeername', fd: number): Endpoint {
   const address = Buffer.alloc(SOCKADDR_IN6)
   const length = new Uint8Array(new Uint32Array([address.length]).buffer)
-  if (libc.getsockname(fd, address, length) < 0) throw callError(libc.errno(), 'getsockname')
+  if (libc[call](fd, address, length) < 0) throw callError(libc.errno(), call)
   return { host: hostOf(address), port: portOf(address) }
 }
 
@@ -76,10 +85,22 @@ function scopeOf (zone: string): number {
   return /^\d{1,10}$/.test(zone) && Number(zone) <= 0xffffffff ? Number(zone) : 0
 }
 
+/** Milliseconds for which the names of interfaces are taken as known: to list them costs more than all else about a datagram. */
+const NAMES_TIME = 1000
+
+let names = new Map<number, string>()
+let namesUntil = -Infinity
+
 /** The name of an interface, or its index where it has none any more. */
 function zoneOf (scope: number): string {
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
-    if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === scope)) return name
+  // eslint-disable-next-line no-restricted-properties -- it bounds what is kept, and this folder knows no streams
+  const now = performance.now()
+  if (now >= namesUntil || !names.has(scope)) {
+    namesUntil = now + NAMES_TIME
+    names = new Map()
+    for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+      for (const address of addresses) if (address.family === 'IPv6' && address.scopeid !== 0) names.set(address.scopeid, name)
+    }
   }
-  return String(scope)
+  return names.get(scope) ?? String(scope)
 }

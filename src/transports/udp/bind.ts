@@ -1,13 +1,14 @@
 /** Opens UDP sockets of the system: by the C library where that is possible, else by `node:dgram`. */
+import { closeSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { NativeUdpSocket } from './native/native-socket.ts'
-import { nativeUdp, type NativeUdp } from './native/native-udp.ts'
+import { nativeUdp, type NativeUdp, type OpenedSocket } from './native/native-udp.ts'
 import { bindNodeSocket, connectNodeSocket } from './node-socket.ts'
 import { verifyUdp, type UdpInit, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
 import { DialTimeoutError } from '../connecting.ts'
 import { inTime, systemLookup, type Lookup } from '../happy-eyeballs.ts'
 import { OptionError } from '../../errors.ts'
-import { hostOf, socketAddress } from '../../net/native/socket-address.ts'
+import { remoteEndpoint } from '../../net/native/socket-address.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Address, Clock, Endpoint } from '../../types.ts'
 
@@ -34,11 +35,12 @@ export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<Ud
   verifyPort(port, 0)
   const at = { host: await addressOf({ host, port }), port }
   const native = await nativeOf(verified)
-  return typeof native === 'string' ? await bindNodeSocket(at, verified, native) : bindNative(native, at, verified)
+  if (typeof native === 'string') return await bindNodeSocket(at, verified, native)
+  return socketOf(native, native.bind(at, verified.kernelBuffer, wantedOf(verified)), verified)
 }
 
 /**
- * A socket that sends to one address. Datagrams of others are for the caller to drop.
+ * A socket that sends to one address, and gets datagrams of it alone.
  *
  * @throws as `bindUdp`; what the look-up throws; {@link DialTimeoutError}; the reason of the signal
  */
@@ -48,12 +50,12 @@ export async function connectUdp (target: UdpTarget, init: UdpInit): Promise<{ s
   const to = { host: await addressOf(target), port: target.port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await connectNodeSocket(to, verified, native)
-  // A connected socket would be disabled in the poller by each error of ICMP, and tells no more.
-  const socket = bindNative(native, { host: native.localAddressTo(to), port: 0 }, verified)
-  return { socket, remote: { host: hostOf(socketAddress(to.host, to.port)), port: to.port } }
+  const opened = native.connect(to, verified.kernelBuffer, wantedOf(verified))
+  return { socket: socketOf(native, opened, verified), remote: remoteEndpoint(native.libc, opened.fd) }
 }
 
-function verifyPort (port: number, least: number): void {
+/** @throws {OptionError} */
+export function verifyPort (port: number, least: number): void {
   if (!Number.isInteger(port) || port < least || port > 0xffff) throw new OptionError(`a port is a whole number, ${least} to 65535, not ${String(port)}`)
 }
 
@@ -61,8 +63,16 @@ async function nativeOf ({ io }: VerifiedUdpInit): Promise<NativeUdp | string> {
   return io === 'node' ? 'node:dgram is asked for' : await nativeUdp()
 }
 
-const bindNative = (native: NativeUdp, at: Endpoint, init: VerifiedUdpInit): UdpSocket =>
-  new NativeUdpSocket(native, native.bind(at, init.kernelBuffer, init.io === 'batch' ? 'batch' : 'offload'), init)
+const wantedOf = ({ io }: VerifiedUdpInit): 'batch' | 'offload' => io === 'batch' ? 'batch' : 'offload'
+
+function socketOf (native: NativeUdp, opened: OpenedSocket, init: VerifiedUdpInit): UdpSocket {
+  try {
+    return new NativeUdpSocket(native, opened, init)
+  } catch (err) {
+    closeSync(opened.fd)
+    throw err
+  }
+}
 
 async function addressOf ({ host, signal, lookup = systemLookup, timeout, clock = systemClock }: UdpTarget): Promise<string> {
   signal?.throwIfAborted()

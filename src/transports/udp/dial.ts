@@ -1,7 +1,7 @@
 /** A link over a socket of its own. */
 import { Flow, type UdpLink } from './flow.ts'
 import { connectUdp, type UdpTarget } from './bind.ts'
-import type { UdpInit } from './socket.ts'
+import type { UdpInit, UdpSocket } from './socket.ts'
 import { withoutZone } from '../../net/client-address.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { consumeSource } from '../../streams/consume.ts'
@@ -12,6 +12,8 @@ import type { Datagram } from '../../types.ts'
 export interface DialUdpInit extends UdpInit, UdpTarget {
   /** Milliseconds without a datagram in either direction until the link ends. Default: no bound. */
   idleTimeout?: number
+  /** Makes a socket with any free port, as a host of a simulated network does: `(init) => host.bindUdp(init)`. Default: one of the system. */
+  bind?: (init: UdpInit & { port: number }) => Promise<UdpSocket>
 }
 
 /**
@@ -21,12 +23,15 @@ export interface DialUdpInit extends UdpInit, UdpTarget {
  * @throws {OptionError} when an option is out of range; else a system error (`ENOTFOUND`, `ENETUNREACH`, ...), {@link DialTimeoutError}, or
  *   the reason of the signal
  */
-export async function dialUdp ({ idleTimeout, ...init }: DialUdpInit): Promise<UdpLink> {
+export async function dialUdp ({ idleTimeout, bind, ...init }: DialUdpInit): Promise<UdpLink> {
   for (const [name, value] of Object.entries({ idleTimeout, timeout: init.timeout })) if (value !== undefined) verifyMilliseconds(name, value)
-  const { socket, remote } = await connectUdp(init, init)
-  const flow = new Flow({ socket, remote, receiveLimit: socket.receiveLimit, idleTimeout, clock: init.clock ?? systemClock, onUsed () {}, onEnd () { socket.close() } })
+  const { socket, remote } = bind === undefined ? await connectUdp(init, init) : { socket: await bind({ ...udpOf(init), port: 0 }), remote: { host: init.host, port: init.port } }
+  const flow = new Flow({ socket, ownsSocket: true, remote, receiveLimit: socket.receiveLimit, idleTimeout, clock: init.clock ?? systemClock, onUsed () {}, onEnd () { socket.close() } })
   // What others send is not of this link.
   const isOfRemote = ({ host, port }: Datagram): boolean => port === remote.port && withoutZone(host) === withoutZone(remote.host)
   consumeSource<Datagram>(socket.source, (batch) => { flow.receive(batch.filter(isOfRemote).map(({ data }) => data)) }).catch((err) => { flow.abort(err as Error) })
   return flow
 }
+
+/** What is for the socket itself. */
+const udpOf = ({ sendLimit, receiveLimit, kernelBuffer, errors, io }: UdpInit): UdpInit => ({ sendLimit, receiveLimit, kernelBuffer, errors, io })

@@ -6,8 +6,10 @@ export interface UdpErrors {
   unreachable: number
   /** A datagram was larger than the way takes: `EMSGSIZE`. */
   tooLarge: number
-  /** The system had no room for a datagram: `EAGAIN`, `ENOBUFS`, `ENOMEM`. */
+  /** The system had no room for a datagram, which is lost: `ENOBUFS`, `ENOMEM`. */
   noRoom: number
+  /** The system had no room for now: `EAGAIN`. What was to be sent waits; nothing is lost. */
+  waits: number
   /** Others, such as `EPERM` of a firewall. */
   other: number
 }
@@ -19,13 +21,12 @@ const KINDS: Readonly<Record<string, keyof UdpErrors>> = {
   EHOSTDOWN: 'unreachable',
   ENETDOWN: 'unreachable',
   EMSGSIZE: 'tooLarge',
-  EAGAIN: 'noRoom',
-  EWOULDBLOCK: 'noRoom',
+  EAGAIN: 'waits',
   ENOBUFS: 'noRoom',
   ENOMEM: 'noRoom'
 }
 
-export const newUdpErrors = (): UdpErrors => ({ unreachable: 0, tooLarge: 0, noRoom: 0, other: 0 })
+export const newUdpErrors = (): UdpErrors => ({ unreachable: 0, tooLarge: 0, noRoom: 0, waits: 0, other: 0 })
 
 /** Counts an error by its code, such as `ECONNREFUSED`. */
 export function countError (errors: UdpErrors, code = ''): void {

@@ -1,7 +1,7 @@
 /** The datagrams between a socket and one address, as a link. */
 import { DatagramQueue } from './queue.ts'
 import type { UdpErrors } from './errors.ts'
-import type { UdpSocket } from './socket.ts'
+import { largestOf, type UdpOffload, type UdpSocket } from './socket.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
 import { AbortableSource, closeIterator, iterate } from '../../streams/abortable-source.ts'
 import { FrameSizeError } from '../../transforms/length-codecs.ts'
@@ -14,8 +14,11 @@ import type { Batch, Clock, Endpoint, Link, PacketPort, Timer } from '../../type
 export interface UdpLink extends Link {
   readonly remote: Endpoint
   readonly local: Endpoint
-  /** Datagrams dropped because too many waited for the reader. */
+  /** Datagrams dropped because too many waited for the reader. Of a link that was dialled, those that the system had no room for as well. */
   readonly dropped: number
+  /** Of the socket, see {@link UdpSocket}. */
+  readonly offloads: readonly UdpOffload[]
+  readonly reduced: string | undefined
   /** Aborted when it has ended. */
   readonly signal: AbortSignal
   /** Of the socket; a listener has one for all its links. */
@@ -24,6 +27,8 @@ export interface UdpLink extends Link {
 
 export interface FlowInit {
   socket: UdpSocket
+  /** The socket has no other link. */
+  ownsSocket?: boolean
   remote: Endpoint
   /** Bound in bytes of the datagrams that wait for the reader. */
   receiveLimit: number
@@ -65,7 +70,11 @@ export class Flow implements UdpLink, PacketPort {
 
   get errors (): Readonly<UdpErrors> { return this.#init.socket.errors }
 
-  get dropped (): number { return this.#incoming.dropped }
+  get dropped (): number { return this.#incoming.dropped + (this.#init.ownsSocket === true ? this.#init.socket.dropped : 0) }
+
+  get offloads (): readonly UdpOffload[] { return this.#init.socket.offloads }
+
+  get reduced (): string | undefined { return this.#init.socket.reduced }
 
   get signal (): AbortSignal {
     if (this.#ending === undefined) {
@@ -100,6 +109,9 @@ export class Flow implements UdpLink, PacketPort {
     for (const data of batch) this.#incoming.add(data)
     this.#incoming.flush()
   }
+
+  /** It is in use: its place is kept. */
+  touch (): void { this.#used() }
 
   #used (): void {
     this.usedAt = this.#init.clock.now()
@@ -145,7 +157,12 @@ export class Flow implements UdpLink, PacketPort {
 
   /** @throws {FrameSizeError} */
   async #sendAll (batch: Batch): Promise<void> {
-    await this.drained()
-    if (this.send(batch) < batch.length && this.#reason === undefined && this.queued < this.limit) throw new FrameSizeError('a datagram is larger than UDP takes')
+    const { port } = this.#init.socket
+    while (this.#reason === undefined) {
+      await this.drained()
+      if (this.#reason !== undefined || this.send(batch) === batch.length) return
+      // Others may have filled the socket meanwhile; a socket that is closed takes nothing, and ends its links.
+      if (port.queued < port.limit && batch.some(({ length }) => length > largestOf(this.local.host))) throw new FrameSizeError('a datagram is larger than UDP takes')
+    }
   }
 }

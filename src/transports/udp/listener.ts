@@ -1,8 +1,8 @@
 /** A socket whose datagrams are links, one for each address that they come from. */
 import { newUdpErrors, type UdpErrors } from './errors.ts'
 import { Flow, type UdpLink } from './flow.ts'
-import { bindUdp, type BindUdpInit } from './bind.ts'
-import { verifyUdp, type UdpSocket } from './socket.ts'
+import { bindUdp, verifyPort, type BindUdpInit } from './bind.ts'
+import { verifyUdp, type UdpOffload, type UdpSocket } from './socket.ts'
 import { acceptQueue, type AcceptQueue } from '../acceptor.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
 import { verifyBytes, verifyMilliseconds } from '../../options.ts'
@@ -23,6 +23,8 @@ export interface ListenUdpInit extends BindUdpInit {
   flowLimit?: number
   /** Default: that of the system. */
   clock?: Clock
+  /** Makes the socket, as a host of a simulated network does: `(init) => host.bindUdp(init)`. Default: `bindUdp`. */
+  bind?: (init: BindUdpInit) => Promise<UdpSocket>
 }
 
 /**
@@ -39,6 +41,9 @@ export interface UdpListener extends Listener<UdpLink> {
   /** Datagrams that the socket had no room for; see `dropped` of links as well. */
   readonly dropped: number
   readonly errors: Readonly<UdpErrors>
+  /** Of the socket, see {@link UdpSocket}; undefined before it listens. */
+  readonly offloads: readonly UdpOffload[] | undefined
+  readonly reduced: string | undefined
 }
 
 /**
@@ -49,6 +54,7 @@ export interface UdpListener extends Listener<UdpLink> {
 export function listenUdp (init: ListenUdpInit): UdpListener {
   const { maxFlows = 1024, idleTimeout = 60_000, flowLimit = 64 << 10, clock = systemClock, errors = newUdpErrors() } = init
   verifyUdp(init)
+  verifyPort(init.port, 0)
   verifyMilliseconds('idleTimeout', idleTimeout)
   verifyBytes('flowLimit', flowLimit)
   if (!Number.isSafeInteger(maxFlows) || maxFlows < 1) throw new OptionError(`maxFlows is a whole number, at least 1, not ${String(maxFlows)}`)
@@ -73,13 +79,17 @@ class FlowListener implements UdpListener {
     this.#init = init
     this.errors = init.errors
     this.#accepting = acceptQueue<UdpLink>(() => { this.#stop() })
-    this.#listening = bindUdp(init).then((socket) => this.#serve(socket))
+    this.#listening = (init.bind ?? bindUdp)(init).then((socket) => this.#serve(socket))
     this.#listening.catch((err) => { this.#accepting.fail(err) }) // code that only iterates gets the error there
   }
 
   get flows (): number { return this.#flows.size }
 
   get dropped (): number { return this.#socket?.dropped ?? 0 }
+
+  get offloads (): readonly UdpOffload[] | undefined { return this.#socket?.offloads }
+
+  get reduced (): string | undefined { return this.#socket?.reduced }
 
   port (): Promise<number> { return this.#listening }
 
@@ -93,7 +103,10 @@ class FlowListener implements UdpListener {
       throw new LinkClosedError('the listener was closed before it listened')
     }
     this.#socket = socket
-    consumeSource<Datagram>(socket.source, (batch) => { this.#receive(batch) }).catch((err) => { this.#accepting.fail(err as Error) })
+    consumeSource<Datagram>(socket.source, (batch) => { this.#receive(batch) }).catch((err) => {
+      this.#accepting.fail(err as Error)
+      for (const flow of [...this.#flows.values()]) flow.abort(err as Error)
+    })
     return socket.local.port
   }
 
@@ -106,8 +119,9 @@ class FlowListener implements UdpListener {
   /** One batch for each address. */
   #receive (batch: Batch<Datagram>): void {
     const groups = new Map<Flow, Batch>()
+    let flow: Flow | undefined
     for (const { data, host, port } of batch) {
-      const flow = this.#flowOf(host, port)
+      if (flow === undefined || flow.remote.port !== port || flow.remote.host !== host) flow = this.#flowOf(host, port)
       if (flow === undefined) this.refused++
       else if (groups.get(flow)?.push(data) === undefined) groups.set(flow, [data])
     }
@@ -118,15 +132,15 @@ class FlowListener implements UdpListener {
   #flowOf (host: string, port: number): Flow | undefined {
     const key = keyOf(host, port)
     const known = this.#flows.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      known.touch() // so that none of the same batch takes its place
+      return known
+    }
     const { maxFlows, idleTimeout, flowLimit, clock } = this.#init
     const socket = this.#socket
-    if (socket === undefined || (this.#flows.size >= maxFlows && !this.#makeRoom())) return undefined
+    if (socket === undefined || !this.#accepting.hasRoom || (this.#flows.size >= maxFlows && !this.#makeRoom())) return undefined
     const flow = new Flow({ socket, remote: { host, port }, receiveLimit: flowLimit, idleTimeout, clock, onUsed: this.#onUsed, onEnd: this.#onEnd })
-    if (!this.#accepting.offer(flow)) {
-      flow.end('too many wait to be accepted')
-      return undefined
-    }
+    this.#accepting.offer(flow)
     this.#flows.set(key, flow)
     return flow
   }

@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isIPv4, isIPv6 } from 'node:net'
 import { countError, newUdpErrors, type UdpErrors } from './errors.ts'
 import { DATAGRAM_OVERHEAD, DatagramQueue } from './queue.ts'
-import { MAX_DATAGRAM, type UdpOffload, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
+import { largestOf, type UdpOffload, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
 import type { Batch, Datagram, Endpoint, PacketPort } from '../../types.ts'
 
 /**
@@ -84,7 +84,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
     this.#socket = socket
     this.#isConnected = isConnected
     this.local = endpointOf(socket.address())
-    this.#largest = isIPv6(this.local.host) ? MAX_DATAGRAM.ipv6 : MAX_DATAGRAM.ipv4
+    this.#largest = largestOf(this.local.host)
     this.limit = sendLimit
     this.receiveLimit = receiveLimit
     this.errors = errors

@@ -2,8 +2,8 @@
 import { AsyncQueue } from '../../streams/async-queue.ts'
 import type { Batch } from '../../types.ts'
 
-/** Bytes of overhead that a datagram counts for, so that empty ones are bounded too. */
-export const DATAGRAM_OVERHEAD = 64
+/** Bytes that a datagram counts for besides its own: those of the objects that it is made of. */
+export const DATAGRAM_OVERHEAD = 256
 
 export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   /** Datagrams that there was no room for. */
@@ -31,9 +31,11 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   /** The reader waits for the next datagram. */
   get isAwaited (): boolean { return this.#waiting.isAwaited }
 
+  get isFull (): boolean { return this.#waiting.size + this.#freshSize >= this.#limit }
+
   /** Takes a datagram, unless too many wait. `flush` has to follow. */
   add (item: T): void {
-    if (this.#waiting.size + this.#freshSize >= this.#limit) {
+    if (this.isFull) {
       this.dropped++
       return
     }

@@ -1,4 +1,5 @@
 /** What a UDP socket is, whatever is below it. */
+import { isIPv6 } from 'node:net'
 import type { UdpErrors } from './errors.ts'
 import { OptionError } from '../../errors.ts'
 import { verifyBytes } from '../../options.ts'
@@ -6,6 +7,9 @@ import type { DatagramSocket } from '../../types.ts'
 
 /** Bytes of the largest datagram: 65535 less the headers of UDP and IPv4, and of UDP alone, as that of IPv6 does not count (RFC 8200, section 3). */
 export const MAX_DATAGRAM = { ipv4: 65_507, ipv6: 65_527 } as const
+
+/** Bytes of the largest datagram of a socket with this local address. */
+export const largestOf = (host: string): number => isIPv6(host) ? MAX_DATAGRAM.ipv6 : MAX_DATAGRAM.ipv4
 
 /** Bytes, of what waits in either direction. */
 export const DEFAULT_LIMIT = 1 << 20
@@ -46,6 +50,8 @@ export interface UdpSocket extends DatagramSocket {
   readonly offloads: readonly UdpOffload[]
   /** Why that are not all; undefined where they are. */
   readonly reduced: string | undefined
+  /** As of every socket. Where the kernel drops datagrams that came in a group, each group counts as one. */
+  readonly dropped: number
 }
 
 /** Options with their defaults. */

@@ -6,7 +6,7 @@ import { dialUdp } from '../../../src/transports/udp/dial.ts'
 import { MAX_DATAGRAM, type UdpIo, type UdpSocket } from '../../../src/transports/udp/socket.ts'
 import type { Endpoint } from '../../../src/types.ts'
 
-const NONE = { unreachable: 0, tooLarge: 0, noRoom: 0, other: 0 }
+const NONE = { unreachable: 0, tooLarge: 0, noRoom: 0, waits: 0, other: 0 }
 
 /** A port of an address that nobody has. */
 async function deadEnd (t: Test, host = '127.0.0.1'): Promise<Endpoint> {

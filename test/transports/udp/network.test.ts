@@ -15,7 +15,7 @@ async function seen (t: Test, scenario: string, io: string, poll = 'loop'): Prom
   return JSON.parse(stdout)
 }
 
-const NONE = { unreachable: 0, tooLarge: 0, noRoom: 0, other: 0 }
+const NONE = { unreachable: 0, tooLarge: 0, noRoom: 0, waits: 0, other: 0 }
 
 const WAYS = [['offload', 'loop'], ['batch', 'thread']] as const
 
@@ -49,8 +49,8 @@ if (!isPossible && process.env.CI !== 'true') {
         count: true,
         queued: 0,
         most: { queued: true, waits: true, refused: true },
-        noRoom: true,
-        errors: { unreachable: 0, tooLarge: 0, other: 0 },
+        waits: true,
+        errors: { unreachable: 0, tooLarge: 0, noRoom: 0, other: 0 },
         dropped: 0,
         ends: [['close', true, 0, 0], ['abort', true, 0, 0]]
       })

@@ -3,6 +3,7 @@
  * one address.
  */
 import { MessageArray } from './message-array.ts'
+import type { DatagramQueue } from '../queue.ts'
 import type { Libc } from '../../../net/native/libc.ts'
 import type { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
 import { hostOf, SOCKADDR_IN6 } from '../../../net/native/socket-address.ts'
@@ -17,9 +18,6 @@ const SLOT = 64 << 10
 
 /** Bytes of the control messages of each. */
 const CONTROL = 64
-
-/** Bytes of the memory that datagrams are copied to which the reader keeps, one after the other. */
-const SLAB = 256 << 10
 
 /** Addresses whose text is kept: a power of 2. */
 const HOSTS = 256
@@ -42,8 +40,6 @@ export class MessageReader {
   readonly #hosts: Array<KnownHost | undefined> = new Array(HOSTS).fill(undefined)
   /** Messages of the last call. */
   #messages = MESSAGES
-  #slab: Uint8Array = new Uint8Array(0)
-  #slabUsed = 0
 
   constructor (libc: Libc, addresses: MemoryAddresses) {
     this.#libc = libc
@@ -69,43 +65,55 @@ export class MessageReader {
     return messages > 0
   }
 
-  /**
-   * The datagrams of the last call.
-   *
-   * @param memory `lent`: it is that of the next call as well; `kept`: the reader of the batch owns it
-   */
-  datagrams (memory: 'lent' | 'kept'): Batch<Datagram> {
+  /** The datagrams of the last call. Their memory is that of the next call as well. */
+  lend (): Batch<Datagram> {
     const batch: Batch<Datagram> = []
-    for (let i = 0; i < this.#messages; i++) this.#take(i, memory === 'lent', batch)
+    for (let i = 0; i < this.#messages; i++) this.#take(i, this.#memory.buffer, i * SLOT, batch)
     return batch
   }
 
-  #take (message: number, isLent: boolean, batch: Batch<Datagram>): void {
+  /** Adds the datagrams of the last call to a queue, as far as it has room, in memory of their own. Returns how many there were. */
+  moveTo (queue: DatagramQueue<Datagram>): number {
+    let datagrams = 0
+    for (let i = 0; i < this.#messages; i++) {
+      const count = this.#countOf(i)
+      datagrams += count
+      if (queue.isFull) {
+        queue.dropped += count
+        continue
+      }
+      // A block for each message: a datagram that waits long keeps no more than those of its group.
+      const length = this.#array.lengthOf(i)
+      const { buffer } = this.#memory.slice(i * SLOT, i * SLOT + length)
+      const batch: Batch<Datagram> = []
+      this.#take(i, buffer, 0, batch)
+      for (const datagram of batch) queue.add(datagram)
+    }
+    return datagrams
+  }
+
+  #take (message: number, buffer: ArrayBuffer, from: number, batch: Batch<Datagram>): void {
     const length = this.#array.lengthOf(message)
     const { words } = this.#array
-    const grouped = this.#array.findControl(message, IPPROTO_UDP, UDP_GRO)
-    const size = grouped === 0 || words[grouped] === 0 ? length : words[grouped]
+    const size = this.#sizeOf(message)
     const at = this.#array.nameAt(message)
     const host = this.#hostAt(message, at)
     const port = (words[at] >>> 24) | (words[at] >>> 8 & 0xff00)
-    const from = isLent ? message * SLOT : this.#keep(message * SLOT, length)
-    const { buffer } = isLent ? this.#memory : this.#slab
     if (length === 0) batch.push({ data: new Uint8Array(0), host, port })
     for (let begin = 0; begin < length; begin += size) {
       batch.push({ data: new Uint8Array(buffer, from + begin, Math.min(size, length - begin)), host, port })
     }
   }
 
-  /** Copies to memory of the reader. Returns where it is in the slab. */
-  #keep (from: number, length: number): number {
-    if (this.#slab.length - this.#slabUsed < length) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB)
-      this.#slabUsed = 0
-    }
-    const at = this.#slabUsed
-    this.#slab.set(this.#memory.subarray(from, from + length), at)
-    this.#slabUsed = at + length
-    return at
+  /** Bytes of each datagram of a message; the last one may be shorter. */
+  #sizeOf (message: number): number {
+    const grouped = this.#array.findControl(message, IPPROTO_UDP, UDP_GRO)
+    return grouped === 0 || this.#array.words[grouped] === 0 ? this.#array.lengthOf(message) : this.#array.words[grouped]
+  }
+
+  #countOf (message: number): number {
+    const length = this.#array.lengthOf(message)
+    return length === 0 ? 1 : Math.ceil(length / this.#sizeOf(message))
   }
 
   #hostAt (message: number, at: number): string {

@@ -16,10 +16,11 @@ import type { Batch, Datagram, Endpoint, PacketPort, Take } from '../../../types
 
 const { EAGAIN } = constants.errno
 
-/** Calls for one event of the poller; then others have their turn. */
+/** Calls for one event of the poller, and datagrams after which there is none any more: then others have their turn. */
 const MOST_READS = 16
+const MOST_DATAGRAMS = 1024
 
-/** The counters of `SO_MEMINFO`; the last one is that of dropped messages. */
+/** The counters of `SO_MEMINFO`; the last one is that of dropped messages, of which one may be a group of datagrams. */
 const meminfo = new Uint32Array(9)
 const meminfoBytes = new Uint8Array(meminfo.buffer)
 const meminfoLength = new Uint32Array(1)
@@ -52,6 +53,8 @@ export class NativeUdpSocket implements UdpSocket {
   #lent: MessageReader | undefined
   #droppedByKernel = 0
   #isClosed = false
+  /** Why it was aborted. */
+  #reason: Error | undefined
 
   constructor (udp: NativeUdp, opened: OpenedSocket, { sendLimit, receiveLimit, errors = newUdpErrors() }: VerifiedUdpInit) {
     this.#udp = udp
@@ -89,6 +92,7 @@ export class NativeUdpSocket implements UdpSocket {
       const reads = this.#incoming[Symbol.asyncIterator]()
       const isEarly = signal?.aborted !== true && (this.#incoming.size > 0 || this.#isClosed) // what has come before comes first
       const early = isEarly ? await reads.next() : undefined
+      if (this.#reason !== undefined) throw this.#reason
       if (early?.done === true) return
       const flow = this.#flow = new Flow(take, {
         onBusy: () => { this.#pollHandle.stop() },
@@ -114,7 +118,7 @@ export class NativeUdpSocket implements UdpSocket {
   }
 
   abort (err: Error): void {
-    if (this.#isClosed) return
+    this.#reason ??= err
     this.#incoming.fail(err)
     this.#flow?.discard()
     this.#flow?.fail(err)
@@ -135,7 +139,7 @@ export class NativeUdpSocket implements UdpSocket {
   /** Reads what has come. */
   #ready (): void {
     const reader = this.#udp.borrowReader()
-    for (let reads = 0; reads < MOST_READS && !this.#isClosed && this.#lent === undefined; reads++) {
+    for (let reads = 0, datagrams = 0; reads < MOST_READS && datagrams < MOST_DATAGRAMS && !this.#isClosed && this.#lent === undefined; reads++) {
       if (!reader.read(this.#fd)) {
         // Woken for nothing, or the call has told an error: there may be more.
         if (reads === 0 || this.#udp.libc.errno() !== EAGAIN) this.#udp.errorQueue.count(this.#fd, this.errors)
@@ -143,9 +147,11 @@ export class NativeUdpSocket implements UdpSocket {
       }
       const flow = this.#flow
       if (flow === undefined || flow.closed) {
-        for (const datagram of reader.datagrams('kept')) this.#incoming.add(datagram)
+        datagrams += reader.moveTo(this.#incoming)
       } else {
-        flow.pushBatch(reader.datagrams('lent'))
+        const batch = reader.lend()
+        datagrams += batch.length
+        flow.pushBatch(batch)
         if (flow.size > 0) this.#lent = reader
       }
       if (reader.isSingle) break

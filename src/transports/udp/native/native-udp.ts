@@ -7,16 +7,17 @@ import { MessageReader } from './message-reader.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { UdpOffload } from '../socket.ts'
 import { loadLibc, type Libc } from '../../../net/native/libc.ts'
+import { ownedDescriptor } from '../../../net/native/owned-descriptor.ts'
 import { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
 import { loopPoller } from '../../../net/native/poller-loop.ts'
 import { threadPoller } from '../../../net/native/poller-thread.ts'
 import type { Poller } from '../../../net/native/poller.ts'
-import { callError, localEndpoint, socketAddress } from '../../../net/native/socket-address.ts'
+import { callError, socketAddress } from '../../../net/native/socket-address.ts'
 import { AF_INET, AF_INET6, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_RECVERR, IPV6_V6ONLY, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** Readers that are kept while no socket reads: each has a memory of 1 MiB. */
-const SPARE_READERS = 1
+const SPARE_READERS = 4
 
 export interface OpenedSocket {
   fd: number
@@ -56,7 +57,16 @@ export class NativeUdp {
    * @param buffer bytes of the buffers of the kernel in each direction, where it allows them
    * @throws a system error
    */
-  bind (at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket {
+  bind (at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket { return this.#open('bind', at, buffer, wanted) }
+
+  /**
+   * A socket that is connected: it sends to one address, and gets datagrams of it alone.
+   *
+   * @throws a system error
+   */
+  connect (to: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket { return this.#open('connect', to, buffer, wanted) }
+
+  #open (call: 'bind' | 'connect', at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket {
     const { libc } = this
     const isV6 = isIPv6(at.host)
     const fd = this.#socket(at)
@@ -78,28 +88,14 @@ export class NativeUdp {
       if (set(IPPROTO_UDP, UDP_GRO, 1)) offloads.push('gro')
     }
     const address = socketAddress(at.host, at.port)
-    if (libc.bind(fd, address, address.length) < 0) throw this.#failed(fd, 'bind', at)
+    if (libc[call](fd, address, address.length) < 0) throw this.#failed(fd, call, at)
     return { fd, family: isV6 ? 'v6' : 'v4', offloads, reduced: reducedBy(offloads, wanted) }
-  }
-
-  /**
-   * The local address from which another one is reached.
-   *
-   * @throws a system error
-   */
-  localAddressTo (to: Endpoint): string {
-    const fd = this.#socket(to)
-    const address = socketAddress(to.host, to.port)
-    if (this.libc.connect(fd, address, address.length) < 0) throw this.#failed(fd, 'connect', to)
-    const { host } = localEndpoint(this.libc, fd)
-    closeSync(fd)
-    return host
   }
 
   #socket (of: Endpoint): number {
     const fd = this.libc.socket(isIPv6(of.host) ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     if (fd < 0) throw callError(this.libc.errno(), 'socket', of)
-    return fd
+    return ownedDescriptor(this.libc, fd)
   }
 
   #failed (fd: number, call: string, at: Endpoint): Error {

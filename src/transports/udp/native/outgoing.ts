@@ -7,15 +7,24 @@ import { DATAGRAM_OVERHEAD } from '../queue.ts'
 import { MAX_DATAGRAM, type UdpOffload } from '../socket.ts'
 import { errnoOf } from '../../../net/native/errno.ts'
 import type { PollHandle } from '../../../net/native/poller.ts'
+import { systemClock } from '../../../streams/clock.ts'
 import type { Batch, Datagram, PacketPort } from '../../../types.ts'
 
 const { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } = constants.errno
 
-/** Calls for one datagram, while errors of earlier ones come in. */
-const MOST_TRIES = 8
+/** Calls for one datagram, while errors of earlier ones come in; then it waits. */
+const MOST_TRIES = 32
 
-/** Hosts to which datagrams of some size are not grouped. */
+/** Hosts to which datagrams of some size are not grouped, and milliseconds for which: as long as the kernel remembers the MTU of a path. */
 const MOST_BOUNDS = 256
+const BOUND_TIME = 600_000
+
+/** Bytes of the largest datagram that goes in a group, where a larger one was refused. */
+interface Bound {
+  size: number
+  /** When it ends, by the system clock. */
+  until: number
+}
 
 export interface OutgoingInit {
   udp: NativeUdp
@@ -27,7 +36,7 @@ export interface OutgoingInit {
 
 export class Outgoing implements PacketPort<Datagram> {
   readonly limit: number
-  offloads: readonly UdpOffload[]
+  readonly offloads: readonly UdpOffload[]
   reduced: string | undefined
   readonly #udp: NativeUdp
   readonly #writer: MessageWriter
@@ -36,8 +45,8 @@ export class Outgoing implements PacketPort<Datagram> {
   readonly #errors: UdpErrors
   readonly #pollHandle: PollHandle
   readonly #largest: number
-  /** Bytes of the largest datagram by host that goes in a group, where a larger one was refused. */
-  readonly #bounds = new Map<string, number>()
+  /** By host. */
+  readonly #bounds = new Map<string, Bound>()
   /** What waits for room in the system, from `#waitingFrom` on. */
   #waiting: Batch<Datagram> = []
   #waitingFrom = 0
@@ -96,6 +105,7 @@ export class Outgoing implements PacketPort<Datagram> {
     if (end === waiting.length) {
       this.#waiting = []
       this.#waitingFrom = 0
+      this.#queued = 0 // also when what was sent has another length by now
     } else {
       if (end > waiting.length / 2) { // what was sent is let go
         waiting.splice(0, end)
@@ -106,14 +116,15 @@ export class Outgoing implements PacketPort<Datagram> {
     if (this.#queued === 0) this.#wake()
   }
 
-  /** Returns the index of the first one that there is no room for, or the length. */
+  /** Returns the index of the first one that has to wait, or the length. */
   #write (batch: Batch<Datagram>, from: number): number {
     const { libc } = this.#udp
     const writer = this.#writer
-    /** Of a datagram, whose errors may have been those of earlier ones. */
-    let tries = 0
     /** Up to this index they go one by one. */
     let alone = from
+    let tries = 0
+    /** The error of the last call, which may be that of an earlier datagram: such a one does not come again. */
+    let last = 0
     for (let at = from; at < batch.length;) {
       const bound = at >= alone && this.offloads.includes('gso') ? this : undefined
       if (writer.prepare(batch, at, this.#family, bound) === 0) {
@@ -122,43 +133,51 @@ export class Outgoing implements PacketPort<Datagram> {
         continue
       }
       const sent = writer.send(this.#fd)
-      if (sent >= 0) {
+      const errno = sent < 0 ? libc.errno() : 0
+      if (errno === EINTR) continue
+      if (last !== 0 && errno !== last) countError(this.#errors, errnoOf(last)[0])
+      if (errno === 0) {
         at += sent
-        tries = 0
+        tries = last = 0
         continue
       }
-      const errno = libc.errno()
-      if (errno === EINTR) continue
+      // Else the poller would wake for them again and again.
+      const isTold = this.#udp.errorQueue.count(this.#fd, this.#errors)
       if (errno === EAGAIN) {
-        this.#errors.noRoom++
-        this.#udp.errorQueue.count(this.#fd, this.#errors) // else an error that waits would wake it at once, again and again
+        this.#errors.waits++
         return at
       }
+      if (isTold || errno !== last) {
+        if (++tries > MOST_TRIES) return at // errors come in as fast as they are read
+        last = isTold ? 0 : errno
+        continue
+      }
+      tries = last = 0
       if (bound !== undefined && writer.first > 1 && this.#isOfGroup(errno, batch[at])) {
         alone = at + writer.first
-      } else if (tries < MOST_TRIES && (this.#udp.errorQueue.count(this.#fd, this.#errors) || tries === 0)) {
-        tries++ // it may be that of an earlier one, which is told once
       } else if (!writer.hasMoved(batch[at].host, this.#family)) {
         countError(this.#errors, errnoOf(errno)[0])
         at++
-        tries = 0
       }
     }
     return batch.length
   }
 
-  largestSegment (host: string): number { return this.#bounds.get(host) ?? Infinity }
+  largestSegment (host: string): number {
+    const bound = this.#bounds.size === 0 ? undefined : this.#bounds.get(host)
+    if (bound === undefined) return Infinity
+    if (systemClock.now() < bound.until) return bound.size
+    this.#bounds.delete(host)
+    return Infinity
+  }
 
   /** Whether an error may be that of a group, whose datagrams one by one may pass. */
-  #isOfGroup (errno: number, { host, port, data }: Datagram): boolean {
-    if (errno === EIO) { // the interface computes no checksums
-      this.offloads = this.offloads.filter((offload) => offload !== 'gso')
-      this.reduced = 'an interface does not split groups of datagrams'
-      return true
-    }
-    if (port === 0 || (errno !== EMSGSIZE && errno !== EINVAL)) return false
+  #isOfGroup (errno: number, { host, data }: Datagram): boolean {
+    if (errno !== EIO && errno !== EMSGSIZE && errno !== EINVAL) return false
+    if (errno === EIO) this.reduced = 'an interface does not split groups of datagrams' // it computes no checksums
     if (this.#bounds.size >= MOST_BOUNDS) this.#bounds.clear()
-    this.#bounds.set(host, data.length - 1) // larger than the way takes: one by one the system may cut them into fragments
+    // Larger than the way takes: one by one the system may cut them into fragments.
+    this.#bounds.set(host, { size: errno === EIO ? 0 : data.length - 1, until: systemClock.now() + BOUND_TIME })
     return true
   }
 
