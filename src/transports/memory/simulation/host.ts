@@ -100,8 +100,8 @@ export class SimulatedHost implements Device {
   /**
    * Binds a UDP socket.
    *
-   * @param init - as of `bindUdp`, where what is for the kernel changes nothing; `host` is by default the first address, `0.0.0.0` means all of IPv4, and `::` all; `port` is by default a
-   *   free one
+   * @param init - as of `bindUdp`, where what is for the kernel changes nothing; `host` is by default the first address, `0.0.0.0` means all
+   *   of IPv4, and `::` all; `port` is by default a free one
    * @throws {OptionError} when an option is out of range; else the error of a system: `EADDRINUSE`, `EADDRNOTAVAIL`
    */
   async bindUdp (init: Partial<BindUdpInit> = {}): Promise<UdpSocket> { return this.#udp.bind(init) }

@@ -1,4 +1,5 @@
 /** The table of a NAT or a firewall in the terms of RFC 4787: which endpoint outside stands for one inside, and who may send to it. No clock of its own. */
+import { ExpiringMap } from './expiring-map.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** What a mapping, or a filter, depends on (RFC 4787, sections 4.1 and 5). */
@@ -24,12 +25,6 @@ interface Mapping {
   readonly key: string
   readonly inside: Endpoint
   readonly outside: Endpoint
-  used: number
-}
-
-interface Connection {
-  readonly mapping: Mapping
-  used: number
 }
 
 const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`
@@ -40,24 +35,18 @@ const connectionKey = (own: Endpoint, remote: Endpoint): string => `${keyOf(own)
 const remoteKey = (behaviour: Behaviour, remote: Endpoint): string =>
   behaviour === 'endpoint-independent' ? '' : behaviour === 'address-dependent' ? remote.host : keyOf(remote)
 
-/** In the order in which they were used, so that those whose time is over are in front. */
-function touch<V> (map: Map<string, V>, key: string, value: V): void {
-  map.delete(key)
-  map.set(key, value)
-}
-
 export class MappingTable {
   readonly #init: MappingTableInit
   /** By the endpoint outside. */
-  readonly #mappings = new Map<string, Mapping>()
+  readonly #mappings = new ExpiringMap<Mapping>()
   /** The mapping for remote endpoints that have none yet. */
   readonly #current = new Map<string, Mapping>()
-  /** When a mapping has last sent to a remote endpoint, or to its address, by both. */
-  readonly #permissions = new Map<string, number>()
+  /** To which remote endpoints, or addresses, a mapping has sent. */
+  readonly #permissions = new ExpiringMap<true>()
   /** Where unsolicited packets are remembered: what a pair of an inside and a remote endpoint has keeps its mapping, also when there is a newer one. */
-  readonly #connections = new Map<string, Connection>()
-  /** When a packet that nobody had asked for came last, by its destination and source. */
-  readonly #unsolicited = new Map<string, number>()
+  readonly #connections = new ExpiringMap<Mapping>()
+  /** Packets that nobody had asked for, by destination and source. */
+  readonly #unsolicited = new ExpiringMap<true>()
 
   constructor (init: MappingTableInit) { this.#init = init }
 
@@ -74,7 +63,7 @@ export class MappingTable {
     const known = this.#known(inside, remote)
     const isUsable = known !== undefined && !this.#isUnsolicited(known.outside, remote)
     if (this.#isFull(isUsable ? known : undefined, inside, remote)) return 'tableFull'
-    const mapping = isUsable ? known : this.#create(now, inside, remote)
+    const mapping = isUsable ? known : this.#create(inside, remote)
     if (mapping === undefined) return 'portsExhausted'
     this.#use(now, mapping, remote)
     return mapping.outside
@@ -125,7 +114,7 @@ export class MappingTable {
   #isPermitted (mapping: Mapping, remote: Endpoint): boolean { return !this.#filters || this.#permissions.has(this.#permissionKey(mapping, remote)) }
 
   #known (inside: Endpoint, remote: Endpoint): Mapping | undefined {
-    return this.#connections.get(connectionKey(inside, remote))?.mapping ?? this.#current.get(this.#key(inside, remote))
+    return this.#connections.get(connectionKey(inside, remote)) ?? this.#current.get(this.#key(inside, remote))
   }
 
   /** Whether there is no room for what a packet needs, beside what is there already. */
@@ -143,14 +132,14 @@ export class MappingTable {
   #remember (now: number, outside: Endpoint, remote: Endpoint): void {
     if (!this.#remembers) return
     const key = connectionKey(outside, remote)
-    if (this.#unsolicited.has(key) || this.#unsolicited.size < this.#init.maxEntries) touch(this.#unsolicited, key, now)
+    if (this.#unsolicited.has(key) || this.#unsolicited.size < this.#init.maxEntries) this.#unsolicited.set(key, true, now)
   }
 
   /**
    * A mapping for all remote endpoints from now on that have none yet. Where unsolicited packets are remembered it may be an older one of the
    * endpoint inside: so does Linux, which takes the newest mapping for the next connection, or else the port that is preserved.
    */
-  #create (now: number, inside: Endpoint, remote: Endpoint): Mapping | undefined {
+  #create (inside: Endpoint, remote: Endpoint): Mapping | undefined {
     const key = this.#key(inside, remote)
     const isFree = (outside: Endpoint): boolean => {
       const there = this.#mappings.get(keyOf(outside))
@@ -158,36 +147,22 @@ export class MappingTable {
     }
     const outside = this.#init.allocate(inside, isFree, this.#mappings.size)
     if (outside === undefined) return undefined
-    const mapping = this.#mappings.get(keyOf(outside)) ?? { key, inside, outside, used: now }
+    const mapping = this.#mappings.get(keyOf(outside)) ?? { key, inside, outside }
     this.#current.set(key, mapping)
     return mapping
   }
 
   #use (now: number, mapping: Mapping, remote: Endpoint): void {
-    mapping.used = now
-    touch(this.#mappings, keyOf(mapping.outside), mapping)
-    if (this.#filters) touch(this.#permissions, this.#permissionKey(mapping, remote), now)
-    if (this.#remembers) touch(this.#connections, connectionKey(mapping.inside, remote), { mapping, used: now })
+    this.#mappings.set(keyOf(mapping.outside), mapping, now)
+    if (this.#filters) this.#permissions.set(this.#permissionKey(mapping, remote), true, now)
+    if (this.#remembers) this.#connections.set(connectionKey(mapping.inside, remote), mapping, now)
   }
 
   #expire (now: number): void {
     const { timeout, unsolicitedTimeout = 0 } = this.#init
-    for (const [key, used] of this.#permissions) {
-      if (used + timeout > now) break
-      this.#permissions.delete(key)
-    }
-    for (const [key, { used }] of this.#connections) {
-      if (used + timeout > now) break
-      this.#connections.delete(key)
-    }
-    for (const [outside, mapping] of this.#mappings) {
-      if (mapping.used + timeout > now) break
-      this.#mappings.delete(outside)
-      if (this.#current.get(mapping.key) === mapping) this.#current.delete(mapping.key)
-    }
-    for (const [key, used] of this.#unsolicited) {
-      if (used + unsolicitedTimeout > now) break
-      this.#unsolicited.delete(key)
-    }
+    this.#permissions.expire(now, timeout)
+    this.#connections.expire(now, timeout)
+    this.#mappings.expire(now, timeout, (mapping) => { if (this.#current.get(mapping.key) === mapping) this.#current.delete(mapping.key) })
+    this.#unsolicited.expire(now, unsolicitedTimeout)
   }
 }
