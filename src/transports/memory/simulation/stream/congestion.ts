@@ -25,11 +25,18 @@ export class Congestion {
     this.#maxData = maxData
   }
 
-  /** New data was acknowledged, nothing is missing: slow start, or one segment more in a round trip. */
-  acknowledged (bytes: number): void {
+  /**
+   * New data was acknowledged, nothing is missing: slow start, or one segment more in a round trip. Says nothing about the network where much
+   * less was under way than there might have been (RFC 7661).
+   */
+  acknowledged (bytes: number, underWay: number): void {
+    if (underWay < this.#window / 2) return
     const growth = this.#window < this.#threshold ? Math.min(bytes, 2 * this.#maxData) : Math.max(1, Math.floor(this.#maxData * bytes / this.#window))
     this.#window = Math.min(LARGEST, this.#window + growth)
   }
+
+  /** Nothing was sent for long, so what is known of the network is old (RFC 5681, section 4.1). */
+  rested (): void { this.#window = Math.min(this.#window, INITIAL_SEGMENTS * this.#maxData) }
 
   /** Something is missing. */
   halve (underWay: number): void { this.#window = this.#threshold = this.#half(underWay) }

@@ -52,6 +52,7 @@ export class Sender {
   #isStopped = false
   #retries = 0
   #acknowledged = 0
+  #sentAt = 0
   #duplicates = 0
   /** Until this sequence number is acknowledged, no other loss halves the rate. */
   #recoverUntil: number
@@ -130,6 +131,7 @@ export class Sender {
   /** Sends what may be sent now. True when something was. */
   transmit (): boolean {
     let hasSent = false
+    if (this.#sent === 0 && this.#queue.length > 0 && this.#init.clock.now() - this.#sentAt > this.#timeout.value) this.#congestion.rested()
     while (this.#transmitNext()) hasSent = true
     if (!this.#isStopped && !this.#deadline.isSet && (this.#next > 0 || this.#waits)) this.#deadline.set(this.#timeout.value)
     return hasSent
@@ -171,7 +173,7 @@ export class Sender {
     this.#retries = this.#duplicates = 0
     this.#measure()
     this.#timeout.restore()
-    this.#adapt(bytes)
+    this.#adapt(bytes, count + this.#sent)
     if (this.#next > 0) this.#deadline.set(this.#timeout.value)
     else this.#deadline.clear()
   }
@@ -182,10 +184,10 @@ export class Sender {
     this.#measured = undefined
   }
 
-  #adapt (bytes: number): void {
+  #adapt (bytes: number, underWay: number): void {
     const isBehind = distance(this.#recoverUntil, this.#unacknowledged) >= 0
     if (this.#isRecovering && isBehind) this.#isRecovering = false
-    else if (!this.#isRecovering) this.#congestion.acknowledged(bytes)
+    else if (!this.#isRecovering) this.#congestion.acknowledged(bytes, underWay)
     if (isBehind) this.#recoverUntil = this.#unacknowledged // so that it never gets far behind
   }
 
@@ -265,9 +267,10 @@ export class Sender {
 
   /** Before the call that sends, which may bring an answer. */
   #sending (count: number): void {
+    this.#sentAt = this.#init.clock.now()
     this.#next += count
     if (this.#next <= this.#sent) return
-    if (this.#measured === undefined && this.#next - count >= this.#sent) this.#measured = { end: advance(this.#unacknowledged, this.#next), at: this.#init.clock.now() }
+    if (this.#measured === undefined && this.#next - count >= this.#sent) this.#measured = { end: advance(this.#unacknowledged, this.#next), at: this.#sentAt }
     this.#sent = this.#next
   }
 

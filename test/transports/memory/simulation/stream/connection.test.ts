@@ -300,6 +300,27 @@ t.test('the answer to SYN is lost', async (t) => {
   t.ok(pipe.until(() => pipe.ends.every(({ log }) => log.includes('opened')), 3000) < 1100)
 })
 
+t.test('what was learned of the network is not believed for long, nor learned from little', async (t) => {
+  const pipe = new SegmentPipe().opened()
+  const [client, server] = pipe.ends
+  const burst = (): number => {
+    const before = pipe.sent[0].length
+    client.write(pattern(1_000_000, 1))
+    return pipe.sent[0].length - before
+  }
+  t.equal(burst(), 10, 'at the start')
+  pipe.clock.advance(10_000)
+  t.equal(burst(), 10, 'after a rest')
+  pipe.clock.advance(10_000)
+  for (let i = 0; i < 200; i++) {
+    client.write(pattern(100, i))
+    pipe.clock.advance(50)
+  }
+  t.equal(burst(), 10, 'after many small messages')
+  pipe.clock.advance(10_000)
+  t.equal(server.bytes.length, 3_020_000)
+})
+
 t.test('many lost segments of one window are sent again within a few round trips, and nothing else is', async (t) => {
   const pipe = new SegmentPipe().opened()
   const [client, server] = pipe.ends

@@ -35,7 +35,7 @@ t.test('one host', async (t) => {
 
 t.test('two hosts', async (t) => {
   const network = running(t)
-  const subnet = network.subnet('10.0.0.0/8', { delay: 5, jitter: 5, duplicate: 0.001, reorder: 0.001 })
+  const subnet = network.subnet('10.0.0.0/8', { delay: 5, jitter: 5, duplicate: 0.001, reorder: 0.001, mtu: 9000 })
   let last = 0
   contract(t, subject('two hosts', (init) => {
     const address = `10.0.0.${++last}`

@@ -95,6 +95,34 @@ t.test('listeners by address', async (t) => {
   t.equal(await again.port(), PORT)
 })
 
+t.test('IPv6, written in any way', async (t) => {
+  const network = new SimulatedNetwork({ trace: 0 })
+  const subnet = network.subnet(['2001:db8::/64', '192.0.2.0/24'])
+  const server = network.host({ on: subnet, address: ['2001:db8::1', '192.0.2.1'] }).transport()
+  const client = network.host({ on: subnet, address: '2001:db8::2' }).transport()
+  const listening = server.listen({ host: '::', port: PORT })
+  const [one, other] = await connected(network, client, listening, { host: '2001:DB8:0::1', port: PORT })
+  t.same(one.remote, { host: '2001:db8::1', port: PORT })
+  const heard = hear(other.source)
+  await network.clock.until(Promise.all([heard, one.sink(batches([bytes(100_000, 1)]))]))
+  t.equal(Buffer.concat(await heard).length, 100_000)
+  t.equal(network.counts.tooLarge, 0)
+  t.equal(await codeOf(network, client.dial({ host: '192.0.2.1', port: PORT })), 'ENETUNREACH', 'it has no address of IPv4')
+})
+
+t.test('a host that moves to another network: its connections break, and it connects anew', async (t) => {
+  const { network, client, dialler, listener } = pair()
+  const listening = listener.listen({ host: '', port: PORT })
+  const [one] = await connected(network, dialler, listening)
+  const office = network.subnet('10.1.0.0/16')
+  network.nat({ inside: office, outside: network.subnet('198.51.0.0/16'), address: '198.51.7.7' })
+  client.leave(client.interfaces[0])
+  client.join({ on: office, address: '10.1.0.2' })
+  one.port.send([bytes(10)])
+  t.equal((await network.clock.until(drain(one.source), { within: 2e6 }) as NodeJS.ErrnoException).code, 'ETIMEDOUT')
+  t.equal(await codeOf(network, dialler.dial({ host: '198.51.9.9', port: PORT })), 'EHOSTUNREACH')
+})
+
 t.test('many bytes through a bad network arrive as they were sent', async (t) => {
   for (const seed of [1, 2, 3]) {
     const { network, dialler, listener } = pair({ loss: 0.05, duplicate: 0.02, reorder: 0.05, jitter: 20, rate: 50e6 }, seed)
