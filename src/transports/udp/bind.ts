@@ -48,10 +48,15 @@ export async function connectUdp (target: UdpTarget, init: UdpInit): Promise<{ s
   const to = { host: await addressOf(target), port: target.port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await connectNodeSocket(to, verified, native)
+  const own = native.localAddressTo(to)
+  const host = hostOf(socketAddress(to.host, to.port))
   // A connected socket would be disabled in the poller by each error of ICMP, and tells no more.
-  const socket = bindNative(native, { host: native.localAddressTo(to), port: 0 }, verified)
-  return { socket, remote: { host: hostOf(socketAddress(to.host, to.port)), port: to.port } }
+  const socket = bindNative(native, { host: own, port: 0 }, verified)
+  return { socket, remote: { host: UNSPECIFIED.has(host) ? own : host, port: to.port } }
 }
+
+/** By which Linux means this machine. */
+const UNSPECIFIED: ReadonlySet<string> = new Set(['0.0.0.0', '::', '::ffff:0.0.0.0'])
 
 function verifyPort (port: number, least: number): void {
   if (!Number.isInteger(port) || port < least || port > 0xffff) throw new OptionError(`a port is a whole number, ${least} to 65535, not ${String(port)}`)
