@@ -1,5 +1,5 @@
 /** The datagrams between a socket and one address, as a link. */
-import { DatagramQueue } from './queue.ts'
+import { DatagramQueue, inOwnMemory } from './queue.ts'
 import type { UdpErrors } from './errors.ts'
 import type { UdpSocket } from './socket.ts'
 import { LinkBusyError, LinkClosedError } from '../../errors.ts'
@@ -97,7 +97,8 @@ export class Flow implements UdpLink, PacketPort {
   receive (batch: Batch): void {
     if (this.#reason !== undefined) return
     this.#used()
-    for (const data of batch) this.#incoming.add(data)
+    const waits = !this.#incoming.isAwaited && !this.#incoming.isFull
+    for (const data of waits ? inOwnMemory(batch) : batch) this.#incoming.add(data)
     this.#incoming.flush()
   }
 

@@ -31,9 +31,12 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   /** The reader waits for the next datagram. */
   get isAwaited (): boolean { return this.#waiting.isAwaited }
 
+  /** The next one would be dropped. */
+  get isFull (): boolean { return this.#waiting.size + this.#freshSize >= this.#limit }
+
   /** Takes a datagram, unless too many wait. `flush` has to follow. */
   add (item: T): void {
-    if (this.#waiting.size + this.#freshSize >= this.#limit) {
+    if (this.isFull) {
       this.dropped++
       return
     }
@@ -62,4 +65,19 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   }
 
   [Symbol.asyncIterator] (): AsyncIterator<Batch<T>> { return this.#waiting }
+}
+
+/** The same datagrams in memory of their own, where theirs is larger than all of them: one that waits for long would keep it alive. */
+export function inOwnMemory (batch: Batch): Batch {
+  let total = 0
+  for (const { length } of batch) total += length
+  if (batch.every(({ buffer }) => buffer.byteLength <= total)) return batch
+  const memory = new Uint8Array(total)
+  let end = 0
+  return batch.map((data) => {
+    const begin = end
+    end += data.length
+    memory.set(data, begin)
+    return memory.subarray(begin, end)
+  })
 }
