@@ -31,6 +31,7 @@ export class DatagramQueue<T> implements AsyncIterable<Batch<T>> {
   /** The reader waits for the next datagram. */
   get isAwaited (): boolean { return this.#waiting.isAwaited }
 
+  /** The next one would be dropped. */
   get isFull (): boolean { return this.#waiting.size + this.#freshSize >= this.#limit }
 
   /** Takes a datagram, unless too many wait. `flush` has to follow. */
