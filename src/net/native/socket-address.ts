@@ -95,12 +95,14 @@ let namesUntil = -Infinity
 function zoneOf (scope: number): string {
   // eslint-disable-next-line no-restricted-properties -- it bounds what is kept, and this folder knows no streams
   const now = performance.now()
-  if (now >= namesUntil || !names.has(scope)) {
-    namesUntil = now + NAMES_TIME
-    names = new Map()
-    for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
-      for (const address of addresses) if (address.family === 'IPv6' && address.scopeid !== 0) names.set(address.scopeid, name)
-    }
+  const known = now < namesUntil ? names.get(scope) : undefined
+  if (known !== undefined) return known
+  namesUntil = now + NAMES_TIME
+  names = new Map()
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    for (const address of addresses) if (address.family === 'IPv6' && address.scopeid !== 0) names.set(address.scopeid, name)
   }
-  return names.get(scope) ?? String(scope)
+  const name = names.get(scope) ?? String(scope)
+  names.set(scope, name)
+  return name
 }
