@@ -142,7 +142,16 @@ const scenarios = {
     return { local: a.local.host, asked: asked.map(({ from, text }) => `${from} ${text}`), answered: answered.map(({ from, text }) => `${from} ${text}`), dialled: dialled.from, linkLocal: host, toLink, made }
   },
 
-  /** A way that takes 20 Mbit/s: what has no room waits. */
+  /** A port for which one needs a permission. */
+  async permission () {
+    ip('link set lo up')
+    const allowed = await bind('127.0.0.1', { port: 1 })
+    allowed.close()
+    process.setuid?.(65_534)
+    return { code: await bind('127.0.0.1', { port: 1 }).then(() => 'none', ({ code, syscall, address, port }) => ({ code, syscall, address, port })) }
+  },
+
+  /** A way that is slow: what has no room waits. */
   async full () {
     ip('link set lo up')
     execFileSync('tc', 'qdisc add dev lo root tbf rate 80mbit burst 100kb limit 4mb'.split(' '))

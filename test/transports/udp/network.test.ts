@@ -58,6 +58,10 @@ if (!isPossible && process.env.CI !== 'true') {
     })
   }
 
+  t.test('a port for which one needs a permission', async (t) => {
+    for (const io of ['offload', 'node']) t.same(await seen(t, 'permission', io), { code: { code: 'EACCES', syscall: 'bind', address: '127.0.0.1', port: 1 } }, io)
+  })
+
   t.test('larger than the way takes at once: in fragments, smaller ones in groups', async (t) => {
     const all = (offloads: number, reduced: string): unknown[] => [true, true, NONE, offloads, reduced]
     t.same(await seen(t, 'fragments', 'offload'), { results: [...all(3, 'all'), ...all(3, 'all')] })
