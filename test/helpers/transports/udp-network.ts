@@ -151,6 +151,29 @@ const scenarios = {
     return { code: await bind('127.0.0.1', { port: 1 }).then(() => 'none', ({ code, syscall, address, port }) => ({ code, syscall, address, port })) }
   },
 
+  /** A way to an echo behind a router, whose second half takes less than the first one: the first datagram is lost, by which that is known. */
+  async routed () {
+    const at = { host: process.argv[5], port: Number(process.argv[6]) }
+    const socket = await bind('0.0.0.0')
+    const echoes = async (count: number, size: number): Promise<boolean> => {
+      const sent = Array.from({ length: count }, (_, i) => `${i}`.padEnd(size))
+      socket.port.send(sent.map((text) => to(at, text)))
+      const all = await heard(socket, count)
+      return all.length === count && all.every(({ text, length }) => length === size && text === `${Number(text)}`) && new Set(all.map(({ text }) => text)).size === count
+    }
+    const small = await echoes(20, 1200)
+    const before = { ...socket.errors }
+    const group = io === 'batch' || await echoes(5, 1400) // Linux lets routers cut groups
+    socket.port.send([to(at, Buffer.alloc(1400))])
+    await until(() => socket.errors.tooLarge > 0)
+    await quiet()
+    const { tooLarge, ...others } = socket.errors
+    const large = [await echoes(20, 1400), await echoes(20, 1400), await echoes(20, 1272), await echoes(20, 1273)]
+    const more = socket.errors.tooLarge - tooLarge
+    socket.close()
+    return { small, group, before, tooLarge, others, large, more, offloads: socket.offloads }
+  },
+
   /** A way that is slow: what has no room waits. */
   async full () {
     ip('link set lo up')
