@@ -30,10 +30,10 @@ async function goesOn (t: Test, socket: UdpSocket): Promise<void> {
 
 const NATIVE: UdpIo[] = ['offload', 'batch']
 
-for (const host of ['127.0.0.1', '::1']) {
+for (const [host, toHost] of [['127.0.0.1', '127.0.0.1'], ['::1', '::1'], ['::', '127.0.0.1']]) {
   for (const io of NATIVE) {
-    t.test(`nobody at the port, ${host}, ${io}: each datagram is counted once, sent alone or with others, read or not`, ifNative, async (t) => {
-      const nobody = await deadEnd(t, host)
+    t.test(`nobody at the port of ${toHost}, from ${host}, ${io}: each datagram is counted once, sent alone or with others, read or not`, ifNative, async (t) => {
+      const nobody = await deadEnd(t, toHost)
       const socket = await bound(t, { host, io })
       for (let i = 0; i < 5; i++) socket.port.send([to(nobody, 'x')])
       await until(() => socket.errors.unreachable >= 5)

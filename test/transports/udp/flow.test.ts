@@ -41,6 +41,10 @@ t.test('a batch stays as it is while its reader is busy, whatever other sockets 
     sender.port.send([to(reader.local, 'later'), ...others.slice(1).flatMap((other) => Array.from({ length: 30 }, (_, i) => to(other.local, `${round} ${i}`.padEnd(500, '#'))))])
     for (const other of others.slice(1)) await heard(other, 30)
   }
+  const before = process.cpuUsage()
+  await new Promise((resolve) => { setTimeout(resolve, 100) })
+  const { user, system } = process.cpuUsage(before)
+  t.ok(user + system < 90_000, `it does not spin: ${user + system} µs of 100 ms`)
   t.equal(calls(), 1)
   t.same(got, [])
   release()
