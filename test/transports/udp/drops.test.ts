@@ -38,11 +38,11 @@ for (const io of ['offload', 'batch'] as const) {
     sender.port.send(Array.from({ length: 100 }, (_, i) => to(reader.local, bytes(900 + i))))
     await until(() => reader.dropped > 0)
     await quiet()
-    t.equal(reader.dropped, 89, 'the limit is exceeded by one datagram')
+    t.equal(reader.dropped, 91, 'the limit is exceeded by one datagram')
     const { value } = await reader.source[Symbol.asyncIterator]().next()
-    t.equal(value.length, 11)
+    t.equal(value.length, 9)
     reader.abort(new Error('enough'))
-    t.equal(reader.dropped, 89)
+    t.equal(reader.dropped, 91)
   })
 }
 
