@@ -24,7 +24,7 @@ if (await canRun(t)) {
       await router.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
       const port = await new Agent(server).call('serveEcho')
       const seen = JSON.parse(await host.run(process.execPath, ...STRIP_TYPES, script, 'routed', io, 'loop', '198.51.100.2', String(port)))
-      const none = { unreachable: 0, noRoom: 0, other: 0 }
+      const none = { unreachable: 0, noRoom: 0, waits: 0, other: 0 }
       t.same(seen, {
         small: true,
         group: true,
