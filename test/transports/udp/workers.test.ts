@@ -10,7 +10,7 @@ const withoutLoop = new URL('../../helpers/tun/without-loop.js', import.meta.url
 
 for (const [poller, imports] of [['the event loop', []], ['a thread', ['--import', withoutLoop]]] as const) {
   t.test(`polled by ${poller}`, ifNative, async (t) => {
-    for (const how of ['exit', 'throw']) {
+    for (const how of ['exit', 'throw', 'terminate']) {
       t.same(JSON.parse(await outputOf(t, [...imports, ...STRIP_TYPES, script, how])), { heard: 'hello', offloads: ['batch', 'gso', 'gro'] }, how)
     }
   })

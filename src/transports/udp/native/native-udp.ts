@@ -1,6 +1,7 @@
 /** UDP sockets through the C library, on Linux with the optional package koffi: what those of one thread share. */
 import { closeSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
+import { isMainThread } from 'node:worker_threads'
 import { ErrorQueue } from './error-queue.ts'
 import { isKnownLayout } from './message-array.ts'
 import { MessageReader } from './message-reader.ts'
@@ -37,7 +38,8 @@ export class NativeUdp {
 
   constructor (libc: Libc) {
     this.libc = libc
-    this.poller = loopPoller(libc) ?? threadPoller(libc)
+    // An event on the event loop of a worker that is being terminated would end the process: koffi cannot call back then.
+    this.poller = (isMainThread ? loopPoller(libc) : undefined) ?? threadPoller(libc)
     this.#addresses = new MemoryAddresses(libc)
     this.writer = new MessageWriter(libc, this.#addresses)
     this.errorQueue = new ErrorQueue(libc, this.#addresses)
