@@ -20,7 +20,7 @@ const GROUPS = {
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   parts: { folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'net', 'streams', 'text'], except: ['imports', 'program'] },
   transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] },
-  udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed'] }
+  udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed', 'workers'] }
 } satisfies Record<string, Group>
 
 export type GroupName = keyof typeof GROUPS

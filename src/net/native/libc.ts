@@ -17,9 +17,6 @@ export interface Libc {
   send (fd: number, from: Uint8Array, length: number, flags: number): number
   getsockname (fd: number, address: Uint8Array, length: Uint8Array): number
   getpeername (fd: number, address: Uint8Array, length: Uint8Array): number
-  /** `target` is the same file as `fd` from now on. */
-  dup3 (fd: number, target: number, flags: number): number
-  close (fd: number): number
   eventfd (initial: number, flags: number): number
   errno (): number
   /** The address of the first byte of a view. It keeps nothing alive: see {@link MemoryAddresses}. */
@@ -76,8 +73,6 @@ async function load (): Promise<Libc> {
     send: libc.func('send', 'long', ['int', 'void *', 'size_t', 'int']),
     getsockname: libc.func('getsockname', 'int', ['int', 'void *', 'void *']),
     getpeername: libc.func('getpeername', 'int', ['int', 'void *', 'void *']),
-    dup3: libc.func('dup3', 'int', ['int', 'int', 'int']),
-    close: libc.func('close', 'int', ['int']),
     eventfd: libc.func('eventfd', 'int', ['unsigned int', 'int']),
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),

@@ -8,7 +8,6 @@ import { endianness } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
 import type { Libc } from './libc.ts'
 import { NativeError } from './native-error.ts'
-import { ownedDescriptor } from './owned-descriptor.ts'
 import type { Poller, PollHandle } from './poller.ts'
 
 // struct pollfd: descriptor (4 bytes), wanted events (2), events that came (2)
@@ -162,9 +161,8 @@ class ThreadPoller implements Poller {
 
   #open (): void {
     if (this.#wakeFd >= 0) return // the last handle is being closed
-    const fd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    if (fd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
-    this.#wakeFd = ownedDescriptor(this.#libc, fd)
+    this.#wakeFd = this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    if (this.#wakeFd < 0) throw NativeError.ofCall('eventfd', this.#libc.errno())
     process.on('exit', this.#wake)
   }
 

@@ -1,13 +1,13 @@
 /** UDP sockets through the C library, on Linux with the optional package koffi: what those of one thread share. */
 import { closeSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
+import { isMainThread } from 'node:worker_threads'
 import { ErrorQueue } from './error-queue.ts'
 import { isKnownLayout } from './message-array.ts'
 import { MessageReader } from './message-reader.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { UdpOffload } from '../socket.ts'
 import { loadLibc, type Libc } from '../../../net/native/libc.ts'
-import { ownedDescriptor } from '../../../net/native/owned-descriptor.ts'
 import { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
 import { loopPoller } from '../../../net/native/poller-loop.ts'
 import { threadPoller } from '../../../net/native/poller-thread.ts'
@@ -95,7 +95,7 @@ export class NativeUdp {
   #socket (of: Endpoint): number {
     const fd = this.libc.socket(isIPv6(of.host) ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     if (fd < 0) throw callError(this.libc.errno(), 'socket', of)
-    return ownedDescriptor(this.libc, fd)
+    return fd
   }
 
   #failed (fd: number, call: string, at: Endpoint): Error {
@@ -113,7 +113,7 @@ function reducedBy (offloads: readonly UdpOffload[], wanted: 'batch' | 'offload'
 
 let loading: Promise<NativeUdp | string> | undefined
 
-/** Loads it once for each thread; a text says why that is not possible. Never rejects. */
+/** Loads it once; a text says why that is not possible. Never rejects. */
 export function nativeUdp (): Promise<NativeUdp | string> {
   loading ??= load()
   return loading
@@ -121,6 +121,8 @@ export function nativeUdp (): Promise<NativeUdp | string> {
 
 async function load (): Promise<NativeUdp | string> {
   if (process.platform !== 'linux') return 'only Linux sends and reads many datagrams at once'
+  // An event that waits when a worker is terminated would end the process, as koffi cannot call back then.
+  if (!isMainThread) return 'worker threads have sockets of node:dgram alone'
   if (!isKnownLayout()) return `the calls of Linux are not known on ${process.arch}`
   try {
     return new NativeUdp(await loadLibc())
