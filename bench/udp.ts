@@ -49,14 +49,21 @@ async function compare (run: Run, name: string, subjects: Subject[], others: Ben
   await Promise.all([...subjects.map(({ measured }) => measured), ...others].map((process) => process.stop()))
 }
 
+/** Who receives what is sent: over the loopback a group stays whole on its way to a receiver that takes groups, and is split for others. */
+const SENT = [
+  { to: 'one address that takes groups', addresses: 1, sink: 'tunpipe' },
+  { to: 'one address that takes none', addresses: 1, sink: 'tunpipe, batch' },
+  { to: `${MANY} addresses in turn`, addresses: MANY, sink: 'tunpipe' }
+]
+
 export async function udpBench (run: Run): Promise<void> {
-  for (const addresses of [1, MANY]) {
-    const sink = await startReceiver('tunpipe')
+  for (const { to, addresses, sink: way } of SENT) {
+    const sink = await startReceiver(way)
     const subjects = await Promise.all(WAYS.map(async ({ way, ...of }) => {
       const measured = await startSender(way, sink.port, addresses)
       return { ...of, measured, sender: measured }
     }))
-    await compare(run, `sent, ${SIZE} B, to ${addresses === 1 ? 'one address' : `${addresses} addresses in turn`}`, subjects, [sink])
+    await compare(run, `sent, ${SIZE} B, to ${to}`, subjects, [sink])
   }
   for (const from of WAYS) {
     const subjects = await Promise.all(WAYS.map(async ({ way, ...of }) => {

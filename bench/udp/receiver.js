@@ -1,4 +1,7 @@
-/** Counts datagrams that come to a port of the loopback. `BENCH_UDP` is how: `tunpipe`, or `node:dgram` as one would write it. */
+/**
+ * Counts datagrams that come to a port of the loopback. `BENCH_UDP` is how: `tunpipe`, `tunpipe, batch` without groups of datagrams, or
+ * `node:dgram` as one would write it.
+ */
 import { createSocket } from 'node:dgram'
 import { bindUdp } from 'tunpipe/transports'
 import { report } from '../lib/child.js'
@@ -8,8 +11,10 @@ const BUFFER = 7 << 20
 
 let received = 0
 
-if (process.env.BENCH_UDP === 'tunpipe') {
-  const socket = await bindUdp({ host: '0.0.0.0', port: 0, kernelBuffer: BUFFER })
+const { BENCH_UDP } = process.env
+
+if (BENCH_UDP !== 'node:dgram') {
+  const socket = await bindUdp({ host: '0.0.0.0', port: 0, kernelBuffer: BUFFER, io: BENCH_UDP === 'tunpipe' ? 'offload' : 'batch' })
   void socket.flow((batch) => { received += batch.length })
   report(socket.local.port, () => received)
 } else {
