@@ -71,6 +71,9 @@ export class MessageArray {
     }
   }
 
+  /** Of the header of a message. */
+  addressOf (message: number): number { return this.address + message * HEADER * WORD }
+
   /** Words, where an address begins. */
   nameAt (message: number): number { return this.#namesAt + message * NAME }
 

@@ -42,6 +42,7 @@ export class MessageWriter {
   /** Datagrams of each message. */
   readonly #counts = new Uint32Array(MOST_MESSAGES)
   #messages = 0
+  #next = 0
   /** The words of an address with port 0, for sockets of either family; null for what is none. */
   readonly #hosts = { v4: new Map<string, Uint32Array | null>(), v6: new Map<string, Uint32Array | null>() }
 
@@ -99,20 +100,27 @@ export class MessageWriter {
       if (count > 1) array.words[array.controlAt(messages) + CONTROL_DATA] = size
     }
     this.#messages = messages
+    this.#next = 0
     return messages
   }
 
-  /** Sends what was prepared. Returns the number of datagrams that the system has taken, or -1. */
+  /** Sends what was prepared and is left of it. Returns the number of datagrams that the system has taken, or -1. */
   send (fd: number): number {
-    const sent = this.#libc.sendmmsg(fd, this.#array.address, this.#messages, MSG_DONTWAIT | MSG_NOSIGNAL)
+    const sent = this.#libc.sendmmsg(fd, this.#array.addressOf(this.#next), this.#messages - this.#next, MSG_DONTWAIT | MSG_NOSIGNAL)
     if (sent < 0) return -1
     let datagrams = 0
-    for (let i = 0; i < sent; i++) datagrams += this.#counts[i]
+    for (const end = this.#next + sent; this.#next < end; this.#next++) datagrams += this.#counts[this.#next]
     return datagrams
   }
 
-  /** Datagrams of the first message. */
-  get first (): number { return this.#counts[0] }
+  /** Whether anything is left of what was prepared. */
+  get isSent (): boolean { return this.#next >= this.#messages }
+
+  /** Datagrams of the next message. */
+  get next (): number { return this.#counts[this.#next] }
+
+  /** Leaves the next message out. */
+  skip (): void { this.#next++ }
 
   /** Whether the zone of an address is that of another interface than when it was sent to first. */
   hasMoved (host: string, family: 'v4' | 'v6'): boolean {

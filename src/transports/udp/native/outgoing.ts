@@ -122,16 +122,18 @@ export class Outgoing implements PacketPort<Datagram> {
     const writer = this.#writer
     /** Up to this index they go one by one. */
     let alone = from
+    let isPrepared = false
     let tries = 0
     /** The error of the last call, which may be that of an earlier datagram: such a one does not come again. */
     let last = 0
     for (let at = from; at < batch.length;) {
       const bound = at >= alone && this.offloads.includes('gso') ? this : undefined
-      if (writer.prepare(batch, at, this.#family, bound) === 0) {
+      if ((!isPrepared || writer.isSent) && writer.prepare(batch, at, this.#family, bound) === 0) {
         this.#errors.other++ // no address, or none of this family, or no port
         at++
         continue
       }
+      isPrepared = true
       const sent = writer.send(this.#fd)
       const errno = sent < 0 ? libc.errno() : 0
       if (errno === EINTR) continue
@@ -153,10 +155,15 @@ export class Outgoing implements PacketPort<Datagram> {
         continue
       }
       tries = last = 0
-      if (bound !== undefined && writer.first > 1 && this.#isOfGroup(errno, batch[at])) {
-        alone = at + writer.first
-      } else if (!writer.hasMoved(batch[at].host, this.#family)) {
+      if (writer.next > 1 && this.#isOfGroup(errno, batch[at])) {
+        alone = at + writer.next
+        isPrepared = false
+      } else if (writer.next > 1 || writer.hasMoved(batch[at].host, this.#family)) {
+        alone = Math.max(alone, at + 1) // the first of a group is the one that has failed
+        isPrepared = false
+      } else {
         countError(this.#errors, errnoOf(errno)[0])
+        writer.skip()
         at++
       }
     }
