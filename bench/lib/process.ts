@@ -15,14 +15,18 @@ export class BenchProcess {
   readonly #ended = new AbortController()
   #port = 0
 
-  private constructor (script: string, env: Record<string, string>) {
-    this.#child = fork(new URL(`../${script}`, import.meta.url), { env: { ...process.env, ...env }, execArgv: ['--expose-gc'] })
+  private constructor (script: string, env: Record<string, string>, [command, ...args]: readonly string[]) {
+    const options = command === undefined ? { execArgv: ['--expose-gc'] } : { execPath: command, execArgv: [...args, process.execPath, '--expose-gc'] }
+    this.#child = fork(new URL(`../${script}`, import.meta.url), { env: { ...process.env, ...env }, ...options })
     this.#child.once('exit', () => { this.#ended.abort(new Error(`${script} has ended`)) })
   }
 
-  /** @param script relative to `bench` */
-  static async start (script: string, env: Record<string, string> = {}): Promise<BenchProcess> {
-    const started = new BenchProcess(script, env)
+  /**
+   * @param script relative to `bench`
+   * @param within a command that becomes the program behind it, in a network namespace say
+   */
+  static async start (script: string, env: Record<string, string> = {}, within: readonly string[] = []): Promise<BenchProcess> {
+    const started = new BenchProcess(script, env, within)
     started.#port = (await started.#message<{ port: number }>()).port
     return started
   }

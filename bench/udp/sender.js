@@ -1,12 +1,12 @@
 /**
- * Sends datagrams to a port of the loopback, as fast as it can while it is told to. `BENCH_UDP` is how: `tunpipe`, or `node:dgram` as one
- * would write it. `BENCH_ADDRESSES` is the number of addresses that they go to in turn.
+ * Sends datagrams as fast as it can while it is told to. `BENCH_UDP` is how: `tunpipe`, or `node:dgram` as one would write it.
+ * `BENCH_NETWORK` and a number make the addresses that they go to in turn, of which there are `BENCH_ADDRESSES`.
  */
 import { createSocket } from 'node:dgram'
 import { bindUdp } from 'tunpipe/transports'
 import { report } from '../lib/child.js'
 
-const { BENCH_UDP, BENCH_ADDRESSES, BENCH_PORT, BENCH_SIZE } = process.env
+const { BENCH_UDP, BENCH_NETWORK, BENCH_ADDRESSES, BENCH_PORT, BENCH_SIZE } = process.env
 const port = Number(BENCH_PORT)
 const size = Number(BENCH_SIZE)
 const BATCH = 64
@@ -14,7 +14,7 @@ const BATCH = 64
 const TURN = 4
 
 const addresses = Number(BENCH_ADDRESSES)
-const hosts = Array.from({ length: BATCH }, (_, i) => `127.0.0.${1 + i % addresses}`)
+const hosts = Array.from({ length: BATCH }, (_, i) => `${BENCH_NETWORK}${1 + i % addresses}`)
 // Apart in memory, as packets are that something was put before.
 const slab = Buffer.alloc(BATCH * (size + 32), 'tunpipe ')
 const data = hosts.map((_, i) => slab.subarray(i * (size + 32) + 32, (i + 1) * (size + 32)))
