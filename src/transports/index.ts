@@ -5,10 +5,10 @@ export type { ProtocolMismatch } from './first-read.ts'
 export { ConnectionLimiter, type ConnectionLimiterInit, type ConnectionLimiterStats, type ConnectionSlot } from '../limits/connection-limiter.ts'
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts'
 export {
-  type AllConditions, type Behaviour, type Conditions, type ConnectionLimits, type Device, type DialSimulatedInit, type Directions, type FirewallInit,
-  formatEvent, type GatewayInit, type Happening, type HostInit, type JoinSubnetInit, type ListenSimulatedInit, memoryNetwork, memoryPair, NAT_KINDS,
+  type AllConditions, type Behaviour, type Conditions, type ConnectionLimits, type Device, type DialSimulatedInit, type Directions, type Family, type FirewallInit,
+  formatEvent, type Gateway, type GatewayInit, HAPPENINGS, type Happening, type HostInit, type JoinSubnetInit, type ListenSimulatedInit, memoryNetwork, memoryPair, NAT_KINDS,
   type NatInit, type NatKind, type NetworkInterface, type PacketError, type PacketProtocol, type SimulatedFirewall, type SimulatedHost,
-  type SimulatedLink, type SimulatedNat, SimulatedNetwork, type SimulatedNetworkInit, type SimulatedTransport, type SimulatedTransportInit,
+  type SimulatedLink, type SimulatedLinkInit, type SimulatedNat, SimulatedNetwork, type SimulatedNetworkInit, type SimulatedTransport, type SimulatedTransportInit,
   type Subnet, type SubnetInit, type Trace, type TraceEvent
 } from './memory/index.ts'
 export { ForeignProtocolError, detectProtocol, protocolText, type Protocol, type DetectedProtocol } from './protocol-detection.ts'

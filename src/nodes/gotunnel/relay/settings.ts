@@ -27,6 +27,7 @@ export type GotunnelRelayInit = GotunnelRelayOptions & InitOf<typeof lastingOpti
   log?: Logger
 }
 
+/** Makes a listener, as `listenTcp` does. */
 export type ListenForUsers = (init: Pick<ListenInit, 'host' | 'port' | 'limiter' | 'keepAlive' | 'clock'>) => Listener<AcceptedLink>
 
 /** Verified settings of an identity, without its token. */

@@ -21,6 +21,7 @@ export interface FirewallInit extends GatewayInit {
   maxEntries?: number
 }
 
+/** A gateway that translates nothing. Made by `network.firewall`. */
 export class SimulatedFirewall extends Gateway {
   /**
    * @throws {OptionError} when an option is out of range; when the inside has a gateway for this family already

@@ -33,6 +33,7 @@ interface Attachment {
 
 const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.')
 
+/** A host, with sockets of its own. Made by `network.host`. */
 export class SimulatedHost implements Device {
   readonly name: string
   readonly #simulation: Simulation

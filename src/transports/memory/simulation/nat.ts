@@ -17,6 +17,7 @@ export const NAT_KINDS = {
   symmetric: { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' }
 } as const satisfies Record<string, { mapping: Behaviour, filtering: Behaviour }>
 
+/** The four kinds of RFC 3489, section 5, as {@link NAT_KINDS} has them in the terms of RFC 4787. */
 export type NatKind = keyof typeof NAT_KINDS
 
 /** Options of a NAT. */
@@ -53,6 +54,7 @@ export interface NatInit extends GatewayInit {
   maxEntries?: number
 }
 
+/** A NAT, as {@link NatInit} says. Made by `network.nat`. */
 export class SimulatedNat extends Gateway {
   /** The address outside. */
   readonly address: string

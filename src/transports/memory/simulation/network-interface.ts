@@ -22,6 +22,7 @@ export interface NetworkInterfaceInit {
   onArrived: (packet: Packet) => void
 }
 
+/** What joins a device and a subnet, with the conditions of both directions. */
 export class NetworkInterface {
   readonly device: Device
   readonly addresses: readonly string[]

@@ -1,6 +1,7 @@
 /** Packets of a simulated network. They carry what their protocol makes of them, and have the size that they would have on the wire. */
 import type { Endpoint } from '../../../types.ts'
 
+/** What is above IP. */
 export type PacketProtocol = 'udp' | 'tcp'
 
 /** What has its place in the network: a host, a NAT, a firewall. */
@@ -42,6 +43,7 @@ const IP_HEADER = { ipv4: 20, ipv6: 40 } as const
 const HEADER: Readonly<Record<PacketProtocol, number>> = { udp: 8, tcp: 20 }
 const ICMP_HEADER = 8
 
+/** Of addresses. */
 export type Family = keyof typeof IP_HEADER
 
 export const familyOf = (host: string): Family => host.includes(':') ? 'ipv6' : 'ipv4'

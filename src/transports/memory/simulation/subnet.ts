@@ -16,6 +16,7 @@ export interface JoinInit extends Directions {
   onArrived: (packet: Packet) => void
 }
 
+/** A switch with addresses, and gateways to elsewhere. Made by `network.subnet`. */
 export class Subnet {
   readonly name: string
   /** CIDRs. */

@@ -28,6 +28,7 @@ export const HAPPENINGS = {
   hopsExceeded: 'dropped: too many hops'
 } as const
 
+/** What can happen to a packet. */
 export type Happening = keyof typeof HAPPENINGS
 
 /** One line of the trace. */
