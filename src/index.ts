@@ -12,7 +12,7 @@ export { CodedError, LinkBusyError, LinkClosedError, OptionError, TruncatedError
 export { codec, over, stack, transform } from './layer.ts'
 export { bridge, type BridgeInit } from './streams/bridge.ts'
 export { systemClock } from './streams/clock.ts'
-export { VirtualClock, VirtualTimeoutError, type VirtualClockInit } from './streams/virtual-clock.ts'
+export { VirtualClock, VirtualTimeoutError, type VirtualClockInit, type VirtualTimer } from './streams/virtual-clock.ts'
 export { consume } from './streams/consume.ts'
 export { duplexOf, type DuplexOfInit } from './streams/duplex.ts'
 export { wrapLink, type Overrides } from './streams/wrap-link.ts'

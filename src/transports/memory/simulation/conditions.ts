@@ -24,6 +24,7 @@ export interface Conditions {
   queue?: number
 }
 
+/** All of them, with their defaults. */
 export type AllConditions = Readonly<Required<Conditions>>
 
 /** The largest MTU: a header of IPv6, and a datagram of the largest size. */

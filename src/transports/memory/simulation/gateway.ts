@@ -30,6 +30,7 @@ export interface GatewayRules {
   hairpin?: boolean
 }
 
+/** What leads from one subnet to another: a NAT or a firewall. */
 export class Gateway implements Device {
   readonly name: string
   readonly #simulation: Simulation

@@ -39,12 +39,12 @@ export interface Packet {
 /** Gateways that a packet passes at most, as hosts set it by default (RFC 1700). */
 export const HOPS = 64
 
-const IP_HEADER = { ipv4: 20, ipv6: 40 } as const
+const IP_HEADER: Readonly<Record<Family, number>> = { ipv4: 20, ipv6: 40 }
 const HEADER: Readonly<Record<PacketProtocol, number>> = { udp: 8, tcp: 20 }
 const ICMP_HEADER = 8
 
 /** Of addresses. */
-export type Family = keyof typeof IP_HEADER
+export type Family = 'ipv4' | 'ipv6'
 
 export const familyOf = (host: string): Family => host.includes(':') ? 'ipv6' : 'ipv4'
 
