@@ -5,7 +5,7 @@ import { DatagramCipher, type DatagramCipherInit } from './datagram-cipher.ts'
 import type { SealingImplementation } from './gcm.ts'
 import { NodeGcm } from './node-gcm.ts'
 import { OpenSslGcm } from './openssl-gcm.ts'
-import { selfTest } from './self-test.ts'
+import { selfTest } from './known-answers.ts'
 
 /** What seals datagrams in this process. */
 export interface Sealing {
