@@ -5,7 +5,7 @@ import t from 'tap'
 import { Lab } from '../helpers/network/namespaces.ts'
 import { joined, startPeer, startRelay } from '../helpers/network/programs.ts'
 import { canRun } from '../helpers/network/requirements.ts'
-import { Agent, exchangeEqual, ping, reaches } from '../helpers/network/traffic.ts'
+import { Agent, eventually, exchangeEqual, ping, reaches } from '../helpers/network/traffic.ts'
 
 const LISTEN = 'ws://192.0.2.1:8080'
 const METRICS = '127.0.0.1:9100'
@@ -72,6 +72,7 @@ if (await canRun(t)) {
         const filled = await dropped()
         const sending = a.agent.call('flood', c.address, discard, STEADY)
         await exchangeEqual(t, b, d, EXCHANGED)
+        t.ok(await eventually(async () => await dropped() > filled), 'C has stood still all the time')
         await a.agent.call('stopFlood')
         await sending
         return [filled - before, await dropped() - filled]
