@@ -169,6 +169,37 @@ t.test('partitions: between groups, from all others, one at a time, and with pac
   t.equal(network.counts.partitioned, 6)
 })
 
+t.test('a partition stops what is on its way from the subnet to a device, also through gateways', async (t) => {
+  const network = new SimulatedNetwork()
+  const [internet, home] = [network.subnet('0.0.0.0/0'), network.subnet('192.168.1.0/24')]
+  const nat = network.nat({ inside: home, outside: internet, address: '203.0.113.7', kind: 'full-cone', down: { delay: 100 } })
+  const [hostA, hostB, hostS] = [network.host({ on: home, address: '192.168.1.2' }), network.host({ on: internet, address: '198.51.100.2', down: { delay: 100 } }), network.host({ on: internet, address: '198.51.100.1' })]
+  const [a, b, server] = [await talker(hostA), await talker(hostB), await talker(hostS)]
+  const outside = endpoint(await told(network, a, server))
+  for (const [from, to, say, heardBy] of [[hostS, hostB, () => { server.say(b.local) }, b], [hostA, hostB, () => { a.say(b.local) }, b], [nat, hostB, () => { a.say(b.local) }, b], [hostS, nat, () => { server.say(outside) }, a]] as const) {
+    const before = network.counts.partitioned
+    say()
+    await network.clock.pass(50)
+    network.partition([from], [to])
+    await network.clock.pass(200)
+    t.same([heardBy.heard.length, network.counts.partitioned], [0, before + 1])
+    network.heal()
+  }
+  server.say(b.local)
+  await network.clock.pass(50)
+  network.partition([hostS], [hostB])()
+  await network.clock.pass(100)
+  t.equal(b.heard.length, 1, 'one that has ended by then does not count')
+})
+
+t.test('each packet on its way counts for more than its bytes', async (t) => {
+  const { network, talkers: [a, b] } = await hosts(2, { inFlight: 100_000 })
+  for (let i = 0; i < 1000; i++) a.say(b.local, '')
+  await network.clock.pass(10)
+  t.ok(b.heard.length > 100 && b.heard.length < 200, `${b.heard.length}`)
+  t.equal(b.heard.length + network.counts.networkFull, 1000)
+})
+
 t.test('a partition from a server counts behind a NAT, and one around the NAT as well', async (t) => {
   const network = new SimulatedNetwork()
   const [internet, home] = [network.subnet('0.0.0.0/0'), network.subnet('192.168.1.0/24')]
