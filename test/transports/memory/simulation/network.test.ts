@@ -35,6 +35,29 @@ t.test('sockets: ports of their own, free ones, those in use, and any address', 
   t.same(any.heard, [['x', '192.0.2.2:9']], 'from the address that leads there')
 })
 
+t.test('sockets: an address that stands for others shares no port with those', async (t) => {
+  const network = new SimulatedNetwork()
+  const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::1']
+  const host = network.host({ on: network.subnet(['192.0.2.0/24', '2001:db8::/64']), address: addresses })
+  const all = [...addresses, '0.0.0.0', '::', '127.0.0.1', '::1']
+  for (const [i, one] of all.entries()) {
+    for (const [j, other] of all.entries()) {
+      const port = 1000 + i * all.length + j
+      const first = await host.bindUdp({ host: one, port })
+      const isAny = (any: string): boolean => one === any || other === any
+      const meet = one === other || isAny('::') || (isAny('0.0.0.0') && !one.includes(':') && !other.includes(':'))
+      const second = host.bindUdp({ host: other, port })
+      if (!meet) (await second).close()
+      else t.match(await failureOf(second), { code: 'EADDRINUSE' }, `${one} and ${other}`)
+      first.close()
+      ;(await host.bindUdp({ host: other, port })).close()
+    }
+  }
+  const free = await host.bindUdp({ host: '0.0.0.0' })
+  t.not((await host.bindUdp({ host: '::' })).local.port, free.local.port)
+  t.pass()
+})
+
 t.test('a host reaches itself, by its address and by loopback', async (t) => {
   const { network, all: [a] } = await hosts(1)
   const [one, other] = [await talker(a), await talker(a)]
