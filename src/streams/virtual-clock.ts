@@ -116,25 +116,31 @@ class TimerHeap {
  */
 export class VirtualClock implements Clock {
   #now: number
-  #date: number
+  /** What the date was when, so that rounding does not add up. */
+  #date: { readonly set: number, readonly at: number }
   #order = 0
   readonly #timers = new TimerHeap()
-  #onTimer: (() => void) | undefined
+  /** Called when a timer was set. */
+  readonly #wakers = new Set<() => void>()
+  /** What the last timer leads to: until that is done nobody runs the next one. */
+  #turning: Promise<void> | undefined
 
+  /** @throws {OptionError} when a time is no number, or `now` is less than 0 */
   constructor ({ now = 0, date = 0 }: VirtualClockInit = {}) {
-    this.#now = now
-    this.#date = date
+    this.#now = verified('now', now)
+    this.#date = { set: verifiedDate(date), at: now }
   }
 
   // Functions of their own, so that they may be handed on: `clock.now`.
   readonly now = (): number => this.#now
-  readonly date = (): number => Math.floor(this.#date)
+  readonly date = (): number => Math.floor(this.#date.set + (this.#now - this.#date.at))
 
   /** Timers that wait, the earliest first. */
   protected get timers (): VirtualTimer[] { return this.#timers.sorted() }
 
+  /** @throws {OptionError} when that is no time of a timer */
   set (ms: number, fn: () => void): Timer {
-    if (!(ms <= MAX_TIMEOUT)) throw new RangeError(`a timer of ${ms} ms`)
+    if (typeof ms !== 'number' || !(ms <= MAX_TIMEOUT)) throw new OptionError(`a timer takes a number of milliseconds, at most ${MAX_TIMEOUT}, not ${String(ms)}`)
     const wait = Math.max(1, ms)
     return this.#add(ms, this.#now + wait, () => { fn() })
   }
@@ -144,9 +150,10 @@ export class VirtualClock implements Clock {
    * is over counts as now.
    *
    * @param fn - returns false when no promise can have been settled by it, which saves turns of the event loop
+   * @throws {OptionError} when the time is no finite number
    */
   at (time: number, fn: () => unknown): Timer {
-    if (Number.isNaN(time)) throw new RangeError('a time is a number')
+    if (!Number.isFinite(time)) throw new OptionError(`a time is a number of milliseconds, not ${String(time)}`)
     return this.#add(time - this.#now, Math.max(time, this.#now), fn)
   }
 
@@ -161,11 +168,18 @@ export class VirtualClock implements Clock {
     this.#move(end)
   }
 
-  /** The same, with turns of the event loop behind each timer, so that what it leads to is done when the next one runs. */
+  /**
+   * The same, with four turns of the event loop behind each timer, so that what it leads to is done when the next one runs. What takes more
+   * turns goes on later. That is so also where several callers move the clock.
+   */
   async pass (ms: number): Promise<void> {
     const end = this.#now + verified('a time to pass', ms)
     await turns()
-    while (this.#isDue(end)) if (this.#step()) await turns()
+    for (;;) {
+      while (this.#turning !== undefined) await this.#turning
+      if (!this.#isDue(end)) break
+      if (this.#step()) await this.#turns()
+    }
     this.#move(end)
     await turns()
   }
@@ -177,6 +191,7 @@ export class VirtualClock implements Clock {
    * @param init - `within`: virtual milliseconds, by default 60,000
    * @returns what the promise resolves with
    * @throws {VirtualTimeoutError} when that does not come about in time; what the promise rejects with
+   * @throws {OptionError} when the condition returns something else than true or false, such as a promise
    */
   async until (what: () => boolean, init?: { within?: number }): Promise<void>
   async until<T> (what: Promise<T>, init?: { within?: number }): Promise<T>
@@ -185,10 +200,12 @@ export class VirtualClock implements Clock {
     let isSettled = false
     const settle = (): void => { isSettled = true }
     if (typeof what !== 'function') what.then(settle, settle)
-    const isOver = typeof what === 'function' ? what : () => isSettled
+    const isOver = typeof what === 'function' ? () => verifiedCondition(what()) : () => isSettled
     for (await turns(); !isOver();) {
-      if (this.#isDue(end)) {
-        if (this.#step()) await turns()
+      if (this.#turning !== undefined) {
+        await this.#turning
+      } else if (this.#isDue(end)) {
+        if (this.#step()) await this.#turns()
       } else if (this.#now < end) {
         this.#move(end)
         await turns()
@@ -204,27 +221,38 @@ export class VirtualClock implements Clock {
    * move the clock.
    */
   async run (signal: AbortSignal): Promise<void> {
-    const wake = (): void => { this.#onTimer?.() }
-    signal.addEventListener('abort', wake, { once: true })
-    for (await turns(); !signal.aborted;) {
-      if (this.#isDue(Infinity)) {
-        if (this.#step()) await turns()
-      } else {
-        await new Promise<void>((resolve) => { this.#onTimer = resolve })
-        this.#onTimer = undefined
-        await turns()
+    let wakeUp = (): void => {}
+    const wake = (): void => { wakeUp() }
+    signal.addEventListener('abort', wake)
+    this.#wakers.add(wake)
+    try {
+      for (await turns(); !signal.aborted;) {
+        if (this.#turning !== undefined) {
+          await this.#turning
+        } else if (this.#isDue(Infinity)) {
+          if (this.#step()) await this.#turns()
+        } else {
+          await new Promise<void>((resolve) => { wakeUp = resolve })
+          await turns()
+        }
       }
+    } finally {
+      this.#wakers.delete(wake)
+      signal.removeEventListener('abort', wake)
     }
-    signal.removeEventListener('abort', wake)
   }
 
-  /** The time of the machine is set. */
-  setDate (date: number): void { this.#date = date }
+  /**
+   * The time of the machine is set.
+   *
+   * @throws {OptionError} when that is no number
+   */
+  setDate (date: number): void { this.#date = { set: verifiedDate(date), at: this.#now } }
 
   #add (ms: number, due: number, fn: () => unknown): VirtualTimer {
     const timer = new VirtualTimer(ms, due, this.#order++, fn)
     this.#timers.add(timer)
-    this.#onTimer?.()
+    for (const wake of this.#wakers) wake()
     return timer
   }
 
@@ -241,16 +269,29 @@ export class VirtualClock implements Clock {
     return timer.fn() !== false
   }
 
-  #move (to: number): void {
-    if (to <= this.#now) return // somebody else has moved it further meanwhile
-    this.#date += to - this.#now
-    this.#now = to
+  /** Not back: somebody else may have moved it further meanwhile. */
+  #move (to: number): void { this.#now = Math.max(this.#now, to) }
+
+  async #turns (): Promise<void> {
+    const turning = this.#turning = turns()
+    await turning
+    if (this.#turning === turning) this.#turning = undefined
   }
 }
 
 function verified (name: string, ms: number): number {
-  if (!(ms >= 0 && ms < Infinity)) throw new OptionError(`${name} is a number of milliseconds, at least 0, not ${String(ms)}`)
+  if (!Number.isFinite(ms) || ms < 0) throw new OptionError(`${name} is a number of milliseconds, at least 0, not ${String(ms)}`)
   return ms
+}
+
+function verifiedDate (date: number): number {
+  if (!Number.isFinite(date)) throw new OptionError(`a date is a number of milliseconds, not ${String(date)}`)
+  return date
+}
+
+function verifiedCondition (holds: boolean): boolean {
+  if (typeof holds !== 'boolean') throw new OptionError('a condition returns true or false, and no promise')
+  return holds
 }
 
 /** What is ready, and what follows from that. */

@@ -86,7 +86,7 @@ t.test('a test can wait until a timer is set', async (t) => {
   clock.set(5, () => {})
   await waiting
   await clock.whenSet(5)
-  t.throws(() => clock.set(2 ** 31, () => {}), RangeError)
+  t.throws(() => clock.set(2 ** 31, () => {}), { code: 'ERR_OPTION' })
 })
 
 t.test('the date may jump, and time does not', async (t) => {

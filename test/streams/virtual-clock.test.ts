@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import fc from 'fast-check'
 import t from 'tap'
 import { failureOf, turn } from '../helpers/ends.ts'
@@ -34,7 +35,29 @@ t.test('times of `at` have fractions, those of `set` are at least 1', async (t) 
   clock.at(3, told) // which is over
   clock.advance(1)
   t.same(at, [10, 10.0005, 11])
-  t.throws(() => clock.at(NaN, told), RangeError)
+})
+
+t.test('times that are none are refused', async (t) => {
+  const clock = new VirtualClock()
+  for (const time of [NaN, Infinity, -Infinity, undefined, '5', 'x', null] as number[]) {
+    t.throws(() => clock.at(time, () => {}), { code: 'ERR_OPTION' }, String(time))
+    t.throws(() => { clock.setDate(time) }, { code: 'ERR_OPTION' })
+    if (time !== undefined) for (const init of [{ now: time }, { date: time }]) t.throws(() => new VirtualClock(init), { code: 'ERR_OPTION' }, JSON.stringify(init))
+  }
+  for (const ms of [NaN, 2 ** 31, undefined, '5'] as number[]) t.throws(() => clock.set(ms, () => {}), { code: 'ERR_OPTION' }, String(ms))
+  t.throws(() => new VirtualClock({ now: -1 }), { code: 'ERR_OPTION' })
+  t.match(await failureOf(clock.until((async () => false) as unknown as () => boolean)), { code: 'ERR_OPTION' })
+  t.equal(clock.date(), 0)
+})
+
+t.test('the date goes on as the time does, in however many steps', async (t) => {
+  const clock = new VirtualClock({ now: 0.1, date: 1_770_000_000_000 })
+  t.equal(clock.date(), 1_770_000_000_000)
+  for (let i = 1; i <= 100_000; i++) clock.advance(0.001)
+  const passed = clock.now() - 0.1
+  t.ok(Math.abs(clock.date() - 1_770_000_000_000 - passed) <= 1, `${clock.date()} after ${passed} ms`)
+  clock.setDate(5_000_000_000_000)
+  t.equal(clock.date(), 5_000_000_000_000)
 })
 
 t.test('a timer that has run, that of another clock and none can be cleared', async (t) => {
@@ -114,6 +137,50 @@ t.test('it runs by itself until it is stopped', async (t) => {
   await turn()
   clock.clear(late)
   await clock.run(stopping.signal)
+})
+
+t.test('it is run by several at once, each until it is stopped', async (t) => {
+  const clock = new VirtualClock()
+  const [one, other] = [new AbortController(), new AbortController()]
+  const running = [clock.run(one.signal), clock.run(other.signal)]
+  await wait(clock, 10)
+  await turn()
+  one.abort()
+  await running[0]
+  await wait(clock, 10)
+  t.equal(clock.now(), 20)
+  other.abort()
+  await running[1]
+})
+
+t.test('a timer that throws ends the run, and nothing of it stays', async (t) => {
+  const clock = new VirtualClock()
+  const stopping = new AbortController()
+  clock.set(1, () => { throw new Error('timer') })
+  t.match(await failureOf(clock.run(stopping.signal)), { message: 'timer' })
+  t.same(getEventListeners(stopping.signal, 'abort'), [])
+  let ran = false
+  clock.set(1, () => { ran = true })
+  for (let i = 0; i < 10; i++) await turn()
+  t.equal(ran, false)
+  clock.advance(1)
+  t.equal(ran, true)
+})
+
+t.test('several may move the clock: what a timer leads to is done when the next one runs', async (t) => {
+  for (const move of [(clock: VirtualClock) => clock.pass(10), (clock: VirtualClock) => clock.until(() => clock.now() >= 10)]) {
+    const clock = new VirtualClock()
+    const order: string[] = []
+    for (let ms = 1; ms <= 5; ms++) {
+      clock.set(ms, () => {
+        order.push(`timer ${ms}`)
+        void turn().then(turn).then(turn).then(() => { order.push(`after ${ms}`) })
+      })
+    }
+    clock.set(10, () => {})
+    await Promise.all([move(clock), turn().then(() => move(clock)), turn().then(turn).then(() => move(clock))])
+    t.same(order, [1, 2, 3, 4, 5].flatMap((ms) => [`timer ${ms}`, `after ${ms}`]))
+  }
 })
 
 t.test('a time to pass is a number', async (t) => {

@@ -12,3 +12,9 @@ export function verifyAddress (value: string): string {
   if (address === undefined) throw new OptionError(`an address is one of IPv4 or IPv6, not ${String(value)}`)
   return address
 }
+
+/** Whether sockets of one port are in each other's way at these local addresses: `0.0.0.0` is all of IPv4, `::` all. */
+export function overlaps (one: string, other: string): boolean {
+  if (one === other || one === '::' || other === '::') return true
+  return (one === '0.0.0.0' && !other.includes(':')) || (other === '0.0.0.0' && !one.includes(':'))
+}

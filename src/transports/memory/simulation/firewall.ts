@@ -1,6 +1,6 @@
 /** A gateway that translates nothing: a stateful firewall (RFC 6092), or a plain router. */
 import { Gateway, verifyBehaviour, verifyTable, type GatewayInit } from './gateway.ts'
-import { MappingTable, type Behaviour } from './mapping-table.ts'
+import { MappingTable, type Behaviour, type OutsideEndpoints } from './mapping-table.ts'
 import { familyOf, type Family } from './packet.ts'
 import type { Simulation } from './simulation.ts'
 import { OptionError } from '../../../errors.ts'
@@ -21,6 +21,9 @@ export interface FirewallInit extends GatewayInit {
   maxEntries?: number
 }
 
+/** Hosts inside are known by their own endpoints. */
+const OWN: OutsideEndpoints = { allocate: (inside) => inside, release: () => {} }
+
 /** A gateway that translates nothing. Made by `network.firewall`. */
 export class SimulatedFirewall extends Gateway {
   /**
@@ -35,7 +38,7 @@ export class SimulatedFirewall extends Gateway {
     verifyTable({ timeout, tcpTimeout, maxEntries })
     const table = (timeout: number): MappingTable | undefined => filtering === 'none'
       ? undefined
-      : new MappingTable({ mapping: 'endpoint-independent', filtering: verifyBehaviour('filtering', filtering), timeout, inboundRefresh, unsolicitedTimeout: undefined, maxEntries, allocate: (inside) => inside })
+      : new MappingTable({ mapping: 'endpoint-independent', filtering: verifyBehaviour('filtering', filtering), timeout, inboundRefresh, unsolicitedTimeout: undefined, maxEntries, endpoints: OWN })
     const [udp, tcp] = [table(timeout), table(tcpTimeout)]
     super(simulation, init.name, init, { family, tables: udp === undefined || tcp === undefined ? undefined : { udp, tcp }, routes: networks })
   }

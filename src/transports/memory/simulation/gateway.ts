@@ -41,10 +41,11 @@ export class Gateway implements Device {
   readonly #outside: NetworkInterface
 
   /**
-   * @throws {OptionError} when the address is in use; when the inside has a gateway already; when a condition is out of range
+   * @throws {OptionError} when the address is in use; when the inside has a gateway already, or is the outside; when a condition is out of range
    * @internal
    */
   constructor (simulation: Simulation, name: string, { inside, outside, up, down }: GatewayInit, { family, tables, address, routes, hairpin = false }: GatewayRules) {
+    if (inside === outside) throw new OptionError(`${inside.name} is both the inside and the outside`)
     inside.verifyNoGateway(family)
     this.name = name
     this.#simulation = simulation
@@ -70,8 +71,8 @@ export class Gateway implements Device {
     this.#tables?.tcp.clear()
   }
 
-  /** Mappings of a protocol; some of them may be over since the last packet. */
-  mappings (protocol: PacketProtocol): number { return this.#tables?.[protocol].size ?? 0 }
+  /** Mappings of a protocol. */
+  mappings (protocol: PacketProtocol): number { return this.#tables?.[protocol].size(this.#simulation.now) ?? 0 }
 
   #passes (packet: Packet): boolean {
     if (packet.hops > 1) return true
@@ -95,21 +96,25 @@ export class Gateway implements Device {
   /** A packet of the inside, as it is outside. */
   #pass (packet: Packet, translated: Packet, isHairpin: boolean): void {
     if (this.#address !== undefined) this.#simulation.record('translated', this.name, translated)
-    if (isHairpin) this.#fromOutside(translated, this.#inside)
+    if (isHairpin) this.#fromOutside(translated, packet, this.#inside)
     else this.#send(this.#outside, translated, packet, this.#inside)
   }
 
   #errorFromInside (packet: Packet): void {
     const { error, protocol, destination } = packet
     if (error === undefined) return
-    const of = this.#tables === undefined ? error.of : this.#tables[protocol].outsideOf(this.#simulation.now, error.of, destination)
+    const replaced = [...packet.replaced ?? []]
+    const of = this.#tables === undefined ? error.of : this.#tables[protocol].outsideOf(this.#simulation.now, error.of, destination, replaced.pop())
     if (of === undefined) this.#simulation.record('filtered', this.name, packet)
-    else this.#pass(packet, { ...packet, source: { host: this.#address ?? packet.source.host, port: 0 }, error: { ...error, of }, hops: packet.hops - 1 }, destination.host === this.#address)
+    else this.#pass(packet, { ...packet, source: { host: this.#address ?? packet.source.host, port: 0 }, error: { ...error, of }, replaced, hops: packet.hops - 1 }, destination.host === this.#address)
   }
 
-  /** @param from - where an answer of ICMP goes */
-  #fromOutside (packet: Packet, from = this.#outside): void {
-    const { protocol, source, destination, error } = packet
+  /**
+   * @param original - the packet as its sender knows it, which an answer of ICMP is about
+   * @param from - where that goes
+   */
+  #fromOutside (packet: Packet, original = packet, from = this.#outside): void {
+    const { protocol, source, destination, error, replaced } = packet
     const { now } = this.#simulation
     const table = this.#tables?.[protocol]
     const inside = table === undefined
@@ -119,9 +124,9 @@ export class Gateway implements Device {
       this.#simulation.record(inside, this.name, packet)
       return
     }
-    const translated = { ...packet, destination: inside, hops: packet.hops - 1 }
+    const translated = { ...packet, destination: inside, replaced: table === undefined || error !== undefined ? replaced : [...replaced ?? [], destination], hops: packet.hops - 1 }
     if (this.#address !== undefined) this.#simulation.record('translated', this.name, translated)
-    this.#send(this.#inside, translated, packet, from)
+    this.#send(this.#inside, translated, original, from)
   }
 
   #send (to: NetworkInterface, packet: Packet, original: Packet, from: NetworkInterface): void {

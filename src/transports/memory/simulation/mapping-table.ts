@@ -16,8 +16,15 @@ export interface MappingTableInit {
   unsolicitedTimeout: number | undefined
   /** Mappings, permissions, connections and unsolicited packets: so many of each. */
   maxEntries: number
-  /** An endpoint outside for one inside; undefined when there is none left. */
-  allocate: (inside: Endpoint, isFree: (outside: Endpoint) => boolean, taken: number) => Endpoint | undefined
+  endpoints: OutsideEndpoints
+}
+
+/** Where a table gets its endpoints outside. */
+export interface OutsideEndpoints {
+  /** One for an endpoint inside; undefined when there is none left. */
+  allocate: (inside: Endpoint, isUsable: (outside: Endpoint) => boolean) => Endpoint | undefined
+  /** The mapping of an endpoint is over. */
+  release: (outside: Endpoint) => void
 }
 
 interface Mapping {
@@ -41,6 +48,8 @@ export class MappingTable {
   readonly #mappings = new ExpiringMap<Mapping>()
   /** The mapping for remote endpoints that have none yet. */
   readonly #current = new Map<string, Mapping>()
+  /** All that there are of a key, the oldest first. More than one only where unsolicited packets are remembered. */
+  readonly #ofKey = new Map<string, Set<Mapping>>()
   /** To which remote endpoints, or addresses, a mapping has sent. */
   readonly #permissions = new ExpiringMap<true>()
   /** Where unsolicited packets are remembered: what a pair of an inside and a remote endpoint has keeps its mapping, also when there is a newer one. */
@@ -50,8 +59,11 @@ export class MappingTable {
 
   constructor (init: MappingTableInit) { this.#init = init }
 
-  /** Mappings; some of them may be over since the last packet. */
-  get size (): number { return this.#mappings.size }
+  /** How many mappings there are. */
+  size (now: number): number {
+    this.#expire(now)
+    return this.#mappings.size
+  }
 
   /**
    * A packet from inside.
@@ -85,13 +97,21 @@ export class MappingTable {
     return mapping.inside
   }
 
-  /** The endpoint outside that an inside one has for a remote one; for errors, which neither make nor keep a mapping (RFC 5508, section 3.2). */
-  outsideOf (now: number, inside: Endpoint, remote: Endpoint): Endpoint | undefined {
-    this.#expire(now)
-    return this.#known(inside, remote)?.outside
+  /**
+   * The endpoint outside that an inside one has for a remote one; for errors, which neither make nor keep a mapping (RFC 5508, section 3.2).
+   *
+   * @param sentTo - where the packet of the remote one had gone: it may be another one than that for packets to there
+   */
+  outsideOf (now: number, inside: Endpoint, remote: Endpoint, sentTo?: Endpoint): Endpoint | undefined {
+    if (sentTo === undefined) {
+      this.#expire(now)
+      return this.#known(inside, remote)?.outside
+    }
+    const there = this.insideOf(now, sentTo, remote)
+    return there !== undefined && keyOf(there) === keyOf(inside) ? sentTo : undefined
   }
 
-  /** The same in the other direction. */
+  /** Which endpoint inside has one outside, when a remote one may send to that; for errors as well. */
   insideOf (now: number, outside: Endpoint, remote: Endpoint): Endpoint | undefined {
     this.#expire(now)
     const mapping = this.#mappings.get(keyOf(outside))
@@ -100,7 +120,8 @@ export class MappingTable {
 
   /** As after a restart. */
   clear (): void {
-    for (const map of [this.#mappings, this.#current, this.#permissions, this.#connections, this.#unsolicited]) map.clear()
+    this.#mappings.expire(Infinity, 0, this.#over)
+    for (const map of [this.#permissions, this.#connections, this.#unsolicited]) map.clear()
   }
 
   get #remembers (): boolean { return this.#init.unsolicitedTimeout !== undefined }
@@ -141,15 +162,25 @@ export class MappingTable {
    */
   #create (inside: Endpoint, remote: Endpoint): Mapping | undefined {
     const key = this.#key(inside, remote)
-    const isFree = (outside: Endpoint): boolean => {
+    const older = this.#ofKey.get(key)
+    const isUsable = (outside: Endpoint): boolean => {
       const there = this.#mappings.get(keyOf(outside))
       return (there === undefined || (this.#remembers && there.key === key)) && !this.#isUnsolicited(outside, remote)
     }
-    const outside = this.#init.allocate(inside, isFree, this.#mappings.size)
+    const outside = this.#init.endpoints.allocate(inside, isUsable) ?? [...older ?? []].find((one) => isUsable(one.outside))?.outside
     if (outside === undefined) return undefined
     const mapping = this.#mappings.get(keyOf(outside)) ?? { key, inside, outside }
     this.#current.set(key, mapping)
+    this.#ofKey.set(key, (older ?? new Set()).add(mapping))
     return mapping
+  }
+
+  readonly #over = (mapping: Mapping): void => {
+    const { key, outside } = mapping
+    this.#init.endpoints.release(outside)
+    if (this.#current.get(key) === mapping) this.#current.delete(key)
+    const all = this.#ofKey.get(key)
+    if (all?.delete(mapping) === true && all.size === 0) this.#ofKey.delete(key)
   }
 
   #use (now: number, mapping: Mapping, remote: Endpoint): void {
@@ -162,7 +193,7 @@ export class MappingTable {
     const { timeout, unsolicitedTimeout = 0 } = this.#init
     this.#permissions.expire(now, timeout)
     this.#connections.expire(now, timeout)
-    this.#mappings.expire(now, timeout, (mapping) => { if (this.#current.get(mapping.key) === mapping) this.#current.delete(mapping.key) })
+    this.#mappings.expire(now, timeout, this.#over)
     this.#unsolicited.expire(now, unsolicitedTimeout)
   }
 }

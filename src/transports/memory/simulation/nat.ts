@@ -1,13 +1,12 @@
 /** A NAT between two subnets (RFC 4787). */
 import { verifyAddress } from './address.ts'
 import { Gateway, verifyBehaviour, verifyTable, type GatewayInit } from './gateway.ts'
-import { MappingTable, type Behaviour, type MappingTableInit } from './mapping-table.ts'
+import { MappingTable, type Behaviour } from './mapping-table.ts'
 import { familyOf } from './packet.ts'
-import type { Random } from './random.ts'
+import { PortPool } from './port-pool.ts'
 import type { Simulation } from './simulation.ts'
 import { OptionError } from '../../../errors.ts'
 import { verifyMilliseconds } from '../../../options.ts'
-import type { Endpoint } from '../../../types.ts'
 
 /** The four kinds of RFC 3489, section 5, in the terms of RFC 4787. */
 export const NAT_KINDS = {
@@ -86,7 +85,7 @@ export class SimulatedNat extends Gateway {
       inboundRefresh,
       unsolicitedTimeout: remapsAfterUnsolicited ? unsolicitedTimeout : undefined,
       maxEntries,
-      allocate: portsOf({ address, first, last, portPreservation, random: portAssignment === 'random' ? simulation.random : undefined })
+      endpoints: new PortPool({ address, first, last, portPreservation, random: portAssignment === 'random' ? simulation.random : undefined })
     })
     super(simulation, init.name, init, { family: familyOf(address), tables: { udp: table(timeout), tcp: table(tcpTimeout) }, address, hairpin })
     this.address = address
@@ -96,23 +95,3 @@ export class SimulatedNat extends Gateway {
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
-
-/** Chooses ports. */
-function portsOf ({ address, first, last, portPreservation, random }: { address: string, first: number, last: number, portPreservation: boolean, random: Random | undefined }): MappingTableInit['allocate'] {
-  const count = last - first + 1
-  let next = 0
-  return (inside, isFree, taken) => {
-    if (taken >= count) return undefined
-    const at = (port: number): Endpoint => ({ host: address, port })
-    if (portPreservation && inside.port >= first && inside.port <= last && isFree(at(inside.port))) return at(inside.port)
-    const start = random === undefined ? next : random.below(count)
-    for (let tried = 0; tried < count; tried++) {
-      const offset = (start + tried) % count
-      const outside = at(first + offset)
-      if (!isFree(outside)) continue
-      next = (offset + 1) % count
-      return outside
-    }
-    return undefined
-  }
-}

@@ -39,9 +39,10 @@ export class NetworkInterface {
     this.#down = new Pipe(simulation, {
       where,
       conditions: conditions.down,
-      out: (packet) => {
-        if (this.#isThere) onArrived(packet)
-        else simulation.record('noHost', where, packet)
+      out: (packet, from) => {
+        if (!this.#isThere) simulation.record('noHost', where, packet)
+        else if (simulation.isSeparated(from, device) || simulation.isSeparated(packet.origin, device)) simulation.record('partitioned', where, packet)
+        else onArrived(packet)
       }
     })
   }
@@ -50,7 +51,7 @@ export class NetworkInterface {
   get conditions (): Required<Directions<AllConditions>> { return { up: this.#up.conditions, down: this.#down.conditions } }
 
   /**
-   * Changes some conditions, for packets from now on.
+   * Changes some conditions, for packets from now on; the rate also for those that wait for it.
    *
    * @throws {OptionError} when one is out of range
    */
@@ -79,9 +80,10 @@ export class NetworkInterface {
   /**
    * A packet for the device has come to its end of the subnet.
    *
+   * @param from - who has put it into the subnet; undefined for the subnet itself
    * @internal
    */
-  arrive (packet: Packet): void { this.#down.push(packet) }
+  arrive (packet: Packet, from?: Device): void { this.#down.push(packet, from) }
 
   /**
    * Nothing arrives any more, also not what is on its way.

@@ -34,6 +34,8 @@ export interface Packet {
   /** Where it was made; undefined for errors of a subnet. */
   readonly origin: Device | undefined
   readonly error?: PacketError
+  /** Destinations outside for which gateways have set those inside, the last one last. Of an error: those of the packet that it is about. */
+  readonly replaced?: readonly Endpoint[]
 }
 
 /** Gateways that a packet passes at most, as hosts set it by default (RFC 1700). */
@@ -52,9 +54,9 @@ export const familyOf = (host: string): Family => host.includes(':') ? 'ipv6' : 
 export const headersOf = (protocol: PacketProtocol, host: string): number => IP_HEADER[familyOf(host)] + HEADER[protocol]
 
 /** The answer of ICMP to a packet, with the headers of that packet in it (RFC 792). */
-export function errorAbout ({ protocol, source, destination }: Packet, id: number, from: { host: string, origin: Device | undefined }, error: Omit<PacketError, 'of'>): Packet {
+export function errorAbout ({ protocol, source, destination, replaced }: Packet, id: number, from: { host: string, origin: Device | undefined }, error: Omit<PacketError, 'of'>): Packet {
   const size = IP_HEADER[familyOf(source.host)] * 2 + 2 * ICMP_HEADER
-  return { id, protocol, source: { host: from.host, port: 0 }, destination: source, size, payload: undefined, hops: HOPS, origin: from.origin, error: { ...error, of: destination } }
+  return { id, protocol, source: { host: from.host, port: 0 }, destination: source, size, payload: undefined, hops: HOPS, origin: from.origin, replaced, error: { ...error, of: destination } }
 }
 
 /** What a host does with packets of a protocol. */

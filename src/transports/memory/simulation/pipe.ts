@@ -1,7 +1,8 @@
 /** One direction between a device and a subnet: it delays, loses, doubles and reorders packets. */
 import { changed, type AllConditions, type Conditions } from './conditions.ts'
-import type { Packet } from './packet.ts'
+import type { Device, Packet } from './packet.ts'
 import type { Simulation } from './simulation.ts'
+import type { Timer } from '../../../types.ts'
 
 /** Milliseconds that each packet into a subnet takes at least, so that time goes on also where two answer each other at once. */
 export const LEAST_DELAY = 0.001
@@ -9,18 +10,40 @@ export const LEAST_DELAY = 0.001
 /** Bits per byte, milliseconds per second. */
 const BITS_MS = 8000
 
+/** A packet on its way. */
+interface Underway {
+  readonly packet: Packet
+  readonly from: Device | undefined
+  readonly isHeldBack: boolean
+  /** Milliseconds from when it has left to when it arrives, unless one before it arrives later. */
+  readonly takes: number
+  leaves: number
+  timer?: Timer
+}
+
+interface PipeInit {
+  /** The device, for the trace. */
+  where: string
+  conditions: AllConditions
+  leastDelay?: number
+  /** @param from - the device that has put the packet into the subnet, as `push` was told */
+  out: (packet: Packet, from: Device | undefined) => void
+}
+
 export class Pipe {
   readonly #simulation: Simulation
   readonly #where: string
   readonly #leastDelay: number
-  readonly #out: (packet: Packet) => void
+  readonly #out: PipeInit['out']
   #conditions: AllConditions
   /** What was sent leaves until then. */
   #busyUntil = 0
   /** When the last packet that was not held back arrives. */
   #lastArrival = 0
+  /** In the order in which they were sent. */
+  readonly #underway = new Set<Underway>()
 
-  constructor (simulation: Simulation, { where, conditions, leastDelay = 0, out }: { where: string, conditions: AllConditions, leastDelay?: number, out: (packet: Packet) => void }) {
+  constructor (simulation: Simulation, { where, conditions, leastDelay = 0, out }: PipeInit) {
     this.#simulation = simulation
     this.#where = where
     this.#conditions = conditions
@@ -32,17 +55,29 @@ export class Pipe {
 
   get mtu (): number { return this.#conditions.mtu }
 
-  /** For packets from now on; those on their way arrive as before. */
+  /** For packets from now on. Those on their way arrive as before, but where the rate has changed: it counts for all that have not left. */
   change (changes: Conditions): void {
     const before = this.#conditions.rate
     this.#conditions = changed(this.#conditions, changes)
     const { now } = this.#simulation
-    const waiting = this.#busyUntil - now
-    if (waiting > 0 && before !== this.#conditions.rate) this.#busyUntil = now + waiting * before / this.#conditions.rate
+    if (this.#busyUntil > now && before !== this.#conditions.rate) this.#scale(before / this.#conditions.rate)
+  }
+
+  /** Times until which packets leave, seen from now, are so many times as long. */
+  #scale (factor: number): void {
+    const { now, clock } = this.#simulation
+    const scaled = (time: number): number => now + (time - now) * factor
+    this.#busyUntil = scaled(this.#busyUntil)
+    this.#lastArrival = now
+    for (const one of this.#underway) {
+      if (one.leaves > now) one.leaves = scaled(one.leaves)
+      clock.clear(one.timer)
+      this.#schedule(one)
+    }
   }
 
   /** Takes a packet. Returns when it has left the sender, by the clock; now, too, when there was no room for it. */
-  push (packet: Packet): number {
+  push (packet: Packet, from?: Device): number {
     const { now, random } = this.#simulation
     const { delay, jitter, loss, duplicate, rate, queue } = this.#conditions
     let leaves = now
@@ -60,38 +95,43 @@ export class Pipe {
       return leaves
     }
     if (delay === 0 && jitter === 0 && leaves === now && this.#leastDelay === 0 && this.#isPlain()) {
-      this.#out(packet)
+      this.#out(packet, from)
       return now
     }
     const copies = random.chance(duplicate) ? 2 : 1
     if (copies > 1) this.#simulation.record('duplicated', this.#where, packet)
-    for (let i = 0; i < copies; i++) this.#send(packet, leaves)
+    for (let i = 0; i < copies; i++) this.#send(packet, from, leaves)
     return leaves
   }
 
   /** Nothing is on its way that a packet could overtake. */
   #isPlain (): boolean {
     const { duplicate, reorder } = this.#conditions
-    return duplicate === 0 && reorder === 0 && this.#lastArrival <= this.#simulation.now
+    return duplicate === 0 && reorder === 0 && this.#underway.size === 0
   }
 
-  #send (packet: Packet, leaves: number): void {
+  #send (packet: Packet, from: Device | undefined, leaves: number): void {
     const { random } = this.#simulation
     const { delay, jitter, reorder, heldBack } = this.#conditions
     if (!this.#simulation.reserve(packet.size)) {
       this.#simulation.record('networkFull', this.#where, packet)
       return
     }
-    let arrives = leaves + Math.max(this.#leastDelay, delay + (jitter > 0 ? jitter * random.next() : 0))
-    if (random.chance(reorder)) {
-      this.#simulation.record('heldBack', this.#where, packet)
-      arrives += heldBack
-    } else {
-      arrives = this.#lastArrival = Math.max(arrives, this.#lastArrival)
-    }
-    this.#simulation.schedule(arrives, () => {
+    const takes = Math.max(this.#leastDelay, delay + (jitter > 0 ? jitter * random.next() : 0))
+    const isHeldBack = random.chance(reorder)
+    const one: Underway = { packet, from, isHeldBack, takes: isHeldBack ? takes + heldBack : takes, leaves }
+    this.#underway.add(one)
+    this.#schedule(one)
+    if (isHeldBack) this.#simulation.record('heldBack', this.#where, packet) // last, as code of others may throw
+  }
+
+  #schedule (one: Underway): void {
+    const { packet, from, isHeldBack, takes, leaves } = one
+    const arrives = isHeldBack ? leaves + takes : this.#lastArrival = Math.max(leaves + takes, this.#lastArrival)
+    one.timer = this.#simulation.schedule(arrives, () => {
+      this.#underway.delete(one)
       this.#simulation.release(packet.size)
-      this.#out(packet)
+      this.#out(packet, from)
     })
   }
 }

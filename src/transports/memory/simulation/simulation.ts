@@ -4,6 +4,10 @@ import { Random } from './random.ts'
 import { eventOf, HAPPENINGS, Trace, type Happening, type TraceEvent } from './trace.ts'
 import { verifyBytes } from '../../../options.ts'
 import { VirtualClock } from '../../../streams/virtual-clock.ts'
+import type { Timer } from '../../../types.ts'
+
+/** Bytes that a packet on its way counts for besides its own: those of the objects that it is made of. */
+export const PACKET_OVERHEAD = 640
 
 export interface SimulationInit {
   seed: number
@@ -46,8 +50,8 @@ export class Simulation {
   newId (): number { return ++this.#packets }
 
   /** Calls `fn` at a time of the clock; turns of the event loop follow only when it has woken somebody. */
-  schedule (time: number, fn: () => void): void {
-    this.clock.at(time, () => {
+  schedule (time: number, fn: () => void): Timer {
+    return this.clock.at(time, () => {
       this.#hasWoken = false
       fn()
       return this.#hasWoken
@@ -69,12 +73,13 @@ export class Simulation {
 
   /** Takes memory for a packet on its way. Returns false when there is none left. */
   reserve (size: number): boolean {
-    if (this.#inFlight + size > this.#inFlightLimit) return false
-    this.#inFlight += size
+    const weight = size + PACKET_OVERHEAD
+    if (this.#inFlight + weight > this.#inFlightLimit) return false
+    this.#inFlight += weight
     return true
   }
 
-  release (size: number): void { this.#inFlight -= size }
+  release (size: number): void { this.#inFlight -= size + PACKET_OVERHEAD }
 
   /** From now on nothing gets from one group to the other, or to anybody else where there is no other. Returns what ends that. */
   partition (one: Iterable<Device>, other?: Iterable<Device>): () => void {

@@ -142,7 +142,7 @@ export class Subnet {
       this.#simulation.record('tooLarge', this.name, packet)
       this.refuse(packet, from, { kind: 'tooLarge', mtu: to.mtuDown })
     } else {
-      to.arrive(packet)
+      to.arrive(packet, from.device)
     }
   }
 

@@ -1,5 +1,5 @@
 /** The UDP sockets of a host, by address and port. */
-import { normalAddress } from './address.ts'
+import { normalAddress, overlaps } from './address.ts'
 import type { HostStack } from './host-stack.ts'
 import { familyOf, type Packet, type PacketError, type ProtocolHandler } from './packet.ts'
 import { SimulatedUdpSocket, type UdpOwner } from './udp-socket.ts'
@@ -22,6 +22,7 @@ const systemError = (code: string, text: string): Error => Object.assign(new Err
 export class UdpPorts implements ProtocolHandler, UdpOwner {
   readonly #host: HostStack
   readonly #sockets = new Map<string, SimulatedUdpSocket>()
+  readonly #byPort = new Map<number, Set<SimulatedUdpSocket>>()
   #nextPort = 0
 
   constructor (host: HostStack) { this.#host = host }
@@ -36,10 +37,10 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
     const address = normalAddress(String(host))
     if (address === undefined || (!ANY.includes(address) && !this.#host.isOwn(address))) throw systemError('EADDRNOTAVAIL', `${this.#host.name} has no address ${String(host)}`)
     const bound = port === 0 ? this.#freePort(address) : port
-    const key = keyOf(address, bound)
-    if (this.#sockets.has(key)) throw systemError('EADDRINUSE', `port ${port} of ${address} is in use`)
+    if (this.#isUsed(address, bound)) throw systemError('EADDRINUSE', `port ${bound} of ${address} is in use`)
     const socket = new SimulatedUdpSocket(this.#host.simulation, this, { host: address, port: bound }, verified)
-    this.#sockets.set(key, socket)
+    this.#sockets.set(keyOf(address, bound), socket)
+    this.#byPort.set(bound, (this.#byPort.get(bound) ?? new Set()).add(socket))
     return socket
   }
 
@@ -55,8 +56,11 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
   }
 
   release (socket: SimulatedUdpSocket): void {
-    const key = keyOf(socket.local.host, socket.local.port)
-    if (this.#sockets.get(key) === socket) this.#sockets.delete(key)
+    const { host, port } = socket.local
+    const all = this.#byPort.get(port)
+    if (all?.delete(socket) !== true) return
+    if (all.size === 0) this.#byPort.delete(port)
+    this.#sockets.delete(keyOf(host, port))
   }
 
   receive (packet: Packet): boolean {
@@ -78,11 +82,16 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
       this.#sockets.get(keyOf('::', port))
   }
 
+  #isUsed (address: string, port: number): boolean {
+    for (const { local } of this.#byPort.get(port) ?? []) if (overlaps(local.host, address)) return true
+    return false
+  }
+
   #freePort (address: string): number {
     for (let tried = 0; tried < EPHEMERAL.count; tried++) {
       const port = EPHEMERAL.first + this.#nextPort
       this.#nextPort = (this.#nextPort + 1) % EPHEMERAL.count
-      if (!this.#sockets.has(keyOf(address, port))) return port
+      if (!this.#isUsed(address, port)) return port
     }
     throw systemError('EADDRINUSE', `no port of ${address} is free`)
   }

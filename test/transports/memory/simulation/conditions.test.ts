@@ -212,12 +212,53 @@ t.test('a rate that changes counts for what waits', async (t) => {
   there.from.setConditions({ up: { rate: 80_000 } })
   there.a.say(there.b.local, 'x'.repeat(1000 - HEADERS))
   await there.network.clock.pass(1000)
-  t.same(there.delivered.map(({ time }) => Math.round(time)), [1000, 1000], 'in order')
+  t.same(there.delivered.map(({ time }) => Math.round(time)), [550, 650], 'what is left of the first one goes at the new rate')
   there.a.say(there.b.local, 'x'.repeat(1000 - HEADERS))
+  await there.network.clock.pass(50)
+  there.from.setConditions({ up: { rate: 40_000 } })
   await there.network.clock.pass(99)
   t.equal(there.b.heard.length, 2)
   await there.network.clock.pass(2)
   t.equal(there.b.heard.length, 3)
+  there.a.say(there.b.local, 'x'.repeat(1000 - HEADERS))
+  there.from.setConditions({ up: { rate: Infinity } })
+  await there.network.clock.pass(1)
+  t.equal(there.b.heard.length, 4, 'none any more')
+})
+
+t.test('a rate that changes leaves packets that have left as they are, and the order', async (t) => {
+  const there = await lab({ rate: 8000, delay: 2000, queue: 10_000 })
+  for (let i = 0; i < 3; i++) there.a.say(there.b.local, String(i).padEnd(1000 - HEADERS))
+  await there.network.clock.pass(1500)
+  there.from.setConditions({ up: { rate: 8_000_000, delay: 0 } })
+  there.a.say(there.b.local, '3')
+  await there.network.clock.pass(5000)
+  t.same(there.b.heard.map(([text]) => Number(text)), numbers(4))
+  t.same(there.delivered.map(({ time }) => Math.round(time)), [3000, 3501, 3502, 3502])
+})
+
+t.test('no packet overtakes another one when a delay ends, also not one that comes as the other is due', async (t) => {
+  const there = await lab({}, { down: { delay: 5 } })
+  there.a.say(there.b.local, 'first')
+  await there.network.clock.pass(5)
+  there.a.say(there.b.local, 'second')
+  await there.network.clock.pass(6)
+  there.to.setConditions({ down: { delay: 0 } })
+  await there.network.clock.pass(100)
+  t.same(there.b.heard.map(([text]) => text), ['first', 'second'])
+  t.same(there.delivered.map(({ time }) => time), [15, 15])
+})
+
+t.test('an observer that throws holds no memory', async (t) => {
+  let isFull = false
+  const network = new SimulatedNetwork({ inFlight: 2000, onPacket: ({ what }) => { if (what === 'heldBack') throw new Error('observer'); isFull ||= what === 'networkFull' } })
+  const subnet = network.subnet('192.0.2.0/24', { reorder: 1 })
+  const [a, b] = [await talker(network.host({ on: subnet, address: '192.0.2.1' })), await talker(network.host({ on: subnet, address: '192.0.2.2' }))]
+  for (let i = 0; i < 20; i++) {
+    t.throws(() => { a.say(b.local) }, /observer/)
+    await network.clock.pass(100)
+  }
+  t.equal(isFull, false)
 })
 
 t.test('what is out of range is refused, and changes nothing', async (t) => {

@@ -1,7 +1,10 @@
 /** What a NAT does besides mapping and filtering: RFC 4787, and Linux. */
+import fc from 'fast-check'
 import t from 'tap'
 import { endpoint, talker, text, told, type Talker } from '../../../helpers/transports/simulation.ts'
 import { SimulatedNetwork, type NatInit, type SimulatedNat, type SimulatedNetworkInit } from '../../../../src/transports/memory/index.ts'
+import { PortPool } from '../../../../src/transports/memory/simulation/port-pool.ts'
+import { Random } from '../../../../src/transports/memory/simulation/random.ts'
 import type { Endpoint } from '../../../../src/types.ts'
 
 const OUTSIDE = '203.0.113.7'
@@ -210,6 +213,104 @@ t.test('who sends to a closed port inside hears of it', async (t) => {
   t.equal(server.socket.errors.unreachable, 1)
 })
 
+t.test('who sends to a closed port inside hears of it, also when nothing was sent to him', async (t) => {
+  for (const mapping of ['endpoint-independent', 'address-dependent', 'address-and-port-dependent'] as const) {
+    const { network, alice, server, other, third } = await lab({ mapping, filtering: 'endpoint-independent' })
+    const [forServer, forThird] = [await seen(network, alice, server), await seen(network, alice, third)]
+    t.equal(await told(network, other, alice, forServer), text(other.local))
+    alice.socket.close()
+    for (const endpoint of [forServer, forThird]) other.say(endpoint)
+    await network.clock.pass(500)
+    t.same(other.socket.errors.unreachable, 2, mapping)
+    const toldOf = [...network.trace].filter(({ what, where, error }) => what === 'delivered' && where === 'other' && error !== undefined).map(({ error }) => error?.of)
+    t.same(toldOf, [forServer, forThird], 'by the endpoints that he knows')
+  }
+})
+
+t.test('errors from behind two NATs name the endpoint outside of both', async (t) => {
+  const network = new SimulatedNetwork()
+  const [internet, carrier, home] = [network.subnet('0.0.0.0/0'), network.subnet('100.64.0.0/10'), network.subnet('192.168.1.0/24')]
+  const open = { mapping: 'address-and-port-dependent', filtering: 'endpoint-independent' } as const
+  network.nat({ inside: carrier, outside: internet, address: OUTSIDE, ...open })
+  network.nat({ inside: home, outside: carrier, address: '100.64.0.2', ...open })
+  const alice = await talker(network.host({ on: home, address: '192.168.1.2' }))
+  const [server, other] = [await talker(network.host({ on: internet, address: '198.51.100.1' })), await talker(network.host({ on: internet, address: '198.51.100.2', name: 'other' }))]
+  const outer = await seen(network, alice, server)
+  alice.socket.close()
+  other.say(outer)
+  await network.clock.pass(500)
+  t.equal(other.socket.errors.unreachable, 1)
+  t.match([...network.trace].at(-1), { what: 'delivered', where: 'other', error: { kind: 'portUnreachable', of: outer } })
+})
+
+t.test('a packet that is too large for the way back in is told to its sender, by hairpinning as well', async (t) => {
+  for (const [bobInit, homeInit] of [[{ down: { mtu: 1000 } }, {}], [{}, { mtu: 1000 }]] as const) {
+    const network = new SimulatedNetwork()
+    const [internet, home] = [network.subnet('0.0.0.0/0'), network.subnet('192.168.1.0/24', homeInit)]
+    network.nat({ inside: home, outside: internet, address: OUTSIDE, kind: 'full-cone', hairpin: true })
+    const alice = await talker(network.host({ on: home, address: '192.168.1.2', name: 'alice', up: { mtu: 1500 } }))
+    const bob = await talker(network.host({ on: home, address: '192.168.1.3', ...bobInit }))
+    const server = await talker(network.host({ on: internet, address: '198.51.100.1' }))
+    const b = await seen(network, bob, server)
+    alice.say(b, 'x'.repeat(1200))
+    await network.clock.pass(500)
+    t.same([alice.socket.errors.tooLarge, bob.heard.length], [1, 0])
+    t.match([...network.trace].at(-1), { what: 'delivered', where: 'alice', error: { kind: 'tooLarge', mtu: 1000, of: b } })
+  }
+})
+
+t.test('as Linux: when no port is left, who has one keeps on using it for others', async (t) => {
+  const { network, alice, bob, server, other, third } = await lab({ portPreservation: true, remapsAfterUnsolicited: true, ports: [5000, 5001] })
+  t.same(await seen(network, alice, server), at(5000))
+  t.equal(await told(network, other, alice, at(5000)), undefined)
+  t.same(await seen(network, alice, other), at(5001), 'remapped')
+  t.equal(await told(network, third, alice, at(5001)), undefined)
+  t.same(await seen(network, alice, third), at(5000), 'an older one of its own')
+  t.equal(await told(network, bob, server), undefined)
+  t.equal(network.counts.portsExhausted, 1)
+})
+
+t.test('property: ports as a list of free ones has it, also when nearly all are in use', async (t) => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 100 }), fc.boolean(), fc.boolean(), fc.array(fc.nat(200), { maxLength: 300 }), (count, isRandom, portPreservation, steps) => {
+    const pool = new PortPool({ address: OUTSIDE, first: 1000, last: 999 + count, portPreservation, random: isRandom ? new Random(count) : undefined })
+    const used = new Set<number>()
+    for (const step of steps) {
+      const port = 950 + step
+      if (step % 3 === 0 && used.delete(port)) {
+        pool.release(at(port))
+        continue
+      }
+      const outside = pool.allocate({ host: '192.168.1.2', port }, (outside) => !used.has(outside.port))
+      if (used.size === count) {
+        if (outside !== undefined) return false
+        continue
+      }
+      if (outside === undefined || outside.port < 1000 || outside.port >= 1000 + count || used.has(outside.port)) return false
+      if (portPreservation && port >= 1000 && port < 1000 + count && !used.has(port) && outside.port !== port) return false
+      used.add(outside.port)
+    }
+    return true
+  }), { numRuns: 300 })
+})
+
+t.test('the last free port is found by a few looks at the table', async (t) => {
+  const pool = new PortPool({ address: OUTSIDE, first: 1024, last: 65_535, portPreservation: false, random: new Random(1) })
+  let looks = 0
+  const used = new Set<number>()
+  for (let i = 1024; i <= 65_535; i++) used.add(pool.allocate({ host: '192.168.1.2', port: 1 }, () => { looks++; return true })?.port ?? 0)
+  t.equal(used.size, 65_536 - 1024)
+  t.equal(looks, 65_536 - 1024)
+  t.equal(pool.allocate({ host: '192.168.1.2', port: 1 }, () => true), undefined)
+})
+
+t.test('mappings that are over do not count, also when no packet comes', async (t) => {
+  const { network, nat, alice, server } = await lab({ timeout: 30_000 })
+  await seen(network, alice, server)
+  t.equal(nat.mappings('udp'), 1)
+  await network.clock.pass(30_000)
+  t.equal(nat.mappings('udp'), 0)
+})
+
 t.test('an error about nothing that was sent does not pass', async (t) => {
   const { network, alice, bob, server, other } = await lab({ kind: 'port-restricted-cone' })
   const a = await seen(network, alice, server)
@@ -256,6 +357,7 @@ t.test('what cannot work is refused', async (t) => {
   for (const address of ['here', '2001:db8::1', '1.2.3', '', 5]) bad({ address })
   bad({ up: { loss: 2 } })
   network.nat(good) // what was refused has left nothing behind
+  bad({ inside: outside })
   bad({ inside: network.subnet('10.0.0.0/8') }) // the address is in use
   bad({ address: '203.0.113.8' }) // the inside has a gateway
 })

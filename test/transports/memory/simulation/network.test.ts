@@ -35,6 +35,29 @@ t.test('sockets: ports of their own, free ones, those in use, and any address', 
   t.same(any.heard, [['x', '192.0.2.2:9']], 'from the address that leads there')
 })
 
+t.test('sockets: an address that stands for others shares no port with those', async (t) => {
+  const network = new SimulatedNetwork()
+  const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::1']
+  const host = network.host({ on: network.subnet(['192.0.2.0/24', '2001:db8::/64']), address: addresses })
+  const all = [...addresses, '0.0.0.0', '::', '127.0.0.1', '::1']
+  for (const [i, one] of all.entries()) {
+    for (const [j, other] of all.entries()) {
+      const port = 1000 + i * all.length + j
+      const first = await host.bindUdp({ host: one, port })
+      const isAny = (any: string): boolean => one === any || other === any
+      const meet = one === other || isAny('::') || (isAny('0.0.0.0') && !one.includes(':') && !other.includes(':'))
+      const second = host.bindUdp({ host: other, port })
+      if (!meet) (await second).close()
+      else t.match(await failureOf(second), { code: 'EADDRINUSE' }, `${one} and ${other}`)
+      first.close()
+      ;(await host.bindUdp({ host: other, port })).close()
+    }
+  }
+  const free = await host.bindUdp({ host: '0.0.0.0' })
+  t.not((await host.bindUdp({ host: '::' })).local.port, free.local.port)
+  t.pass()
+})
+
 t.test('a host reaches itself, by its address and by loopback', async (t) => {
   const { network, all: [a] } = await hosts(1)
   const [one, other] = [await talker(a), await talker(a)]
@@ -167,6 +190,37 @@ t.test('partitions: between groups, from all others, one at a time, and with pac
   await network.clock.pass(10)
   t.equal(atB.heard.length, before)
   t.equal(network.counts.partitioned, 6)
+})
+
+t.test('a partition stops what is on its way from the subnet to a device, also through gateways', async (t) => {
+  const network = new SimulatedNetwork()
+  const [internet, home] = [network.subnet('0.0.0.0/0'), network.subnet('192.168.1.0/24')]
+  const nat = network.nat({ inside: home, outside: internet, address: '203.0.113.7', kind: 'full-cone', down: { delay: 100 } })
+  const [hostA, hostB, hostS] = [network.host({ on: home, address: '192.168.1.2' }), network.host({ on: internet, address: '198.51.100.2', down: { delay: 100 } }), network.host({ on: internet, address: '198.51.100.1' })]
+  const [a, b, server] = [await talker(hostA), await talker(hostB), await talker(hostS)]
+  const outside = endpoint(await told(network, a, server))
+  for (const [from, to, say, heardBy] of [[hostS, hostB, () => { server.say(b.local) }, b], [hostA, hostB, () => { a.say(b.local) }, b], [nat, hostB, () => { a.say(b.local) }, b], [hostS, nat, () => { server.say(outside) }, a]] as const) {
+    const before = network.counts.partitioned
+    say()
+    await network.clock.pass(50)
+    network.partition([from], [to])
+    await network.clock.pass(200)
+    t.same([heardBy.heard.length, network.counts.partitioned], [0, before + 1])
+    network.heal()
+  }
+  server.say(b.local)
+  await network.clock.pass(50)
+  network.partition([hostS], [hostB])()
+  await network.clock.pass(100)
+  t.equal(b.heard.length, 1, 'one that has ended by then does not count')
+})
+
+t.test('each packet on its way counts for more than its bytes', async (t) => {
+  const { network, talkers: [a, b] } = await hosts(2, { inFlight: 100_000 })
+  for (let i = 0; i < 1000; i++) a.say(b.local, '')
+  await network.clock.pass(10)
+  t.ok(b.heard.length > 100 && b.heard.length < 200, `${b.heard.length}`)
+  t.equal(b.heard.length + network.counts.networkFull, 1000)
 })
 
 t.test('a partition from a server counts behind a NAT, and one around the NAT as well', async (t) => {
