@@ -221,7 +221,10 @@ export class Connection {
     }
     if ((flags & Flag.ACK) === 0) return
     if (this.#state === 'time-wait') {
-      if (lengthOf(segment) > 0) this.#sendAck() // the last one was lost
+      if (lengthOf(segment) > 0) { // the last acknowledgement was lost, and this one may be as well
+        this.#sendAck()
+        this.#waiting.set(this.#init.timeWait)
+      }
       return
     }
     if (!this.#receiver.accepts(sequence, lengthOf(segment))) {
