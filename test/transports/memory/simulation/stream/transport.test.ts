@@ -110,6 +110,23 @@ t.test('IPv6, written in any way', async (t) => {
   t.equal(await codeOf(network, client.dial({ host: '192.0.2.1', port: PORT })), 'ENETUNREACH', 'it has no address of IPv4')
 })
 
+t.test('a local address is of the family of the remote one', async (t) => {
+  const network = new SimulatedNetwork({ trace: 0 })
+  const subnet = network.subnet(['2001:db8::/64', '192.0.2.0/24'])
+  const server = network.host({ on: subnet, address: ['2001:db8::1', '192.0.2.1'] }).transport()
+  const client = network.host({ on: subnet, address: ['2001:db8::2', '192.0.2.2'] }).transport()
+  const listening = server.listen({ host: '::', port: PORT })
+  for (const [host, localHost] of [['2001:db8::1', '192.0.2.2'], ['192.0.2.1', '2001:db8::2'], ['2001:db8::1', '0.0.0.0'], ['::1', '127.0.0.1']]) {
+    t.match(await network.clock.until(failureOf(client.dial({ host, port: PORT, localHost }))), { code: 'EINVAL', syscall: 'bind' }, `${host} from ${localHost}`)
+  }
+  for (const [host, localHost] of [['2001:db8::1', '2001:DB8:0::2'], ['192.0.2.1', '192.0.2.2'], ['2001:db8::1', '::'], ['192.0.2.1', '::'], ['192.0.2.1', '0.0.0.0']]) {
+    const incoming = listening[Symbol.asyncIterator]().next()
+    const link = await network.clock.until(client.dial({ host, port: PORT, localHost }))
+    t.equal(link.local.host, host === '192.0.2.1' ? '192.0.2.2' : '2001:db8::2', `${host} from ${localHost}`)
+    await network.clock.until(incoming)
+  }
+})
+
 t.test('a host that moves to another network: its connections break, and it connects anew', async (t) => {
   const { network, client, dialler, listener } = pair()
   const listening = listener.listen({ host: '', port: PORT })
