@@ -4,7 +4,7 @@ import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { Receiver } from './receiver.ts'
-import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
+import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, selectiveWithin, type Segment } from './segment.ts'
 import { Sender } from './sender.ts'
 import { advance, distance } from './sequence.ts'
 import type { Delivery } from '../../../../types.ts'
@@ -337,7 +337,7 @@ export class Connection {
     const isSyn = (flags & Flag.SYN) !== 0
     const knowsOther = this.#state !== 'syn-sent'
     this.#isAckDue = false
-    const selective = knowsOther && data.length === 0 ? this.#receiver.selective : undefined
+    const selective = knowsOther && data.length === 0 ? selectiveWithin(this.#sender.maxData, this.#receiver.selective) : undefined
     this.#init.send({
       sequence,
       acknowledgement: knowsOther ? this.#receiver.next : 0,

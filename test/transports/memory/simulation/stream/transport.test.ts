@@ -178,6 +178,25 @@ t.test('a way with smaller packets than both ends know of', async (t) => {
   t.ok(network.counts.tooLarge > 0)
 })
 
+t.test('the smallest packets that a network may have, on all ways or on that of one host', async (t) => {
+  for (const host of [SERVER, '2001:db8::1']) {
+    for (const smallOnes of ['subnet', 'client', 'server']) {
+      const small = (where: string): Conditions => where === smallOnes ? { mtu: 68 } : {}
+      const network = new SimulatedNetwork({ trace: 0, seed: 1 })
+      const both = (where: string): { up: Conditions, down: Conditions } => ({ up: small(where), down: small(where) })
+      const subnet = network.subnet(['198.51.100.0/24', '2001:db8::/64'], { loss: 0.02, ...small('subnet') })
+      const server = network.host({ on: subnet, address: [SERVER, '2001:db8::1'], ...both('server') }).transport()
+      const client = network.host({ on: subnet, address: ['198.51.100.2', '2001:db8::2'], ...both('client') }).transport()
+      const [one, other] = await connected(network, client, server.listen({ host: '::', port: PORT }), { host, port: PORT })
+      const sent = Buffer.from(bytes(10_000, 1))
+      const heard = Promise.all([hear(other.source), hear(one.source), one.sink(batches([sent])), other.sink(batches([sent]))])
+      const [there, here] = await network.clock.until(heard, { within: 2e6 })
+      t.ok(Buffer.concat(there).equals(sent) && Buffer.concat(here).equals(sent), `${smallOnes}, ${host}`)
+      t.equal(network.counts.tooLarge, 0, 'each side has said what it takes')
+    }
+  }
+})
+
 t.test('a partition of 20 s delays, one that stays ends the connection for the side that sends', async (t) => {
   const { network, client, server, dialler, listener } = pair()
   const [one, other] = await connected(network, dialler, listener.listen({ host: '', port: PORT }))
