@@ -3,7 +3,7 @@ import { random } from '../bytes.ts'
 import { ManualClock } from '../clock.ts'
 import { Connection } from '../../../src/transports/memory/simulation/stream/connection.ts'
 import { CONNECTION_DEFAULTS, type ConnectionLimits } from '../../../src/transports/memory/simulation/stream/connection-init.ts'
-import { Flag, isSegment, lengthOf, type Segment } from '../../../src/transports/memory/simulation/stream/segment.ts'
+import { Flag, isSegment, lengthOf, optionsOf, type Segment } from '../../../src/transports/memory/simulation/stream/segment.ts'
 
 /** Bytes of the headers of IPv4 and TCP. */
 const HEADERS = 40
@@ -150,7 +150,7 @@ export class SegmentPipe {
 
   #send (segment: Segment, from: 0 | 1): void {
     this.sent[from].push(segment)
-    this.largest = Math.max(this.largest, HEADERS + segment.data.length)
+    this.largest = Math.max(this.largest, HEADERS + segment.data.length + optionsOf(segment))
     const { lost = 0, repeated = 0, delay: [least, most] = [10, 10] } = this.#init
     if (this.isCut) return
     for (let copies = this.#below(1000) < repeated ? 2 : 1; copies > 0; copies--) {

@@ -4,6 +4,7 @@ import type { ConnectionEvents, ConnectionInit, ConnectionSettings } from './con
 import { ConnectionStream } from './connection-stream.ts'
 import { streamError, type StreamErrorCode } from './errors.ts'
 import { LEAST_MAX_DATA, MAX_DATA, optionsOf, type Segment } from './segment.ts'
+import { advance } from './sequence.ts'
 import type { SimulatedLink } from './transport.ts'
 import type { HostStack } from '../host-stack.ts'
 import { headersOf } from '../packet.ts'
@@ -171,6 +172,6 @@ export class ConnectionTable {
   #newSequence (): number {
     const { random, now } = this.#host.simulation
     this.#firstSequence ??= random.below(0x1_0000_0000)
-    return (this.#firstSequence + Math.floor(now * SEQUENCES_PER_MS)) % 0x1_0000_0000
+    return advance(this.#firstSequence, Math.floor(now * SEQUENCES_PER_MS))
   }
 }

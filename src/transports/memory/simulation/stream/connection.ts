@@ -4,7 +4,7 @@ import { Deadline } from './deadline.ts'
 import type { StreamErrorCode } from './errors.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { Receiver } from './receiver.ts'
-import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, type Segment } from './segment.ts'
+import { DEFAULT_MAX_DATA, Flag, isSegment, LEAST_MAX_DATA, lengthOf, NO_DATA, resetFor, selectiveWithin, type Segment } from './segment.ts'
 import { Sender } from './sender.ts'
 import { advance, distance } from './sequence.ts'
 import type { Delivery } from '../../../../types.ts'
@@ -221,7 +221,10 @@ export class Connection {
     }
     if ((flags & Flag.ACK) === 0) return
     if (this.#state === 'time-wait') {
-      if (lengthOf(segment) > 0) this.#sendAck() // the last one was lost
+      if (lengthOf(segment) > 0) { // the last acknowledgement was lost, and this one may be as well
+        this.#sendAck()
+        this.#waiting.set(this.#init.timeWait)
+      }
       return
     }
     if (!this.#receiver.accepts(sequence, lengthOf(segment))) {
@@ -334,7 +337,7 @@ export class Connection {
     const isSyn = (flags & Flag.SYN) !== 0
     const knowsOther = this.#state !== 'syn-sent'
     this.#isAckDue = false
-    const selective = knowsOther && data.length === 0 ? this.#receiver.selective : undefined
+    const selective = knowsOther && data.length === 0 ? selectiveWithin(this.#sender.maxData, this.#receiver.selective) : undefined
     this.#init.send({
       sequence,
       acknowledgement: knowsOther ? this.#receiver.next : 0,

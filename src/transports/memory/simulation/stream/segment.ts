@@ -9,9 +9,11 @@ export const MAX_WINDOW = 1 << 30
 /** Bytes of data in one segment. */
 export const MAX_DATA = 0xffff
 
-/** Bytes of data that any host takes in a segment, where SYN does not say (RFC 9293, section 3.7.1), and the least that is believed. */
+/** Bytes of data that any host takes in a segment, where SYN does not say (RFC 9293, section 3.7.1). */
 export const DEFAULT_MAX_DATA = 536
-export const LEAST_MAX_DATA = 64
+
+/** The least that is believed: what the smallest MTU, 68 bytes, leaves behind the headers of IPv6 and TCP. */
+export const LEAST_MAX_DATA = 8
 
 export interface Segment {
   /** Of the first byte of `data`, or of SYN. */
@@ -46,8 +48,18 @@ function areRanges (value: unknown): boolean {
   return value.every((range: unknown) => Array.isArray(range) && range.length === 2 && range.every((sequence) => isNumber(sequence, 0xffffffff)))
 }
 
+/** Bytes of the option for ranges, padded, without them, and of each range. */
+const SELECTIVE_HEADER = 4
+const SELECTIVE_RANGE = 8
+
 /** Bytes of the options in the header, besides those of SYN. */
-export const optionsOf = ({ selective }: Segment): number => selective === undefined ? 0 : 4 + 8 * selective.length
+export const optionsOf = ({ selective }: Segment): number => selective === undefined ? 0 : SELECTIVE_HEADER + SELECTIVE_RANGE * selective.length
+
+/** As many of the ranges as fit in a packet that takes `maxData` bytes of data; undefined for none. */
+export function selectiveWithin (maxData: number, ranges: readonly SelectiveRange[] | undefined): readonly SelectiveRange[] | undefined {
+  const count = Math.floor((maxData - SELECTIVE_HEADER) / SELECTIVE_RANGE)
+  return count > 0 ? ranges?.slice(0, count) : undefined
+}
 
 /** Whether a value that has come from the network is a segment: each field is there and in its range. */
 export function isSegment (value: unknown): value is Segment {

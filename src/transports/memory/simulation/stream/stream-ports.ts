@@ -7,7 +7,7 @@ import { ANY, ANY_IPV4, LocalPorts, type Use } from './local-ports.ts'
 import { Flag, isSegment, resetFor, type Segment } from './segment.ts'
 import type { DialSimulatedInit, ListenSimulatedInit, SimulatedLink, SimulatedTransport, SimulatedTransportInit } from './transport.ts'
 import type { HostStack } from '../host-stack.ts'
-import { headersOf, type Packet, type PacketError, type ProtocolHandler } from '../packet.ts'
+import { familyOf, headersOf, type Packet, type PacketError, type ProtocolHandler } from '../packet.ts'
 import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
 import { DialTimeoutError } from '../../../connecting.ts'
 import { accepted } from '../../../connection-guard.ts'
@@ -88,7 +88,9 @@ export class StreamPorts implements ProtocolHandler {
     verifyPort('localPort', localPort)
     if (timeout !== undefined) verifyMilliseconds('timeout', timeout)
     const remote = { host: remoteHost(host), port }
-    const from = localHost === undefined || isAny(localHost) ? this.#host.sourceFor(remote.host) : normalizeAddress(localHost)
+    const local = normalizeAddress(localHost ?? ANY)
+    if (local !== ANY && familyOf(local) !== familyOf(remote.host)) throw streamError('EINVAL', 'bind', { host: local, port: localPort })
+    const from = isAny(local) ? this.#host.sourceFor(remote.host) : local
     if (from === undefined) throw streamError('ENETUNREACH', 'connect', remote)
     if (!this.#host.isOwn(from)) throw streamError('EADDRNOTAVAIL', 'connect', { host: from, port: localPort })
     const use = this.#ports.take({ host: from, port: localPort }, { listens: false, sharesPort })

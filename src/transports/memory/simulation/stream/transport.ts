@@ -20,7 +20,7 @@ export interface SimulatedLinkInit extends StreamLinkInit, Pick<ConnectionLimits
 export interface DialSimulatedInit extends Address, SimulatedLinkInit {
   /** Milliseconds until `DialTimeoutError`. Default: as long as SYN is sent again. */
   timeout?: number
-  /** The local address. Default: the one that leads there. */
+  /** The local address, of the same family. Default: the one that leads there. */
   localHost?: string
   /** The local port. Default: a free one. */
   localPort?: number
@@ -46,7 +46,7 @@ export interface SimulatedTransportInit extends ConnectionLimits, StreamLinkInit
 export interface SimulatedTransport extends Transport<SimulatedLink, ListenSimulatedInit> {
   /**
    * @throws {OptionError} when an option is out of range; else the error of a system (`ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`,
-   *   `ENETUNREACH`, `ENOTFOUND`, `EADDRINUSE`, `EADDRNOTAVAIL`), `DialTimeoutError`, or the reason of the signal
+   *   `ENETUNREACH`, `ENOTFOUND`, `EINVAL`, `EADDRINUSE`, `EADDRNOTAVAIL`), `DialTimeoutError`, or the reason of the signal
    */
   dial (to: DialSimulatedInit): Promise<SimulatedLink>
 }

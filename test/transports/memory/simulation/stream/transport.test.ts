@@ -110,6 +110,23 @@ t.test('IPv6, written in any way', async (t) => {
   t.equal(await codeOf(network, client.dial({ host: '192.0.2.1', port: PORT })), 'ENETUNREACH', 'it has no address of IPv4')
 })
 
+t.test('a local address is of the family of the remote one', async (t) => {
+  const network = new SimulatedNetwork({ trace: 0 })
+  const subnet = network.subnet(['2001:db8::/64', '192.0.2.0/24'])
+  const server = network.host({ on: subnet, address: ['2001:db8::1', '192.0.2.1'] }).transport()
+  const client = network.host({ on: subnet, address: ['2001:db8::2', '192.0.2.2'] }).transport()
+  const listening = server.listen({ host: '::', port: PORT })
+  for (const [host, localHost] of [['2001:db8::1', '192.0.2.2'], ['192.0.2.1', '2001:db8::2'], ['2001:db8::1', '0.0.0.0'], ['::1', '127.0.0.1']]) {
+    t.match(await network.clock.until(failureOf(client.dial({ host, port: PORT, localHost }))), { code: 'EINVAL', syscall: 'bind' }, `${host} from ${localHost}`)
+  }
+  for (const [host, localHost] of [['2001:db8::1', '2001:DB8:0::2'], ['192.0.2.1', '192.0.2.2'], ['2001:db8::1', '::'], ['192.0.2.1', '::'], ['192.0.2.1', '0.0.0.0']]) {
+    const incoming = listening[Symbol.asyncIterator]().next()
+    const link = await network.clock.until(client.dial({ host, port: PORT, localHost }))
+    t.equal(link.local.host, host === '192.0.2.1' ? '192.0.2.2' : '2001:db8::2', `${host} from ${localHost}`)
+    await network.clock.until(incoming)
+  }
+})
+
 t.test('a host that moves to another network: its connections break, and it connects anew', async (t) => {
   const { network, client, dialler, listener } = pair()
   const listening = listener.listen({ host: '', port: PORT })
@@ -159,6 +176,25 @@ t.test('a way with smaller packets than both ends know of', async (t) => {
   await network.clock.until(Promise.all([heard, one.sink(batches([bytes(100_000, 1)]))]))
   t.equal(Buffer.concat(await heard).length, 100_000)
   t.ok(network.counts.tooLarge > 0)
+})
+
+t.test('the smallest packets that a network may have, on all ways or on that of one host', async (t) => {
+  for (const host of [SERVER, '2001:db8::1']) {
+    for (const smallOnes of ['subnet', 'client', 'server']) {
+      const small = (where: string): Conditions => where === smallOnes ? { mtu: 68 } : {}
+      const network = new SimulatedNetwork({ trace: 0, seed: 1 })
+      const both = (where: string): { up: Conditions, down: Conditions } => ({ up: small(where), down: small(where) })
+      const subnet = network.subnet(['198.51.100.0/24', '2001:db8::/64'], { loss: 0.02, ...small('subnet') })
+      const server = network.host({ on: subnet, address: [SERVER, '2001:db8::1'], ...both('server') }).transport()
+      const client = network.host({ on: subnet, address: ['198.51.100.2', '2001:db8::2'], ...both('client') }).transport()
+      const [one, other] = await connected(network, client, server.listen({ host: '::', port: PORT }), { host, port: PORT })
+      const sent = Buffer.from(bytes(10_000, 1))
+      const heard = Promise.all([hear(other.source), hear(one.source), one.sink(batches([sent])), other.sink(batches([sent]))])
+      const [there, here] = await network.clock.until(heard, { within: 2e6 })
+      t.ok(Buffer.concat(there).equals(sent) && Buffer.concat(here).equals(sent), `${smallOnes}, ${host}`)
+      t.equal(network.counts.tooLarge, 0, 'each side has said what it takes')
+    }
+  }
 })
 
 t.test('a partition of 20 s delays, one that stays ends the connection for the side that sends', async (t) => {
