@@ -13,6 +13,8 @@ export interface BackoffInit {
   steady?: number
   /** Default: that of the system. */
   clock?: Clock
+  /** A number of at least 0 and less than 1 each time: where that comes from a seed, delays repeat. Default: `Math.random`. */
+  random?: () => number
 }
 
 /** Exponential back-off from `first` to `longest`, with half of each wait random, so that peers do not reconnect at the same time. */
@@ -21,12 +23,14 @@ export class Backoff {
   readonly #longest
   readonly #steady
   readonly #clock: Clock
+  readonly #random: () => number
   #attempts = 0
   #onlineAt: number | undefined
 
   /** @throws {OptionError} when a delay is out of the range of timers */
-  constructor ({ first = 500, longest = 30_000, steady = 10_000, clock = systemClock }: BackoffInit = {}) {
+  constructor ({ first = 500, longest = 30_000, steady = 10_000, clock = systemClock, random = Math.random }: BackoffInit = {}) {
     this.#clock = clock
+    this.#random = random
     this.#first = verifyMilliseconds('backoff.first', first)
     this.#longest = verifyMilliseconds('backoff.longest', longest)
     this.#steady = steady === 0 ? 0 : verifyMilliseconds('backoff.steady', steady)
@@ -41,7 +45,7 @@ export class Backoff {
     if (this.#onlineAt !== undefined && this.#clock.now() - this.#onlineAt >= this.#steady) this.#attempts = 0
     this.#onlineAt = undefined
     const full = Math.min(this.#longest, this.#first * 2 ** this.#attempts++)
-    return full / 2 + Math.random() * full / 2
+    return full / 2 + this.#random() * full / 2
   }
 
   /** Called when an attempt has succeeded. */

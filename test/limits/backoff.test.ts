@@ -27,6 +27,12 @@ t.test('back-off doubles up to its bound, half of it at random, and begins anew 
   for (const bad of [{ first: 0 }, { first: -1 }, { first: NaN }, { longest: Infinity }, { longest: 2 ** 31 }, { steady: -1 }, { steady: NaN }]) t.throws(() => new Backoff(bad), OptionError)
 })
 
+t.test('the random half of a delay may come from elsewhere', async (t) => {
+  const numbers = [0, 0.5, 0.75]
+  const backoff = new Backoff({ first: 100, clock: new ManualClock(), random: () => numbers.shift() ?? 0 })
+  t.same([backoff.next(), backoff.next(), backoff.next(), backoff.next()], [50, 150, 350, 400])
+})
+
 t.test('a connection counts as lasting after 10 seconds', async (t) => {
   for (const [online, attempts] of [[9999, 1], [10_000, 0]]) {
     const clock = new ManualClock()
