@@ -59,5 +59,5 @@ for (const one of kinds) {
   console.log([one, ...cells].map((cell) => cell.padEnd(22)).join('').trimEnd())
 }
 
-const linux: NatOptions = { kind: 'port-restricted-cone', portPreservation: true, remapsAfterUnsolicited: true }
+const linux: NatOptions = { kind: 'port-restricted-cone', portPreservation: true, remapsAfterUnsolicited: true, inboundRefresh: true }
 for (const later of [0, 500]) console.log(`two NATs of Linux, the second peer ${later} ms later: ${await meets(linux, linux, later) ? 'direct' : 'relay needed'}`)

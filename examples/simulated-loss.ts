@@ -29,7 +29,7 @@ function receive (socket: DatagramSocket, ignoresRepeated: boolean, onMessage: (
   consume<Datagram>(socket, (messages) => {
     for (const { data, ...from } of messages) {
       socket.port.send([{ data: data.subarray(0, 1), ...from }])
-      if (ignoresRepeated && data[0] !== next) continue // the answer to it was lost
+      if (ignoresRepeated && data[0] !== next) continue // it was doubled, or the answer to it lost
       next++
       onMessage(Buffer.from(data.subarray(1)).toString())
     }
