@@ -174,6 +174,7 @@ t.test('memory: ports', async (t) => {
   again.close()
   two.close()
   t.match(await failureOf(memoryNetwork().dial({ host: '', port: await two.port() })), { code: 'ECONNREFUSED' }, 'networks are apart')
+  for (const port of [-5, NaN, 1.5, 65_536]) t.throws(() => network.listen({ host: '', port }), { code: 'ERR_OPTION' }, String(port))
 })
 
 t.test('tcp: a link knows its other end', async (t) => {

@@ -2,6 +2,7 @@
 import { memoryPair } from './pair.ts'
 import { acceptQueue, type AcceptQueue } from '../acceptor.ts'
 import { DEFAULT_QUEUE_LIMIT, type StreamLinkInit } from '../stream-link.ts'
+import { OptionError } from '../../errors.ts'
 import { verifyBytes } from '../../options.ts'
 import type { Link, Transport } from '../../types.ts'
 
@@ -22,6 +23,7 @@ export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkI
       return here
     },
     listen ({ port: wanted }) {
+      if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) throw new OptionError(`port is a whole number, 0 to 65535, not ${String(wanted)}`)
       let port = wanted
       if (port === 0) for (port = 1; ports.has(port);) port++
       const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined

@@ -18,7 +18,7 @@ export interface Conditions {
   heldBack?: number
   /** Bytes of the largest packet, with all headers. Nothing is fragmented. Default: 1500. */
   mtu?: number
-  /** Bits per second. Default: without a bound. */
+  /** Bits per second, at least 1. Packets that are doubled take no more of it. Default: without a bound. */
   rate?: number
   /** Bytes that wait where there is a rate; what would be more is dropped. Default: 65,536. */
   queue?: number
@@ -48,16 +48,17 @@ const CHECKS: Readonly<Record<keyof Conditions, Check>> = {
   duplicate: share,
   reorder: share,
   mtu: [(bytes) => Number.isInteger(bytes) && bytes >= 68 && bytes <= MAX_MTU, `a whole number of bytes, 68 to ${MAX_MTU}`],
-  rate: [(bits) => bits > 0, 'a number of bits per second, more than 0'],
+  rate: [(bits) => bits >= 1, 'a number of bits per second, at least 1'],
   queue: [(bytes) => Number.isSafeInteger(bytes) && bytes >= 1, 'a whole number of bytes, at least 1']
 }
 
 /**
  * The conditions with some of them changed.
  *
- * @throws {OptionError} when one is out of range
+ * @throws {OptionError} when one is out of range, or unknown
  */
 export function changed (conditions: AllConditions, changes: Conditions): AllConditions {
+  for (const name of Object.keys(changes)) if (!Object.hasOwn(CHECKS, name)) throw new OptionError(`there is no condition ${name}: ${Object.keys(CHECKS).join(', ')}`)
   const result = { ...conditions }
   for (const name of Object.keys(CHECKS) as Array<keyof Conditions>) {
     const value = changes[name]

@@ -1,7 +1,7 @@
 /** A host of a simulated network: interfaces in subnets, and the protocols above. */
 import { MAX_MTU } from './conditions.ts'
 import type { HostStack } from './host-stack.ts'
-import type { Directions, NetworkInterface } from './network-interface.ts'
+import { verifyDirections, type Directions, type NetworkInterface } from './network-interface.ts'
 import { errorAbout, familyOf, headersOf, HOPS, type Device, type Packet, type PacketInit, type PacketProtocol, type ProtocolHandler } from './packet.ts'
 import { LEAST_DELAY } from './pipe.ts'
 import type { Simulation } from './simulation.ts'
@@ -74,6 +74,7 @@ export class SimulatedHost implements Device {
    * @throws {OptionError} when an address is in use already, or none of the subnet; when a condition is out of range
    */
   join ({ on, address, ...directions }: JoinSubnetInit): NetworkInterface {
+    verifyDirections(directions)
     const addresses = typeof address === 'string' ? [address] : address
     if (!Array.isArray(addresses) || addresses.length === 0) throw new OptionError('a host has an address in its subnet')
     const joined = on.join({ ...directions, device: this, addresses, onArrived: this.#receive })

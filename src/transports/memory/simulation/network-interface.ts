@@ -3,6 +3,7 @@ import type { AllConditions, Conditions } from './conditions.ts'
 import type { Device, Packet } from './packet.ts'
 import { LEAST_DELAY, Pipe } from './pipe.ts'
 import type { Simulation } from './simulation.ts'
+import { OptionError } from '../../../errors.ts'
 
 /** Conditions of the two directions, seen from the device. */
 export interface Directions<C = Conditions> {
@@ -10,6 +11,11 @@ export interface Directions<C = Conditions> {
   up?: C
   /** From the subnet to the device. Default: nothing is changed there. */
   down?: C
+}
+
+/** Throws `OptionError` when there is something else than the two directions, such as a condition outside of them. */
+export function verifyDirections (directions: Directions): void {
+  for (const name of Object.keys(directions)) if (name !== 'up' && name !== 'down') throw new OptionError(`conditions are in up or down, not in ${name}`)
 }
 
 export interface NetworkInterfaceInit {
@@ -53,9 +59,11 @@ export class NetworkInterface {
   /**
    * Changes some conditions, for packets from now on; the rate also for those that wait for it.
    *
-   * @throws {OptionError} when one is out of range
+   * @throws {OptionError} when one is out of range, or unknown
    */
-  setConditions ({ up, down }: Directions): void {
+  setConditions (directions: Directions): void {
+    verifyDirections(directions)
+    const { up, down } = directions
     if (up !== undefined) this.#up.change(up)
     if (down !== undefined) this.#down.change(down)
   }

@@ -4,8 +4,8 @@
 export class Random {
   #state: number
 
-  /** @param seed - a whole number; its lower 32 bits count */
-  constructor (seed: number) { this.#state = seed | 0 }
+  /** @param seed - a whole number; of a large one, both halves count */
+  constructor (seed: number) { this.#state = seed ^ Math.imul(Math.floor(seed / 0x1_0000_0000), 0x85ebca6b) }
 
   /** At least 0, less than 1. */
   next (): number {

@@ -10,6 +10,9 @@ import { CidrList } from '../../../net/cidr-list.ts'
 /** Addresses whose way is remembered. */
 const MAX_KNOWN = 4096
 
+/** Addresses that no interface has: of nobody, of loopback, multicast and broadcast. */
+const UNUSABLE = new CidrList('unusable', ['0.0.0.0/32', '127.0.0.0/8', '224.0.0.0/4', '255.255.255.255/32', '::/128', '::1/128', 'ff00::/8'])
+
 export interface JoinInit extends Directions {
   device: Device
   addresses: readonly string[]
@@ -55,6 +58,7 @@ export class Subnet {
     const own = addresses.map(verifyAddress)
     for (const [i, address] of own.entries()) {
       if (!this.includes(address)) throw new OptionError(`${address} is not in ${this.name}`)
+      if (UNUSABLE.includes(address)) throw new OptionError(`${address} is the address of no host`)
       if (this.#interfaces.has(address) || own.indexOf(address) < i) throw new OptionError(`${address} is in use in ${this.name}`)
     }
     const joined = new NetworkInterface(this.#simulation, {

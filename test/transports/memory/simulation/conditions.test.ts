@@ -265,7 +265,7 @@ t.test('what is out of range is refused, and changes nothing', async (t) => {
   const there = await lab({})
   const bad: Array<[keyof Conditions, unknown[]]> = [
     ['delay', [-1, NaN, Infinity, '5']], ['jitter', [-1]], ['heldBack', [-1]], ['loss', [-0.1, 1.1, NaN, null]], ['duplicate', [2]], ['reorder', [2]],
-    ['mtu', [67, 1500.5, 65_576, Infinity]], ['rate', [0, -1, NaN]], ['queue', [0, 0.5, Infinity]]
+    ['mtu', [67, 1500.5, 65_576, Infinity]], ['rate', [0, -1, NaN, 0.9, 1e-305]], ['los' as 'loss', [1, undefined]], ['queue', [0, 0.5, Infinity]]
   ]
   for (const [name, values] of bad) {
     for (const value of values) {
@@ -274,5 +274,7 @@ t.test('what is out of range is refused, and changes nothing', async (t) => {
       t.throws(() => there.network.subnet('10.0.0.0/8', conditions), { code: 'ERR_OPTION' })
     }
   }
+  for (const set of [there.from, there.from.interfaces[0]]) t.throws(() => { set.setConditions({ loss: 1 } as object) }, { code: 'ERR_OPTION' }, 'without a direction')
   t.equal(there.from.interfaces[0].conditions.up.delay, 10)
+  t.equal(there.from.interfaces[0].conditions.up.loss, 0)
 })

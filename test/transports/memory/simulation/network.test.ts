@@ -2,7 +2,7 @@
 import t from 'tap'
 import { failureOf } from '../../../helpers/ends.ts'
 import { endpoint, talker, text, told, type Talker } from '../../../helpers/transports/simulation.ts'
-import { formatEvent, SimulatedNetwork, type SimulatedHost, type SimulatedNetworkInit, type Subnet } from '../../../../src/transports/memory/index.ts'
+import { formatEvent, SimulatedNetwork, type HostInit, type SimulatedHost, type SimulatedNetworkInit, type Subnet } from '../../../../src/transports/memory/index.ts'
 import { VirtualClock } from '../../../../src/streams/virtual-clock.ts'
 
 /** Hosts of one subnet, each with a socket. */
@@ -263,6 +263,7 @@ t.test('the same seed gives the same trace, another one another', async (t) => {
     t.equal(String(first.trace), String(again.trace))
     t.same(first.counts, again.counts)
     t.not(String(first.trace), String(other.trace))
+    t.not(String(first.trace), String((await scenario(seed + 2 ** 32)).trace), 'all of a seed counts')
     t.ok(first.counts.lost > 0 && first.counts.duplicated > 0 && first.counts.heldBack > 0 && first.counts.noPort > 0 && first.counts.translated > 0)
   }
 })
@@ -345,5 +346,8 @@ t.test('options that cannot work are refused', async (t) => {
   network.host({ on, address: '192.0.2.1' })
   for (const address of ['192.0.2.1', '192.0.3.1', 'name', '192.0.2', [], ['192.0.2.2', '192.0.2.1']]) t.throws(() => network.host({ on, address }), { code: 'ERR_OPTION' }, String(address))
   t.throws(() => network.host({ on, address: ['192.0.2.3', '192.0.2.3'] }), { code: 'ERR_OPTION' }, 'the same one twice')
+  const all = network.subnet(['0.0.0.0/0', '::/0'])
+  for (const address of ['0.0.0.0', '127.0.0.1', '127.1.2.3', '224.0.0.1', '239.1.1.1', '255.255.255.255', '::', '::1', 'ff02::1']) t.throws(() => network.host({ on: all, address }), { code: 'ERR_OPTION' }, address)
+  t.throws(() => network.host({ on, address: '192.0.2.2', loss: 1 } as HostInit), { code: 'ERR_OPTION' })
   t.ok(network.host({ on, address: '192.0.2.2' }), 'what was refused has left nothing behind')
 })
