@@ -12,7 +12,7 @@ import { VirtualClock } from '../../../streams/virtual-clock.ts'
 
 /** Options of a {@link SimulatedNetwork}. */
 export interface SimulatedNetworkInit {
-  /** All that is random follows from it. A whole number. Default: 0. */
+  /** All that is random in the network follows from it, not what programs do by themselves. A whole number. Default: 0. */
   seed?: number
   /** Default: one of its own, at 0. */
   clock?: VirtualClock
@@ -20,7 +20,7 @@ export interface SimulatedNetworkInit {
   trace?: number
   /** Called with each event. */
   onPacket?: (event: TraceEvent) => void
-  /** Bytes of the packets that are on their way at once; what would be more is dropped. Default: 64 MiB. */
+  /** Bytes of the packets that are on their way at once, with 640 for each; what would be more is dropped. Default: 64 MiB. */
   inFlight?: number
 }
 
