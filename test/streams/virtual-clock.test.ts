@@ -142,15 +142,24 @@ t.test('it runs by itself until it is stopped', async (t) => {
 t.test('it is run by several at once, each until it is stopped', async (t) => {
   const clock = new VirtualClock()
   const [one, other] = [new AbortController(), new AbortController()]
-  const running = [clock.run(one.signal), clock.run(other.signal)]
-  await wait(clock, 10)
-  await turn()
+  const over: string[] = []
+  void clock.run(one.signal).then(() => { over.push('one') })
+  void clock.run(other.signal).then(() => { over.push('other') })
+  const turns = async (): Promise<void> => { for (let i = 0; i < 10; i++) await turn() }
+  await turns() // both wait for a timer
+  const ran: number[] = []
+  const tell = (): void => { ran.push(clock.now()) }
+  clock.set(10, tell)
+  await turns()
   one.abort()
-  await running[0]
-  await wait(clock, 10)
-  t.equal(clock.now(), 20)
+  await turns()
+  t.same(over, ['one'])
+  clock.set(10, tell)
+  await turns()
+  t.same(ran, [10, 20])
   other.abort()
-  await running[1]
+  await turns()
+  t.same(over, ['one', 'other'])
 })
 
 t.test('a timer that throws ends the run, and nothing of it stays', async (t) => {
