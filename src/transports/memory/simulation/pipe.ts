@@ -18,6 +18,7 @@ interface Underway {
   /** Milliseconds from when it has left to when it arrives, unless one before it arrives later. */
   readonly takes: number
   leaves: number
+  arrives: number
   timer?: Timer
 }
 
@@ -40,8 +41,12 @@ export class Pipe {
   #busyUntil = 0
   /** When the last packet that was not held back arrives. */
   #lastArrival = 0
-  /** In the order in which they were sent. */
-  readonly #underway = new Set<Underway>()
+  /** The same of those that did not have to wait for a rate. */
+  #lastUnlimited = 0
+  /** How many are on their way. */
+  #count = 0
+  /** Those of them that had to wait for a rate, in the order in which they were sent. */
+  readonly #limited = new Set<Underway>()
 
   constructor (simulation: Simulation, { where, conditions, leastDelay = 0, out }: PipeInit) {
     this.#simulation = simulation
@@ -68,11 +73,15 @@ export class Pipe {
     const { now, clock } = this.#simulation
     const scaled = (time: number): number => now + (time - now) * factor
     this.#busyUntil = scaled(this.#busyUntil)
-    this.#lastArrival = now
-    for (const one of this.#underway) {
-      if (one.leaves > now) one.leaves = scaled(one.leaves)
-      clock.clear(one.timer)
-      this.#schedule(one)
+    this.#lastArrival = this.#lastUnlimited
+    for (const one of this.#limited) {
+      if (one.leaves > now) {
+        one.leaves = scaled(one.leaves)
+        clock.clear(one.timer)
+        this.#schedule(one)
+      } else if (!one.isHeldBack) {
+        this.#lastArrival = Math.max(this.#lastArrival, one.arrives)
+      }
     }
   }
 
@@ -107,7 +116,7 @@ export class Pipe {
   /** Nothing is on its way that a packet could overtake. */
   #isPlain (): boolean {
     const { duplicate, reorder } = this.#conditions
-    return duplicate === 0 && reorder === 0 && this.#underway.size === 0
+    return duplicate === 0 && reorder === 0 && this.#count === 0
   }
 
   #send (packet: Packet, from: Device | undefined, leaves: number): void {
@@ -119,17 +128,21 @@ export class Pipe {
     }
     const takes = Math.max(this.#leastDelay, delay + (jitter > 0 ? jitter * random.next() : 0))
     const isHeldBack = random.chance(reorder)
-    const one: Underway = { packet, from, isHeldBack, takes: isHeldBack ? takes + heldBack : takes, leaves }
-    this.#underway.add(one)
+    const one: Underway = { packet, from, isHeldBack, takes: isHeldBack ? takes + heldBack : takes, leaves, arrives: leaves }
+    this.#count++
     this.#schedule(one)
     if (isHeldBack) this.#simulation.record('heldBack', this.#where, packet) // last, as code of others may throw
   }
 
   #schedule (one: Underway): void {
     const { packet, from, isHeldBack, takes, leaves } = one
-    const arrives = isHeldBack ? leaves + takes : this.#lastArrival = Math.max(leaves + takes, this.#lastArrival)
+    const arrives = one.arrives = isHeldBack ? leaves + takes : this.#lastArrival = Math.max(leaves + takes, this.#lastArrival)
+    const isLimited = leaves > this.#simulation.now || one.timer !== undefined
+    if (isLimited) this.#limited.add(one)
+    else if (!isHeldBack) this.#lastUnlimited = arrives
     one.timer = this.#simulation.schedule(arrives, () => {
-      this.#underway.delete(one)
+      this.#count--
+      if (isLimited) this.#limited.delete(one)
       this.#simulation.release(packet.size)
       this.#out(packet, from)
     })

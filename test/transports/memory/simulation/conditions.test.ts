@@ -1,4 +1,5 @@
 /** What the directions of a connection do to packets. Shares are those of fixed seeds. */
+import fc from 'fast-check'
 import t from 'tap'
 import { talker, type Talker } from '../../../helpers/transports/simulation.ts'
 import { SimulatedNetwork, type Conditions, type SimulatedHost, type TraceEvent } from '../../../../src/transports/memory/index.ts'
@@ -235,6 +236,20 @@ t.test('a rate that changes leaves packets that have left as they are, and the o
   await there.network.clock.pass(5000)
   t.same(there.b.heard.map(([text]) => Number(text)), numbers(4))
   t.same(there.delivered.map(({ time }) => Math.round(time)), [3000, 3501, 3502, 3502])
+})
+
+t.test('property: all come in order, however rate and delay change', async (t) => {
+  const step = fc.record({ gap: fc.nat(600), rate: fc.constantFrom(undefined, 8000, 16_000, 80_000, Infinity), delay: fc.constantFrom(undefined, 0, 10, 2000) })
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
+    const there = await lab({ rate: 8000, delay: 2000, queue: 1 << 20 })
+    for (const [i, { gap, rate, delay }] of steps.entries()) {
+      there.a.say(there.b.local, String(i).padEnd(500 - HEADERS))
+      there.network.clock.advance(gap)
+      there.from.setConditions({ up: { rate, delay } })
+    }
+    await there.network.clock.pass(100_000)
+    t.same(there.b.heard.map(([text]) => Number(text)), numbers(steps.length))
+  }), { numRuns: 50 })
 })
 
 t.test('no packet overtakes another one when a delay ends, also not one that comes as the other is due', async (t) => {
