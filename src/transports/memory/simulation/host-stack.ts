@@ -12,8 +12,8 @@ export interface HostStack {
   isOwn (address: string): boolean
   /** The address that packets to another one come from; undefined when there is no way. */
   sourceFor (destination: string): string | undefined
-  /** Bytes of the largest packet, with all headers, that the host itself can send to an address; undefined when there is no way. */
-  mtuTo (destination: string): number | undefined
+  /** Bytes of the largest packet, with all headers, that the host itself can send from one address to another; undefined when there is no way. */
+  mtuTo (destination: string, source: string): number | undefined
   /**
    * Sends a packet.
    *

@@ -53,7 +53,7 @@ export class SimulatedHost implements Device {
       addresses: () => this.addresses,
       isOwn: (address) => this.#isOwn(address),
       sourceFor: (destination) => this.#isOwn(destination) ? destination : this.#addressOf(this.#wayTo(destination)?.joined, destination),
-      mtuTo: (destination) => this.#isOwn(destination) ? MAX_MTU : this.#wayTo(destination)?.joined.mtu,
+      mtuTo: (destination, source) => this.#isOwn(destination) ? MAX_MTU : this.#wayTo(destination, source)?.joined.mtu,
       send: (packet) => this.#sendNew(packet)
     }
     this.#udp = new UdpPorts(this.#stack)

@@ -122,10 +122,10 @@ export class ConnectionTable {
     if (this.#entries.has(keyOf(local, remote)) || this.isFull) return undefined
     const entry: Entry = new Entry(init, this.#host, {
       sequence: this.#newSequence(),
-      maxData: this.#maxDataTo(remote.host),
+      maxData: this.#maxDataTo(remote.host, local.host),
       send: (segment) => {
         const result = this.send(local, remote, segment)
-        if (result === 'EMSGSIZE') entry.connection.limitData(this.#maxDataTo(remote.host))
+        if (result === 'EMSGSIZE') entry.connection.limitData(this.#maxDataTo(remote.host, local.host))
         else if (typeof result === 'string') entry.connection.unreachable('ENETUNREACH')
       },
       gone: () => {
@@ -164,8 +164,8 @@ export class ConnectionTable {
     oldest.connection.leaveTimeWait()
   }
 
-  #maxDataTo (host: string): number {
-    const mtu = this.#host.mtuTo(host) ?? 0
+  #maxDataTo (host: string, source: string): number {
+    const mtu = this.#host.mtuTo(host, source) ?? 0
     return Math.max(LEAST_MAX_DATA, Math.min(MAX_DATA, mtu - headersOf('tcp', host)))
   }
 

@@ -1,5 +1,6 @@
 /** Who uses which local ports of a host. */
 import { streamError } from './errors.ts'
+import { overlaps } from '../address.ts'
 import type { Endpoint } from '../../../../types.ts'
 
 /** Ports for those who do not ask for one (RFC 6335, section 6). */
@@ -18,13 +19,8 @@ export interface Use {
   readonly sharesPort: boolean
 }
 
-function meet (one: string, other: string): boolean {
-  if (one === other || one === ANY || other === ANY) return true
-  return (one === ANY_IPV4 && !other.includes(':')) || (other === ANY_IPV4 && !one.includes(':'))
-}
-
 const collide = (one: Use, other: Use): boolean =>
-  meet(one.local.host, other.local.host) && ((one.listens && other.listens) || !one.sharesPort || !other.sharesPort)
+  overlaps(one.local.host, other.local.host) && ((one.listens && other.listens) || !one.sharesPort || !other.sharesPort)
 
 export class LocalPorts {
   readonly #uses = new Map<number, Set<Use>>()
