@@ -59,7 +59,8 @@ const NOWHERE = ['unshare', '-n', 'sh', '-c', 'ip link add out0 type veth peer n
 const SENT = [
   { to: 'one address that takes groups', addresses: 1, sink: 'tunpipe' },
   { to: 'one address that takes none', addresses: 1, sink: 'tunpipe, batch' },
-  { to: `${MANY} addresses in turn`, addresses: MANY, sink: 'tunpipe' }
+  { to: `${MANY} addresses in turn`, addresses: MANY, sink: 'tunpipe' },
+  { to: `${MANY} addresses in turn, whose socket is full`, addresses: MANY, sink: 'full' }
 ]
 
 async function sent (run: Run): Promise<void> {

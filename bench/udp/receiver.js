@@ -1,6 +1,6 @@
 /**
- * Counts datagrams that come to a port of the loopback. `BENCH_UDP` is how: `tunpipe`, `tunpipe, batch` without groups of datagrams, or
- * `node:dgram` as one would write it.
+ * Counts datagrams that come to a port of the loopback. `BENCH_UDP` is how: `tunpipe`, `tunpipe, batch` without groups of datagrams,
+ * `node:dgram` as one would write it, or `full`, which reads nothing.
  */
 import { createSocket } from 'node:dgram'
 import { bindUdp } from 'tunpipe/transports'
@@ -15,7 +15,10 @@ const { BENCH_UDP } = process.env
 
 if (BENCH_UDP !== 'node:dgram') {
   const socket = await bindUdp({ host: '0.0.0.0', port: 0, kernelBuffer: BUFFER, io: BENCH_UDP === 'tunpipe' ? 'offload' : 'batch' })
-  void socket.flow((batch) => { received += batch.length })
+  void socket.flow((batch) => {
+    received += batch.length
+    if (BENCH_UDP === 'full') return new Promise(() => {})
+  })
   report(socket.local.port, () => received)
 } else {
   const socket = createSocket('udp4')
