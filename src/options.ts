@@ -15,3 +15,9 @@ export function verifyMilliseconds (name: string, value: number): number {
   if (!Number.isInteger(value) || value < 1 || value > MAX_TIMEOUT) throw new OptionError(`${name} is a whole number of milliseconds, 1 to ${MAX_TIMEOUT}, not ${String(value)}`)
   return value
 }
+
+/** The given value; throws `OptionError` when it is no port of at least `least`. */
+export function verifyPort (name: string, value: number, least = 0): number {
+  if (!Number.isInteger(value) || value < least || value > 65_535) throw new OptionError(`${name} is a whole number, ${least} to 65535, not ${String(value)}`)
+  return value
+}

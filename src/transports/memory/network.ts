@@ -2,9 +2,8 @@
 import { memoryPair } from './pair.ts'
 import { acceptQueue, type AcceptQueue } from '../acceptor.ts'
 import { DEFAULT_QUEUE_LIMIT, type StreamLinkInit } from '../stream-link.ts'
-import { OptionError } from '../../errors.ts'
-import { verifyBytes } from '../../options.ts'
-import type { Link, Transport } from '../../types.ts'
+import { verifyBytes, verifyPort } from '../../options.ts'
+import type { Link, Listener, Transport } from '../../types.ts'
 
 /**
  * A network inside this process with its own ports; `host` is ignored.
@@ -23,21 +22,26 @@ export function memoryNetwork ({ queueLimit = DEFAULT_QUEUE_LIMIT }: StreamLinkI
       return here
     },
     listen ({ port: wanted }) {
-      if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) throw new OptionError(`port is a whole number, 0 to 65535, not ${String(wanted)}`)
-      let port = wanted
-      if (port === 0) for (port = 1; ports.has(port);) port++
-      const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined
-      const queue = acceptQueue<Link>(() => { if (ports.get(port) === queue) ports.delete(port) })
-      if (failure === undefined) ports.set(port, queue)
-      else queue.fail(failure)
-      return {
-        async port () {
-          if (failure !== undefined) throw failure
-          return port
-        },
-        close: () => { queue.close() },
-        [Symbol.asyncIterator]: () => queue.links()
-      }
+      verifyPort('port', wanted)
+      return listenOn(ports, wanted)
     }
+  }
+}
+
+/** A listener on one of the ports of a network, a free one for port 0. */
+export function listenOn (ports: Map<number, AcceptQueue<Link>>, wanted: number): Listener {
+  let port = wanted
+  if (port === 0) for (port = 1; ports.has(port);) port++
+  const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined
+  const queue = acceptQueue<Link>(() => { if (ports.get(port) === queue) ports.delete(port) })
+  if (failure === undefined) ports.set(port, queue)
+  else queue.fail(failure)
+  return {
+    async port () {
+      if (failure !== undefined) throw failure
+      return port
+    },
+    close: () => { queue.close() },
+    [Symbol.asyncIterator]: () => queue.links()
   }
 }

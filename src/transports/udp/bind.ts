@@ -7,8 +7,8 @@ import { bindNodeSocket, connectNodeSocket } from './node-socket.ts'
 import { verifyUdp, type UdpInit, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
 import { DialTimeoutError } from '../connecting.ts'
 import { inTime, systemLookup, type Lookup } from '../happy-eyeballs.ts'
-import { OptionError } from '../../errors.ts'
 import { remoteEndpoint } from '../../net/native/socket-address.ts'
+import { verifyPort } from '../../options.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Address, Clock, Endpoint } from '../../types.ts'
 
@@ -32,7 +32,7 @@ export interface UdpTarget extends Address {
  */
 export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<UdpSocket> {
   const verified = verifyUdp(init)
-  verifyPort(port, 0)
+  verifyPort('a port', port)
   const at = { host: await addressOf({ host, port }), port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await bindNodeSocket(at, verified, native)
@@ -46,17 +46,12 @@ export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<Ud
  */
 export async function connectUdp (target: UdpTarget, init: UdpInit): Promise<{ socket: UdpSocket, remote: Endpoint }> {
   const verified = verifyUdp(init)
-  verifyPort(target.port, 1)
+  verifyPort('a port', target.port, 1)
   const to = { host: await addressOf(target), port: target.port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await connectNodeSocket(to, verified, native)
   const opened = native.connect(to, verified.kernelBuffer, wantedOf(verified))
   return { socket: socketOf(native, opened, verified), remote: remoteEndpoint(native.libc, opened.fd) }
-}
-
-/** @throws {OptionError} */
-export function verifyPort (port: number, least: number): void {
-  if (!Number.isInteger(port) || port < least || port > 0xffff) throw new OptionError(`a port is a whole number, ${least} to 65535, not ${String(port)}`)
 }
 
 async function nativeOf ({ io }: VerifiedUdpInit): Promise<NativeUdp | string> {

@@ -90,7 +90,7 @@ export class Flow implements UdpLink, PacketPort {
 
   send (batch: Batch): number {
     if (this.#reason !== undefined) return 0
-    this.#used()
+    this.touch()
     const { host, port } = this.remote
     return this.#init.socket.port.send(batch.map((data) => ({ data, host, port })))
   }
@@ -105,15 +105,13 @@ export class Flow implements UdpLink, PacketPort {
   /** Datagrams of the other side. */
   receive (batch: Batch): void {
     if (this.#reason !== undefined) return
-    this.#used()
+    this.touch()
     for (const data of batch) this.#incoming.add(data)
     this.#incoming.flush()
   }
 
   /** It is in use: its place is kept. */
-  touch (): void { this.#used() }
-
-  #used (): void {
+  touch (): void {
     this.usedAt = this.#init.clock.now()
     this.#init.onUsed(this)
   }

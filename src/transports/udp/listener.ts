@@ -1,11 +1,11 @@
 /** A socket whose datagrams are links, one for each address that they come from. */
 import { newUdpErrors, type UdpErrors } from './errors.ts'
 import { Flow, type UdpLink } from './flow.ts'
-import { bindUdp, verifyPort, type BindUdpInit } from './bind.ts'
+import { bindUdp, type BindUdpInit } from './bind.ts'
 import { verifyUdp, type UdpOffload, type UdpSocket } from './socket.ts'
 import { acceptQueue, type AcceptQueue } from '../acceptor.ts'
 import { LinkClosedError, OptionError } from '../../errors.ts'
-import { verifyBytes, verifyMilliseconds } from '../../options.ts'
+import { verifyBytes, verifyMilliseconds, verifyPort } from '../../options.ts'
 import { consumeSource } from '../../streams/consume.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Batch, Clock, Datagram, Listener } from '../../types.ts'
@@ -54,7 +54,7 @@ export interface UdpListener extends Listener<UdpLink> {
 export function listenUdp (init: ListenUdpInit): UdpListener {
   const { maxFlows = 1024, idleTimeout = 60_000, flowLimit = 64 << 10, clock = systemClock, errors = newUdpErrors() } = init
   verifyUdp(init)
-  verifyPort(init.port, 0)
+  verifyPort('a port', init.port)
   verifyMilliseconds('idleTimeout', idleTimeout)
   verifyBytes('flowLimit', flowLimit)
   if (!Number.isSafeInteger(maxFlows) || maxFlows < 1) throw new OptionError(`maxFlows is a whole number, at least 1, not ${String(maxFlows)}`)

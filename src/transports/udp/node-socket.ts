@@ -4,6 +4,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { countError, newUdpErrors, type UdpErrors } from './errors.ts'
 import { DATAGRAM_OVERHEAD, DatagramQueue } from './queue.ts'
 import { largestOf, type UdpOffload, type UdpSocket, type VerifiedUdpInit } from './socket.ts'
+import { Unsent } from './unsent.ts'
 import type { Batch, Datagram, Endpoint, PacketPort } from '../../types.ts'
 
 /**
@@ -75,10 +76,9 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
   readonly #isConnected: boolean
   readonly #largest: number
   readonly #incoming: DatagramQueue<Datagram>
-  #queued = 0
+  readonly #unsent = new Unsent()
   #isClosed = false
   #isScheduled = false
-  #drained: Array<() => void> = []
 
   constructor (socket: Socket, isConnected: boolean, { sendLimit, receiveLimit, kernelBuffer, errors = newUdpErrors() }: VerifiedUdpInit, reduced: string) {
     this.#socket = socket
@@ -102,18 +102,15 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
 
   get dropped (): number { return this.#incoming.dropped }
 
-  get queued (): number { return this.#queued }
+  get queued (): number { return this.#unsent.bytes }
 
   send (batch: Batch<Datagram>): number {
-    if (this.#isClosed || this.#queued >= this.limit || batch.some(({ data }) => data.length > this.#largest)) return 0
+    if (this.#isClosed || this.queued >= this.limit || batch.some(({ data }) => data.length > this.#largest)) return 0
     for (const datagram of batch) this.#write(datagram)
     return batch.length
   }
 
-  drained (): Promise<void> {
-    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
-    return new Promise((resolve) => { this.#drained.push(resolve) })
-  }
+  drained (): Promise<void> { return this.#unsent.drained() }
 
   close (): void {
     this.#incoming.end()
@@ -129,7 +126,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#socket.close()
-    this.#wake()
+    this.#unsent.close()
   }
 
   /** What the system has in one turn of the event loop is one batch. */
@@ -147,11 +144,10 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
 
   #write ({ data, host, port }: Datagram): void {
     const weight = data.length + DATAGRAM_OVERHEAD
-    this.#queued += weight
+    this.#unsent.add(weight)
     const done = (err?: Error | null): void => {
-      this.#queued -= weight
       if (err != null && !this.#isClosed) countError(this.errors, (err as NodeJS.ErrnoException).code)
-      if (this.#queued === 0) this.#wake()
+      this.#unsent.remove(weight)
     }
     try {
       if (this.#isConnected) this.#socket.send(data, done)
@@ -160,9 +156,5 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
     } catch (err) { // an address or port that none can have
       done(err as Error)
     }
-  }
-
-  #wake (): void {
-    if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve()
   }
 }

@@ -5,8 +5,9 @@ import { CompactDecoder } from '../../../src/transforms/link-mux/decode.ts'
 import { CompactEncoder } from '../../../src/transforms/link-mux/encode.ts'
 import { LinkClosedError } from '../../../src/errors.ts'
 import { AsyncQueue } from '../../../src/streams/async-queue.ts'
-import { acceptQueue, type AcceptQueue } from '../../../src/transports/acceptor.ts'
+import type { AcceptQueue } from '../../../src/transports/acceptor.ts'
 import { memoryPair } from '../../../src/transports/memory/index.ts'
+import { listenOn } from '../../../src/transports/memory/network.ts'
 import type { Link, Transport } from '../../../src/types.ts'
 
 export type BytesMux = LinkMux<Uint8Array, Uint8Array>
@@ -91,22 +92,7 @@ export function muxTransport (init: MuxPairInit & MuxLinkInit = {}): Transport {
         throw (err as { code?: string }).code === 'ERR_LINK_REFUSED' ? Object.assign(new Error(`no listener on port ${port}`), { code: 'ECONNREFUSED' }) : err
       }
     },
-    listen ({ port: wanted }) {
-      let port = wanted
-      if (port === 0) for (port = 1; ports.has(port);) port++
-      const failure = ports.has(port) ? Object.assign(new Error(`port ${port} is in use`), { code: 'EADDRINUSE' }) : undefined
-      const queue = acceptQueue<Link>(() => { if (ports.get(port) === queue) ports.delete(port) })
-      if (failure === undefined) ports.set(port, queue)
-      else queue.fail(failure)
-      return {
-        async port () {
-          if (failure !== undefined) throw failure
-          return port
-        },
-        close: () => { queue.close() },
-        [Symbol.asyncIterator]: () => queue.links()
-      }
-    }
+    listen: ({ port }) => listenOn(ports, port)
   }
 }
 

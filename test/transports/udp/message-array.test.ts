@@ -12,7 +12,7 @@ const SIZE = 64
 
 /** No memory is touched by these, so any address will do. */
 const libc = { address: () => 4096 } as unknown as Libc
-const newArray = (): MessageArray => new MessageArray({ libc, addresses: new MemoryAddresses(libc), messages: 3, vectors: 0, controlSize: SIZE })
+const newArray = (): MessageArray => new MessageArray({ addresses: new MemoryAddresses(libc), messages: 3, vectors: 0, controlSize: SIZE })
 
 /** Puts control messages, each as its length, level, type and data in words, into the second of three messages. */
 function withControl (words: readonly number[], bytes: number): MessageArray {

@@ -5,7 +5,7 @@ import { familyOf, type Packet, type PacketError, type ProtocolHandler } from '.
 import { SimulatedUdpSocket, type UdpOwner } from './udp-socket.ts'
 import type { BindUdpInit } from '../../udp/bind.ts'
 import { verifyUdp, type UdpSocket } from '../../udp/socket.ts'
-import { OptionError } from '../../../errors.ts'
+import { verifyPort } from '../../../options.ts'
 import type { Datagram } from '../../../types.ts'
 
 /** Ports for those who do not ask for one (RFC 6335, section 6). */
@@ -33,7 +33,7 @@ export class UdpPorts implements ProtocolHandler, UdpOwner {
    */
   bind ({ host = this.#host.addresses()[0], port = 0, ...init }: Partial<BindUdpInit>): UdpSocket {
     const verified = verifyUdp(init)
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OptionError(`a port is a whole number, 0 to 65535, not ${String(port)}`)
+    verifyPort('a port', port)
     const address = normalAddress(String(host))
     if (address === undefined || (!ANY.includes(address) && !this.#host.isOwn(address))) throw systemError('EADDRNOTAVAIL', `${this.#host.name} has no address ${String(host)}`)
     const bound = port === 0 ? this.#freePort(address) : port

@@ -1,8 +1,8 @@
 /** A UDP socket of a simulated host, as `bindUdp` makes one of the system. */
 import { countError, newUdpErrors, type UdpErrors } from '../../udp/errors.ts'
 import { DATAGRAM_OVERHEAD, DatagramQueue } from '../../udp/queue.ts'
-import { MAX_DATAGRAM, type UdpSocket, type VerifiedUdpInit } from '../../udp/socket.ts'
-import { familyOf } from './packet.ts'
+import { largestOf, type UdpSocket, type VerifiedUdpInit } from '../../udp/socket.ts'
+import { Unsent } from '../../udp/unsent.ts'
 import type { Simulation } from './simulation.ts'
 import type { Batch, Datagram, Endpoint, PacketPort } from '../../../types.ts'
 
@@ -25,16 +25,16 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   readonly #owner: UdpOwner
   readonly #largest: number
   readonly #incoming: DatagramQueue<Datagram>
-  #queued = 0
+  readonly #unsent: Unsent
   /** What leaves last, and at the same time. */
   #leaving: { readonly at: number, weight: number } | undefined
   #isClosed = false
-  #drained: Array<() => void> = []
 
   constructor (simulation: Simulation, owner: UdpOwner, local: Endpoint, { sendLimit, receiveLimit, errors = newUdpErrors() }: VerifiedUdpInit) {
     this.#simulation = simulation
     this.#owner = owner
-    this.#largest = MAX_DATAGRAM[familyOf(local.host)]
+    this.#largest = largestOf(local.host)
+    this.#unsent = new Unsent(() => { simulation.woke() })
     this.#incoming = new DatagramQueue(receiveLimit, ({ data }) => data.length)
     this.local = local
     this.limit = sendLimit
@@ -48,10 +48,10 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
 
   get dropped (): number { return this.#incoming.dropped }
 
-  get queued (): number { return this.#queued }
+  get queued (): number { return this.#unsent.bytes }
 
   send (batch: Batch<Datagram>): number {
-    if (this.#isClosed || this.#queued >= this.limit || batch.some(({ data }) => data.length > this.#largest)) return 0
+    if (this.#isClosed || this.queued >= this.limit || batch.some(({ data }) => data.length > this.#largest)) return 0
     for (const datagram of batch) {
       const left = this.#owner.sendDatagram(this, datagram)
       if (typeof left === 'string') this.fail(left)
@@ -60,10 +60,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
     return batch.length
   }
 
-  drained (): Promise<void> {
-    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
-    return new Promise((resolve) => { this.#drained.push(resolve) })
-  }
+  drained (): Promise<void> { return this.#unsent.drained() }
 
   close (): void {
     this.#incoming.end()
@@ -91,12 +88,12 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#owner.release(this)
-    this.#wake()
+    this.#unsent.close()
   }
 
   /** Bytes count until they have left: all that leave at one time together, as there may be many of them. */
   #hold (until: number, weight: number): void {
-    this.#queued += weight
+    this.#unsent.add(weight)
     if (this.#leaving?.at === until) {
       this.#leaving.weight += weight
       return
@@ -104,14 +101,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
     const leaving = this.#leaving = { at: until, weight }
     this.#simulation.schedule(until, () => {
       if (this.#leaving === leaving) this.#leaving = undefined
-      this.#queued -= leaving.weight
-      if (this.#queued === 0) this.#wake()
+      this.#unsent.remove(leaving.weight)
     })
-  }
-
-  #wake (): void {
-    if (this.#drained.length === 0) return
-    this.#simulation.woke()
-    for (const resolve of this.#drained.splice(0)) resolve()
   }
 }

@@ -26,7 +26,7 @@ export class ErrorQueue {
   constructor (libc: Libc, addresses: MemoryAddresses) {
     this.#libc = libc
     // Without memory for the datagrams themselves, and for their addresses.
-    this.#array = new MessageArray({ libc, addresses, messages: MESSAGES, vectors: 0, controlSize: CONTROL })
+    this.#array = new MessageArray({ addresses, messages: MESSAGES, vectors: 0, controlSize: CONTROL })
   }
 
   /** Counts the errors that wait, and removes them. Returns whether there were any. */

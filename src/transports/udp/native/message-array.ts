@@ -3,7 +3,6 @@
  * messages that they point to. On processors with addresses of 64 bits, the lowest byte first.
  */
 import { endianness } from 'node:os'
-import type { Libc } from '../../../net/native/libc.ts'
 import type { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
 
 /** Whether the structures are laid out as here. */
@@ -38,7 +37,6 @@ const WORD = 4
 const TWO_32 = 0x1_0000_0000
 
 export interface MessageArrayInit {
-  libc: Libc
   addresses: MemoryAddresses
   messages: number
   /** Pieces of memory of all messages together. */

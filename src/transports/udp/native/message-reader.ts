@@ -43,7 +43,7 @@ export class MessageReader {
 
   constructor (libc: Libc, addresses: MemoryAddresses) {
     this.#libc = libc
-    this.#array = new MessageArray({ libc, addresses, messages: MESSAGES, vectors: MESSAGES, controlSize: CONTROL })
+    this.#array = new MessageArray({ addresses, messages: MESSAGES, vectors: MESSAGES, controlSize: CONTROL })
     const address = addresses.of(this.#memory)
     for (let i = 0; i < MESSAGES; i++) {
       this.#array.setVector(i, address + i * SLOT, SLOT)

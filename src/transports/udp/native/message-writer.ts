@@ -49,7 +49,7 @@ export class MessageWriter {
   constructor (libc: Libc, addresses: MemoryAddresses) {
     this.#libc = libc
     this.#addresses = addresses
-    this.#array = new MessageArray({ libc, addresses, messages: MOST_MESSAGES, vectors: MOST_VECTORS })
+    this.#array = new MessageArray({ addresses, messages: MOST_MESSAGES, vectors: MOST_VECTORS })
     for (let i = 0; i < MOST_MESSAGES; i++) this.#array.setControl(i, IPPROTO_UDP, UDP_SEGMENT, SEGMENT_SIZE)
   }
 

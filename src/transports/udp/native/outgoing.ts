@@ -5,6 +5,7 @@ import type { NativeUdp, OpenedSocket } from './native-udp.ts'
 import { countError, type UdpErrors } from '../errors.ts'
 import { DATAGRAM_OVERHEAD } from '../queue.ts'
 import { MAX_DATAGRAM, type UdpOffload } from '../socket.ts'
+import { Unsent } from '../unsent.ts'
 import { errnoOf } from '../../../net/native/errno.ts'
 import type { PollHandle } from '../../../net/native/poller.ts'
 import { systemClock } from '../../../streams/clock.ts'
@@ -45,13 +46,14 @@ export class Outgoing implements PacketPort<Datagram> {
   readonly #errors: UdpErrors
   readonly #pollHandle: PollHandle
   readonly #largest: number
+  /** Whether neighbours may be grouped. */
+  readonly #groups: boolean
   /** By host. */
   readonly #bounds = new Map<string, Bound>()
   /** What waits for room in the system, from `#waitingFrom` on. */
   #waiting: Batch<Datagram> = []
   #waitingFrom = 0
-  #queued = 0
-  #drained: Array<() => void> = []
+  readonly #unsent = new Unsent()
   #isClosed = false
 
   constructor ({ udp, opened: { fd, family, offloads, reduced }, limit, errors, pollHandle }: OutgoingInit) {
@@ -61,59 +63,56 @@ export class Outgoing implements PacketPort<Datagram> {
     this.#family = family
     this.#largest = family === 'v6' ? MAX_DATAGRAM.ipv6 : MAX_DATAGRAM.ipv4
     this.offloads = offloads
+    this.#groups = offloads.includes('gso')
     this.reduced = reduced
     this.limit = limit
     this.#errors = errors
     this.#pollHandle = pollHandle
   }
 
-  get queued (): number { return this.#queued }
+  get queued (): number { return this.#unsent.bytes }
 
   send (batch: Batch<Datagram>): number {
-    if (this.#isClosed || this.#queued >= this.limit) return 0
+    if (this.#isClosed || this.queued >= this.limit) return 0
     for (const { data } of batch) if (data.length > this.#largest) return 0
-    const from = this.#queued > 0 ? 0 : this.#write(batch, 0)
+    const from = this.queued > 0 ? 0 : this.#write(batch, 0)
     if (from < batch.length) this.#wait(batch, from)
     return batch.length
   }
 
-  drained (): Promise<void> {
-    if (this.#isClosed || this.#queued === 0) return Promise.resolve()
-    return new Promise((resolve) => { this.#drained.push(resolve) })
-  }
+  drained (): Promise<void> { return this.#unsent.drained() }
 
   close (): void {
     this.#isClosed = true
     this.#waiting = []
-    this.#queued = 0
-    this.#wake()
+    this.#unsent.remove(this.queued)
+    this.#unsent.close()
   }
 
   #wait (batch: Batch<Datagram>, from: number): void {
-    if (this.#queued === 0) this.#pollHandle.whenWritable(this.#resume)
+    if (this.queued === 0) this.#pollHandle.whenWritable(this.#resume)
     for (let i = from; i < batch.length; i++) {
       this.#waiting.push(batch[i])
-      this.#queued += weightOf(batch[i])
+      this.#unsent.add(weightOf(batch[i]))
     }
   }
 
   readonly #resume = (): void => {
     const waiting = this.#waiting
     const end = this.#write(waiting, this.#waitingFrom)
-    for (let i = this.#waitingFrom; i < end; i++) this.#queued -= weightOf(waiting[i])
-    this.#waitingFrom = end
     if (end === waiting.length) {
       this.#waiting = []
       this.#waitingFrom = 0
-      this.#queued = 0 // also when what was sent has another length by now
+      this.#unsent.remove(this.queued) // also when what was sent has another length by now
     } else {
+      for (let i = this.#waitingFrom; i < end; i++) this.#unsent.remove(weightOf(waiting[i]))
+      this.#waitingFrom = end
       if (end > waiting.length / 2) { // what was sent is let go
         waiting.splice(0, end)
         this.#waitingFrom = 0
       }
       this.#pollHandle.whenWritable(this.#resume)
     }
-    if (this.#queued === 0) this.#wake()
   }
 
   /** Returns the index of the first one that has to wait, or the length. */
@@ -127,7 +126,7 @@ export class Outgoing implements PacketPort<Datagram> {
     /** The error of the last call, which may be that of an earlier datagram: such a one does not come again. */
     let last = 0
     for (let at = from; at < batch.length;) {
-      const bound = at >= alone && this.offloads.includes('gso') ? this : undefined
+      const bound = this.#groups && at >= alone ? this : undefined
       if ((!isPrepared || writer.isSent) && writer.prepare(batch, at, this.#family, bound) === 0) {
         this.#errors.other++ // no address, or none of this family, or no port
         at++
@@ -186,10 +185,6 @@ export class Outgoing implements PacketPort<Datagram> {
     // Larger than the way takes: one by one the system may cut them into fragments.
     this.#bounds.set(host, { size: errno === EIO ? 0 : data.length - 1, until: systemClock.now() + BOUND_TIME })
     return true
-  }
-
-  #wake (): void {
-    if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve()
   }
 }
 

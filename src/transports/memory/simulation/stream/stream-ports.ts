@@ -12,7 +12,8 @@ import { acceptQueue, type AcceptQueue } from '../../../acceptor.ts'
 import { DialTimeoutError } from '../../../connecting.ts'
 import { accepted } from '../../../connection-guard.ts'
 import { DEFAULT_QUEUE_LIMIT } from '../../../stream-link.ts'
-import { LinkClosedError, OptionError } from '../../../../errors.ts'
+import { LinkClosedError } from '../../../../errors.ts'
+import { verifyPort } from '../../../../options.ts'
 import type { ConnectionLimiter, ConnectionSlot } from '../../../../limits/connection-limiter.ts'
 import { normalizeAddress } from '../../../../net/client-address.ts'
 import { verifyBytes, verifyMilliseconds } from '../../../../options.ts'
@@ -225,8 +226,4 @@ function remoteHost (host: string): string {
   const address = host === ANY ? '::1' : normalizeAddress(host)
   if (isIP(address) === 0) throw Object.assign(streamError('ENOTFOUND', 'getaddrinfo'), { hostname: host })
   return address
-}
-
-function verifyPort (name: string, port: number): void {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OptionError(`${name} is a whole number, 0 to 65535, not ${String(port)}`)
 }
