@@ -1,0 +1,5 @@
+/** Traversal of NATs, without sockets and timers: who uses it sends, receives, and passes the time. */
+export type { ChangeRequest, StunError } from './stun/attributes.ts'
+export { StunClient, type StunClientInit, type StunResult } from './stun/client.ts'
+export { decodeStun, encodeStun, isStun, type StunClass, type StunMessage, type StunMessageInit } from './stun/message.ts'
+export type { FillRandom } from './stun/transaction.ts'
