@@ -12,8 +12,8 @@ export const MIN_MTU = 68
 /** The largest MTU of an interface, in bytes. */
 export const MAX_MTU = 65_535
 
-/** Bytes of free memory before each packet that an interface yields. */
-export const HEADROOM = 32
+/** Bytes of free memory before each packet that an interface yields: for the headers of a route and of a direct datagram, 49 of them. */
+export const HEADROOM = 64
 
 /** Counters. "In" is what `source` yields, "out" what goes to `port` or `sink`. */
 export interface TunCounters {
