@@ -21,10 +21,14 @@ export const SO_RCVBUFFORCE = 33
 export const SO_MEMINFO = 55
 
 export const IPPROTO_IP = 0
+export const IP_MTU_DISCOVER = 10
 export const IP_RECVERR = 11
 export const IPPROTO_IPV6 = 41
+export const IPV6_MTU_DISCOVER = 23
 export const IPV6_RECVERR = 25
 export const IPV6_V6ONLY = 26
+/** Of `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER`: no fragments, and only the MTU of the interface counts. */
+export const PMTUDISC_PROBE = 3
 
 export const IPPROTO_UDP = 17
 export const UDP_SEGMENT = 103

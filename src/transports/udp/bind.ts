@@ -36,7 +36,7 @@ export async function bindUdp ({ host, port, ...init }: BindUdpInit): Promise<Ud
   const at = { host: await addressOf({ host, port }), port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await bindNodeSocket(at, verified, native)
-  return socketOf(native, native.bind(at, verified.kernelBuffer, wantedOf(verified)), verified)
+  return socketOf(native, native.bind(at, verified), verified)
 }
 
 /**
@@ -50,15 +50,13 @@ export async function connectUdp (target: UdpTarget, init: UdpInit): Promise<{ s
   const to = { host: await addressOf(target), port: target.port }
   const native = await nativeOf(verified)
   if (typeof native === 'string') return await connectNodeSocket(to, verified, native)
-  const opened = native.connect(to, verified.kernelBuffer, wantedOf(verified))
+  const opened = native.connect(to, verified)
   return { socket: socketOf(native, opened, verified), remote: remoteEndpoint(native.libc, opened.fd) }
 }
 
 async function nativeOf ({ io }: VerifiedUdpInit): Promise<NativeUdp | string> {
   return io === 'node' ? 'node:dgram is asked for' : await nativeUdp()
 }
-
-const wantedOf = ({ io }: VerifiedUdpInit): 'batch' | 'offload' => io === 'batch' ? 'batch' : 'offload'
 
 function socketOf (native: NativeUdp, opened: OpenedSocket, init: VerifiedUdpInit): UdpSocket {
   try {

@@ -34,4 +34,4 @@ export async function dialUdp ({ idleTimeout, bind, ...init }: DialUdpInit): Pro
 }
 
 /** What is for the socket itself. */
-const udpOf = ({ sendLimit, receiveLimit, kernelBuffer, errors, io }: UdpInit): UdpInit => ({ sendLimit, receiveLimit, kernelBuffer, errors, io })
+const udpOf = ({ sendLimit, receiveLimit, kernelBuffer, errors, fragment, io }: UdpInit): UdpInit => ({ sendLimit, receiveLimit, kernelBuffer, errors, fragment, io })

@@ -72,6 +72,7 @@ class NodeUdpSocket implements UdpSocket, PacketPort<Datagram> {
   readonly errors: UdpErrors
   readonly offloads: readonly UdpOffload[] = []
   readonly reduced: string
+  readonly fragments = true
   readonly #socket: Socket
   readonly #isConnected: boolean
   readonly #largest: number

@@ -36,6 +36,13 @@ export interface UdpInit {
   kernelBuffer?: number
   /** Where errors are counted: several sockets may share it. Default: an object of its own. */
   errors?: UdpErrors
+  /**
+   * False: no datagram goes in fragments, so that the size which the path takes can be found by trying. Each says "don't fragment", also in a
+   * group, and the path MTU that the kernel has learned does not count. What is larger than the MTU of the interface is counted in
+   * `errors.tooLarge`; what is larger than the path is lost, and counted there where a router tells. `node:dgram` has no such option: see
+   * `fragments` of the socket. Default: true.
+   */
+  fragment?: boolean
   /** Default: `offload`. What is not there is left out; see `reduced` of the socket. */
   io?: UdpIo
 }
@@ -50,6 +57,8 @@ export interface UdpSocket extends DatagramSocket {
   readonly offloads: readonly UdpOffload[]
   /** Why that are not all; undefined where they are. */
   readonly reduced: string | undefined
+  /** Whether what is larger than the way takes may go in fragments. */
+  readonly fragments: boolean
   /** As of every socket. Where the kernel drops datagrams that came in a group, each group counts as one. */
   readonly dropped: number
 }
@@ -60,13 +69,15 @@ export interface VerifiedUdpInit {
   receiveLimit: number
   kernelBuffer: number
   errors: UdpErrors | undefined
+  fragment: boolean
   io: UdpIo
 }
 
 /** @throws {OptionError} when an option is out of range */
-export function verifyUdp ({ sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, kernelBuffer = DEFAULT_KERNEL_BUFFER, io = 'offload', errors }: UdpInit): VerifiedUdpInit {
+export function verifyUdp ({ sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, kernelBuffer = DEFAULT_KERNEL_BUFFER, fragment = true, io = 'offload', errors }: UdpInit): VerifiedUdpInit {
   for (const [name, value] of Object.entries({ sendLimit, receiveLimit, kernelBuffer })) verifyBytes(name, value)
   if (kernelBuffer > 1 << 30) throw new OptionError(`kernelBuffer is at most ${1 << 30} bytes, not ${kernelBuffer}`)
+  if (typeof fragment !== 'boolean') throw new OptionError(`fragment is true or false, not ${String(fragment)}`)
   if (!['offload', 'batch', 'node'].includes(io)) throw new OptionError(`io is offload, batch or node, not ${String(io)}`)
-  return { sendLimit, receiveLimit, kernelBuffer, io, errors }
+  return { sendLimit, receiveLimit, kernelBuffer, fragment, io, errors }
 }

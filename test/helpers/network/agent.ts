@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, isIPv6, type AddressInfo, type Socket } from 'node:net'
 import { Recorder } from './recorder.ts'
 import { serve } from './serve.ts'
 
@@ -45,7 +45,7 @@ async function listen (use: (socket: Socket) => void): Promise<number> {
 }
 
 async function bind (address: string, port = 0): Promise<UdpSocket> {
-  const socket = createSocket('udp4')
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
   socket.bind(port, address)
   await once(socket, 'listening')
   return socket
@@ -135,8 +135,8 @@ const commands = {
   },
 
   /** Returns datagrams to where they came from. */
-  async serveEcho (): Promise<number> {
-    const socket = await bind('0.0.0.0')
+  async serveEcho (host = '0.0.0.0'): Promise<number> {
+    const socket = await bind(host)
     socket.on('message', (datagram, { address, port }) => { socket.send(datagram, port, address) })
     return socket.address().port
   },

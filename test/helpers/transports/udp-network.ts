@@ -25,7 +25,7 @@ const threaded = poll === 'thread' ? new NativeUdp({ ...await loadLibc(), onEven
 async function bind (host: string, { port = 0, ...init }: Partial<BindUdpInit> = {}): Promise<UdpSocket> {
   if (threaded === undefined) return await bindUdp({ host, port, io, ...init })
   const verified = verifyUdp({ io, ...init })
-  return new NativeUdpSocket(threaded, threaded.bind({ host, port }, verified.kernelBuffer, io === 'batch' ? 'batch' : 'offload'), verified)
+  return new NativeUdpSocket(threaded, threaded.bind({ host, port }, verified), verified)
 }
 
 /** The next so many datagrams: by whom, and the text before their padding. */
@@ -172,6 +172,35 @@ const scenarios = {
     const more = socket.errors.tooLarge - tooLarge
     socket.close()
     return { small, group, before, tooLarge, others, large, more, offloads: socket.offloads }
+  },
+
+  /** The same way, and nothing in fragments: what is larger than it takes is lost, also of groups, however often it is sent. */
+  async whole () {
+    const [host, port, from, headers] = [process.argv[5], Number(process.argv[6]), process.argv[7], Number(process.argv[8])]
+    const [path, near] = [1300 - headers, 1500 - headers]
+    const socket = await bind(from, { fragment: false })
+    const send = (count: number, size: number): void => { socket.port.send(Array.from({ length: count }, () => to({ host, port }, Buffer.alloc(size)))) }
+    const echoes = async (count: number): Promise<number[]> => (await heard(socket, count)).map(({ length }) => length)
+    const seen: number[] = []
+    for (const [count, size] of [[1, near], [10, near], [30, path + 1], [1, path + 1]]) {
+      send(count, size)
+      send(4, 1000)
+      seen.push(...await echoes(4))
+    }
+    for (const count of [1, 30, 10]) {
+      send(count, path)
+      seen.push(...await echoes(count))
+    }
+    await quiet()
+    const told = socket.errors.tooLarge
+    for (const count of [1, 5, 5]) send(count, near + 1)
+    const local = socket.errors.tooLarge - told
+    const { tooLarge, ...others } = socket.errors
+    send(30, path)
+    seen.push(...await echoes(30))
+    const counts = Object.fromEntries([...new Set(seen)].map((size) => [size === path ? 'path' : size, seen.filter((other) => other === size).length]))
+    socket.close()
+    return { counts, isTold: told > 0, local, others, reduced: socket.reduced ?? 'all', fragments: socket.fragments }
   },
 
   /** A way that is slow: what has no room waits. */

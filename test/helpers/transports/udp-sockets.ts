@@ -32,7 +32,7 @@ export async function nativeWith (change: (libc: Libc) => Partial<Libc>): Promis
 /** Binds a socket of such a library. */
 export function boundBy (t: Test, native: NativeUdp, { host = '127.0.0.1', port = 0, ...init }: Partial<BindUdpInit> = {}): NativeUdpSocket {
   const verified = verifyUdp(init)
-  return closedWith(t, new NativeUdpSocket(native, native.bind({ host, port }, verified.kernelBuffer, verified.io === 'batch' ? 'batch' : 'offload'), verified))
+  return closedWith(t, new NativeUdpSocket(native, native.bind({ host, port }, verified), verified))
 }
 
 export const to = ({ host, port }: Endpoint, data: string | Uint8Array): Datagram => ({ data: typeof data === 'string' ? Buffer.from(data) : data, host, port })

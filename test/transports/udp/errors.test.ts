@@ -1,9 +1,10 @@
 /** What the system says of datagrams is counted, once each where that can be told, and the socket goes on. */
 import t, { type Test } from 'tap'
 import { bytes, turn, until } from '../../helpers/ends.ts'
-import { bound, heard, ifNative, textOf, to } from '../../helpers/transports/udp-sockets.ts'
+import { bound, heard, ifNative, NOT_NATIVE, textOf, to } from '../../helpers/transports/udp-sockets.ts'
 import { dialUdp } from '../../../src/transports/udp/dial.ts'
 import { MAX_DATAGRAM, type UdpIo, type UdpSocket } from '../../../src/transports/udp/socket.ts'
+import { OptionError } from '../../../src/errors.ts'
 import type { Endpoint } from '../../../src/types.ts'
 
 const NONE = { unreachable: 0, tooLarge: 0, noRoom: 0, waits: 0, other: 0 }
@@ -145,4 +146,12 @@ t.test('a flood of errors: datagrams still go both ways, and the event loop turn
     const { user, system } = process.cpuUsage(before)
     t.ok(user + system < 90_000, `it does not spin: ${user + system} µs of 100 ms`)
   }
+})
+
+t.test('whether there are fragments is told, and is yes or no', async (t) => {
+  for (const [io, isWhole] of [['offload', NOT_NATIVE === undefined], ['batch', NOT_NATIVE === undefined], ['node', false]] as const) {
+    t.equal((await bound(t, { io })).fragments, true, io)
+    t.equal((await bound(t, { io, fragment: false })).fragments, !isWhole, io)
+  }
+  await t.rejects(bound(t, { fragment: 0 as unknown as boolean }), OptionError)
 })

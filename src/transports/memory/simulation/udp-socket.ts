@@ -21,6 +21,7 @@ export class SimulatedUdpSocket implements UdpSocket, PacketPort<Datagram> {
   readonly errors: UdpErrors
   readonly offloads = []
   readonly reduced = undefined
+  readonly fragments = false
   readonly #simulation: Simulation
   readonly #owner: UdpOwner
   readonly #largest: number

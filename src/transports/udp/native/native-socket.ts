@@ -32,6 +32,7 @@ const busy = (): Error => new LinkBusyError('a socket has one reader, and it is 
 export class NativeUdpSocket implements UdpSocket {
   readonly local: Endpoint
   readonly receiveLimit: number
+  readonly fragments: boolean
   readonly errors: UdpErrors
   readonly source: AsyncIterable<Batch<Datagram>> = {
     [Symbol.asyncIterator]: () => {
@@ -61,6 +62,7 @@ export class NativeUdpSocket implements UdpSocket {
     this.#fd = opened.fd
     this.local = localEndpoint(udp.libc, opened.fd)
     this.receiveLimit = receiveLimit
+    this.fragments = opened.fragments
     this.errors = errors
     this.#incoming = new DatagramQueue(receiveLimit, ({ data }) => data.length)
     this.#pollHandle = udp.poller.watch(opened.fd, (err) => {

@@ -6,14 +6,14 @@ import { ErrorQueue } from './error-queue.ts'
 import { isKnownLayout } from './message-array.ts'
 import { MessageReader } from './message-reader.ts'
 import { MessageWriter } from './message-writer.ts'
-import type { UdpOffload } from '../socket.ts'
+import type { UdpOffload, VerifiedUdpInit } from '../socket.ts'
 import { loadLibc, type Libc } from '../../../net/native/libc.ts'
 import { MemoryAddresses } from '../../../net/native/memory-addresses.ts'
 import { loopPoller } from '../../../net/native/poller-loop.ts'
 import { threadPoller } from '../../../net/native/poller-thread.ts'
 import type { Poller } from '../../../net/native/poller.ts'
 import { callError, socketAddress } from '../../../net/native/socket-address.ts'
-import { AF_INET, AF_INET6, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_RECVERR, IPV6_V6ONLY, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
+import { AF_INET, AF_INET6, IP_MTU_DISCOVER, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_V6ONLY, PMTUDISC_PROBE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** Readers that are kept while no socket reads: each has a memory of 1 MiB. */
@@ -25,7 +25,12 @@ export interface OpenedSocket {
   offloads: readonly UdpOffload[]
   /** Why there are not all offloads. */
   reduced: string | undefined
+  /** Whether datagrams may go in fragments. */
+  fragments: boolean
 }
+
+/** `kernelBuffer`: as far as the kernel allows it. `io`: `node` is for others. */
+export type NativeInit = Pick<VerifiedUdpInit, 'kernelBuffer' | 'fragment' | 'io'>
 
 export class NativeUdp {
   readonly libc: Libc
@@ -54,19 +59,18 @@ export class NativeUdp {
    * A socket that is bound.
    *
    * @param at an address, not a name
-   * @param buffer bytes of the buffers of the kernel in each direction, where it allows them
    * @throws a system error
    */
-  bind (at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket { return this.#open('bind', at, buffer, wanted) }
+  bind (at: Endpoint, init: NativeInit): OpenedSocket { return this.#open('bind', at, init) }
 
   /**
    * A socket that is connected: it sends to one address, and gets datagrams of it alone.
    *
    * @throws a system error
    */
-  connect (to: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket { return this.#open('connect', to, buffer, wanted) }
+  connect (to: Endpoint, init: NativeInit): OpenedSocket { return this.#open('connect', to, init) }
 
-  #open (call: 'bind' | 'connect', at: Endpoint, buffer: number, wanted: 'batch' | 'offload'): OpenedSocket {
+  #open (call: 'bind' | 'connect', at: Endpoint, { kernelBuffer, fragment, io }: NativeInit): OpenedSocket {
     const { libc } = this
     const isV6 = isIPv6(at.host)
     const fd = this.#socket(at)
@@ -80,16 +84,18 @@ export class NativeUdp {
     }
     set(IPPROTO_IP, IP_RECVERR, 1)
     for (const [forced, usual] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]]) {
-      if (!set(SOL_SOCKET, forced, buffer)) set(SOL_SOCKET, usual, buffer) // as far as net.core.rmem_max and wmem_max allow
+      if (!set(SOL_SOCKET, forced, kernelBuffer)) set(SOL_SOCKET, usual, kernelBuffer) // as far as net.core.rmem_max and wmem_max allow
     }
+    // A socket of IPv6 sends by IPv4 as well.
+    const isWhole = !fragment && set(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE) && (!isV6 || set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE))
     const offloads: UdpOffload[] = ['batch']
-    if (wanted === 'offload') {
+    if (io !== 'batch') {
       if (set(IPPROTO_UDP, UDP_SEGMENT, 0)) offloads.push('gso') // no size for all: each message has its own
       if (set(IPPROTO_UDP, UDP_GRO, 1)) offloads.push('gro')
     }
     const address = socketAddress(at.host, at.port)
     if (libc[call](fd, address, address.length) < 0) throw this.#failed(fd, call, at)
-    return { fd, family: isV6 ? 'v6' : 'v4', offloads, reduced: reducedBy(offloads, wanted) }
+    return { fd, family: isV6 ? 'v6' : 'v4', offloads, reduced: reducedBy(offloads, io), fragments: !isWhole }
   }
 
   #socket (of: Endpoint): number {
@@ -105,8 +111,8 @@ export class NativeUdp {
   }
 }
 
-function reducedBy (offloads: readonly UdpOffload[], wanted: 'batch' | 'offload'): string | undefined {
-  if (wanted === 'batch') return 'no offload is asked for'
+function reducedBy (offloads: readonly UdpOffload[], io: NativeInit['io']): string | undefined {
+  if (io === 'batch') return 'no offload is asked for'
   const missing = [['gso', 'UDP_SEGMENT'], ['gro', 'UDP_GRO']].filter(([offload]) => !offloads.includes(offload as UdpOffload)).map(([, name]) => name)
   return missing.length === 0 ? undefined : `the kernel has no ${missing.join(' and no ')}`
 }

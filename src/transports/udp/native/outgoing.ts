@@ -182,7 +182,7 @@ export class Outgoing implements PacketPort<Datagram> {
     if (errno !== EIO && errno !== EMSGSIZE && errno !== EINVAL) return false
     if (errno === EIO) this.reduced = 'an interface does not split groups of datagrams' // it computes no checksums
     if (this.#bounds.size >= MOST_BOUNDS) this.#bounds.clear()
-    // Larger than the way takes: one by one the system may cut them into fragments.
+    // Larger than the way takes: one by one the system may cut them into fragments. Where it must not, each is counted, and smaller ones still go in groups.
     this.#bounds.set(host, { size: errno === EIO ? 0 : data.length - 1, until: systemClock.now() + BOUND_TIME })
     return true
   }
