@@ -1,4 +1,5 @@
 /** Traversal of NATs, without sockets and timers: who uses it sends, receives, and passes the time. */
+export { PathMtu, type PathMtuInit } from './path-mtu.ts'
 export type { ChangeRequest, StunError } from './stun/attributes.ts'
 export { StunClient, type StunClientInit, type StunResult } from './stun/client.ts'
 export { decodeStun, encodeStun, isStun, type StunClass, type StunMessage, type StunMessageInit } from './stun/message.ts'
