@@ -3,16 +3,16 @@
  * `CANDY_BIN=/usr/bin/candy CACAO_BIN=/usr/bin/cacao npx tap --timeout=600 test/e2e/original-programs.ts`, as root. `SECONDS_OF_LOAD` is
  * how long each load lasts, 20 when it is not set.
  */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { CACAO_BIN, CANDY_BIN, startCacao, startCandy, startCandyServer as startServer } from '../helpers/candy/original.ts'
 import { newHome } from '../helpers/programs/homes.ts'
 import { Lab, type Namespace } from '../helpers/network/namespaces.ts'
 import { DEVICE, joined, PASSWORD, RANGE, startPeer, startRelay, type Program } from '../helpers/network/programs.ts'
 import { canRun } from '../helpers/network/requirements.ts'
 import { Agent, eventually, ping, reaches } from '../helpers/network/traffic.ts'
 
-const { CANDY_BIN, CACAO_BIN, SECONDS_OF_LOAD = '20' } = process.env
+const { SECONDS_OF_LOAD = '20' } = process.env
 
 const SERVER = '192.0.2.1'
 const PORT = 8080
@@ -24,40 +24,7 @@ const TIMEOUT = 110_000 + 8 * LOAD
 const WAY = 20_000_000
 const PART = 0.7
 
-/** An account of cacao, and its network. */
-const ACCOUNT = { username: 'alice', password: 'alice-alice' }
-const NETWORK = 'home'
-
-/** A mount of its own for what an original keeps, as several would share it. */
-function spawnOriginal (host: Namespace, program: string, args: string[], folder: string): void {
-  const child = host.spawn('sh', ['-c', 'mkdir -p "$0" /var/lib/candy && mount --bind "$0" /var/lib/candy && exec "$@"', join(folder, 'lib'), program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  child.stdout?.on('data', (text) => { process.stderr.write(`${host.name}: ${text}`) })
-}
-
-function startOriginal (host: Namespace, settings: Record<string, string>): void {
-  const folder = newHome()
-  const config = join(folder, 'candy.cfg')
-  writeFileSync(config, Object.entries(settings).map(([key, value]) => `${key} = "${value}"\n`).join(''))
-  spawnOriginal(host, String(CANDY_BIN), ['-c', config], folder)
-}
-
-/** Starts cacao with an account and a network in it; gives the URL of that. */
-async function startCacao (host: Namespace): Promise<string> {
-  const folder = newHome()
-  spawnOriginal(host, String(CACAO_BIN), [`--listen=:${PORT}`, `--storage=${folder}`], folder)
-  const agent = new Agent(host)
-  const post = (path: string, body: object, cookie?: string): Promise<{ answer: any, cookie: string }> => agent.call('post', `http://${SERVER}:${PORT}/api/${path}`, body, cookie)
-  let admin = ''
-  await eventually(() => post('user/register', { username: 'admin', password: 'admin-admin' }).then(({ cookie }) => {
-    admin = cookie
-    return true
-  }, () => false)) // until it listens
-  await post('admin/addUser', ACCOUNT, admin)
-  const { cookie } = await post('user/login', ACCOUNT)
-  const { answer } = await post('net/insert', { netname: NETWORK, password: PASSWORD, dhcp: RANGE, broadcast: true }, cookie)
-  if (answer.status !== 0) throw new Error(`cacao makes no network: ${JSON.stringify(answer)}`)
-  return `${URL}/${ACCOUNT.username}/${NETWORK}`
-}
+const startCandyServer = (t: Test, host: Namespace): Promise<unknown> => startServer(t, host, { url: URL, password: PASSWORD, dhcp: RANGE })
 
 /** The address of the interface of a real client, once it has one. */
 async function addressOf (host: Namespace, device: string): Promise<string> {
@@ -127,9 +94,9 @@ if (!wanted) {
       const { lab, server, a, b } = await hosts(t)
       const c = await lab.host('c', '192.0.2.13/24')
       let relay = await startRelay(server, URL)
-      startOriginal(a, { ...client, name: 'one' })
+      startCandy(t, a, { ...client, name: 'one' })
       const one = { host: a, address: await addressOf(a, 'candy-one') }
-      startOriginal(b, { ...client, name: 'two', tun: '10.77.0.200/24' })
+      startCandy(t, b, { ...client, name: 'two', tun: '10.77.0.200/24' })
       const two = { host: b, address: '10.77.0.200' }
       const ours = { host: c, address: await joined(startPeer(c, { url: `${URL}/`, stateDir: newHome() })) }
       await bothWays(t, one, two)
@@ -146,7 +113,7 @@ if (!wanted) {
           if (isSlow) await slow(lab, server, a, b)
           const relay = await startRelay(server, URL, '--workers', String(workers))
           const [one, two] = [{ host: a, address: '10.77.0.201' }, { host: b, address: '10.77.0.202' }]
-          for (const { host, address } of [one, two]) startOriginal(host, { ...client, tun: `${address}/24` })
+          for (const { host, address } of [one, two]) startCandy(t, host, { ...client, tun: `${address}/24` })
           await steady(t, 'two real clients', one, two, isSlow, () => joins(relay))
         })
       }
@@ -156,7 +123,7 @@ if (!wanted) {
         if (isSlow) await slow(lab, server, a, b)
         const relay = await startRelay(server, URL)
         const one = { host: a, address: '10.77.0.201' }
-        startOriginal(a, { ...client, tun: `${one.address}/24` })
+        startCandy(t, a, { ...client, tun: `${one.address}/24` })
         const ours = { host: b, address: await joined(startPeer(b, { url: `${URL}/`, stateDir: newHome() })) }
         await steady(t, 'a real client and our peer', one, ours, isSlow, () => joins(relay))
       })
@@ -164,7 +131,7 @@ if (!wanted) {
 
     await t.test('our peer at a real candy server', { timeout: TIMEOUT }, async (t) => {
       const { server, a, b } = await hosts(t)
-      startOriginal(server, { mode: 'server', websocket: URL, password: PASSWORD, dhcp: RANGE })
+      await startCandyServer(t, server)
       const states = newHome()
       const peers = [a, b].map((host, i): Program => startPeer(host, { url: `${URL}/`, stateDir: join(states, String(i)) }))
       const [addressOfA, addressOfB] = await Promise.all(peers.map(joined))
@@ -180,19 +147,19 @@ if (!wanted) {
       ? []
       : [{
           server: 'candy',
-          async start (host: Namespace) {
-            startOriginal(host, { mode: 'server', websocket: URL, password: PASSWORD, dhcp: RANGE })
+          async start (t: Test, host: Namespace) {
+            await startCandyServer(t, host)
             return `${URL}/`
           }
         }],
-    ...CACAO_BIN === undefined ? [] : [{ server: 'cacao', start: startCacao }]
+    ...CACAO_BIN === undefined ? [] : [{ server: 'cacao', start: (t: Test, host: Namespace): Promise<string> => startCacao(t, host, { address: SERVER, port: PORT, password: PASSWORD, dhcp: RANGE }) }]
   ]
   for (const { server: program, start } of servers) {
     for (const { name, isSlow } of WAYS) {
       await t.test(`our peers at a real ${program} server, ${name}`, { timeout: TIMEOUT }, async (t) => {
         const { lab, server, a, b } = await hosts(t)
         if (isSlow) await slow(lab, server, a, b)
-        const url = await start(server)
+        const url = await start(t, server)
         const peers = [a, b].map((host): Program => startPeer(host, { url, stateDir: newHome() }))
         const [one, two] = (await Promise.all(peers.map(joined))).map((address, i) => ({ host: [a, b][i], address }))
         await bothWays(t, one, two)
