@@ -16,7 +16,11 @@ const SPECIAL = networks('0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3')
 
 const isIn = (address: number, all: readonly Cidr[]): boolean => all.some((network) => inNetwork(address, network))
 
-/** @param address as an unsigned 32-bit number */
+/**
+ * Where this address can be reached from.
+ *
+ * @param address as an unsigned 32-bit number
+ */
 export function scopeOf (address: number): AddressScope {
   if (isLocalAddress(address)) return 'private'
   if (isIn(address, SHARED)) return 'shared'
