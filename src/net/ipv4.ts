@@ -184,3 +184,16 @@ export function writeHeader (target: Uint8Array, { protocol, source, destination
 
 /** Whether the checksum of the header at `at` is correct. */
 export const headerChecks = (packet: Uint8Array, at = 0): boolean => fold(addWords(packet, at, at + headerLengthOf(packet, at))) === 0
+
+/**
+ * Decrements the TTL of the header at `at` and updates the checksum by the difference, RFC 1624 equation 3: a wrong one stays wrong.
+ *
+ * @returns false when the packet must not be forwarded, as its TTL is 0 or 1; then it is unchanged
+ */
+export function decrementTtl (packet: Uint8Array, at = 0): boolean {
+  if (packet[at + 8] <= 1) return false
+  packet[at + 8]--
+  const sum = (~readU16(packet, at + 10) & 0xffff) + 0xfeff // ~m + m', where the word of TTL and protocol is 0x0100 less
+  writeU16(packet, at + 10, ~(sum + (sum >>> 16)) & 0xffff)
+  return true
+}

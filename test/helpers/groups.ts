@@ -14,7 +14,7 @@ interface Group {
 
 /** Each has a file in `test/groups`; `.taprc` leaves the files of its folders out. */
 const GROUPS = {
-  candy: { folders: ['nodes/candy'], except: ['flood', 'peer-life'] },
+  candy: { folders: ['nodes/candy', 'nodes/candy/direct'], except: ['flood', 'peer-life'] },
   cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original'] },
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },

@@ -3,7 +3,7 @@
  *
  * The relay reads source and destination of each packet in place, and checks nothing else, not even the version.
  */
-import { HEADER_LENGTH, isIpv4, protocolOf, protocols, readU32, totalLengthOf, versionOf, writeU32 } from '../../../net/ipv4.ts'
+import { decrementTtl, HEADER_LENGTH, isIpv4, protocolOf, protocols, readU32, totalLengthOf, versionOf, writeU32 } from '../../../net/ipv4.ts'
 import { CandyMessageError, checkMessage, MAX_LENGTH, MessageType, MIN_LENGTH } from './messages.ts'
 
 /** Offset of the packet's source in a FORWARD message; candy protocol, section 1.2. */
@@ -96,4 +96,14 @@ export function stripOuter (packet: Uint8Array): Uint8Array | undefined {
   if (tunnelled && packet.length <= OUTER_LENGTH) return undefined
   const at = tunnelled && versionOf(packet) === 0 ? OUTER_LENGTH : 0
   return isIpv4(packet, at) ? packet.subarray(at, at + totalLengthOf(packet, at)) : undefined
+}
+
+/**
+ * Takes one hop off the TTL of a packet that a member sends on to another one. Behind a pseudo header it is that of the inner packet.
+ *
+ * @returns false when the packet has to be dropped: its TTL is 0 or 1, or there is no whole IPv4 packet
+ */
+export function takeHop (packet: Uint8Array): boolean {
+  const at = protocolOf(packet) === protocols.ipip && versionOf(packet) === 0 ? OUTER_LENGTH : 0
+  return isIpv4(packet, at) && decrementTtl(packet, at)
 }
