@@ -130,3 +130,33 @@ t.test('what is a whole packet', async (t) => {
   t.notOk(ipv4.isIpv4(changed(3, 19)), 'a total shorter than the header')
   t.notOk(ipv4.isIpv4(changed(2, 1)), 'a total longer than what is there')
 })
+
+t.test('TTL: decremented, with the checksum that a new computation gives', async (t) => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 20, maxLength: 60 }), fc.integer({ min: 5, max: 15 }), fc.integer({ min: 0, max: 7 }), (bytes, words, at) => {
+    const packet = new Uint8Array(at + Math.max(bytes.length, words * 4))
+    packet.set(bytes, at)
+    packet[at] = 0x40 | words
+    const checksum = (): number => {
+      ipv4.writeU16(packet, at + 10, 0)
+      return fold(addWords(packet, at, at + words * 4))
+    }
+    ipv4.writeU16(packet, at + 10, checksum())
+    const expected = packet.slice()
+    if (packet[at + 8] <= 1) return !ipv4.decrementTtl(packet, at) && toHex(packet) === toHex(expected)
+    if (!ipv4.decrementTtl(packet, at)) return false
+    const updated = ipv4.readU16(packet, at + 10)
+    expected[at + 8]--
+    ipv4.writeU16(expected, at + 10, updated)
+    return ipv4.headerChecks(packet, at) && toHex(packet) === toHex(expected) && checksum() === updated
+  }), { numRuns: 10_000 })
+  const packet = new Uint8Array(20)
+  for (let id = 0; id < 0x10000; id++) { // each checksum there is
+    ipv4.writeHeader(packet, { protocol: 17, source: 0x0a000001, destination: 0x0a000002, totalLength: 20, id, ttl: 1 + id % 255 })
+    if (ipv4.decrementTtl(packet) !== (id % 255 > 0) || !ipv4.headerChecks(packet)) t.fail(`id ${id}`)
+  }
+  ipv4.writeHeader(packet, { protocol: 17, source: 1, destination: 2, totalLength: 20, ttl: 2 })
+  packet[10] ^= 1
+  t.ok(ipv4.decrementTtl(packet))
+  t.notOk(ipv4.headerChecks(packet), 'a wrong checksum stays wrong')
+  t.notOk(ipv4.decrementTtl(packet), 'TTL 1')
+})

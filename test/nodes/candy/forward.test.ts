@@ -2,9 +2,9 @@ import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  forwardDestination, forwardSource, stripOuter, unwrapForward, wrapForward, wrapRouted, writeOuter
+  forwardDestination, forwardSource, stripOuter, takeHop, unwrapForward, wrapForward, wrapRouted, writeOuter
 } from '../../../src/nodes/candy/protocol/forward.ts'
-import { writeHeader } from '../../../src/net/ipv4.ts'
+import { headerChecks, writeHeader } from '../../../src/net/ipv4.ts'
 import { hex, toHex } from '../../helpers/bytes.ts'
 import { address, vector } from '../../helpers/candy/vectors.ts'
 
@@ -91,4 +91,35 @@ t.test('property: wrapping and unwrapping', async (t) => {
     deepEqual(stripOuter(unwrapForward(routed)), packet)
     deepEqual(stripOuter(unwrapForward(wrapForward(packet))), packet)
   }))
+})
+
+t.test('a hop off the TTL of a packet that is sent on', async (t) => {
+  const packet = packetOf(40)
+  t.ok(takeHop(packet))
+  t.equal(packet[8], 63)
+  t.ok(headerChecks(packet))
+
+  const routed = unwrapForward(wrapRouted(packetOf(40), OWN, NEXTHOP))
+  t.ok(takeHop(routed))
+  t.equal(toHex(routed.subarray(0, 20)), '00000000000000000004' + '0000' + 'c0a8ca01' + 'c0a8ca02', 'the pseudo header stays')
+  t.equal(routed[28], 63)
+  t.ok(headerChecks(routed, 20))
+  for (let ttl = 63; ttl > 1; ttl--) t.ok(takeHop(routed))
+  t.equal(routed[28], 1)
+  t.notOk(takeHop(routed), 'the last one')
+  t.equal(routed[28], 1)
+
+  const tunnel = packetOf(60, 4)
+  t.ok(takeHop(tunnel))
+  t.equal(tunnel[8], 63, 'of a tunnel of a user: that of the outer header')
+
+  const short = packetOf(40).subarray(0, 39)
+  for (const [dropped, why] of [
+    [routed.subarray(0, 20), 'no inner packet'], [routed.subarray(0, 59), 'inner packet cut'], [short, 'cut'], [new Uint8Array(40), 'version 0, no pseudo header'],
+    [packetOf(40).fill(0x60, 0, 1), 'IPv6'], [new Uint8Array(0), 'nothing']
+  ] as const) {
+    const before = toHex(dropped)
+    t.notOk(takeHop(dropped), why)
+    t.equal(toHex(dropped), before)
+  }
 })

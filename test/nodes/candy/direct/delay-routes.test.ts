@@ -1,5 +1,6 @@
 import t from 'tap'
-import { DelayRoutes, MAX_LEARNED, MAX_LEARNED_OF_ONE, WITHDRAWN, type DelayRoutesInit } from '../../../../src/nodes/candy/peer/direct/delay-routes.ts'
+import { WITHDRAWN } from '../../../../src/nodes/candy/peer/direct/delay-route.ts'
+import { DelayRoutes, MAX_LEARNED, MAX_LEARNED_OF_ONE, type DelayRoutesInit } from '../../../../src/nodes/candy/peer/direct/delay-routes.ts'
 import { LIMITED_BROADCAST } from '../../../../src/net/ipv4.ts'
 import { address, cidr } from '../../../helpers/candy/vectors.ts'
 
@@ -257,7 +258,7 @@ t.test('received advertisements: a bounded rate for each neighbour', async (t) =
   t.equal(bench.hears(A, C, 1), 'rate')
   t.equal(bench.hears(B, D, 1), undefined, 'another one')
   bench.pass(1)
-  t.equal(taken(1000), 32)
+  t.equal(taken(1000), 320)
 })
 
 /** All that one neighbour can say, at a rate that is accepted. */

@@ -11,12 +11,7 @@
  */
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../../../net/ipv4.ts'
-
-/** The rtt of a withdrawn route. */
-export const WITHDRAWN = 0x7fffffff
-
-/** Maximum rtt in milliseconds of a path. What exceeds it is withdrawn, which ends counting to infinity. */
-const MAX_RTT = 1000
+import { isPath, MAX_RTT, WITHDRAWN, type Advertisement, type DelayRoute, type DelayRouteRejection, type Neighbour, type Route } from './delay-route.ts'
 
 /** Maximum number of destinations learned from neighbours, and of those learned from one. */
 export const MAX_LEARNED = 1024
@@ -37,24 +32,8 @@ const TELL_DELAY = 1000
 const POLL_INTERVAL = 900
 /** Destinations that one poll advertises to a neighbour; in addition, as many of the whole table to a new one. */
 const MAX_PER_POLL = 128
-/** Advertisements a second that are accepted of one neighbour. */
-const RECEIVE = { rate: 32, burst: 512 }
-
-/** Why an advertisement was not taken. */
-export type DelayRouteRejection =
-  | 'off' // the cost is 0
-  | 'next hop' // is not the sender
-  | 'neighbour' // the sender is none with a measured rtt
-  | 'rate' // too many of this sender
-  | 'destination' // is the sender or this node, or no host of the network
-  | 'held down' // was withdrawn a moment ago
-  | 'full' // the table, or the share of this sender
-
-/** What one neighbour tells another: a round trip in milliseconds, or `WITHDRAWN`. */
-export interface Advertisement {
-  destination: number
-  rtt: number
-}
+/** Advertisements a second that are accepted of one neighbour: more than it sends if it is like this one, as those may be withdrawals. */
+const RECEIVE = { rate: 320, burst: 512 }
 
 export interface DelayRoutesInit {
   /** The own address. Addresses are unsigned 32-bit numbers. */
@@ -66,44 +45,6 @@ export interface DelayRoutesInit {
   /** Sends ROUTE to a neighbour, with the own address as next hop. Called only by `poll`. */
   send (to: number, advertisement: Advertisement): void
 }
-
-/** A route, for status. */
-export interface DelayRoute extends Advertisement {
-  nextHop: number
-}
-
-interface Neighbour {
-  readonly address: number
-  /** As measured. */
-  rtt: number
-  measuredAt: number
-  /** Number of destinations learned from it. */
-  learned: number
-  readonly received: TokenBucket
-  /** The part of the table that it has not been told yet. */
-  untold: Iterator<Route> | undefined
-  readonly tellAt: number
-}
-
-interface Route {
-  readonly destination: number
-  /** The neighbour that it leads through, or led through before it was withdrawn. */
-  via: Neighbour
-  /** The address of `via`; 0 when withdrawn. */
-  nextHop: number
-  /** The rtt that `via` has advertised; 0 for a direct path. */
-  advertised: number
-  /** Of the whole path. */
-  rtt: number
-  /** When `via` has advertised it last. */
-  heardAt: number
-  sentAt: number
-  /** Of a withdrawn route: end of the hold-down, and whether the withdrawal was repeated. */
-  heldUntil: number
-  isRepeated: boolean
-}
-
-const isPath = (rtt: number): boolean => rtt >= 0 && rtt <= MAX_RTT // NaN is none
 
 /** Milliseconds by which a route must be shorter to replace one of this rtt: routes do not alternate, and a small lie has no effect. */
 const marginOf = (rtt: number): number => Math.max(10, rtt / 8)
