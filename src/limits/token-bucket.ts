@@ -9,6 +9,7 @@
  */
 import { OptionError } from '../errors.ts'
 
+/** Options of a token bucket. */
 export interface TokenBucketInit {
   /** Tokens a second. */
   rate: number
