@@ -20,6 +20,8 @@ const BURST_INTERVAL = 5
 export interface Digests {
   sent: string
   received: string
+  /** The longest time between two reads, in milliseconds. */
+  pause: number
 }
 
 /** Sends random bytes and takes what comes, both at once. */
@@ -27,7 +29,13 @@ async function exchange (socket: Socket, bytes: number): Promise<Digests> {
   const sent = createHash('sha256')
   const received = createHash('sha256')
   const end = once(socket, 'end')
-  socket.on('data', (chunk) => { received.update(chunk) })
+  let [last, pause] = [performance.now(), 0]
+  socket.on('data', (chunk) => {
+    const now = performance.now()
+    pause = Math.max(pause, now - last)
+    last = now
+    received.update(chunk)
+  })
   for (let left = bytes; left > 0; left -= CHUNK) {
     const chunk = randomBytes(Math.min(left, CHUNK))
     sent.update(chunk)
@@ -35,7 +43,7 @@ async function exchange (socket: Socket, bytes: number): Promise<Digests> {
   }
   socket.end()
   await end
-  return { sent: sent.digest('hex'), received: received.digest('hex') }
+  return { sent: sent.digest('hex'), received: received.digest('hex'), pause }
 }
 
 async function listen (use: (socket: Socket) => void): Promise<number> {
