@@ -1,0 +1,55 @@
+/** The key pair of one attempt to reach a member, and the keys that two of them agree on; candy protocol, section 2.7. */
+import { createHash, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto'
+import { KEY_ID_BYTES } from '../../protocol/introduction.ts'
+import { writeU32 } from '../../../../net/ipv4.ts'
+import type { Secret } from '../../protocol/hashes.ts'
+
+const LABEL = 'tunpipe candy direct 1'
+const KEY_BYTES = 32
+
+/** 8 bytes that name a public key. */
+export const keyId = (publicKey: Uint8Array): Uint8Array => createHash('sha256').update(publicKey).digest().subarray(0, KEY_ID_BYTES)
+
+/** Who agree. */
+export interface Agreement {
+  secret: Secret
+  /** Virtual addresses. */
+  own: number
+  other: number
+  /** Of the other one, 32 bytes. */
+  publicKey: Uint8Array
+}
+
+export class AttemptKey {
+  readonly publicKey: Uint8Array
+  readonly id: Uint8Array
+  readonly #privateKey: KeyObject
+
+  constructor () {
+    const { publicKey, privateKey } = generateKeyPairSync('x25519')
+    this.publicKey = Buffer.from(publicKey.export({ format: 'jwk' }).x as string, 'base64url')
+    this.id = keyId(this.publicKey)
+    this.#privateKey = privateKey
+  }
+
+  /** The keys of both directions, 32 bytes each. Undefined for a public key that is none. */
+  agree ({ secret, own, other, publicKey }: Agreement): { send: Uint8Array, receive: Uint8Array } | undefined {
+    let shared
+    try {
+      const key = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x: Buffer.from(publicKey).toString('base64url') }, format: 'jwk' })
+      shared = diffieHellman({ privateKey: this.#privateKey, publicKey: key })
+    } catch {
+      return undefined // a point of small order
+    }
+    const isLower = own < other
+    const addresses = new Uint8Array(8)
+    writeU32(addresses, 0, Math.min(own, other))
+    writeU32(addresses, 4, Math.max(own, other))
+    const publicKeys = isLower ? [this.publicKey, publicKey] : [publicKey, this.publicKey]
+    const info = Buffer.concat([Buffer.from(LABEL), addresses, ...publicKeys])
+    const keys = new Uint8Array(hkdfSync('sha256', shared, secret.hash(Buffer.from(LABEL)), info, 2 * KEY_BYTES))
+    shared.fill(0)
+    const [fromLower, fromHigher] = [keys.subarray(0, KEY_BYTES), keys.subarray(KEY_BYTES)]
+    return isLower ? { send: fromLower, receive: fromHigher } : { send: fromHigher, receive: fromLower }
+  }
+}
