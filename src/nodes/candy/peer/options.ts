@@ -2,9 +2,12 @@
 import { RoutePolicy } from './route-policy.ts'
 import { passwordOptions } from '../protocol/options.ts'
 import { OptionError } from '../../../errors.ts'
-import { parseCidr } from '../../../net/ipv4.ts'
+import { readEndpoint, readHost } from '../../../net/endpoint.ts'
+import { parseAddress, parseCidr } from '../../../net/ipv4.ts'
+import type { Endpoint } from '../../../types.ts'
+import { z } from 'zod'
 import { dialUrl, hostAddress } from '../../common/options/addresses.ts'
-import { milliseconds, text, ValueError } from '../../common/options/checks.ts'
+import { boolean, milliseconds, onOff, text, ValueError, wholeNumber } from '../../common/options/checks.ts'
 import { clientTrust } from '../../common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
 
@@ -19,6 +22,34 @@ function routes () {
       throw new ValueError(`${err.detail}, expected ${expected}`)
     }
   }, (value): value is RoutePolicy => value instanceof RoutePolicy)
+}
+
+/** The port of STUN (RFC 8489, section 18.6). */
+export const STUN_PORT = 3478
+
+/** Servers of STUN that are asked. */
+const MAX_STUN_SERVERS = 4
+
+const EXPECTED_STUN = 'HOST[:PORT], stun://HOST[:PORT], or none'
+
+/** A server of STUN; undefined stands for `none`. */
+function stunServer () {
+  return text('a STUN server', EXPECTED_STUN, (input): Endpoint | 'none' | undefined => {
+    if (input === 'none') return 'none'
+    const plain = input.replace(/^stun:(?:\/\/)?/i, '')
+    const host = readHost(plain)
+    if (host !== undefined) return { host, port: STUN_PORT }
+    const endpoint = readEndpoint(plain)
+    return endpoint?.port === 0 ? undefined : endpoint
+  }, (value): value is Endpoint => typeof value === 'object' && value !== null && typeof (value as Endpoint).host === 'string' && readEndpoint(`x:${(value as Endpoint).port}`) !== undefined)
+}
+
+/** An IPv4 address of this machine. */
+function ipv4 () {
+  return text('an IPv4 address', 'an IPv4 address of this machine such as 192.168.1.10', (input) => {
+    const address = parseAddress(input)
+    return address === undefined || address === 0 || address >>> 24 >= 224 ? undefined : input
+  })
 }
 
 export const peerOptions = {
@@ -42,6 +73,18 @@ export const peerOptions = {
     help: 'routes of the server to take: private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16; what this machine uses itself only when it is named',
     docs: 'which routes of the server are taken: `private`, `all`, `none`, or networks such as `10.1.0.0/16,10.2.0.0/16`; of what the machine uses itself only networks that are named; see [below](#which-routes-a-peer-takes)'
   },
+  direct: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'look for direct paths to other members over UDP, past the server' },
+  stun: {
+    check: z.array(stunServer(), { error: `not a list, expected ${EXPECTED_STUN}` }).min(1, { error: `empty, expected ${EXPECTED_STUN}` }).max(MAX_STUN_SERVERS, { error: `too many, expected at most ${MAX_STUN_SERVERS}` }),
+    isRepeatable: true,
+    value: 'host:port',
+    defaultText: `UDP port ${STUN_PORT} of the server's host`,
+    help: 'server that tells which endpoint this peer has outside of its NAT, or none; can be repeated',
+    docs: `server of STUN, which tells which endpoint this peer has outside of its NAT: \`HOST[:PORT]\` or \`stun://HOST[:PORT]\`, or \`none\`; can be repeated, ${MAX_STUN_SERVERS} times at most`
+  },
+  port: { check: wholeNumber(0, 65_535), default: 0, value: 'port', defaultText: 'any', help: 'UDP port for direct paths' },
+  localhost: { check: ipv4(), value: 'ip', defaultText: 'those of its interfaces', help: 'address of this machine that members in the same network are told' },
+  discovery: { check: wholeNumber(0, 86_400), default: 0, value: 'seconds', defaultText: '0, not at all', help: 'how often to ask all members for direct paths, before there is traffic' },
   ...clientTrust(' for wss://'),
   /** An address to request first when the server assigns it, such as `10.77.0.2/24`. */
   remembered: { check: text('an address with a prefix', 'a.b.c.d/prefix', (input) => parseCidr(input) === undefined ? undefined : input) },
@@ -57,10 +100,11 @@ export const peerOptions = {
 } as const satisfies Options
 
 /** Relations between options. */
-export function verifyPeerOptions ({ url, ca, insecure, pingInterval, deadAfter }: SettingsOf<typeof peerOptions>, reject: Reject): void {
+export function verifyPeerOptions ({ url, ca, insecure, stun, pingInterval, deadAfter }: SettingsOf<typeof peerOptions>, reject: Reject): void {
   const isSecure = /^wss:/i.test(url)
   if (!isSecure && ca !== undefined) reject(['ca'], 'of no use with a ws:// url, expected wss:// there')
   if (!isSecure && insecure) reject(['insecure'], 'of no use with a ws:// url, expected wss:// there')
   if (ca !== undefined && insecure) reject(['insecure'], 'contradicts ca, expected one of them')
+  if (stun !== undefined && stun.length > 1 && stun.includes('none')) reject(['stun'], 'none beside servers, expected one of both')
   if (deadAfter <= pingInterval) reject(['deadAfter'], `${deadAfter} ms, expected more than pingInterval, ${pingInterval} ms`)
 }

@@ -6,6 +6,7 @@ import { Backoff } from '../../../limits/backoff.ts'
 import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts'
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
+import { DirectTraffic } from './direct/direct-traffic.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
@@ -70,6 +71,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
   #onlineAt: number | undefined
   #reason: string | undefined
   readonly #taps = new PeerTaps()
+  readonly #direct: DirectTraffic | undefined
 
   /** @throws {OptionError} when an option is invalid */
   constructor (init: CandyPeerInit) {
@@ -87,6 +89,21 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     this.#routes = new PeerRoutes({ tun: init.tun, policy: settings.routes, stats: this.#stats, log: this.#log, clock })
     this.#guard = new PeerGuard({ tun: init.tun, routes: this.#routes, stats: this.#stats, log: this.#log, clock, onOthers: () => { void this.#removeOverlaps() } })
     this.#backoff = new Backoff({ clock, ...init.backoff })
+    if (settings.direct && (init.dial === undefined || init.bindUdp !== undefined)) {
+      this.#direct = new DirectTraffic({
+        settings,
+        secret: this.#secret,
+        tun: init.tun,
+        routes: this.#routes,
+        stats: this.#stats,
+        tap: this.#taps,
+        clock,
+        log: this.#log,
+        bindUdp: init.bindUdp,
+        toServer: (message) => this.#session?.say(message) ?? false,
+        deliver: this.#deliver
+      })
+    }
   }
 
   get state (): CandyPeerState { return this.#state }
@@ -164,6 +181,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     await Promise.allSettled(halves)
     sampling.stop()
     this.#guard.stop()
+    this.#direct?.close()
     await this.#routes.clear()
   }
 
@@ -183,12 +201,20 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
 
   /** Sends packets to the server, or drops them. Keeps none of them; a returned promise pauses the interface. */
   readonly #send = (batch: Batch): Promise<void> | undefined => {
-    if (this.#session === undefined) {
-      this.#stats.drops.offline += batch.length
-      return undefined
-    }
-    this.#session.send(batch)
-    return this.#session.drained()
+    const direct = this.#direct?.paths
+    const packets = direct === undefined ? batch : direct.send(batch)
+    if (this.#session === undefined) this.#stats.drops.offline += packets.length
+    else if (packets.length > 0) this.#session.send(packets)
+    return bothOf(direct?.drained(), this.#session?.drained())
+  }
+
+  /** Packets from the server or from a member, for the interface. */
+  readonly #deliver = (packets: Batch): void => {
+    const stats = this.#stats
+    stats.packetsIn += packets.length
+    for (const packet of packets) stats.bytesIn += packet.length
+    this.#taps.show(packets, 'in')
+    stats.drops.interface += packets.length - this.#tun.port.send(packets)
   }
 
   /** Removes what overlaps networks that this machine uses by now, also while online: else they would be unreachable until the next attempt. */
@@ -251,10 +277,13 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       deadAfter,
       stats: this.#stats,
       tap: this.#taps,
+      direct: () => this.#direct?.paths,
+      deliver: this.#deliver,
       onAddress: (cidr) => {
         if (signal.aborted) return
         authenticated = true
         this.#address = cidr
+        this.#direct?.addressed(cidr)
         tell(() => this.emit('address', cidr))
       },
       onOnline: () => {
@@ -277,6 +306,11 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       link.abort(new LinkClosedError('the session is over'))
     }
   }
+}
+
+/** Settles when both have. */
+function bothOf (one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  return one === undefined ? other : other === undefined ? one : Promise.all([one, other]).then(() => {})
 }
 
 /** A socket of IPv6 reports IPv4 addresses with a prefix. */

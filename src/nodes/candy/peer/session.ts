@@ -7,10 +7,11 @@ import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../.
 import type { Tun } from '../../../tun/device.ts'
 import { every } from '../../../streams/clock.ts'
 import type { Batch, Clock } from '../../../types.ts'
-import { FORWARD_PACKET, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from '../protocol/forward.ts'
+import { FORWARD_PACKET, forwardSource, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from '../protocol/forward.ts'
 import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../protocol/handshake.ts'
 import type { Secret } from '../protocol/hashes.ts'
 import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from '../protocol/messages.ts'
+import type { DirectPaths } from './direct/direct-paths.ts'
 import type { PeerRoutes } from './routes.ts'
 import type { PeerTaps } from './taps.ts'
 import type { CandyPeerStats } from './stats.ts'
@@ -19,7 +20,7 @@ export interface PeerSessionInit {
   link: WebSocketLink
   /** The address of the server in the underlying network; undefined when it is not IPv4. */
   server?: number
-  tun: Pick<Tun, 'mtu' | 'port' | 'setAddress'>
+  tun: Pick<Tun, 'mtu' | 'setAddress'>
   routes: Pick<PeerRoutes, 'size' | 'changed' | 'nexthopOf' | 'accepts' | 'checkNetwork' | 'addressed' | 'begin' | 'take' | 'install'>
   secret: Secret
   vmac: string
@@ -37,11 +38,15 @@ export interface PeerSessionInit {
   /** Milliseconds from `dialledAt` for the server to accept the peer, and later of silence after which the connection is lost. */
   deadAfter: number
   stats: Omit<CandyPeerStats, 'routes' | 'failures' | 'restored'>
+  /** Takes the messages about direct paths; undefined while there are none. */
+  direct (): Pick<DirectPaths, 'noticed' | 'conn' | 'discovery' | 'general'> | undefined
+  /** Packets for the interface. */
+  deliver (packets: Batch): void
   /** The interface has the address, and AUTH has been sent. */
   onAddress (cidr: string): void
   /** The server has answered after AUTH, so it has accepted the peer. The routes are installed, unless that answer is a packet that overtook them. */
   onOnline (): void
-  /** Gets the packets sent and received. */
+  /** Gets the packets sent. */
   readonly tap: Pick<PeerTaps, 'isOn' | 'show'>
 }
 
@@ -49,7 +54,10 @@ export interface PeerSessionInit {
 const receive = typeDemux<PeerSession>({
   [MessageType.FORWARD]: (message, session) => { session.forward(message) },
   [MessageType.DHCP]: (message, session) => { session.offered(message) },
-  [MessageType.ROUTE]: (message, session) => { session.route(message) }
+  [MessageType.ROUTE]: (message, session) => { session.route(message) },
+  [MessageType.CONN]: (message, session) => { session.toDirect('conn', message) },
+  [MessageType.DISCOVERY]: (message, session) => { session.toDirect('discovery', message) },
+  [MessageType.GENERAL]: (message, session) => { session.toDirect('general', message) }
 }, { unknown: () => {} })
 
 /** Milliseconds between checks of the deadlines; a tenth of `deadAfter` when that is shorter. */
@@ -183,8 +191,25 @@ export class PeerSession {
     // some servers forward messages that are longer than the protocol allows
     if (packet === undefined || (message.length > MAX_LENGTH && packet.length > tun.mtu)) stats.drops.malformed++
     else if (isRouted(message) && !this.#init.routes.accepts(destinationOf(packet))) stats.drops.destination++
-    else this.#inbound.push(packet)
+    else {
+      this.#inbound.push(packet)
+      this.#init.direct()?.noticed(forwardSource(message))
+    }
   }
+
+  /** A message about direct paths, which other members make. */
+  toDirect (type: 'conn' | 'discovery' | 'general', message: Uint8Array): void {
+    if (this.#own === 0) return
+    try {
+      this.#init.direct()?.[type](message)
+    } catch (err) {
+      if (!(err instanceof CandyMessageError)) throw err
+      this.#init.stats.drops.message++
+    }
+  }
+
+  /** Sends a message. False before AUTH, and when the queue is full or the connection has ended. */
+  say (message: Uint8Array): boolean { return this.#own !== 0 && this.#link.port.send([message]) > 0 }
 
   /** The answer to DHCP. Existing servers leave junk after the text of the address, which decoding ignores. */
   offered (message: Uint8Array): void {
@@ -285,10 +310,6 @@ export class PeerSession {
     const packets = this.#inbound
     if (packets.length === 0) return
     this.#inbound = []
-    const { stats, tun } = this.#init
-    stats.packetsIn += packets.length
-    for (const packet of packets) stats.bytesIn += packet.length
-    this.#init.tap.show(packets, 'in')
-    stats.drops.interface += packets.length - tun.port.send(packets)
+    this.#init.deliver(packets)
   }
 }

@@ -9,7 +9,7 @@ import type { Logger } from '../../../log.ts'
 import type { Offload, Tun, TunRoute } from '../../../tun/device.ts'
 import type { WireLink } from '../../../transports/tcp.ts'
 import type { DialUpgradedInit } from '../../../transports/upgrade.ts'
-import type { Batch, Clock } from '../../../types.ts'
+import type { Batch, Clock, DatagramSocket, Endpoint } from '../../../types.ts'
 
 /** Options of a peer. */
 export interface CandyPeerInit extends InitOf<typeof peerOptions> {
@@ -22,6 +22,11 @@ export interface CandyPeerInit extends InitOf<typeof peerOptions> {
    * network. Default: `dialUpgraded`.
    */
   dial?: (url: string, init: Pick<DialUpgradedInit, 'signal' | 'ca' | 'insecure' | 'clock'>) => Promise<WireLink>
+  /**
+   * Binds the socket for direct paths. Default: that of the system; without it and with `dial`, a peer looks for none, as it is not in the
+   * network of the system.
+   */
+  bindUdp?: (at: Endpoint) => Promise<DatagramSocket>
   backoff?: BackoffInit
   /** Its date is used for timestamps. Default: the system clock. */
   clock?: Clock

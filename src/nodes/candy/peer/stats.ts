@@ -1,6 +1,6 @@
 /** Counters of a peer, incremented in the packet path. */
 
-/** Counters, except `routes`, a gauge. "In" is from the server. */
+/** Counters, except `routes`, a gauge. "In" is what the interface gets; those of direct paths are counted among all, and once more. */
 export interface CandyPeerStats {
   /** Installed routes of the server. They stay while there is no connection. */
   routes: number
@@ -8,6 +8,10 @@ export interface CandyPeerStats {
   bytesIn: number
   packetsOut: number
   bytesOut: number
+  directPacketsIn: number
+  directBytesIn: number
+  directPacketsOut: number
+  directBytesOut: number
   /** Connections that were lost or could not be made. */
   failures: number
   /** How often address, routes or state of the interface were restored after another program had removed them. */
@@ -15,9 +19,11 @@ export interface CandyPeerStats {
   /**
    * Packets: `offline`, without a connection; `queue`, the server read too slowly; `malformed`, not IPv4 or, in either direction, too
    * long; `destination`, received with the header of a route, for an address to which no route through this peer leads; `interface`, it
-   * was closed. And messages: `route`, malformed ones of type ROUTE.
+   * was closed. Messages: `route`, malformed ones of type ROUTE; `message`, others that are malformed. And datagrams: `short`, too short to
+   * be one; `sealed`, with a wrong tag; `replayed`; `flood`, too many from endpoints of no member; `source`, from no member, or with a
+   * packet of another one; `heartbeat`, from a member whose path is not looked for, or that proves itself in another way.
    */
-  drops: { offline: number, queue: number, malformed: number, destination: number, interface: number, route: number }
+  drops: { offline: number, queue: number, malformed: number, destination: number, interface: number, route: number, message: number, short: number, sealed: number, replayed: number, flood: number, source: number, heartbeat: number }
 }
 
 export const newPeerStats = (): CandyPeerStats => ({
@@ -26,7 +32,11 @@ export const newPeerStats = (): CandyPeerStats => ({
   bytesIn: 0,
   packetsOut: 0,
   bytesOut: 0,
+  directPacketsIn: 0,
+  directBytesIn: 0,
+  directPacketsOut: 0,
+  directBytesOut: 0,
   failures: 0,
   restored: 0,
-  drops: { offline: 0, queue: 0, malformed: 0, destination: 0, interface: 0, route: 0 }
+  drops: { offline: 0, queue: 0, malformed: 0, destination: 0, interface: 0, route: 0, message: 0, short: 0, sealed: 0, replayed: 0, flood: 0, source: 0, heartbeat: 0 }
 })

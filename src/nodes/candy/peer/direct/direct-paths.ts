@@ -1,0 +1,252 @@
+/** Direct traffic with other members: looks for paths over UDP, keeps them, and sends and receives packets on them; candy protocol, section 2. */
+import { randomBytes } from 'node:crypto'
+import { AttemptKey } from './attempt-key.ts'
+import { DatagramReceiver } from './datagram-receiver.ts'
+import { DirectSession } from './direct-session.ts'
+import { IntroducedPath } from './introduced-path.ts'
+import { Members } from './members.ts'
+import { OriginalPath } from './original-path.ts'
+import { endpointOf, OwnEndpoint } from './own-endpoint.ts'
+import { PacketSender } from './packet-sender.ts'
+import { RemotePeer, type RemotePeerInit } from './remote-peer.ts'
+import { randomIvs, type Sealing } from '../../../../crypto/index.ts'
+import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, type Cidr } from '../../../../net/ipv4.ts'
+import { every, type Interval } from '../../../../streams/clock.ts'
+import { consume } from '../../../../streams/consume.ts'
+import type { Batch, Clock, Datagram, DatagramSocket, Endpoint } from '../../../../types.ts'
+import { DATAGRAM_LAYOUT, datagramKey, SEALED_PACKET } from '../../protocol/datagrams.ts'
+import type { Secret } from '../../protocol/hashes.ts'
+import { encodeIntroduction, introductionIn, type Introduction } from '../../protocol/introduction.ts'
+import { CandyMessageError, decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeLocalEndpoint, localEndpoint } from '../../protocol/messages.ts'
+import { OUTER_LENGTH } from '../../protocol/forward.ts'
+import { TokenBucket } from '../../../../limits/token-bucket.ts'
+import type { Logger } from '../../../../log.ts'
+import type { PeerRoutes } from '../routes.ts'
+import type { CandyPeerStats } from '../stats.ts'
+import type { PeerTaps } from '../taps.ts'
+
+/** Milliseconds between looks at all members. */
+const TICK = 250
+
+/** Bytes of the longest datagram in an Ethernet packet: 1500 less the headers of IPv4 and UDP. */
+const MAX_UDP_PAYLOAD = 1472
+
+/** Answers to DISCOVERY. */
+const DISCOVERY_ANSWERS = { rate: 50, burst: 200 }
+
+export interface DirectPathsInit {
+  /** The own virtual address, and its network. */
+  own: Cidr
+  secret: Secret
+  sealing: Sealing
+  /** Closed with this. */
+  socket: DatagramSocket
+  /** Addresses of servers of STUN. */
+  servers: readonly Endpoint[]
+  /** Addresses of the machine, the best first. */
+  hosts (): readonly string[]
+  /** The endpoint that a gateway forwards to the socket. */
+  mapped (): Endpoint | undefined
+  /** Bytes of the longest packet of the interface. */
+  mtu: number
+  /** Milliseconds between questions who is there; 0: none. */
+  discovery: number
+  routes: Pick<PeerRoutes, 'size' | 'nexthopOf' | 'accepts'>
+  clock: Clock
+  log: Logger
+  stats: CandyPeerStats
+  tap: Pick<PeerTaps, 'isOn' | 'show'>
+  /** Sends a message to the server. False: there is no connection now. */
+  toServer (message: Uint8Array): boolean
+  /** Packets for the interface. */
+  deliver (packets: Batch): void
+}
+
+export class DirectPaths {
+  readonly #init: DirectPathsInit
+  readonly #members = new Members()
+  readonly #endpoint: OwnEndpoint
+  readonly #sender: PacketSender
+  readonly #receiver: DatagramReceiver
+  readonly #answers: TokenBucket
+  readonly #intervals: Interval[] = []
+  readonly #stopping = new AbortController()
+  /** The last member that sent through the server, as it sends many packets. */
+  #noticed = -1
+
+  constructor (init: DirectPathsInit) {
+    const { own, secret, sealing, socket, servers, hosts, mapped, routes, stats, tap, clock, deliver } = this.#init = init
+    const members = this.#members
+    const endpoint = this.#endpoint = new OwnEndpoint({ servers, port: socket.local.port, hosts, mapped })
+    const now = clock.now()
+    this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
+    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: () => 0, stats, tap })
+    this.#receiver = new DatagramReceiver({
+      own: own.address,
+      members,
+      endpoint,
+      cipher: sealing.cipher({ key: datagramKey(secret, own.address), layout: DATAGRAM_LAYOUT }),
+      routes,
+      stats,
+      now,
+      isRelaying: false,
+      onStun: (now) => { for (const peer of members) peer.prepared(now) },
+      onDelay: () => {},
+      onRoute: () => {},
+      onTransit: () => {},
+      deliver
+    })
+  }
+
+  /** Receives until `close`. Rejects when the socket fails. */
+  async run (): Promise<void> {
+    const { clock, socket, discovery } = this.#init
+    this.#endpoint.prepare(clock.now())
+    this.#tick()
+    this.#intervals.push(every(clock, TICK, () => { this.#tick() }).unref())
+    if (discovery > 0) this.#intervals.push(every(clock, discovery, () => { this.#discover() }).unref())
+    await consume<Datagram>(socket, (datagrams) => { this.#receiver.take(datagrams, clock.now()) }, this.#stopping.signal)
+  }
+
+  close (): void {
+    this.#stopping.abort()
+    for (const interval of this.#intervals) interval.stop()
+    this.#members.clear()
+    this.#init.socket.close()
+  }
+
+  /** Sends what has a direct path, and returns the other packets. */
+  send (packets: Batch): Batch { return this.#members.size === 0 ? packets : this.#sender.send(packets, this.#init.clock.now()) }
+
+  /** Settles when the memory of packets that were sent is free. Undefined when it is free now. */
+  drained (): Promise<void> | undefined {
+    const { port } = this.#init.socket
+    return port.queued > 0 ? port.drained?.() : undefined
+  }
+
+  /** A packet of this member has come through the server: a direct path to it would be of use. */
+  noticed (address: number): void {
+    if (address === this.#noticed) return
+    this.#noticed = address
+    this.#member(address)?.start(this.#init.clock.now(), 'a packet has come through the server')
+  }
+
+  /** CONN. @throws {CandyMessageError} */
+  conn (message: Uint8Array): void {
+    const { source, destination, address, port } = decodeConn(message)
+    const peer = this.#addressed(source, destination)
+    if (peer === undefined) return
+    const introduction = copyOf(introductionIn(message))
+    const candidates = (introduction?.candidates ?? []).flatMap(({ address, port }) => this.#usable(address, port) ?? [])
+    peer.offered({ endpoint: this.#usable(address, port), introduction, candidates }, this.#init.clock.now())
+  }
+
+  /** DISCOVERY. @throws {CandyMessageError} */
+  discovery (message: Uint8Array): void {
+    const { source, destination } = decodeDiscovery(message)
+    const now = this.#init.clock.now()
+    const isForAll = destination === LIMITED_BROADCAST
+    const peer = this.#addressed(source, isForAll ? this.#init.own.address : destination)
+    if (peer === undefined) return
+    this.#answers.refill(now)
+    if (isForAll && this.#answers.take(1)) this.#init.toServer(encodeDiscovery({ source: this.#init.own.address, destination: source }))
+    peer.start(now, 'the member asks who is there')
+  }
+
+  /** GENERAL. @throws {CandyMessageError} */
+  general (message: Uint8Array): void {
+    const general = decodeGeneral(message)
+    const local = localEndpoint(general)
+    const endpoint = local === undefined ? undefined : this.#usable(local.address, local.port)
+    if (endpoint !== undefined) this.#addressed(general.source, general.destination)?.localEndpoint(endpoint)
+  }
+
+  #discover (): void {
+    this.#init.toServer(encodeDiscovery({ source: this.#init.own.address, destination: LIMITED_BROADCAST }))
+  }
+
+  #tick (): void {
+    const now = this.#init.clock.now()
+    const requests = this.#endpoint.poll(now)
+    if (requests.length > 0) this.#init.socket.port.send(requests)
+    for (const peer of this.#members) peer.tick(now)
+    this.#noticed = -1
+  }
+
+  /** The member that a message is from, when it is for this peer. */
+  #addressed (source: number, destination: number): RemotePeer | undefined {
+    return destination === this.#init.own.address ? this.#member(source) : undefined
+  }
+
+  /** The member with this address, new or known. Undefined for one that can be none, or when there are too many. */
+  #member (address: number): RemotePeer | undefined {
+    const known = this.#members.get(address)
+    if (known !== undefined) return known
+    const { own } = this.#init
+    if (address === own.address || !inNetwork(address, own) || (own.prefix < 31 && (address === own.network || address === own.broadcast))) return undefined
+    const peer = new RemotePeer(this.#initOf(address))
+    return this.#members.add(peer) ? peer : undefined
+  }
+
+  /** Undefined for an endpoint that is none, or that leads into the tunnel itself. */
+  #usable (address: number, port: number): ReturnType<typeof endpointOf> {
+    const { own, routes } = this.#init
+    const isInside = inNetwork(address, own) || (routes.size > 0 && routes.nexthopOf(address) !== 0)
+    return isInside ? undefined : endpointOf(address, port)
+  }
+
+  #initOf (address: number): RemotePeerInit {
+    const { own, secret, sealing, clock, mtu, log, toServer } = this.#init
+    const endpoint = this.#endpoint
+    const transmit = (data: Uint8Array, { host, port }: Endpoint): void => { this.#init.socket.port.send([{ data, host, port }]) }
+    const init: RemotePeerInit = {
+      address,
+      clock,
+      isPrepared: (now) => endpoint.isPrepared(now) && endpoint.endpoint !== undefined,
+      prepare: (now) => { endpoint.prepare(now) },
+      announce: (key, index, known) => {
+        const at = endpoint.endpoint as Endpoint
+        const conn = encodeConn({ source: own.address, destination: address, address: parseAddress(at.host) ?? 0, port: at.port })
+        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: 0, index, publicKey: key.publicKey, known, candidates: endpoint.candidates })]))
+      },
+      announceLocal: () => {
+        const { local } = endpoint
+        if (local !== undefined) toServer(encodeLocalEndpoint({ source: own.address, destination: address, address: parseAddress(local.host) ?? 0, port: local.port }))
+      },
+      originalPath: () => new OriginalPath({ own: own.address, cipher: sealing.cipher({ key: datagramKey(secret, address), layout: DATAGRAM_LAYOUT, ivs: randomIvs() }), transmit }),
+      session: (key, index, introduction) => this.#session(address, key, index, introduction),
+      introducedPath: (session) => new IntroducedPath({ own: own.address, session, most: Math.min(mtu + SEALED_PACKET + OUTER_LENGTH, MAX_UDP_PAYLOAD), transmit }),
+      forget: (session) => { this.#members.forget(session) },
+      newIndex: () => this.#newIndex(),
+      onState: (peer, before) => {
+        this.#members.forgetSources()
+        this.#noticed = -1
+        if (peer.state !== before) log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
+      }
+    }
+    return init
+  }
+
+  #session (address: number, key: AttemptKey, index: number, { index: indexOut, publicKey }: Introduction): DirectSession | undefined {
+    const { own, secret, sealing } = this.#init
+    const keys = key.agree({ secret, own: own.address, other: address, publicKey })
+    if (keys === undefined) return undefined
+    const session = new DirectSession({ sealing, keys, indexIn: index, indexOut })
+    this.#members.register({ session, peer: this.#members.get(address) as RemotePeer })
+    return session
+  }
+
+  /** A number that no session has. */
+  #newIndex (): number {
+    for (;;) {
+      const index = readU32(randomBytes(4), 0)
+      if (this.#members.sessionAt(index) === undefined) return index
+    }
+  }
+}
+
+/** The message is memory that is used again. */
+function copyOf (introduction: Introduction | undefined): Introduction | undefined {
+  if (introduction === undefined) return undefined
+  return { ...introduction, publicKey: introduction.publicKey.slice(), known: introduction.known.slice() }
+}

@@ -1,0 +1,110 @@
+/** Direct traffic of a peer: opened when the peer has its first address, and kept while it connects to the server again. */
+import { lookup } from 'node:dns/promises'
+import { networkInterfaces } from 'node:os'
+import { loadSealing } from '../../../../crypto/index.ts'
+import { readUrl } from '../../../../net/endpoint.ts'
+import { parseCidr, type Cidr } from '../../../../net/ipv4.ts'
+import type { Tun } from '../../../../tun/device.ts'
+import { bindUdp } from '../../../../transports/udp/index.ts'
+import { reasonOf } from '../../../../text/printable.ts'
+import type { DatagramSocket, Endpoint } from '../../../../types.ts'
+import { STUN_PORT } from '../options.ts'
+import type { PeerSettings } from '../settings.ts'
+import { DirectPaths, type DirectPathsInit } from './direct-paths.ts'
+
+export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver'> {
+  settings: PeerSettings
+  tun: Pick<Tun, 'name' | 'mtu'>
+  bindUdp: ((at: Endpoint) => Promise<DatagramSocket>) | undefined
+}
+
+export class DirectTraffic {
+  readonly #init: DirectTrafficInit
+  #paths: DirectPaths | undefined
+  /** The address that `#paths` is for, or will be. */
+  #address: string | undefined
+  #isClosed = false
+  /** Why there is none. */
+  #problem: string | undefined
+
+  constructor (init: DirectTrafficInit) {
+    this.#init = init
+  }
+
+  /** Undefined while there are none. */
+  get paths (): DirectPaths | undefined { return this.#paths }
+
+  /** Why there are none, for people. */
+  get problem (): string | undefined { return this.#problem }
+
+  /** The peer has this address now. */
+  addressed (cidr: string): void {
+    if (cidr === this.#address || this.#isClosed) return
+    this.#address = cidr
+    this.#paths?.close()
+    this.#paths = undefined
+    this.#open(parseCidr(cidr) as Cidr, cidr).catch((err: unknown) => {
+      this.#problem = reasonOf(err)
+      this.#address = undefined // tried again with the next connection
+      this.#init.log.warn({ reason: this.#problem }, 'no direct paths')
+    })
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#paths?.close()
+    this.#paths = undefined
+  }
+
+  async #open (own: Cidr, cidr: string): Promise<void> {
+    const { settings, tun, log, bindUdp: bind = bindUdp, ...init } = this.#init
+    const [sealing, servers] = await Promise.all([loadSealing(), this.#servers()])
+    const socket = await bind({ host: '0.0.0.0', port: settings.port })
+    if (this.#isClosed || this.#address !== cidr) {
+      socket.close()
+      return
+    }
+    const { localhost, discovery } = settings
+    const paths = this.#paths = new DirectPaths({
+      ...init,
+      own,
+      sealing,
+      socket,
+      servers,
+      mtu: tun.mtu,
+      discovery: discovery * 1000,
+      log,
+      hosts: () => localhost === undefined ? hostsExcept(tun.name) : [localhost],
+      mapped: () => undefined
+    })
+    this.#problem = undefined
+    try {
+      await paths.run()
+    } finally {
+      if (this.#paths === paths) this.#paths = undefined
+      paths.close()
+    }
+  }
+
+  /** Addresses of the servers of STUN. What has none is left out, and told in the log. */
+  async #servers (): Promise<Endpoint[]> {
+    const { settings: { stun, url }, log } = this.#init
+    const named = stun ?? [{ host: readUrl(url)?.host ?? '', port: STUN_PORT }]
+    const found = await Promise.all(named.map(async (server): Promise<Endpoint[]> => {
+      if (server === 'none') return []
+      try {
+        const { address } = await lookup(server.host, { family: 4 })
+        return [{ host: address, port: server.port }]
+      } catch (err) {
+        log.warn({ server: server.host, reason: reasonOf(err) }, 'STUN server not found')
+        return []
+      }
+    }))
+    return found.flat()
+  }
+}
+
+/** IPv4 addresses of the machine on other interfaces than this one. */
+function hostsExcept (name: string): string[] {
+  return Object.entries(networkInterfaces()).flatMap(([of, addresses = []]) => of === name ? [] : addresses.filter(({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.')).map(({ address }) => address))
+}

@@ -1,0 +1,188 @@
+/**
+ * A path to a member that has introduced itself; candy protocol, section 2.7. Each heartbeat has a number, which the other side echoes, so
+ * that both know which endpoints work in both directions, how long a round trip takes, and which sizes arrive.
+ */
+import { newIntroducedHeartbeat, type IntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
+import { PathMtu } from '../../../../nat/path-mtu.ts'
+import type { DirectSession } from './direct-session.ts'
+import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
+import type { Endpoint } from '../../../../types.ts'
+
+/** Milliseconds between heartbeats while packets flow or an endpoint is looked for, and while nothing happens. */
+const BUSY_INTERVAL = 250
+const IDLE_INTERVAL = 1000
+
+/** Milliseconds after the last packet that count as flowing. */
+const BUSY_TIME = 1000
+
+/** Milliseconds without an echo: then packets go elsewhere, by whether they flow; and the path ends. */
+const LATE = { busy: 1500, idle: 4000 } as const
+const DEAD = 12_000
+
+/** Milliseconds for which all endpoints are tried once one works, as a better one may need longer; and between such times. */
+const SETTLE_TIME = 3000
+const RETRY_INTERVAL = 30_000
+
+/** Endpoints of a member, and heartbeats that may be echoed. */
+const MAX_ENDPOINTS = 12
+const MAX_PENDING = 256
+
+/** Datagrams for a figure of what is lost. */
+const LOSS_SAMPLE = 50
+
+interface Known extends RemoteEndpoint {
+  /** When an echo of a heartbeat to it has come. */
+  confirmedAt: number
+}
+
+export interface IntroducedPathInit {
+  /** The own virtual address. */
+  own: number
+  session: DirectSession
+  /** Bytes of the longest datagram that is of use. */
+  most: number
+  transmit (datagram: Uint8Array, to: Endpoint): void
+}
+
+export class IntroducedPath implements DirectPath {
+  readonly #init: IntroducedPathInit
+  readonly #mtu: PathMtu
+  #endpoints: Known[] = []
+  #endpoint: Known | undefined
+  #sequence = 0
+  /** By sequence number, oldest first. */
+  readonly #pending = new Map<number, { at: number, to: Known, size: number }>()
+  /** The last heartbeat of the other side. */
+  #echo = { sequence: 0, at: 0, size: 0 }
+  #beatAt = -Infinity
+  #usedAt = -Infinity
+  /** Since when packets flow. */
+  #busyAt = -Infinity
+  #settledAt = -Infinity
+  #triedAt = -Infinity
+  #confirmedAt = -Infinity
+  #roundTrip: number | undefined
+  #lossIn: number | undefined
+  #lossOut: number | undefined
+  #sample = { newest: 0, received: 0 }
+
+  constructor (init: IntroducedPathInit) {
+    this.#init = init
+    this.#mtu = new PathMtu({ most: init.most })
+  }
+
+  get endpoint (): RemoteEndpoint | undefined { return this.#endpoint }
+
+  get roundTrip (): number | undefined { return this.#roundTrip }
+
+  get loss (): DirectPath['loss'] { return { in: this.#lossIn, out: this.#lossOut } }
+
+  get size (): number { return this.#mtu.size }
+
+  /** Whether the size is known. */
+  get isSettled (): boolean { return this.#mtu.isSettled }
+
+  add (endpoint: RemoteEndpoint): void { this.#known(endpoint) }
+
+  beat (now: number, search: Search): void {
+    const isSearching = search === 'all' || this.#endpoint === undefined
+    if (!isSearching) this.#probe(now)
+    const isBusy = now - this.#usedAt < BUSY_TIME
+    if (now - this.#beatAt < (isSearching || isBusy ? BUSY_INTERVAL : IDLE_INTERVAL)) return
+    this.#beatAt = now
+    if (isSearching || this.#isUnsettled(now)) {
+      this.#triedAt = now
+      for (const to of this.#endpoints) this.#send(to, now, { wantsAnswer: true })
+    } else {
+      this.#send(this.#endpoint as Known, now, {})
+    }
+  }
+
+  /** A heartbeat has come, in a datagram of so many bytes. True when it acknowledges one of ours. */
+  heard (heartbeat: IntroducedHeartbeat, size: number, from: RemoteEndpoint, now: number): boolean {
+    const { sequence, echo, echoDelay, echoSize, wantsAnswer } = heartbeat
+    if (sequence > this.#echo.sequence) this.#echo = { sequence, at: now, size }
+    this.#lossOut = heartbeat.loss
+    this.#countLoss()
+    const known = this.#known(from)
+    if (wantsAnswer) this.#send(known, now, { echo: { sequence, at: now, size } })
+    const pending = this.#pending.get(echo)
+    if (pending === undefined) return false
+    this.#pending.delete(echo)
+    const sample = Math.max(0, now - pending.at - echoDelay)
+    this.#roundTrip = this.#roundTrip === undefined ? sample : this.#roundTrip * 0.875 + sample * 0.125
+    this.#confirmed(pending.to, now)
+    if (pending.to === this.#endpoint && pending.size === echoSize) this.#mtu.acknowledged(echoSize, now)
+    return true
+  }
+
+  /** A packet has come: one that has another source than the heartbeats is answered there. */
+  seal (datagram: Uint8Array): void { this.#init.session.seal(datagram) }
+
+  used (now: number): void {
+    if (now - this.#usedAt >= BUSY_TIME) this.#busyAt = now
+    this.#usedAt = now
+  }
+
+  health (now: number): 'alive' | 'late' | 'dead' {
+    const silent = now - this.#confirmedAt
+    if (silent > DEAD) return 'dead'
+    const isBusy = now - this.#usedAt < BUSY_TIME
+    return silent > LATE.idle || (isBusy && Math.min(silent, now - this.#busyAt) > LATE.busy) ? 'late' : 'alive'
+  }
+
+  close (): void {
+    this.#endpoints = []
+    this.#endpoint = undefined
+  }
+
+  /** One of the endpoints has just begun to work, or none of a private network does while there is one. */
+  #isUnsettled (now: number): boolean {
+    if (now - this.#settledAt < SETTLE_TIME) return true
+    return this.#endpoint?.isLocal !== true && now - this.#triedAt > RETRY_INTERVAL && this.#endpoints.some(({ isLocal }) => isLocal)
+  }
+
+  #probe (now: number): void {
+    const size = this.#mtu.poll(now)
+    if (size !== undefined && this.#endpoint !== undefined) this.#send(this.#endpoint, now, { wantsAnswer: true, size })
+  }
+
+  #send (to: Known, now: number, { wantsAnswer = false, echo = this.#echo, size }: { wantsAnswer?: boolean, echo?: { sequence: number, at: number, size: number }, size?: number }): void {
+    const sequence = ++this.#sequence
+    const datagram = newIntroducedHeartbeat({ sender: this.#init.own, sequence, wantsAnswer, echo: echo.sequence, echoDelay: now - echo.at, echoSize: echo.size, loss: this.#lossIn }, size)
+    this.#pending.set(sequence, { at: now, to, size: datagram.length })
+    if (this.#pending.size > MAX_PENDING) for (const [oldest] of this.#pending) { this.#pending.delete(oldest); break }
+    this.#init.session.seal(datagram)
+    this.#init.transmit(datagram, to)
+  }
+
+  #confirmed (endpoint: Known, now: number): void {
+    endpoint.confirmedAt = this.#confirmedAt = now
+    const used = this.#endpoint
+    if (used === endpoint) return
+    if (used !== undefined && now - used.confirmedAt < LATE.busy && (used.isLocal || !endpoint.isLocal)) return
+    if (used === undefined) this.#settledAt = now
+    this.#endpoint = endpoint
+    this.#mtu.reset(now)
+  }
+
+  #known (endpoint: RemoteEndpoint): Known {
+    const known = this.#endpoints.find((other) => isSame(other, endpoint))
+    if (known !== undefined) return known
+    const added = { ...endpoint, confirmedAt: -Infinity }
+    if (this.#endpoints.length === MAX_ENDPOINTS) {
+      const oldest = this.#endpoints.filter((other) => other !== this.#endpoint).reduce((a, b) => a.confirmedAt <= b.confirmedAt ? a : b)
+      this.#endpoints.splice(this.#endpoints.indexOf(oldest), 1)
+    }
+    this.#endpoints.push(added)
+    return added
+  }
+
+  #countLoss (): void {
+    const { newest, received } = this.#init.session
+    const expected = newest - this.#sample.newest
+    if (expected < LOSS_SAMPLE) return
+    this.#lossIn = Math.max(0, 1 - (received - this.#sample.received) / expected)
+    this.#sample = { newest, received }
+  }
+}

@@ -1,0 +1,95 @@
+/** A path to a member with an existing client: heartbeats of the protocol, once a second; candy protocol, section 2.5. */
+import type { DatagramCipher } from '../../../../crypto/index.ts'
+import { DATAGRAM_LAYOUT, MAX_SEALED, MIN_PLAINTEXT, newDatagram, writeHeartbeat } from '../../protocol/datagrams.ts'
+import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
+import type { Endpoint } from '../../../../types.ts'
+
+/** Milliseconds between heartbeats: existing clients look once a second. */
+const INTERVAL = 1000
+
+/** Milliseconds without an acknowledgement after which an existing client gives a path up. */
+const TIMEOUT = 3000
+
+export interface OriginalPathInit {
+  /** The own virtual address. */
+  own: number
+  /** With the key of the member. */
+  cipher: DatagramCipher
+  transmit (datagram: Uint8Array, to: Endpoint): void
+}
+
+export class OriginalPath implements DirectPath {
+  readonly size = MAX_SEALED
+  readonly loss = { in: undefined, out: undefined }
+  roundTrip: number | undefined
+  readonly #init: OriginalPathInit
+  #public: RemoteEndpoint | undefined
+  #local: RemoteEndpoint | undefined
+  #endpoint: RemoteEndpoint | undefined
+  /** Hosts that the member has named by the server. */
+  readonly #announced = new Set<string>()
+  #heard = false
+  #beatAt = -Infinity
+  #heardAt = -Infinity
+  #acknowledgedAt = -Infinity
+
+  constructor (init: OriginalPathInit) {
+    this.#init = init
+  }
+
+  get endpoint (): RemoteEndpoint | undefined { return this.#endpoint }
+
+  add (endpoint: RemoteEndpoint): void {
+    if (this.#announced.size < 8) this.#announced.add(endpoint.host)
+    this.#public = endpoint
+  }
+
+  addLocal (endpoint: RemoteEndpoint): void {
+    if (this.#announced.size < 8) this.#announced.add(endpoint.host)
+    this.#local = endpoint
+  }
+
+  beat (now: number, search: Search): void {
+    if (now - this.#beatAt < INTERVAL) return
+    this.#beatAt = now
+    const targets = search === 'used' ? [this.#endpoint] : [this.#public, this.#local]
+    for (const to of targets) {
+      if (to === undefined) continue
+      const datagram = newDatagram(MIN_PLAINTEXT.HEARTBEAT)
+      writeHeartbeat(datagram, DATAGRAM_LAYOUT.text, { sender: this.#init.own, acknowledge: this.#heard })
+      this.#init.cipher.seal(datagram)
+      this.#init.transmit(datagram, to)
+    }
+  }
+
+  /**
+   * A heartbeat has come. Every member can forge one, so that it moves a path that is alive only to a host that the member itself has
+   * named by the server.
+   *
+   * @returns false when it was ignored
+   */
+  heard (from: RemoteEndpoint, acknowledge: boolean, now: number): boolean {
+    const isUsed = isSame(this.#endpoint, from)
+    if (!isUsed && this.health(now) === 'alive' && !this.#announced.has(from.host)) return false
+    if (from.isLocal) this.#local = from
+    else this.#public = from
+    if (this.#endpoint === undefined || from.isLocal || !this.#endpoint.isLocal || now - this.#heardAt >= TIMEOUT) this.#endpoint = from
+    if (isSame(this.#endpoint, from)) this.#heardAt = now
+    this.#heard = true
+    if (acknowledge) this.#acknowledgedAt = now
+    return true
+  }
+
+  /** Whether a datagram may come from there. */
+  knows (from: Endpoint): boolean {
+    return isSame(this.#endpoint, from) || isSame(this.#public, from) || isSame(this.#local, from)
+  }
+
+  seal (datagram: Uint8Array): void { this.#init.cipher.seal(datagram) }
+
+  used (): void {}
+
+  health (now: number): 'alive' | 'dead' { return now - this.#acknowledgedAt < TIMEOUT ? 'alive' : 'dead' }
+
+  close (): void { this.#init.cipher.close() }
+}

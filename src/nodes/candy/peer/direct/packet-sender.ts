@@ -1,0 +1,83 @@
+/** Sends packets of the interface to members that have a direct path, in place. */
+import { OUTER_LENGTH, writeOuter } from '../../protocol/forward.ts'
+import { DATAGRAM_LAYOUT, DatagramKind, SEALED_PACKET } from '../../protocol/datagrams.ts'
+import type { Members } from './members.ts'
+import type { DirectPath, RemoteEndpoint } from './path.ts'
+import type { RemotePeer } from './remote-peer.ts'
+import { destinationOf, isIpv4, isMulticast, LIMITED_BROADCAST } from '../../../../net/ipv4.ts'
+import type { Batch, Datagram, PacketPort } from '../../../../types.ts'
+import type { PeerRoutes } from '../routes.ts'
+import type { CandyPeerStats } from '../stats.ts'
+import type { PeerTaps } from '../taps.ts'
+
+export interface PacketSenderInit {
+  /** The own virtual address. */
+  own: number
+  members: Members
+  port: PacketPort<Datagram>
+  routes: Pick<PeerRoutes, 'size' | 'nexthopOf'>
+  /** The member to send to for a destination; 0: the destination itself. */
+  nextHop (destination: number): number
+  stats: CandyPeerStats
+  tap: Pick<PeerTaps, 'isOn' | 'show'>
+}
+
+export class PacketSender {
+  readonly #init: PacketSenderInit
+
+  constructor (init: PacketSenderInit) {
+    this.#init = init
+  }
+
+  /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `port.drained`. */
+  send (packets: Batch, now: number): Batch {
+    const { routes, own, port, stats, tap } = this.#init
+    const datagrams: Batch<Datagram> = []
+    const rest: Batch = []
+    let last = -1
+    let nexthop = 0
+    let peer: RemotePeer | undefined
+    let path: (DirectPath & { readonly endpoint: RemoteEndpoint }) | undefined
+    for (const packet of packets) {
+      const destination = isIpv4(packet) ? destinationOf(packet) : 0
+      if (destination !== last) {
+        last = destination
+        nexthop = routes.size === 0 ? 0 : routes.nexthopOf(destination)
+        peer = this.#memberFor(nexthop === 0 ? destination : nexthop)
+        path = peer?.usable
+        path?.used(now)
+      }
+      const room = nexthop === 0 ? SEALED_PACKET : SEALED_PACKET + OUTER_LENGTH
+      if (path === undefined || packet.length + room > path.size) {
+        rest.push(packet)
+        continue
+      }
+      if (tap.isOn) tap.show([packet], 'out')
+      const { endpoint } = path
+      const data = new Uint8Array(packet.buffer, packet.byteOffset - room, packet.length + room)
+      if (nexthop !== 0) writeOuter(data, SEALED_PACKET, own, nexthop)
+      data[DATAGRAM_LAYOUT.text] = DatagramKind.FORWARD
+      path.seal(data)
+      datagrams.push({ data, host: endpoint.host, port: endpoint.port })
+      const { traffic } = peer as RemotePeer
+      traffic.packetsOut++
+      traffic.bytesOut += packet.length
+      stats.bytesOut += packet.length
+      stats.directBytesOut += packet.length
+    }
+    if (datagrams.length === 0) return packets
+    stats.packetsOut += datagrams.length
+    stats.directPacketsOut += datagrams.length
+    stats.drops.queue += datagrams.length - port.send(datagrams)
+    return rest
+  }
+
+  /** The member that has a direct path, and is the next one on the way to an address. */
+  #memberFor (destination: number): RemotePeer | undefined {
+    if (destination === 0 || destination === LIMITED_BROADCAST || isMulticast(destination)) return undefined
+    const { members, nextHop } = this.#init
+    const hop = nextHop(destination)
+    const relaying = hop === 0 ? undefined : members.get(hop)
+    return relaying?.usable === undefined ? members.get(destination) : relaying
+  }
+}

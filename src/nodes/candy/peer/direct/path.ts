@@ -1,0 +1,47 @@
+/** A direct path to a member: where datagrams go, and what seals them. There are two kinds, by whether the member has introduced itself. */
+import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../../../net/ipv4.ts'
+import type { Endpoint } from '../../../../types.ts'
+
+/** Where a datagram is sent to or comes from. */
+export interface RemoteEndpoint extends Endpoint {
+  /** In a private network; candy protocol, section 2.5. */
+  readonly isLocal: boolean
+}
+
+/** How a path looks for endpoints: at all that it knows, or only at the one that it uses. */
+export type Search = 'all' | 'used'
+
+export interface DirectPath {
+  /** Where packets go; undefined while no endpoint has been heard. */
+  readonly endpoint: RemoteEndpoint | undefined
+  /** Milliseconds; undefined: not measured. */
+  readonly roundTrip: number | undefined
+  /** The part of the datagrams lost in either direction, 0 to 1; undefined: not known. */
+  readonly loss: { readonly in: number | undefined, readonly out: number | undefined }
+  /** Bytes of the longest datagram that arrives. */
+  readonly size: number
+  /** Adds an endpoint that the member, or the server in its name, has told. */
+  add (endpoint: RemoteEndpoint): void
+  /** Sends the heartbeats that are due. */
+  beat (now: number, search: Search): void
+  /** Seals a datagram in place. */
+  seal (datagram: Uint8Array): void
+  /** Packets go over it, so it is watched closely. */
+  used (now: number): void
+  /** Whether the member has acknowledged lately: `late` is worth a doubt, and packets go elsewhere; `dead` ends the path. */
+  health (now: number): 'alive' | 'late' | 'dead'
+  close (): void
+}
+
+const LOCAL: readonly Cidr[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '239.255.0.0/16'].map((text) => parseCidr(text) as Cidr)
+
+/** Whether an address is private, as the protocol sees it. */
+export const isLocalAddress = (address: number): boolean => LOCAL.some((network) => inNetwork(address, network))
+
+/** The endpoint a datagram came from. Undefined for an address of another family. */
+export function remoteEndpoint ({ host, port }: Endpoint): RemoteEndpoint | undefined {
+  const address = parseAddress(host)
+  return address === undefined ? undefined : { host, port, isLocal: isLocalAddress(address) }
+}
+
+export const isSame = (one: Endpoint | undefined, other: Endpoint): boolean => one !== undefined && one.port === other.port && one.host === other.host
