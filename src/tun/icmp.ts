@@ -36,7 +36,8 @@ export interface PingInit {
 
 interface Pending {
   destination: number
-  request: Uint8Array
+  /** A copy, as the reader of a packet may change it. */
+  payload: Uint8Array
   resolve (): void
   reject (err: Error): void
 }
@@ -113,7 +114,7 @@ export class Pinger {
       }
       const pending: Pending = {
         destination,
-        request,
+        payload: request.slice(HEADER_LENGTH + ECHO_HEADER),
         resolve: () => {
           settle()
           resolve(clock.now() - start)
@@ -137,7 +138,7 @@ export class Pinger {
     const pending = readU16(packet, at + 4) === this.#id ? this.#pending.get(readU16(packet, at + 6)) : undefined
     if (pending === undefined || pending.destination !== sourceOf(packet)) return false
     const payload = packet.subarray(at + ECHO_HEADER, totalLengthOf(packet))
-    if (Buffer.compare(payload, pending.request.subarray(HEADER_LENGTH + ECHO_HEADER)) !== 0) return false
+    if (Buffer.compare(payload, pending.payload) !== 0) return false
     pending.resolve()
     return true
   }

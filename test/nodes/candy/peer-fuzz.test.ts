@@ -201,6 +201,8 @@ t.test('damaged servers harm no peer', async (t) => {
       deadAfter: 2e6,
       stats,
       onAddress: () => { addresses++ },
+      direct: () => undefined,
+      deliver: (packets) => { tun.port.send(packets) },
       tap: new PeerTaps(),
       onOnline: () => { online++ }
     })

@@ -369,6 +369,8 @@ function inMemory (t: Test, address?: string): InMemory {
     deadAfter: 30_000,
     stats,
     onAddress () { events.push('address') },
+    direct: () => undefined,
+    deliver: (packets) => { tun.port.send(packets) },
     tap: new PeerTaps(),
     onOnline () { events.push('online') }
   })

@@ -43,7 +43,7 @@ export class DirectTraffic {
     this.#address = cidr
     this.#paths?.close()
     this.#paths = undefined
-    this.#open(parseCidr(cidr) as Cidr, cidr).catch((err: unknown) => {
+    this.#open(parseCidr(cidr) as Cidr, cidr).catch((err: Error) => {
       this.#problem = reasonOf(err)
       this.#address = undefined // tried again with the next connection
       this.#init.log.warn({ reason: this.#problem }, 'no direct paths')
@@ -96,7 +96,7 @@ export class DirectTraffic {
         const { address } = await lookup(server.host, { family: 4 })
         return [{ host: address, port: server.port }]
       } catch (err) {
-        log.warn({ server: server.host, reason: reasonOf(err) }, 'STUN server not found')
+        log.warn({ server: server.host, reason: reasonOf(err as Error) }, 'STUN server not found')
         return []
       }
     }))

@@ -1,0 +1,123 @@
+/** A relay, a responder of STUN and peers behind NATs, whole, in a simulated network and in virtual time. */
+import { once } from 'node:events'
+import type { Test } from 'tap'
+import { readUrl } from '../../../src/net/endpoint.ts'
+import { CandyPeer, CandyRelay, type CandyPeerInit } from '../../../src/nodes/candy/index.ts'
+import { consume } from '../../../src/streams/consume.ts'
+import { VirtualClock } from '../../../src/streams/virtual-clock.ts'
+import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
+import { overAccepted } from '../../../src/transports/connection-guard.ts'
+import { SimulatedNetwork, type Conditions, type NatInit, type SimulatedHost, type SimulatedNat, type Subnet } from '../../../src/transports/memory/index.ts'
+import { userspaceTun, type UserspaceTun } from '../../../src/tun/index.ts'
+import type { Datagram } from '../../../src/types.ts'
+
+const PASSWORD = 'a password of the test'
+const RELAY = { host: '198.51.100.1', port: 8080 }
+
+export interface Member {
+  host: SimulatedHost
+  peer: CandyPeer
+  tun: UserspaceTun
+  /** The virtual address. */
+  address: string
+  nat: SimulatedNat | undefined
+}
+
+export interface MemberInit {
+  name: string
+  /** Default: the address is one of the internet. */
+  nat?: Omit<NatInit, 'inside' | 'outside' | 'address'>
+  /** Shares the home of another one. */
+  beside?: Member
+  peer?: Partial<CandyPeerInit>
+}
+
+export class World {
+  readonly clock = new VirtualClock({ date: Date.UTC(2026, 0, 1) })
+  readonly network: SimulatedNetwork
+  readonly internet: Subnet
+  readonly server: SimulatedHost
+  readonly relay: CandyRelay
+  readonly members: Member[] = []
+  readonly #homes = new Map<Member, Subnet>()
+  #count = 0
+
+  /** @param conditions of UDP between homes and everybody: those of the internet */
+  constructor (t: Test, { seed = 1, dhcp = '10.77.0.0/24', ...conditions }: Conditions & { seed?: number, dhcp?: string } = {}) {
+    const { clock } = this
+    this.network = new SimulatedNetwork({ seed, clock, trace: 0 })
+    this.internet = this.network.subnet('0.0.0.0/0', { delay: 20, ...conditions })
+    this.server = this.network.host({ on: this.internet, address: RELAY.host, name: 'relay' })
+    const relay = this.relay = new CandyRelay({ password: PASSWORD, dhcp, clock })
+    const listener = this.server.transport().listen(RELAY)
+    void (async () => {
+      for await (const link of listener) void relay.accept(overAccepted(link, websocketFrames({ ...relay.frames, role: 'server' })))
+    })()
+    t.teardown(async () => {
+      const closing = Promise.all([...this.members.map(({ peer }) => peer.close()), relay.close()])
+      listener.close()
+      await clock.until(closing)
+      for (const { tun } of this.members) tun.abort(new Error('the test is over'))
+    })
+  }
+
+  /** Answers binding requests at the relay's address. */
+  async stun (): Promise<void> {
+    const socket = await this.server.bindUdp({ port: 3478 })
+    void consume<Datagram>(socket, (batch) => {
+      for (const { data, host, port } of batch) {
+        const answer = Buffer.alloc(32)
+        answer.writeUInt16BE(0x0101, 0)
+        answer.writeUInt16BE(12, 2)
+        Buffer.from(data).copy(answer, 4, 4, 20)
+        answer.writeUInt32BE(0x0020_0008, 20)
+        answer.writeUInt16BE(1, 24)
+        answer.writeUInt16BE(port ^ 0x2112, 26)
+        const address = host.split('.').reduce((all, byte) => all * 256 + Number(byte), 0)
+        answer.writeUInt32BE((address ^ 0x2112_a442) >>> 0, 28)
+        socket.port.send([{ data: answer, host, port }])
+      }
+    }).catch(() => {})
+  }
+
+  /** A peer that is online when it settles. */
+  async join ({ name, nat, beside, peer: init }: MemberInit): Promise<Member> {
+    const { network, clock } = this
+    const i = ++this.#count
+    let host: SimulatedHost
+    let home = beside === undefined ? undefined : this.#homes.get(beside)
+    let translator = beside?.nat
+    if (home === undefined && nat !== undefined) {
+      home = network.subnet(`192.168.${i}.0/24`, { name: `home of ${name}` })
+      translator = network.nat({ inside: home, outside: this.internet, address: `203.0.113.${i}`, name: `nat of ${name}`, ...nat })
+    }
+    if (home === undefined) host = network.host({ on: this.internet, address: `203.0.113.${i}`, name })
+    else host = network.host({ on: home, address: `192.168.${beside === undefined ? i : this.members.indexOf(beside) + 1}.${10 + i}`, name })
+    const [address] = host.addresses
+    const tun = userspaceTun({ clock })
+    const peer = new CandyPeer({
+      url: `ws://${RELAY.host}:${RELAY.port}/`,
+      password: PASSWORD,
+      name,
+      tun,
+      clock,
+      stun: [`${RELAY.host}:3478`],
+      localhost: address,
+      dial: async (url, { signal }) => await host.transport().dial({ ...readUrl(url) ?? RELAY, signal, timeout: 10_000 }),
+      bindUdp: async ({ port }) => await host.bindUdp({ port }),
+      ...init
+    })
+    const online = once(peer, 'online')
+    peer.start()
+    await clock.until(online)
+    const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat: translator }
+    this.members.push(member)
+    if (home !== undefined) this.#homes.set(member, home)
+    return member
+  }
+
+  /** The round trip of a ping; undefined when there is no answer. */
+  async ping (from: Member, to: Member, timeout = 3000): Promise<number | undefined> {
+    return await this.clock.until(from.tun.ping(to.address, { timeout }).catch(() => undefined))
+  }
+}
