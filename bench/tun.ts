@@ -7,7 +7,7 @@ import { isInstalled } from './tun/installed.ts'
 import { Lab } from './tun/lab.ts'
 import { loadedPings, pings, tcp, udp } from './tun/load.ts'
 import { openvpn } from './tun/openvpn.ts'
-import { candy, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
+import { candy, candyDirect, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
 import { wireguardBinaries } from './tun/wireguard-binaries.ts'
 import type { Options } from './lib/options.ts'
@@ -109,7 +109,7 @@ export async function tunBench (run: Run, options: Options): Promise<void> {
   }
   const lab = await Lab.open()
   try {
-    const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss'), sealed(lab)])
+    const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss'), candyDirect(lab), sealed(lab)])
     const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, options)]
     const hops = [...isInstalled('socat') ? [await socat(lab)] : [], ...run.full ? await Promise.all(WAYS.map((way) => least(lab, way))) : []]
     if (!isInstalled('socat')) run.leaveOut('three socat', 'socat is not installed')

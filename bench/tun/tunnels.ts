@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDRESS, type Lab, said } from './lab.ts'
-import type { Flow } from './load.ts'
+import { pings, type Flow } from './load.ts'
 import type { Contestant } from '../lib/row.ts'
 import type { Namespace } from '../../test/helpers/network/namespaces.ts'
 import { ca, cert, key } from '../../test/helpers/certificates.ts'
@@ -31,7 +31,18 @@ export function certificateFiles ({ folder }: Lab): { ca: string, cert: string, 
 }
 
 /** A relay between two peers. */
-export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> {
+export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> { return (await candyPeers(lab, scheme, false)).tunnel }
+
+/** The same with a direct path between the peers, which is there when it settles. */
+export async function candyDirect (lab: Lab): Promise<Tunnel> {
+  const { tunnel, peers } = await candyPeers(lab, 'ws', true)
+  const direct = Promise.all(peers.map((peer) => said(peer, /"endpoint":"\d/)))
+  await pings(tunnel, 5, 0.2)
+  await direct
+  return { ...tunnel, name: 'tunpipe, direct', encrypted: true, isOfDatagrams: true }
+}
+
+async function candyPeers (lab: Lab, scheme: 'ws' | 'wss', isDirect: boolean): Promise<{ tunnel: Tunnel, peers: ChildProcess[] }> {
   const { a, between, b } = lab
   const network = lab.nextNetwork()
   const port = 8000 + network
@@ -43,14 +54,15 @@ export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> {
   const tls = encrypted ? ['--tls-cert', files.cert, '--tls-key', files.key] : []
   const relay = between.spawn(process.execPath, [program('relay'), 'candy', '--listen', `${scheme}://0.0.0.0:${port}`, '--control', join(folder, 'relay'), ...tls], { env })
   await said(relay, /ready candy/)
-  const peer = async (host: Namespace, gateway: string, address: string, device: string): Promise<void> => {
+  const peer = async (host: Namespace, gateway: string, address: string, device: string): Promise<ChildProcess> => {
     const trust = encrypted ? ['--insecure'] : []
-    const child = host.spawn(process.execPath, [program('peer'), 'candy', '--url', `${scheme}://${gateway}:${port}/`, '--address', `${address}/24`, '--tun', device, '--state-dir', join(folder, device), '--control', join(folder, `${device}.sock`), ...trust], { env })
+    const child = host.spawn(process.execPath, [program('peer'), 'candy', '--url', `${scheme}://${gateway}:${port}/`, '--address', `${address}/24`, '--tun', device, '--state-dir', join(folder, device), '--control', join(folder, `${device}.sock`), '--direct', isDirect ? 'on' : 'off', ...trust], { env })
     await said(child, /ready candy/)
+    return child
   }
   const address = (last: number): string => `10.${network}.0.${last}`
-  await Promise.all([peer(a, ADDRESS.toA, address(2), `c${network}a`), peer(b, ADDRESS.toB, address(3), `c${network}b`)])
-  return { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3) }
+  const peers = await Promise.all([peer(a, ADDRESS.toA, address(2), `c${network}a`), peer(b, ADDRESS.toB, address(3), `c${network}b`)])
+  return { tunnel: { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3) }, peers }
 }
 
 /** Two ends without a protocol: what a packet costs that is sealed and sent by UDP. */

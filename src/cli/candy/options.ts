@@ -31,7 +31,7 @@ function peerName () {
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined)
 }
 
-const { url, password, allowEmptyPassword, address, routes, ca, insecure, ...others } = nodePeerOptions
+const { url, password, allowEmptyPassword, address, routes, direct, stun, port, localhost, discovery, route, noPortMapping, ca, insecure, ...others } = nodePeerOptions
 
 export const peerOptions = {
   url,
@@ -43,6 +43,13 @@ export const peerOptions = {
   mtu: { check: wholeNumber(MIN_MTU, MAX_MTU), default: 1400, value: 'bytes', help: `of the interface, ${MIN_MTU} to ${MAX_MTU}`, docs: `of the interface, ${MIN_MTU} to ${MAX_MTU}; at most 1430 with routes` },
   offload: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'let the system hand over, and take, many packets at once', docs: 'the system hands over, and takes, many packets of one stream at once, see [Performance](performance.md); the ready line says which kinds are in force' },
   routes,
+  direct,
+  stun,
+  port,
+  localhost,
+  discovery,
+  route,
+  noPortMapping,
   ca,
   insecure,
   stateDir: { check: path(), value: 'dir', defaultText: '/var/lib/tunpipe for root', help: 'remembers device and address', docs: 'where device and address are remembered, see [State](#state)' },

@@ -1,5 +1,6 @@
 import { CandyPeer } from '../../nodes/candy/index.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
+import { endpointText } from '../../net/endpoint.ts'
 import { reasonOf } from '../../text/printable.ts'
 import { streamCapture } from '../control/capture-stream.ts'
 import { CAPTURE_INTERFACES } from './capture.ts'
@@ -29,6 +30,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
   peer.on('online', (cidr) => { out.event('online', { protocol: 'candy', address: cidr }) })
   peer.on('offline', (err) => { out.event('offline', { protocol: 'candy', reason: reasonOf(err) }) })
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
+  peer.on('path', (member, endpoint) => { out.event('path', { protocol: 'candy', member, endpoint: endpoint === undefined ? 'server' : endpointText(endpoint) }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
   peer.start()
   log.info({ interface: tun.name, mtu }, 'connecting')

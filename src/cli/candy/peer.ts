@@ -1,6 +1,5 @@
 /** The candy protocol in `peer`: a client of candy servers. */
 import { verifyPeerOptions } from '../../nodes/candy/peer/options.ts'
-import type { UnsupportedOptions } from '../config/settings.ts'
 import type { Protocol } from '../protocol.ts'
 import { peerOptions as options } from './options.ts'
 import { candyCfg } from './original/cfg.ts'
@@ -18,17 +17,6 @@ Examples:
 Servers: this package's relay, the original candy, cacao.
 Each option is also a key of peer.yaml, below "candy"; --config names such a file, options win over it.`
 
-const NO_DIRECT_TRAFFIC = 'direct traffic between peers is not available yet, expected no such option'
-
-/** Options of the original client for direct traffic between peers. */
-const unsupported: UnsupportedOptions = {
-  stun: NO_DIRECT_TRAFFIC,
-  port: NO_DIRECT_TRAFFIC,
-  discovery: NO_DIRECT_TRAFFIC,
-  route: NO_DIRECT_TRAFFIC,
-  localhost: NO_DIRECT_TRAFFIC
-}
-
 export const candyPeer: Protocol<typeof options> = {
   name: 'candy',
   isDefault: true,
@@ -38,7 +26,6 @@ export const candyPeer: Protocol<typeof options> = {
     command: EXAMPLES
   },
   options,
-  unsupported,
   instanceKey: 'name',
   foreign: candyCfg('peer'),
   capture: {

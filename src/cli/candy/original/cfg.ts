@@ -26,17 +26,17 @@ const KEYS: Record<'relay' | 'peer', Readonly<Record<string, Known>>> = {
     password: { ours: 'password' },
     tun: { ours: 'address', read: withPrefix },
     name: { ours: 'name' },
-    mtu: { ours: 'mtu', read: wholeNumber }
+    mtu: { ours: 'mtu', read: wholeNumber },
+    stun: { ours: 'stun' },
+    port: { ours: 'port', read: wholeNumber },
+    discovery: { ours: 'discovery', read: wholeNumber },
+    route: { ours: 'route', read: wholeNumber },
+    localhost: { ours: 'localhost' }
   }
 }
 
 /** The value of `mode` by program. */
 const MODES = { relay: 'server', peer: 'client' } as const
-
-const NO_DIRECT_TRAFFIC = 'there is no direct traffic between peers yet'
-
-/** Keys of the original for direct traffic between peers; its server ignores them. */
-const DIRECT = ['stun', 'port', 'discovery', 'route', 'localhost']
 
 /** Keys of versions before 6.1. */
 const FORMER: Readonly<Record<string, string>> = {
@@ -45,7 +45,7 @@ const FORMER: Readonly<Record<string, string>> = {
   workers: 'threads of a relay are set by --workers'
 }
 
-const KNOWN = [...new Set(['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...DIRECT, ...Object.keys(FORMER)])]
+const KNOWN = [...new Set(['mode', 'debug', ...Object.keys(KEYS.relay), ...Object.keys(KEYS.peer), ...Object.keys(FORMER)])]
 
 /** The file format, for a program. */
 export const candyCfg = (program: 'relay' | 'peer'): ForeignConfig => ({ recognises: isCandyCfg, parse: (file, text) => parseCandyCfg(file, text, program) })
@@ -124,7 +124,6 @@ function warningOf (line: CfgLine, last: CfgLine, program: 'relay' | 'peer'): st
   if (line !== last) return `${key} is ignored: it is given again on line ${last.number}, and the last one counts`
   const isSet = value !== '' && value !== '0'
   if (isSet && Object.hasOwn(FORMER, key)) return `${key} is ignored: ${FORMER[key]}`
-  if (isSet && program === 'peer' && DIRECT.includes(key)) return `${key} is ignored: ${NO_DIRECT_TRAFFIC}`
   if (line.isOpen && Object.hasOwn(KEYS[program], key)) return `${key} begins with a quote and does not end with one: the quote is part of the value`
   return undefined
 }

@@ -85,6 +85,8 @@ export const peerOptions = {
   port: { check: wholeNumber(0, 65_535), default: 0, value: 'port', defaultText: 'any', help: 'UDP port for direct paths' },
   localhost: { check: ipv4(), value: 'ip', defaultText: 'those of its interfaces', help: 'address of this machine that members in the same network are told' },
   discovery: { check: wholeNumber(0, 86_400), default: 0, value: 'seconds', defaultText: '0, not at all', help: 'how often to ask all members for direct paths, before there is traffic' },
+  route: { check: wholeNumber(0, 1000), default: 0, value: 'cost', defaultText: '0, not at all', help: 'milliseconds that this peer adds when members send through it to each other, and the same for this one through others' },
+  noPortMapping: { check: boolean(), default: false, help: 'ask no router for a port (UPnP, NAT-PMP)' },
   ...clientTrust(' for wss://'),
   /** An address to request first when the server assigns it, such as `10.77.0.2/24`. */
   remembered: { check: text('an address with a prefix', 'a.b.c.d/prefix', (input) => parseCidr(input) === undefined ? undefined : input) },

@@ -101,7 +101,8 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         log: this.#log,
         bindUdp: init.bindUdp,
         toServer: (message) => this.#session?.say(message) ?? false,
-        deliver: this.#deliver
+        deliver: this.#deliver,
+        onPath: (member, endpoint) => { tell(() => this.emit('path', member, endpoint)) }
       })
     }
   }

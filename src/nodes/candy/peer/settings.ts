@@ -78,6 +78,8 @@ export interface CandyPeerEvents {
   online: [cidr: string]
   /** The connection was lost or could not be made; the next attempt follows after `wait` milliseconds. */
   offline: [err: Error, wait: number]
+  /** Packets to a member take another way: to this endpoint of it, or, undefined, through the server. */
+  path: [member: string, endpoint: Endpoint | undefined]
   /** The interface has failed; there are no further attempts. */
   failed: [err: Error]
 }

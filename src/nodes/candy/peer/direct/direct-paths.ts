@@ -11,6 +11,7 @@ import { PacketSender } from './packet-sender.ts'
 import { RemotePeer, type RemotePeerInit } from './remote-peer.ts'
 import { randomIvs, type Sealing } from '../../../../crypto/index.ts'
 import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, type Cidr } from '../../../../net/ipv4.ts'
+import { endpointText } from '../../../../net/endpoint.ts'
 import { every, type Interval } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
 import type { Batch, Clock, Datagram, DatagramSocket, Endpoint } from '../../../../types.ts'
@@ -60,6 +61,8 @@ export interface DirectPathsInit {
   toServer (message: Uint8Array): boolean
   /** Packets for the interface. */
   deliver (packets: Batch): void
+  /** Packets to a member take another way from now on: to this endpoint, or through the server. */
+  onPath (member: string, endpoint: Endpoint | undefined): void
 }
 
 export class DirectPaths {
@@ -69,6 +72,8 @@ export class DirectPaths {
   readonly #sender: PacketSender
   readonly #receiver: DatagramReceiver
   readonly #answers: TokenBucket
+  /** The endpoint last told. */
+  readonly #told = new WeakMap<RemotePeer, Endpoint | undefined>()
   readonly #intervals: Interval[] = []
   readonly #stopping = new AbortController()
   /** The last member that sent through the server, as it sends many packets. */
@@ -221,10 +226,20 @@ export class DirectPaths {
       onState: (peer, before) => {
         this.#members.forgetSources()
         this.#noticed = -1
+        this.#tellPath(peer)
         if (peer.state !== before) log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       }
     }
     return init
+  }
+
+  #tellPath (peer: RemotePeer): void {
+    const endpoint = peer.usable?.endpoint
+    if (endpoint === this.#told.get(peer)) return
+    this.#told.set(peer, endpoint)
+    const member = formatAddress(peer.address)
+    this.#init.log.info({ member, endpoint: endpoint === undefined ? 'the server' : endpointText(endpoint) }, 'path')
+    this.#init.onPath(member, endpoint)
   }
 
   #session (address: number, key: AttemptKey, index: number, { index: indexOut, publicKey }: Introduction): DirectSession | undefined {

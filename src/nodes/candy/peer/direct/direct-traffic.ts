@@ -12,7 +12,7 @@ import { STUN_PORT } from '../options.ts'
 import type { PeerSettings } from '../settings.ts'
 import { DirectPaths, type DirectPathsInit } from './direct-paths.ts'
 
-export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver'> {
+export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver' | 'onPath'> {
   settings: PeerSettings
   tun: Pick<Tun, 'name' | 'mtu'>
   bindUdp: ((at: Endpoint) => Promise<DatagramSocket>) | undefined
@@ -57,7 +57,7 @@ export class DirectTraffic {
   }
 
   async #open (own: Cidr, cidr: string): Promise<void> {
-    const { settings, tun, log, bindUdp: bind = bindUdp, ...init } = this.#init
+    const { settings, tun, log, bindUdp: bind = (at: Endpoint) => bindUdp({ ...at, fragment: false }), ...init } = this.#init
     const [sealing, servers] = await Promise.all([loadSealing(), this.#servers()])
     const socket = await bind({ host: '0.0.0.0', port: settings.port })
     if (this.#isClosed || this.#address !== cidr) {

@@ -83,6 +83,8 @@ export class RemotePeer {
   #session: DirectSession | undefined
   #former: DirectSession | undefined
   #isLate = false
+  /** The endpoint last written down. */
+  #noted: RemoteEndpoint | undefined
 
   constructor (init: RemotePeerInit) {
     this.#init = init
@@ -224,6 +226,7 @@ export class RemotePeer {
       this.#init.onState(this, this.#state)
     }
     path.beat(now, this.#isLate ? 'all' : 'used')
+    this.#noteEndpoint()
   }
 
   #connected (now: number): void {
@@ -231,8 +234,16 @@ export class RemotePeer {
     this.#enter('connected', now)
     if (wasConnected) return
     this.#retry = RETRY.first
-    const path = this.#path as DirectPath
-    this.history.add(`connected: ${endpointText(path.endpoint as Endpoint)}`)
+    this.#noteEndpoint()
+  }
+
+  #noteEndpoint (): void {
+    const endpoint = this.#path?.endpoint
+    if (endpoint === this.#noted) return
+    this.#noted = endpoint
+    if (endpoint === undefined) return
+    this.history.add(`connected: ${endpointText(endpoint)}`)
+    this.#init.onState(this, this.#state)
   }
 
   /** Whether it is another one than before, or of another kind. */
@@ -329,7 +340,7 @@ export class RemotePeer {
     this.#isLate = false
     if (this.#session !== undefined) this.#retire(this.#session)
     this.#path?.close()
-    this.#path = this.#session = undefined
+    this.#path = this.#session = this.#noted = undefined
   }
 
   #retire (session: DirectSession): void {
