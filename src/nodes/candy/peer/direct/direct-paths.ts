@@ -8,10 +8,12 @@ import { Members } from './members.ts'
 import { OriginalPath } from './original-path.ts'
 import { endpointOf, OwnEndpoint } from './own-endpoint.ts'
 import { PacketSender } from './packet-sender.ts'
+import type { RemoteEndpoint } from './path.ts'
 import { RemotePeer, type RemotePeerInit } from './remote-peer.ts'
 import { randomIvs, type Sealing } from '../../../../crypto/index.ts'
 import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, type Cidr } from '../../../../net/ipv4.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
+import type { CandidatesInit } from '../../../../nat/index.ts'
 import { every, type Interval } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
 import type { Batch, Clock, Datagram, DatagramSocket, Endpoint } from '../../../../types.ts'
@@ -44,8 +46,8 @@ export interface DirectPathsInit {
   socket: DatagramSocket
   /** Addresses of servers of STUN. */
   servers: readonly Endpoint[]
-  /** Addresses of the machine, the best first. */
-  hosts (): readonly string[]
+  /** Those of the machine that members may know. */
+  interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket. */
   mapped (): Endpoint | undefined
   /** Bytes of the longest packet of the interface. */
@@ -80,9 +82,9 @@ export class DirectPaths {
   #noticed = -1
 
   constructor (init: DirectPathsInit) {
-    const { own, secret, sealing, socket, servers, hosts, mapped, routes, stats, tap, clock, deliver } = this.#init = init
+    const { own, secret, sealing, socket, servers, interfaces, mapped, routes, stats, tap, clock, deliver } = this.#init = init
     const members = this.#members
-    const endpoint = this.#endpoint = new OwnEndpoint({ servers, port: socket.local.port, hosts, mapped })
+    const endpoint = this.#endpoint = new OwnEndpoint({ servers, port: socket.local.port, interfaces, mapped })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: () => 0, stats, tap })
@@ -194,7 +196,7 @@ export class DirectPaths {
   }
 
   /** Undefined for an endpoint that is none, or that leads into the tunnel itself. */
-  #usable (address: number, port: number): ReturnType<typeof endpointOf> {
+  #usable (address: number, port: number): RemoteEndpoint | undefined {
     const { own, routes } = this.#init
     const isInside = inNetwork(address, own) || (routes.size > 0 && routes.nexthopOf(address) !== 0)
     return isInside ? undefined : endpointOf(address, port)
@@ -212,7 +214,7 @@ export class DirectPaths {
       announce: (key, index, known) => {
         const at = endpoint.endpoint as Endpoint
         const conn = encodeConn({ source: own.address, destination: address, address: parseAddress(at.host) ?? 0, port: at.port })
-        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: 0, index, publicKey: key.publicKey, known, candidates: endpoint.candidates })]))
+        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: 0, index, publicKey: key.publicKey, known, candidates: endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port })) })]))
       },
       announceLocal: () => {
         const { local } = endpoint

@@ -1,6 +1,6 @@
 /** Direct traffic of a peer: opened when the peer has its first address, and kept while it connects to the server again. */
 import { lookup } from 'node:dns/promises'
-import { networkInterfaces } from 'node:os'
+import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
 import { loadSealing } from '../../../../crypto/index.ts'
 import { readUrl } from '../../../../net/endpoint.ts'
 import { parseCidr, type Cidr } from '../../../../net/ipv4.ts'
@@ -74,7 +74,7 @@ export class DirectTraffic {
       mtu: tun.mtu,
       discovery: discovery * 1000,
       log,
-      hosts: () => localhost === undefined ? hostsExcept(tun.name) : [localhost],
+      interfaces: () => localhost === undefined ? interfacesExcept(tun.name) : { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] },
       mapped: () => undefined
     })
     this.#problem = undefined
@@ -104,7 +104,5 @@ export class DirectTraffic {
   }
 }
 
-/** IPv4 addresses of the machine on other interfaces than this one. */
-function hostsExcept (name: string): string[] {
-  return Object.entries(networkInterfaces()).flatMap(([of, addresses = []]) => of === name ? [] : addresses.filter(({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.')).map(({ address }) => address))
-}
+/** The interfaces of the machine, without the tunnel itself. */
+const interfacesExcept = (name: string): NodeJS.Dict<NetworkInterfaceInfo[]> => ({ ...networkInterfaces(), [name]: [] })

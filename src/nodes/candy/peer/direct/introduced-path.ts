@@ -3,7 +3,7 @@
  * that both know which endpoints work in both directions, how long a round trip takes, and which sizes arrive.
  */
 import { newIntroducedHeartbeat, type IntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
-import { PathMtu } from '../../../../nat/path-mtu.ts'
+import { PathMtu } from '../../../../nat/index.ts'
 import type { DirectSession } from './direct-session.ts'
 import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
 import type { Endpoint } from '../../../../types.ts'
@@ -22,6 +22,10 @@ const DEAD = 12_000
 /** Milliseconds for which all endpoints are tried once one works, as a better one may need longer; and between such times. */
 const SETTLE_TIME = 3000
 const RETRY_INTERVAL = 30_000
+
+/** Bytes that most paths carry (RFC 8899, section 5.1.2), and milliseconds until a probe is repeated. */
+const BASE_SIZE = 1200
+const PROBE_TIMEOUT = 500
 
 /** Endpoints of a member, and heartbeats that may be echoed. */
 const MAX_ENDPOINTS = 12
@@ -68,7 +72,7 @@ export class IntroducedPath implements DirectPath {
 
   constructor (init: IntroducedPathInit) {
     this.#init = init
-    this.#mtu = new PathMtu({ most: init.most })
+    this.#mtu = new PathMtu({ most: init.most, base: Math.min(BASE_SIZE, init.most), timeout: PROBE_TIMEOUT })
   }
 
   get endpoint (): RemoteEndpoint | undefined { return this.#endpoint }
@@ -163,7 +167,7 @@ export class IntroducedPath implements DirectPath {
     if (used !== undefined && now - used.confirmedAt < LATE.busy && (used.isLocal || !endpoint.isLocal)) return
     if (used === undefined) this.#settledAt = now
     this.#endpoint = endpoint
-    this.#mtu.reset(now)
+    this.#mtu.blackHole(now)
   }
 
   #known (endpoint: RemoteEndpoint): Known {

@@ -1,9 +1,8 @@
 /** Where members reach this peer: the endpoint that servers of STUN see, a mapped port, and the addresses of the machine. */
-import { isLocalAddress } from './path.ts'
-import { formatAddress, parseAddress } from '../../../../net/ipv4.ts'
+import type { RemoteEndpoint } from './path.ts'
+import { gatherCandidates, isLocalAddress, scopeOf, StunClient, type Candidate, type CandidatesInit, type StunResult } from '../../../../nat/index.ts'
+import { formatAddress } from '../../../../net/ipv4.ts'
 import type { Datagram, Endpoint } from '../../../../types.ts'
-import { StunClient, type StunResult } from '../../../../nat/index.ts'
-import { MAX_CANDIDATES, type CandidateEndpoint } from '../../protocol/introduction.ts'
 
 /** Milliseconds for which an answer counts: a NAT keeps a mapping at least that long. */
 const FRESH = 10_000
@@ -13,8 +12,8 @@ export interface OwnEndpointInit {
   servers: readonly Endpoint[]
   /** The port of the socket. */
   port: number
-  /** Addresses of the machine, the best first. */
-  hosts (): readonly string[]
+  /** Those of the machine that members may know. */
+  interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket; undefined: none. */
   mapped (): Endpoint | undefined
 }
@@ -56,32 +55,17 @@ export class OwnEndpoint {
   get endpoint (): Endpoint | undefined { return this.#stun?.reflexive ?? this.#init.mapped() ?? this.local }
 
   /** The endpoint in the own network. */
-  get local (): Endpoint | undefined {
-    const [host] = this.#init.hosts()
-    return host === undefined ? undefined : { host, port: this.#init.port }
-  }
+  get local (): Endpoint | undefined { return this.candidates.find(({ type }) => type === 'host') }
 
   /** All of them, the best first. */
-  get candidates (): CandidateEndpoint[] {
-    const candidates: CandidateEndpoint[] = []
-    const add = (kind: CandidateEndpoint['kind'], endpoint: Endpoint | undefined): void => {
-      const address = endpoint === undefined ? undefined : parseAddress(endpoint.host)
-      if (address === undefined || endpoint === undefined || candidates.some((other) => other.address === address && other.port === endpoint.port)) return
-      candidates.push({ kind, address, port: endpoint.port })
-    }
-    for (const host of this.#init.hosts()) add('host', { host, port: this.#init.port })
-    add('mapped', this.#init.mapped())
-    add('reflexive', this.#stun?.reflexive)
-    return candidates.slice(0, MAX_CANDIDATES)
+  get candidates (): Candidate[] {
+    const { port, interfaces, mapped } = this.#init
+    const reflexive = this.#stun?.reflexive
+    return gatherCandidates({ port, interfaces: interfaces(), mapped: mapped(), reflexive: reflexive === undefined ? [] : [reflexive] })
   }
 }
 
-/** Whether members may be sent datagrams at an address that somebody has told: that of a host. */
-export function isUsable (address: number, port: number): boolean {
-  const first = address >>> 24
-  return port > 0 && first !== 0 && first !== 127 && first < 224
+/** An endpoint that somebody has told. Undefined where no host can be. */
+export function endpointOf (address: number, port: number): RemoteEndpoint | undefined {
+  return port === 0 || scopeOf(address) === 'special' ? undefined : { host: formatAddress(address), port, isLocal: isLocalAddress(address) }
 }
-
-/** As a remote endpoint; undefined where nothing is to be sent. */
-export const endpointOf = (address: number, port: number): { host: string, port: number, isLocal: boolean } | undefined =>
-  isUsable(address, port) ? { host: formatAddress(address), port, isLocal: isLocalAddress(address) } : undefined

@@ -1,5 +1,6 @@
 /** A direct path to a member: where datagrams go, and what seals them. There are two kinds, by whether the member has introduced itself. */
-import { inNetwork, parseAddress, parseCidr, type Cidr } from '../../../../net/ipv4.ts'
+import { isLocalAddress } from '../../../../nat/index.ts'
+import { parseAddress } from '../../../../net/ipv4.ts'
 import type { Endpoint } from '../../../../types.ts'
 
 /** Where a datagram is sent to or comes from. */
@@ -32,11 +33,6 @@ export interface DirectPath {
   health (now: number): 'alive' | 'late' | 'dead'
   close (): void
 }
-
-const LOCAL: readonly Cidr[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '239.255.0.0/16'].map((text) => parseCidr(text) as Cidr)
-
-/** Whether an address is private, as the protocol sees it. */
-export const isLocalAddress = (address: number): boolean => LOCAL.some((network) => inNetwork(address, network))
 
 /** The endpoint a datagram came from. Undefined for an address of another family. */
 export function remoteEndpoint ({ host, port }: Endpoint): RemoteEndpoint | undefined {
