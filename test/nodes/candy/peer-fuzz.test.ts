@@ -202,7 +202,10 @@ t.test('damaged servers harm no peer', async (t) => {
       stats,
       onAddress: () => { addresses++ },
       direct: () => undefined,
-      deliver: (packets) => { tun.port.send(packets) },
+      deliver: (packets) => {
+        stats.packetsIn += packets.length
+        tun.port.send(packets)
+      },
       tap: new PeerTaps(),
       onOnline: () => { online++ }
     })
