@@ -20,7 +20,7 @@ import type { Batch, Clock, Datagram, DatagramSocket, Endpoint } from '../../../
 import { DATAGRAM_LAYOUT, datagramKey, SEALED_PACKET } from '../../protocol/datagrams.ts'
 import type { Secret } from '../../protocol/hashes.ts'
 import { encodeIntroduction, introductionIn, type Introduction } from '../../protocol/introduction.ts'
-import { CandyMessageError, decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeLocalEndpoint, localEndpoint } from '../../protocol/messages.ts'
+import { decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeLocalEndpoint, localEndpoint } from '../../protocol/messages.ts'
 import { OUTER_LENGTH } from '../../protocol/forward.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import type { Logger } from '../../../../log.ts'

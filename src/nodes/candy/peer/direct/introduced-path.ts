@@ -155,7 +155,7 @@ export class IntroducedPath implements DirectPath {
     const sequence = ++this.#sequence
     const datagram = newIntroducedHeartbeat({ sender: this.#init.own, sequence, wantsAnswer, echo: echo.sequence, echoDelay: now - echo.at, echoSize: echo.size, loss: this.#lossIn }, size)
     this.#pending.set(sequence, { at: now, to, size: datagram.length })
-    if (this.#pending.size > MAX_PENDING) for (const [oldest] of this.#pending) { this.#pending.delete(oldest); break }
+    if (this.#pending.size > MAX_PENDING) this.#pending.delete(sequence - MAX_PENDING)
     this.#init.session.seal(datagram)
     this.#init.transmit(datagram, to)
   }
