@@ -7,10 +7,12 @@ import { isInstalled } from './tun/installed.ts'
 import { Lab } from './tun/lab.ts'
 import { loadedPings, pings, tcp, udp } from './tun/load.ts'
 import { openvpn } from './tun/openvpn.ts'
+import { originalCandy } from './tun/original-candy.ts'
 import { candy, candyDirect, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
 import { wireguardBinaries } from './tun/wireguard-binaries.ts'
 import type { Options } from './lib/options.ts'
+import { CANDY_BIN } from '../test/helpers/candy/original.ts'
 import { summary, type Case } from './lib/row.ts'
 import type { Run } from './lib/run.ts'
 
@@ -68,8 +70,10 @@ async function slowWay (run: Run, lab: Lab, tunnels: Tunnel[]): Promise<void> {
 }
 
 /** The rate from which on more is lost than arrives in addition, and the loss at 60 % of that. */
-async function datagrams (run: Run, tunnels: Tunnel[]): Promise<void> {
+async function datagrams (run: Run, all: Tunnel[]): Promise<void> {
   const name = 'UDP of 1300 bytes'
+  const tunnels = all.filter(({ breaksWhenFull }) => breaksWhenFull !== true)
+  for (const tunnel of all) if (!tunnels.includes(tunnel)) run.leaveOut(`${name}: ${tunnel.name}`, 'it loses its connection when more comes than it can send')
   const results = await run.inTurn(name, roundsOf(run), tunnels, async (tunnel) => {
     const { rate } = await udp(tunnel, 20e9, 1)
     const { lost, missed } = await udp(tunnel, rate * 0.6, run.full ? 2 : 1)
@@ -92,6 +96,8 @@ async function rivals (run: Run, lab: Lab, { fetch }: Options): Promise<Tunnel[]
     if (run.full) await attempt('openvpn, TCP', openvpn(lab, 'TCP'))
     else run.leaveOut('openvpn, TCP', 'only with --full')
   }
+  if (CANDY_BIN === undefined) run.leaveOut('the original candy', 'CANDY_BIN names none')
+  else for (const way of ['relayed', 'direct'] as const) await attempt(`candy, ${way}`, originalCandy(lab, way))
   return tunnels
 }
 

@@ -12,6 +12,8 @@ import { ca, cert, key } from '../../test/helpers/certificates.ts'
 
 export interface Tunnel extends Flow, Contestant {
   encrypted: boolean
+  /** It loses its connection when more comes than it can send. */
+  breaksWhenFull?: boolean
 }
 
 const program = (name: string): string => fileURLToPath(new URL(`../../dist/bin/${name}.js`, import.meta.url))
