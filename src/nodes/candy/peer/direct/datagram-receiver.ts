@@ -1,7 +1,7 @@
 /** Takes what comes to the UDP socket: opens datagrams in place, and hands over what they are. */
 import type { DatagramCipher } from '../../../../crypto/index.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
-import { readU32, sourceOf, destinationOf } from '../../../../net/ipv4.ts'
+import { destinationOf, parseAddress, readU32, sourceOf } from '../../../../net/ipv4.ts'
 import type { Batch, Datagram } from '../../../../types.ts'
 import { FORWARD_PACKET, isRouted, stripOuter } from '../../protocol/forward.ts'
 import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, readDelay, readDelayRoute, readHeartbeat, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
@@ -10,7 +10,7 @@ import type { PeerRoutes } from '../routes.ts'
 import type { CandyPeerStats } from '../stats.ts'
 import type { Members } from './members.ts'
 import type { OwnEndpoint } from './own-endpoint.ts'
-import { remoteEndpoint } from './path.ts'
+import type { RemoteEndpoint } from './path.ts'
 import type { RemotePeer } from './remote-peer.ts'
 
 /** Datagrams from endpoints of no member that are opened in a second, and at once: each may be forged, and costs as much as one that is not. */
@@ -27,11 +27,14 @@ export interface DatagramReceiverInit {
   now: number
   /** Whether members may carry packets of others. */
   isRelaying: boolean
+  /** Undefined for an endpoint where no member can be. */
+  usable (address: number, port: number): RemoteEndpoint | undefined
   onStun (now: number): void
-  onDelay (delay: Delay, peer: RemotePeer, now: number): void
+  /** @param text the plaintext */
+  onDelay (delay: Delay, text: Uint8Array, peer: RemotePeer, now: number): void
   onRoute (route: DelayRoute, peer: RemotePeer, now: number): void
   /** A packet for another member; the datagram is open, and may be sealed again. */
-  onTransit (datagram: Uint8Array, peer: RemotePeer, now: number): void
+  onTransit (datagram: Uint8Array, peer: RemotePeer): void
   /** The packets of one read. */
   deliver (packets: Batch): void
 }
@@ -79,7 +82,7 @@ export class DatagramReceiver {
       this.#packet(data, peer, now)
     } else if (kind === DatagramKind.HEARTBEAT) {
       const heartbeat = readIntroducedHeartbeat(data.subarray(DATAGRAM_LAYOUT.text))
-      const from = remoteEndpoint(datagram)
+      const from = this.#from(datagram)
       if (heartbeat !== undefined && from !== undefined) peer.heardIn(session, heartbeat, data.length, from, now)
     } else {
       this.#costs(data.subarray(DATAGRAM_LAYOUT.text), peer, now)
@@ -105,7 +108,7 @@ export class DatagramReceiver {
     const kind = data[DATAGRAM_LAYOUT.text]
     if (kind === DatagramKind.HEARTBEAT) {
       const heartbeat = readHeartbeat(data.subarray(DATAGRAM_LAYOUT.text))
-      const from = remoteEndpoint(datagram)
+      const from = this.#from(datagram)
       const sender = heartbeat === undefined ? undefined : members.get(heartbeat.sender)
       if (heartbeat === undefined || from === undefined || sender?.heard(from, heartbeat.acknowledge, now) !== true) stats.drops.heartbeat++
       return
@@ -122,6 +125,11 @@ export class DatagramReceiver {
     else this.#costs(data.subarray(DATAGRAM_LAYOUT.text), peer, now)
   }
 
+  #from ({ host, port }: Datagram): RemoteEndpoint | undefined {
+    const address = parseAddress(host)
+    return address === undefined ? undefined : this.#init.usable(address, port)
+  }
+
   #isStun (datagram: Datagram, now: number): boolean {
     if (!this.#init.endpoint.receive(datagram, now)) return false
     this.#init.onStun(now)
@@ -131,7 +139,7 @@ export class DatagramReceiver {
   #costs (text: Uint8Array, peer: RemotePeer, now: number): void {
     const kind = text[0]
     const delay = kind === DatagramKind.DELAY ? readDelay(text) : undefined
-    if (delay !== undefined) this.#init.onDelay(delay, peer, now)
+    if (delay !== undefined) this.#init.onDelay(delay, text, peer, now)
     const route = kind === DatagramKind.ROUTE ? readDelayRoute(text) : undefined
     if (route !== undefined) this.#init.onRoute(route, peer, now)
   }
@@ -150,7 +158,7 @@ export class DatagramReceiver {
       return
     }
     if (destinationOf(packet) !== own) {
-      if (isRelaying) this.#init.onTransit(data, peer, now)
+      if (isRelaying) this.#init.onTransit(data, peer)
       else stats.drops.destination++
       return
     }

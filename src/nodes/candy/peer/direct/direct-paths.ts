@@ -4,6 +4,7 @@ import { AttemptKey } from './attempt-key.ts'
 import { DatagramReceiver } from './datagram-receiver.ts'
 import { DirectSession } from './direct-session.ts'
 import { IntroducedPath } from './introduced-path.ts'
+import { MemberRoutes } from './member-routes.ts'
 import { Members } from './members.ts'
 import { OriginalPath } from './original-path.ts'
 import { endpointOf, OwnEndpoint } from './own-endpoint.ts'
@@ -52,6 +53,8 @@ export interface DirectPathsInit {
   mapped (): Endpoint | undefined
   /** Bytes of the longest packet of the interface. */
   mtu: number
+  /** Milliseconds that this peer adds to routes through it; 0: there are none. */
+  cost: number
   /** Milliseconds between questions who is there; 0: none. */
   discovery: number
   routes: Pick<PeerRoutes, 'size' | 'nexthopOf' | 'accepts'>
@@ -73,6 +76,7 @@ export class DirectPaths {
   readonly #endpoint: OwnEndpoint
   readonly #sender: PacketSender
   readonly #receiver: DatagramReceiver
+  readonly #routes: MemberRoutes
   readonly #answers: TokenBucket
   /** The endpoint last told. */
   readonly #told = new WeakMap<RemotePeer, Endpoint | undefined>()
@@ -82,12 +86,13 @@ export class DirectPaths {
   #noticed = -1
 
   constructor (init: DirectPathsInit) {
-    const { own, secret, sealing, socket, servers, interfaces, mapped, routes, stats, tap, clock, deliver } = this.#init = init
+    const { own, secret, sealing, socket, servers, interfaces, mapped, routes, stats, tap, clock, cost, deliver } = this.#init = init
     const members = this.#members
     const endpoint = this.#endpoint = new OwnEndpoint({ servers, port: socket.local.port, interfaces, mapped })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
-    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: () => 0, stats, tap })
+    const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, port: socket.port, transmit: this.#transmit, stats })
+    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver })
     this.#receiver = new DatagramReceiver({
       own: own.address,
       members,
@@ -96,11 +101,12 @@ export class DirectPaths {
       routes,
       stats,
       now,
-      isRelaying: false,
+      isRelaying: memberRoutes.isOn,
+      usable: (address, port) => this.#usable(address, port),
       onStun: (now) => { for (const peer of members) peer.prepared(now) },
-      onDelay: () => {},
-      onRoute: () => {},
-      onTransit: () => {},
+      onDelay: (delay, text, peer, now) => { memberRoutes.delay(delay, text, peer, now) },
+      onRoute: (route, peer, now) => { memberRoutes.route(route, peer, now) },
+      onTransit: (datagram, peer) => { memberRoutes.carry(datagram, peer) },
       deliver
     })
   }
@@ -112,7 +118,10 @@ export class DirectPaths {
     this.#tick()
     this.#intervals.push(every(clock, TICK, () => { this.#tick() }).unref())
     if (discovery > 0) this.#intervals.push(every(clock, discovery, () => { this.#discover() }).unref())
-    await consume<Datagram>(socket, (datagrams) => { this.#receiver.take(datagrams, clock.now()) }, this.#stopping.signal)
+    await consume<Datagram>(socket, (datagrams) => {
+      this.#receiver.take(datagrams, clock.now())
+      return this.#routes.flush()
+    }, this.#stopping.signal)
   }
 
   close (): void {
@@ -177,6 +186,7 @@ export class DirectPaths {
     const requests = this.#endpoint.poll(now)
     if (requests.length > 0) this.#init.socket.port.send(requests)
     for (const peer of this.#members) peer.tick(now)
+    this.#routes.tick(now)
     this.#noticed = -1
   }
 
@@ -205,7 +215,7 @@ export class DirectPaths {
   #initOf (address: number): RemotePeerInit {
     const { own, secret, sealing, clock, mtu, log, toServer } = this.#init
     const endpoint = this.#endpoint
-    const transmit = (data: Uint8Array, { host, port }: Endpoint): void => { this.#init.socket.port.send([{ data, host, port }]) }
+    const transmit = this.#transmit
     const init: RemotePeerInit = {
       address,
       clock,
@@ -228,12 +238,15 @@ export class DirectPaths {
       onState: (peer, before) => {
         this.#members.forgetSources()
         this.#noticed = -1
+        this.#routes.changed(peer, clock.now())
         this.#tellPath(peer)
         if (peer.state !== before) log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       }
     }
     return init
   }
+
+  readonly #transmit = (data: Uint8Array, { host, port }: Endpoint): void => { this.#init.socket.port.send([{ data, host, port }]) }
 
   #tellPath (peer: RemotePeer): void {
     const endpoint = peer.usable?.endpoint

@@ -64,7 +64,7 @@ export class DirectTraffic {
       socket.close()
       return
     }
-    const { localhost, discovery } = settings
+    const { localhost, discovery, route } = settings
     const paths = this.#paths = new DirectPaths({
       ...init,
       own,
@@ -72,6 +72,7 @@ export class DirectTraffic {
       socket,
       servers,
       mtu: tun.mtu,
+      cost: route,
       discovery: discovery * 1000,
       log,
       interfaces: () => localhost === undefined ? interfacesExcept(tun.name) : { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] },

@@ -83,7 +83,6 @@ export class IntroducedPath implements DirectPath {
 
   get size (): number { return this.#mtu.size }
 
-  /** Whether the size is known. */
   get isSettled (): boolean { return this.#mtu.isSettled }
 
   add (endpoint: RemoteEndpoint): void { this.#known(endpoint) }

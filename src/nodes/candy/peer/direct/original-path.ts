@@ -20,6 +20,7 @@ export interface OriginalPathInit {
 
 export class OriginalPath implements DirectPath {
   readonly size = MAX_SEALED
+  readonly isSettled = true
   readonly loss = { in: undefined, out: undefined }
   roundTrip: number | undefined
   readonly #init: OriginalPathInit

@@ -1,6 +1,9 @@
 /** Sends packets of the interface to members that have a direct path, in place. */
 import { OUTER_LENGTH, writeOuter } from '../../protocol/forward.ts'
 import { DATAGRAM_LAYOUT, DatagramKind, SEALED_PACKET } from '../../protocol/datagrams.ts'
+import { TokenBucket } from '../../../../limits/token-bucket.ts'
+import { MIN_MTU } from '../../../../tun/device.ts'
+import { fragmentationNeeded, isUnfragmentable } from '../../../../tun/too-big.ts'
 import type { Members } from './members.ts'
 import type { DirectPath, RemoteEndpoint } from './path.ts'
 import type { RemotePeer } from './remote-peer.ts'
@@ -20,13 +23,20 @@ export interface PacketSenderInit {
   nextHop (destination: number): number
   stats: CandyPeerStats
   tap: Pick<PeerTaps, 'isOn' | 'show'>
+  /** Answers to packets that are too large. */
+  deliver (packets: Batch): void
 }
+
+/** Answers to packets that are too large, of all members. */
+const TOO_BIG_ANSWERS = { rate: 100, burst: 50 }
 
 export class PacketSender {
   readonly #init: PacketSenderInit
+  readonly #answers: TokenBucket
 
   constructor (init: PacketSenderInit) {
     this.#init = init
+    this.#answers = new TokenBucket(TOO_BIG_ANSWERS, 0)
   }
 
   /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `port.drained`. */
@@ -49,7 +59,7 @@ export class PacketSender {
       }
       const room = nexthop === 0 ? SEALED_PACKET : SEALED_PACKET + OUTER_LENGTH
       if (path === undefined || packet.length + room > path.size) {
-        rest.push(packet)
+        if (path === undefined || !this.#answerTooBig(packet, path.size - room, path.isSettled, now)) rest.push(packet)
         continue
       }
       if (tap.isOn) tap.show([packet], 'out')
@@ -70,6 +80,15 @@ export class PacketSender {
     stats.directPacketsOut += datagrams.length
     stats.drops.queue += datagrams.length - port.send(datagrams)
     return rest
+  }
+
+  /** Tells the sender of a packet that is too large for the path, where it wants to know. Others go through the server, as all do until the size is known. */
+  #answerTooBig (packet: Uint8Array, mtu: number, isSettled: boolean, now: number): boolean {
+    if (!isSettled || mtu < MIN_MTU || !isUnfragmentable(packet)) return false
+    this.#answers.refill(now)
+    if (this.#answers.take(1)) this.#init.deliver([fragmentationNeeded(packet, mtu)])
+    this.#init.stats.drops.tooBig++
+    return true
   }
 
   /** The member that has a direct path, and is the next one on the way to an address. */

@@ -1,6 +1,4 @@
 /** A direct path to a member: where datagrams go, and what seals them. There are two kinds, by whether the member has introduced itself. */
-import { isLocalAddress } from '../../../../nat/index.ts'
-import { parseAddress } from '../../../../net/ipv4.ts'
 import type { Endpoint } from '../../../../types.ts'
 
 /** Where a datagram is sent to or comes from. */
@@ -21,6 +19,8 @@ export interface DirectPath {
   readonly loss: { readonly in: number | undefined, readonly out: number | undefined }
   /** Bytes of the longest datagram that arrives. */
   readonly size: number
+  /** Whether that is known, and not only what is known so far. */
+  readonly isSettled: boolean
   /** Adds an endpoint that the member, or the server in its name, has told. */
   add (endpoint: RemoteEndpoint): void
   /** Sends the heartbeats that are due. */
@@ -32,12 +32,6 @@ export interface DirectPath {
   /** Whether the member has acknowledged lately: `late` is worth a doubt, and packets go elsewhere; `dead` ends the path. */
   health (now: number): 'alive' | 'late' | 'dead'
   close (): void
-}
-
-/** The endpoint a datagram came from. Undefined for an address of another family. */
-export function remoteEndpoint ({ host, port }: Endpoint): RemoteEndpoint | undefined {
-  const address = parseAddress(host)
-  return address === undefined ? undefined : { host, port, isLocal: isLocalAddress(address) }
 }
 
 export const isSame = (one: Endpoint | undefined, other: Endpoint): boolean => one !== undefined && one.port === other.port && one.host === other.host

@@ -17,7 +17,7 @@ export type DirectState = 'init' | 'preparing' | 'synchronizing' | 'connecting' 
 const PATIENCE = 10_000
 
 /** Milliseconds until the next attempt after one that has failed, at first and at most. */
-const RETRY = { first: 30_000, most: 3_600_000 } as const
+const RETRY = { first: 30_000, most: 3_600_000, mostOfIntroduced: 300_000 } as const
 
 /** Milliseconds between attempts that the member asks for. */
 const MIN_ATTEMPT_INTERVAL = 1000
@@ -82,6 +82,8 @@ export class RemotePeer {
   #path: OriginalPath | IntroducedPath | undefined
   #session: DirectSession | undefined
   #former: DirectSession | undefined
+  /** The last CONN had an introduction. */
+  #wasIntroduced = false
   #isLate = false
   /** The endpoint last written down. */
   #noted: RemoteEndpoint | undefined
@@ -132,6 +134,7 @@ export class RemotePeer {
   /** CONN has come. */
   offered (offer: Offer, now: number): void {
     this.history.add(offerText(offer))
+    this.#wasIntroduced = offer.introduction !== undefined
     const isNew = this.#isNew(offer)
     if (this.#state === 'connected' && !isNew) return
     if (this.#state === 'synchronizing') {
@@ -178,6 +181,11 @@ export class RemotePeer {
   /** Whether a datagram that is sealed as existing clients do may come from there. */
   knows (from: Endpoint): boolean { return this.#path instanceof OriginalPath && this.#path.knows(from) }
 
+  /** A DELAY has come back. */
+  measured (roundTrip: number): void {
+    if (this.#path instanceof OriginalPath) this.#path.roundTrip = roundTrip
+  }
+
   tick (now: number): void {
     const age = now - this.#since
     if (this.#postponed !== undefined && now - this.#attemptAt >= MIN_ATTEMPT_INTERVAL) this.#accept(this.#postponed, now)
@@ -202,7 +210,7 @@ export class RemotePeer {
       case 'failed':
         if (age < this.#retry) break
         this.#enter('init', now)
-        this.#retry = Math.min(this.#retry * 2, RETRY.most)
+        this.#retry = Math.min(this.#retry * 2, this.#wasIntroduced ? RETRY.mostOfIntroduced : RETRY.most)
     }
   }
 
