@@ -43,7 +43,7 @@ export class World {
   #count = 0
 
   /** @param conditions of UDP between homes and everybody: those of the internet */
-  constructor (t: Test, { seed = 1, dhcp = '10.77.0.0/24', ...conditions }: Conditions & { seed?: number, dhcp?: string } = {}) {
+  constructor (t: Pick<Test, 'teardown'>, { seed = 1, dhcp = '10.77.0.0/24', ...conditions }: Conditions & { seed?: number, dhcp?: string } = {}) {
     const { clock } = this
     this.network = new SimulatedNetwork({ seed, clock, trace: 0 })
     this.internet = this.network.subnet('0.0.0.0/0', { delay: 20, ...conditions })
