@@ -48,6 +48,9 @@ t.test('IPv6, also IPv4 on a socket of both families', async (t) => {
 t.test('a request of RFC 3489', async (t) => {
   const { message } = ask(responderOf(), requestOf({ transaction: Buffer.alloc(16, 5) }))
   t.match(message, { mappedAddress: CLIENT, xorMappedAddress: undefined, responseOrigin: FOUR[0], otherAddress: FOUR[3] })
+  const responder = responderOf()
+  t.same(responder.receive({ ...CLIENT, data: requestOf({ transaction: Buffer.alloc(16, 5), changeRequest: { ip: true, port: true } }) }, 0, 0), [], 'such a client knows no nonce')
+  t.equal(responder.stats.drops.nonce, 1)
 })
 
 t.test('a fingerprint is answered with one', async (t) => {

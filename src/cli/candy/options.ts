@@ -3,10 +3,13 @@ import { boolean, onOff, path, text, ValueError, wholeNumber } from '../../nodes
 import type { Options, SettingsOf } from '../../nodes/common/options/option.ts'
 import { peerOptions as nodePeerOptions } from '../../nodes/candy/peer/options.ts'
 import { relayOptions as nodeRelayOptions } from '../../nodes/candy/relay/options.ts'
+import { stunOptions } from '../../nodes/stun/options.ts'
 import { RESERVED_NAMES } from '../../tun/ifreq.ts'
 
 export const relayOptions = {
   ...nodeRelayOptions,
+  stunListen: { check: stunOptions.listen.check, value: '[host:]port', defaultText: 'off', help: 'answer STUN on UDP PORT and PORT+1, for clients with direct traffic', docs: 'answer STUN requests on UDP `PORT` and `PORT`+1, see [STUN](#stun); without a host on all addresses of IPv4' },
+  stunSecond: { check: stunOptions.second.check, value: 'host', defaultText: 'none', help: 'a second address for STUN, so that clients find out how their NAT behaves', docs: 'a second address of this machine for STUN, so that clients can find out how their NAT behaves' },
   stateDir: { check: path(), value: 'dir', defaultText: '/var/lib/tunpipe for root', help: 'remembers which device has which address', docs: 'where leases are kept, see [State](#state)' }
 } as const satisfies Options
 

@@ -2,6 +2,7 @@
 import { text } from '../../nodes/common/options/checks.ts'
 import { verifyRelayOptions } from '../../nodes/candy/relay/options.ts'
 import { MAX_WORKERS } from '../../nodes/candy/relay/settings.ts'
+import { verifyStun } from '../../nodes/stun/options.ts'
 import type { Protocol } from '../protocol.ts'
 import { firstConfig } from './first-config.ts'
 import { relayOptions as options } from './options.ts'
@@ -16,6 +17,8 @@ Examples:
       behind nginx or Caddy on the same machine
   relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --workers 4
       packets are carried by four threads
+  relay candy --listen ws://0.0.0.0:8080 --password-file candy.password --stun-listen 3478
+      a STUN server as well, which clients with direct traffic need
   relay --config /etc/candy.cfg
       the settings of the original server, as they are
 
@@ -48,7 +51,10 @@ export const candyRelay: Protocol<typeof options> = {
   firstConfig,
   capture,
   statusExample: "relay status --json | jq '.services[0].networks[].members[] | {address, source, rateIn}'",
-  verify: verifyRelayOptions,
+  verify (settings, reject) {
+    verifyRelayOptions(settings, reject)
+    verifyStun({ listen: settings.stunListen, second: settings.stunSecond }, 'stun-listen', (detail) => reject(['stunSecond'], detail))
+  },
   finish: (settings) => settings,
   async start (context) {
     const { startCandyRelay } = await import('./relay-service.ts')

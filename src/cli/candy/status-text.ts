@@ -1,16 +1,23 @@
 /** Text of `relay status`, `peer status` and `relay reload` for candy. */
 import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyServerStatus, NetworkChanges } from '../../nodes/candy/index.ts'
+import type { StunServerStatus } from '../../nodes/stun/index.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
 
-export function relayText ({ url, workers = 1, connections, halfOpen, peers, refused, networks }: Omit<CandyServerStatus, 'workers'> & { workers?: number }): string {
+export function relayText ({ url, workers = 1, connections, halfOpen, peers, refused, networks, stun }: Omit<CandyServerStatus, 'workers'> & { workers?: number, stun?: StunServerStatus }): string {
   const refusals = nonZero(refused)
   return [
     `candy ${url}: ${counted(peers, 'peer')}, ${counted(connections, 'connection')}, ${halfOpen} half-open${workers === 1 ? '' : `; ${workers} workers`}`,
     ...(refusals === '' ? [] : [`refused since the start: ${refusals}`]),
+    ...(stun === undefined ? [] : [stunText(stun)]),
     ...networks.map(networkText)
   ].join('\n')
+}
+
+function stunText ({ url, requests, responses, errors, drops }: StunServerStatus): string {
+  const [refused, dropped] = [nonZero(errors), nonZero(drops)]
+  return `stun ${url}: ${counted(requests, 'request')}, ${counted(responses, 'response')}${refused === '' ? '' : `, errors ${refused}`}${dropped === '' ? '' : `, drops ${dropped}`}`
 }
 
 function networkText ({ path, range, leases, packetsIn, bytesIn, packetsOut, bytesOut, resyncs, drops, members }: CandyNetworkStatus): string {

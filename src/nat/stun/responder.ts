@@ -58,9 +58,9 @@ export interface StunResponderStats {
   errors: { unknownAttribute: number, nonce: number }
   /**
    * Datagrams without an answer: `malformed`, no STUN or too long; `class`, no request; `source`, too many of one source; `total`, too many
-   * in all.
+   * in all; `nonce`, to be answered from another socket, and without the cookie: RFC 3489 has no nonce.
    */
-  drops: { malformed: number, class: number, source: number, total: number }
+  drops: { malformed: number, class: number, source: number, total: number, nonce: number }
 }
 
 /** A datagram to send. */
@@ -77,7 +77,7 @@ const known = (endpoint: Endpoint): Endpoint | undefined => endpoint.host === '0
 /** A server without sockets: its owner passes what its sockets receive, and sends what is returned. */
 export class StunResponder {
   readonly stats: StunResponderStats = {
-    requests: 0, responses: 0, changed: 0, errors: { unknownAttribute: 0, nonce: 0 }, drops: { malformed: 0, class: 0, source: 0, total: 0 }
+    requests: 0, responses: 0, changed: 0, errors: { unknownAttribute: 0, nonce: 0 }, drops: { malformed: 0, class: 0, source: 0, total: 0, nonce: 0 }
   }
 
   readonly #endpoints: readonly Endpoint[]
@@ -115,6 +115,7 @@ export class StunResponder {
     if (notUnderstood.length > 0) return [this.#unknown(request, at, to, notUnderstood)]
     const from = this.#changed(at, changeRequest)
     if (from === undefined) return [this.#unknown(request, at, to, [CHANGE_REQUEST])]
+    if (from !== at && isClassic(request)) return this.#drop('nonce')
     if (from !== at && !this.#isNonce(request.nonce, to, now)) {
       this.stats.errors.nonce++
       return [response(request, at, to, { class: 'error', error: STALE_NONCE, nonce: this.#nonce(to, Math.floor(now / NONCE_PERIOD)) })]

@@ -120,6 +120,16 @@ export function hostPort () {
   })
 }
 
+/** `0.0.0.0:3478`, or a port alone for all addresses of IPv4; the next port is used as well. Port 0 takes two free ones. */
+export function portPair () {
+  const hasNext = ({ port }: Endpoint): boolean => port < 65_535
+  return numeral<Endpoint>('an address to listen on', 'HOST:PORT or PORT (then on all addresses), at most 65534', (input) => {
+    const port = readPort(input)
+    const at = port === undefined ? readEndpoint(input) : { host: '0.0.0.0', port }
+    return at !== undefined && hasNext(at) ? at : undefined
+  }, (value): value is Endpoint => isEndpoint(value, 0) && hasNext(value))
+}
+
 /** Addresses or networks, IPv4 or IPv6, of trusted proxies. */
 export function proxyList () {
   return commaList('a list of networks', 'addresses or CIDRs such as 10.0.0.0/8,2001:db8::/32', (input) => parseNetwork(input) === undefined ? undefined : input)
