@@ -1,0 +1,9 @@
+/** Direct paths between two of our peers in their homes, whose packets the relay carries while there is none. */
+import t from 'tap'
+import { DirectSuite, ours } from '../helpers/candy/direct-suite.ts'
+import { canRun } from '../helpers/network/requirements.ts'
+
+if (await canRun(t, ['nft', 'tc', 'iperf3'])) {
+  t.setTimeout(400_000)
+  await new DirectSuite(ours, ours).run(t)
+}
