@@ -4,16 +4,17 @@
  */
 import { existsSync } from 'node:fs'
 import { isInstalled } from './tun/installed.ts'
+import { freshPings } from './tun/fresh.ts'
 import { Lab } from './tun/lab.ts'
 import { loadedPings, pings, tcp, udp } from './tun/load.ts'
 import { openvpn } from './tun/openvpn.ts'
 import { originalCandy } from './tun/original-candy.ts'
-import { candy, candyDirect, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
+import { candy, candyDirect, type FreshTunnel, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
 import { wireguardBinaries } from './tun/wireguard-binaries.ts'
 import type { Options } from './lib/options.ts'
 import { CANDY_BIN } from '../test/helpers/candy/original.ts'
-import { summary, type Case } from './lib/row.ts'
+import { beside, summary, type Case, type Contestant } from './lib/row.ts'
 import type { Run } from './lib/run.ts'
 
 const LOST = { unit: '%', lessIsBetter: true }
@@ -56,6 +57,19 @@ async function latency (run: Run, tunnels: Tunnel[], hops: Tunnel[]): Promise<vo
   const loaded = await run.inTurn('ping beside a TCP stream', roundsOf(run), tunnels, async (tunnel) => summary(await loadedPings(tunnel, count, 0.02)))
   compared(run, { name: 'ping beside a TCP stream', ...ms }, tunnels, each(loaded, ({ value }) => value))
   compared(run, { name: 'ping beside a TCP stream, the worst', ...ms }, tunnels, each(loaded, ({ max }) => max))
+}
+
+/** A tunnel whose programs are started anew for each round. */
+interface Startable extends Contestant {
+  encrypted: boolean
+  start (): Promise<FreshTunnel>
+}
+
+/** There and back through programs that have carried nothing before. */
+async function freshLatency (run: Run, startable: Startable[]): Promise<void> {
+  const name = 'ping, idle, fresh programs'
+  const figures = await run.inTurn(name, roundsOf(run), startable, ({ start }) => freshPings(start, run.full ? 200 : 100, 0.01))
+  run.add({ name, unit: 'ms', lessIsBetter: true }, beside(startable, figures))
 }
 
 /** The same on a way of 20 Mbit/s, with a stream that fills whatever buffer there is until it loses something. From then on the lab is slow. */
@@ -120,6 +134,7 @@ export async function tunBench (run: Run, options: Options): Promise<void> {
     const hops = [...isInstalled('socat') ? [await socat(lab)] : [], ...run.full ? await Promise.all(WAYS.map((way) => least(lab, way))) : []]
     if (!isInstalled('socat')) run.leaveOut('three socat', 'socat is not installed')
     if (!run.full) run.leaveOut('the least in Node', 'only with --full')
+    await freshLatency(run, [{ name: 'tunpipe, ws', ours: true, encrypted: false, start: () => candy(lab, 'ws') }])
     await warmUp(run, tunnels)
     for (const tunnel of hops) await pings(tunnel, 500, 0.002) // as warm as those that have carried streams
     await streams(run, tunnels)

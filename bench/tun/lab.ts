@@ -37,6 +37,7 @@ export class Lab {
       for (const { name } of lab.#hosts) await run('ip', ['netns', 'add', name])
       await lab.#wire(lab.a, ADDRESS.a, ADDRESS.toA, 'left')
       await lab.#wire(lab.b, ADDRESS.b, ADDRESS.toB, 'right')
+      await lab.between.ip('link', 'set', 'lo', 'up')
       await lab.between.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
       return lab
     } catch (err) {

@@ -1,6 +1,7 @@
 /** The tunnels under test, each set up once and kept for the whole run: a path from `a` to `b`. */
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +15,12 @@ export interface Tunnel extends Flow, Contestant {
   encrypted: boolean
   /** It loses its connection when more comes than it can send. */
   breaksWhenFull?: boolean
+}
+
+/** A tunnel that can be ended before the run is over. */
+export interface FreshTunnel extends Tunnel {
+  /** Settles when its programs have ended. */
+  stop (): Promise<void>
 }
 
 const program = (name: string): string => fileURLToPath(new URL(`../../dist/bin/${name}.js`, import.meta.url))
@@ -32,8 +39,17 @@ export function certificateFiles ({ folder }: Lab): { ca: string, cert: string, 
   return { ca: write('ca.pem', ca), cert: write('cert.pem', cert), key: write('key.pem', key) }
 }
 
+/** Ends programs, and waits until they have ended. */
+export async function ended (programs: readonly ChildProcess[]): Promise<void> {
+  await Promise.all(programs.map(async (program) => {
+    const exit = once(program, 'exit')
+    program.kill()
+    await exit
+  }))
+}
+
 /** A relay between two peers. */
-export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<Tunnel> { return (await candyPeers(lab, scheme, false)).tunnel }
+export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<FreshTunnel> { return (await candyPeers(lab, scheme, false)).tunnel }
 
 /** The same with a direct path between the peers, which is there when it settles. */
 export async function candyDirect (lab: Lab): Promise<Tunnel> {
@@ -44,7 +60,7 @@ export async function candyDirect (lab: Lab): Promise<Tunnel> {
   return { ...tunnel, name: 'tunpipe, direct', encrypted: true, isOfDatagrams: true }
 }
 
-async function candyPeers (lab: Lab, scheme: 'ws' | 'wss', isDirect: boolean): Promise<{ tunnel: Tunnel, peers: ChildProcess[] }> {
+async function candyPeers (lab: Lab, scheme: 'ws' | 'wss', isDirect: boolean): Promise<{ tunnel: FreshTunnel, peers: ChildProcess[] }> {
   const { a, between, b } = lab
   const network = lab.nextNetwork()
   const port = 8000 + network
@@ -64,7 +80,7 @@ async function candyPeers (lab: Lab, scheme: 'ws' | 'wss', isDirect: boolean): P
   }
   const address = (last: number): string => `10.${network}.0.${last}`
   const peers = await Promise.all([peer(a, ADDRESS.toA, address(2), `c${network}a`), peer(b, ADDRESS.toB, address(3), `c${network}b`)])
-  return { tunnel: { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3) }, peers }
+  return { tunnel: { name: `tunpipe, ${scheme}`, ours: true, encrypted, from: a, to: b, address: address(3), stop: () => ended([relay, ...peers]) }, peers }
 }
 
 /** Two ends without a protocol: what a packet costs that is sealed and sent by UDP. */

@@ -1,20 +1,37 @@
-/** Configures address and routes of a Linux interface, and restores them while it is watched. */
+/** Configures address and routes of a Linux interface, restores them while it is watched, and tells when it is gone. */
 import { LinkBusyError } from '../errors.ts'
-import { type RefusedRoute, TunError, type TunLoss, type TunWatcher, type VerifiedRoute } from './device.ts'
+import { type OccupiedNetwork, type RefusedRoute, TunError, type TunLoss, type TunWatcher, type VerifiedRoute } from './device.ts'
 import { Guard } from './guard.ts'
 import { clearAddress, indexOf, setAddress } from './ifreq.ts'
 import type { Cidr } from '../net/ipv4.ts'
 import { replaceRoutes } from './kernel-routes.ts'
 import { lossOf, restoreAddress } from './kernel-state.ts'
 import type { Libc } from '../net/native/libc.ts'
-import { LinkMonitor, LINKS_ADDRESSES_ROUTES } from './link-monitor.ts'
+import { LinkMonitor, type LinkMonitorInit, LINKS, LINKS_ADDRESSES_ROUTES } from './link-monitor.ts'
+import { occupiedNetworks } from './occupied.ts'
 import type { Poller } from '../net/native/poller.ts'
 
 const NO_LOSS: TunLoss = { address: false, down: false, routes: [] }
 
 export const closed = (name: string): TunError => new TunError('ERR_TUN_CLOSED', `the interface ${name} is closed`)
 
-export class KernelConfig {
+/** What the system, or whatever takes its place, keeps of an interface. */
+export interface InterfaceConfig {
+  /** Calls `onChange` when the interface has changed, or may have, until `close`. @throws {TunError} when that is not possible */
+  monitor (on: Pick<LinkMonitorInit, 'onChange' | 'onFailure'>): void
+  setAddress (address: Cidr): void
+  clearAddress (): void
+  setRoutes (routes: readonly VerifiedRoute[]): RefusedRoute[]
+  /** See `Tun.occupied`. */
+  occupied (): OccupiedNetwork[]
+  /** Restores what other programs remove, until the returned function is called. */
+  watch (watcher: TunWatcher): () => void
+  /** Rejects later changes, and stops watching. */
+  close (): Promise<void>
+  removeRoutes (): void
+}
+
+export class KernelConfig implements InterfaceConfig {
   readonly #libc: Libc
   readonly #poller: Poller
   readonly #name: string
@@ -23,6 +40,7 @@ export class KernelConfig {
   #routes: readonly VerifiedRoute[] = []
   /** Those of them that the system has rejected. */
   #refused: readonly RefusedRoute[] = []
+  #monitor: LinkMonitor | undefined
   #stopWatching: (() => Promise<void>) | undefined
   #isClosed = false
 
@@ -30,6 +48,10 @@ export class KernelConfig {
     this.#libc = libc
     this.#poller = poller
     this.#name = name
+  }
+
+  monitor ({ onChange, onFailure }: Pick<LinkMonitorInit, 'onChange' | 'onFailure'>): void {
+    this.#monitor = new LinkMonitor(this.#libc, this.#poller, indexOf(this.#libc, this.#name), { groups: LINKS, onChange, onFailure })
   }
 
   setAddress (address: Cidr): void {
@@ -54,7 +76,8 @@ export class KernelConfig {
     return refused
   }
 
-  /** Restores what other programs remove, until the returned function is called. */
+  occupied (): OccupiedNetwork[] { return occupiedNetworks(this.#libc, this.#name) }
+
   watch (watcher: TunWatcher): () => void {
     this.#assertOpen()
     if (this.#stopWatching !== undefined) throw new LinkBusyError('an interface is watched by one at a time')
@@ -73,10 +96,10 @@ export class KernelConfig {
     return () => { if (this.#stopWatching === stop) void stop() }
   }
 
-  /** Rejects later changes, and stops watching. */
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#stopWatching?.()
+    await this.#monitor?.close()
   }
 
   /** Routes disappear with the interface, but an interface that was created before stays. */

@@ -4,16 +4,25 @@ import { LinkBusyError } from '../errors.ts'
 import { nextTurn } from '../streams/turns.ts'
 import type { Batch, PacketPort, Take } from '../types.ts'
 import { newCounters, type OccupiedNetwork, type Offload, type RefusedRoute, type Tun, TunError, type TunRoute, type TunWatcher, verifyInterfaceAddress, verifyRoutes } from './device.ts'
-import { indexOf, systemError } from './ifreq.ts'
-import { closed, KernelConfig } from './kernel-config.ts'
+import { systemError } from './ifreq.ts'
+import { closed, type InterfaceConfig } from './kernel-config.ts'
 import type { Libc } from '../net/native/libc.ts'
-import { LinkMonitor, LINKS } from './link-monitor.ts'
-import { occupiedNetworks } from './occupied.ts'
 import { Joiner } from './offload/join.ts'
 import { PacketReader } from './packet-reader.ts'
 import { BurstReader, type Reader } from './reading.ts'
 import { holdProcess, type Poller, type PollHandle } from '../net/native/poller.ts'
 import { Sinks } from './sinks.ts'
+
+export interface LinuxTunInit {
+  libc: Libc
+  poller: Poller
+  /** The device; closed with the interface. */
+  fd: number
+  name: string
+  mtu: number
+  offloads: readonly Offload[]
+  config: InterfaceConfig
+}
 
 /** Created by `openLinuxTun`. */
 export class LinuxTun implements Tun {
@@ -22,28 +31,24 @@ export class LinuxTun implements Tun {
   readonly counters = newCounters()
   readonly source: AsyncIterable<Batch>
   readonly port: PacketPort
-  readonly #libc: Libc
   readonly #fd: number
   readonly #pollHandle: PollHandle
-  readonly #monitor: LinkMonitor
   readonly offloads: readonly Offload[]
   readonly #packets: PacketReader
   readonly #joiner: Joiner
   /** The current reader. */
   #reader: Reader | undefined
-  readonly #config: KernelConfig
+  readonly #config: InterfaceConfig
   readonly #sinks = new Sinks()
   readonly #letGo: () => void
   #closing: Promise<void> | undefined
   #failure: Error | undefined
 
-  constructor (libc: Libc, poller: Poller, fd: number, name: string, mtu: number, offloads: readonly Offload[]) {
-    this.#libc = libc
+  constructor ({ libc, poller, fd, name, mtu, offloads, config }: LinuxTunInit) {
     this.#fd = fd
-    this.#config = new KernelConfig(libc, poller, name)
+    this.#config = config
     // Linux wakes those that poll an interface before it detaches a removed one: they may find nothing to read and wait on.
-    this.#monitor = new LinkMonitor(libc, poller, indexOf(libc, name), {
-      groups: LINKS,
+    config.monitor({
       onChange: () => { this.#pollHandle.check() },
       onFailure: (err) => { this.abort(err) }
     })
@@ -53,7 +58,7 @@ export class LinuxTun implements Tun {
         else this.abort(err)
       })
     } catch (err) {
-      void this.#monitor.close()
+      void config.close()
       throw err
     }
     this.#letGo = holdProcess()
@@ -89,7 +94,7 @@ export class LinuxTun implements Tun {
 
   async setRoutes (routes: readonly TunRoute[]): Promise<RefusedRoute[]> { return this.#config.setRoutes(verifyRoutes(routes)) }
 
-  occupied (): OccupiedNetwork[] { return occupiedNetworks(this.#libc, this.name) }
+  occupied (): OccupiedNetwork[] { return this.#config.occupied() }
 
   watch (watcher: TunWatcher): () => void { return this.#config.watch(watcher) }
 
@@ -110,7 +115,6 @@ export class LinuxTun implements Tun {
 
   async #close (): Promise<void> {
     await this.#config.close()
-    await this.#monitor.close()
     await this.#pollHandle.close()
     this.#config.removeRoutes()
     closeSync(this.#fd)

@@ -4,6 +4,7 @@ import { constants } from 'node:os'
 import { OptionError } from '../errors.ts'
 import { DEFAULT_MTU, type Tun, TunError, verifyMtu } from './device.ts'
 import { exists, InterfaceRequest, MAX_NAME_LENGTH, RESERVED_NAMES, setMtu, systemError } from './ifreq.ts'
+import { KernelConfig } from './kernel-config.ts'
 import { type Libc, loadLibc } from '../net/native/libc.ts'
 import { LinuxTun } from './linux-tun.ts'
 import { setOffloads } from './offload/virtio.ts'
@@ -77,7 +78,7 @@ export async function openLinuxTun ({ name = '', mtu = DEFAULT_MTU, offload = tr
     ifreq.short = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
     attach(libc, fd, ifreq)
     setMtu(libc, ifreq.name, mtu)
-    return new LinuxTun(libc, poller, fd, ifreq.name, mtu, setOffloads(libc, fd, offload))
+    return new LinuxTun({ libc, poller, fd, name: ifreq.name, mtu, offloads: setOffloads(libc, fd, offload), config: new KernelConfig(libc, poller, ifreq.name) })
   } catch (err) {
     closeSync(fd)
     throw err

@@ -40,6 +40,7 @@ function kernel (answer: (what: string, sequence: number) => Reading[]): Kernel 
   const readings: Reading[] = []
   let errno: number = EBUSY
   const libc: Libc = {
+    socketpair: () => -1,
     socket: () => openSync('/dev/null', 'r'),
     setsockopt: () => -1,
     bind: () => -1,

@@ -1,4 +1,5 @@
 import { CandyPeer } from '../../nodes/candy/index.ts'
+import { warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { reasonOf } from '../../text/printable.ts'
@@ -32,6 +33,10 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   peer.on('path', (member, endpoint) => { out.event('path', { protocol: 'candy', member, endpoint: endpoint === undefined ? 'server' : endpointText(endpoint) }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
+  const warming = new AbortController()
+  peer.once('online', () => { // after the ready line
+    void warmUpCandy({ role: 'peer', packets: () => peer.stats.packetsIn + peer.stats.packetsOut, signal: warming.signal })
+  })
   peer.start()
   log.info({ interface: tun.name, mtu }, 'connecting')
 
@@ -56,6 +61,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
       })
     },
     async stop () {
+      warming.abort()
       await peer.close()
       await tun.close()
       await state.close()

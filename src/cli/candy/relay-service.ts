@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { serveCandy, type CandyRelay, type TapFilter } from '../../nodes/candy/index.ts'
+import { warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { serveStun, type StunServer, type StunServerStatus } from '../../nodes/stun/index.ts'
 import { parseAddress } from '../../net/ipv4.ts'
 import { endpointText } from '../../net/endpoint.ts'
@@ -33,6 +34,8 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
   out.ready('candy', server.url)
   if (stun !== undefined) out.ready('stun', stun.url)
   const { relay } = server
+  const warming = new AbortController()
+  void warmUpCandy({ role: 'relay', packets: () => relay.stats.packetsIn, signal: warming.signal })
   return {
     register (metrics) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
@@ -57,6 +60,7 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
     failed: server.failed,
     online: () => server.url !== '',
     async stop () {
+      warming.abort()
       await Promise.all([server.close(), stun?.close()])
       await leaseFile.close()
     }

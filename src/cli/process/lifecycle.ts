@@ -2,6 +2,7 @@
  * The lifecycle of a process: start, run until a signal, drain, exit with a documented code. SIGHUP reloads the settings where the
  * program can.
  */
+import { setFlagsFromString } from 'node:v8'
 import type { Logger } from 'pino'
 import { codeOf, reason } from '../reason.ts'
 import { oneLine } from '../../text/printable.ts'
@@ -81,7 +82,14 @@ class SighupHandler {
   }
 }
 
+/**
+ * Code that was not run for a while stays compiled: V8 would drop it after some collections of garbage, and the first packet after a quiet
+ * hour would wait until it is compiled again.
+ */
+const keepCode = (): void => { setFlagsFromString('--no-flush-bytecode') }
+
 async function live (program: string, { log, json, start }: Plan, sighup: SighupHandler): Promise<void> {
+  keepCode()
   const crash = (err: unknown): void => {
     log.fatal({ err }, 'uncaught error')
     exitProcess(EXIT.failure)

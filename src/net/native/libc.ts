@@ -10,6 +10,8 @@ export interface Libc {
   /** The same for a request whose argument is a number. */
   ioctlNumber (fd: number, request: number, argument: number): number
   socket (domain: number, type: number, protocol: number): number
+  /** Two connected sockets, whose descriptors are written to `fds`, two integers of 32 bits. */
+  socketpair (domain: number, type: number, protocol: number, fds: Uint8Array): number
   setsockopt (fd: number, level: number, option: number, value: Uint8Array, length: number): number
   bind (fd: number, address: Uint8Array, length: number): number
   connect (fd: number, address: Uint8Array, length: number): number
@@ -66,6 +68,7 @@ async function load (): Promise<Libc> {
     ioctl: libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']),
     ioctlNumber: libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']),
     socket: libc.func('socket', 'int', ['int', 'int', 'int']),
+    socketpair: libc.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'unsigned int']),
     bind: libc.func('bind', 'int', ['int', 'void *', 'unsigned int']),
     connect: libc.func('connect', 'int', ['int', 'void *', 'unsigned int']),

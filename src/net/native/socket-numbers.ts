@@ -1,5 +1,6 @@
-/** Socket constants of Linux for `Libc`: families, types, options and flags; socket(7), ip(7), ipv6(7), tcp(7), udp(7), netlink(7). */
+/** Socket constants of Linux for `Libc`: families, types, options and flags; socket(7), unix(7), ip(7), ipv6(7), tcp(7), udp(7), netlink(7). */
 
+export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_INET6 = 10
 export const AF_NETLINK = 16

@@ -42,6 +42,18 @@ t.test('bad usage is one line and exit code 2', async (t) => {
   t.notOk(existsSync(join(folder, 'missing.yaml')), 'a file that was asked for is never made up')
 })
 
+t.test('programs that have just started and warm up end at once, and say nothing of it', async (t) => {
+  const { relay, url } = await startRelay(t)
+  const peer = startProgram(t, 'peer', ['candy', '--url', url, '--password', 'correct-horse', '--tun', 'none'])
+  await peer.find(/^ready candy /m)
+  for (const program of [peer, relay]) {
+    program.signal('SIGTERM')
+    const { code, stderr } = await program.ended
+    t.equal(code, 0)
+    t.notMatch(stderr, /198\.18|"level":[56]0/)
+  }
+})
+
 t.test('the first start', async (t) => {
   const folder = t.testdir()
   const file = join(folder, 'relay.yaml')
