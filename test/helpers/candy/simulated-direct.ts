@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Test } from 'tap'
 import { readUrl } from '../../../src/net/endpoint.ts'
 import { CandyPeer, CandyRelay, type CandyPeerInit } from '../../../src/nodes/candy/index.ts'
+import { nextTurn } from '../../../src/streams/turns.ts'
 import { consume } from '../../../src/streams/consume.ts'
 import { VirtualClock } from '../../../src/streams/virtual-clock.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
@@ -94,6 +95,8 @@ export class World {
     if (home === undefined) host = network.host({ on: this.internet, address: `203.0.113.${i}`, name })
     else host = network.host({ on: home, address: `192.168.${beside === undefined ? i : this.members.indexOf(beside) + 1}.${10 + i}`, name })
     const [address] = host.addresses
+    let bound = (): void => {}
+    const isBound = new Promise<void>((resolve) => { bound = resolve })
     const tun = userspaceTun({ clock })
     const peer = new CandyPeer({
       url: `ws://${RELAY.host}:${RELAY.port}/`,
@@ -104,12 +107,18 @@ export class World {
       stun: [`${RELAY.host}:3478`],
       localhost: address,
       dial: async (url, { signal }) => await host.transport().dial({ ...readUrl(url) ?? RELAY, signal, timeout: 10_000 }),
-      bindUdp: async ({ port }) => await host.bindUdp({ port }),
+      bindUdp: async ({ port }) => {
+        const socket = await host.bindUdp({ port })
+        bound()
+        return socket
+      },
       ...init
     })
     const online = once(peer, 'online')
     peer.start()
     await clock.until(online)
+    if (init?.direct !== false) await isBound // what is loaded for it takes real time
+    await nextTurn()
     const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat: translator }
     this.members.push(member)
     if (home !== undefined) this.#homes.set(member, home)

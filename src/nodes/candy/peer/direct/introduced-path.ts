@@ -65,6 +65,7 @@ export class IntroducedPath implements DirectPath {
   #settledAt = -Infinity
   #triedAt = -Infinity
   #confirmedAt = -Infinity
+  #isLate = false
   #roundTrip: number | undefined
   #lossIn: number | undefined
   #lossOut: number | undefined
@@ -119,7 +120,6 @@ export class IntroducedPath implements DirectPath {
     return true
   }
 
-  /** A packet has come: one that has another source than the heartbeats is answered there. */
   seal (datagram: Uint8Array): void { this.#init.session.seal(datagram) }
 
   used (now: number): void {
@@ -127,11 +127,17 @@ export class IntroducedPath implements DirectPath {
     this.#usedAt = now
   }
 
+  doubted (now: number): void {
+    this.#usedAt = now
+    this.#busyAt = Math.min(this.#busyAt, now - LATE.busy)
+  }
+
   health (now: number): 'alive' | 'late' | 'dead' {
     const silent = now - this.#confirmedAt
     if (silent > DEAD) return 'dead'
     const isBusy = now - this.#usedAt < BUSY_TIME
-    return silent > LATE.idle || (isBusy && Math.min(silent, now - this.#busyAt) > LATE.busy) ? 'late' : 'alive'
+    if (silent > LATE.idle || (isBusy && Math.min(silent, now - this.#busyAt) > LATE.busy)) this.#isLate = true // until there is an echo
+    return this.#isLate ? 'late' : 'alive'
   }
 
   close (): void {
@@ -161,6 +167,7 @@ export class IntroducedPath implements DirectPath {
 
   #confirmed (endpoint: Known, now: number): void {
     endpoint.confirmedAt = this.#confirmedAt = now
+    this.#isLate = false
     const used = this.#endpoint
     if (used === endpoint) return
     if (used !== undefined && now - used.confirmedAt < LATE.busy && (used.isLocal || !endpoint.isLocal)) return

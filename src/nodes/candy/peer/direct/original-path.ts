@@ -90,6 +90,8 @@ export class OriginalPath implements DirectPath {
 
   used (): void {}
 
+  doubted (): void {}
+
   health (now: number): 'alive' | 'dead' { return now - this.#acknowledgedAt < TIMEOUT ? 'alive' : 'dead' }
 
   close (): void { this.#init.cipher.close() }

@@ -29,6 +29,8 @@ export interface DirectPath {
   seal (datagram: Uint8Array): void
   /** Packets go over it, so it is watched closely. */
   used (now: number): void
+  /** The member has sent a packet another way, as if the path did not work. */
+  doubted (now: number): void
   /** Whether the member has acknowledged lately: `late` is worth a doubt, and packets go elsewhere; `dead` ends the path. */
   health (now: number): 'alive' | 'late' | 'dead'
   close (): void

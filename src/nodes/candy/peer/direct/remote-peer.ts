@@ -117,6 +117,10 @@ export class RemotePeer {
 
   /** The member is there: a packet of it has come through the server, or a DISCOVERY. */
   start (now: number, why: string): void {
+    if (this.#state === 'connected') {
+      this.#path?.doubted(now)
+      this.#watch(now)
+    }
     if (this.#state !== 'init') return
     this.history.add(why)
     this.#prepare(now)
