@@ -10,14 +10,14 @@ const MOST = 8
 const MOST_OUTSIDE = 4
 
 /** Type preferences, RFC 8445 section 5.1.2.2. A mapping is as good as what a NAT makes by itself, and others may begin. */
-const PREFERENCES = { host: 126, mapped: 110, reflexive: 100 } as const
+const PREFERENCES: Readonly<Record<Candidate['type'], number>> = { host: 126, mapped: 110, reflexive: 100 }
 
 /** Bridges of containers and virtual machines, which others rarely reach, and tunnels. */
 const VIRTUAL = /^(?:docker|br-|virbr|veth|cni|flannel|cali|lxc|lxd|podman|vmnet|vboxnet|vEthernet|tun|tap|wg|utun|zt|tailscale|candy)/i
 
 /** `host`: of an interface. `mapped`: a gateway was asked for it. `reflexive`: what a server of STUN has seen. */
 export interface Candidate extends Endpoint {
-  readonly type: keyof typeof PREFERENCES
+  readonly type: 'host' | 'mapped' | 'reflexive'
   readonly scope: AddressScope
   /** As in RFC 8445, section 5.1.2.1: the higher, the better. */
   readonly priority: number
