@@ -7,7 +7,7 @@ const relay = await serveCandy({ listen: 'ws://127.0.0.1:0', password, dhcp: '10
 
 async function join (address: string): Promise<{ tun: UserspaceTun, peer: CandyPeer }> {
   const tun = userspaceTun()
-  const peer = new CandyPeer({ url: relay.url, password, tun, address })
+  const peer = new CandyPeer({ url: relay.url, password, tun, address, direct: false }) // all packets go through the relay, which counts them
   peer.on('offline', ({ message }, wait) => { console.error(`offline: ${message}; next attempt in ${wait} ms`) })
   const online = new Promise((resolve, reject) => { peer.once('online', resolve).once('failed', reject) })
   peer.start()

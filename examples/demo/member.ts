@@ -52,7 +52,7 @@ export class Member {
   /** Connects to the relay, which gives an address. */
   static async join (url: string, password: string, signal: AbortSignal): Promise<Member> {
     const tun = userspaceTun()
-    return new Member(tun, await joinCandy({ url, password, tun, signal }))
+    return new Member(tun, await joinCandy({ url, password, tun, signal, direct: false })) // what is shown is the relay
   }
 
   get address (): string { return (this.#peer.address ?? '').split('/')[0] }

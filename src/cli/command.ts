@@ -1,5 +1,5 @@
 /** Common parts of the commands of both programs. */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { listOf } from '../text/phrases.ts'
 import type { Options } from '../nodes/common/options/option.ts'
 import { keysOf } from './config/keys.ts'
@@ -43,8 +43,10 @@ export function withOptions (command: Command, options: Options): Command {
     if (help === undefined) continue
     const description = fallback === undefined ? help : `${help} (default: ${fallback})`
     const flags = `--${name}${value === undefined ? '' : ` <${value}>`}`
-    if (isRepeatable) command.option(flags, description, collect)
-    else command.option(flags, description)
+    const option = new Option(flags, description)
+    option.negate = false // a key that begins with "no-" is a key of its own
+    if (isRepeatable) option.argParser(collect)
+    command.addOption(option)
   }
   return command
 }

@@ -181,6 +181,13 @@ t.test('peers', async (t) => {
 
   for (const routes of ['private', 'all', 'none', '8.8.8.0/24', 'private,8.8.8.0/24,10.1.0.0/16']) t.equal(loadPeer('candy', ...URL, '--password', 'x', '--routes', routes).candy.routes.text, routes)
   const routes = 'private, all, none, or networks such as 10.1.0.0/16,10.2.0.0/16'
+  const direct = (...argv: string[]): object => loadPeer('candy', ...URL, '--password', 'x', ...argv).candy
+  t.match(direct(), { direct: true, stun: undefined, port: 0, localhost: undefined, discovery: 0, route: 0, noPortMapping: false })
+  t.match(direct('--direct', 'off', '--stun', 'none', '--no-port-mapping'), { direct: false, stun: ['none'], noPortMapping: true })
+  t.match(direct('--stun', 'a', '--stun', 'stun://192.0.2.1:5', '--port', '5', '--localhost', '192.0.2.9', '--discovery', '300', '--route', '5'), {
+    stun: [{ host: 'a', port: 3478 }, { host: '192.0.2.1', port: 5 }], port: 5, localhost: '192.0.2.9', discovery: 300, route: 5
+  })
+  const stun = 'HOST[:PORT], stun://HOST[:PORT], or none'
   const wrong: Array<[argv: string[], message: string]> = [
     [['--tun', '10.77.0.0/24'], '--tun: the network address of its network ("10.77.0.0/24"), expected a host and its network such as 10.77.0.2/24'],
     [['--tun', '10.77.0.2/24', '--address', '10.77.0.3/24'], 'an address was given twice (--tun and --address)'],
@@ -195,6 +202,16 @@ t.test('peers', async (t) => {
     [['--routes', '10.1.0.0/16, 10.2.0.0/16'], `--routes: no network (" 10.2.0.0/16"), expected ${routes}`],
     [['--routes', 'private,10.1.2.0/16'], `--routes: host bits in 10.1.2.0/16, expected ${routes}`],
     [['--routes', '10.1.0.0/16,0.0.0.0/0'], `--routes: all networks (0.0.0.0/0) is written all, expected ${routes}`],
+    [['--direct', 'maybe'], '--direct: not a choice ("maybe"), expected on or off'],
+    [['--stun', ''], `--stun: empty, expected ${stun}`],
+    [['--stun', 'turn://h'], `--stun: not a STUN server ("turn://h"), expected ${stun}`],
+    [['--stun', 'h:0'], `--stun: not a STUN server ("h:0"), expected ${stun}`],
+    [['--stun', 'h', '--stun', 'none'], '--stun: none beside servers, expected one of both'],
+    [['a', 'b', 'c', 'd', 'e'].flatMap((host) => ['--stun', host]), '--stun: too many, expected at most 4'],
+    [['--port', '65536'], '--port: not a whole number in range ("65536"), expected 0 to 65535'],
+    [['--localhost', '::1'], '--localhost: not an IPv4 address ("::1"), expected an IPv4 address of this machine such as 192.168.1.10'],
+    [['--discovery', '-1'], '--discovery: not a whole number in range ("-1"), expected 0 to 86400'],
+    [['--route', '1001'], '--route: not a whole number in range ("1001"), expected 0 to 1000'],
     [['--ca', 'x'], '--ca: of no use with a ws:// url, expected wss:// there'],
     [['--insecure'], '--insecure: of no use with a ws:// url, expected wss:// there'],
     [['--url', 'wss://h/', '--insecure', '--ca', 'x'], '--insecure: contradicts ca, expected one of them']
@@ -221,10 +238,6 @@ t.test('the command line itself', async (t) => {
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
   for (const [argv, message] of wrong) t.equal(complaint(t, () => loadRelay(...argv)), message)
-  for (const option of ['--stun', '--port=26817', '--discovery', '--route', '--localhost']) {
-    const [name] = option.split('=')
-    t.equal(complaint(t, () => loadPeer('candy', option, '5')), `${name}: direct traffic between peers is not available yet, expected no such option`)
-  }
   t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy, gotunnel or natpass (or --config FILE); see --help')
 })
 

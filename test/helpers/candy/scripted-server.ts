@@ -330,10 +330,10 @@ export interface Started {
   reasons: string[]
 }
 
-/** A peer with a host behind it, started, and closed when the test is over; what it talks to is stopped first, so that nobody waits for a goodbye. */
+/** A peer with a host behind it, without direct paths, started, and closed when the test is over; what it talks to is stopped first, so that nobody waits for a goodbye. */
 export function startPeer (t: Test, server: { url: string, stop? (): Promise<void> }, { mtu, ...init }: Partial<CandyPeerInit> & { mtu?: number } = {}): Started {
   const tun = (init.tun ?? userspaceTun({ mtu })) as UserspaceTun
-  const peer = new CandyPeer({ url: server.url, password: PASSWORD, name: 'laptop', vmac: '0123456789abcdef', backoff: { first: 1, longest: 20 }, ...init, tun })
+  const peer = new CandyPeer({ url: server.url, password: PASSWORD, name: 'laptop', vmac: '0123456789abcdef', direct: false, backoff: { first: 1, longest: 20 }, ...init, tun })
   const written: Uint8Array[][] = []
   const reasons: string[] = []
   const { send } = tun.port

@@ -136,8 +136,9 @@ export interface PeerInit {
   resolvConf?: string
 }
 
+/** Without direct paths unless `args` say so: most tests are about what goes through the relay. */
 export const startPeer = (namespace: Namespace, { url, stateDir, args = [], ...init }: PeerInit): Program =>
-  new Program(namespace, 'peer', ['--url', url, '--state-dir', stateDir, ...args], init)
+  new Program(namespace, 'peer', ['--url', url, '--state-dir', stateDir, '--direct', 'off', ...args], init)
 
 /** Waits until a peer is in the network; gives its address, without the prefix. */
 export async function joined (peer: Program): Promise<string> {

@@ -22,6 +22,12 @@ export function wholeNumber (text: string): string {
   return digits === undefined ? text : String(Number(digits))
 }
 
+/** A number that the original uses within bounds: `route = -5` is 0. */
+export const within = (least: number, most: number) => (text: string): string => {
+  const [, sign, digits] = /^\s*([+-]?)(\d{1,9})(?:\s.*)?$/s.exec(text) ?? []
+  return digits === undefined ? text : String(Math.max(least, Math.min(most, Number(sign + digits))))
+}
+
 /** `10.77.0.2/24`, `10.77.0.2 / 24`, `10.77.0.2/024 # a comment`. */
 export function withPrefix (text: string): string {
   const [, address, bits] = /^([\d.]+)(?:\s[^/]*)?\/\s*\+?0*(\d{1,2})(?:\s.*)?$/s.exec(text) ?? []

@@ -2,7 +2,7 @@
 import { nearest } from '../../nearest.ts'
 import { UsageError } from '../../usage-error.ts'
 import { linesOf, type CfgLine } from './cfg-lines.ts'
-import { dialledAt, listenedAt, rules, wholeNumber, withPrefix } from './cfg-values.ts'
+import { dialledAt, listenedAt, rules, wholeNumber, within, withPrefix } from './cfg-values.ts'
 import type { ConfigFile, Values } from '../../config/settings.ts'
 import type { ForeignConfig } from '../../protocol.ts'
 
@@ -10,7 +10,7 @@ interface Known {
   /** Our key. */
   readonly ours: string
   /** Converts the value to the form of our key; a value that cannot be converted is kept, for the schema to reject. */
-  readonly read?: (value: string) => string
+  readonly read?: (value: string) => string | string[]
 }
 
 /** Keys with an equivalent, by program. */
@@ -27,10 +27,10 @@ const KEYS: Record<'relay' | 'peer', Readonly<Record<string, Known>>> = {
     tun: { ours: 'address', read: withPrefix },
     name: { ours: 'name' },
     mtu: { ours: 'mtu', read: wholeNumber },
-    stun: { ours: 'stun' },
+    stun: { ours: 'stun', read: (server) => [server] },
     port: { ours: 'port', read: wholeNumber },
-    discovery: { ours: 'discovery', read: wholeNumber },
-    route: { ours: 'route', read: wholeNumber },
+    discovery: { ours: 'discovery', read: within(0, Infinity) },
+    route: { ours: 'route', read: within(0, 1000) },
     localhost: { ours: 'localhost' }
   }
 }
@@ -103,7 +103,7 @@ export function parseCandyCfg (file: string, text: string, program: 'relay' | 'p
     warnings,
     isForeign: true,
     name (path) {
-      const key = path[path.length - 1]
+      const key = path[1] ?? path[0] // within a section; a list has further ones
       const theirs = Object.entries(KEYS[program]).find(([, { ours }]) => ours === key)?.[0] ?? key
       const line = last.get(theirs)
       return `${file}${line === undefined || line.value === '' ? '' : `:${line.number}`}: ${theirs}`

@@ -100,7 +100,7 @@ t.test('lines of candy.cfg: blanks, quotes, semicolons, comments, Windows', asyn
 })
 
 t.test('candy.cfg in another encoding: comments do not matter, a value is refused by its line', async (t) => {
-  const comment = Buffer.from(`# \xc4\xe3\xba\xc3\nlocalhost = "\xff"\n${CLIENT}`, 'latin1')
+  const comment = Buffer.from(`# \xc4\xe3\xba\xc3\ndhcp = "\xff"\n${CLIENT}`, 'latin1')
   t.equal(outcome(t, 'peer', comment).refused, undefined)
   t.equal(outcome(t, 'peer', Buffer.from(`${CLIENT}password = "\xc4\xe3"\n`, 'latin1')).refused, 'candy.cfg:4: password: not text, expected UTF-8')
 })
@@ -157,6 +157,53 @@ t.test('mode, websocket, tun, name and mtu of a client', async (t) => {
   ])
 })
 
+t.test('stun, port, discovery, route and localhost of a client', async (t) => {
+  await takes(t, 'peer', [
+    ['stun = "stun://h"', 'stun', [{ host: 'h', port: 3478 }]],
+    ['stun = "stun://stun.example.org:19302"', 'stun', [{ host: 'stun.example.org', port: 19_302 }]],
+    ['stun = STUN://192.0.2.1 ;', 'stun', [{ host: '192.0.2.1', port: 3478 }]],
+    ['stun = "stun.example.org:3478"', 'stun', [{ host: 'stun.example.org', port: 3478 }]],
+    ['stun = "stun:stun.example.org"', 'stun', [{ host: 'stun.example.org', port: 3478 }]],
+    ['stun = ""', 'stun', undefined], // our default, not none
+    ['stun = none', 'stun', ['none']],
+    ['stun = "stun://h:0"', '', /not a STUN server \("stun:\/\/h:0"\)/],
+    ['stun = "stun://h:70000"', '', /not a STUN server/],
+    ['stun = "stun://h/x"', '', /not a STUN server/],
+    ['stun = "stun://a,b"', '', /not a STUN server/],
+    ['stun = "turn://h"', '', /not a STUN server/],
+    ['port = 0', 'port', 0],
+    ['port = ""', 'port', 0],
+    ['port = +010240 # forwarded', 'port', 10_240],
+    ['port = 65535', 'port', 65_535],
+    ['port = 65536', '', /not a whole number in range/],
+    ['port = -1', '', /not a whole number in range/],
+    ['discovery = 0', 'discovery', 0],
+    ['discovery = ""', 'discovery', 0],
+    ['discovery = 300;', 'discovery', 300],
+    ['discovery = "300" ', 'discovery', 300],
+    ['discovery = -1', 'discovery', 0],
+    ['discovery = 86401', '', /not a whole number in range/],
+    ['discovery = soon', '', /not a whole number in range/],
+    ['route = 5', 'route', 5],
+    ['route = ""', 'route', 0],
+    ['route = 1000', 'route', 1000],
+    ['route = 1001', 'route', 1000],
+    ['route = 999999999 # far', 'route', 1000],
+    ['route = -5', 'route', 0],
+    ['route = 0x5', '', /not a whole number in range/],
+    ['route = 9999999999', '', /not a whole number in range/],
+    ['route = many', '', /not a whole number in range/],
+    ['localhost = ""', 'localhost', undefined],
+    ['localhost = "127.0.0.1"', 'localhost', '127.0.0.1'],
+    ['localhost = 192.168.1.10', 'localhost', '192.168.1.10'],
+    ['localhost = "0.0.0.0"', '', /not an IPv4 address/],
+    ['localhost = "224.0.0.1"', '', /not an IPv4 address/],
+    ['localhost = "fe80::1"', '', /not an IPv4 address/],
+    ['localhost = "eth0"', '', /not an IPv4 address/]
+  ])
+  t.match(outcome(t, 'relay', `${SERVER}stun = "nonsense:"\nport = many\n`), { warnings: [], refused: undefined }, 'no matter of the server')
+})
+
 t.test('websocket, dhcp and sdwan of a server', async (t) => {
   const rule = '10.0.0.1/32,172.16.0.0/16,10.0.0.2'
   const more = '10.0.0.3/32,172.17.0.0/16,10.0.0.2'
@@ -198,17 +245,14 @@ t.test('websocket, dhcp and sdwan of a server', async (t) => {
 })
 
 t.test('options of candy.cfg that have no use here are named in one warning each, with the reason', async (t) => {
-  const DIRECT = /is ignored: there is no direct traffic between peers yet$/
   const rows: Array<[line: string, peer: RegExp | undefined, relay: RegExp | undefined]> = [
-    ['stun = "stun://stun.example.org"', DIRECT, undefined],
-    ['stun = "stun.example.org:3478"', DIRECT, undefined],
-    ['stun = ""', undefined, undefined],
-    ['port = 10240', DIRECT, undefined],
-    ['port = 0', undefined, undefined],
-    ['discovery = 300', DIRECT, undefined],
-    ['route = -5', DIRECT, undefined],
-    ['route = many', DIRECT, undefined],
-    ['localhost = "127.0.0.1"', DIRECT, undefined],
+    ['stun = "stun://stun.example.org"', undefined, undefined],
+    ['stun = "nonsense:"', /refused/, undefined],
+    ['port = 10240', undefined, undefined],
+    ['port = many', /refused/, undefined],
+    ['discovery = 300', undefined, undefined],
+    ['route = many', /refused/, undefined],
+    ['localhost = "127.0.0.1"', undefined, undefined],
     ['ntp = "pool.ntp.org"', /ntp is ignored: the clock of the system is used$/, /ntp is ignored: the clock of the system is used$/],
     ['restart = 3;', /restart is ignored: it goes on by itself/, /restart is ignored: it goes on by itself/],
     ['restart = 0', undefined, undefined],
