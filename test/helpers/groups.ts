@@ -18,7 +18,7 @@ const GROUPS = {
   cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original'] },
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
-  parts: { folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'nat', 'net', 'streams', 'text'], except: ['imports', 'program'] },
+  parts: { folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'nat', 'net', 'streams', 'text'], except: ['imports', 'port-mapping', 'program'] },
   transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] },
   udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed', 'workers'] }
 } satisfies Record<string, Group>
