@@ -5,5 +5,7 @@ import { canRun } from '../helpers/network/requirements.ts'
 
 if (await canRun(t, ['nft', 'tc', 'iperf3'])) {
   t.setTimeout(400_000)
-  await new DirectSuite(ours, ours).run(t)
+  const suite = new DirectSuite(ours, ours)
+  await suite.run(t)
+  await t.test('the relay ends and comes back', { timeout: 120_000 }, (t) => suite.withoutRelay(t))
 }

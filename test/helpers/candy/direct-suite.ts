@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { tcp } from '../../../bench/tun/load.ts'
 import { NatLab, RELAY_HOST, type Home, type HomeInit } from '../network/nat-lab.ts'
 import type { Namespace } from '../network/namespaces.ts'
-import { joined, PASSWORD, startPeer, startRelay } from '../network/programs.ts'
+import { joined, PASSWORD, startPeer, startRelay, type Program } from '../network/programs.ts'
 import { Agent, answers, eventually } from '../network/traffic.ts'
 import type { UdpCommands } from '../network/udp-agent.ts'
 import { newHome } from '../programs/homes.ts'
@@ -13,7 +13,8 @@ import { startCandy } from './original.ts'
 const UDP_AGENT = fileURLToPath(new URL('../network/udp-agent.ts', import.meta.url))
 
 const PORT = 8080
-const SERVER_URL = `ws://${RELAY_HOST}:${PORT}/`
+const LISTEN = `ws://${RELAY_HOST}:${PORT}`
+const SERVER_URL = `${LISTEN}/`
 const STUN = `stun://${RELAY_HOST}:3478`
 
 /** Bits a second of the ways on which something is transferred, and the bytes, each way. */
@@ -54,6 +55,7 @@ interface Site {
 
 interface Pair {
   lab: NatLab
+  relay: Program
   a: Site
   b: Site
 }
@@ -79,13 +81,13 @@ export class DirectSuite {
   async #open (t: Test, { a: ofA, b: ofB, port, together = false }: PairInit = {}): Promise<Pair> {
     const lab = await NatLab.open(t)
     await new Agent<UdpCommands>(lab.internet, UDP_AGENT).call('serveStun', RELAY_HOST, 3478)
-    await startRelay(lab.internet, `ws://${RELAY_HOST}:${PORT}`)
+    const relay = await startRelay(lab.internet, LISTEN)
     const homeOfA = await lab.home('a', ofA)
     const a: Site = { home: homeOfA, host: await homeOfA.host('one'), address: '10.77.0.2' }
     const homeOfB = together ? homeOfA : await lab.home('b', ofB)
     const b: Site = { home: homeOfB, host: await homeOfB.host('two', together ? 3 : 2), address: '10.77.0.3' }
     await Promise.all([this.#startA(t, a.host, { address: `${a.address}/24`, port }), this.#startB(t, b.host, { address: `${b.address}/24` })])
-    return { lab, a, b }
+    return { lab, relay, a, b }
   }
 
   /** Two in their homes, as most are. */
@@ -134,6 +136,30 @@ export class DirectSuite {
     t.ok(await foundDirect(t, lab, a, b), 'direct again')
   }
 
+  /** UDP is cut in one direction, so that one of them still hears the other. */
+  async oneWay (t: Test): Promise<void> {
+    const { lab, a, b } = await this.#open(t)
+    t.ok(await foundDirect(t, lab, a, b))
+    await lab.cut(a.home, b.home)
+    t.ok(await eventually(() => isRelayed(lab, a, b)), 'by the relay, both ways')
+    t.ok(await isRelayed(lab, b, a))
+    await lab.mend()
+    t.ok(await foundDirect(t, lab, b, a), 'direct again')
+  }
+
+  /** The relay ends and comes back. No part of `run`, as real clients give up their direct paths with their connections. */
+  async withoutRelay (t: Test): Promise<void> {
+    const { lab, relay, a, b } = await this.#open(t)
+    t.ok(await foundDirect(t, lab, a, b))
+    await relay.stop('SIGKILL')
+    for (let count = 0; count < 5; count++) t.ok(await isDirect(lab, a, b), 'direct without a relay')
+    const again = await startRelay(lab.internet, LISTEN)
+    for (let count = 0; count < 2; count++) await again.logged('peer joined')
+    t.ok(await isDirect(lab, a, b))
+    await lab.cutBoth(a.home, b.home)
+    t.ok(await eventually(() => isRelayed(lab, b, a)), 'by the relay again')
+  }
+
   /** No way for UDP at all. */
   async symmetric (t: Test): Promise<void> {
     const { lab, a, b } = await this.#open(t, { a: { kind: 'symmetric' }, b: { kind: 'symmetric' } })
@@ -170,6 +196,7 @@ export class DirectSuite {
     await t.test('two homes', { timeout }, (t) => this.homes(t))
     await t.test('the path is cut while TCP goes both ways', { timeout }, (t) => this.cut(t))
     await t.test('the path is cut, and mended', { timeout }, (t) => this.mended(t))
+    await t.test('the path is cut in one direction', { timeout }, (t) => this.oneWay(t))
     await t.test('two symmetric routers', { timeout }, (t) => this.symmetric(t))
     await t.test('a forwarded port, and a symmetric router', { timeout }, (t) => this.fullCone(t))
     await t.test('behind one router', { timeout }, (t) => this.together(t))
