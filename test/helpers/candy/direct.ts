@@ -65,9 +65,10 @@ function checksum (bytes: Buffer): number {
 }
 
 /** A FORWARD with an ICMP echo request. */
-export function echoRequest (source: string, destination: string): Buffer {
+export function echoRequest (source: string, destination: string, sequence = 1): Buffer {
   const message = Buffer.concat([Buffer.from([Kind.FORWARD]), Buffer.from('4500002000010000400100000000000000000000', 'hex'), Buffer.from('080000000001000174756e70', 'hex')])
   addresses(source, destination).copy(message, 13)
+  message.writeUInt16BE(sequence, 27)
   message.writeUInt16BE(checksum(message.subarray(1, 21)), 11)
   message.writeUInt16BE(checksum(message.subarray(21)), 23)
   return message

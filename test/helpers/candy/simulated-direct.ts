@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { readUrl } from '../../../src/net/endpoint.ts'
-import { CandyPeer, CandyRelay, type CandyPeerInit } from '../../../src/nodes/candy/index.ts'
+import { CandyPeer, CandyRelay, type CandyPeerInit, type CandyRelayOptions, type CandyNetworkInit } from '../../../src/nodes/candy/index.ts'
 import { nextTurn } from '../../../src/streams/turns.ts'
 import { consume } from '../../../src/streams/consume.ts'
 import { VirtualClock } from '../../../src/streams/virtual-clock.ts'
@@ -10,10 +10,10 @@ import { websocketFrames } from '../../../src/transforms/websocket-frames/index.
 import { overAccepted } from '../../../src/transports/connection-guard.ts'
 import { SimulatedNetwork, type Conditions, type NatInit, type SimulatedHost, type SimulatedNat, type Subnet } from '../../../src/transports/memory/index.ts'
 import { userspaceTun, type UserspaceTun } from '../../../src/tun/index.ts'
-import type { Datagram } from '../../../src/types.ts'
+import type { Datagram, DatagramSocket } from '../../../src/types.ts'
 
-const PASSWORD = 'a password of the test'
-const RELAY = { host: '198.51.100.1', port: 8080 }
+export const PASSWORD = 'a password of the test'
+export const RELAY = { host: '198.51.100.1', port: 8080 }
 
 export interface Member {
   host: SimulatedHost
@@ -24,13 +24,25 @@ export interface Member {
   nat: SimulatedNat | undefined
 }
 
-export interface MemberInit {
+/** Where a host is. */
+export interface Place {
   name: string
   /** Default: the address is one of the internet. */
   nat?: Omit<NatInit, 'inside' | 'outside' | 'address'>
   /** Shares the home of another one. */
-  beside?: Member
+  beside?: Pick<Member, 'host'>
+}
+
+export interface MemberInit extends Place {
   peer?: Partial<CandyPeerInit>
+  /** What comes to its socket, and goes out. */
+  tap?: (socket: DatagramSocket) => DatagramSocket
+}
+
+interface Home {
+  number: number
+  subnet: Subnet
+  nat: SimulatedNat
 }
 
 export class World {
@@ -40,16 +52,16 @@ export class World {
   readonly server: SimulatedHost
   readonly relay: CandyRelay
   readonly members: Member[] = []
-  readonly #homes = new Map<Member, Subnet>()
+  readonly #homes = new Map<SimulatedHost, Home>()
   #count = 0
 
   /** @param conditions of UDP between homes and everybody: those of the internet */
-  constructor (t: Pick<Test, 'teardown'>, { seed = 1, dhcp = '10.77.0.0/24', ...conditions }: Conditions & { seed?: number, dhcp?: string } = {}) {
+  constructor (t: Pick<Test, 'teardown'>, { seed = 1, dhcp = '10.77.0.0/24', relay: options = {}, ...conditions }: Conditions & { seed?: number, dhcp?: string, relay?: CandyRelayOptions & Partial<CandyNetworkInit> } = {}) {
     const { clock } = this
     this.network = new SimulatedNetwork({ seed, clock, trace: 0 })
     this.internet = this.network.subnet('0.0.0.0/0', { delay: 20, ...conditions })
     this.server = this.network.host({ on: this.internet, address: RELAY.host, name: 'relay' })
-    const relay = this.relay = new CandyRelay({ password: PASSWORD, dhcp, clock })
+    const relay = this.relay = new CandyRelay({ password: PASSWORD, dhcp, clock, ...options })
     const listener = this.server.transport().listen(RELAY)
     void (async () => {
       for await (const link of listener) void relay.accept(overAccepted(link, websocketFrames({ ...relay.frames, role: 'server' })))
@@ -81,19 +93,26 @@ export class World {
     }).catch(() => {})
   }
 
-  /** A peer that is online when it settles. */
-  async join ({ name, nat, beside, peer: init }: MemberInit): Promise<Member> {
-    const { network, clock } = this
+  /** A new host. */
+  place ({ name, nat, beside }: Place): { host: SimulatedHost, nat: SimulatedNat | undefined } {
+    const { network, internet } = this
     const i = ++this.#count
-    let host: SimulatedHost
-    let home = beside === undefined ? undefined : this.#homes.get(beside)
-    let translator = beside?.nat
+    let home = beside === undefined ? undefined : this.#homes.get(beside.host)
     if (home === undefined && nat !== undefined) {
-      home = network.subnet(`192.168.${i}.0/24`, { name: `home of ${name}` })
-      translator = network.nat({ inside: home, outside: this.internet, address: `203.0.113.${i}`, name: `nat of ${name}`, ...nat })
+      const inside = network.subnet(`192.168.${i}.0/24`, { name: `home of ${name}` })
+      home = { number: i, subnet: inside, nat: network.nat({ inside, outside: internet, address: `203.0.113.${i}`, name: `nat of ${name}`, ...nat }) }
     }
-    if (home === undefined) host = network.host({ on: this.internet, address: `203.0.113.${i}`, name })
-    else host = network.host({ on: home, address: `192.168.${beside === undefined ? i : this.members.indexOf(beside) + 1}.${10 + i}`, name })
+    const host = home === undefined
+      ? network.host({ on: internet, address: `203.0.113.${i}`, name })
+      : network.host({ on: home.subnet, address: `192.168.${home.number}.${10 + i}`, name })
+    if (home !== undefined) this.#homes.set(host, home)
+    return { host, nat: home?.nat }
+  }
+
+  /** A peer that is online when it settles. */
+  async join ({ peer: init, tap = (socket) => socket, ...place }: MemberInit): Promise<Member> {
+    const { clock } = this
+    const { host, nat } = this.place(place)
     const [address] = host.addresses
     let bound = (): void => {}
     const isBound = new Promise<void>((resolve) => { bound = resolve })
@@ -101,7 +120,7 @@ export class World {
     const peer = new CandyPeer({
       url: `ws://${RELAY.host}:${RELAY.port}/`,
       password: PASSWORD,
-      name,
+      name: place.name,
       tun,
       clock,
       stun: [`${RELAY.host}:3478`],
@@ -110,7 +129,7 @@ export class World {
       bindUdp: async ({ port }) => {
         const socket = await host.bindUdp({ port })
         bound()
-        return socket
+        return tap(socket)
       },
       ...init
     })
@@ -119,9 +138,8 @@ export class World {
     await clock.until(online)
     if (init?.direct !== false) await isBound // what is loaded for it takes real time
     await nextTurn()
-    const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat: translator }
+    const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat }
     this.members.push(member)
-    if (home !== undefined) this.#homes.set(member, home)
     return member
   }
 
