@@ -4,6 +4,7 @@ import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSh
 import { listOf } from '../text/phrases.ts'
 import type { Flags } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
+import { explainCommand } from './control/explain-command.ts'
 import { statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { planProgram } from './process/plan.ts'
@@ -37,7 +38,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     'run what has a section in this file'
   ))
   peer
-    .usage(`--config <file> [options]\n       peer ${names.join('|')} [options]\n       peer status|capture [options]`)
+    .usage(`--config <file> [options]\n       peer ${names.join('|')} [options]\n       peer status|explain|capture [options]`)
     .allowExcessArguments()
     .addHelpText('after', examplesOf(protocols))
     .action(() => {
@@ -48,5 +49,5 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     })
   const init = { program: 'peer', protocols, run: ask } as const
   for (const protocol of protocols) peer.addCommand(withTasks(protocolCommand(protocol, run), protocol, init))
-  return peer.addCommand(statusCommand(init)).addCommand(captureCommand(init))
+  return peer.addCommand(statusCommand(init)).addCommand(explainCommand(init)).addCommand(captureCommand(init))
 }

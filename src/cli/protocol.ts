@@ -51,6 +51,8 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   finish (settings: SettingsOf<T>, context: FinishContext): S
   /** Starts the service. Imports it dynamically, so that unused protocols are not loaded. */
   start (context: StartContext<S>): Promise<Service<S>>
+  /** The text of `explain` for the answer of the service, where it can explain its paths. */
+  explainText? (explanation: Record<string, any>): string
   /** The text of `status` for the JSON of the service. */
   statusText (status: Record<string, any>): string
   /** The text of `reload`, in one line. */
@@ -119,6 +121,8 @@ export interface Service<S = unknown> extends Omit<Running, 'reload'> {
   online? (): boolean
   /** While it is not online: whether only a part of its work is rejected or was taken by others. Default: false. */
   degraded? (): boolean
+  /** Why a member is reached as it is, as JSON. @throws {OptionError} for what can be no member */
+  explain? (member: string): object
   /** Streams a capture to the socket after the answer. Rejects with `ERR_USAGE` when the request names something that does not exist. */
   capture? (request: Request, socket: Socket): Promise<Answer>
   /** Applies other settings. Rejects when they are invalid; then nothing has changed. Without it they take effect at the next start. */

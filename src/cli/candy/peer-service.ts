@@ -42,6 +42,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
 
   return {
     status: () => peer.status(),
+    explain: (member) => peer.explain(member),
     capture: async (request, socket) => streamCapture(CAPTURE_INTERFACES, request, socket, (recorder) => peer.tap((packets, direction) => { recorder.record(packets, direction) })),
     failed,
     online: () => peer.isOnline,
@@ -50,6 +51,15 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
       metrics.stats('tunpipe_candy', () => [{ labels: {}, stats: peer.stats }], ['routes'])
       const online = metrics.gauge({ name: 'tunpipe_candy_online', help: 'Now: 1 when connected', collect () { online.set(peer.state === 'online' ? 1 : 0) } })
       const lost = metrics.gauge({ name: 'tunpipe_candy_lost', help: 'Now: parts of the interface that another program has removed', collect () { lost.set(peer.lost.length) } })
+      const members = metrics.gauge({
+        name: 'tunpipe_candy_direct_members',
+        help: 'Now: members that this peer has heard of, by the path to them',
+        labelNames: ['path'],
+        collect () {
+          members.reset()
+          for (const { path } of peer.status().members) members.inc({ path })
+        }
+      })
       const overlap = metrics.gauge({
         name: 'tunpipe_candy_overlap',
         help: 'Now: addresses and routes of the server that overlap NETWORK of INTERFACE of this machine, and are rejected',

@@ -3,6 +3,7 @@ import { verifyPeerOptions } from '../../nodes/candy/peer/options.ts'
 import type { Protocol } from '../protocol.ts'
 import { peerOptions as options } from './options.ts'
 import { candyCfg } from './original/cfg.ts'
+import { explainText } from './direct-text.ts'
 import { peerText } from './status-text.ts'
 import { tunAsAddress } from './tun-as-address.ts'
 
@@ -41,5 +42,6 @@ export const candyPeer: Protocol<typeof options> = {
     const { startCandyPeer } = await import('./peer-service.ts')
     return await startCandyPeer(context)
   },
-  statusText: peerText as Protocol['statusText']
+  statusText: peerText as Protocol['statusText'],
+  explainText: explainText as unknown as Protocol['explainText']
 }

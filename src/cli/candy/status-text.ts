@@ -1,6 +1,7 @@
 /** Text of `relay status`, `peer status` and `relay reload` for candy. */
 import type { CandyMemberStatus, CandyNetworkStatus, CandyPeerStatus, CandyServerStatus, NetworkChanges } from '../../nodes/candy/index.ts'
 import type { StunServerStatus } from '../../nodes/stun/index.ts'
+import { directLines } from './direct-text.ts'
 import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
 
 const HEAD = ['ADDRESS', 'SOURCE', 'CLIENT', 'UP', 'SILENT', 'IN', 'OUT', 'QUEUE', 'DROPS']
@@ -50,7 +51,7 @@ export function relayReloadText ({ added, removed, ended }: NetworkChanges): str
   ].join('; ')
 }
 
-export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps, restored, lost }: CandyPeerStatus): string {
+export function peerText ({ url, state, reason, address, interface: name, offloads, connected, roundTrip, packetsIn, bytesIn, rateIn, packetsOut, bytesOut, rateOut, queued, failures, drops, pushed, overlaps, restored, lost, direct, members = [] }: CandyPeerStatus): string {
   const dropped = nonZero(drops)
   const since = connected === undefined ? state : `${state} for ${duration(connected)}`
   return [
@@ -59,6 +60,7 @@ export function peerText ({ url, state, reason, address, interface: name, offloa
     `${counted(failures, 'connection')} lost or not made${reason === undefined ? '' : `, the last: ${reason}`}${dropped === '' ? '' : `; drops ${dropped}`}`,
     ...(lost.length === 0 && restored === 0 ? [] : [`interface put back ${counted(restored, 'time')}${lost.length === 0 ? '' : `; taken by others now: ${lost.join(', ')}`}`]),
     ...pushed.map(({ destination, gateway }) => `route ${destination} via ${gateway}`),
+    ...(direct === undefined ? ['no direct paths are looked for (--direct off)'] : directLines(direct, members)),
     ...overlaps.map(({ refused, network, owner }) => `not taken: ${refused} overlaps ${network} of ${owner}`)
   ].join('\n')
 }

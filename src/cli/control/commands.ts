@@ -104,12 +104,12 @@ export function reloadCommand (init: ControlCommandInit): Command {
   })
 }
 
-function say ({ json }: Values, value: object, text: () => string): void {
+export function say ({ json }: Values, value: object, text: () => string): void {
   process.stdout.write(`${json === true ? JSON.stringify(value) : text()}\n`)
 }
 
 /** Undefined for a protocol that this version does not know, as the process may have another version. */
-const find = (protocols: readonly Protocol[], name: string): Protocol | undefined => protocols.find((protocol) => protocol.name === name)
+export const find = (protocols: readonly Protocol[], name: string): Protocol | undefined => protocols.find((protocol) => protocol.name === name)
 
 function headline (program: string, { version, pid, uptime, health }: Record<string, any>): string {
   return `${program} ${version}, process ${pid}, up ${duration(uptime)}, ${health}`

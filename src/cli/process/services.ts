@@ -86,6 +86,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
     if (control !== undefined) {
       controlServer = await serveControl(control, identity, {
         status: async (request) => ({ body: status(request) }),
+        ...(active.some(({ service }) => service.explain !== undefined) && { explain: async (request) => ({ body: explained(active, request) }) }),
         capture: async (request, socket) => await capturing(active, request)(request, socket),
         ...(again === undefined
           ? {}
@@ -131,6 +132,17 @@ function capturing (active: readonly RunningService[], request: Request): NonNul
   const found = chosen(able, request, 'does not run here, or has no capture')
   if (found.length > 1) throw new UsageError(`--protocol: missing, expected ${namesOf(able)}`)
   return found[0].capture
+}
+
+/**
+ * Why a service reaches a member as it does: that which the request names, or the only one that can tell.
+ *
+ * @throws {UsageError} when there is none
+ */
+function explained (active: readonly RunningService[], request: Request): object {
+  const able = active.flatMap(({ protocol, service }) => service.explain === undefined ? [] : { protocol, explain: service.explain.bind(service) })
+  const [{ protocol, explain }] = chosen(able, request, 'does not run here, or has no direct paths')
+  return { protocol: protocol.name, explanation: explain(String(request.member)) }
 }
 
 const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => listOf(services.map(({ protocol }) => protocol.name))

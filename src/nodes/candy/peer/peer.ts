@@ -7,6 +7,7 @@ import { SAMPLE_INTERVAL, TrafficRateMeter } from '../../../limits/rate-meter.ts
 import { greeting } from '../protocol/greeting.ts'
 import { Secret } from '../protocol/hashes.ts'
 import { DirectTraffic } from './direct/direct-traffic.ts'
+import type { PathExplanation } from './direct/explain.ts'
 import { PeerGuard } from './guard.ts'
 import { OverlapError, PeerRoutes, type PeerOverlap } from './routes.ts'
 import { PeerSession } from './session.ts'
@@ -22,9 +23,9 @@ import { LinkClosedError, OptionError } from '../../../errors.ts'
 import { over } from '../../../layer.ts'
 import { every, systemClock } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
-import { reasonOf } from '../../../text/printable.ts'
+import { printable, reasonOf } from '../../../text/printable.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { formatCidr, parseAddress } from '../../../net/ipv4.ts'
+import { formatCidr, inNetwork, parseAddress, parseCidr } from '../../../net/ipv4.ts'
 import { TunError, type Tun } from '../../../tun/device.ts'
 import type { Batch, Clock, Endpoint } from '../../../types.ts'
 
@@ -142,10 +143,29 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       roundTrip: session?.roundTrip,
       queued: session?.queued ?? 0,
       pushed: this.#routes.installed,
+      direct: this.#direct?.status,
+      members: this.#direct?.paths?.status() ?? [],
       overlaps: this.overlaps,
       lost: this.lost,
       ...this.#rates.perSecond
     }
+  }
+
+  /**
+   * Why packets to a member take the way that they take.
+   *
+   * @param member its virtual address
+   * @throws {OptionError} when that can be no member, or no direct paths are looked for
+   */
+  explain (member: string): PathExplanation {
+    const direct = this.#direct
+    const address = parseAddress(member)
+    const own = this.#address === undefined ? undefined : parseCidr(this.#address)
+    if (direct === undefined) throw new OptionError('direct paths are off (--direct off)')
+    if (address === undefined) throw new OptionError(`not an address (${printable(member)}), expected that of a member such as 10.77.0.2`)
+    if (address === own?.address) throw new OptionError(`${member} is this peer itself, expected another member`)
+    if (own !== undefined && (!inNetwork(address, own) || (own.prefix < 31 && (address === own.network || address === own.broadcast)))) throw new OptionError(`${member} can be no member, expected an address in ${formatCidr({ ...own, address: own.network })}`)
+    return direct.explain(address)
   }
 
   /** Adds a tap for packets sent and received; the function that it returns removes it. */
@@ -182,7 +202,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
     await Promise.allSettled(halves)
     sampling.stop()
     this.#guard.stop()
-    this.#direct?.close()
+    await this.#direct?.close()
     await this.#routes.clear()
   }
 

@@ -1,6 +1,7 @@
 /** Options, status and events of a candy peer. */
 import { peerOptions, verifyPeerOptions } from './options.ts'
 import type { PeerConnection } from '../../common/status.ts'
+import type { DirectMemberStatus, DirectStatus } from './direct/status.ts'
 import type { PeerOverlap } from './routes.ts'
 import type { CandyPeerStats } from './stats.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
@@ -66,6 +67,10 @@ export interface CandyPeerStatus extends CandyPeerStats, PeerConnection {
   pushed: readonly TunRoute[]
   /** What another program has removed from the interface and is not restored yet: `address`, `up` (it was set down), and routes. */
   lost: readonly string[]
+  /** Direct paths; undefined when none are looked for. */
+  direct: DirectStatus | undefined
+  /** Members that this peer has heard of, with direct paths or without; at most 1024. */
+  members: readonly DirectMemberStatus[]
   /** Addresses and routes of the server that are rejected, as they overlap networks used by this machine. */
   overlaps: readonly PeerOverlap[]
 }

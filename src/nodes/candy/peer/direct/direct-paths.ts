@@ -23,6 +23,9 @@ import type { Secret } from '../../protocol/hashes.ts'
 import { encodeIntroduction, introductionIn, type Introduction } from '../../protocol/introduction.ts'
 import { decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery, encodeLocalEndpoint, localEndpoint } from '../../protocol/messages.ts'
 import { OUTER_LENGTH } from '../../protocol/forward.ts'
+import { explainPath, type PathExplanation } from './explain.ts'
+import { memberStatus, type DirectMemberStatus, type DirectStatus } from './status.ts'
+import type { StunServer } from './stun-servers.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import type { Logger } from '../../../../log.ts'
 import type { PeerRoutes } from '../routes.ts'
@@ -45,8 +48,7 @@ export interface DirectPathsInit {
   sealing: Sealing
   /** Closed with this. */
   socket: DatagramSocket
-  /** Addresses of servers of STUN. */
-  servers: readonly Endpoint[]
+  servers: readonly StunServer[]
   /** Those of the machine that members may know. */
   interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket. */
@@ -129,6 +131,26 @@ export class DirectPaths {
     for (const interval of this.#intervals) interval.stop()
     this.#members.clear()
     this.#init.socket.close()
+  }
+
+  /** The members that this peer has heard of. */
+  status (): DirectMemberStatus[] { return [...this.#members].map((peer) => memberStatus(peer, this.#routes.nextHop(peer.address))) }
+
+  /** What this peer tells of itself. */
+  ownStatus (): Omit<DirectStatus, 'mapping' | 'reason'> {
+    const { candidates, endpoint, results, natKind } = this.#endpoint
+    return {
+      isOpen: true,
+      port: this.#init.socket.local.port,
+      endpoint: endpoint === undefined ? undefined : endpointText(endpoint),
+      candidates: candidates.map(({ type, ...endpoint }) => ({ type, endpoint: endpointText(endpoint) })),
+      stun: results,
+      nat: natKind
+    }
+  }
+
+  explain (address: number, own: DirectStatus): PathExplanation {
+    return explainPath({ address, peer: this.#members.get(address), nextHop: this.#routes.nextHop(address), own, now: this.#init.clock.now() })
   }
 
   /** Sends what has a direct path, and returns the other packets. */
@@ -224,7 +246,7 @@ export class DirectPaths {
       announce: (key, index, known) => {
         const at = endpoint.endpoint as Endpoint
         const conn = encodeConn({ source: own.address, destination: address, address: parseAddress(at.host) ?? 0, port: at.port })
-        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: 0, index, publicKey: key.publicKey, known, candidates: endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port })) })]))
+        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: endpoint.nat, index, publicKey: key.publicKey, known, candidates: endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port })) })]))
       },
       announceLocal: () => {
         const { local } = endpoint

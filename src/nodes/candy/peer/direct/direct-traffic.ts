@@ -1,7 +1,7 @@
 /** Direct traffic of a peer: opened when the peer has its first address, and kept while it connects to the server again. */
-import { lookup } from 'node:dns/promises'
 import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
 import { loadSealing } from '../../../../crypto/index.ts'
+import { gatherCandidates, PortMapping } from '../../../../nat/index.ts'
 import { readUrl } from '../../../../net/endpoint.ts'
 import { parseCidr, type Cidr } from '../../../../net/ipv4.ts'
 import type { Tun } from '../../../../tun/device.ts'
@@ -11,6 +11,10 @@ import type { DatagramSocket, Endpoint } from '../../../../types.ts'
 import { STUN_PORT } from '../options.ts'
 import type { PeerSettings } from '../settings.ts'
 import { DirectPaths, type DirectPathsInit } from './direct-paths.ts'
+import { explainPath, type PathExplanation } from './explain.ts'
+import { mappingStatus, type DirectStatus } from './status.ts'
+import { findStunServers, type StunServer } from './stun-servers.ts'
+import { decodeNat } from '../../protocol/nat-code.ts'
 
 export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver' | 'onPath'> {
   settings: PeerSettings
@@ -18,11 +22,14 @@ export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'rou
   bindUdp: ((at: Endpoint) => Promise<DatagramSocket>) | undefined
 }
 
+const CLOSED = { isOpen: false, port: undefined, endpoint: undefined, candidates: [], stun: [], nat: decodeNat(0) }
+
 export class DirectTraffic {
   readonly #init: DirectTrafficInit
   #paths: DirectPaths | undefined
   /** The address that `#paths` is for, or will be. */
   #address: string | undefined
+  #mapping: PortMapping | undefined
   #isClosed = false
   /** Why there is none. */
   #problem: string | undefined
@@ -50,10 +57,23 @@ export class DirectTraffic {
     })
   }
 
-  close (): void {
+  /** What this peer tells of itself. */
+  get status (): DirectStatus {
+    const own = this.#paths?.ownStatus() ?? CLOSED
+    return { ...own, reason: this.#problem, mapping: mappingStatus(this.#mapping?.status ?? { state: 'off' }) }
+  }
+
+  explain (address: number): PathExplanation {
+    const own = this.status
+    return this.#paths?.explain(address, own) ?? explainPath({ address, peer: undefined, nextHop: 0, own, now: 0 })
+  }
+
+  /** Settles when the router has taken its port back. */
+  async close (): Promise<void> {
     this.#isClosed = true
     this.#paths?.close()
     this.#paths = undefined
+    await this.#mapping?.close()
   }
 
   async #open (own: Cidr, cidr: string): Promise<void> {
@@ -65,6 +85,7 @@ export class DirectTraffic {
       return
     }
     const { localhost, discovery, route } = settings
+    const mapping = this.#mapping = this.#startMapping(socket)
     const paths = this.#paths = new DirectPaths({
       ...init,
       own,
@@ -75,8 +96,8 @@ export class DirectTraffic {
       cost: route,
       discovery: discovery * 1000,
       log,
-      interfaces: () => localhost === undefined ? interfacesExcept(tun.name) : { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] },
-      mapped: () => undefined
+      interfaces: () => interfacesOf(localhost, tun.name),
+      mapped: () => mapping?.status.external
     })
     this.#problem = undefined
     try {
@@ -84,26 +105,32 @@ export class DirectTraffic {
     } finally {
       if (this.#paths === paths) this.#paths = undefined
       paths.close()
+      await mapping?.close()
     }
   }
 
-  /** Addresses of the servers of STUN. What has none is left out, and told in the log. */
-  async #servers (): Promise<Endpoint[]> {
+  /** Asks the router for a port, where it may be of use: not in a simulated network, nor with a server on this machine, nor on a host that everybody reaches. */
+  #startMapping (socket: DatagramSocket): PortMapping | undefined {
+    const { settings: { url, noPortMapping, localhost }, tun, bindUdp, clock } = this.#init
+    if (noPortMapping || bindUdp !== undefined || /^(?:localhost$|127\.|::1$)/.test(readUrl(url)?.host ?? '')) return undefined
+    const hosts = gatherCandidates({ port: socket.local.port, interfaces: interfacesOf(localhost, tun.name) })
+    if (hosts.length === 0 || hosts.some(({ scope }) => scope === 'public')) return undefined
+    const mapping = new PortMapping({ address: hosts[0].host, port: socket.local.port, clock })
+    mapping.start()
+    return mapping
+  }
+
+  /** What is asked for the endpoint outside. What has no address is told in the log. */
+  async #servers (): Promise<StunServer[]> {
     const { settings: { stun, url }, log } = this.#init
     const named = stun ?? [{ host: readUrl(url)?.host ?? '', port: STUN_PORT }]
-    const found = await Promise.all(named.map(async (server): Promise<Endpoint[]> => {
-      if (server === 'none') return []
-      try {
-        const { address } = await lookup(server.host, { family: 4 })
-        return [{ host: address, port: server.port }]
-      } catch (err) {
-        log.warn({ server: server.host, reason: reasonOf(err as Error) }, 'STUN server not found')
-        return []
-      }
-    }))
-    return found.flat()
+    const servers = await findStunServers(named.filter((server) => server !== 'none'))
+    for (const { name, error } of servers) if (error !== undefined) log.warn({ server: name, reason: error }, 'STUN server not found')
+    return servers
   }
 }
 
-/** The interfaces of the machine, without the tunnel itself. */
-const interfacesExcept = (name: string): NodeJS.Dict<NetworkInterfaceInfo[]> => ({ ...networkInterfaces(), [name]: [] })
+/** The interfaces of the machine without the tunnel itself, or the address that was named. */
+const interfacesOf = (localhost: string | undefined, tunnel: string): NodeJS.Dict<NetworkInterfaceInfo[]> => localhost === undefined
+  ? { ...networkInterfaces(), [tunnel]: [] }
+  : { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] }

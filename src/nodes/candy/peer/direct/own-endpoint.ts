@@ -1,15 +1,17 @@
 /** Where members reach this peer: the endpoint that servers of STUN see, a mapped port, and the addresses of the machine. */
-import type { RemoteEndpoint } from './path.ts'
-import { gatherCandidates, isLocalAddress, scopeOf, StunClient, type Candidate, type CandidatesInit, type StunResult } from '../../../../nat/index.ts'
+import { isSame, type RemoteEndpoint } from './path.ts'
+import { gatherCandidates, isLocalAddress, NatDetection, scopeOf, StunClient, type Candidate, type CandidatesInit } from '../../../../nat/index.ts'
+import { stunStatus, type DirectStunStatus, type StunServer } from './stun-servers.ts'
 import { formatAddress } from '../../../../net/ipv4.ts'
+import { decodeNat, encodeNat, type NatKind } from '../../protocol/nat-code.ts'
 import type { Datagram, Endpoint } from '../../../../types.ts'
 
 /** Milliseconds for which an answer counts: a NAT keeps a mapping at least that long. */
 const FRESH = 10_000
 
 export interface OwnEndpointInit {
-  /** Addresses of servers of STUN; may be none. */
-  servers: readonly Endpoint[]
+  /** May be none. */
+  servers: readonly StunServer[]
   /** The port of the socket. */
   port: number
   /** Those of the machine that members may know. */
@@ -21,16 +23,26 @@ export interface OwnEndpointInit {
 export class OwnEndpoint {
   readonly #init: OwnEndpointInit
   readonly #stun: StunClient | undefined
+  readonly #servers: readonly Endpoint[]
+  #detection: NatDetection | undefined
+  /** The endpoint whose NAT `#detection` looks at. */
+  #detected: Endpoint | undefined
   #startedAt = -Infinity
   #knownAt = -Infinity
 
   constructor (init: OwnEndpointInit) {
     this.#init = init
-    this.#stun = init.servers.length === 0 ? undefined : new StunClient({ servers: init.servers })
+    this.#servers = init.servers.flatMap(({ address }) => address ?? [])
+    this.#stun = this.#servers.length === 0 ? undefined : new StunClient({ servers: this.#servers })
   }
 
   /** What servers of STUN have said. */
-  get results (): readonly StunResult[] { return this.#stun?.results ?? [] }
+  get results (): DirectStunStatus[] { return stunStatus(this.#init.servers, this.#stun?.results ?? []) }
+
+  /** The byte of an introduction for the NAT of this peer. */
+  get nat (): number { return this.#detection === undefined ? 0 : encodeNat(this.#detection.behaviour) }
+
+  get natKind (): NatKind { return decodeNat(this.nat) }
 
   /** Asks for the endpoint, unless the answer is new. */
   prepare (now: number): void {
@@ -42,13 +54,25 @@ export class OwnEndpoint {
   /** Whether the endpoint is known, or will not be. */
   isPrepared (now: number): boolean { return this.#stun === undefined || now - this.#knownAt < FRESH || (this.#startedAt > -Infinity && this.#stun.isDone) }
 
-  poll (now: number): Datagram[] { return this.#stun?.poll(now) ?? [] }
+  poll (now: number): Datagram[] {
+    if (this.#stun === undefined) return []
+    const { reflexive, isDone } = this.#stun
+    if (isDone && reflexive !== undefined && !isSame(this.#detected, reflexive)) this.#detect(reflexive, now)
+    return [...this.#stun.poll(now), ...this.#detection?.poll(now) ?? []]
+  }
 
   /** Whether the datagram was an answer of a server of STUN. */
   receive (datagram: Datagram, now: number): boolean {
-    if (this.#stun?.receive(datagram, now) !== true) return false
+    if (this.#stun?.receive(datagram, now) !== true) return this.#detection?.receive(datagram, now) === true
     if (this.#stun.reflexive !== undefined) this.#knownAt = now
     return true
+  }
+
+  /** Looks at the NAT once the endpoint outside is known, and when it has changed: then it is another NAT. */
+  #detect (reflexive: Endpoint, now: number): void {
+    this.#detected = reflexive
+    this.#detection = new NatDetection({ servers: this.#servers, local: this.candidates.filter(({ type }) => type === 'host') })
+    this.#detection.start(now)
   }
 
   /** The endpoint outside; where nobody has told one, that of the machine. Undefined when there is none at all. */

@@ -13,6 +13,9 @@ import type { Introduction } from '../../protocol/introduction.ts'
 /** Names of the protocol, in lower case. */
 export type DirectState = 'init' | 'preparing' | 'synchronizing' | 'connecting' | 'connected' | 'waiting' | 'failed'
 
+/** Why the last attempt, or path, has ended: no own endpoint, none of the member, no heartbeat; the path has ended. */
+export type DirectFailure = 'unprepared' | 'untold' | 'unheard' | 'lost'
+
 /** Milliseconds in each of the states that look for a path. */
 const PATIENCE = 10_000
 
@@ -76,6 +79,9 @@ export class RemotePeer {
   /** Public keys of the member that the key of this attempt has agreed with. */
   readonly #agreed = new Set<string>()
   #offer: Offer | undefined
+  /** The same, which stays when an attempt ends. */
+  #lastOffer: Offer | undefined
+  #failure: DirectFailure | undefined
   /** Came too soon after the last attempt. */
   #postponed: Offer | undefined
   #local: RemoteEndpoint | undefined
@@ -99,6 +105,12 @@ export class RemotePeer {
 
   /** Of the last CONN. */
   get introduction (): Introduction | undefined { return this.#offer?.introduction }
+
+  /** What the member has told last. */
+  get lastOffer (): Offer | undefined { return this.#lastOffer }
+
+  /** Why there is no path; undefined while one works, and before the first attempt has ended. */
+  get failure (): DirectFailure | undefined { return this.#failure }
 
   /** The path in use or looked for. */
   get path (): DirectPath | undefined { return this.#path }
@@ -138,6 +150,7 @@ export class RemotePeer {
   /** CONN has come. */
   offered (offer: Offer, now: number): void {
     this.history.add(offerText(offer))
+    this.#lastOffer = offer
     this.#wasIntroduced = offer.introduction !== undefined
     const isNew = this.#isNew(offer)
     if (this.#state === 'connected' && !isNew) return
@@ -229,6 +242,7 @@ export class RemotePeer {
     const health = path.health(now)
     if (health === 'dead') {
       this.history.add('given up: no heartbeat has come')
+      this.#failure = 'lost'
       this.#enter('init', now)
       return
     }
@@ -245,6 +259,7 @@ export class RemotePeer {
     const wasConnected = this.#state === 'connected'
     this.#enter('connected', now)
     if (wasConnected) return
+    this.#failure = undefined
     this.#retry = RETRY.first
     this.#noteEndpoint()
   }
@@ -339,6 +354,8 @@ export class RemotePeer {
     if (this.#state === state) return
     const before = this.#state
     this.#state = state
+    if (state === 'waiting') this.#failure = 'unheard'
+    else if (state === 'failed') this.#failure = before === 'preparing' ? 'unprepared' : 'untold'
     if (state === 'init' || state === 'waiting' || state === 'failed') {
       this.#leave()
       this.#offer = this.#local = undefined

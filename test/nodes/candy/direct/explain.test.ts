@@ -1,0 +1,74 @@
+/** What a peer tells of direct paths, and why there are none, in a simulated network. */
+import t from 'tap'
+import { World } from '../../../helpers/candy/simulated-direct.ts'
+
+const SEARCH = 30_000
+
+t.test('a direct path: status and explanation', async (t) => {
+  const world = new World(t)
+  await world.stun()
+  const alice = await world.join({ name: 'alice', nat: { kind: 'full-cone' } })
+  const bob = await world.join({ name: 'bob', nat: { kind: 'port-restricted-cone' } })
+  t.match(alice.peer.explain(bob.address), { path: 'relay', reason: 'not wanted', state: 'init', hints: [/^ping 10\.77\.0\.\d/], history: [], member: { isIntroduced: undefined } })
+  await world.ping(alice, bob)
+  await world.clock.pass(3000)
+  await world.ping(alice, bob)
+  const { direct, members } = alice.peer.status()
+  t.match(direct, { isOpen: true, port: Number, endpoint: /^203\.0\.113\.1:\d+$/, stun: [{ server: '198.51.100.1:3478', status: 'answered', endpoint: /^203\.0\.113\.1:/, roundTrip: 42 }], mapping: { state: 'off' } })
+  t.match(members, [{ address: bob.address, path: 'direct', via: undefined, endpoint: /^203\.0\.113\.2:/, packetsIn: 1, packetsOut: 1, state: 'connected', isIntroduced: true }])
+  t.ok((members[0].roundTrip ?? 0) >= 40)
+  const { history, ...explained } = alice.peer.explain(bob.address)
+  t.match(explained, { path: 'direct', reason: undefined, hints: [], text: /^packets go to 203\.0\.113\.2:/, member: { isIntroduced: true, endpoint: /^203\.0\.113\.2:/ } })
+  t.match(history.map(({ text }) => text), [/^a packet has come through the server|^the member is at/, /./])
+  t.ok(history.some(({ text }) => /^connected: /.test(text)))
+  t.ok(history.every(({ at }) => at >= Date.UTC(2026, 0, 1)))
+})
+
+t.test('members in one home have a path in the LAN', async (t) => {
+  const world = new World(t)
+  await world.stun()
+  const alice = await world.join({ name: 'alice', nat: { kind: 'port-restricted-cone' } })
+  const bob = await world.join({ name: 'bob', beside: alice })
+  await world.ping(alice, bob)
+  await world.clock.pass(5000)
+  t.match(alice.peer.explain(bob.address), { path: 'lan', endpoint: /^192\.168\./, reason: undefined })
+})
+
+t.test('why there is no direct path', async (t) => {
+  const explain = async (a: object, b: object, { hasStun = true } = {}): Promise<unknown> => {
+    const world = new World(t)
+    if (hasStun) await world.stun()
+    const alice = await world.join({ name: 'alice', ...a })
+    const bob = await world.join({ name: 'bob', ...b })
+    await world.ping(bob, alice)
+    await world.clock.pass(SEARCH)
+    return alice.peer.explain(bob.address)
+  }
+  const home = { nat: { kind: 'port-restricted-cone' } }
+  t.match(await explain(home, { ...home, peer: { direct: false } }), { path: 'relay', state: 'failed', reason: 'not told', hints: [/--direct on/], retry: Number })
+  t.match(await explain(home, home, { hasStun: false }), { path: 'relay', state: 'waiting', reason: /^(no STUN|blocked)$/, own: { stun: [{ status: 'no answer' }] }, hints: [/--stun/] })
+  t.match(await explain({ nat: { kind: 'symmetric' } }, { nat: { kind: 'symmetric' } }), { path: 'relay', state: 'waiting', hints: [/--port/], history: [{}, {}] })
+})
+
+t.test('members that can be none', async (t) => {
+  const world = new World(t)
+  await world.stun()
+  const alice = await world.join({ name: 'alice' })
+  const relayed = await world.join({ name: 'relayed', peer: { direct: false } })
+  for (const [member, message] of [
+    ['bob', 'not an address (bob), expected that of a member such as 10.77.0.2'],
+    ['10.78.0.1', '10.78.0.1 can be no member, expected an address in 10.77.0.0/24'],
+    ['10.77.0.255', '10.77.0.255 can be no member, expected an address in 10.77.0.0/24'],
+    [alice.address, `${alice.address} is this peer itself, expected another member`]
+  ]) t.throws(() => alice.peer.explain(member), { code: 'ERR_OPTION', message }, member)
+  t.throws(() => relayed.peer.explain(alice.address), { code: 'ERR_OPTION', message: 'direct paths are off (--direct off)' })
+  t.match(relayed.peer.status(), { direct: undefined, members: [] })
+})
+
+t.test('what came of a name without an address, and of none', async (t) => {
+  const world = new World(t)
+  const alice = await world.join({ name: 'alice', peer: { stun: ['stun.invalid:3478'] } })
+  t.match(alice.peer.status().direct, { stun: [{ server: 'stun.invalid:3478', status: 'not found', error: /./ }] })
+  const bob = await world.join({ name: 'bob', peer: { stun: ['none'] } })
+  t.same(bob.peer.status().direct?.stun, [])
+})
