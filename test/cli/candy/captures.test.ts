@@ -134,7 +134,7 @@ t.test('a peer: status and capture', async (t) => {
     program: 'peer',
     services: [{ state: 'online', address: `${address}/24`, interface: 'none', packetsIn: 1, packetsOut: 1, roundTrip: Number, queued: 0, pushed: [{ destination: '172.16.0.0/16', gateway: '10.77.0.9' }] }]
   })
-  t.match(await ask('--name', 'home'), new RegExp(`^peer .*\\ncandy ${url}/a: online for \\d+ s, ${address}/24 on none, [\\d.]+ ms to the server and back\\nin 1 packet of 28 B, .*\\n0 connections lost or not made\\nroute 172\\.16\\.0\\.0/16 via 10\\.77\\.0\\.9\\n$`))
+  t.match(await ask('--name', 'home'), new RegExp(`^peer .*\\ncandy ${url}/a: online for \\d+ s, ${address}/24 on none, [\\d.]+ ms to the server and back\\nin 1 packet of 28 B, .*\\n0 connections lost or not made\\nroute 172\\.16\\.0\\.0/16 via 10\\.77\\.0\\.9\\ndirect paths: UDP port \\d+, told as .*\\n  STUN 127\\.0\\.0\\.1:3478: .*\\n\\nMEMBER +PATH .*\\n10\\.77\\.0\\.200 +relay +- .*\\n$`))
   t.match(await ask(), /^peer .*\ncandy /, 'the only one there is')
   t.match(await runProgram(t, 'peer', ['status', '--name', 'work'], { env }), { code: 1, stderr: /^peer: nobody listens at .*\/peer-work\.sock, expected --control .*\/peer-home\.sock\n$/ })
   relay.signal('SIGTERM')
