@@ -1,11 +1,14 @@
 /** The key pair of one attempt to reach a member, and the keys that two of them agree on; candy protocol, section 2.7. */
-import { createHash, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync, randomBytes, type KeyObject } from 'node:crypto'
 import { KEY_ID_BYTES } from '../../protocol/introduction.ts'
 import { writeU32 } from '../../../../net/ipv4.ts'
 import type { Secret } from '../../protocol/hashes.ts'
 
 const LABEL = 'tunpipe candy direct 1'
 const KEY_BYTES = 32
+
+/** What stands before a private key of X25519 in PKCS #8 (RFC 8410, section 7). */
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
 
 /** 8 bytes that name a public key. */
 export const keyId = (publicKey: Uint8Array): Uint8Array => createHash('sha256').update(publicKey).digest().subarray(0, KEY_ID_BYTES)
@@ -25,11 +28,11 @@ export class AttemptKey {
   readonly id: Uint8Array
   readonly #privateKey: KeyObject
 
-  constructor () {
-    const { publicKey, privateKey } = generateKeyPairSync('x25519')
-    this.publicKey = Buffer.from(publicKey.export({ format: 'jwk' }).x as string, 'base64url')
+  /** @param privateKey 32 bytes; only tests have it fixed. Default: random. */
+  constructor (privateKey: Uint8Array = randomBytes(KEY_BYTES)) {
+    this.#privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, privateKey]), format: 'der', type: 'pkcs8' })
+    this.publicKey = Buffer.from(createPublicKey(this.#privateKey).export({ format: 'jwk' }).x as string, 'base64url')
     this.id = keyId(this.publicKey)
-    this.#privateKey = privateKey
   }
 
   /** The keys of both directions, 32 bytes each. Undefined for a public key that is none. */

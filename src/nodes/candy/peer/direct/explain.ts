@@ -21,6 +21,7 @@ export type RelayedReason =
   | 'blocked' // no heartbeat arrives
   | 'shorter' // the path by another member is
 
+/** The way of packets to a member, and why it is not a better one. */
 export interface PathExplanation extends Pick<DirectMemberStatus, 'address' | 'path' | 'via' | 'endpoint' | 'state' | 'isIntroduced'> {
   /** Undefined for a direct path. */
   reason: RelayedReason | undefined
