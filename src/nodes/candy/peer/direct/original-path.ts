@@ -74,7 +74,7 @@ export class OriginalPath implements DirectPath {
     if (!isUsed && this.health(now) === 'alive' && !this.#announced.has(from.host)) return false
     if (from.isLocal) this.#local = from
     else this.#public = from
-    if (this.#endpoint === undefined || from.isLocal || !this.#endpoint.isLocal || now - this.#heardAt >= TIMEOUT) this.#endpoint = from
+    if (!isUsed && (this.#endpoint?.isLocal !== true || from.isLocal || now - this.#heardAt >= TIMEOUT)) this.#endpoint = from
     if (isSame(this.#endpoint, from)) this.#heardAt = now
     this.#heard = true
     if (acknowledge) this.#acknowledgedAt = now
