@@ -168,6 +168,7 @@ export class DatagramReceiver {
     } else if (isRouted(message) && !routes.accepts(destinationOf(inner))) {
       stats.drops.destination++
     } else {
+      if (source !== peer.address) this.#carried(source, now)
       peer.path?.used(now)
       const { traffic } = peer
       traffic.packetsIn++
@@ -176,5 +177,11 @@ export class DatagramReceiver {
       stats.directBytesIn += inner.length
       this.#inbound.push(inner)
     }
+  }
+
+  /** A packet of this member has come through another one: a direct path to it would be of use, as it is to one whose packets come through the server. */
+  #carried (source: number, now: number): void {
+    const member = this.#init.members.get(source)
+    if (member?.state === 'init') member.start(now, 'a packet has come through another member')
   }
 }
