@@ -49,6 +49,8 @@ export interface DirectPathsInit {
   /** Closed with this. */
   socket: DatagramSocket
   servers: readonly StunServer[]
+  /** How often each is asked. */
+  tries: number
   /** Those of the machine that members may know. */
   interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket. */
@@ -88,9 +90,9 @@ export class DirectPaths {
   #noticed = -1
 
   constructor (init: DirectPathsInit) {
-    const { own, secret, sealing, socket, servers, interfaces, mapped, routes, stats, tap, clock, cost, deliver } = this.#init = init
+    const { own, secret, sealing, socket, servers, tries, interfaces, mapped, routes, stats, tap, clock, cost, deliver } = this.#init = init
     const members = this.#members
-    const endpoint = this.#endpoint = new OwnEndpoint({ servers, port: socket.local.port, interfaces, mapped })
+    const endpoint = this.#endpoint = new OwnEndpoint({ servers, tries, port: socket.local.port, interfaces, mapped })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, port: socket.port, transmit: this.#transmit, stats })

@@ -16,6 +16,10 @@ import { mappingStatus, type DirectStatus } from './status.ts'
 import { findStunServers, type StunServer } from './stun-servers.ts'
 import { decodeNat } from '../../protocol/nat-code.ts'
 
+/** How often servers of STUN are asked: those that were named, and the one that may be none. */
+const NAMED_TRIES = 6
+const GUESSED_TRIES = 3
+
 export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver' | 'onPath'> {
   settings: PeerSettings
   tun: Pick<Tun, 'name' | 'mtu'>
@@ -92,6 +96,7 @@ export class DirectTraffic {
       sealing,
       socket,
       servers,
+      tries: settings.stun === undefined ? GUESSED_TRIES : NAMED_TRIES,
       mtu: tun.mtu,
       cost: route,
       discovery: discovery * 1000,

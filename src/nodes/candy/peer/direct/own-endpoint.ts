@@ -9,9 +9,14 @@ import type { Datagram, Endpoint } from '../../../../types.ts'
 /** Milliseconds for which an answer counts: a NAT keeps a mapping at least that long. */
 const FRESH = 10_000
 
+/** Milliseconds until a server is asked again, doubled each time. */
+const STUN_TIMEOUT = 250
+
 export interface OwnEndpointInit {
   /** May be none. */
   servers: readonly StunServer[]
+  /** How often each is asked. */
+  tries: number
   /** The port of the socket. */
   port: number
   /** Those of the machine that members may know. */
@@ -33,7 +38,7 @@ export class OwnEndpoint {
   constructor (init: OwnEndpointInit) {
     this.#init = init
     this.#servers = init.servers.flatMap(({ address }) => address ?? [])
-    this.#stun = this.#servers.length === 0 ? undefined : new StunClient({ servers: this.#servers })
+    this.#stun = this.#servers.length === 0 ? undefined : new StunClient({ servers: this.#servers, tries: init.tries, timeout: STUN_TIMEOUT })
   }
 
   /** What servers of STUN have said. */
