@@ -67,7 +67,7 @@ export class LinuxTun implements Tun {
     this.offloads = offloads
     this.#packets = new PacketReader({ libc, fd, mtu, counters: this.counters, onLost: (errno) => this.#lost(errno) })
     // rejected: the interface is down (EIO), its queue is full (EAGAIN, ENOBUFS), or this is not a packet (EINVAL)
-    this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0, offloads.includes('tcp'))
+    this.#joiner = new Joiner((bytes, length) => libc.write(fd, bytes, length) >= 0 ? 0 : libc.errno(), offloads)
     this.source = this.#read()
     this.port = { send: (batch) => this.#send(batch), queued: 0, limit: Number.MAX_SAFE_INTEGER }
   }

@@ -75,13 +75,16 @@ export const checksumStart = (header: Uint8Array): number => readNative(header, 
 export const checksumOffset = (header: Uint8Array): number => readNative(header, CSUM_OFFSET)
 
 /**
- * Writes a header to the beginning of `bytes`, whose last four must be 0: a packet with a complete checksum.
+ * Writes a header to the beginning of `bytes`.
  *
  * @param gso the segmentation type, with `size` bytes of payload per segment after headers of `headLength` bytes
+ * @param start where the checksummed part begins, when its checksum is missing, in the field at `offset` from there; 0: it is complete
  */
-export function writeVirtio (bytes: Uint8Array, gso: number = Gso.NONE, size = 0, headLength = 0): void {
-  bytes[FLAGS] = 0
+export function writeVirtio (bytes: Uint8Array, gso: number = Gso.NONE, size = 0, headLength = 0, start = 0, offset = 0): void {
+  bytes[FLAGS] = start === 0 ? 0 : NEEDS_CSUM
   bytes[GSO_TYPE] = gso
   writeNative(bytes, HEAD_LENGTH, headLength)
   writeNative(bytes, GSO_SIZE, size)
+  writeNative(bytes, CSUM_START, start)
+  writeNative(bytes, CSUM_OFFSET, offset)
 }

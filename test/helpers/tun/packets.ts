@@ -122,6 +122,29 @@ export function largeOf (init: Datagram, size: number): { packet: Uint8Array, he
   return { packet, header: kernelHeader(init, gso, size, start, offset) }
 }
 
+/** What the kernel makes of a large packet of UDP over IPv4 that it was given with this header; nothing else passes. */
+export function kernelDatagrams (packet: Uint8Array, header: Uint8Array): Uint8Array[] {
+  const view = new DataView(header.buffer, header.byteOffset)
+  const [headLength, size, start, offset] = [2, 4, 6, 8].map((at) => view.getUint16(at, endianness() === 'LE'))
+  const count = Math.ceil((packet.length - 28) / size)
+  const pseudo = plainSum(pseudoOf(packet, 4, 17, packet.length - 20))
+  const isTaken = header[0] === NEEDS_CSUM && header[1] === Gso.UDP && headLength === 28 && start === 20 && offset === 6 && count <= 64 &&
+    packet.length <= 65_535 && (packet[2] << 8 | packet[3]) === packet.length && (packet[24] << 8 | packet[25]) === packet.length - 20 &&
+    plainSum(packet.subarray(0, 20)) === 0xffff && (packet[26] << 8 | packet[27]) === pseudo
+  if (!isTaken) throw new Error('the kernel drops this packet')
+  const id = packet[4] << 8 | packet[5]
+  return Array.from({ length: count }, (_, i) => packetOf({
+    isUdp: true,
+    id: (id + i) & 0xffff,
+    tos: packet[1],
+    ttl: packet[8],
+    dontFragment: packet[6] === 0x40,
+    ports: [packet[20] << 8 | packet[21], packet[22] << 8 | packet[23]],
+    source: new DataView(packet.buffer, packet.byteOffset).getUint32(12),
+    payload: packet.subarray(28 + i * size, 28 + (i + 1) * size)
+  }))
+}
+
 const u16 = fc.integer({ min: 0, max: 0xffff })
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
 
