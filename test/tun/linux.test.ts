@@ -139,6 +139,12 @@ if (!possible && process.env.CI !== 'true') {
     })
   })
 
+  t.test('datagrams that are written as one', async (t) => {
+    const { said } = await inNamespace('datagrams', 'loop')
+    // a group before the damaged one, that one, and a group after it, to each of the two
+    t.match(said, { plain: true, grouped: true, taken: 82, writes: said.isJoined === true ? 6 : 82 })
+  })
+
   t.test('refusals', async (t) => {
     t.match(await inNamespace('errors', 'loop'), {
       code: 0,

@@ -34,6 +34,7 @@ export interface Datagram {
   dontFragment?: boolean
   ports?: [number, number]
   source?: number
+  destination?: number
   /** Of TCP; a multiple of four bytes. */
   options?: Uint8Array
   payload: Uint8Array
@@ -50,7 +51,7 @@ function pseudoOf (packet: Uint8Array, version: number, protocol: number, length
 
 /** A whole packet with right checksums. */
 export function packetOf (init: Datagram): Uint8Array {
-  const { version = 4, isUdp = false, id = 0, sequence = 0, ack = 0, flags = ACK, window = 1000, tos = 0, ttl = 64, dontFragment = true, ports = [1, 2], source = 0x0a4d0002, options = new Uint8Array(0), payload } = init
+  const { version = 4, isUdp = false, id = 0, sequence = 0, ack = 0, flags = ACK, window = 1000, tos = 0, ttl = 64, dontFragment = true, ports = [1, 2], source = 0x0a4d0002, destination = 0x0a4d0003, options = new Uint8Array(0), payload } = init
   const headLength = headLengthOf(init)
   const packet = new Uint8Array(headLength + payload.length)
   const at = version === 4 ? 20 : 40
@@ -62,7 +63,7 @@ export function packetOf (init: Datagram): Uint8Array {
     packet[6] = dontFragment ? 0x40 : 0
     packet.set([ttl, protocol], 8)
     writeU32(packet, 12, source)
-    writeU32(packet, 16, 0x0a4d0003)
+    writeU32(packet, 16, destination)
     writeU16(packet, 10, ~plainSum(packet.subarray(0, 20)))
   } else {
     packet[0] = 0x60
