@@ -28,8 +28,8 @@ export interface TunCounters {
 }
 
 /**
- * What an interface leaves to this side: computing `checksum`s, and segmenting and merging large packets of `tcp` (in and out) and `udp`
- * (only those of `source`).
+ * What an interface leaves to this side: computing `checksum`s, and segmenting and merging large packets of `tcp` and `udp`,
+ * in both directions.
  */
 export type Offload = 'checksum' | 'tcp' | 'udp'
 
