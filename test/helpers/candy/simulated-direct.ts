@@ -10,7 +10,8 @@ import { websocketFrames } from '../../../src/transforms/websocket-frames/index.
 import { overAccepted } from '../../../src/transports/connection-guard.ts'
 import { SimulatedNetwork, type Conditions, type NatInit, type SimulatedHost, type SimulatedNat, type Subnet } from '../../../src/transports/memory/index.ts'
 import { userspaceTun, type UserspaceTun } from '../../../src/tun/index.ts'
-import type { Datagram, DatagramSocket } from '../../../src/types.ts'
+import { TappedSocket } from './tapped-socket.ts'
+import type { Datagram } from '../../../src/types.ts'
 
 export const PASSWORD = 'a password of the test'
 export const RELAY = { host: '198.51.100.1', port: 8080 }
@@ -22,6 +23,8 @@ export interface Member {
   /** The virtual address. */
   address: string
   nat: SimulatedNat | undefined
+  /** Of one that is tapped. */
+  socket: TappedSocket | undefined
 }
 
 /** Where a host is. */
@@ -35,8 +38,8 @@ export interface Place {
 
 export interface MemberInit extends Place {
   peer?: Partial<CandyPeerInit>
-  /** What comes to its socket, and goes out. */
-  tap?: (socket: DatagramSocket) => DatagramSocket
+  /** Its socket tells what comes and goes, and takes what never came. */
+  isTapped?: boolean
 }
 
 interface Home {
@@ -110,10 +113,11 @@ export class World {
   }
 
   /** A peer that is online when it settles. */
-  async join ({ peer: init, tap = (socket) => socket, ...place }: MemberInit): Promise<Member> {
+  async join ({ peer: init, isTapped = false, ...place }: MemberInit): Promise<Member> {
     const { clock } = this
     const { host, nat } = this.place(place)
     const [address] = host.addresses
+    let tapped: TappedSocket | undefined
     let bound = (): void => {}
     const isBound = new Promise<void>((resolve) => { bound = resolve })
     const tun = userspaceTun({ clock })
@@ -129,7 +133,8 @@ export class World {
       bindUdp: async ({ port }) => {
         const socket = await host.bindUdp({ port })
         bound()
-        return tap(socket)
+        tapped = isTapped ? new TappedSocket(socket) : undefined
+        return tapped ?? socket
       },
       ...init
     })
@@ -138,7 +143,7 @@ export class World {
     await clock.until(online)
     if (init?.direct !== false) await isBound // what is loaded for it takes real time
     await nextTurn()
-    const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat }
+    const member: Member = { host, peer, tun, address: (peer.address ?? '').split('/')[0], nat, socket: tapped }
     this.members.push(member)
     return member
   }

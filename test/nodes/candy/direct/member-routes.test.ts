@@ -4,7 +4,7 @@ import { address } from '../../../helpers/candy/vectors.ts'
 import { delay, keyOf, Kind, seal } from '../../../helpers/candy/direct.ts'
 import { joinOriginal, type OriginalMember } from '../../../helpers/candy/simulated-original.ts'
 import { PASSWORD, World, type Member } from '../../../helpers/candy/simulated-direct.ts'
-import { TappedSocket } from '../../../helpers/candy/tapped-socket.ts'
+import type { TappedSocket } from '../../../helpers/candy/tapped-socket.ts'
 import type { Endpoint } from '../../../../src/types.ts'
 
 const CONE = { kind: 'port-restricted-cone' } as const
@@ -33,8 +33,7 @@ interface Trio {
 async function trio (t: Test, { cost = 5, count = 2 } = {}): Promise<Trio> {
   const world = new World(t)
   await world.stun()
-  let socket!: TappedSocket
-  const ours = await world.join({ name: 'ours', nat: CONE, peer: { route: cost }, tap: (bound) => socket = new TappedSocket(bound) })
+  const ours = await world.join({ name: 'ours', nat: CONE, peer: { route: cost }, isTapped: true })
   const originals: OriginalMember[] = []
   for (const [i, address] of [FIRST, SECOND].slice(0, count).entries()) {
     const original = await joinOriginal(world, { name: `original ${i + 1}`, nat: CONE, address, cost: 5 })
@@ -43,7 +42,7 @@ async function trio (t: Test, { cost = 5, count = 2 } = {}): Promise<Trio> {
   }
   await world.clock.pass(8000)
   for (const original of originals) t.equal(original.stateOf(ours.address), 'CONNECTED')
-  return { world, ours, originals, socket }
+  return { world, ours, originals, socket: ours.socket! }
 }
 
 const endpointOf = (original: OriginalMember, member: Member): Endpoint => original.remotes.get(member.address)!.used!

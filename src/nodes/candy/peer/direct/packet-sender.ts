@@ -75,7 +75,7 @@ export class PacketSender {
       stats.bytesOut += packet.length
       stats.directBytesOut += packet.length
     }
-    if (datagrams.length === 0) return packets
+    if (datagrams.length === 0) return rest
     stats.packetsOut += datagrams.length
     stats.directPacketsOut += datagrams.length
     stats.drops.queue += datagrams.length - port.send(datagrams)
