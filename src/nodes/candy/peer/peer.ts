@@ -102,6 +102,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         log: this.#log,
         bindUdp: init.bindUdp,
         toServer: (message) => this.#session?.say(message) ?? false,
+        isOnline: () => this.#session?.isReady === true,
         deliver: this.#deliver,
         onPath: (member, endpoint) => { tell(() => this.emit('path', member, endpoint)) }
       })

@@ -7,7 +7,7 @@ import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../.
 import type { Tun } from '../../../tun/device.ts'
 import { every } from '../../../streams/clock.ts'
 import type { Batch, Clock } from '../../../types.ts'
-import { FORWARD_PACKET, forwardSource, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from '../protocol/forward.ts'
+import { FORWARD_PACKET, forwardDestination, forwardSource, isRouted, OUTER_LENGTH, stripOuter, writeOuter } from '../protocol/forward.ts'
 import { ANY_ADDRESS, confusion, decodeDhcp, encodeAuth, encodeDhcp, encodeVmac } from '../protocol/handshake.ts'
 import type { Secret } from '../protocol/hashes.ts'
 import { CandyMessageError, MAX_LENGTH, MessageType, MIN_LENGTH } from '../protocol/messages.ts'
@@ -193,7 +193,7 @@ export class PeerSession {
     else if (isRouted(message) && !this.#init.routes.accepts(destinationOf(packet))) stats.drops.destination++
     else {
       this.#inbound.push(packet)
-      this.#init.direct()?.noticed(forwardSource(message))
+      this.#init.direct()?.noticed(forwardSource(message), forwardDestination(message), message.length - FORWARD_PACKET)
     }
   }
 
@@ -207,6 +207,9 @@ export class PeerSession {
       this.#init.stats.drops.message++
     }
   }
+
+  /** The server takes messages. */
+  get isReady (): boolean { return this.#own !== 0 && !this.#over }
 
   /** Sends a message. False before AUTH, and when the queue is full or the connection has ended. */
   say (message: Uint8Array): boolean { return this.#own !== 0 && this.#link.port.send([message]) > 0 }

@@ -11,13 +11,13 @@ import { endpointOf, OwnEndpoint } from './own-endpoint.ts'
 import { PacketSender } from './packet-sender.ts'
 import type { RemoteEndpoint } from './path.ts'
 import { RemotePeer, type RemotePeerInit } from './remote-peer.ts'
-import { randomIvs, type Sealing } from '../../../../crypto/index.ts'
+import { randomIvs, type DatagramCipher, type Sealing } from '../../../../crypto/index.ts'
 import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, type Cidr } from '../../../../net/ipv4.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
 import type { CandidatesInit } from '../../../../nat/index.ts'
 import { every, type Interval } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
-import type { Batch, Clock, Datagram, DatagramSocket, Endpoint } from '../../../../types.ts'
+import type { Batch, Clock, Datagram, DatagramSocket, Endpoint, Timer } from '../../../../types.ts'
 import { DATAGRAM_LAYOUT, datagramKey, SEALED_PACKET } from '../../protocol/datagrams.ts'
 import type { Secret } from '../../protocol/hashes.ts'
 import { encodeIntroduction, introductionIn, type Introduction } from '../../protocol/introduction.ts'
@@ -38,8 +38,9 @@ const TICK = 250
 /** Bytes of the longest datagram in an Ethernet packet: 1500 less the headers of IPv4 and UDP. */
 const MAX_UDP_PAYLOAD = 1472
 
-/** Answers to DISCOVERY. */
+/** Answers to DISCOVERY, and CONNs that are taken. */
 const DISCOVERY_ANSWERS = { rate: 50, burst: 200 }
+const CONNS = { rate: 100, burst: 200 }
 
 export interface DirectPathsInit {
   /** The own virtual address, and its network. */
@@ -68,6 +69,8 @@ export interface DirectPathsInit {
   tap: Pick<PeerTaps, 'isOn' | 'show'>
   /** Sends a message to the server. False: there is no connection now. */
   toServer (message: Uint8Array): boolean
+  /** Whether there is a connection to the server. */
+  isOnline (): boolean
   /** Packets for the interface. */
   deliver (packets: Batch): void
   /** Packets to a member take another way from now on: to this endpoint, or through the server. */
@@ -82,9 +85,10 @@ export class DirectPaths {
   readonly #receiver: DatagramReceiver
   readonly #routes: MemberRoutes
   readonly #answers: TokenBucket
-  /** The endpoint last told. */
-  readonly #told = new WeakMap<RemotePeer, Endpoint | undefined>()
-  readonly #intervals: Interval[] = []
+  readonly #conns: TokenBucket
+  readonly #cipher: DatagramCipher
+  #ticking: Interval | undefined
+  #discovering: Timer | undefined
   readonly #stopping = new AbortController()
   /** The last member that sent through the server, as it sends many packets. */
   #noticed = -1
@@ -95,13 +99,15 @@ export class DirectPaths {
     const endpoint = this.#endpoint = new OwnEndpoint({ servers, tries, port: socket.local.port, interfaces, mapped })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
+    this.#conns = new TokenBucket(CONNS, now)
+    this.#cipher = sealing.cipher({ key: datagramKey(secret, own.address), layout: DATAGRAM_LAYOUT })
     const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, port: socket.port, transmit: this.#transmit, stats })
     this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver })
     this.#receiver = new DatagramReceiver({
       own: own.address,
       members,
       endpoint,
-      cipher: sealing.cipher({ key: datagramKey(secret, own.address), layout: DATAGRAM_LAYOUT }),
+      cipher: this.#cipher,
       routes,
       stats,
       now,
@@ -120,8 +126,8 @@ export class DirectPaths {
     const { clock, socket, discovery } = this.#init
     this.#endpoint.prepare(clock.now())
     this.#tick()
-    this.#intervals.push(every(clock, TICK, () => { this.#tick() }).unref())
-    if (discovery > 0) this.#intervals.push(every(clock, discovery, () => { this.#discover() }).unref())
+    this.#ticking = every(clock, TICK, () => { this.#tick() }).unref()
+    if (discovery > 0) this.#discovering = clock.set(1 + Math.random() * discovery, () => { this.#discover() }).unref()
     await consume<Datagram>(socket, (datagrams) => {
       this.#receiver.take(datagrams, clock.now())
       return this.#routes.flush()
@@ -130,8 +136,10 @@ export class DirectPaths {
 
   close (): void {
     this.#stopping.abort()
-    for (const interval of this.#intervals) interval.stop()
+    this.#ticking?.stop()
+    this.#init.clock.clear(this.#discovering)
     this.#members.clear()
+    this.#cipher.close()
     this.#init.socket.close()
   }
 
@@ -164,11 +172,18 @@ export class DirectPaths {
     return port.queued > 0 ? port.drained?.() : undefined
   }
 
-  /** A packet of this member has come through the server: a direct path to it would be of use. */
-  noticed (address: number): void {
+  /**
+   * A packet of this member has come through the server: a direct path to it would be of use, or the one that there is is in doubt.
+   *
+   * @param length bytes of the packet, as it would be in a datagram
+   */
+  noticed (address: number, destination: number, length: number): void {
     if (address === this.#noticed) return
     this.#noticed = address
-    this.#member(address)?.start(this.#init.clock.now(), 'a packet has come through the server')
+    const peer = this.#member(address)
+    const now = this.#init.clock.now()
+    peer?.start(now, 'a packet has come through the server')
+    if (destination === this.#init.own.address) peer?.doubted(now, length + SEALED_PACKET)
   }
 
   /** CONN. @throws {CandyMessageError} */
@@ -176,9 +191,15 @@ export class DirectPaths {
     const { source, destination, address, port } = decodeConn(message)
     const peer = this.#addressed(source, destination)
     if (peer === undefined) return
+    const now = this.#init.clock.now()
+    this.#conns.refill(now)
+    if (!peer.admits(now) || !this.#conns.take(1)) {
+      this.#init.stats.drops.message++
+      return
+    }
     const introduction = copyOf(introductionIn(message))
     const candidates = (introduction?.candidates ?? []).flatMap(({ address, port }) => this.#usable(address, port) ?? [])
-    peer.offered({ endpoint: this.#usable(address, port), introduction, candidates }, this.#init.clock.now())
+    peer.offered({ endpoint: this.#usable(address, port), introduction, candidates }, now)
   }
 
   /** DISCOVERY. @throws {CandyMessageError} */
@@ -201,7 +222,10 @@ export class DirectPaths {
     if (endpoint !== undefined) this.#addressed(general.source, general.destination)?.localEndpoint(endpoint)
   }
 
+  /** At intervals from a random time on: peers that start together do not ask together. */
   #discover (): void {
+    const { clock, discovery } = this.#init
+    this.#discovering = clock.set(discovery, () => { this.#discover() }).unref()
     this.#init.toServer(encodeDiscovery({ source: this.#init.own.address, destination: LIMITED_BROADCAST }))
   }
 
@@ -240,42 +264,47 @@ export class DirectPaths {
     const { own, secret, sealing, clock, mtu, log, toServer } = this.#init
     const endpoint = this.#endpoint
     const transmit = this.#transmit
-    const init: RemotePeerInit = {
+    let shared: DatagramCipher | undefined
+    return {
       address,
       clock,
+      isOnline: () => this.#init.isOnline(),
       isPrepared: (now) => endpoint.isPrepared(now) && endpoint.endpoint !== undefined,
       prepare: (now) => { endpoint.prepare(now) },
-      announce: (key, index, known) => {
+      announce: ({ index, publicKey }, known) => {
         const at = endpoint.endpoint as Endpoint
         const conn = encodeConn({ source: own.address, destination: address, address: parseAddress(at.host) ?? 0, port: at.port })
-        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: endpoint.nat, index, publicKey: key.publicKey, known, candidates: endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port })) })]))
+        const candidates = endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port }))
+        return toServer(Buffer.concat([conn, encodeIntroduction({ nat: endpoint.nat, index, publicKey, known, candidates })]))
       },
       announceLocal: () => {
         const { local } = endpoint
         if (local !== undefined) toServer(encodeLocalEndpoint({ source: own.address, destination: address, address: parseAddress(local.host) ?? 0, port: local.port }))
       },
-      originalPath: () => new OriginalPath({ own: own.address, cipher: sealing.cipher({ key: datagramKey(secret, address), layout: DATAGRAM_LAYOUT, ivs: randomIvs() }), transmit }),
+      originalPath: () => {
+        shared ??= sealing.cipher({ key: datagramKey(secret, address), layout: DATAGRAM_LAYOUT, ivs: randomIvs() })
+        return new OriginalPath({ own: own.address, cipher: shared, transmit })
+      },
       session: (key, index, introduction) => this.#session(address, key, index, introduction),
       introducedPath: (session) => new IntroducedPath({ own: own.address, session, most: Math.min(mtu + SEALED_PACKET + OUTER_LENGTH, MAX_UDP_PAYLOAD), transmit }),
       forget: (session) => { this.#members.forget(session) },
       newIndex: () => this.#newIndex(),
       onState: (peer, before) => {
-        this.#members.forgetSources()
         this.#noticed = -1
+        log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
+      },
+      onPath: (peer) => {
+        this.#members.forgetSources()
         this.#routes.changed(peer, clock.now())
         this.#tellPath(peer)
-        if (peer.state !== before) log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       }
     }
-    return init
   }
 
   readonly #transmit = (data: Uint8Array, { host, port }: Endpoint): void => { this.#init.socket.port.send([{ data, host, port }]) }
 
   #tellPath (peer: RemotePeer): void {
     const endpoint = peer.usable?.endpoint
-    if (endpoint === this.#told.get(peer)) return
-    this.#told.set(peer, endpoint)
     const member = formatAddress(peer.address)
     this.#init.log.info({ member, endpoint: endpoint === undefined ? 'the server' : endpointText(endpoint) }, 'path')
     this.#init.onPath(member, endpoint)

@@ -20,7 +20,7 @@ import { decodeNat } from '../../protocol/nat-code.ts'
 const NAMED_TRIES = 6
 const GUESSED_TRIES = 3
 
-export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'deliver' | 'onPath'> {
+export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'isOnline' | 'deliver' | 'onPath'> {
   settings: PeerSettings
   tun: Pick<Tun, 'name' | 'mtu'>
   bindUdp: ((at: Endpoint) => Promise<DatagramSocket>) | undefined

@@ -12,6 +12,12 @@ import type { Endpoint } from '../../../../types.ts'
 const BUSY_INTERVAL = 250
 const IDLE_INTERVAL = 1000
 
+/** Milliseconds by which a look may come early. */
+const JITTER = 100
+
+/** Searches at `BUSY_INTERVAL`; further ones are at `IDLE_INTERVAL`. */
+const MAX_FAST_SEARCHES = 12
+
 /** Milliseconds after the last packet that count as flowing. */
 const BUSY_TIME = 1000
 
@@ -27,8 +33,16 @@ const RETRY_INTERVAL = 30_000
 const BASE_SIZE = 1200
 const PROBE_TIMEOUT = 500
 
-/** Endpoints of a member, and heartbeats that may be echoed. */
+/** Milliseconds between proofs that datagrams of the size still arrive, while packets flow, and probes without an answer that show the opposite. */
+const PROOF_INTERVAL = 5000
+const MAX_UNPROVEN = 3
+
+/** Milliseconds to answer after a doubt, at least. */
+const DOUBT_TIME = 500
+
+/** Endpoints of a member, those at one host, and heartbeats that may be echoed. */
 const MAX_ENDPOINTS = 12
+const MAX_OF_HOST = 3
 const MAX_PENDING = 256
 
 /** Datagrams for a figure of what is lost. */
@@ -49,6 +63,8 @@ export interface IntroducedPathInit {
 }
 
 export class IntroducedPath implements DirectPath {
+  readonly kind = 'introduced'
+  readonly fragments = false // else it would look as if large datagrams arrived
   readonly #init: IntroducedPathInit
   readonly #mtu: PathMtu
   #endpoints: Known[] = []
@@ -66,6 +82,11 @@ export class IntroducedPath implements DirectPath {
   #triedAt = -Infinity
   #confirmedAt = -Infinity
   #isLate = false
+  #doubtedAt = -Infinity
+  #searches = 0
+  /** Probes of the size in use without an answer, and when the last one was sent or the size was found to arrive. */
+  #unproven = 0
+  #proofAt = -Infinity
   #roundTrip: number | undefined
   #lossIn: number | undefined
   #lossOut: number | undefined
@@ -88,12 +109,16 @@ export class IntroducedPath implements DirectPath {
 
   add (endpoint: RemoteEndpoint): void { this.#known(endpoint) }
 
+  addLocal (endpoint: RemoteEndpoint): void { this.#known(endpoint) }
+
   beat (now: number, search: Search): void {
     const isSearching = search === 'all' || this.#endpoint === undefined
-    if (!isSearching) this.#probe(now)
     const isBusy = now - this.#usedAt < BUSY_TIME
-    if (now - this.#beatAt < (isSearching || isBusy ? BUSY_INTERVAL : IDLE_INTERVAL)) return
+    if (!isSearching) this.#probe(now, isBusy)
+    const isFast = isSearching ? this.#searches < MAX_FAST_SEARCHES : isBusy
+    if (now - this.#beatAt < (isFast ? BUSY_INTERVAL : IDLE_INTERVAL) - JITTER) return
     this.#beatAt = now
+    this.#searches = isSearching ? this.#searches + 1 : 0
     if (isSearching || this.#isUnsettled(now)) {
       this.#triedAt = now
       for (const to of this.#endpoints) this.#send(to, now, { wantsAnswer: true })
@@ -116,7 +141,13 @@ export class IntroducedPath implements DirectPath {
     const sample = Math.max(0, now - pending.at - echoDelay)
     this.#roundTrip = this.#roundTrip === undefined ? sample : this.#roundTrip * 0.875 + sample * 0.125
     this.#confirmed(pending.to, now)
-    if (pending.to === this.#endpoint && pending.size === echoSize) this.#mtu.acknowledged(echoSize, now)
+    if (pending.to === this.#endpoint && pending.size === echoSize) {
+      this.#mtu.acknowledged(echoSize, now)
+      if (echoSize >= this.#mtu.size) {
+        this.#unproven = 0
+        this.#proofAt = now
+      }
+    }
     return true
   }
 
@@ -128,15 +159,20 @@ export class IntroducedPath implements DirectPath {
   }
 
   doubted (now: number): void {
-    this.#usedAt = now
-    this.#busyAt = Math.min(this.#busyAt, now - LATE.busy)
+    if (this.#isLate || this.#endpoint === undefined || this.#doubtedAt > this.#confirmedAt) return
+    this.#doubtedAt = now
+    if (now - this.#confirmedAt > LATE.busy) this.#isLate = true
+    else this.#send(this.#endpoint, now, { wantsAnswer: true })
   }
+
+  measured (): void {} // heartbeats measure it
 
   health (now: number): 'alive' | 'late' | 'dead' {
     const silent = now - this.#confirmedAt
     if (silent > DEAD) return 'dead'
     const isBusy = now - this.#usedAt < BUSY_TIME
-    if (silent > LATE.idle || (isBusy && Math.min(silent, now - this.#busyAt) > LATE.busy)) this.#isLate = true // until there is an echo
+    const isDoubtful = this.#doubtedAt > this.#confirmedAt && now - this.#doubtedAt > Math.max(DOUBT_TIME, 3 * (this.#roundTrip ?? 0))
+    if (isDoubtful || silent > LATE.idle || (isBusy && Math.min(silent, now - this.#busyAt) > LATE.busy)) this.#isLate = true // until there is an echo
     return this.#isLate ? 'late' : 'alive'
   }
 
@@ -151,9 +187,21 @@ export class IntroducedPath implements DirectPath {
     return this.#endpoint?.isLocal !== true && now - this.#triedAt > RETRY_INTERVAL && this.#endpoints.some(({ isLocal }) => isLocal)
   }
 
-  #probe (now: number): void {
-    const size = this.#mtu.poll(now)
-    if (size !== undefined && this.#endpoint !== undefined) this.#send(this.#endpoint, now, { wantsAnswer: true, size })
+  /** Looks for the size of the path, and whether what was found still arrives: it may have become narrower. */
+  #probe (now: number, isBusy: boolean): void {
+    if (this.#endpoint === undefined) return
+    let size = this.#mtu.poll(now)
+    if (size === undefined && isBusy && this.#mtu.size > 0 && now - this.#proofAt > (this.#unproven === 0 ? PROOF_INTERVAL : PROBE_TIMEOUT)) {
+      if (this.#unproven === MAX_UNPROVEN) {
+        this.#unproven = 0
+        this.#mtu.blackHole(now)
+        return
+      }
+      this.#unproven++
+      this.#proofAt = now
+      size = this.#mtu.size
+    }
+    if (size !== undefined) this.#send(this.#endpoint, now, { wantsAnswer: true, size })
   }
 
   #send (to: Known, now: number, { wantsAnswer = false, echo = this.#echo, size }: { wantsAnswer?: boolean, echo?: { sequence: number, at: number, size: number }, size?: number }): void {
@@ -166,11 +214,12 @@ export class IntroducedPath implements DirectPath {
   }
 
   #confirmed (endpoint: Known, now: number): void {
+    const patience = this.#isLate ? LATE.busy : LATE.idle
     endpoint.confirmedAt = this.#confirmedAt = now
     this.#isLate = false
     const used = this.#endpoint
     if (used === endpoint) return
-    if (used !== undefined && now - used.confirmedAt < LATE.busy && (used.isLocal || !endpoint.isLocal)) return
+    if (used !== undefined && now - used.confirmedAt < patience && (used.isLocal || !endpoint.isLocal)) return
     if (used === undefined) this.#settledAt = now
     this.#endpoint = endpoint
     this.#mtu.blackHole(now)
@@ -180,8 +229,10 @@ export class IntroducedPath implements DirectPath {
     const known = this.#endpoints.find((other) => isSame(other, endpoint))
     if (known !== undefined) return known
     const added = { ...endpoint, confirmedAt: -Infinity }
-    if (this.#endpoints.length === MAX_ENDPOINTS) {
-      const oldest = this.#endpoints.filter((other) => other !== this.#endpoint).reduce((a, b) => a.confirmedAt <= b.confirmedAt ? a : b)
+    const ofHost = this.#endpoints.filter(({ host }) => host === endpoint.host)
+    const full = ofHost.length >= MAX_OF_HOST ? ofHost : this.#endpoints.length >= MAX_ENDPOINTS ? this.#endpoints : undefined
+    if (full !== undefined) {
+      const oldest = full.filter((other) => other !== this.#endpoint).reduce((a, b) => a.confirmedAt <= b.confirmedAt ? a : b)
       this.#endpoints.splice(this.#endpoints.indexOf(oldest), 1)
     }
     this.#endpoints.push(added)

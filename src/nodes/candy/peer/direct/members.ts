@@ -39,7 +39,7 @@ export class Members implements Iterable<RemotePeer> {
   register (entry: SessionOf): void { this.#sessions.set(entry.session.indexIn, entry) }
 
   forget (session: DirectSession): void {
-    this.#sessions.delete(session.indexIn)
+    if (this.#sessions.get(session.indexIn)?.session === session) this.#sessions.delete(session.indexIn) // else a later one of the attempt has its index
     session.close()
   }
 

@@ -1,5 +1,5 @@
 /** A path to a member with an existing client: heartbeats of the protocol, once a second; candy protocol, section 2.5. */
-import type { DatagramCipher } from '../../../../crypto/index.ts'
+import { RANDOM_IV_LIMIT, type DatagramCipher } from '../../../../crypto/index.ts'
 import { DATAGRAM_LAYOUT, MAX_SEALED, MIN_PLAINTEXT, newDatagram, writeHeartbeat } from '../../protocol/datagrams.ts'
 import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
 import type { Endpoint } from '../../../../types.ts'
@@ -7,29 +7,40 @@ import type { Endpoint } from '../../../../types.ts'
 /** Milliseconds between heartbeats: existing clients look once a second. */
 const INTERVAL = 1000
 
+/** Milliseconds by which a look may come early. */
+const JITTER = 100
+
+/** Members, or runs of one, that may seal for the same receiver. */
+const SHARES = 64
+
+/** Hosts that a member has named. */
+const MAX_ANNOUNCED = 8
+
 /** Milliseconds without an acknowledgement after which an existing client gives a path up. */
 const TIMEOUT = 3000
 
 export interface OriginalPathInit {
   /** The own virtual address. */
   own: number
-  /** With the key of the member. */
+  /** With the key of the member; that of all paths to it. */
   cipher: DatagramCipher
   transmit (datagram: Uint8Array, to: Endpoint): void
 }
 
 export class OriginalPath implements DirectPath {
-  readonly size = MAX_SEALED
+  readonly kind = 'original'
+  readonly fragments = true // nobody looks for the size of the path
   readonly isSettled = true
   readonly loss = { in: undefined, out: undefined }
-  roundTrip: number | undefined
+  #roundTrip: number | undefined
   readonly #init: OriginalPathInit
   #public: RemoteEndpoint | undefined
   #local: RemoteEndpoint | undefined
   #endpoint: RemoteEndpoint | undefined
   /** Hosts that the member has named by the server. */
   readonly #announced = new Set<string>()
-  #heard = false
+  /** Where heartbeats have come from. */
+  readonly #heardFrom: RemoteEndpoint[] = []
   #beatAt = -Infinity
   #heardAt = -Infinity
   #acknowledgedAt = -Infinity
@@ -40,24 +51,29 @@ export class OriginalPath implements DirectPath {
 
   get endpoint (): RemoteEndpoint | undefined { return this.#endpoint }
 
+  get roundTrip (): number | undefined { return this.#roundTrip }
+
+  /** 0 when the key has sealed as many as it may: all members have it, so that each takes a part of them. */
+  get size (): number { return this.#init.cipher.sealed < RANDOM_IV_LIMIT / SHARES ? MAX_SEALED : 0 }
+
   add (endpoint: RemoteEndpoint): void {
-    if (this.#announced.size < 8) this.#announced.add(endpoint.host)
+    if (this.#announced.size < MAX_ANNOUNCED) this.#announced.add(endpoint.host)
     this.#public = endpoint
   }
 
   addLocal (endpoint: RemoteEndpoint): void {
-    if (this.#announced.size < 8) this.#announced.add(endpoint.host)
+    if (this.#announced.size < MAX_ANNOUNCED) this.#announced.add(endpoint.host)
     this.#local = endpoint
   }
 
   beat (now: number, search: Search): void {
-    if (now - this.#beatAt < INTERVAL) return
+    if (now - this.#beatAt < INTERVAL - JITTER) return
     this.#beatAt = now
     const targets = search === 'used' ? [this.#endpoint] : [this.#public, this.#local]
     for (const to of targets) {
       if (to === undefined) continue
       const datagram = newDatagram(MIN_PLAINTEXT.HEARTBEAT)
-      writeHeartbeat(datagram, DATAGRAM_LAYOUT.text, { sender: this.#init.own, acknowledge: this.#heard })
+      writeHeartbeat(datagram, DATAGRAM_LAYOUT.text, { sender: this.#init.own, acknowledge: this.#heardFrom.length > 0 })
       this.#init.cipher.seal(datagram)
       this.#init.transmit(datagram, to)
     }
@@ -76,7 +92,10 @@ export class OriginalPath implements DirectPath {
     else this.#public = from
     if (!isUsed && (this.#endpoint?.isLocal !== true || from.isLocal || now - this.#heardAt >= TIMEOUT)) this.#endpoint = from
     if (isSame(this.#endpoint, from)) this.#heardAt = now
-    this.#heard = true
+    if (!this.hasHeard(from)) {
+      if (this.#heardFrom.length === MAX_ANNOUNCED) this.#heardFrom.shift()
+      this.#heardFrom.push(from)
+    }
     if (acknowledge) this.#acknowledgedAt = now
     return true
   }
@@ -86,6 +105,13 @@ export class OriginalPath implements DirectPath {
     return isSame(this.#endpoint, from) || isSame(this.#public, from) || isSame(this.#local, from)
   }
 
+  /** Whether a heartbeat has come from there. */
+  hasHeard (from: Endpoint): boolean {
+    return this.#heardFrom.some((known) => isSame(known, from))
+  }
+
+  measured (roundTrip: number): void { this.#roundTrip = roundTrip }
+
   seal (datagram: Uint8Array): void { this.#init.cipher.seal(datagram) }
 
   used (): void {}
@@ -94,5 +120,5 @@ export class OriginalPath implements DirectPath {
 
   health (now: number): 'alive' | 'dead' { return now - this.#acknowledgedAt < TIMEOUT ? 'alive' : 'dead' }
 
-  close (): void { this.#init.cipher.close() }
+  close (): void {}
 }

@@ -11,18 +11,25 @@ export interface RemoteEndpoint extends Endpoint {
 export type Search = 'all' | 'used'
 
 export interface DirectPath {
+  readonly kind: 'original' | 'introduced'
   /** Where packets go; undefined while no endpoint has been heard. */
   readonly endpoint: RemoteEndpoint | undefined
   /** Milliseconds; undefined: not measured. */
   readonly roundTrip: number | undefined
   /** The part of the datagrams lost in either direction, 0 to 1; undefined: not known. */
   readonly loss: { readonly in: number | undefined, readonly out: number | undefined }
-  /** Bytes of the longest datagram that arrives. */
+  /** Bytes of the longest datagram that arrives; 0: none does. */
   readonly size: number
+  /** Whether datagrams may be cut into fragments on their way. */
+  readonly fragments: boolean
   /** Whether that is known, and not only what is known so far. */
   readonly isSettled: boolean
-  /** Adds an endpoint that the member, or the server in its name, has told. */
+  /** Adds an endpoint that the member has told. */
   add (endpoint: RemoteEndpoint): void
+  /** Adds the one in its own network. */
+  addLocal (endpoint: RemoteEndpoint): void
+  /** A DELAY has come back after so many milliseconds. */
+  measured (roundTrip: number): void
   /** Sends the heartbeats that are due. */
   beat (now: number, search: Search): void
   /** Seals a datagram in place. */

@@ -1,20 +1,24 @@
 /** One member: the states in which a direct path to it is looked for, used and given up; candy protocol, section 2.5. */
-import { AttemptKey, keyId } from './attempt-key.ts'
+import { Attempt, knownKey, type AttemptInit } from './attempt.ts'
 import { DirectHistory } from './history.ts'
-import { IntroducedPath } from './introduced-path.ts'
-import { OriginalPath } from './original-path.ts'
+import type { IntroducedPath } from './introduced-path.ts'
+import { isOther, offerText, type Offer } from './offer.ts'
+import type { OriginalPath } from './original-path.ts'
 import { isSame, type DirectPath, type RemoteEndpoint } from './path.ts'
-import { DirectSession } from './direct-session.ts'
+import type { DirectSession } from './direct-session.ts'
+import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
 import type { Clock, Endpoint } from '../../../../types.ts'
 import type { IntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
-import type { Introduction } from '../../protocol/introduction.ts'
 
 /** Names of the protocol, in lower case. */
 export type DirectState = 'init' | 'preparing' | 'synchronizing' | 'connecting' | 'connected' | 'waiting' | 'failed'
 
 /** Why the last attempt, or path, has ended: no own endpoint, none of the member, no heartbeat; the path has ended. */
 export type DirectFailure = 'unprepared' | 'untold' | 'unheard' | 'lost'
+
+/** A path that packets can go over. */
+export type UsablePath = DirectPath & { readonly endpoint: RemoteEndpoint }
 
 /** Milliseconds in each of the states that look for a path. */
 const PATIENCE = 10_000
@@ -25,43 +29,38 @@ const RETRY = { first: 30_000, most: 3_600_000, mostOfIntroduced: 300_000 } as c
 /** Milliseconds between attempts that the member asks for. */
 const MIN_ATTEMPT_INTERVAL = 1000
 
+/** Keys of the member for which an attempt begins to wait again. */
+const MAX_RENEWED = 2
+
+/** CONNs that are taken in a second, and at once. */
+const CONNS = { rate: 2, burst: 6 }
+
 /** Milliseconds for which datagrams of a session are taken after another one has begun. */
 const OVERLAP = 60_000
 
-/** Keys of a member in one attempt: more than one when it begins again meanwhile. */
-const MAX_AGREED = 4
-
 /** What a peer does for each of its members. */
-export interface RemotePeerInit {
+export interface RemotePeerInit extends Pick<AttemptInit, 'session'> {
   readonly address: number
   readonly clock: Clock
+  /** The server can be told something. */
+  isOnline (): boolean
   /** The own endpoint is known, or there is nothing to wait for. */
   isPrepared (now: number): boolean
   /** Begins to find out the own endpoint. */
   prepare (now: number): void
   /** Sends CONN to the member. False: there is no server now. */
-  announce (key: AttemptKey, index: number, known: Uint8Array): boolean
+  announce (attempt: Attempt, known: Uint8Array): boolean
   announceLocal (): void
   /** A path to one that has not introduced itself. */
   originalPath (): OriginalPath
-  /** A session that is found by its index from now on; undefined for a key that is none. */
-  session (key: AttemptKey, index: number, introduction: Introduction): DirectSession | undefined
   introducedPath (session: DirectSession): IntroducedPath
   /** Its datagrams are not taken any more. */
   forget (session: DirectSession): void
   newIndex (): number
   onState (peer: RemotePeer, before: DirectState): void
+  /** Packets take another way: `usable` has changed. */
+  onPath (peer: RemotePeer): void
 }
-
-/** The last CONN of a member. */
-export interface Offer {
-  readonly endpoint: RemoteEndpoint | undefined
-  readonly introduction: Introduction | undefined
-  /** Of the introduction. */
-  readonly candidates: readonly RemoteEndpoint[]
-}
-
-const NOTHING = new Uint8Array(8)
 
 export class RemotePeer {
   readonly address: number
@@ -69,42 +68,37 @@ export class RemotePeer {
   /** Packets and bytes over the direct path. */
   readonly traffic = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0 }
   readonly #init: RemotePeerInit
+  readonly #conns: TokenBucket
   #state: DirectState = 'init'
   /** When the state was last set, also to the same value. */
   #since: number
   #retry: number = RETRY.first
+  #attempt: Attempt | undefined
   #attemptAt = -Infinity
-  #key: AttemptKey | undefined
-  #index = 0
-  /** Public keys of the member that the key of this attempt has agreed with. */
-  readonly #agreed = new Set<string>()
+  /** Of this attempt. */
   #offer: Offer | undefined
   /** The same, which stays when an attempt ends. */
   #lastOffer: Offer | undefined
-  #failure: DirectFailure | undefined
   /** Came too soon after the last attempt. */
   #postponed: Offer | undefined
   #local: RemoteEndpoint | undefined
+  #failure: DirectFailure | undefined
   #path: OriginalPath | IntroducedPath | undefined
   #session: DirectSession | undefined
   #former: DirectSession | undefined
-  /** The last CONN had an introduction. */
-  #wasIntroduced = false
   #isLate = false
-  /** The endpoint last written down. */
-  #noted: RemoteEndpoint | undefined
+  /** The endpoint that packets go to, as last told. */
+  #told: RemoteEndpoint | undefined
 
   constructor (init: RemotePeerInit) {
     this.#init = init
     this.address = init.address
     this.history = new DirectHistory(init.clock)
     this.#since = init.clock.now()
+    this.#conns = new TokenBucket(CONNS, this.#since)
   }
 
   get state (): DirectState { return this.#state }
-
-  /** Of the last CONN. */
-  get introduction (): Introduction | undefined { return this.#offer?.introduction }
 
   /** What the member has told last. */
   get lastOffer (): Offer | undefined { return this.#lastOffer }
@@ -115,73 +109,85 @@ export class RemotePeer {
   /** The path in use or looked for. */
   get path (): DirectPath | undefined { return this.#path }
 
-  /** The path when packets can go over it now. */
-  get usable (): (DirectPath & { readonly endpoint: RemoteEndpoint }) | undefined {
+  /** The path when packets can go over it now: also a late one, while there is no server. */
+  get usable (): UsablePath | undefined {
     const path = this.#path
-    if (this.#state !== 'connected' || this.#isLate || path?.endpoint === undefined) return undefined
-    return path as DirectPath & { readonly endpoint: RemoteEndpoint }
+    if (this.#state !== 'connected' || path?.endpoint === undefined || path.size === 0) return undefined
+    return this.#isLate && this.#init.isOnline() ? undefined : path as UsablePath
   }
 
-  get isIntroduced (): boolean { return this.#path instanceof IntroducedPath }
+  get isIntroduced (): boolean { return this.#path?.kind === 'introduced' }
 
   /** When the next attempt may begin, by the clock; undefined: at any time, or one is on. */
   get retryAt (): number | undefined { return this.#state === 'waiting' || this.#state === 'failed' ? this.#since + this.#retry : undefined }
 
   /** The member is there: a packet of it has come through the server, or a DISCOVERY. */
   start (now: number, why: string): void {
-    if (this.#state === 'connected') {
-      this.#path?.doubted(now)
-      this.#watch(now)
-    }
     if (this.#state !== 'init') return
     this.history.add(why)
     this.#prepare(now)
   }
 
+  /** A packet of so many bytes, which could have come over the path, has come through the server. */
+  doubted (now: number, length: number): void {
+    if (this.#state !== 'connected' || this.#path === undefined || length > this.#path.size) return
+    this.#path.doubted(now)
+    this.#watch(now)
+  }
+
+  /** Whether CONN is taken now: a member may send a few. */
+  admits (now: number): boolean {
+    this.#conns.refill(now)
+    return this.#conns.take(1)
+  }
+
   /** The own endpoint is known, or will not be known. */
   prepared (now: number): void {
-    if (this.#state !== 'preparing' || !this.#init.isPrepared(now)) return
-    const key = this.#key as AttemptKey
-    if (!this.#announce(key)) return
+    if (this.#state !== 'preparing' || !this.#init.isPrepared(now) || !this.#announce()) return
     this.#enter(this.#offer === undefined ? 'synchronizing' : 'connecting', now)
-    if (this.#offer !== undefined) this.#agree(now)
+    if (this.#offer !== undefined) this.#agree(this.#offer, now)
   }
 
   /** CONN has come. */
   offered (offer: Offer, now: number): void {
     this.history.add(offerText(offer))
     this.#lastOffer = offer
-    this.#wasIntroduced = offer.introduction !== undefined
-    const isNew = this.#isNew(offer)
-    if (this.#state === 'connected' && !isNew) return
-    if (this.#state === 'synchronizing') {
-      this.#offer = offer
-      this.#enter('connecting', now)
-      this.#agree(now)
-      this.#reply(offer)
-    } else if (this.#state === 'connecting') {
-      this.#offer = offer
-      if (isNew) this.#enter('connecting', now)
-      this.#agree(now)
-      this.#reply(offer)
-    } else if (this.#state !== 'preparing' && now - this.#attemptAt < MIN_ATTEMPT_INTERVAL) {
-      this.#postponed = offer
-    } else {
-      this.#accept(offer, now)
+    const isNew = isOther(this.#offer, offer)
+    switch (this.#state) {
+      case 'preparing':
+        if (this.#offer === undefined) this.#init.announceLocal()
+        this.#offer = offer
+        break
+      case 'synchronizing':
+      case 'connecting': {
+        const isOtherKind = this.#path !== undefined && (offer.introduction !== undefined) !== this.isIntroduced
+        if (isOtherKind) {
+          this.#begin(offer, now)
+          break
+        }
+        this.#offer = offer
+        if (this.#state === 'synchronizing' || (isNew && (this.#attempt?.agreed ?? 0) < MAX_RENEWED)) this.#enter('connecting', now)
+        this.#agree(offer, now)
+        if (offer.introduction !== undefined && this.#attempt?.isKnownBy(offer.introduction) === false) this.#announce()
+        break
+      }
+      case 'connected':
+        if (isNew) this.#begin(offer, now)
+        break
+      default:
+        this.#begin(offer, now)
     }
   }
 
   /** The endpoint of the member in its own network has come. */
   localEndpoint (endpoint: RemoteEndpoint): void {
     this.#local = endpoint
-    if (this.#path instanceof OriginalPath) this.#path.addLocal(endpoint)
-    else this.#path?.add(endpoint)
+    this.#path?.addLocal(endpoint)
   }
 
-  /** A heartbeat of a member with an existing client. False when it is ignored. */
+  /** A heartbeat of a member with an existing client. False when it is ignored: every member could forge those of one that has introduced itself. */
   heard (from: RemoteEndpoint, acknowledge: boolean, now: number): boolean {
-    if (this.#state === 'init' || this.#state === 'waiting' || this.#state === 'failed') return false
-    if (this.#offer === undefined || this.#offer.introduction !== undefined) return false // every member could forge it
+    if (this.#offer === undefined || this.#offer.introduction !== undefined) return false
     const path = this.#originalPath()
     if (!path.heard(from, acknowledge, now)) return false
     if (acknowledge) this.#connected(now)
@@ -191,34 +197,35 @@ export class RemotePeer {
   /** A heartbeat of this session. */
   heardIn (session: DirectSession, heartbeat: IntroducedHeartbeat, size: number, from: RemoteEndpoint, now: number): void {
     const path = this.#path
-    if (session !== this.#session || !(path instanceof IntroducedPath) || heartbeat.sender !== this.address) return
-    if (path.heard(heartbeat, size, from, now) && this.#state !== 'init' && this.#state !== 'failed' && this.#state !== 'waiting') this.#connected(now)
+    if (session !== this.#session || path?.kind !== 'introduced' || heartbeat.sender !== this.address) return
+    if (path.heard(heartbeat, size, from, now)) this.#connected(now)
   }
 
   /** Whether a datagram that is sealed as existing clients do may come from there. */
-  knows (from: Endpoint): boolean { return this.#path instanceof OriginalPath && this.#path.knows(from) }
+  knows (from: Endpoint): boolean { return this.#path?.kind === 'original' && this.#path.knows(from) }
+
+  /** Whether a heartbeat of the member, with an existing client, has come from there. */
+  hasHeard (from: Endpoint): boolean { return this.#path?.kind === 'original' && this.#path.hasHeard(from) }
 
   /** A DELAY has come back. */
-  measured (roundTrip: number): void {
-    if (this.#path instanceof OriginalPath) this.#path.roundTrip = roundTrip
-  }
+  measured (roundTrip: number): void { this.#path?.measured(roundTrip) }
 
   tick (now: number): void {
     const age = now - this.#since
-    if (this.#postponed !== undefined && now - this.#attemptAt >= MIN_ATTEMPT_INTERVAL) this.#accept(this.#postponed, now)
+    if (this.#postponed !== undefined && now - this.#attemptAt >= MIN_ATTEMPT_INTERVAL) this.#begin(this.#postponed, now)
     if (this.#former !== undefined && now - this.#attemptAt > OVERLAP) this.#forgetFormer()
     switch (this.#state) {
       case 'preparing':
-        if (age >= PATIENCE) this.#enter('failed', now)
-        else this.prepared(now)
+        if (age < PATIENCE || !this.#init.isOnline()) this.prepared(now)
+        else this.#fail('failed', 'unprepared', now)
         break
       case 'synchronizing':
-        if (age >= PATIENCE) this.#enter('failed', now)
-        else this.#path?.beat(now, 'all')
+        if (age < PATIENCE) this.#path?.beat(now, 'all')
+        else this.#fail('failed', 'untold', now)
         break
       case 'connecting':
-        if (age >= PATIENCE) this.#enter('waiting', now)
-        else this.#path?.beat(now, 'all')
+        if (age < PATIENCE) this.#path?.beat(now, 'all')
+        else this.#fail('waiting', 'unheard', now)
         break
       case 'connected':
         this.#watch(now)
@@ -227,7 +234,7 @@ export class RemotePeer {
       case 'failed':
         if (age < this.#retry) break
         this.#enter('init', now)
-        this.#retry = Math.min(this.#retry * 2, this.#wasIntroduced ? RETRY.mostOfIntroduced : RETRY.most)
+        this.#retry = Math.min(this.#retry * 2, this.#lastOffer?.introduction === undefined ? RETRY.most : RETRY.mostOfIntroduced)
     }
   }
 
@@ -235,52 +242,51 @@ export class RemotePeer {
   close (): void {
     this.#leave()
     this.#forgetFormer()
+    this.#state = 'init'
+    this.#tellPath()
   }
 
   #watch (now: number): void {
     const path = this.#path as DirectPath
     const health = path.health(now)
-    if (health === 'dead') {
+    if (health === 'dead' && this.#init.isOnline()) {
       this.history.add('given up: no heartbeat has come')
       this.#failure = 'lost'
       this.#enter('init', now)
       return
     }
-    if (this.#isLate !== (health === 'late')) {
-      this.#isLate = health === 'late'
-      this.history.add(this.#isLate ? 'no answer for a while: packets go through the server' : `answers again: packets go to ${endpointText(path.endpoint as Endpoint)}`)
-      this.#init.onState(this, this.#state)
+    const isLate = health !== 'alive'
+    if (this.#isLate !== isLate) {
+      this.#isLate = isLate
+      this.history.add(isLate ? 'no answer for a while' : 'it answers again')
     }
-    path.beat(now, this.#isLate ? 'all' : 'used')
-    this.#noteEndpoint()
+    path.beat(now, isLate ? 'all' : 'used')
+    this.#tellPath()
   }
 
+  /** A heartbeat was acknowledged. */
   #connected (now: number): void {
-    const wasConnected = this.#state === 'connected'
-    this.#enter('connected', now)
-    if (wasConnected) return
+    if (this.#state === 'init' || this.#state === 'waiting' || this.#state === 'failed') return
     this.#failure = undefined
     this.#retry = RETRY.first
-    this.#noteEndpoint()
+    this.#enter('connected', now)
+    this.#watch(now)
   }
 
-  #noteEndpoint (): void {
-    const endpoint = this.#path?.endpoint
-    if (endpoint === this.#noted) return
-    this.#noted = endpoint
-    if (endpoint === undefined) return
-    this.history.add(`connected: ${endpointText(endpoint)}`)
-    this.#init.onState(this, this.#state)
+  #tellPath (): void {
+    const endpoint = this.usable?.endpoint
+    if (endpoint === undefined ? this.#told === undefined : isSame(this.#told, endpoint)) return
+    this.#told = endpoint
+    this.history.add(endpoint === undefined ? 'packets go through the server' : `packets go to ${endpointText(endpoint)}`)
+    this.#init.onPath(this)
   }
 
-  /** Whether it is another one than before, or of another kind. */
-  #isNew ({ introduction }: Offer): boolean {
-    const before = this.#offer?.introduction
-    if (introduction === undefined || before === undefined) return introduction !== before
-    return Buffer.compare(introduction.publicKey, before.publicKey) !== 0
-  }
-
-  #accept (offer: Offer, now: number): void {
+  /** Begins an attempt that the member has asked for; later, when the last one has just begun. */
+  #begin (offer: Offer, now: number): void {
+    if (now - this.#attemptAt < MIN_ATTEMPT_INTERVAL) {
+      this.#postponed = offer
+      return
+    }
     this.#postponed = undefined
     this.#offer = offer
     this.#init.announceLocal()
@@ -288,65 +294,47 @@ export class RemotePeer {
   }
 
   #prepare (now: number): void {
-    if (this.#state !== 'preparing') {
-      this.#leave()
-      this.#attemptAt = now
-      this.#key = new AttemptKey()
-      this.#agreed.clear()
-      this.#index = this.#init.newIndex()
-    }
+    this.#leave()
+    this.#attemptAt = now
+    this.#attempt = new Attempt({ index: this.#init.newIndex(), session: this.#init.session })
     this.#enter('preparing', now)
     this.#init.prepare(now)
     this.prepared(now)
   }
 
-  #announce (key: AttemptKey): boolean {
-    const known = this.#offer?.introduction === undefined ? NOTHING : keyId(this.#offer.introduction.publicKey)
-    return this.#init.announce(key, this.#index, known)
-  }
-
-  /** Tells the member the own endpoint again when it does not know the key of this attempt. */
-  #reply ({ introduction }: Offer): void {
-    if (introduction !== undefined && Buffer.compare(introduction.known, (this.#key as AttemptKey).id) !== 0) this.#announce(this.#key as AttemptKey)
-  }
+  #announce (): boolean { return this.#init.announce(this.#attempt as Attempt, knownKey(this.#offer?.introduction)) }
 
   /** Makes the path of the kind that both have, once both ends have told their endpoints. */
-  #agree (now: number): void {
-    const { endpoint, introduction, candidates } = this.#offer as Offer
+  #agree ({ endpoint, introduction, candidates }: Offer, now: number): void {
     if (introduction === undefined) {
       const path = this.#originalPath()
       if (endpoint !== undefined) path.add(endpoint)
       return
     }
-    const session = this.#newSession(introduction)
+    const session = this.#attempt?.agree(introduction)
     if (session !== undefined) {
       this.#path?.close()
-      if (this.#session !== undefined) this.#retire(this.#session)
+      this.#retire()
       this.#session = session
       this.#path = this.#init.introducedPath(session)
     }
     const path = this.#path
-    if (!(path instanceof IntroducedPath)) return
+    if (path?.kind !== 'introduced') return
     for (const known of [endpoint, this.#local, ...candidates]) if (known !== undefined) path.add(known)
     path.beat(now, 'all')
   }
 
-  /** Two public keys agree at most once, as the same keys with the same counters would end the secrecy of what is sent. */
-  #newSession (introduction: Introduction): DirectSession | undefined {
-    const id = Buffer.from(introduction.publicKey).toString('base64')
-    if (this.#agreed.has(id) || this.#agreed.size === MAX_AGREED) return undefined
-    this.#agreed.add(id)
-    const session = this.#init.session(this.#key as AttemptKey, this.#index, introduction)
-    if (session === undefined) this.history.add('its public key is none')
-    return session
-  }
-
   #originalPath (): OriginalPath {
-    if (this.#path instanceof OriginalPath) return this.#path
-    this.#path?.close()
+    if (this.#path?.kind === 'original') return this.#path
     const path = this.#path = this.#init.originalPath()
     if (this.#local !== undefined) path.addLocal(this.#local)
     return path
+  }
+
+  #fail (state: 'waiting' | 'failed', failure: DirectFailure, now: number): void {
+    this.#failure = failure
+    this.history.add(`${failure === 'unheard' ? 'no heartbeat has come' : 'no endpoint was told'} within ${PATIENCE / 1000} s: the next attempt in ${this.#retry / 1000} s`)
+    this.#enter(state, now)
   }
 
   #enter (state: DirectState, now: number): void {
@@ -354,36 +342,32 @@ export class RemotePeer {
     if (this.#state === state) return
     const before = this.#state
     this.#state = state
-    if (state === 'waiting') this.#failure = 'unheard'
-    else if (state === 'failed') this.#failure = before === 'preparing' ? 'unprepared' : 'untold'
     if (state === 'init' || state === 'waiting' || state === 'failed') {
       this.#leave()
       this.#offer = this.#local = undefined
     }
-    if (state === 'failed' || state === 'waiting') this.history.add(`${state === 'failed' ? 'no endpoint was told' : 'no heartbeat has come'} within ${PATIENCE / 1000} s: the next attempt in ${this.#retry / 1000} s`)
+    if (state === 'connected') this.#attempt = undefined // the private key is of no use any more
     this.#init.onState(this, before)
+    this.#tellPath()
   }
 
   /** Ends the path of an attempt. What is on its way is still taken. */
   #leave (): void {
     this.#isLate = false
-    if (this.#session !== undefined) this.#retire(this.#session)
+    this.#retire()
     this.#path?.close()
-    this.#path = this.#session = this.#noted = undefined
+    this.#path = this.#attempt = undefined
   }
 
-  #retire (session: DirectSession): void {
+  #retire (): void {
+    if (this.#session === undefined) return
     this.#forgetFormer()
-    this.#former = session
+    this.#former = this.#session
+    this.#session = undefined
   }
 
   #forgetFormer (): void {
     if (this.#former !== undefined) this.#init.forget(this.#former)
     this.#former = undefined
   }
-}
-
-function offerText ({ endpoint, introduction, candidates }: Offer): string {
-  const others = candidates.filter((candidate) => !isSame(endpoint, candidate))
-  return `the member is at ${endpoint === undefined ? 'an endpoint that cannot be used' : endpointText(endpoint)}${others.length === 0 ? '' : `, or ${others.map(endpointText).join(', ')}`}${introduction === undefined ? ', as existing clients are' : ''}`
 }
