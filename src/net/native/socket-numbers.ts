@@ -30,6 +30,8 @@ export const IPV6_RECVERR = 25
 export const IPV6_V6ONLY = 26
 /** Of `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER`: no fragments, and only the MTU of the interface counts. */
 export const PMTUDISC_PROBE = 3
+/** Fragments where the path takes less. */
+export const PMTUDISC_WANT = 1
 
 export const IPPROTO_UDP = 17
 export const UDP_SEGMENT = 103

@@ -59,6 +59,8 @@ export interface UdpSocket extends DatagramSocket {
   readonly reduced: string | undefined
   /** Whether what is larger than the way takes may go in fragments. */
   readonly fragments: boolean
+  /** From now on what is larger than the way takes may go in fragments, or not: see the option `fragment`. Datagrams that wait are sent as those after them. Optional. */
+  allowFragments? (isAllowed: boolean): void
   /** As of every socket. Where the kernel drops datagrams that came in a group, each group counts as one. */
   readonly dropped: number
 }

@@ -10,7 +10,7 @@ import type { UdpOffload, UdpSocket, VerifiedUdpInit } from '../socket.ts'
 import { LinkBusyError } from '../../../errors.ts'
 import { holdProcess, type PollHandle } from '../../../net/native/poller.ts'
 import { localEndpoint } from '../../../net/native/socket-address.ts'
-import { SO_MEMINFO, SOL_SOCKET } from '../../../net/native/socket-numbers.ts'
+import { PMTUDISC_PROBE, PMTUDISC_WANT, SO_MEMINFO, SOL_SOCKET } from '../../../net/native/socket-numbers.ts'
 import { Flow } from '../../../streams/flow.ts'
 import type { Batch, Datagram, Endpoint, PacketPort, Take } from '../../../types.ts'
 
@@ -32,7 +32,6 @@ const busy = (): Error => new LinkBusyError('a socket has one reader, and it is 
 export class NativeUdpSocket implements UdpSocket {
   readonly local: Endpoint
   readonly receiveLimit: number
-  readonly fragments: boolean
   readonly errors: UdpErrors
   readonly source: AsyncIterable<Batch<Datagram>> = {
     [Symbol.asyncIterator]: () => {
@@ -43,6 +42,8 @@ export class NativeUdpSocket implements UdpSocket {
 
   readonly #udp: NativeUdp
   readonly #fd: number
+  readonly #family: OpenedSocket['family']
+  #fragments: boolean
   readonly #pollHandle: PollHandle
   readonly #letGo: () => void
   readonly #outgoing: Outgoing
@@ -62,7 +63,8 @@ export class NativeUdpSocket implements UdpSocket {
     this.#fd = opened.fd
     this.local = localEndpoint(udp.libc, opened.fd)
     this.receiveLimit = receiveLimit
-    this.fragments = opened.fragments
+    this.#fragments = opened.fragments
+    this.#family = opened.family
     this.errors = errors
     this.#incoming = new DatagramQueue(receiveLimit, ({ data }) => data.length)
     this.#pollHandle = udp.poller.watch(opened.fd, (err) => {
@@ -77,6 +79,12 @@ export class NativeUdpSocket implements UdpSocket {
   get port (): PacketPort<Datagram> { return this.#outgoing }
 
   get offloads (): readonly UdpOffload[] { return this.#outgoing.offloads }
+
+  get fragments (): boolean { return this.#fragments }
+
+  allowFragments (isAllowed: boolean): void {
+    if (isAllowed !== this.#fragments && !this.#isClosed && this.#udp.discoverMtu(this.#fd, this.#family, isAllowed ? PMTUDISC_WANT : PMTUDISC_PROBE)) this.#fragments = isAllowed
+  }
 
   get reduced (): string | undefined { return this.#outgoing.reduced }
 

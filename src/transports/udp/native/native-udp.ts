@@ -74,10 +74,7 @@ export class NativeUdp {
     const { libc } = this
     const isV6 = isIPv6(at.host)
     const fd = this.#socket(at)
-    const set = (level: number, option: number, value: number): boolean => {
-      const bytes = new Uint8Array(new Int32Array([value]).buffer)
-      return libc.setsockopt(fd, level, option, bytes, bytes.length) === 0
-    }
+    const set = (level: number, option: number, value: number): boolean => this.#set(fd, level, option, value)
     if (isV6) {
       set(IPPROTO_IPV6, IPV6_V6ONLY, 0)
       set(IPPROTO_IPV6, IPV6_RECVERR, 1)
@@ -86,8 +83,7 @@ export class NativeUdp {
     for (const [forced, usual] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]]) {
       if (!set(SOL_SOCKET, forced, kernelBuffer)) set(SOL_SOCKET, usual, kernelBuffer) // as far as net.core.rmem_max and wmem_max allow
     }
-    // A socket of IPv6 sends by IPv4 as well.
-    const isWhole = !fragment && set(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE) && (!isV6 || set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE))
+    const isWhole = !fragment && this.discoverMtu(fd, isV6 ? 'v6' : 'v4', PMTUDISC_PROBE)
     const offloads: UdpOffload[] = ['batch']
     if (io !== 'batch') {
       if (set(IPPROTO_UDP, UDP_SEGMENT, 0)) offloads.push('gso') // no size for all: each message has its own
@@ -96,6 +92,16 @@ export class NativeUdp {
     const address = socketAddress(at.host, at.port)
     if (libc[call](fd, address, address.length) < 0) throw this.#failed(fd, call, at)
     return { fd, family: isV6 ? 'v6' : 'v4', offloads, reduced: reducedBy(offloads, io), fragments: !isWhole }
+  }
+
+  /** How a socket finds the MTU of a path. One of IPv6 sends by IPv4 as well. False when the system does not take it. */
+  discoverMtu (fd: number, family: OpenedSocket['family'], how: number): boolean {
+    return this.#set(fd, IPPROTO_IP, IP_MTU_DISCOVER, how) && (family === 'v4' || this.#set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, how))
+  }
+
+  #set (fd: number, level: number, option: number, value: number): boolean {
+    const bytes = new Uint8Array(new Int32Array([value]).buffer)
+    return this.libc.setsockopt(fd, level, option, bytes, bytes.length) === 0
   }
 
   #socket (of: Endpoint): number {
