@@ -17,7 +17,7 @@ import { findStunServers, type StunServer } from './stun-servers.ts'
 import { decodeNat } from '../../protocol/nat-code.ts'
 
 /** How often servers of STUN are asked: those that were named, and the one that may be none. */
-const NAMED_TRIES = 6
+const NAMED_TRIES = 5
 const GUESSED_TRIES = 3
 
 export interface DirectTrafficInit extends Pick<DirectPathsInit, 'secret' | 'routes' | 'stats' | 'tap' | 'clock' | 'log' | 'toServer' | 'isOnline' | 'deliver' | 'onPath'> {
