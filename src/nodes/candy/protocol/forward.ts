@@ -38,8 +38,8 @@ export const innerSource = (message: Uint8Array): number | undefined => message.
 /** The destination of the inner packet; undefined when there is none. */
 export const innerDestination = (message: Uint8Array): number | undefined => message.length < MIN_WRAPPED ? undefined : readU32(message, INNER_SOURCE + 4)
 
-/** Whether the first header is that of a pushed route, which `stripOuter` removes, and not a user's tunnel. Not bounds-checked. */
-export const isRouted = (message: Uint8Array): boolean => isWrapped(message) && versionOf(message, FORWARD_PACKET) === 0
+/** Whether the header at `at` is that of a pushed route, which `stripOuter` removes, and not a user's tunnel. Not bounds-checked. */
+export const isRouted = (message: Uint8Array, at = FORWARD_PACKET): boolean => protocolOf(message, at) === protocols.ipip && versionOf(message, at) === 0
 
 function newForward (length: number): Uint8Array {
   if (length < MIN_LENGTH.FORWARD || length > MAX_LENGTH) {
@@ -89,13 +89,13 @@ export function wrapRouted (packet: Uint8Array, own: number, nexthop: number): U
  * Existing clients remove 20 bytes from every packet of protocol 4, which destroys IP-in-IP tunnels of their users. Here the pseudo
  * header is recognised by its version, 0.
  *
+ * @param from offset of the packet, which ends with `data`
  * @returns undefined when the packet is malformed and has to be dropped: not IPv4, inconsistent lengths, or no inner packet.
  */
-export function stripOuter (packet: Uint8Array): Uint8Array | undefined {
-  const tunnelled = protocolOf(packet) === protocols.ipip
-  if (tunnelled && packet.length <= OUTER_LENGTH) return undefined
-  const at = tunnelled && versionOf(packet) === 0 ? OUTER_LENGTH : 0
-  return isIpv4(packet, at) ? packet.subarray(at, at + totalLengthOf(packet, at)) : undefined
+export function stripOuter (data: Uint8Array, from = 0): Uint8Array | undefined {
+  if (protocolOf(data, from) === protocols.ipip && data.length - from <= OUTER_LENGTH) return undefined
+  const at = isRouted(data, from) ? from + OUTER_LENGTH : from
+  return isIpv4(data, at) ? data.subarray(at, at + totalLengthOf(data, at)) : undefined
 }
 
 /**

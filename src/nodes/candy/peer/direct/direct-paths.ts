@@ -42,6 +42,9 @@ const MAX_UDP_PAYLOAD = 1472
 const DISCOVERY_ANSWERS = { rate: 50, burst: 200 }
 const CONNS = { rate: 100, burst: 200 }
 
+/** Attempts for members of which only packets have come: many servers do not check from whom these are. */
+const NOTICED_ATTEMPTS = { rate: 10, burst: 32 }
+
 export interface DirectPathsInit {
   /** The own virtual address, and its network. */
   own: Cidr
@@ -86,6 +89,7 @@ export class DirectPaths {
   readonly #routes: MemberRoutes
   readonly #answers: TokenBucket
   readonly #conns: TokenBucket
+  readonly #noticedAttempts: TokenBucket
   readonly #cipher: DatagramCipher
   #ticking: Interval | undefined
   #discovering: Timer | undefined
@@ -100,11 +104,12 @@ export class DirectPaths {
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     this.#conns = new TokenBucket(CONNS, now)
+    this.#noticedAttempts = new TokenBucket(NOTICED_ATTEMPTS, now)
     this.#cipher = sealing.cipher({ key: datagramKey(secret, own.address), layout: DATAGRAM_LAYOUT })
     const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, port: socket.port, transmit: this.#transmit, stats })
-    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver })
+    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver, now })
     this.#receiver = new DatagramReceiver({
-      own: own.address,
+      own,
       members,
       endpoint,
       cipher: this.#cipher,
@@ -112,6 +117,7 @@ export class DirectPaths {
       stats,
       now,
       isRelaying: memberRoutes.isOn,
+      mayCarry: (by, origin) => memberRoutes.mayCarry(by, origin),
       usable: (address, port) => this.#usable(address, port),
       onStun: (now) => { for (const peer of members) peer.prepared(now) },
       onDelay: (delay, text, peer, now) => { memberRoutes.delay(delay, text, peer, now) },
@@ -180,8 +186,10 @@ export class DirectPaths {
   noticed (address: number, destination: number, length: number): void {
     if (address === this.#noticed) return
     this.#noticed = address
-    const peer = this.#member(address)
     const now = this.#init.clock.now()
+    this.#noticedAttempts.refill(now)
+    if (this.#members.wouldStartNoticed(address) && !this.#noticedAttempts.take(1)) return
+    const peer = this.#member(address, true)
     peer?.start(now, 'a packet has come through the server')
     if (destination === this.#init.own.address) peer?.doubted(now, length + SEALED_PACKET)
   }
@@ -198,8 +206,10 @@ export class DirectPaths {
       return
     }
     const introduction = copyOf(introductionIn(message))
+    const at = this.#usable(address, port)
+    if (at !== undefined && introduction === undefined) this.#members.expect(at.host)
     const candidates = (introduction?.candidates ?? []).flatMap(({ address, port }) => this.#usable(address, port) ?? [])
-    peer.offered({ endpoint: this.#usable(address, port), introduction, candidates }, now)
+    peer.offered({ endpoint: at, introduction, candidates }, now)
   }
 
   /** DISCOVERY. @throws {CandyMessageError} */
@@ -219,7 +229,9 @@ export class DirectPaths {
     const general = decodeGeneral(message)
     const local = localEndpoint(general)
     const endpoint = local === undefined ? undefined : this.#usable(local.address, local.port)
-    if (endpoint !== undefined) this.#addressed(general.source, general.destination)?.localEndpoint(endpoint)
+    if (endpoint === undefined) return
+    this.#members.expect(endpoint.host)
+    this.#addressed(general.source, general.destination)?.localEndpoint(endpoint)
   }
 
   /** At intervals from a random time on: peers that start together do not ask together. */
@@ -240,17 +252,26 @@ export class DirectPaths {
 
   /** The member that a message is from, when it is for this peer. */
   #addressed (source: number, destination: number): RemotePeer | undefined {
-    return destination === this.#init.own.address ? this.#member(source) : undefined
+    if (destination !== this.#init.own.address) return undefined
+    const peer = this.#member(source, false)
+    if (peer !== undefined) this.#members.confirm(peer)
+    return peer
   }
 
-  /** The member with this address, new or known. Undefined for one that can be none, or when there are too many. */
-  #member (address: number): RemotePeer | undefined {
+  /**
+   * The member with this address, new or known. Undefined for one that can be none, or when there are too many.
+   *
+   * @param isNoticed only packets of it have come
+   */
+  #member (address: number, isNoticed: boolean): RemotePeer | undefined {
     const known = this.#members.get(address)
     if (known !== undefined) return known
     const { own } = this.#init
     if (address === own.address || !inNetwork(address, own) || (own.prefix < 31 && (address === own.network || address === own.broadcast))) return undefined
+    if (!this.#members.makeRoom(isNoticed)) return undefined
     const peer = new RemotePeer(this.#initOf(address))
-    return this.#members.add(peer) ? peer : undefined
+    this.#members.add(peer, isNoticed)
+    return peer
   }
 
   /** Undefined for an endpoint that is none, or that leads into the tunnel itself. */
@@ -290,11 +311,12 @@ export class DirectPaths {
       forget: (session) => { this.#members.forget(session) },
       newIndex: () => this.#newIndex(),
       onState: (peer, before) => {
+        this.#members.forgetSources(peer)
         this.#noticed = -1
         log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       },
       onPath: (peer) => {
-        this.#members.forgetSources()
+        this.#members.forgetSources(peer)
         this.#routes.changed(peer, clock.now())
         this.#tellPath(peer)
       }

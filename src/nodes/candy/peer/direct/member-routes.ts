@@ -1,5 +1,6 @@
 /** Routes through other members: measures direct paths, tells and learns routes by delay, and carries packets of others; candy protocol, section 2.6. */
-import { DelayRoutes } from './delay-routes.ts'
+import { isPath } from './delay-route.ts'
+import { DelayRoutes, MAX_LEARNED_OF_ONE } from './delay-routes.ts'
 import type { Members } from './members.ts'
 import type { RemotePeer } from './remote-peer.ts'
 import { destinationOf, type Cidr } from '../../../../net/ipv4.ts'
@@ -40,6 +41,8 @@ export class MemberRoutes {
   readonly #init: MemberRoutesInit
   readonly #routes: DelayRoutes
   readonly #measuring = new Map<RemotePeer, Measuring>()
+  /** Milliseconds in which connected members say that they reach others, by the address of these; also of ways that are not used. */
+  readonly #told = new WeakMap<RemotePeer, Map<number, number>>()
   #polledAt = -Infinity
   /** Packets for other members, of one read. */
   #transit: Batch<Datagram> = []
@@ -69,6 +72,7 @@ export class MemberRoutes {
   /** A direct path begins to work, or ends. */
   changed (peer: RemotePeer, now: number): void {
     const isUp = peer.usable !== undefined
+    if (peer.state !== 'connected') this.#told.delete(peer)
     if (isUp === this.#measuring.has(peer)) return
     if (!isUp) {
       this.#measuring.delete(peer)
@@ -110,7 +114,27 @@ export class MemberRoutes {
   /** ROUTE of a member. */
   route ({ destination, next, roundTrip }: DelayRoute, peer: RemotePeer, now: number): void {
     const rejection = this.#routes.received(peer.address, { destination, next, rtt: roundTrip }, now)
+    if (rejection === undefined || rejection === 'held down') this.#note(peer, destination, roundTrip)
     if (rejection !== undefined && rejection !== 'off') this.#init.stats.drops.memberRoute++
+  }
+
+  #note (peer: RemotePeer, destination: number, roundTrip: number): void {
+    let told = this.#told.get(peer)
+    if (told === undefined) this.#told.set(peer, told = new Map())
+    if (!isPath(roundTrip)) told.delete(destination)
+    else if (told.size < MAX_LEARNED_OF_ONE || told.has(destination)) told.set(destination, roundTrip)
+  }
+
+  /**
+   * Whether a packet of `origin` may come by the path of another member. Of one that has introduced itself and has a path of its own only
+   * when that way is as short, by what the other one says: it is the way that the origin may have chosen. The path of an original client
+   * protects nothing, as every member has its key.
+   */
+  mayCarry (by: RemotePeer, origin: RemotePeer): boolean {
+    const path = origin.isIntroduced ? origin.usable : undefined
+    if (path?.roundTrip === undefined || this.nextHop(origin.address) === by.address) return true
+    const rest = this.#told.get(by)?.get(origin.address)
+    return rest !== undefined && (by.path?.roundTrip ?? Infinity) + rest <= path.roundTrip
   }
 
   /** Takes a packet for another member, in an open datagram that is sealed again in place. It leaves with `flush`. */

@@ -25,6 +25,7 @@ export interface PacketSenderInit {
   tap: Pick<PeerTaps, 'isOn' | 'show'>
   /** Answers to packets that are too large. */
   deliver (packets: Batch): void
+  now: number
 }
 
 /** Answers to packets that are too large, of all members. */
@@ -36,7 +37,7 @@ export class PacketSender {
 
   constructor (init: PacketSenderInit) {
     this.#init = init
-    this.#answers = new TokenBucket(TOO_BIG_ANSWERS, 0)
+    this.#answers = new TokenBucket(TOO_BIG_ANSWERS, init.now)
   }
 
   /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `port.drained`. */
@@ -82,11 +83,15 @@ export class PacketSender {
     return rest
   }
 
-  /** Tells the sender of a packet that is too large for the path, where it wants to know. Others go through the server, as all do until the size is known. */
+  /**
+   * Tells the sender of a packet that is too large for the path, where it wants to know. Others go through the server, as all do until the
+   * size is known, and those beyond the rate of answers.
+   */
   #answerTooBig (packet: Uint8Array, mtu: number, isSettled: boolean, now: number): boolean {
     if (!isSettled || mtu < MIN_MTU || !isUnfragmentable(packet)) return false
     this.#answers.refill(now)
-    if (this.#answers.take(1)) this.#init.deliver([fragmentationNeeded(packet, mtu)])
+    if (!this.#answers.take(1)) return false
+    this.#init.deliver([fragmentationNeeded(packet, mtu)])
     this.#init.stats.drops.tooBig++
     return true
   }
