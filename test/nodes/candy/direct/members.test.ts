@@ -90,6 +90,7 @@ async function flooded (t: Test): Promise<Flooded> {
     discovery: 0,
     routes: { size: 0, nexthopOf: () => 0, accepts: () => true },
     clock,
+    isOnline: () => true,
     log: { debug () {}, info () {}, warn () {} } as unknown as DirectPathsInit['log'],
     stats: newPeerStats(),
     tap: { isOn: false, show () {} },
@@ -106,11 +107,11 @@ t.test('forged sources cost little, and keep no member out', async (t) => {
   const { clock, paths, said } = await flooded(t)
   const conns = (): number => said.get(MessageType.CONN) ?? 0
   const forged = addr('10.77.1.0')
-  for (let i = 0; i < 5000; i++) paths.noticed(forged + i)
+  for (let i = 0; i < 5000; i++) paths.noticed(forged + i, 0, 100)
   t.equal(conns(), 32)
   let answered = 0
   for (let second = 0; second < 60; second++) {
-    for (let i = 0; i < 1000; i++) paths.noticed(forged + (second * 1000 + i) % 20_000)
+    for (let i = 0; i < 1000; i++) paths.noticed(forged + (second * 1000 + i) % 20_000, 0, 100)
     await clock.pass(1000)
     const before = conns()
     const source = addr('10.77.0.2') + second
