@@ -7,7 +7,8 @@ const THREAD_MEMORY = 64
 
 /** Settles when the thread has ended; never rejects. */
 export async function askInThread (task: MappingTask, signal: AbortSignal, memory = THREAD_MEMORY): Promise<MappingAnswer> {
-  if (signal.aborted) return failed(String(signal.reason))
+  const ended = (): MappingAnswer => failed(String((signal.reason as Error)?.message))
+  if (signal.aborted) return ended()
   // the file next to this one, in source or compiled form
   const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
   const thread = new Worker(file, { name: 'port mapping', workerData: task, resourceLimits: { maxOldGenerationSizeMb: memory } })
@@ -16,7 +17,7 @@ export async function askInThread (task: MappingTask, signal: AbortSignal, memor
     thread.once('message', (message) => { resolve(readAnswer(message, task.lease)) })
     thread.on('error', (err) => { resolve(failed(`the thread has failed: ${String(err?.message)}`)) })
     thread.once('exit', () => { resolve(failed('the thread has ended without an answer')) })
-    signal.addEventListener('abort', () => { resolve(failed(String((signal.reason as Error)?.message))) }, { once: true })
+    signal.addEventListener('abort', () => { resolve(ended()) }, { once: true })
   })
   await thread.terminate().catch(() => {})
   return answer
