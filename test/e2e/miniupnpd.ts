@@ -73,7 +73,7 @@ else if (await canRun(t, ['nft', 'ss'])) {
       tell('start')
       const [, found] = await program.find(/status (.*"(?:mapped|none|failed)".*)/)
       t.same(JSON.parse(found), { state: 'mapped', external: { host: '11.1.1.2', port: 5000 }, by })
-      t.match(await rules(), /udp dport 5000 .*dnat (?:ip )?to 192\.168\.1\.2:5000/)
+      t.match(await rules(), /dport 5000 .*dnat (?:ip )?to 192\.168\.1\.2:5000/)
       tell('pass 600000')
       await program.find(/(?:thread ends[^]*){2}/)
       t.equal((await rules()).match(/dnat/g)?.length, 1, 'the renewal is of the same mapping')
