@@ -1,7 +1,8 @@
 /** Traversal of NATs. All but `PortMapping` has no sockets and timers: who uses it sends, receives, and passes the time. */
 export { isLocalAddress, scopeOf, type AddressScope } from './address-scope.ts'
 export { gatherCandidates, type Candidate, type CandidatesInit } from './candidates.ts'
-export { PortMapping, type PortMappingInit, type PortMappingStatus } from './port-mapping/port-mapping.ts'
+export { PortMapping, type PortMappingInit } from './port-mapping/port-mapping.ts'
+export type { PortMappingStatus } from './port-mapping/mapping-keeper.ts'
 export type { MappingProtocol } from './port-mapping/messages.ts'
 export { PathMtu, type PathMtuInit } from './path-mtu.ts'
 export { describeNat, type EndpointDependence, type NatBehaviour, type NatName } from './nat-behaviour.ts'

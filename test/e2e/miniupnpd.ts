@@ -22,21 +22,28 @@ const MAPPER = fileURLToPath(new URL('../helpers/nat/mapper.ts', import.meta.url
 const LAN = '192.168.1'
 
 interface Home {
-  router: Namespace
-  host: Namespace
   /** Redirections of the router, as rules. */
   rules (): Promise<string>
-  mapper (init?: object): { program: Program, tell: (command: string) => void }
+  /** On one of two hosts: its address ends with 2 or 3. */
+  mapper (init: object, last?: number): { program: Program, tell: (command: string) => void }
 }
 
 /** A host behind a router that has this address outside. */
 async function home (t: Test, outside: string): Promise<Home> {
   const lab = new Lab(t)
-  const [router, host] = [await lab.host('router', `${outside}/24`), await lab.namespace('home')]
-  await lab.wire(host, UPLINK, router, 'lan')
+  const router = await lab.host('router', `${outside}/24`)
+  await router.ip('link', 'add', 'lan', 'type', 'bridge')
+  await router.ip('link', 'set', 'lan', 'up')
   await router.ip('addr', 'add', `${LAN}.1/24`, 'dev', 'lan')
-  await host.ip('addr', 'add', `${LAN}.2/24`, 'dev', UPLINK)
-  await host.ip('route', 'add', 'default', 'via', `${LAN}.1`)
+  const hosts = new Map<number, Namespace>()
+  for (const last of [2, 3]) {
+    const host = await lab.namespace(`host${last}`)
+    hosts.set(last, host)
+    await lab.wire(host, UPLINK, router, `lan${last}`)
+    await router.ip('link', 'set', `lan${last}`, 'master', 'lan')
+    await host.ip('addr', 'add', `${LAN}.${last}/24`, 'dev', UPLINK)
+    await host.ip('route', 'add', 'default', 'via', `${LAN}.1`)
+  }
   await router.filter(`table inet filter {
     chain forward { type filter hook forward priority 0; policy accept; jump miniupnpd; }
     chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
@@ -54,11 +61,9 @@ async function home (t: Test, outside: string): Promise<Home> {
   const daemon = startCommand(t, 'ip', ['netns', 'exec', router.name, MINIUPNPD_BIN as string, '-d', '-f', config, '-P', join(folder, 'pid')])
   t.ok(await eventually(async () => /:5351 /.test(await router.run('ss', '-lunH'))), `it runs: ${daemon.stderr.slice(-300)}`)
   return {
-    router,
-    host,
     rules: () => router.run('nft', 'list', 'chain', 'inet', 'filter', 'prerouting_miniupnpd'),
-    mapper (init = {}) {
-      const program = startCommand(t, 'ip', ['netns', 'exec', host.name, process.execPath, ...STRIP_TYPES, MAPPER, JSON.stringify({ address: `${LAN}.2`, ...init })], { env: { NODE_OPTIONS: '' }, stdin: 'pipe' })
+    mapper (init, last = 2) {
+      const program = startCommand(t, 'ip', ['netns', 'exec', (hosts.get(last) as Namespace).name, process.execPath, ...STRIP_TYPES, MAPPER, JSON.stringify({ address: `${LAN}.${last}`, ...init })], { env: { NODE_OPTIONS: '' }, stdin: 'pipe' })
       return { program, tell: (command) => { program.child.stdin?.write(`${command}\n`) } }
     }
   }
@@ -96,13 +101,11 @@ else if (await canRun(t, ['nft', 'ss'])) {
   }
 
   await t.test('a port that another host has: UPnP gives another one, and keeps it', async (t) => {
-    const { router, rules, host, mapper } = await home(t, '11.1.1.2')
-    t.ok(router)
-    await host.ip('addr', 'add', `${LAN}.3/24`, 'dev', UPLINK)
+    const { rules, mapper } = await home(t, '11.1.1.2')
     const first = mapper({ protocols: ['upnp'] })
     first.tell('start')
     await first.program.find(/"mapped"/)
-    const second = mapper({ protocols: ['upnp'], address: `${LAN}.3` })
+    const second = mapper({ protocols: ['upnp'] }, 3)
     second.tell('start')
     const [, found] = await second.program.find(/status (.*"(?:mapped|none|failed)".*)/)
     t.match(JSON.parse(found), { state: 'mapped' })

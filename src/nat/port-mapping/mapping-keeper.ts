@@ -1,8 +1,7 @@
 /** Keeps a mapping: asks for it, again before it ends, again after a failure, and for its removal. */
-import type { HeldMapping, MappingAnswer } from './messages.ts'
-import type { PortMappingStatus } from './port-mapping.ts'
+import type { HeldMapping, MappingAnswer, MappingProtocol } from './messages.ts'
 import { printable } from '../../text/printable.ts'
-import type { Clock, Timer } from '../../types.ts'
+import type { Clock, Endpoint, Timer } from '../../types.ts'
 
 /** Milliseconds until a mapping is asked for again, as gateways grant less, and forget all when they start again; and until the next attempt after a failure. */
 const RENEW_TIME = 600_000
@@ -12,6 +11,17 @@ const LEAST_RENEW_TIME = 30_000
 
 /** Milliseconds for the removal at the end. */
 const CLOSE_TIME = 2000
+
+/** The state of a `PortMapping`. */
+export interface PortMappingStatus {
+  /** `none`: there is no gateway that can, or its address is not public (double NAT). `failed`: the attempt has failed, or took too long. */
+  readonly state: 'off' | 'looking' | 'mapped' | 'none' | 'failed'
+  /** The endpoint of this port outside; when it is `mapped`, until the time has ended that the gateway has granted. */
+  readonly external?: Endpoint
+  readonly by?: MappingProtocol
+  /** For people: why there is none, or why the last renewal has failed. */
+  readonly reason?: string
+}
 
 export interface MappingKeeperInit {
   /** Settles after its signal is aborted as well, and never rejects. */

@@ -2,30 +2,19 @@
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import { askInThread } from './ask-in-thread.ts'
-import { MappingKeeper } from './mapping-keeper.ts'
+import { MappingKeeper, type PortMappingStatus } from './mapping-keeper.ts'
 import type { MappingProtocol } from './messages.ts'
 import { defaultGateway } from './search.ts'
 import { OptionError } from '../../errors.ts'
 import { verifyMilliseconds, verifyPort } from '../../options.ts'
 import { systemClock } from '../../streams/clock.ts'
 import { printable } from '../../text/printable.ts'
-import type { Clock, Endpoint } from '../../types.ts'
+import type { Clock } from '../../types.ts'
 
 /** Seconds for which a mapping is asked: the least that UPnP takes for granted. */
 const LEASE = 3600
 
 const PROTOCOLS: readonly MappingProtocol[] = ['nat-pmp', 'upnp']
-
-/** The state of a {@link PortMapping}. */
-export interface PortMappingStatus {
-  /** `none`: there is no gateway that can, or its address is not public (double NAT). `failed`: the attempt has failed, or took too long. */
-  readonly state: 'off' | 'looking' | 'mapped' | 'none' | 'failed'
-  /** The endpoint of this port outside; when it is `mapped`, until the time has ended that the gateway has granted. */
-  readonly external?: Endpoint
-  readonly by?: MappingProtocol
-  /** For people: why there is none, or why the last renewal has failed. */
-  readonly reason?: string
-}
 
 /** Options of {@link PortMapping}. */
 export interface PortMappingInit {
