@@ -1,11 +1,12 @@
 /** Two wireguard-go, without anything between them but routing. */
+import type { ChildProcess } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { ADDRESS, type Lab, said } from './lab.ts'
-import type { Tunnel } from './tunnels.ts'
+import { ended, type FreshTunnel } from './tunnels.ts'
 
-export async function wireguard (lab: Lab, binary: string, name: string): Promise<Tunnel> {
+export async function wireguard (lab: Lab, binary: string, name: string): Promise<FreshTunnel> {
   const { a, b } = lab
   const network = lab.nextNetwork()
   const port = 51_000 + network
@@ -16,17 +17,19 @@ export async function wireguard (lab: Lab, binary: string, name: string): Promis
     return { private: privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32).toString('hex'), public: publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('hex') }
   })
   const ends = [{ host: a, own: first, other: second, at: ADDRESS.b }, { host: b, own: second, other: first, at: ADDRESS.a }]
+  const programs: ChildProcess[] = []
   for (const [i, { host, own, other, at }] of ends.entries()) {
     const device = `wg${process.pid % 10_000}x${network}${i}`
     const socket = `/var/run/wireguard/${device}.sock`
     lab.leftovers.push(socket)
     const child = host.spawn(binary, ['-f', device], { env: { ...process.env, WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'verbose' } })
+    programs.push(child)
     await said(child, /UAPI listener started/)
     await configure(socket, [`private_key=${keys[i].private}`, `listen_port=${port}`, `public_key=${keys[1 - i].public}`, `endpoint=${at}:${port}`, `allowed_ip=${other}/32`])
     await host.ip('addr', 'add', `${own}/24`, 'dev', device)
     await host.ip('link', 'set', device, 'mtu', '1400', 'up')
   }
-  return { name, encrypted: true, isOfDatagrams: true, from: a, to: b, address: second }
+  return { name, encrypted: true, isOfDatagrams: true, from: a, to: b, address: second, stop: () => ended(programs) }
 }
 
 /** The protocol by which wireguard programs are told what to do, as there is no need for another program then. */

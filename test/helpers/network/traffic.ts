@@ -17,19 +17,19 @@ type Commands = Record<string, (...args: any[]) => Promise<unknown>>
 
 /** A process in a namespace that does what it is told, by default that of `agent.ts`; one of those for each namespace is enough. */
 export class Agent<C extends Commands = AgentCommands> {
-  readonly #child: ChildProcess
+  readonly process: ChildProcess
   readonly #calls = new Map<number, { resolve (result: any): void, reject (err: Error): void }>()
   #lastId = 0
 
   constructor (namespace: Namespace, script = AGENT) {
-    this.#child = namespace.spawn(process.execPath, [...STRIP_TYPES, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.#child.on('message', ({ id, result, error }: any) => {
+    this.process = namespace.spawn(process.execPath, [...STRIP_TYPES, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.process.on('message', ({ id, result, error }: any) => {
       const call = this.#calls.get(id)
       this.#calls.delete(id)
       if (error === undefined) call?.resolve(result)
       else call?.reject(new Error(error))
     })
-    this.#child.once('exit', () => {
+    this.process.once('exit', () => {
       for (const { reject } of this.#calls.values()) reject(new Error('the agent has ended'))
     })
   }
@@ -37,7 +37,7 @@ export class Agent<C extends Commands = AgentCommands> {
   call<Name extends keyof C> (name: Name, ...args: Parameters<C[Name]>): ReturnType<C[Name]> {
     const id = ++this.#lastId
     const answer = new Promise((resolve, reject) => { this.#calls.set(id, { resolve, reject }) })
-    this.#child.send({ id, name, args })
+    this.process.send({ id, name, args })
     return answer as ReturnType<C[Name]>
   }
 }

@@ -42,7 +42,7 @@ for (const role of ['relay', 'peer'] as const) {
     }
     const before = known()
     const rounds = await warmUpCandy({ role, ...some(5) })
-    t.ok(rounds > 0, `${rounds} packets there and back`)
+    t.ok(rounds[0] > 0, `${rounds[0]} packets there and back`)
     t.equal(known(), before)
     t.equal(tapped, 0)
   })
@@ -56,7 +56,7 @@ for (const role of ['relay', 'peer'] as const) {
   })
 
   t.test(`a ${role} that stops first`, async (t) => {
-    t.equal(await warmUpCandy({ role, packets: () => 0, signal: AbortSignal.abort() }), 0)
+    t.same(await warmUpCandy({ role, packets: () => 0, signal: AbortSignal.abort() }), [])
   })
 }
 
@@ -71,5 +71,5 @@ t.test('while others send, nothing is done', async (t) => {
       return packets++
     }
   })
-  t.equal(rounds, 0)
+  t.same(rounds, [0])
 })

@@ -83,7 +83,7 @@ export const peerOptions = {
     docs: `server of STUN, which tells which endpoint this peer has outside of its NAT: \`HOST[:PORT]\` or \`stun://HOST[:PORT]\`, or \`none\`; can be repeated, ${MAX_STUN_SERVERS} times at most`
   },
   port: { check: wholeNumber(0, 65_535), default: 0, value: 'port', defaultText: 'any', help: 'UDP port for direct paths' },
-  localhost: { check: ipv4(), value: 'ip', defaultText: 'those of its interfaces', help: 'address of this machine that members in the same network are told' },
+  localhost: { check: ipv4(), value: 'ip', defaultText: 'those of its interfaces', help: 'address of this machine that members in the same network are told', docs: 'address of this machine that members in the same network are told; with one of the loopback, all members are on this machine, and the socket is bound to it' },
   discovery: { check: wholeNumber(0, 86_400), default: 0, value: 'seconds', defaultText: '0, not at all', help: 'how often to ask all members for direct paths, before there is traffic' },
   route: { check: wholeNumber(0, 1000), default: 0, value: 'cost', defaultText: '0, not at all', help: 'milliseconds that this peer adds when members send through it to each other, and the same for this one through others' },
   noPortMapping: { check: boolean(), default: false, help: 'ask no router for a port (UPnP, NAT-PMP)' },

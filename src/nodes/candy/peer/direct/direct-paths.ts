@@ -59,6 +59,8 @@ export interface DirectPathsInit {
   interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket. */
   mapped (): Endpoint | undefined
+  /** The address of the socket, where it is one of the loopback: then members are peers of this machine, and no others. */
+  loopback?: string | undefined
   /** Bytes of the longest packet of the interface. */
   mtu: number
   /** Milliseconds that this peer adds to routes through it; 0: there are none. */
@@ -98,9 +100,9 @@ export class DirectPaths {
   #noticed = -1
 
   constructor (init: DirectPathsInit) {
-    const { own, secret, sealing, socket, servers, tries, interfaces, mapped, routes, stats, tap, clock, cost, deliver } = this.#init = init
+    const { own, secret, sealing, socket, servers, tries, interfaces, mapped, loopback, routes, stats, tap, clock, cost, deliver } = this.#init = init
     const members = this.#members
-    const endpoint = this.#endpoint = new OwnEndpoint({ servers, tries, port: socket.local.port, interfaces, mapped })
+    const endpoint = this.#endpoint = new OwnEndpoint({ servers, tries, port: socket.local.port, interfaces, mapped, loopback })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     this.#conns = new TokenBucket(CONNS, now)
@@ -276,9 +278,9 @@ export class DirectPaths {
 
   /** Undefined for an endpoint that is none, or that leads into the tunnel itself. */
   #usable (address: number, port: number): RemoteEndpoint | undefined {
-    const { own, routes } = this.#init
+    const { own, routes, loopback } = this.#init
     const isInside = inNetwork(address, own) || (routes.size > 0 && routes.nexthopOf(address) !== 0)
-    return isInside ? undefined : endpointOf(address, port)
+    return isInside ? undefined : endpointOf(address, port, loopback !== undefined)
   }
 
   #initOf (address: number): RemotePeerInit {

@@ -3,7 +3,7 @@ import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
 import { loadSealing } from '../../../../crypto/index.ts'
 import { gatherCandidates, PortMapping } from '../../../../nat/index.ts'
 import { readUrl } from '../../../../net/endpoint.ts'
-import { parseCidr, type Cidr } from '../../../../net/ipv4.ts'
+import { parseAddress, parseCidr, type Cidr } from '../../../../net/ipv4.ts'
 import type { Tun } from '../../../../tun/device.ts'
 import { bindUdp } from '../../../../transports/udp/index.ts'
 import { reasonOf } from '../../../../text/printable.ts'
@@ -12,6 +12,7 @@ import { STUN_PORT } from '../options.ts'
 import type { PeerSettings } from '../settings.ts'
 import { DirectPaths, type DirectPathsInit } from './direct-paths.ts'
 import { explainPath, type PathExplanation } from './explain.ts'
+import { isLoopback } from './own-endpoint.ts'
 import { mappingStatus, type DirectStatus } from './status.ts'
 import { findStunServers, type StunServer } from './stun-servers.ts'
 import { decodeNat } from '../../protocol/nat-code.ts'
@@ -83,12 +84,13 @@ export class DirectTraffic {
   async #open (own: Cidr, cidr: string): Promise<void> {
     const { settings, tun, log, bindUdp: bind = (at: Endpoint) => bindUdp({ ...at, fragment: false }), ...init } = this.#init
     const [sealing, servers] = await Promise.all([loadSealing(), this.#servers()])
-    const socket = await bind({ host: '0.0.0.0', port: settings.port })
+    const { localhost, port, discovery, route } = settings
+    const loopback = localhost !== undefined && isLoopback(parseAddress(localhost) ?? 0) ? localhost : undefined
+    const socket = await bind({ host: loopback ?? '0.0.0.0', port })
     if (this.#isClosed || this.#address !== cidr) {
       socket.close()
       return
     }
-    const { localhost, discovery, route } = settings
     const mapping = this.#mapping = this.#startMapping(socket)
     const paths = this.#paths = new DirectPaths({
       ...init,
@@ -102,7 +104,8 @@ export class DirectTraffic {
       discovery: discovery * 1000,
       log,
       interfaces: () => interfacesOf(localhost, tun.name),
-      mapped: () => mapping?.status.external
+      mapped: () => mapping?.status.external,
+      loopback
     })
     this.#problem = undefined
     try {

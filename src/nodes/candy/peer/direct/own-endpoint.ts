@@ -23,6 +23,8 @@ export interface OwnEndpointInit {
   interfaces (): CandidatesInit['interfaces']
   /** The endpoint that a gateway forwards to the socket; undefined: none. */
   mapped (): Endpoint | undefined
+  /** An address of the loopback: only peers of this machine are members, and it is the only candidate. */
+  loopback?: string | undefined
 }
 
 export class OwnEndpoint {
@@ -88,13 +90,22 @@ export class OwnEndpoint {
 
   /** All of them, the best first. */
   get candidates (): Candidate[] {
-    const { port, interfaces, mapped } = this.#init
+    const { port, interfaces, mapped, loopback } = this.#init
+    if (loopback !== undefined) return [{ type: 'host', host: loopback, port, scope: 'special', priority: 0 }]
     const reflexive = this.#stun?.reflexive
     return gatherCandidates({ port, interfaces: interfaces(), mapped: mapped(), reflexive: reflexive === undefined ? [] : [reflexive] })
   }
 }
 
-/** An endpoint that somebody has told. Undefined where no host can be. */
-export function endpointOf (address: number, port: number): RemoteEndpoint | undefined {
-  return port === 0 || scopeOf(address) === 'special' ? undefined : { host: formatAddress(address), port, isLocal: isLocalAddress(address) }
+/** 127/8. */
+export const isLoopback = (address: number): boolean => address >>> 24 === 127
+
+/**
+ * An endpoint that somebody has told. Undefined where no host can be.
+ *
+ * @param isOnLoopback all members are peers of this machine: an endpoint is on its loopback, or there is none
+ */
+export function endpointOf (address: number, port: number, isOnLoopback = false): RemoteEndpoint | undefined {
+  const isUsable = isOnLoopback ? isLoopback(address) : scopeOf(address) !== 'special'
+  return port === 0 || !isUsable ? undefined : { host: formatAddress(address), port, isLocal: isLocalAddress(address) }
 }
