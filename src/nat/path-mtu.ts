@@ -43,7 +43,7 @@ export class PathMtu {
   #sent = 0
   /** The largest size that has been probed. */
   #largest = 0
-  #deadline = 0
+  #deadline = -Infinity
 
   /** @throws {OptionError} */
   constructor ({ most, base, tries = 3, timeout = 1000 }: PathMtuInit) {

@@ -1,5 +1,5 @@
 import { CandyPeer } from '../../nodes/candy/index.ts'
-import { warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
+import { prepareCandy, warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { reasonOf } from '../../text/printable.ts'
@@ -18,6 +18,7 @@ const UNNAMED = '_default'
 /** Starts a candy peer. @throws an error of the interface */
 export async function startCandyPeer ({ settings, isForeign, log, out }: StartContext<CandyPeerSettings>): Promise<Service> {
   const { address, name, mtu } = settings
+  await prepareCandy({ role: 'peer' })
   const throwaway = settings.tun === 'none' && name === undefined
   const state = throwaway ? ephemeralState() : await openPeerState(settings.stateDir ?? defaultStateDir(), name ?? UNNAMED, log, isForeign ? readOriginalState(name) : undefined)
   const tun = await openInterface(settings).catch(async (err) => {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { serveCandy, type CandyRelay, type TapFilter } from '../../nodes/candy/index.ts'
-import { warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
+import { prepareCandy, warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { serveStun, type StunServer, type StunServerStatus } from '../../nodes/stun/index.ts'
 import { parseAddress } from '../../net/ipv4.ts'
 import { endpointText } from '../../net/endpoint.ts'
@@ -21,6 +21,7 @@ const LASTING = [['stateDir', 'state-dir'], ['stunListen', 'stun-listen'], ['stu
 
 /** Starts a candy relay. @throws an error of the system when it cannot listen */
 export async function startCandyRelay ({ settings, workers, log, out }: StartContext<CandyRelaySettings>): Promise<Service<CandyRelaySettings>> {
+  await prepareCandy({ role: 'relay' })
   const leaseFile = await openLeases(settings.stateDir ?? defaultStateDir(), log)
   const server = await serveCandy({ ...settings, leases: leaseFile.leases, workers, log }).catch(async (err) => {
     await leaseFile.close()

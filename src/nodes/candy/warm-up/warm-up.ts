@@ -8,7 +8,7 @@
 import { inSlices } from '../../../streams/slices.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
-import { socketEnds, userspaceEnds } from './ends.ts'
+import { socketEnds, userspaceEnds, type Ends } from './ends.ts'
 import { openNetwork, type Way } from './network.ts'
 
 export interface WarmUpInit {
@@ -35,7 +35,25 @@ const BUDGET = 2000
 const TIMEOUT = 30_000
 
 /** One that looks for paths, and finds none, has most of its code in use; then a path is found. */
-const WAYS: Record<WarmUpInit['role'], readonly Way[]> = { relay: [[false, false]], peer: [[true, false], [true, true]] }
+const WAYS: Record<WarmUpInit['role'], readonly [Way, ...Way[]]> = { relay: [[false, false]], peer: [[true, false], [true, true]] }
+
+/** Packets before the start, and milliseconds after which it does not wait for them any more. */
+const FIRST_ROUNDS = 16
+const FIRST_TIMEOUT = 500
+
+/**
+ * To be called before the relay or the peer is made: a few packets, for some 50 ms. V8 gives objects another class once a field has had a
+ * fraction, or an array something else than numbers. Those that are made later have that class from the beginning, as have those of
+ * `warmUpCandy`; otherwise the real ones would be strangers to the optimised code, and their first packets would discard it.
+ *
+ * Never rejects, and takes half a second at most.
+ */
+export async function prepareCandy ({ role, clock = systemClock }: Pick<WarmUpInit, 'role' | 'clock'>): Promise<void> {
+  const [way] = WAYS[role]
+  await within({ timeout: FIRST_TIMEOUT, clock }, async (given) => throughNetworks(role, [way], given, async (ends) => {
+    for (let i = 0; i < FIRST_ROUNDS && !given.signal.aborted; i++) await ends.round()
+  }))
+}
 
 /**
  * Settles when the work is done or has been given up, and everything it has made is gone. Never rejects: without it the first packets are
@@ -44,34 +62,42 @@ const WAYS: Record<WarmUpInit['role'], readonly Way[]> = { relay: [[false, false
  * @returns how many packets went there and back on each way
  */
 export async function warmUpCandy ({ role, packets, signal, clock = systemClock }: WarmUpInit): Promise<number[]> {
+  const rounds: number[] = []
+  await within({ timeout: TIMEOUT, clock, signal }, async (given) => throughNetworks(role, WAYS[role], given, async (ends) => {
+    rounds.push(await inSlices(() => ends.round(), { clock, signal: given.signal, steps: ROUNDS, slice: SLICE, pause: PAUSE, budget: BUDGET, others: packets, quiet: QUIET }))
+  }))
+  return rounds
+}
+
+/** Gives work a time, and aborts it then, or with the signal. Never rejects. */
+async function within ({ timeout, clock, signal }: { timeout: number, clock: Clock, signal?: AbortSignal }, work: (given: AbortController) => Promise<void>): Promise<void> {
   const given = new AbortController()
   const giveUp = (): void => { given.abort() }
-  signal.addEventListener('abort', giveUp, { once: true })
-  const timer = clock.set(TIMEOUT, giveUp)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  const timer = clock.set(timeout, giveUp)
   timer.unref()
-  if (signal.aborted) giveUp()
-  const rounds: number[] = []
+  if (signal?.aborted === true) giveUp()
+  await work(given).catch(() => {}) // given up
+  clock.clear(timer)
+  signal?.removeEventListener('abort', giveUp)
+}
+
+/** Calls `use` with a network for each way, one after the other. */
+async function throughNetworks (role: WarmUpInit['role'], ways: readonly Way[], given: AbortController, use: (ends: Ends) => Promise<void>): Promise<void> {
+  given.signal.throwIfAborted()
+  const ends = role === 'relay' ? userspaceEnds() : await socketEnds()
+  given.signal.addEventListener('abort', () => { void ends.close() }, { once: true }) // ends a packet that is on its way
   try {
-    const ends = role === 'relay' ? userspaceEnds() : await socketEnds()
-    given.signal.addEventListener('abort', () => { void ends.close() }, { once: true }) // ends a packet that is on its way
-    try {
-      for (const way of WAYS[role]) {
-        given.signal.throwIfAborted()
-        const network = await openNetwork(ends, way, given)
-        try {
-          rounds.push(await inSlices(() => ends.round(), { clock, signal: given.signal, steps: ROUNDS, slice: SLICE, pause: PAUSE, budget: BUDGET, others: packets, quiet: QUIET }))
-        } finally {
-          await network.close()
-        }
+    for (const way of ways) {
+      given.signal.throwIfAborted()
+      const network = await openNetwork(ends, way, given)
+      try {
+        await use(ends)
+      } finally {
+        await network.close()
       }
-    } finally {
-      await ends.close()
     }
-  } catch {
-    // given up
   } finally {
-    clock.clear(timer)
-    signal.removeEventListener('abort', giveUp)
+    await ends.close()
   }
-  return rounds
 }

@@ -97,7 +97,7 @@ export class DirectPaths {
   #discovering: Timer | undefined
   readonly #stopping = new AbortController()
   /** The last member that sent through the server, as it sends many packets. */
-  #noticed = -1
+  #noticed = NaN
 
   constructor (init: DirectPathsInit) {
     const { own, secret, sealing, socket, servers, tries, interfaces, mapped, loopback, routes, stats, tap, clock, cost, deliver } = this.#init = init
@@ -249,7 +249,7 @@ export class DirectPaths {
     if (requests.length > 0) this.#init.socket.port.send(requests)
     for (const peer of this.#members) peer.tick(now)
     this.#routes.tick(now)
-    this.#noticed = -1
+    this.#noticed = NaN
   }
 
   /** The member that a message is from, when it is for this peer. */
@@ -314,7 +314,7 @@ export class DirectPaths {
       newIndex: () => this.#newIndex(),
       onState: (peer, before) => {
         this.#members.forgetSources(peer)
-        this.#noticed = -1
+        this.#noticed = NaN
         log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       },
       onPath: (peer) => {
