@@ -2,6 +2,7 @@
  * Accounts for the send queue of one receiver, by sender and by time, and decides what may be added to it, so that the queue stays short
  * and no sender fills it alone. The bytes themselves are in the kernel and in the stream above it, first in, first out.
  */
+import { objectList } from '../buffers/object-list.ts'
 import { Codel } from './codel.ts'
 import { DrainRate, WINDOW } from './drain-rate.ts'
 import type { Batch, PacketPort } from '../types.ts'
@@ -47,7 +48,7 @@ export class SendQueue<Sender = unknown> {
   readonly #codel = new Codel()
   readonly #drainRate = new DrainRate()
   /** Oldest first. */
-  readonly #parts: Array<Part<Sender>> = []
+  readonly #parts = objectList<Part<Sender>>()
   readonly #held = new Map<Sender, number>()
   /** Bytes of all parts. */
   #bytes = 0

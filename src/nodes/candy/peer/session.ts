@@ -1,4 +1,5 @@
 /** One connection of a candy peer to its server, from the handshake to its end (candy protocol, section 1.5). */
+import { objectList } from '../../../buffers/object-list.ts'
 import { typeDemux } from '../../../transforms/type-demux.ts'
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
 import { SendQueue, bufferedAmountOf } from '../../../limits/send-queue.ts'
@@ -72,7 +73,7 @@ export class PeerSession {
   readonly #link: WebSocketLink
   readonly #sendQueue: SendQueue
   /** Packets for the interface from the current read. */
-  #inbound: Batch = []
+  #inbound: Batch = objectList()
   #isAddressRequested = false
   /** The own address, once AUTH has been sent with it. */
   #own = 0

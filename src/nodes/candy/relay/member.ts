@@ -1,4 +1,5 @@
 /** A member of a network in the packet path: what it may send, and how messages reach it. */
+import { objectList } from '../../../buffers/object-list.ts'
 import { SendQueue } from '../../../limits/send-queue.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Cidr } from '../../../net/ipv4.ts'
@@ -43,7 +44,7 @@ export abstract class Member {
   /** Next hops of the routes that were pushed to it. */
   gateways: ReadonlySet<number> = NO_GATEWAYS
   /** Messages for this member from the current read. */
-  pending: Batch = []
+  pending: Batch = objectList()
   /** Bytes queued for it when last checked: its part of the total. */
   queued = 0
   /** Records the senders of queued messages, and their time. */

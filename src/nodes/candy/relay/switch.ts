@@ -1,4 +1,5 @@
 /** Forwarding of messages between the members of a network. */
+import { objectList } from '../../../buffers/object-list.ts'
 import type { Batch, Clock } from '../../../types.ts'
 import { BroadcastBudget } from './broadcast-budget.ts'
 import type { Member, MemberNetwork, SwitchSettings } from './member.ts'
@@ -21,7 +22,7 @@ export class Switch<M extends Member = Member> implements MemberNetwork {
   /** By address. */
   readonly #members = new Map<number, M>()
   /** Members with pending messages from the current read. */
-  readonly #dirty: M[] = []
+  readonly #dirty = objectList<M>()
 
   constructor (settings: SwitchSettings, budget: Budget) {
     this.settings = settings

@@ -19,9 +19,14 @@ export interface Ends {
 /** Ends without the code of an interface of the system: enough for a relay. */
 export function userspaceEnds (): Ends {
   const tuns = [userspaceTun(), userspaceTun()] as const
+  let rounds = 0
   return {
     tuns,
-    async round () { await tuns[0].ping(ADDRESSES[1]) },
+    async round () {
+      const round = rounds++
+      const ping = (i: number): Promise<unknown> => tuns[0].ping(ADDRESSES[1], { size: SIZES[i % SIZES.length] })
+      await (round % PAIR_EVERY === 0 ? Promise.all([ping(round), ping(round + 1)]) : ping(round))
+    },
     async close () { await Promise.all(tuns.map((tun) => tun.close())) }
   }
 }
@@ -33,8 +38,11 @@ const SEGMENTS = 4
 /** One round of so many sends a large packet, the others a ping: both have to be fast. */
 const LARGE_EVERY = 8
 
-/** Bytes of the payload of a `ping`. */
-const PING = 64
+/** Bytes of the payloads of pings, in turn: masks and checksums have code for what is left of whole words. */
+const SIZES = [64, 61, 1190] as const
+
+/** One round of so many sends two at once, as others would not wait for each other. */
+const PAIR_EVERY = 3
 
 /**
  * Ends like an interface of the system.
@@ -43,7 +51,8 @@ const PING = 64
  */
 export async function socketEnds (): Promise<Ends> {
   let arrived = (): void => {}
-  const [ping, large] = [framed(echoRequest()), framed(largePacket())]
+  const pings = SIZES.map((size) => framed(echoRequest(size)))
+  const large = framed(largePacket())
   writeLarge(large)
   const first = await SocketTun.open(() => { arrived() })
   const second = await SocketTun.open((frame) => {
@@ -55,7 +64,9 @@ export async function socketEnds (): Promise<Ends> {
     tuns: [first.tun, second.tun],
     round: () => new Promise((resolve) => {
       arrived = resolve
-      first.write(rounds++ % LARGE_EVERY === 0 ? large : ping)
+      const round = rounds++
+      first.write(round % LARGE_EVERY === 0 ? large : pings[round % pings.length])
+      if (round % PAIR_EVERY === 0) first.write(pings[0])
     }),
     async close () {
       arrived()
@@ -87,8 +98,9 @@ function packetOf (protocol: number, totalLength: number): Uint8Array {
   return packet
 }
 
-function echoRequest (): Uint8Array {
-  const packet = packetOf(protocols.icmp, HEADER_LENGTH + PING)
+/** @param size bytes of the payload */
+function echoRequest (size: number): Uint8Array {
+  const packet = packetOf(protocols.icmp, HEADER_LENGTH + 8 + size)
   packet[HEADER_LENGTH] = 8
   writeU16(packet, HEADER_LENGTH + 2, fold(addWords(packet, HEADER_LENGTH)))
   return packet

@@ -1,5 +1,6 @@
 /** Takes what comes to the UDP socket: opens datagrams in place, and hands over what they are. */
 import type { DatagramCipher } from '../../../../crypto/index.ts'
+import { objectList } from '../../../../buffers/object-list.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { destinationOf, inNetwork, parseAddress, readU32, sourceOf, type Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Datagram } from '../../../../types.ts'
@@ -49,7 +50,7 @@ export class DatagramReceiver {
   readonly #init: DatagramReceiverInit
   readonly #strangers: TokenBucket
   readonly #expected: TokenBucket
-  #inbound: Batch = []
+  #inbound: Batch = objectList()
 
   constructor (init: DatagramReceiverInit) {
     this.#init = init

@@ -154,7 +154,8 @@ export class IntroducedPath implements DirectPath {
   seal (datagram: Uint8Array): void { this.#init.session.seal(datagram) }
 
   used (now: number): void {
-    if (now - this.#usedAt >= BUSY_TIME) this.#busyAt = now
+    const busyAt = this.#busyAt // the store has no branch of its own, whose first use would discard optimised code
+    this.#busyAt = now - this.#usedAt >= BUSY_TIME ? now : busyAt
     this.#usedAt = now
   }
 
