@@ -11,7 +11,7 @@ import { openvpn } from './tun/openvpn.ts'
 import { originalCandy } from './tun/original-candy.ts'
 import { candy, candyDirect, type FreshTunnel, least, plain, sealed, socat, type Tunnel, WAYS } from './tun/tunnels.ts'
 import { wireguard } from './tun/wireguard.ts'
-import { wireguardBinaries } from './tun/wireguard-binaries.ts'
+import { wireguardBinaries, type Binary } from './tun/wireguard-binaries.ts'
 import type { Options } from './lib/options.ts'
 import { CANDY_BIN } from '../test/helpers/candy/original.ts'
 import { beside, summary, type Case, type Contestant } from './lib/row.ts'
@@ -66,8 +66,15 @@ interface Startable extends Contestant {
 }
 
 /** There and back through programs that have carried nothing before. */
-async function freshLatency (run: Run, startable: Startable[]): Promise<void> {
+async function freshLatency (run: Run, lab: Lab, wireguards: readonly Binary[]): Promise<void> {
   const name = 'ping, idle, fresh programs'
+  const startable: Startable[] = [
+    { name: 'tunpipe, ws', ours: true, encrypted: false, start: () => candy(lab, 'ws') },
+    { name: 'tunpipe, direct', ours: true, encrypted: true, start: () => candyDirect(lab) }
+  ]
+  if (CANDY_BIN !== undefined) for (const way of ['relayed', 'direct'] as const) startable.push({ name: `candy, ${way}`, encrypted: way === 'direct', start: () => originalCandy(lab, way) })
+  const [newest] = wireguards
+  if (newest !== undefined) startable.push({ name: newest.name, encrypted: true, start: () => wireguard(lab, newest.path, newest.name) })
   const figures = await run.inTurn(name, roundsOf(run), startable, ({ start }) => freshPings(start, run.full ? 200 : 100, 0.01))
   run.add({ name, unit: 'ms', lessIsBetter: true }, beside(startable, figures))
 }
@@ -100,10 +107,10 @@ async function datagrams (run: Run, all: Tunnel[]): Promise<void> {
 }
 
 /** Sets up whatever there is to compare with. One that cannot be set up is told, and the others go on. */
-async function rivals (run: Run, lab: Lab, { fetch }: Options): Promise<Tunnel[]> {
+async function rivals (run: Run, lab: Lab, wireguards: readonly Binary[]): Promise<Tunnel[]> {
   const tunnels: Tunnel[] = []
   const attempt = (name: string, tunnel: Promise<Tunnel>): Promise<void> => tunnel.then((tunnel) => { tunnels.push(tunnel) }, (err: unknown) => { run.fail(name, err) })
-  for (const { path, name } of await wireguardBinaries(run, fetch)) await attempt(name, wireguard(lab, path, name))
+  for (const { path, name } of wireguards) await attempt(name, wireguard(lab, path, name))
   if (!isInstalled('openvpn')) run.leaveOut('openvpn', 'not installed')
   else {
     await attempt('openvpn, UDP', openvpn(lab, 'UDP'))
@@ -129,12 +136,13 @@ export async function tunBench (run: Run, options: Options): Promise<void> {
   }
   const lab = await Lab.open()
   try {
+    const wireguards = await wireguardBinaries(run, options.fetch)
     const ours = await Promise.all([candy(lab, 'ws'), candy(lab, 'wss'), candyDirect(lab), sealed(lab)])
-    const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, options)]
+    const tunnels = [plain(lab), ...ours, ...await rivals(run, lab, wireguards)]
     const hops = [...isInstalled('socat') ? [await socat(lab)] : [], ...run.full ? await Promise.all(WAYS.map((way) => least(lab, way))) : []]
     if (!isInstalled('socat')) run.leaveOut('three socat', 'socat is not installed')
     if (!run.full) run.leaveOut('the least in Node', 'only with --full')
-    await freshLatency(run, [{ name: 'tunpipe, ws', ours: true, encrypted: false, start: () => candy(lab, 'ws') }])
+    await freshLatency(run, lab, wireguards)
     await warmUp(run, tunnels)
     for (const tunnel of hops) await pings(tunnel, 500, 0.002) // as warm as those that have carried streams
     await streams(run, tunnels)

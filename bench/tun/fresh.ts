@@ -5,7 +5,7 @@ import type { FreshTunnel } from './tunnels.ts'
 import { summary } from '../lib/row.ts'
 
 /** Milliseconds after which programs have done what they do by themselves after their start. */
-const SETTLED = 6000
+const SETTLED = 9000
 
 /** The first pings of a tunnel: their median in milliseconds. The tunnel is started for them, and gone afterwards. */
 export async function freshPings (start: () => Promise<FreshTunnel>, count: number, interval: number): Promise<number> {

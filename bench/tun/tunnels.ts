@@ -52,7 +52,7 @@ export async function ended (programs: readonly ChildProcess[]): Promise<void> {
 export async function candy (lab: Lab, scheme: 'ws' | 'wss'): Promise<FreshTunnel> { return (await candyPeers(lab, scheme, false)).tunnel }
 
 /** The same with a direct path between the peers, which is there when it settles. */
-export async function candyDirect (lab: Lab): Promise<Tunnel> {
+export async function candyDirect (lab: Lab): Promise<FreshTunnel> {
   const { tunnel, peers } = await candyPeers(lab, 'ws', true)
   const direct = Promise.all(peers.map((peer) => said(peer, /"endpoint":"\d/)))
   await pings(tunnel, 5, 0.2)

@@ -54,6 +54,18 @@ t.test('programs that have just started and warm up end at once, and say nothing
   }
 })
 
+t.test('programs keep compiled code that has not run for a while', async (t) => {
+  const tell = `data:text/javascript,import v8 from 'node:v8'
+import { syncBuiltinESMExports } from 'node:module'
+const set = v8.setFlagsFromString
+v8.setFlagsFromString = (flag) => { console.error(flag); set(flag) }
+syncBuiltinESMExports()`
+  const relay = startProgram(t, 'relay', ['candy', '--listen', 'ws://127.0.0.1:0', '--password', 'correct-horse'], { imports: [tell.replaceAll('\n', ';')] })
+  await relay.find(READY)
+  relay.signal('SIGTERM')
+  t.match(await relay.ended, { code: 0, stderr: /^--no-flush-bytecode$/m })
+})
+
 t.test('the first start', async (t) => {
   const folder = t.testdir()
   const file = join(folder, 'relay.yaml')
