@@ -19,6 +19,8 @@ export interface NatDetectionInit {
    * two at different addresses, only for the mapping.
    */
   servers: readonly Endpoint[]
+  /** Where the socket has sent to before, the servers among them: filters may let in what comes from there, so that tells nothing of them. Default: nowhere. */
+  sentTo?: readonly Endpoint[]
   /** The endpoints that the socket has on this machine: its port with each address. Without them it is not known whether there is a NAT at all. */
   local?: readonly Endpoint[]
   /** How often each request is sent, 1 to 16. As silence is an answer of some tests, a lost datagram must be unlikely. Default: 7. */
@@ -38,9 +40,9 @@ type Passed = boolean | undefined
 const isSameHost = (a: Endpoint, b: Endpoint): boolean => normalizeAddress(a.host) === normalizeAddress(b.host)
 
 /**
- * A detection without a socket or a timer: its owner sends what `poll` returns, and passes datagrams that it gets to `receive`. The socket has
- * not sent to the servers before, as filters remember that. It takes up to four seconds for each of five steps, and each server that does
- * not answer.
+ * A detection without a socket or a timer: its owner sends what `poll` returns, and passes datagrams that it gets to `receive`. Filters
+ * remember where the socket has sent to before: that is to be told. It takes up to four seconds for each of five steps, and each server that
+ * does not answer.
  *
  * ```ts
  * const detection = new NatDetection({ servers: [{ host: '192.0.2.1', port: 3478 }] })
@@ -50,6 +52,7 @@ const isSameHost = (a: Endpoint, b: Endpoint): boolean => normalizeAddress(a.hos
  */
 export class NatDetection {
   readonly #servers: readonly Endpoint[]
+  readonly #sentTo: readonly Endpoint[]
   readonly #local: readonly Endpoint[] | undefined
   readonly #transaction: Omit<StunTransactionInit, 'to'>
   #now = 0
@@ -65,8 +68,9 @@ export class NatDetection {
   #hairpinTest: StunTransaction | undefined
 
   /** @throws {OptionError} */
-  constructor ({ servers, local, tries = 7, timeout = 400, fillRandom }: NatDetectionInit) {
+  constructor ({ servers, sentTo = [], local, tries = 7, timeout = 400, fillRandom }: NatDetectionInit) {
     this.#servers = verifyServers(servers)
+    this.#sentTo = sentTo
     this.#local = local
     this.#transaction = { tries: verifyTries(tries), timeout: verifyMilliseconds('timeout', timeout), factor: 1, fillRandom }
   }
@@ -153,7 +157,7 @@ export class NatDetection {
     }
     if (server !== undefined && other !== undefined) {
       yield * this.#testFiltering(server, other)
-      const alternatives = [{ host: other.host, port: server.port }, other].filter((to) => this.#hasNotSentTo(to))
+      const alternatives = [{ host: other.host, port: server.port }, other].filter((to) => !this.#transactions.some((test) => isSame(test.to, to)))
       left.push(...alternatives.filter((to) => !left.some((one) => isSame(one, to))))
     }
     const tests = left.map((to) => this.#request(to))
@@ -165,7 +169,7 @@ export class NatDetection {
   * #testFiltering (server: Endpoint, other: Endpoint): Generator<Step, void> {
     const changesPort = server.port !== other.port
     const otherPort = { host: server.host, port: other.port }
-    if (!isSameHost(server, other) && !this.#transactions.some(({ to }) => isSameHost(to, other))) {
+    if (!isSameHost(server, other) && !this.#sent.some((to) => isSameHost(to, other))) {
       const passed = yield * this.#passes(server, { ip: true, port: changesPort }, other)
       if (passed === true) {
         this.#filtering = 'endpoint-independent'
@@ -173,13 +177,14 @@ export class NatDetection {
         return
       }
       if (passed === false && changesPort) {
+        if (this.#hasSentTo(otherPort)) return
         const passed = yield * this.#passes(server, { ip: false, port: true }, otherPort)
         if (passed !== undefined) this.#filtering = passed ? 'address-dependent' : 'address-and-port-dependent'
         if (passed !== undefined) this.#isFilteringByPort = !passed
         return
       }
     }
-    if (!changesPort || !this.#hasNotSentTo(otherPort)) return
+    if (!changesPort || this.#hasSentTo(otherPort)) return
     const passed = yield * this.#passes(server, { ip: false, port: true }, otherPort)
     if (passed === false) this.#filtering = 'address-and-port-dependent'
     if (passed !== undefined) this.#isFilteringByPort = !passed
@@ -215,7 +220,9 @@ export class NatDetection {
     return transaction
   }
 
-  #hasNotSentTo (endpoint: Endpoint): boolean { return !this.#transactions.some(({ to }) => isSame(to, endpoint)) }
+  #hasSentTo (endpoint: Endpoint): boolean { return this.#sent.some((to) => isSame(to, endpoint)) }
+
+  get #sent (): Endpoint[] { return [...this.#sentTo, ...this.#transactions.map(({ to }) => to)] }
 
   #see ({ to: server, answer }: { to: Endpoint, answer: Answer | undefined }): void {
     const { class: kind, xorMappedAddress, mappedAddress, notUnderstood = [] } = answer?.message ?? {}

@@ -34,9 +34,11 @@ interface Scene {
   /** Of the first server. */
   endpoints?: Endpoint[]
   init?: Partial<NatDetectionInit>
+  /** Where the socket sends to before it begins. */
+  before?: Endpoint[]
 }
 
-async function found ({ seed = 1, loss = 0, nat, endpoints = FOUR, init = {} }: Scene): Promise<NatDetection> {
+async function found ({ seed = 1, loss = 0, nat, endpoints = FOUR, init = {}, before = [] }: Scene): Promise<NatDetection> {
   const network = new SimulatedNetwork({ seed: seed + SEED, trace: 0 })
   const { clock } = network
   const internet = network.subnet('0.0.0.0/0', { delay: 20, loss })
@@ -46,6 +48,7 @@ async function found ({ seed = 1, loss = 0, nat, endpoints = FOUR, init = {} }: 
   await serveStun(clock, network.host({ on: internet, address: [FIRST, SECOND] }), endpoints)
   await serveStun(clock, network.host({ on: internet, address: PLAIN }), [at(PLAIN)])
   const socket = await host.bindUdp()
+  if (before.length > 0) socket.port.send(before.map((to) => ({ ...to, data: new Uint8Array(1) })))
   return detect(clock, socket, { servers: [at(FIRST)], local: [socket.local], fillRandom: fillRandom(seed), ...init })
 }
 
@@ -119,6 +122,15 @@ t.test('servers that do not answer', async (t) => {
 t.test('what was sent to before tells nothing about filters', async (t) => {
   const detection = await found({ nat: { filtering: 'address-dependent' }, endpoints: FOUR, init: { servers: [at(SECOND, 1), at(FIRST)] } })
   t.not(detection.behaviour.filtering, 'endpoint-independent', 'the second address was asked first')
+})
+
+t.test('what the socket has sent to before the detection tells nothing about filters', async (t) => {
+  const nat = { mapping: 'endpoint-independent', filtering: 'address-dependent' } as const
+  const after = async (...sentTo: Endpoint[]): Promise<NatBehaviour> => (await found({ nat, before: sentTo, init: { sentTo } })).behaviour
+  t.match(await after(at(FIRST)), { filtering: 'address-dependent', isFilteringByPort: false, mapping: 'endpoint-independent' }, 'the server that is asked')
+  t.match(await after(at(FIRST), at(SECOND)), { filtering: 'unknown', isFilteringByPort: false, mapping: 'endpoint-independent' }, 'its second address')
+  t.match(await after(at(FIRST), at(FIRST, 3479)), { filtering: 'unknown', isFilteringByPort: undefined }, 'its second port')
+  t.match((await found({ nat, before: [at(FIRST), at(SECOND)] })).behaviour, { filtering: 'endpoint-independent' }, 'who does not say so gets a wrong answer')
 })
 
 t.test('what a mapping depends on, by what was seen', async (t) => {
