@@ -1,20 +1,22 @@
 /** A relay, a responder of STUN and peers behind NATs, whole, in a simulated network and in virtual time. */
 import { once } from 'node:events'
 import type { Test } from 'tap'
+import { serveStun } from '../nat/stun.ts'
 import { readUrl } from '../../../src/net/endpoint.ts'
 import { CandyPeer, CandyRelay, type CandyPeerInit, type CandyRelayOptions, type CandyNetworkInit } from '../../../src/nodes/candy/index.ts'
 import { nextTurn } from '../../../src/streams/turns.ts'
-import { consume } from '../../../src/streams/consume.ts'
 import { VirtualClock } from '../../../src/streams/virtual-clock.ts'
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
 import { overAccepted } from '../../../src/transports/connection-guard.ts'
 import { SimulatedNetwork, type Conditions, type NatInit, type SimulatedHost, type SimulatedNat, type Subnet } from '../../../src/transports/memory/index.ts'
 import { userspaceTun, type UserspaceTun } from '../../../src/tun/index.ts'
 import { TappedSocket } from './tapped-socket.ts'
-import type { Datagram } from '../../../src/types.ts'
 
 export const PASSWORD = 'a password of the test'
 export const RELAY = { host: '198.51.100.1', port: 8080 }
+
+/** Another address of the relay. */
+export const SECOND_STUN = '198.51.100.2'
 
 export interface Member {
   host: SimulatedHost
@@ -63,7 +65,7 @@ export class World {
     const { clock } = this
     this.network = new SimulatedNetwork({ seed, clock, trace: 0 })
     this.internet = this.network.subnet('0.0.0.0/0', { delay: 20, ...conditions })
-    this.server = this.network.host({ on: this.internet, address: RELAY.host, name: 'relay' })
+    this.server = this.network.host({ on: this.internet, address: [RELAY.host, SECOND_STUN], name: 'relay' })
     const relay = this.relay = new CandyRelay({ password: PASSWORD, dhcp, clock, ...options })
     const listener = this.server.transport().listen(RELAY)
     void (async () => {
@@ -77,23 +79,10 @@ export class World {
     })
   }
 
-  /** Answers binding requests at the relay's address. */
+  /** Two addresses of the relay, with two ports each, answer requests of STUN. */
   async stun (): Promise<void> {
-    const socket = await this.server.bindUdp({ port: 3478 })
-    void consume<Datagram>(socket, (batch) => {
-      for (const { data, host, port } of batch) {
-        const answer = Buffer.alloc(32)
-        answer.writeUInt16BE(0x0101, 0)
-        answer.writeUInt16BE(12, 2)
-        Buffer.from(data).copy(answer, 4, 4, 20)
-        answer.writeUInt32BE(0x0020_0008, 20)
-        answer.writeUInt16BE(1, 24)
-        answer.writeUInt16BE(port ^ 0x2112, 26)
-        const address = host.split('.').reduce((all, byte) => all * 256 + Number(byte), 0)
-        answer.writeUInt32BE((address ^ 0x2112_a442) >>> 0, 28)
-        socket.port.send([{ data: answer, host, port }])
-      }
-    }).catch(() => {})
+    const ports = [3478, 3479]
+    await serveStun(this.clock, this.server, [RELAY.host, SECOND_STUN].flatMap((host) => ports.map((port) => ({ host, port }))))
   }
 
   /** A new host. */

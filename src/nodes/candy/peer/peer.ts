@@ -101,6 +101,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
         clock,
         log: this.#log,
         bindUdp: init.bindUdp,
+        backoff: init.backoff,
         toServer: (message) => this.#session?.say(message) ?? false,
         isOnline: () => this.#session?.isReady === true,
         deliver: this.#deliver,

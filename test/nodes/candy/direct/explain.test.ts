@@ -1,4 +1,5 @@
 /** What a peer tells of direct paths, and why there are none, in a simulated network. */
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { World } from '../../../helpers/candy/simulated-direct.ts'
 
@@ -35,11 +36,12 @@ t.test('members in one home have a path in the LAN', async (t) => {
 })
 
 t.test('why there is no direct path', async (t) => {
-  const explain = async (a: object, b: object, { hasStun = true } = {}): Promise<unknown> => {
+  const explain = async (a: object, b: object, { hasStun = true, detection = 0 } = {}): Promise<unknown> => {
     const world = new World(t)
     if (hasStun) await world.stun()
     const alice = await world.join({ name: 'alice', ...a })
     const bob = await world.join({ name: 'bob', ...b })
+    await world.clock.pass(detection)
     await world.ping(bob, alice)
     await world.clock.pass(SEARCH)
     return alice.peer.explain(bob.address)
@@ -47,7 +49,16 @@ t.test('why there is no direct path', async (t) => {
   const home = { nat: { kind: 'port-restricted-cone' } }
   t.match(await explain(home, { ...home, peer: { direct: false } }), { path: 'relay', state: 'failed', reason: 'not told', hints: [/--direct on/], retry: Number })
   t.match(await explain(home, home, { hasStun: false }), { path: 'relay', state: 'waiting', reason: /^(no STUN|blocked)$/, own: { stun: [{ status: 'no answer' }] }, hints: [/--stun/] })
-  t.match(await explain({ nat: { kind: 'symmetric' } }, { nat: { kind: 'symmetric' } }), { path: 'relay', state: 'waiting', hints: [/--port/], history: [{}, {}] })
+  t.match(await explain({ nat: { kind: 'symmetric' } }, { nat: { kind: 'symmetric' } }, { detection: 30_000 }), {
+    path: 'relay',
+    state: 'waiting',
+    reason: 'symmetric',
+    text: 'the NATs do not let them meet: symmetric here, symmetric there',
+    hints: [/--port/],
+    own: { nat: { name: 'symmetric', mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' } },
+    member: { nat: { name: 'symmetric', mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' } }
+  })
+  t.match(await explain({ nat: { kind: 'symmetric' } }, home, { detection: 30_000 }), { path: 'relay', reason: 'symmetric', text: 'the NATs do not let them meet: symmetric here, port-restricted cone there' })
 })
 
 t.test('members that can be none', async (t) => {
@@ -68,6 +79,7 @@ t.test('members that can be none', async (t) => {
 t.test('what came of a name without an address, and of none', async (t) => {
   const world = new World(t)
   const alice = await world.join({ name: 'alice', peer: { stun: ['stun.invalid:3478'] } })
+  while (alice.peer.status().direct?.stun[0].status === 'pending') await setImmediate()
   t.match(alice.peer.status().direct, { stun: [{ server: 'stun.invalid:3478', status: 'not found', error: /./ }] })
   const bob = await world.join({ name: 'bob', peer: { stun: ['none'] } })
   t.same(bob.peer.status().direct?.stun, [])

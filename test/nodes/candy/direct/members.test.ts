@@ -4,10 +4,13 @@ import { addr } from '../../../helpers/candy/client.ts'
 import { joinOriginal, type OriginalMember } from '../../../helpers/candy/simulated-original.ts'
 import { World, type Member } from '../../../helpers/candy/simulated-direct.ts'
 import { loadSealing } from '../../../../src/crypto/index.ts'
+import { silent } from '../../../../src/log.ts'
 import { parseCidr, type Cidr } from '../../../../src/net/ipv4.ts'
 import { DirectPaths, type DirectPathsInit } from '../../../../src/nodes/candy/peer/direct/direct-paths.ts'
 import { Members } from '../../../../src/nodes/candy/peer/direct/members.ts'
 import type { DirectState, RemotePeer } from '../../../../src/nodes/candy/peer/direct/remote-peer.ts'
+import { OwnEndpoint } from '../../../../src/nodes/candy/peer/direct/own-endpoint.ts'
+import { StunServers } from '../../../../src/nodes/candy/peer/direct/stun-servers.ts'
 import { newPeerStats } from '../../../../src/nodes/candy/peer/stats.ts'
 import { Secret } from '../../../../src/nodes/candy/protocol/hashes.ts'
 import { encodeConn, encodeDiscovery, MessageType } from '../../../../src/nodes/candy/protocol/messages.ts'
@@ -80,11 +83,15 @@ async function flooded (t: Test): Promise<Flooded> {
     own: parseCidr('10.77.0.1/16') as Cidr,
     secret: new Secret('x'),
     sealing: await loadSealing(),
-    servers: [],
-    tries: 1,
     socket,
-    interfaces: () => ({ eth0: [{ address: '192.0.2.7', netmask: '255.255.255.0', family: 'IPv4', mac: '00:00:00:00:00:00', internal: false, cidr: '192.0.2.7/24' }] }),
-    mapped: () => undefined,
+    endpoint: new OwnEndpoint({
+      servers: new StunServers({ named: [], log: silent }),
+      tries: 1,
+      port: socket.local.port,
+      interfaces: () => ({ eth0: [{ address: '192.0.2.7', netmask: '255.255.255.0', family: 'IPv4', mac: '00:00:00:00:00:00', internal: false, cidr: '192.0.2.7/24' }] }),
+      map () {},
+      mapping: () => ({ state: 'off' })
+    }),
     mtu: 1400,
     cost: 0,
     discovery: 0,

@@ -7,14 +7,13 @@ import { IntroducedPath } from './introduced-path.ts'
 import { MemberRoutes } from './member-routes.ts'
 import { Members } from './members.ts'
 import { OriginalPath } from './original-path.ts'
-import { endpointOf, OwnEndpoint } from './own-endpoint.ts'
+import { endpointOf, type OwnEndpoint } from './own-endpoint.ts'
 import { PacketSender } from './packet-sender.ts'
 import type { RemoteEndpoint } from './path.ts'
 import { RemotePeer, type RemotePeerInit } from './remote-peer.ts'
 import { randomIvs, type DatagramCipher, type Sealing } from '../../../../crypto/index.ts'
 import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, type Cidr } from '../../../../net/ipv4.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
-import type { CandidatesInit } from '../../../../nat/index.ts'
 import { every, type Interval } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
 import type { Batch, Clock, Datagram, DatagramSocket, Endpoint, Timer } from '../../../../types.ts'
@@ -25,7 +24,6 @@ import { decodeConn, decodeDiscovery, decodeGeneral, encodeConn, encodeDiscovery
 import { OUTER_LENGTH } from '../../protocol/forward.ts'
 import { explainPath, type PathExplanation } from './explain.ts'
 import { memberStatus, type DirectMemberStatus, type DirectStatus } from './status.ts'
-import type { StunServer } from './stun-servers.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import type { Logger } from '../../../../log.ts'
 import type { PeerRoutes } from '../routes.ts'
@@ -52,13 +50,8 @@ export interface DirectPathsInit {
   sealing: Sealing
   /** Closed with this. */
   socket: DatagramSocket
-  servers: readonly StunServer[]
-  /** How often each is asked. */
-  tries: number
-  /** Those of the machine that members may know. */
-  interfaces (): CandidatesInit['interfaces']
-  /** The endpoint that a gateway forwards to the socket. */
-  mapped (): Endpoint | undefined
+  /** Of the socket. */
+  endpoint: OwnEndpoint
   /** The address of the socket, where it is one of the loopback: then members are peers of this machine, and no others. */
   loopback?: string | undefined
   /** Bytes of the longest packet of the interface. */
@@ -85,7 +78,6 @@ export interface DirectPathsInit {
 export class DirectPaths {
   readonly #init: DirectPathsInit
   readonly #members = new Members()
-  readonly #endpoint: OwnEndpoint
   readonly #sender: PacketSender
   readonly #receiver: DatagramReceiver
   readonly #routes: MemberRoutes
@@ -100,9 +92,8 @@ export class DirectPaths {
   #noticed = NaN
 
   constructor (init: DirectPathsInit) {
-    const { own, secret, sealing, socket, servers, tries, interfaces, mapped, loopback, routes, stats, tap, clock, cost, deliver } = this.#init = init
+    const { own, secret, sealing, socket, endpoint, routes, stats, tap, clock, cost, deliver } = this.#init = init
     const members = this.#members
-    const endpoint = this.#endpoint = new OwnEndpoint({ servers, tries, port: socket.local.port, interfaces, mapped, loopback })
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     this.#conns = new TokenBucket(CONNS, now)
@@ -131,8 +122,8 @@ export class DirectPaths {
 
   /** Receives until `close`. Rejects when the socket fails. */
   async run (): Promise<void> {
-    const { clock, socket, discovery } = this.#init
-    this.#endpoint.prepare(clock.now())
+    const { clock, socket, endpoint, discovery } = this.#init
+    endpoint.ask(clock.now())
     this.#tick()
     this.#ticking = every(clock, TICK, () => { this.#tick() }).unref()
     if (discovery > 0) this.#discovering = clock.set(1 + Math.random() * discovery, () => { this.#discover() }).unref()
@@ -156,7 +147,7 @@ export class DirectPaths {
 
   /** What this peer tells of itself. */
   ownStatus (): Omit<DirectStatus, 'mapping' | 'reason'> {
-    const { candidates, endpoint, results, natKind } = this.#endpoint
+    const { candidates, endpoint, results, natKind } = this.#init.endpoint
     return {
       isOpen: true,
       port: this.#init.socket.local.port,
@@ -245,7 +236,7 @@ export class DirectPaths {
 
   #tick (): void {
     const now = this.#init.clock.now()
-    const requests = this.#endpoint.poll(now)
+    const requests = this.#init.endpoint.poll(now)
     if (requests.length > 0) this.#init.socket.port.send(requests)
     for (const peer of this.#members) peer.tick(now)
     this.#routes.tick(now)
@@ -284,8 +275,7 @@ export class DirectPaths {
   }
 
   #initOf (address: number): RemotePeerInit {
-    const { own, secret, sealing, clock, mtu, log, toServer } = this.#init
-    const endpoint = this.#endpoint
+    const { own, secret, sealing, endpoint, clock, mtu, log, toServer } = this.#init
     const transmit = this.#transmit
     let shared: DatagramCipher | undefined
     return {

@@ -1,7 +1,8 @@
 /** Where members reach this peer: the endpoint that servers of STUN see, a mapped port, and the addresses of the machine. */
-import { isSame, type RemoteEndpoint } from './path.ts'
-import { gatherCandidates, isLocalAddress, NatDetection, scopeOf, StunClient, type Candidate, type CandidatesInit } from '../../../../nat/index.ts'
-import { stunStatus, type DirectStunStatus, type StunServer } from './stun-servers.ts'
+import { isIPv4 } from 'node:net'
+import type { RemoteEndpoint } from './path.ts'
+import { gatherCandidates, isLocalAddress, NatDetection, scopeOf, StunClient, type Candidate, type CandidatesInit, type PortMappingStatus } from '../../../../nat/index.ts'
+import { stunStatus, type DirectStunStatus, type StunServers } from './stun-servers.ts'
 import { formatAddress } from '../../../../net/ipv4.ts'
 import { decodeNat, encodeNat, type NatKind } from '../../protocol/nat-code.ts'
 import type { Datagram, Endpoint } from '../../../../types.ts'
@@ -12,88 +13,134 @@ const FRESH = 10_000
 /** Milliseconds until a server is asked again, doubled each time. */
 const STUN_TIMEOUT = 250
 
+/** Milliseconds that an attempt, which has ten seconds for this, waits for servers, for their addresses, and for a gateway. */
+const ANSWER_TIME = 6000
+const LOOKUP_TIME = 3000
+const MAPPING_TIME = 1500
+
 export interface OwnEndpointInit {
   /** May be none. */
-  servers: readonly StunServer[]
+  servers: StunServers
   /** How often each is asked. */
   tries: number
   /** The port of the socket. */
   port: number
   /** Those of the machine that members may know. */
   interfaces (): CandidatesInit['interfaces']
-  /** The endpoint that a gateway forwards to the socket; undefined: none. */
-  mapped (): Endpoint | undefined
+  /** Begins to ask a gateway for a port, where that is of use and was not done before. */
+  map (): void
+  mapping (): PortMappingStatus
   /** An address of the loopback: only peers of this machine are members, and it is the only candidate. */
   loopback?: string | undefined
 }
 
 export class OwnEndpoint {
   readonly #init: OwnEndpointInit
-  readonly #stun: StunClient | undefined
-  readonly #servers: readonly Endpoint[]
+  /** Of the servers that are asked. */
+  #addresses: readonly Endpoint[] = []
+  #stun: StunClient | undefined
   #detection: NatDetection | undefined
-  /** The endpoint whose NAT `#detection` looks at. */
-  #detected: Endpoint | undefined
+  /** The address outside of the NAT that `#detection` looks at. */
+  #detected: string | undefined
   #startedAt = -Infinity
   #knownAt = -Infinity
+  #mappingAt: number | undefined
 
   constructor (init: OwnEndpointInit) {
     this.#init = init
-    this.#servers = init.servers.flatMap(({ address }) => address ?? [])
-    this.#stun = this.#servers.length === 0 ? undefined : new StunClient({ servers: this.#servers, tries: init.tries, timeout: STUN_TIMEOUT })
   }
 
   /** What servers of STUN have said. */
-  get results (): DirectStunStatus[] { return stunStatus(this.#init.servers, this.#stun?.results ?? []) }
+  get results (): DirectStunStatus[] { return stunStatus(this.#init.servers.all, this.#stun?.results ?? []) }
 
   /** The byte of an introduction for the NAT of this peer. */
   get nat (): number { return this.#detection === undefined ? 0 : encodeNat(this.#detection.behaviour) }
 
   get natKind (): NatKind { return decodeNat(this.nat) }
 
-  /** Asks for the endpoint, unless the answer is new. */
+  /** Asks servers of STUN, unless the answer is new; looks for servers where none is of use. */
+  ask (now: number): void {
+    const { servers } = this.#init
+    if (servers.isIncomplete || (this.#stun?.isDone === true && this.#stun.results.every(({ status }) => status === 'no answer'))) servers.lookUp(now)
+    if (this.#takeServers(now) || this.#stun === undefined || now - this.#knownAt < FRESH || (!this.#stun.isDone && now - this.#startedAt < FRESH)) return
+    this.#start(this.#stun, now)
+  }
+
+  /** Begins to find out the endpoint, for an attempt with a member. */
   prepare (now: number): void {
-    if (this.#stun === undefined || now - this.#knownAt < FRESH || (!this.#stun.isDone && now - this.#startedAt < FRESH)) return
-    this.#startedAt = now
-    this.#stun.start(now)
+    this.#init.map()
+    this.#mappingAt ??= now
+    this.ask(now)
   }
 
   /** Whether the endpoint is known, or will not be. */
-  isPrepared (now: number): boolean { return this.#stun === undefined || now - this.#knownAt < FRESH || (this.#startedAt > -Infinity && this.#stun.isDone) }
+  isPrepared (now: number): boolean {
+    const { servers, mapping } = this.#init
+    if (this.#mappingAt !== undefined && now - this.#mappingAt < MAPPING_TIME && mapping().state === 'looking') return false
+    if (this.#stun !== undefined && now - this.#knownAt < FRESH) return true
+    if (servers.isWaiting(now, LOOKUP_TIME) || servers.addresses !== this.#addresses) return false
+    return this.#stun === undefined || (this.#startedAt > -Infinity && (this.#stun.isDone || now - this.#startedAt >= ANSWER_TIME))
+  }
 
   poll (now: number): Datagram[] {
+    this.#takeServers(now)
     if (this.#stun === undefined) return []
-    const { reflexive, isDone } = this.#stun
-    if (isDone && reflexive !== undefined && !isSame(this.#detected, reflexive)) this.#detect(reflexive, now)
+    const { isDone } = this.#stun
+    const reflexive = this.#reflexive
+    if (isDone && reflexive !== undefined && !this.#stun.results.some((result) => result.reflexive?.host === this.#detected)) this.#detect(reflexive.host, now)
     return [...this.#stun.poll(now), ...this.#detection?.poll(now) ?? []]
   }
 
   /** Whether the datagram was an answer of a server of STUN. */
   receive (datagram: Datagram, now: number): boolean {
     if (this.#stun?.receive(datagram, now) !== true) return this.#detection?.receive(datagram, now) === true
-    if (this.#stun.reflexive !== undefined) this.#knownAt = now
+    if (this.#reflexive !== undefined) this.#knownAt = now
     return true
   }
 
-  /** Looks at the NAT once the endpoint outside is known, and when it has changed: then it is another NAT. */
-  #detect (reflexive: Endpoint, now: number): void {
-    this.#detected = reflexive
-    this.#detection = new NatDetection({ servers: this.#servers, local: this.candidates.filter(({ type }) => type === 'host') })
+  /** Asks other servers, when other addresses were found; false when they are the same. */
+  #takeServers (now: number): boolean {
+    const { servers: { addresses }, tries } = this.#init
+    if (addresses === this.#addresses) return false
+    this.#addresses = addresses
+    if (addresses.length === 0) return false
+    this.#start(this.#stun = new StunClient({ servers: addresses, tries, timeout: STUN_TIMEOUT }), now)
+    return true
+  }
+
+  #start (stun: StunClient, now: number): void {
+    this.#startedAt = now
+    stun.start(now)
+  }
+
+  /**
+   * Looks at the NAT once the address outside is known, and when it has changed: then it is another NAT. Another port alone is another
+   * mapping of the same one. Mappings of another NAT let in what was sent to since, which are the servers.
+   */
+  #detect (outside: string, now: number): void {
+    this.#detected = outside
+    this.#detection = new NatDetection({ servers: this.#addresses, sentTo: this.#addresses, local: this.candidates.filter(({ type }) => type === 'host') })
     this.#detection.start(now)
   }
 
+  /** What servers have seen; the socket has IPv4 only, so another endpoint is none of it. */
+  get #reflexive (): Endpoint | undefined {
+    const { reflexive, results = [] } = this.#stun ?? {}
+    return [reflexive, ...results.map(({ reflexive }) => reflexive)].find((endpoint) => endpoint !== undefined && isIPv4(endpoint.host))
+  }
+
   /** The endpoint outside; where nobody has told one, that of the machine. Undefined when there is none at all. */
-  get endpoint (): Endpoint | undefined { return this.#stun?.reflexive ?? this.#init.mapped() ?? this.local }
+  get endpoint (): Endpoint | undefined { return this.#reflexive ?? this.#init.mapping().external ?? this.local }
 
   /** The endpoint in the own network. */
   get local (): Endpoint | undefined { return this.candidates.find(({ type }) => type === 'host') }
 
   /** All of them, the best first. */
   get candidates (): Candidate[] {
-    const { port, interfaces, mapped, loopback } = this.#init
+    const { port, interfaces, mapping, loopback } = this.#init
     if (loopback !== undefined) return [{ type: 'host', host: loopback, port, scope: 'special', priority: 0 }]
-    const reflexive = this.#stun?.reflexive
-    return gatherCandidates({ port, interfaces: interfaces(), mapped: mapped(), reflexive: reflexive === undefined ? [] : [reflexive] })
+    const reflexive = this.#reflexive
+    return gatherCandidates({ port, interfaces: interfaces(), mapped: mapping().external, reflexive: reflexive === undefined ? [] : [reflexive] })
   }
 }
 
