@@ -7,6 +7,7 @@ import { formatAddress, parseCidr, sourceOf, type Cidr } from '../../../../src/n
 import { AttemptKey } from '../../../../src/nodes/candy/peer/direct/attempt-key.ts'
 import { DatagramReceiver, type DatagramReceiverInit } from '../../../../src/nodes/candy/peer/direct/datagram-receiver.ts'
 import { DirectSession } from '../../../../src/nodes/candy/peer/direct/direct-session.ts'
+import { Outbox, type DirectSocket } from '../../../../src/nodes/candy/peer/direct/outbox.ts'
 import { MemberRoutes } from '../../../../src/nodes/candy/peer/direct/member-routes.ts'
 import { Members } from '../../../../src/nodes/candy/peer/direct/members.ts'
 import type { RemotePeer } from '../../../../src/nodes/candy/peer/direct/remote-peer.ts'
@@ -151,7 +152,7 @@ t.test('whom a member may carry packets of', async (t) => {
     const members = new Members()
     const [by, from] = [peerOf(MEMBER, { roundTrip: 20 }), peerOf(OTHER, origin)]
     for (const one of [by, from]) members.add(one, false)
-    const routes = new MemberRoutes({ own: OWN, cost: 5, members, port: { send: (batch) => batch.length, queued: 0, limit: 1 }, transmit () {}, stats: newPeerStats() })
+    const routes = new MemberRoutes({ own: OWN, cost: 5, members, outbox: new Outbox({ port: { send: (batch: unknown[]) => batch.length, queued: 0, limit: 1 } } as unknown as DirectSocket), transmit () {}, stats: newPeerStats() })
     for (const one of [by, from]) {
       routes.changed(one, 0)
       routes.delay({ source: OWN.address, destination: one.address, time: 0 }, new Uint8Array(17), one, one.path?.roundTrip ?? 0)

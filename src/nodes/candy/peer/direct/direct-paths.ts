@@ -7,6 +7,7 @@ import { IntroducedPath } from './introduced-path.ts'
 import { MemberRoutes } from './member-routes.ts'
 import { Members } from './members.ts'
 import { OriginalPath } from './original-path.ts'
+import { Outbox, type DirectSocket } from './outbox.ts'
 import { endpointOf, type OwnEndpoint } from './own-endpoint.ts'
 import { PacketSender } from './packet-sender.ts'
 import type { RemoteEndpoint } from './path.ts'
@@ -16,7 +17,7 @@ import { formatAddress, inNetwork, LIMITED_BROADCAST, parseAddress, readU32, typ
 import { endpointText } from '../../../../net/endpoint.ts'
 import { every, type Interval } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
-import type { Batch, Clock, Datagram, DatagramSocket, Endpoint, Timer } from '../../../../types.ts'
+import type { Batch, Clock, Datagram, Endpoint, Timer } from '../../../../types.ts'
 import { DATAGRAM_LAYOUT, datagramKey, SEALED_PACKET } from '../../protocol/datagrams.ts'
 import type { Secret } from '../../protocol/hashes.ts'
 import { encodeIntroduction, introductionIn, type Introduction } from '../../protocol/introduction.ts'
@@ -49,7 +50,7 @@ export interface DirectPathsInit {
   secret: Secret
   sealing: Sealing
   /** Closed with this. */
-  socket: DatagramSocket
+  socket: DirectSocket
   /** Of the socket. */
   endpoint: OwnEndpoint
   /** The address of the socket, where it is one of the loopback: then members are peers of this machine, and no others. */
@@ -78,6 +79,9 @@ export interface DirectPathsInit {
 export class DirectPaths {
   readonly #init: DirectPathsInit
   readonly #members = new Members()
+  /** For packets, and for all else. */
+  readonly #outbox: Outbox
+  readonly #control: Outbox
   readonly #sender: PacketSender
   readonly #receiver: DatagramReceiver
   readonly #routes: MemberRoutes
@@ -94,13 +98,15 @@ export class DirectPaths {
   constructor (init: DirectPathsInit) {
     const { own, secret, sealing, socket, endpoint, routes, stats, tap, clock, cost, deliver } = this.#init = init
     const members = this.#members
+    const outbox = this.#outbox = new Outbox(socket)
+    this.#control = new Outbox(socket)
     const now = clock.now()
     this.#answers = new TokenBucket(DISCOVERY_ANSWERS, now)
     this.#conns = new TokenBucket(CONNS, now)
     this.#noticedAttempts = new TokenBucket(NOTICED_ATTEMPTS, now)
     this.#cipher = sealing.cipher({ key: datagramKey(secret, own.address), layout: DATAGRAM_LAYOUT })
-    const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, port: socket.port, transmit: this.#transmit, stats })
-    this.#sender = new PacketSender({ own: own.address, members, port: socket.port, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver, now })
+    const memberRoutes = this.#routes = new MemberRoutes({ own, cost, members, outbox, transmit: this.#transmit, stats })
+    this.#sender = new PacketSender({ own: own.address, members, outbox, routes, nextHop: (destination) => memberRoutes.nextHop(destination), stats, tap, deliver, now })
     this.#receiver = new DatagramReceiver({
       own,
       members,
@@ -166,10 +172,7 @@ export class DirectPaths {
   send (packets: Batch): Batch { return this.#members.size === 0 ? packets : this.#sender.send(packets, this.#init.clock.now()) }
 
   /** Settles when the memory of packets that were sent is free. Undefined when it is free now. */
-  drained (): Promise<void> | undefined {
-    const { port } = this.#init.socket
-    return port.queued > 0 ? port.drained?.() : undefined
-  }
+  drained (): Promise<void> | undefined { return this.#outbox.drained() }
 
   /**
    * A packet of this member has come through the server: a direct path to it would be of use, or the one that there is is in doubt.
@@ -315,7 +318,11 @@ export class DirectPaths {
     }
   }
 
-  readonly #transmit = (data: Uint8Array, { host, port }: Endpoint): void => { this.#init.socket.port.send([{ data, host, port }]) }
+  /** Sends a datagram that is no packet: some are as large as they are to find out whether that arrives whole. */
+  readonly #transmit = (data: Uint8Array, { host, port }: Endpoint): void => {
+    this.#control.add({ data, host, port }, false)
+    this.#control.flush()
+  }
 
   #tellPath (peer: RemotePeer): void {
     const endpoint = peer.usable?.endpoint

@@ -2,9 +2,10 @@
 import { isPath } from './delay-route.ts'
 import { DelayRoutes, MAX_LEARNED_OF_ONE } from './delay-routes.ts'
 import type { Members } from './members.ts'
+import type { Outbox } from './outbox.ts'
 import type { RemotePeer } from './remote-peer.ts'
 import { destinationOf, type Cidr } from '../../../../net/ipv4.ts'
-import type { Batch, Datagram, Endpoint, PacketPort } from '../../../../types.ts'
+import type { Endpoint } from '../../../../types.ts'
 import { DATAGRAM_LAYOUT, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
 import { takeHop } from '../../protocol/forward.ts'
 import type { CandyPeerStats } from '../stats.ts'
@@ -25,7 +26,7 @@ export interface MemberRoutesInit {
   /** 0 to 1000; 0: no routes, and nothing is carried for others. */
   cost: number
   members: Members
-  port: PacketPort<Datagram>
+  outbox: Outbox
   transmit (datagram: Uint8Array, to: Endpoint): void
   stats: CandyPeerStats
 }
@@ -45,7 +46,7 @@ export class MemberRoutes {
   readonly #told = new WeakMap<RemotePeer, Map<number, number>>()
   #polledAt = -Infinity
   /** Packets for other members, of one read. */
-  #transit: Batch<Datagram> = []
+  #carried = 0
 
   constructor (init: MemberRoutesInit) {
     this.#init = init
@@ -151,20 +152,20 @@ export class MemberRoutes {
       stats.drops.hops++
     } else {
       path.seal(data)
-      this.#transit.push({ data, host: path.endpoint.host, port: path.endpoint.port })
+      this.#init.outbox.add({ data, host: path.endpoint.host, port: path.endpoint.port }, path.fragments)
+      this.#carried++
     }
   }
 
   /** Sends what was carried. Settles when the memory is free; undefined when it is free now. */
   flush (): Promise<void> | undefined {
-    if (this.#transit.length === 0) return undefined
-    const { port, stats } = this.#init
-    const datagrams = this.#transit
-    this.#transit = []
-    const sent = port.send(datagrams)
-    stats.drops.queue += datagrams.length - sent
-    stats.carried += sent
-    return port.queued > 0 ? port.drained?.() : undefined
+    if (this.#carried === 0) return undefined
+    const { outbox, stats } = this.#init
+    const dropped = outbox.flush()
+    stats.drops.queue += dropped
+    stats.carried += this.#carried - dropped
+    this.#carried = 0
+    return outbox.drained()
   }
 
   #measure (peer: RemotePeer, measuring: Measuring, now: number): void {

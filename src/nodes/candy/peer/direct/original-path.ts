@@ -100,11 +100,6 @@ export class OriginalPath implements DirectPath {
     return true
   }
 
-  /** Whether a datagram may come from there. */
-  knows (from: Endpoint): boolean {
-    return isSame(this.#endpoint, from) || isSame(this.#public, from) || isSame(this.#local, from)
-  }
-
   /** Whether a heartbeat has come from there. */
   hasHeard (from: Endpoint): boolean {
     return this.#heardFrom.some((known) => isSame(known, from))

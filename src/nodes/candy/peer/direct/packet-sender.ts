@@ -5,10 +5,10 @@ import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { MIN_MTU } from '../../../../tun/device.ts'
 import { fragmentationNeeded, isUnfragmentable } from '../../../../tun/too-big.ts'
 import type { Members } from './members.ts'
-import type { DirectPath, RemoteEndpoint } from './path.ts'
-import type { RemotePeer } from './remote-peer.ts'
+import type { Outbox } from './outbox.ts'
+import type { RemotePeer, UsablePath } from './remote-peer.ts'
 import { destinationOf, isIpv4, isMulticast, LIMITED_BROADCAST } from '../../../../net/ipv4.ts'
-import type { Batch, Datagram, PacketPort } from '../../../../types.ts'
+import type { Batch } from '../../../../types.ts'
 import type { PeerRoutes } from '../routes.ts'
 import type { CandyPeerStats } from '../stats.ts'
 import type { PeerTaps } from '../taps.ts'
@@ -17,7 +17,7 @@ export interface PacketSenderInit {
   /** The own virtual address. */
   own: number
   members: Members
-  port: PacketPort<Datagram>
+  outbox: Outbox
   routes: Pick<PeerRoutes, 'size' | 'nexthopOf'>
   /** The member to send to for a destination; 0: the destination itself. */
   nextHop (destination: number): number
@@ -40,15 +40,15 @@ export class PacketSender {
     this.#answers = new TokenBucket(TOO_BIG_ANSWERS, init.now)
   }
 
-  /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `port.drained`. */
+  /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `drained` of the outbox. */
   send (packets: Batch, now: number): Batch {
-    const { routes, own, port, stats, tap } = this.#init
-    const datagrams: Batch<Datagram> = []
+    const { routes, own, outbox, stats, tap } = this.#init
+    let sent = 0
     const rest: Batch = []
     let last = -1
     let nexthop = 0
     let peer: RemotePeer | undefined
-    let path: (DirectPath & { readonly endpoint: RemoteEndpoint }) | undefined
+    let path: UsablePath | undefined
     for (const packet of packets) {
       const destination = isIpv4(packet) ? destinationOf(packet) : 0
       if (destination !== last) {
@@ -69,17 +69,18 @@ export class PacketSender {
       if (nexthop !== 0) writeOuter(data, SEALED_PACKET, own, nexthop)
       data[DATAGRAM_LAYOUT.text] = DatagramKind.FORWARD
       path.seal(data)
-      datagrams.push({ data, host: endpoint.host, port: endpoint.port })
+      outbox.add({ data, host: endpoint.host, port: endpoint.port }, path.fragments)
+      sent++
       const { traffic } = peer as RemotePeer
       traffic.packetsOut++
       traffic.bytesOut += packet.length
       stats.bytesOut += packet.length
       stats.directBytesOut += packet.length
     }
-    if (datagrams.length === 0) return rest
-    stats.packetsOut += datagrams.length
-    stats.directPacketsOut += datagrams.length
-    stats.drops.queue += datagrams.length - port.send(datagrams)
+    if (sent === 0) return rest
+    stats.packetsOut += sent
+    stats.directPacketsOut += sent
+    stats.drops.queue += outbox.flush()
     return rest
   }
 

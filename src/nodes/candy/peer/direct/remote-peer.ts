@@ -201,9 +201,6 @@ export class RemotePeer {
     if (path.heard(heartbeat, size, from, now)) this.#connected(now)
   }
 
-  /** Whether a datagram that is sealed as existing clients do may come from there. */
-  knows (from: Endpoint): boolean { return this.#path?.kind === 'original' && this.#path.knows(from) }
-
   /** Whether a heartbeat of the member, with an existing client, has come from there. */
   hasHeard (from: Endpoint): boolean { return this.#path?.kind === 'original' && this.#path.hasHeard(from) }
 
