@@ -21,6 +21,9 @@ const MAX_FAST_SEARCHES = 12
 /** Milliseconds after the last packet that count as flowing. */
 const BUSY_TIME = 1000
 
+/** Milliseconds without an echo after which more heartbeats are sent than usual: some may have got lost. */
+const OVERDUE = 2 * IDLE_INTERVAL
+
 /** Milliseconds without an echo: then packets go elsewhere, by whether they flow; and the path ends. */
 const LATE = { busy: 1500, idle: 4000 } as const
 const DEAD = 12_000
@@ -115,7 +118,8 @@ export class IntroducedPath implements DirectPath {
     const isSearching = search === 'all' || this.#endpoint === undefined
     const isBusy = now - this.#usedAt < BUSY_TIME
     if (!isSearching) this.#probe(now, isBusy)
-    const isFast = isSearching ? this.#searches < MAX_FAST_SEARCHES : isBusy
+    const isOverdue = !isSearching && now - this.#confirmedAt > OVERDUE
+    const isFast = isSearching ? this.#searches < MAX_FAST_SEARCHES : isBusy || isOverdue
     if (now - this.#beatAt < (isFast ? BUSY_INTERVAL : IDLE_INTERVAL) - JITTER) return
     this.#beatAt = now
     this.#searches = isSearching ? this.#searches + 1 : 0
@@ -123,7 +127,7 @@ export class IntroducedPath implements DirectPath {
       this.#triedAt = now
       for (const to of this.#endpoints) this.#send(to, now, { wantsAnswer: true })
     } else {
-      this.#send(this.#endpoint as Known, now, {})
+      this.#send(this.#endpoint as Known, now, { wantsAnswer: isOverdue })
     }
   }
 
