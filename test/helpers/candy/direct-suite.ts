@@ -1,21 +1,21 @@
 /** What two members of a candy network do that look for a direct path, whichever programs they are: behind routers, and when a path fails. */
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { tcp } from '../../../bench/tun/load.ts'
-import { NatLab, RELAY_HOST, type Home, type HomeInit } from '../network/nat-lab.ts'
+import { sendRequest } from '../../../src/cli/control/client.ts'
+import { NatLab, RELAY_HOST, SECOND_HOST, type Home, type HomeInit } from '../network/nat-lab.ts'
 import type { Namespace } from '../network/namespaces.ts'
 import { joined, PASSWORD, startPeer, startRelay, type Program } from '../network/programs.ts'
 import { Agent, answers, eventually } from '../network/traffic.ts'
-import type { UdpCommands } from '../network/udp-agent.ts'
+import { executable } from '../programs/executables.ts'
 import { newHome } from '../programs/homes.ts'
 import { startCandy } from './original.ts'
-
-const UDP_AGENT = fileURLToPath(new URL('../network/udp-agent.ts', import.meta.url))
 
 const PORT = 8080
 const LISTEN = `ws://${RELAY_HOST}:${PORT}`
 const SERVER_URL = `${LISTEN}/`
 const STUN = `stun://${RELAY_HOST}:3478`
+const STUN_LISTEN = ['--stun-listen', `${RELAY_HOST}:3478`, '--stun-second', SECOND_HOST]
 
 /** Bits a second of the ways on which something is transferred, and the bytes, each way. */
 const WAY = 30_000_000
@@ -32,6 +32,8 @@ export interface MemberInit {
   address: string
   /** Of its UDP socket. Default: any. */
   port?: number
+  /** The control socket of one of ours. */
+  control: string
 }
 
 /** Starts a member, and waits until it is in the network. */
@@ -42,15 +44,16 @@ export const real: StartMember = async (t, host, { address, port = 0 }) => {
   await candy.find(/listen port: \d+/)
 }
 
-export const ours: StartMember = async (_t, host, { address, port }) => {
+export const ours: StartMember = async (_t, host, { address, port, control }) => {
   const udp = port === undefined ? [] : ['--port', String(port)]
-  await joined(startPeer(host, { url: SERVER_URL, stateDir: newHome(), args: ['--address', address, '--stun', STUN, '--direct', 'on', ...udp] }))
+  await joined(startPeer(host, { url: SERVER_URL, stateDir: newHome(), args: ['--address', address, '--stun', STUN, '--direct', 'on', '--control', control, ...udp] }))
 }
 
 interface Site {
   home: Home
   host: Namespace
   address: string
+  control: string
 }
 
 interface Pair {
@@ -80,13 +83,12 @@ export class DirectSuite {
 
   async #open (t: Test, { a: ofA, b: ofB, port, together = false }: PairInit = {}): Promise<Pair> {
     const lab = await NatLab.open(t)
-    await new Agent<UdpCommands>(lab.internet, UDP_AGENT).call('serveStun', RELAY_HOST, 3478)
-    const relay = await startRelay(lab.internet, LISTEN)
+    const relay = await startRelay(lab.internet, LISTEN, ...STUN_LISTEN)
     const homeOfA = await lab.home('a', ofA)
-    const a: Site = { home: homeOfA, host: await homeOfA.host('one'), address: '10.77.0.2' }
+    const a: Site = { home: homeOfA, host: await homeOfA.host('one'), address: '10.77.0.2', control: join(newHome(), 'a') }
     const homeOfB = together ? homeOfA : await lab.home('b', ofB)
-    const b: Site = { home: homeOfB, host: await homeOfB.host('two', together ? 3 : 2), address: '10.77.0.3' }
-    await Promise.all([this.#startA(t, a.host, { address: `${a.address}/24`, port }), this.#startB(t, b.host, { address: `${b.address}/24` })])
+    const b: Site = { home: homeOfB, host: await homeOfB.host('two', together ? 3 : 2), address: '10.77.0.3', control: join(newHome(), 'b') }
+    await Promise.all([this.#startA(t, a.host, { ...a, address: `${a.address}/24`, port }), this.#startB(t, b.host, { ...b, address: `${b.address}/24` })])
     return { lab, relay, a, b }
   }
 
@@ -153,7 +155,7 @@ export class DirectSuite {
     t.ok(await foundDirect(t, lab, a, b))
     await relay.stop('SIGKILL')
     for (let count = 0; count < 5; count++) t.ok(await isDirect(lab, a, b), 'direct without a relay')
-    const again = await startRelay(lab.internet, LISTEN)
+    const again = await startRelay(lab.internet, LISTEN, ...STUN_LISTEN)
     for (let count = 0; count < 2; count++) await again.logged('peer joined')
     t.ok(await isDirect(lab, a, b))
     await lab.cutBoth(a.home, b.home)
@@ -164,6 +166,20 @@ export class DirectSuite {
   async symmetric (t: Test): Promise<void> {
     const { lab, a, b } = await this.#open(t, { a: { kind: 'symmetric' }, b: { kind: 'symmetric' } })
     for (let count = 0; count < 5; count++) t.ok(await answers(a.host, b.address, 2), 'by the relay')
+    t.ok(await isRelayed(lab, a, b))
+  }
+
+  /** The same, and what ours tell of it. No part of `run`, as real clients tell nothing. */
+  async explained (t: Test): Promise<void> {
+    const { lab, a, b } = await this.#open(t, { a: { kind: 'symmetric' }, b: { kind: 'symmetric' } })
+    t.ok(await eventually(async () => (await Promise.all([a, b].map(direct))).every(({ nat }) => nat.name === 'symmetric' && nat.filtering !== 'unknown')), 'the relay has told both what their routers do')
+    t.match(await direct(a), { mapping: { state: 'off' }, nat: { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' }, stun: [{ status: 'answered' }] }, 'nobody asks a router before there is a reason')
+    t.match(await explained(a, b), { path: 'relay', reason: 'not wanted', member: { nat: { name: 'unknown' } } })
+    t.ok(await answers(a.host, b.address, 2), 'by the relay')
+    t.ok(await eventually(async () => (await direct(a)).mapping.state !== 'off'), 'now the router is asked')
+    t.ok(await eventually(async () => (await explained(a, b)).reason === 'symmetric'))
+    t.match(JSON.parse(await ask(b, 'explain', '--json', a.address)).explanation, { path: 'relay', reason: 'symmetric', state: 'waiting', own: { nat: { name: 'symmetric' } }, member: { nat: { name: 'symmetric' } } })
+    t.match(await ask(a, 'explain', b.address), /^10\.77\.0\.3: relay, state waiting\nwhy: the NATs do not let them meet: symmetric here, symmetric there; the next attempt in \d+ s\nwhat would help: a UDP port /)
     t.ok(await isRelayed(lab, a, b))
   }
 
@@ -203,6 +219,16 @@ export class DirectSuite {
     await t.test('two homes with the same private addresses', { timeout }, (t) => this.sameAddresses(t))
   }
 }
+
+/** What one of ours says to a command. */
+const ask = (site: Site, ...command: string[]): Promise<string> => site.host.run(process.execPath, executable('peer'), ...command, '--control', site.control)
+
+/** The same without a process for each question: a socket of the file system is none of the network. */
+const control = (site: Site, command: object): Promise<any> => sendRequest({ path: site.control, program: 'peer' }, command as Parameters<typeof sendRequest>[1])
+
+const direct = async (site: Site): Promise<any> => (await control(site, { command: 'status' })).services[0].direct
+
+const explained = async (from: Site, to: Site): Promise<any> => (await control(from, { command: 'explain', member: to.address })).explanation
 
 async function pinged (from: Site, to: Site): Promise<void> {
   await from.host.run('ping', '-n', '-c', '1', '-W', '1', '-s', String(PING), to.address)

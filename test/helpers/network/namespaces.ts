@@ -95,7 +95,11 @@ export class Namespace {
   }
 }
 
+/** Of this process: several may be open at once. */
+let labs = 0
+
 export class Lab {
+  readonly #number = ++labs
   /** Each namespace, and what forgets that it is to be removed at the end of the process. */
   readonly #names = new Map<string, () => void>()
   readonly #children = new Set<ChildProcess>()
@@ -134,7 +138,7 @@ export class Lab {
 
   /** A namespace with nothing but a loopback. */
   async namespace (name: string): Promise<Namespace> {
-    const full = `tunpipe-${process.pid}-${name}`
+    const full = `tunpipe-${process.pid}-${this.#number}-${name}`
     this.#names.set(full, reap('namespace', full))
     await run('ip', ['netns', 'add', full])
     const namespace = new Namespace(full, this.#children)
