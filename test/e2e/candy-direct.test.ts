@@ -19,5 +19,5 @@ if (await canRun(t, ['nft', 'tc', 'iperf3'])) {
     ['the path is cut, and mended', (t) => suite.mended(t)]
   ]
   t.jobs = 3 // most of their time is waiting
-  await Promise.all(scenes.slice(0, sample('scenes', { short: 6, long: scenes.length })).map(([name, run]) => t.test(name, { timeout: 120_000, buffered: true }, run)))
+  await Promise.all(scenes.slice(0, sample('scenes', { short: 5, long: scenes.length })).map(([name, run]) => t.test(name, { timeout: 120_000, buffered: true }, run)))
 }
