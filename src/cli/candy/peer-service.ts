@@ -1,5 +1,4 @@
 import { CandyPeer } from '../../nodes/candy/index.ts'
-import { prepareCandy, warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { userspaceTun, openTun, type Tun } from '../../tun/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { reasonOf } from '../../text/printable.ts'
@@ -11,6 +10,7 @@ import type { StartContext, Service } from '../protocol.ts'
 import { ephemeralState, openPeerState } from './peer-state.ts'
 import { readOriginalState } from './original/state.ts'
 import { defaultStateDir } from '../state/state-dir.ts'
+import { Warming } from './warming.ts'
 
 /** The state of a peer without `--name`; names do not begin with an underscore. */
 const UNNAMED = '_default'
@@ -18,7 +18,8 @@ const UNNAMED = '_default'
 /** Starts a candy peer. @throws an error of the interface */
 export async function startCandyPeer ({ settings, isForeign, log, out }: StartContext<CandyPeerSettings>): Promise<Service> {
   const { address, name, mtu } = settings
-  await prepareCandy({ role: 'peer' })
+  const warming = new Warming('peer')
+  await warming.prepare()
   const throwaway = settings.tun === 'none' && name === undefined
   const state = throwaway ? ephemeralState() : await openPeerState(settings.stateDir ?? defaultStateDir(), name ?? UNNAMED, log, isForeign ? readOriginalState(name) : undefined)
   const tun = await openInterface(settings).catch(async (err) => {
@@ -34,10 +35,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
   peer.on('address', (cidr) => { out.event('address', { protocol: 'candy', address: cidr }) })
   peer.on('path', (member, endpoint) => { out.event('path', { protocol: 'candy', member, endpoint: endpoint === undefined ? 'server' : endpointText(endpoint) }) })
   const failed = new Promise<never>((_resolve, reject) => { peer.once('failed', reject) })
-  const warming = new AbortController()
-  peer.once('online', () => { // after the ready line
-    void warmUpCandy({ role: 'peer', packets: () => peer.stats.packetsIn + peer.stats.packetsOut, signal: warming.signal })
-  })
+  peer.once('online', () => { warming.start(() => peer.stats.packetsIn + peer.stats.packetsOut) }) // after the ready line
   peer.start()
   log.info({ interface: tun.name, mtu }, 'connecting')
 
@@ -72,7 +70,7 @@ export async function startCandyPeer ({ settings, isForeign, log, out }: StartCo
       })
     },
     async stop () {
-      warming.abort()
+      warming.stop()
       await peer.close()
       await tun.close()
       await state.close()

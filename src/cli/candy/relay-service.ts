@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import { serveCandy, type CandyRelay, type TapFilter } from '../../nodes/candy/index.ts'
-import { prepareCandy, warmUpCandy } from '../../nodes/candy/warm-up/warm-up.ts'
 import { serveStun, type StunServer, type StunServerStatus } from '../../nodes/stun/index.ts'
 import { parseAddress } from '../../net/ipv4.ts'
 import { endpointText } from '../../net/endpoint.ts'
@@ -15,13 +14,15 @@ import { defaultStateDir } from '../state/state-dir.ts'
 import { streamCapture } from '../control/capture-stream.ts'
 import { CAPTURE_INTERFACES, recordMessages } from './capture.ts'
 import type { CandyRelaySettings } from './options.ts'
+import { Warming } from './warming.ts'
 
 /** Settings that hold from the next start on, with their keys. */
 const LASTING = [['stateDir', 'state-dir'], ['stunListen', 'stun-listen'], ['stunSecond', 'stun-second']] as const
 
 /** Starts a candy relay. @throws an error of the system when it cannot listen */
 export async function startCandyRelay ({ settings, workers, log, out }: StartContext<CandyRelaySettings>): Promise<Service<CandyRelaySettings>> {
-  await prepareCandy({ role: 'relay' })
+  const warming = new Warming('relay')
+  await warming.prepare()
   const leaseFile = await openLeases(settings.stateDir ?? defaultStateDir(), log)
   const server = await serveCandy({ ...settings, leases: leaseFile.leases, workers, log }).catch(async (err) => {
     await leaseFile.close()
@@ -35,8 +36,7 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
   out.ready('candy', server.url)
   if (stun !== undefined) out.ready('stun', stun.url)
   const { relay } = server
-  const warming = new AbortController()
-  void warmUpCandy({ role: 'relay', packets: () => relay.stats.packetsIn, signal: warming.signal })
+  warming.start(() => relay.stats.packetsIn)
   return {
     register (metrics) {
       const read = (): Array<{ labels: { network: string }, stats: object }> => [
@@ -61,7 +61,7 @@ export async function startCandyRelay ({ settings, workers, log, out }: StartCon
     failed: server.failed,
     online: () => server.url !== '',
     async stop () {
-      warming.abort()
+      warming.stop()
       await Promise.all([server.close(), stun?.close()])
       await leaseFile.close()
     }

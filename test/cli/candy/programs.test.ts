@@ -43,8 +43,10 @@ t.test('bad usage is one line and exit code 2', async (t) => {
 })
 
 t.test('programs that have just started and warm up end at once, and say nothing of it', async (t) => {
-  const { relay, url } = await startRelay(t)
-  const peer = startProgram(t, 'peer', ['candy', '--url', url, '--password', 'correct-horse', '--tun', 'none'])
+  const env = { TUNPIPE_WARM_UP: 'on' }
+  const relay = startProgram(t, 'relay', ['candy', '--listen', 'ws://127.0.0.1:0', '--dhcp', '10.77.0.0/24', '--password', 'correct-horse'], { env })
+  const [url] = await relay.find(/ws:\/\/127\.0\.0\.1:\d+/)
+  const peer = startProgram(t, 'peer', ['candy', '--url', url, '--password', 'correct-horse', '--tun', 'none'], { env })
   await peer.find(/^ready candy /m)
   for (const program of [peer, relay]) {
     program.signal('SIGTERM')
