@@ -7,7 +7,7 @@ import { RELAY_PROTOCOLS } from '../../../src/cli/protocols.ts'
 import { complaint } from '../../helpers/cli/complaint.ts'
 
 const check = (text: string): unknown => resolveProgram(RELAY_PROTOCOLS, 'relay', [parseConfig('relay.yaml', text)]).values
-const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, broadcast, isolate, path, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key or state-dir'
+const RELAY_KEYS = 'listen, password, password-file, allow-empty-password, dhcp, sdwan, source-check, takeover, broadcast, isolate, path, max-peers, frame-rate, packet-rate, byte-rate, broadcast-rate, networks, lenient, max-per-source, max-half-open, max-connections, auth-failures, trusted-proxy, tls-cert, tls-key, stun-listen, stun-second or state-dir'
 const NETWORKS = 'candy:\n  listen: ws://127.0.0.1:0\n  networks:\n  - path: /a\n    password: x\n'
 const HEAD = 'candy:\n  listen: ws://127.0.0.1:0\n  password: x\n'
 

@@ -9,7 +9,7 @@ const kinds = Object.keys(NAT_KINDS) as NatKind[]
 /** Neither end of such a pair can tell the other one the port that its NAT will use. */
 const isImpossible = (one: NatKind, other: NatKind): boolean => one === 'symmetric' && (other === 'symmetric' || other === 'port-restricted-cone')
 
-const seeds = sample('seeds for each pair of NAT kinds', { short: 6, long: 1000 })
+const seeds = sample('seeds for each pair of NAT kinds', { short: 3, long: 1000 })
 
 /** Rounds of a ping and half a second: an attempt lasts 10 s, and all that it asks a server of STUN may get lost. */
 const ROUNDS = { direct: 150, relayed: 40 }
