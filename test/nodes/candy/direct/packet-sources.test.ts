@@ -146,7 +146,7 @@ t.test('whom a member may carry packets of', async (t) => {
   const path = (roundTrip: number): RemotePeer['usable'] => ({ roundTrip, endpoint: { host: '203.0.113.9', port: 9, isLocal: false }, size: 1400, seal () {} }) as unknown as RemotePeer['usable']
   const peerOf = (address: string, { roundTrip, isIntroduced = true }: { roundTrip?: number, isIntroduced?: boolean }): RemotePeer => {
     const usable = roundTrip === undefined ? undefined : path(roundTrip)
-    return { address: addr(address), state: usable === undefined ? 'init' : 'connected', isIntroduced, usable, path: usable, measured () {} } as unknown as RemotePeer
+    return { address: addr(address), state: usable === undefined ? 'init' : 'connected', isIntroduced, usable, isSound: usable !== undefined, path: usable, measured () {} } as unknown as RemotePeer
   }
   const make = (origin: Parameters<typeof peerOf>[1]): { routes: MemberRoutes, by: RemotePeer, origin: RemotePeer, tell: (milliseconds: number) => void } => {
     const members = new Members()

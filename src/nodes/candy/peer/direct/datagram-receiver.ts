@@ -41,7 +41,7 @@ export interface DatagramReceiverInit {
   onDelay (delay: Delay, text: Uint8Array, peer: RemotePeer, now: number): void
   onRoute (route: DelayRoute, peer: RemotePeer, now: number): void
   /** A packet for another member; the datagram is open, and may be sealed again. */
-  onTransit (datagram: Uint8Array, peer: RemotePeer): void
+  onTransit (datagram: Uint8Array, peer: RemotePeer, now: number): void
   /** The packets of one read. */
   deliver (packets: Batch): void
 }
@@ -182,7 +182,7 @@ export class DatagramReceiver {
       return
     }
     if (isTransit) {
-      if (isRelaying) this.#init.onTransit(data, peer)
+      if (isRelaying) this.#init.onTransit(data, peer, now)
       else stats.drops.destination++
       return
     }

@@ -121,7 +121,7 @@ export class DirectPaths {
       onStun: (now) => { for (const peer of members) peer.prepared(now) },
       onDelay: (delay, text, peer, now) => { memberRoutes.delay(delay, text, peer, now) },
       onRoute: (route, peer, now) => { memberRoutes.route(route, peer, now) },
-      onTransit: (datagram, peer) => { memberRoutes.carry(datagram, peer) },
+      onTransit: (datagram, peer, now) => { memberRoutes.carry(datagram, peer, now) },
       deliver
     })
   }
@@ -181,13 +181,14 @@ export class DirectPaths {
    */
   noticed (address: number, destination: number, length: number): void {
     if (address === this.#noticed) return
-    this.#noticed = address
+    const isForThis = destination === this.#init.own.address
+    if (isForThis) this.#noticed = address // else the next one may tell more
     const now = this.#init.clock.now()
     this.#noticedAttempts.refill(now)
     if (this.#members.wouldStartNoticed(address) && !this.#noticedAttempts.take(1)) return
     const peer = this.#member(address, true)
     peer?.start(now, 'a packet has come through the server')
-    if (destination === this.#init.own.address) peer?.doubted(now, length + SEALED_PACKET)
+    if (isForThis) peer?.doubted(now, length + SEALED_PACKET)
   }
 
   /** CONN. @throws {CandyMessageError} */
@@ -288,7 +289,8 @@ export class DirectPaths {
       isPrepared: (now) => endpoint.isPrepared(now) && endpoint.endpoint !== undefined,
       prepare: (now) => { endpoint.prepare(now) },
       announce: ({ index, publicKey }, known) => {
-        const at = endpoint.endpoint as Endpoint
+        const at = endpoint.endpoint
+        if (at === undefined) return false
         const conn = encodeConn({ source: own.address, destination: address, address: parseAddress(at.host) ?? 0, port: at.port })
         const candidates = endpoint.candidates.map(({ type, host, port }) => ({ kind: type, address: parseAddress(host) ?? 0, port }))
         return toServer(Buffer.concat([conn, encodeIntroduction({ nat: endpoint.nat, index, publicKey, known, candidates })]))
@@ -310,6 +312,7 @@ export class DirectPaths {
         this.#noticed = NaN
         log.debug({ member: formatAddress(address), state: peer.state, before }, 'direct path')
       },
+      onHealth: (peer) => { this.#routes.changed(peer, clock.now()) },
       onPath: (peer) => {
         this.#members.forgetSources(peer)
         this.#routes.changed(peer, clock.now())

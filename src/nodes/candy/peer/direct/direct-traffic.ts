@@ -131,7 +131,13 @@ export class DirectTraffic {
       mapping: () => this.#mapping?.status ?? OFF,
       loopback
     })
-    const paths = this.#paths = new DirectPaths({ ...init, own, sealing, socket, endpoint, mtu: tun.mtu, cost: route, discovery: discovery * 1000, log, loopback })
+    let paths: DirectPaths
+    try {
+      paths = this.#paths = new DirectPaths({ ...init, own, sealing, socket, endpoint, mtu: tun.mtu, cost: route, discovery: discovery * 1000, log, loopback })
+    } catch (err) {
+      socket.close()
+      throw err
+    }
     this.#problem = undefined
     this.#backoff.online()
     try {
@@ -164,6 +170,11 @@ export class DirectTraffic {
 }
 
 /** The interfaces of the machine without the tunnel itself, or the address that was named. */
-const interfacesOf = (localhost: string | undefined, tunnel: string): NodeJS.Dict<NetworkInterfaceInfo[]> => localhost === undefined
-  ? { ...networkInterfaces(), [tunnel]: [] }
-  : { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] }
+function interfacesOf (localhost: string | undefined, tunnel: string): NodeJS.Dict<NetworkInterfaceInfo[]> {
+  if (localhost !== undefined) return { localhost: [{ address: localhost, netmask: '', family: 'IPv4', mac: '', internal: false, cidr: null }] }
+  try {
+    return { ...networkInterfaces(), [tunnel]: [] }
+  } catch {
+    return {} // the system tells none, as without a free descriptor
+  }
+}

@@ -140,7 +140,7 @@ export class IntroducedPath implements DirectPath {
     const known = this.#known(from)
     if (wantsAnswer) this.#send(known, now, { echo: { sequence, at: now, size } })
     const pending = this.#pending.get(echo)
-    if (pending === undefined) return false
+    if (pending === undefined || now - pending.at > DEAD) return false // it proves nothing of now
     this.#pending.delete(echo)
     const sample = Math.max(0, now - pending.at - echoDelay)
     this.#roundTrip = this.#roundTrip === undefined ? sample : this.#roundTrip * 0.875 + sample * 0.125
@@ -213,7 +213,7 @@ export class IntroducedPath implements DirectPath {
     const sequence = ++this.#sequence
     const datagram = newIntroducedHeartbeat({ sender: this.#init.own, sequence, wantsAnswer, echo: echo.sequence, echoDelay: now - echo.at, echoSize: echo.size, loss: this.#lossIn }, size)
     this.#pending.set(sequence, { at: now, to, size: datagram.length })
-    if (this.#pending.size > MAX_PENDING) this.#pending.delete(sequence - MAX_PENDING)
+    if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value as number)
     this.#init.session.seal(datagram)
     this.#init.transmit(datagram, to)
   }

@@ -6,8 +6,11 @@ import type { Outbox } from './outbox.ts'
 import type { RemotePeer } from './remote-peer.ts'
 import { destinationOf, type Cidr } from '../../../../net/ipv4.ts'
 import type { Endpoint } from '../../../../types.ts'
-import { DATAGRAM_LAYOUT, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
+import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
 import { takeHop } from '../../protocol/forward.ts'
+import { TokenBucket } from '../../../../limits/token-bucket.ts'
+import { MIN_MTU } from '../../../../tun/device.ts'
+import { fragmentationNeeded, wantsSize } from '../../../../tun/too-big.ts'
 import type { CandyPeerStats } from '../stats.ts'
 
 /** Milliseconds between measurements, and between tries of the first one of a path. */
@@ -20,6 +23,9 @@ const POLL_INTERVAL = 1000
 
 /** Milliseconds after which an echo of DELAY counts no more. */
 const MAX_ECHO = 10_000
+
+/** Answers to packets that are too large for the way on. */
+const TOO_BIG_ANSWERS = { rate: 100, burst: 50 }
 
 export interface MemberRoutesInit {
   own: Cidr
@@ -47,6 +53,7 @@ export class MemberRoutes {
   #polledAt = -Infinity
   /** Packets for other members, of one read. */
   #carried = 0
+  readonly #answers = new TokenBucket(TOO_BIG_ANSWERS, 0)
 
   constructor (init: MemberRoutesInit) {
     this.#init = init
@@ -72,7 +79,7 @@ export class MemberRoutes {
 
   /** A direct path begins to work, or ends. */
   changed (peer: RemotePeer, now: number): void {
-    const isUp = peer.usable !== undefined
+    const isUp = peer.isSound
     if (peer.state !== 'connected') this.#told.delete(peer)
     if (isUp === this.#measuring.has(peer)) return
     if (!isUp) {
@@ -139,15 +146,20 @@ export class MemberRoutes {
   }
 
   /** Takes a packet for another member, in an open datagram that is sealed again in place. It leaves with `flush`. */
-  carry (data: Uint8Array, from: RemotePeer): void {
+  carry (data: Uint8Array, from: RemotePeer, now: number): void {
     const { members, stats } = this.#init
     const packet = data.subarray(SEALED_PACKET)
     const destination = destinationOf(packet)
     const hop = this.nextHop(destination)
     const to = members.get(hop === 0 ? destination : hop)
     const path = to === from ? undefined : to?.usable
-    if (path === undefined || data.length > path.size) {
+    from.path?.used(now)
+    path?.used(now)
+    if (path === undefined) {
       stats.drops.unreachable++
+    } else if (data.length > path.size) {
+      stats.drops.tooBig++
+      this.#answerTooBig(packet, path.size - SEALED_PACKET, from, now)
     } else if (!takeHop(packet)) {
       stats.drops.hops++
     } else {
@@ -155,6 +167,18 @@ export class MemberRoutes {
       this.#init.outbox.add({ data, host: path.endpoint.host, port: path.endpoint.port }, path.fragments)
       this.#carried++
     }
+  }
+
+  /** As a router does: the sender learns the size from there on. */
+  #answerTooBig (packet: Uint8Array, mtu: number, to: RemotePeer, now: number): void {
+    if (mtu < MIN_MTU || !wantsSize(packet)) return
+    this.#answers.refill(now)
+    if (!this.#answers.take(1)) return
+    const answer = fragmentationNeeded(packet, mtu, this.#init.own.address)
+    this.#send(to, 1 + answer.length, (datagram) => {
+      datagram[DATAGRAM_LAYOUT.text] = DatagramKind.FORWARD
+      datagram.set(answer, SEALED_PACKET)
+    })
   }
 
   /** Sends what was carried. Settles when the memory is free; undefined when it is free now. */

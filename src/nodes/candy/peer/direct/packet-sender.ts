@@ -3,7 +3,7 @@ import { OUTER_LENGTH, writeOuter } from '../../protocol/forward.ts'
 import { DATAGRAM_LAYOUT, DatagramKind, SEALED_PACKET } from '../../protocol/datagrams.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { MIN_MTU } from '../../../../tun/device.ts'
-import { fragmentationNeeded, isUnfragmentable } from '../../../../tun/too-big.ts'
+import { fragmentationNeeded, wantsSize } from '../../../../tun/too-big.ts'
 import type { Members } from './members.ts'
 import type { Outbox } from './outbox.ts'
 import type { RemotePeer, UsablePath } from './remote-peer.ts'
@@ -89,7 +89,7 @@ export class PacketSender {
    * size is known, and those beyond the rate of answers.
    */
   #answerTooBig (packet: Uint8Array, mtu: number, isSettled: boolean, now: number): boolean {
-    if (!isSettled || mtu < MIN_MTU || !isUnfragmentable(packet)) return false
+    if (!isSettled || mtu < MIN_MTU || !wantsSize(packet)) return false
     this.#answers.refill(now)
     if (!this.#answers.take(1)) return false
     this.#init.deliver([fragmentationNeeded(packet, mtu)])

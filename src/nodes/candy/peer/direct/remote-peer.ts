@@ -38,6 +38,13 @@ const CONNS = { rate: 2, burst: 6 }
 /** Milliseconds for which datagrams of a session are taken after another one has begun. */
 const OVERLAP = 60_000
 
+const FAILURES: Record<DirectFailure, string> = {
+  unprepared: 'no endpoint of this peer was found, or the server took no message',
+  untold: 'the member told no endpoint',
+  unheard: 'no heartbeat came',
+  lost: 'no heartbeat came'
+}
+
 /** What a peer does for each of its members. */
 export interface RemotePeerInit extends Pick<AttemptInit, 'session'> {
   readonly address: number
@@ -58,6 +65,8 @@ export interface RemotePeerInit extends Pick<AttemptInit, 'session'> {
   forget (session: DirectSession): void
   newIndex (): number
   onState (peer: RemotePeer, before: DirectState): void
+  /** `isSound` may have changed. */
+  onHealth (peer: RemotePeer): void
   /** Packets take another way: `usable` has changed. */
   onPath (peer: RemotePeer): void
 }
@@ -115,6 +124,9 @@ export class RemotePeer {
     if (this.#state !== 'connected' || path?.endpoint === undefined || path.size === 0) return undefined
     return this.#isLate && this.#init.isOnline() ? undefined : path as UsablePath
   }
+
+  /** Whether there is a path that answers: routes may lead over it. */
+  get isSound (): boolean { return !this.#isLate && this.usable !== undefined }
 
   get isIntroduced (): boolean { return this.#path?.kind === 'introduced' }
 
@@ -208,13 +220,15 @@ export class RemotePeer {
   measured (roundTrip: number): void { this.#path?.measured(roundTrip) }
 
   tick (now: number): void {
-    const age = now - this.#since
     if (this.#postponed !== undefined && now - this.#attemptAt >= MIN_ATTEMPT_INTERVAL) this.#begin(this.#postponed, now)
     if (this.#former !== undefined && now - this.#attemptAt > OVERLAP) this.#forgetFormer()
+    const isAsking = this.#state === 'preparing' || this.#state === 'synchronizing'
+    if (isAsking && !this.#init.isOnline()) this.#since = now // nobody can be told or asked
+    const age = now - this.#since
     switch (this.#state) {
       case 'preparing':
-        if (age < PATIENCE || !this.#init.isOnline()) this.prepared(now)
-        else this.#fail('failed', 'unprepared', now)
+        this.prepared(now)
+        if (this.#state === 'preparing' && age >= PATIENCE) this.#fail('failed', 'unprepared', now)
         break
       case 'synchronizing':
         if (age < PATIENCE) this.#path?.beat(now, 'all')
@@ -256,6 +270,7 @@ export class RemotePeer {
     if (this.#isLate !== isLate) {
       this.#isLate = isLate
       this.history.add(isLate ? 'no answer for a while' : 'it answers again')
+      this.#init.onHealth(this)
     }
     path.beat(now, isLate ? 'all' : 'used')
     this.#tellPath()
@@ -330,7 +345,7 @@ export class RemotePeer {
 
   #fail (state: 'waiting' | 'failed', failure: DirectFailure, now: number): void {
     this.#failure = failure
-    this.history.add(`${failure === 'unheard' ? 'no heartbeat has come' : 'no endpoint was told'} within ${PATIENCE / 1000} s: the next attempt in ${this.#retry / 1000} s`)
+    this.history.add(`${FAILURES[failure]} within ${PATIENCE / 1000} s: the next attempt in ${this.#retry / 1000} s`)
     this.#enter(state, now)
   }
 
