@@ -1,7 +1,8 @@
 /** Many tables together, over links that change, lose and reorder. */
 import fc from 'fast-check'
 import t from 'tap'
-import { WITHDRAWN, type Advertisement } from '../../../../src/nodes/candy/peer/direct/delay-route.ts'
+import type { Advertisement } from '../../../../src/nodes/candy/peer/direct/delay-route.ts'
+import { WITHDRAWN } from '../../../../src/nodes/candy/protocol/datagrams.ts'
 import { DelayRoutes } from '../../../../src/nodes/candy/peer/direct/delay-routes.ts'
 import { random, SEED } from '../../../helpers/bytes.ts'
 import { sample } from '../../../helpers/sample.ts'

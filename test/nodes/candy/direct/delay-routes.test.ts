@@ -1,5 +1,5 @@
 import t from 'tap'
-import { WITHDRAWN } from '../../../../src/nodes/candy/peer/direct/delay-route.ts'
+import { WITHDRAWN } from '../../../../src/nodes/candy/protocol/datagrams.ts'
 import { DelayRoutes, MAX_LEARNED, MAX_LEARNED_OF_ONE, type DelayRoutesInit } from '../../../../src/nodes/candy/peer/direct/delay-routes.ts'
 import { LIMITED_BROADCAST } from '../../../../src/net/ipv4.ts'
 import { address, cidr } from '../../../helpers/candy/vectors.ts'

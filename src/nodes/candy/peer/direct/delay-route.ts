@@ -1,9 +1,6 @@
 /** A route by delay, and what neighbours tell each other about it; candy protocol, section 2.6. */
 import type { TokenBucket } from '../../../../limits/token-bucket.ts'
 
-/** The rtt of a withdrawn route. */
-export const WITHDRAWN = 0x7fffffff
-
 /** Maximum rtt in milliseconds of a path. What exceeds it is withdrawn, which ends counting to infinity. */
 export const MAX_RTT = 1000
 

@@ -11,7 +11,8 @@
  */
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { inNetwork, isMulticast, LIMITED_BROADCAST, type Cidr } from '../../../../net/ipv4.ts'
-import { isPath, MAX_RTT, WITHDRAWN, type Advertisement, type DelayRoute, type DelayRouteRejection, type Neighbour, type Route } from './delay-route.ts'
+import { WITHDRAWN } from '../../protocol/datagrams.ts'
+import { isPath, MAX_RTT, type Advertisement, type DelayRoute, type DelayRouteRejection, type Neighbour, type Route } from './delay-route.ts'
 
 /** Maximum number of destinations learned from neighbours, and of those learned from one. */
 export const MAX_LEARNED = 1024

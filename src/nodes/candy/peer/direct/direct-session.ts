@@ -34,9 +34,6 @@ export class DirectSession {
     keys.receive.fill(0)
   }
 
-  /** Datagrams that were sealed. */
-  get sent (): number { return this.#send.sealed }
-
   /** Seals in place. */
   seal (datagram: Uint8Array): void { this.#send.seal(datagram) }
 

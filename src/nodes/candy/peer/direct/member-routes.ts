@@ -8,9 +8,7 @@ import { destinationOf, type Cidr } from '../../../../net/ipv4.ts'
 import type { Endpoint } from '../../../../types.ts'
 import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
 import { takeHop } from '../../protocol/forward.ts'
-import { TokenBucket } from '../../../../limits/token-bucket.ts'
-import { MIN_MTU } from '../../../../tun/device.ts'
-import { fragmentationNeeded, wantsSize } from '../../../../tun/too-big.ts'
+import { TooBigAnswers } from './too-big-answers.ts'
 import type { CandyPeerStats } from '../stats.ts'
 
 /** Milliseconds between measurements, and between tries of the first one of a path. */
@@ -23,9 +21,6 @@ const POLL_INTERVAL = 1000
 
 /** Milliseconds after which an echo of DELAY counts no more. */
 const MAX_ECHO = 10_000
-
-/** Answers to packets that are too large for the way on. */
-const TOO_BIG_ANSWERS = { rate: 100, burst: 50 }
 
 export interface MemberRoutesInit {
   own: Cidr
@@ -53,7 +48,7 @@ export class MemberRoutes {
   #polledAt = -Infinity
   /** Packets for other members, of one read. */
   #carried = 0
-  readonly #answers = new TokenBucket(TOO_BIG_ANSWERS, 0)
+  readonly #answers = new TooBigAnswers(0)
 
   constructor (init: MemberRoutesInit) {
     this.#init = init
@@ -70,9 +65,6 @@ export class MemberRoutes {
   }
 
   get isOn (): boolean { return this.#init.cost > 0 }
-
-  /** Routes by delay, for status. */
-  get entries (): ReturnType<DelayRoutes['entries']> { return this.#routes.entries() }
 
   /** The member to send to for a destination; 0: there is no route. */
   nextHop (destination: number): number { return this.isOn ? this.#routes.nextHop(destination) : 0 }
@@ -171,10 +163,8 @@ export class MemberRoutes {
 
   /** As a router does: the sender learns the size from there on. */
   #answerTooBig (packet: Uint8Array, mtu: number, to: RemotePeer, now: number): void {
-    if (mtu < MIN_MTU || !wantsSize(packet)) return
-    this.#answers.refill(now)
-    if (!this.#answers.take(1)) return
-    const answer = fragmentationNeeded(packet, mtu, this.#init.own.address)
+    const answer = this.#answers.answer(packet, mtu, now, this.#init.own.address)
+    if (answer === undefined) return
     this.#send(to, 1 + answer.length, (datagram) => {
       datagram[DATAGRAM_LAYOUT.text] = DatagramKind.FORWARD
       datagram.set(answer, SEALED_PACKET)

@@ -1,9 +1,7 @@
 /** Sends packets of the interface to members that have a direct path, in place. */
 import { OUTER_LENGTH, writeOuter } from '../../protocol/forward.ts'
 import { DATAGRAM_LAYOUT, DatagramKind, SEALED_PACKET } from '../../protocol/datagrams.ts'
-import { TokenBucket } from '../../../../limits/token-bucket.ts'
-import { MIN_MTU } from '../../../../tun/device.ts'
-import { fragmentationNeeded, wantsSize } from '../../../../tun/too-big.ts'
+import { TooBigAnswers } from './too-big-answers.ts'
 import type { Members } from './members.ts'
 import type { Outbox } from './outbox.ts'
 import type { RemotePeer, UsablePath } from './remote-peer.ts'
@@ -28,16 +26,13 @@ export interface PacketSenderInit {
   now: number
 }
 
-/** Answers to packets that are too large, of all members. */
-const TOO_BIG_ANSWERS = { rate: 100, burst: 50 }
-
 export class PacketSender {
   readonly #init: PacketSenderInit
-  readonly #answers: TokenBucket
+  readonly #answers: TooBigAnswers
 
   constructor (init: PacketSenderInit) {
     this.#init = init
-    this.#answers = new TokenBucket(TOO_BIG_ANSWERS, init.now)
+    this.#answers = new TooBigAnswers(init.now)
   }
 
   /** Sends what has a direct path, and returns the other packets. The memory of those that were sent is in use until `drained` of the outbox. */
@@ -89,10 +84,9 @@ export class PacketSender {
    * size is known, and those beyond the rate of answers.
    */
   #answerTooBig (packet: Uint8Array, mtu: number, isSettled: boolean, now: number): boolean {
-    if (!isSettled || mtu < MIN_MTU || !wantsSize(packet)) return false
-    this.#answers.refill(now)
-    if (!this.#answers.take(1)) return false
-    this.#init.deliver([fragmentationNeeded(packet, mtu)])
+    const answer = isSettled ? this.#answers.answer(packet, mtu, now) : undefined
+    if (answer === undefined) return false
+    this.#init.deliver([answer])
     this.#init.stats.drops.tooBig++
     return true
   }
