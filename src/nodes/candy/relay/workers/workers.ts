@@ -20,7 +20,7 @@ import type { BindOptions } from '../../../common/rebindable-listener.ts'
 import type { ForwardingPlane } from '../forwarding-plane.ts'
 import type { RelaySettings } from '../settings.ts'
 import type { Session, SessionNetwork } from '../session.ts'
-import { closeFor } from '../../protocol/closings.ts'
+import { closeFor, type Closing } from '../../protocol/closings.ts'
 import { CloseCode } from '../../../../transforms/websocket-frames/index.ts'
 import { addStats, newTraffic } from '../stats.ts'
 import type { Counts, WorkerRingInit, Limits, WorkerCommand, WorkerEvent, WorkerInit } from './messages.ts'
@@ -161,17 +161,20 @@ export class Workers implements ForwardingPlane {
 
   #opened ({ id, listener, remote, path, isCounted }: Extract<WorkerEvent, { type: 'open' }>): void {
     const send = (command: WorkerCommand): void => { this.#sendCommand(id, command) }
+    const refuse = (reason: Closing): void => {
+      closeFor({ close: (code = CloseCode.NORMAL, text = '') => { send({ type: 'close', id, code, reason: text }) } }, reason)
+      send({ type: 'abort', id })
+    }
     const shared = this.#listeners.get(listener)
     if (shared === undefined || shared.links.closed) { // the listener is being closed
-      send({ type: 'abort', id })
+      refuse('stopping')
       return
     }
     const slot = shared.limiter.admit(remote.host, () => {}, !isCounted)
     // a proxy may report a loopback address, which is not exempt
     if (slot === undefined || (isCounted && slot.isLocal && !slot.setSource(remote.host))) {
       slot?.release()
-      closeFor({ close: (code = CloseCode.NORMAL, reason = '') => { send({ type: 'close', id, code, reason }) } }, 'limit')
-      send({ type: 'abort', id })
+      refuse('limit')
       return
     }
     const link = new RemoteLink(id, { remote, path, slot }, send)
