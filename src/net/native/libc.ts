@@ -43,7 +43,7 @@ export interface Wanted {
 }
 
 export interface LoopHandle {
-  start (wanted: Wanted, ready: (events: Wanted | number) => void): void
+  start (wanted: Wanted): void
   stop (): void
   close (): void
 }
@@ -82,7 +82,22 @@ async function load (): Promise<Libc> {
     poll: (fds, count, timeout, done) => { poll.async(fds, count, timeout, done) },
     sendmmsg: libc.func('sendmmsg', 'int', ['int', 'uintptr_t', 'unsigned int', 'int']),
     recvmmsg: libc.func('recvmmsg', 'int', ['int', 'uintptr_t', 'unsigned int', 'int', 'void *']),
-    onEvents: typeof node?.poll === 'function' ? (fd, wanted, ready) => node.poll(fd, wanted, ready) : undefined
+    onEvents: typeof node?.poll === 'function' ? (fd, wanted, ready) => loopHandle(node.poll as unknown as PollFunction, fd, wanted, ready) : undefined
+  }
+}
+
+/** What koffi has, whose types leave the status out: a negative number of libuv after an error, else 0. */
+type KoffiPollHandle = Omit<LoopHandle, 'start'> & { start (wanted: Wanted, callback: PollCallback): void }
+type PollCallback = (status: number, events: Wanted) => void
+type PollFunction = (fd: number, wanted: Wanted, callback: PollCallback) => KoffiPollHandle
+
+function loopHandle (poll: PollFunction, fd: number, wanted: Wanted, ready: (events: Wanted | number) => void): LoopHandle {
+  const callback: PollCallback = (status, events) => { ready(status < 0 ? status : events) }
+  const handle = poll(fd, wanted, callback)
+  return {
+    start: (wanted) => { handle.start(wanted, callback) },
+    stop: () => { handle.stop() },
+    close: () => { handle.close() }
   }
 }
 

@@ -73,7 +73,7 @@ class LoopPollHandle implements PollHandle {
     if (this.#isClosed) return
     const isWriting = this.#onWritable !== undefined
     this.#isReading = this.#isWanted
-    if (isWriting || this.#isReading) this.#handle.start({ readable: this.#isReading, writable: isWriting }, this.#ready)
+    if (isWriting || this.#isReading) this.#handle.start({ readable: this.#isReading, writable: isWriting })
     else this.#handle.stop()
   }
 }

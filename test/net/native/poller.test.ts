@@ -27,25 +27,22 @@ class Bench {
   readonly #t: Test
   readonly #libc: Libc
   readonly #poller: Poller
-  readonly #pair: (pair: Uint8Array) => number
 
   static async make (t: Test, kind: 'loop' | 'thread'): Promise<Bench> {
     const libc = await loadLibc()
-    const pair = (await import('koffi')).default.load(null).func('socketpair', 'int', ['int', 'int', 'int', 'void *'])
-    return new Bench(t, libc, kind === 'loop' ? loopPoller(libc) as Poller : threadPoller(libc), (fds) => pair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
+    return new Bench(t, libc, kind === 'loop' ? loopPoller(libc) as Poller : threadPoller(libc))
   }
 
-  constructor (t: Test, libc: Libc, poller: Poller, pair: (fds: Uint8Array) => number) {
+  constructor (t: Test, libc: Libc, poller: Poller) {
     this.#t = t
     this.#libc = libc
     this.#poller = poller
-    this.#pair = pair
   }
 
   /** Watches one end of a connection; the other end. */
   pair (): [Watched, fd: number] {
     const fds = new Int32Array(2)
-    if (this.#pair(new Uint8Array(fds.buffer)) < 0) throw new Error('no pair')
+    if (this.#libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, new Uint8Array(fds.buffer)) < 0) throw new Error('no pair')
     this.#t.teardown(() => { closeSync(fds[1]) })
     return [this.watch(fds[0]), fds[1]]
   }
@@ -215,3 +212,22 @@ for (const kind of ['loop', 'thread'] as const) {
     await first[0].handle.close()
   })
 }
+
+t.test('loop: an event that is read does not start the handle again, which costs two system calls', ifNative, async (t) => {
+  const libc = await loadLibc()
+  let starts = 0
+  const onEvents: typeof libc.onEvents = (fd, wanted, ready) => {
+    const handle = libc.onEvents?.(fd, wanted, ready)
+    if (handle === undefined) throw new Error('no handle')
+    return { ...handle, start: (wanted) => { starts++; handle.start(wanted) } }
+  }
+  const bench = new Bench(t, libc, loopPoller({ ...libc, onEvents }) as Poller)
+  const [watched, other] = bench.pair()
+  watched.onReady = () => { bench.drain(watched.fd) }
+  watched.handle.start()
+  for (let i = 1; i <= 10; i++) {
+    bench.write(other)
+    await until(() => watched.ready === i)
+  }
+  t.equal(starts, 0)
+})
