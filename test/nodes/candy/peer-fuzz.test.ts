@@ -201,6 +201,7 @@ t.test('damaged servers harm no peer', async (t) => {
       deadAfter: 2e6,
       stats,
       onAddress: () => { addresses++ },
+      log: silent,
       direct: () => undefined,
       deliver: (packets) => {
         stats.packetsIn += packets.length

@@ -372,6 +372,7 @@ function inMemory (t: Test, address?: string): InMemory {
     direct: () => undefined,
     deliver: (packets) => { tun.port.send(packets) },
     tap: new PeerTaps(),
+    log: silent,
     onOnline () { events.push('online') }
   })
   const running = session.run().catch((err: Error) => { events.push(err.message) })

@@ -300,6 +300,7 @@ export class CandyPeer extends EventEmitter<CandyPeerEvents> {
       deadAfter,
       stats: this.#stats,
       tap: this.#taps,
+      log: this.#log,
       direct: () => this.#direct?.paths,
       deliver: this.#deliver,
       onAddress: (cidr) => {

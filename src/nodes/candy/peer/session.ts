@@ -5,6 +5,7 @@ import type { WebSocketLink } from '../../../transforms/websocket-frames/index.t
 import { SendQueue, bufferedAmountOf } from '../../../limits/send-queue.ts'
 import { OptionError } from '../../../errors.ts'
 import { destinationOf, formatCidr, isIpv4, parseCidr, type Cidr } from '../../../net/ipv4.ts'
+import type { Logger } from '../../../log.ts'
 import type { Tun } from '../../../tun/device.ts'
 import { every } from '../../../streams/clock.ts'
 import type { Batch, Clock } from '../../../types.ts'
@@ -47,6 +48,7 @@ export interface PeerSessionInit {
   onAddress (cidr: string): void
   /** The server has answered after AUTH, so it has accepted the peer. The routes are installed, unless that answer is a packet that overtook them. */
   onOnline (): void
+  readonly log: Pick<Logger, 'error'>
   /** Gets the packets sent. */
   readonly tap: Pick<PeerTaps, 'isOn' | 'show'>
 }
@@ -204,8 +206,8 @@ export class PeerSession {
     try {
       this.#init.direct()?.[type](message)
     } catch (err) {
-      if (!(err instanceof CandyMessageError)) throw err
       this.#init.stats.drops.message++
+      if (!(err instanceof CandyMessageError)) this.#init.log.error({ err, type }, 'a fault of this peer, in a message about direct paths') // the server has no part in it
     }
   }
 

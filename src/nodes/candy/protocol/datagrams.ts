@@ -80,7 +80,7 @@ export function readDelay (text: Uint8Array): Delay | undefined {
 }
 
 /** ROUTE: `next`, the sender, reaches `destination` in that time. */
-export interface DelayRoute {
+export interface RouteMessage {
   destination: number
   next: number
   /** Milliseconds, signed; {@link WITHDRAWN}: not any more. */
@@ -88,7 +88,7 @@ export interface DelayRoute {
 }
 
 /** Writes a plaintext of 13 bytes. */
-export function writeDelayRoute (into: Uint8Array, at: number, { destination, next, roundTrip }: DelayRoute): void {
+export function writeDelayRoute (into: Uint8Array, at: number, { destination, next, roundTrip }: RouteMessage): void {
   into[at] = DatagramKind.ROUTE
   writeU32(into, at + 1, destination)
   writeU32(into, at + 5, next)
@@ -96,6 +96,6 @@ export function writeDelayRoute (into: Uint8Array, at: number, { destination, ne
 }
 
 /** Undefined when it is too short. */
-export function readDelayRoute (text: Uint8Array): DelayRoute | undefined {
+export function readDelayRoute (text: Uint8Array): RouteMessage | undefined {
   return text.length < MIN_PLAINTEXT.ROUTE ? undefined : { destination: readU32(text, 1), next: readU32(text, 5), roundTrip: readU32(text, 9) | 0 }
 }

@@ -6,7 +6,7 @@
  * classes of the objects that it has seen, so with others in their place the work would be lost.
  */
 import { inSlices } from '../../../streams/slices.ts'
-import { systemClock } from '../../../streams/clock.ts'
+import { systemClock, wait } from '../../../streams/clock.ts'
 import type { Clock } from '../../../types.ts'
 import { socketEnds, userspaceEnds, type Ends } from './ends.ts'
 import { openNetwork, type Way } from './network.ts'
@@ -50,9 +50,11 @@ const FIRST_TIMEOUT = 500
  */
 export async function prepareCandy ({ role, clock = systemClock }: Pick<WarmUpInit, 'role' | 'clock'>): Promise<void> {
   const [way] = WAYS[role]
-  await within({ timeout: FIRST_TIMEOUT, clock }, async (given) => throughNetworks(role, [way], given, async (ends) => {
+  const done = new AbortController()
+  const work = within({ timeout: FIRST_TIMEOUT, clock }, async (given) => throughNetworks(role, [way], given, async (ends) => {
     for (let i = 0; i < FIRST_ROUNDS && !given.signal.aborted; i++) await ends.round()
-  }))
+  })).finally(() => { done.abort() })
+  await Promise.race([work, wait(clock, FIRST_TIMEOUT, { signal: done.signal, ref: false }).catch(() => {})]) // what it has made may take longer to go
 }
 
 /**
@@ -86,7 +88,7 @@ async function within ({ timeout, clock, signal }: { timeout: number, clock: Clo
 async function throughNetworks (role: WarmUpInit['role'], ways: readonly Way[], given: AbortController, use: (ends: Ends) => Promise<void>): Promise<void> {
   given.signal.throwIfAborted()
   const ends = role === 'relay' ? userspaceEnds() : await socketEnds()
-  given.signal.addEventListener('abort', () => { void ends.close() }, { once: true }) // ends a packet that is on its way
+  given.signal.addEventListener('abort', () => { ends.close().catch(() => {}) }, { once: true }) // ends a packet that is on its way
   try {
     for (const way of ways) {
       given.signal.throwIfAborted()

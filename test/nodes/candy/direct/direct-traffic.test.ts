@@ -82,7 +82,7 @@ t.test('one address after another, with the same port', async (t) => {
     one.traffic.addressed(`10.77.0.${last}/24`)
     t.ok(one.traffic.paths, 'the same one changes nothing')
   }
-  t.equal(one.traffic.problem, undefined)
+  t.equal(one.traffic.status.reason, undefined)
   t.equal(one.traffic.status.port, PORT)
 })
 
@@ -92,28 +92,28 @@ t.test('another address while the socket of the first is being opened', async (t
   while (one.binds === 0) await nextTurn()
   one.traffic.addressed('10.77.0.3/24')
   await opened(one)
-  t.equal(one.traffic.problem, undefined)
+  t.equal(one.traffic.status.reason, undefined)
 })
 
 t.test('a port that is in use is tried again, less and less often', async (t) => {
   const one = scene(t)
   const busy = await one.host.bindUdp({ port: PORT })
   one.traffic.addressed('10.77.0.2/24')
-  while (one.traffic.problem === undefined) await nextTurn()
-  t.match(one.traffic.problem, /./)
+  while (one.traffic.status.reason === undefined) await nextTurn()
+  t.match(one.traffic.status.reason, /./)
   t.equal(one.traffic.status.isOpen, false)
   await one.clock.pass(60_000)
   t.ok(one.binds > 4 && one.binds < 12, `${one.binds} times in a minute`)
   busy.close()
   await opened(one)
-  t.equal(one.traffic.problem, undefined)
+  t.equal(one.traffic.status.reason, undefined)
 })
 
 t.test('another address ends the wait', async (t) => {
   const one = scene(t)
   const busy = await one.host.bindUdp({ port: PORT })
   one.traffic.addressed('10.77.0.2/24')
-  while (one.traffic.problem === undefined) await nextTurn()
+  while (one.traffic.status.reason === undefined) await nextTurn()
   await one.clock.pass(60_000)
   busy.close()
   const { binds } = one

@@ -1,6 +1,11 @@
 /** What a peer tells of direct paths, and why there are none, in a simulated network. */
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { parseAddress } from '../../../../src/net/ipv4.ts'
+import { explainPath } from '../../../../src/nodes/candy/peer/direct/explain.ts'
+import { OriginalPath, type OriginalPathInit } from '../../../../src/nodes/candy/peer/direct/original-path.ts'
+import type { RemotePeer } from '../../../../src/nodes/candy/peer/direct/remote-peer.ts'
+import type { DirectStatus } from '../../../../src/nodes/candy/peer/direct/status.ts'
 import { World } from '../../../helpers/candy/simulated-direct.ts'
 
 const SEARCH = 30_000
@@ -59,6 +64,19 @@ t.test('why there is no direct path', async (t) => {
     member: { nat: { name: 'symmetric', mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' } }
   })
   t.match(await explain({ nat: { kind: 'symmetric' } }, home, { detection: 30_000 }), { path: 'relay', reason: 'symmetric', text: 'the NATs do not let them meet: symmetric here, port-restricted cone there' })
+})
+
+t.test('a path whose key has sealed as many datagrams as it may', async (t) => {
+  const world = new World(t)
+  const alice = await world.join({ name: 'alice' })
+  const own = alice.peer.status().direct as DirectStatus
+  let sealed = 2 ** 26 - 1
+  const path = new OriginalPath({ cipher: { get sealed () { return sealed } } } as unknown as OriginalPathInit)
+  t.equal(path.size, 1500)
+  sealed++
+  t.equal(path.size, 0, 'packets take another way')
+  const peer = { state: 'connected', isIntroduced: false, isUsedUp: true, history: { events: [] } } as unknown as RemotePeer
+  t.match(explainPath({ address: parseAddress('10.77.0.9') as number, peer, nextHop: 0, own, now: 0 }), { path: 'relay', reason: 'used up', text: /as many datagrams/, hints: [/another address for 10\.77\.0\.9/] })
 })
 
 t.test('members that can be none', async (t) => {

@@ -5,7 +5,7 @@ import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { destinationOf, inNetwork, parseAddress, readU32, sourceOf, type Cidr } from '../../../../net/ipv4.ts'
 import type { Batch, Datagram } from '../../../../types.ts'
 import { isRouted, stripOuter } from '../../protocol/forward.ts'
-import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, SEALED_PACKET, readDelay, readDelayRoute, readHeartbeat, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
+import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, SEALED_PACKET, readDelay, readDelayRoute, readHeartbeat, type Delay, type RouteMessage } from '../../protocol/datagrams.ts'
 import { readIntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
 import type { PeerRoutes } from '../routes.ts'
 import type { CandyPeerStats } from '../stats.ts'
@@ -39,7 +39,7 @@ export interface DatagramReceiverInit {
   onStun (now: number): void
   /** @param text the plaintext */
   onDelay (delay: Delay, text: Uint8Array, peer: RemotePeer, now: number): void
-  onRoute (route: DelayRoute, peer: RemotePeer, now: number): void
+  onRoute (route: RouteMessage, peer: RemotePeer, now: number): void
   /** A packet for another member; the datagram is open, and may be sealed again. */
   onTransit (datagram: Uint8Array, peer: RemotePeer, now: number): void
   /** The packets of one read. */

@@ -59,9 +59,6 @@ export class DirectTraffic {
   /** Undefined while there are none. */
   get paths (): DirectPaths | undefined { return this.#paths }
 
-  /** Why there are none, for people. */
-  get problem (): string | undefined { return this.#problem }
-
   /** The peer has this address now. */
   addressed (cidr: string): void {
     if (cidr === this.#address || this.#isClosed) return

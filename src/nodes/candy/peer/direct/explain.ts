@@ -13,6 +13,7 @@ export type RelayedReason =
   | 'not wanted' // no packet has come through the server yet
   | 'searching'
   | 'late' // the path does not answer at the moment
+  | 'used up' // its key has sealed as many datagrams as it may
   | 'lost' // it has ended
   | 'no endpoint' // this peer knows none of its own
   | 'not told' // the member has told no endpoint
@@ -71,7 +72,7 @@ type Told = PathExplanation['member']
 function reasonOf (peer: RemotePeer | undefined, own: DirectStatus, member: Told): RelayedReason {
   if (!own.isOpen) return 'closed'
   if (peer === undefined) return 'not wanted'
-  if (peer.state === 'connected') return 'late'
+  if (peer.state === 'connected') return peer.isUsedUp ? 'used up' : 'late'
   if (peer.failure === undefined) return peer.state === 'init' ? 'not wanted' : 'searching'
   switch (peer.failure) {
     case 'unprepared': return 'no endpoint'
@@ -107,6 +108,7 @@ function textOf (reason: RelayedReason | undefined, { via, endpoint }: Pick<Dire
     case 'not wanted': return 'no packet of it has come through the server yet, so no path was looked for'
     case 'searching': return 'a path is being looked for'
     case 'late': return 'the direct path does not answer at the moment'
+    case 'used up': return 'as many datagrams were sealed for this member as are safe with the key that an original client has'
     case 'lost': return 'the direct path has ended: nothing came from the member any more'
     case 'no endpoint': return `this peer knows no endpoint of its own: ${stunText(own)}, and it has no address that others could reach`
     case 'not told': return 'the member has not told an endpoint: its direct paths are off, or no STUN server answers it'
@@ -126,6 +128,7 @@ function hintsOf (reason: RelayedReason | undefined, address: string, own: Direc
     case 'no STUN': return stun
     case 'symmetric': return [forward]
     case 'blocked': return [...stun, own.nat.filtering === 'unknown' && own.nat.mapping === 'unknown' ? `firewalls that let UDP pass; or ${forward}` : 'firewalls that let UDP pass, with --port for a fixed one'].slice(0, 2)
+    case 'used up': return [`another address for ${address}, or another password for the network, which make other keys; or this program there, which makes its own`]
     case 'lost': return [`ping ${address}, whose answer begins another search`]
     default: return []
   }

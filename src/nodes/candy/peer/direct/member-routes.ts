@@ -6,7 +6,7 @@ import type { Outbox } from './outbox.ts'
 import type { RemotePeer } from './remote-peer.ts'
 import { destinationOf, type Cidr } from '../../../../net/ipv4.ts'
 import type { Endpoint } from '../../../../types.ts'
-import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type DelayRoute } from '../../protocol/datagrams.ts'
+import { DATAGRAM_LAYOUT, DatagramKind, MIN_PLAINTEXT, newDatagram, SEALED_PACKET, writeDelay, writeDelayRoute, type Delay, type RouteMessage } from '../../protocol/datagrams.ts'
 import { takeHop } from '../../protocol/forward.ts'
 import { TooBigAnswers } from './too-big-answers.ts'
 import type { CandyPeerStats } from '../stats.ts'
@@ -112,7 +112,7 @@ export class MemberRoutes {
   }
 
   /** ROUTE of a member. */
-  route ({ destination, next, roundTrip }: DelayRoute, peer: RemotePeer, now: number): void {
+  route ({ destination, next, roundTrip }: RouteMessage, peer: RemotePeer, now: number): void {
     const rejection = this.#routes.received(peer.address, { destination, next, rtt: roundTrip }, now)
     if (rejection === undefined || rejection === 'held down') this.#note(peer, destination, roundTrip)
     if (rejection !== undefined && rejection !== 'off') this.#init.stats.drops.memberRoute++

@@ -125,6 +125,9 @@ export class RemotePeer {
     return this.#isLate && this.#init.isOnline() ? undefined : path as UsablePath
   }
 
+  /** Whether there is a path whose key may seal no more. */
+  get isUsedUp (): boolean { return this.#path?.kind === 'original' && this.#path.size === 0 }
+
   /** Whether there is a path that answers: routes may lead over it. */
   get isSound (): boolean { return !this.#isLate && this.usable !== undefined }
 
