@@ -12,8 +12,14 @@ const MOST_OUTSIDE = 4
 /** Type preferences, RFC 8445 section 5.1.2.2. A mapping is as good as what a NAT makes by itself, and others may begin. */
 const PREFERENCES: Readonly<Record<Candidate['type'], number>> = { host: 126, mapped: 110, reflexive: 100 }
 
-/** Bridges of containers and virtual machines, which others rarely reach, and tunnels. */
-const VIRTUAL = /^(?:docker|br-|virbr|veth|cni|flannel|cali|lxc|lxd|podman|vmnet|vboxnet|vEthernet|tun|tap|wg|utun|zt|tailscale|candy)/i
+/** Bridges of containers and virtual machines, which others rarely reach. */
+const VIRTUAL = /^(?:docker|br-|virbr|veth|cni|flannel|cali|lxc|lxd|podman|vmnet|vboxnet|vEthernet)/i
+
+/** Tunnels. A path through another tunnel would look like one in the LAN, and be preferred to what that tunnel itself goes over. */
+const TUNNEL = /^(?:tun|tap|wg|utun|zt|tailscale|candy)/i
+
+/** Of interfaces without link-layer addresses: tunnels whatever their names are, and dial-up. No LAN is behind them. */
+const NO_MAC = '00:00:00:00:00:00'
 
 /** `host`: of an interface. `mapped`: a gateway was asked for it. `reflexive`: what a server of STUN has seen. */
 export interface Candidate extends Endpoint {
@@ -37,7 +43,7 @@ export interface CandidatesInit {
 
 /**
  * The candidates, the best first, at most 8, each endpoint once. Endpoints that are not IPv4, have no port, or that nobody else can reach
- * (loopback, addresses of one link) are left out.
+ * (loopback, addresses of one link), and private ones of tunnels, are left out.
  *
  * @throws {OptionError} when `port` is not 1 to 65535
  */
@@ -52,7 +58,9 @@ export function gatherCandidates ({ port, interfaces, exclude, mapped, reflexive
     found.push({ type, host, port, scope, priority: PREFERENCES[type] * 2 ** 24 + local * 2 ** 8 + 255 })
   }
   const hosts = Object.entries(interfaces).flatMap(([name, all = []]) => {
-    return exclude?.has(name) === true ? [] : all.filter(({ internal }) => !internal).map(({ address }) => ({ address, isVirtual: VIRTUAL.test(name) }))
+    if (exclude?.has(name) === true) return []
+    const isLan = ({ address, mac }: NetworkInterfaceInfo): boolean => (mac !== NO_MAC && !TUNNEL.test(name)) || scopeOf(parseAddress(address) ?? 0) === 'public'
+    return all.filter((info) => !info.internal && isLan(info)).map(({ address }) => ({ address, isVirtual: VIRTUAL.test(name) }))
   })
   let local = 0xffff
   for (const wanted of [false, true]) {

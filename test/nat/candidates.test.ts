@@ -38,6 +38,12 @@ t.test('what nobody else can reach, or is no endpoint of IPv4, is left out', asy
   for (const port of [0, -1, 65_536, 0.5, NaN]) t.same(told({ interfaces: {}, mapped: { host: '203.0.113.7', port } }), [])
 })
 
+t.test('private addresses of tunnels are left out, by name and without a link-layer address; public ones are not', async (t) => {
+  const none = (address: string): NetworkInterfaceInfo => ({ ...info(address), mac: '00:00:00:00:00:00' })
+  const some = { eth0: [info('192.168.1.5')], ppp0: [none('203.0.113.9'), none('100.64.0.7')], office: [none('10.78.0.2')], tap0: [info('10.79.0.2')], zt5: [info('10.80.0.2'), info('203.0.113.10')] }
+  t.same(told({ interfaces: some }), ['host 192.168.1.5:5000', 'host 203.0.113.9:5000', 'host 203.0.113.10:5000'])
+})
+
 t.test('many interfaces leave room for what is outside', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`eth${i}`, [info(`10.0.${i}.1`)]]))
   const seen = told({ interfaces: many, mapped: { host: '203.0.113.7', port: 1 }, reflexive: Array.from({ length: 9 }, (_, i) => ({ host: '203.0.113.8', port: i + 1 })) })
