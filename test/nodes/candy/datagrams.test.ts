@@ -114,7 +114,7 @@ t.test('a time that no clock tells is none', async (t) => {
 
 t.test('a heartbeat between introduced members is that of the protocol with more behind it', async (t) => {
   fc.assert(fc.property(fc.record({
-    sender: u32, sequence: u32, wantsAnswer: fc.boolean(), echo: u32, echoDelay: u16, echoSize: u16, loss: fc.option(fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10_000), { nil: undefined })
+    sender: u32, id: u32, wantsAnswer: fc.boolean(), echo: u32, echoDelay: u16, echoSize: u16, loss: fc.option(fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10_000), { nil: undefined })
   }, { noNullPrototype: true }), fc.integer({ min: 0, max: 1500 }), (heartbeat, size) => {
     const datagram = newIntroducedHeartbeat(heartbeat, size)
     equal(datagram.length, Math.max(size, TEXT + INTRODUCED_HEARTBEAT))
@@ -123,14 +123,14 @@ t.test('a heartbeat between introduced members is that of the protocol with more
     deepEqual(readHeartbeat(text), { sender: heartbeat.sender, acknowledge: heartbeat.echo !== 0 })
     for (let length = 0; length < INTRODUCED_HEARTBEAT; length++) equal(readIntroducedHeartbeat(text.subarray(0, length)), undefined)
   }))
-  const long = newIntroducedHeartbeat({ sender: 1, sequence: 1, wantsAnswer: false, echo: 1, echoDelay: 1e9, echoSize: 0, loss: 0.12345 })
+  const long = newIntroducedHeartbeat({ sender: 1, id: 1, wantsAnswer: false, echo: 1, echoDelay: 1e9, echoSize: 0, loss: 0.12345 })
   t.match(readIntroducedHeartbeat(long.subarray(TEXT)), { echoDelay: 65_535, loss: 0.1235 })
 })
 
 t.test('damaged plaintexts are undefined or of valid values', async (t) => {
   const below = random(26)
   const samples = ['udp_heartbeat_plain', 'udp_delay_plain', 'udp_route_plain', 'udp_route_withdraw_plain'].map((name) => vector(name).bytes)
-  samples.push(Buffer.from(newIntroducedHeartbeat({ sender: address('10.77.0.1'), sequence: 7, wantsAnswer: true, echo: 5, echoDelay: 20, echoSize: 1400, loss: 0.5 }).subarray(TEXT)))
+  samples.push(Buffer.from(newIntroducedHeartbeat({ sender: address('10.77.0.1'), id: 7, wantsAnswer: true, echo: 5, echoDelay: 20, echoSize: 1400, loss: 0.5 }).subarray(TEXT)))
   const isU32 = (value: number): boolean => value === value >>> 0
   let wrong = 0
   const count = mutations()
@@ -143,7 +143,7 @@ t.test('damaged plaintexts are undefined or of valid values', async (t) => {
     const route = readDelayRoute(text)
     if (route !== undefined && !(isU32(route.destination) && isU32(route.next) && route.roundTrip === (route.roundTrip | 0))) wrong++
     const introduced = readIntroducedHeartbeat(text)
-    if (introduced !== undefined && !(isU32(introduced.sequence) && isU32(introduced.echo) && introduced.echoSize <= 0xffff && introduced.echoDelay <= 0xffff && (introduced.loss === undefined || introduced.loss <= 1))) wrong++
+    if (introduced !== undefined && !(isU32(introduced.id) && isU32(introduced.echo) && introduced.echoSize <= 0xffff && introduced.echoDelay <= 0xffff && (introduced.loss === undefined || introduced.loss <= 1))) wrong++
   }
   t.equal(wrong, 0)
 })

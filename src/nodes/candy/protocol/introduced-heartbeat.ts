@@ -1,6 +1,6 @@
 /**
  * HEARTBEAT between members that have introduced themselves to each other; candy protocol, section 2.7. It is longer than that of the
- * protocol, has a sequence number, tells which one of the other side it answers, and may be padded, to find out which sizes arrive.
+ * protocol, has an id, tells which one of the other side it answers, and may be padded, to find out which sizes arrive.
  */
 import { readU16, readU32, writeU16, writeU32 } from '../../../net/ipv4.ts'
 import { DATAGRAM_LAYOUT, newDatagram, writeHeartbeat } from './datagrams.ts'
@@ -14,11 +14,11 @@ const UNKNOWN_LOSS = 0xffff
 export interface IntroducedHeartbeat {
   /** The virtual address of the sender. */
   sender: number
-  /** From 1 on. */
-  sequence: number
+  /** Random, not 0. */
+  id: number
   /** The sender asks for an answer at once. */
   wantsAnswer: boolean
-  /** The last sequence number that has come from the receiver; 0: none yet. */
+  /** The id of the newest one that has come from the receiver, or of the one that this answers; 0: none yet. */
   echo: number
   /** Milliseconds since that has come, at most 65535. */
   echoDelay: number
@@ -35,7 +35,7 @@ export function newIntroducedHeartbeat (heartbeat: IntroducedHeartbeat, size = 0
   writeHeartbeat(datagram, at, { sender: heartbeat.sender, acknowledge: heartbeat.echo !== 0 })
   datagram[at + 12] = heartbeat.wantsAnswer ? ANSWER : 0
   writeU16(datagram, at + 14, heartbeat.echoSize)
-  writeU32(datagram, at + 16, heartbeat.sequence)
+  writeU32(datagram, at + 16, heartbeat.id)
   writeU32(datagram, at + 20, heartbeat.echo)
   writeU16(datagram, at + 24, Math.min(0xffff, Math.round(heartbeat.echoDelay)))
   writeU16(datagram, at + 26, heartbeat.loss === undefined ? UNKNOWN_LOSS : Math.round(heartbeat.loss * 10_000))
@@ -48,7 +48,7 @@ export function readIntroducedHeartbeat (text: Uint8Array): IntroducedHeartbeat 
   const loss = readU16(text, 26)
   return {
     sender: readU32(text, 1),
-    sequence: readU32(text, 16),
+    id: readU32(text, 16),
     wantsAnswer: (text[12] & ANSWER) !== 0,
     echo: readU32(text, 20),
     echoDelay: readU16(text, 24),

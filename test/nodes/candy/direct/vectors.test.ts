@@ -69,7 +69,7 @@ t.test('keys of both directions', async (t) => {
 t.test('heartbeats of introduced members', async (t) => {
   for (const name of ['introduced_heartbeat_plain', 'introduced_heartbeat_answer_plain']) {
     const { hex: bytes, inputs } = vector(name)
-    const heartbeat = { sender: address(inputs.sender), sequence: inputs.sequence, wantsAnswer: inputs.wants_answer, echo: inputs.echo, echoDelay: inputs.echo_delay, echoSize: inputs.echo_size, loss: inputs.loss ?? undefined }
+    const heartbeat = { sender: address(inputs.sender), id: inputs.id, wantsAnswer: inputs.wants_answer, echo: inputs.echo, echoDelay: inputs.echo_delay, echoSize: inputs.echo_size, loss: inputs.loss ?? undefined }
     t.equal(toHex(newIntroducedHeartbeat(heartbeat).subarray(DATAGRAM_LAYOUT.text)), bytes, name)
     t.same(readIntroducedHeartbeat(hex(bytes)), heartbeat)
   }

@@ -23,8 +23,9 @@ export class DirectSession {
   readonly #replays = new ReplayWindow()
   /** Datagrams that were opened. */
   received = 0
-  /** The number of the newest one. */
+  /** The number of the newest one, and of the last one. */
   newest = 0
+  last = 0
 
   constructor ({ sealing, keys, indexIn, indexOut }: DirectSessionInit) {
     this.indexIn = indexIn
@@ -44,6 +45,7 @@ export class DirectSession {
     if (!this.#receive.open(datagram)) return 'sealed'
     this.#replays.accept(counter)
     this.received++
+    this.last = counter
     if (counter > this.newest) this.newest = counter
     return undefined
   }

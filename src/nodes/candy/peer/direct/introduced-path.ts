@@ -1,7 +1,9 @@
 /**
- * A path to a member that has introduced itself; candy protocol, section 2.7. Each heartbeat has a number, which the other side echoes, so
- * that both know which endpoints work in both directions, how long a round trip takes, and which sizes arrive.
+ * A path to a member that has introduced itself; candy protocol, section 2.7. Each heartbeat has an id, which the other side echoes, so
+ * that both know which endpoints work in both directions, how long a round trip takes, and which sizes arrive. Nobody can guess it: else a
+ * member could answer for an endpoint of somebody else, and packets to it would go there.
  */
+import { randomFillSync } from 'node:crypto'
 import { newIntroducedHeartbeat, type IntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
 import { PathMtu } from '../../../../nat/index.ts'
 import type { DirectSession } from './direct-session.ts'
@@ -51,6 +53,13 @@ const MAX_PENDING = 256
 /** Datagrams for a figure of what is lost. */
 const LOSS_SAMPLE = 50
 
+/** A heartbeat that has come: when, and in a datagram of how many bytes. */
+interface Echo {
+  id: number
+  at: number
+  size: number
+}
+
 interface Known extends RemoteEndpoint {
   /** When an echo of a heartbeat to it has come. */
   confirmedAt: number
@@ -72,11 +81,12 @@ export class IntroducedPath implements DirectPath {
   readonly #mtu: PathMtu
   #endpoints: Known[] = []
   #endpoint: Known | undefined
-  #sequence = 0
-  /** By sequence number, oldest first. */
+  /** By id, oldest first. */
   readonly #pending = new Map<number, { at: number, to: Known, size: number }>()
-  /** The last heartbeat of the other side. */
-  #echo = { sequence: 0, at: 0, size: 0 }
+  /** The newest heartbeat of the other side. */
+  #echo: Echo = { id: 0, at: 0, size: 0 }
+  /** The number of the datagram that it came in. */
+  #echoNumber = 0
   #beatAt = -Infinity
   #usedAt = -Infinity
   /** Since when packets flow. */
@@ -133,12 +143,16 @@ export class IntroducedPath implements DirectPath {
 
   /** A heartbeat has come, in a datagram of so many bytes. True when it acknowledges one of ours. */
   heard (heartbeat: IntroducedHeartbeat, size: number, from: RemoteEndpoint, now: number): boolean {
-    const { sequence, echo, echoDelay, echoSize, wantsAnswer } = heartbeat
-    if (sequence > this.#echo.sequence) this.#echo = { sequence, at: now, size }
+    const { id, echo, echoDelay, echoSize, wantsAnswer } = heartbeat
+    const { last } = this.#init.session
+    if (last > this.#echoNumber) {
+      this.#echo = { id, at: now, size }
+      this.#echoNumber = last
+    }
     this.#lossOut = heartbeat.loss
     this.#countLoss()
     const known = this.#known(from)
-    if (wantsAnswer) this.#send(known, now, { echo: { sequence, at: now, size } })
+    if (wantsAnswer) this.#send(known, now, { echo: { id, at: now, size } })
     const pending = this.#pending.get(echo)
     if (pending === undefined || now - pending.at > DEAD) return false // it proves nothing of now
     this.#pending.delete(echo)
@@ -209,10 +223,10 @@ export class IntroducedPath implements DirectPath {
     if (size !== undefined) this.#send(this.#endpoint, now, { wantsAnswer: true, size })
   }
 
-  #send (to: Known, now: number, { wantsAnswer = false, echo = this.#echo, size }: { wantsAnswer?: boolean, echo?: { sequence: number, at: number, size: number }, size?: number }): void {
-    const sequence = ++this.#sequence
-    const datagram = newIntroducedHeartbeat({ sender: this.#init.own, sequence, wantsAnswer, echo: echo.sequence, echoDelay: now - echo.at, echoSize: echo.size, loss: this.#lossIn }, size)
-    this.#pending.set(sequence, { at: now, to, size: datagram.length })
+  #send (to: Known, now: number, { wantsAnswer = false, echo = this.#echo, size }: { wantsAnswer?: boolean, echo?: Echo, size?: number }): void {
+    const id = newId()
+    const datagram = newIntroducedHeartbeat({ sender: this.#init.own, id, wantsAnswer, echo: echo.id, echoDelay: now - echo.at, echoSize: echo.size, loss: this.#lossIn }, size)
+    this.#pending.set(id, { at: now, to, size: datagram.length })
     if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value as number)
     this.#init.session.seal(datagram)
     this.#init.transmit(datagram, to)
@@ -251,4 +265,12 @@ export class IntroducedPath implements DirectPath {
     this.#lossIn = Math.max(0, 1 - (received - this.#sample.received) / expected)
     this.#sample = { newest, received }
   }
+}
+
+const idBytes = new Uint32Array(1)
+
+/** 1 to 2^32 - 1. */
+function newId (): number {
+  randomFillSync(idBytes)
+  return idBytes[0] === 0 ? 1 : idBytes[0]
 }
