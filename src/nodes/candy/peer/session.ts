@@ -41,7 +41,7 @@ export interface PeerSessionInit {
   deadAfter: number
   stats: Omit<CandyPeerStats, 'routes' | 'failures' | 'restored'>
   /** Takes the messages about direct paths; undefined while there are none. */
-  direct (): Pick<DirectPaths, 'noticed' | 'conn' | 'discovery' | 'general'> | undefined
+  direct (): Pick<DirectPaths, 'noticed' | 'conn' | 'discovery' | 'general' | 'routed'> | undefined
   /** Packets for the interface. */
   deliver (packets: Batch): void
   /** The interface has the address, and AUTH has been sent. */
@@ -301,7 +301,10 @@ export class PeerSession {
   #settle (): void {
     if (!this.#answered || this.#over) return
     const { routes } = this.#init
-    if (routes.changed || !this.#settled) void routes.install()
+    if (routes.changed || !this.#settled) {
+      this.#init.direct()?.routed()
+      void routes.install()
+    }
     this.#settled = true
     this.#accepted()
   }

@@ -231,6 +231,15 @@ export class DirectPaths {
     this.#addressed(general.source, general.destination)?.localEndpoint(endpoint)
   }
 
+  /**
+   * There are other routes, which the interface is about to have. Datagrams to endpoints that they lead to would come back as packets of the
+   * interface, and go into datagrams again.
+   */
+  routed (): void {
+    const now = this.#init.clock.now()
+    for (const peer of this.#members) peer.keep(({ host }) => !this.#isInside(parseAddress(host) ?? 0), now)
+  }
+
   /** At intervals from a random time on: peers that start together do not ask together. */
   #discover (): void {
     const { clock, discovery } = this.#init
@@ -241,7 +250,8 @@ export class DirectPaths {
   #tick (): void {
     const now = this.#init.clock.now()
     const requests = this.#init.endpoint.poll(now)
-    if (requests.length > 0) this.#init.socket.port.send(requests)
+    const outside = requests.filter(({ host }) => !this.#isInside(parseAddress(host) ?? 0)) // what a server sees at the end of the tunnel is no endpoint of this peer
+    if (outside.length > 0) this.#init.socket.port.send(outside)
     for (const peer of this.#members) peer.tick(now)
     this.#routes.tick(now)
     this.#noticed = NaN
@@ -273,9 +283,12 @@ export class DirectPaths {
 
   /** Undefined for an endpoint that is none, or that leads into the tunnel itself. */
   #usable (address: number, port: number): RemoteEndpoint | undefined {
-    const { own, routes, loopback } = this.#init
-    const isInside = inNetwork(address, own) || (routes.size > 0 && routes.nexthopOf(address) !== 0)
-    return isInside ? undefined : endpointOf(address, port, loopback !== undefined)
+    return this.#isInside(address) ? undefined : endpointOf(address, port, this.#init.loopback !== undefined)
+  }
+
+  #isInside (address: number): boolean {
+    const { own, routes } = this.#init
+    return inNetwork(address, own) || (routes.size > 0 && routes.nexthopOf(address) !== 0)
   }
 
   #initOf (address: number): RemotePeerInit {

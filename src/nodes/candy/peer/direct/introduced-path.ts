@@ -7,7 +7,7 @@ import { randomFillSync } from 'node:crypto'
 import { newIntroducedHeartbeat, type IntroducedHeartbeat } from '../../protocol/introduced-heartbeat.ts'
 import { PathMtu } from '../../../../nat/index.ts'
 import type { DirectSession } from './direct-session.ts'
-import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
+import { isSame, type DirectPath, type IsUsable, type RemoteEndpoint, type Search } from './path.ts'
 import type { Endpoint } from '../../../../types.ts'
 
 /** Milliseconds between heartbeats while packets flow or an endpoint is looked for, and while nothing happens. */
@@ -123,6 +123,12 @@ export class IntroducedPath implements DirectPath {
   add (endpoint: RemoteEndpoint): void { this.#known(endpoint) }
 
   addLocal (endpoint: RemoteEndpoint): void { this.#known(endpoint) }
+
+  keep (isUsable: IsUsable): void {
+    this.#endpoints = this.#endpoints.filter(isUsable)
+    if (this.#endpoint !== undefined && !isUsable(this.#endpoint)) this.#endpoint = undefined
+    for (const [id, { to }] of this.#pending) if (!isUsable(to)) this.#pending.delete(id) // an answer would bring it back
+  }
 
   beat (now: number, search: Search): void {
     const isSearching = search === 'all' || this.#endpoint === undefined

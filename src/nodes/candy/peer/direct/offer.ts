@@ -1,6 +1,6 @@
 /** CONN of a member, as it counts here. */
 import { hasSameKey } from './attempt.ts'
-import { isSame, type RemoteEndpoint } from './path.ts'
+import { isSame, type IsUsable, type RemoteEndpoint } from './path.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
 import type { Introduction } from '../../protocol/introduction.ts'
 
@@ -16,6 +16,13 @@ export interface Offer {
 export function isOther (one: Offer | undefined, other: Offer): boolean {
   if (one === undefined || !hasSameKey(one.introduction, other.introduction)) return true
   return other.introduction === undefined && other.endpoint !== undefined && !isSame(one.endpoint, other.endpoint)
+}
+
+/** The same without endpoints that this does not hold for. */
+export function keptOf (offer: Offer | undefined, isUsable: IsUsable): Offer | undefined {
+  if (offer === undefined) return undefined
+  const { endpoint, introduction, candidates } = offer
+  return { endpoint: endpoint !== undefined && isUsable(endpoint) ? endpoint : undefined, introduction, candidates: candidates.filter(isUsable) }
 }
 
 /** For people. */

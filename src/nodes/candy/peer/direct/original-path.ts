@@ -1,7 +1,7 @@
 /** A path to a member with an existing client: heartbeats of the protocol, once a second; candy protocol, section 2.5. */
 import { RANDOM_IV_LIMIT, type DatagramCipher } from '../../../../crypto/index.ts'
 import { DATAGRAM_LAYOUT, MAX_SEALED, MIN_PLAINTEXT, newDatagram, writeHeartbeat } from '../../protocol/datagrams.ts'
-import { isSame, type DirectPath, type RemoteEndpoint, type Search } from './path.ts'
+import { isSame, type DirectPath, type IsUsable, type RemoteEndpoint, type Search } from './path.ts'
 import type { Endpoint } from '../../../../types.ts'
 
 /** Milliseconds between heartbeats: existing clients look once a second. */
@@ -66,10 +66,17 @@ export class OriginalPath implements DirectPath {
     this.#local = endpoint
   }
 
+  keep (isUsable: IsUsable): void {
+    const kept = (endpoint: RemoteEndpoint | undefined): RemoteEndpoint | undefined => endpoint !== undefined && isUsable(endpoint) ? endpoint : undefined
+    this.#public = kept(this.#public)
+    this.#local = kept(this.#local)
+    this.#endpoint = kept(this.#endpoint)
+  }
+
   beat (now: number, search: Search): void {
     if (now - this.#beatAt < INTERVAL - JITTER) return
     this.#beatAt = now
-    const targets = search === 'used' ? [this.#endpoint] : [this.#public, this.#local]
+    const targets = search === 'used' && this.#endpoint !== undefined ? [this.#endpoint] : [this.#public, this.#local]
     for (const to of targets) {
       if (to === undefined) continue
       const datagram = newDatagram(MIN_PLAINTEXT.HEARTBEAT)

@@ -10,6 +10,9 @@ export interface RemoteEndpoint extends Endpoint {
 /** How a path looks for endpoints: at all that it knows, or only at the one that it uses. */
 export type Search = 'all' | 'used'
 
+/** Whether datagrams may go there. */
+export type IsUsable = (endpoint: RemoteEndpoint) => boolean
+
 export interface DirectPath {
   readonly kind: 'original' | 'introduced'
   /** Where packets go; undefined while no endpoint has been heard. */
@@ -28,6 +31,8 @@ export interface DirectPath {
   add (endpoint: RemoteEndpoint): void
   /** Adds the one in its own network. */
   addLocal (endpoint: RemoteEndpoint): void
+  /** Forgets the endpoints that this does not hold for. */
+  keep (isUsable: IsUsable): void
   /** A DELAY has come back after so many milliseconds. */
   measured (roundTrip: number): void
   /** Sends the heartbeats that are due. */

@@ -2,9 +2,9 @@
 import { Attempt, knownKey, type AttemptInit } from './attempt.ts'
 import { DirectHistory } from './history.ts'
 import type { IntroducedPath } from './introduced-path.ts'
-import { isOther, offerText, type Offer } from './offer.ts'
+import { isOther, keptOf, offerText, type Offer } from './offer.ts'
 import type { OriginalPath } from './original-path.ts'
-import { isSame, type DirectPath, type RemoteEndpoint } from './path.ts'
+import { isSame, type DirectPath, type IsUsable, type RemoteEndpoint } from './path.ts'
 import type { DirectSession } from './direct-session.ts'
 import { TokenBucket } from '../../../../limits/token-bucket.ts'
 import { endpointText } from '../../../../net/endpoint.ts'
@@ -198,6 +198,18 @@ export class RemotePeer {
   localEndpoint (endpoint: RemoteEndpoint): void {
     this.#local = endpoint
     this.#path?.addLocal(endpoint)
+  }
+
+  /** Forgets endpoints that cannot be used any more, as a route leads there. */
+  keep (isUsable: IsUsable, now: number): void {
+    this.#offer = keptOf(this.#offer, isUsable)
+    this.#postponed = keptOf(this.#postponed, isUsable)
+    if (this.#local !== undefined && !isUsable(this.#local)) this.#local = undefined
+    const used = this.#path?.endpoint
+    this.#path?.keep(isUsable)
+    if (used === undefined || isUsable(used)) return
+    this.history.add(`a route leads to ${endpointText(used)}`)
+    if (this.#state === 'connected') this.#watch(now)
   }
 
   /** A heartbeat of a member with an existing client. False when it is ignored: every member could forge those of one that has introduced itself. */
