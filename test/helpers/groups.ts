@@ -18,8 +18,14 @@ const GROUPS = {
   cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original'] },
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
-  parts: { folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'nat', 'net', 'streams', 'text'], except: ['imports', 'port-mapping', 'program'] },
+  'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium'] },
+  parts: {
+    folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
+    except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']
+  },
+  simulation: { folders: ['transports/memory/simulation', 'transports/memory/simulation/stream'] },
   transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] },
+  tun: { folders: ['tun', 'tun/offload'], except: ['linux', 'native-errors'] },
   udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed', 'workers'] }
 } satisfies Record<string, Group>
 
