@@ -217,6 +217,24 @@ t.test('CONN names an endpoint of somebody else: what comes there is bounded', a
   t.ok(to.length > 0 && to.length <= 11, `${to.length} datagrams to the victim for a CONN of the original`)
 })
 
+t.test('CONN after CONN with endpoints of somebody else: what comes there does not grow with them', async (t) => {
+  const all = await scene(t)
+  const { world, alice } = all
+  const evil = await mallory(all)
+  const [victim] = world.place({ name: 'victim' }).host.addresses
+  const counts: number[] = []
+  for (let minute = 0; minute < 4; minute++) {
+    const before = alice.socket!.sent.length
+    for (let second = 0; second < 60; second++) {
+      evil.say(conn(alice.address, { host: victim, port: 4000 }, 8))
+      await world.clock.pass(1000)
+    }
+    counts.push(alice.socket!.sent.slice(before).filter(({ host }) => host === victim).length)
+  }
+  t.ok(counts[0] > 0 && counts[0] <= 400, `${counts[0]} datagrams in the first minute`)
+  for (const count of counts.slice(1)) t.ok(count <= 250, `${count} in another one`)
+})
+
 t.test('floods of GENERAL and DISCOVERY: bounded answers', async (t) => {
   const all = await scene(t)
   const { alice } = all

@@ -29,6 +29,9 @@ const RETRY = { first: 30_000, most: 3_600_000, mostOfIntroduced: 300_000 } as c
 /** Milliseconds between attempts that the member asks for. */
 const MIN_ATTEMPT_INTERVAL = 1000
 
+/** Attempts that a member may ask for: each makes this peer send to the endpoints that the member has named, wherever they are. */
+const ATTEMPTS = { rate: 1 / 30, burst: 6 }
+
 /** Keys of the member for which an attempt begins to wait again. */
 const MAX_RENEWED = 2
 
@@ -78,6 +81,7 @@ export class RemotePeer {
   readonly traffic = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0 }
   readonly #init: RemotePeerInit
   readonly #conns: TokenBucket
+  readonly #attempts: TokenBucket
   #state: DirectState = 'init'
   /** When the state was last set, also to the same value. */
   #since: number
@@ -88,7 +92,7 @@ export class RemotePeer {
   #offer: Offer | undefined
   /** The same, which stays when an attempt ends. */
   #lastOffer: Offer | undefined
-  /** Came too soon after the last attempt. */
+  /** Came too soon after the last attempt, or after too many. */
   #postponed: Offer | undefined
   #local: RemoteEndpoint | undefined
   #failure: DirectFailure | undefined
@@ -105,6 +109,7 @@ export class RemotePeer {
     this.history = new DirectHistory(init.clock)
     this.#since = init.clock.now()
     this.#conns = new TokenBucket(CONNS, this.#since)
+    this.#attempts = new TokenBucket(ATTEMPTS, this.#since)
   }
 
   get state (): DirectState { return this.#state }
@@ -308,9 +313,10 @@ export class RemotePeer {
     this.#init.onPath(this)
   }
 
-  /** Begins an attempt that the member has asked for; later, when the last one has just begun. */
+  /** Begins an attempt that the member has asked for; later, when the last one has just begun, or there were too many. */
   #begin (offer: Offer, now: number): void {
-    if (now - this.#attemptAt < MIN_ATTEMPT_INTERVAL) {
+    this.#attempts.refill(now)
+    if (now - this.#attemptAt < MIN_ATTEMPT_INTERVAL || !this.#attempts.take(1)) {
       this.#postponed = offer
       return
     }
