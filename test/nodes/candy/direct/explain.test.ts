@@ -75,7 +75,7 @@ t.test('a path whose key has sealed as many datagrams as it may', async (t) => {
   t.equal(path.size, 1500)
   sealed++
   t.equal(path.size, 0, 'packets take another way')
-  const peer = { state: 'connected', isIntroduced: false, isUsedUp: true, history: { events: [] } } as unknown as RemotePeer
+  const peer = { state: 'connected', isIntroduced: false, hindrance: 'used up', history: { events: [] } } as unknown as RemotePeer
   t.match(explainPath({ address: parseAddress('10.77.0.9') as number, peer, nextHop: 0, own, now: 0 }), { path: 'relay', reason: 'used up', text: /as many datagrams/, hints: [/another address for 10\.77\.0\.9/] })
 })
 

@@ -60,3 +60,11 @@ t.test('1300 bytes: until the size is known, packets that may not arrive go thro
   t.equal(await ping(world, alice, bob, 1400), 84)
   t.equal(alice.peer.stats.drops.tooBig, 0)
 })
+
+t.test('1100 bytes: too little for a direct path, and `explain` says so', async (t) => {
+  const world = new World(t, { mtu: 1100 })
+  const [alice, bob] = await pair(world)
+  await world.clock.pass(20_000)
+  t.equal(await ping(world, alice, bob, 1000), 84, 'through the server')
+  t.match(alice.peer.explain(bob.address), { path: 'relay', state: 'connected', reason: 'narrow', text: /1200 bytes/ })
+})

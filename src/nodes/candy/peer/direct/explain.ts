@@ -13,6 +13,7 @@ export type RelayedReason =
   | 'not wanted' // no packet has come through the server yet
   | 'searching'
   | 'late' // the path does not answer at the moment
+  | 'narrow' // no datagram of a useful size is known to arrive
   | 'used up' // its key has sealed as many datagrams as it may
   | 'lost' // it has ended
   | 'no endpoint' // this peer knows none of its own
@@ -72,7 +73,7 @@ type Told = PathExplanation['member']
 function reasonOf (peer: RemotePeer | undefined, own: DirectStatus, member: Told): RelayedReason {
   if (!own.isOpen) return 'closed'
   if (peer === undefined) return 'not wanted'
-  if (peer.state === 'connected') return peer.isUsedUp ? 'used up' : 'late'
+  if (peer.state === 'connected') return peer.hindrance
   if (peer.failure === undefined) return peer.state === 'init' ? 'not wanted' : 'searching'
   switch (peer.failure) {
     case 'unprepared': return 'no endpoint'
@@ -108,6 +109,7 @@ function textOf (reason: RelayedReason | undefined, { via, endpoint }: Pick<Dire
     case 'not wanted': return 'no packet of it has come through the server yet, so no path was looked for'
     case 'searching': return 'a path is being looked for'
     case 'late': return 'the direct path does not answer at the moment'
+    case 'narrow': return 'no datagram of 1200 bytes has arrived by the direct path so far'
     case 'used up': return 'as many datagrams were sealed for this member as are safe with the key that an original client has'
     case 'lost': return 'the direct path has ended: nothing came from the member any more'
     case 'no endpoint': return `this peer knows no endpoint of its own: ${stunText(own)}, and it has no address that others could reach`

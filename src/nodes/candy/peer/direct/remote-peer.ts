@@ -130,8 +130,11 @@ export class RemotePeer {
     return this.#isLate && this.#init.isOnline() ? undefined : path as UsablePath
   }
 
-  /** Whether there is a path whose key may seal no more. */
-  get isUsedUp (): boolean { return this.#path?.kind === 'original' && this.#path.size === 0 }
+  /** Why a path that there is carries no packets: its key may seal no more, no datagram of a useful size is known to arrive, or it does not answer. */
+  get hindrance (): 'used up' | 'narrow' | 'late' {
+    if (this.#path === undefined || this.#path.size > 0) return 'late'
+    return this.#path.kind === 'original' ? 'used up' : 'narrow'
+  }
 
   /** Whether there is a path that answers: routes may lead over it. */
   get isSound (): boolean { return !this.#isLate && this.usable !== undefined }
