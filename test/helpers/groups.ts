@@ -20,11 +20,11 @@ const GROUPS = {
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium'] },
   parts: {
-    folders: ['bench', 'buffers', 'crypto', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
+    folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
     except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']
   },
   simulation: { folders: ['transports/memory/simulation', 'transports/memory/simulation/stream'] },
-  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/websocket-frames'] },
+  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/secretbox', 'transforms/websocket-frames'] },
   tun: { folders: ['tun', 'tun/offload'], except: ['linux', 'native-errors'] },
   udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed', 'workers'] }
 } satisfies Record<string, Group>
