@@ -41,7 +41,9 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
       if ((err as { code?: string }).code === undefined) throw err
       return 0
     }
-    return out.length === 0 || port.send(out) > 0 ? batch.length : 0
+    if (out.length === 0 || port.send(out) > 0) return batch.length
+    encode.undo?.()
+    return 0
   },
   get queued () { return port.queued },
   get bufferedAmount () { return port.bufferedAmount },

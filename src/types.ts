@@ -26,6 +26,8 @@ export interface Core<A = Uint8Array, B = A> {
    * nothing of the batch.
    */
   push (batch: Batch<A>): Batch<B>
+  /** Of an encoder: nobody has taken the result of the last `push`, which is to be as if it had not been. For those that count what they send. */
+  undo? (): void
   /**
    * The stream has ended.
    * @throws {TruncatedError} when it ended inside an element

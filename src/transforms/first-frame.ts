@@ -7,8 +7,8 @@
  * ```
  */
 import { TruncatedError } from '../errors.ts'
-import type { Batch, Link } from '../types.ts'
-import { wrapLink } from '../streams/wrap-link.ts'
+import type { Link } from '../types.ts'
+import { resumed } from '../streams/resumed.ts'
 import { FrameSizeError, type LengthCodec, type LengthPrefixInit } from './length-codecs.ts'
 import { LengthPrefixDecoder } from './length-prefix.ts'
 
@@ -65,7 +65,7 @@ export async function firstFrame (link: Link, make: LengthCodec, init?: LengthPr
       if (found === undefined) continue
       const { frame, rest } = found
       const behind = [...(rest.length > 0 ? [rest] : []), ...batch.slice(i + 1)]
-      return { frame, rest: withSource(link, resumed(iterator, behind)) }
+      return { frame, rest: resumed(link, iterator, behind) }
     }
   }
 }
@@ -78,26 +78,4 @@ function pushed (decoder: FirstFrameDecoder, read: Uint8Array): ReturnType<First
     if (err instanceof FrameSizeError) err.first = Buffer.concat([decoder.head.subarray(0, before), read.subarray(0, FIRST_BYTES)])
     throw err
   }
-}
-
-/** The same link with another source. */
-const withSource = (link: Link, source: AsyncIterable<Batch>): Link => wrapLink(link, { source, flow: undefined })
-
-/** The rest of a batch, then the iterator itself: no stage in between that would cost a promise per read. */
-function resumed (iterator: AsyncIterator<Batch>, behind: Batch): AsyncIterable<Batch> {
-  let isFirst = behind.length > 0
-  const source: AsyncIterableIterator<Batch> = {
-    next () {
-      if (!isFirst) return iterator.next()
-      isFirst = false
-      return Promise.resolve({ done: false, value: behind })
-    },
-    async return () {
-      isFirst = false
-      await iterator.return?.()
-      return { done: true, value: undefined }
-    },
-    [Symbol.asyncIterator]: () => source
-  }
-  return source
 }

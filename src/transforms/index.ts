@@ -20,6 +20,10 @@ export {
 export { meter, type InFlight, type Meter } from '../streams/meter.ts'
 export { protobuf, ProtobufDecoder, ProtobufEncoder, ProtobufError, type ProtobufInit, type ProtobufType, type WireField, type WireSchema } from './protobuf/index.ts'
 export { LinkResetError } from '../errors.ts'
+export {
+  answerOffer, exchangeKeys, KeyExchangeError, KeyExchangeServer, KeyOffer, secretbox, SecretboxDecoder, SecretboxEncoder, SecretboxError,
+  type ExchangeKeysInit, type KeyAnswer, type KeyExchangeErrorCode, type KeyExchangeFrames, type KeyExchangeServerInit, type SecretboxErrorCode, type SecretboxInit
+} from './secretbox/index.ts'
 export { SequentialStreams, type SequentialStreamsInit } from './sequential-streams/index.ts'
 export { dispatch, typeDemux, UnknownTypeError, type Handler, type Handlers, type MessageOf, type TypeDemuxInit, type TypedHandlers } from './type-demux.ts'
 export {
