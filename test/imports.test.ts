@@ -57,7 +57,7 @@ t.test('there are none', async (t) => {
 t.test('imports point down', async (t) => {
   t.same(between(/^(?!cli\/)/, /^cli\//), [], 'the library knows no command line')
   t.same(between(/^(?!cli\/|nodes\/)/, /^nodes\//), [], 'what nodes are made of knows no node')
-  for (const name of ['candy', 'gotunnel', 'natpass', 'stun']) t.same(between(new RegExp(`^nodes/${name}/`), new RegExp(`^nodes/(?!${name}/|common/)`)), [], `${name} knows no other node`)
+  for (const name of ['candy', 'gotunnel', 'natpass', 'rustdesk', 'stun']) t.same(between(new RegExp(`^nodes/${name}/`), new RegExp(`^nodes/(?!${name}/|common/)`)), [], `${name} knows no other node`)
   t.same(between(/^nodes\/common\//, /^nodes\/(?!common\/)/), [], 'what nodes have in common knows none of them')
   t.same(between(/^nodes\/\w+\/peer\//, /^nodes\/\w+\/relay\//), [], 'a peer knows no relay')
   t.same(between(/^nodes\/\w+\/relay\//, /^nodes\/\w+\/peer\//), [], 'a relay knows no peer')
