@@ -1,11 +1,15 @@
 /** Files of the database of peers, and stores of them, for tests. */
 import { createHash } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import Database from 'libsql'
 import type { Test } from 'tap'
-import { openPeerStore, type PeerRecord, type PeerStore, type PeerStoreInit } from '../../../src/nodes/rustdesk/store/peer-store.ts'
+import type { StoreCommand, ThreadInit } from '../../../src/nodes/rustdesk/store/messages.ts'
+import { storeOf, type PeerRecord, type PeerStore, type PeerStoreInit, type StoreThread } from '../../../src/nodes/rustdesk/store/peer-store.ts'
+import { serveDatabase } from '../../../src/nodes/rustdesk/store/serve-database.ts'
 import { reap } from '../programs/reaper.ts'
 
 let root: string | undefined
@@ -22,9 +26,33 @@ export function newDatabasePath (): string {
   return join(folder, 'db_v2.sqlite3')
 }
 
-/** A store that is closed with the test. */
+/** In place of a thread: each of those loads all loaders of the test again. */
+class Here extends EventEmitter implements StoreThread {
+  readonly #port: MessagePort
+
+  constructor (init: ThreadInit) {
+    super()
+    const { port1, port2 } = new MessageChannel()
+    this.#port = port1.on('message', (event) => { this.emit('message', event) }).once('close', () => { this.emit('exit') })
+    void serveDatabase(port2, init)
+  }
+
+  postMessage (command: StoreCommand): void { this.#port.postMessage(command) }
+
+  async terminate (): Promise<void> {
+    this.#port.close()
+    await once(this, 'exit')
+  }
+}
+
+/** A store without a thread, so that it blocks the test while it writes. */
+export async function openHere ({ path = newDatabasePath(), ...init }: Partial<PeerStoreInit> = {}): Promise<PeerStore> {
+  return await storeOf(new Here({ path, lockTimeout: init.lockTimeout ?? 5000 }), { path, ...init })
+}
+
+/** The same, closed with the test. */
 export async function openStore (t: Test, init: Partial<PeerStoreInit> = {}): Promise<PeerStore> {
-  const store = await openPeerStore({ path: newDatabasePath(), ...init })
+  const store = await openHere(init)
   t.teardown(async () => { await store.close() })
   return store
 }

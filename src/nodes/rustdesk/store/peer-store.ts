@@ -8,7 +8,7 @@
  * - A `put` that has failed may be repeated; it may have been written all the same.
  * - When the file is removed or replaced, all requests fail until the program starts again, as caches above would still have the old rows.
  */
-import { once } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { throttle } from '../../../limits/throttle.ts'
@@ -61,6 +61,12 @@ export interface PeerStoreInit {
   maxQueuedBytes?: number
 }
 
+/** What is needed of a worker. */
+export interface StoreThread extends EventEmitter {
+  postMessage (command: StoreCommand): void
+  terminate (): Promise<unknown>
+}
+
 interface Pending {
   size: number
   resolve: (answer: StoreAnswer) => void
@@ -76,8 +82,12 @@ export async function openPeerStore (init: PeerStoreInit): Promise<PeerStore> {
   const { path, lockTimeout = LOCK_TIMEOUT } = init
   // the file next to this one, in source or compiled form
   const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-  const thread = new Worker(file, { name: 'rustdesk store', workerData: { path: resolve(path), lockTimeout } satisfies ThreadInit })
-  const ended = once(thread, 'exit').then(() => [{ type: 'failed', fault: { code: 'ERR_PEER_STORE_FAULT', message: 'the thread of the database has ended', sqlite: undefined } }])
+  return await storeOf(new Worker(file, { name: 'rustdesk store', workerData: { path: resolve(path), lockTimeout } satisfies ThreadInit }), init)
+}
+
+/** @internal The store of a thread that opens a database, or of what stands for one. */
+export async function storeOf (thread: StoreThread, init: PeerStoreInit): Promise<PeerStore> {
+  const ended = once(thread, 'exit').then(() => [{ type: 'failed', fault: faultOf(new Error('the thread of the database has ended')) }])
   const [event] = await Promise.race([once(thread, 'message'), ended]).catch((err: unknown) => [{ type: 'failed', fault: faultOf(err) }]) as [StoreEvent]
   if (event.type !== 'failed') return new PeerStore(thread, init)
   await thread.terminate()
@@ -85,7 +95,7 @@ export async function openPeerStore (init: PeerStoreInit): Promise<PeerStore> {
 }
 
 export class PeerStore {
-  readonly #thread: Worker
+  readonly #thread: StoreThread
   readonly #maxQueued: number
   readonly #maxQueuedBytes: number
   readonly #exited: Promise<void>
@@ -100,7 +110,7 @@ export class PeerStore {
   #end: PeerStoreError | undefined
 
   /** @internal by {@link openPeerStore} */
-  constructor (thread: Worker, { log = silent, maxQueued = MAX_QUEUED, maxQueuedBytes = MAX_QUEUED_BYTES }: PeerStoreInit) {
+  constructor (thread: StoreThread, { log = silent, maxQueued = MAX_QUEUED, maxQueuedBytes = MAX_QUEUED_BYTES }: PeerStoreInit) {
     this.#thread = thread
     this.#maxQueued = maxQueued
     this.#maxQueuedBytes = maxQueuedBytes

@@ -1,48 +1,6 @@
 /** Entry point of the thread that has the database, so that no packet waits for a disk. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { systemClock, wait } from '../../../streams/clock.ts'
-import { PeerDatabase } from './database.ts'
-import { PeerStoreError } from './errors.ts'
-import { faultOf, type StoreCommand, type StoreEvent, type ThreadInit } from './messages.ts'
-import { isLocked, lockedError, RequestQueue } from './request-queue.ts'
+import type { ThreadInit } from './messages.ts'
+import { serveDatabase } from './serve-database.ts'
 
-/** Milliseconds between two attempts to open a locked database. */
-const OPEN_PAUSE = 50
-
-const port = parentPort as MessagePort
-const { path, lockTimeout } = workerData as ThreadInit
-const emit = (event: StoreEvent): void => { port.postMessage(event) }
-
-async function open (): Promise<PeerDatabase> {
-  const libsql = await import('libsql').catch((err: NodeJS.ErrnoException) => {
-    throw new PeerStoreError('ERR_PEER_STORE_LIBSQL', `the optional package libsql does not load: npm install libsql (${String(err?.code)})`)
-  })
-  const end = systemClock.now() + lockTimeout
-  for (;;) {
-    try {
-      return new PeerDatabase(libsql.default, path)
-    } catch (err) {
-      if (!isLocked(err)) throw err
-      if (systemClock.now() >= end) throw lockedError(lockTimeout)
-      await wait(systemClock, OPEN_PAUSE)
-    }
-  }
-}
-
-function serve (database: PeerDatabase): void {
-  const queue = new RequestQueue({ database, lockTimeout, clock: systemClock, answer: (answers) => { emit({ type: 'answers', answers }) } })
-  port.on('message', (command: StoreCommand) => {
-    if (command !== 'close') return queue.push(command)
-    queue.whenIdle(() => {
-      try {
-        database.close()
-      } catch (err) {
-        emit({ type: 'failed', fault: faultOf(err) })
-      }
-      port.close()
-    })
-  })
-  emit({ type: 'open' })
-}
-
-await open().then(serve, (err: unknown) => { emit({ type: 'failed', fault: faultOf(err) }) })
+await serveDatabase(parentPort as MessagePort, workerData as ThreadInit)

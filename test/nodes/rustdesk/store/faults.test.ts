@@ -5,10 +5,9 @@ import Database from 'libsql'
 import t from 'tap'
 import type { Logger } from '../../../../src/log.ts'
 import { PeerDatabase } from '../../../../src/nodes/rustdesk/store/database.ts'
-import { openPeerStore } from '../../../../src/nodes/rustdesk/store/peer-store.ts'
 import { failureOf } from '../../../helpers/ends.ts'
 import { startScript } from '../../../helpers/programs/program.ts'
-import { digestOfFile, connect, newDatabasePath, openStore, peer, rowsOf, schemaOf, stored } from '../../../helpers/rustdesk/peer-database.ts'
+import { digestOfFile, connect, newDatabasePath, openHere, openStore, peer, rowsOf, schemaOf, stored } from '../../../helpers/rustdesk/peer-database.ts'
 
 t.test('a file that is no database of peers stays as it is', async (t) => {
   for (const [what, make] of Object.entries<(path: string) => void>({
@@ -27,7 +26,7 @@ t.test('a file that is no database of peers stays as it is', async (t) => {
     const path = newDatabasePath()
     make(path)
     const before = digestOfFile(path)
-    t.throws(() => new PeerDatabase(Database, path), undefined, what)
+    t.throws(() => new PeerDatabase(Database, path), what)
     t.equal(digestOfFile(path), before, what)
   }
 })
@@ -35,8 +34,8 @@ t.test('a file that is no database of peers stays as it is', async (t) => {
 t.test('where no file can be', async (t) => {
   const path = newDatabasePath()
   mkdirSync(path)
-  t.match(await failureOf(openPeerStore({ path })), { code: 'ERR_PEER_STORE_FAULT', message: /not a file/ })
-  t.match(await failureOf(openPeerStore({ path: join(path, 'none', 'db') })), { code: 'ERR_PEER_STORE_FAULT' })
+  t.match(await failureOf(openHere({ path })), { code: 'ERR_PEER_STORE_FAULT', message: /not a file/ })
+  t.match(await failureOf(openHere({ path: join(path, 'none', 'db') })), { code: 'ERR_PEER_STORE_FAULT' })
   t.same(readdirSync(path), [])
 })
 
@@ -91,9 +90,9 @@ t.test('a database that is locked at the start', async (t) => {
   const path = newDatabasePath()
   const other = connect(t, path)
   other.exec('CREATE TABLE x (y); BEGIN EXCLUSIVE')
-  t.equal((await failureOf(openPeerStore({ path, lockTimeout: 100 }))).code, 'ERR_PEER_STORE_LOCKED')
-  const waiting = openPeerStore({ path, lockTimeout: 60_000 })
-  await failureOf(openPeerStore({ path, lockTimeout: 100 }))
+  t.equal((await failureOf(openHere({ path, lockTimeout: 100 }))).code, 'ERR_PEER_STORE_LOCKED')
+  const waiting = openHere({ path, lockTimeout: 60_000 })
+  await failureOf(openHere({ path, lockTimeout: 100 }))
   other.exec('COMMIT')
   await (await waiting).close()
 })
@@ -116,7 +115,7 @@ t.test('a file that is moved, removed or replaced', async (t) => {
 
 t.test('a database with damaged pages', async (t) => {
   const path = newDatabasePath()
-  const store = await openPeerStore({ path })
+  const store = await openHere({ path })
   await Promise.all(Array.from({ length: 500 }, (_, i) => store.put(peer(`peer ${i}`))))
   await store.close()
   const file = openSync(path, 'r+')

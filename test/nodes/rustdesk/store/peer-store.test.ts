@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { LONGEST_BLOB, LONGEST_ID, openPeerStore } from '../../../../src/nodes/rustdesk/store/peer-store.ts'
 import { failureOf } from '../../../helpers/ends.ts'
-import { connect, newDatabasePath, openStore, peer, rowsOf, schemaOf, stored } from '../../../helpers/rustdesk/peer-database.ts'
+import { connect, newDatabasePath, openHere, openStore, peer, rowsOf, schemaOf, stored } from '../../../helpers/rustdesk/peer-database.ts'
 import { sample } from '../../../helpers/sample.ts'
 
 /** The schema of the original (rustdesk protocol, section 4.1). */
@@ -15,7 +15,7 @@ const SCHEMA = [
   'create table peer(guid blob primary key not null,id varchar(100)not null,uuid blob not null,pk blob not null,created_at datetime not null default(current_timestamp),user blob,status tinyint,note varchar(300),info text not null)without rowid'
 ]
 
-t.test('a peer is put and found, there and after a restart', async (t) => {
+t.test('a peer is put by a thread and found, there and after a restart', async (t) => {
   const path = newDatabasePath()
   const store = await openPeerStore({ path })
   t.equal(await store.find('123456789'), undefined)
@@ -129,7 +129,7 @@ t.test('what waits is bounded in number and bytes', async (t) => {
 
 t.test('close drains, and takes nothing more', async (t) => {
   const path = newDatabasePath()
-  const store = await openPeerStore({ path })
+  const store = await openHere({ path })
   const puts = Array.from({ length: 2500 }, (_, i) => store.put(peer(`peer ${i}`)))
   const found = store.find('peer 1')
   const closed = Promise.all([store.close(), store.close()])
@@ -164,7 +164,7 @@ t.test('any order of puts gives what a table in memory has', async (t) => {
 t.test('a large database', async (t) => {
   const rows = sample('rows', { short: 5000, long: 100_000 })
   const path = newDatabasePath()
-  await (await openPeerStore({ path })).close()
+  await (await openHere({ path })).close()
   const connection = connect(t, path)
   connection.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) INSERT INTO peer (guid, id, uuid, pk, info) SELECT randomblob(16), 'peer' || i, 'uuid' || i, randomblob(32), '{}' FROM n`)
   connection.close()
