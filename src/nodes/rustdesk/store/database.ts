@@ -1,6 +1,6 @@
 /** The SQL of `db_v2.sqlite3`, whose schema and settings are those of the original server. All of it blocks, so it belongs into a thread. */
 import { randomUUID } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { PeerStoreError } from './errors.ts'
 import { faultOf, type FoundRow, type PeerRow, type StoreFault } from './messages.ts'
 
@@ -56,7 +56,9 @@ export class PeerDatabase {
    */
   constructor (Database: Libsql, path: string) {
     this.#path = path
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new PeerStoreError('ERR_PEER_STORE_FAULT', 'the database is not a file')
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat?.isFile() === false) throw new PeerStoreError('ERR_PEER_STORE_FAULT', 'the database is not a file')
+    if (stat !== undefined) accessSync(path, constants.R_OK | constants.W_OK) // SQLite would only read it, and say so when it is written
     this.#connection = new Database(path, { timeout: LOCK_SLICE })
     try {
       this.#prepareFile()
@@ -121,7 +123,7 @@ export class PeerDatabase {
     if (peers !== undefined) connection.prepare('SELECT guid, id, uuid, pk, created_at, user, status, note, info FROM peer LIMIT 0')
     connection.pragma('journal_mode = WAL') // a file system without shared memory has another one; rows are as durable there
     connection.pragma('synchronous = EXTRA') // in WAL mode the same as FULL, the setting of the original; in others the folder is written as well
-    connection.exec('BEGIN IMMEDIATE') // fails for a file that cannot be written, also when there is nothing to make
+    connection.exec('BEGIN IMMEDIATE')
     try {
       connection.exec(SCHEMA)
       connection.exec('COMMIT')

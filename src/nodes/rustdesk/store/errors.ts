@@ -15,7 +15,7 @@ export type PeerStoreErrorCode =
 /** A request to the database of peers has failed; nothing is known to be written. */
 export class PeerStoreError extends CodedError<PeerStoreErrorCode> {
   override readonly name = 'PeerStoreError'
-  /** The name that SQLite has for the failure, as `SQLITE_FULL`, where it gives one. */
+  /** The name that SQLite has for the failure, as `SQLITE_FULL`, or the system, as `EACCES`, where there is one. */
   readonly sqlite: string | undefined
 
   constructor (code: PeerStoreErrorCode, message: string, sqlite?: string) {
