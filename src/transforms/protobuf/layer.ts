@@ -29,33 +29,37 @@ export interface ProtobufInit<Out extends object, In extends Out = Out> {
 
 const DEFAULT_MAX_BYTES = 65535
 
+/** What decoding needs: all but the encoder. */
+type DecoderInit<In extends object> = Pick<ProtobufInit<object>, 'schema' | 'maxBytes'> & { type: Pick<ProtobufType<object, In>, 'decode'> }
+
+/**
+ * Decodes one message, checked; fields of bytes are views of it.
+ *
+ * @throws {FrameSizeError} when it is larger than `maxBytes`
+ * @throws {ProtobufError} when it is malformed
+ */
+export function decodeProtobuf<In extends object> ({ type, schema, maxBytes = DEFAULT_MAX_BYTES }: DecoderInit<In>, bytes: Uint8Array): In {
+  if (bytes.length > maxBytes) throw new FrameSizeError(`message of ${bytes.length} bytes, limit ${maxBytes}`)
+  verifyMessage(bytes, 0, bytes.length, schema)
+  try {
+    return type.decode(bytes)
+  } catch (cause) { // a known field with another wire type
+    if (cause instanceof ProtobufError) throw cause
+    throw new ProtobufError('not a message of this type', { cause })
+  }
+}
+
 /** Decodes one message a frame; fields of bytes are views of it. A malformed one is its `failure`, `ERR_PROTOBUF`. */
 export class ProtobufDecoder<In extends object> extends FailFastDecoder<In> {
   readonly memory = 'passes'
-  readonly #type: Pick<ProtobufType<object, In>, 'decode'>
-  readonly #schema: WireSchema
-  readonly #maxBytes: number
+  readonly #init: DecoderInit<In>
 
-  constructor ({ type, schema, maxBytes = DEFAULT_MAX_BYTES }: Pick<ProtobufInit<object>, 'schema' | 'maxBytes'> & { type: Pick<ProtobufType<object, In>, 'decode'> }) {
+  constructor (init: DecoderInit<In>) {
     super()
-    this.#type = type
-    this.#schema = schema
-    this.#maxBytes = maxBytes
+    this.#init = init
   }
 
-  protected override decode (frame: Uint8Array, out: Batch<In>): void {
-    if (frame.length > this.#maxBytes) throw new FrameSizeError(`message of ${frame.length} bytes, limit ${this.#maxBytes}`)
-    verifyMessage(frame, 0, frame.length, this.#schema)
-    out.push(this.#decode(frame))
-  }
-
-  #decode (frame: Uint8Array): In {
-    try {
-      return this.#type.decode(frame)
-    } catch (cause) { // a known field with another wire type
-      throw new ProtobufError('not a message of this type', { cause })
-    }
-  }
+  protected override decode (frame: Uint8Array, out: Batch<In>): void { out.push(decodeProtobuf(this.#init, frame)) }
 }
 
 /** Encodes one message a frame. The frames of a batch share one buffer. */

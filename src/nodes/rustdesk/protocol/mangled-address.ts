@@ -18,6 +18,8 @@ const IPV4_NEEDED = 11
  * @throws {TypeError} when the host is no address
  */
 export function mangleAddress ({ host, port }: Endpoint, micros: number): Uint8Array {
+  const plain = parseAddress(host) // nearly every one
+  if (plain !== undefined) return encodeIPv4(plain, port, micros >>> 0)
   const folded = foldAddress(host)
   const ipv4 = parseAddress(folded)
   return ipv4 === undefined ? encodeIPv6(folded, port) : encodeIPv4(ipv4, port, micros >>> 0)
@@ -34,7 +36,7 @@ function encodeIPv6 (host: string, port: number): Uint8Array {
 /** Bits from the lowest: 17 of port and time, 32 of time, 33 of address and time. */
 function encodeIPv4 (ipv4: number, port: number, time: number): Uint8Array {
   const sum = swap(ipv4) + time
-  const bytes = Buffer.alloc(IPV4_NEEDED + 1)
+  const bytes = Buffer.allocUnsafe(IPV4_NEEDED + 1)
   bytes.writeInt32LE(port + (time & 0xffff) | (time & 0x7fff) << 17, 0)
   bytes.writeInt32LE(time >>> 15 | (sum & 0x7fff) << 17, 4)
   bytes.writeInt32LE(Math.floor(sum / 0x8000), 8)

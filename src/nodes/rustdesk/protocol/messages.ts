@@ -3,7 +3,8 @@ import protobufjs from 'protobufjs/minimal.js'
 import { rustdesk } from './generated/rustdesk.js'
 import { schemas } from './generated/schema.js'
 import { stack } from '../../../layer.ts'
-import { protobuf, ProtobufDecoder, ProtobufEncoder, type ProtobufInit } from '../../../transforms/protobuf/index.ts'
+import { decodeProtobuf, protobuf, ProtobufEncoder, type ProtobufInit } from '../../../transforms/protobuf/layer.ts'
+import { next, ProtobufError, readTag, skipValue } from '../../../transforms/protobuf/wire.ts'
 import { rustdeskLength } from '../../../transforms/length-codecs.ts'
 import { lengthPrefix } from '../../../transforms/length-prefix.ts'
 
@@ -14,8 +15,8 @@ export const MAX_MESSAGE = 65536
 export type RendezvousInit = rustdesk.RendezvousMessage.$Properties
 
 /**
- * A message that was received. Fields that are unknown here stay in it, in `$unknowns` of the message that has them, and are written
- * again when it is changed in place and encoded; a copy by spread loses them.
+ * A message that was received. In `request_relay` and `relay_response`, fields that are unknown here stay, and are written again when the
+ * member is changed in place and encoded; a copy by spread loses them.
  */
 export type RendezvousMessage = rustdesk.RendezvousMessage
 
@@ -62,35 +63,49 @@ export interface MessageCodec<Out extends object, In extends Out> {
   decode (bytes: Uint8Array): In
 }
 
-/** Static code whose decoder keeps unknown fields: a server passes messages on to clients that are newer than it. */
-function keepingUnknown<Out extends object, In extends Out> (type: ProtobufInit<Out, In>['type'] & { decode (reader: protobufjs.Reader): In }): ProtobufInit<Out, In>['type'] {
-  return {
-    encode: (message, writer) => type.encode(message, writer),
-    decode: (bytes) => {
-      const reader = protobufjs.Reader.create(bytes)
-      reader.discardUnknown = false
-      return type.decode(reader)
-    }
-  }
-}
-
 function codecOf<Out extends object, In extends Out> (init: ProtobufInit<Out, In>): MessageCodec<Out, In> {
   const encoder = new ProtobufEncoder(init)
   return {
     encode: (message) => encoder.push([message])[0],
-    decode: (bytes) => {
-      const decoder = new ProtobufDecoder<In>(init) // one failure is its last
-      const [message] = decoder.push([bytes])
-      decoder.end()
-      return message
-    }
+    decode: (bytes) => decodeProtobuf(init, bytes)
   }
 }
 
-const rendezvousInit = { type: keepingUnknown(rustdesk.RendezvousMessage), schema: schemas.RendezvousMessage, maxBytes: MAX_MESSAGE }
+/** Members that a server changes and passes on, to clients that may be newer than it. */
+const REQUEST_RELAY = 18
+const RELAY_RESPONSE = 19
+
+/** Maximum fields beside each other in a message, which has one member: decoding replaces it by each further one, and that is not cheap. */
+const MAX_MEMBERS = 16
+
+/** Whether unknown fields are to be kept. The message was checked. */
+function isPassedOn (bytes: Uint8Array): boolean {
+  let isOne = false
+  for (let at = 0, count = 1; at < bytes.length; at = next, count++) {
+    if (count > MAX_MEMBERS) throw new ProtobufError(`more than ${MAX_MEMBERS} members`)
+    const tag = readTag(bytes, at, bytes.length)
+    const number = tag >>> 3
+    isOne ||= number === REQUEST_RELAY || number === RELAY_RESPONSE
+    skipValue(bytes, next, bytes.length, tag)
+  }
+  return isOne
+}
+
+const rendezvousInit: ProtobufInit<RendezvousInit, RendezvousMessage> = {
+  type: {
+    encode: (message, writer) => rustdesk.RendezvousMessage.encode(message, writer),
+    decode: (bytes) => {
+      const reader = protobufjs.Reader.create(bytes)
+      reader.discardUnknown = !isPassedOn(bytes)
+      return rustdesk.RendezvousMessage.decode(reader)
+    }
+  },
+  schema: schemas.RendezvousMessage,
+  maxBytes: MAX_MESSAGE
+}
 
 /** One message of the rendezvous server, of the relay or of one of their clients: a datagram, or what is in a frame. */
-export const rendezvous = codecOf<RendezvousInit, RendezvousMessage>(rendezvousInit)
+export const rendezvous = codecOf(rendezvousInit)
 
 /** An id with its key, as it is signed (RustDesk protocol, sections 1.5 and 4.7). */
 export const idPk = codecOf<rustdesk.IdPk.$Properties, rustdesk.IdPk>({ type: rustdesk.IdPk, schema: schemas.IdPk, maxBytes: MAX_MESSAGE })
@@ -102,7 +117,7 @@ export const peerMessage = codecOf<rustdesk.Message.$Properties, rustdesk.Messag
 export const frames = lengthPrefix(rustdeskLength, { maxFrame: MAX_MESSAGE })
 
 /** Layer: payloads of frames or messages of WebSocket below, messages above. */
-export const rendezvousMessages = protobuf<RendezvousInit, RendezvousMessage>(rendezvousInit)
+export const rendezvousMessages = protobuf(rendezvousInit)
 
 /** Layer: bytes of TCP below, messages above. */
 export const framedMessages = stack(frames, rendezvousMessages)

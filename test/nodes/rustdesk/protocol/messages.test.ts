@@ -90,6 +90,12 @@ t.test('unknown fields survive in what a server passes on, at any depth', async 
   t.equal(toHex(rendezvous.encode({ relay_response: response })), `9a01${(changed.length / 2).toString(16)}${changed}`)
 })
 
+t.test('other messages do not keep them, and one message has few members', async (t) => {
+  t.equal(toHex(rendezvous.encode(rendezvous.decode(hex('3a03a80601')))), '3a00')
+  t.equal(rendezvous.decode(hex('3a00'.repeat(16))).union, 'register_peer_response')
+  t.throws(() => rendezvous.decode(hex('3a00'.repeat(17))), { code: 'ERR_PROTOBUF', message: /members/ })
+})
+
 t.test('permissions keep all of their 64 bits', async (t) => {
   const wire = '92010d4a0b08ffffffffffffffffff01'
   t.equal(toHex(rendezvous.encode(rendezvous.decode(hex(wire)))), wire)
