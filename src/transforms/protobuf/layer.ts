@@ -54,7 +54,7 @@ export class ProtobufDecoder<In extends object> extends FailFastDecoder<In> {
   readonly memory = 'passes'
   readonly #init: DecoderInit<In>
 
-  constructor (init: DecoderInit<In>) {
+  constructor (init: Pick<ProtobufInit<object>, 'schema' | 'maxBytes'> & { type: Pick<ProtobufType<object, In>, 'decode'> }) {
     super()
     this.#init = init
   }

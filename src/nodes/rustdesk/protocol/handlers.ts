@@ -15,7 +15,11 @@ import type { MemberName, Members, RendezvousMessage } from './messages.ts'
 /** Handlers of the members that a side knows. */
 export type MemberHandlers<C = void> = { readonly [Name in MemberName]?: Handler<C, Members[Name]> }
 
-/** @param unknown - handles members without a handler, and messages without a member */
+/**
+ * Makes the function to call with each message and its context.
+ *
+ * @param unknown - handles members without a handler, and messages without a member
+ */
 export function memberDemux<C = void> (handlers: MemberHandlers<C>, unknown: Handler<C, RendezvousMessage>): Handler<C, RendezvousMessage> {
   const byName = Object.fromEntries((Object.keys(handlers) as MemberName[]).map((name) => [name, bound(name, handlers[name] as Handler<C, Members[typeof name]>)]))
   return typeDemux<C, RendezvousMessage>(byName, { typeOf: ({ union }) => union, unknown })
