@@ -43,6 +43,13 @@ t.test('golden messages: decoded they have the content of the vector, and encode
   }
 })
 
+t.test('every vector is tested beside its part: here messages and what is in frames, elsewhere lengths, addresses and keys', async (t) => {
+  const forms = [/^pb_/, /^frame_/, /^addr_mangle_/, /^kx_(?:offer|answer)$/, /^peer_/, /^(?:key_file|signed_id_pk|secretbox|kx_v1)/]
+  t.same(vectors.filter(({ name }) => !forms.some((form) => form.test(name))), [])
+  const sound = vectors.filter(({ name, inputs }) => /^(?:pb_|kx_offer|kx_answer|peer_)/.test(name) && inputs.decode_only !== true)
+  t.equal(sound.length, codecs.flatMap(([type]) => messagesOf(type)).length)
+})
+
 t.test('enums have the numbers of the schema', async (t) => {
   const { ID_NOT_EXIST, OFFLINE, LICENSE_MISMATCH, LICENSE_OVERUSE } = rustdesk.PunchHoleResponse.Failure
   t.same(Object.values(PunchFailure), [ID_NOT_EXIST, OFFLINE, LICENSE_MISMATCH, LICENSE_OVERUSE])
