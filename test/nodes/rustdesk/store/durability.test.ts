@@ -2,7 +2,6 @@
 import { chmodSync, existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { failureOf } from '../../../helpers/ends.ts'
 import { STRIP_TYPES } from '../../../helpers/programs/executables.ts'
 import { startCommand, startScript, type Program } from '../../../helpers/programs/program.ts'
 import { connect, newDatabasePath, openStore, rowsOf, stored } from '../../../helpers/rustdesk/peer-database.ts'
