@@ -65,6 +65,13 @@ export interface ConnectionGuard {
    * @returns false when the limiter has too many connections of that source; then the caller has to end this one
    */
   applyForwardedFor (connection: GuardedConnection, forwardedFor: string | string[] | undefined): boolean
+  /**
+   * Sets `remote` to a client that a header names in another way: from trusted proxies, or from anyone where there are none. Those count as
+   * before then, as anyone can name any client.
+   *
+   * @returns as `applyForwardedFor`
+   */
+  applyClient (connection: GuardedConnection, host: string | undefined): boolean
   /** Ends the unclaimed connections. */
   close (): void
 }
@@ -87,6 +94,10 @@ const UNGUARDED: ConnectionGuard = {
   claim: (socket) => ({ remote: endpointOf(socket), isProxy: false }),
   remoteOf: endpointOf,
   applyForwardedFor: () => true,
+  applyClient (connection, host) {
+    if (host !== undefined) connection.remote = { host, port: 0 }
+    return true
+  },
   close () {}
 }
 
@@ -116,6 +127,7 @@ const addressesOf = ({ remoteAddress, remotePort, localAddress, localPort }: Soc
 class SocketGuard implements ConnectionGuard {
   readonly #limiter: ConnectionLimiter | undefined
   readonly #trusted: CidrList
+  readonly #hasProxies: boolean
   readonly #timeout: number
   readonly #clock: Clock
   readonly #malformed: (what: { err: Error, remote: Endpoint }) => void
@@ -125,6 +137,7 @@ class SocketGuard implements ConnectionGuard {
   constructor ({ limiter, trustedProxies, handshakeTimeout, log, clock }: Required<Omit<ConnectionGuardInit, 'limiter'>> & Pick<ConnectionGuardInit, 'limiter'>) {
     this.#limiter = limiter
     this.#trusted = new CidrList('trustedProxies', trustedProxies)
+    this.#hasProxies = trustedProxies.length > 0
     this.#timeout = handshakeTimeout
     this.#clock = clock
     this.#malformed = throttle(({ err, remote }, count) => { log.warn({ err, remote, count }, 'malformed PROXY headers') }, { clock })
@@ -152,6 +165,11 @@ class SocketGuard implements ConnectionGuard {
   applyForwardedFor (connection: GuardedConnection, forwardedFor: string | string[] | undefined): boolean {
     if (!connection.isProxy || forwardedFor === undefined) return true
     return this.#setRemote(connection, forwardedSource(String(forwardedFor), connection.remote, this.#trusted))
+  }
+
+  applyClient (connection: GuardedConnection, host: string | undefined): boolean {
+    if (!this.#hasProxies) return UNGUARDED.applyClient(connection, host)
+    return !connection.isProxy || host === undefined || this.#setRemote(connection, { host, port: 0 })
   }
 
   close (): void {

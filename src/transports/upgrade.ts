@@ -2,7 +2,7 @@
  * The HTTP upgrade of a WebSocket (RFC 6455, section 4): `ws` does it, then hands its socket over. The result is a link of bytes, for the
  * layer `websocketFrames`.
  */
-import { createServer as createHttp, type IncomingMessage } from 'node:http'
+import { createServer as createHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -39,6 +39,11 @@ export interface ListenUpgradedInit extends ListenInit {
   tls?: TlsServerInit
   /** A bound socket, which is taken over; `host` and `port` are ignored then. */
   fd?: number
+  /**
+   * The client that a request names, for protocols that have a rule of their own in place of that of `X-Forwarded-For`. It is believed from
+   * trusted proxies, or, where there are none, from anyone. Default: `X-Forwarded-For`, from trusted proxies.
+   */
+  clientOf?: (headers: IncomingHttpHeaders) => string | undefined
 }
 
 /** An accepted link, with the path of its request. */
@@ -156,7 +161,7 @@ function rejectRequest ({ code = '' }: NodeJS.ErrnoException, socket: Socket): v
  *
  * @throws {OptionError} when an option is invalid; else an error of OpenSSL about the PEM
  */
-export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onProtocolMismatch }: ListenUpgradedInit): TlsListener<UpgradedLink> {
+export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: silence, clock = systemClock, handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, log, limiter, trustedProxies, onProtocolMismatch, clientOf }: ListenUpgradedInit): TlsListener<UpgradedLink> {
   const init = { queueLimit, keepAlive: silence, clock }
   verifySocket(init)
   const guard = connectionGuard({ limiter, trustedProxies, handshakeTimeout, log, clock })
@@ -187,7 +192,7 @@ export function listenUpgraded ({ host, port, fd, tls, queueLimit, keepAlive: si
       socket.destroy()
       return
     }
-    if (!guard.applyForwardedFor(connection, request.headers['x-forwarded-for'])) {
+    if (!(clientOf === undefined ? guard.applyForwardedFor(connection, request.headers['x-forwarded-for']) : guard.applyClient(connection, clientOf(request.headers)))) {
       reject(socket)
       return
     }

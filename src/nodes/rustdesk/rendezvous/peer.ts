@@ -1,0 +1,73 @@
+/** A peer that registers: its identity, and where it was heard last. */
+import { timingSafeEqual } from 'node:crypto'
+import { foldAddress } from '../protocol/addresses.ts'
+
+/** Milliseconds for which a peer counts as online after it was heard. */
+export const ONLINE_TIME = 30_000
+
+/** What is kept of a peer on disk. */
+export interface StoredPeer {
+  readonly id: string
+  /** The identity of its machine. */
+  readonly uuid: Uint8Array
+  /** Its Ed25519 key. */
+  readonly pk: Uint8Array
+  /** The address that it has registered from. */
+  readonly ip: string
+}
+
+/** A peer in memory. Bytes are kept as text of Latin-1, as there are many peers, and a view of few bytes takes several times as much memory. */
+export class Peer {
+  readonly id: string
+  ip: string
+  /** Its UDP address; port 0: not known. */
+  host = ''
+  port = 0
+  /** When it was heard, by a monotonic clock. */
+  heardAt = -Infinity
+  /** Keys that it has registered in a row, and when the last one was. */
+  keyCount = 0
+  keyAt = -Infinity
+  /** The key with its id, signed by the server; undefined: not signed yet. */
+  signed: Uint8Array | undefined
+  #uuid: string
+  #pk: string
+
+  constructor ({ id, uuid, pk, ip }: StoredPeer) {
+    this.id = id
+    this.ip = foldAddress(ip) // older servers have stored IPv4 as mapped addresses
+    this.#uuid = textOf(uuid)
+    this.#pk = textOf(pk)
+  }
+
+  get hasUuid (): boolean { return this.#uuid !== '' }
+
+  get hasKey (): boolean { return this.#pk !== '' }
+
+  get pk (): Uint8Array { return Buffer.from(this.#pk, 'latin1') }
+
+  isOfMachine (uuid: Uint8Array): boolean { return isSame(this.#uuid, uuid) }
+
+  isKey (pk: Uint8Array): boolean { return isSame(this.#pk, pk) }
+
+  isOnline (now: number): boolean { return now - this.heardAt < ONLINE_TIME }
+
+  /** It was heard from this address. */
+  heard (host: string, port: number, now: number): void {
+    if (this.host !== host) this.host = host
+    this.port = port
+    this.heardAt = now
+  }
+
+  /** Takes an identity that is on disk now. */
+  identify ({ uuid, pk, ip }: Omit<StoredPeer, 'id'>): void {
+    this.#uuid = textOf(uuid)
+    this.#pk = textOf(pk)
+    this.ip = ip
+    this.signed = undefined
+  }
+}
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+
+const isSame = (kept: string, bytes: Uint8Array): boolean => kept.length === bytes.length && timingSafeEqual(Buffer.from(kept, 'latin1'), bytes)

@@ -1,0 +1,223 @@
+/** A rendezvous server without sockets: datagrams and connections come in, answers go out. */
+import { pipe } from 'it-pipe'
+import { Connection } from './connection.ts'
+import { runCommand } from './console.ts'
+import { converse, type Conversation } from './conversation.ts'
+import { DatagramReceiver } from './datagrams.ts'
+import { IpBlocker } from './ip-blocker.ts'
+import { IpChanges } from './ip-changes.ts'
+import { PeerRegistry } from './peer-registry.ts'
+import { PunchLog } from './punch-log.ts'
+import { Registrar } from './registrar.ts'
+import { RelayServers, type Probe } from './relay-servers.ts'
+import { readRendezvous, type RendezvousOptions, type RendezvousServerInit } from './settings.ts'
+import type { RendezvousState } from './state.ts'
+import { newCounters, newRefused, type RendezvousRejectReason } from './stats.ts'
+import type { RendezvousStats, RendezvousStatus } from './status.ts'
+import { WaitingClients } from './waiting-clients.ts'
+import { foldAddress } from '../protocol/addresses.ts'
+import type { RendezvousInit, RendezvousMessage } from '../protocol/messages.ts'
+import { AcceptedConnections } from '../../common/accepted-connections.ts'
+import { lingeringEnd } from '../../common/lingering-close.ts'
+import { reject } from '../../common/reject.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { silent } from '../../../log.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
+import { FrameSizeError } from '../../../transforms/length-codecs.ts'
+import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
+import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
+import type { ProtocolMismatch } from '../../../transports/first-read.ts'
+import { dialTcp } from '../../../transports/tcp.ts'
+import type { Datagram, Endpoint, Link, PacketPort } from '../../../types.ts'
+
+const TICK = 1000
+
+/** Ticks between two checks of the relays, and milliseconds for one. */
+const CHECK_TICKS = 3
+const CHECK_TIMEOUT = 3000
+
+/** Milliseconds for an answer to be written. */
+const WRITE_TIMEOUT = 3000
+
+/** Ticks between two times that old entries are forgotten. */
+const PRUNE_TICKS = 600
+
+/** An accepted link of messages. Without a slot it goes through the limiter of the server now. */
+export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo
+
+/** By TCP. */
+const accepts: Probe = ({ host, port }) => dialTcp({ host, port, timeout: CHECK_TIMEOUT }).then((link) => {
+  link.abort(new LinkClosedError('the relay is alive'))
+  return true
+}, () => false)
+
+export class Rendezvous {
+  /** Every connection goes through it. */
+  readonly limiter: ConnectionLimiter
+  readonly #state: RendezvousState
+  readonly #registrar: Registrar
+  readonly #connections: AcceptedConnections
+  readonly #rejectLog: { readonly refused: Record<RendezvousRejectReason, number>, readonly log: RateLimitedLog }
+  /** Open ones. */
+  readonly #open = new Map<Connection, RendezvousLink>()
+  readonly #probe: Probe
+  readonly #timer: Interval
+  #port: PacketPort<Datagram> | undefined
+  #ticks = 0
+  #isClosing = false
+
+  /** @throws {OptionError} when an option is invalid */
+  constructor ({ store, sign, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
+    const settings = readRendezvous(init, sign)
+    this.limiter = new ConnectionLimiter(settings.limiter)
+    this.#connections = new AcceptedConnections(this.limiter, log, clock)
+    this.#probe = probe
+    const rateLimited = new RateLimitedLog(log)
+    const refused = newRefused()
+    this.#rejectLog = { refused, log: rateLimited }
+    this.#state = {
+      settings,
+      clock,
+      totals: newCounters(),
+      refused,
+      log: rateLimited,
+      store,
+      peers: new PeerRegistry(store, settings.peerLimits),
+      blocker: new IpBlocker(),
+      changes: new IpChanges(),
+      punches: new PunchLog(),
+      relays: new RelayServers(),
+      waiting: new WaitingClients<Connection>(),
+      serverList: { serial: settings.serial, servers: settings.rendezvousServers },
+      push: ({ host, port }, data) => this.#port?.send([{ data, host, port }]) === 1
+    }
+    this.#state.relays.configure(settings.relayServers)
+    this.#registrar = new Registrar(this.#state)
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listeners keep the process alive
+  }
+
+  /** The counters, as of now. */
+  get stats (): RendezvousStats {
+    const { totals, peers, waiting, blocker, clock } = this.#state
+    const now = clock.now()
+    let online = 0
+    for (const peer of peers) if (peer.isOnline(now)) online++
+    return {
+      ...structuredClone(totals),
+      peers: peers.size,
+      online,
+      registering: this.#registrar.waiting,
+      waiting: waiting.size,
+      counted: blocker.size,
+      evicted: peers.evicted,
+      halfOpen: this.limiter.stats.halfOpen,
+      refused: { ...this.#rejectLog.refused, ...this.#connections.refused(this.limiter.stats) }
+    }
+  }
+
+  /** The current state and counters, for display. */
+  status (): RendezvousStatus {
+    const { settings: { alwaysUseRelay }, relays } = this.#state
+    return { ...this.stats, alwaysUseRelay, relays: { live: [...relays.live], all: [...relays.all] } }
+  }
+
+  /** Serves datagrams of a socket, by the port of which they are answered. */
+  datagrams (port: PacketPort<Datagram>): DatagramReceiver {
+    this.#port = port
+    return new DatagramReceiver(this.#state, this.#registrar, port)
+  }
+
+  /** Serves one connection; settles when it has ended, and never rejects. */
+  accept (link: RendezvousLink, way: Connection['way']): Promise<void> {
+    return this.#connections.accept(link, (slot) => this.#accept(link, way, slot))
+  }
+
+  /** Runs a command of the console. */
+  command (text: string): string {
+    this.#state.totals.commands++
+    return runCommand(this.#state, text)
+  }
+
+  /** Logs a connection that speaks another protocol; called by the owner of the listener. */
+  protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
+
+  /**
+   * Changes the settings.
+   *
+   * @throws {OptionError} when a setting is invalid; then nothing has changed
+   */
+  configure (init: RendezvousOptions): void {
+    const { idleTimeout, sign, relayServers } = this.#state.settings
+    const settings = readRendezvous({ ...init, idleTimeout }, sign)
+    this.#state.settings = settings
+    this.limiter.configure(settings.limiter)
+    this.#state.peers.configure(settings.peerLimits)
+    if (String(settings.relayServers) !== String(relayServers)) this.#state.relays.configure(settings.relayServers) // else what the console has set stays
+  }
+
+  /**
+   * Ends silent connections, and checks the relays. The server itself calls it once a second.
+   *
+   * @internal
+   * @param now milliseconds of a monotonic clock
+   */
+  tick (now: number): void {
+    const { settings: { idleTimeout }, log, blocker, changes, relays } = this.#state
+    log.tick()
+    this.#ticks++
+    if (this.#ticks % CHECK_TICKS === 0) void relays.check(this.#probe)
+    if (this.#ticks % PRUNE_TICKS === 0) {
+      blocker.prune(now)
+      changes.prune(now)
+    }
+    for (const [connection, link] of this.#open) {
+      const silence = now - connection.heardAt
+      if (silence < idleTimeout) continue
+      if (connection.isEnded) {
+        if (silence >= idleTimeout + WRITE_TIMEOUT) link.abort(new LinkClosedError('the other side reads nothing'))
+      } else {
+        this.#rejectLog.refused.timeout++
+        connection.end()
+      }
+    }
+  }
+
+  /** Accepts no more connections, ends all, and settles when they have ended. */
+  async close (): Promise<void> {
+    this.#isClosing = true
+    this.#timer.stop()
+    for (const link of this.#open.values()) link.abort(new LinkClosedError('the server is stopping'))
+    await this.#connections.gone()
+  }
+
+  async #accept (link: RendezvousLink, way: Connection['way'], slot: ConnectionSlot | undefined): Promise<void> {
+    const { remote } = link
+    if (slot === undefined || this.#isClosing) {
+      link.abort(new LinkClosedError('too many connections'))
+      return
+    }
+    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() } })
+    this.#open.set(connection, link)
+    try {
+      await this.#serve(link, { state: this.#state, registrar: this.#registrar, connection })
+    } catch (err) {
+      link.abort(err as Error)
+      this.#lost(remote, err as Error)
+    } finally {
+      this.#open.delete(connection)
+      this.#state.waiting.close(connection)
+    }
+  }
+
+  async #serve (link: RendezvousLink, conversation: Conversation): Promise<void> {
+    await pipe(link.source, converse(conversation), link.sink)
+    await lingeringEnd(link, this.#state.clock, conversation.connection.reading, () => {})
+  }
+
+  #lost (remote: Endpoint, err: Error): void {
+    if (err instanceof FrameSizeError || err instanceof ProtobufError) reject(this.#rejectLog, 'malformed', { remote }, { detail: err.message }, () => {})
+    else this.#connections.lost(remote, err)
+  }
+}

@@ -1,0 +1,27 @@
+/** The status of a rendezvous server. Plain data, made on request. */
+import type { RendezvousCounters, RendezvousRejectReason } from './stats.ts'
+import type { RelayCounters } from '../../common/status.ts'
+
+/** Counters since the start; the first group is of now. */
+export interface RendezvousStats extends RelayCounters<RendezvousRejectReason>, Omit<RendezvousCounters, 'messages'> {
+  /** Messages by how they came and what they are. */
+  messages: RendezvousCounters['messages']
+  /** Peers in memory, and those of them that were heard in the last 30 seconds. */
+  peers: number
+  online: number
+  /** Registrations that wait for the store. */
+  registering: number
+  /** Clients that wait for the answer of a peer, and those whose connection goes on after it. */
+  waiting: number
+  /** Addresses whose registrations are counted. */
+  counted: number
+  /** Peers that made room for others. */
+  evicted: number
+}
+
+/** A rendezvous server. */
+export interface RendezvousStatus extends RendezvousStats {
+  alwaysUseRelay: boolean
+  /** Relays that peers are told, and all of them. */
+  relays: { live: string[], all: string[] }
+}

@@ -1,0 +1,98 @@
+import t from 'tap'
+import { NatType } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
+import { lanMask } from '../../../../src/nodes/rustdesk/rendezvous/lan-mask.ts'
+import { PunchLog } from '../../../../src/nodes/rustdesk/rendezvous/punch-log.ts'
+import { decidePunch, LicenceKey, relayFor } from '../../../../src/nodes/rustdesk/rendezvous/punch.ts'
+import { relayEndpoint, RelayServers } from '../../../../src/nodes/rustdesk/rendezvous/relay-servers.ts'
+
+const LOCAL_IP = '10.0.0.1'
+const rules = { alwaysUseRelay: false, mask: lanMask('10.0.0.0/8'), localIp: LOCAL_IP }
+const next = (): string => 'relay'
+
+const decide = (from: string, to: string, over: { isWebSocket?: boolean, alwaysUseRelay?: boolean, mask?: string } = {}) =>
+  decidePunch({ host: from, isWebSocket: over.isWebSocket ?? false, natType: NatType.asymmetric }, { host: to }, { ...rules, alwaysUseRelay: over.alwaysUseRelay ?? false, mask: lanMask(over.mask ?? '10.0.0.0/8') }, next)
+
+t.test('what a peer is asked (rows 7 to 9)', async (t) => {
+  t.same(decide('192.0.2.1', '192.0.2.2'), { ask: 'hole', natType: NatType.asymmetric, relayServer: 'relay' })
+  t.same(decide('192.0.2.1', '192.0.2.1'), { ask: 'local_address', natType: NatType.asymmetric, relayServer: 'relay' })
+  t.same(decide('192.0.2.1', '192.0.2.1', { isWebSocket: true }), { ask: 'hole', natType: NatType.asymmetric, relayServer: 'relay' })
+  t.same(decide('192.0.2.1', '192.0.2.2', { alwaysUseRelay: true }), { ask: 'hole', natType: NatType.symmetric, relayServer: 'relay' })
+  t.same(decide('192.0.2.1', '192.0.2.1', { alwaysUseRelay: true }), { ask: 'local_address', natType: NatType.symmetric, relayServer: 'relay' })
+  t.same(decide('2001:db8::1', '2001:db8::1'), { ask: 'local_address', natType: NatType.asymmetric, relayServer: 'relay' })
+})
+
+t.test('members of the network of the server', async (t) => {
+  t.same(decide('10.0.0.2', '10.9.0.3'), { ask: 'local_address', natType: NatType.asymmetric, relayServer: 'relay' }, 'both')
+  t.same(decide('10.0.0.2', '192.0.2.2'), { ask: 'hole', natType: NatType.symmetric, relayServer: 'relay' }, 'the client')
+  t.same(decide('192.0.2.2', '10.0.0.2'), { ask: 'hole', natType: NatType.symmetric, relayServer: LOCAL_IP }, 'the peer')
+  t.same(decide('10.0.0.2', '10.9.0.3', { mask: '' }), { ask: 'hole', natType: NatType.asymmetric, relayServer: 'relay' }, 'no network')
+})
+
+t.test('the relay that a client is told', async (t) => {
+  t.equal(relayFor('192.0.2.1', '', rules, next), '')
+  t.equal(relayFor('192.0.2.1', 'chosen', rules, next), 'chosen')
+  t.equal(relayFor('192.0.2.1', LOCAL_IP, rules, next), 'relay', 'a private address is of no use outside')
+  t.equal(relayFor('10.0.0.2', 'chosen', rules, next), LOCAL_IP)
+})
+
+t.test('licence keys (rows 15 and 21)', async (t) => {
+  t.equal(new LicenceKey('').accepts('anything'), true)
+  t.equal(new LicenceKey('key').accepts('key'), true)
+  for (const other of ['', 'ke', 'keyy', 'Key']) t.equal(new LicenceKey('key').accepts(other), false)
+})
+
+t.test('a network', async (t) => {
+  t.throws(() => lanMask('10.0.0.0/33'), { code: 'ERR_OPTION' })
+  t.equal(lanMask('10.0.0.0/8').includes('2001:db8::1'), false)
+})
+
+t.test('relays in turn, those that are alive (row 17)', async (t) => {
+  const relays = new RelayServers()
+  t.equal(relays.next(), '')
+  relays.configure(['a.example'])
+  t.same([relays.next(), relays.next()], ['a.example', 'a.example'])
+  relays.configure(['a.example', 'b.example:5000', 'c.example', 'no host', ''])
+  t.same(relays.all, ['a.example', 'b.example:5000', 'c.example'])
+  t.same(Array.from({ length: 6 }, relays.next), ['a.example', 'b.example:5000', 'c.example', 'a.example', 'b.example:5000', 'c.example'])
+  const probed: number[] = []
+  await relays.check(async ({ host, port }) => {
+    probed.push(port)
+    return host !== 'b.example'
+  })
+  t.same(probed, [21117, 5000, 21117])
+  t.same(relays.live, ['a.example', 'c.example'])
+  await relays.check(async () => false)
+  t.same(relays.live, ['a.example', 'c.example'], 'with none alive all stays')
+  const late = relays.check(async () => true)
+  relays.configure(['x.example', 'y.example'])
+  await late
+  t.same(relays.live, ['x.example', 'y.example'], 'a check of an older list')
+})
+
+t.test('where a relay is', async (t) => {
+  t.same(relayEndpoint('relay.example'), { host: 'relay.example', port: 21117 })
+  t.same(relayEndpoint('[2001:db8::1]:5'), { host: '2001:db8::1', port: 5 })
+  t.same(relayEndpoint('2001:db8::1'), undefined)
+  for (const text of ['', 'a b', 'relay:0', 'relay:x', 'Y/N']) t.equal(relayEndpoint(text), undefined, text)
+})
+
+t.test('the log of punches', async (t) => {
+  const log = new PunchLog()
+  const entry = { date: 0, from: '192.0.2.1', id: 'peer', to: '192.0.2.2' }
+  log.add(entry)
+  log.add({ ...entry, date: 59_999 })
+  t.equal(log.size, 1, 'the same within a minute')
+  log.add({ ...entry, date: 60_000 })
+  log.add({ ...entry, date: 60_001, from: '192.0.2.3' })
+  t.equal(log.size, 3)
+  for (let i = 0; i < 30; i++) log.add({ ...entry, id: `other ${i}`, date: 60_002 })
+  log.add({ ...entry, date: 60_003 })
+  t.equal(log.size, 34, 'only the last 30 are looked at')
+  t.same(log.page(1, 2).map(({ date }) => date), [60_000, 60_001])
+  for (let i = 0; i < 25_000; i++) log.add({ ...entry, id: `many ${i}` })
+  t.equal(log.size, 10_000)
+  t.equal(log.page(0, 1)[0].id, 'many 15000')
+  t.equal(log.page(9999, 10).length, 1)
+  log.clear()
+  t.equal(log.size, 0)
+})
