@@ -4,15 +4,17 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { MemoryStore } from './rendezvous.ts'
 import { newHome } from '../programs/homes.ts'
+import { loadNacl, type KeyPair } from '../../../src/crypto/nacl/index.ts'
+import { PeerSigner, serverKey } from '../../../src/nodes/rustdesk/keys/index.ts'
 import { mangleAddress, unmangleAddress } from '../../../src/nodes/rustdesk/protocol/mangled-address.ts'
-import { idPk, rendezvous, type RendezvousInit } from '../../../src/nodes/rustdesk/protocol/messages.ts'
+import { rendezvous, type RendezvousInit } from '../../../src/nodes/rustdesk/protocol/messages.ts'
 import { serveRendezvous } from '../../../src/nodes/rustdesk/rendezvous/server.ts'
 import { rustdeskLength } from '../../../src/transforms/length-codecs.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder } from '../../../src/transforms/length-prefix.ts'
@@ -239,13 +241,10 @@ async function hbbs (): Promise<Record<string, unknown>> {
   }
 }
 
-function signKey (id: string, pk: Uint8Array): Uint8Array {
-  const message = idPk.encode({ id, pk })
-  return Buffer.concat([sign(null, message, privateKey), message])
-}
-
 async function ours (): Promise<Record<string, unknown>> {
-  const server = await serveRendezvous({ port: PORT, store: new MemoryStore(), key: KEY, sign: signKey })
+  const nacl = await loadNacl()
+  const { licence, pair } = await serverKey({ nacl, key: SECRET_KEY, folder: newHome(), signs: true })
+  const server = await serveRendezvous({ port: PORT, store: new MemoryStore(), licence, signer: new PeerSigner({ nacl, pair: pair as KeyPair }) })
   try {
     return await talk()
   } finally {

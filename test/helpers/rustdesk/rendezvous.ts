@@ -67,10 +67,7 @@ export async function startRendezvous (t: Test, init: Partial<ServeRendezvousIni
     console: false,
     store,
     clock,
-    sign: (id, pk) => {
-      const message = idPk.encode({ id, pk })
-      return Buffer.concat([signEd25519(null, message, privateKey), message])
-    },
+    signer: { sign: (_id, message) => Buffer.concat([signEd25519(null, message, privateKey), message]) },
     ...init
   })
   t.teardown(() => server.close())

@@ -1,6 +1,6 @@
 /** Messages of the server, encoded. Those without a content of their own are encoded once. */
 import type { RendezvousState, ServerList } from './state.ts'
-import { rendezvous, type RendezvousInit } from '../protocol/messages.ts'
+import { idPk, rendezvous, type RendezvousInit } from '../protocol/messages.ts'
 
 /** Leaves out what has its default, as RustDesk does: text and bytes that are empty, 0 and false. Not for members of a `oneof`. */
 export function sparse<T extends object> (fields: T): T {
@@ -35,9 +35,8 @@ const NO_KEY = new Uint8Array(0)
  *
  * @param version of the peer, as it says; without one it is too old to take part
  */
-export function signedKey ({ settings: { sign }, peers }: Pick<RendezvousState, 'settings' | 'peers'>, id: string, version: string): Uint8Array {
+export function signedKey ({ settings: { signer }, peers }: Pick<RendezvousState, 'settings' | 'peers'>, id: string, version: string): Uint8Array {
   const peer = peers.get(id) // in memory, as it was asked
-  if (peer === undefined || version === '' || sign === undefined) return NO_KEY
-  peer.signed ??= sign(peer.id, peer.pk)
-  return peer.signed
+  if (peer === undefined || version === '' || signer === undefined) return NO_KEY
+  return signer.sign(id, idPk.encode({ id, pk: peer.pk }))
 }

@@ -26,7 +26,7 @@ export function punchHole (state: RendezvousState, request: Members['punch_hole_
   const { settings: { licence }, waiting, peers, clock, log } = state
   if (!waiting.open(connection, connection.remote).isWaiting) return
   const { id } = request
-  if (!licence.accepts(request.licence_key)) {
+  if (licence?.matches(request.licence_key) === false) {
     log.log('warn', { remote: remoteText(connection.remote), id: printable(id) }, 'a client has another licence key')
     return refuse(state, connection, 'key')
   }

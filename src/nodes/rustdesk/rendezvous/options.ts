@@ -3,7 +3,7 @@ import { lanMask } from './lan-mask.ts'
 import { relayEndpoint } from './relay-servers.ts'
 import { localAddress } from '../../common/options/addresses.ts'
 import { boolean, commaList, milliseconds, text, wholeNumber } from '../../common/options/checks.ts'
-import { connectionLimits, MAX_ENTRIES, secretOption, trustedProxies } from '../../common/options/groups.ts'
+import { connectionLimits, MAX_ENTRIES, trustedProxies } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 
 const EXPECTED_SERVERS = 'hosts, with a port or without, such as relay.example:21117,192.0.2.7'
@@ -38,8 +38,6 @@ export const lastingOptions = {
 } as const satisfies Options
 
 export const rendezvousOptions = {
-  /** The licence key that clients need; empty: none. */
-  key: { ...secretOption({ noun: 'key', variable: 'TUNPIPE_RUSTDESK_KEY', help: 'what clients need to connect to a peer' }), default: '' },
   /** Relays that peers are told, in turn. Empty: the port after P of the same host. */
   relayServers: { check: serverList(), value: 'hosts', defaultText: 'the port after that of this server', help: 'relays that peers are told, in turn' },
   /** Peers meet at a relay, unless they are behind one address. */

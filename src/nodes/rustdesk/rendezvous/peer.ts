@@ -28,8 +28,6 @@ export class Peer {
   /** Keys that it has registered in a row, and when the last one was. */
   keyCount = 0
   keyAt = -Infinity
-  /** The key with its id, signed by the server; undefined: not signed yet. */
-  signed: Uint8Array | undefined
   #uuid: string
   #pk: string
 
@@ -64,7 +62,6 @@ export class Peer {
     this.#uuid = textOf(uuid)
     this.#pk = textOf(pk)
     this.ip = ip
-    this.signed = undefined
   }
 }
 

@@ -1,5 +1,4 @@
 /** What the server decides about a client that wants to connect to a peer (RustDesk protocol, section 4.6), without a socket, a store or a clock. */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { LanMask } from './lan-mask.ts'
 import type { Peer } from './peer.ts'
 import { NatType } from '../protocol/enums.ts'
@@ -52,15 +51,3 @@ export function relayFor (clientHost: string, chosen: string, { mask, localIp }:
   if (mask.includes(clientHost)) return localIp
   return chosen === localIp ? nextRelay() : chosen
 }
-
-/** Compares licence keys, in a time that does not depend on them. */
-export class LicenceKey {
-  readonly #digest: Buffer | undefined
-
-  /** @param key empty: none is required */
-  constructor (key: string) { this.#digest = key === '' ? undefined : digestOf(key) }
-
-  accepts (key: string): boolean { return this.#digest === undefined || timingSafeEqual(this.#digest, digestOf(key)) }
-}
-
-const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest()

@@ -69,8 +69,8 @@ export class Rendezvous {
   #isClosing = false
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ store, sign, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
-    const settings = readRendezvous(init, sign)
+  constructor ({ store, licence, signer, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
+    const settings = readRendezvous(init, { licence, signer })
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#probe = probe
@@ -149,12 +149,12 @@ export class Rendezvous {
    * @throws {OptionError} when a setting is invalid; then nothing has changed
    */
   configure (init: RendezvousOptions): void {
-    const { idleTimeout, sign, relayServers } = this.#state.settings
-    const settings = readRendezvous({ ...init, idleTimeout }, sign)
+    const before = this.#state.settings
+    const settings = readRendezvous({ ...init, idleTimeout: before.idleTimeout }, before)
     this.#state.settings = settings
     this.limiter.configure(settings.limiter)
     this.#state.peers.configure(settings.peerLimits)
-    if (String(settings.relayServers) !== String(relayServers)) this.#state.relays.configure(settings.relayServers) // else what the console has set stays
+    if (String(settings.relayServers) !== String(before.relayServers)) this.#state.relays.configure(settings.relayServers) // else what the console has set stays
   }
 
   /**

@@ -3,7 +3,7 @@ import { acceptNatTest } from './nat-test.ts'
 import { clientOf } from './client-headers.ts'
 import { listenOptions } from './options.ts'
 import { Rendezvous, type RendezvousLink } from './rendezvous.ts'
-import { readRendezvous, type RendezvousOptions, type RendezvousServerInit } from './settings.ts'
+import type { RendezvousOptions, RendezvousServerInit } from './settings.ts'
 import type { RendezvousStatus } from './status.ts'
 import { framedMessages, MAX_MESSAGE, rendezvousMessages } from '../protocol/messages.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
@@ -127,10 +127,7 @@ export async function serveRendezvous ({ port, bind, trustedProxies, console = t
       rendezvous,
       url,
       ports,
-      configure (options) {
-        readRendezvous(options, undefined)
-        rendezvous.configure(options)
-      },
+      configure: (options) => { rendezvous.configure(options) },
       status: () => ({ url, lostDatagrams: udp.dropped, ...rendezvous.status() }),
       close
     }

@@ -3,24 +3,27 @@ import { networkInterfaces } from 'node:os'
 import { lanMask, type LanMask } from './lan-mask.ts'
 import { rendezvousOptions, type lastingOptions } from './options.ts'
 import type { PeerLimits, PeerStore } from './peer-registry.ts'
-import { LicenceKey } from './punch.ts'
 import type { Probe } from './relay-servers.ts'
+import type { LicenceKey, PeerSigner } from '../keys/index.ts'
 import { readOptions, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
 import type { Clock } from '../../../types.ts'
 
-/** Signs the id and the key of a peer, as clients get them. */
-export type SignKey = (id: string, pk: Uint8Array) => Uint8Array
+/** What a server has by its key. */
+export interface RendezvousKeys {
+  /** What clients have to send. Default: nothing. */
+  licence?: Pick<LicenceKey, 'matches'> | undefined
+  /** Signs the keys of peers. Default: clients get none, and their sessions are not encrypted. */
+  signer?: Pick<PeerSigner, 'sign'> | undefined
+}
 
 /** Options of a server that can change at run time. */
 export type RendezvousOptions = Omit<InitOf<typeof rendezvousOptions>, keyof InitOf<typeof lastingOptions>>
 
 /** Options of a {@link Rendezvous}. */
-export type RendezvousServerInit = InitOf<typeof rendezvousOptions> & {
+export type RendezvousServerInit = InitOf<typeof rendezvousOptions> & RendezvousKeys & {
   store: PeerStore
-  /** Default: clients get no keys, and their sessions are not encrypted. */
-  sign?: SignKey | undefined
   /** Whether a relay accepts connections. Default: by TCP. */
   probe?: Probe
   /** Default: the system clock. */
@@ -32,8 +35,8 @@ type Own = SettingsOf<typeof rendezvousOptions>
 
 export interface RendezvousSettings extends Pick<Own, 'serial' | 'idleTimeout'> {
   alwaysUseRelay: boolean
-  readonly licence: LicenceKey
-  readonly sign: SignKey | undefined
+  readonly licence: RendezvousKeys['licence']
+  readonly signer: RendezvousKeys['signer']
   readonly mask: LanMask
   readonly localIp: string
   readonly relayServers: readonly string[]
@@ -50,17 +53,17 @@ export interface RendezvousSettings extends Pick<Own, 'serial' | 'idleTimeout'> 
  *
  * @throws {OptionError} when an option is invalid
  */
-export function readRendezvous (init: InitOf<typeof rendezvousOptions>, sign: SignKey | undefined): RendezvousSettings {
+export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licence, signer }: RendezvousKeys): RendezvousSettings {
   const settings = readOptions(rendezvousOptions, init)
-  const { key, mask: maskText = '', localIp, softwareUrl = '', relayServers = [], rendezvousServers = [] } = settings
+  const { mask: maskText = '', localIp, softwareUrl = '', relayServers = [], rendezvousServers = [] } = settings
   const { alwaysUseRelay, serial, idleTimeout, maxPeers, maxPeersPerAddress, maxPerSource, maxHalfOpen, maxConnections } = settings
   const mask = lanMask(maskText)
   return {
     alwaysUseRelay,
     serial,
     idleTimeout,
-    licence: new LicenceKey(key),
-    sign,
+    licence,
+    signer,
     mask,
     localIp: localIp ?? (maskText === '' ? '' : ownAddress(mask)),
     relayServers,

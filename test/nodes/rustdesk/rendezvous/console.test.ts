@@ -8,7 +8,7 @@ import { readRendezvous } from '../../../../src/nodes/rustdesk/rendezvous/settin
 import { ManualClock } from '../../../helpers/clock.ts'
 
 function makeState (): ConsoleState & { clock: ManualClock } {
-  return { settings: readRendezvous({}, undefined), clock: new ManualClock(), blocker: new IpBlocker(), changes: new IpChanges(), punches: new PunchLog(), relays: new RelayServers() }
+  return { settings: readRendezvous({}, {}), clock: new ManualClock(), blocker: new IpBlocker(), changes: new IpChanges(), punches: new PunchLog(), relays: new RelayServers() }
 }
 
 t.test('relays', async (t) => {

@@ -3,6 +3,7 @@ import protobufjs from 'protobufjs/minimal.js'
 import { NatType } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
 import { mangleAddress, unmangleAddress } from '../../../../src/nodes/rustdesk/protocol/mangled-address.ts'
 import { rendezvous, type RendezvousMessage } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
+import { LicenceKey } from '../../../../src/nodes/rustdesk/keys/index.ts'
 import { KEY, startRendezvous, TcpClient, UdpPeer, WebSocketClient, type Started } from '../../../helpers/rustdesk/rendezvous.ts'
 import { until } from '../../../helpers/ends.ts'
 import type { ServeRendezvousInit } from '../../../../src/nodes/rustdesk/rendezvous/server.ts'
@@ -107,7 +108,7 @@ t.test('a request for a relay to a peer that is offline is refused', async (t) =
 })
 
 t.test('licence keys (rows 15 and 21)', async (t) => {
-  const { server, peer } = await withPeer(t, { key: 'right', sign: undefined })
+  const { server, peer } = await withPeer(t, { licence: new LicenceKey('right'), signer: undefined })
   const wrong = await TcpClient.dial(t, server.ports.tcp, '127.0.0.3')
   t.equal((await wrong.ask({ punch_hole_request: { id: ID, licence_key: 'wrong' } }))?.punch_hole_response?.failure, 3)
   t.equal((await (await TcpClient.dial(t, server.ports.tcp)).ask({ punch_hole_request: { id: 'nobody', licence_key: '' } }))?.punch_hole_response?.failure, 3, 'before anything is looked up')

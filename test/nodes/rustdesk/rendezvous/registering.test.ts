@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import t from 'tap'
 import { RegisterResult } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
+import { openPeerStore } from '../../../../src/nodes/rustdesk/store/peer-store.ts'
+import { newHome } from '../../../helpers/programs/homes.ts'
 import { KEY, startRendezvous, TcpClient, UdpPeer } from '../../../helpers/rustdesk/rendezvous.ts'
 import { until } from '../../../helpers/ends.ts'
 import type { RendezvousInit } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
@@ -85,6 +88,30 @@ t.test('a server that starts again knows its peers from the store (row 16)', asy
   t.equal(await peer.askRaw(REGISTER_PEER), '3a00')
   t.equal(server.status().online, 1)
   t.equal(before.store.puts, 1, 'nothing has changed')
+})
+
+t.test('the same with the database, from which the key is signed', async (t) => {
+  const path = join(newHome(), 'db_v2.sqlite3')
+  const first = await openPeerStore({ path })
+  const before = await startRendezvous(t, { store: first })
+  t.equal(await (await UdpPeer.bind(t, before.server, '127.0.0.2')).register(ID), RegisterResult.ok)
+  await before.server.close()
+  await first.close()
+  const store = await openPeerStore({ path })
+  t.teardown(() => store.close())
+  t.match(await store.find(ID), { uuid: Buffer.from('machine'), pk: KEY, ip: '127.0.0.2' })
+  const { server, verify } = await startRendezvous(t, { store })
+  const client = await TcpClient.dial(t, server.ports.tcp, '127.0.0.3')
+  t.equal((await client.ask({ punch_hole_request: { id: ID } }))?.punch_hole_response?.failure, 2, 'offline')
+  const peer = await UdpPeer.bind(t, server, '127.0.0.2')
+  t.equal(await peer.register(ID, { uuid: 'another' }), RegisterResult.uuidMismatch)
+  t.equal(await peer.register(ID), RegisterResult.ok)
+  const again = await TcpClient.dial(t, server.ports.tcp, '127.0.0.3')
+  again.send({ punch_hole_request: { id: ID } })
+  const { punch_hole: hole } = await peer.next()
+  const back = await TcpClient.dial(t, server.ports.tcp, '127.0.0.2')
+  back.send({ punch_hole_sent: { socket_addr: hole?.socket_addr, id: ID, version: '1.4.9' } })
+  t.ok(verify((await again.next())?.punch_hole_response?.pk, ID, KEY))
 })
 
 t.test('30 seconds (row 22)', async (t) => {
