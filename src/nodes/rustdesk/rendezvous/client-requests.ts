@@ -24,7 +24,7 @@ const OFFLINE = 'Remote desktop is offline'
 /** A client wants to connect to a peer. Settles when the peer is asked, or the client told why not. */
 export function punchHole (state: RendezvousState, request: Members['punch_hole_request'], connection: Connection): Promise<void> | undefined {
   const { settings: { licence }, waiting, peers, clock, log } = state
-  if (!waiting.open(connection, connection.remote).isWaiting) return
+  if (!waiting.open(connection, connection.remote).mayAsk) return
   const { id } = request
   if (licence?.matches(request.licence_key) === false) {
     log.log('warn', { remote: remoteText(connection.remote), id: printable(id) }, 'a client has another licence key')
@@ -52,7 +52,7 @@ function askForHole (state: RendezvousState, { id, nat_type: natType }: Members[
 /** A client wants to meet a peer at a relay. Fields that are unknown here go to the peer as they are. */
 export function requestRelay (state: RendezvousState, request: Members['request_relay'], connection: Connection): void {
   const { waiting, peers, clock } = state
-  if (!waiting.open(connection, connection.remote).isWaiting) return
+  if (!waiting.open(connection, connection.remote).mayAsk) return
   const peer = peers.get(request.id)
   if (peer?.isOnline(clock.now()) !== true) { // the original says nothing, so that the client waits for a minute
     state.totals.refusedPunches.offline++

@@ -7,8 +7,9 @@ import { endpointKey } from '../protocol/addresses.ts'
 import { mangleAddress, unmangleAddress } from '../protocol/mangled-address.ts'
 import type { Endpoint } from '../../../types.ts'
 
-/** Peers that one client may ask. */
+/** Peers that one client may ask, and how often all of them, as each time a peer is sent a datagram. */
 const MOST_ASKED = 8
+const MOST_ASKS = 16
 
 /** Ports that are tried for a client without one. */
 const TRIES = 64
@@ -26,8 +27,8 @@ interface Asked {
 export interface WaitingClient {
   /** As the peer is told. */
   readonly address: Endpoint
-  /** Whether one more answer may be sent. */
-  readonly isWaiting: boolean
+  /** Whether a peer may be asked for it: it waits, and has not asked too often. A client asks three times. */
+  readonly mayAsk: boolean
 }
 
 /** The answer of a peer, for a client. */
@@ -44,6 +45,7 @@ class Waiting<Client> implements WaitingClient {
   readonly address: Endpoint
   readonly key: string
   readonly asked: Asked[] = []
+  asks = 0
   isWaiting = true
 
   constructor (client: Client, address: Endpoint) {
@@ -51,6 +53,8 @@ class Waiting<Client> implements WaitingClient {
     this.address = address
     this.key = endpointKey(address)
   }
+
+  get mayAsk (): boolean { return this.isWaiting && this.asks < MOST_ASKS }
 }
 
 /** @typeParam Client the connection of a client */
@@ -80,6 +84,7 @@ export class WaitingClients<Client> {
     const waiting = this.#byClient.get(client) as Waiting<Client>
     const address = mangleAddress(waiting.address, this.#random.next())
     const { asked } = waiting
+    waiting.asks++
     if (asked.length >= MOST_ASKED) asked.shift()
     asked.push({ id, host, told: textOf(address) })
     return address

@@ -16,7 +16,7 @@ t.test('an answer of the peer that was asked', async (t) => {
   t.equal(waiting.take({ client: again, id: 'peer-2', host: PEER.host }), undefined, 'for another id')
   t.equal(waiting.take({ client: again, id: PEER.id, host: PEER.host }), 'a')
   t.equal(waiting.take({ client: again, id: PEER.id, host: PEER.host }), undefined, 'one answer')
-  t.equal(waiting.open('a', CLIENT).isWaiting, false)
+  t.equal(waiting.open('a', CLIENT).mayAsk, false)
 })
 
 t.test('a peer with several addresses repeats what it was told', async (t) => {
@@ -60,6 +60,15 @@ t.test('a client that asks many has the last eight', async (t) => {
   const told = Array.from({ length: 9 }, (_, i) => waiting.ask('a', { id: `peer-${i}`, host: '192.0.2.9' }))
   t.equal(waiting.take({ client: told[0], id: 'peer-0', host: '192.0.2.9' }), undefined)
   t.equal(waiting.take({ client: told[8], id: 'peer-8', host: '192.0.2.9' }), 'a')
+})
+
+t.test('a client may ask 16 times', async (t) => {
+  const waiting = new WaitingClients<string>()
+  const client = waiting.open('a', CLIENT)
+  let asks = 0
+  for (; client.mayAsk; asks++) waiting.ask('a', PEER)
+  t.equal(asks, 16)
+  t.equal(waiting.take({ client: mangleAddress(CLIENT, 1), id: '', host: PEER.host }), 'a')
 })
 
 t.test('any bytes are nobody (row 31)', async () => {
