@@ -3,30 +3,33 @@ import { OptionError } from '../errors.ts'
 import { systemClock, wait } from '../streams/clock.ts'
 import type { Clock } from '../types.ts'
 
-/** Burst: milliseconds of the rate that pass without delay. */
+/** Default burst: milliseconds of the rate that pass without delay. */
 const BURST = 250
 
 /** Maximum bytes that a stream waits for at one time, or those of the rate in QUANTUM_MS when that is more, so that streams take turns. */
 const QUANTUM = 16_384
 const QUANTUM_MS = 20
 
-/** Spreads bytes over time: a rate, with a burst of 250 ms of it. */
+/** Spreads bytes over time: a rate, with a burst of some milliseconds of it. */
 export class Shaper {
   /** Bytes per second. */
   readonly rate: number
   readonly #clock: Clock
+  readonly #burst: number
   /** The time at which all bytes so far would have been sent at the rate. */
   #paidUntil = -Infinity
 
   /**
    * @param rate bytes per second
    * @param clock the clock of `wait`. Default: that of the system
+   * @param burst milliseconds of the rate that pass without delay. Default: 250
    * @throws {OptionError} when the rate is not a positive number
    */
-  constructor (rate: number, clock: Clock = systemClock) {
+  constructor (rate: number, clock: Clock = systemClock, burst: number = BURST) {
     if (!(rate > 0) || rate === Infinity) throw new OptionError(`rate is a positive number of bytes a second, not ${String(rate)}`)
     this.rate = rate
     this.#clock = clock
+    this.#burst = burst
   }
 
   /**
@@ -36,7 +39,7 @@ export class Shaper {
    * @returns milliseconds until the bytes may be sent; 0 for at once
    */
   delay (bytes: number, now: number): number {
-    this.#paidUntil = Math.max(this.#paidUntil, now - BURST) + bytes / this.rate * 1000
+    this.#paidUntil = Math.max(this.#paidUntil, now - this.#burst) + bytes / this.rate * 1000
     return Math.max(0, this.#paidUntil - now)
   }
 
