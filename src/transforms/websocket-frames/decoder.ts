@@ -37,7 +37,7 @@ function longLength (bytes: Uint8Array, at: number): number {
  */
 export class FrameDecoder implements Core {
   readonly #masked: boolean
-  readonly #maxPayload: number
+  #maxPayload: number
   readonly #maxFragments: number
   readonly #tolerate: Tolerance
   readonly #handlers: FrameHandlers
@@ -116,6 +116,12 @@ export class FrameDecoder implements Core {
       this.#failure = err
     }
     return out
+  }
+
+  /** Sets the maximum bytes of a message, from the next frame on. @throws {OptionError} when it is out of range */
+  limitPayload (maxPayload: number): void {
+    verifyFrames({ maxPayload })
+    this.#maxPayload = maxPayload
   }
 
   /** Accounts for bytes of the stream that were removed before the next read. */

@@ -103,6 +103,8 @@ class FramesLink implements WebSocketLink {
     if (init !== undefined) this.#lower.growReceiveBuffer()
   }
 
+  limitPayload (maxPayload: number): void { this.#reader.limitPayload(maxPayload) }
+
   close (code: number = CloseCode.NORMAL, reason = ''): void {
     this.#closing.close(code, reason)
   }

@@ -55,6 +55,12 @@ export interface WebSocketLink extends Link {
    */
   recoverFrames? (init: RecoverFramesInit | undefined): void
   /**
+   * Changes the maximum bytes of a message, from the next frame on: for links on which more is allowed later. Optional.
+   *
+   * @throws {OptionError} when it is out of range
+   */
+  limitPayload? (maxPayload: number): void
+  /**
    * Starts the closing handshake. Data of `port` that was not sent within `closeTimeout` is lost; data of `sink` is delivered as long as
    * the other side reads.
    *

@@ -67,6 +67,9 @@ export class FrameReader {
     this.#isRecovering = init !== undefined
   }
 
+  /** See `WebSocketLink.limitPayload`. */
+  limitPayload (maxPayload: number): void { this.#decoder.limitPayload(maxPayload) }
+
   /** Returns the messages of the first portion; `next` returns those of the others. */
   push (reads: Batch): Batch {
     if (this.#recover !== undefined) this.#start(this.#recover)
