@@ -23,7 +23,7 @@ const GROUPS = {
     folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
     except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']
   },
-  rustdesk: { folders: ['nodes/rustdesk/keys', 'nodes/rustdesk/protocol', 'nodes/rustdesk/rendezvous', 'nodes/rustdesk/store'] },
+  rustdesk: { folders: ['nodes/rustdesk/keys', 'nodes/rustdesk/protocol', 'nodes/rustdesk/relay', 'nodes/rustdesk/rendezvous', 'nodes/rustdesk/store'] },
   simulation: { folders: ['transports/memory/simulation', 'transports/memory/simulation/stream'] },
   transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/secretbox', 'transforms/websocket-frames'] },
   tun: { folders: ['tun', 'tun/offload'], except: ['linux', 'native-errors'] },
