@@ -24,6 +24,13 @@ t.test('a burst passes, the rest waits for its turn', async (t) => {
   t.equal(shaper.delay(250, 1000), 100)
 })
 
+t.test('the burst may be another one', async (t) => {
+  const shaper = new Shaper(1000, undefined, 100)
+  t.equal(shaper.delay(100, 0), 0)
+  t.equal(shaper.delay(100, 0), 100)
+  t.equal(shaper.delay(200, 1000), 100, 'also after a pause')
+})
+
 t.test('a pause, however long, saves up one burst', async (t) => {
   for (const pause of [250, 1000, 1e9]) {
     const shaper = new Shaper(1000)

@@ -78,8 +78,8 @@ export class TcpClient implements RelayClient {
 }
 
 /** @param isRaw the test reads the socket itself */
-export async function dialRelay (t: Test, port: number, { from = '127.0.0.1', isRaw = false } = {}): Promise<TcpClient> {
-  const socket = connect({ host: '127.0.0.1', port, localAddress: from, noDelay: true })
+export async function dialRelay (t: Pick<Test, 'teardown'>, port: number, { host = '127.0.0.1', from = '127.0.0.1', isRaw = false } = {}): Promise<TcpClient> {
+  const socket = connect({ host, port, localAddress: from, noDelay: true })
   const client = new TcpClient(socket, isRaw)
   t.teardown(() => { socket.destroy() })
   await once(socket, 'connect')
@@ -87,8 +87,8 @@ export async function dialRelay (t: Test, port: number, { from = '127.0.0.1', is
 }
 
 /** A client of WebSocket. */
-export async function dialWebSocket (t: Test, port: number, headers: Record<string, string> = {}): Promise<RelayClient> {
-  const link = websocketFrames({ role: 'client', maxPayload: MAX.maxFrame, maxFragments: 100_000 })(await dialUpgraded(`ws://127.0.0.1:${port}/ws/relay`, { headers }))
+export async function dialWebSocket (t: Pick<Test, 'teardown'>, port: number, headers: Record<string, string> = {}, host = '127.0.0.1'): Promise<RelayClient> {
+  const link = websocketFrames({ role: 'client', maxPayload: MAX.maxFrame, maxFragments: 100_000 })(await dialUpgraded(`ws://${host}:${port}/ws/relay`, { headers }))
   t.teardown(() => { link.abort(new Error('the test is over')) })
   const inbox: Buffer[] = []
   const outgoing = new AsyncQueue()

@@ -119,6 +119,17 @@ t.test('options that cannot work', async (t) => {
   }
 })
 
+t.test('the limit of a message may change', async (t) => {
+  const encoder = new FrameEncoder('server')
+  const decoder = new FrameDecoder({ role: 'client', maxPayload: 200 })
+  t.same(decoder.push(encoder.push([new Uint8Array(200)])).map(({ length }) => length), [200])
+  decoder.limitPayload(70_000)
+  t.same(decoder.push(encoder.push([new Uint8Array(70_000)])).map(({ length }) => length), [70_000])
+  t.throws(() => { decoder.limitPayload(1) }, { code: 'ERR_OPTION' })
+  decoder.push(encoder.push([new Uint8Array(70_001)]))
+  t.match(decoder.failure, { code: 'ERR_WEBSOCKET_PROTOCOL' })
+})
+
 t.test('a message inside one read is a view of it', async (t) => {
   for (const role of ['client', 'server'] as const) {
     const [wire] = new FrameEncoder(role === 'server' ? 'client' : 'server').push([hex('616263'), new Uint8Array(200)])

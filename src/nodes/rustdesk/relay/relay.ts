@@ -9,7 +9,7 @@ import { firstOfBytes, firstOfMessages, readRequest, type FirstMessage } from '.
 import { readRelay, type RelaySettings, type RustdeskRelayInit, type RustdeskRelayOptions } from './settings.ts'
 import { newRefused, newTotals, type RustdeskRejectReason, type RustdeskRelayStats } from './stats.ts'
 import { statusOf, type RustdeskRelayStatus } from './status.ts'
-import { Waiting } from './waiting.ts'
+import { Waiting, type EarlyTotal } from './waiting.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { lingeringEnd } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
@@ -54,10 +54,10 @@ interface RelayState extends PairContext {
 export class RustdeskRelay {
   /** Every connection goes through it. */
   readonly limiter: ConnectionLimiter
-  readonly pairs: ReadonlySet<Pair>
   readonly #pairs = new Set<Pair>()
   readonly #state: RelayState
   readonly #pending: PendingTable<Waiting>
+  readonly #early: EarlyTotal = { held: 0 }
   /** Connections without a first message. */
   readonly #halfOpen = new Set<Link>()
   readonly #connections: AcceptedConnections
@@ -70,7 +70,6 @@ export class RustdeskRelay {
   /** @throws {OptionError} when an option is invalid */
   constructor ({ log = silent, clock = systemClock, ...init }: RustdeskRelayInit) {
     const settings = readRelay(init)
-    this.pairs = this.#pairs
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#log = log
@@ -96,7 +95,7 @@ export class RustdeskRelay {
       halfOpen: this.limiter.stats.halfOpen,
       pairs: this.#pairs.size,
       pending: this.#pending.size,
-      bufferedBytes: buffers.held + this.#early,
+      bufferedBytes: buffers.held + this.#early.held,
       ended: { ...ended },
       refused: { ...this.#rejectLog.refused, ...this.#connections.refused(this.limiter.stats) }
     }
@@ -171,12 +170,6 @@ export class RustdeskRelay {
     await this.#connections.gone()
   }
 
-  get #early (): number {
-    let bytes = 0
-    for (const { peer } of this.#pending) bytes += peer.early.size
-    return bytes
-  }
-
   async #accept (link: Link & ConnectionInfo, slot: ConnectionSlot | undefined, first: () => Promise<FirstMessage | undefined>, websocket?: WebSocketLink): Promise<void> {
     if (slot === undefined || this.#isClosing) {
       link.abort(new LinkClosedError('too many connections'))
@@ -233,7 +226,7 @@ export class RustdeskRelay {
 
   async #wait (uuid: string, peer: RelayPeer, slot: ConnectionSlot): Promise<void> {
     const { clock, settings: { pairTimeout } } = this.#state
-    const waiting = new Waiting(peer, slot)
+    const waiting = new Waiting(peer, slot, this.#early)
     const entry = this.#pending.add(uuid, slot.source, waiting)
     if (entry === undefined) return await this.#refuseKindly('pending_source', peer)
     this.#pending.surplus?.end('pending')

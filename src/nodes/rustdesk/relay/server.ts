@@ -26,8 +26,9 @@ export interface RustdeskRelayServer extends Served<RustdeskRelayServerOptions, 
   readonly websocketUrl: string
 }
 
-/** Bytes read ahead of a reader that is busy. */
-const READ_AHEAD: ReadAhead = { limit: 64 * 1024, waiting () {} }
+/** Bytes read ahead of a busy reader: of TCP none before a connection belongs to a pair, and then what the budget of all allows. */
+const UNPAIRED: ReadAhead = { limit: 0, waiting () {} }
+const MESSAGES: ReadAhead = { limit: 64 * 1024, waiting () {} }
 
 /** Fragments of one message of WebSocket: browsers cut large ones into many. */
 const MAX_FRAGMENTS = 65_536
@@ -57,7 +58,7 @@ export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRela
   }
   const tcp = await serve({
     transport: { listen: (at: BindOptions) => listenTcp({ ...at, ...shared }) },
-    layers: (link: AcceptedLink) => sparing(link), // bytes: a first frame, and then what two ends say to each other
+    layers: (link: AcceptedLink) => sparing(link, UNPAIRED), // bytes: a first frame, and then what two ends say to each other
     accept: (link) => { void relay.acceptTcp(link) },
     at: at.tcp,
     log,
@@ -69,7 +70,7 @@ export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRela
   })
   const websocket = await serve({
     transport: { listen: (at: BindOptions) => listenUpgraded({ ...at, ...shared }) },
-    layers: (link: UpgradedLink) => frames(sparing(link)), // bytes -> messages
+    layers: (link: UpgradedLink) => frames(sparing(link, MESSAGES)), // bytes -> messages
     accept: (link) => { void relay.acceptWebSocket(link) },
     at: at.websocket,
     log,
@@ -95,9 +96,8 @@ export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRela
   }
 }
 
-/** Bounds what is read ahead, as long as the connection belongs to no pair. */
-function sparing<L extends Link> (link: L): L {
-  link.readAhead?.(READ_AHEAD)
+function sparing<L extends Link> (link: L, bound: ReadAhead): L {
+  link.readAhead?.(bound)
   return link
 }
 

@@ -7,16 +7,27 @@ import type { Clock } from '../../../types.ts'
 /** Early bytes that are kept of one connection: then it has to wait before it sends more. */
 const MAX_EARLY = 16 * 1024
 
+/** Early bytes of all; beyond it a connection ends that has sent more than `MODEST`, which is far more than clients do. */
+const MAX_EARLY_TOTAL = 32 * 1024 * 1024
+const MODEST = 1024
+
+/** What all that wait have sent. */
+export interface EarlyTotal { held: number }
+
 type Outcome = Extract<RustdeskRejectReason, 'unpaired' | 'left' | 'pending'>
 
 export class Waiting {
   readonly peer: RelayPeer
   readonly #slot: ConnectionSlot
+  readonly #total: EarlyTotal
+  /** Its part of the total. */
+  #held = 0
   #settle: (outcome: Outcome | undefined | Promise<undefined>) => void = () => {}
 
-  constructor (peer: RelayPeer, slot: ConnectionSlot) {
+  constructor (peer: RelayPeer, slot: ConnectionSlot, total: EarlyTotal) {
     this.peer = peer
     this.#slot = slot
+    this.#total = total
   }
 
   get link (): RelayPeer['link'] { return this.peer.link }
@@ -25,13 +36,22 @@ export class Waiting {
 
   /** Settles when it has ended; undefined when it was paired, and that pair has ended. */
   until (clock: Clock, timeout: number): Promise<Outcome | undefined> {
+    this.#hold(this.early.size)
     return new Promise<Outcome | undefined>((resolve) => {
-      const timer = clock.set(timeout, () => { resolve('unpaired') })
+      let isOver = false
       this.#settle = (outcome) => {
+        isOver = true
         clock.clear(timer)
+        this.#hold(0)
         resolve(outcome)
       }
-      void this.early.watch(MAX_EARLY).then((hasEnded) => { if (hasEnded) this.#settle('left') })
+      const timer = clock.set(timeout, () => { this.#settle('unpaired') })
+      const onRead = (size: number): void => {
+        if (isOver) return
+        this.#hold(size)
+        if (this.#total.held > MAX_EARLY_TOTAL && size > MODEST) this.#settle('pending')
+      }
+      void this.early.watch(MAX_EARLY, onRead).then((hasEnded) => { if (hasEnded) this.#settle('left') })
     })
   }
 
@@ -46,5 +66,10 @@ export class Waiting {
     const running = run()
     this.#settle(running.then(() => undefined))
     await running
+  }
+
+  #hold (bytes: number): void {
+    this.#total.held += bytes - this.#held
+    this.#held = bytes
   }
 }

@@ -8,11 +8,14 @@ import { failureOf } from '../../../helpers/ends.ts'
 import { AddressList } from '../../../../src/nodes/rustdesk/relay/address-list.ts'
 import { Bandwidth, MEGABIT, PairBandwidth } from '../../../../src/nodes/rustdesk/relay/bandwidth.ts'
 import { runCommand, type ConsoleTarget } from '../../../../src/nodes/rustdesk/relay/console.ts'
+import type { RelayPeer } from '../../../../src/nodes/rustdesk/relay/ends.ts'
 import { EarlySource } from '../../../../src/nodes/rustdesk/relay/early-source.ts'
 import type { Pair } from '../../../../src/nodes/rustdesk/relay/pair.ts'
 import { PendingTable } from '../../../../src/nodes/rustdesk/relay/pending.ts'
 import { readRelay } from '../../../../src/nodes/rustdesk/relay/settings.ts'
 import { Usage } from '../../../../src/nodes/rustdesk/relay/usage.ts'
+import { Waiting } from '../../../../src/nodes/rustdesk/relay/waiting.ts'
+import type { ConnectionSlot } from '../../../../src/limits/connection-limiter.ts'
 import { AsyncQueue } from '../../../../src/streams/async-queue.ts'
 
 t.test('the table of those who wait: whatever is done, its bounds hold and an entry is removed by its owner alone', async (t) => {
@@ -85,6 +88,25 @@ t.test('early bytes: kept up to a bound, in order, also one that is being read',
     end(queue)
     t.equal(await left, true)
   }
+})
+
+t.test('when all together have sent too much, the next one that sends more than clients do is ended', async (t) => {
+  const total = { held: 0 }
+  const clock = new ManualClock()
+  const wait = (): { queue: AsyncQueue, waiting: Waiting, outcome: ReturnType<Waiting['until']> } => {
+    const queue = new AsyncQueue()
+    const waiting = new Waiting({ early: new EarlySource(queue, [new Uint8Array(10)]) } as unknown as RelayPeer, {} as ConnectionSlot, total)
+    return { queue, waiting, outcome: waiting.until(clock, 1000) }
+  }
+  const [modest, greedy] = [wait(), wait()]
+  t.equal(total.held, 20)
+  total.held += 32 * 1024 * 1024
+  modest.queue.push(new Uint8Array(500))
+  greedy.queue.push(new Uint8Array(2000))
+  t.equal(await greedy.outcome, 'pending')
+  modest.queue.end()
+  t.equal(await modest.outcome, 'left')
+  t.equal(total.held, 32 * 1024 * 1024)
 })
 
 t.test('a list of addresses follows its file, and keeps what was changed by hand', async (t) => {
