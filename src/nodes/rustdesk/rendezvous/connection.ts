@@ -22,6 +22,8 @@ export class Connection {
   /** When its last message arrived. */
   heardAt: number
   #onFirst: (() => void) | undefined
+  /** It has ended a while ago, and the other side has not closed it yet. */
+  isLingering = false
   /** Settles when nothing more comes; may reject. */
   reading: Promise<void> = Promise.resolve()
   /** Work on its last message that has not settled; the next one has to wait. */

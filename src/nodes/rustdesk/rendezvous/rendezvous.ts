@@ -18,7 +18,6 @@ import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
 import type { RendezvousInit, RendezvousMessage } from '../protocol/messages.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
-import { lingeringEnd } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
@@ -37,9 +36,6 @@ const TICK = 1000
 /** Ticks between two checks of the relays, and milliseconds for one. */
 const CHECK_TICKS = 3
 const CHECK_TIMEOUT = 3000
-
-/** Milliseconds for an answer to be written. */
-const WRITE_TIMEOUT = 3000
 
 /** Ticks between two times that old entries are forgotten. */
 const PRUNE_TICKS = 600
@@ -158,7 +154,7 @@ export class Rendezvous {
   }
 
   /**
-   * Ends silent connections, and checks the relays. The server itself calls it once a second.
+   * Ends silent connections, and those that the other side does not close within two ticks, and checks the relays. The server itself calls it once a second.
    *
    * @internal
    * @param now milliseconds of a monotonic clock
@@ -173,11 +169,10 @@ export class Rendezvous {
       changes.prune(now)
     }
     for (const [connection, link] of this.#open) {
-      const silence = now - connection.heardAt
-      if (silence < idleTimeout) continue
       if (connection.isEnded) {
-        if (silence >= idleTimeout + WRITE_TIMEOUT) link.abort(new LinkClosedError('the other side reads nothing'))
-      } else {
+        if (connection.isLingering) link.abort(new LinkClosedError('the other side does not close'))
+        connection.isLingering = true
+      } else if (now - connection.heardAt >= idleTimeout) {
         this.#rejectLog.refused.timeout++
         connection.end()
       }
@@ -213,7 +208,7 @@ export class Rendezvous {
 
   async #serve (link: RendezvousLink, conversation: Conversation): Promise<void> {
     await pipe(link.source, converse(conversation), link.sink)
-    await lingeringEnd(link, this.#state.clock, conversation.connection.reading, () => {})
+    await conversation.connection.reading // an answer could be lost if the connection were ended before the other side has read it
   }
 
   #lost (remote: Endpoint, err: Error): void {

@@ -185,6 +185,17 @@ t.test('silence, and bytes that never become a message, end a connection', async
   t.equal(server.status().refused.timeout, 2)
 })
 
+t.test('a client that does not close its connection', async (t) => {
+  const { server, clock } = await startRendezvous(t)
+  const client = await TcpClient.dial(t, server.ports.tcp)
+  t.ok((await client.ask({ test_nat_request: {} }))?.test_nat_response)
+  t.equal(await client.next(), undefined)
+  t.equal(server.rendezvous.limiter.stats.connections, 1)
+  for (let i = 0; i < 2; i++) server.rendezvous.tick(clock.now())
+  await until(() => server.rendezvous.limiter.stats.connections === 0)
+  t.match(server.status().refused, { timeout: 0, malformed: 0 })
+})
+
 t.test('relays: only those that are alive (row 17)', async (t) => {
   const alive = createServer()
   alive.listen(0, '127.0.0.1')
