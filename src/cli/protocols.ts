@@ -9,6 +9,7 @@ import { gotunnelRelay } from './gotunnel/relay.ts'
 import { natpassPeer } from './natpass/peer.ts'
 import { natpassRelay } from './natpass/relay.ts'
 import type { Protocol } from './protocol.ts'
+import { rustdeskRelay } from './rustdesk/relay.ts'
 
-export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay, natpassRelay]
+export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay, natpassRelay, rustdeskRelay]
 export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer, natpassPeer]

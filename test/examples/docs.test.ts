@@ -63,7 +63,7 @@ t.test('all options and keys are told', async (t) => {
 })
 
 t.test('the tables of options are those of the options', async (t) => {
-  for (const file of ['docs/candy.md', 'docs/gotunnel.md', 'docs/natpass.md']) {
+  for (const file of ['docs/candy.md', 'docs/gotunnel.md', 'docs/natpass.md', 'docs/rustdesk.md']) {
     t.ok(read(file).includes('<!-- options: '), file)
     t.ok(withTables(read(file)) === read(file), `${file} is as \`npm run docs\` writes it`)
   }

@@ -48,11 +48,11 @@ export const pairOptions = {
   /** What both ends of a pair have to know; empty: nothing. */
   key: { check: secretText(), default: '' },
   /** Mb/s of one pair, both directions together. */
-  singleBandwidth: { check: speed(), default: 128, value: 'Mb/s', help: 'for one pair, both directions together' },
+  singleBandwidth: { check: speed(), default: 128, value: 'speed', help: 'Mb/s for one pair, both directions together' },
   /** Mb/s of all pairs. */
-  totalBandwidth: { check: speed(), default: 1024, value: 'Mb/s', help: 'for all pairs together' },
+  totalBandwidth: { check: speed(), default: 1024, value: 'speed', help: 'Mb/s for all pairs together' },
   /** Mb/s of a pair that is slowed. */
-  limitSpeed: { check: speed(), default: 32, value: 'Mb/s', help: 'for a pair of an address on the blacklist, or of one that has used too much' },
+  limitSpeed: { check: speed(), default: 32, value: 'speed', help: 'Mb/s for a pair of an address on the blacklist, or of one that has used too much' },
   /** The share of `singleBandwidth` that a pair may use over its life; beyond it, it is slowed. */
   downgradeThreshold: { check: positive('a share', 'a number above 0', 1000), default: 0.66, value: 'share', help: 'of the bandwidth of one pair that it may use over its life; then it is slowed' },
   /** Milliseconds that a pair has to last before that. */

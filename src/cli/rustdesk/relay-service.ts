@@ -1,0 +1,102 @@
+import { loadNacl } from '../../crypto/nacl/index.ts'
+import { endpointText } from '../../net/endpoint.ts'
+import { keyText, serverKey } from '../../nodes/rustdesk/keys/index.ts'
+import type { RustdeskRelayServer } from '../../nodes/rustdesk/relay/server.ts'
+import type { RendezvousServer } from '../../nodes/rustdesk/rendezvous/server.ts'
+import type { Output } from '../process/output.ts'
+import type { ServiceMetrics } from '../process/stats-metrics.ts'
+import type { StartContext, Service } from '../protocol.ts'
+import { explained } from '../reason.ts'
+import { keyOf } from '../config/keys.ts'
+import { relayOptions } from './options.ts'
+import { relayInit, startRelayHalf } from './relay-half.ts'
+import { startRendezvousHalf } from './rendezvous-half.ts'
+import type { RustdeskRelaySettings } from './settings.ts'
+
+const PROTOCOL = 'rustdesk'
+
+/** What stays as it was at the start. */
+const LASTING = ['port', 'relayPort', 'bind', 'data', 'key', 'relayKey', 'console', 'trustedProxies', 'serial', 'rendezvousServers'] as const
+
+/** The halves that run. */
+interface Halves {
+  rendezvous?: RendezvousServer | undefined
+  relay?: RustdeskRelayServer | undefined
+}
+
+/** Starts a rendezvous server, a relay, or both. @throws an error with a code when a key, the database or a port cannot be used; then nothing runs */
+export async function startRustdeskRelay ({ settings, log, out }: StartContext<RustdeskRelaySettings>): Promise<Service<RustdeskRelaySettings>> {
+  const { port, relayPort, data: folder } = settings
+  const nacl = await loadNacl()
+  const halves: Halves = {}
+  const { key = '-', relayKey = settings.key ?? '' } = settings
+  const relayLicence = relayPort === 0 ? undefined : (await serverKey({ nacl, key: relayKey, folder, signs: false })).licence
+  try {
+    if (port > 0) {
+      const own = await serverKey({ nacl, key, folder, signs: true })
+      if (own.files?.publicFile === 'other') log.warn({ folder }, 'id_ed25519.pub is not the public key of id_ed25519: clients need the one that is printed here')
+      halves.rendezvous = await startRendezvousHalf(settings, own, nacl, log).catch((err) => { throw listening(err, settings.bind, port) })
+      if (own.pair !== undefined) tellKey(out, keyText(own.pair.publicKey))
+      if (own.pair === undefined) log.warn({}, 'the key is no secret key: clients get no signed keys of peers, and their sessions are not encrypted')
+    }
+    if (relayPort > 0) halves.relay = await startRelayHalf(settings, relayLicence, log).catch((err) => { throw listening(err, settings.bind, relayPort) })
+  } catch (err) {
+    await stop(halves)
+    throw err
+  }
+  for (const url of urlsOf(halves, settings.bind)) out.ready(PROTOCOL, url)
+  return {
+    register (metrics) { register(metrics, halves) },
+    status: () => statusOf(halves),
+    async reload (next) {
+      const kept = Object.fromEntries(LASTING.map((name) => [name, settings[name]])) as Pick<RustdeskRelaySettings, typeof LASTING[number]>
+      const applied = { ...next, ...kept }
+      halves.rendezvous?.configure(applied)
+      await halves.relay?.configure({ ...relayInit(applied, relayLicence), host: hostOf(halves.relay) })
+      return { restart: LASTING.filter((name) => String(next[name]) !== String(settings[name])).map((name) => keyOf(name, relayOptions[name])) }
+    },
+    stop: () => stop(halves)
+  }
+}
+
+async function stop ({ rendezvous, relay }: Halves): Promise<void> { await Promise.all([rendezvous?.close(), relay?.close()]) }
+
+function tellKey (out: Output, key: string): void {
+  out.say(`Key: ${key}`)
+  out.event('key', { protocol: PROTOCOL, key })
+}
+
+function listening (err: NodeJS.ErrnoException & { port?: number }, host = '::', port: number): unknown {
+  return explained(err, `cannot listen on ${endpointText({ host, port: err.port ?? port })}`)
+}
+
+/** The address that it listens on, which is another one than was asked for where there is no IPv6. */
+const hostOf = ({ url }: RustdeskRelayServer): string => new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
+
+/** One for each listener. */
+function urlsOf ({ rendezvous, relay }: Halves, bind = '::'): string[] {
+  const urls: string[] = []
+  if (rendezvous !== undefined) {
+    const { udp, tcp, natTest, webSocket } = rendezvous.ports
+    for (const [scheme, port] of [['udp', udp], ['tcp', tcp], ['tcp', natTest], ['ws', webSocket]] as const) urls.push(`${scheme}://${endpointText({ host: bind, port })}`)
+  }
+  if (relay !== undefined) urls.push(relay.url, relay.websocketUrl)
+  return urls
+}
+
+/** The JSON of `status`. */
+export interface RustdeskStatus {
+  rendezvous?: ReturnType<RendezvousServer['status']> | undefined
+  relay?: ReturnType<RustdeskRelayServer['status']> | undefined
+}
+
+const statusOf = ({ rendezvous, relay }: Halves): RustdeskStatus => ({ rendezvous: rendezvous?.status(), relay: relay?.status() })
+
+function register (metrics: ServiceMetrics, { rendezvous, relay }: Halves): void {
+  if (relay !== undefined) metrics.stats('tunpipe_rustdesk_relay', () => [{ labels: {}, stats: relay.relay.stats }], ['pairs', 'pending', 'bufferedBytes', 'halfOpen'])
+  if (rendezvous === undefined) return
+  metrics.stats('tunpipe_rustdesk_rendezvous', () => {
+    const { messages, alwaysUseRelay: _always, relays: _relays, url: _url, ...stats } = rendezvous.status()
+    return [{ labels: { way: '' }, stats }, ...Object.entries(messages).map(([way, counts]) => ({ labels: { way }, stats: { messages: counts } }))]
+  }, ['peers', 'online', 'registering', 'waiting', 'counted', 'halfOpen'])
+}

@@ -1,0 +1,26 @@
+/** The rendezvous server of `relay rustdesk`, with its database. */
+import { resolve } from 'node:path'
+import type { Logger } from 'pino'
+import { PeerSigner, type ServerKey } from '../../nodes/rustdesk/keys/index.ts'
+import { serveRendezvous, type RendezvousServer } from '../../nodes/rustdesk/rendezvous/server.ts'
+import { openPeerStore } from '../../nodes/rustdesk/store/peer-store.ts'
+import type { Nacl } from '../../crypto/nacl/index.ts'
+import type { RustdeskRelaySettings } from './settings.ts'
+
+/** @throws {PeerStoreError} when the database cannot be used; an error of the system when it cannot listen */
+export async function startRendezvousHalf (settings: RustdeskRelaySettings, { licence, pair }: ServerKey, nacl: Nacl, log: Logger): Promise<RendezvousServer> {
+  const store = await openPeerStore({ path: resolve(settings.data, settings.database), log })
+  try {
+    const server = await serveRendezvous({ ...settings, store, licence, signer: pair === undefined ? undefined : new PeerSigner({ nacl, pair }), log })
+    return {
+      ...server,
+      async close () {
+        await server.close()
+        await store.close()
+      }
+    }
+  } catch (err) {
+    await store.close()
+    throw err
+  }
+}

@@ -1,0 +1,44 @@
+/** Text of `relay status` and `relay reload` for RustDesk. */
+import type { RustdeskPairStatus } from '../../nodes/rustdesk/index.ts'
+import { bytes, counted, duration, nonZero, rate, table } from '../control/text.ts'
+import type { RustdeskStatus } from './relay-service.ts'
+
+const HEAD = ['FIRST', 'SECOND', 'UP', 'BYTES', 'PEAK', 'AVERAGE', 'LAST', 'SLOWED']
+
+/** Bytes a second of a kb/s, as pairs tell their speeds. */
+const KILOBIT = 1024 / 8
+
+export function relayText ({ rendezvous, relay }: RustdeskStatus): string {
+  return [...(rendezvous === undefined ? [] : rendezvousLines(rendezvous)), ...(relay === undefined ? [] : relayLines(relay))].join('\n')
+}
+
+function rendezvousLines ({ url, peers, online, registered, stored, asked, answered, waiting, halfOpen, evicted, alwaysUseRelay, relays, drops, refused, refusedRegistrations, refusedPunches, lostDatagrams }: NonNullable<RustdeskStatus['rendezvous']>): string[] {
+  return [
+    `rustdesk rendezvous ${url}: ${counted(peers, 'peer')}, ${online} of them online, ${counted(waiting, 'client')} waiting, ${halfOpen} half-open`,
+    `since the start: ${counted(registered, 'registration')}, ${stored} of them stored, ${asked} peers asked, ${answered} answers passed on`,
+    ...(relays.all.length === 0 ? [] : [`relays: ${relays.live.join(', ')} (${relays.live.length} of ${relays.all.length})`]),
+    ...(alwaysUseRelay ? ['peers meet at a relay'] : []),
+    ...line('registrations refused', refusedRegistrations),
+    ...line('punches refused', refusedPunches),
+    ...line('connections refused', refused),
+    ...line('dropped', { ...drops, evicted, lost_datagrams: lostDatagrams })
+  ]
+}
+
+function relayLines ({ url, pairs, pending, halfOpen, paired, bytes: forwarded, bufferedBytes, refused, ended, members }: NonNullable<RustdeskStatus['relay']>): string[] {
+  return [
+    `rustdesk relay ${url}: ${counted(pairs, 'pair')}, ${pending} waiting for a partner, ${halfOpen} half-open${bufferedBytes === 0 ? '' : `, ${bytes(bufferedBytes)} buffered`}`,
+    `since the start: ${counted(paired, 'pair')}, ${bytes(forwarded)}`,
+    ...line('connections refused', refused),
+    ...line('pairs ended', ended),
+    ...(members.length === 0 ? [] : ['', table([HEAD, ...members.map(row)])])
+  ]
+}
+
+const line = (what: string, counts: Record<string, number>): string[] => nonZero(counts) === '' ? [] : [`${what} since the start: ${nonZero(counts)}`]
+
+const row = ({ first, second, lasted, bytes: used, peak, average, last, isSlowed }: RustdeskPairStatus): string[] =>
+  [first, second, duration(lasted), bytes(used), rate(peak * KILOBIT), rate(average * KILOBIT), rate(last * KILOBIT), isSlowed ? 'yes' : '-']
+
+/** Nothing ends with a reload. */
+export const relayReloadText = (): string => 'connections and pairs stay'

@@ -1,0 +1,106 @@
+/** `relay rustdesk` as its users run it: the real program, in a folder as the originals leave it. */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { loadNacl } from '../../../src/crypto/nacl/index.ts'
+import { finishRelay } from '../../../src/cli/rustdesk/settings.ts'
+import type { RustdeskSettings } from '../../../src/cli/rustdesk/options.ts'
+import { keyText, newPair } from '../../../src/nodes/rustdesk/keys/index.ts'
+import { rendezvous } from '../../../src/nodes/rustdesk/protocol/messages.ts'
+import { rejectOption } from '../../../src/nodes/common/options/option.ts'
+import { freePort } from '../../helpers/free-ports.ts'
+import { askControl } from '../../helpers/cli/control.ts'
+import { homeEnv } from '../../helpers/programs/homes.ts'
+import { runProgram, startProgram } from '../../helpers/programs/program.ts'
+import { dialRelay, requestOf } from '../../helpers/rustdesk/relay.ts'
+
+t.test('help', async (t) => {
+  t.match(await runProgram(t, 'relay', ['rustdesk', '--help']), { code: 0, stderr: '', stdout: /^Usage: relay rustdesk .*--relay-servers <hosts>.*--console <on\|off>.*\(default:\s+on\).*Examples:\n {2}relay rustdesk\n.*Exit codes: /s })
+})
+
+t.test('both halves: a registration, a pair, status, metrics, a reload, and an orderly end', async (t) => {
+  const pair = newPair(await loadNacl())
+  const folder = t.testdir({ id_ed25519: keyText(pair.secretKey), 'relay.yaml': 'rustdesk: { limit-speed: 16 }\n' })
+  const [port, relayPort, file] = [await freePort(), await freePort(), join(folder, 'relay.yaml')]
+  const env = { ...homeEnv(), ALWAYS_USE_RELAY: 'Y', SINGLE_BANDWIDTH: 'fast' }
+  const args = ['rustdesk', '--config', file, '--port', String(port), '--relay-port', String(relayPort), '--bind', '127.0.0.1', '--data', folder, '--metrics', '0']
+  const relay = startProgram(t, 'relay', args, { env })
+  const [, metrics] = await relay.find(/^ready metrics (.*)$/m)
+  t.match(relay.stdout, [
+    `Key: ${keyText(pair.publicKey)}`,
+    ...[`udp://127.0.0.1:${port}`, `tcp://127.0.0.1:${port}`, `tcp://127.0.0.1:${port - 1}`, `ws://127.0.0.1:${port + 2}`, `tcp://127.0.0.1:${relayPort}`, `ws://127.0.0.1:${relayPort + 2}`].map((url) => `ready rustdesk ${url}`)
+  ].join('\n'))
+  t.match(relay.stderr, /SINGLE_BANDWIDTH in the environment is ignored: not a speed/)
+
+  const peer = createSocket('udp4')
+  t.teardown(() => { peer.close() })
+  const ask = async (message: Uint8Array): Promise<string> => {
+    peer.send(message, port, '127.0.0.1')
+    const [answer] = await once(peer, 'message') as [Buffer]
+    return answer.toString('hex')
+  }
+  t.equal(await ask(rendezvous.encode({ register_peer: { id: '123456789' } })), '3a021001', 'an unknown one is asked for its key')
+  t.equal(await ask(rendezvous.encode({ register_pk: { id: '123456789', uuid: Buffer.from('machine'), pk: Buffer.alloc(32, 7) } })), '820100')
+  t.ok(readFileSync(join(folder, 'db_v2.sqlite3')).length > 0)
+  t.equal(readFileSync(join(folder, 'id_ed25519.pub'), 'utf8'), keyText(pair.publicKey), 'the missing file of the public key is written')
+
+  const operator = connect({ port: port - 1, host: '127.0.0.1', allowHalfOpen: true })
+  operator.end('aur')
+  t.equal(await text(operator), 'ALWAYS_USE_RELAY: true\n', 'by the environment')
+
+  const [b, a] = [await dialRelay(t, relayPort), await dialRelay(t, relayPort)]
+  b.send(requestOf('a uuid'), Buffer.from('hello'))
+  a.send(requestOf('a uuid'))
+  t.equal(String(await a.next()), 'hello')
+  t.match(await runProgram(t, 'relay', ['status'], { env }), { code: 0, stdout: /rustdesk rendezvous rustdesk:\/\/127\.0\.0\.1:\d+: 1 peer, 1 of them online.*\nrustdesk relay tcp:\/\/127\.0\.0\.1:\d+: 1 pair, .*\nFIRST /s })
+  t.match(await askControl(env, 'relay-rustdesk', 'status'), { health: 'ok', services: [{ protocol: 'rustdesk', rendezvous: { registered: 1, stored: 1, alwaysUseRelay: true }, relay: { paired: 1 } }] })
+  const numbers = await (await fetch(`${metrics}/metrics`)).text()
+  for (const line of ['rendezvous_online 1', 'rendezvous_messages_total{way="udp",reason="register_pk"} 1', 'rendezvous_refused_registrations_total{reason="stolen"} 0', 'relay_pairs 1']) t.ok(numbers.includes(`\ntunpipe_rustdesk_${line}\n`), line)
+
+  writeFileSync(file, 'rustdesk: { relay-servers: [ relay.example ], relay-key: other, serial: 3 }\n')
+  t.match(await askControl(env, 'relay-rustdesk', 'reload'), { restart: ['rustdesk.relay-key', 'rustdesk.serial'] })
+  t.match(await askControl(env, 'relay-rustdesk', 'status'), { services: [{ rendezvous: { relays: { all: ['relay.example'] } }, relay: { pairs: 1 } }] })
+
+  relay.signal('SIGTERM')
+  t.match(await relay.ended, { code: 0 })
+  await Promise.all([a.closed, b.closed])
+  t.notMatch(relay.stdout + relay.stderr, keyText(pair.secretKey))
+})
+
+t.test('wrong input', async (t) => {
+  const folder = t.testdir({ bad: { id_ed25519: 'no key' }, torn: { 'db_v2.sqlite3': 'no database' } })
+  const [port, relayPort] = [await freePort(), await freePort()]
+  const ports = ['--port', String(port), '--relay-port', String(relayPort), '--bind', '127.0.0.1']
+  for (const [args, code, stderr] of [
+    [['--port', '0', '--relay-port', '0'], 2, /^--relay-port: of no use with port 0, expected one of both to run\n$/],
+    [['--port', '2'], 2, /^--port: too low \(2\), expected 0, or 3 at least/],
+    [['--relay-port', '21118'], 2, /^--relay-port: 21118 or the second after it is a port of the rendezvous server as well/],
+    [['--mask', '10.0.0.0/99'], 2, /^--mask: not a network/],
+    [[...ports, '--data', join(folder, 'bad')], 1, /^relay: .*id_ed25519 has no secret key[^\n]*\n$/],
+    [[...ports, '--data', join(folder, 'torn')], 1, /^relay: [^\n]*\n$/]
+  ] as const) {
+    const ended = await runProgram(t, 'relay', ['rustdesk', ...args], { env: homeEnv() })
+    t.match(ended, { code, stderr }, args.join(' '))
+    t.notMatch(ended.stdout, /ready/)
+  }
+  t.equal(readFileSync(join(folder, 'bad/id_ed25519'), 'utf8'), 'no key')
+  t.equal(readFileSync(join(folder, 'torn/db_v2.sqlite3'), 'utf8'), 'no database')
+})
+
+t.test('the environment of the originals', async (t) => {
+  const warnings: string[] = []
+  const finished = (settings: Partial<RustdeskSettings>, env: Record<string, string>): object =>
+    finishRelay(settings as RustdeskSettings, { warn: (message) => { warnings.push(message) }, reject: rejectOption }, env)
+  t.match(finished({}, {}), { singleBandwidth: undefined, alwaysUseRelay: false, database: 'db_v2.sqlite3' })
+  const env = { SINGLE_BANDWIDTH: '64', LIMIT_SPEED: '0.5', DOWNGRADE_START_CHECK: '60', ALWAYS_USE_RELAY: 'y', DB_URL: 'sqlite:///data/x.sqlite3?mode=rwc' }
+  t.match(finished({}, env), { singleBandwidth: 64, limitSpeed: 0.5, downgradeStartCheck: 60_000, alwaysUseRelay: true, database: '/data/x.sqlite3' })
+  t.match(finished({ singleBandwidth: 7, alwaysUseRelay: false }, env), { singleBandwidth: 7, alwaysUseRelay: false }, 'options and files win')
+  t.same(warnings, [])
+  t.match(finished({}, { TOTAL_BANDWIDTH: 'all' }), { totalBandwidth: undefined })
+  t.match(warnings, [/^TOTAL_BANDWIDTH in the environment is ignored: not a speed/])
+  t.throws(() => finished({}, { DB_URL: ':memory:' }), { message: /^DB_URL: the database needs the path of a file/ })
+})
