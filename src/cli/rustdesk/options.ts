@@ -42,7 +42,7 @@ export const relayOptions = {
   serial: rendezvousOptions.serial,
   rendezvousServers: rendezvousOptions.rendezvousServers,
   softwareUrl: rendezvousOptions.softwareUrl,
-  console: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'commands as text from this machine, on the port before that of the rendezvous server' },
+  console: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'commands as text from this machine, on the port before that of the rendezvous server, and on that of the relay' },
   ...speedOptions,
   maxPeers: rendezvousOptions.maxPeers,
   maxPeersPerAddress: rendezvousOptions.maxPeersPerAddress,

@@ -30,7 +30,8 @@ export async function startRustdeskRelay ({ settings, log, out }: StartContext<R
   const nacl = await loadNacl()
   const halves: Halves = {}
   const { key = '-', relayKey = settings.key ?? '' } = settings
-  const relayLicence = relayPort === 0 ? undefined : (await serverKey({ nacl, key: relayKey, folder, signs: false })).licence
+  const { licence: relayLicence, pair: relayPair } = relayPort === 0 ? { licence: undefined, pair: undefined } : await serverKey({ nacl, key: relayKey, folder, signs: false })
+  if (port === 0 && relayPair !== undefined) tellKey(out, keyText(relayPair.publicKey))
   try {
     if (port > 0) {
       const own = await serverKey({ nacl, key, folder, signs: true })

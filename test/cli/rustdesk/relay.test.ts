@@ -48,16 +48,21 @@ t.test('both halves: a registration, a pair, status, metrics, a reload, and an o
   t.ok(readFileSync(join(folder, 'db_v2.sqlite3')).length > 0)
   t.equal(readFileSync(join(folder, 'id_ed25519.pub'), 'utf8'), keyText(pair.publicKey), 'the missing file of the public key is written')
 
-  const operator = connect({ port: port - 1, host: '127.0.0.1', allowHalfOpen: true })
-  operator.end('aur')
-  t.equal(await text(operator), 'ALWAYS_USE_RELAY: true\n', 'by the environment')
+  const told = async (at: number, command: string): Promise<string> => {
+    const operator = connect({ port: at, host: '127.0.0.1', allowHalfOpen: true })
+    operator.end(command)
+    return await text(operator)
+  }
+  t.equal(await told(port - 1, 'aur'), 'ALWAYS_USE_RELAY: true\n', 'by the environment')
+  t.equal(await told(relayPort, 'ls'), '16Mb/s\n', 'by the file')
+  t.equal(await told(relayPort, ''), '')
 
   const [b, a] = [await dialRelay(t, relayPort), await dialRelay(t, relayPort)]
   b.send(requestOf('a uuid'), Buffer.from('hello'))
   a.send(requestOf('a uuid'))
   t.equal(String(await a.next()), 'hello')
   t.match(await runProgram(t, 'relay', ['status'], { env }), { code: 0, stdout: /rustdesk rendezvous rustdesk:\/\/127\.0\.0\.1:\d+: 1 peer, 1 of them online.*\nrustdesk relay tcp:\/\/127\.0\.0\.1:\d+: 1 pair, .*\nFIRST /s })
-  t.match(await askControl(env, 'relay-rustdesk', 'status'), { health: 'ok', services: [{ protocol: 'rustdesk', rendezvous: { registered: 1, stored: 1, alwaysUseRelay: true }, relay: { paired: 1 } }] })
+  t.match(await askControl(env, 'relay-rustdesk', 'status'), { health: 'ok', services: [{ protocol: 'rustdesk', rendezvous: { registered: 1, stored: 1, alwaysUseRelay: true }, relay: { paired: 1 } }] }, 'a client on this machine is no operator')
   const numbers = await (await fetch(`${metrics}/metrics`)).text()
   for (const line of ['rendezvous_online 1', 'rendezvous_messages_total{way="udp",reason="register_pk"} 1', 'rendezvous_refused_registrations_total{reason="stolen"} 0', 'relay_pairs 1']) t.ok(numbers.includes(`\ntunpipe_rustdesk_${line}\n`), line)
 

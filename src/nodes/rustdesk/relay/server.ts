@@ -3,11 +3,14 @@ import { listenOptions } from './options.ts'
 import { RustdeskRelay } from './relay.ts'
 import { readRelay, type RustdeskRelayInit, type RustdeskRelayOptions } from './settings.ts'
 import type { RustdeskRelayStatus } from './status.ts'
+import { withoutCommands } from '../protocol/console-connection.ts'
 import { MAX_MESSAGE } from '../protocol/messages.ts'
 import type { BindOptions } from '../../common/rebindable-listener.ts'
 import { readOptions, type InitOf } from '../../common/options/option.ts'
 import { serve, type ConfigureResult, type Served } from '../../common/serve.ts'
+import { isLoopback } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
+import { systemClock } from '../../../streams/clock.ts'
 import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
 import { listenTcp, type AcceptedLink } from '../../../transports/tcp.ts'
@@ -33,14 +36,23 @@ const MESSAGES: ReadAhead = { limit: 64 * 1024, waiting () {} }
 /** Fragments of one message of WebSocket: browsers cut large ones into many. */
 const MAX_FRAGMENTS = 65_536
 
+/** The first byte of the tag of request_relay. */
+const TAGS: ReadonlySet<number> = new Set([0x92])
+
+/** All options of {@link serveRustdeskRelay}. */
+export type ServeRustdeskRelayInit = RustdeskRelayInit & RustdeskRelayListenOptions & {
+  /** Commands from the loopback on the port of TCP. Default: false. */
+  console?: boolean
+}
+
 /**
  * Listens and serves.
  *
  * @throws {OptionError} when an option is invalid; an error of the system (`EADDRINUSE`, `EACCES`, ...) when it cannot listen, or cannot
  *   read a list of addresses
  */
-export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRelayListenOptions): Promise<RustdeskRelayServer> {
-  const { log, clock } = init
+export async function serveRustdeskRelay ({ console = false, ...init }: ServeRustdeskRelayInit): Promise<RustdeskRelayServer> {
+  const { log, clock = systemClock } = init
   const at = readListen(init)
   const relay = new RustdeskRelay(init)
   const close = (): Promise<void> => relay.close()
@@ -49,6 +61,11 @@ export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRela
   const verify = (options: RustdeskRelayServerOptions): ReturnType<typeof readListen> => {
     readRelay(options)
     return readListen(options)
+  }
+  const acceptTcp = async (link: AcceptedLink): Promise<void> => {
+    const isOfOperator = console && isLoopback(link.remote.host)
+    const rest = isOfOperator ? await withoutCommands(link, { tags: TAGS, command: (text) => relay.command(text), clock }) : link
+    if (rest !== undefined) await relay.acceptTcp(rest)
   }
   try {
     await relay.refreshLists()
@@ -59,7 +76,7 @@ export async function serveRustdeskRelay (init: RustdeskRelayInit & RustdeskRela
   const tcp = await serve({
     transport: { listen: (at: BindOptions) => listenTcp({ ...at, ...shared }) },
     layers: (link: AcceptedLink) => sparing(link, UNPAIRED), // bytes: a first frame, and then what two ends say to each other
-    accept: (link) => { void relay.acceptTcp(link) },
+    accept: (link) => { void acceptTcp(link) },
     at: at.tcp,
     log,
     urlOf: (at: BindOptions, port) => `tcp://${endpointText({ host: at.host, port })}`,
