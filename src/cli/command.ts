@@ -39,10 +39,10 @@ export function withSharedOptions (command: Command, configHelp: string): Comman
 
 /** Adds a flag for each key of a table of options. */
 export function withOptions (command: Command, options: Options): Command {
-  for (const { name, value, help, default: fallback, isRepeatable } of keysOf(options)) {
+  for (const { name, short, value, help, default: fallback, isRepeatable } of keysOf(options)) {
     if (help === undefined) continue
     const description = fallback === undefined ? help : `${help} (default: ${fallback})`
-    const flags = `--${name}${value === undefined ? '' : ` <${value}>`}`
+    const flags = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` <${value}>`}`
     const option = new Option(flags, description)
     option.negate = false // a key that begins with "no-" is a key of its own
     if (isRepeatable) option.argParser(collect)

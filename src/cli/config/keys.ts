@@ -5,6 +5,8 @@ import type { Option, Options } from '../../nodes/common/options/option.ts'
 
 export interface Key {
   readonly name: string
+  /** A flag of one letter. */
+  readonly short?: string | undefined
   /** Absent for a list of sections. */
   readonly check?: z.ZodType
   /** The options of each section of a list. */
@@ -33,12 +35,12 @@ export function keysOf (options: Options): Key[] {
 }
 
 function keysOfOption (name: string, option: Option): Key[] {
-  const { check, input = check, kind, help, value } = option
+  const { check, input = check, kind, help, value, short } = option
   const optional = { isRequired: false, isRepeatable: false, takesSections: false }
   const file = { ...optional, value: 'file', check: path() }
   if (kind !== undefined && 'sections' in kind) return [{ ...optional, name, sections: kind.sections }]
   if (help === undefined) return []
-  if (kind === undefined) return [{ name, check: input, value, help, default: defaultOf(option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true, takesSections: option.takesSections === true }]
+  if (kind === undefined) return [{ name, short, check: input, value, help, default: defaultOf(option), isRequired: option.isRequired === true, isRepeatable: option.isRepeatable === true, takesSections: option.takesSections === true }]
   if ('ca' in kind) return [{ ...file, name, help, default: defaultOf(option) }]
   if ('tls' in kind) return [{ ...file, name: `${name}-cert`, help: kind.tls.cert }, { ...file, name: `${name}-key`, help: kind.tls.key }]
   return [

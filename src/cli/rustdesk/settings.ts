@@ -3,7 +3,7 @@ import { databasePath } from '../../nodes/rustdesk/store/database-path.ts'
 import { OptionError } from '../../errors.ts'
 import type { Option } from '../../nodes/common/options/option.ts'
 import type { FinishContext } from '../protocol.ts'
-import { speedOptions, type RustdeskSettings } from './options.ts'
+import { relayOptions, speedOptions, type RustdeskSettings } from './options.ts'
 
 /** The database in the folder of data, as the original names it. */
 const DATABASE = 'db_v2.sqlite3'
@@ -19,6 +19,8 @@ export function finishRelay (settings: RustdeskSettings, { warn }: FinishContext
   return {
     ...settings,
     ...speeds,
+    key: settings.key ?? (env.ENCRYPTED_ONLY === '1' ? '-' : undefined),
+    relayServers: settings.relayServers ?? valueOf(relayOptions.relayServers, 'RELAY', { warn, env }) as RustdeskSettings['relayServers'],
     alwaysUseRelay: settings.alwaysUseRelay ?? env.ALWAYS_USE_RELAY?.toUpperCase() === 'Y',
     database: databaseOf(env.DB_URL)
   }

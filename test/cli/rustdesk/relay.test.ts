@@ -27,7 +27,7 @@ t.test('both halves: a registration, a pair, status, metrics, a reload, and an o
   const folder = t.testdir({ id_ed25519: keyText(pair.secretKey), 'relay.yaml': 'rustdesk: { limit-speed: 16 }\n' })
   const [port, relayPort, file] = [await freePort(), await freePort(), join(folder, 'relay.yaml')]
   const env = { ...homeEnv(), ALWAYS_USE_RELAY: 'Y', SINGLE_BANDWIDTH: 'fast' }
-  const args = ['rustdesk', '--config', file, '--port', String(port), '--relay-port', String(relayPort), '--bind', '127.0.0.1', '--data', folder, '--metrics', '0']
+  const args = ['rustdesk', '--config', file, '-p', String(port), '--relay-port', String(relayPort), '-b', '127.0.0.1', '--data', folder, '--metrics', '0']
   const relay = startProgram(t, 'relay', args, { env })
   const [, metrics] = await relay.find(/^ready metrics (.*)$/m)
   t.match(relay.stdout, [
@@ -104,6 +104,8 @@ t.test('the environment of the originals', async (t) => {
   const env = { SINGLE_BANDWIDTH: '64', LIMIT_SPEED: '0.5', DOWNGRADE_START_CHECK: '60', ALWAYS_USE_RELAY: 'y', DB_URL: 'sqlite:///data/x.sqlite3?mode=rwc' }
   t.match(finished({}, env), { singleBandwidth: 64, limitSpeed: 0.5, downgradeStartCheck: 60_000, alwaysUseRelay: true, database: '/data/x.sqlite3' })
   t.match(finished({ singleBandwidth: 7, alwaysUseRelay: false }, env), { singleBandwidth: 7, alwaysUseRelay: false }, 'options and files win')
+  t.match(finished({}, { RELAY: 'a.example,b.example:5', ENCRYPTED_ONLY: '1' }), { relayServers: ['a.example', 'b.example:5'], key: '-' }, 'of containers')
+  t.match(finished({ relayServers: ['c.example'], key: '' }, { RELAY: 'a.example', ENCRYPTED_ONLY: '1' }), { relayServers: ['c.example'], key: '' })
   t.same(warnings, [])
   t.match(finished({}, { TOTAL_BANDWIDTH: 'all' }), { totalBandwidth: undefined })
   t.match(warnings, [/^TOTAL_BANDWIDTH in the environment is ignored: not a speed/])

@@ -30,6 +30,8 @@ export type OptionKind =
 export interface Option {
   /** The name of the flag and the key in files. Default: the property in kebab case. */
   readonly name?: string
+  /** Another flag for it, of one letter: that of an original program. */
+  readonly short?: string
   /** Of a value of a caller of the library. */
   readonly check: z.ZodType
   /** Of a value in flags and files, where that is another one: with another unit, say. Its output is an input of `check`. */
