@@ -16,7 +16,7 @@ Examples:
       the relay asks for the key as well; a proxy on this machine ends TLS of WebSocket
 
 Clients: the original ones, with HOST as the ID server, and the key that is printed at the start.
-SINGLE_BANDWIDTH, TOTAL_BANDWIDTH, LIMIT_SPEED, DOWNGRADE_THRESHOLD, DOWNGRADE_START_CHECK, ALWAYS_USE_RELAY, DB_URL, RELAY and ENCRYPTED_ONLY in the environment are as with the originals.
+SINGLE_BANDWIDTH, TOTAL_BANDWIDTH, LIMIT_SPEED, DOWNGRADE_THRESHOLD, DOWNGRADE_START_CHECK, ALWAYS_USE_RELAY, DB_URL, KEY, RELAY_SERVERS, RELAY and ENCRYPTED_ONLY in .env or the environment are as with the originals.
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.
 Each option is also a key of relay.yaml, below "rustdesk"; options win over it, and it wins over the environment.`
 

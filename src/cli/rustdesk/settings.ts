@@ -3,6 +3,7 @@ import { databasePath } from '../../nodes/rustdesk/store/database-path.ts'
 import { OptionError } from '../../errors.ts'
 import type { Option } from '../../nodes/common/options/option.ts'
 import type { FinishContext } from '../protocol.ts'
+import { environmentOf, type Environment } from './environment.ts'
 import { relayOptions, speedOptions, type RustdeskSettings } from './options.ts'
 
 /** The database in the folder of data, as the original names it. */
@@ -14,13 +15,13 @@ export type RustdeskRelaySettings = RustdeskSettings & {
 }
 
 /** Fills in what the environment has. What makes no sense there is ignored with a warning, as the originals ignore it without one. */
-export function finishRelay (settings: RustdeskSettings, { warn }: FinishContext, env: Readonly<Record<string, string | undefined>> = process.env): RustdeskRelaySettings {
+export function finishRelay (settings: RustdeskSettings, { warn }: FinishContext, env = environmentOf(settings.data, warn)): RustdeskRelaySettings {
   const speeds = Object.fromEntries(Object.entries(speedOptions).map(([property, option]) => [property, settings[property as keyof typeof speedOptions] ?? valueOf(option, variableOf(property), { warn, env })]))
   return {
     ...settings,
     ...speeds,
-    key: settings.key ?? (env.ENCRYPTED_ONLY === '1' ? '-' : undefined),
-    relayServers: settings.relayServers ?? valueOf(relayOptions.relayServers, 'RELAY', { warn, env }) as RustdeskSettings['relayServers'],
+    key: settings.key ?? (env.ENCRYPTED_ONLY === '1' ? '-' : env.KEY),
+    relayServers: settings.relayServers ?? valueOf(relayOptions.relayServers, env.RELAY === undefined ? 'RELAY_SERVERS' : 'RELAY', { warn, env }) as RustdeskSettings['relayServers'],
     alwaysUseRelay: settings.alwaysUseRelay ?? env.ALWAYS_USE_RELAY?.toUpperCase() === 'Y',
     database: databaseOf(env.DB_URL)
   }
@@ -29,7 +30,7 @@ export function finishRelay (settings: RustdeskSettings, { warn }: FinishContext
 /** `SINGLE_BANDWIDTH` for `singleBandwidth`. */
 const variableOf = (property: string): string => property.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 
-function valueOf ({ check, input = check }: Option, variable: string, { warn, env }: Pick<FinishContext, 'warn'> & { env: Readonly<Record<string, string | undefined>> }): unknown {
+function valueOf ({ check, input = check }: Option, variable: string, { warn, env }: Pick<FinishContext, 'warn'> & { env: Environment }): unknown {
   const text = env[variable]
   if (text === undefined || text === '') return undefined
   const { success, data, error } = input.safeParse(text)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { loadNacl } from '../../../src/crypto/nacl/index.ts'
+import { environmentOf, variablesIn } from '../../../src/cli/rustdesk/environment.ts'
 import { finishRelay } from '../../../src/cli/rustdesk/settings.ts'
 import type { RustdeskSettings } from '../../../src/cli/rustdesk/options.ts'
 import { keyText, newPair } from '../../../src/nodes/rustdesk/keys/index.ts'
@@ -106,8 +107,21 @@ t.test('the environment of the originals', async (t) => {
   t.match(finished({ singleBandwidth: 7, alwaysUseRelay: false }, env), { singleBandwidth: 7, alwaysUseRelay: false }, 'options and files win')
   t.match(finished({}, { RELAY: 'a.example,b.example:5', ENCRYPTED_ONLY: '1' }), { relayServers: ['a.example', 'b.example:5'], key: '-' }, 'of containers')
   t.match(finished({ relayServers: ['c.example'], key: '' }, { RELAY: 'a.example', ENCRYPTED_ONLY: '1' }), { relayServers: ['c.example'], key: '' })
+  t.match(finished({}, { KEY: 'a key', RELAY_SERVERS: 'a.example' }), { key: 'a key', relayServers: ['a.example'] })
   t.same(warnings, [])
   t.match(finished({}, { TOTAL_BANDWIDTH: 'all' }), { totalBandwidth: undefined })
   t.match(warnings, [/^TOTAL_BANDWIDTH in the environment is ignored: not a speed/])
   t.throws(() => finished({}, { DB_URL: ':memory:' }), { message: /^DB_URL: the database needs the path of a file/ })
+})
+
+t.test('a file .env', async (t) => {
+  t.same({ ...variablesIn('# a comment\nLIMIT_SPEED=8\r\n always-use-relay = "Y" \nnonsense\nkey: =\n[section]\nDB_URL=x') }, { LIMIT_SPEED: '8', ALWAYS_USE_RELAY: 'Y', KEY: '=' })
+  const warnings: string[] = []
+  const environment = (folder: string): unknown => environmentOf(folder, (message) => { warnings.push(message) })
+  const folder = t.testdir({ '.env': 'HOME=elsewhere\nLIMIT_SPEED=8\n', none: {}, other: { '.env': {} } })
+  t.match(environment(folder), { HOME: 'elsewhere', LIMIT_SPEED: '8', PATH: process.env.PATH })
+  t.equal(environment(join(folder, 'none')), process.env)
+  t.same(warnings, [])
+  t.equal(environment(join(folder, 'other')), process.env)
+  t.match(warnings, [/^ignored: \.env: cannot be read/])
 })
