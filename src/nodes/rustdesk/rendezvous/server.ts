@@ -1,5 +1,5 @@
 /** A rendezvous server on its ports: UDP and TCP on P, NAT tests on the one before it, WebSocket on the second after it. */
-import { acceptNatTest } from './nat-test.ts'
+import { acceptNatTest } from './nat-query.ts'
 import { clientOf } from './client-headers.ts'
 import { listenOptions } from './options.ts'
 import { Rendezvous, type RendezvousLink } from './rendezvous.ts'
