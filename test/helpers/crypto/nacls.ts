@@ -1,5 +1,5 @@
 /** Both implementations of NaCl, and golden bytes for them. */
-import { readFileSync } from 'node:fs'
+import { readVectors, vectorOf, type Vector } from '../vectors.ts'
 import { naclBy } from '../../../src/crypto/nacl/load.ts'
 import { loadNacl, type Nacl } from '../../../src/crypto/index.ts'
 
@@ -15,23 +15,17 @@ export const nacls: Array<{ name: string, nacl: Nacl, skip: string | false }> = 
   { name: 'tweetnacl', nacl: byTweetNacl, skip: false }
 ]
 
-interface Vector {
-  name: string
-  hex: string
+interface KeyVector extends Omit<Vector, 'inputs'> {
   file_text?: string
   key?: string
   counter?: number
   plaintext?: string
 }
 
-const vectors: Vector[] = JSON.parse(readFileSync(new URL('../../vectors/rustdesk-keys.json', import.meta.url), 'utf8'))
+const vectors = readVectors<KeyVector>('rustdesk-keys')
 
 /** A golden vector by its name. */
-export function vector (name: string): Vector & { bytes: Buffer } {
-  const found = vectors.find((vector) => vector.name === name)
-  if (found === undefined) throw new Error(`no vector ${name}`)
-  return { ...found, bytes: Buffer.from(found.hex, 'hex') }
-}
+export const vector = (name: string): KeyVector & { bytes: Buffer } => vectorOf(vectors, name)
 
 /** Of all vectors: the seed of the key that signs, the secret keys of server and client, the session key. */
 export const SEED = Buffer.from(Array.from({ length: 32 }, (_, i) => i))

@@ -1,21 +1,10 @@
 /** Golden bytes of RustDesk, shared with implementations in other languages, and what they were made of. */
-import { readFileSync } from 'node:fs'
-import { hex } from '../bytes.ts'
+import { readVectors, vectorOf, type Vector } from '../vectors.ts'
 
-interface Vector {
-  name: string
-  inputs: any
-  hex: string
-}
-
-export const vectors = JSON.parse(readFileSync(new URL('../../vectors/rustdesk.json', import.meta.url), 'utf8')) as Vector[]
+export const vectors = readVectors('rustdesk')
 
 /** The bytes of a vector. */
-export function vector (name: string): Buffer {
-  const found = vectors.find((vector) => vector.name === name)
-  if (found === undefined) throw new Error(`no vector ${name}`)
-  return hex(found.hex)
-}
+export const vector = (name: string): Buffer => vectorOf(vectors, name).bytes
 
 /** Those that are one sound message of a type: `RendezvousMessage`, `IdPk` or `Message`. */
 export const messagesOf = (type: string): Vector[] => vectors.filter(({ inputs }) => inputs.type === `hbb.${type}`)
