@@ -42,6 +42,7 @@ export const relayOptions = {
   serial: { ...rendezvousOptions.serial, short: 's' },
   rendezvousServers: { ...rendezvousOptions.rendezvousServers, short: 'R' },
   softwareUrl: { ...rendezvousOptions.softwareUrl, short: 'u' },
+  strictOss: rendezvousOptions.strictOss,
   console: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'commands as text from this machine, on the port before that of the rendezvous server, and on that of the relay' },
   ...speedOptions,
   maxPeers: rendezvousOptions.maxPeers,

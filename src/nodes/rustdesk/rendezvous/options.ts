@@ -52,6 +52,8 @@ export const rendezvousOptions = {
   rendezvousServers: { check: serverList(), value: 'hosts', defaultText: 'none', help: 'rendezvous servers that clients get, when they know a list with a lower number' },
   /** Where clients get another version, which is the end of it, behind a "-". */
   softwareUrl: { check: text('a URL', 'a URL that ends with - and a version', (input) => input), value: 'url', defaultText: 'none', help: 'where clients get another version, which is in the end of the URL, behind a "-"' },
+  /** Leaves out what the original servers do not have. */
+  strictOss: { check: boolean(), default: false, help: 'leave out what the original servers do not have' },
   /** Peers in memory; those that are offline make room. */
   maxPeers: { check: wholeNumber(1, 10_000_000), default: 1_000_000, value: 'count', help: 'peers in memory; those that are offline make room' },
   /** Those of one address. */

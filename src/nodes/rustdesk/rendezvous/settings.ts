@@ -33,7 +33,7 @@ export type RendezvousServerInit = InitOf<typeof rendezvousOptions> & Rendezvous
 
 type Own = SettingsOf<typeof rendezvousOptions>
 
-export interface RendezvousSettings extends Pick<Own, 'serial' | 'idleTimeout'> {
+export interface RendezvousSettings extends Pick<Own, 'serial' | 'strictOss' | 'idleTimeout'> {
   alwaysUseRelay: boolean
   readonly licence: RendezvousKeys['licence']
   readonly signer: RendezvousKeys['signer']
@@ -56,11 +56,12 @@ export interface RendezvousSettings extends Pick<Own, 'serial' | 'idleTimeout'> 
 export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licence, signer }: RendezvousKeys): RendezvousSettings {
   const settings = readOptions(rendezvousOptions, init)
   const { mask: maskText = '', localIp, softwareUrl = '', relayServers = [], rendezvousServers = [] } = settings
-  const { alwaysUseRelay, serial, idleTimeout, maxPeers, maxPeersPerAddress, maxPerSource, maxHalfOpen, maxConnections } = settings
+  const { alwaysUseRelay, serial, strictOss, idleTimeout, maxPeers, maxPeersPerAddress, maxPerSource, maxHalfOpen, maxConnections } = settings
   const mask = lanMask(maskText)
   return {
     alwaysUseRelay,
     serial,
+    strictOss,
     idleTimeout,
     licence,
     signer,
