@@ -79,6 +79,9 @@ export class FrameDecoder implements Core {
   /** Bytes held of an unfinished frame or message. */
   get held (): number { return this.#held.length + this.#fragments.length }
 
+  /** Memory used for them. */
+  get capacity (): number { return this.#held.capacity + this.#fragments.capacity }
+
   /** Bytes that the current frame still needs, 0 between frames; undefined inside a header or a fragmented message. */
   get bytesLeft (): number | undefined {
     if (this.#message !== Opcode.CONTINUATION) return undefined

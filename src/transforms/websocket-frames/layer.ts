@@ -15,7 +15,7 @@ import { consumeSource } from '../../streams/consume.ts'
 import { verifyMilliseconds } from '../../options.ts'
 import { nextTurn } from '../../streams/turns.ts'
 import type { RecoverFramesInit, WebSocketLink } from './link.ts'
-import type { Batch, Clock, Layer, Link, Take } from '../../types.ts'
+import type { Batch, Clock, Delivery, Layer, Link, ReadAhead, Take } from '../../types.ts'
 
 /** Milliseconds for the other side to answer a close frame, and then to end the connection. */
 export const DEFAULT_CLOSE_TIMEOUT = 2000
@@ -104,6 +104,14 @@ class FramesLink implements WebSocketLink {
   }
 
   limitPayload (maxPayload: number): void { this.#reader.limitPayload(maxPayload) }
+
+  get held (): number { return this.#reader.capacity }
+
+  readAhead (bound: ReadAhead): void { this.#lower.readAhead?.(bound) }
+
+  boundUnsent (bytes: number): void { this.#lower.boundUnsent?.(bytes) }
+
+  delivery (): Delivery | undefined { return this.#lower.delivery?.() }
 
   close (code: number = CloseCode.NORMAL, reason = ''): void {
     this.#closing.close(code, reason)

@@ -54,6 +54,8 @@ export interface WebSocketLink extends Link {
    * @internal
    */
   recoverFrames? (init: RecoverFramesInit | undefined): void
+  /** Bytes of memory for a message that is not complete yet. Optional. */
+  readonly held?: number
   /**
    * Changes the maximum bytes of a message, from the next frame on: for links on which more is allowed later. Optional.
    *

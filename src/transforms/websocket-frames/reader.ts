@@ -52,6 +52,9 @@ export class FrameReader {
     return failure
   }
 
+  /** Bytes of memory for an unfinished frame or message. */
+  get capacity (): number { return this.#decoder.capacity }
+
   /** Frames of the last portion, control frames included. */
   get frames (): number { return this.#frames }
 

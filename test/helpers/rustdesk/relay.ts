@@ -12,6 +12,7 @@ import { LengthPrefixDecoder, LengthPrefixEncoder } from '../../../src/transform
 import { websocketFrames } from '../../../src/transforms/websocket-frames/index.ts'
 import { dialUpgraded } from '../../../src/transports/upgrade.ts'
 import { AsyncQueue } from '../../../src/streams/async-queue.ts'
+import type { Link } from '../../../src/types.ts'
 
 const MAX = { maxFrame: 2 ** 30 - 1 }
 
@@ -86,9 +87,21 @@ export async function dialRelay (t: Pick<Test, 'teardown'>, port: number, { host
   return client
 }
 
-/** A client of WebSocket. */
-export async function dialWebSocket (t: Pick<Test, 'teardown'>, port: number, headers: Record<string, string> = {}, host = '127.0.0.1'): Promise<RelayClient> {
-  const link = websocketFrames({ role: 'client', maxPayload: MAX.maxFrame, maxFragments: 100_000 })(await dialUpgraded(`ws://${host}:${port}/ws/relay`, { headers }))
+/** A client of TCP behind a proxy that names it. */
+export async function dialProxied (t: Pick<Test, 'teardown'>, port: number, source: string): Promise<TcpClient> {
+  const client = await dialRelay(t, port)
+  client.socket.write(`PROXY TCP4 ${source} 192.0.2.99 1234 ${port}\r\n`)
+  return client
+}
+
+/** A client of WebSocket: `lower` for bytes, the rest for messages. */
+export interface WebSocketClient extends RelayClient {
+  readonly lower: Link
+}
+
+export async function dialWebSocket (t: Pick<Test, 'teardown'>, port: number, headers: Record<string, string> = {}, host = '127.0.0.1'): Promise<WebSocketClient> {
+  const lower = await dialUpgraded(`ws://${host}:${port}/ws/relay`, { headers })
+  const link = websocketFrames({ role: 'client', maxPayload: MAX.maxFrame, maxFragments: 100_000 })(lower)
   t.teardown(() => { link.abort(new Error('the test is over')) })
   const inbox: Buffer[] = []
   const outgoing = new AsyncQueue()
@@ -97,6 +110,7 @@ export async function dialWebSocket (t: Pick<Test, 'teardown'>, port: number, he
     for await (const batch of link.source) for (const message of batch) inbox.push(Buffer.from(message))
   })().catch(() => {})
   return {
+    lower,
     inbox,
     closed,
     send (...messages) { outgoing.pushBatch(messages) },

@@ -1,6 +1,6 @@
 /** A list of addresses: those of a file, and those that were added or removed by hand. */
 import { readFile, stat } from 'node:fs/promises'
-import { normalizeAddress } from '../../../net/client-address.ts'
+import { foldAddress } from '../protocol/addresses.ts'
 
 /** Addresses of one list, bytes of its file, and characters of an address. */
 const MAX_ADDRESSES = 65_536
@@ -25,15 +25,15 @@ export class AddressList {
   [Symbol.iterator] (): Iterator<string> { return this.#all.values() }
 
   /** `::ffff:192.0.2.1` counts as 192.0.2.1. */
-  has (host: string): boolean { return this.#all.size > 0 && this.#all.has(normalizeAddress(host)) }
+  has (host: string): boolean { return this.#all.size > 0 && this.#all.has(foldAddress(host)) }
 
   add (host: string): void {
     if (host === '' || host.length > MAX_ADDRESS || this.#all.size >= MAX_ADDRESSES) return
-    this.#all.add(normalizeAddress(host))
+    this.#all.add(foldAddress(host))
     this.version++
   }
 
-  remove (host: string): void { if (this.#all.delete(normalizeAddress(host))) this.version++ }
+  remove (host: string): void { if (this.#all.delete(foldAddress(host))) this.version++ }
 
   clear (): void {
     this.#all.clear()
@@ -66,7 +66,7 @@ export class AddressList {
     for (const line of text.split('\n')) {
       const [word] = line.trim().split(/\s/, 1)
       if (word === '' || word.length > MAX_ADDRESS || this.#ofFile.size >= MAX_ADDRESSES) continue
-      const host = normalizeAddress(word)
+      const host = foldAddress(word)
       this.#ofFile.add(host)
       if (!before.has(host)) this.add(host)
     }

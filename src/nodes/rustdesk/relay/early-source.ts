@@ -1,6 +1,9 @@
 /** What a connection sends before it is paired: read up to a bound, so that its end is noticed, and kept in order for its later reader. */
 import type { Batch } from '../../../types.ts'
 
+/** Bytes that an element counts for besides its own: many small ones, also without content, are bounded as well. */
+const OVERHEAD = 256
+
 export class EarlySource implements AsyncIterableIterator<Batch> {
   readonly #inner: AsyncIterator<Batch>
   #kept: Batch = []
@@ -15,7 +18,7 @@ export class EarlySource implements AsyncIterableIterator<Batch> {
     this.#keep(kept)
   }
 
-  /** Bytes that wait for the reader. */
+  /** Bytes that wait for the reader, with those of their objects. */
   get size (): number { return this.#size }
 
   /**
@@ -64,7 +67,7 @@ export class EarlySource implements AsyncIterableIterator<Batch> {
   #keep (batch: Batch): void {
     for (const bytes of batch) {
       this.#kept.push(Uint8Array.from(bytes))
-      this.#size += bytes.length
+      this.#size += bytes.length + OVERHEAD
     }
   }
 }

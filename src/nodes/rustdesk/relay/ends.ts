@@ -3,7 +3,7 @@ import type { EarlySource } from './early-source.ts'
 import { codec } from '../../../layer.ts'
 import { AbortableSource } from '../../../streams/abortable-source.ts'
 import { consumeSource } from '../../../streams/consume.ts'
-import { wrapLink } from '../../../streams/wrap-link.ts'
+import { wrapLink, type Overrides } from '../../../streams/wrap-link.ts'
 import { rustdeskLength } from '../../../transforms/length-codecs.ts'
 import { LengthPrefixDecoder, LengthPrefixEncoder } from '../../../transforms/length-prefix.ts'
 import type { WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
@@ -22,10 +22,18 @@ export interface RelayPeer {
   readonly websocket: WebSocketLink | undefined
 }
 
+/** What an end tells its pair. */
+export interface EndEvents {
+  /** A message without content, which is not forwarded. */
+  onActivity: () => void
+  /** Bytes have come: `held` may have changed. */
+  onRead: () => void
+}
+
 /** One end of a pair. There is no half-close: when one has ended, nothing of the other one is forwarded any more. */
 export interface PairEnd {
   readonly link: Link
-  /** Bytes of a message that is not complete yet. */
+  /** Bytes of memory for a message that is not complete yet. */
   readonly held: () => number
   /** Ends its source for the bridge, and discards what still comes; settles when the connection has ended. */
   readonly drain: () => Promise<void>
@@ -36,9 +44,8 @@ interface JoinableEnd extends PairEnd {
   onEnd: () => void
 }
 
-/** @param onActivity called for each message without content, which is not forwarded */
-export function endsOf (a: RelayPeer, b: RelayPeer, onActivity: () => void): [PairEnd, PairEnd] {
-  const make = a.websocket === undefined && b.websocket === undefined ? rawEnd : (peer: RelayPeer) => messageEnd(peer, onActivity)
+export function endsOf (a: RelayPeer, b: RelayPeer, events: EndEvents): [PairEnd, PairEnd] {
+  const make = a.websocket === undefined && b.websocket === undefined ? rawEnd : (peer: RelayPeer) => messageEnd(peer, events)
   const [first, second] = [make(a), make(b)]
   first.onEnd = () => { void second.drain() }
   second.onEnd = () => { void first.drain() }
@@ -47,17 +54,31 @@ export function endsOf (a: RelayPeer, b: RelayPeer, onActivity: () => void): [Pa
 
 const rawEnd = ({ link, early }: RelayPeer): JoinableEnd => end(link, early, () => 0)
 
-function messageEnd ({ link, early, websocket }: RelayPeer, onActivity: () => void): JoinableEnd {
+function messageEnd ({ link, early, websocket }: RelayPeer, { onActivity, onRead }: EndEvents): JoinableEnd {
   if (websocket !== undefined) {
     websocket.limitPayload?.(MAX_MESSAGE)
     websocket.onText = websocket.onPing = websocket.onPong = onActivity
-    return end(link, filled(early, onActivity), () => 0)
+    websocket.onFrames = () => { onRead() }
+    return end(link, filled(early, onActivity), () => websocket.held ?? 0)
   }
   const init = { maxFrame: MAX_MESSAGE }
   const decode = new LengthPrefixDecoder(rustdeskLength, init)
   const frames = codec(() => ({ decode, encode: new LengthPrefixEncoder(rustdeskLength, init) }))
-  const upper = frames(wrapLink(link, { source: early, flow: undefined, poolReads: undefined }))
-  return end(upper, filled(upper.source, onActivity), () => decode.held)
+  const upper = frames(wrapLink(link, { source: told(early, onRead), flow: undefined, poolReads: undefined }))
+  const members = { readAhead: link.readAhead?.bind(link), boundUnsent: link.boundUnsent?.bind(link), delivery: link.delivery?.bind(link) }
+  return end(upper, filled(upper.source, onActivity), () => decode.capacity, members)
+}
+
+/** Tells when the reader has handled a read. */
+function told (source: AsyncIterator<Batch>, onHandled: () => void): AsyncIterableIterator<Batch> {
+  const iterator: AsyncIterableIterator<Batch> = {
+    next () {
+      onHandled()
+      return source.next()
+    },
+    [Symbol.asyncIterator]: () => iterator
+  }
+  return iterator
 }
 
 /** Without messages that have no content. */
@@ -69,7 +90,7 @@ async function * filled (source: AsyncIterable<Batch>, onActivity: () => void): 
   }
 }
 
-function end (link: Link, from: AsyncIterable<Batch>, held: () => number): JoinableEnd {
+function end (link: Link, from: AsyncIterable<Batch>, held: () => number, members: Overrides<Link> = {}): JoinableEnd {
   const inner = from[Symbol.asyncIterator]()
   let hasEnded = false
   const note = (result: IteratorResult<Batch>): IteratorResult<Batch> => {
@@ -84,6 +105,7 @@ function end (link: Link, from: AsyncIterable<Batch>, held: () => number): Joina
   let draining: Promise<void> | undefined
   const own: JoinableEnd = {
     link: wrapLink(link, {
+      ...members,
       source,
       flow: undefined,
       sink: async (batches) => {

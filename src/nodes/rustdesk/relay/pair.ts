@@ -2,6 +2,7 @@
 import type { AddressList } from './address-list.ts'
 import { PairBandwidth, type Bandwidth } from './bandwidth.ts'
 import { endsOf, type PairEnd, type RelayPeer } from './ends.ts'
+import type { IncompleteAccount, IncompleteMessages } from './incomplete.ts'
 import type { PairEnding, RelayTotals } from './stats.ts'
 import { Usage } from './usage.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -18,6 +19,7 @@ export interface PairContext {
   readonly settings: { readonly idleTimeout: number }
   readonly bandwidth: Bandwidth
   readonly buffers: BufferBudget
+  readonly incomplete: IncompleteMessages
   /** Of addresses whose pairs are slowed, and of those whose pairs end. */
   readonly blacklist: AddressList
   readonly blocklist: AddressList
@@ -33,7 +35,8 @@ export class Pair {
   readonly #bandwidth: PairBandwidth
   readonly #ends: [PairEnd, PairEnd]
   #ending: PairEnding | undefined
-  /** Messages without content, pings: they are no bytes, but a sign of life. */
+  #incomplete: IncompleteAccount | undefined
+  /** Messages without content, pings, parts of messages: they are no bytes, but a sign of life. */
   #signs = 0
   /** Bytes and signs as of the last tick, and when they changed last. */
   #seen = 0
@@ -52,25 +55,33 @@ export class Pair {
     this.usage = new Usage(now)
     this.#seenAt = now
     this.#bandwidth = new PairBandwidth(context.bandwidth)
-    this.#ends = endsOf(first, second, () => { this.#signs++ })
+    this.#ends = endsOf(first, second, {
+      onActivity: () => { this.#signs++ },
+      onRead: () => {
+        this.#signs++
+        this.#incomplete?.update(this.#held)
+      }
+    })
     this.#look()
   }
 
-  /** Bytes of messages that are not complete yet. */
-  get held (): number { return this.#ends[0].held() + this.#ends[1].held() }
+  /** Bytes of memory for messages that are not complete yet. */
+  get #held (): number { return this.#ends[0].held() + this.#ends[1].held() }
 
   get isSlowed (): boolean { return this.#bandwidth.isListed || this.#bandwidth.isDowngraded }
 
   /** Forwards until one of the two ends, then closes the other; never rejects. @param source whom its buffers are counted for */
   async run (source: string): Promise<void> {
-    const { clock, buffers, totals } = this.#context
+    const { clock, buffers, incomplete, totals } = this.#context
     const [a, b] = this.#ends
     const count = (bytes: number): Promise<void> | undefined => {
       this.usage.bytes += bytes
       totals.bytes += bytes
       return this.#bandwidth.wait(bytes)
     }
-    const account = buffers.open(source, () => { this.end('stalled') })
+    const endStalled = (): void => { this.end('stalled') }
+    const account = buffers.open(source, endStalled)
+    this.#incomplete = incomplete.open(source, endStalled)
     let ending: PairEnding = 'closed'
     try {
       await bridge(a.link, b.link, { forward: count, backward: count, account })
@@ -80,6 +91,7 @@ export class Pair {
     } catch {
       ending = 'lost' // the bridge has aborted both
     }
+    this.#incomplete.close()
     this.#abort('the pair has ended')
     totals.ended[this.#ending ?? ending]++
   }

@@ -3,6 +3,7 @@ import { AddressList } from './address-list.ts'
 import { Bandwidth } from './bandwidth.ts'
 import { runCommand } from './console.ts'
 import type { RelayPeer } from './ends.ts'
+import { IncompleteMessages } from './incomplete.ts'
 import { Pair, type PairContext } from './pair.ts'
 import { PendingTable } from './pending.ts'
 import { firstOfBytes, firstOfMessages, readRequest, type FirstMessage } from './request.ts'
@@ -10,6 +11,7 @@ import { readRelay, type RelaySettings, type RustdeskRelayInit, type RustdeskRel
 import { newRefused, newTotals, type RustdeskRejectReason, type RustdeskRelayStats } from './stats.ts'
 import { statusOf, type RustdeskRelayStatus } from './status.ts'
 import { Waiting, type EarlyTotal } from './waiting.ts'
+import { foldAddress } from '../protocol/addresses.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { lingeringEnd } from '../../common/lingering-close.ts'
 import { reject } from '../../common/reject.ts'
@@ -19,7 +21,6 @@ import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { normalizeAddress } from '../../../net/client-address.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { consumeSource } from '../../../streams/consume.ts'
 import { FrameSizeError } from '../../../transforms/length-codecs.ts'
@@ -36,9 +37,6 @@ const LISTS = 3
 
 /** Milliseconds without progress after which a pair may be ended when too much is kept for all. */
 const STALLED = 10_000
-
-/** Bytes of messages between TCP and WebSocket that are not complete yet, of all pairs. */
-const MAX_INCOMPLETE = 256 * 1024 * 1024
 
 /** What the parts of a relay share. */
 interface RelayState extends PairContext {
@@ -75,11 +73,13 @@ export class RustdeskRelay {
     this.#log = log
     this.#rejectLog = { refused: newRefused(), log: new RateLimitedLog(log) }
     this.#pending = new PendingTable(settings)
+    const buffers = new BufferBudget({ limit: settings.bufferTotal, stalledAfter: STALLED, clock })
     this.#state = {
       settings,
       clock,
       bandwidth: new Bandwidth(settings.speeds, clock),
-      buffers: new BufferBudget({ limit: settings.bufferTotal, stalledAfter: STALLED, clock }),
+      buffers,
+      incomplete: new IncompleteMessages(buffers),
       blacklist: new AddressList(settings.blacklist),
       blocklist: new AddressList(settings.blocklist),
       totals: newTotals()
@@ -150,12 +150,8 @@ export class RustdeskRelay {
    */
   tick (now: number): void {
     this.#rejectLog.log.tick()
-    let incomplete = 0
-    for (const pair of this.#pairs) {
-      pair.tick(now)
-      incomplete += pair.held
-    }
-    if (incomplete > MAX_INCOMPLETE) [...this.#pairs].sort((a, b) => b.held - a.held)[0].end('stalled')
+    for (const pair of this.#pairs) pair.tick(now)
+    this.#state.incomplete.relieve()
     if (++this.#ticks % LISTS === 0) this.refreshLists().catch((err: Error) => { this.#log.warn({ err }, 'a list of addresses cannot be read, it stays as it was') })
   }
 
@@ -175,7 +171,7 @@ export class RustdeskRelay {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
-    const remote = { ...link.remote, host: normalizeAddress(link.remote.host) }
+    const remote = { ...link.remote, host: foldAddress(link.remote.host) }
     try {
       await this.#serve(link, remote, slot, first, websocket)
     } catch (err) {
@@ -196,6 +192,7 @@ export class RustdeskRelay {
     if (first === undefined) return
     const { message, early } = first
     const peer: RelayPeer = { remote, link, early, websocket }
+    if (websocket !== undefined) websocket.onText = () => {} // it carries nothing, also while it waits
     const request = readRequest(message, key)
     if ('reason' in request) return await this.#refuseKindly(request.reason, peer)
     const waiting = this.#pending.take(request.uuid)

@@ -29,9 +29,8 @@ export interface RustdeskRelayServer extends Served<RustdeskRelayServerOptions, 
   readonly websocketUrl: string
 }
 
-/** Bytes read ahead of a busy reader: of TCP none before a connection belongs to a pair, and then what the budget of all allows. */
+/** Bytes read ahead of a busy reader: none before a connection belongs to a pair, and then what the budget of all allows. */
 const UNPAIRED: ReadAhead = { limit: 0, waiting () {} }
-const MESSAGES: ReadAhead = { limit: 64 * 1024, waiting () {} }
 
 /** Fragments of one message of WebSocket: browsers cut large ones into many. */
 const MAX_FRAGMENTS = 65_536
@@ -75,7 +74,7 @@ export async function serveRustdeskRelay ({ console = false, ...init }: ServeRus
   }
   const tcp = await serve({
     transport: { listen: (at: BindOptions) => listenTcp({ ...at, ...shared }) },
-    layers: (link: AcceptedLink) => sparing(link, UNPAIRED), // bytes: a first frame, and then what two ends say to each other
+    layers: (link: AcceptedLink) => sparing(link), // bytes: a first frame, and then what two ends say to each other
     accept: (link) => { void acceptTcp(link) },
     at: at.tcp,
     log,
@@ -87,7 +86,7 @@ export async function serveRustdeskRelay ({ console = false, ...init }: ServeRus
   })
   const websocket = await serve({
     transport: { listen: (at: BindOptions) => listenUpgraded({ ...at, ...shared }) },
-    layers: (link: UpgradedLink) => frames(sparing(link, MESSAGES)), // bytes -> messages
+    layers: (link: UpgradedLink) => frames(sparing(link)), // bytes -> messages
     accept: (link) => { void relay.acceptWebSocket(link) },
     at: at.websocket,
     log,
@@ -113,8 +112,8 @@ export async function serveRustdeskRelay ({ console = false, ...init }: ServeRus
   }
 }
 
-function sparing<L extends Link> (link: L, bound: ReadAhead): L {
-  link.readAhead?.(bound)
+function sparing<L extends Link> (link: L): L {
+  link.readAhead?.(UNPAIRED)
   return link
 }
 

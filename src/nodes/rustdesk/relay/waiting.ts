@@ -9,7 +9,7 @@ const MAX_EARLY = 16 * 1024
 
 /** Early bytes of all; beyond it a connection ends that has sent more than `MODEST`, which is far more than clients do. */
 const MAX_EARLY_TOTAL = 32 * 1024 * 1024
-const MODEST = 1024
+const MODEST = 2048
 
 /** What all that wait have sent. */
 export interface EarlyTotal { held: number }
@@ -36,7 +36,6 @@ export class Waiting {
 
   /** Settles when it has ended; undefined when it was paired, and that pair has ended. */
   until (clock: Clock, timeout: number): Promise<Outcome | undefined> {
-    this.#hold(this.early.size)
     return new Promise<Outcome | undefined>((resolve) => {
       let isOver = false
       this.#settle = (outcome) => {
@@ -51,6 +50,7 @@ export class Waiting {
         this.#hold(size)
         if (this.#total.held > MAX_EARLY_TOTAL && size > MODEST) this.#settle('pending')
       }
+      onRead(this.early.size)
       void this.early.watch(MAX_EARLY, onRead).then((hasEnded) => { if (hasEnded) this.#settle('left') })
     })
   }

@@ -5,8 +5,9 @@ import t from 'tap'
 import { random } from '../../../helpers/bytes.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { standstill, until } from '../../../helpers/ends.ts'
-import { dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay, type Relay, type RelayClient } from '../../../helpers/rustdesk/relay.ts'
+import { dialProxied, dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay, type Relay, type RelayClient, type TcpClient, type WebSocketClient } from '../../../helpers/rustdesk/relay.ts'
 import { sample } from '../../../helpers/sample.ts'
+import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 
 /** No limit that a test would meet. */
 const FAST = { singleBandwidth: 100_000, totalBandwidth: 100_000 }
@@ -177,6 +178,65 @@ t.test('a message that is too large ends the pair, and what it is kept in is bou
   await Promise.all([a.closed, b.closed])
   await until(() => relay.server.status().pairs === 0)
   t.match(relay.server.status(), { ended: { lost: 1 } })
+})
+
+/** The first part of a message of 16 MiB, as a frame of TCP and of WebSocket. */
+function begun (size: number): { tcp: Buffer, websocket: Buffer } {
+  const whole = 16 * 1024 * 1024
+  const [tcp, websocket] = [Buffer.alloc(4 + size), Buffer.alloc(14 + size)]
+  tcp.writeUInt32LE(whole * 4 + 3)
+  websocket.writeUInt16BE(0x82ff)
+  websocket.writeUInt32BE(whole, 6)
+  return { tcp, websocket }
+}
+
+t.test('messages that are not complete count for the buffers of all: beyond them the largest ends, of a source over its share', async (t) => {
+  const MIB = 1024 * 1024
+  const relay = await serveRelay(t, { ...FAST, bufferTotal: 4 * MIB, trustedProxies: ['127.0.0.1'] })
+  const pairFrom = async (source: string, uuid: string, kind = 'W'): Promise<[WebSocketClient | TcpClient, RelayClient]> => {
+    const first = await dialWebSocket(t, relay.websocketPort, { 'x-forwarded-for': source })
+    first.send(requestOf(uuid))
+    await until(() => relay.server.status().pending === 1)
+    const second = kind === 'W' ? await dialWebSocket(t, relay.websocketPort, { 'x-forwarded-for': source }) : await dialProxied(t, relay.port, source)
+    const { paired } = relay.server.status()
+    second.send(requestOf(uuid))
+    await until(() => relay.server.status().paired > paired)
+    return [second, first]
+  }
+  const [modest, partner] = await pairFrom('192.0.2.1', 'modest') as [WebSocketClient, RelayClient]
+  const whole = new FrameEncoder('client').push([filled(MIB)])[0]
+  modest.lower.port.send([whole.subarray(0, 300_000)])
+  await until(() => relay.server.status().bufferedBytes >= 300_000)
+  let most = 0
+  for (let i = 0; i < 8; i++) {
+    const [client] = await pairFrom('192.0.2.2', `flood ${i}`, i % 2 === 0 ? 'W' : 'T')
+    const { tcp, websocket } = begun(MIB)
+    if ('lower' in client) client.lower.port.send([websocket])
+    else client.socket.write(tcp)
+    await standstill(() => relay.server.status().bufferedBytes)
+    most = Math.max(most, relay.server.status().bufferedBytes)
+  }
+  t.ok(most > 3 * MIB && most <= 4 * MIB, `${most} bytes at most`)
+  const { ended: { stalled } } = relay.server.status()
+  t.ok(stalled >= 5, `${stalled} pairs have ended`)
+  modest.lower.port.send([whole.subarray(300_000)])
+  t.equal((await partner.next()).length, MIB, 'the pair of another source goes on')
+})
+
+t.test('a message that takes long to arrive keeps its pair', async (t) => {
+  const clock = new ManualClock()
+  const relay = await serveRelay(t, { ...FAST, clock })
+  const [a, b] = await mixedPair(t, relay, 'TW') as [TcpClient, RelayClient]
+  const frame = framed(filled(1_000_000))
+  for (let at = 0; at < 200_000; at += 50_000) {
+    const { bufferedBytes } = relay.server.status()
+    a.socket.write(frame.subarray(at, at + 50_000))
+    await until(() => relay.server.status().bufferedBytes > bufferedBytes)
+    await clock.pass(25_000)
+  }
+  a.socket.write(frame.subarray(200_000))
+  t.equal((await b.next()).length, 1_000_000)
+  t.equal(relay.server.status().pairs, 1)
 })
 
 t.test('signs of life keep a pair of WebSocket', async (t) => {

@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { ManualClock } from '../../../helpers/clock.ts'
-import { until } from '../../../helpers/ends.ts'
+import { standstill, until } from '../../../helpers/ends.ts'
 import { dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay } from '../../../helpers/rustdesk/relay.ts'
 import { sample } from '../../../helpers/sample.ts'
 import { rendezvous } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
+import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 
 t.test('11: what the first one sends before its partner is there arrives, in order', async (t) => {
   const relay = await serveRelay(t)
@@ -40,6 +41,32 @@ t.test('11: more early bytes than are kept are neither lost nor read', async (t)
   a.socket.on('data', (read) => { size += heard.push(read) > 0 ? read.length : 0 })
   await until(() => size >= early.length)
   t.ok(Buffer.concat(heard).equals(early))
+})
+
+t.test('messages without content, and many small reads, are early bytes as well', async (t) => {
+  const relay = await serveRelay(t)
+  const b = await dialWebSocket(t, relay.websocketPort)
+  b.send(requestOf('u'), Buffer.from('first'), ...Array.from({ length: 50_000 }, () => new Uint8Array(0)), Buffer.from('last'))
+  await until(() => relay.server.status().pending === 1)
+  await standstill(() => relay.server.status().bufferedBytes)
+  const { bufferedBytes } = relay.server.status()
+  t.ok(bufferedBytes > 16_384 && bufferedBytes < 5_000_000, `${bufferedBytes} bytes, and no more is read`)
+  const a = await dialRelay(t, relay.port)
+  a.send(requestOf('u'))
+  t.same([String(await a.next()), String(await a.next())], ['first', 'last'])
+})
+
+t.test('text of a WebSocket that waits carries nothing', async (t) => {
+  const relay = await serveRelay(t)
+  const b = await dialWebSocket(t, relay.websocketPort)
+  b.send(requestOf('u'))
+  await until(() => relay.server.status().pending === 1)
+  b.lower.port.send([new FrameEncoder('client').text('text')])
+  b.send(Buffer.from('hello'))
+  await until(() => relay.server.status().bufferedBytes > 0)
+  const a = await dialRelay(t, relay.port)
+  a.send(requestOf('u'))
+  t.equal(String(await a.next()), 'hello')
 })
 
 t.test('a third connection of a uuid waits for a fourth', async (t) => {
