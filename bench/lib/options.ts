@@ -31,7 +31,7 @@ Measures tunpipe beside what else does the same on this machine. Without a GROUP
 
 ${Object.entries(groups).map(([name, about]) => `  ${name.padEnd(10)}${about}`).join('\n')}
 
-  --full        all cases, medians of more and longer rounds; otherwise a quick run of less than two minutes
+  --full        all cases, medians of more and longer rounds; otherwise a quick run, of a few minutes for all groups
   --rounds N    so many rounds, in place of what the group thinks right
   --json        a line of JSON for each row, as soon as it is known, and no tables
   --charts      also writes docs/bench/GROUP.svg
@@ -44,9 +44,12 @@ ${Object.entries(groups).map(([name, about]) => `  ${name.padEnd(10)}${about}`).
   npm run bench -- tun --full --json > figures.jsonl
   WIREGUARD_GO_BIN=/opt/wireguard-go npm run bench -- tun      compares with that one as well
   NATPASS_SERVER_BIN=/usr/bin/np-svr npm run bench -- natpass       the same, with the original server of natpass
+  HBBS_BIN=/usr/bin/hbbs HBBR_BIN=/usr/bin/hbbr npm run bench -- rustdesk       the same, with the original servers of RustDesk
+  BENCH_ROWS=punches npm run bench -- rustdesk       of relay, presence, punches, registrations and peers only these
 
-Rows of the group tun need root and iperf3, and are compared with wireguard-go, openvpn and socat where these are installed. What
-cannot be measured is named, with the reason. Exit codes: 0 done, 1 something has failed, 2 bad usage, 130 interrupted.`
+Rows of the group tun need root and iperf3, and are compared with wireguard-go, openvpn and socat where these are installed; those of the
+group rustdesk need root, koffi and libsql. What cannot be measured is named, with the reason. Exit codes: 0 done, 1 something has failed,
+2 bad usage, 130 interrupted.`
 
 /** @throws {UsageError} for what it does not know, with what may have been meant */
 export function readOptions (args: string[], groups: string[]): Options {

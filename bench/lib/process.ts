@@ -37,9 +37,7 @@ export class BenchProcess {
 
   /** @param collect collects garbage first, for a steady figure of memory; it costs processor time */
   async usage (collect = false): Promise<Usage> {
-    const answer = this.#message<Usage>()
-    this.#child.send({ collect })
-    return await answer
+    return await this.ask<Usage>({ collect })
   }
 
   /**
@@ -57,6 +55,13 @@ export class BenchProcess {
 
   /** Tells the program something that it does not answer. */
   tell (message: object): void { this.#child.send(message) }
+
+  /** Tells it something, and waits for its answer. */
+  async ask<T> (message: object): Promise<T> {
+    const answer = this.#message<T>()
+    this.#child.send(message)
+    return await answer
+  }
 
   async stop (): Promise<void> {
     if (this.#ended.signal.aborted) return

@@ -1,14 +1,13 @@
 /** The server of the original, where `NATPASS_SERVER_BIN` names it. It listens on all addresses. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { cpuOf } from '../lib/proc.ts'
 
-/** Ticks of the clock of processes in a second. */
-const TICKS = 100
 const PAUSE = 20
 const PATIENCE = 10_000
 
@@ -53,10 +52,7 @@ export class OriginalServer {
   get pid (): number { return this.#child.pid as number }
 
   /** Microseconds of processor time since the start. */
-  cpu (): number {
-    const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS * 1e6
-  }
+  cpu (): number { return cpuOf(this.pid) }
 
   async stop (): Promise<void> {
     const exit = once(this.#child, 'exit')
