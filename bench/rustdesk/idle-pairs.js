@@ -1,5 +1,5 @@
 /** Pairs at a relay that have said something once. */
-import { report } from '../lib/child.js'
+import { serveLoad } from './load.js'
 import { dial, receiveSoon, send } from './sockets.js'
 import { hostOf, requestRelay } from './wire.js'
 
@@ -19,8 +19,7 @@ function open (number) {
   return [one, other]
 }
 
-process.on('message', ({ from, count }) => {
-  if (count === undefined) return
+serveLoad(({ from, count }) => {
   const pairs = Array.from({ length: count }, (_, i) => open(from + i))
   for (const [one, other] of pairs) {
     send(one, WORD)
@@ -28,6 +27,5 @@ process.on('message', ({ from, count }) => {
     send(other, WORD)
     if (receiveSoon(one, into) !== 1) throw new Error('something else has arrived')
   }
-  process.send({ count })
+  return { count }
 })
-report(port, () => 0)

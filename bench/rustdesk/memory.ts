@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { ServerLab } from './lab.ts'
-import { startLoad } from './rounds.ts'
+import { startLoad, tellLoad } from './rounds.ts'
 import { Server, type ServerInit } from './servers.ts'
 import type { BenchProcess } from '../lib/process.ts'
 import { beside, type Contestant } from '../lib/row.ts'
@@ -21,9 +21,9 @@ interface Memory {
 
 /** @param load makes so many, which stay; first a few, so that what is made once does not count */
 export async function memoryOf (server: Server, load: BenchProcess, count: number, warmUp: number): Promise<Memory> {
-  await load.ask({ from: PEERS, count: warmUp })
+  await tellLoad(load, { from: PEERS, count: warmUp })
   const before = await server.memory()
-  await load.ask({ from: 0, count })
+  await tellLoad(load, { from: 0, count })
   const after = await server.memory()
   return {
     resident: (after.resident - before.resident) / count,

@@ -1,6 +1,5 @@
 /** Peers that are known, and say again and again that they are there: several on each of several sockets. */
-import { report } from '../lib/child.js'
-import { measured } from './load.js'
+import { measured, serveLoad } from './load.js'
 import { Bursts, openUdp, Poller, receiveSoon, send } from './sockets.js'
 import { decode, idOf, registerKey, registerPeer } from './wire.js'
 
@@ -47,7 +46,4 @@ function run (end) {
   return done
 }
 
-process.on('message', ({ milliseconds }) => {
-  if (milliseconds !== undefined) process.send(measured(milliseconds, run))
-})
-report(port, () => 0)
+serveLoad(({ milliseconds }) => measured(milliseconds, run))

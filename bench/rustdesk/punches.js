@@ -2,8 +2,7 @@
  * Clients that ask for peers, and the peers: each round so many punches at once, each of which is a connection of the client, a datagram
  * to the peer, a connection of the peer, and the answer to the client.
  */
-import { report } from '../lib/child.js'
-import { measured } from './load.js'
+import { measured, serveLoad } from './load.js'
 import { close, dial, openUdp, Poller, receive, receiveSoon, send } from './sockets.js'
 import { ASYMMETRIC, decode, frame, idOf, registerKey, registerPeer, unframe, VERSION } from './wire.js'
 
@@ -90,9 +89,7 @@ function run (end, inFlight) {
   return done
 }
 
-process.on('message', ({ milliseconds, inFlight }) => {
-  if (milliseconds === undefined) return
+serveLoad(({ milliseconds, inFlight }) => {
   heartBeat()
-  process.send(measured(milliseconds, (end) => run(end, inFlight)))
+  return measured(milliseconds, (end) => run(end, inFlight))
 })
-report(port, () => 0)

@@ -2,8 +2,7 @@
  * Peers that register their keys for the first time, each from an address of its own, as servers bound how many an address may register:
  * so many at once, for a time, or so many in all. The latter also say that they are there.
  */
-import { report } from '../lib/child.js'
-import { measured } from './load.js'
+import { measured, serveLoad } from './load.js'
 import { close, openUdp, Poller, receive, send } from './sockets.js'
 import { decode, hostOf, idOf, registerKey, registerPeer } from './wire.js'
 
@@ -22,8 +21,8 @@ let next = 0
  * @param mayBegin whether one more registers
  * @param isHeard whether each also says that it is there
  */
-function register (inFlight, mayBegin, isHeard) {
-  const slots = Array(inFlight)
+function register (mayBegin, isHeard) {
+  const slots = Array(IN_FLIGHT)
   const total = { started: 0, done: 0 }
   const begin = (slot) => {
     const number = next++
@@ -38,7 +37,7 @@ function register (inFlight, mayBegin, isHeard) {
     total.done++
     if (mayBegin(total.started)) begin(slot)
   }
-  for (let slot = 0; slot < inFlight && mayBegin(total.started); slot++) begin(slot)
+  for (let slot = 0; slot < IN_FLIGHT && mayBegin(total.started); slot++) begin(slot)
   while (total.done < total.started) {
     const ready = poller.wait(PATIENCE, (slot) => {
       const { fd, id } = slots[slot]
@@ -53,12 +52,8 @@ function register (inFlight, mayBegin, isHeard) {
   return total.done
 }
 
-process.on('message', ({ milliseconds, inFlight, from, count }) => {
-  if (milliseconds !== undefined) {
-    process.send(measured(milliseconds, (end) => register(inFlight, () => performance.now() < end, false)))
-  } else if (count !== undefined) {
-    next = from
-    process.send({ count: register(IN_FLIGHT, (started) => started < count, true) })
-  }
+serveLoad(({ milliseconds, from, count }) => {
+  if (milliseconds !== undefined) return measured(milliseconds, (end) => register(() => performance.now() < end, false))
+  next = from
+  return { count: register((started) => started < count, true) }
 })
-report(port, () => 0)

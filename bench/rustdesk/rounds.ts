@@ -41,9 +41,16 @@ interface RoundsInit {
 export const startLoad = (lab: ServerLab, server: Server, script: string, env: Record<string, string> = {}): Promise<BenchProcess> =>
   lab.script(script, { BENCH_HOST: SERVER_HOST, BENCH_PORT: String(server.port), ...env })
 
+/** Tells a load something, and gives what it has done. Rejects with what went wrong there. */
+export async function tellLoad<T extends { count: number }> (load: BenchProcess, message: object): Promise<T> {
+  const answer = await load.ask<T | { error: string }>(message)
+  if ('error' in answer) throw new Error(answer.error)
+  return answer
+}
+
 async function round (server: Server, load: BenchProcess, message: object): Promise<Figures> {
   const before = server.cpu()
-  const { count, elapsed, load: share } = await load.ask<Done>(message)
+  const { count, elapsed, load: share } = await tellLoad<Done>(load, message)
   return { perSecond: count / elapsed * 1e3, perCpuSecond: count / (server.cpu() - before) * 1e6, load: share * 100 }
 }
 

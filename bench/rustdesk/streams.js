@@ -5,8 +5,7 @@
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { report } from '../lib/child.js'
-import { measured } from './load.js'
+import { measured, serveLoad } from './load.js'
 import { dial, drop, EPOLLOUT, makeNonBlocking, Poller, send, sendFile } from './sockets.js'
 import { requestRelay } from './wire.js'
 
@@ -68,7 +67,4 @@ function run (end) {
   return arrived
 }
 
-process.on('message', ({ milliseconds }) => {
-  if (milliseconds !== undefined) process.send(measured(milliseconds, run))
-})
-report(port, () => 0)
+serveLoad(({ milliseconds }) => measured(milliseconds, run))
