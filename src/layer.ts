@@ -7,6 +7,7 @@
  * ```
  */
 import { release } from './buffers/buffer-pool.ts'
+import { CoreChain } from './core-chain.ts'
 import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of layers, to a link. */
@@ -51,6 +52,41 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
   drained: drainedOf(port)
 })
 
+/** Both directions of a {@link codec}. */
+export interface CodecCores<L, In, Out = In> {
+  decode: Core<L, In>
+  encode: Core<Out, L>
+}
+
+/** How the cores of a layer are made, for layers that are made of them alone. */
+const makers = new WeakMap<Layer<never, AnyLink>, () => CodecCores<unknown, unknown>>()
+
+/** A class and not a literal with functions: servers have one per connection. Source and port are made when they are used, as most links have only one way of reading and of writing. */
+class CodecLink<L, In, Out> implements Link<In, Out> {
+  readonly flow: Link<In, Out>['flow']
+  readonly poolReads: Link['poolReads']
+  readonly #lower: Link<L>
+  readonly #cores: CodecCores<L, In, Out>
+  #source: Link<In, Out>['source'] | undefined
+  #port: PacketPort<Out> | undefined
+
+  constructor (lower: Link<L>, cores: CodecCores<L, In, Out>) {
+    this.#lower = lower
+    this.#cores = cores
+    const { decode } = cores
+    this.flow = lower.flow === undefined ? undefined : (take, signal) => flowThrough(lower, decode, take, signal)
+    this.poolReads = lower.poolReads === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.poolReads?.(simd) }
+  }
+
+  get source (): Link<In, Out>['source'] { return (this.#source ??= transform(this.#cores.decode)(this.#lower.source)) }
+
+  get sink (): Link<In, Out>['sink'] { return (source) => this.#lower.sink(transform(this.#cores.encode)(source)) }
+
+  get port (): PacketPort<Out> { return (this.#port ??= portOver(this.#lower.port, this.#cores.encode)) }
+
+  abort (err: Error): void { this.#lower.abort(err) }
+}
+
 /**
  * Makes a layer of two independent cores. `make` is called once per link, so cores may hold state. `sink` and `port` share the encoder.
  * `flow` and `poolReads` exist where the lower link has them.
@@ -59,24 +95,10 @@ export const portOver = <L, U>(port: PacketPort<L>, encode: Core<U, L>): PacketP
  * @typeParam In incoming elements above
  * @typeParam Out outgoing elements above
  */
-export const codec = <L, In, Out = In>(make: () => { decode: Core<L, In>, encode: Core<Out, L> }): Layer<Link<L>, Link<In, Out>> => (lower) => {
-  const { decode, encode } = make()
-  let source: Link<In, Out>['source'] | undefined
-  let port: PacketPort<Out> | undefined
-  return { // source and port are made when they are used: most links have only one way of reading and of writing
-    get source () {
-      source ??= transform(decode)(lower.source)
-      return source
-    },
-    sink: (source) => lower.sink(transform(encode)(source)),
-    get port () {
-      port ??= portOver(lower.port, encode)
-      return port
-    },
-    abort: (err) => { lower.abort(err) },
-    flow: lower.flow === undefined ? undefined : (take, signal) => flowThrough(lower, decode, take, signal),
-    poolReads: lower.poolReads === undefined ? undefined : (simd) => { if (decode.memory !== undefined) lower.poolReads?.(simd) }
-  }
+export function codec<L, In, Out = In> (make: () => CodecCores<L, In, Out>): Layer<Link<L>, Link<In, Out>> {
+  const layer: Layer<Link<L>, Link<In, Out>> = (lower) => new CodecLink(lower, make())
+  makers.set(layer, make as () => CodecCores<unknown, unknown>)
+  return layer
 }
 
 /** `flow` of the lower link, decoded. */
@@ -95,12 +117,28 @@ async function flowThrough<L, In> (lower: Link<L>, decode: Core<L, In>, take: Ta
 /** Copies pooled memory, for a core that may keep some of it. */
 const copied = <L>(batch: Batch<L>): Batch<L> => batch.map((item) => item instanceof Uint8Array ? Uint8Array.from(item) as L : item)
 
-/** Joins layers, from the lowest to the highest. */
+/** Joins layers, from the lowest to the highest. Codecs beside each other become one. */
 export function stack<A extends AnyLink, B extends AnyLink> (a: Layer<A, B>): Layer<A, B>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>): Layer<A, C>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>): Layer<A, D>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink, E extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>): Layer<A, E>
 export function stack<A extends AnyLink, B extends AnyLink, C extends AnyLink, D extends AnyLink, E extends AnyLink, F extends AnyLink> (a: Layer<A, B>, b: Layer<B, C>, c: Layer<C, D>, d: Layer<D, E>, e: Layer<E, F>): Layer<A, F>
 export function stack (...layers: Array<Layer<never, AnyLink>>): Layer<never, AnyLink> {
-  return (lower) => layers.reduce<AnyLink>((link, layer) => layer(link as never), lower)
+  const joined = withoutNeighbours(layers)
+  return joined.length === 1 ? joined[0] : (lower) => joined.reduce<AnyLink>((link, layer) => layer(link as never), lower)
 }
+
+/** Makes one layer of codecs beside each other, which pass a batch on without a promise. */
+function withoutNeighbours (layers: ReadonlyArray<Layer<never, AnyLink>>): Array<Layer<never, AnyLink>> {
+  const joined: Array<Layer<never, AnyLink>> = []
+  for (const layer of layers) {
+    const below = joined.length === 0 ? undefined : makers.get(joined[joined.length - 1])
+    const above = makers.get(layer)
+    if (below === undefined || above === undefined) joined.push(layer)
+    else joined[joined.length - 1] = codec(() => chained(below(), above()))
+  }
+  return joined
+}
+
+const chained = (below: CodecCores<unknown, unknown>, above: CodecCores<unknown, unknown>): CodecCores<unknown, unknown> =>
+  ({ decode: new CoreChain([below.decode, above.decode]), encode: new CoreChain([above.encode, below.encode]) })

@@ -1,5 +1,7 @@
+import fc from 'fast-check'
 import { pipe } from 'it-pipe'
 import t from 'tap'
+import { acquire } from '../src/buffers/buffer-pool.ts'
 import { codec, over, stack, transform } from '../src/layer.ts'
 import type { Core, Layer, Link } from '../src/types.ts'
 import { TruncatedError } from '../src/errors.ts'
@@ -162,6 +164,62 @@ t.test('stack: the lowest first', async (t) => {
   }
   const five = stack(plus(1), plus(1), plus(1), plus(1), numbers)
   t.same(await collect(over(recordingLink([[Uint8Array.of(9)]]), five).source), [5])
+})
+
+t.test('stack: codecs beside each other behave as layers on layers', async (t) => {
+  /** Passes bytes below the limit; the first one at or above it is a failure of a decoder, and nothing of its batch passes an encoder. */
+  const limited = (limit: number, undone: number[]): Layer => codec(() => {
+    const decode: Core & { failure?: Error } = {
+      push (batch) {
+        const bad = batch.findIndex(([byte]) => byte >= limit)
+        if (bad >= 0) decode.failure = new TruncatedError(`not below ${limit}`)
+        return bad < 0 ? batch : batch.slice(0, bad)
+      },
+      end () { undone.push(-limit) }
+    }
+    const encode: Core = {
+      push (batch) {
+        if (batch.some(([byte]) => byte >= limit)) throw new TruncatedError(`not below ${limit}`)
+        return batch
+      },
+      undo () { undone.push(limit) }
+    }
+    return { decode, encode }
+  })
+  const seen = async (join: (layers: Layer[]) => Layer, limits: number[], batches: number[][]): Promise<unknown> => {
+    const undone: number[] = []
+    const lower = recordingLink(batches.map((batch) => batch.map((byte) => Uint8Array.of(byte))))
+    const link = over(lower, join(limits.map((limit) => limited(limit, undone))))
+    const got: number[] = []
+    const failure = await (async () => { for await (const batch of link.source) for (const [byte] of batch) got.push(byte) })().then(() => undefined, (err: Error) => err.message)
+    const taken = batches.map((batch) => link.port.send(batch.map((byte) => Uint8Array.of(byte))))
+    lower.queued = 1000
+    return { got, failure, taken, sent: lower.sent, undone, full: link.port.send([Uint8Array.of(0)]) }
+  }
+  const byte = fc.integer({ min: 0, max: 9 })
+  await fc.assert(fc.asyncProperty(fc.array(byte, { minLength: 2, maxLength: 4 }), fc.array(fc.array(byte, { minLength: 1, maxLength: 3 }), { maxLength: 4 }), async (limits, batches) => {
+    const joined = await seen((layers) => stack(...layers as [Layer]), limits, batches)
+    t.same(joined, await seen((layers) => (lower) => layers.reduce((link, layer) => layer(link), lower), limits, batches))
+  }))
+})
+
+t.test('stack: what is known of the memory of a batch', async (t) => {
+  const of = (memory: Core['memory']): Layer => codec(() => ({ decode: { push: (batch) => batch, memory }, encode: { push: (batch) => batch } }))
+  const isPooled = (...layers: Layer[]): boolean => {
+    let asked = false
+    const lower: Link = { ...recordingLink(), poolReads: () => { asked = true } }
+    over(lower, stack(...layers as [Layer])).poolReads?.()
+    return asked
+  }
+  t.ok(isPooled(of('passes'), of('passes')))
+  t.ok(isPooled(of('passes'), of('copies'), of(undefined)))
+  t.notOk(isPooled(of('passes'), of(undefined)))
+  t.notOk(isPooled(of(undefined), of('copies')))
+  const released = acquire(20_000)
+  const upper: Layer = codec(() => ({ decode: { push: () => [Uint8Array.of(1)], memory: 'copies' }, encode: { push: (batch) => batch } }))
+  const pooling: Layer = codec(() => ({ decode: { push: () => [released], memory: 'copies' }, encode: { push: (batch) => batch } }))
+  await collect(over(recordingLink([[hex('00')]]), stack(pooling, upper)).source)
+  t.equal(acquire(20_000).buffer, released.buffer, 'the memory between two of them is given back')
 })
 
 t.test('stack: the type and the extras of the highest layer stay', async (t) => {
