@@ -58,8 +58,10 @@ export interface CodecCores<L, In, Out = In> {
   encode: Core<Out, L>
 }
 
-/** How the cores of a layer are made, for layers that are made of them alone. */
-const makers = new WeakMap<Layer<never, AnyLink>, () => CodecCores<unknown, unknown>>()
+/** Of a layer that is a codec: how its cores are made. A property and not a table, as some layers are made for each connection. */
+const MAKE = Symbol('make')
+
+interface MadeOfCores { [MAKE]?: () => CodecCores<unknown, unknown> }
 
 /** A class and not a literal with functions: servers have one per connection. Source and port are made when they are used, as most links have only one way of reading and of writing. */
 class CodecLink<L, In, Out> implements Link<In, Out> {
@@ -96,8 +98,8 @@ class CodecLink<L, In, Out> implements Link<In, Out> {
  * @typeParam Out outgoing elements above
  */
 export function codec<L, In, Out = In> (make: () => CodecCores<L, In, Out>): Layer<Link<L>, Link<In, Out>> {
-  const layer: Layer<Link<L>, Link<In, Out>> = (lower) => new CodecLink(lower, make())
-  makers.set(layer, make as () => CodecCores<unknown, unknown>)
+  const layer: Layer<Link<L>, Link<In, Out>> & MadeOfCores = (lower) => new CodecLink(lower, make())
+  layer[MAKE] = make as MadeOfCores[typeof MAKE]
   return layer
 }
 
@@ -132,8 +134,8 @@ export function stack (...layers: Array<Layer<never, AnyLink>>): Layer<never, An
 function withoutNeighbours (layers: ReadonlyArray<Layer<never, AnyLink>>): Array<Layer<never, AnyLink>> {
   const joined: Array<Layer<never, AnyLink>> = []
   for (const layer of layers) {
-    const below = joined.length === 0 ? undefined : makers.get(joined[joined.length - 1])
-    const above = makers.get(layer)
+    const below = (joined[joined.length - 1] as MadeOfCores | undefined)?.[MAKE]
+    const above = (layer as MadeOfCores)[MAKE]
     if (below === undefined || above === undefined) joined.push(layer)
     else joined[joined.length - 1] = codec(() => chained(below(), above()))
   }

@@ -11,7 +11,7 @@ import type { RustdeskRelaySettings } from './settings.ts'
 export async function startRendezvousHalf (settings: RustdeskRelaySettings, { licence, pair }: ServerKey, nacl: Nacl, log: Logger): Promise<RendezvousServer> {
   const store = await openPeerStore({ path: resolve(settings.data, settings.database), log })
   try {
-    const server = await serveRendezvous({ ...settings, store, licence, signer: pair === undefined ? undefined : new PeerSigner({ nacl, pair }), log })
+    const server = await serveRendezvous({ ...settings, store, licence, ...(pair === undefined ? {} : { signer: new PeerSigner({ nacl, pair }), encryption: { nacl, signer: pair } }), log })
     return {
       ...server,
       async close () {

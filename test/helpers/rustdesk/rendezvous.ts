@@ -145,7 +145,7 @@ export class UdpPeer {
   async settled (): Promise<RendezvousMessage[]> {
     this.send({ register_peer: { id: '(:nobody:)' } })
     const before: RendezvousMessage[] = []
-    for (let message = await this.next(); message.register_peer_response === undefined; message = await this.next()) before.push(message)
+    for (let message = await this.next(); message.union !== 'register_peer_response'; message = await this.next()) before.push(message)
     return before
   }
 }

@@ -1,5 +1,5 @@
 /** Messages of clients that want to connect to a peer: the peer is asked, and its answer comes by a connection of its own. */
-import { encode, sparse } from './answers.ts'
+import { sparse } from './answers.ts'
 import type { Connection } from './connection.ts'
 import { Peer } from './peer.ts'
 import { decidePunch } from './punch.ts'
@@ -38,7 +38,7 @@ export function punchHole (state: RendezvousState, request: Members['punch_hole_
 function askForHole (state: RendezvousState, { id, nat_type: natType }: Members['punch_hole_request'], connection: Connection, peer: Peer | undefined): undefined {
   const { settings, waiting, punches, relays, clock } = state
   if (peer === undefined) return refuse(state, connection, 'unknown')
-  if (!peer.isOnline(clock.now())) return refuse(state, connection, 'offline')
+  if (!peer.isOnline(clock.now()) || !peer.isReachable) return refuse(state, connection, 'offline')
   if (connection.isEnded) return
   const { remote: { host }, isWebSocket } = connection
   punches.add({ date: clock.date(), from: host, id, to: peer.host })
@@ -54,7 +54,7 @@ export function requestRelay (state: RendezvousState, request: Members['request_
   const { waiting, peers, clock } = state
   if (!waiting.open(connection, connection.remote).mayAsk) return
   const peer = peers.get(request.id)
-  if (peer?.isOnline(clock.now()) !== true) { // the original says nothing, so that the client waits for a minute
+  if (peer?.isOnline(clock.now()) !== true || !peer.isReachable) { // the original says nothing, so that the client waits for a minute
     state.totals.refusedPunches.offline++
     if (waiting.answered(connection)) connection.send({ relay_response: { refuse_reason: OFFLINE } })
     return
@@ -64,7 +64,7 @@ export function requestRelay (state: RendezvousState, request: Members['request_
 }
 
 function pushTo (state: RendezvousState, peer: Peer, message: RendezvousInit): void {
-  if (state.push(peer, encode(message))) state.totals.asked++
+  if (state.push(peer, message)) state.totals.asked++
   else state.totals.drops.queue++
 }
 

@@ -3,6 +3,7 @@ import { configUpdate, sparse } from './answers.ts'
 import { punchHole, requestRelay } from './client-requests.ts'
 import type { Connection } from './connection.ts'
 import { holeSent, localAddress, relayResponse } from './peer-answers.ts'
+import { registerByConnection } from './peer-connections.ts'
 import type { Registrar } from './registrar.ts'
 import type { RendezvousState } from './state.ts'
 import { countMessage } from './stats.ts'
@@ -20,8 +21,8 @@ export interface Conversation {
   readonly connection: Connection
 }
 
-/** On the port of the server, and that of WebSocket. A connection goes on only where a client waits for the answer of a peer. */
-const rendezvousHandlers: MemberHandlers<Conversation> = {
+/** On the port of the server, and that of WebSocket, as the originals have it. A connection goes on only where a client waits for the answer of a peer. */
+const originalHandlers: MemberHandlers<Conversation> = {
   punch_hole_request: (message, { state, connection }) => { connection.busy = punchHole(state, message, connection) },
   request_relay: (message, { state, connection }) => { requestRelay(state, message, connection) },
   punch_hole_sent: (message, { state, connection }) => {
@@ -48,7 +49,7 @@ const rendezvousHandlers: MemberHandlers<Conversation> = {
 }
 
 /** On the port in front of it: one question. */
-const natTestHandlers: MemberHandlers<Conversation> = {
+const natTestHandlers = {
   test_nat_request: (_message, { connection }) => {
     connection.send({ test_nat_response: sparse({ port: connection.remote.port }) })
     connection.end()
@@ -57,15 +58,29 @@ const natTestHandlers: MemberHandlers<Conversation> = {
     connection.send({ online_response: sparse({ states: onlineStates(state, ids) }) })
     connection.end()
   }
+} as const satisfies MemberHandlers<Conversation>
+
+/** What the originals do not have, beside what they have. */
+const handlers: MemberHandlers<Conversation> = {
+  ...originalHandlers,
+  online_request: natTestHandlers.online_request,
+  register_pk: (message, { state, registrar, connection }) => { connection.busy = registerByConnection(state, registrar, message, connection) },
+  hc: (_message, { state, connection }) => {
+    if (connection.isEncrypted && connection.peer === undefined && state.healthChecks.hold(connection)) return
+    state.refused.unserved++
+    connection.end()
+  }
 }
 
-const unserved = (_message: RendezvousMessage, { state, connection }: Conversation): void => {
+const unserved = (message: RendezvousMessage, { state, connection }: Conversation): void => {
+  if (message.union === undefined && connection.peer !== undefined) return // a sign of life of a peer
   state.refused.unserved++
   connection.end()
 }
 
 const receive = {
-  rendezvous: memberDemux(rendezvousHandlers, unserved),
+  original: memberDemux(originalHandlers, unserved),
+  rendezvous: memberDemux(handlers, unserved),
   nat_test: memberDemux(natTestHandlers, unserved)
 }
 
@@ -86,7 +101,7 @@ export const converse = (conversation: Conversation) => (source: AsyncIterable<B
 /** Reads until the end, also when nothing more is served: so that the other side can close. */
 async function serve (source: AsyncIterable<Batch<RendezvousMessage>>, conversation: Conversation): Promise<void> {
   const { connection, state } = conversation
-  const handle = connection.way === 'nat_test' ? receive.nat_test : receive.rendezvous
+  const handle = connection.way === 'nat_test' ? receive.nat_test : receive[state.settings.strictOss ? 'original' : 'rendezvous']
   for await (const batch of source) {
     connection.heard(state.clock.now())
     for (const message of batch) {

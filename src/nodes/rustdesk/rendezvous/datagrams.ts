@@ -1,5 +1,6 @@
 /** Serves the messages that come as datagrams: registrations of peers (RustDesk protocol, section 4.2). */
 import { configUpdate, encode, HEARD, KEY_WANTED, registerResult } from './answers.ts'
+import { Discovery } from './discovery.ts'
 import { presenceOf } from './registration.ts'
 import { relayEndpoint } from './relay-servers.ts'
 import type { Registrar } from './registrar.ts'
@@ -22,13 +23,15 @@ const receive = memberDemux<DatagramReceiver>({
   register_peer: (message, receiver) => { receiver.registerPeer(message) },
   register_pk: (message, receiver) => { receiver.registerKey(message) },
   configure_update: (message, receiver) => { receiver.configure(message) },
-  software_update: (message, receiver) => { receiver.updateSoftware(message) }
+  software_update: (message, receiver) => { receiver.updateSoftware(message) },
+  peer_discovery: (message, receiver) => { receiver.discover(message) }
 }, (_message, receiver) => { receiver.ignore() })
 
 export class DatagramReceiver {
   readonly #state: RendezvousState
   readonly #registrar: Registrar
   readonly #port: PacketPort<Datagram>
+  readonly #discovery: Discovery
   readonly #folded = new Map<string, string>()
   /** Answers to the batch that is being served. */
   #answers: Batch<Datagram> = []
@@ -42,6 +45,7 @@ export class DatagramReceiver {
     this.#state = state
     this.#registrar = registrar
     this.#port = port
+    this.#discovery = new Discovery(state)
   }
 
   /** Serves a batch; nothing of its memory is kept. */
@@ -95,6 +99,12 @@ export class DatagramReceiver {
   updateSoftware ({ url }: Members['software_update']): void {
     const { softwareUrl, softwareVersion } = this.#state.settings
     if (softwareVersion !== '' && url !== softwareVersion) this.#answer(encode({ software_update: { url: softwareUrl } }))
+  }
+
+  discover (search: Members['peer_discovery']): void {
+    const found = this.#discovery.answers(search, this.#host)
+    if (found === undefined) this.ignore()
+    else for (const peer of found) this.#answer(encode(peer))
   }
 
   ignore (): void { this.#state.totals.drops.unserved++ }

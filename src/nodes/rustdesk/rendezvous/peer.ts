@@ -1,9 +1,16 @@
 /** A peer that registers: its identity, and where it was heard last. */
 import { timingSafeEqual } from 'node:crypto'
 import { foldAddress } from '../protocol/addresses.ts'
+import type { RendezvousInit } from '../protocol/messages.ts'
 
 /** Milliseconds for which a peer counts as online after it was heard. */
 export const ONLINE_TIME = 30_000
+
+/** The connection of a peer that has registered by one. */
+export interface PeerConnection {
+  /** False: it cannot be sent. */
+  send (message: RendezvousInit): boolean
+}
 
 /** What is kept of a peer on disk. */
 export interface StoredPeer {
@@ -20,9 +27,11 @@ export interface StoredPeer {
 export class Peer {
   readonly id: string
   ip: string
-  /** Its UDP address; port 0: not known. */
+  /** Its address, and the port for datagrams; port 0: not known. */
   host = ''
   port = 0
+  /** The way to it, in place of datagrams. */
+  connection: PeerConnection | undefined
   /** When it was heard, by a monotonic clock. */
   heardAt = -Infinity
   /** Keys that it has registered in a row, and when the last one was. */
@@ -50,12 +59,22 @@ export class Peer {
 
   isOnline (now: number): boolean { return now - this.heardAt < ONLINE_TIME }
 
-  /** It was heard from this address. */
+  /** Messages can be sent to it. */
+  get isReachable (): boolean { return this.port !== 0 || this.connection !== undefined }
+
+  /** It was heard from this address: by a datagram, or port 0. */
   heard (host: string, port: number, now: number): void {
     if (this.host !== host) this.host = host
     this.port = port
     this.heardAt = now
+    this.connection = undefined
   }
+
+  /** It has registered by a connection. */
+  reach (connection: PeerConnection): void { this.connection = connection }
+
+  /** A connection has closed, or is that of another peer now. */
+  lose (connection: PeerConnection): void { if (this.connection === connection) this.connection = undefined }
 
   /** Takes an identity that is on disk now. */
   identify ({ uuid, pk, ip }: Omit<StoredPeer, 'id'>): void {

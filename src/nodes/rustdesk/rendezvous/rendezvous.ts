@@ -3,9 +3,13 @@ import { pipe } from 'it-pipe'
 import { Connection } from './connection.ts'
 import { runCommand } from './console.ts'
 import { converse, type Conversation } from './conversation.ts'
+import { encode } from './answers.ts'
 import { DatagramReceiver } from './datagrams.ts'
+import { HealthChecks } from './health-checks.ts'
 import { IpBlocker } from './ip-blocker.ts'
 import { IpChanges } from './ip-changes.ts'
+import { KeyOffers } from './key-offers.ts'
+import { keepAlive } from './peer-connections.ts'
 import { PeerRegistry } from './peer-registry.ts'
 import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
@@ -16,7 +20,8 @@ import { newCounters, newRefused, type RendezvousRejectReason } from './stats.ts
 import type { RendezvousStats, RendezvousStatus } from './status.ts'
 import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
-import type { RendezvousInit, RendezvousMessage } from '../protocol/messages.ts'
+import { encryptableMessages, type EncryptableLink } from '../protocol/encryption.ts'
+import { framedMessages, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { reject } from '../../common/reject.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -25,6 +30,7 @@ import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { FrameSizeError } from '../../../transforms/length-codecs.ts'
+import { KeyExchangeError, SecretboxError } from '../../../transforms/secretbox/index.ts'
 import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
@@ -40,8 +46,8 @@ const CHECK_TIMEOUT = 3000
 /** Ticks between two times that old entries are forgotten. */
 const PRUNE_TICKS = 600
 
-/** An accepted link of messages. Without a slot it goes through the limiter of the server now. */
-export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo
+/** An accepted link of messages. Without a slot it goes through the limiter of the server now. With an exchange its client may encrypt it. */
+export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo & Partial<Pick<EncryptableLink, 'exchange'>>
 
 /** By TCP. */
 const accepts: Probe = ({ host, port }) => dialTcp({ host, port, timeout: CHECK_TIMEOUT }).then((link) => {
@@ -59,17 +65,19 @@ export class Rendezvous {
   /** Open ones. */
   readonly #open = new Map<Connection, RendezvousLink>()
   readonly #probe: Probe
+  readonly #offers: KeyOffers
   readonly #timer: Interval
   #port: PacketPort<Datagram> | undefined
   #ticks = 0
   #isClosing = false
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ store, licence, signer, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
-    const settings = readRendezvous(init, { licence, signer })
+  constructor ({ store, licence, signer, encryption, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
+    const settings = readRendezvous(init, { licence, signer, encryption })
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#probe = probe
+    this.#offers = new KeyOffers(clock)
     const rateLimited = new RateLimitedLog(log)
     const refused = newRefused()
     this.#rejectLog = { refused, log: rateLimited }
@@ -87,7 +95,8 @@ export class Rendezvous {
       relays: new RelayServers(),
       waiting: new WaitingClients<Connection>(),
       serverList: { serial: settings.serial, servers: settings.rendezvousServers },
-      push: ({ host, port }, data) => this.#port?.send([{ data, host, port }]) === 1
+      healthChecks: new HealthChecks(),
+      push: ({ host, port, connection }, message) => connection === undefined ? this.#port?.send([{ data: encode(message), host, port }]) === 1 : connection.send(message)
     }
     this.#state.relays.configure(settings.relayServers)
     this.#registrar = new Registrar(this.#state)
@@ -96,16 +105,22 @@ export class Rendezvous {
 
   /** The counters, as of now. */
   get stats (): RendezvousStats {
-    const { totals, peers, waiting, blocker, clock } = this.#state
+    const { totals, peers, waiting, blocker, healthChecks, clock } = this.#state
     const now = clock.now()
     let online = 0
-    for (const peer of peers) if (peer.isOnline(now)) online++
+    let connected = 0
+    for (const peer of peers) {
+      if (peer.isOnline(now)) online++
+      if (peer.connection !== undefined) connected++
+    }
     return {
       ...structuredClone(totals),
       peers: peers.size,
       online,
+      connected,
       registering: this.#registrar.waiting,
       waiting: waiting.size,
+      healthChecks: healthChecks.size,
       counted: blocker.size,
       evicted: peers.evicted,
       halfOpen: this.limiter.stats.halfOpen,
@@ -123,6 +138,12 @@ export class Rendezvous {
   datagrams (port: PacketPort<Datagram>): DatagramReceiver {
     this.#port = port
     return new DatagramReceiver(this.#state, this.#registrar, port)
+  }
+
+  /** Layer: bytes of TCP below, messages above, which clients may encrypt unless the settings say otherwise. */
+  get tcpMessages (): (lower: Link) => Link<RendezvousMessage, RendezvousInit> {
+    const { encryption, strictOss } = this.#state.settings
+    return encryption === undefined || strictOss ? framedMessages : encryptableMessages(encryption)
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
@@ -172,9 +193,11 @@ export class Rendezvous {
       if (connection.isEnded) {
         if (connection.isLingering) link.abort(new LinkClosedError('the other side does not close'))
         connection.isLingering = true
-      } else if (now - connection.heardAt >= idleTimeout) {
+      } else if (now - connection.heardAt >= (connection.idleTimeout ?? idleTimeout)) {
         this.#rejectLog.refused.timeout++
         connection.end()
+      } else {
+        keepAlive(connection, now)
       }
     }
   }
@@ -183,18 +206,20 @@ export class Rendezvous {
   async close (): Promise<void> {
     this.#isClosing = true
     this.#timer.stop()
+    this.#offers.stop()
     for (const link of this.#open.values()) link.abort(new LinkClosedError('the server is stopping'))
     await this.#connections.gone()
   }
 
   async #accept (link: RendezvousLink, way: Connection['way'], slot: ConnectionSlot | undefined): Promise<void> {
-    const { remote } = link
+    const { remote, exchange } = link
     if (slot === undefined || this.#isClosing) {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
-    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() } })
+    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() }, exchange })
     this.#open.set(connection, link)
+    if (exchange !== undefined) this.#offers.add(connection)
     try {
       await this.#serve(link, { state: this.#state, registrar: this.#registrar, connection })
     } catch (err) {
@@ -202,7 +227,9 @@ export class Rendezvous {
       this.#lost(remote, err as Error)
     } finally {
       this.#open.delete(connection)
+      connection.end()
       this.#state.waiting.close(connection)
+      connection.onClosed?.()
     }
   }
 
@@ -212,7 +239,7 @@ export class Rendezvous {
   }
 
   #lost (remote: Endpoint, err: Error): void {
-    if (err instanceof FrameSizeError || err instanceof ProtobufError) reject(this.#rejectLog, 'malformed', { remote }, { detail: err.message }, () => {})
+    if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof KeyExchangeError || err instanceof SecretboxError) reject(this.#rejectLog, 'malformed', { remote }, { detail: err.message }, () => {})
     else this.#connections.lost(remote, err)
   }
 }

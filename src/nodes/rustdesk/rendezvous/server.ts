@@ -5,7 +5,7 @@ import { listenOptions } from './options.ts'
 import { Rendezvous, type RendezvousLink } from './rendezvous.ts'
 import type { RendezvousOptions, RendezvousServerInit } from './settings.ts'
 import type { RendezvousStatus } from './status.ts'
-import { framedMessages, MAX_MESSAGE, rendezvousMessages } from '../protocol/messages.ts'
+import { MAX_MESSAGE, rendezvousMessages } from '../protocol/messages.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
 import { stack } from '../../../layer.ts'
 import { silent } from '../../../log.ts'
@@ -117,7 +117,7 @@ export async function serveRendezvous ({ port, bind, trustedProxies, console = t
     consume(socket, (batch) => { receiver.receive(batch) }).catch((err) => { log.error({ at: endpointText(local), err }, 'no datagrams are served there any more') })
     const ports = {
       udp: local.port,
-      tcp: await listen(listenTcp({ ...shared, port: offset(0) }), (link) => { void rendezvous.accept(overAccepted(link, framedMessages), 'tcp') }),
+      tcp: await listen(listenTcp({ ...shared, port: offset(0) }), (link) => { void rendezvous.accept(overAccepted(link, rendezvous.tcpMessages), 'tcp') }),
       natTest: await listen(listenTcp({ ...shared, port: offset(-1) }), (link) => { void acceptNatTest(rendezvous, link, { hasConsole: console, clock }) }),
       webSocket: await listen(listenUpgraded({ ...shared, port: offset(2), trustedProxies: at.trustedProxies, clientOf }), (link) => { void rendezvous.accept(overAccepted(link, webSocketMessages), 'websocket') })
     }

@@ -5,6 +5,7 @@ import { rendezvousOptions, type lastingOptions } from './options.ts'
 import type { PeerLimits, PeerStore } from './peer-registry.ts'
 import type { Probe } from './relay-servers.ts'
 import type { LicenceKey, PeerSigner } from '../keys/index.ts'
+import type { EncryptionKeys } from '../protocol/encryption.ts'
 import { readOptions, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { ConnectionLimiterInit } from '../../../limits/connection-limiter.ts'
 import type { Logger } from '../../../log.ts'
@@ -16,6 +17,8 @@ export interface RendezvousKeys {
   licence?: Pick<LicenceKey, 'matches'> | undefined
   /** Signs the keys of peers. Default: clients get none, and their sessions are not encrypted. */
   signer?: Pick<PeerSigner, 'sign'> | undefined
+  /** Clients may encrypt their connections. Default: they are not offered to. */
+  encryption?: EncryptionKeys | undefined
 }
 
 /** Options of a server that can change at run time. */
@@ -37,6 +40,7 @@ export interface RendezvousSettings extends Pick<Own, 'serial' | 'strictOss' | '
   alwaysUseRelay: boolean
   readonly licence: RendezvousKeys['licence']
   readonly signer: RendezvousKeys['signer']
+  readonly encryption: RendezvousKeys['encryption']
   readonly mask: LanMask
   readonly localIp: string
   readonly relayServers: readonly string[]
@@ -53,7 +57,7 @@ export interface RendezvousSettings extends Pick<Own, 'serial' | 'strictOss' | '
  *
  * @throws {OptionError} when an option is invalid
  */
-export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licence, signer }: RendezvousKeys): RendezvousSettings {
+export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licence, signer, encryption }: RendezvousKeys): RendezvousSettings {
   const settings = readOptions(rendezvousOptions, init)
   const { mask: maskText = '', localIp, softwareUrl = '', relayServers = [], rendezvousServers = [] } = settings
   const { alwaysUseRelay, serial, strictOss, idleTimeout, maxPeers, maxPeersPerAddress, maxPerSource, maxHalfOpen, maxConnections } = settings
@@ -65,6 +69,7 @@ export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licenc
     idleTimeout,
     licence,
     signer,
+    encryption,
     mask,
     localIp: localIp ?? (maskText === '' ? '' : ownAddress(mask)),
     relayServers,

@@ -1,5 +1,6 @@
 /** What the parts of a rendezvous server share. */
 import type { Connection } from './connection.ts'
+import type { HealthChecks } from './health-checks.ts'
 import type { IpBlocker } from './ip-blocker.ts'
 import type { IpChanges } from './ip-changes.ts'
 import type { Peer } from './peer.ts'
@@ -9,6 +10,7 @@ import type { RelayServers } from './relay-servers.ts'
 import type { RendezvousSettings } from './settings.ts'
 import type { RendezvousCounters, RendezvousRejectReason } from './stats.ts'
 import type { WaitingClients } from './waiting-clients.ts'
+import type { RendezvousInit } from '../protocol/messages.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import type { Clock } from '../../../types.ts'
 
@@ -32,6 +34,7 @@ export interface RendezvousState {
   readonly relays: RelayServers
   readonly waiting: WaitingClients<Connection>
   readonly serverList: ServerList
+  readonly healthChecks: HealthChecks
   /** Sends a message to a peer. False: it is lost. */
-  push (peer: Peer, message: Uint8Array): boolean
+  push (peer: Peer, message: RendezvousInit): boolean
 }

@@ -6,13 +6,16 @@ import type { RelayCounters } from '../../common/status.ts'
 export interface RendezvousStats extends RelayCounters<RendezvousRejectReason>, Omit<RendezvousCounters, 'messages'> {
   /** Messages by how they came and what they are. */
   messages: RendezvousCounters['messages']
-  /** Peers in memory, and those of them that were heard in the last 30 seconds. */
+  /** Peers in memory, those of them that were heard in the last 30 seconds, and those that have registered by a connection. */
   peers: number
   online: number
+  connected: number
   /** Registrations that wait for the store. */
   registering: number
   /** Clients that wait for the answer of a peer, and those whose connection goes on after it. */
   waiting: number
+  /** Health checks that are held open. */
+  healthChecks: number
   /** Addresses whose registrations are counted. */
   counted: number
   /** Peers that made room for others. */

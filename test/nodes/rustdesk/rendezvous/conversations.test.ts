@@ -95,8 +95,8 @@ function varint (value: number): Buffer {
   return Buffer.from([...out, value])
 }
 
-t.test('a registration by a connection (row 25)', async (t) => {
-  const { server } = await startRendezvous(t)
+t.test('a registration by a connection as the originals have it (row 25)', async (t) => {
+  const { server } = await startRendezvous(t, { strictOss: true })
   const client = await TcpClient.dial(t, server.ports.tcp)
   t.equal((await client.ask({ register_pk: { id: '123456789', uuid: Buffer.from('u'), pk: Buffer.from('k') } }))?.register_pk_response?.result, RegisterResult.notSupport)
   t.equal(await client.next(), undefined)
@@ -107,7 +107,7 @@ t.test('a registration by a connection (row 25)', async (t) => {
 })
 
 t.test('what is not served ends the connection (row 26)', async (t) => {
-  const { server } = await startRendezvous(t)
+  const { server } = await startRendezvous(t, { strictOss: true })
   const { tcp, natTest, webSocket } = server.ports
   const messages = [
     Buffer.alloc(0),

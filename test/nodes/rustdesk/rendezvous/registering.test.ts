@@ -200,7 +200,7 @@ t.test('the list of servers, and another version', async (t) => {
   t.match((await peer.next()).configure_update, { serial: 3, rendezvous_servers: ['a.example', 'b.example:5000'] })
   t.same((await peer.ask({ software_update: { url: '1.4.8' } })).software_update?.url, 'https://example/rustdesk-1.4.9.exe')
   peer.send({ software_update: { url: '1.4.9' } })
-  t.same(await peer.settled().then((all) => all.filter(({ configure_update: update }) => update === undefined)), [])
+  t.same(await peer.settled().then((all) => all.filter(({ configure_update: update }) => update == null)), [])
   peer.send({ configure_update: { serial: 4, rendezvous_servers: ['', 'c.example', 'no host'] } })
   peer.send({ configure_update: { serial: 1, rendezvous_servers: ['d.example'] } })
   peer.send({ register_peer: { id: ID, serial: 3 } })
