@@ -12,9 +12,9 @@ export function relayText ({ rendezvous, relay }: RustdeskStatus): string {
   return [...(rendezvous === undefined ? [] : rendezvousLines(rendezvous)), ...(relay === undefined ? [] : relayLines(relay))].join('\n')
 }
 
-function rendezvousLines ({ url, peers, online, registered, stored, asked, answered, waiting, halfOpen, evicted, alwaysUseRelay, relays, drops, refused, refusedRegistrations, refusedPunches, lostDatagrams }: NonNullable<RustdeskStatus['rendezvous']>): string[] {
+function rendezvousLines ({ url, peers, online, connected, healthChecks, registered, stored, asked, answered, waiting, halfOpen, evicted, alwaysUseRelay, relays, drops, refused, refusedRegistrations, refusedPunches, lostDatagrams }: NonNullable<RustdeskStatus['rendezvous']>): string[] {
   return [
-    `rustdesk rendezvous ${url}: ${counted(peers, 'peer')}, ${online} of them online, ${counted(waiting, 'client')} waiting, ${halfOpen} half-open`,
+    `rustdesk rendezvous ${url}: ${counted(peers, 'peer')}, ${online} of them online${connected === 0 ? '' : `, ${connected} by a connection`}, ${counted(waiting, 'client')} waiting, ${halfOpen} half-open${healthChecks === 0 ? '' : `, ${counted(healthChecks, 'health check')}`}`,
     `since the start: ${counted(registered, 'registration')}, ${stored} of them stored, ${asked} peers asked, ${answered} answers passed on`,
     ...(relays.all.length === 0 ? [] : [`relays: ${relays.live.join(', ')} (${relays.live.length} of ${relays.all.length})`]),
     ...(alwaysUseRelay ? ['peers meet at a relay'] : []),
