@@ -28,9 +28,10 @@ export function createCommand (name: string, description: string, unsupported: U
     .helpCommand(false)
 }
 
-export function withSharedOptions (command: Command, configHelp: string): Command {
+/** @param short - another flag for the file, of one letter */
+export function withSharedOptions (command: Command, configHelp: string, short?: string): Command {
   return command
-    .option('--config <file>', configHelp)
+    .option(`${short === undefined ? '' : `-${short}, `}--config <file>`, configHelp)
     .option('--metrics <host:port>', 'serve /metrics and /healthz there; a port alone means 127.0.0.1')
     .option('--control <path>', 'socket for status, reload and capture, or none (default: in /run/tunpipe for root)')
     .option('--json', 'print machine-readable lines')
@@ -58,7 +59,7 @@ export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void
   const { name, description, options, unsupported, examples, maxWorkers = 1 } = protocol
   const command = withOptions(createCommand(name, description, unsupported), options)
   if (maxWorkers > 1) command.option('--workers <count>', 'threads that carry packets, one for each processor to be used (default: 1)')
-  withSharedOptions(command, `a file with a section "${name}"; options win over it`).addHelpText('after', examples.command)
+  withSharedOptions(command, `a file with a section "${name}"${protocol.foreign === undefined ? '' : ', or one of the original'}; options win over it`, protocol.foreign?.short).addHelpText('after', examples.command)
   return command.action(() => { run(flagsOf(command, name)) })
 }
 
@@ -107,7 +108,7 @@ function usageError (command: Command, err: CommanderError, unsupported: Unsuppo
   const message = err.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
   const [, given] = err.code === 'commander.unknownOption' ? /^unknown option '(--?[^=]*)/.exec(message) ?? [] : []
   if (given === undefined) return new UsageError(message)
-  if (!given.startsWith('--')) return new UsageError(`unknown option '${given.slice(0, 2)}', options are written with -- and in full`)
+  if (!given.startsWith('--')) return new UsageError(`unknown option '${given.slice(0, 2)}', ${expectedLetters(command)}`)
   const name = given.slice(2).replace(/'$/, '')
   if (Object.hasOwn(unsupported, name)) return new UsageError(`--${name}: ${unsupported[name]}`)
   const known = namesOf(command)
@@ -116,6 +117,11 @@ function usageError (command: Command, err: CommanderError, unsupported: Unsuppo
   if (owner != null) return new UsageError(`--${name}: not an option of ${pathOf(command)}, but of ${pathOf(owner)}`)
   const near = nearest(name, [...known, 'help'])
   return new UsageError(`unknown option '--${name}'${near === undefined ? '' : `, did you mean --${near}?`}`)
+}
+
+function expectedLetters ({ options }: Command): string {
+  const letters = options.flatMap(({ short }) => short ?? [])
+  return letters.length === 0 ? 'options are written with -- and in full' : `expected ${listOf(letters)}; others are written with -- and in full`
 }
 
 const namesOf = (command: Command): string[] => command.options.map((option) => option.name())

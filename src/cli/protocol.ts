@@ -84,6 +84,8 @@ export interface FinishContext extends Pick<SectionContext, 'warn'> {
 
 /** Configuration files of another program. */
 export interface ForeignConfig {
+  /** The flag of one letter that its program has for them. */
+  readonly short?: string
   /** @param text - one character for each byte, as comments may have any encoding */
   recognises (text: string): boolean
   /** @throws {UsageError} for a file that cannot be used */

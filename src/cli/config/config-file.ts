@@ -12,11 +12,15 @@ const MAX_FILE_BYTES = 64 * 1024
 /** Separates the keys of a path; no key that passes the schema contains it. */
 const joined = (path: readonly string[]): string => path.join('\0')
 
-/** @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original program of a protocol */
-export function readConfigFile (file: string, protocols: ReadonlyArray<Pick<Protocol, 'foreign'>>): ConfigFile {
+/**
+ * @param only - the name of the protocol of the command: where it has files of an original program, those of others are none
+ * @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original program of a protocol
+ */
+export function readConfigFile (file: string, protocols: ReadonlyArray<Pick<Protocol, 'name' | 'foreign'>>, only?: string): ConfigFile {
   const bytes = readBoundedBytes(file, '--config', MAX_FILE_BYTES)
   const text = bytes.toString('latin1') // comments of other programs may have any encoding
-  const foreign = protocols.find((protocol) => protocol.foreign?.recognises(text))?.foreign
+  const own = protocols.find(({ name }) => name === only)?.foreign
+  const foreign = (own === undefined ? protocols.flatMap(({ foreign = [] }) => foreign) : [own]).find((format) => format.recognises(text))
   return foreign === undefined ? parseConfig(file, textOf(bytes, file, '--config')) : foreign.parse(file, text)
 }
 

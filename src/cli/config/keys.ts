@@ -1,6 +1,6 @@
 /** The flags, and keys of files, that the options of a protocol are given by. */
 import type { z } from 'zod'
-import { path, secretText } from '../../nodes/common/options/checks.ts'
+import { isSecretText, path, secretText } from '../../nodes/common/options/checks.ts'
 import type { Option, Options } from '../../nodes/common/options/option.ts'
 
 export interface Key {
@@ -66,5 +66,14 @@ export function secretsOf (options: Options): Array<{ property: string, name: st
   return Object.entries(options).flatMap(([property, option]) => {
     const { kind } = option
     return kind !== undefined && 'secret' in kind ? [{ emptyBy: undefined, ...kind.secret, property, name: keyOf(property, option) }] : []
+  })
+}
+
+/** What the settings have of options whose check is that of a secret. Those that files and variables may have are left out: they are known by then. */
+export function secretValues (options: Options, settings: object): string[] {
+  const values: Readonly<Record<string, unknown>> = { ...settings }
+  return Object.entries(options).flatMap(([property, { check, kind }]) => {
+    const value = values[property]
+    return kind === undefined && isSecretText(check) && typeof value === 'string' ? [value] : []
   })
 }

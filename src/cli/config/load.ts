@@ -6,7 +6,7 @@ import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { readableByOthers } from './bounded-file.ts'
 import { readConfigFile } from './config-file.ts'
-import { listsWith, secretsOf } from './keys.ts'
+import { listsWith, secretsOf, secretValues } from './keys.ts'
 import { programSchema, type SharedSettings } from './program.ts'
 import { givenIn, keyPath, verifyPairs, withFiles } from './section.ts'
 import { environmentSource, oneSource } from './secret.ts'
@@ -58,7 +58,7 @@ export function resolveProgram (protocols: readonly Protocol[], program: LoadIni
 
 /** @throws {UsageError} for the first error, as {@link resolveProgram}, and in files that the settings name */
 export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
-  const file = flags.config === undefined ? undefined : readConfigFile(flags.config, protocols)
+  const file = flags.config === undefined ? undefined : readConfigFile(flags.config, protocols, flags.protocol)
   const given = [flags.source, ...(file === undefined ? [] : [file])]
   const settings = resolveProgram(protocols, program, given)
   const { values, name } = settings
@@ -70,7 +70,8 @@ export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
     const section = values[protocol.name] as Values
     const { settings: given, secrets } = withFiles(protocol.options, givenIn(protocol.options, section), section, { nameOf: (...path) => name([protocol.name, ...path]), warn })
     const reject = rejecting(protocol, section, settings)
-    return { protocol, section, secrets, isForeign: file?.isForeign ?? false, settings: finished(() => protocol.finish(given, { warn, reject }), reject) }
+    const complete = finished(() => protocol.finish(given, { warn, reject }), reject)
+    return { protocol, section, secrets: [...secrets, ...secretValues(protocol.options, complete)], isForeign: file?.isForeign ?? false, settings: complete }
   })
   return { settings: values, services, warnings, secrets: services.flatMap(({ secrets }) => secrets) }
 }

@@ -26,7 +26,7 @@ const RELOAD_TIMEOUT_MS = 60_000
 export function controlTarget ({ control, name, config, protocol }: Values, { program, protocols }: Pick<ControlCommandInit, 'program' | 'protocols'>): ControlTarget {
   const names = protocols.map(({ name }) => name)
   if (protocol !== undefined && !names.includes(String(protocol))) throw new UsageError(`--protocol: not a protocol (${quoted(protocol)}), expected ${listOf(names)}`)
-  const file = typeof config === 'string' ? readConfigFile(config, protocols).values : {}
+  const file = typeof config === 'string' ? readConfigFile(config, protocols, protocol as string | undefined).values : {}
   const expected = typeof config === 'string' ? resolve(config) : undefined
   const named = control ?? file.control
   if (named !== undefined) {

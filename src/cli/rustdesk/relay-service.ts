@@ -1,6 +1,7 @@
-import { loadNacl } from '../../crypto/nacl/index.ts'
+import type { Logger } from 'pino'
+import { loadNacl, type Nacl } from '../../crypto/nacl/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
-import { keyText, serverKey } from '../../nodes/rustdesk/keys/index.ts'
+import { keyText, serverKey, storeGivenPair, type GivenKey } from '../../nodes/rustdesk/keys/index.ts'
 import type { RustdeskRelayServer } from '../../nodes/rustdesk/relay/server.ts'
 import type { RendezvousServer } from '../../nodes/rustdesk/rendezvous/server.ts'
 import type { Output } from '../process/output.ts'
@@ -8,6 +9,7 @@ import type { ServiceMetrics } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
 import { keyOf } from '../config/keys.ts'
+import { verifyFolder } from './folder.ts'
 import { relayOptions } from './options.ts'
 import { relayInit, startRelayHalf } from './relay-half.ts'
 import { startRendezvousHalf } from './rendezvous-half.ts'
@@ -16,7 +18,7 @@ import type { RustdeskRelaySettings } from './settings.ts'
 const PROTOCOL = 'rustdesk'
 
 /** What stays as it was at the start. */
-const LASTING = ['port', 'relayPort', 'bind', 'data', 'key', 'relayKey', 'console', 'trustedProxies', 'serial', 'rendezvousServers'] as const
+const LASTING = ['port', 'relayPort', 'bind', 'data', 'database', 'key', 'relayKey', 'console', 'trustedProxies', 'serial', 'rendezvousServers', 'rmem'] as const
 
 /** The halves that run. */
 interface Halves {
@@ -27,9 +29,11 @@ interface Halves {
 /** Starts a rendezvous server, a relay, or both. @throws an error with a code when a key, the database or a port cannot be used; then nothing runs */
 export async function startRustdeskRelay ({ settings, log, out }: StartContext<RustdeskRelaySettings>): Promise<Service<RustdeskRelaySettings>> {
   const { port, relayPort, data: folder } = settings
+  await verifyFolder(folder, 'the folder of data')
   const nacl = await loadNacl()
   const halves: Halves = {}
   const { key = '-', relayKey = settings.key ?? '' } = settings
+  if (port > 0 || relayKey === '-' || relayKey === '_') await storeKeys(settings, nacl, log)
   const { licence: relayLicence, pair: relayPair } = relayPort === 0 ? { licence: undefined, pair: undefined } : await serverKey({ nacl, key: relayKey, folder, signs: false })
   if (port === 0 && relayPair !== undefined) tellKey(out, keyText(relayPair.publicKey))
   try {
@@ -61,6 +65,14 @@ export async function startRustdeskRelay ({ settings, log, out }: StartContext<R
 }
 
 async function stop ({ rendezvous, relay }: Halves): Promise<void> { await Promise.all([rendezvous?.close(), relay?.close()]) }
+
+/** Keys of the environment are for a folder without any. */
+async function storeKeys ({ data: folder, keyPub, keyPriv }: RustdeskRelaySettings, nacl: Nacl, log: Logger): Promise<void> {
+  const given = (text: string | undefined, name: string): GivenKey | undefined => text === undefined ? undefined : { text, name }
+  const stored = await storeGivenPair({ nacl, folder, secretKey: given(keyPriv, 'KEY_PRIV'), publicKey: given(keyPub, 'KEY_PUB') })
+  if (stored === 'stored') log.info({ folder }, 'the keys of the environment are written to the key files')
+  if (stored === 'other') log.warn({ folder }, 'KEY_PUB is not the public key of id_ed25519: the file counts')
+}
 
 function tellKey (out: Output, key: string): void {
   out.say(`Key: ${key}`)

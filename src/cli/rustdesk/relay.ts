@@ -1,6 +1,7 @@
 /** The RustDesk protocol in `relay`: a rendezvous server and a relay for RustDesk clients. */
 import type { Protocol } from '../protocol.ts'
 import { relayOptions, verifyRelayOptions } from './options.ts'
+import { hbbsIni } from './original/config.ts'
 import { finishRelay, type RustdeskRelaySettings } from './settings.ts'
 import { relayReloadText, relayText } from './status-text.ts'
 
@@ -12,13 +13,15 @@ Examples:
       with the address of the relay that clients are told
   relay rustdesk --relay-port 0
       the rendezvous server alone, as hbbs; --port 0 is the relay alone, as hbbr
+  relay rustdesk -c hbbs.ini -M 52428800
+      with the file and the options of hbbs
   relay rustdesk --key - --trusted-proxy 127.0.0.1
       the relay asks for the key as well; a proxy on this machine ends TLS of WebSocket
 
 Clients: the original ones, with HOST as the ID server, and the key that is printed at the start.
-SINGLE_BANDWIDTH, TOTAL_BANDWIDTH, LIMIT_SPEED, DOWNGRADE_THRESHOLD, DOWNGRADE_START_CHECK, ALWAYS_USE_RELAY, DB_URL, KEY, RELAY_SERVERS, RELAY and ENCRYPTED_ONLY in .env or the environment are as with the originals.
+The file of hbbs -c is read as it is, and so are .env in the working folder and the variables of both originals and of their containers.
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.
-Each option is also a key of relay.yaml, below "rustdesk"; options win over it, and it wins over the environment.`
+Each option is also a key of relay.yaml, below "rustdesk". An option wins over the file, that over .env, and that over the environment.`
 
 export const rustdeskRelay: Protocol<typeof relayOptions, RustdeskRelaySettings> = {
   name: 'rustdesk',
@@ -28,6 +31,7 @@ export const rustdeskRelay: Protocol<typeof relayOptions, RustdeskRelaySettings>
     command: EXAMPLES
   },
   options: relayOptions,
+  foreign: hbbsIni,
   verify: verifyRelayOptions,
   finish: finishRelay,
   async start (context) {

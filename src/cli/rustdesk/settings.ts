@@ -1,48 +1,92 @@
 /** Settings that come from the environment of the original programs, where neither an option nor a file has them. */
-import { databasePath } from '../../nodes/rustdesk/store/database-path.ts'
-import { OptionError } from '../../errors.ts'
-import type { Option } from '../../nodes/common/options/option.ts'
+import { existsSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
 import type { FinishContext } from '../protocol.ts'
-import { environmentOf, type Environment } from './environment.ts'
-import { relayOptions, speedOptions, type RustdeskSettings } from './options.ts'
+import { UsageError } from '../usage-error.ts'
+import { ENV_FILE, environmentOf, type Environment } from './original/environment.ts'
+import { secretFile } from './original/given-keys.ts'
+import { checkOf, isGiven, valueIn, VARIABLES, type Property } from './original/variables.ts'
+import { DEFAULT_PORT, DEFAULT_RELAY_PORT, verifyRelayOptions, type RustdeskSettings } from './options.ts'
 
 /** The database in the folder of data, as the original names it. */
 const DATABASE = 'db_v2.sqlite3'
 
+/** Bytes of the receive buffer of UDP. */
+const RECEIVE_BUFFER = 7 << 20
+
 export type RustdeskRelaySettings = RustdeskSettings & {
+  port: number
+  relayPort: number
+  serial: number
   /** The path of the database, relative to the folder of data. */
   database: string
 }
 
-/** Fills in what the environment has. What makes no sense there is ignored with a warning, as the originals ignore it without one. */
-export function finishRelay (settings: RustdeskSettings, { warn }: FinishContext, env = environmentOf(settings.data, warn)): RustdeskRelaySettings {
-  const speeds = Object.fromEntries(Object.entries(speedOptions).map(([property, option]) => [property, settings[property as keyof typeof speedOptions] ?? valueOf(option, variableOf(property), { warn, env })]))
-  return {
+/** What the originals refuse; they ignore what makes no sense in others. An address or a key that is ignored would open what was to be closed. */
+const REFUSED: readonly Property[] = ['bind', 'key', 'database', 'keyPub', 'keyPriv']
+
+/** Ports whose neighbours are ports as well, also those of the relay one above it. */
+const LOWEST_PORT = 3
+const HIGHEST_PORT = 65_532
+
+/**
+ * Fills in what the environment has. What makes no sense there is ignored with a warning, or refused where the originals do so.
+ *
+ * @throws {UsageError} for what is refused
+ */
+export function finishRelay (settings: RustdeskSettings, context: FinishContext, env = environmentOf(context.warn)): RustdeskRelaySettings {
+  const { warn, reject } = context
+  tellOtherFile(settings.data, warn)
+  const found = (property: Property, name: string): unknown => valueOf(property, name, { warn, env })
+  const filled = Object.fromEntries([...VARIABLES].filter(([, property]) => property !== 'port').map(([name, property]) => [property, settings[property] ?? found(property, name)])) as Partial<RustdeskSettings>
+  const finished = {
     ...settings,
-    ...speeds,
-    key: settings.key ?? (env.ENCRYPTED_ONLY === '1' ? '-' : env.KEY),
-    relayServers: settings.relayServers ?? valueOf(relayOptions.relayServers, env.RELAY === undefined ? 'RELAY_SERVERS' : 'RELAY', { warn, env }) as RustdeskSettings['relayServers'],
-    alwaysUseRelay: settings.alwaysUseRelay ?? env.ALWAYS_USE_RELAY?.toUpperCase() === 'Y',
-    database: databaseOf(env.DB_URL)
+    ...filled,
+    ...portsOf(settings, env, warn),
+    serial: filled.serial ?? 0,
+    key: settings.key ?? (env.get('ENCRYPTED_ONLY')?.text === '1' ? '-' : filled.key),
+    relayServers: settings.relayServers ?? found('relayServers', 'RELAY') as RustdeskSettings['relayServers'] ?? filled.relayServers,
+    alwaysUseRelay: filled.alwaysUseRelay ?? false,
+    localIp: settings.localIp ?? (filled.mask === undefined ? undefined : filled.localIp), // the original asks for it with a mask alone
+    database: filled.database ?? DATABASE,
+    keyPub: secretFile('key_pub') ?? found('keyPub', 'KEY_PUB') as string | undefined,
+    keyPriv: secretFile('key_priv') ?? found('keyPriv', 'KEY_PRIV') as string | undefined
   }
+  verifyRelayOptions(finished, reject)
+  if ((finished.rmem ?? 0) > RECEIVE_BUFFER) warn(`rmem is ignored: the receive buffer of UDP has ${RECEIVE_BUFFER} bytes here`)
+  return finished
 }
 
-/** `SINGLE_BANDWIDTH` for `singleBandwidth`. */
-const variableOf = (property: string): string => property.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
-
-function valueOf ({ check, input = check }: Option, variable: string, { warn, env }: Pick<FinishContext, 'warn'> & { env: Environment }): unknown {
-  const text = env[variable]
-  if (text === undefined || text === '') return undefined
-  const { success, data, error } = input.safeParse(text)
-  if (!success) warn(`${variable} in the environment is ignored: ${error.issues[0].message}`)
-  return data
+/** `PORT` is that of the rendezvous server, and one less than that of the relay. */
+function portsOf ({ port, relayPort }: RustdeskSettings, env: Environment, warn: FinishContext['warn']): { port: number, relayPort: number } {
+  const given = port === undefined || relayPort === undefined ? env.get('PORT') : undefined
+  const shared = given === undefined ? undefined : sharedPort(given.text)
+  if (given !== undefined && shared === undefined) {
+    const problem = `PORT in ${given.from}: not a port of the rendezvous server (${JSON.stringify(given.text)}), expected ${LOWEST_PORT} to ${HIGHEST_PORT}`
+    if (port === undefined) throw new UsageError(problem)
+    if (given.text !== '') warn(`ignored: ${problem}`)
+  }
+  return { port: port ?? shared ?? DEFAULT_PORT, relayPort: relayPort ?? (shared === undefined ? DEFAULT_RELAY_PORT : shared + 1) }
 }
 
-function databaseOf (url: string | undefined): string {
-  if (url === undefined || url === '') return DATABASE
-  try {
-    return databasePath(url)
-  } catch (err) {
-    throw new OptionError(`DB_URL: ${(err as Error).message}`)
-  }
+function sharedPort (text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  return port >= LOWEST_PORT && port <= HIGHEST_PORT ? port : undefined
+}
+
+function valueOf (property: Property, name: string, { warn, env }: Pick<FinishContext, 'warn'> & { env: Environment }): unknown {
+  const variable = env.get(name)
+  if (variable === undefined || !isGiven(property, variable.text)) return undefined
+  const { success, data, error } = checkOf(property).safeParse(valueIn(property, variable.text))
+  if (success) return data
+  const problem = error.issues[0].message
+  if (REFUSED.includes(property)) throw new UsageError(`${name} in ${variable.from}: ${problem}`)
+  warn(`${name} in ${variable.from} is ignored: ${problem}`)
+  return undefined
+}
+
+/** The originals have one folder. */
+function tellOtherFile (data: string, warn: FinishContext['warn']): void {
+  const file = join(data, ENV_FILE)
+  if (existsSync(file) && realpathSync(data) !== realpathSync('.')) warn(`${file} is not read: the one of the working folder is`)
 }

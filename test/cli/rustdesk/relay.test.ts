@@ -7,12 +7,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { loadNacl } from '../../../src/crypto/nacl/index.ts'
-import { environmentOf, variablesIn } from '../../../src/cli/rustdesk/environment.ts'
-import { finishRelay } from '../../../src/cli/rustdesk/settings.ts'
-import type { RustdeskSettings } from '../../../src/cli/rustdesk/options.ts'
 import { keyText, newPair } from '../../../src/nodes/rustdesk/keys/index.ts'
 import { rendezvous } from '../../../src/nodes/rustdesk/protocol/messages.ts'
-import { rejectOption } from '../../../src/nodes/common/options/option.ts'
 import { freePort } from '../../helpers/free-ports.ts'
 import { askControl } from '../../helpers/cli/control.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
@@ -75,53 +71,4 @@ t.test('both halves: a registration, a pair, status, metrics, a reload, and an o
   t.match(await relay.ended, { code: 0 })
   await Promise.all([a.closed, b.closed])
   t.notMatch(relay.stdout + relay.stderr, keyText(pair.secretKey))
-})
-
-t.test('wrong input', async (t) => {
-  const folder = t.testdir({ bad: { id_ed25519: 'no key' }, torn: { 'db_v2.sqlite3': 'no database' } })
-  const [port, relayPort] = [await freePort(), await freePort()]
-  const ports = ['--port', String(port), '--relay-port', String(relayPort), '--bind', '127.0.0.1']
-  for (const [args, code, stderr] of [
-    [['--port', '0', '--relay-port', '0'], 2, /^--relay-port: of no use with port 0, expected one of both to run\n$/],
-    [['--port', '2'], 2, /^--port: too low \(2\), expected 0, or 3 at least/],
-    [['--relay-port', '21118'], 2, /^--relay-port: 21118 or the second after it is a port of the rendezvous server as well/],
-    [['--mask', '10.0.0.0/99'], 2, /^--mask: not a network/],
-    [[...ports, '--data', join(folder, 'bad')], 1, /^relay: .*id_ed25519 has no secret key[^\n]*\n$/],
-    [[...ports, '--data', join(folder, 'torn')], 1, /^relay: [^\n]*\n$/]
-  ] as const) {
-    const ended = await runProgram(t, 'relay', ['rustdesk', ...args], { env: homeEnv() })
-    t.match(ended, { code, stderr }, args.join(' '))
-    t.notMatch(ended.stdout, /ready/)
-  }
-  t.equal(readFileSync(join(folder, 'bad/id_ed25519'), 'utf8'), 'no key')
-  t.equal(readFileSync(join(folder, 'torn/db_v2.sqlite3'), 'utf8'), 'no database')
-})
-
-t.test('the environment of the originals', async (t) => {
-  const warnings: string[] = []
-  const finished = (settings: Partial<RustdeskSettings>, env: Record<string, string>): object =>
-    finishRelay(settings as RustdeskSettings, { warn: (message) => { warnings.push(message) }, reject: rejectOption }, env)
-  t.match(finished({}, {}), { singleBandwidth: undefined, alwaysUseRelay: false, database: 'db_v2.sqlite3' })
-  const env = { SINGLE_BANDWIDTH: '64', LIMIT_SPEED: '0.5', DOWNGRADE_START_CHECK: '60', ALWAYS_USE_RELAY: 'y', DB_URL: 'sqlite:///data/x.sqlite3?mode=rwc' }
-  t.match(finished({}, env), { singleBandwidth: 64, limitSpeed: 0.5, downgradeStartCheck: 60_000, alwaysUseRelay: true, database: '/data/x.sqlite3' })
-  t.match(finished({ singleBandwidth: 7, alwaysUseRelay: false }, env), { singleBandwidth: 7, alwaysUseRelay: false }, 'options and files win')
-  t.match(finished({}, { RELAY: 'a.example,b.example:5', ENCRYPTED_ONLY: '1' }), { relayServers: ['a.example', 'b.example:5'], key: '-' }, 'of containers')
-  t.match(finished({ relayServers: ['c.example'], key: '' }, { RELAY: 'a.example', ENCRYPTED_ONLY: '1' }), { relayServers: ['c.example'], key: '' })
-  t.match(finished({}, { KEY: 'a key', RELAY_SERVERS: 'a.example' }), { key: 'a key', relayServers: ['a.example'] })
-  t.same(warnings, [])
-  t.match(finished({}, { TOTAL_BANDWIDTH: 'all' }), { totalBandwidth: undefined })
-  t.match(warnings, [/^TOTAL_BANDWIDTH in the environment is ignored: not a speed/])
-  t.throws(() => finished({}, { DB_URL: ':memory:' }), { message: /^DB_URL: the database needs the path of a file/ })
-})
-
-t.test('a file .env', async (t) => {
-  t.same({ ...variablesIn('# a comment\nLIMIT_SPEED=8\r\n always-use-relay = "Y" \nnonsense\nkey: =\n[section]\nDB_URL=x') }, { LIMIT_SPEED: '8', ALWAYS_USE_RELAY: 'Y', KEY: '=' })
-  const warnings: string[] = []
-  const environment = (folder: string): unknown => environmentOf(folder, (message) => { warnings.push(message) })
-  const folder = t.testdir({ '.env': 'HOME=elsewhere\nLIMIT_SPEED=8\n', none: {}, other: { '.env': {} } })
-  t.match(environment(folder), { HOME: 'elsewhere', LIMIT_SPEED: '8', PATH: process.env.PATH })
-  t.equal(environment(join(folder, 'none')), process.env)
-  t.same(warnings, [])
-  t.equal(environment(join(folder, 'other')), process.env)
-  t.match(warnings, [/^ignored: \.env: cannot be read/])
 })

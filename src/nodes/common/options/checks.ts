@@ -112,12 +112,22 @@ export function path () {
   return text('a path', 'a path', (path) => path === '' || path.includes('\0') ? undefined : path)
 }
 
-/** Text that no error may quote, of at most `max` characters. It may be empty here; the caller decides whether that is allowed. */
+const secretTexts = new WeakSet<z.ZodType>()
+
+/**
+ * Text that no error may quote, of at most `max` characters, and that the programs keep out of their logs. It may be empty here; the caller
+ * decides whether that is allowed.
+ */
 export function secretText (max = MAX_SECRET) {
-  return z.string({
+  const check = z.string({
     error: ({ input }) => input === undefined ? 'missing, expected text' : input === null ? 'empty, expected text' : 'not text, expected text (put digits in quotes)'
   }).max(max, { error: `too long, expected at most ${max} characters` })
+  secretTexts.add(check)
+  return check
 }
+
+/** Whether a check is a {@link secretText}. */
+export const isSecretText = (check: z.ZodType): boolean => secretTexts.has(check)
 
 /** A value that only callers of the library give, such as the content of a file. */
 export function given<T> () { return z.custom<T>((value) => value !== undefined) }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { copyFile, link, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyPair, Nacl } from '../../../crypto/nacl/index.ts'
+import { errnoOf } from '../../../net/native/errno.ts'
 import { RustdeskKeyError } from './key-error.ts'
 import { keyText, pairOfText } from './key-text.ts'
 
@@ -38,7 +39,11 @@ export interface StoredKey {
 
 const codeOf = (err: unknown): string | undefined => (err as NodeJS.ErrnoException).code
 
-const fault = (file: string, what: string, cause?: unknown): RustdeskKeyError => new RustdeskKeyError('ERR_RUSTDESK_KEY_FILE', `${file} ${what}`, { cause })
+/** @param cause an error of the system */
+function fault (file: string, what: string, cause?: unknown): RustdeskKeyError {
+  const { errno } = (cause ?? {}) as NodeJS.ErrnoException
+  return new RustdeskKeyError('ERR_RUSTDESK_KEY_FILE', `${file} ${what}${errno === undefined ? '' : `: ${errnoOf(-errno)[1]}`}`, { cause })
+}
 
 /** The text of a file without white space around it; undefined when there is no such file. */
 async function readText (file: string): Promise<string | undefined> {
@@ -124,9 +129,15 @@ export async function readKeyFiles (nacl: Nacl, folder: string): Promise<StoredK
  * @throws {RustdeskKeyError} `ERR_RUSTDESK_KEY_FILE`
  */
 export async function loadKeyFiles (nacl: Nacl, folder: string): Promise<StoredKey> {
-  const found = await readKeyFiles(nacl, folder)
-  if (found !== undefined) return found
-  const pair = newPair(nacl)
+  return await readKeyFiles(nacl, folder) ?? await storePair(nacl, folder, newPair(nacl))
+}
+
+/**
+ * Writes a pair to a folder that has none. When another process was first, it is the pair of that one.
+ *
+ * @throws {RustdeskKeyError} `ERR_RUSTDESK_KEY_FILE`
+ */
+export async function storePair (nacl: Nacl, folder: string, pair: KeyPair): Promise<StoredKey> {
   const publicText = keyText(pair.publicKey)
   const file = join(folder, SECRET_FILE)
   if (!await writeSecret(file, keyText(pair.secretKey))) {
@@ -137,6 +148,9 @@ export async function loadKeyFiles (nacl: Nacl, folder: string): Promise<StoredK
   await rm(join(folder, PUBLIC_FILE), { force: true }).catch(() => {}) // of a pair that is gone
   return { pair, publicText, isNew: true, publicFile: await publicFileOf(folder, publicText) }
 }
+
+/** The text of the public file alone; undefined when there is none. @throws {RustdeskKeyError} `ERR_RUSTDESK_KEY_FILE` */
+export const readPublicFile = (folder: string): Promise<string | undefined> => readText(join(folder, PUBLIC_FILE))
 
 /** A pair whose public text has no `/` or `:`, which would be taken for a part of an address or path where people paste it. */
 export function newPair (nacl: Nacl): KeyPair {

@@ -14,7 +14,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = { mode: ['rw', '
 export function databasePath (url: string): string {
   const [encoded, parameters] = splitOnce(url.replace(SCHEME, ''))
   for (const [name, value] of new URLSearchParams(parameters)) {
-    if (!(Object.hasOwn(PARAMETERS, name) && PARAMETERS[name].includes(value))) throw new OptionError(`the database cannot be opened with ${name}=${value}`)
+    if (!(Object.hasOwn(PARAMETERS, name) && PARAMETERS[name].includes(value))) throw new OptionError(`a database cannot be opened with ${name}=${value}`)
   }
   let path
   try {
@@ -22,7 +22,7 @@ export function databasePath (url: string): string {
   } catch {
     throw new OptionError('the path of the database has a % without the two digits of a byte of UTF-8')
   }
-  if (path === '' || path === ':memory:' || path.includes('\0')) throw new OptionError('the database needs the path of a file')
+  if (path === '' || path === ':memory:' || path.includes('\0')) throw new OptionError('no path of a database')
   return path
 }
 
