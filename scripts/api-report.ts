@@ -136,10 +136,13 @@ function nameOfType (node: ts.Node): ts.Node | undefined {
   return ts.isExpressionWithTypeArguments(node) ? node.expression : undefined
 }
 
+/** Generated types are those of a schema, and known by it. */
+const GENERATED = '/generated/'
+
 /** Whether a type of this package is exported by no entry point. */
 function isHidden (symbol: ts.Symbol, known: ReadonlySet<ts.Symbol>): boolean {
   if (known.has(symbol) || (symbol.flags & ts.SymbolFlags.TypeParameter) !== 0) return false
-  return symbol.declarations?.some((node) => node.getSourceFile().fileName.startsWith(EMITTED)) === true
+  return symbol.declarations?.some((node) => node.getSourceFile().fileName.startsWith(EMITTED) && !node.getSourceFile().fileName.includes(GENERATED)) === true
 }
 
 function write ({ files, problems }: ApiReport): void {

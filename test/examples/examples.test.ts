@@ -20,6 +20,10 @@ t.test('a port that leads elsewhere', async (t) => {
   t.same(await startExample(t, 'ports.ts').ended, { code: 0, stderr: '', stdout: 'hello\n1 user, strict mode\n' })
 })
 
+t.test('the servers of RustDesk', async (t) => {
+  t.same(await startExample(t, 'rustdesk.ts').ended, { code: 0, stderr: '', stdout: 'there is no such peer\n' })
+})
+
 t.test('many links over one connection', async (t) => {
   const stdout = 'ERR_LINK_REFUSED 64 there is no shell\nwelcome: hello, world\n1 link left\nslow: enough\nended by nobody and nobody\n'
   t.same(await startExample(t, 'links.ts').ended, { code: 0, stderr: '', stdout })

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { idPk, rendezvous, framedMessages, type RendezvousInit, type RendezvousMessage } from '../../../src/nodes/rustdesk/protocol/messages.ts'
 import { serveRendezvous, type RendezvousServer, type ServeRendezvousInit } from '../../../src/nodes/rustdesk/rendezvous/server.ts'
-import type { StoredPeer } from '../../../src/nodes/rustdesk/rendezvous/peer.ts'
+import type { PeerRecord } from '../../../src/nodes/rustdesk/store/peer-record.ts'
 import { over } from '../../../src/layer.ts'
 import { AsyncQueue } from '../../../src/streams/async-queue.ts'
 import { systemClock } from '../../../src/streams/clock.ts'
@@ -25,20 +25,20 @@ export class MovedClock implements Clock {
 
 /** A store in memory, which fails or waits as a test wants. */
 export class MemoryStore {
-  readonly peers = new Map<string, StoredPeer>()
+  readonly peers = new Map<string, PeerRecord>()
   fault: (Error & { code?: string }) | undefined
   /** Each write waits for it. */
   gate: Promise<void> = Promise.resolve()
   finds = 0
   puts = 0
 
-  async find (id: string): Promise<StoredPeer | undefined> {
+  async find (id: string): Promise<PeerRecord | undefined> {
     this.finds++
     if (this.fault !== undefined) throw this.fault
     return this.peers.get(id)
   }
 
-  async put (peer: StoredPeer): Promise<void> {
+  async put (peer: PeerRecord): Promise<void> {
     this.puts++
     await this.gate
     if (this.fault !== undefined) throw this.fault

@@ -8,7 +8,10 @@ import { errnoOf } from '../../../net/native/errno.ts'
 import { RustdeskKeyError } from './key-error.ts'
 import { keyText, pairOfText } from './key-text.ts'
 
+/** The file of the secret key in the folder of a server. */
 export const SECRET_FILE = 'id_ed25519'
+
+/** The file of the public key beside it. */
 export const PUBLIC_FILE = 'id_ed25519.pub'
 
 /** A text has 88 characters, and maybe white space around it. */

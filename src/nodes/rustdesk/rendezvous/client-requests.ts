@@ -64,7 +64,8 @@ export function requestRelay (state: RendezvousState, request: Members['request_
 }
 
 function pushTo (state: RendezvousState, peer: Peer, message: RendezvousInit): void {
-  if (state.push(peer, message)) state.totals.asked++
+  if (!state.peers.mayPush(peer, state.clock.now())) state.totals.drops.pushes++
+  else if (state.push(peer, message)) state.totals.asked++
   else state.totals.drops.queue++
 }
 

@@ -27,7 +27,13 @@ const receive = memberDemux<DatagramReceiver>({
   peer_discovery: (message, receiver) => { receiver.discover(message) }
 }, (_message, receiver) => { receiver.ignore() })
 
-export class DatagramReceiver {
+/** Serves the datagrams of one socket. */
+export interface DatagramService {
+  /** Serves a batch; nothing of its memory is kept. */
+  receive (batch: Batch<Datagram>): void
+}
+
+export class DatagramReceiver implements DatagramService {
   readonly #state: RendezvousState
   readonly #registrar: Registrar
   readonly #port: PacketPort<Datagram>
@@ -48,7 +54,6 @@ export class DatagramReceiver {
     this.#discovery = new Discovery(state)
   }
 
-  /** Serves a batch; nothing of its memory is kept. */
   receive (batch: Batch<Datagram>): void {
     this.#now = this.#state.clock.now()
     for (const { data, host, port } of batch) {

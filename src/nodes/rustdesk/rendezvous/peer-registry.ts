@@ -1,14 +1,16 @@
 /** All peers in memory, within bounds: by address, and in total. Those that are not in memory are read from the store when they are asked for. */
-import { Peer, type StoredPeer } from './peer.ts'
+import { Peer } from './peer.ts'
+import { PushLimiter } from './push-limiter.ts'
 import { isId } from './registration.ts'
+import type { PeerRecord } from '../store/peer-record.ts'
 import { clientKey } from '../../../net/client-address.ts'
 
 /** Where peers are kept for good. */
 export interface PeerStore {
   /** Rejects when the store cannot be read. */
-  find (id: string): Promise<StoredPeer | undefined>
+  find (id: string): Promise<PeerRecord | undefined>
   /** Settles when the peer is kept for good; rejects when it is not. */
-  put (peer: StoredPeer): Promise<void>
+  put (peer: PeerRecord): Promise<void>
 }
 
 export interface PeerLimits {
@@ -30,6 +32,7 @@ export class PeerRegistry {
   readonly #counts = new Map<string, number>()
   /** Look-ups that have not settled. */
   readonly #finding = new Map<string, Promise<Peer | undefined>>()
+  readonly #pushes = new PushLimiter()
   #limits: PeerLimits
   /** Goes round to find peers to let go. */
   #hand: Iterator<Peer> | undefined
@@ -65,7 +68,7 @@ export class PeerRegistry {
   }
 
   /** Adds a peer that is in the store. Undefined: there is no room. */
-  add (stored: StoredPeer, now: number): Peer | undefined {
+  add (stored: PeerRecord, now: number): Peer | undefined {
     const known = this.#peers.get(stored.id)
     if (known !== undefined) return known
     if (!this.hasRoom(stored.ip, now)) return undefined
@@ -75,8 +78,11 @@ export class PeerRegistry {
     return peer
   }
 
+  /** Whether a peer may be sent one more message for a client, which is counted. By a connection it may: that has a bound of its own, and proves its address. */
+  mayPush (peer: Peer, now: number): boolean { return peer.connection !== undefined || this.#pushes.allows(peer, now) }
+
   /** Changes the identity of a peer that is in memory. */
-  identify (peer: Peer, identity: Omit<StoredPeer, 'id'>): void {
+  identify (peer: Peer, identity: Omit<PeerRecord, 'id'>): void {
     this.#count(peer.ip, -1)
     peer.identify(identity)
     this.#count(peer.ip, 1)

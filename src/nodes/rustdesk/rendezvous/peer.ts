@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { foldAddress } from '../protocol/addresses.ts'
 import type { RendezvousInit } from '../protocol/messages.ts'
+import type { PeerRecord } from '../store/peer-record.ts'
 
 /** Milliseconds for which a peer counts as online after it was heard. */
 export const ONLINE_TIME = 30_000
@@ -10,17 +11,6 @@ export const ONLINE_TIME = 30_000
 export interface PeerConnection {
   /** False: it cannot be sent. */
   send (message: RendezvousInit): boolean
-}
-
-/** What is kept of a peer on disk. */
-export interface StoredPeer {
-  readonly id: string
-  /** The identity of its machine. */
-  readonly uuid: Uint8Array
-  /** Its Ed25519 key. */
-  readonly pk: Uint8Array
-  /** The address that it has registered from. */
-  readonly ip: string
 }
 
 /** A peer in memory. Bytes are kept as text of Latin-1, as there are many peers, and a view of few bytes takes several times as much memory. */
@@ -40,7 +30,7 @@ export class Peer {
   #uuid: string
   #pk: string
 
-  constructor ({ id, uuid, pk, ip }: StoredPeer) {
+  constructor ({ id, uuid, pk, ip }: PeerRecord) {
     this.id = id
     this.ip = foldAddress(ip) // older servers have stored IPv4 as mapped addresses
     this.#uuid = textOf(uuid)
@@ -77,7 +67,7 @@ export class Peer {
   lose (connection: PeerConnection): void { if (this.connection === connection) this.connection = undefined }
 
   /** Takes an identity that is on disk now. */
-  identify ({ uuid, pk, ip }: Omit<StoredPeer, 'id'>): void {
+  identify ({ uuid, pk, ip }: Omit<PeerRecord, 'id'>): void {
     this.#uuid = textOf(uuid)
     this.#pk = textOf(pk)
     this.ip = ip

@@ -4,7 +4,7 @@ import { Connection } from './connection.ts'
 import { runCommand } from './console.ts'
 import { converse, type Conversation } from './conversation.ts'
 import { encode } from './answers.ts'
-import { DatagramReceiver } from './datagrams.ts'
+import { DatagramReceiver, type DatagramService } from './datagrams.ts'
 import { HealthChecks } from './health-checks.ts'
 import { IpBlocker } from './ip-blocker.ts'
 import { IpChanges } from './ip-changes.ts'
@@ -13,10 +13,11 @@ import { keepAlive } from './peer-connections.ts'
 import { PeerRegistry } from './peer-registry.ts'
 import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
+import { tcpProbe } from './relay-probe.ts'
 import { RelayServers, type Probe } from './relay-servers.ts'
 import { readRendezvous, type RendezvousOptions, type RendezvousServerInit } from './settings.ts'
 import type { RendezvousState } from './state.ts'
-import { newCounters, newRefused, type RendezvousRejectReason } from './stats.ts'
+import { newCounters, newRefused, type RendezvousRejectReason, type Way } from './stats.ts'
 import type { RendezvousStats, RendezvousStatus } from './status.ts'
 import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
@@ -34,14 +35,12 @@ import { KeyExchangeError, SecretboxError } from '../../../transforms/secretbox/
 import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
-import { dialTcp } from '../../../transports/tcp.ts'
 import type { Datagram, Endpoint, Link, PacketPort } from '../../../types.ts'
 
 const TICK = 1000
 
-/** Ticks between two checks of the relays, and milliseconds for one. */
+/** Ticks between two checks of the relays. */
 const CHECK_TICKS = 3
-const CHECK_TIMEOUT = 3000
 
 /** Ticks between two times that old entries are forgotten. */
 const PRUNE_TICKS = 600
@@ -49,12 +48,7 @@ const PRUNE_TICKS = 600
 /** An accepted link of messages. Without a slot it goes through the limiter of the server now. With an exchange its client may encrypt it. */
 export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo & Partial<Pick<EncryptableLink, 'exchange'>>
 
-/** By TCP. */
-const accepts: Probe = ({ host, port }) => dialTcp({ host, port, timeout: CHECK_TIMEOUT }).then((link) => {
-  link.abort(new LinkClosedError('the relay is alive'))
-  return true
-}, () => false)
-
+/** The server: datagrams and connections are served by its parts, see `serveRendezvous` for its ports. */
 export class Rendezvous {
   /** Every connection goes through it. */
   readonly limiter: ConnectionLimiter
@@ -72,7 +66,7 @@ export class Rendezvous {
   #isClosing = false
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ store, licence, signer, encryption, probe = accepts, clock = systemClock, log = silent, ...init }: RendezvousServerInit) {
+  constructor ({ store, licence, signer, encryption, clock = systemClock, probe = tcpProbe({ clock }), log = silent, ...init }: RendezvousServerInit) {
     const settings = readRendezvous(init, { licence, signer, encryption })
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
@@ -92,7 +86,7 @@ export class Rendezvous {
       blocker: new IpBlocker(),
       changes: new IpChanges(),
       punches: new PunchLog(),
-      relays: new RelayServers(),
+      relays: new RelayServers({ clock, isPlain: settings.strictOss }),
       waiting: new WaitingClients<Connection>(),
       serverList: { serial: settings.serial, servers: settings.rendezvousServers },
       healthChecks: new HealthChecks(),
@@ -135,7 +129,7 @@ export class Rendezvous {
   }
 
   /** Serves datagrams of a socket, by the port of which they are answered. */
-  datagrams (port: PacketPort<Datagram>): DatagramReceiver {
+  datagrams (port: PacketPort<Datagram>): DatagramService {
     this.#port = port
     return new DatagramReceiver(this.#state, this.#registrar, port)
   }
@@ -147,7 +141,7 @@ export class Rendezvous {
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
-  accept (link: RendezvousLink, way: Connection['way']): Promise<void> {
+  accept (link: RendezvousLink, way: Exclude<Way, 'udp'>): Promise<void> {
     return this.#connections.accept(link, (slot) => this.#accept(link, way, slot))
   }
 
@@ -171,6 +165,7 @@ export class Rendezvous {
     this.#state.settings = settings
     this.limiter.configure(settings.limiter)
     this.#state.peers.configure(settings.peerLimits)
+    this.#state.relays.isPlain = settings.strictOss
     if (String(settings.relayServers) !== String(before.relayServers)) this.#state.relays.configure(settings.relayServers) // else what the console has set stays
   }
 

@@ -6,10 +6,10 @@ export type Way = 'udp' | 'tcp' | 'websocket' | 'nat_test'
 
 /**
  * Why a datagram or an answer of a peer was dropped: `malformed`, it is no message; `unserved`, a message that is not served there; `empty`,
- * without what it needs; `busy`, too many registrations wait; `queue`, the system had no room for an answer; `unasked`, the answer of a peer
- * that was not asked, or for a client that does not wait any more.
+ * without what it needs; `busy`, too many registrations wait; `queue`, the system had no room for an answer; `pushes`, the peer was sent too
+ * much for clients; `unasked`, the answer of a peer that was not asked, or for a client that does not wait any more.
  */
-export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queue' | 'unasked'
+export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queue' | 'pushes' | 'unasked'
 
 /**
  * Why a registration was refused: `no_id`, its id is too short or too long; `blocked`, too many from its address; `machine`, the id is
@@ -27,22 +27,35 @@ export type PunchRefusal = 'key' | 'unknown' | 'offline' | 'store'
  */
 export type RendezvousRejectReason = 'malformed' | 'unserved' | 'timeout' | 'protocol' | 'source' | 'limit'
 
-export const newCounters = () => ({
-  messages: { udp: {}, tcp: {}, websocket: {}, nat_test: {} } as Record<Way, Partial<Record<MemberName, number>>>,
-  drops: { malformed: 0, unserved: 0, empty: 0, busy: 0, queue: 0, unasked: 0 } satisfies Record<RendezvousDrop, number>,
+/** Counters of a rendezvous server. */
+export interface RendezvousCounters {
+  /** Messages that have come, by their kind. */
+  messages: Record<Way, Partial<Record<MemberName, number>>>
+  drops: Record<RendezvousDrop, number>
   /** Registrations that were answered with OK, and those that changed the store. */
+  registered: number
+  stored: number
+  refusedRegistrations: Record<RegistrationRefusal, number>
+  /** Messages that peers were sent for clients. */
+  asked: number
+  /** Answers of peers that clients were sent. */
+  answered: number
+  refusedPunches: Record<PunchRefusal, number>
+  /** Commands of the console. */
+  commands: number
+}
+
+export const newCounters = (): RendezvousCounters => ({
+  messages: { udp: {}, tcp: {}, websocket: {}, nat_test: {} },
+  drops: { malformed: 0, unserved: 0, empty: 0, busy: 0, queue: 0, pushes: 0, unasked: 0 },
   registered: 0,
   stored: 0,
-  refusedRegistrations: { no_id: 0, blocked: 0, machine: 0, stolen: 0, frequent: 0, full: 0, store: 0, connection: 0 } satisfies Record<RegistrationRefusal, number>,
-  /** Messages that peers were sent for clients. */
+  refusedRegistrations: { no_id: 0, blocked: 0, machine: 0, stolen: 0, frequent: 0, full: 0, store: 0, connection: 0 },
   asked: 0,
-  /** Answers of peers that clients were sent. */
   answered: 0,
-  refusedPunches: { key: 0, unknown: 0, offline: 0, store: 0 } satisfies Record<PunchRefusal, number>,
+  refusedPunches: { key: 0, unknown: 0, offline: 0, store: 0 },
   commands: 0
 })
-
-export type RendezvousCounters = ReturnType<typeof newCounters>
 
 export const newRefused = (): Record<RendezvousRejectReason, number> => ({ malformed: 0, unserved: 0, timeout: 0, protocol: 0, source: 0, limit: 0 })
 

@@ -34,7 +34,7 @@ const SCHEMA = `
 /** A value as bytes, whatever its type: the package ends the process at text that is not UTF-8. One byte more than allowed is enough to see it. A part of nothing is NULL. */
 const bytesOf = (column: string): string => `coalesce(substr(CAST(${column} AS blob), 1, ${LONGEST_VALUE + 1}), x'')`
 
-const FIND = `SELECT ${['guid', 'uuid', 'pk', 'info'].map(bytesOf).join(', ')} FROM peer WHERE id = ?`
+const FIND = `SELECT ${['uuid', 'pk', 'info'].map(bytesOf).join(', ')} FROM peer WHERE id = ?`
 
 /** Changes no row whose uuid differs: the caller sees that by the number of changes. */
 const PUT = `INSERT INTO peer (guid, id, uuid, pk, info) VALUES (?, ?, ?, ?, ?)
@@ -76,9 +76,9 @@ export class PeerDatabase {
     this.#checkFile()
     const row = this.#find.get([id]) as Uint8Array[] | undefined
     if (row === undefined) return undefined
-    const [guid, uuid, pk, info] = row
+    const [uuid, pk, info] = row
     if (row.some(({ length }) => length > LONGEST_VALUE)) throw new PeerStoreError('ERR_PEER_STORE_ROW', `a value in the row of this id has more than ${LONGEST_VALUE} bytes`)
-    return { guid, uuid, pk, ip: ipOf(info) }
+    return { uuid, pk, ip: ipOf(info) }
   }
 
   count (): number {

@@ -1,6 +1,7 @@
 /** Errors of the database of peers. */
 import { CodedError } from '../../../errors.ts'
 
+/** Codes of a {@link PeerStoreError}. */
 export type PeerStoreErrorCode =
   | 'ERR_PEER_STORE_LIBSQL' // the optional package `libsql` is not installed, or does not load
   | 'ERR_PEER_STORE_FAULT' // the database has failed: `sqlite` says how

@@ -19,7 +19,6 @@ export interface PeerRow {
 
 /** A row as it is read. */
 export interface FoundRow {
-  guid: Uint8Array
   uuid: Uint8Array
   pk: Uint8Array
   ip: string

@@ -14,6 +14,7 @@ import { Worker } from 'node:worker_threads'
 import { throttle } from '../../../limits/throttle.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { PeerStoreError } from './errors.ts'
+import type { PeerRecord } from './peer-record.ts'
 import { errorOf, faultOf, type StoreAnswer, type StoreCommand, type StoreEvent, type StoreRequest, type ThreadInit } from './messages.ts'
 
 /** UTF-16 units of an id, which the schema has for it. */
@@ -34,21 +35,9 @@ const MAX_QUEUED_BYTES = 8 << 20
 /** Bytes that a request takes besides its id and its values, about. */
 const REQUEST_SIZE = 200
 
-export interface PeerRecord {
-  id: string
-  /** What the machine of the peer is known by; the original compares it before it writes. */
-  uuid: Uint8Array
-  /** Ed25519. */
-  pk: Uint8Array
-  /** Where it was registered from. */
-  ip: string
-}
+export type { PeerRecord }
 
-export interface StoredPeer extends PeerRecord {
-  /** The primary key, 16 bytes. */
-  guid: Uint8Array
-}
-
+/** Options of {@link openPeerStore}. */
 export interface PeerStoreInit {
   path: string
   /** Default: silent. */
@@ -94,6 +83,7 @@ export async function storeOf (thread: StoreThread, init: PeerStoreInit): Promis
   throw errorOf(event.fault)
 }
 
+/** The database of peers, which a thread has: see {@link openPeerStore}. */
 export class PeerStore {
   readonly #thread: StoreThread
   readonly #maxQueued: number
@@ -129,7 +119,7 @@ export class PeerStore {
   get queued (): { requests: number, bytes: number } { return { requests: this.#pending.size, bytes: this.#queuedBytes } }
 
   /** The peer of an id. It sees each `put` that has settled before. */
-  async find (id: string): Promise<StoredPeer | undefined> {
+  async find (id: string): Promise<PeerRecord | undefined> {
     checkId(id)
     const { found } = await this.#ask({ type: 'find', id }, id.length)
     return found === undefined ? undefined : { id, ...found }

@@ -1,9 +1,13 @@
 import t from 'tap'
+import { ManualClock } from '../../../helpers/clock.ts'
 import { NatType } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
 import { lanMask } from '../../../../src/nodes/rustdesk/rendezvous/lan-mask.ts'
 import { PunchLog } from '../../../../src/nodes/rustdesk/rendezvous/punch-log.ts'
 import { decidePunch, relayFor } from '../../../../src/nodes/rustdesk/rendezvous/punch.ts'
+import { tcpProbe } from '../../../../src/nodes/rustdesk/rendezvous/relay-probe.ts'
 import { relayEndpoint, RelayServers } from '../../../../src/nodes/rustdesk/rendezvous/relay-servers.ts'
+import type { ResolvedAddress } from '../../../../src/transports/happy-eyeballs.ts'
+import { listenTcp } from '../../../../src/transports/tcp.ts'
 
 const LOCAL_IP = '10.0.0.1'
 const rules = { alwaysUseRelay: false, mask: lanMask('10.0.0.0/8'), localIp: LOCAL_IP }
@@ -61,6 +65,77 @@ t.test('relays in turn, those that are alive (row 17)', async (t) => {
   relays.configure(['x.example', 'y.example'])
   await late
   t.same(relays.live, ['x.example', 'y.example'], 'a check of an older list')
+})
+
+t.test('a relay that takes much longer than the fastest is left out until it is quicker', async (t) => {
+  const clock = new ManualClock()
+  const relays = new RelayServers({ clock })
+  relays.configure(['a.example', 'b.example', 'c.example'])
+  /** One check in which each relay accepts after some milliseconds; undefined: never. */
+  const check = async (...times: Array<number | undefined>): Promise<readonly string[]> => {
+    const checking = relays.check(({ host }) => {
+      const time = times['abc'.indexOf(host[0])]
+      return new Promise((resolve) => { clock.set(time ?? 3000, () => { resolve(time !== undefined) }) })
+    })
+    await clock.pass(3000)
+    await checking
+    return [...relays.live].sort()
+  }
+  const [a, b, c] = ['a.example', 'b.example', 'c.example']
+  t.same(await check(1, 250, 1100), [a, b, c], 'one time says nothing')
+  t.same(await check(1, 250, 1100), [a, b, c])
+  t.same(await check(1, 250, 1100), [a, b], 'far away is not slow')
+  for (let i = 0; i < 2; i++) t.same(await check(1, 5, 3), [a, b], 'by the median')
+  t.same(await check(1, 5, 3), [a, b, c])
+  for (let i = 0; i < 3; i++) await check(400, 1500, 1700)
+  t.same(await check(400, 1500, 1700), [a, b], 'up to four times as long as the fastest')
+  t.same(await check(undefined, 1500, 1700), [b, c], 'of those that are alive')
+  t.same(await check(1, undefined, undefined), [a])
+  t.same(await check(1, undefined, 2900), [a, c], 'what was known of one that was gone is forgotten')
+  t.same(await check(undefined, undefined, undefined), [a, c])
+  relays.isPlain = true
+  for (let i = 0; i < 4; i++) await check(1, 2, 2900)
+  t.same(relays.live, [a, b, c], 'as they are reached, with nothing beyond the original')
+})
+
+t.test('a probe that fails in an unusual way harms no other, nor the next check', async (t) => {
+  const relays = new RelayServers()
+  relays.configure(['a.example', 'b.example'])
+  const probe = async ({ host }: { host: string }): Promise<boolean> => {
+    if (host === 'a.example') throw new Error('broken')
+    return true
+  }
+  await relays.check(probe)
+  t.same(relays.live, ['b.example'])
+  await relays.check(async () => true)
+  t.same(relays.live, ['a.example', 'b.example'])
+})
+
+t.test('a probe by TCP looks a name up once at a time, and gives up in time', async (t) => {
+  const clock = new ManualClock()
+  const listener = listenTcp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => { listener.close() })
+  const port = await listener.port()
+  const asked: string[] = []
+  let answer: (found: ResolvedAddress[]) => void = () => {}
+  const probe = tcpProbe({
+    clock,
+    lookup: (name) => {
+      asked.push(name)
+      return new Promise((resolve) => { answer = resolve })
+    }
+  })
+  for (let i = 0; i < 3; i++) {
+    const probing = probe({ host: 'relay.example', port })
+    await clock.pass(3000)
+    t.equal(await probing, false)
+  }
+  t.same(asked, ['relay.example'], 'one look-up that is not answered')
+  const late = probe({ host: 'relay.example', port })
+  answer([{ address: '127.0.0.1', family: 4 }])
+  t.equal(await late, true, 'a name that resolves in the end')
+  t.equal(await probe({ host: '127.0.0.1', port }), true)
+  t.same(asked, ['relay.example'])
 })
 
 t.test('where a relay is', async (t) => {

@@ -227,3 +227,14 @@ t.test('nothing that comes as a datagram is sent to others (row 32)', async (t) 
   for (const one of [forger, victim, peer]) t.same(await one.settled(), [])
   t.equal(server.status().drops.unserved, 7)
 })
+
+t.test('a peer is sent 64 messages for clients at once, over however many connections they come', async (t) => {
+  const { server, peer } = await withPeer(t)
+  for (let i = 0; i < 10; i++) {
+    const client = await TcpClient.dial(t, server.ports.tcp, '127.0.0.3')
+    client.send(...Array.from({ length: 10 }, () => ({ punch_hole_request: { id: ID, version: VERSION } })))
+    await until(() => server.status().messages.tcp.punch_hole_request === 10 * (i + 1))
+  }
+  t.match(server.status(), { asked: 64, drops: { pushes: 36, queue: 0 } })
+  t.equal((await peer.settled()).length, 64)
+})

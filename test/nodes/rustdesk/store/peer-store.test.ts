@@ -21,7 +21,6 @@ t.test('a peer is put by a thread and found, there and after a restart', async (
   t.equal(await store.find('123456789'), undefined)
   await store.put(peer('123456789'))
   t.same(await stored(store, '123456789'), peer('123456789'))
-  t.equal((await store.find('123456789'))?.guid.length, 16)
   t.equal(await store.count(), 1)
   await store.close()
   const next = await openStore(t, { path })
@@ -46,14 +45,14 @@ t.test('a later put changes key and address alone, and never the uuid', async (t
   const path = newDatabasePath()
   const store = await openStore(t, { path })
   await store.put(peer('first1'))
-  const { guid } = await store.find('first1') ?? {}
   const connection = connect(t, path)
+  const [[guid]] = rowsOf(connection, 'SELECT guid FROM peer')
   connection.exec("UPDATE peer SET user = x'0102', status = 1, note = 'of the cellar', created_at = '2020-01-02 03:04:05'")
   await store.put(peer('first1', { pk: Buffer.from('another'), ip: '198.51.100.7' }))
   const err = await failureOf(store.put(peer('first1', { uuid: Buffer.from('stranger'), pk: Buffer.from('stolen') })))
   t.equal(err.code, 'ERR_PEER_STORE_UUID')
   t.same(rowsOf(connection, 'SELECT guid, uuid, pk, created_at, user, status, note, info FROM peer'), [
-    [Buffer.from(guid ?? []), peer('first1').uuid, Buffer.from('another'), '2020-01-02 03:04:05', Buffer.from([1, 2]), 1, 'of the cellar', '{"ip":"198.51.100.7"}']
+    [guid, peer('first1').uuid, Buffer.from('another'), '2020-01-02 03:04:05', Buffer.from([1, 2]), 1, 'of the cellar', '{"ip":"198.51.100.7"}']
   ])
 })
 
