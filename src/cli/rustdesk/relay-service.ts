@@ -79,7 +79,11 @@ function tellKey (out: Output, key: string): void {
   out.event('key', { protocol: PROTOCOL, key })
 }
 
+/** What files and folders fail with, when it is about the lists of the relay. */
+const OF_FILES = ['open', 'read', 'stat', 'fstat']
+
 function listening (err: NodeJS.ErrnoException & { port?: number }, host = '::', port: number): unknown {
+  if (OF_FILES.includes(err.syscall ?? '')) return explained(err, `${err.path ?? 'a list of addresses'} cannot be read`)
   return explained(err, `cannot listen on ${endpointText({ host, port: err.port ?? port })}`)
 }
 

@@ -1,15 +1,16 @@
 /** What ends `relay rustdesk` at its start: one line that says what is wrong, and files as they were. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseRelay } from '../../../src/cli/relay-command.ts'
 import { complaint } from '../../helpers/cli/complaint.ts'
 import { freePort } from '../../helpers/free-ports.ts'
+import { executable } from '../../helpers/programs/executables.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
-import { runProgram, startProgram } from '../../helpers/programs/program.ts'
+import { runProgram, startCommand, startProgram } from '../../helpers/programs/program.ts'
 
 t.test('of the command line and of files', async (t) => {
   const folder = t.testdir({ 'bad.ini': 'port=high', 'bad.yaml': 'rustdesk:\n  prot: 1', 'torn.yaml': 'rustdesk: [', binary: Buffer.from([0xff, 0xfe, 0x3d]), 'other.yaml': 'rustdesk: { mask: 10 }' })
@@ -71,10 +72,23 @@ t.test('of folders, files and ports', async (t) => {
   }
 })
 
-t.test('a folder that cannot be written to', { skip: process.platform === 'win32' || process.getuid?.() === 0 }, async (t) => {
-  const closed = join(t.testdir(), 'closed')
-  mkdirSync(closed, 0o500)
-  t.match(await runProgram(t, 'relay', ['rustdesk', '--bind', '127.0.0.1', '--data', closed], { env: homeEnv() }), { code: 1, stderr: /^relay: .*id_ed25519 cannot be written: permission denied\n$/ })
+t.test('what permissions forbid', { skip: process.platform === 'win32' }, async (t) => {
+  const folder = t.testdir({ closed: {}, database: { 'db_v2.sqlite3': '' }, key: { id_ed25519: '' }, list: { 'blocklist.txt': {} } })
+  chmodSync(join(folder, 'database/db_v2.sqlite3'), 0o400)
+  chmodSync(join(folder, 'key/id_ed25519'), 0)
+  chmodSync(join(folder, 'closed'), 0o500)
+  const bound = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [] // permissions bind this root
+  const [port, relayPort] = [await freePort(), await freePort()]
+  for (const [name, stderr] of [
+    ['closed', /^relay: .*closed\/id_ed25519 cannot be written: permission denied\n$/],
+    ['key', /^relay: .*key\/id_ed25519 cannot be read: permission denied\n$/],
+    ['database', /^relay: the database .*db_v2\.sqlite3 cannot be used: permission denied\n$/],
+    ['list', /^relay: (?:.*blocklist\.txt|a list of addresses) cannot be read: illegal operation on a directory\n$/]
+  ] as const) {
+    const [command, ...args] = [...bound, process.execPath, executable('relay'), 'rustdesk', '--bind', '127.0.0.1', '--port', String(port), '--relay-port', String(relayPort), '--data', join(folder, name)]
+    t.match(await startCommand(t, command, args, { env: homeEnv() }).ended, { code: 1, stderr }, name)
+  }
+  t.same(readdirSync(join(folder, 'closed')), [])
 })
 
 t.test('the environment, .env and keys of a container', async (t) => {

@@ -1,5 +1,6 @@
 /** What the store and its thread tell each other. */
 import { PeerStoreError, type PeerStoreErrorCode } from './errors.ts'
+import { errnoOf } from '../../../net/native/errno.ts'
 
 export interface ThreadInit {
   /** Absolute. */
@@ -49,8 +50,8 @@ export interface StoreFault {
 /** What is not an error of the store is a fault of the database. */
 export function faultOf (err: unknown): StoreFault {
   if (err instanceof PeerStoreError) return { code: err.code, message: err.message, sqlite: err.sqlite }
-  const { message, code } = err as Error & { code?: unknown }
-  return { code: 'ERR_PEER_STORE_FAULT', message: String(message), sqlite: typeof code === 'string' && code !== '' ? code : undefined }
+  const { message, code, errno } = err as Error & { code?: unknown, errno?: number } // with an errno: the system has said so of the file
+  return { code: 'ERR_PEER_STORE_FAULT', message: errno === undefined ? String(message) : errnoOf(-errno)[1], sqlite: typeof code === 'string' && code !== '' ? code : undefined }
 }
 
 export const errorOf = ({ code, message, sqlite }: StoreFault): PeerStoreError => new PeerStoreError(code, message, sqlite)
