@@ -58,6 +58,9 @@ export class KeyExchangeServer {
   /** Frames are secret boxes from now on. */
   get isSecure (): boolean { return this.#encode.box !== undefined }
 
+  /** The client has not spoken, and there was no offer. */
+  get mayOffer (): boolean { return this.#decode.mayOffer }
+
   /** Keys to be sent at once; undefined when it is too late: the client has spoken, or there was an offer already. It ends when the client speaks in the clear. */
   offer (): readonly Uint8Array[] | undefined {
     if (!this.#decode.mayOffer) return undefined

@@ -4,8 +4,12 @@ import { idPk, rendezvous, type RendezvousInit } from '../protocol/messages.ts'
 
 /** Leaves out what has its default, as RustDesk does: text and bytes that are empty, 0 and false. Not for members of a `oneof`. */
 export function sparse<T extends object> (fields: T): T {
-  const kept = Object.entries(fields).filter(([, value]) => value !== 0 && value !== false && value !== undefined && (value as { length?: number }).length !== 0)
-  return Object.fromEntries(kept) as T
+  const kept = {} as T
+  for (const name in fields) {
+    const value: unknown = fields[name]
+    if (value !== 0 && value !== false && value !== undefined && (value as { length?: number }).length !== 0) kept[name] = fields[name]
+  }
+  return kept
 }
 
 export const encode = (message: RendezvousInit): Uint8Array => rendezvous.encode(message)

@@ -67,9 +67,11 @@ export class Connection {
 
   get isEnded (): boolean { return this.answers.closed }
 
+  /** A key can be offered: the client has not spoken. */
+  get mayOfferKey (): boolean { return this.#exchange?.mayOffer === true && !this.isEnded }
+
   /** Offers a key, unless the client has spoken. */
   offerKey (): void {
-    if (this.isEnded) return
     const keys = this.#exchange?.offer()
     if (keys !== undefined) this.send({ key_exchange: { keys: [...keys] } })
   }

@@ -71,7 +71,6 @@ export class Rendezvous {
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#probe = probe
-    this.#offers = new KeyOffers(clock)
     const rateLimited = new RateLimitedLog(log)
     const refused = newRefused()
     this.#rejectLog = { refused, log: rateLimited }
@@ -93,6 +92,7 @@ export class Rendezvous {
       push: ({ host, port, connection }, message) => connection === undefined ? this.#port?.send([{ data: encode(message), host, port }]) === 1 : connection.send(message)
     }
     this.#state.relays.configure(settings.relayServers)
+    this.#offers = new KeyOffers(this.#state, encryption?.nacl.implementation ?? 'tweetnacl')
     this.#registrar = new Registrar(this.#state)
     this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the listeners keep the process alive
   }

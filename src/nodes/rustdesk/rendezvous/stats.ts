@@ -7,9 +7,10 @@ export type Way = 'udp' | 'tcp' | 'websocket' | 'nat_test'
 /**
  * Why a datagram or an answer of a peer was dropped: `malformed`, it is no message; `unserved`, a message that is not served there; `empty`,
  * without what it needs; `busy`, too many registrations wait; `queue`, the system had no room for an answer; `pushes`, the peer was sent too
- * much for clients; `unasked`, the answer of a peer that was not asked, or for a client that does not wait any more.
+ * much for clients; `unasked`, the answer of a peer that was not asked, or for a client that does not wait any more; `offer`, a client
+ * that waits for a key was offered none, as too many do.
  */
-export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queue' | 'pushes' | 'unasked'
+export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queue' | 'pushes' | 'unasked' | 'offer'
 
 /**
  * Why a registration was refused: `no_id`, its id is too short or too long; `blocked`, too many from its address; `machine`, the id is
@@ -47,7 +48,7 @@ export interface RendezvousCounters {
 
 export const newCounters = (): RendezvousCounters => ({
   messages: { udp: {}, tcp: {}, websocket: {}, nat_test: {} },
-  drops: { malformed: 0, unserved: 0, empty: 0, busy: 0, queue: 0, pushes: 0, unasked: 0 },
+  drops: { malformed: 0, unserved: 0, empty: 0, busy: 0, queue: 0, pushes: 0, unasked: 0, offer: 0 },
   registered: 0,
   stored: 0,
   refusedRegistrations: { no_id: 0, blocked: 0, machine: 0, stolen: 0, frequent: 0, full: 0, store: 0, connection: 0 },
