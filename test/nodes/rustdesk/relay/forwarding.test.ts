@@ -6,7 +6,6 @@ import { random } from '../../../helpers/bytes.ts'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { standstill, until } from '../../../helpers/ends.ts'
 import { dialProxied, dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay, type Relay, type RelayClient, type TcpClient, type WebSocketClient } from '../../../helpers/rustdesk/relay.ts'
-import { sample } from '../../../helpers/sample.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
 
 /** No limit that a test would meet. */
@@ -25,6 +24,16 @@ async function mixedPair (t: Test, relay: Relay, kinds: string): Promise<[RelayC
   second.send(requestOf(kinds))
   await until(() => relay.server.status().pairs === 1)
   return [first, second]
+}
+
+/** The first part of a message of 16 MiB, as a frame of TCP and of WebSocket. */
+function begun (size: number): { tcp: Buffer, websocket: Buffer } {
+  const whole = 16 * 1024 * 1024
+  const [tcp, websocket] = [Buffer.alloc(4 + size), Buffer.alloc(14 + size)]
+  tcp.writeUInt32LE(whole * 4 + 3)
+  websocket.writeUInt16BE(0x82ff)
+  websocket.writeUInt32BE(whole, 6)
+  return { tcp, websocket }
 }
 
 t.test('10: 10 MiB each way between two of TCP, equal by their hashes', async (t) => {
@@ -147,26 +156,78 @@ t.test('37: one that does not read makes the other one wait', async (t) => {
   t.equal(relay.server.status().bytes, size)
 })
 
-t.test('37: a flood goes on at the bandwidth of one pair, and at the limit of a slowed one', async (t) => {
-  const seconds = sample('seconds of a flood', { short: 1, long: 5 })
-  for (const isSlowed of [false, true]) {
-    const clock = new ManualClock()
-    const relay = await serveRelay(t, { clock, singleBandwidth: 16, limitSpeed: 4 })
-    if (isSlowed) relay.server.relay.command('ba 127.0.0.1')
-    const [a, b] = await pairOf(t, relay, 'u', { isRaw: true })
+/** Floods some pairs; a function that moves the clock and returns the Mb/s that were forwarded meanwhile. */
+async function flooded (t: Test, relay: Relay, clock: ManualClock, pairs: number): Promise<(seconds: number) => Promise<number>> {
+  for (let i = 0; i < pairs; i++) {
+    const [a, b] = await pairOf(t, relay, `u${i}`, { isRaw: true })
     b.socket.resume()
-    const speed = (isSlowed ? 4 : 16) * 1024 * 1024 / 8
-    a.socket.write(Buffer.alloc(speed * seconds * 2))
-    for (let at = 0; at < seconds * 1000; at += 20) {
-      await until(() => clock.waiting.some((ms) => ms < 500)) // a read waits for its turn
+    a.socket.write(Buffer.alloc(64 * 1024 * 1024))
+  }
+  return async (seconds) => {
+    const before = relay.server.status().bytes
+    for (let passed = 0; passed < seconds * 1000; passed += 20) {
+      await until(() => clock.waiting.filter((ms) => ms < 500).length >= pairs) // a read of each waits for its turn
       await clock.pass(20)
     }
-    const { bytes } = relay.server.status()
-    const expected = speed * seconds
-    const ahead = speed * 0.1 + 262_144 // the burst at the beginning, and the read that waits
-    t.ok(bytes >= expected && bytes <= expected * 1.01 + ahead, `${bytes} bytes of ${expected}`)
-    t.equal(relay.server.status().members[0].isSlowed, isSlowed)
+    return (relay.server.status().bytes - before) * 8 / 1024 / 1024 / seconds
   }
+}
+
+const about = (t: Test, found: number, expected: number): void => { t.ok(Math.abs(found / expected - 1) <= 0.05, `${found} Mb/s of ${expected}`) }
+
+for (const [what, speeds, { pairs = 1, isSlowed = false }] of [
+  ['a pair', { singleBandwidth: 16 }, {}],
+  ['one on the blacklist', { singleBandwidth: 100, limitSpeed: 16 }, { isSlowed: true }],
+  ['all together', { singleBandwidth: 12, totalBandwidth: 16 }, { pairs: 3 }]
+] as const) {
+  t.test(`37: a flood goes on at the bandwidth within 5 percent over 5 s: ${what}`, async (t) => {
+    const clock = new ManualClock()
+    const relay = await serveRelay(t, { clock, ...speeds })
+    if (isSlowed) relay.server.relay.command('ba ::ffff:127.0.0.1')
+    const flood = await flooded(t, relay, clock, pairs)
+    await flood(1) // the burst at the beginning
+    about(t, await flood(5), 16)
+    t.ok(relay.server.status().members.every((pair) => pair.isSlowed === isSlowed))
+  })
+}
+
+t.test('a pair that has used more than its share for long enough is slowed from then on', async (t) => {
+  const clock = new ManualClock()
+  const relay = await serveRelay(t, { clock, singleBandwidth: 64, limitSpeed: 16, downgradeStartCheck: 2000, downgradeThreshold: 0.5 })
+  const flood = await flooded(t, relay, clock, 1)
+  about(t, await flood(2), 64 * 1.05)
+  t.match(relay.server.status(), { members: [{ isSlowed: false }] })
+  await flood(2)
+  t.match(relay.server.status(), { members: [{ isSlowed: true }] })
+  about(t, await flood(5), 16)
+  t.match(relay.server.relay.command('u'), /^127\.0\.0\.1:\d+: 9s \d+\.\d\dMB \d+kb\/s \d+kb\/s \d+kb\/s\n$/)
+})
+
+t.test('the bandwidth of all is changed at once, that of one for new pairs', async (t) => {
+  const clock = new ManualClock()
+  const relay = await serveRelay(t, { clock, singleBandwidth: 32 })
+  const flood = await flooded(t, relay, clock, 1)
+  await flood(1)
+  relay.server.relay.command('sb 8')
+  about(t, await flood(3), 32)
+  relay.server.relay.command('tb 16')
+  await flood(1)
+  about(t, await flood(5), 16)
+})
+
+t.test('29: of a message that is only announced nothing is kept; a pair in which nothing else comes ends', async (t) => {
+  const clock = new ManualClock()
+  const relay = await serveRelay(t, { clock })
+  const [a, b] = await mixedPair(t, relay, 'TW') as [TcpClient, WebSocketClient]
+  a.socket.write(begun(0).tcp)
+  b.lower.port.send([begun(0).websocket])
+  await until(() => relay.server.status().bufferedBytes > 0)
+  await standstill(() => relay.server.status().bufferedBytes)
+  t.ok(relay.server.status().bufferedBytes <= 2 * 2048, `${relay.server.status().bufferedBytes} bytes`)
+  await clock.pass(34_000)
+  await Promise.all([a.closed, b.closed])
+  await until(() => relay.server.status().pairs === 0)
+  t.match(relay.server.status(), { bufferedBytes: 0, ended: { idle: 1 } })
 })
 
 t.test('a message that is too large ends the pair, and what it is kept in is bounded', async (t) => {
@@ -179,16 +240,6 @@ t.test('a message that is too large ends the pair, and what it is kept in is bou
   await until(() => relay.server.status().pairs === 0)
   t.match(relay.server.status(), { ended: { lost: 1 } })
 })
-
-/** The first part of a message of 16 MiB, as a frame of TCP and of WebSocket. */
-function begun (size: number): { tcp: Buffer, websocket: Buffer } {
-  const whole = 16 * 1024 * 1024
-  const [tcp, websocket] = [Buffer.alloc(4 + size), Buffer.alloc(14 + size)]
-  tcp.writeUInt32LE(whole * 4 + 3)
-  websocket.writeUInt16BE(0x82ff)
-  websocket.writeUInt32BE(whole, 6)
-  return { tcp, websocket }
-}
 
 t.test('messages that are not complete count for the buffers of all: beyond them the largest ends, of a source over its share', async (t) => {
   const MIB = 1024 * 1024
