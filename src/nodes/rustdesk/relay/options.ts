@@ -27,7 +27,7 @@ export const listenOptions = {
   /** Of WebSocket. Default: two more than that of TCP, or a free one where that is 0. */
   websocketPort: { check: wholeNumber(...PORTS) },
   /** Proxies whose report of the client address is trusted, CIDRs or addresses. */
-  trustedProxies: trustedProxies('X-Forwarded-For of WebSocket, and the PROXY protocol')
+  trustedProxies: trustedProxies('X-Real-IP or X-Forwarded-For of WebSocket, and the PROXY protocol')
 } as const satisfies Options
 
 /** Those that stay as they were at the start. */

@@ -63,6 +63,8 @@ export class RustdeskRelay {
   readonly #rejectLog: { readonly refused: Record<RustdeskRejectReason, number>, readonly log: RateLimitedLog }
   readonly #timer: Interval
   #ticks = 0
+  /** Reads the files of the lists. */
+  #refreshing: Promise<void> | undefined
   #isClosing = false
 
   /** @throws {OptionError} when an option is invalid */
@@ -121,9 +123,10 @@ export class RustdeskRelay {
   protocolMismatch (mismatch: ProtocolMismatch): void { this.#connections.protocolMismatch(mismatch) }
 
   /** Reads the files of the lists, if they have changed. @throws an error of the system when one cannot be read */
-  async refreshLists (): Promise<void> {
+  refreshLists (): Promise<void> {
     const { blacklist, blocklist } = this.#state
-    await Promise.all([blacklist.refresh(), blocklist.refresh()])
+    this.#refreshing ??= Promise.all([blacklist.refresh(), blocklist.refresh()]).then(() => {}).finally(() => { this.#refreshing = undefined })
+    return this.#refreshing
   }
 
   /**

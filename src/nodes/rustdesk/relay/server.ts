@@ -1,5 +1,6 @@
 /** A RustDesk relay on its ports: TCP, and WebSocket on another one. */
 import { listenOptions } from './options.ts'
+import { proxiedClient } from './proxied-client.ts'
 import { RustdeskRelay } from './relay.ts'
 import { readRelay, type RustdeskRelayInit, type RustdeskRelayOptions } from './settings.ts'
 import type { RustdeskRelayStatus } from './status.ts'
@@ -85,7 +86,7 @@ export async function serveRustdeskRelay ({ console = false, ...init }: ServeRus
     close
   })
   const websocket = await serve({
-    transport: { listen: (at: BindOptions) => listenUpgraded({ ...at, ...shared }) },
+    transport: { listen: (at: BindOptions) => listenUpgraded({ ...at, ...shared, ...(at.trustedProxies?.length ? { clientOf: proxiedClient(at.trustedProxies) } : {}) }) },
     layers: (link: UpgradedLink) => frames(sparing(link)), // bytes -> messages
     accept: (link) => { void relay.acceptWebSocket(link) },
     at: at.websocket,

@@ -36,10 +36,20 @@ t.test('a trusted proxy says whose the connection is; nobody else does', async (
     relay.server.relay.command('Ba 192.0.2.7')
     const client = await dialWebSocket(t, relay.websocketPort, { 'x-forwarded-for': '192.0.2.7' })
     client.send(requestOf('u'))
-    if (trustedProxies === undefined) await until(() => relay.server.status().pending === 1)
-    else await client.closed
-    t.match(relay.server.status(), { refused: { blocked: trustedProxies === undefined ? 0 : 1 } })
+    const real = await dialWebSocket(t, relay.websocketPort, { 'x-real-ip': '192.0.2.7' })
+    real.send(requestOf('another'))
+    if (trustedProxies === undefined) await until(() => relay.server.status().pending === 2)
+    else await Promise.all([client.closed, real.closed])
+    t.match(relay.server.status(), { refused: { blocked: trustedProxies === undefined ? 0 : 2 } })
   }
+})
+
+t.test('the files of the lists are read once at a time', async (t) => {
+  const { server: { relay } } = await serveRelay(t)
+  const reading = relay.refreshLists()
+  t.equal(relay.refreshLists(), reading)
+  await reading
+  t.not(relay.refreshLists(), reading)
 })
 
 t.test('settings change while pairs stay', async (t) => {
