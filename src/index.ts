@@ -9,7 +9,7 @@ export type {
   Timer, Transform, Transport
 } from './types.ts'
 export { CodedError, LinkBusyError, LinkClosedError, OptionError, TruncatedError } from './errors.ts'
-export { codec, over, stack, transform } from './layer.ts'
+export { codec, over, stack, transform, type CodecCores } from './layer.ts'
 export { bridge, type BridgeInit } from './streams/bridge.ts'
 export { systemClock } from './streams/clock.ts'
 export { VirtualClock, VirtualTimeoutError, type VirtualClockInit, type VirtualTimer } from './streams/virtual-clock.ts'
