@@ -17,9 +17,6 @@ const HIGHEST_PORT = 65_533
 /** The same option without its default, which is filled in later: the environment comes before it. */
 const late = <const O extends Option & { readonly default: string | number }>({ default: value, ...option }: O) => ({ ...option, defaultText: option.defaultText ?? String(value) })
 
-/** Bytes of a buffer of the kernel. */
-const MAX_BUFFER = 1 << 30
-
 /** A bound of both halves, each with a default of its own. */
 const bound = (help: string, defaultText: string) => ({ check: wholeNumber(1, MAX_ENTRIES), value: 'count', defaultText, help }) as const
 
@@ -59,7 +56,7 @@ export const relayOptions = {
   serial: { ...late(rendezvousOptions.serial), short: 's' },
   rendezvousServers: { ...rendezvousOptions.rendezvousServers, short: 'R' },
   softwareUrl: { ...rendezvousOptions.softwareUrl, short: 'u' },
-  rmem: { check: wholeNumber(0, MAX_BUFFER), short: 'M', value: 'bytes', help: 'of the receive buffer of UDP, as with hbbs; it has 7 MiB in any case, as far as net.core.rmem_max allows, and no more' },
+  rmem: late(listenOptions.rmem),
   strictOss: rendezvousOptions.strictOss,
   console: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'commands as text from this machine, on the port before that of the rendezvous server, and on that of the relay' },
   ...speedOptions,

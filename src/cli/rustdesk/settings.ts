@@ -6,13 +6,11 @@ import { UsageError } from '../usage-error.ts'
 import { ENV_FILE, environmentOf, type Environment } from './original/environment.ts'
 import { secretFile } from './original/given-keys.ts'
 import { checkOf, isGiven, valueIn, VARIABLES, type Property } from './original/variables.ts'
+import { tellBuffer } from './receive-buffer.ts'
 import { DEFAULT_PORT, DEFAULT_RELAY_PORT, verifyRelayOptions, type RustdeskSettings } from './options.ts'
 
 /** The database in the folder of data, as the original names it. */
 const DATABASE = 'db_v2.sqlite3'
-
-/** Bytes of the receive buffer of UDP. */
-const RECEIVE_BUFFER = 7 << 20
 
 export type RustdeskRelaySettings = RustdeskSettings & {
   port: number
@@ -53,7 +51,7 @@ export function finishRelay (settings: RustdeskSettings, context: FinishContext,
     keyPriv: secretFile('key_priv') ?? found('keyPriv', 'KEY_PRIV') as string | undefined
   }
   verifyRelayOptions(finished, reject)
-  if ((finished.rmem ?? 0) > RECEIVE_BUFFER) warn(`rmem is ignored: the receive buffer of UDP has ${RECEIVE_BUFFER} bytes here`)
+  tellBuffer(finished.rmem, warn)
   return finished
 }
 

@@ -27,6 +27,8 @@ export const listenOptions = {
   port: { check: wholeNumber(0, 65_533), default: 21_116, value: 'port', help: 'of the rendezvous server; the one before it and the second after it are used as well' },
   /** The address of all its ports. Default: all addresses. */
   bind: { check: localAddress(), value: 'address', defaultText: 'all', help: 'the address of this machine to listen on' },
+  /** Bytes of the receive buffer of UDP in the kernel, as far as that allows them; 0: the default of UDP sockets, 7 MiB. */
+  rmem: { check: wholeNumber(0, 1 << 30), default: 0, short: 'M', value: 'bytes', defaultText: '7 MiB', help: 'of the receive buffer of UDP in the kernel, as far as net.core.rmem_max allows; 0 is the default' },
   /** Proxies whose report of the client address is trusted, CIDRs or addresses. Default: everybody may report one. */
   trustedProxies: trustedProxies('X-Real-IP or X-Forwarded-For of WebSocket')
 } as const satisfies Options

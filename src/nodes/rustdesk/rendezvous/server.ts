@@ -81,8 +81,8 @@ const webSocketMessages: Layer<Link, RendezvousLink> = stack(
  *
  * @throws {OptionError} when an option is invalid; an error of the system (`EADDRINUSE`, `EACCES`, ...) when it cannot listen
  */
-export async function serveRendezvous ({ port, bind, trustedProxies, console = true, ...init }: ServeRendezvousInit): Promise<RendezvousServer> {
-  const at = readOptions(listenOptions, { port, bind, trustedProxies })
+export async function serveRendezvous ({ port, bind, rmem, trustedProxies, console = true, ...init }: ServeRendezvousInit): Promise<RendezvousServer> {
+  const at = readOptions(listenOptions, { port, bind, rmem, trustedProxies })
   if (at.port > 0 && at.port < LOWEST_PORT) rejectOption(['port'], `too low, as the one before it is used as well: expected 0, or ${LOWEST_PORT} at least`)
   const { log = silent, clock = systemClock } = init
   const rendezvous = new Rendezvous(init)
@@ -111,7 +111,7 @@ export async function serveRendezvous ({ port, bind, trustedProxies, console = t
   }
   const offset = (by: number): number => at.port === 0 ? 0 : at.port + by
   try {
-    socket = await bindAll(at.bind, at.port)
+    socket = await bindAll(at)
     const { local } = socket
     const receiver = rendezvous.datagrams(socket.port)
     consume(socket, (batch) => { receiver.receive(batch) }).catch((err) => { log.error({ at: endpointText(local), err }, 'no datagrams are served there any more') })
@@ -138,8 +138,8 @@ export async function serveRendezvous ({ port, bind, trustedProxies, console = t
 }
 
 /** All addresses are those of both families, where the system has them. */
-async function bindAll (host: string | undefined, port: number): Promise<UdpSocket> {
-  const limits = { sendLimit: UDP_LIMIT, receiveLimit: UDP_LIMIT }
+async function bindAll ({ bind: host, port, rmem }: { bind: string | undefined, port: number, rmem: number }): Promise<UdpSocket> {
+  const limits = { sendLimit: UDP_LIMIT, receiveLimit: UDP_LIMIT, kernelBuffer: rmem === 0 ? undefined : rmem }
   if (host !== undefined) return await bindUdp({ host, port, ...limits })
   try {
     return await bindUdp({ host: '::', port, ...limits })
