@@ -4,6 +4,7 @@ import { LinkBusyError } from '../errors.ts'
 import { usePooledReads } from '../net/native/pooled-reads.ts'
 import { AsyncQueue } from '../streams/async-queue.ts'
 import { Flow } from '../streams/flow.ts'
+import { stopReadingWhenPaused } from './paused-reads.ts'
 import type { Batch, ReadAhead, Take } from '../types.ts'
 
 /** Maximum bytes kept for a busy reader; beyond it the stream is paused, so that the kernel slows the sender down. */
@@ -86,6 +87,7 @@ export class StreamSource implements AsyncIterable<Batch> {
       incoming.fail(this.#reason())
     } else if (!this.#isListening) {
       this.#isListening = true
+      stopReadingWhenPaused(stream)
       let largeReads = 0
       const take = (bytes: Uint8Array): boolean => {
         const incoming = this.#incoming as AsyncQueue | Flow // not called before there is one

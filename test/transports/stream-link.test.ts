@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { accept, batches, bytes, drain, endsWith, failureOf, first, hear, idle, listening, nothing, texts, turn, until } from '../helpers/ends.ts'
+import { accept, batches, bytes, drain, endsWith, failureOf, first, hear, idle, listening, nothing, standstill, texts, turn, until } from '../helpers/ends.ts'
 import { rawTcp } from '../helpers/raw-sockets.ts'
+import { socketPair } from '../helpers/socket-pair.ts'
 import { ACCEPT_BACKLOG, acceptQueue, serverListener } from '../../src/transports/acceptor.ts'
 import { opened } from '../../src/transports/connecting.ts'
 import { dialTcp, listenTcp, memoryNetwork, memoryPair, streamLink } from '../../src/transports/index.ts'
@@ -292,4 +293,24 @@ t.test('an array is a source too', async (t) => {
   const heard = hear(endsWith(t, there).source)
   await endsWith(t, here).sink([[bytes(3)]] as unknown as AsyncIterable<Uint8Array[]>)
   t.equal(Buffer.concat(await heard).length, 3)
+})
+
+t.test('a socket whose reader is busy stops after the next read, however small that is', async (t) => {
+  const [client, server] = await socketPair(t)
+  client.setNoDelay(true)
+  const link = streamLink(server)
+  link.readAhead?.({ limit: 0, waiting () {} })
+  const source = link.source[Symbol.asyncIterator]()
+  client.write('.')
+  await source.next() // nothing is pulled from here on
+  const before = server.bytesRead
+  for (let i = 0; i < 300; i++) {
+    client.write('.')
+    await turn()
+  }
+  await standstill(() => server.bytesRead)
+  t.ok(server.bytesRead - before <= 4, `${server.readableLength} bytes are buffered, ${server.bytesRead - before} were read`)
+  let read = 1
+  while (read < 301) for (const { length } of (await source.next()).value) read += length
+  t.equal(read, 301, 'nothing is lost')
 })
