@@ -1,6 +1,7 @@
 /** Serves the messages that come as datagrams: registrations of peers (RustDesk protocol, section 4.2). */
 import { configUpdate, encode, HEARD, KEY_WANTED, registerResult } from './answers.ts'
 import { Discovery } from './discovery.ts'
+import { PushLimiter } from './push-limiter.ts'
 import { presenceOf } from './registration.ts'
 import { relayEndpoint } from './relay-servers.ts'
 import type { Registrar } from './registrar.ts'
@@ -8,7 +9,7 @@ import type { RendezvousState } from './state.ts'
 import { countMessage } from './stats.ts'
 import { foldAddress } from '../protocol/addresses.ts'
 import { memberDemux } from '../protocol/handlers.ts'
-import { rendezvous, type Members, type RendezvousMessage } from '../protocol/messages.ts'
+import { rendezvous, type Members, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { isLoopback } from '../../../net/client-address.ts'
 import type { Batch, Datagram, PacketPort } from '../../../types.ts'
 
@@ -39,6 +40,7 @@ export class DatagramReceiver implements DatagramService {
   readonly #port: PacketPort<Datagram>
   readonly #discovery: Discovery
   readonly #folded = new Map<string, string>()
+  readonly #updates = new PushLimiter()
   /** Answers to the batch that is being served. */
   #answers: Batch<Datagram> = []
   /** The sender of the datagram that is being served: as the socket has it, folded, and its port. */
@@ -82,7 +84,7 @@ export class DatagramReceiver implements DatagramService {
     const isHeard = presenceOf(peer, this.#host) === 'heard'
     if (isHeard) peer?.heard(this.#host, this.#senderPort, this.#now)
     this.#answer(isHeard ? HEARD : KEY_WANTED)
-    if (serverList.serial > serial) this.#answer(encode({ configure_update: configUpdate(serverList) }))
+    if (serverList.serial > serial) this.#inform({ configure_update: configUpdate(serverList) })
   }
 
   registerKey (request: Members['register_pk']): void {
@@ -103,7 +105,7 @@ export class DatagramReceiver implements DatagramService {
 
   updateSoftware ({ url }: Members['software_update']): void {
     const { softwareUrl, softwareVersion } = this.#state.settings
-    if (softwareVersion !== '' && url !== softwareVersion) this.#answer(encode({ software_update: { url: softwareUrl } }))
+    if (softwareVersion !== '' && url !== softwareVersion) this.#inform({ software_update: { url: softwareUrl } })
   }
 
   discover (search: Members['peer_discovery']): void {
@@ -133,6 +135,12 @@ export class DatagramReceiver implements DatagramService {
     const folded = foldAddress(host)
     this.#folded.set(host, folded)
     return folded
+  }
+
+  /** Answers with what is longer than the question, whose sender may be forged: so it is bounded. */
+  #inform (message: RendezvousInit): void {
+    if (this.#updates.allows({ host: this.#host, port: this.#senderPort }, this.#now)) this.#answer(encode(message))
+    else this.#state.totals.drops.pushes++
   }
 
   #answer (data: Uint8Array): void { this.#answers.push({ data, host: this.#sender, port: this.#senderPort }) }

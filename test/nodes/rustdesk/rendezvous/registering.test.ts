@@ -208,6 +208,18 @@ t.test('the list of servers, and another version', async (t) => {
   t.pass('the operator on this machine has changed it')
 })
 
+t.test('what is longer than its question goes to one address 64 times at once', async (t) => {
+  const { server } = await startRendezvous(t, { serial: 3, rendezvousServers: ['a.example'] })
+  const peer = await UdpPeer.bind(t, server, '127.0.0.2')
+  for (let i = 0; i < 100; i++) {
+    peer.send({ register_peer: { id: ID, serial: 2 } })
+    await until(() => server.status().messages.udp.register_peer === i + 1)
+  }
+  t.match(server.status(), { drops: { pushes: 36 } })
+  await until(() => peer.raw.length === 164)
+  t.equal(peer.raw.filter(({ length }) => length > 4).length, 64)
+})
+
 t.test('mapped addresses are those of IPv4', async (t) => {
   const { server } = await startRendezvous(t, { bind: undefined })
   const peer = await UdpPeer.bind(t, server, '127.0.0.2')
