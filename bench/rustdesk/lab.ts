@@ -23,6 +23,7 @@ export class ServerLab {
   readonly #folder = mkdtempSync(join(tmpdir(), 'tunpipe-bench-'))
   #folders = 0
   readonly #children = new Set<ChildProcess>()
+  readonly #scripts: BenchProcess[] = []
   readonly #namespace = new Namespace(`bench${process.pid}s`, this.#children)
 
   private constructor () { process.once('exit', this.#closeNow) }
@@ -54,11 +55,14 @@ export class ServerLab {
   }
 
   /** Starts a script of the bench in here. */
-  script (script: string, env: Record<string, string>): Promise<BenchProcess> {
-    return BenchProcess.start(script, env, ['ip', 'netns', 'exec', this.#namespace.name])
+  async script (script: string, env: Record<string, string>): Promise<BenchProcess> {
+    const started = await BenchProcess.start(script, env, ['ip', 'netns', 'exec', this.#namespace.name])
+    this.#scripts.push(started)
+    return started
   }
 
   async close (): Promise<void> {
+    for (const script of this.#scripts) await script.stop()
     const ends = [...this.#children].map((child) => once(child, 'exit'))
     for (const child of this.#children) child.kill('SIGKILL')
     await Promise.all(ends)

@@ -33,3 +33,8 @@ export function measured (milliseconds, work) {
   const { user, system } = process.cpuUsage(cpu)
   return { count, elapsed, load: (user + system) / 1000 / elapsed }
 }
+
+/** Waits while the process does nothing else. */
+export function sleep (milliseconds) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}

@@ -6,7 +6,8 @@ import { addMemory, memoryOf } from './memory.ts'
 import type { Run } from '../lib/run.ts'
 
 /** Pairs before memory is measured, so that what the first ones load and grow is no part of the price. */
-const WARM_UP = 300
+const WARM_UP = 1000
+const IDLE = 2000
 
 /** Bytes of TCP from one end of each pair to the other. */
 export async function throughput (run: Run, lab: ServerLab, relays: readonly Server[]): Promise<void> {
@@ -24,11 +25,10 @@ export async function throughput (run: Run, lab: ServerLab, relays: readonly Ser
 
 /** Pairs end after 30 s of silence, so that there is time for these. */
 export async function pairMemory (run: Run, lab: ServerLab, relays: readonly Server[]): Promise<void> {
-  const count = run.full ? 2000 : 1000
-  const name = `memory of an idle pair, of ${count}`
+  const name = `memory of an idle pair, of ${IDLE}`
   const figures = await run.inTurn(name, { rounds: 1 }, relays, async (relay) => {
     const load = await startLoad(lab, relay, 'rustdesk/idle-pairs.js')
-    const memory = await memoryOf(relay, load, count, WARM_UP)
+    const memory = await memoryOf(relay, load, IDLE, WARM_UP)
     await load.stop()
     return memory
   })

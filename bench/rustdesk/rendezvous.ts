@@ -5,6 +5,8 @@ import { plainEcho, Server } from './servers.ts'
 import type { Run } from '../lib/run.ts'
 
 const IN_FLIGHT = 32
+/** Those that clients ask for in turn. */
+const PEERS = 1024
 
 /** Datagrams of peers that are known: that they are still there. The least in Node is that these come back. */
 export async function presence (run: Run, lab: ServerLab, servers: readonly Server[], port: number): Promise<void> {
@@ -35,7 +37,7 @@ export async function punches (run: Run, lab: ServerLab, servers: readonly Serve
     name: `punches, ${IN_FLIGHT} in flight`,
     unit: 'punches',
     script: 'rustdesk/punches.js',
-    env: (server) => ({ BENCH_KEY: server.key(), BENCH_PEERS: '16' }),
+    env: (server) => ({ BENCH_KEY: server.key(), BENCH_PEERS: String(PEERS) }),
     message: { milliseconds: run.full ? 3000 : 1500, inFlight: IN_FLIGHT },
     warmUps: 3
   })

@@ -5,9 +5,9 @@
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { measured, serveLoad } from './load.js'
+import { measured, serveLoad, sleep } from './load.js'
 import { dial, drop, EPOLLOUT, makeNonBlocking, Poller, send, sendFile } from './sockets.js'
-import { requestRelay } from './wire.js'
+import { PAIR_PAUSE, requestRelay } from './wire.js'
 
 const { BENCH_HOST: host, BENCH_PORT, BENCH_PAIRS } = process.env
 const port = Number(BENCH_PORT)
@@ -29,17 +29,15 @@ function openChunk () {
 const file = openChunk()
 const poller = new Poller()
 
-function open (number) {
-  const hello = requestRelay(`stream ${process.pid} ${number}`)
-  const [receiver, sender] = ['10.9.4.1', '10.9.4.2'].map((from) => {
-    const fd = dial(from, host, port)
-    send(fd, hello)
-    return fd
-  })
-  return { sender, receiver }
-}
+const open = (from) => Array.from({ length: Number(BENCH_PAIRS) }, (_, number) => {
+  const fd = dial(from, host, port)
+  send(fd, requestRelay(`stream ${process.pid} ${number}`))
+  return fd
+})
 
-const pairs = Array.from({ length: Number(BENCH_PAIRS) }, (_, i) => open(i))
+const receivers = open('10.9.4.1')
+sleep(PAIR_PAUSE)
+const pairs = open('10.9.4.2').map((sender, i) => ({ sender, receiver: receivers[i] }))
 for (const [i, { sender, receiver }] of pairs.entries()) {
   makeNonBlocking(sender)
   poller.add(receiver, RECEIVER + i)

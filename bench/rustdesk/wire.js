@@ -17,8 +17,17 @@ export function frame (message) {
   return Buffer.concat([lengthEncoder(payload.length), payload])
 }
 
-/** The message of a frame which is all that was read. */
-export const unframe = (bytes) => decode(bytes.subarray(1 + (bytes[0] & 3)))
+/** The messages of frames, all of which have been read to their ends. */
+export function unframe (bytes) {
+  const messages = []
+  for (let at = 0; at < bytes.length;) {
+    const head = 1 + (bytes[at] & 3)
+    const end = at + head + (bytes.readUIntLE(at, head) >>> 2)
+    messages.push(decode(bytes.subarray(at + head, end)))
+    at = end
+  }
+  return messages
+}
 
 const hash = (text) => createHash('sha256').update(text).digest()
 
@@ -31,5 +40,9 @@ export const keyOf = (id) => hash(`key ${id}`)
 export const registerPeer = (id) => encode({ register_peer: { id, serial: 3 } })
 export const registerKey = (id) => encode({ register_pk: { id, uuid: uuidOf(id), pk: keyOf(id) } })
 
-/** An end of a pair, for a relay. */
+/**
+ * An end of a pair, for a relay. It says nothing when it has it, and the original may let both ends wait for ever when they come at one
+ * moment, so the other end comes that many milliseconds later.
+ */
+export const PAIR_PAUSE = 50
 export const requestRelay = (uuid) => frame({ request_relay: { id: idOf(0), uuid } })
