@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { executable, type ExecutableName } from '../programs/executables.ts'
 import { homeEnv } from '../programs/homes.ts'
+import { JsonLines, type Line } from '../programs/json-lines.ts'
 import type { Namespace } from './namespaces.ts'
 
 export const PASSWORD = 'correct-horse'
@@ -13,46 +14,6 @@ export const DEVICE = 'candy'
 
 /** Milliseconds after which something that has not been said will not be said. */
 const PATIENCE = 20_000
-
-export type Line = Record<string, unknown>
-
-/** Lines of JSON from a stream; each wait begins where the last one has ended. */
-class Lines {
-  readonly all: Line[] = []
-  #rest = ''
-  #read = 0
-  #wake: () => void = () => {}
-
-  push (text: string): void {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() as string
-    for (const line of lines) this.all.push(parse(line))
-    this.#wake()
-  }
-
-  /** The next line whose `key` is `value`; undefined once `over` has settled without it. */
-  async next (key: string, value: string, over: Promise<unknown>): Promise<Line | undefined> {
-    let isOver = false
-    const end = over.then(() => { isOver = true })
-    for (;;) {
-      for (const line of this.all.slice(this.#read)) {
-        this.#read++
-        if (line[key] === value) return line
-      }
-      if (isOver) return undefined
-      await Promise.race([end, new Promise<void>((resolve) => { this.#wake = resolve })])
-    }
-  }
-}
-
-/** What is no JSON is a complaint of Node itself. */
-function parse (line: string): Line {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return { text: line }
-  }
-}
 
 export interface ProgramInit {
   password?: string
@@ -71,8 +32,8 @@ export class Program {
   /** The exit code; null for one that was killed. */
   readonly ended: Promise<number | null>
   readonly #name: string
-  readonly #out = new Lines()
-  readonly #log = new Lines()
+  readonly #out = new JsonLines()
+  readonly #log = new JsonLines()
 
   constructor (namespace: Namespace, name: ExecutableName, args: readonly string[], { password = PASSWORD, hosts, resolvConf, protocol = 'candy', imports = [] }: ProgramInit = {}) {
     const node = [process.execPath, ...imports.flatMap((url) => ['--import', url]), executable(name), protocol, '--json', ...args]
@@ -107,13 +68,13 @@ export class Program {
     return await this.ended
   }
 
-  async #next (lines: Lines, key: string, value: string): Promise<Line> {
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => { timer = setTimeout(resolve, PATIENCE) })
-    const line = await lines.next(key, value, Promise.race([this.ended, timeout]))
-    clearTimeout(timer)
-    if (line === undefined) throw new Error(`${this.#name} has not said "${value}", but: ${[...this.#out.all, ...this.#log.all].map((said) => JSON.stringify(said)).join('\n')}`)
-    return line
+  async #next (lines: JsonLines, key: string, value: string): Promise<Line> {
+    try {
+      return await lines.next(key, value, { of: this.#name, over: this.ended, patience: PATIENCE })
+    } catch (err) {
+      const others = lines === this.#out ? this.#log : this.#out
+      throw new Error(`${(err as Error).message}\n${others.all.map((said) => JSON.stringify(said)).join('\n')}`)
+    }
   }
 }
 
