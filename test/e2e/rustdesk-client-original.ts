@@ -11,13 +11,13 @@
  *   `result`, `peer_response` with `request_pk`, `new_id`, and those of a session.
  * - `connect --id ID`, the other side: NAT test, request, direct or by relay, key exchange, data and a comparison of it. `--bytes N` and
  *   `--seconds N` are how much, `--sizes N,N` single messages, `--plain` no encryption, `--late MS` comes to the relay that much later,
- *   `--force-relay`, `--ws`, `--relay-key KEY`. Events: `nat`, `connected`, `done`, `failed`.
+ *   `--latency MS` to the other side, `--force-relay`, `--ws`, `--relay-key KEY`. Events: `relay_agreed`, `connected`, `done`, `failed`.
  * - `online --ids ID,ID` or `--prefix TEXT --count N`; `register-flood --prefix TEXT --count N --source ADDRESS --seconds N`, each id from an
  *   address of its own, the first of which is named.
  */
 import t, { type Test } from 'tap'
-import { NatLab, RELAY_HOST, type Home } from '../helpers/network/nat-lab.ts'
-import type { Namespace } from '../helpers/network/namespaces.ts'
+import { NatLab, RELAY_HOST, type Home, type RouterKind } from '../helpers/network/nat-lab.ts'
+import { UPLINK, type Namespace } from '../helpers/network/namespaces.ts'
 import { canRun } from '../helpers/network/requirements.ts'
 import { newHome } from '../helpers/programs/homes.ts'
 import { call, OriginalClient, RUSTDESK_CLIENT_BIN, type Call, type ClientOptions } from '../helpers/rustdesk/original-client.ts'
@@ -29,6 +29,9 @@ const MIB = 2 ** 20
 
 /** Around the lengths at which the header of a frame grows, and one that is many reads. */
 const SIZES = [1, 63, 64, 16_383, 16_384, 5 * MIB].join()
+
+/** Milliseconds that the answer of the server takes; the controlled one listens only after it has answered. */
+const LATENCY = 30
 
 const PAIRS = 4
 const FLOOD = 1000
@@ -71,11 +74,30 @@ class Site {
     return peer
   }
 
-  call (host: Namespace, id: string, options: ClientOptions = {}): Promise<Call> { return call(host, { ...this.reach, id, bytes: MIB, ...options }) }
+  call (host: Namespace, id: string, options: ClientOptions = {}): Promise<Call> { return call(host, { ...this.reach, id, bytes: MIB, latency: LATENCY, ...options }) }
 
   async online (host: Namespace, options: ClientOptions): Promise<any> {
     return await new OriginalClient(host, 'online', { ...this.reach, ...options }).event('online')
   }
+}
+
+/**
+ * A home behind a router that lets TCP be opened from both sides: the second one does not begin with the number that the router has seen from
+ * the first, as it is another socket.
+ */
+async function natted (lab: NatLab, name: string, kind: RouterKind = 'port-restricted'): Promise<Home> {
+  const home = await lab.home(name, { kind })
+  await home.router.run('sh', '-c', 'echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal')
+  return home
+}
+
+/** A host that drops what it has not asked for; if it refused that instead, the NAT of the other side would close the way. */
+async function guarded (home: Home, name: string): Promise<Namespace> {
+  const host = await home.host(name)
+  await host.filter(`table inet guard {
+    chain input { type filter hook input priority 0; iifname ${UPLINK} ct state new drop; }
+  }`)
+  return host
 }
 
 /** No TCP between two homes any more; that to the servers stays. */
@@ -97,8 +119,8 @@ const isRequested = ({ events }: Call): boolean => events.some(({ event }) => ev
 async function ways (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start)
   const { lab } = site
-  const [near, far, home, other, strange] = [await lab.home('near', { kind: 'none' }), await lab.home('far', { kind: 'none' }), await lab.home('home'), await lab.home('other'), await lab.home('strange', { kind: 'symmetric' })]
-  const [a, open, inside, neighbour, behind, odd] = [await near.host('a'), await far.host('b'), await home.host('c'), await home.host('d', 3), await other.host('e'), await strange.host('f')]
+  const [near, far, home, other, strange] = [await lab.home('near', { kind: 'none' }), await lab.home('far', { kind: 'none' }), await natted(lab, 'home'), await natted(lab, 'other'), await natted(lab, 'strange', 'symmetric')]
+  const [a, open, inside, neighbour, behind, odd] = [await guarded(near, 'a'), await far.host('b'), await home.host('c'), await home.host('d', 3), await other.host('e'), await strange.host('f')]
   const mebibytes10 = { bytes: 10 * MIB }
   for (const [host, id] of [[open, 'open-00001'], [inside, 'inside-001'], [behind, 'behind-001'], [odd, 'strange-01']] as const) await site.registered(t, host, id)
 
@@ -134,7 +156,7 @@ async function ways (t: Test, start: StartServers): Promise<void> {
 async function ends (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start)
   const [near, far, away] = [await site.lab.home('near', { kind: 'none' }), await site.lab.home('far', { kind: 'none' }), await site.lab.home('away', { kind: 'none' })]
-  const [a, b, c] = [await near.host('a'), await far.host('b'), await away.host('c')]
+  const [a, b, c] = [await guarded(near, 'a'), await far.host('b'), await away.host('c')]
   await site.registered(t, b, 'by-tcp-001')
   await site.registered(t, c, 'by-ws-0001', { ws: true, register: 'udp' })
   for (const [id, of] of [['by-tcp-001', 'TCP'], ['by-ws-0001', 'WebSocket']]) {
@@ -149,8 +171,8 @@ async function ends (t: Test, start: StartServers): Promise<void> {
 
 async function alwaysRelayed (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start, { isAlwaysRelayed: true, key: '_' })
-  const [near, far] = [await site.lab.home('near', { kind: 'none' }), await site.lab.home('far')]
-  const [a, b, c] = [await near.host('a'), await far.host('b'), await far.host('c', 3)]
+  const [near, far] = [await site.lab.home('near', { kind: 'none' }), await natted(site.lab, 'far')]
+  const [a, b, c] = [await guarded(near, 'a'), await far.host('b'), await far.host('c', 3)]
   await site.registered(t, b, 'peer-00001')
   passes(t, await site.call(a, 'peer-00001'), RELAYED, 'always by relay')
   passes(t, await site.call(c, 'peer-00001'), LOCAL, 'but for two behind one NAT')
@@ -160,8 +182,8 @@ async function alwaysRelayed (t: Test, start: StartServers): Promise<void> {
 /** The peer learns that its server was restarted, and is back after two answers. */
 async function restarted (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start)
-  const [near, far, gone] = [await site.lab.home('near', { kind: 'none' }), await site.lab.home('far'), await site.lab.home('gone')]
-  const [a, b, c] = [await near.host('a'), await far.host('b'), await gone.host('c')]
+  const [near, far, gone] = [await site.lab.home('near', { kind: 'none' }), await natted(site.lab, 'far'), await natted(site.lab, 'gone')]
+  const [a, b, c] = [await guarded(near, 'a'), await far.host('b'), await gone.host('c')]
   const peer = await site.registered(t, b, 'peer-00001')
   await (await site.registered(t, c, 'gone-00001')).stop()
   passes(t, await site.call(a, 'peer-00001'), DIRECT, 'before')
@@ -175,8 +197,8 @@ async function restarted (t: Test, start: StartServers): Promise<void> {
 /** The peers of the original servers are those of ours, and back again. */
 async function handedOver (t: Test): Promise<void> {
   const site = await Site.open(t, originals)
-  const [near, far, away] = [await site.lab.home('near', { kind: 'none' }), await site.lab.home('far'), await site.lab.home('away')]
-  const [a, b, c] = [await near.host('a'), await far.host('b'), await away.host('c')]
+  const [near, far, away] = [await site.lab.home('near', { kind: 'none' }), await natted(site.lab, 'far'), await natted(site.lab, 'away')]
+  const [a, b, c] = [await guarded(near, 'a'), await far.host('b'), await away.host('c')]
   const [homeOfB, homeOfC] = [newHome(), newHome()]
   const offline = { error: 'Remote desktop is offline' }
   const visit = async (host: Namespace, id: string, home: string): Promise<void> => {
@@ -200,7 +222,7 @@ async function handedOver (t: Test): Promise<void> {
 async function load (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start)
   const [near, far, many] = [await site.lab.home('near', { kind: 'none' }), await site.lab.home('far', { kind: 'none' }), await site.lab.home('many', { kind: 'none' })]
-  const [a, b, crowd] = [await near.host('a'), await far.host('b'), await many.host('c')]
+  const [a, b, crowd] = [await guarded(near, 'a'), await far.host('b'), await many.host('c')]
   await crowd.ip('route', 'add', 'local', '10.9.0.0/16', 'dev', 'lo')
   await many.router.ip('route', 'add', '10.9.0.0/16', 'via', '198.51.103.2')
   await site.lab.internet.ip('route', 'add', '10.9.0.0/16', 'via', many.address)
