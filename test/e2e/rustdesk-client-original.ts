@@ -36,6 +36,8 @@ const LATENCY = 30
 const PAIRS = 4
 const FLOOD = 1000
 
+const hasOriginalRelay = (start: StartServers): boolean => start === originals || start === ourRendezvous
+
 /** Servers on the internet, and what clients say to reach them. */
 class Site {
   readonly lab: NatLab
@@ -74,7 +76,12 @@ class Site {
     return peer
   }
 
-  call (host: Namespace, id: string, options: ClientOptions = {}): Promise<Call> { return call(host, { ...this.reach, id, bytes: MIB, latency: LATENCY, ...options }) }
+  /** Calls again where the two have missed each other at the original relay, which happens when they come to it at the same moment. */
+  async call (host: Namespace, id: string, options: ClientOptions = {}): Promise<Call> {
+    const once = (): Promise<Call> => call(host, { ...this.reach, id, bytes: MIB, latency: LATENCY, ...options })
+    const first = await once()
+    return first.error === 'Reset by the peer' && hasOriginalRelay(this.#start) ? await once() : first
+  }
 
   async online (host: Namespace, options: ClientOptions): Promise<any> {
     return await new OriginalClient(host, 'online', { ...this.reach, ...options }).event('online')
@@ -162,6 +169,8 @@ async function ends (t: Test, start: StartServers): Promise<void> {
   for (const [id, of] of [['by-tcp-001', 'TCP'], ['by-ws-0001', 'WebSocket']]) {
     for (const [options, kind] of [[{ 'force-relay': true }, 'Relay'], [{ ws: true }, 'WebSocket']] as const) {
       for (const isPlain of [true, false]) {
+        // it drops the empty message by which a client says that it has no key, so that no session comes about
+        if (isPlain && kind + of !== 'RelayTCP' && hasOriginalRelay(start)) continue
         const result = await site.call(a, id, { ...options, ...isPlain && { plain: true }, sizes: SIZES, bytes: 10 * MIB })
         passes(t, result, { ...RELAYED, kind, isSecured: !isPlain }, `${kind} and ${of}, ${isPlain ? 'plain' : 'encrypted'}`)
       }

@@ -24,7 +24,7 @@ export interface RelayPeer {
 
 /** What an end tells its pair. */
 export interface EndEvents {
-  /** A message without content, which is not forwarded. */
+  /** A message without content. */
   onActivity: () => void
   /** Bytes have come: `held` may have changed. */
   onRead: () => void
@@ -59,14 +59,14 @@ function messageEnd ({ link, early, websocket }: RelayPeer, { onActivity, onRead
     websocket.limitPayload?.(MAX_MESSAGE)
     websocket.onText = websocket.onPing = websocket.onPong = onActivity
     websocket.onFrames = () => { onRead() }
-    return end(link, filled(early, onActivity), () => websocket.held ?? 0)
+    return end(link, thinned(early, onActivity), () => websocket.held ?? 0)
   }
   const init = { maxFrame: MAX_MESSAGE }
   const decode = new LengthPrefixDecoder(rustdeskLength, init)
   const frames = codec(() => ({ decode, encode: new LengthPrefixEncoder(rustdeskLength, init) }))
   const upper = frames(wrapLink(link, { source: told(early, onRead), flow: undefined, poolReads: undefined }))
   const members = { readAhead: link.readAhead?.bind(link), boundUnsent: link.boundUnsent?.bind(link), delivery: link.delivery?.bind(link) }
-  return end(upper, filled(upper.source, onActivity), () => decode.capacity, members)
+  return end(upper, thinned(upper.source, onActivity), () => decode.capacity, members)
 }
 
 /** Tells when the reader has handled a read. */
@@ -81,11 +81,20 @@ function told (source: AsyncIterator<Batch>, onHandled: () => void): AsyncIterab
   return iterator
 }
 
-/** Without messages that have no content. */
-async function * filled (source: AsyncIterable<Batch>, onActivity: () => void): AsyncGenerator<Batch> {
+/**
+ * Of messages without content in a row the first one alone, as they cost no bandwidth. That one matters: a client that has no key of the other
+ * one answers it so.
+ */
+async function * thinned (source: AsyncIterable<Batch>, onActivity: () => void): AsyncGenerator<Batch> {
+  let wasEmpty = false
+  const isWanted = ({ length }: Uint8Array): boolean => {
+    const isRepeated = length === 0 && wasEmpty
+    wasEmpty = length === 0
+    if (wasEmpty) onActivity()
+    return !isRepeated
+  }
   for await (const batch of source) {
-    const rest = batch.filter(({ length }) => length > 0)
-    if (rest.length < batch.length) onActivity()
+    const rest = batch.filter(isWanted)
     if (rest.length > 0) yield rest
   }
 }
