@@ -6,12 +6,12 @@
  *
  * SECONDS_OF_LOAD is how long the load lasts, 10 when it is not set. What the client has to understand, with `--server HOST --key KEY` always:
  *
- * - `serve --id ID`, the controlled side: registers by UDP, answers what the server asks, and sends back what comes in a session. `--uuid TEXT`
- *   is another machine, `--ws` takes WebSocket for all but the registration when `--register udp` is given too. Events: `pk_response` with
- *   `result`, `peer_response` with `request_pk`, `new_id`, and those of a session.
+ * - `serve --id ID`, the controlled side: registers, answers what the server asks, and sends back what comes in a session. `--uuid TEXT` is
+ *   another machine, `--ws` takes WebSocket for all, `--register udp|tcp` another way for the registration. Events: `started`, `pk_response`
+ *   with `result`, `peer_response` with `request_pk`, `heartbeat`, `missed` for each answer that has not come, `mediator_error`.
  * - `connect --id ID`, the other side: NAT test, request, direct or by relay, key exchange, data and a comparison of it. `--bytes N` and
  *   `--seconds N` are how much, `--sizes N,N` single messages, `--plain` no encryption, `--late MS` comes to the relay that much later,
- *   `--latency MS` to the other side, `--force-relay`, `--ws`, `--relay-key KEY`. Events: `relay_agreed`, `connected`, `done`, `failed`.
+ *   `--latency MS` to the other side, `--force-relay`, `--ws`, `--token TEXT`, `--relay-key KEY`. Events: `secure_tcp`, `relay_agreed`, `connected`, `done`, `failed`.
  * - `online --ids ID,ID` or `--prefix TEXT --count N`; `register-flood --prefix TEXT --count N --source ADDRESS --seconds N`, each id from an
  *   address of its own, the first of which is named.
  */
@@ -188,6 +188,28 @@ async function alwaysRelayed (t: Test, start: StartServers): Promise<void> {
   passes(t, await site.call(a, 'peer-00001', { 'relay-key': 'wrong' }), { error: 'Reset by the peer' }, 'a wrong key for the relay')
 }
 
+/** What the original servers do not have: encryption between clients and the server, and registrations by TCP and WebSocket. */
+async function beyondOriginals (t: Test, start: StartServers): Promise<void> {
+  const site = await Site.open(t, start)
+  const [near, far, away] = [await site.lab.home('near', { kind: 'none' }), await natted(site.lab, 'far'), await natted(site.lab, 'away')]
+  const [a, b, c] = [await guarded(near, 'a'), await far.host('b'), await away.host('c')]
+  const byTcp = new OriginalClient(b, 'serve', { ...site.reach, id: 'by-tcp-001', register: 'tcp' })
+  t.match(await byTcp.event('started'), { by: 'tcp', secured: true })
+  const byWebSocket = await site.registered(t, c, 'by-ws-0001', { ws: true })
+  t.equal((await byTcp.event('pk_response')).result, 'OK')
+  for (const when of ['at once', 'after signs of life']) {
+    passes(t, await site.call(a, 'by-tcp-001'), DIRECT, `registered by TCP, ${when}`)
+    passes(t, await site.call(a, 'by-ws-0001'), RELAYED, `registered by WebSocket, ${when}`)
+    const result = await site.call(a, 'by-tcp-001', { token: 'of a login' })
+    passes(t, result, DIRECT, `a client that is logged in, ${when}`)
+    t.ok(result.events.some(({ event, secured }) => event === 'secure_tcp' && secured === true))
+    passes(t, await site.call(a, 'by-ws-0001', { ws: true }), { ...RELAYED, kind: 'WebSocket' }, `WebSocket on both sides, ${when}`)
+    if (when === 'at once') for (const peer of [byTcp, byWebSocket]) for (let i = 0; i < 2; i++) await peer.event('heartbeat')
+  }
+  t.match(await site.online(a, { ids: 'by-tcp-001,by-ws-0001' }), { online: 2 })
+  t.same([byTcp, byWebSocket].map((peer) => peer.count('mediator_error')), [0, 0], 'no connection has ended')
+}
+
 /** The peer learns that its server was restarted, and is back after two answers. */
 async function restarted (t: Test, start: StartServers): Promise<void> {
   const site = await Site.open(t, start)
@@ -258,6 +280,7 @@ else if (await canRun(t, ['nft'])) {
     await t.test(`${name}: ways to each other`, { timeout: TIMEOUT }, (t) => ways(t, start))
     await t.test(`${name}: TCP and WebSocket at the relay`, { timeout: TIMEOUT }, (t) => ends(t, start))
     await t.test(`${name}: always by relay`, { timeout: TIMEOUT }, (t) => alwaysRelayed(t, start))
+    if (start === ours || start === ourRendezvous) await t.test(`${name}: beyond the original servers`, { timeout: TIMEOUT }, (t) => beyondOriginals(t, start))
     await t.test(`${name}: a restart`, { timeout: TIMEOUT }, (t) => restarted(t, start))
     await t.test(`${name}: load`, { timeout: TIMEOUT + 1000 * LOAD }, (t) => load(t, start))
   }
