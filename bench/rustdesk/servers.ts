@@ -120,7 +120,13 @@ export class Server implements Contestant {
 
   async #listening (transports: ServerInit['transports']): Promise<void> {
     const port = this.port.toString(16).toUpperCase().padStart(4, '0')
-    const isOpen = (transport: keyof typeof STATE): boolean => new RegExp(`:${port} [0-9A-F]+:0000 ${STATE[transport]} `).test(procFile(this.pid, `net/${transport}`))
+    const isOpen = (transport: keyof typeof STATE): boolean => {
+      try {
+        return new RegExp(`:${port} [0-9A-F]+:0000 ${STATE[transport]} `).test(procFile(this.pid, `net/${transport}`))
+      } catch {
+        return false // of a process that is about to have ended
+      }
+    }
     const isEnded = (): boolean => this.#child.exitCode !== null || this.#child.signalCode !== null
     for (const deadline = performance.now() + PATIENCE; isEnded() || !transports.every(isOpen);) {
       if (isEnded() || performance.now() > deadline) throw new Error(`${this.name} ${isEnded() ? 'has ended' : 'does not listen'}`)
