@@ -44,7 +44,7 @@ function askForHole (state: RendezvousState, { id, nat_type: natType }: Members[
   punches.add({ date: clock.date(), from: host, id, to: peer.host })
   const { ask, natType: told, relayServer } = decidePunch({ host, isWebSocket, natType }, peer, settings, relays.next)
   const client = waiting.ask(connection, peer)
-  pushTo(state, peer, ask === 'local_address'
+  pushTo(state, peer, connection, ask === 'local_address'
     ? { fetch_local_addr: sparse({ socket_addr: client, relay_server: relayServer }) }
     : { punch_hole: sparse({ socket_addr: client, nat_type: told, relay_server: relayServer }) })
 }
@@ -60,11 +60,11 @@ export function requestRelay (state: RendezvousState, request: Members['request_
     return
   }
   request.socket_addr = waiting.ask(connection, peer)
-  pushTo(state, peer, { request_relay: request })
+  pushTo(state, peer, connection, { request_relay: request })
 }
 
-function pushTo (state: RendezvousState, peer: Peer, message: RendezvousInit): void {
-  if (!state.peers.mayPush(peer, state.clock.now())) state.totals.drops.pushes++
+function pushTo (state: RendezvousState, peer: Peer, { source }: Connection, message: RendezvousInit): void {
+  if (!state.peers.mayPush(peer, source, state.clock.now())) state.totals.drops.pushes++
   else if (state.push(peer, message)) state.totals.asked++
   else state.totals.drops.queue++
 }

@@ -2,6 +2,7 @@
 import type { Peer } from './peer.ts'
 import type { Way } from './stats.ts'
 import type { RendezvousInit } from '../protocol/messages.ts'
+import { clientKey } from '../../../net/client-address.ts'
 import { AsyncQueue } from '../../../streams/async-queue.ts'
 import type { KeyExchangeServer } from '../../../transforms/secretbox/index.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -12,6 +13,8 @@ const MOST_WAITING = 64
 export interface ConnectionInit {
   /** Folded; port 0 behind a proxy that does not tell it. */
   remote: Endpoint
+  /** Whom it counts for, see `clientKey`. Default: `remote`, which a header may have claimed. */
+  source?: string | undefined
   way: Exclude<Way, 'udp'>
   /** Milliseconds of a monotonic clock. */
   now: number
@@ -23,6 +26,7 @@ export interface ConnectionInit {
 
 export class Connection {
   readonly remote: Endpoint
+  readonly source: string
   readonly way: Exclude<Way, 'udp'>
   /** What is sent; ended by `end`. */
   readonly answers = new AsyncQueue<RendezvousInit>()
@@ -35,7 +39,9 @@ export class Connection {
   isLingering = false
   /** Milliseconds of silence that end it, where they are not the usual ones. */
   idleTimeout: number | undefined
-  /** The peer that has registered by it, to which it is the way. */
+  /** It is held open for a health check, and for nothing else. */
+  isHeld = false
+  /** The peer that has registered by it, to which it is the way unless that was heard elsewhere since. */
   peer: Peer | undefined
   /** Called once when it has closed. */
   onClosed: (() => void) | undefined
@@ -44,8 +50,9 @@ export class Connection {
   /** Work on its last message that has not settled; the next one has to wait. */
   busy: Promise<void> | undefined
 
-  constructor ({ remote, way, now, onFirst, exchange }: ConnectionInit) {
+  constructor ({ remote, source = clientKey(remote.host), way, now, onFirst, exchange }: ConnectionInit) {
     this.remote = remote
+    this.source = source
     this.way = way
     this.heardAt = now
     this.#onFirst = onFirst
@@ -55,7 +62,7 @@ export class Connection {
   /** A message has arrived. */
   heard (now: number): void {
     this.heardAt = now
-    if (this.peer !== undefined) this.peer.heardAt = now
+    if (this.peer?.connection === this) this.peer.heardAt = now
     this.#onFirst?.()
     this.#onFirst = undefined
   }

@@ -64,18 +64,24 @@ const natTestHandlers = {
 const handlers: MemberHandlers<Conversation> = {
   ...originalHandlers,
   online_request: natTestHandlers.online_request,
-  register_pk: (message, { state, registrar, connection }) => { connection.busy = registerByConnection(state, registrar, message, connection) },
+  register_pk: (message, { state, registrar, connection }) => {
+    if (connection.isHeld) refuse(state, connection)
+    else connection.busy = registerByConnection(state, registrar, message, connection)
+  },
   hc: (_message, { state, connection }) => {
-    if (connection.isEncrypted && connection.peer === undefined && state.healthChecks.hold(connection)) return
-    state.refused.unserved++
-    connection.end()
+    if (connection.isEncrypted && connection.peer === undefined && !connection.isHeld && state.healthChecks.hold(connection)) return
+    refuse(state, connection)
   }
+}
+
+function refuse ({ refused }: RendezvousState, connection: Connection): void {
+  refused.unserved++
+  connection.end()
 }
 
 const unserved = (message: RendezvousMessage, { state, connection }: Conversation): void => {
   if (message.union === undefined && connection.peer !== undefined) return // a sign of life of a peer
-  state.refused.unserved++
-  connection.end()
+  refuse(state, connection)
 }
 
 const receive = {

@@ -1,12 +1,12 @@
 /** Serves the messages that come as datagrams: registrations of peers (RustDesk protocol, section 4.2). */
 import { configUpdate, encode, HEARD, KEY_WANTED, registerResult } from './answers.ts'
 import { Discovery } from './discovery.ts'
-import { PushLimiter } from './push-limiter.ts'
 import { presenceOf } from './registration.ts'
 import { relayEndpoint } from './relay-servers.ts'
 import type { Registrar } from './registrar.ts'
 import type { RendezvousState } from './state.ts'
 import { countMessage } from './stats.ts'
+import { TargetLimiter } from './target-limiter.ts'
 import { foldAddress } from '../protocol/addresses.ts'
 import { memberDemux } from '../protocol/handlers.ts'
 import { rendezvous, type Members, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
@@ -15,6 +15,9 @@ import type { Batch, Datagram, PacketPort } from '../../../types.ts'
 
 /** Servers in a list. */
 const MOST_SERVERS = 64
+
+/** Lists of servers and versions: they are longer than what asks for them. */
+const UPDATES = { port: { rate: 16, burst: 64 }, address: { rate: 256, burst: 1024 } }
 
 /** Addresses whose folded form is kept. */
 const MOST_HOSTS = 1024
@@ -40,7 +43,7 @@ export class DatagramReceiver implements DatagramService {
   readonly #port: PacketPort<Datagram>
   readonly #discovery: Discovery
   readonly #folded = new Map<string, string>()
-  readonly #updates = new PushLimiter()
+  readonly #updates = new TargetLimiter(UPDATES)
   /** Answers to the batch that is being served. */
   #answers: Batch<Datagram> = []
   /** The sender of the datagram that is being served: as the socket has it, folded, and its port. */

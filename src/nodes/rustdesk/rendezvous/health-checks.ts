@@ -12,13 +12,14 @@ export class HealthChecks {
   /** Connections that are held open. */
   size = 0
 
-  /** Holds a connection open, until the other side closes it. False: its address has too many. */
+  /** Holds a connection open, until the other side closes it. Once only. False: its address has too many. */
   hold (connection: Connection): boolean {
     const key = clientKey(connection.remote.host)
     const count = this.#counts.get(key) ?? 0
     if (count >= MOST_OF_ADDRESS) return false
     this.#counts.set(key, count + 1)
     this.size++
+    connection.isHeld = true
     connection.idleTimeout = Infinity // the system finds out whether the other side is still there
     connection.onClosed = () => { this.#release(key) }
     return true

@@ -18,7 +18,7 @@ export async function registerByConnection (state: RendezvousState, registrar: R
   const { peers, clock } = state
   const { id } = request
   const from = { host: connection.remote.host, port: 0 } // no address for datagrams
-  const result = await registrar.register(request, from, clock.now())
+  const result = await registrar.register(request, from, clock.now(), connection.source)
   if (connection.isEnded) return
   if (result === undefined) {
     connection.end()

@@ -78,8 +78,12 @@ export class PeerRegistry {
     return peer
   }
 
-  /** Whether a peer may be sent one more message for a client, which is counted. By a connection it may: that has a bound of its own, and proves its address. */
-  mayPush (peer: Peer, now: number): boolean { return peer.connection !== undefined || this.#pushes.allows(peer, now) }
+  /**
+   * Whether a peer may be sent one more message for a client, which is counted.
+   *
+   * @param source of the client, see `clientKey`
+   */
+  mayPush (peer: Peer, source: string, now: number): boolean { return this.#pushes.allows(peer, source, now) }
 
   /** Changes the identity of a peer that is in memory. */
   identify (peer: Peer, identity: Omit<PeerRecord, 'id'>): void {

@@ -50,9 +50,10 @@ export class Registrar {
    *
    * @param from the address of the peer, folded
    * @param now milliseconds of a monotonic clock
+   * @param source whom it counts for, see `clientKey`
    * @returns the result, once the peer is in the store; undefined: no answer
    */
-  register (request: KeyRequest, from: Endpoint, now: number): RegisterResultCode | undefined | Promise<RegisterResultCode> {
+  register (request: KeyRequest, from: Endpoint, now: number, source = clientKey(from.host)): RegisterResultCode | undefined | Promise<RegisterResultCode> {
     const { totals, blocker, peers } = this.#context
     const plausibility = plausibilityOf(request)
     if (plausibility === 'ignored') {
@@ -60,7 +61,7 @@ export class Registrar {
       return undefined
     }
     if (plausibility === 'no_id') return this.refuse('no_id')
-    if (!blocker.allows(clientKey(from.host), request.id, now)) return this.refuse('blocked')
+    if (!blocker.allows(source, request.id, now)) return this.refuse('blocked')
     const peer = this.#turns.has(request.id) ? undefined : peers.get(request.id)
     if (peer !== undefined) {
       const decision = decideKey(peer, request, from.host, now)

@@ -14,13 +14,17 @@ const LONGEST_FIELD = 256
 const MOST_KEYS = 3
 const KEYS_PAUSE = 6
 
-/** A peer that says it is there: `unknown`, not in memory; `keyless`, without a key; `moved`, from another address; `heard`, as before. Only the last one is heard. */
+/**
+ * A peer that says it is there: `unknown`, not in memory; `keyless`, without a key; `moved`, from another address, or it has a connection,
+ * whose place a datagram takes only when it proves whose it is; `heard`, as before. Only the last one is heard.
+ */
 export type Presence = 'unknown' | 'keyless' | 'moved' | 'heard'
 
 /** @param host its address */
 export function presenceOf (peer: Peer | undefined, host: string): Presence {
   if (peer === undefined) return 'unknown'
   if (!peer.hasKey) return 'keyless'
+  if (peer.connection !== undefined) return 'moved'
   return host !== (peer.port === 0 ? peer.ip : peer.host) && !isLoopback(host) ? 'moved' : 'heard'
 }
 

@@ -10,6 +10,7 @@ import { IpBlocker } from './ip-blocker.ts'
 import { IpChanges } from './ip-changes.ts'
 import { KeyOffers } from './key-offers.ts'
 import { keepAlive } from './peer-connections.ts'
+import type { Peer } from './peer.ts'
 import { PeerRegistry } from './peer-registry.ts'
 import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
@@ -22,7 +23,8 @@ import type { RendezvousStats, RendezvousStatus } from './status.ts'
 import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
 import { encryptableMessages, type EncryptableLink } from '../protocol/encryption.ts'
-import { framedMessages, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
+import { framedMessages, rendezvous, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
+import { isPublic } from './public-source.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { reject } from '../../common/reject.ts'
 import { LinkClosedError } from '../../../errors.ts'
@@ -44,6 +46,9 @@ const CHECK_TICKS = 3
 
 /** Ticks between two times that old entries are forgotten. */
 const PRUNE_TICKS = 600
+
+/** Bytes of a message to a peer, whose larger parts are those of clients. Real ones have a few hundred. */
+const LONGEST_PUSH = 8 * 1024
 
 /** An accepted link of messages. Without a slot it goes through the limiter of the server now. With an exchange its client may encrypt it. */
 export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo & Partial<Pick<EncryptableLink, 'exchange'>>
@@ -89,7 +94,7 @@ export class Rendezvous {
       waiting: new WaitingClients<Connection>(),
       serverList: { serial: settings.serial, servers: settings.rendezvousServers },
       healthChecks: new HealthChecks(),
-      push: ({ host, port, connection }, message) => connection === undefined ? this.#port?.send([{ data: encode(message), host, port }]) === 1 : connection.send(message)
+      push: (peer, message) => this.#push(peer, encode(message))
     }
     this.#state.relays.configure(settings.relayServers)
     this.#offers = new KeyOffers(this.#state, encryption?.nacl.implementation ?? 'tweetnacl')
@@ -212,7 +217,7 @@ export class Rendezvous {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
-    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() }, exchange })
+    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, source: isPublic(slot.source) ? slot.source : undefined, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() }, exchange })
     this.#open.set(connection, link)
     if (exchange !== undefined) this.#offers.add(connection)
     try {
@@ -226,6 +231,12 @@ export class Rendezvous {
       this.#state.waiting.close(connection)
       connection.onClosed?.()
     }
+  }
+
+  /** By a connection a copy that has been encoded is sent, as what came from a client may keep much more memory alive. */
+  #push ({ host, port, connection }: Peer, data: Uint8Array): boolean {
+    if (data.length > LONGEST_PUSH) return false
+    return connection === undefined ? this.#port?.send([{ data, host, port }]) === 1 : connection.send(rendezvous.decode(data))
   }
 
   async #serve (link: RendezvousLink, conversation: Conversation): Promise<void> {

@@ -137,6 +137,21 @@ t.test('what is no answer ends that connection alone (row 36)', async (t) => {
   t.ok((await steady.next())?.test_nat_response, 'others go on')
 })
 
+t.test('a health check counts once, and its connection is for nothing else', async (t) => {
+  const started = await start(t)
+  const { server } = started
+  const many = [{ hc: { token: 'token' } }, { hc: { token: 'token' } }]
+  const register = { register_pk: { id: 'peer-1234', uuid: Buffer.from('machine'), pk: Buffer.alloc(32, 1) } }
+  for (const messages of [many, [many[0], register]]) {
+    const client = await SecureClient.dial(t, started)
+    for (const message of messages) client.send(message)
+    t.equal(await client.next(), undefined)
+    client.link.abort(new Error('closed'))
+    await until(() => server.rendezvous.limiter.stats.connections === 0)
+    t.match(server.status(), { healthChecks: 0, registered: 0 })
+  }
+})
+
 t.test('health checks are held open when they are encrypted, 64 of an address', async (t) => {
   const started = await start(t)
   const { server, clock } = started

@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
 import { PunchFailure, RegisterResult } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
-import type { RendezvousInit, RendezvousMessage } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
+import { framedMessages, type RendezvousInit, type RendezvousMessage } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
+import { over } from '../../../../src/layer.ts'
+import { memoryPair } from '../../../../src/transports/memory/pair.ts'
 import { until } from '../../../helpers/ends.ts'
 import { KEY, startRendezvous, TcpClient, UdpPeer, WebSocketClient, type Started } from '../../../helpers/rustdesk/rendezvous.ts'
 
@@ -70,9 +72,9 @@ for (const [name, dial] of Object.entries(ways)) {
   })
 }
 
-t.test('another connection, and a datagram, take the place of a connection', async (t) => {
+t.test('another connection, and a datagram that proves whose it is, take the place of a connection', async (t) => {
   const started = await startRendezvous(t)
-  const { server } = started
+  const { server, clock } = started
   const first = await TcpClient.dial(t, server.ports.tcp, '127.0.0.2')
   t.ok((await first.ask(register))?.register_pk_response)
   const second = await TcpClient.dial(t, server.ports.tcp, '127.0.0.2')
@@ -85,9 +87,42 @@ t.test('another connection, and a datagram, take the place of a connection', asy
   await ask()
   t.ok((await second.next())?.punch_hole, 'that the first one has closed does not matter')
   const peer = await UdpPeer.bind(t, server, '127.0.0.2')
-  t.ok((await peer.ask({ register_peer: { id: ID } })).register_peer_response)
+  t.same((await peer.ask({ register_peer: { id: ID } })).register_peer_response?.request_pk, true, 'anyone behind its address could say that')
+  await ask()
+  t.ok((await second.next())?.punch_hole)
+  t.equal(await peer.register(ID), RegisterResult.ok)
   await ask()
   t.ok((await peer.next()).punch_hole)
+  clock.offset += 40_000
+  second.send({})
+  second.send({ online_request: { id: 'me', peers: [ID] } })
+  t.same([...(await second.next())?.online_response?.states ?? []], [0], 'the connection says nothing about it any more')
+})
+
+t.test('what clients have sent to a peer that does not read is bounded', async (t) => {
+  const { server } = await startRendezvous(t)
+  const peer = await TcpClient.dial(t, server.ports.tcp, '127.0.0.2')
+  await peer.ask(register)
+  const client = await TcpClient.dial(t, server.ports.tcp, '127.0.0.3')
+  client.send({ request_relay: { id: ID, uuid: 'x'.repeat(9000) } }, { request_relay: { id: ID, uuid: 'x'.repeat(8000) } })
+  t.equal((await peer.next())?.request_relay?.uuid?.length, 8000, 'the longer one is dropped')
+  t.match(server.status(), { asked: 1, drops: { queue: 1 } })
+})
+
+t.test('a peer by WebSocket counts for the sender, not for the address that a header claims, unless that is a proxy beside the server', async (t) => {
+  const { server: { rendezvous } } = await startRendezvous(t)
+  const register = async (sender: string, id: string): Promise<number | null | undefined> => {
+    const [near, far] = memoryPair().map((link) => over(link, framedMessages))
+    const slot = rendezvous.limiter.admit(sender, () => {})
+    void rendezvous.accept(Object.assign(near, { remote: { host: '192.0.2.9', port: 0 }, slot }), 'websocket')
+    far.port.send([{ register_pk: { id, uuid: Buffer.from('machine'), pk: KEY } }])
+    const { value } = await far.source[Symbol.asyncIterator]().next()
+    return value?.[0].register_pk_response?.result
+  }
+  for (let i = 0; i < 32; i++) t.equal(await register('8.8.8.8', `peer-${i}`), RegisterResult.ok)
+  t.equal(await register('8.8.8.8', 'peer-more'), RegisterResult.tooFrequent)
+  t.equal(await register('10.0.0.7', 'peer-more'), RegisterResult.ok, 'the one who has this address still may')
+  t.equal(await register('2001:4860:4860::8888', 'peer-even-more'), RegisterResult.ok)
 })
 
 t.test('one connection, another id', async (t) => {
