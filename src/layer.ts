@@ -6,8 +6,8 @@
  * const messages = over(await dialTcp({ host, port }), tunnel)
  * ```
  */
-import { release } from './buffers/buffer-pool.ts'
 import { CoreChain } from './core-chain.ts'
+import { TransformedSource } from './transformed-source.ts'
 import type { AnyLink, Batch, Core, Layer, Link, PacketPort, Take, Transform } from './types.ts'
 
 /** Applies a layer, or a stack of layers, to a link. */
@@ -18,15 +18,7 @@ export const over = <Lower extends AnyLink, Upper extends AnyLink>(link: Lower, 
  *
  * @throws what the core throws; its `failure`, after the elements before it
  */
-export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => async function * (source) {
-  for await (const batch of source) {
-    const out = core.push(batch)
-    if (core.memory === 'copies') release(batch as Batch)
-    if (out.length > 0) yield out
-    if (core.failure !== undefined) throw core.failure
-  }
-  core.end?.()
-}
+export const transform = <A, B>(core: Core<A, B>): Transform<A, B> => (source) => new TransformedSource(core, source)
 
 /** The `drained` of a port over another one, where that has it. */
 export const drainedOf = <T>(port: PacketPort<T>): PacketPort['drained'] => port.drained === undefined ? undefined : () => (port as Required<PacketPort<T>>).drained()

@@ -10,7 +10,7 @@ import { StreamPort } from './stream-port.ts'
 import { StreamSource } from './stream-source.ts'
 import { end, Writing } from './stream-writing.ts'
 import { verifyBytes } from '../options.ts'
-import type { Batch, Delivery, Link, ReadAhead, Records, Take } from '../types.ts'
+import type { Batch, Delivery, Endpoint, Link, ReadAhead, Records, Take } from '../types.ts'
 
 /** Default bound in bytes of the packets queued for one slow receiver: about what one TCP sender has in flight. */
 export const DEFAULT_QUEUE_LIMIT = 4 << 20
@@ -92,6 +92,9 @@ class SocketLink extends StreamLink {
     super(socket, init)
     this.socket = socket
   }
+
+  /** Rarely read, and costs a system call. */
+  get local (): Endpoint { return { host: this.socket.localAddress ?? '', port: this.socket.localPort ?? 0 } }
 
   poolReads (simd = false): void { this.source.mayPoolReads = simd ? 'simd' : 'any' }
 

@@ -73,10 +73,8 @@ export function acceptSocket (socket: Socket, guard: ConnectionGuard, queue: Acc
     return
   }
   keepAlive(socket, init)
-  const link = accepted(streamLink(socket, init), connection)
-  // Rarely read, and costs a system call.
-  Object.defineProperty(link, 'local', { get: () => ({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 }) })
-  if (!queue.offer(link as AcceptedLink)) socket.destroy()
+  const link = accepted(streamLink(socket, init), connection) as AcceptedLink // that of a socket has its local address
+  if (!queue.offer(link)) socket.destroy()
 }
 
 /** The range of the system in milliseconds. Outside of it Node silently keeps the default of two hours. */
@@ -85,16 +83,20 @@ const KEEP_ALIVE = { least: 1000, most: 0x7fff * 1000 } as const
 /** Milliseconds before keep-alive is set: most connections have ended by then. */
 const YOUNG_TIME = 500
 
-/** Sockets on which keep-alive is not set yet. */
-let young: Array<[Socket, number]> = []
+/** Sockets on which keep-alive is not set yet, and its milliseconds. Closed ones go at once: memory that is kept for a moment costs more than it takes. */
+const young = new Map<Socket, number>()
+
+function forget (this: Socket): void { young.delete(this) }
 
 /** Sets keep-alive on a socket, after a delay by the system clock, as keep-alive itself is timed by the system. */
 export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
-  if (keepAlive === undefined || young.push([socket, keepAlive]) > 1) return
+  if (keepAlive === undefined) return
+  young.set(socket, keepAlive)
+  socket.once('close', forget)
+  if (young.size > 1) return
   systemClock.set(YOUNG_TIME, () => {
-    const grown = young
-    young = []
-    for (const [socket, silence] of grown) if (!socket.destroyed) socket.setKeepAlive(true, silence)
+    for (const [socket, silence] of young) if (!socket.destroyed) socket.setKeepAlive(true, silence)
+    young.clear()
   }).unref()
 }
 

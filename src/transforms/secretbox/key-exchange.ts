@@ -11,7 +11,7 @@
  */
 import type { KeyPair, Nacl } from '../../crypto/nacl/index.ts'
 import { LinkClosedError } from '../../errors.ts'
-import { codec, over } from '../../layer.ts'
+import { codec, over, type CodecCores } from '../../layer.ts'
 import { resumed } from '../../streams/resumed.ts'
 import type { Batch, Core, Layer, Link } from '../../types.ts'
 import { FailFastDecoder } from '../fail-fast-decoder.ts'
@@ -39,8 +39,8 @@ export interface KeyExchangeServerInit {
 
 /** The exchange of one connection, on the side of the server. */
 export class KeyExchangeServer {
-  /** For one link of frames. The frame that answers an offer is not passed up; one that answers none is. */
-  readonly layer: Layer
+  /** Of one link of frames. The frame that answers an offer is not passed up; one that answers none is. */
+  readonly cores: CodecCores<Uint8Array, Uint8Array>
   readonly #init: KeyExchangeServerInit
   readonly #decode: ExchangeDecoder
   readonly #encode = new ExchangeEncoder()
@@ -52,8 +52,11 @@ export class KeyExchangeServer {
       this.#encode.box = new SecretboxEncoder(settings)
       return new SecretboxDecoder(settings)
     })
-    this.layer = codec(() => ({ decode: this.#decode, encode: this.#encode }))
+    this.cores = { decode: this.#decode, encode: this.#encode }
   }
+
+  /** The layer of these, for one link. */
+  get layer (): Layer { return codec(() => this.cores) }
 
   /** Frames are secret boxes from now on. */
   get isSecure (): boolean { return this.#encode.box !== undefined }

@@ -1,6 +1,6 @@
 /** Connections that client and server may agree to encrypt (RustDesk protocol, section 1.4). */
 import { frames, rendezvous, rendezvousMessages, type RendezvousInit, type RendezvousMessage } from './messages.ts'
-import { over, stack } from '../../../layer.ts'
+import { codec, stack } from '../../../layer.ts'
 import { KeyExchangeServer, type KeyExchangeFrames, type KeyExchangeServerInit } from '../../../transforms/secretbox/index.ts'
 import type { Link } from '../../../types.ts'
 
@@ -20,8 +20,14 @@ export interface EncryptableLink extends Link<RendezvousMessage, RendezvousInit>
 
 /** Layer: bytes of TCP below, messages above. They are secret boxes once the client has answered an offer. */
 export function encryptableMessages ({ nacl, signer }: EncryptionKeys): (lower: Link) => EncryptableLink {
+  let exchange: KeyExchangeServer // of the link that is being made
+  const boxes = codec(() => {
+    exchange = new KeyExchangeServer({ nacl, signer, frames: keyFrames })
+    return exchange.cores
+  })
+  const layers = stack(frames, boxes, rendezvousMessages)
   return (lower) => {
-    const exchange = new KeyExchangeServer({ nacl, signer, frames: keyFrames })
-    return Object.assign(over(lower, stack(frames, exchange.layer, rendezvousMessages)), { exchange })
+    const link = layers(lower)
+    return Object.assign(link, { exchange })
   }
 }

@@ -20,8 +20,8 @@ export class KeyOffers {
   readonly #context: Context
   readonly #ofAddress = new KeyedTokenBuckets(OF_ADDRESS)
   readonly #ofAll: TokenBucket
-  /** Those that connected last, in their order. */
-  #young: Array<{ connection: Connection, at: number }> = []
+  /** Those that have said nothing yet, by when they have connected, in this order. */
+  readonly #silent = new Map<Connection, number>()
   #timer: Timer | undefined
 
   constructor (context: Context, implementation: keyof typeof OF_ALL) {
@@ -31,13 +31,16 @@ export class KeyOffers {
 
   /** A client has connected; it gets an offer unless it speaks. */
   add (connection: Connection): void {
-    this.#young.push({ connection, at: this.#context.clock.now() })
+    this.#silent.set(connection, this.#context.clock.now())
     this.#timer ??= this.#wait(SILENCE)
   }
 
+  /** It speaks, or has closed. */
+  delete (connection: Connection): void { this.#silent.delete(connection) }
+
   stop (): void {
     this.#context.clock.clear(this.#timer)
-    this.#young = []
+    this.#silent.clear()
   }
 
   #wait (ms: number): Timer { return this.#context.clock.set(ms, () => { this.#offer() }).unref() }
@@ -45,16 +48,17 @@ export class KeyOffers {
   /** To all whose time is over, by one timer for all. */
   #offer (): void {
     const now = this.#context.clock.now()
-    const due = now - SILENCE
-    const first = this.#young.findIndex(({ at }) => at > due)
-    const silent = first < 0 ? this.#young : this.#young.slice(0, first)
-    this.#young = first < 0 ? [] : this.#young.slice(first)
     this.#ofAll.refill(now)
-    for (const { connection } of silent) {
+    this.#timer = undefined
+    for (const [connection, at] of this.#silent) {
+      if (at > now - SILENCE) {
+        this.#timer = this.#wait(at + SILENCE - now)
+        return
+      }
+      this.#silent.delete(connection)
       if (!connection.mayOfferKey) continue
       if (this.#ofAddress.take(clientKey(connection.remote.host), now) && this.#ofAll.take(1)) connection.offerKey()
       else this.#context.totals.drops.offer++
     }
-    this.#timer = this.#young.length === 0 ? undefined : this.#wait(this.#young[0].at - due)
   }
 }

@@ -64,6 +64,7 @@ export class Rendezvous {
   /** Open ones. */
   readonly #open = new Map<Connection, RendezvousLink>()
   readonly #probe: Probe
+  readonly #encryptable: ReturnType<typeof encryptableMessages> | undefined
   readonly #offers: KeyOffers
   readonly #timer: Interval
   #port: PacketPort<Datagram> | undefined
@@ -76,6 +77,7 @@ export class Rendezvous {
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#probe = probe
+    this.#encryptable = encryption === undefined ? undefined : encryptableMessages(encryption)
     const rateLimited = new RateLimitedLog(log)
     const refused = newRefused()
     this.#rejectLog = { refused, log: rateLimited }
@@ -141,8 +143,7 @@ export class Rendezvous {
 
   /** Layer: bytes of TCP below, messages above, which clients may encrypt unless the settings say otherwise. */
   get tcpMessages (): (lower: Link) => Link<RendezvousMessage, RendezvousInit> {
-    const { encryption, strictOss } = this.#state.settings
-    return encryption === undefined || strictOss ? framedMessages : encryptableMessages(encryption)
+    return this.#encryptable === undefined || this.#state.settings.strictOss ? framedMessages : this.#encryptable
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
@@ -217,7 +218,11 @@ export class Rendezvous {
       link.abort(new LinkClosedError('too many connections'))
       return
     }
-    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, source: isPublic(slot.source) ? slot.source : undefined, way, now: this.#state.clock.now(), onFirst: () => { slot.establish() }, exchange })
+    const onFirst = (): void => {
+      slot.establish()
+      this.#offers.delete(connection)
+    }
+    const connection = new Connection({ remote: { host: foldAddress(remote.host), port: remote.port }, source: isPublic(slot.source) ? slot.source : undefined, way, now: this.#state.clock.now(), onFirst, exchange })
     this.#open.set(connection, link)
     if (exchange !== undefined) this.#offers.add(connection)
     try {
@@ -227,6 +232,7 @@ export class Rendezvous {
       this.#lost(remote, err as Error)
     } finally {
       this.#open.delete(connection)
+      this.#offers.delete(connection)
       connection.end()
       this.#state.waiting.close(connection)
       connection.onClosed?.()
