@@ -17,7 +17,10 @@ import type { Clock, Link, Timer } from '../../../src/types.ts'
 /** The clock of the system, which a test moves on. */
 export class MovedClock implements Clock {
   offset = 0
-  now (): number { return systemClock.now() + this.offset }
+  #stopped: number | undefined
+  now (): number { return (this.#stopped ?? systemClock.now()) + this.offset }
+  /** From now on it goes on by its offset alone, so that nothing is refilled meanwhile. */
+  stop (): void { this.#stopped = systemClock.now() }
   date (): number { return systemClock.date() + this.offset }
   set (ms: number, fn: () => void): Timer { return systemClock.set(ms, fn) }
   clear (timer: Timer | undefined): void { systemClock.clear(timer) }

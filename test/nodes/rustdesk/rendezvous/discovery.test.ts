@@ -24,6 +24,7 @@ t.test('peers in the network of the server find each other', async (t) => {
 
 t.test('bounds: answers, and searches a second', async (t) => {
   const { server, clock } = await startRendezvous(t, { mask: '127.1.0.0/16' })
+  clock.stop()
   const hosts = await Promise.all(Array.from({ length: 7 }, (_, i) => UdpPeer.bind(t, server, `127.1.0.${i + 1}`)))
   for (const [h, peer] of hosts.entries()) for (let i = 0; i < 10; i++) t.equal(await peer.register(`peer-${h}-${i}`), 0)
   const [asking] = hosts

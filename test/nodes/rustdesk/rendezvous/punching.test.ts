@@ -229,7 +229,8 @@ t.test('nothing that comes as a datagram is sent to others (row 32)', async (t) 
 })
 
 t.test('a client has 16 messages sent to a peer at once, over however many connections, and others are not kept from it', async (t) => {
-  const { server, peer } = await withPeer(t)
+  const { server, peer, clock } = await withPeer(t)
+  clock.stop()
   for (let i = 0; i < 10; i++) {
     const client = await TcpClient.dial(t, server.ports.tcp, '127.0.0.66')
     client.send(...Array.from({ length: 10 }, () => ({ request_relay: { id: ID, uuid: 'a-uuid' } })))
