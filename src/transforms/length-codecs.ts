@@ -149,8 +149,16 @@ export const rustdeskLength: LengthCodec = () => {
   return { lengthDecoder, lengthEncoder }
 }
 
+/** The last one that was made: servers need the same for each connection, and it keeps nothing from one call to the next. */
+let last: { make: LengthCodec, adjust: number | undefined, maxFrame: number | undefined, codec: ReturnType<typeof newFrameCodec> } | undefined
+
 /** Both functions of a codec in terms of whole frames: with `adjust`, the limit, `write` and `width`; a width of 0 is unknown. */
-export function frameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: LengthPrefixInit = {}) {
+export function frameCodec (make: LengthCodec, { adjust, maxFrame }: LengthPrefixInit = {}): ReturnType<typeof newFrameCodec> {
+  if (last === undefined || last.make !== make || last.adjust !== adjust || last.maxFrame !== maxFrame) last = { make, adjust, maxFrame, codec: newFrameCodec(make, { adjust, maxFrame }) }
+  return last.codec
+}
+
+function newFrameCodec (make: LengthCodec, { adjust = 0, maxFrame: limit }: { adjust: number | undefined, maxFrame: number | undefined }) {
   if (!Number.isSafeInteger(adjust)) throw new OptionError(`adjust is ${adjust}, an integer is needed`)
   if (limit === undefined && adjust < -DEFAULT_MAX_LENGTH) throw new OptionError(`adjust is ${adjust}, below -${DEFAULT_MAX_LENGTH} it needs maxFrame beside it`)
   const maxFrame = limit ?? DEFAULT_MAX_LENGTH + adjust

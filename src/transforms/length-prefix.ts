@@ -26,10 +26,9 @@ export class LengthPrefixDecoder extends FailFastDecoder {
   readonly #length
   readonly #keepLength: boolean
 
-  /** @param codec of both, for callers that have it already */
-  constructor (make: LengthCodec, init?: LengthPrefixInit, codec = frameCodec(make, init)) {
+  constructor (make: LengthCodec, init?: LengthPrefixInit) {
     super()
-    this.#length = codec.lengthDecoder
+    this.#length = frameCodec(make, init).lengthDecoder
     this.#keepLength = init?.keepLength ?? false
   }
 
@@ -118,9 +117,8 @@ export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
   readonly memory = 'copies'
   readonly #length
 
-  /** @param codec of both, for callers that have it already */
-  constructor (make: LengthCodec, init?: LengthPrefixInit, codec = frameCodec(make, init)) {
-    this.#length = codec.lengthEncoder
+  constructor (make: LengthCodec, init?: LengthPrefixInit) {
+    this.#length = frameCodec(make, init).lengthEncoder
   }
 
   /** @throws {FrameSizeError} when a frame is larger than `maxFrame` or than its length field allows; then nothing of the batch is sent */
@@ -160,6 +158,6 @@ export class LengthPrefixEncoder implements Core<Uint8Array, Uint8Array> {
  * @throws {OptionError} when an option is out of range
  */
 export function lengthPrefix (make: LengthCodec, init?: LengthPrefixInit): Layer {
-  const shared = frameCodec(make, init) // checks the options now rather than at the first link; it keeps nothing from one call to the next
-  return codec(() => ({ decode: new LengthPrefixDecoder(make, init, shared), encode: new LengthPrefixEncoder(make, init, shared) }))
+  frameCodec(make, init) // checks the options now rather than at the first link
+  return codec(() => ({ decode: new LengthPrefixDecoder(make, init), encode: new LengthPrefixEncoder(make, init) }))
 }
