@@ -32,18 +32,26 @@ export interface AcceptQueue<L extends Link> {
   offer (link: L): boolean
   fail (err: Error): void
   close (): void
-  links (): AsyncGenerator<L>
+  links (): AsyncIterableIterator<L, undefined, undefined>
 }
+
+/** A reader that waits for a link. */
+interface Waiting<L> {
+  resolve (result: IteratorResult<L, undefined>): void
+  reject (err: Error): void
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 /** @param stop stops listening; called once, when the queue is closed or its reader has left */
 export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
   const waiting: L[] = []
   let over: { err?: Error } | undefined
-  let readers: Array<() => void> = []
-  const wake = (): void => {
-    const woken = readers
+  let readers: Array<Waiting<L>> = []
+  const leave = (settle: (reader: Waiting<L>) => void): void => {
+    const left = readers
     readers = []
-    for (const resume of woken) resume()
+    for (const reader of left) settle(reader)
   }
   const close = (): void => {
     if (over !== undefined) return
@@ -51,33 +59,50 @@ export function acceptQueue<L extends Link> (stop: () => void): AcceptQueue<L> {
     stop()
     // As the kernel does with connections that were not accepted: otherwise they would stay open.
     for (const link of waiting.splice(0)) link.abort(new LinkClosedError('the listener accepts no links any more'))
-    wake()
+    leave(({ resolve }) => { resolve(DONE) })
   }
   const hasRoom = (): boolean => over === undefined && waiting.length < ACCEPT_BACKLOG
   return {
     get hasRoom () { return hasRoom() },
     offer (link) {
       if (!hasRoom()) return false
-      waiting.push(link)
-      wake()
+      const reader = readers.shift()
+      if (reader === undefined) waiting.push(link)
+      else reader.resolve({ done: false, value: link })
       return true
     },
     fail (err) {
-      over ??= { err }
-      wake()
+      if (over !== undefined) return
+      over = { err }
+      leave(({ reject }) => { reject(err) })
     },
     close,
-    async * links () {
-      try {
-        for (;;) {
+    links () { // no generator, which takes several promises for each link
+      let hasThrown = false
+      return {
+        next () {
           const link = waiting.shift()
-          if (link !== undefined) yield link
-          else if (over?.err !== undefined) throw over.err
-          else if (over !== undefined) return
-          else await new Promise<void>((resolve) => { readers.push(resolve) })
-        }
-      } finally {
-        close()
+          if (link !== undefined) return Promise.resolve({ done: false, value: link })
+          if (over?.err !== undefined && !hasThrown) {
+            hasThrown = true // an iterator throws once, then is done
+            return Promise.reject(over.err)
+          }
+          if (over !== undefined) return Promise.resolve(DONE)
+          return new Promise((resolve, reject) => {
+            readers.push({
+              resolve,
+              reject (err) {
+                hasThrown = true
+                reject(err)
+              }
+            })
+          })
+        },
+        return () {
+          close()
+          return Promise.resolve(DONE)
+        },
+        [Symbol.asyncIterator] () { return this }
       }
     }
   }

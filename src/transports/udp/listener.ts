@@ -95,7 +95,7 @@ class FlowListener implements UdpListener {
 
   close (): void { this.#accepting.close() }
 
-  [Symbol.asyncIterator] (): AsyncGenerator<UdpLink> { return this.#accepting.links() }
+  [Symbol.asyncIterator] (): AsyncIterableIterator<UdpLink, undefined, undefined> { return this.#accepting.links() }
 
   #serve (socket: UdpSocket): number {
     if (this.#isClosed) {
