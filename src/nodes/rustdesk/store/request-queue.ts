@@ -9,6 +9,9 @@ const LARGEST_BATCH = 1000
 /** Milliseconds between two attempts at a locked database. */
 const LOCK_PAUSE = 20
 
+/** Milliseconds that requests wait for a lock once nothing more comes: a program that ends has a few seconds for everything. */
+const LAST_LOCK_TIMEOUT = 1000
+
 /** What is needed of a database. */
 interface Database {
   find (id: string): FoundRow | undefined
@@ -48,6 +51,8 @@ export class RequestQueue {
   #next: NodeJS.Immediate | undefined
   #pause: Timer | undefined
   #onIdle: (() => void) | undefined
+  /** When no request waits any more, by the clock. */
+  #latest = Infinity
 
   constructor ({ database, lockTimeout, clock, answer }: RequestQueueInit) {
     this.#database = database
@@ -65,9 +70,10 @@ export class RequestQueue {
     this.#schedule()
   }
 
-  /** Calls back once nothing waits any more. */
+  /** Calls back once nothing waits any more. Nothing may be pushed from now on; what waits does so for a second more. */
   whenIdle (onIdle: () => void): void {
     this.#onIdle = onIdle
+    this.#latest = this.#clock.now() + LAST_LOCK_TIMEOUT
     this.#schedule()
   }
 
@@ -135,7 +141,8 @@ export class RequestQueue {
   }
 
   #stillWaiting<Request extends StoreRequest> (all: Array<Waiting<Request>>, answers: StoreAnswer[]): Array<Waiting<Request>> {
-    const oldest = this.#clock.now() - this.#lockTimeout
+    const now = this.#clock.now()
+    const oldest = now >= this.#latest ? now : now - this.#lockTimeout
     const fault = faultOf(lockedError(this.#lockTimeout))
     return all.filter(({ request: { n }, since }) => {
       if (since > oldest) return true

@@ -66,6 +66,23 @@ t.test('a request waits for a lock for a bounded time, from when it came', async
   t.same(clock.waiting, [])
 })
 
+t.test('who closes does not wait long for a lock', async (t) => {
+  const { queue, told, state, clock } = scene(5000)
+  state.isLocked = true
+  queue.push([put(0), { n: 1, type: 'find', id: 'x' }])
+  await turn()
+  let isIdle = false
+  queue.whenIdle(() => { isIdle = true })
+  clock.advance(980)
+  await turn()
+  t.same([told.length, isIdle], [0, false])
+  clock.advance(20)
+  await turn()
+  t.same(told.flat().map(({ n, fault }) => [n, fault?.code]).sort(), [[0, 'ERR_PEER_STORE_LOCKED'], [1, 'ERR_PEER_STORE_LOCKED']])
+  clock.advance(20)
+  t.same([isIdle, clock.waiting], [true, []])
+})
+
 class Thread extends EventEmitter implements StoreThread {
   postMessage (): void {}
   async terminate (): Promise<void> { this.emit('exit') }
