@@ -115,5 +115,5 @@ function register (metrics: ServiceMetrics, { rendezvous, relay }: Halves): void
   metrics.stats('tunpipe_rustdesk_rendezvous', () => {
     const { messages, alwaysUseRelay: _always, relays: _relays, url: _url, ...stats } = rendezvous.status()
     return [{ labels: { way: '' }, stats }, ...Object.entries(messages).map(([way, counts]) => ({ labels: { way }, stats: { messages: counts } }))]
-  }, ['peers', 'online', 'connected', 'registering', 'waiting', 'healthChecks', 'counted', 'halfOpen'])
+  }, ['peers', 'online', 'connected', 'registering', 'waiting', 'heldBytes', 'healthChecks', 'counted', 'halfOpen'])
 }

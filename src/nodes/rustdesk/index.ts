@@ -1,6 +1,7 @@
 /** The RustDesk protocol: a rendezvous server that finds peers by id, and a relay for those that cannot reach each other. */
 export * from './keys/index.ts'
 export { endpointKey, foldAddress } from './protocol/addresses.ts'
+export type { Holding } from './protocol/counted-frames.ts'
 export { encryptableMessages, type EncryptableLink, type EncryptionKeys } from './protocol/encryption.ts'
 export { NatType, PunchFailure, RegisterResult } from './protocol/enums.ts'
 export { memberDemux, type MemberHandlers } from './protocol/handlers.ts'

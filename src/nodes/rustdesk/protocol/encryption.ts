@@ -1,6 +1,6 @@
 /** Connections that client and server may agree to encrypt (RustDesk protocol, section 1.4). */
-import { frames, rendezvous, rendezvousMessages, type RendezvousInit, type RendezvousMessage } from './messages.ts'
-import { codec, stack } from '../../../layer.ts'
+import { countedLayers, type Holding } from './counted-frames.ts'
+import { rendezvous, type RendezvousInit, type RendezvousMessage } from './messages.ts'
 import { KeyExchangeServer, type KeyExchangeFrames, type KeyExchangeServerInit } from '../../../transforms/secretbox/index.ts'
 import type { Link } from '../../../types.ts'
 
@@ -14,18 +14,17 @@ export const keyFrames: KeyExchangeFrames = {
 export type EncryptionKeys = Pick<KeyExchangeServerInit, 'nacl' | 'signer'>
 
 /** A link of messages with the key exchange of its server. */
-export interface EncryptableLink extends Link<RendezvousMessage, RendezvousInit> {
+export interface EncryptableLink extends Link<RendezvousMessage, RendezvousInit>, Holding {
   readonly exchange: KeyExchangeServer
 }
 
 /** Layer: bytes of TCP below, messages above. They are secret boxes once the client has answered an offer. */
 export function encryptableMessages ({ nacl, signer }: EncryptionKeys): (lower: Link) => EncryptableLink {
   let exchange: KeyExchangeServer // of the link that is being made
-  const boxes = codec(() => {
+  const layers = countedLayers(() => {
     exchange = new KeyExchangeServer({ nacl, signer, frames: keyFrames })
     return exchange.cores
   })
-  const layers = stack(frames, boxes, rendezvousMessages)
   return (lower) => {
     const link = layers(lower)
     return Object.assign(link, { exchange })

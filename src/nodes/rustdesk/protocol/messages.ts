@@ -113,8 +113,10 @@ export const idPk = codecOf<rustdesk.IdPk.$Properties, rustdesk.IdPk>({ type: ru
 /** What two peers say to each other before their session (RustDesk protocol, section 1.5). */
 export const peerMessage = codecOf<rustdesk.Message.$Properties, rustdesk.Message>({ type: rustdesk.Message, schema: schemas.Message, maxBytes: MAX_MESSAGE })
 
+export const frameLimit = { maxFrame: MAX_MESSAGE }
+
 /** Layer: frames of TCP, of at most {@link MAX_MESSAGE} bytes (RustDesk protocol, section 1.2). */
-export const frames = lengthPrefix(rustdeskLength, { maxFrame: MAX_MESSAGE })
+export const frames = lengthPrefix(rustdeskLength, frameLimit)
 
 /** Layer: payloads of frames or messages of WebSocket below, messages above. */
 export const rendezvousMessages = protobuf(rendezvousInit)

@@ -1,7 +1,7 @@
 /** The port in front of that of the server: one question of a client, or, from this machine, one command of the operator as text. */
 import type { Rendezvous } from './rendezvous.ts'
 import { withoutCommands } from '../protocol/console-connection.ts'
-import { framedMessages } from '../protocol/messages.ts'
+import { countedMessages } from '../protocol/counted-frames.ts'
 import { isLoopback } from '../../../net/client-address.ts'
 import { overAccepted, type ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { Clock, Link } from '../../../types.ts'
@@ -13,5 +13,5 @@ const TAGS: ReadonlySet<number> = new Set([0xa2, 0xba])
 export async function acceptNatTest (rendezvous: Rendezvous, link: Link & ConnectionInfo, { hasConsole, clock }: { hasConsole: boolean, clock: Clock }): Promise<void> {
   const isOfOperator = hasConsole && isLoopback(link.remote.host)
   const rest = isOfOperator ? await withoutCommands(link, { tags: TAGS, command: (text) => rendezvous.command(text), clock }) : link
-  if (rest !== undefined) await rendezvous.accept(overAccepted(rest, framedMessages), 'nat_test')
+  if (rest !== undefined) await rendezvous.accept(overAccepted(rest, countedMessages), 'nat_test')
 }

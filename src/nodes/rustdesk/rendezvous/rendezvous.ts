@@ -22,8 +22,9 @@ import { newCounters, newRefused, type RendezvousRejectReason, type Way } from '
 import type { RendezvousStats, RendezvousStatus } from './status.ts'
 import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
+import { countedMessages, type Holding } from '../protocol/counted-frames.ts'
 import { encryptableMessages, type EncryptableLink } from '../protocol/encryption.ts'
-import { framedMessages, rendezvous, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
+import { rendezvous, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { isPublic } from './public-source.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { reject } from '../../common/reject.ts'
@@ -47,11 +48,15 @@ const CHECK_TICKS = 3
 /** Ticks between two times that old entries are forgotten. */
 const PRUNE_TICKS = 600
 
+/** Bytes kept of messages that are not complete; beyond it connections end that have more than a little of one, the oldest first. */
+const MOST_HELD = 64 * 1024 * 1024
+const LITTLE = 4096
+
 /** Bytes of a message to a peer, whose larger parts are those of clients. Real ones have a few hundred. */
 const LONGEST_PUSH = 8 * 1024
 
 /** An accepted link of messages. Without a slot it goes through the limiter of the server now. With an exchange its client may encrypt it. */
-export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo & Partial<Pick<EncryptableLink, 'exchange'>>
+export type RendezvousLink = Link<RendezvousMessage, RendezvousInit> & ConnectionInfo & Partial<Pick<EncryptableLink, 'exchange'> & Holding>
 
 /** The server: datagrams and connections are served by its parts, see `serveRendezvous` for its ports. */
 export class Rendezvous {
@@ -124,6 +129,7 @@ export class Rendezvous {
       healthChecks: healthChecks.size,
       counted: blocker.size,
       evicted: peers.evicted,
+      heldBytes: this.#held,
       halfOpen: this.limiter.stats.halfOpen,
       refused: { ...this.#rejectLog.refused, ...this.#connections.refused(this.limiter.stats) }
     }
@@ -143,7 +149,7 @@ export class Rendezvous {
 
   /** Layer: bytes of TCP below, messages above, which clients may encrypt unless the settings say otherwise. */
   get tcpMessages (): (lower: Link) => Link<RendezvousMessage, RendezvousInit> {
-    return this.#encryptable === undefined || this.#state.settings.strictOss ? framedMessages : this.#encryptable
+    return this.#encryptable === undefined || this.#state.settings.strictOss ? countedMessages : this.#encryptable
   }
 
   /** Serves one connection; settles when it has ended, and never rejects. */
@@ -190,6 +196,7 @@ export class Rendezvous {
       blocker.prune(now)
       changes.prune(now)
     }
+    this.#relieve()
     for (const [connection, link] of this.#open) {
       if (connection.isEnded) {
         if (connection.isLingering) link.abort(new LinkClosedError('the other side does not close'))
@@ -236,6 +243,25 @@ export class Rendezvous {
       connection.end()
       this.#state.waiting.close(connection)
       connection.onClosed?.()
+    }
+  }
+
+  get #held (): number {
+    let held = 0
+    for (const link of this.#open.values()) held += link.incomplete?.capacity ?? 0
+    return held
+  }
+
+  /** Makes room for messages that are not complete. */
+  #relieve (): void {
+    let held = this.#held
+    for (const link of this.#open.values()) {
+      if (held <= MOST_HELD) break
+      const own = link.incomplete?.capacity ?? 0
+      if (own <= LITTLE) continue
+      held -= own
+      this.#rejectLog.refused.incomplete++
+      link.abort(new LinkClosedError('its message is not complete, and too much is kept of others'))
     }
   }
 

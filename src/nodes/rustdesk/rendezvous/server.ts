@@ -7,12 +7,12 @@ import type { RendezvousOptions, RendezvousServerInit } from './settings.ts'
 import type { RendezvousStatus } from './status.ts'
 import { MAX_MESSAGE, rendezvousMessages } from '../protocol/messages.ts'
 import { readOptions, rejectOption, type InitOf } from '../../common/options/option.ts'
-import { stack } from '../../../layer.ts'
+import { over } from '../../../layer.ts'
 import { silent } from '../../../log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { systemClock } from '../../../streams/clock.ts'
 import { consume } from '../../../streams/consume.ts'
-import { websocketFrames, type WebSocketLink } from '../../../transforms/websocket-frames/index.ts'
+import { websocketFrames } from '../../../transforms/websocket-frames/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
 import { overAccepted, type ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
@@ -20,7 +20,7 @@ import { listenTcp } from '../../../transports/tcp.ts'
 import { bindUdp } from '../../../transports/udp/bind.ts'
 import type { UdpSocket } from '../../../transports/udp/socket.ts'
 import { listenUpgraded } from '../../../transports/upgrade.ts'
-import type { Layer, Link, Listener } from '../../../types.ts'
+import type { Link, Listener } from '../../../types.ts'
 
 /** The lowest port, as with the original. */
 const LOWEST_PORT = 3
@@ -70,11 +70,13 @@ export interface RendezvousServer {
 }
 
 /** Messages of WebSocket are messages; text is ignored. */
-const webSocketMessages: Layer<Link, RendezvousLink> = stack(
-  websocketFrames({ role: 'server', maxPayload: MAX_MESSAGE }),
-  (frames: WebSocketLink) => Object.assign(frames, { onText: () => {} }),
-  rendezvousMessages
-) as Layer<Link, RendezvousLink>
+const webSocketFrames = websocketFrames({ role: 'server', maxPayload: MAX_MESSAGE })
+
+function webSocketMessages <L extends Link & ConnectionInfo> (link: L): RendezvousLink {
+  const frames = webSocketFrames(link)
+  frames.onText = () => {}
+  return Object.assign(over(frames, rendezvousMessages), { remote: link.remote, incomplete: { get capacity () { return frames.held ?? 0 } } })
+}
 
 /**
  * Listens and serves.

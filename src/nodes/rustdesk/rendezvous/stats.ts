@@ -24,9 +24,10 @@ export type PunchRefusal = 'key' | 'unknown' | 'offline' | 'store'
 
 /**
  * Why a connection was refused or ended: `malformed`, a frame or a message that is none; `unserved`, a message that is not served there;
- * `timeout`, no message in time; `protocol`, it speaks another one; `source` and `limit`, by the limiter.
+ * `timeout`, no message in time; `incomplete`, no whole message, while too much was kept of those of all; `protocol`, it speaks another
+ * one; `source` and `limit`, by the limiter.
  */
-export type RendezvousRejectReason = 'malformed' | 'unserved' | 'timeout' | 'protocol' | 'source' | 'limit'
+export type RendezvousRejectReason = 'malformed' | 'unserved' | 'timeout' | 'incomplete' | 'protocol' | 'source' | 'limit'
 
 /** Counters of a rendezvous server. */
 export interface RendezvousCounters {
@@ -58,7 +59,7 @@ export const newCounters = (): RendezvousCounters => ({
   commands: 0
 })
 
-export const newRefused = (): Record<RendezvousRejectReason, number> => ({ malformed: 0, unserved: 0, timeout: 0, protocol: 0, source: 0, limit: 0 })
+export const newRefused = (): Record<RendezvousRejectReason, number> => ({ malformed: 0, unserved: 0, timeout: 0, incomplete: 0, protocol: 0, source: 0, limit: 0 })
 
 /** Counts a message. */
 export function countMessage ({ messages }: RendezvousCounters, way: Way, name: MemberName): void {

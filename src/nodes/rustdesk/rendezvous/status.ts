@@ -14,6 +14,8 @@ export interface RendezvousStats extends RelayCounters<RendezvousRejectReason>, 
   registering: number
   /** Clients that wait for the answer of a peer, and those whose connection goes on after it. */
   waiting: number
+  /** Bytes kept of messages that are not complete. */
+  heldBytes: number
   /** Health checks that are held open. */
   healthChecks: number
   /** Addresses whose registrations are counted. */
