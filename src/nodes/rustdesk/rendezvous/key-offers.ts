@@ -20,7 +20,7 @@ export class KeyOffers {
   readonly #context: Context
   readonly #ofAddress = new KeyedTokenBuckets(OF_ADDRESS)
   readonly #ofAll: TokenBucket
-  /** Those that have said nothing yet, by when they have connected, in this order. */
+  /** Those that have said nothing yet, by when they have connected, or were put off, in this order. */
   readonly #silent = new Map<Connection, number>()
   #timer: Timer | undefined
 
@@ -45,7 +45,7 @@ export class KeyOffers {
 
   #wait (ms: number): Timer { return this.#context.clock.set(ms, () => { this.#offer() }).unref() }
 
-  /** To all whose time is over, by one timer for all. */
+  /** To all whose time is over, by one timer for all. Those that are too many are put off: they wait for much longer than that. */
   #offer (): void {
     const now = this.#context.clock.now()
     this.#ofAll.refill(now)
@@ -58,7 +58,10 @@ export class KeyOffers {
       this.#silent.delete(connection)
       if (!connection.mayOfferKey) continue
       if (this.#ofAddress.take(clientKey(connection.remote.host), now) && this.#ofAll.take(1)) connection.offerKey()
-      else this.#context.totals.drops.offer++
+      else {
+        this.#context.totals.drops.offer++
+        this.#silent.set(connection, now)
+      }
     }
   }
 }

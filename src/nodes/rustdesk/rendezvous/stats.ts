@@ -8,7 +8,7 @@ export type Way = 'udp' | 'tcp' | 'websocket' | 'nat_test'
  * Why a datagram or an answer of a peer was dropped: `malformed`, it is no message; `unserved`, a message that is not served there;
  * `empty`, without what it needs; `busy`, too many registrations wait; `queue`, the system had no room for an answer; `pushes`, the address
  * was sent too much for clients, or too many lists of servers; `unasked`, the answer of a peer that was not asked, or for a client that
- * does not wait any more; `offer`, a client that waits for a key was offered none, as too many do.
+ * does not wait any more; `offer`, a client that waits for a key was put off, as too many do.
  */
 export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queue' | 'pushes' | 'unasked' | 'offer'
 

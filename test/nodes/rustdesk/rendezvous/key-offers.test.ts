@@ -53,11 +53,15 @@ t.test('bounds: of one address, and of all', async (t) => {
   t.equal(greedy.filter(isOffered).length, 64)
   t.equal(totals.drops.offer, 16)
   t.ok(isOffered(other))
-  clock.advance(700)
+  clock.advance(1200)
+  t.equal(greedy.filter(isOffered).length, 80, 'the others are put off')
+  clock.advance(2000)
   const more = Array.from({ length: 80 }, (_, i) => connect(`198.51.100.${i}`))
   const late = Array.from({ length: 80 }, (_, i) => connect(`203.0.113.${i}`))
   clock.advance(300)
-  t.equal([...more, ...late].filter(isOffered).length, 75, 'what was left and came back')
+  t.equal([...more, ...late].filter(isOffered).length, 100)
+  clock.advance(1500)
+  t.equal([...more, ...late].filter(isOffered).length, 160)
 })
 
 t.test('stopped: nobody is offered one', async (t) => {
