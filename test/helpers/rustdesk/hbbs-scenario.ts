@@ -244,7 +244,7 @@ async function hbbs (): Promise<Record<string, unknown>> {
 async function ours (): Promise<Record<string, unknown>> {
   const nacl = await loadNacl()
   const { licence, pair } = await serverKey({ nacl, key: SECRET_KEY, folder: newHome(), signs: true })
-  const server = await serveRendezvous({ port: PORT, store: new MemoryStore(), licence, signer: new PeerSigner({ nacl, pair: pair as KeyPair }) })
+  const server = await serveRendezvous({ port: PORT, strictOss: true, store: new MemoryStore(), licence, signer: new PeerSigner({ nacl, pair: pair as KeyPair }) })
   try {
     return await talk()
   } finally {
