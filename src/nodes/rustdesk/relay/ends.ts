@@ -22,8 +22,10 @@ export interface RelayPeer {
   readonly websocket: WebSocketLink | undefined
 }
 
-/** What an end tells its pair. */
-export interface EndEvents {
+/** What an end tells its pair, and what it passes on. */
+export interface EndInit {
+  /** Of messages without content in a row the first one. */
+  passesEmpty: boolean
   /** A message without content. */
   onActivity: () => void
   /** Bytes have come: `held` may have changed. */
@@ -44,8 +46,8 @@ interface JoinableEnd extends PairEnd {
   onEnd: () => void
 }
 
-export function endsOf (a: RelayPeer, b: RelayPeer, events: EndEvents): [PairEnd, PairEnd] {
-  const make = a.websocket === undefined && b.websocket === undefined ? rawEnd : (peer: RelayPeer) => messageEnd(peer, events)
+export function endsOf (a: RelayPeer, b: RelayPeer, init: EndInit): [PairEnd, PairEnd] {
+  const make = a.websocket === undefined && b.websocket === undefined ? rawEnd : (peer: RelayPeer) => messageEnd(peer, init)
   const [first, second] = [make(a), make(b)]
   first.onEnd = () => { void second.drain() }
   second.onEnd = () => { void first.drain() }
@@ -54,19 +56,20 @@ export function endsOf (a: RelayPeer, b: RelayPeer, events: EndEvents): [PairEnd
 
 const rawEnd = ({ link, early }: RelayPeer): JoinableEnd => end(link, early, () => 0)
 
-function messageEnd ({ link, early, websocket }: RelayPeer, { onActivity, onRead }: EndEvents): JoinableEnd {
+function messageEnd ({ link, early, websocket }: RelayPeer, own: EndInit): JoinableEnd {
+  const { onActivity, onRead } = own
   if (websocket !== undefined) {
     websocket.limitPayload?.(MAX_MESSAGE)
     websocket.onText = websocket.onPing = websocket.onPong = onActivity
     websocket.onFrames = () => { onRead() }
-    return end(link, thinned(early, onActivity), () => websocket.held ?? 0)
+    return end(link, thinned(early, own), () => websocket.held ?? 0)
   }
   const init = { maxFrame: MAX_MESSAGE }
   const decode = new LengthPrefixDecoder(rustdeskLength, init)
   const frames = codec(() => ({ decode, encode: new LengthPrefixEncoder(rustdeskLength, init) }))
   const upper = frames(wrapLink(link, { source: told(early, onRead), flow: undefined, poolReads: undefined }))
   const members = { readAhead: link.readAhead?.bind(link), boundUnsent: link.boundUnsent?.bind(link), delivery: link.delivery?.bind(link) }
-  return end(upper, thinned(upper.source, onActivity), () => decode.capacity, members)
+  return end(upper, thinned(upper.source, own), () => decode.capacity, members)
 }
 
 /** Tells when the reader has handled a read. */
@@ -85,16 +88,17 @@ function told (source: AsyncIterator<Batch>, onHandled: () => void): AsyncIterab
  * Of messages without content in a row the first one alone, as they cost no bandwidth. That one matters: a client that has no key of the other
  * one answers it so.
  */
-async function * thinned (source: AsyncIterable<Batch>, onActivity: () => void): AsyncGenerator<Batch> {
-  let wasEmpty = false
-  const isWanted = ({ length }: Uint8Array): boolean => {
-    const isRepeated = length === 0 && wasEmpty
-    wasEmpty = length === 0
-    if (wasEmpty) onActivity()
-    return !isRepeated
+async function * thinned (source: AsyncIterable<Batch>, { passesEmpty, onActivity }: EndInit): AsyncGenerator<Batch> {
+  let wasEmpty = !passesEmpty
+  const isPassed = ({ length }: Uint8Array): boolean => {
+    const isEmpty = length === 0
+    const isWanted = !isEmpty || !wasEmpty
+    wasEmpty = isEmpty || !passesEmpty
+    if (isEmpty) onActivity()
+    return isWanted
   }
   for await (const batch of source) {
-    const rest = batch.filter(isWanted)
+    const rest = batch.filter(isPassed)
     if (rest.length > 0) yield rest
   }
 }

@@ -1,7 +1,7 @@
 /** The options of a RustDesk relay, as data. */
 import { isIP } from 'node:net'
 import { MEGABIT } from './bandwidth.ts'
-import { milliseconds, numeral, path, secretText, text, wholeNumber } from '../../common/options/checks.ts'
+import { boolean, milliseconds, numeral, path, secretText, text, wholeNumber } from '../../common/options/checks.ts'
 import { connectionLimits, MAX_ENTRIES, trustedProxies } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 import { readHost } from '../../../net/endpoint.ts'
@@ -62,6 +62,8 @@ export const pairOptions = {
   maxPendingPerSource: { check: wholeNumber(1, MAX_ENTRIES), default: 64, value: 'count', help: 'connections that wait for a partner, from one address' },
   /** The same in all; beyond it the one that has waited longest makes room. */
   maxPending: { check: wholeNumber(1, MAX_ENTRIES), default: 8192, value: 'count', help: 'connections that wait for a partner, in all; the oldest makes room' },
+  /** Leaves out what the original does not have: it passes no messages without content between TCP and WebSocket. */
+  strictOss: { check: boolean(), default: false, help: 'pass no messages without content between TCP and WebSocket, as the original' },
   /** Bytes kept for all pairs. Beyond it those that stand still end. */
   bufferTotal: { check: wholeNumber(1, Number.MAX_SAFE_INTEGER), input: wholeNumber(1024 * 1024), default: 256 * 1024 * 1024, value: 'bytes', help: 'kept for all pairs while their ends do not read; beyond it pairs that stand still are ended' },
   ...lastingOptions

@@ -16,7 +16,7 @@ const CLOSING = 30_000
 /** What all pairs of a relay share. */
 export interface PairContext {
   readonly clock: Clock
-  readonly settings: { readonly idleTimeout: number }
+  readonly settings: { readonly idleTimeout: number, readonly strictOss: boolean }
   readonly bandwidth: Bandwidth
   readonly buffers: BufferBudget
   readonly incomplete: IncompleteMessages
@@ -56,6 +56,7 @@ export class Pair {
     this.#seenAt = now
     this.#bandwidth = new PairBandwidth(context.bandwidth)
     this.#ends = endsOf(first, second, {
+      passesEmpty: !context.settings.strictOss,
       onActivity: () => { this.#signs++ },
       onRead: () => {
         this.#signs++

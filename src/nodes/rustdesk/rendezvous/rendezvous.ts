@@ -236,7 +236,7 @@ export class Rendezvous {
       await this.#serve(link, { state: this.#state, registrar: this.#registrar, connection })
     } catch (err) {
       link.abort(err as Error)
-      this.#lost(remote, err as Error)
+      this.#lost(connection.remote, err as Error)
     } finally {
       this.#open.delete(connection)
       this.#offers.delete(connection)

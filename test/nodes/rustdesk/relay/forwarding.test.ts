@@ -81,6 +81,15 @@ for (const kinds of ['TW', 'WT', 'WW']) {
   })
 }
 
+t.test('12: messages without content, as the original has it', async (t) => {
+  const relay = await serveRelay(t, { ...FAST, strictOss: true })
+  const pair = await mixedPair(t, relay, 'TW')
+  for (const [from, to] of [pair, [...pair].reverse()]) {
+    from.send(...[0, 1, 0, 0, 64, 0].map(filled), filled(2))
+    for (const size of [1, 64, 2]) t.equal((await to.next()).length, size)
+  }
+})
+
 t.test('20: frames at each boundary, in single bytes and many at once', async (t) => {
   const relay = await serveRelay(t, FAST)
   const websocket = await dialWebSocket(t, relay.websocketPort)
