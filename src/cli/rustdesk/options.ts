@@ -62,6 +62,7 @@ export const relayOptions = {
   ...speedOptions,
   maxPeers: rendezvousOptions.maxPeers,
   maxPeersPerAddress: rendezvousOptions.maxPeersPerAddress,
+  maxStored: { check: wholeNumber(1, Number.MAX_SAFE_INTEGER), default: 10_000_000, value: 'count', help: 'peers in the database; those that are in it can still change their key' },
   maxPerSource: bound('connections from one address, for each of both; an IPv6 /64 is one', `${rendezvousOptions.maxPerSource.default} of the rendezvous server, ${pairOptions.maxPerSource.default} of the relay`),
   maxHalfOpen: bound('connections without a message, for each of both; the oldest makes room', String(rendezvousOptions.maxHalfOpen.default)),
   maxConnections: bound('connections in all, for each of both', String(rendezvousOptions.maxConnections.default)),

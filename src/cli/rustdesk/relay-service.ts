@@ -18,7 +18,7 @@ import type { RustdeskRelaySettings } from './settings.ts'
 const PROTOCOL = 'rustdesk'
 
 /** What stays as it was at the start. */
-const LASTING = ['port', 'relayPort', 'bind', 'data', 'database', 'key', 'relayKey', 'console', 'trustedProxies', 'serial', 'rendezvousServers', 'rmem'] as const
+const LASTING = ['port', 'relayPort', 'bind', 'data', 'database', 'maxStored', 'key', 'relayKey', 'console', 'trustedProxies', 'serial', 'rendezvousServers', 'rmem'] as const
 
 /** The halves that run. */
 interface Halves {

@@ -13,7 +13,7 @@ import type { RustdeskRelaySettings } from './settings.ts'
 export async function startRendezvousHalf (settings: RustdeskRelaySettings, { licence, pair }: ServerKey, nacl: Nacl, log: Logger): Promise<RendezvousServer> {
   const path = resolve(settings.data, settings.database)
   await verifyFolder(dirname(path), 'the folder of the database')
-  const store = await openPeerStore({ path, log }).catch((err: NodeJS.ErrnoException) => { throw err.code === 'ERR_PEER_STORE_LIBSQL' ? err : Object.assign(new Error(`the database ${path} cannot be used: ${reason(err)}`, { cause: err }), { code: err.code }) })
+  const store = await openPeerStore({ path, maxRows: settings.maxStored, log }).catch((err: NodeJS.ErrnoException) => { throw err.code === 'ERR_PEER_STORE_LIBSQL' ? err : Object.assign(new Error(`the database ${path} cannot be used: ${reason(err)}`, { cause: err }), { code: err.code }) })
   try {
     const server = await serveRendezvous({ ...settings, store, licence, ...(pair === undefined ? {} : { signer: new PeerSigner({ nacl, pair }), encryption: { nacl, signer: pair } }), log })
     return {

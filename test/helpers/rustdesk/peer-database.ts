@@ -47,7 +47,7 @@ class Here extends EventEmitter implements StoreThread {
 
 /** A store without a thread, so that it blocks the test while it writes. */
 export async function openHere ({ path = newDatabasePath(), ...init }: Partial<PeerStoreInit> = {}): Promise<PeerStore> {
-  return await storeOf(new Here({ path, lockTimeout: init.lockTimeout ?? 5000 }), { path, ...init })
+  return await storeOf(new Here({ path, maxRows: init.maxRows ?? Infinity, lockTimeout: init.lockTimeout ?? 5000 }), { path, ...init })
 }
 
 /** The same, closed with the test. */

@@ -26,6 +26,9 @@ const REFUSED: Readonly<Record<RegistrationRefusal, RegisterResultCode>> = {
   connection: RegisterResult.notSupport
 }
 
+/** By the code of an error of the store; any other one is a fault. */
+const REFUSED_BY_STORE: Readonly<Record<string, RegistrationRefusal>> = { ERR_PEER_STORE_UUID: 'machine', ERR_PEER_STORE_FULL: 'full' }
+
 /** Registrations of one id go one after the other. */
 interface Turns {
   waiting: number
@@ -111,7 +114,7 @@ export class Registrar {
       totals.stored++
       return this.#stored(request, from)
     } catch (err) {
-      return this.refuse((err as { code?: unknown }).code === 'ERR_PEER_STORE_UUID' ? 'machine' : 'store') // the store logs its faults
+      return this.refuse(REFUSED_BY_STORE[String((err as { code?: unknown }).code)] ?? 'store') // the store logs its faults
     }
   }
 

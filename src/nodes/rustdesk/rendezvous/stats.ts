@@ -15,7 +15,7 @@ export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queu
 /**
  * Why a registration was refused: `no_id`, its id is too short or too long; `blocked`, too many from its address; `machine`, the id is
  * that of another machine; `stolen`, address and key have changed at once; `frequent`, too many of one peer; `full`, there are too many
- * peers, or too many of its address; `store`, the store has failed; `connection`, it came by a connection.
+ * peers, too many of its address, or too many in the store; `store`, the store has failed; `connection`, it came by a connection.
  */
 export type RegistrationRefusal = 'no_id' | 'blocked' | 'machine' | 'stolen' | 'frequent' | 'full' | 'store' | 'connection'
 

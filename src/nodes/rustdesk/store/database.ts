@@ -36,16 +36,21 @@ const bytesOf = (column: string): string => `coalesce(substr(CAST(${column} AS b
 
 const FIND = `SELECT ${['uuid', 'pk', 'info'].map(bytesOf).join(', ')} FROM peer WHERE id = ?`
 
-/** Changes no row whose uuid differs: the caller sees that by the number of changes. */
-const PUT = `INSERT INTO peer (guid, id, uuid, pk, info) VALUES (?, ?, ?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET pk = excluded.pk, info = excluded.info WHERE uuid = excluded.uuid`
+/** Both change nothing where there is a row of this id with another uuid: the caller sees that by the number of changes. */
+const UPDATE = 'UPDATE peer SET pk = ?, info = ? WHERE id = ? AND uuid = ?'
+const INSERT = 'INSERT INTO peer (guid, id, uuid, pk, info) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING'
 
 export class PeerDatabase {
   readonly #path: string
   readonly #connection: Connection
   readonly #find: Statement
-  readonly #put: Statement
+  readonly #update: Statement
+  readonly #insert: Statement
+  readonly #exists: Statement
   readonly #count: Statement
+  readonly #maxRows: number
+  /** As of the start, and those that were added. */
+  #rows: number
   /** Device and inode of the file that is open. */
   readonly #file: string | undefined
 
@@ -53,9 +58,11 @@ export class PeerDatabase {
    * Opens a database, or makes one. A file that is something else stays as it is.
    *
    * @param path absolute, as the package takes others for addresses
+   * @param maxRows there are no more rows
    */
-  constructor (Database: Libsql, path: string) {
+  constructor (Database: Libsql, path: string, maxRows = Infinity) {
     this.#path = path
+    this.#maxRows = maxRows
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat?.isFile() === false) throw new PeerStoreError('ERR_PEER_STORE_FAULT', 'the database is not a file')
     if (stat !== undefined) accessSync(path, constants.R_OK | constants.W_OK) // SQLite would only read it, and say so when it is written
@@ -63,8 +70,11 @@ export class PeerDatabase {
     try {
       this.#prepareFile()
       this.#find = this.#connection.prepare(FIND).raw()
-      this.#put = this.#connection.prepare(PUT)
+      this.#update = this.#connection.prepare(UPDATE)
+      this.#insert = this.#connection.prepare(INSERT)
+      this.#exists = this.#connection.prepare('SELECT 1 FROM peer WHERE id = ?').raw()
       this.#count = this.#connection.prepare('SELECT count(*) FROM peer').raw()
+      this.#rows = this.#rowsAtStart()
     } catch (err) {
       this.#connection.close()
       throw err
@@ -83,7 +93,7 @@ export class PeerDatabase {
 
   count (): number {
     this.#checkFile()
-    return (this.#count.get([]) as [number])[0]
+    return this.#countRows()
   }
 
   /**
@@ -94,12 +104,14 @@ export class PeerDatabase {
   putAll (rows: readonly PeerRow[]): Array<StoreFault | undefined> {
     this.#checkFile()
     this.#connection.exec('BEGIN IMMEDIATE')
+    const before = this.#rows
     let faults
     try {
       faults = rows.map((row) => this.#putRow(row))
       this.#connection.exec('COMMIT')
     } catch (err) {
       this.#rollBack()
+      this.#rows = before
       throw err
     }
     this.#checkFile() // what was written to a file that is gone is lost
@@ -135,14 +147,28 @@ export class PeerDatabase {
 
   #putRow ({ id, uuid, pk, info }: PeerRow): StoreFault | undefined {
     try {
-      const { changes } = this.#put.run([newGuid(), id, uuid, pk, info])
-      return changes === 0 ? { code: 'ERR_PEER_STORE_UUID', message: 'there is a peer of this id with another uuid', sqlite: undefined } : undefined
+      if (this.#update.run([pk, info, id, uuid]).changes > 0) return undefined
+      if (this.#rows >= this.#maxRows && this.#exists.get([id]) === undefined) return { code: 'ERR_PEER_STORE_FULL', message: `there are ${this.#maxRows} peers already`, sqlite: undefined }
+      if (this.#insert.run([newGuid(), id, uuid, pk, info]).changes === 0) return { code: 'ERR_PEER_STORE_UUID', message: 'there is a peer of this id with another uuid', sqlite: undefined }
+      this.#rows++
+      return undefined
     } catch (err) {
       const fault = faultOf(err)
       if (fault.sqlite?.startsWith('SQLITE_CONSTRAINT') === true && this.#connection.inTransaction) return fault // of this row alone
       throw err
     }
   }
+
+  /** Of a file with damaged pages it is not known: what can be read of it is served all the same. */
+  #rowsAtStart (): number {
+    try {
+      return this.#countRows()
+    } catch {
+      return 0
+    }
+  }
+
+  #countRows (): number { return (this.#count.get([]) as [number])[0] }
 
   #rollBack (): void {
     try {

@@ -10,6 +10,7 @@ export type PeerStoreErrorCode =
   | 'ERR_PEER_STORE_BUSY' // too many requests wait, or too many bytes
   | 'ERR_PEER_STORE_RECORD' // what was given fits into no row
   | 'ERR_PEER_STORE_ROW' // a row has values that no server writes
+  | 'ERR_PEER_STORE_FULL' // there are as many rows as there may be
   | 'ERR_PEER_STORE_UUID' // there is a row of this id with another uuid
   | 'ERR_PEER_STORE_CLOSED' // the store is closed
 

@@ -7,6 +7,7 @@ export interface ThreadInit {
   path: string
   /** Milliseconds. */
   lockTimeout: number
+  maxRows: number
 }
 
 /** A row as it is written. */

@@ -29,6 +29,7 @@ const LONGEST_IP = 64
 /** Milliseconds, the setting of the original. */
 const LOCK_TIMEOUT = 5000
 
+const MAX_ROWS = 10_000_000
 const MAX_QUEUED = 10_000
 const MAX_QUEUED_BYTES = 8 << 20
 
@@ -44,6 +45,8 @@ export interface PeerStoreInit {
   log?: Logger
   /** Milliseconds that a request, or the start, waits while another program has locked the database. Default: 5 s. */
   lockTimeout?: number
+  /** Rows that there may be; those that are there can still be changed. Default: 10,000,000, which take some 3 GB. */
+  maxRows?: number
   /** Requests that may wait. Default: 10000. */
   maxQueued?: number
   /** Bytes that they may take together. Default: 8 MiB. */
@@ -68,10 +71,10 @@ interface Pending {
  * @throws {PeerStoreError} when that is not possible; the file is as it was then
  */
 export async function openPeerStore (init: PeerStoreInit): Promise<PeerStore> {
-  const { path, lockTimeout = LOCK_TIMEOUT } = init
+  const { path, lockTimeout = LOCK_TIMEOUT, maxRows = MAX_ROWS } = init
   // the file next to this one, in source or compiled form
   const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-  return await storeOf(new Worker(file, { name: 'rustdesk store', workerData: { path: resolve(path), lockTimeout } satisfies ThreadInit }), init)
+  return await storeOf(new Worker(file, { name: 'rustdesk store', workerData: { path: resolve(path), lockTimeout, maxRows } satisfies ThreadInit }), init)
 }
 
 /** @internal The store of a thread that opens a database, or of what stands for one. */

@@ -9,14 +9,14 @@ import { isLocked, lockedError, RequestQueue } from './request-queue.ts'
 /** Milliseconds between two attempts to open a locked database. */
 const OPEN_PAUSE = 50
 
-async function open ({ path, lockTimeout }: ThreadInit): Promise<PeerDatabase> {
+async function open ({ path, lockTimeout, maxRows }: ThreadInit): Promise<PeerDatabase> {
   const libsql = await import('libsql').catch((err: NodeJS.ErrnoException) => {
     throw new PeerStoreError('ERR_PEER_STORE_LIBSQL', `the optional package libsql does not load: npm install libsql (${String(err?.code)})`)
   })
   const end = systemClock.now() + lockTimeout
   for (;;) {
     try {
-      return new PeerDatabase(libsql.default, path)
+      return new PeerDatabase(libsql.default, path, maxRows)
     } catch (err) {
       if (!isLocked(err)) throw err
       if (systemClock.now() >= end) throw lockedError(lockTimeout)

@@ -71,6 +71,20 @@ t.test('in one transaction a row that is wrong harms no other', async (t) => {
   t.equal((await store.find('twice1'))?.ip, '192.0.2.2', 'the later one')
 })
 
+t.test('rows are bounded, those that were there at the start included', async (t) => {
+  const path = newDatabasePath()
+  const before = await openHere({ path })
+  await Promise.all([before.put(peer('first1')), before.put(peer('first2'))])
+  await before.close()
+  const store = await openStore(t, { path, maxRows: 3 })
+  const results = await Promise.allSettled([store.put(peer('third1')), store.put(peer('fourth')), store.put(peer('first1', { pk: Buffer.from('another') }))])
+  t.same(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+  t.match(results[1], { reason: { code: 'ERR_PEER_STORE_FULL' } })
+  t.equal((await failureOf(store.put(peer('first2', { uuid: Buffer.from('stranger') })))).code, 'ERR_PEER_STORE_UUID')
+  t.equal((await failureOf(store.put(peer('fifth1')))).code, 'ERR_PEER_STORE_FULL')
+  t.equal(await store.count(), 3)
+})
+
 t.test('memory of the caller is copied', async (t) => {
   const store = await openStore(t)
   const memory = Buffer.alloc(1 << 20, 1)
