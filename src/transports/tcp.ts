@@ -86,6 +86,9 @@ const YOUNG_TIME = 500
 /** Sockets on which keep-alive is not set yet, and its milliseconds. Closed ones go at once: memory that is kept for a moment costs more than it takes. */
 const young = new Map<Socket, number>()
 
+/** One timer for all of them is set. */
+let isTimed = false
+
 function forget (this: Socket): void { young.delete(this) }
 
 /** Sets keep-alive on a socket, after a delay by the system clock, as keep-alive itself is timed by the system. */
@@ -93,8 +96,10 @@ export function keepAlive (socket: Socket, { keepAlive }: SocketInit): void {
   if (keepAlive === undefined) return
   young.set(socket, keepAlive)
   socket.once('close', forget)
-  if (young.size > 1) return
+  if (isTimed) return
+  isTimed = true
   systemClock.set(YOUNG_TIME, () => {
+    isTimed = false
     for (const [socket, silence] of young) if (!socket.destroyed) socket.setKeepAlive(true, silence)
     young.clear()
   }).unref()
