@@ -1,6 +1,5 @@
 /** Health checks: encrypted connections that clients hold open, as long as these are few (RustDesk protocol, section 7). */
 import type { Connection } from './connection.ts'
-import { clientKey } from '../../../net/client-address.ts'
 
 /** Of one address; an IPv6 /64 is one. */
 const MOST_OF_ADDRESS = 64
@@ -14,7 +13,7 @@ export class HealthChecks {
 
   /** Holds a connection open, until the other side closes it. Once only. False: its address has too many. */
   hold (connection: Connection): boolean {
-    const key = clientKey(connection.remote.host)
+    const key = connection.source
     const count = this.#counts.get(key) ?? 0
     if (count >= MOST_OF_ADDRESS) return false
     this.#counts.set(key, count + 1)

@@ -3,7 +3,6 @@ import type { Connection } from './connection.ts'
 import type { RendezvousState } from './state.ts'
 import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
-import { clientKey } from '../../../net/client-address.ts'
 import type { Timer } from '../../../types.ts'
 
 /** Milliseconds of silence. */
@@ -57,7 +56,7 @@ export class KeyOffers {
       }
       this.#silent.delete(connection)
       if (!connection.mayOfferKey) continue
-      if (this.#ofAddress.take(clientKey(connection.remote.host), now) && this.#ofAll.take(1)) connection.offerKey()
+      if (this.#ofAddress.take(connection.source, now) && this.#ofAll.take(1)) connection.offerKey()
       else {
         this.#context.totals.drops.offer++
         this.#silent.set(connection, now)

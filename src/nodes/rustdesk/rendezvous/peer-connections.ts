@@ -20,17 +20,13 @@ export async function registerByConnection (state: RendezvousState, registrar: R
   const from = { host: connection.remote.host, port: 0 } // no address for datagrams
   const result = await registrar.register(request, from, clock.now(), connection.source)
   if (connection.isEnded) return
-  if (result === undefined) {
-    connection.end()
-    return
-  }
   const peer = result === RegisterResult.ok ? peers.get(id) : undefined
-  connection.send({ register_pk_response: sparse({ result, keep_alive: peer === undefined ? 0 : KEEP_ALIVE }) })
+  if (result !== undefined) connection.send({ register_pk_response: sparse({ result, keep_alive: peer === undefined ? 0 : KEEP_ALIVE }) })
   if (peer === undefined) {
     connection.end()
     return
   }
-  if (connection.peer !== undefined && connection.peer !== peer) connection.peer.lose(connection)
+  connection.peer?.lose(connection) // which may be another one
   connection.peer = peer
   connection.idleTimeout = SILENCE
   connection.sentAt = clock.now()

@@ -1,9 +1,9 @@
 /** A rendezvous server without sockets: datagrams and connections come in, answers go out. */
 import { pipe } from 'it-pipe'
+import { encode } from './answers.ts'
 import { Connection } from './connection.ts'
 import { runCommand } from './console.ts'
 import { converse, type Conversation } from './conversation.ts'
-import { encode } from './answers.ts'
 import { DatagramReceiver, type DatagramService } from './datagrams.ts'
 import { HealthChecks } from './health-checks.ts'
 import { IpBlocker } from './ip-blocker.ts'
