@@ -1,0 +1,33 @@
+/** Ways by which packets of data (SHOW CHAIN protocol, section 7.1) get to another node, and what is above them. */
+import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
+
+/** Direct is better than nat, nat better than proxy (SHOW CHAIN protocol, section 5.4). */
+export type PathKind = 'direct' | 'nat' | 'proxy'
+
+/** One way. Packets that were given to `send` belong to it. */
+export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'drained'> {
+  readonly kind: PathKind
+  /** Of the other node, or of the proxy. */
+  readonly endpoint: Endpoint
+  /** Bytes of the longest packet. */
+  readonly maxDatagram: number
+  /** Packets arrived, or the path has ended: they need not be repeated because of a loss on it. */
+  readonly isReliable: boolean
+  /** Called by what is above when the path is of no use any more. */
+  close (): void
+}
+
+/** What is above the paths to one node: it takes packets, and chooses the path by which others go. */
+export interface PathUser {
+  addPath (path: Path): void
+  /** The path has ended: nothing was heard by it for long, the proxy has forgotten its session, or the node leaves. */
+  removePath (path: Path): void
+  /** The packets belong to the one that takes them. */
+  receive (packets: Batch, path: Path, now: number): void
+}
+
+/** What those who look for paths are told from above. */
+export interface PathEvents {
+  /** The path by which packets go now; undefined: none works. */
+  onPathChosen (path: Path | undefined): void
+}
