@@ -20,7 +20,7 @@ const GROUPS = {
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium'] },
   parts: {
-    folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
+    folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'crypto/sha256', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
     except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']
   },
   rustdesk: { folders: ['nodes/rustdesk/keys', 'nodes/rustdesk/protocol', 'nodes/rustdesk/relay', 'nodes/rustdesk/rendezvous', 'nodes/rustdesk/store'] },

@@ -38,7 +38,7 @@ export interface Libraries {
   address (bytes: Uint8Array): bigint
 }
 
-interface Library {
+export interface Library {
   /** Throws when the library has no such function. An address that no number can hold exactly is returned as a bigint. */
   func (name: string, result: string, parameters: string[]): (...values: number[]) => number | bigint
 }
@@ -52,11 +52,21 @@ export function loadOpenSsl (): Promise<OpenSsl> {
 }
 
 /** @throws {NativeError} `ERR_NATIVE_OPENSSL` */
-export function openSslOf (libraries: Libraries): OpenSsl {
+export function openSslOf (libraries: Libraries): OpenSsl { return functionsOf(libraries, bind) }
+
+/**
+ * Functions of OpenSSL 3 or later.
+ *
+ * @throws {NativeError} `ERR_NATIVE_OPENSSL` when there is none, or one of them is missing
+ */
+export function functionsOf<T> (libraries: Libraries, bind: (libraries: Libraries, library: Library) => T): T {
   try {
     const own = libraries.load(null)
     // A process with other functions of these names, as BoringSSL in Electron, gets no second library beside them.
-    return bind(libraries, has(own, 'EVP_Cipher') ? own : libraries.load(SYSTEM_LIBRARY))
+    const library = has(own, 'EVP_Cipher') ? own : libraries.load(SYSTEM_LIBRARY)
+    const major = Number(library.func('OPENSSL_version_major', 'uint', [])())
+    if (major < 3) throw unusable(`OpenSSL ${major} is too old`)
+    return bind(libraries, library)
   } catch (cause) {
     if (cause instanceof NativeError) throw cause
     throw unusable(`functions of OpenSSL are missing: ${reasonOf(cause)}`, { cause })
@@ -76,13 +86,11 @@ function has (library: Library, name: string): boolean {
 }
 
 function bind (libraries: Libraries, library: Library): OpenSsl {
-  const major = Number(library.func('OPENSSL_version_major', 'uint', [])())
-  if (major < 3) throw unusable(`OpenSSL ${major} is too old`)
   const newContext = library.func('EVP_CIPHER_CTX_new', 'uintptr_t', [])
   const freeContext = library.func('EVP_CIPHER_CTX_free', 'void', ['uintptr_t'])
   const aes256Gcm = library.func('EVP_aes_256_gcm', 'uintptr_t', [])
   const clearErrors = library.func('ERR_clear_error', 'void', [])
-  const addresses = new MemoryAddresses({ address: (bytes) => exact(libraries.address(bytes)) })
+  const addresses = addressesOf(libraries)
   return {
     newContext: () => exact(newContext()),
     freeContext: (context) => { freeContext(context) },
@@ -95,6 +103,8 @@ function bind (libraries: Libraries, library: Library): OpenSsl {
     address: (bytes) => addresses.of(bytes)
   }
 }
+
+export const addressesOf = (libraries: Libraries): MemoryAddresses => new MemoryAddresses({ address: (bytes) => exact(libraries.address(bytes)) })
 
 /** Of tagged pointers, as Android has them, a number would lose the last bits. */
 function exact (address: number | bigint): number {
