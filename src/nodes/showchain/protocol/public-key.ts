@@ -1,0 +1,82 @@
+/** RSA public keys as DER, read without a parser that could be made to work hard (SHOW CHAIN protocol, section 1). */
+import { createPublicKey, hash, type KeyObject } from 'node:crypto'
+import { PssKey } from '../../../transforms/signed/pss.ts'
+import { HASH_BYTES, MAX_SIGN, MIN_SIGN } from './field-table.ts'
+
+/** Bytes of the DER around the modulus: 33 in front of it, and the exponent. */
+const AROUND_MODULUS = 38
+/** Where the RSAPublicKey begins in a SubjectPublicKeyInfo. */
+const RSA_PUBLIC_KEY = 24
+const MODULUS = 33
+
+const EXPONENT = Buffer.from('0203010001', 'hex') // INTEGER 65537
+
+/** What stands in front of a modulus of that many bytes: algorithm rsaEncryption, parameters NULL, lengths, and the 0 before its highest bit. */
+function headOf (modulus: number): Buffer {
+  const length = (bytes: number): string => bytes.toString(16).padStart(4, '0')
+  return Buffer.from(`3082${length(modulus + 34)}300d06092a864886f70d0101010500` +
+    `0382${length(modulus + 15)}003082${length(modulus + 10)}0282${length(modulus + 1)}00`, 'hex')
+}
+
+const heads = new Map<number, Buffer>()
+
+/**
+ * The bytes of the modulus of a key: 256 to 512. Undefined unless the DER is that of RSA with exponent 65537 and a modulus of so many bytes
+ * and of no bit less, in the only form that there is.
+ */
+export function modulusBytes (der: Uint8Array): number | undefined {
+  const size = der.length - AROUND_MODULUS
+  if (size < MIN_SIGN || size > MAX_SIGN) return undefined
+  const head = heads.get(size) ?? headOf(size)
+  heads.set(size, head)
+  if (head.compare(der, 0, MODULUS) !== 0 || EXPONENT.compare(der, MODULUS + size) !== 0) return undefined
+  const isFull = (der[MODULUS] & 0x80) !== 0
+  const isOdd = (der[MODULUS + size - 1] & 1) !== 0
+  return isFull && isOdd ? size : undefined
+}
+
+/** USER_ID of a key as DER. */
+export const userIdOf = (der: Uint8Array): Uint8Array => hash('sha256', der, 'buffer')
+
+/** The text form of an id: 64 lower-case hexadecimal digits. */
+export const idText = (id: Uint8Array): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex')
+
+const ID_TEXT = new RegExp(`^[0-9a-fA-F]{${2 * HASH_BYTES}}$`)
+
+/** Reads the text form of an id, also in upper case; undefined for anything else. */
+export const parseId = (text: string): Uint8Array | undefined => ID_TEXT.test(text) ? Buffer.from(text, 'hex') : undefined
+
+/** Why a key is not that of an id. */
+export type KeyFault =
+  | 'key' // nobody may use it: another algorithm, size or exponent
+  | 'id' // it is not of this id
+
+/** A key of another node, which verifies its signatures. */
+export class PublicKey extends PssKey {
+  /** 32 bytes. */
+  readonly id: Uint8Array
+  readonly der: Uint8Array
+
+  /** @param id of this DER, in memory of its own, as is the DER */
+  private constructor (object: KeyObject, size: number, id: Uint8Array, der: Uint8Array) {
+    super(object, size)
+    this.id = id
+    this.der = der
+  }
+
+  /**
+   * Reads a key as DER, from the cheapest check to the dearest. Copies what it keeps.
+   *
+   * @param expected the id that it must have, if it is known
+   */
+  static read (der: Uint8Array, expected?: Uint8Array): PublicKey | KeyFault {
+    const size = modulusBytes(der)
+    if (size === undefined) return 'key'
+    const id = userIdOf(der)
+    if (expected !== undefined && Buffer.compare(id, expected) !== 0) return 'id'
+    const own = Buffer.from(der)
+    // In this form, as the decoder for the outer one takes fifty times as long.
+    const object = createPublicKey({ key: own.subarray(RSA_PUBLIC_KEY), format: 'der', type: 'pkcs1' })
+    return new PublicKey(object, size, id, own)
+  }
+}

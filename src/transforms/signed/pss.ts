@@ -1,0 +1,53 @@
+/** RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, here and on the threads of the process. */
+import { constants, sign, verify, type KeyObject, type SignKeyObjectInput, type VerifyKeyObjectInput } from 'node:crypto'
+
+const HASH = 'sha256'
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+
+/** A public key, which verifies. */
+export class PssKey {
+  /** Bytes of the modulus, and of each signature. */
+  readonly size: number
+  readonly #input: VerifyKeyObjectInput
+
+  constructor (key: KeyObject, size: number) {
+    this.size = size
+    this.#input = { key, ...PSS }
+  }
+
+  verify (bytes: Uint8Array, signature: Uint8Array): boolean {
+    return signature.length === this.size && verify(HASH, bytes, this.#input, signature)
+  }
+
+  /**
+   * Verifies on another thread. The memory may be reused once this has returned.
+   *
+   * @param done called later, never before this has returned
+   */
+  verifyLater (bytes: Uint8Array, signature: Uint8Array, done: (isValid: boolean) => void): void {
+    verify(HASH, bytes, this.#input, signature, (err, isValid) => { done(err === null && isValid) })
+  }
+}
+
+/** A private key, which signs. */
+export class PssSigner {
+  /** Bytes of the modulus, and of each signature. */
+  readonly size: number
+  readonly #input: SignKeyObjectInput
+
+  constructor (key: KeyObject, size: number) {
+    this.size = size
+    this.#input = { key, ...PSS }
+  }
+
+  sign (bytes: Uint8Array): Uint8Array { return sign(HASH, bytes, this.#input) }
+
+  /**
+   * Signs on another thread, which takes a millisecond or two. The memory may be reused once this has returned.
+   *
+   * @param done called later, never before this has returned; undefined when OpenSSL has failed
+   */
+  signLater (bytes: Uint8Array, done: (signature: Uint8Array | undefined) => void): void {
+    sign(HASH, bytes, this.#input, (err, signature) => { done(err === null ? signature : undefined) })
+  }
+}
