@@ -7,7 +7,7 @@ import { nearest } from './nearest.ts'
 import { SHARED_KEYS } from './config/program.ts'
 import type { Flags, UnsupportedOptions, Values } from './config/settings.ts'
 import type { Task } from './process/lifecycle.ts'
-import type { Protocol, ProtocolTask } from './protocol.ts'
+import type { Argument, Protocol, ProtocolMode, ProtocolTask } from './protocol.ts'
 import { UsageError } from './usage-error.ts'
 import { version } from '../version.ts'
 
@@ -63,24 +63,35 @@ export function protocolCommand (protocol: Protocol, run: (flags: Flags) => void
   return command.action(() => { run(flagsOf(command, name)) })
 }
 
-/** Adds the tasks of a protocol to its command. */
-export function withTasks (command: Command, protocol: Protocol, { protocols, run }: { protocols: readonly Protocol[], run: (task: Task) => void }): Command {
+/** Adds the modes and the tasks of a protocol to its command. */
+export function withSubcommands (command: Command, protocol: Protocol, { protocols, run, ask }: { protocols: readonly Protocol[], run: (flags: Flags) => void, ask: (task: Task) => void }): Command {
+  for (const mode of protocol.modes ?? []) {
+    const sub = modeCommand(mode, protocol)
+    command.addCommand(sub.action(() => { run(flagsOfMode(sub, protocol.name, mode)) }))
+  }
   for (const task of protocol.tasks ?? []) {
     const sub = taskCommand(task)
-    command.addCommand(sub.action((argument: string) => {
-      run({ task: () => task.run({ argument, flags: flagsOf(sub, protocol.name), protocols }) })
+    command.addCommand(sub.action(() => {
+      ask({ task: () => task.run({ argument: sub.processedArgs[0] ?? '', flags: flagsOf(sub, protocol.name), protocols }) })
     }))
   }
   return command
 }
 
-function taskCommand ({ name, argument, description, options, examples }: ProtocolTask): Command {
-  return withOptions(createCommand(name, description), options)
-    .argument(`<${argument.name}>`, argument.help)
+function modeCommand ({ name, argument, description, options, examples }: ProtocolMode, protocol: Protocol): Command {
+  const command = withArgument(withOptions(createCommand(name, description, protocol.unsupported), options), argument)
+  return withSharedOptions(command, `a file with a section "${protocol.name}"; options win over it`).addHelpText('after', examples)
+}
+
+function taskCommand ({ name, argument, description, asksProcess, options, examples }: ProtocolTask): Command {
+  const command = withArgument(withOptions(createCommand(name, description), options), argument).addHelpText('after', examples)
+  if (asksProcess !== true) return command
+  return command
     .option('--config <file>', 'the settings of the process; options win over it')
     .option('--control <path>', 'the control socket of the process (default: the customary one, or the only one there is)')
-    .addHelpText('after', examples)
 }
+
+const withArgument = (command: Command, argument: Argument | undefined): Command => argument === undefined ? command : command.argument(`<${argument.name}>`, argument.help)
 
 export function withVersion (command: Command): Command {
   return command.version(version, '--version', 'show the version')
@@ -160,4 +171,11 @@ export function flagsOf (command: Command, protocol?: string): Flags {
     protocol,
     source: { values, name: ([first, second]) => `--${first === protocol && second !== undefined ? second : first}` }
   }
+}
+
+/** The same of a mode, whose flags and argument stand for a part of the section. */
+function flagsOfMode (command: Command, protocol: string, mode: ProtocolMode): Flags {
+  const { source: { values, name }, ...flags } = flagsOf(command, protocol)
+  const inside = mode.section(values[protocol] as Values, command.processedArgs[0] ?? '')
+  return { ...flags, source: { values: { ...values, [protocol]: inside }, name: (path) => path[0] === protocol && path.length > 1 ? mode.nameOf(path.slice(1)) : name(path) } }
 }

@@ -1,11 +1,11 @@
 /** The command line of `peer`. */
 import type { Command } from 'commander'
-import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withTasks, withVersion } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withSubcommands, withVersion } from './command.ts'
 import { listOf } from '../text/phrases.ts'
 import type { Flags } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
 import { explainCommand } from './control/explain-command.ts'
-import { statusCommand } from './control/commands.ts'
+import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { planProgram } from './process/plan.ts'
 import type { Protocol } from './protocol.ts'
@@ -38,7 +38,7 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
     'run what has a section in this file'
   ))
   peer
-    .usage(`--config <file> [options]\n       peer ${names.join('|')} [options]\n       peer status|explain|capture [options]`)
+    .usage(`--config <file> [options]\n       peer ${names.join('|')} [options]\n       peer status|explain|capture|reload [options]`)
     .allowExcessArguments()
     .addHelpText('after', examplesOf(protocols))
     .action(() => {
@@ -48,6 +48,6 @@ export function createPeerCommand (run: (flags: Flags) => void, ask: (task: Task
       run(flags)
     })
   const init = { program: 'peer', protocols, run: ask } as const
-  for (const protocol of protocols) peer.addCommand(withTasks(protocolCommand(protocol, run), protocol, init))
-  return peer.addCommand(statusCommand(init)).addCommand(explainCommand(init)).addCommand(captureCommand(init))
+  for (const protocol of protocols) peer.addCommand(withSubcommands(protocolCommand(protocol, run), protocol, { protocols, run, ask }))
+  return peer.addCommand(statusCommand(init)).addCommand(explainCommand(init)).addCommand(captureCommand(init)).addCommand(reloadCommand(init))
 }

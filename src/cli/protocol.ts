@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import type { Options, Reject, SettingsOf } from '../nodes/common/options/option.ts'
 import type { SectionContext } from './config/context.ts'
-import type { ConfigFile, ConfigSource, Flags, UnsupportedOptions } from './config/settings.ts'
+import type { ConfigFile, ConfigSource, Flags, UnsupportedOptions, Values } from './config/settings.ts'
 import type { Answer, Request } from './control/server.ts'
 import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
@@ -32,10 +32,14 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   readonly firstConfig?: (password: string | undefined) => FirstConfig
   /** Captures of its traffic. */
   readonly capture?: { readonly options: Options, readonly examples: string }
-  /** Commands below its own. */
+  /** Commands below its own that run once. */
   readonly tasks?: readonly ProtocolTask[]
+  /** Commands below its own that run it, each with some of its options. */
+  readonly modes?: readonly ProtocolMode[]
   /** An example for `status`. */
   readonly statusExample?: string
+  /** An example for `explain`. */
+  readonly explainExample?: string
   /** Rewrites a source before the sources are merged. */
   prepare? (source: ConfigSource): ConfigSource
   /**
@@ -59,12 +63,20 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   reloadText? (changes: Record<string, any>): string
 }
 
-/** A command that runs once and has one argument, as `peer natpass shell RULE`. */
+/** The argument of a command. */
+export interface Argument {
+  readonly name: string
+  readonly help: string
+}
+
+/** A command that runs once, as `peer natpass shell RULE`. */
 export interface ProtocolTask {
   readonly name: string
-  readonly argument: { readonly name: string, readonly help: string }
+  readonly argument?: Argument
   readonly description: string
   readonly examples: string
+  /** It asks a running process, or does what that would: `--config`, `--control`. */
+  readonly asksProcess?: true
   /** Its own flags; those of the protocol may stand before its name. */
   readonly options: Options
   /** Sets the exit code of the process where that is not 0. Rejects as any task. */
@@ -73,9 +85,24 @@ export interface ProtocolTask {
 
 /** What a task is run with. */
 export interface TaskContext {
+  /** Empty for a task without an argument. */
   readonly argument: string
   readonly flags: Flags
   readonly protocols: readonly Protocol[]
+}
+
+/** A command that runs the protocol with the part of its section that it stands for, as `peer showchain connect ID`. */
+export interface ProtocolMode {
+  readonly name: string
+  readonly argument?: Argument
+  readonly description: string
+  readonly examples: string
+  /** Its flags. */
+  readonly options: Options
+  /** The keys of the section for the flags and the argument that were given. */
+  section (given: Values, argument: string): Values
+  /** How the command line calls a key of that section, for errors. */
+  nameOf (path: readonly string[]): string
 }
 
 export interface FinishContext extends Pick<SectionContext, 'warn'> {

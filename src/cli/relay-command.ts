@@ -6,6 +6,7 @@ import { DEFAULT_CONFIG, initConfig } from './config/init-config.ts'
 import { resolveProgram } from './config/load.ts'
 import type { Flags } from './config/settings.ts'
 import { captureCommand } from './control/capture-command.ts'
+import { explainCommand } from './control/explain-command.ts'
 import { reloadCommand, statusCommand } from './control/commands.ts'
 import type { Plan, Task } from './process/lifecycle.ts'
 import { planProgram } from './process/plan.ts'
@@ -46,7 +47,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
   ))
   relay
     .option('--workers <count>', `threads that carry packets, one for each processor to be used; only ${listOf(threaded)} can have several (default: 1)`)
-    .usage(`[options]\n       relay ${protocols.map(({ name }) => name).join('|')} [options]\n       relay status|capture|reload [options]`)
+    .usage(`[options]\n       relay ${protocols.map(({ name }) => name).join('|')} [options]\n       relay status|explain|capture|reload [options]`)
     .allowExcessArguments()
     .addHelpText('after', examplesOf(protocols))
     .action(() => {
@@ -55,7 +56,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
     })
   for (const protocol of protocols) relay.addCommand(protocolCommand(protocol, run))
   const init = { program: 'relay', protocols, run: ask } as const
-  return relay.addCommand(statusCommand(init)).addCommand(captureCommand(init)).addCommand(reloadCommand(init))
+  return relay.addCommand(statusCommand(init)).addCommand(explainCommand(init)).addCommand(captureCommand(init)).addCommand(reloadCommand(init))
 }
 
 function planRelay (flags: Flags, protocols: readonly Protocol[]): Plan {

@@ -13,6 +13,7 @@ const PORT = 4000
 /** Milliseconds within which what comes has come: all is on one machine. */
 const PATIENCE = 2000
 const SILENCE = 100
+const PATIENCE_OF_LOSS = 30
 
 /** A socket on port 4000 of a host. */
 class Talker {
@@ -105,6 +106,39 @@ if (await canRun(t, ['nft'])) {
     const [here, there] = [await one.seenBy(first, FIRST), await one.seenBy(second, SECOND)]
     t.match([here, there], [`${a.address}:`, `${a.address}:`])
     t.not(here, there)
+  })
+
+  await t.test('restricted routers: whoever has an address that was sent to, by any port', { timeout: 60_000 }, async (t) => {
+    const { lab, a, b, one, two: other, first } = await two(t, { kind: 'restricted', forwarded: { [PORT]: 2 } })
+    const at = `${a.address}:${PORT}`
+    t.equal(await one.seenBy(first, FIRST), at)
+    await other.say(at)
+    t.equal(await one.heard(SILENCE), '', 'a stranger')
+    const elsewhere = await Talker.on(lab.internet, RELAY_HOST, PORT + 1)
+    t.equal(await elsewhere.seenBy(one, at), `${RELAY_HOST}:${PORT + 1}`)
+    t.equal(await one.seenBy(other, `${b.address}:${PORT}`), at, 'which has opened its own router before')
+    await other.say(at)
+    t.equal(await one.heard(), `${b.address}:${PORT}`)
+  })
+
+  await t.test('loss, between homes and on both ways to the internet host', { timeout: 60_000 }, async (t) => {
+    const { lab, a, b, one, two: other, first } = await two(t, { forwarded: { [PORT]: 2 } }, { forwarded: { [PORT]: 2 } })
+    const ways: ReadonlyArray<readonly [Talker, string, Talker]> = [[one, `${b.address}:${PORT}`, other], [one, FIRST, first], [first, `${a.address}:${PORT}`, one]]
+    const arrived = async ([from, to, at]: (typeof ways)[number]): Promise<number> => {
+      let count = 0
+      for (let i = 0; i < 25; i++) {
+        await from.say(to)
+        if (await at.heard(PATIENCE_OF_LOSS) !== '') count++
+      }
+      return count
+    }
+    await lab.lose(50)
+    for (const way of ways) {
+      const count = await arrived(way)
+      t.ok(count > 0 && count < 25, `${count} of 25`)
+    }
+    await lab.loseNothing()
+    for (const way of ways) t.equal(await arrived(way), 25)
   })
 
   await t.test('a forwarded port: whoever wants to reaches it, from inside as well', { timeout: 60_000 }, async (t) => {

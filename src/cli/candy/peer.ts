@@ -42,6 +42,7 @@ export const candyPeer: Protocol<typeof options> = {
     const { startCandyPeer } = await import('./peer-service.ts')
     return await startCandyPeer(context)
   },
+  explainExample: 'sudo peer explain --name home --json 10.77.0.3',
   statusText: peerText as Protocol['statusText'],
   explainText: explainText as unknown as Protocol['explainText']
 }

@@ -83,15 +83,20 @@ export function statusCommand (init: ControlCommandInit): Command {
   })
 }
 
-const RELOAD_EXAMPLES = `
+const reloadExamples = (program: string): string => `
 Examples:
-  relay reload
-  relay reload --config /etc/tunpipe/relay.yaml
+  ${program} reload
+  ${program} reload --config /etc/tunpipe/${program}.yaml
 
 SIGHUP does the same, and tells in the log what has come of it.`
 
+const RELOAD_DESCRIPTIONS = {
+  relay: 'Has the relay read its settings and certificates again. Peers whose settings are the same stay.',
+  peer: 'Has the peer read its settings and lists again, as far as its protocols can.'
+}
+
 export function reloadCommand (init: ControlCommandInit): Command {
-  const command = controlCommand(init, 'reload', 'Has the relay read its settings and certificates again. Peers whose settings are the same stay.', RELOAD_EXAMPLES).option('--json', 'print JSON')
+  const command = controlCommand(init, 'reload', RELOAD_DESCRIPTIONS[init.program], reloadExamples(init.program)).option('--json', 'print JSON')
   return command.action(() => {
     const flags = givenFlags(command)
     init.run({

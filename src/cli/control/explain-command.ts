@@ -1,17 +1,13 @@
-/** `peer explain PEER`: why packets to a member take the way that they take. */
+/** `peer explain PEER`, `relay explain PEER`: why a member is reached as it is, or not. */
 import type { Command } from 'commander'
 import { givenFlags } from '../command.ts'
 import { sendRequest } from './client.ts'
 import { controlCommand, controlTarget, find, say, type ControlCommandInit } from './commands.ts'
 
-const EXAMPLES = `
-Examples:
-  sudo peer explain 10.77.0.3
-  sudo peer explain --name home --json 10.77.0.3`
-
 export function explainCommand (init: ControlCommandInit): Command {
-  const command = controlCommand(init, 'explain', 'Why packets to a member of the network go directly to it, or through the server, and what would help.', EXAMPLES)
-    .argument('<peer>', 'address of the member')
+  const examples = init.protocols.flatMap(({ explainExample }) => explainExample === undefined ? [] : `  ${explainExample}`)
+  const command = controlCommand(init, 'explain', 'Why a member is reached directly, by others or not at all, and what would help.', `\nExamples:\n${examples.join('\n')}`)
+    .argument('<peer>', 'what the protocol calls it: an address, or an id')
     .option('--json', 'print JSON')
   return command.action((member: string) => {
     const flags = givenFlags(command)

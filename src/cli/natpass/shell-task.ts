@@ -7,6 +7,7 @@ const options = { pagePassword }
 
 export const shellTask: ProtocolTask = {
   name: 'shell',
+  asksProcess: true,
   argument: { name: 'rule', help: 'the name of a rule of type shell' },
   description: 'Attaches this terminal to the shell of a rule.',
   examples: `

@@ -49,7 +49,7 @@ export function planProgram ({ greet, ...init }: PlanInit): Plan {
       for (const warning of warnings) log.warn({}, warning)
       const sections = Object.fromEntries(services.map(({ protocol, section }) => [protocol.name, section]))
       const control = settings.control === 'none' ? undefined : settings.control ?? defaultControlPath(controlName({ program, protocols, sections, protocol: flags.protocol }))
-      return await startServices({ identity: { program, config: flags.config === undefined ? undefined : resolve(flags.config) }, services, workers: settings.workers, metrics: settings.metrics, control, reload: program === 'relay' ? reload : undefined, log, out })
+      return await startServices({ identity: { program, config: flags.config === undefined ? undefined : resolve(flags.config) }, services, workers: settings.workers, metrics: settings.metrics, control, reload, log, out })
     }
   }
 }

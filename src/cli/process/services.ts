@@ -25,8 +25,8 @@ export interface ServicesInit {
   metrics: { host: string, port: number } | undefined
   /** Path of the control socket, if there is to be one. */
   control: string | undefined
-  /** Handles `reload`, where the program has it. */
-  reload?: (active: readonly RunningService[]) => Promise<object>
+  /** Handles `reload`, where a service can. */
+  reload (active: readonly RunningService[]): Promise<object>
   log: Logger
   out: Output
 }
@@ -65,7 +65,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
     linesDropped: { stdout: stdoutLines.dropped, stderr: stderrLines.dropped },
     services: chosen(active, request).map(({ protocol, service }) => ({ protocol: protocol.name, ...service.status() }))
   })
-  const again = reload === undefined ? undefined : oneAtATime(() => reload(active))
+  const again = oneAtATime(() => reload(active))
   try {
     if (metrics !== undefined) { // before any ready line
       const { serveMetrics } = await import('./metrics.ts')
@@ -83,30 +83,29 @@ export async function startServices ({ identity, services, workers = 1, metrics,
       for (const { service } of active) service.register(server.metrics)
       out.ready('metrics', server.url)
     }
+    const canReload = active.some(({ service }) => service.reload !== undefined)
     if (control !== undefined) {
       controlServer = await serveControl(control, identity, {
         status: async (request) => ({ body: status(request) }),
         ...(active.some(({ service }) => service.explain !== undefined) && { explain: async (request) => ({ body: explained(active, request) }) }),
         capture: async (request, socket) => await capturing(active, request)(request, socket),
-        ...(again === undefined
-          ? {}
-          : {
-              async reload (request) {
-                chosen(active, request)
-                return { body: await again() }
-              }
-            })
+        ...(canReload && {
+          async reload (request: Request) {
+            chosen(active, request)
+            return { body: await again() }
+          }
+        })
       }, log)
+    }
+    const failures = active.flatMap(({ service }) => service.failed ?? [])
+    return {
+      stop,
+      failed: failures.length === 0 ? undefined : Promise.race(failures),
+      reload: canReload ? () => again().then(() => {}, () => {}) : undefined
     }
   } catch (err) {
     await stop()
     throw err
-  }
-  const failures = active.flatMap(({ service }) => service.failed ?? [])
-  return {
-    stop,
-    failed: failures.length === 0 ? undefined : Promise.race(failures),
-    reload: again === undefined ? undefined : () => again().then(() => {}, () => {})
   }
 }
 
@@ -141,7 +140,7 @@ function capturing (active: readonly RunningService[], request: Request): NonNul
  */
 function explained (active: readonly RunningService[], request: Request): object {
   const able = active.flatMap(({ protocol, service }) => service.explain === undefined ? [] : { protocol, explain: service.explain.bind(service) })
-  const [{ protocol, explain }] = chosen(able, request, 'does not run here, or has no direct paths')
+  const [{ protocol, explain }] = chosen(able, request, 'does not run here, or has no paths to explain')
   return { protocol: protocol.name, explanation: explain(String(request.member)) }
 }
 

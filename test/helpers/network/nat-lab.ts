@@ -16,16 +16,17 @@ const LAN = 'lan'
 
 /**
  * How a router translates. `port-restricted`: one port for all destinations, and only what was sent to may answer, as Linux does.
+ * `restricted`: the same, but forwarded ports are reached by whoever has the address of somebody that was sent to in the last two minutes.
  * `symmetric`: another port for each destination. `none`: its hosts have addresses of the internet, and whoever wants to reaches them.
  */
-export type RouterKind = 'port-restricted' | 'symmetric' | 'none'
+export type RouterKind = 'port-restricted' | 'restricted' | 'symmetric' | 'none'
 
 export interface HomeInit {
   /** Default: `port-restricted`. */
   kind?: RouterKind
   /** Its private network, `192.168.7.0/24` as `192.168.7`. Default: one of its own. */
   lan?: string
-  /** UDP ports that anybody reaches (full cone), and the last parts of the addresses of the hosts that have them. */
+  /** UDP ports that anybody reaches (full cone) where the kind does not say otherwise, and the last parts of the addresses of the hosts that have them. */
   forwarded?: Readonly<Record<number, number>>
   /** Hosts in here reach the forwarded ports by the outer address as well. */
   hairpin?: boolean
@@ -74,9 +75,10 @@ export class NatLab {
       counter relayed {}
       chain cut {}
       chain blocked {}
+      chain sent {}
       chain forward { type filter hook forward priority 0; jump cut; meta l4proto udp counter name direct; }
       chain input { type filter hook input priority 0; jump blocked; meta l4proto tcp iifname != lo counter name relayed; }
-      chain output { type filter hook output priority 0; meta l4proto tcp oifname != lo counter name relayed; }
+      chain output { type filter hook output priority 0; jump sent; meta l4proto tcp oifname != lo counter name relayed; }
     }`)
     return new NatLab(lab, internet)
   }
@@ -135,6 +137,17 @@ export class NatLab {
   /** Undoes all blocks. */
   async unblock (): Promise<void> { await this.internet.filter('flush chain inet lab blocked') }
 
+  /** From now on so many of 100 datagrams of UDP are lost, at random: between homes, and each way between them and the internet host. */
+  async lose (percent: number): Promise<void> {
+    const lost = `meta l4proto udp numgen random mod 100 < ${percent} drop`
+    await this.internet.filter(`add rule inet lab cut ${lost}; add rule inet lab blocked iifname != lo ${lost}; add rule inet lab sent oifname != lo ${lost}`)
+  }
+
+  /** Undoes that, and all cuts and blocks. */
+  async loseNothing (): Promise<void> {
+    for (const chain of ['cut', 'blocked', 'sent']) await this.internet.filter(`flush chain inet lab ${chain}`)
+  }
+
   /** Lets no more than so many bits a second take the way to and from a home; false when this kernel has no token bucket filter. */
   async slow (home: Home, bits: number, burst = 16_000): Promise<boolean> {
     return await home.router.slow(WAN, bits, burst) && await this.internet.slow(home.device, bits, burst)
@@ -159,9 +172,12 @@ export class NatLab {
 /** Home routers let in what was asked for and what is forwarded; what they are sent themselves they drop. */
 function translation (address: string, network: string, kind: RouterKind, forwarded: Readonly<Record<number, number>>, hairpin: boolean): string {
   const from = hairpin ? '' : `iifname ${WAN}`
-  const inward = Object.entries(forwarded).map(([port, last]) => `${from} ip daddr ${address} udp dport ${port} dnat to ${network}.${last}:${port};`)
+  const senders = kind === 'restricted' ? 'ip saddr @known' : ''
+  const inward = Object.entries(forwarded).map(([port, last]) => `${from} ${senders} ip daddr ${address} udp dport ${port} dnat to ${network}.${last}:${port};`)
   const outward = Object.entries(forwarded).map(([port, last]) => `oifname ${WAN} ip saddr ${network}.${last} udp sport ${port} snat to ${address}:${port};`)
   return `table ip nat {
+    set known { type ipv4_addr; flags dynamic,timeout; timeout 120s; }
+    chain notice { type filter hook postrouting priority 0; oifname ${WAN} meta l4proto udp update @known { ip daddr }; }
     chain inward { type nat hook prerouting priority -100; ${inward.join(' ')} }
     chain outward {
       type nat hook postrouting priority 100;
