@@ -19,6 +19,9 @@ const BITS = 2_000_000
 /** Bytes of output a second: what the way can take less a quarter, and twice as much as it can take. */
 const RATES = { moderate: BITS / 8 * 0.75, excessive: BITS / 8 * 2 }
 
+/** How long a real client waits for room for a message, when nobody tells it. */
+const ORIGINAL_DEFAULT = '1s'
+
 /** Milliseconds after which an end that has not spoken has nothing more to say. */
 const PATIENCE = 15_000
 
@@ -49,8 +52,8 @@ interface SessionInit {
 async function slowSession (t: Test, { start, slowEnd, rate, isStrict }: SessionInit): Promise<void> {
   const way = await slowWay(t, BITS)
   const { port, program } = await start(t)
-  const behind = { server: `${way.near}:${port}`, namespace: way.namespace }
-  const here = { server: port }
+  const behind = { server: `${way.near}:${port}`, namespace: way.namespace, writeTimeout: ORIGINAL_DEFAULT }
+  const here = { server: port, writeTimeout: ORIGINAL_DEFAULT }
   const rulePort = await freePort()
   const isControlSlow = slowEnd === 'control end'
   const rule = { name: 'shell', target: 'remote', type: 'shell' as const, local_port: rulePort, local_addr: isControlSlow ? way.fast : '127.0.0.1', exec: '/bin/sh' }

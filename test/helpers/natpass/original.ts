@@ -27,6 +27,11 @@ export interface OriginalClientInit {
   id: string
   rules?: OriginalRule[]
   secret?: string
+  /**
+   * How long it waits for room for a message, which it drops then; a link that is not read for as long is deaf from then on. Its own default,
+   * 1 s, is too short for tests that count what arrives: a machine that is busy may stop any process for longer. Default: 30 s.
+   */
+  writeTimeout?: string
   /** The namespace that it runs in. Default: that of the test. */
   namespace?: string
 }
@@ -47,10 +52,11 @@ export async function startOriginalServer (t: Test, port: number): Promise<Progr
 }
 
 /** Starts `np-cli` without its dashboard, and waits until it believes to be connected: the server does not say so. */
-export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, namespace }: OriginalClientInit): Promise<Program> {
+export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, writeTimeout = '30s', namespace }: OriginalClientInit): Promise<Program> {
   const client = start(t, String(NATPASS_CLIENT_BIN), {
     id,
     secret,
+    link: { write_timeout: writeTimeout },
     server: typeof server === 'number' ? `127.0.0.1:${server}` : server,
     dashboard: { enabled: false },
     rules: rules.map((rule) => ({ local_addr: '127.0.0.1', ...rule }))
