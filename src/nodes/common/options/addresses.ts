@@ -104,6 +104,14 @@ function schemedEndpoint (what: string, expected: string, minPort: number) {
 /** `0.0.0.0:17000`. Host and port are mandatory; port 0 takes any free one. */
 export function listenEndpoint () { return schemedEndpoint('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
 
+/** `udp://0.0.0.0:7700`. Host and port are mandatory; port 0 takes any free one. */
+export function udpEndpoint () {
+  return text('an address to listen on', 'udp://HOST:PORT such as udp://0.0.0.0:7700', (input): Endpoint | undefined => {
+    const at = /^udp:\/\/([^/@]+)\/?$/i.exec(input)?.[1]
+    return at === undefined ? undefined : readEndpoint(at)
+  }, (value): value is Endpoint => isEndpoint(value, 0))
+}
+
 /** The address of a server. */
 export function serverEndpoint () { return schemedEndpoint('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
 

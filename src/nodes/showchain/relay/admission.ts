@@ -1,0 +1,91 @@
+/** What is checked of a message before its signature, in the order of cost (SHOW CHAIN protocol, sections 3.1 and 3.3). */
+import type { Budgets } from './budgets.ts'
+import type { RelayState } from './state.ts'
+import type { RelayDrop } from './stats.ts'
+import type { Endpoint } from '../../../types.ts'
+import type { ShowchainMessage } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+
+/** A request goes on to be verified, is answered by a challenge, or dropped. */
+export type Admission = 'verify' | 'challenge' | RelayDrop
+
+/** Verifications that one 0x112 is worth: that of its answer, and one that somebody else has sent. */
+const TRIES = 2
+
+/** The id of a responder that is not known yet (SHOW CHAIN protocol, section 2.3). */
+export const isUnknown = (id: Uint8Array): boolean => id.every((byte) => byte === 0)
+
+export interface Sender extends Endpoint {
+  /** Of limits, see `clientKey`. */
+  readonly source: string
+}
+
+export class Admissions {
+  readonly #state: RelayState
+  readonly #budgets: Budgets
+  readonly #hasCookie: (message: ShowchainMessage, from: Endpoint) => boolean
+
+  /** @param hasCookie whether a request has a cookie that is valid for its sender */
+  constructor (state: RelayState, budgets: Budgets, hasCookie: (message: ShowchainMessage, from: Endpoint) => boolean) {
+    this.#state = state
+    this.#budgets = budgets
+    this.#hasCookie = hasCookie
+  }
+
+  /** @param now milliseconds of the monotonic clock; `date` since 1970 */
+  check (message: ShowchainMessage, from: Sender, now: number, date: number): Admission {
+    switch (message.op) {
+      case Op.directRequest:
+      case Op.natRequest:
+      case Op.proxyRequest: return this.#request(message, from, now, date)
+      case Op.responseAck: return this.#ack(message, from, date)
+      default: return 'unserved'
+    }
+  }
+
+  #request (message: ShowchainMessage, from: Sender, now: number, date: number): Admission {
+    const { settings: { proxy } } = this.#state
+    if (message.op === Op.proxyRequest && !proxy) return 'off'
+    if (!this.#hasCookie(message, from)) return 'challenge'
+    if (!this.#isFresh(message, date)) return 'stale'
+    const refusal = this.#refusal(message, from, now)
+    if (refusal !== undefined) return refusal
+    if (!this.#budgets.takeRequest(from.source, now)) return 'source'
+    const isSigned = message.op !== Op.natRequest || this.#isOwn(message)
+    return !isSigned || this.#budgets.takeAnswer(from.source, now) ? 'verify' : 'answers'
+  }
+
+  #refusal ({ op, id, target, ephemeral }: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
+    const { ownId, registrations, introductions, sessions, settings: { pageSignatures } } = this.#state
+    const [sender, wanted] = [id as Uint8Array, target as Uint8Array]
+    if (op === Op.directRequest) {
+      if (isUnknown(wanted)) return undefined
+      if (Buffer.compare(wanted, ownId) !== 0) return 'target'
+      return registrations.hasRoom(sender, from.source) ? undefined : 'full'
+    }
+    if (Buffer.compare(sender, wanted) === 0) return 'target'
+    if (op === Op.natRequest && Buffer.compare(wanted, ownId) === 0) return undefined
+    const node = registrations.find(wanted)
+    if (node === undefined) return 'target'
+    if (op === Op.natRequest) return introductions.refusal(sender, node, from.source, now)
+    const requester = registrations.find(sender)
+    if (requester === undefined || requester.host !== from.host || requester.port !== from.port) return 'unregistered'
+    if (ephemeral !== undefined && pageSignatures) return 'extension'
+    return sessions.refusal(requester, node)
+  }
+
+  /** Only T itself knows the session, or who sees its datagrams: that costs no budget of anybody. */
+  #ack (message: ShowchainMessage, { host, port }: Sender, date: number): Admission {
+    const introduction = this.#state.introductions.find(message.session as Uint8Array, message)
+    if (introduction === undefined) return 'session'
+    const { target } = introduction
+    if (target.isGone || target.host !== host || target.port !== port) return 'endpoint'
+    if (Buffer.compare(message.id as Uint8Array, target.id) !== 0) return 'identity'
+    if (!this.#isFresh(message, date)) return 'stale'
+    return introduction.tries++ < TRIES * introduction.requests.length ? 'verify' : 'session'
+  }
+
+  #isOwn ({ target }: ShowchainMessage): boolean { return Buffer.compare(target as Uint8Array, this.#state.ownId) === 0 }
+
+  #isFresh ({ ts }: ShowchainMessage, date: number): boolean { return Math.abs(date - ts) <= this.#state.settings.freshness }
+}

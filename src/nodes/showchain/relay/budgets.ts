@@ -1,0 +1,56 @@
+/** How many requests of one address are served: only requests whose address is proved take from a budget (SHOW CHAIN protocol, section 3.1). */
+import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
+
+/** A budget at once, as a multiple of that of a second: requests that are verified, and those whose answers are signed. */
+const REQUEST_BURST = 2
+const ANSWER_BURST = 4
+
+/** The share of the introductions to one node that those of one address may have. */
+const SHARE = 1 / 4
+
+export interface BudgetRates {
+  readonly requestRate: number
+  readonly answerRate: number
+  readonly introductionRate: number
+}
+
+export class Budgets {
+  #rates: BudgetRates
+  #requests: KeyedTokenBuckets
+  #answers: KeyedTokenBuckets
+  #introductions: KeyedTokenBuckets
+  #shares: KeyedTokenBuckets
+
+  constructor (rates: BudgetRates) {
+    this.#rates = rates
+    this.#requests = buckets(rates.requestRate, REQUEST_BURST)
+    this.#answers = buckets(rates.answerRate, ANSWER_BURST)
+    this.#introductions = buckets(rates.introductionRate, 1)
+    this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
+  }
+
+  /** Rates that are other ones begin with full budgets. */
+  configure (rates: BudgetRates): void {
+    const before = this.#rates
+    this.#rates = rates
+    if (rates.requestRate !== before.requestRate) this.#requests = buckets(rates.requestRate, REQUEST_BURST)
+    if (rates.answerRate !== before.answerRate) this.#answers = buckets(rates.answerRate, ANSWER_BURST)
+    if (rates.introductionRate === before.introductionRate) return
+    this.#introductions = buckets(rates.introductionRate, 1)
+    this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
+  }
+
+  /** One to verify. @param source see `clientKey` */
+  takeRequest (source: string, now: number): boolean { return this.#requests.take(source, now) }
+
+  /** One to sign. */
+  takeAnswer (source: string, now: number): boolean { return this.#answers.take(source, now) }
+
+  /** A 0x112 to a node. @param target a key of its id */
+  takeIntroduction (target: string, source: string, now: number): boolean {
+    const share = `${source} ${target}`
+    return this.#introductions.allows(target, now) && this.#shares.take(share, now) && this.#introductions.take(target, now)
+  }
+}
+
+const buckets = (rate: number, burst: number): KeyedTokenBuckets => new KeyedTokenBuckets({ rate, burst: rate * burst })

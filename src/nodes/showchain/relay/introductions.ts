@@ -1,0 +1,129 @@
+/** Introductions that are under way (SHOW CHAIN protocol, section 5.3). */
+import { randomBytes } from 'node:crypto'
+import { idKey } from '../protocol/public-keys.ts'
+import type { Registration } from './registrations.ts'
+import type { Endpoint } from '../../../types.ts'
+
+/** Milliseconds for which a repeated request for the same pair has the same session. */
+const SAME_SESSION = 10_000
+
+/** Milliseconds after which T answers no more. */
+const LIFETIME = 20_000
+
+/** A pair has at most so many 0x112 in so many milliseconds. */
+const MAX_PASSED = 3
+const PASSED_PERIOD = 5000
+
+/** Introductions in all, and those of one address that T has not answered. */
+const MAX_INTRODUCTIONS = 65_536
+const MAX_UNANSWERED = 1024
+
+const SESSION_BYTES = 16
+
+/** A request of R that T was passed. */
+interface Passed {
+  readonly seq: number
+  readonly ts: number
+}
+
+export interface Introduction {
+  /** 16 bytes. */
+  readonly session: Uint8Array
+  readonly pair: string
+  /** Of the id of R. */
+  readonly requester: string
+  /** Where R has asked from last. */
+  endpoint: Endpoint
+  /** Of R, for limits. */
+  readonly source: string
+  readonly target: Registration
+  readonly startedAt: number
+  /** Requests that T may answer, the last one at the end. */
+  readonly requests: Passed[]
+  /** When a 0x112 was sent. */
+  readonly sentAt: number[]
+  isAnswered: boolean
+  /** Answers that were verified. */
+  tries: number
+}
+
+/** Why R is not introduced: `repeated`, the pair has had its 0x112; `full`, too many of R's address are unanswered, or all are in use. */
+export type IntroductionRefusal = 'repeated' | 'full'
+
+export class Introductions {
+  /** By pair; the session is that of the last one. */
+  readonly #pairs = new Map<string, Introduction>()
+  /** By session, the oldest first. */
+  readonly #sessions = new Map<string, Introduction>()
+  /** Unanswered ones by source. */
+  readonly #unanswered = new Map<string, number>()
+
+  get size (): number { return this.#sessions.size }
+
+  /** Before a request is verified: what would speak against it. */
+  refusal (requester: Uint8Array, target: Registration, source: string, now: number): IntroductionRefusal | undefined {
+    return this.#refusal(this.#pairs.get(idKey(requester) + target.idKey), source, now)
+  }
+
+  /** R asks for T, which is sent a 0x112. */
+  pass (requester: Uint8Array, target: Registration, { endpoint, source, seq, ts }: { endpoint: Endpoint, source: string, seq: number, ts: number }, now: number): Introduction | IntroductionRefusal {
+    const key = idKey(requester)
+    const pair = key + target.idKey
+    const known = this.#pairs.get(pair)
+    const refusal = this.#refusal(known, source, now)
+    if (refusal !== undefined) return refusal
+    let introduction = known
+    if (known === undefined || known.target !== target || now - known.startedAt >= SAME_SESSION) {
+      if (this.#sessions.size >= MAX_INTRODUCTIONS) this.#forget(this.#sessions.values().next().value as Introduction)
+      introduction = { session: randomBytes(SESSION_BYTES), pair, requester: key, endpoint, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
+      this.#pairs.set(pair, introduction)
+      this.#sessions.set(idKey(introduction.session), introduction)
+      this.#count(source, 1)
+    }
+    const { requests, sentAt } = introduction as Introduction
+    ;(introduction as Introduction).endpoint = endpoint
+    requests.push({ seq, ts })
+    if (requests.length > MAX_PASSED) requests.shift()
+    sentAt.push(now)
+    if (sentAt.length > MAX_PASSED) sentAt.shift()
+    return introduction as Introduction
+  }
+
+  /** The introduction that a 0x114 answers: of T, with seq and ts of a request that was passed to it. */
+  find (session: Uint8Array, { seq, ts }: Passed): Introduction | undefined {
+    const introduction = this.#sessions.get(idKey(session))
+    return introduction?.requests.some((passed) => passed.seq === seq && passed.ts === ts) === true ? introduction : undefined
+  }
+
+  answered (introduction: Introduction): void {
+    if (introduction.isAnswered) return
+    introduction.isAnswered = true
+    this.#count(introduction.source, -1)
+  }
+
+  /** Forgets what has lasted too long. */
+  tick (now: number, onUnanswered: (introduction: Introduction) => void): void {
+    for (const introduction of this.#sessions.values()) {
+      if (now - introduction.startedAt < LIFETIME) break
+      if (!introduction.isAnswered) onUnanswered(introduction)
+      this.#forget(introduction)
+    }
+  }
+
+  #refusal (known: Introduction | undefined, source: string, now: number): IntroductionRefusal | undefined {
+    if (known !== undefined && known.sentAt.length === MAX_PASSED && now - known.sentAt[0] < PASSED_PERIOD) return 'repeated'
+    return (this.#unanswered.get(source) ?? 0) >= MAX_UNANSWERED ? 'full' : undefined
+  }
+
+  #forget (introduction: Introduction): void {
+    this.answered(introduction)
+    this.#sessions.delete(idKey(introduction.session))
+    if (this.#pairs.get(introduction.pair) === introduction) this.#pairs.delete(introduction.pair)
+  }
+
+  #count (source: string, by: number): void {
+    const count = (this.#unanswered.get(source) ?? 0) + by
+    if (count === 0) this.#unanswered.delete(source)
+    else this.#unanswered.set(source, count)
+  }
+}

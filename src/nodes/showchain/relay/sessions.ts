@@ -1,0 +1,195 @@
+/** Pairs of nodes whose data is carried (SHOW CHAIN protocol, section 6.1). */
+import { randomBytes } from 'node:crypto'
+import { PassWindow } from './pass-window.ts'
+import type { Registration } from './registrations.ts'
+import type { Hmac } from '../../../crypto/index.ts'
+import { TokenBucket } from '../../../limits/token-bucket.ts'
+
+/** Milliseconds without data after which a session is forgotten. */
+export const SILENCE = 60_000
+
+const SESSION_BYTES = 16
+
+/** The share of a second whose bytes may pass at once. */
+const BURST = 0.25
+
+/** Bytes that may pass at once in any case: what an end sends before it hears of anything. */
+const MIN_BURST = 64 * 1024
+
+/** Messages a second of one node whose signatures are verified: more than a node can sign. */
+const SIGNATURE_RATE = 4000
+
+/** Nodes of one address may have so many times the sessions of one. */
+const PER_SOURCE = 4
+
+export interface SessionLimits {
+  readonly maxSessions: number
+  /** That one node has asked for. */
+  readonly maxSessionsPerNode: number
+  /** Bytes a second of one node, and of one session. */
+  readonly byteRate: number
+}
+
+/** A key that one end has agreed with the proxy (SHOW CHAIN protocol, section 6.3). */
+export interface AgreedKey {
+  /** Of the end, as it has come. */
+  readonly ephemeral: Uint8Array
+  /** Of the proxy. */
+  readonly own: Uint8Array
+  readonly hmac: Hmac
+}
+
+/** What a node may send. */
+interface Sender {
+  bytes: TokenBucket
+  /** Messages whose signatures are verified. */
+  readonly signatures: TokenBucket
+  /** Its sessions, also those that others have asked for. */
+  sessions: number
+}
+
+/** One end of a session. */
+export interface End {
+  registration: Registration
+  /** What it has sent that was passed on. */
+  window: PassWindow | undefined
+  agreed: AgreedKey | undefined
+  /** The one before: messages that were signed with it may still come. */
+  agreedBefore: AgreedKey | undefined
+  readonly sender: Sender
+}
+
+export interface ProxySession {
+  /** 16 bytes. */
+  readonly id: Uint8Array
+  readonly ends: readonly [requester: End, target: End]
+  /** Of the limits of who has asked for it. */
+  readonly owner: string
+  readonly source: string
+  bytes: TokenBucket
+  heardAt: number
+}
+
+/** Why there is no session: `full`, too many in all; `owner`, too many of the node or of its address. */
+export type SessionRefusal = 'full' | 'owner'
+
+export class Sessions {
+  /** By the first bits of their ids, see `prefixOf`. */
+  readonly #sessions = new Map<number, ProxySession>()
+  readonly #pairs = new Map<string, ProxySession>()
+  readonly #senders = new Map<string, Sender>()
+  /** Sessions by who has asked for them, by id and by address. */
+  readonly #owners = new Map<string, number>()
+  readonly #sources = new Map<string, number>()
+  #limits: SessionLimits
+
+  constructor (limits: SessionLimits) { this.#limits = limits }
+
+  get size (): number { return this.#sessions.size }
+
+  /** Smaller numbers count for new sessions, the rate for all. */
+  configure (limits: SessionLimits, now: number): void {
+    const isSameRate = limits.byteRate === this.#limits.byteRate
+    this.#limits = limits
+    if (isSameRate) return
+    for (const sender of this.#senders.values()) sender.bytes = this.#bucket(now)
+    for (const session of this.#sessions.values()) session.bytes = this.#bucket(now)
+  }
+
+  find (id: Uint8Array): ProxySession | undefined {
+    const session = this.#sessions.get(prefixOf(id))
+    return session !== undefined && Buffer.compare(session.id, id) === 0 ? session : undefined
+  }
+
+  ofPair (one: Registration, other: Registration): ProxySession | undefined { return this.#pairs.get(pairOf(one, other)) }
+
+  /** Before a request is verified: what would speak against it. */
+  refusal (requester: Registration, target: Registration): SessionRefusal | undefined {
+    const { maxSessions, maxSessionsPerNode } = this.#limits
+    if (this.ofPair(requester, target) !== undefined) return undefined
+    if (this.#sessions.size >= maxSessions) return 'full'
+    const isOwnerFull = (this.#owners.get(requester.idKey) ?? 0) >= maxSessionsPerNode || (this.#sources.get(requester.source) ?? 0) >= maxSessionsPerNode * PER_SOURCE
+    return isOwnerFull ? 'owner' : undefined
+  }
+
+  /** The session of a pair, which is made when there is none. */
+  open (requester: Registration, target: Registration, now: number): ProxySession | SessionRefusal {
+    const known = this.ofPair(requester, target)
+    if (known !== undefined) {
+      known.heardAt = now
+      return known
+    }
+    const refusal = this.refusal(requester, target)
+    if (refusal !== undefined) return refusal
+    const session: ProxySession = {
+      id: this.#newId(),
+      ends: [this.#end(requester, now), this.#end(target, now)],
+      owner: requester.idKey,
+      source: requester.source,
+      bytes: this.#bucket(now),
+      heardAt: now
+    }
+    this.#sessions.set(prefixOf(session.id), session)
+    this.#pairs.set(pairOf(requester, target), session)
+    count(this.#owners, session.owner, 1)
+    count(this.#sources, session.source, 1)
+    return session
+  }
+
+  /** Forgets those that are silent. */
+  tick (now: number, onGone: (session: ProxySession) => void): void {
+    for (const session of this.#sessions.values()) {
+      if (now - session.heardAt < SILENCE) continue
+      this.#forget(session)
+      onGone(session)
+    }
+  }
+
+  clear (): void { for (const session of this.#sessions.values()) this.#forget(session) }
+
+  #forget (session: ProxySession): void {
+    const [requester, target] = session.ends
+    this.#sessions.delete(prefixOf(session.id))
+    this.#pairs.delete(pairOf(requester.registration, target.registration))
+    count(this.#owners, session.owner, -1)
+    count(this.#sources, session.source, -1)
+    for (const { registration: { idKey }, sender } of session.ends) if (--sender.sessions === 0) this.#senders.delete(idKey)
+  }
+
+  #end (registration: Registration, now: number): End {
+    const sender = this.#senders.get(registration.idKey) ?? { bytes: this.#bucket(now), signatures: new TokenBucket({ rate: SIGNATURE_RATE }, now), sessions: 0 }
+    this.#senders.set(registration.idKey, sender)
+    sender.sessions++
+    return { registration, window: undefined, agreed: undefined, agreedBefore: undefined, sender }
+  }
+
+  #bucket (now: number): TokenBucket {
+    const { byteRate: rate } = this.#limits
+    return new TokenBucket({ rate, burst: Math.max(MIN_BURST, rate * BURST) }, now)
+  }
+
+  /** Random, with a first part that no other one has. */
+  #newId (): Uint8Array {
+    for (;;) {
+      const id = randomBytes(SESSION_BYTES)
+      if (!this.#sessions.has(prefixOf(id))) return id
+    }
+  }
+}
+
+/** The end of that id, and the other one; undefined when it is neither. */
+export function endsOf ({ ends: [requester, target] }: ProxySession, id: Uint8Array): readonly [from: End, to: End] | undefined {
+  if (Buffer.compare(requester.registration.id, id) === 0) return [requester, target]
+  return Buffer.compare(target.registration.id, id) === 0 ? [target, requester] : undefined
+}
+
+/** 30 bits, so that they are a number that V8 needs no object for. */
+const prefixOf = (id: Uint8Array): number => id[0] | id[1] << 8 | id[2] << 16 | (id[3] & 0x3f) << 24
+
+const pairOf = ({ idKey: one }: Registration, { idKey: other }: Registration): string => one < other ? one + other : other + one
+
+function count (counts: Map<string, number>, key: string, by: number): void {
+  const sum = (counts.get(key) ?? 0) + by
+  if (sum === 0) counts.delete(key)
+  else counts.set(key, sum)
+}
