@@ -1,0 +1,147 @@
+/**
+ * Writes 0x123 and 0x125 of one proxy session (SHOW CHAIN protocol, sections 2 and 6). All but a few fields are the same each time, so they
+ * are copied from a template.
+ */
+import { DIGEST_BYTES, type Sha256 } from '../../../crypto/index.ts'
+import { writeU32 } from '../../../net/ipv4.ts'
+import { encodeMessage, MAX_MESSAGE } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+
+/** Bytes of the largest numbers, as they are encoded: of 53 and of 49 bits. */
+const SEQ_BYTES = 8
+const TS_BYTES = 7
+
+/** Tags of the fields that change, in front of their values. */
+const Tag = { SEQ: 0x20, TS: 0x28, SESSION: 0x32, DATA: 0x4a, SIGN: 0x52, DATA_HASH: 0x62 } as const
+
+/** Messages of one block of memory. */
+const SLAB = 64 << 10
+
+const LABEL = Buffer.from('SHOWCHAIN/1', 'latin1')
+
+export interface DataRequestsInit {
+  sha256: Sha256
+  /** 32 bytes each: of the sender, and of the other end of the session. */
+  id: Uint8Array
+  target: Uint8Array
+  /** 16 bytes. */
+  session: Uint8Array
+  /** Without hashes of the data, as on the page. */
+  pageSignatures: boolean
+}
+
+/** A 0x123 whose signature is not in it yet. */
+export interface DataRequest {
+  readonly bytes: Uint8Array
+  readonly signAt: number
+}
+
+export class DataRequests {
+  /** What the signature of the last request covers (SHOW CHAIN protocol, section 2.4). It is written to by the next one. */
+  readonly covered: Uint8Array
+  readonly #sha256: Sha256
+  readonly #head: Uint8Array
+  readonly #session: Uint8Array
+  readonly #pageSignatures: boolean
+  readonly #seqAt: number
+  #slab = new Uint8Array(0)
+  #used = 0
+
+  constructor ({ sha256, id, target, session, pageSignatures }: DataRequestsInit) {
+    this.#sha256 = sha256
+    this.#head = encodeMessage({ op: Op.dataRequest, id, target, seq: 0, ts: 0 })
+    this.#session = session
+    this.#pageSignatures = pageSignatures
+    const listed = [u16(Op.dataRequest), target, session, new Uint8Array(8), new Uint8Array(8), ...pageSignatures ? [] : [new Uint8Array(DIGEST_BYTES)]]
+    this.covered = Buffer.concat([LABEL, ...listed.flatMap((value) => [u16(value.length), value])])
+    this.#seqAt = LABEL.length + 2 + 2 + 2 + target.length + 2 + session.length + 2
+  }
+
+  /** The longest data with a signature of so many bytes. */
+  maxData (signBytes: number): number {
+    const fields = this.#head.length + 1 + SEQ_BYTES + 1 + TS_BYTES + 2 + this.#session.length + 3 + lengthSize(signBytes) + 1 + signBytes
+    return MAX_MESSAGE - fields - (this.#pageSignatures ? 0 : 2 + DIGEST_BYTES)
+  }
+
+  /** @param data at most `maxData(signBytes)` bytes; copied */
+  write (data: Uint8Array, seq: number, ts: number, signBytes: number): DataRequest {
+    const bytes = this.#memory()
+    bytes.set(this.#head)
+    let at = writeVarint(bytes, this.#head.length, Tag.SEQ, seq)
+    at = writeVarint(bytes, at, Tag.TS, ts)
+    at = writeBytes(bytes, at, Tag.SESSION, this.#session)
+    at = writeBytes(bytes, at, Tag.DATA, data)
+    const signAt = writeVarint(bytes, at, Tag.SIGN, signBytes)
+    at = signAt + signBytes
+    this.#cover(seq, ts)
+    if (!this.#pageSignatures) {
+      const hashAt = writeVarint(bytes, at, Tag.DATA_HASH, DIGEST_BYTES)
+      at = hashAt + DIGEST_BYTES
+      this.#sha256.digest(data, 0, data.length, bytes, hashAt)
+      this.covered.set(bytes.subarray(hashAt, at), this.covered.length - DIGEST_BYTES)
+    }
+    this.#used += at
+    return { bytes: bytes.subarray(0, at), signAt }
+  }
+
+  #cover (seq: number, ts: number): void {
+    writeU32(this.covered, this.#seqAt, Math.floor(seq / 0x1_0000_0000))
+    writeU32(this.covered, this.#seqAt + 4, seq >>> 0)
+    writeU32(this.covered, this.#seqAt + 10, Math.floor(ts / 0x1_0000_0000))
+    writeU32(this.covered, this.#seqAt + 14, ts >>> 0)
+  }
+
+  #memory (): Uint8Array {
+    if (this.#used + MAX_MESSAGE > this.#slab.length) {
+      this.#slab = new Uint8Array(SLAB)
+      this.#used = 0
+    }
+    return this.#slab.subarray(this.#used)
+  }
+}
+
+/** Writes the 0x125 of a session. */
+export class DataAcks {
+  readonly #head = encodeMessage({ op: Op.dataAck, seq: 0, ts: 0 })
+  readonly #session: Uint8Array
+
+  constructor (session: Uint8Array) { this.#session = session }
+
+  write (seq: number, ts: number): Uint8Array {
+    const bytes = new Uint8Array(this.#head.length + 2 + this.#session.length + numberSize(seq) + numberSize(ts))
+    bytes.set(this.#head)
+    let at = this.#head.length
+    if (seq > 0) at = writeVarint(bytes, at, Tag.SEQ, seq)
+    if (ts > 0) at = writeVarint(bytes, at, Tag.TS, ts)
+    writeBytes(bytes, at, Tag.SESSION, this.#session)
+    return bytes
+  }
+}
+
+const u16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value)
+
+const lengthSize = (length: number): number => length < 0x80 ? 1 : 2
+
+function numberSize (value: number): number {
+  if (value === 0) return 0
+  let size = 2
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++
+  return size
+}
+
+function writeVarint (into: Uint8Array, at: number, tag: number, value: number): number {
+  into[at++] = tag
+  let rest = value
+  while (rest >= 0x80) {
+    into[at++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  into[at] = rest
+  return at + 1
+}
+
+function writeBytes (into: Uint8Array, at: number, tag: number, value: Uint8Array): number {
+  const begin = writeVarint(into, at, tag, value.length)
+  into.set(value, begin)
+  return begin + value.length
+}

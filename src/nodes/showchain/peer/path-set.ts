@@ -1,0 +1,239 @@
+/** The paths of one session: probes, which of them work, and the one to send by (SHOW CHAIN protocol, sections 5.4 and 7.4). */
+import type { Clock, Timer } from '../../../types.ts'
+import type { Path, PathKind } from './paths.ts'
+
+/** Milliseconds between probes of a path that works, of one that is to answer, and of one that does not work. */
+const IDLE_INTERVAL = 15_000
+const WAITING_INTERVAL = 500
+const DEAD_INTERVAL = 2000
+
+/** Unanswered probes after which a path does not work. */
+const MAX_UNANSWERED = 4
+
+/** Milliseconds without an answer on any path until R gives up, and without any packet until T does. */
+const REQUESTER_TIMEOUT = 15_000
+const TARGET_TIMEOUT = 60_000
+
+/** A path of the same kind is taken when its round trip is shorter than so much of that of the chosen one. */
+const SHORTER = 0.8
+
+/** Paths of one pair. */
+const MAX_PATHS = 16
+
+const RANKS: Record<PathKind, number> = { direct: 0, nat: 1, proxy: 2 }
+
+/** One of them, as it was measured. */
+export interface PathState {
+  readonly path: Path
+  readonly works: boolean
+  /** Smoothed, in milliseconds; undefined until a probe was answered. */
+  readonly rtt: number | undefined
+}
+
+export interface PathSetInit {
+  clock: Clock
+  role: 'requester' | 'target'
+  /** @param isChosen whether R sends by this path */
+  sendProbe (path: Path, token: number, isChosen: boolean): void
+  /** The path to send by is another one. */
+  onMove (path: Path): void
+  /** Whether a path that works is in use; else it may only be hoped for. */
+  onWorking (path: Path | undefined): void
+  /** Milliseconds for which the stream waits for an acknowledgement. */
+  unansweredFor (now: number): number
+  /** Nothing has come back for too long. */
+  onSilent (): void
+}
+
+class Known implements PathState {
+  readonly path: Path
+  works = false
+  rtt: number | undefined
+  /** Probes that were sent since the last answer, the first of them, and when the last one was. */
+  unanswered = 0
+  probedAt = -Infinity
+  heardAt = -Infinity
+  /** Tokens of the last probes, with the times at which they were sent. */
+  readonly probes = new Map<number, number>()
+
+  constructor (path: Path) { this.path = path }
+}
+
+export class PathSet {
+  readonly #init: PathSetInit
+  readonly #known: Known[] = []
+  readonly #isRequester: boolean
+  #chosen: Known | undefined
+  #isWorking = false
+  #token = 0
+  /** R: since when nothing has come back, Infinity while that is not waited for. T: when a packet was opened. */
+  #silentSince: number
+  #timer: Timer | undefined
+  #isTimerSoon = false
+  #isClosed = false
+
+  constructor (init: PathSetInit) {
+    this.#init = init
+    this.#isRequester = init.role === 'requester'
+    this.#silentSince = init.clock.now()
+    this.#schedule()
+  }
+
+  /** The path to send by. */
+  get chosen (): Path | undefined { return this.#chosen?.path }
+
+  get states (): readonly PathState[] { return this.#known }
+
+  /** @param works known from a handshake that has come by it */
+  add (path: Path, works = false): void {
+    if (this.#isClosed || this.#find(path) !== undefined || this.#known.length >= MAX_PATHS) return
+    const known = new Known(path)
+    known.works = works
+    this.#known.push(known)
+    if (this.#chosen === undefined || (works && !this.#chosen.works)) this.#moveTo(known)
+    if (this.#isRequester) this.#probe(known, this.#init.clock.now())
+    this.#told()
+    this.#schedule()
+  }
+
+  remove (path: Path): void {
+    const at = this.#known.findIndex((one) => one.path === path)
+    if (at < 0) return
+    const [known] = this.#known.splice(at, 1)
+    if (known === this.#chosen) {
+      this.#chosen = undefined
+      this.#choose()
+    }
+    this.#told()
+    if (this.#isRequester && this.#known.length === 0) this.#silentSince = Math.min(this.#silentSince, this.#init.clock.now())
+    this.#schedule()
+  }
+
+  /** A packet was opened. T sends by the path of the newest one by which R sends as well. @param isChosen it is of the stream, or a probe that says so */
+  heard (path: Path, isChosen: boolean, isNewest: boolean, now: number): void {
+    if (this.#isRequester) return
+    this.#silentSince = now
+    const known = this.#find(path)
+    if (known === undefined) return
+    known.heardAt = now
+    known.works = true
+    if (isNewest && known !== this.#chosen && (isChosen || this.#chosen === undefined)) this.#moveTo(known)
+    if (!this.#isWorking) this.#told()
+  }
+
+  /** R: a probe was answered. */
+  answered (path: Path, token: number, now: number): void {
+    const known = this.#find(path)
+    const sentAt = known?.probes.get(token)
+    if (known === undefined || sentAt === undefined) return
+    const rtt = now - sentAt
+    known.rtt = known.rtt === undefined ? rtt : known.rtt + (rtt - known.rtt) / 4
+    known.unanswered = 0
+    known.works = true
+    known.heardAt = now
+    known.probes.clear()
+    this.#silentSince = Infinity
+    this.#choose()
+    this.#told()
+    this.#schedule()
+  }
+
+  /** Something of the stream was sent: whether it is acknowledged is looked after from now on. */
+  watch (): void {
+    if (!this.#isTimerSoon && this.#isRequester) this.#schedule(true)
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#init.clock.clear(this.#timer)
+  }
+
+  #find (path: Path): Known | undefined {
+    for (const known of this.#known) if (known.path === path) return known
+    return undefined
+  }
+
+  #probe (known: Known, now: number): void {
+    if (known.unanswered === 0) known.probes.clear()
+    else if (known.probes.size >= MAX_UNANSWERED) known.probes.delete(known.probes.keys().next().value as number)
+    const token = ++this.#token
+    known.probes.set(token, now)
+    known.unanswered++
+    known.probedAt = now
+    if (this.#silentSince === Infinity) this.#silentSince = now
+    this.#init.sendProbe(known.path, token, known === this.#chosen)
+  }
+
+  /** R: the best one that works; without one the chosen one stays. */
+  #choose (): void {
+    let best = this.#chosen
+    for (const known of this.#known) {
+      if (best === undefined || isBetter(known, best)) best = known
+    }
+    if (best !== undefined && best !== this.#chosen) this.#moveTo(best)
+  }
+
+  #moveTo (known: Known): void {
+    this.#chosen = known
+    this.#init.onMove(known.path)
+    // T follows at once, also where nothing of the stream is to be sent
+    if (this.#isRequester && known.works) this.#probe(known, this.#init.clock.now())
+  }
+
+  #told (): void {
+    const isWorking = this.#chosen?.works === true
+    if (isWorking === this.#isWorking) return
+    this.#isWorking = isWorking
+    this.#init.onWorking(isWorking ? this.#chosen?.path : undefined)
+  }
+
+  #intervalOf (known: Known, isStreamWaiting: boolean): number {
+    if (known.unanswered >= MAX_UNANSWERED) return known.works ? WAITING_INTERVAL : DEAD_INTERVAL
+    return known.unanswered > 0 || (known === this.#chosen && isStreamWaiting) ? WAITING_INTERVAL : IDLE_INTERVAL
+  }
+
+  readonly #run = (): void => {
+    const { clock, unansweredFor } = this.#init
+    const now = clock.now()
+    if (now - this.#silentSince >= (this.#isRequester ? REQUESTER_TIMEOUT : TARGET_TIMEOUT)) {
+      this.close()
+      this.#init.onSilent()
+      return
+    }
+    if (this.#isRequester) {
+      const unanswered = unansweredFor(now)
+      const isStreamWaiting = unanswered > 2 * (this.#chosen?.rtt ?? 0) + WAITING_INTERVAL
+      for (const known of [...this.#known]) {
+        if (now < known.probedAt + this.#intervalOf(known, isStreamWaiting)) continue
+        if (known.unanswered >= MAX_UNANSWERED) known.works = false
+        this.#probe(known, now)
+      }
+      this.#choose()
+      this.#told()
+      this.#schedule(unanswered > 0)
+    } else {
+      this.#schedule()
+    }
+  }
+
+  /** @param isSoon the stream waits for an acknowledgement */
+  #schedule (isSoon = false): void {
+    const { clock } = this.#init
+    if (this.#isClosed) return
+    clock.clear(this.#timer)
+    const now = clock.now()
+    let due = this.#silentSince + (this.#isRequester ? REQUESTER_TIMEOUT : TARGET_TIMEOUT)
+    if (this.#isRequester) {
+      if (isSoon) due = Math.min(due, now + WAITING_INTERVAL)
+      for (const known of this.#known) due = Math.min(due, known.probedAt + this.#intervalOf(known, false))
+    }
+    this.#isTimerSoon = isSoon || due - now <= WAITING_INTERVAL
+    this.#timer = clock.set(Math.min(TARGET_TIMEOUT, Math.max(1, due - now)), this.#run)
+  }
+}
+
+function isBetter (a: Known, b: Known): boolean {
+  if (a.works !== b.works) return a.works
+  if (a.path.kind !== b.path.kind) return RANKS[a.path.kind] < RANKS[b.path.kind]
+  return a.works && a.rtt !== undefined && b.rtt !== undefined && a.rtt < b.rtt * SHORTER
+}
