@@ -19,6 +19,10 @@ export {
 } from './link-mux/index.ts'
 export { meter, type InFlight, type Meter } from '../streams/meter.ts'
 export { protobuf, ProtobufDecoder, ProtobufEncoder, ProtobufError, type ProtobufInit, type ProtobufType, type WireField, type WireSchema } from './protobuf/index.ts'
+export {
+  BottleneckModel, NoCongestionControl, Pacer, reliable, ReliableConnection, ReliableError, RttEstimator, SentPackets,
+  type BottleneckModelInit, type CongestionControl, type DeliverySample, type ReliableErrorCode, type ReliableInit, type ReliableLink, type ReliablePath, type SentPacketsInit
+} from './reliable/index.ts'
 export { LinkResetError } from '../errors.ts'
 export {
   answerOffer, exchangeKeys, KeyExchangeError, KeyExchangeServer, KeyOffer, secretbox, SecretboxDecoder, SecretboxEncoder, SecretboxError,
