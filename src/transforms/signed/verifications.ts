@@ -1,0 +1,93 @@
+/** Verifications of one link: at once when there are few, else on other threads, in order for each sender. */
+import { OrderedJobs } from './ordered-jobs.ts'
+import type { PssKey } from './pss.ts'
+
+/** A message with what its verification needs. */
+export interface Unverified<M> {
+  readonly message: M
+  /** Whose messages stay in order. */
+  readonly sender: string
+  readonly key: PssKey
+  /** The signed bytes. */
+  readonly bytes: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** Bounds of {@link Verifications}. */
+export interface VerificationLimits {
+  /** Verifications of one batch that this thread does at once, while no others wait: some 50 microseconds each. Default: 2. */
+  few?: number
+  /** Verifications on other threads at a time. Default: 32. */
+  maxRunning?: number
+  /** Messages of one sender, and of all, that wait. More are dropped. Defaults: 256, 4096. */
+  maxPerSender?: number
+  maxWaiting?: number
+}
+
+export interface VerificationsInit<M> extends VerificationLimits {
+  /** Takes the message with the result, also within `push` and `flush`. Must not throw. */
+  take: (message: M, isValid: boolean) => void
+  /** Makes a message that refers to no memory of others, where such memory is only lent. */
+  own?: ((message: M) => M) | undefined
+  /** False: all is done at once, whatever it takes, so that a simulation is reproducible. Default: true. */
+  threads?: boolean | undefined
+}
+
+export class Verifications<M> {
+  readonly #init: VerificationsInit<M>
+  readonly #few: number
+  readonly #jobs: OrderedJobs<Unverified<M>, boolean>
+  /** The first ones of the batch at hand. */
+  readonly #first: Array<Unverified<M>> = []
+
+  constructor (init: VerificationsInit<M>) {
+    const { few = 2, maxRunning = 32, maxPerSender = 256, maxWaiting = 4096, take, threads = true } = init
+    this.#init = init
+    this.#few = threads ? few : Infinity
+    this.#jobs = new OrderedJobs({
+      run: ({ key, bytes, signature }, done) => { key.verifyLater(bytes, signature, done) },
+      take: ({ message }, isValid) => { take(message, isValid) },
+      maxRunning,
+      maxPerOwner: maxPerSender,
+      maxJobs: maxWaiting
+    })
+  }
+
+  /** Messages that wait on other threads. */
+  get waiting (): number { return this.#jobs.size }
+
+  /** False when there is no room. */
+  push (unverified: Unverified<M>): boolean {
+    const first = this.#first
+    if (this.#jobs.size === 0 && first.length < this.#few) {
+      first.push(unverified)
+      return true
+    }
+    this.#defer()
+    return this.#later(unverified)
+  }
+
+  /** To be called at the end of each batch. */
+  flush (): void {
+    const first = this.#first
+    if (first.length === 0) return
+    for (const { message, key, bytes, signature } of first) this.#init.take(message, key.verify(bytes, signature))
+    first.length = 0
+  }
+
+  /** Settles when none waits. */
+  idle (): Promise<void> { return this.#jobs.idle() }
+
+  /** There are more than a few. */
+  #defer (): void {
+    for (const each of this.#first) this.#later(each)
+    this.#first.length = 0
+  }
+
+  #later (unverified: Unverified<M>): boolean {
+    const { own } = this.#init
+    if (own === undefined) return this.#jobs.push(unverified.sender, unverified)
+    const { message, sender, key, bytes, signature } = unverified
+    return this.#jobs.push(sender, { message: own(message), sender, key, bytes, signature: Uint8Array.prototype.slice.call(signature) })
+  }
+}
