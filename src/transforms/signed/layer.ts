@@ -32,26 +32,26 @@ export class SigningError extends Error {
 }
 
 /** Options of {@link signed}. */
-export interface SignedInit<M> extends VerificationLimits {
+export interface SignedInit<In, Out = In> extends VerificationLimits {
   /** What signatures cover. Messages of other types pass as they are. */
-  covered: CoveredValues<M>
+  covered: Pick<CoveredValues<In | Out>, 'has' | 'of'>
   /** The own key. */
   signer: PssSigner
-  signatureOf (message: M): Uint8Array | undefined
+  signatureOf (message: In | Out): Uint8Array | undefined
   /** A message to send that has no signature yet. */
-  withSignature (message: M, signature: Uint8Array): M
+  withSignature (message: Out, signature: Uint8Array): Out
   /** Whose messages stay in order. */
-  senderOf (message: M): string
+  senderOf (message: In): string
   /** The key of the sender; true when the message is authentic by other means; or a reason to drop it. */
-  keyOf (message: M): PssKey | true | string
+  keyOf (message: In): PssKey | true | string
   /** Cheap checks, before anything else: a reason to drop the message. `now`: of the clock. */
-  admit? (message: M, now: number): string | undefined
+  admit? (message: In, now: number): string | undefined
   /** Takes from the budget of the source, and of all, before the key is looked for. False: dropped. */
-  budget? (message: M, now: number): boolean
+  budget? (message: In, now: number): boolean
   /** Called for each message that was dropped. */
-  onDrop? (message: M, reason: string): void
+  onDrop? (message: In, reason: string): void
   /** Makes a message that refers to no other memory: where that of the lower link is only lent, as by `flow`, and messages may have to wait. */
-  own? (message: M): M
+  own? (message: In): In
   /** Messages that wait to be signed. More are dropped by `port`; `sink` waits. Default: 1024. */
   maxUnsigned?: number
   /** Signatures that are made at a time. Default: 8. */
@@ -62,7 +62,7 @@ export interface SignedInit<M> extends VerificationLimits {
 }
 
 /** A link of messages that are signed. */
-export interface SignedLink<M> extends Link<M> {
+export interface SignedLink<In, Out = In> extends Link<In, Out> {
   /** Messages that wait to be verified. */
   readonly unverified: number
   /** Messages that wait to be signed. */
@@ -70,27 +70,27 @@ export interface SignedLink<M> extends Link<M> {
 }
 
 /** The layer: messages below, messages above, those with a false signature left out. */
-export const signed = <M>(init: SignedInit<M>): Layer<Link<M>, SignedLink<M>> => (lower) => new Signed(lower, init)
+export const signed = <In, Out = In>(init: SignedInit<In, Out>): Layer<Link<In, Out>, SignedLink<In, Out>> => (lower) => new Signed(lower, init)
 
 const DEFAULT_MAX_UNSIGNED = 1024
 const DEFAULT_MAX_SIGNING = 8
 
-class Signed<M> implements SignedLink<M> {
-  readonly port: PacketPort<M>
-  readonly flow: Link<M>['flow']
-  readonly #lower: Link<M>
-  readonly #init: SignedInit<M>
+class Signed<In, Out> implements SignedLink<In, Out> {
+  readonly port: PacketPort<Out>
+  readonly flow: Link<In, Out>['flow']
+  readonly #lower: Link<In, Out>
+  readonly #init: SignedInit<In, Out>
   readonly #clock: Clock
   readonly #maxUnsigned: number
-  readonly #verifications: Verifications<M>
-  readonly #signing: OrderedJobs<M, Uint8Array | undefined>
+  readonly #verifications: Verifications<In>
+  readonly #signing: OrderedJobs<Out, Uint8Array | undefined>
   /** Verified, and not taken by the reader yet. */
-  #ready: Batch<M> = []
+  #ready: Batch<In> = []
   #deliver: (() => void) | undefined
   /** Inside of a batch, whose end delivers. */
   #isReading = false
 
-  constructor (lower: Link<M>, init: SignedInit<M>) {
+  constructor (lower: Link<In, Out>, init: SignedInit<In, Out>) {
     const { clock = systemClock, signer, covered, maxUnsigned = DEFAULT_MAX_UNSIGNED, maxSigning = DEFAULT_MAX_SIGNING } = init
     this.#lower = lower
     this.#init = init
@@ -104,7 +104,7 @@ class Signed<M> implements SignedLink<M> {
       maxPerOwner: maxUnsigned,
       maxJobs: maxUnsigned
     })
-    this.flow = lower.flow === undefined ? undefined : (take, signal) => this.#read((each) => consume<M>(lower, each, signal), take)
+    this.flow = lower.flow === undefined ? undefined : (take, signal) => this.#read((each) => consume<In>(lower, each, signal), take)
     this.port = {
       send: (batch) => this.#send(batch),
       get queued () { return lower.port.queued },
@@ -118,8 +118,8 @@ class Signed<M> implements SignedLink<M> {
 
   get unsigned (): number { return this.#signing.size }
 
-  get source (): AsyncIterable<Batch<M>> {
-    const queue = new AsyncQueue<M>({ onPull: () => { resume?.() } })
+  get source (): AsyncIterable<Batch<In>> {
+    const queue = new AsyncQueue<In>({ onPull: () => { resume?.() } })
     let resume: (() => void) | undefined
     const full = (): Promise<void> | undefined => queue.isAwaited ? undefined : new Promise((resolve) => { resume = resolve })
     const read = this.#read((each) => consumeSource(this.#lower.source, each), (batch) => {
@@ -130,13 +130,13 @@ class Signed<M> implements SignedLink<M> {
     return queue
   }
 
-  get sink (): Link<M>['sink'] {
+  get sink (): Link<In, Out>['sink'] {
     return (source) => this.#lower.sink(this.#signedSource(source))
   }
 
   abort (err: Error): void { this.#lower.abort(err) }
 
-  async #read (consumeLower: (each: Take<M>) => Promise<void>, take: Take<M>): Promise<void> {
+  async #read (consumeLower: (each: Take<In>) => Promise<void>, take: Take<In>): Promise<void> {
     if (this.#deliver !== undefined) throw new LinkBusyError('the link has a reader already')
     let busy: Promise<void> | undefined
     let fail: (err: Error) => void = () => {}
@@ -168,7 +168,7 @@ class Signed<M> implements SignedLink<M> {
     }
   }
 
-  #receive (batch: Batch<M>): void {
+  #receive (batch: Batch<In>): void {
     const now = this.#clock.now()
     this.#isReading = true
     for (const message of batch) this.#check(message, now)
@@ -177,7 +177,7 @@ class Signed<M> implements SignedLink<M> {
     this.#deliver?.()
   }
 
-  #check (message: M, now: number): void {
+  #check (message: In, now: number): void {
     const { covered, admit, budget } = this.#init
     const refusal = admit?.call(this.#init, message, now)
     if (refusal !== undefined) {
@@ -204,7 +204,7 @@ class Signed<M> implements SignedLink<M> {
     else if (!this.#verifications.push({ message, sender: this.#init.senderOf(message), key, bytes: covered.of(message) as Uint8Array, signature })) this.#drop(message, 'busy')
   }
 
-  #verified (message: M, isValid: boolean): void {
+  #verified (message: In, isValid: boolean): void {
     if (!isValid) {
       this.#drop(message, 'signature')
       return
@@ -213,15 +213,15 @@ class Signed<M> implements SignedLink<M> {
     if (!this.#isReading) this.#deliver?.()
   }
 
-  #drop (message: M, reason: string): void { this.#init.onDrop?.(message, reason) }
+  #drop (message: In, reason: string): void { this.#init.onDrop?.(message, reason) }
 
-  #needsSignature (message: M): boolean { return this.#init.covered.has(message) && this.#init.signatureOf(message) === undefined }
+  #needsSignature (message: Out): boolean { return this.#init.covered.has(message) && this.#init.signatureOf(message) === undefined }
 
-  #send (batch: Batch<M>): number {
+  #send (batch: Batch<Out>): number {
     const { covered, signer, withSignature, threads = true } = this.#init
     const { port } = this.#lower
-    const plain: Batch<M> = []
-    const unsigned: Batch<M> = []
+    const plain: Batch<Out> = []
+    const unsigned: Batch<Out> = []
     for (const message of batch) (this.#needsSignature(message) ? unsigned : plain).push(message)
     if (!threads) for (const message of unsigned.splice(0)) plain.push(withSignature.call(this.#init, message, signer.sign(covered.of(message) as Uint8Array)))
     if (port.queued >= port.limit || this.#signing.size + unsigned.length > this.#maxUnsigned) return 0
@@ -230,11 +230,11 @@ class Signed<M> implements SignedLink<M> {
     return batch.length
   }
 
-  async * #signedSource (source: AsyncIterable<Batch<M>>): AsyncGenerator<Batch<M>> {
+  async * #signedSource (source: AsyncIterable<Batch<Out>>): AsyncGenerator<Batch<Out>> {
     for await (const batch of source) yield await Promise.all(batch.map((message) => this.#needsSignature(message) ? this.#signatureOf(message) : message))
   }
 
-  #signatureOf (message: M): Promise<M> {
+  #signatureOf (message: Out): Promise<Out> {
     const { covered, signer } = this.#init
     return new Promise((resolve, reject) => {
       signer.signLater(covered.of(message) as Uint8Array, (signature) => {

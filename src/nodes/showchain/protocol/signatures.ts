@@ -38,7 +38,7 @@ export const covered = new CoveredValues<ShowchainMessage>(PREFIX, {
   [Op.proxyRequest]: [...request, ephemeral],
   [Op.proxyResponse]: [opCode, target, session, seq, ts, ephemeral],
   [Op.dataRequest]: [opCode, target, session, seq, ts, dataHash]
-}, ({ op }) => op)
+}, ({ op, id }) => op === Op.directResponse && id === undefined ? 'challenge' : op)
 
 /**
  * The bytes that are signed.
