@@ -38,13 +38,15 @@ type FilterQuestion = Extract<NatKindQuestion, `other ${string}`>
 export interface NatKindDetectionInit {
   /** The socket has sent nothing to the second one. */
   servers: readonly [Endpoint, Endpoint]
-  /** How often each question is asked. Default: 3. */
+  /** How often an endpoint is asked for. Default: 3. */
   tries?: number
-  /** Milliseconds until an endpoint is asked for again, doubled each time. Default: 500. */
+  /** Milliseconds until it is asked for again, doubled each time. Default: 500. */
   timeout?: number
-  /** Milliseconds between questions for datagrams. Default: 1000. */
+  /** How often a datagram is asked for: often, as its silence has to mean something where datagrams get lost. Default: 6. */
+  filterTries?: number
+  /** Milliseconds between these questions. Default: 700. */
   interval?: number
-  /** Milliseconds after the last one of them for which they may still come. Default: 2500. */
+  /** Milliseconds after the last one of them for which datagrams may still come. Default: 1500. */
   patience?: number
 }
 
@@ -93,10 +95,10 @@ export class NatKindDetection {
   #open: Question[] = []
   #isStarted = false
 
-  constructor ({ servers, tries = 3, timeout = 500, interval = 1000, patience = 2500 }: NatKindDetectionInit) {
+  constructor ({ servers, tries = 3, timeout = 500, filterTries = 6, interval = 700, patience = 1500 }: NatKindDetectionInit) {
     this.#servers = servers
     this.#endpointWaits = Array.from({ length: tries }, (_, i) => timeout * 2 ** i)
-    this.#filterWaits = Array.from({ length: tries }, (_, i) => i < tries - 1 ? interval : patience)
+    this.#filterWaits = Array.from({ length: filterTries }, (_, i) => i < filterTries - 1 ? interval : patience)
   }
 
   start (now: number): void {

@@ -10,7 +10,8 @@ export const HANDSHAKE_BYTES = 8
 const MAX_PARTS = 4
 const MAX_PART = 480
 const HEAD = 12
-const STAGE_AT = 9
+/** Where the stage is, 1 byte. */
+export const STAGE_AT = 9
 const NUMBER_AT = 10
 const PARTS_AT = 11
 
@@ -76,7 +77,7 @@ export class PartsAssembler {
   add ({ handshake, number, parts, bytes }: HandshakePart, now: number): Uint8Array | undefined {
     const entry = this.#entryFor(handshake, parts, now)
     if (entry === undefined || entry.parts[number] !== undefined) return undefined
-    entry.parts[number] = Uint8Array.from(bytes) // kept
+    entry.parts[number] = bytes.slice() // kept
     if (--entry.missing > 0) return undefined
     this.#incomplete.delete(handshake)
     return Buffer.concat(entry.parts as Uint8Array[])

@@ -20,14 +20,8 @@ export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'dr
 /** What is above the paths to one node: it takes packets, and chooses the path by which others go. */
 export interface PathUser {
   addPath (path: Path): void
-  /** The path has ended: nothing was heard by it for long, the proxy has forgotten its session, or the node leaves. */
-  removePath (path: Path): void
-  /** The packets belong to the one that takes them. */
+  /** The path has ended. @param err why, where something has failed */
+  removePath (path: Path, err?: Error): void
+  /** The packets may be changed. Their memory may be reused once this has returned. */
   receive (packets: Batch, path: Path, now: number): void
-}
-
-/** What those who look for paths are told from above. */
-export interface PathEvents {
-  /** The path by which packets go now; undefined: none works. */
-  onPathChosen (path: Path | undefined): void
 }

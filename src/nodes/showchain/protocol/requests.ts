@@ -16,6 +16,9 @@ export const PATIENCE = 5000
 /** Challenges that are answered, of one request. */
 const MAX_CHALLENGES = 2
 
+/** Further tries, of one request. */
+const MAX_FURTHER = 4
+
 /** Requests at one time, and cookies that are kept. */
 const MAX_REQUESTS = 1024
 const MAX_COOKIES = 256
@@ -31,7 +34,7 @@ export interface RequestInit {
   to: Endpoint
   /** 32 bytes. */
   target: Uint8Array
-  /** Further fields, asked for at each try. */
+  /** Further fields, asked for at each try. @param attempt from 0; that which follows a challenge has the number of the one before */
   fields? (attempt: number): Pick<ShowchainMessage, 'kind' | 'ephemeral'>
   /** Milliseconds since the first try. Default: `REPEATS`. */
   repeats?: readonly number[]
@@ -65,6 +68,8 @@ export interface OpenRequest {
   close (): void
   /** It is not repeated any more; answers are still taken, until it fails. */
   settle (): void
+  /** Sends it once more now, beside its repetitions. */
+  again (): void
 }
 
 export class OpenRequests {
@@ -88,7 +93,10 @@ export class OpenRequests {
   open (init: RequestInit): OpenRequest | undefined {
     if (this.#open.size >= MAX_REQUESTS) return undefined
     const request = new Request(init, this.#init.clock, {
-      onTry: () => { void this.#send(request) },
+      onTry: () => {
+        request.attempts++
+        void this.#send(request)
+      },
       onClosed: () => { this.#forget(request) }
     })
     this.#open.add(request)
@@ -151,7 +159,7 @@ export class OpenRequests {
     this.#tries.set(seq, one)
     request.seqs.push(seq)
     try {
-      const message = { op, id, target, seq, ts: one.ts, key, cookie: this.#cookies.get(endpointText(to)), ...fields?.(request.attempts++) }
+      const message = { op, id, target, seq, ts: one.ts, key, cookie: this.#cookies.get(endpointText(to)), ...fields?.(request.attempts - 1) }
       if (await send(message, to) === false) return
     } catch {
       return // as one that was lost
@@ -196,6 +204,7 @@ class Request implements OpenRequest {
   readonly #owner: RequestOwner
   readonly #repeats: number[]
   #startedAt = 0
+  #further = 0
   #timer: Timer | undefined
   #isClosed = false
 
@@ -217,6 +226,12 @@ class Request implements OpenRequest {
     this.#repeats.length = 0
     this.#clock.clear(this.#timer)
     this.#schedule()
+  }
+
+  again (): void {
+    if (this.#isClosed || this.#further === MAX_FURTHER) return
+    this.#further++
+    this.#owner.onTry()
   }
 
   close (): void {
