@@ -78,7 +78,7 @@ export class Answering {
     if (offer === undefined) this.drops.malformed++
     else if (Math.abs(this.#init.clock.date() - offer.ts) > (this.#init.freshness ?? FRESH) || offer.ts <= this.#lastTs) this.drops.stale++
     else if (this.#isBusy) this.drops.busy++
-    else this.#verify(offer, bytes, part.handshake, handshake.slice(), send)
+    else this.#verify(offer, bytes, part.handshake, Uint8Array.from(handshake), send)
   }
 
   close (): void {

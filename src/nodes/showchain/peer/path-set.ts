@@ -82,7 +82,7 @@ export class PathSet {
   /** The path to send by. */
   get chosen (): Path | undefined { return this.#chosen?.path }
 
-  get states (): readonly PathState[] { return this.#known }
+  get states (): readonly PathState[] { return [...this.#known] }
 
   /** @param works known from a handshake that has come by it */
   add (path: Path, works = false): void {

@@ -1,0 +1,300 @@
+/** A session with a proxy as a path: what is sent by it arrives, each packet once, or the session fails (SHOW CHAIN protocol, section 6). */
+import { DIGEST_BYTES, ReplayWindow, type Hmac, type Sha256 } from '../../../crypto/index.ts'
+import { BottleneckModel } from '../../../transforms/reliable/bottleneck-model.ts'
+import type { Identity } from '../protocol/identity.ts'
+import { MAX_MESSAGE, type ShowchainMessage } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+import type { Batch, Clock, Endpoint, Timer } from '../../../types.ts'
+import { DataAcks, DataRequests } from './data-requests.ts'
+import { DataWindow, type Outstanding } from './data-window.ts'
+import { PairError } from './pair-error.ts'
+import type { Path } from './paths.ts'
+
+/** Numbers behind the highest one that are taken. */
+const WINDOW = 1024
+
+/** Milliseconds without an acknowledgement until the session has failed; after which a message is signed anew. */
+const FAIL_AFTER = 30_000
+const SIGN_AGAIN_AFTER = 20_000
+
+/** Milliseconds between two looks at what is to be repeated, at least. */
+const TICK = 10
+
+/** Signatures that are made at one time, so that all processors are in use. */
+const MAX_SIGNING = 16
+
+/** Of a millisecond. */
+const MICROSECONDS = 1000
+
+/** Bytes that wait for their turn. */
+const LIMIT = 128 << 10
+
+/** What is still repeated after `close`, for so many milliseconds: the last packets say why. */
+const LAST_PACKETS = 4
+const LINGER = 3000
+
+export interface ProxySessionInit {
+  clock: Clock
+  sha256: Sha256
+  identity: Pick<Identity, 'id' | 'size' | 'signLater'>
+  /** Id of the other end. */
+  target: Uint8Array
+  /** 16 bytes. */
+  session: Uint8Array
+  /** Of the proxy. */
+  endpoint: Endpoint
+  /** Signatures do not cover the data, which has no hash either. */
+  pageSignatures?: boolean
+  /** The number of the first message. Default: microseconds since 1970, so that it is larger than those of all before, also of an earlier run. */
+  firstSeq?: number
+  /** 0 to 1, for the congestion control. Default: `Math.random`. */
+  random?: () => number
+  /** Sends datagrams to the proxy. */
+  output (datagrams: Batch): void
+  onPackets (packets: Batch, path: Path, now: number): void
+  /** Called once: nothing was acknowledged for 30 s, or the proxy has altered something. The session takes no more packets then, but sends what is given to it in this call. */
+  onFailed (err: PairError, path: Path): void
+}
+
+export class ProxySession implements Path {
+  readonly kind = 'proxy'
+  readonly isReliable = true
+  readonly limit = LIMIT
+  readonly endpoint: Endpoint
+  /** 0x124 that had come before. */
+  repeated = 0
+  readonly #init: ProxySessionInit
+  readonly #requests: DataRequests
+  readonly #acks: DataAcks
+  readonly #window: DataWindow
+  readonly #received = new ReplayWindow({ size: WINDOW })
+  readonly #digest = new Uint8Array(DIGEST_BYTES)
+  #hmac: Hmac | undefined
+  #signing = 0
+  /** Messages whose signatures are made, in the order in which they are sent. */
+  #inOrder: Outstanding[] = []
+  /** Packets that have no number yet, from `#first` on. */
+  #waiting: Batch = []
+  #first = 0
+  #queued = 0
+  #out: Batch = []
+  #drained: { promise: Promise<void>, resolve: () => void } | undefined
+  #timer: Timer | undefined
+  #dueAt = Infinity
+  #isFailed = false
+  #closedAt = Infinity
+
+  constructor (init: ProxySessionInit) {
+    this.#init = init
+    this.endpoint = init.endpoint
+    const { sha256, identity: { id }, target, session, pageSignatures = false, random } = init
+    this.#requests = new DataRequests({ sha256, id, target, session, pageSignatures })
+    this.#acks = new DataAcks(session)
+    this.#window = new DataWindow({
+      control: new BottleneckModel({ maxDatagram: MAX_MESSAGE, random }),
+      packet: MAX_MESSAGE,
+      first: init.firstSeq ?? init.clock.date() * MICROSECONDS
+    })
+  }
+
+  get maxDatagram (): number { return this.#requests.maxData(this.#signBytes) }
+
+  get queued (): number { return this.#queued }
+
+  /** Messages that are not acknowledged. */
+  get outstanding (): number { return this.#window.outstanding }
+
+  /** Milliseconds of a round trip to the other end, smoothed; undefined until one is known. */
+  get rtt (): number | undefined { return this.#window.rtt }
+
+  /** From now on messages have an HMAC of this key (SHOW CHAIN protocol, section 6.3), also those that are repeated. */
+  useKey (key: Uint8Array): void {
+    this.#hmac = this.#init.sha256.hmac(key)
+    this.#window.signAllAgain()
+  }
+
+  send (packets: Batch): number {
+    if (this.#closedAt !== Infinity || this.#queued >= LIMIT) return 0
+    const most = this.maxDatagram
+    for (const packet of packets) {
+      if (packet.length > most) return 0
+    }
+    for (const packet of packets) {
+      this.#waiting.push(packet)
+      this.#queued += packet.length
+    }
+    this.#pump(this.#init.clock.now())
+    return packets.length
+  }
+
+  drained (): Promise<void> {
+    if (this.#isTaking) return Promise.resolve()
+    if (this.#drained === undefined) {
+      let tell = (): void => {}
+      this.#drained = { promise: new Promise((resolve) => { tell = resolve }), resolve: () => { tell() } }
+    }
+    return this.#drained.promise
+  }
+
+  /** Takes 0x124 and 0x125 of this session that have come from the proxy. */
+  receive (messages: Batch<ShowchainMessage>, now: number): void {
+    if (this.#isFailed) return
+    const packets: Batch = []
+    let isAcknowledged = false
+    for (const message of messages) {
+      if (message.op === Op.dataAck) {
+        if (this.#window.acknowledge(message.seq, now)) isAcknowledged = true
+      } else if (message.op === Op.passData && message.data !== undefined) {
+        if (!this.#isIntact(message.data, message.dataHash)) {
+          this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data')
+          return
+        }
+        this.#out.push(this.#acks.write(message.seq, message.ts))
+        if (this.#received.accept(message.seq)) packets.push(message.data)
+        else this.repeated++
+      }
+    }
+    if (isAcknowledged) this.#window.finish(now)
+    this.#pump(now)
+    if (packets.length > 0 && this.#closedAt === Infinity) this.#init.onPackets(packets, this, now)
+  }
+
+  /** Ends the session with this error: what has come by it was altered. */
+  alter (): void { this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data') }
+
+  /** Takes no more packets. The last ones are repeated for a while until they are acknowledged. */
+  close (): void {
+    if (this.#closedAt !== Infinity) return
+    this.#closedAt = this.#init.clock.now()
+    const waiting = this.#waiting.slice(this.#first).slice(-LAST_PACKETS)
+    this.#window.keepLast(LAST_PACKETS - waiting.length)
+    this.#waiting = waiting
+    this.#first = this.#queued = 0
+    this.#pump(this.#closedAt)
+    this.#tellDrained()
+    this.#armAt(this.#closedAt + LINGER)
+  }
+
+  get #signBytes (): number { return this.#hmac === undefined ? this.#init.identity.size : DIGEST_BYTES }
+
+  get #isTaking (): boolean { return this.#closedAt !== Infinity || this.#queued < LIMIT / 2 }
+
+  #isIntact (data: Uint8Array, dataHash: Uint8Array | undefined): boolean {
+    if (this.#init.pageSignatures === true) return true
+    if (dataHash === undefined) return false
+    const digest = this.#digest
+    this.#init.sha256.digest(data, 0, data.length, digest, 0)
+    for (let i = 0; i < DIGEST_BYTES; i++) if (digest[i] !== dataHash[i]) return false
+    return true
+  }
+
+  /** Gives numbers to what waits, as far as the window allows it, and sends what is ready. */
+  #pump (now: number): void {
+    const window = this.#window
+    while (this.#first < this.#waiting.length && window.hasRoom && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
+      const packet = this.#waiting[this.#first++]
+      this.#queued = Math.max(0, this.#queued - packet.length)
+      const entry = window.add(packet, now)
+      if (this.#hmac === undefined) this.#inOrder.push(entry)
+      this.#sign(entry, now)
+    }
+    if (this.#first === this.#waiting.length && this.#first > 0) {
+      this.#waiting = []
+      this.#first = 0
+    }
+    this.#flush()
+    if (this.#isTaking) this.#tellDrained()
+  }
+
+  #sign (entry: Outstanding, now: number): void {
+    const { clock, identity } = this.#init
+    entry.isSigning = true
+    entry.signedAt = now
+    const { covered } = this.#requests
+    const { bytes, signAt } = this.#requests.write(entry.data, entry.seq, clock.date(), this.#signBytes)
+    entry.bytes = bytes
+    if (this.#hmac !== undefined) {
+      this.#hmac.sign(covered, 0, covered.length, bytes, signAt)
+      this.#send(entry, now)
+      return
+    }
+    this.#signing++
+    identity.signLater(covered, (sign) => {
+      this.#signing--
+      if (sign === undefined) {
+        this.#fail('ERR_PROXY_SESSION', 'OpenSSL makes no signature')
+        return
+      }
+      bytes.set(sign, signAt)
+      this.#signed(entry)
+    })
+  }
+
+  /** Those that were never sent leave in order, as far as they are signed. */
+  #signed (entry: Outstanding): void {
+    const now = this.#init.clock.now()
+    entry.isSigning = false
+    if (this.#isFailed || !this.#window.has(entry)) {
+      this.#inOrder = this.#inOrder.filter((one) => one !== entry)
+    } else if (entry.tries > 0) {
+      this.#send(entry, now)
+    } else {
+      let ready = 0
+      while (ready < this.#inOrder.length && !this.#inOrder[ready].isSigning) this.#send(this.#inOrder[ready++], now)
+      this.#inOrder.splice(0, ready)
+    }
+    if (!this.#isFailed) this.#pump(now)
+  }
+
+  #send (entry: Outstanding, now: number): void {
+    this.#out.push(entry.bytes)
+    this.#armAt(this.#window.sent(entry, this.#first === this.#waiting.length, now))
+  }
+
+  #flush (): void {
+    const out = this.#out
+    if (out.length === 0) return
+    this.#out = []
+    this.#init.output(out)
+  }
+
+  #armAt (dueAt: number): void {
+    if (dueAt >= this.#dueAt) return
+    const { clock } = this.#init
+    clock.clear(this.#timer)
+    this.#dueAt = dueAt
+    this.#timer = clock.set(Math.max(TICK, dueAt - clock.now()), this.#onDue)
+  }
+
+  readonly #onDue = (): void => {
+    const { clock } = this.#init
+    const now = clock.now()
+    this.#dueAt = Infinity
+    const window = this.#window
+    if (now - this.#closedAt >= LINGER || (this.#closedAt !== Infinity && window.outstanding === 0)) {
+      this.#isFailed = true // it has ended
+      return
+    }
+    if (window.outstanding > 0 && now - window.heardAt >= FAIL_AFTER) {
+      this.#fail('ERR_PROXY_SESSION', 'nothing sent by the proxy has been acknowledged for 30 s')
+      return
+    }
+    const next = window.forEachDue(now, (entry) => {
+      if (now - entry.signedAt >= SIGN_AGAIN_AFTER) this.#sign(entry, now)
+      else this.#send(entry, now)
+    })
+    this.#flush()
+    this.#armAt(this.#closedAt === Infinity ? next : Math.min(next, this.#closedAt + LINGER))
+  }
+
+  #fail (code: 'ERR_PATH_ALTERED' | 'ERR_PROXY_SESSION', message: string): void {
+    if (this.#isFailed || this.#closedAt !== Infinity) return
+    this.#init.onFailed(new PairError(code, message), this)
+    this.close()
+  }
+
+  #tellDrained (): void {
+    this.#drained?.resolve()
+    this.#drained = undefined
+  }
+}

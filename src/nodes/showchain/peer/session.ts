@@ -1,0 +1,255 @@
+/** One session of a pair: sealed packets over its paths, on them a reliable stream, on that links (SHOW CHAIN protocol, sections 7 and 8). */
+import { LinkBusyError, LinkClosedError } from '../../../errors.ts'
+import type { Sealing } from '../../../crypto/index.ts'
+import { wait } from '../../../streams/clock.ts'
+import { Flow } from '../../../streams/flow.ts'
+import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
+import { reliable, type ReliableLink } from '../../../transforms/reliable/index.ts'
+import { SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
+import type { Batch, Clock, Link, PacketPort, Take } from '../../../types.ts'
+import type { Agreement } from './handshake.ts'
+import { PairError } from './pair-error.ts'
+import { PathSet, type PathState } from './path-set.ts'
+import type { Path } from './paths.ts'
+import { contentOf, readToken, SealedChannel, typeOf, writeToken } from './sealed-channel.ts'
+
+/** Links of one pair at one time. */
+const MAX_LINKS = 64
+
+const TOKEN_BYTES = 8
+
+/** Milliseconds until a path that is full is asked again. */
+const RETRY = 5
+
+/** The byte behind the token of a probe: whether R sends by this path. */
+const CHOSEN = 1
+
+/** Packets that nobody can have altered on the way, counted by why they were dropped. */
+export interface SessionDrops {
+  short: number
+  replayed: number
+  sealed: number
+  /** Of a type, or with a content, that there is not. */
+  malformed: number
+}
+
+export interface SessionInit {
+  clock: Clock
+  role: 'requester' | 'target'
+  sealing: Sealing
+  agreement: Agreement
+  drops: SessionDrops
+  /** Bytes of the largest packet, until a path is known. */
+  maxDatagram: number
+  /** 0 to 1, for the congestion control. Default: `Math.random`. */
+  random?: (() => number) | undefined
+  /** The other end opens a link. */
+  onOpen?: ((opening: Opening<Uint8Array, Uint8Array>) => Promise<void> | void) | undefined
+  onPathChosen (path: Path | undefined): void
+  /** What has come by a proxy was altered on the way, or the other end says so: the path is not in use any more. */
+  onAltered (path: Path, err: PairError): void
+  /** Called once, with the error that has ended it; undefined: in order. */
+  onEnded (err: Error | undefined): void
+}
+
+export class Session {
+  /** The index that this end has given. */
+  readonly index: number
+  readonly mux: LinkMux<Uint8Array, Uint8Array>
+  /** Packets of the stream that were opened, and sealed. */
+  packetsIn = 0
+  packetsOut = 0
+  readonly #init: SessionInit
+  readonly #channel: SealedChannel
+  readonly #lower: StreamPort
+  readonly #stream: ReliableLink
+  readonly #paths: PathSet
+  #incoming: Batch = []
+  /** What the stream was told of the path. */
+  #maxDatagram = 0
+  /** Why a path was lost that could not be trusted. */
+  #altered: PairError | undefined
+  #isOver = false
+
+  constructor (init: SessionInit) {
+    this.#init = init
+    const { clock, role, sealing, agreement, maxDatagram, random, onOpen } = init
+    this.index = agreement.indexIn
+    this.#channel = new SealedChannel(sealing, agreement)
+    this.#lower = new StreamPort({ clock, path: () => this.#paths.chosen, seal: (contents) => this.#sealStream(contents) })
+    this.#paths = new PathSet({
+      clock,
+      role,
+      sendProbe: (path, token, isChosen) => { this.#sendProbe(path, token, isChosen) },
+      onMove: (path) => { this.#use(path) },
+      onWorking: (path) => { init.onPathChosen(path) },
+      unansweredFor: (now) => this.#stream.unansweredFor(now),
+      onSilent: () => { this.fail(this.#altered ?? new PairError('ERR_PAIR_UNREACHABLE', 'nothing has come from the other node for too long')) }
+    })
+    this.#stream = reliable({ clock, headroom: SEALED_HEAD, tailroom: SEALED_TAIL, maxDatagram: maxDatagram - SEALED_HEAD - SEALED_TAIL, random })(this.#lower)
+    this.mux = linkMux({ clock, codec: compactMux({ role: role === 'requester' ? 'client' : 'server' }), maxLinks: MAX_LINKS, onOpen })(this.#stream)
+    void this.mux.ended.then((err) => { this.#end(err) })
+  }
+
+  /** The path by which packets are sent. */
+  get path (): Path | undefined { return this.#paths.chosen }
+
+  get paths (): readonly PathState[] { return this.#paths.states }
+
+  /** @param works known from a handshake that has come by it */
+  addPath (path: Path, works = false): void { if (!this.#isOver) this.#paths.add(path, works) }
+
+  /** @param err that of a path that was altered is told to the other end, and ends the session where there is no other path */
+  removePath (path: Path, err?: Error): void {
+    if (this.#isOver) return
+    const isAltered = err instanceof PairError && err.code === 'ERR_PATH_ALTERED'
+    if (isAltered) path.send([this.#channel.seal(new Uint8Array(0), SealedType.ALTERED)])
+    this.#paths.remove(path)
+    if (!isAltered) return
+    this.#altered = err
+    if (this.#paths.states.length === 0) this.fail(err)
+  }
+
+  /** Opens a packet of this session in place; `deliver` follows. Returns whether it was authentic. */
+  take (packet: Uint8Array, path: Path, now: number): boolean {
+    if (this.#isOver) return false
+    const channel = this.#channel
+    const problem = channel.open(packet)
+    if (problem !== undefined) {
+      this.#init.drops[problem]++
+      if (problem !== 'replayed' && path.kind === 'proxy') this.#onAltered(path) // it has come with the hash of its data, so the proxy has made that
+      return false
+    }
+    const type = typeOf(packet)
+    const isNewest = channel.last === channel.newest
+    if (type === SealedType.STREAM) {
+      this.#paths.heard(path, true, isNewest, now)
+      this.packetsIn++
+      this.#incoming.push(contentOf(packet))
+    } else {
+      this.#takeControl(type, contentOf(packet), path, isNewest, now)
+    }
+    return true
+  }
+
+  /** Passes on what the packets of one read have carried. */
+  deliver (): void {
+    const batch = this.#incoming
+    if (this.#maxDatagram !== this.#paths.chosen?.maxDatagram && this.#paths.chosen !== undefined) this.#use(this.#paths.chosen)
+    if (batch.length === 0) return
+    this.#incoming = []
+    this.#lower.receive(batch)
+  }
+
+  /** Ends it at once, and tells the other end why. */
+  close (reason: number, err: Error): void {
+    if (this.#isOver) return
+    const path = this.#paths.chosen
+    path?.send([this.#channel.seal(Uint8Array.of(reason), SealedType.CLOSE)])
+    this.fail(err)
+  }
+
+  /** Ends it at once. */
+  fail (err: Error): void {
+    this.#end(err)
+    this.mux.abort(err)
+  }
+
+  #end (err: Error | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#paths.close()
+    this.#lower.abort(err ?? new LinkClosedError('the session has ended'))
+    this.#channel.close()
+    this.#init.onEnded(err)
+  }
+
+  #takeControl (type: number, content: Uint8Array, path: Path, isNewest: boolean, now: number): void {
+    if (type === SealedType.PROBE && content.length === TOKEN_BYTES + 1) {
+      this.#paths.heard(path, content[TOKEN_BYTES] === CHOSEN, isNewest, now)
+      path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.PROBE_ANSWER)])
+    } else if (type === SealedType.PROBE_ANSWER && content.length === TOKEN_BYTES) {
+      this.#paths.answered(path, readToken(content), now)
+    } else if (type === SealedType.CLOSE && content.length === 1) {
+      this.fail(new PairError('ERR_PAIR_CLOSED', `the other node has closed the session, reason ${content[0]}`, content[0]))
+    } else if (type === SealedType.ALTERED && content.length === 0 && path.kind === 'proxy') {
+      this.#onAltered(path)
+    } else {
+      this.#init.drops.malformed++
+    }
+  }
+
+  #onAltered (path: Path): void {
+    const err = new PairError('ERR_PATH_ALTERED', 'the proxy has altered data')
+    this.removePath(path, err)
+    this.#init.onAltered(path, err)
+  }
+
+  #sendProbe (path: Path, token: number, isChosen: boolean): void {
+    const content = new Uint8Array(TOKEN_BYTES + 1)
+    writeToken(content, token)
+    if (isChosen) content[TOKEN_BYTES] = CHOSEN
+    path.send([this.#channel.seal(content, SealedType.PROBE)])
+  }
+
+  #sealStream (contents: Batch): Batch {
+    this.packetsOut += contents.length
+    this.#paths.watch()
+    return this.#channel.sealAll(contents, SealedType.STREAM)
+  }
+
+  #use (path: Path): void {
+    this.#maxDatagram = path.maxDatagram
+    this.#stream.usePath({ maxDatagram: path.maxDatagram - SEALED_HEAD - SEALED_TAIL, isReliable: path.isReliable })
+  }
+}
+
+interface StreamPortInit {
+  clock: Clock
+  path: () => Path | undefined
+  seal: (contents: Batch) => Batch
+}
+
+/** The link of datagrams below the stream. It is read by `flow` alone, and written by `port`. */
+class StreamPort implements Link, PacketPort {
+  readonly #init: StreamPortInit
+  #flow: Flow | undefined
+  #reason: Error | undefined
+
+  constructor (init: StreamPortInit) { this.#init = init }
+
+  get source (): AsyncIterable<Batch> { throw new LinkBusyError('packets of a session are read by flow') }
+
+  get sink (): Link['sink'] { return () => Promise.reject(new LinkBusyError('packets of a session are written by port')) }
+
+  get port (): PacketPort { return this }
+
+  get queued (): number { return this.#init.path()?.queued ?? 0 }
+
+  /** Half of that of the path, so that probes find room. */
+  get limit (): number { return (this.#init.path()?.limit ?? 0) / 2 }
+
+  send (contents: Batch): number {
+    const path = this.#init.path()
+    if (path === undefined || this.#reason !== undefined || path.queued >= path.limit / 2) return 0
+    return path.send(this.#init.seal(contents)) === 0 ? 0 : contents.length
+  }
+
+  async drained (): Promise<void> {
+    await this.#init.path()?.drained?.()
+    if (this.queued >= this.limit) await wait(this.#init.clock, RETRY, { ref: false }) // there is no path, or that takes some more, but not this much
+  }
+
+  async flow (take: Take, signal?: AbortSignal): Promise<void> {
+    const flow = this.#flow = new Flow(take, { onPull () {}, onReturn () {} })
+    if (this.#reason !== undefined) flow.fail(this.#reason)
+    await flow.until(signal)
+  }
+
+  receive (batch: Batch): void { this.#flow?.pushBatch(batch) }
+
+  abort (err: Error): void {
+    this.#reason ??= err
+    this.#flow?.fail(err)
+  }
+}
