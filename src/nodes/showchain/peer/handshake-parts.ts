@@ -77,7 +77,7 @@ export class PartsAssembler {
   add ({ handshake, number, parts, bytes }: HandshakePart, now: number): Uint8Array | undefined {
     const entry = this.#entryFor(handshake, parts, now)
     if (entry === undefined || entry.parts[number] !== undefined) return undefined
-    entry.parts[number] = bytes.slice() // kept
+    entry.parts[number] = Uint8Array.from(bytes) // kept
     if (--entry.missing > 0) return undefined
     this.#incomplete.delete(handshake)
     return Buffer.concat(entry.parts as Uint8Array[])

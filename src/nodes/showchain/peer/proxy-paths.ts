@@ -1,0 +1,183 @@
+/** The sessions of a node with proxies, as paths (SHOW CHAIN protocol, section 6). */
+import type { Sha256 } from '../../../crypto/index.ts'
+import { isSame } from '../../../nat/stun/transaction.ts'
+import { every, type Interval } from '../../../streams/clock.ts'
+import type { Batch, Clock, Datagram, Endpoint, PacketPort } from '../../../types.ts'
+import type { Identity } from '../protocol/identity.ts'
+import type { ShowchainMessage } from '../protocol/messages.ts'
+import { idKey } from '../protocol/public-keys.ts'
+import { deliver, type Role } from './ends.ts'
+import type { Path, PathUser } from './paths.ts'
+import { ProxySession } from './proxy-session.ts'
+
+/** Sessions in all. */
+const MAX_SESSIONS = 1024
+
+/** Milliseconds without anything from the proxy until a path has ended: it has forgotten the session before. */
+const SILENCE = 75_000
+const LOOK_INTERVAL = 15_000
+
+export interface ProxyPathsInit {
+  clock: Clock
+  identity: Identity
+  sha256: Sha256
+  port: PacketPort<Datagram>
+  pageSignatures: boolean
+  random: () => number
+  /** Who has made an index of a session. */
+  ownerOf (index: number): unknown
+  onClosed (path: Path, user: PathUser, reason: string, err?: Error): void
+}
+
+/** One role of this node in a session. */
+class ProxyPath implements Path {
+  readonly kind = 'proxy'
+  readonly isReliable = true
+  readonly endpoint: Endpoint
+  readonly user: PathUser
+  readonly #session: ProxySession
+  readonly #onEnd: (path: ProxyPath, reason: string, err: Error | undefined) => void
+  #isClosed = false
+
+  constructor (session: ProxySession, user: PathUser, onEnd: (path: ProxyPath, reason: string, err: Error | undefined) => void) {
+    this.endpoint = session.endpoint
+    this.user = user
+    this.#session = session
+    this.#onEnd = onEnd
+  }
+
+  get path (): Path { return this }
+
+  get maxDatagram (): number { return this.#session.maxDatagram }
+
+  get queued (): number { return this.#session.queued }
+
+  get limit (): number { return this.#session.limit }
+
+  send (packets: Batch): number { return this.#isClosed ? 0 : this.#session.send(packets) }
+
+  drained (): Promise<void> { return this.#session.drained() }
+
+  close (): void { this.end('closed') }
+
+  end (reason: string, err?: Error): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#onEnd(this, reason, err)
+  }
+}
+
+interface Entry {
+  readonly key: string
+  readonly session: ProxySession
+  readonly endpoint: Endpoint
+  readonly other: Uint8Array
+  requester: ProxyPath | undefined
+  target: ProxyPath | undefined
+  heardAt: number
+}
+
+export class ProxyPaths {
+  readonly #init: ProxyPathsInit
+  readonly #entries = new Map<string, Entry>()
+  #looking: Interval | undefined
+
+  constructor (init: ProxyPathsInit) {
+    this.#init = init
+  }
+
+  get size (): number { return this.#entries.size }
+
+  /** Whether a session is known, with this proxy. */
+  has (session: Uint8Array, from: Endpoint): boolean { return this.#find(session, from) !== undefined }
+
+  /** Opens a path by a session, or returns the one that there is; undefined when there are too many. The user is not told of it. */
+  open (role: Role, user: PathUser, { session, other, endpoint, key }: { session: Uint8Array, other: Uint8Array, endpoint: Endpoint, key: Uint8Array | undefined }): Path | undefined {
+    const known = this.#find(session, endpoint)?.[role]
+    if (known !== undefined && known.user !== user) known.end('another connection takes its place')
+    const entry = this.#find(session, endpoint) ?? this.#add(session, other, endpoint)
+    if (entry === undefined || Buffer.compare(entry.other, other) !== 0) return undefined
+    if (key !== undefined) entry.session.useKey(key)
+    entry[role] ??= new ProxyPath(entry.session, user, (path, reason, err) => {
+      this.#release(entry, path)
+      this.#init.onClosed(path, user, reason, err)
+    })
+    return entry[role]
+  }
+
+  /** An end has agreed on a key for a session. */
+  useKey (session: Uint8Array, endpoint: Endpoint, key: Uint8Array): void { this.#find(session, endpoint)?.session.useKey(key) }
+
+  /** Takes a 0x124 or a 0x125 of a session that is known. */
+  receive (message: ShowchainMessage, from: Endpoint): void {
+    const entry = message.session === undefined ? undefined : this.#find(message.session, from)
+    if (entry === undefined) return
+    const now = this.#init.clock.now()
+    entry.heardAt = now
+    entry.session.receive([message], now)
+  }
+
+  close (): void {
+    for (const { requester, target } of [...this.#entries.values()]) {
+      requester?.close()
+      target?.close()
+    }
+  }
+
+  #find (session: Uint8Array, from: Endpoint): Entry | undefined {
+    const entry = this.#entries.get(idKey(session))
+    return entry !== undefined && isSame(entry.endpoint, from) ? entry : undefined
+  }
+
+  #add (session: Uint8Array, other: Uint8Array, endpoint: Endpoint): Entry | undefined {
+    const { clock, identity, sha256, port, pageSignatures, random, ownerOf } = this.#init
+    const key = idKey(session)
+    if (this.#entries.size >= MAX_SESSIONS || this.#entries.has(key)) return undefined
+    const { host, port: number } = endpoint
+    const entry: Entry = {
+      key,
+      endpoint,
+      other,
+      requester: undefined,
+      target: undefined,
+      heardAt: clock.now(),
+      session: new ProxySession({
+        clock,
+        sha256,
+        identity,
+        target: other,
+        session,
+        endpoint,
+        pageSignatures,
+        random,
+        output: (datagrams) => { port.send(datagrams.map((data) => ({ data, host, port: number }))) },
+        onPackets: (packets, _path, now) => { deliver(packets, entry, ownerOf, now) },
+        onFailed: (err) => { this.#fail(entry, err.message, err) }
+      })
+    }
+    this.#entries.set(key, entry)
+    this.#looking ??= every(clock, LOOK_INTERVAL, () => { this.#look() }).unref()
+    return entry
+  }
+
+  #look (): void {
+    const now = this.#init.clock.now()
+    for (const entry of [...this.#entries.values()]) if (now - entry.heardAt >= SILENCE) this.#fail(entry, 'nothing was heard of the proxy for 75 s')
+  }
+
+  #fail (entry: Entry, reason: string, err?: Error): void {
+    entry.requester?.end(reason, err)
+    entry.target?.end(reason, err)
+  }
+
+  #release (entry: Entry, path: ProxyPath): void {
+    if (entry.requester === path) entry.requester = undefined
+    if (entry.target === path) entry.target = undefined
+    if (entry.requester !== undefined || entry.target !== undefined) return
+    entry.session.close()
+    this.#entries.delete(entry.key)
+    if (this.#entries.size > 0) return
+    this.#looking?.stop()
+    this.#looking = undefined
+  }
+}
