@@ -146,7 +146,7 @@ t.test('mutations: no crash, no growth, and what is read is what protobufjs read
   global.gc?.()
   const before = process.memoryUsage().heapUsed
   for (let i = 0; i < count; i++) {
-    const datagram = i % 16 === 0 ? Buffer.from({ length: below(64) }, () => below(256)) : mutate(samples[below(samples.length)], below)
+    const datagram = i % 16 === 0 ? Uint8Array.from({ length: below(64) }, (_, at) => at === 0 ? 8 : below(256)) : mutate(samples[below(samples.length)], below)
     const message = readMessage(datagram)
     if (typeof message === 'string') continue
     read++
