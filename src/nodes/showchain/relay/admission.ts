@@ -6,7 +6,7 @@ import type { Endpoint } from '../../../types.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 
-/** A request goes on to be verified, is answered by a challenge, or dropped. */
+/** A message goes on to be verified, is answered by a challenge, or dropped. */
 export type Admission = 'verify' | 'challenge' | RelayDrop
 
 /** Verifications that one 0x112 is worth: that of its answer, and one that somebody else has sent. */
@@ -39,7 +39,9 @@ export class Admissions {
       case Op.natRequest:
       case Op.proxyRequest: return this.#request(message, from, now, date)
       case Op.responseAck: return this.#ack(message, from, date)
-      default: return 'unserved'
+      case Op.keepAlive:
+      case Op.dataRequest: return 'verify' // both are checked elsewhere
+      default: return 'unexpected'
     }
   }
 
@@ -51,6 +53,7 @@ export class Admissions {
     const refusal = this.#refusal(message, from, now)
     if (refusal !== undefined) return refusal
     if (!this.#budgets.takeRequest(from.source, now)) return 'source'
+    if (this.#state.registrations.find(message.id as Uint8Array) === undefined && !this.#budgets.takeNewcomer(from.source, now)) return 'source'
     const isSigned = message.op !== Op.natRequest || this.#isOwn(message)
     return !isSigned || this.#budgets.takeAnswer(from.source, now) ? 'verify' : 'answers'
   }
@@ -80,7 +83,7 @@ export class Admissions {
     if (introduction === undefined) return 'session'
     const { target } = introduction
     if (target.isGone || target.host !== host || target.port !== port) return 'endpoint'
-    if (Buffer.compare(message.id as Uint8Array, target.id) !== 0) return 'identity'
+    if (Buffer.compare(message.id as Uint8Array, target.id) !== 0) return 'id'
     if (!this.#isFresh(message, date)) return 'stale'
     return introduction.tries++ < TRIES * introduction.requests.length ? 'verify' : 'session'
   }

@@ -5,6 +5,12 @@ import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
 const REQUEST_BURST = 2
 const ANSWER_BURST = 4
 
+/**
+ * Requests of ids that are not registered: each of them may be a new id, which is remembered for as long as its requests are fresh.
+ * Enough for all nodes of an address at once.
+ */
+const NEWCOMERS = { rate: 32, burst: 1024 }
+
 /** The share of the introductions to one node that those of one address may have. */
 const SHARE = 1 / 4
 
@@ -20,6 +26,7 @@ export class Budgets {
   #answers: KeyedTokenBuckets
   #introductions: KeyedTokenBuckets
   #shares: KeyedTokenBuckets
+  readonly #newcomers = new KeyedTokenBuckets(NEWCOMERS)
 
   constructor (rates: BudgetRates) {
     this.#rates = rates
@@ -42,6 +49,9 @@ export class Budgets {
 
   /** One to verify. @param source see `clientKey` */
   takeRequest (source: string, now: number): boolean { return this.#requests.take(source, now) }
+
+  /** One of an id that is not registered. */
+  takeNewcomer (source: string, now: number): boolean { return this.#newcomers.take(source, now) }
 
   /** One to sign. */
   takeAnswer (source: string, now: number): boolean { return this.#answers.take(source, now) }

@@ -3,6 +3,7 @@ import { CoveredData } from './covered-data.ts'
 import type { RelayState } from './state.ts'
 import { endsOf, type End, type ProxySession } from './sessions.ts'
 import { PassWindow } from './pass-window.ts'
+import type { Registration } from './registrations.ts'
 import type { RelayDrop } from './stats.ts'
 import type { Sha256 } from '../../../crypto/index.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -33,13 +34,19 @@ export class ProxyTraffic {
    * A 0x123: it is passed on, or dropped.
    *
    * @param now milliseconds of the monotonic clock; `date` since 1970
-   * @returns the key of its sender, as DER, when its signature has to be verified first; then `verified` passes it on
+   * @returns false when its signature has to be verified first; then `verified` passes it on
    */
-  data (message: ShowchainMessage, from: Endpoint, now: number, date: number): Uint8Array | undefined {
+  data (message: ShowchainMessage, from: Endpoint, now: number, date: number): boolean {
     const result = this.#check(message as DataRequest, from, now, date)
-    if (typeof result !== 'string') return result
-    if (result !== 'passed') this.#state.counters.drops[result]++
-    return undefined
+    if (result === 'signed') return false
+    if (result !== undefined) this.#state.counters.drops[result]++
+    return true
+  }
+
+  /** Who may have signed a 0x123: the end that has this id, and sends from there. */
+  senderOf (message: ShowchainMessage, from: Endpoint): Registration | undefined {
+    const way = this.#way(message as DataRequest, from)
+    return typeof way === 'string' ? undefined : way.from.registration
   }
 
   /** A 0x123 whose signature was verified. Time has passed, so what does not cost is checked again. */
@@ -49,28 +56,23 @@ export class ProxyTraffic {
     if (refusal !== undefined) this.#state.counters.drops[refusal]++
   }
 
-  /** A 0x125, which goes to the other end. */
-  ack ({ session: id, seq, ts }: ShowchainMessage, { host, port }: Endpoint, now: number): void {
+  /** A 0x125, which goes to the other end. @returns why it was dropped */
+  ack ({ session: id, seq, ts }: ShowchainMessage, { host, port }: Endpoint, now: number): RelayDrop | undefined {
     const { counters, sessions, outbox } = this.#state
     const session = sessions.find(id as Uint8Array)
-    if (session === undefined) {
-      counters.drops.session++
-      return
-    }
+    if (session === undefined) return 'session'
     const [requester, target] = session.ends
     const from = this.#isAt(target, host, port) ? target : this.#isAt(requester, host, port) ? requester : undefined
+    if (from === undefined) return 'endpoint'
     const to = from === target ? requester : target
+    if (!this.#isThere(to)) return 'target'
     const data = encodeMessage({ op: Op.dataAck, session: session.id, seq, ts })
-    if (from === undefined) counters.drops.endpoint++
-    else if (!this.#isThere(to)) counters.drops.target++
-    else if (!takeBytes(session, from, data.length, now)) counters.drops.rate++
-    else {
-      counters.acknowledged++
-      outbox.add(data, to.registration)
-    }
+    if (!takeBytes(session, from, data.length, now)) return 'rate'
+    counters.acknowledged++
+    outbox.add(data, to.registration)
   }
 
-  #check (message: DataRequest, from: Endpoint, now: number, date: number): RelayDrop | 'passed' | Uint8Array {
+  #check (message: DataRequest, from: Endpoint, now: number, date: number): RelayDrop | 'signed' | undefined {
     const { settings: { freshness, pageSignatures } } = this.#state
     const way = this.#way(message, from)
     if (typeof way === 'string') return way
@@ -79,14 +81,11 @@ export class ProxyTraffic {
     const end = way.from
     const refusal = end.window?.refusal(seq, now)
     if (refusal !== undefined) return refusal
-    if (dataHash === undefined) {
-      if (!pageSignatures) return 'hash'
-    } else if (!this.#covered.hasHash(data, dataHash)) {
-      return 'hash'
-    }
-    if (sign.length !== HMAC_BYTES) return takeSignature(end, now) ? end.registration.der : 'rate'
-    if (pageSignatures || dataHash === undefined || !this.#isAuthentic(end, message, dataHash)) return 'authentication'
-    return this.#pass(message, way, now) ?? 'passed'
+    if (dataHash === undefined && !pageSignatures) return 'hash'
+    if (sign.length !== HMAC_BYTES) return 'signed'
+    if (dataHash === undefined || !this.#covered.hasHash(data, dataHash)) return 'hash'
+    if (pageSignatures || !this.#isAuthentic(end, message, dataHash)) return 'hmac'
+    return this.#pass(message, way, now)
   }
 
   #isAuthentic ({ agreed, agreedBefore }: End, { target, session, seq, ts, sign }: DataRequest, dataHash: Uint8Array): boolean {
@@ -138,9 +137,4 @@ function takeBytes ({ bytes: session }: ProxySession, { sender: { bytes: sender 
   session.refill(now)
   sender.refill(now)
   return session.has(count) && sender.take(count) && session.take(count)
-}
-
-function takeSignature ({ sender: { signatures } }: End, now: number): boolean {
-  signatures.refill(now)
-  return signatures.take(1)
 }

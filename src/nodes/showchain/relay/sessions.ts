@@ -16,9 +16,6 @@ const BURST = 0.25
 /** Bytes that may pass at once in any case: what an end sends before it hears of anything. */
 const MIN_BURST = 64 * 1024
 
-/** Messages a second of one node whose signatures are verified: more than a node can sign. */
-const SIGNATURE_RATE = 4000
-
 /** Nodes of one address may have so many times the sessions of one. */
 const PER_SOURCE = 4
 
@@ -42,8 +39,6 @@ export interface AgreedKey {
 /** What a node may send. */
 interface Sender {
   bytes: TokenBucket
-  /** Messages whose signatures are verified. */
-  readonly signatures: TokenBucket
   /** Its sessions, also those that others have asked for. */
   sessions: number
 }
@@ -157,7 +152,7 @@ export class Sessions {
   }
 
   #end (registration: Registration, now: number): End {
-    const sender = this.#senders.get(registration.idKey) ?? { bytes: this.#bucket(now), signatures: new TokenBucket({ rate: SIGNATURE_RATE }, now), sessions: 0 }
+    const sender = this.#senders.get(registration.idKey) ?? { bytes: this.#bucket(now), sessions: 0 }
     this.#senders.set(registration.idKey, sender)
     sender.sessions++
     return { registration, window: undefined, agreed: undefined, agreedBefore: undefined, sender }

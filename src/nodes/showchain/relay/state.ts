@@ -18,5 +18,6 @@ export interface RelayState {
   readonly introductions: Introductions
   readonly sessions: Sessions
   readonly histories: Histories
+  /** Of data. */
   readonly outbox: Outbox
 }

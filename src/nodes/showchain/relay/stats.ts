@@ -1,41 +1,57 @@
 /** Counters of a helper and proxy: plain numbers, incremented in place. */
-import type { OpName } from '../protocol/op.ts'
-import type { MessageFault } from '../protocol/messages.ts'
+import type { Drop as PipelineDrop } from '../protocol/pipeline-stats.ts'
 
 /**
- * Why a message was dropped, beside the reasons of its encoding:
+ * Why a message was dropped by the relay itself, beside the reasons of the pipeline:
  *
- * - `unserved`: its op code is none that a helper serves; `off`: it is for a proxy, and this one is none;
- * - `source`, `answers`: too many requests of its address, those with a signed answer; `queue`: too many wait to be verified or signed;
- * - `key`: no key that may be used; `identity`: its key is not that of its id; `signature`: not that of its key; `stale`: too old, or of the
- *   future; `replay`: it has come before; `senders`: no room to remember that it has come;
- * - `target`: it is for a node that is not registered here, or for itself; `unregistered`: its sender is not, or is elsewhere;
+ * - `off`: it is for a proxy, and this one is none;
+ * - `source`, `answers`: too many requests of its address, those with a signed answer;
+ * - `target`: it is for a node that is not registered here, or for its sender; `unregistered`: its sender is not, or is elsewhere;
  * - `full`: no room for a node, a session or an introduction; `owner`: too many of its id or of its address;
- * - `repeated`: too many introductions of one pair; `busy`: too many to one node;
+ * - `repeated`: too many introductions of one pair; `introductions`: too many to one node;
  * - `session`: nobody was given this session; `endpoint`: it comes from elsewhere than an end of it;
- * - `hash`, `authentication`: data without its hash or with a wrong one, HMAC of another key; `old`, `again`: data that is too old, or was
- *   passed on just now; `rate`: too many bytes of its sender; `extension`: it asks for HMAC, which is switched off, or has no key for it;
- * - `unsent`: the system had no room for it.
+ * - `old`, `again`: data that is too old, or was passed on just now; `rate`: too many bytes of its sender;
+ * - `extension`: it asks for HMAC, which is switched off, or its key for it is none;
+ * - `answer`: a 0x102 or a 0x112 that belongs to nothing here.
  */
-export type RelayDrop = MessageFault |
-  'unserved' | 'off' |
-  'source' | 'answers' | 'queue' |
-  'key' | 'identity' | 'signature' | 'stale' | 'replay' | 'senders' |
-  'target' | 'unregistered' |
-  'full' | 'owner' |
-  'repeated' | 'busy' |
-  'session' | 'endpoint' |
-  'hash' | 'authentication' | 'old' | 'again' | 'rate' | 'extension' |
-  'unsent'
+export type RelayRefusal =
+  'off' | 'source' | 'answers' | 'target' | 'unregistered' | 'full' | 'owner' | 'repeated' | 'introductions' | 'session' | 'endpoint' | 'old' | 'again' | 'rate' |
+  'extension' | 'answer'
 
-const DROPS = [
-  'size', 'encoding', 'op', 'field', 'missing', 'unserved', 'off', 'source', 'answers', 'queue', 'key', 'identity', 'signature', 'stale', 'replay', 'senders',
-  'target', 'unregistered', 'full', 'owner', 'repeated', 'busy', 'session', 'endpoint', 'hash', 'authentication', 'old', 'again', 'rate', 'extension', 'unsent'
-] as const satisfies readonly RelayDrop[]
+/** A reason of the relay, or one of the pipeline that the relay finds itself. */
+export type RelayDrop = RelayRefusal | Extract<PipelineDrop, 'stale' | 'id' | 'hash' | 'hmac' | 'unexpected'>
+
+/** Those of the pipeline that say nothing more than that the relay has refused or challenged it. */
+export type HiddenDrop = 'cookie' | 'limit'
+
+/** All reasons. */
+export type ShowchainRelayDrop = RelayRefusal | Exclude<PipelineDrop, HiddenDrop>
+
+const DROPS: Readonly<Record<RelayDrop, 0>> = {
+  off: 0,
+  source: 0,
+  answers: 0,
+  target: 0,
+  unregistered: 0,
+  full: 0,
+  owner: 0,
+  repeated: 0,
+  introductions: 0,
+  session: 0,
+  endpoint: 0,
+  old: 0,
+  again: 0,
+  rate: 0,
+  extension: 0,
+  answer: 0,
+  stale: 0,
+  id: 0,
+  hash: 0,
+  hmac: 0,
+  unexpected: 0
+}
 
 export interface RelayCounters {
-  /** Messages that have come, by op code. */
-  messages: Partial<Record<OpName, number>>
   drops: Record<RelayDrop, number>
   /** Challenges that were sent. */
   challenges: number
@@ -59,8 +75,7 @@ export interface RelayCounters {
 }
 
 export const newCounters = (): RelayCounters => ({
-  messages: {},
-  drops: Object.fromEntries(DROPS.map((reason) => [reason, 0])) as Record<RelayDrop, number>,
+  drops: { ...DROPS },
   challenges: 0,
   registered: 0,
   gone: 0,

@@ -1,0 +1,49 @@
+/** A socket whose data messages are taken out of each read, before the pipeline of all others. */
+import { consume } from '../../../streams/consume.ts'
+import type { Batch, Datagram, DatagramSocket, Take } from '../../../types.ts'
+import { MESSAGE_BYTE } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+
+/** How an op code of two bytes is written. */
+const HIGH = 2
+const DATA_REQUEST = Op.dataRequest & 0x7f | 0x80
+const DATA_ACK = Op.dataAck & 0x7f | 0x80
+
+/** Whether a datagram begins as a 0x123 or a 0x125. */
+const isData = (bytes: Uint8Array): boolean =>
+  bytes.length > 2 && bytes[2] === HIGH && bytes[0] === MESSAGE_BYTE && (bytes[1] === DATA_REQUEST || bytes[1] === DATA_ACK)
+
+/**
+ * @param take gets a data message of a read, and says whether that was all; else it goes on with the others
+ * @param end is called at the end of each read with one
+ */
+export function withoutData (socket: DatagramSocket, take: (datagram: Datagram) => boolean, end: () => void): DatagramSocket {
+  const read = (batch: Batch<Datagram>): Batch<Datagram> => {
+    let hasData = false
+    let rest: Batch<Datagram> | undefined
+    for (let i = 0; i < batch.length; i++) {
+      const datagram = batch[i]
+      if (isData(datagram.data)) {
+        if (!hasData) rest = batch.slice(0, i)
+        hasData = true
+        if (take(datagram)) continue
+      }
+      rest?.push(datagram)
+    }
+    if (hasData) end()
+    return rest ?? batch
+  }
+  return {
+    source: socket.source,
+    port: socket.port,
+    flow: (each: Take<Datagram>, signal) => consume<Datagram>(socket, (batch) => {
+      const rest = read(batch)
+      return rest.length > 0 ? each(rest) : undefined
+    }, signal),
+    local: socket.local,
+    get dropped () { return socket.dropped },
+    receiveLimit: socket.receiveLimit,
+    close: () => { socket.close() },
+    abort: (err) => { socket.abort(err) }
+  }
+}

@@ -1,0 +1,294 @@
+/** A helper and proxy (SHOW CHAIN protocol, sections 3 to 6) on two sockets. */
+import { isIP } from 'node:net'
+import { Admissions, type Sender } from './admission.ts'
+import { Budgets } from './budgets.ts'
+import { withoutData } from './data-socket.ts'
+import { Histories } from './history.ts'
+import { Introductions } from './introductions.ts'
+import type { relayOptions } from './options.ts'
+import { OtherHelpers } from './other-helpers.ts'
+import { Outbox } from './outbox.ts'
+import { ProxyTraffic } from './proxy-traffic.ts'
+import { Registrations } from './registrations.ts'
+import { Requests } from './requests.ts'
+import { SecondPort } from './second-port.ts'
+import { Sessions } from './sessions.ts'
+import { readRelay, type ShowchainRelayOptions } from './settings.ts'
+import type { RelayState } from './state.ts'
+import { newCounters, type RelayDrop } from './stats.ts'
+import type { NodeExplanation, ShowchainRelayStats, ShowchainRelayStatus } from './status.ts'
+import type { InitOf } from '../../common/options/option.ts'
+import type { Sha256 } from '../../../crypto/index.ts'
+import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { silent, type Logger } from '../../../log.ts'
+import { clientKey, normalizeAddress } from '../../../net/client-address.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { every, systemClock, type Interval } from '../../../streams/clock.ts'
+import { systemLookup, type Lookup } from '../../../transports/happy-eyeballs.ts'
+import type { Clock, Datagram, DatagramSocket, Endpoint } from '../../../types.ts'
+import { Cookies } from '../protocol/cookies.ts'
+import type { Identity } from '../protocol/identity.ts'
+import { readMessage } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+import { Pipeline, type DataSender, type Received } from '../protocol/pipeline.ts'
+import type { Refusal } from '../protocol/pipeline-stats.ts'
+import { idText, parseId, PublicKey } from '../protocol/public-key.ts'
+import { idKey } from '../protocol/public-keys.ts'
+
+/** Milliseconds between two looks for what is silent. */
+const TICK = 1000
+
+/** Windows of messages that have come, some 500 bytes each: of those ids whose messages may still be fresh. */
+const MAX_WINDOWS = 131_072
+
+/** The relay has budgets of its own, which count only requests whose addresses are proved. */
+const NO_BUDGET = { rate: 1e9 }
+
+/** What a relay is made of. */
+export interface ShowchainRelayParts {
+  /** The own key. */
+  identity: Identity
+  sha256: Sha256
+  /** Where it is reached, and another one of the same address, by which it sends only. */
+  socket: DatagramSocket
+  second: DatagramSocket
+  /** Finds the addresses of other helpers. Default: that of the system. */
+  lookup?: Lookup
+  /** False: signatures are made and verified at once, so that a simulation is reproducible. Default: true. */
+  threads?: boolean
+  /** Of delays until other helpers are asked again: at least 0, less than 1. Default: `Math.random`. */
+  random?: () => number
+  /** Default: that of the system. */
+  clock?: Clock
+  log?: Logger
+}
+
+/** Options of a {@link ShowchainRelay}. */
+export type ShowchainRelayInit = ShowchainRelayParts & InitOf<typeof relayOptions>
+
+export class ShowchainRelay {
+  readonly #state: RelayState
+  readonly #budgets: Budgets
+  readonly #admissions: Admissions
+  readonly #requests: Requests
+  readonly #traffic: ProxyTraffic
+  readonly #pipeline: Pipeline
+  readonly #others: OtherHelpers
+  readonly #second: SecondPort
+  readonly #log: RateLimitedLog
+  readonly #timer: Interval
+
+  /** @throws {OptionError} when an option is invalid */
+  constructor ({ identity, sha256, socket, second, lookup = systemLookup, threads = true, random, clock = systemClock, log = silent, ...init }: ShowchainRelayInit) {
+    const settings = readRelay(init)
+    this.#state = {
+      settings,
+      clock,
+      ownId: identity.id,
+      counters: newCounters(),
+      registrations: new Registrations(settings),
+      introductions: new Introductions(),
+      sessions: new Sessions(settings),
+      histories: new Histories(),
+      outbox: new Outbox(socket.port)
+    }
+    this.#log = new RateLimitedLog(log)
+    this.#second = new SecondPort(second.port, identity, threads)
+    this.#budgets = new Budgets(settings)
+    this.#traffic = new ProxyTraffic(this.#state, sha256)
+    const pipeline = this.#pipeline = new Pipeline({
+      socket: withoutData(socket, (datagram) => this.#takeData(datagram), () => { this.#state.outbox.flush() }),
+      clock,
+      identity,
+      threads,
+      windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS },
+      budgets: { perSource: NO_BUDGET, total: NO_BUDGET },
+      // Whether a 0x123 may come without a hash is the matter of this relay, as that can change.
+      pageSignatures: true,
+      admit: (received) => this.#admit(received),
+      dataSender: (received) => this.#dataSender(received),
+      handlers: {
+        keepAlive: ({ message, from, at }) => { if (!this.#others.keptAlive({ message, from })) this.#drop(this.#requests.keepAlive(message, from, at)) },
+        directRequest: (received) => { this.#serve(received) },
+        directResponse: (received) => { if (!this.#others.answered(received)) this.#drop('answer') },
+        natRequest: (received) => { this.#serve(received) },
+        passRequest: (received) => { this.#others.asked(received) },
+        responseAck: (received) => { this.#serve(received) },
+        proxyRequest: (received) => { this.#serve(received) },
+        dataRequest: ({ message, from }) => {
+          this.#traffic.verified(message, from, clock.now())
+          this.#state.outbox.flush()
+        }
+      }
+    })
+    const cookies = new Cookies()
+    const cookieFor = (to: Endpoint): Uint8Array => cookies.make(to, clock.now())
+    this.#admissions = new Admissions(this.#state, this.#budgets, ({ cookie }, from) => cookies.check(cookie, from, clock.now()))
+    this.#requests = new Requests({
+      state: this.#state,
+      budgets: this.#budgets,
+      sha256,
+      own: socket.local,
+      cookieFor,
+      send: (message, to) => { void pipeline.send(message, to) },
+      sendFromSecond: (message, to) => { this.#second.send(message, to) }
+    })
+    this.#others = new OtherHelpers({
+      clock,
+      identity,
+      budgets: this.#budgets,
+      resolve: (named) => resolve(named, socket.local, lookup),
+      send: (message, to) => pipeline.send(message, to),
+      cookieFor,
+      random,
+      onRegistered: (helper) => { this.#log.log('info', { helper: endpointText(helper) }, 'registered with another helper') },
+      onLost: (helper, reason) => { this.#log.log('warn', { helper: endpointText(helper), reason }, 'another helper does not answer') }
+    })
+    this.#others.configure(settings.bootstrap)
+    this.#timer = every(clock, TICK, () => { this.tick(clock.now()) }).unref() // the sockets keep the process alive
+  }
+
+  /** The own id, 32 bytes. */
+  get id (): Uint8Array { return this.#state.ownId }
+
+  /** The counters, as of now. */
+  get stats (): ShowchainRelayStats {
+    const { counters: { drops: own, ...counters }, registrations, introductions, sessions, outbox } = this.#state
+    const { received, sent, unsent, drops: { cookie: _challenged, limit: _refused, ...drops } } = this.#pipeline.stats
+    return {
+      ...counters,
+      received: { ...received, dataRequest: counters.passed, dataAck: counters.acknowledged },
+      sent: { ...sent, passData: counters.passed, dataAck: counters.acknowledged },
+      drops: { ...drops, ...own, stale: drops.stale + own.stale, id: drops.id + own.id, hash: drops.hash + own.hash, unexpected: drops.unexpected + own.unexpected },
+      unsent: unsent + outbox.unsent + this.#second.unsent,
+      nodes: registrations.size,
+      sources: registrations.sources,
+      introductions: introductions.size,
+      sessions: sessions.size,
+      verifying: this.#pipeline.unverified,
+      signing: this.#pipeline.unsigned + this.#second.signing
+    }
+  }
+
+  /** The current state and counters, for display. */
+  status (): ShowchainRelayStatus {
+    const { settings: { proxy, pageSignatures }, ownId } = this.#state
+    return { id: idText(ownId), proxy, pageSignatures, helpers: this.#others.status(), ...this.stats }
+  }
+
+  /** Why a node can be reached through this helper, or not. @param text its id; undefined when that is none */
+  explain (text: string): NodeExplanation | undefined {
+    const id = parseId(text)
+    if (id === undefined) return undefined
+    const { registrations, histories, clock } = this.#state
+    const node = registrations.find(id)
+    return {
+      registration: node === undefined ? undefined : { endpoint: endpointText({ host: normalizeAddress(node.host), port: node.port }), kind: node.kind, silent: (clock.now() - node.heardAt) / 1000 },
+      steps: histories.of(idKey(id))
+    }
+  }
+
+  /**
+   * Changes the settings.
+   *
+   * @throws {OptionError} when one is invalid; then nothing has changed
+   */
+  configure (init: ShowchainRelayOptions): void {
+    const { settings: { listen, freshness }, registrations, sessions, clock } = this.#state
+    const settings = readRelay({ ...init, listen, freshness })
+    this.#state.settings = settings
+    registrations.configure(settings)
+    sessions.configure(settings, clock.now())
+    if (!settings.proxy) sessions.clear()
+    this.#budgets.configure(settings)
+    this.#others.configure(settings.bootstrap)
+  }
+
+  /**
+   * Serves until the socket is closed.
+   *
+   * @throws what broke the socket
+   */
+  run (): Promise<void> { return this.#pipeline.run() }
+
+  /** Data that needs no verification by a signature is passed on, or dropped. */
+  #takeData (datagram: Datagram): boolean {
+    const { clock, counters } = this.#state
+    const message = readMessage(datagram.data)
+    if (typeof message === 'string') return false // it is counted with others
+    if (message.op === Op.dataRequest) return this.#traffic.data(message, datagram, clock.now(), clock.date())
+    if (message.op !== Op.dataAck) return false // the last of several op codes counts
+    const refusal = this.#traffic.ack(message, datagram, clock.now())
+    if (refusal !== undefined) counters.drops[refusal]++
+    return true
+  }
+
+  #admit (received: Received): Refusal | undefined {
+    const { message, from: { host, port }, at } = received
+    const from: Sender = { host, port, source: clientKey(host) }
+    const date = this.#state.clock.date()
+    let drop: RelayDrop | undefined
+    if (message.op === Op.directResponse) drop = this.#others.expects(received) ? undefined : 'answer'
+    else if (message.op === Op.passRequest) drop = this.#others.refusal(received, at)
+    else {
+      const admission = this.#admissions.check(message, from, at, date)
+      if (admission === 'challenge') {
+        this.#requests.challenge(message, from, date)
+        return 'cookie'
+      }
+      drop = admission === 'verify' ? undefined : admission
+    }
+    this.#drop(drop)
+    return drop === undefined ? undefined : 'limit'
+  }
+
+  #dataSender ({ message, from }: Received): DataSender | undefined {
+    const node = this.#traffic.senderOf(message, from)
+    if (node === undefined) return undefined
+    const key = this.#pipeline.keys.find(node.id) ?? PublicKey.read(node.der, node.id)
+    return typeof key === 'string' ? undefined : { id: node.id, key }
+  }
+
+  #serve ({ message, from: { host, port }, at }: Received): void {
+    this.#drop(this.#requests.serve(message, { host, port, source: clientKey(host) }, at))
+  }
+
+  #drop (reason: RelayDrop | undefined): void { if (reason !== undefined) this.#state.counters.drops[reason]++ }
+
+  /**
+   * Forgets what is silent. The relay itself calls it once a second.
+   *
+   * @internal
+   * @param now milliseconds of a monotonic clock
+   */
+  tick (now: number): void {
+    const { registrations, introductions, sessions, histories, counters, clock } = this.#state
+    const date = clock.date()
+    this.#log.tick()
+    registrations.tick(now, ({ idKey }) => {
+      counters.gone++
+      histories.add(idKey, date, 'was not heard for 60 s, and cannot be reached any more')
+    })
+    introductions.tick(now, ({ target }) => { histories.add(target.idKey, date, 'has not answered a request that it was told of') })
+    sessions.tick(now, ({ ends }) => {
+      counters.ended++
+      for (const { registration } of ends) histories.add(registration.idKey, date, 'nothing was sent through this proxy for 60 s')
+    })
+  }
+
+  /** Serves nobody any more. */
+  close (): void {
+    this.#timer.stop()
+    this.#others.close()
+    this.#state.sessions.clear()
+  }
+}
+
+/** An address of the family of the own one. */
+async function resolve ({ host, port }: Endpoint, own: Endpoint, lookup: Lookup): Promise<Endpoint> {
+  const isV4 = isIP(own.host) === 4
+  const found = isIP(host) === 0 ? await lookup(host) : [{ address: host, family: isIP(host) }]
+  const address = found.find(({ family }) => own.host === '::' || (family === 4) === isV4)?.address
+  if (address === undefined) throw new Error(`${host} has no address of IPv${isV4 ? 4 : 6}`)
+  return { host: own.host === '::' && isIP(address) === 4 ? `::ffff:${address}` : address, port }
+}

@@ -1,0 +1,169 @@
+/** Serves requests whose signatures hold (SHOW CHAIN protocol, sections 4.1, 5.1, 5.3 and 6.1). */
+import { randomBytes } from 'node:crypto'
+import { isUnknown, type Sender } from './admission.ts'
+import type { Budgets } from './budgets.ts'
+import type { Registration } from './registrations.ts'
+import type { AgreedKey, End, ProxySession } from './sessions.ts'
+import type { RelayState } from './state.ts'
+import type { RelayDrop } from './stats.ts'
+import type { Sha256 } from '../../../crypto/index.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import type { Endpoint } from '../../../types.ts'
+import { addressBytes } from '../protocol/addresses.ts'
+import { SESSION_BYTES } from '../protocol/field-table.ts'
+import { EphemeralKey, proxyKey } from '../protocol/key-agreement.ts'
+import type { ShowchainMessage } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+import { idKey } from '../protocol/public-keys.ts'
+import { idText } from '../protocol/public-key.ts'
+
+/** NAT kind of a helper. */
+const T1 = 1
+
+/** Digits of an id in the steps of another one. */
+const SHORT_ID = 12
+
+const shortId = (id: Uint8Array): string => idText(id).slice(0, SHORT_ID)
+
+/** A request as it was decoded. */
+type Request = ShowchainMessage & Required<Pick<ShowchainMessage, 'id' | 'target' | 'sign' | 'key'>>
+
+export interface RequestsInit {
+  state: RelayState
+  budgets: Budgets
+  sha256: Sha256
+  /** Signs a message, where it has to be and is not, and sends it; the second one from another port of the same address. */
+  send: (message: ShowchainMessage, to: Endpoint) => void
+  sendFromSecond: (message: ShowchainMessage, to: Endpoint) => void
+  /** Where this relay is, for who asks for it. */
+  own: Endpoint
+  /** A cookie for who is there. */
+  cookieFor: (to: Endpoint) => Uint8Array
+}
+
+export class Requests {
+  readonly #init: RequestsInit
+
+  constructor (init: RequestsInit) { this.#init = init }
+
+  /** Answers by a challenge (SHOW CHAIN protocol, section 3.3). */
+  challenge ({ seq }: ShowchainMessage, from: Endpoint, date: number): void {
+    const { state: { counters }, cookieFor, send } = this.#init
+    counters.challenges++
+    send({ op: Op.directResponse, seq, ts: Math.floor(date), ...seenAt(from), cookie: cookieFor(from) }, from)
+  }
+
+  /** A 0x100 of a node at its endpoint is answered, unless it was just now. */
+  keepAlive ({ id }: ShowchainMessage, from: Endpoint, now: number): RelayDrop | undefined {
+    const { registrations, ownId } = this.#init.state
+    const node = registrations.heard(id as Uint8Array, from, now)
+    if (node === undefined) return 'unregistered'
+    if (registrations.answers(node, now)) this.#init.send({ op: Op.keepAlive, id: ownId, seq: 0, ts: 0, ...seenAt(from) }, from)
+  }
+
+  /** @returns why it was dropped */
+  serve (message: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
+    switch (message.op) {
+      case Op.directRequest: return this.#register(message as Request, from, now)
+      case Op.natRequest: return this.#introduce(message as Request, from, now)
+      case Op.responseAck: return this.#answer(message as Request)
+      case Op.proxyRequest: return this.#open(message as Request, from, now)
+      default: return 'unexpected'
+    }
+  }
+
+  #register ({ id, target, seq, ts, key, kind = 0 }: Request, from: Sender, now: number): RelayDrop | undefined {
+    const { state: { registrations, counters, ownId }, cookieFor, send } = this.#init
+    if (!isUnknown(target)) {
+      const before = registrations.find(id)
+      const text = before !== undefined && before.host === from.host && before.port === from.port ? 'registered again' : `registered from ${endpointText(from)}`
+      const node = registrations.register(id, key, from, from.source, kind, now)
+      if (node === undefined) return 'full'
+      counters.registered++
+      this.#note(node.idKey, kind === 0 ? text : `${text} as T${kind}`)
+    }
+    send({ op: Op.directResponse, id: ownId, seq, ts, ...seenAt(from), cookie: cookieFor(from) }, from)
+  }
+
+  #introduce ({ id, target, seq, ts, sign, key, kind }: Request, from: Sender, now: number): RelayDrop | undefined {
+    const { state: { registrations, introductions, counters, ownId }, budgets, send } = this.#init
+    if (Buffer.compare(target, ownId) === 0) {
+      this.#answerForItself({ id, seq, ts }, from)
+      return undefined
+    }
+    const node = registrations.find(target)
+    if (node === undefined) return 'target'
+    if (!budgets.takeIntroduction(node.idKey, from.source, now)) return 'introductions'
+    const { host, port } = from
+    const introduction = introductions.pass(id, node, { endpoint: { host, port }, source: from.source, seq, ts }, now)
+    if (typeof introduction === 'string') return introduction
+    counters.introduced++
+    send({ op: Op.passRequest, id, target, seq, ts, session: introduction.session, ...seenAt(from), sign, key, kind }, node)
+    this.#note(node.idKey, `told that ${shortId(id)} at ${endpointText(from)} asks for it`)
+    if (registrations.find(id) !== undefined) this.#note(idKey(id), `asked for ${shortId(target)}, which was told`)
+  }
+
+  #answer ({ id, seq, ts, session, sign, key, kind }: Request): RelayDrop | undefined {
+    const { introductions, counters, registrations } = this.#init.state
+    const introduction = introductions.find(session as Uint8Array, { seq, ts })
+    if (introduction === undefined) return 'session'
+    const { target, endpoint, requester } = introduction
+    introductions.answered(introduction)
+    counters.answered++
+    this.#init.send({ op: Op.passResponseAck, id, seq, ts, session, ...seenAt(target), sign, key, kind: kind ?? target.kind }, endpoint)
+    this.#note(target.idKey, `has answered ${endpointText(endpoint)}`)
+    if (registrations.has(requester)) this.#note(requester, `${shortId(id)} has answered, and was told to it as ${endpointText(target)}`)
+  }
+
+  /** For the test of section 4.1: 0x113 from another port, and 0x115 as after a 0x114 of its own. */
+  #answerForItself ({ id, seq, ts }: Pick<Request, 'id' | 'seq' | 'ts'>, from: Sender): void {
+    const { state: { ownId, counters }, sendFromSecond, send, own, cookieFor } = this.#init
+    counters.natAnswers++
+    sendFromSecond({ op: Op.response, id: ownId, target: Uint8Array.from(id), seq, ts, kind: T1, cookie: cookieFor(from) }, from)
+    send({ op: Op.passResponseAck, id: ownId, seq, ts, session: randomBytes(SESSION_BYTES), ...seenAt(own), kind: T1 }, from)
+  }
+
+  #open ({ id, target, seq, ts, ephemeral }: Request, from: Sender, now: number): RelayDrop | undefined {
+    const { registrations, sessions, counters, ownId } = this.#init.state
+    const [requester, wanted] = [registrations.find(id), registrations.find(target)]
+    if (requester === undefined || requester.host !== from.host || requester.port !== from.port) return 'unregistered'
+    if (wanted === undefined) return 'target'
+    const isNew = sessions.ofPair(requester, wanted) === undefined
+    const session = sessions.open(requester, wanted, now)
+    if (typeof session === 'string') return session
+    if (isNew) {
+      counters.opened++
+      this.#noteSession(requester, wanted)
+    }
+    const own = ephemeral === undefined ? undefined : this.#agree(session, requester, ephemeral, ownId)
+    if (ephemeral !== undefined && own === undefined) return 'extension'
+    this.#init.send({ op: Op.proxyResponse, target: Uint8Array.from(target), session: session.id, seq, ts, ephemeral: own }, from)
+  }
+
+  /** The same key of an end gives the same answer, as more than one may be under way. */
+  #agree (session: ProxySession, requester: Registration, ephemeral: Uint8Array, proxyId: Uint8Array): Uint8Array | undefined {
+    const end = session.ends.find(({ registration }) => registration.idKey === requester.idKey) as End
+    for (const agreed of [end.agreed, end.agreedBefore]) if (agreed !== undefined && Buffer.compare(agreed.ephemeral, ephemeral) === 0) return agreed.own
+    const own = new EphemeralKey()
+    const secret = own.agree(ephemeral)
+    if (secret === undefined) return undefined
+    const key = proxyKey({ secret, session: session.id, requester: { id: requester.id, ephemeral }, proxy: { id: proxyId, ephemeral: own.publicKey } })
+    const agreed: AgreedKey = { ephemeral: Uint8Array.from(ephemeral), own: own.publicKey, hmac: this.#init.sha256.hmac(key) }
+    end.agreedBefore = end.agreed
+    end.agreed = agreed
+    return own.publicKey
+  }
+
+  #noteSession (requester: Registration, target: Registration): void {
+    this.#note(requester.idKey, `sends to ${shortId(target.id)} through this proxy`)
+    this.#note(target.idKey, `${shortId(requester.id)} sends to it through this proxy`)
+  }
+
+  #note (key: string, text: string): void {
+    const { histories, clock } = this.#init.state
+    histories.add(key, clock.date(), text)
+  }
+}
+
+/** ip and port of a message. */
+function seenAt ({ host, port }: Endpoint): Pick<ShowchainMessage, 'ip' | 'port'> { return { ip: addressBytes(host), port } }
