@@ -10,6 +10,9 @@ import { CodedError } from '../../../errors.ts'
  */
 export type PairErrorCode = 'ERR_HANDSHAKE' | 'ERR_PATH_ALTERED' | 'ERR_PROXY_SESSION' | 'ERR_PAIR_UNREACHABLE' | 'ERR_PAIR_CLOSED'
 
+/** A proxy has altered what it had to pass on. */
+export const isAlteration = (err: Error | undefined): err is PairError => err instanceof PairError && err.code === 'ERR_PATH_ALTERED'
+
 export class PairError extends CodedError<PairErrorCode> {
   override readonly name = 'PairError'
   /** A number of `CloseReason` where the other node has closed the session. */

@@ -12,7 +12,7 @@ import { HANDSHAKE_BYTES, readPart } from './handshake-parts.ts'
 import type { Agreement } from './handshake.ts'
 import type { Indexes } from './indexes.ts'
 import { Offering } from './offering.ts'
-import { PairError } from './pair-error.ts'
+import { isAlteration, PairError } from './pair-error.ts'
 import type { PathState } from './path-set.ts'
 import type { Path, PathUser } from './paths.ts'
 import { Session, type SessionDrops } from './session.ts'
@@ -37,7 +37,7 @@ export interface PairInit {
   /** 0 to 1, for the congestion control. Default: `Math.random`. */
   random?: () => number
   onPathChosen? (path: Path | undefined): void
-  /** The proxy of this path has altered data: it is not to be used again for this pair. The path was removed, and is closed by the caller. */
+  /** The proxy of this path has altered data: it is not to be used again for this pair. The path was removed; whoever is told closes it. */
   onAltered? (path: Path, err: PairError): void
 }
 
@@ -85,6 +85,7 @@ abstract class Pair<Init extends PairInit> implements PathUser {
     if (at < 0) return
     this.known.splice(at, 1)
     this.session?.removePath(path, err)
+    if (isAlteration(err)) this.init.onAltered?.(path, err)
   }
 
   receive (packets: Batch, path: Path, now: number): void {
@@ -167,7 +168,7 @@ export class RequesterPair extends Pair<RequesterPairInit> {
 
   override removePath (path: Path, err?: Error): void {
     super.removePath(path, err)
-    if (this.session === undefined && this.known.length === 0 && err instanceof PairError && err.code === 'ERR_PATH_ALTERED') this.#end(err)
+    if (this.session === undefined && this.known.length === 0 && isAlteration(err)) this.#end(err)
   }
 
   /** Ends it at once; links end with this error. @param err default: `LinkClosedError` */
@@ -189,10 +190,7 @@ export class RequesterPair extends Pair<RequesterPairInit> {
     }
     this.#answeredBy = path
     this.#offering.receive(part, now, () => {
-      if (path.kind !== 'proxy') return
-      const err = new PairError('ERR_PATH_ALTERED', 'the proxy has altered the answer of the other node')
-      this.removePath(path, err)
-      this.init.onAltered?.(path, err)
+      if (path.kind === 'proxy') this.removePath(path, new PairError('ERR_PATH_ALTERED', 'the proxy has altered the answer of the other node'))
     })
   }
 

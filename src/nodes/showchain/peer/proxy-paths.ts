@@ -152,7 +152,10 @@ export class ProxyPaths {
         random,
         output: (datagrams) => { port.send(datagrams.map((data) => ({ data, host, port: number }))) },
         onPackets: (packets, _path, now) => { deliver(packets, entry, ownerOf, now) },
-        onFailed: (err) => { this.#fail(entry, err.message, err) }
+        onFailed: (err) => {
+          for (const path of [entry.requester, entry.target]) path?.user.removePath(path, err) // while the session still sends: the other end is told
+          this.#fail(entry, err.message, err)
+        }
       })
     }
     this.#entries.set(key, entry)

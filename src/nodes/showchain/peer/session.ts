@@ -8,7 +8,7 @@ import { reliable, type ReliableLink } from '../../../transforms/reliable/index.
 import { SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
 import type { Batch, Clock, Link, PacketPort, Take } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
-import { PairError } from './pair-error.ts'
+import { isAlteration, PairError } from './pair-error.ts'
 import { PathSet, type PathState } from './path-set.ts'
 import type { Path } from './paths.ts'
 import { contentOf, readToken, SealedChannel, typeOf, writeToken } from './sealed-channel.ts'
@@ -102,10 +102,9 @@ export class Session {
   /** @param err that of a path that was altered is told to the other end, and ends the session where there is no other path */
   removePath (path: Path, err?: Error): void {
     if (this.#isOver) return
-    const isAltered = err instanceof PairError && err.code === 'ERR_PATH_ALTERED'
-    if (isAltered) path.send([this.#channel.seal(new Uint8Array(0), SealedType.ALTERED)])
+    if (isAlteration(err)) path.send([this.#channel.seal(new Uint8Array(0), SealedType.ALTERED)])
     this.#paths.remove(path)
-    if (!isAltered) return
+    if (!isAlteration(err)) return
     this.#altered = err
     if (this.#paths.states.length === 0) this.fail(err)
   }
