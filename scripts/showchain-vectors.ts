@@ -190,9 +190,10 @@ function handshake (): ShowchainVector[] {
     part('answer_part_1', 2, answer, 1),
     { name: 'session_keys', inputs: { offer: hex(offer), answer: hex(answer), ephemeral_secret_of_requester: hex(requester.bytes), ephemeral_secret_of_target: hex(target.bytes) }, hex: hex(keys), notes: 'from R to T, and from T to R' },
     sealed('sealed_stream', true, 0, 0, Buffer.from('packet'), 'a packet of the stream, the first of R'),
-    sealed('sealed_probe', true, MAX, 1, fill(8, 0x66), 'a probe, with the highest counter'),
+    sealed('sealed_probe', true, MAX, 1, Buffer.concat([fill(8, 0x66), Buffer.of(1)]), 'a probe of the path by which R sends, with the highest counter'),
     sealed('sealed_probe_answer', false, 0, 2, fill(8, 0x66), 'the answer to it'),
-    sealed('sealed_close', false, 1, 3, Buffer.of(1), 'T closes: R may not connect any more')
+    sealed('sealed_close', false, 1, 3, Buffer.of(1), 'T closes: R may not connect any more'),
+    sealed('sealed_altered', false, 2, 4, Buffer.alloc(0), 'what T has got by this path was altered')
   ]
 }
 
