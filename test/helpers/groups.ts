@@ -24,7 +24,7 @@ const GROUPS = {
     except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']
   },
   rustdesk: { folders: ['nodes/rustdesk/keys', 'nodes/rustdesk/protocol', 'nodes/rustdesk/relay', 'nodes/rustdesk/rendezvous', 'nodes/rustdesk/store'] },
-  showchain: { folders: ['nodes/showchain/peer', 'nodes/showchain/protocol', 'nodes/showchain/relay'] },
+  showchain: { folders: ['nodes/showchain/peer', 'nodes/showchain/protocol', 'nodes/showchain/relay'], except: ['connecting', 'nat-pairs', 'peer'] },
   simulation: { folders: ['transports/memory/simulation', 'transports/memory/simulation/stream'] },
   transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/reliable', 'transforms/secretbox', 'transforms/websocket-frames'] },
   tun: { folders: ['tun', 'tun/offload'], except: ['linux', 'native-errors'] },

@@ -20,7 +20,7 @@ import { Sequence } from '../protocol/sequence.ts'
 import { Acceptor } from './acceptor.ts'
 import { Connector } from './connector.ts'
 import { Helpers, type Helper } from './helpers.ts'
-import { History } from './history.ts'
+import { History, type HistoryEvent } from './history.ts'
 import { KindKeeper } from './kind-keeper.ts'
 import { NodeSocket } from './node-socket.ts'
 import { PathTable } from './path-table.ts'
@@ -220,6 +220,9 @@ export class ShowchainNode {
     if (this.#histories.size > MAX_HISTORIES) this.#histories.delete(this.#histories.keys().next().value as string)
     return history
   }
+
+  /** The same, of a node of which nothing may be known. */
+  eventsOf (id: Uint8Array): readonly HistoryEvent[] { return this.#histories.get(idKey(id))?.events ?? [] }
 
   close (): void {
     if (this.#isClosed) return

@@ -1,0 +1,127 @@
+/** Nodes that connect to this one: T's side of their pairs, and the service that their links lead to (SHOW CHAIN protocol, section 8). */
+import type { Sealing } from '../../../crypto/index.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import type { Opening } from '../../../transforms/link-mux/index.ts'
+import type { Endpoint } from '../../../types.ts'
+import { CloseReason } from '../protocol/data-packets.ts'
+import { idText } from '../protocol/public-key.ts'
+import { idKey } from '../protocol/public-keys.ts'
+import type { Indexes } from './indexes.ts'
+import type { Allowed } from './options.ts'
+import { TargetPair } from './pair.ts'
+import { pathStatus } from './path-status.ts'
+import type { PeerSettings, ServedStatus } from './settings.ts'
+import { Users } from './users.ts'
+
+/** Nodes at one time. */
+const MAX_NODES = 1024
+
+const ACCEPTED = new Uint8Array(0)
+
+export interface ServedNodesInit {
+  settings: PeerSettings
+  sealing: Sealing
+  indexes: Indexes
+  onSession (id: string, isOpen: boolean): void
+}
+
+interface Served {
+  readonly id: Uint8Array
+  readonly pair: TargetPair
+  readonly users: Users
+}
+
+export class ServedNodes {
+  readonly #init: ServedNodesInit
+  readonly #nodes = new Map<string, Served>()
+  #to: Endpoint | undefined
+  #allowed: ReadonlySet<string> | 'any' = new Set()
+
+  constructor (init: ServedNodesInit) {
+    this.#init = init
+    this.configure(init.settings)
+  }
+
+  get size (): number { return this.#nodes.size }
+
+  /** Sessions of nodes that may not connect any more are closed at once. */
+  configure ({ to, allow }: { to?: Endpoint | undefined, allow?: Allowed | undefined }): void {
+    this.#to = to
+    this.#allowed = allow === 'any' ? 'any' : new Set((allow ?? []).map(idKey))
+    for (const [key, served] of this.#nodes) if (!this.isAllowed(served.id)) this.#end(key, served, CloseReason.NOT_ALLOWED, new LinkClosedError('the node may not connect any more'))
+  }
+
+  isAllowed (id: Uint8Array): boolean { return this.#to !== undefined && (this.#allowed === 'any' || this.#allowed.has(idKey(id))) }
+
+  /** What takes the packets of a node; undefined: there is no room. */
+  userOf (id: Uint8Array): TargetPair | undefined {
+    const key = idKey(id)
+    const known = this.#nodes.get(key)
+    if (known !== undefined) return known.pair
+    if (this.#nodes.size >= MAX_NODES) return undefined
+    const { settings: { clock, identity, keys, random }, sealing, indexes, onSession } = this.#init
+    const users = new Users()
+    const pair = new TargetPair({
+      clock,
+      identity,
+      keys,
+      sealing,
+      indexes,
+      random,
+      other: Uint8Array.from(id),
+      onOpen: (opening) => this.#serve(opening, users),
+      onSession: (isOpen) => { onSession(idText(id), isOpen) },
+      onAltered: (path) => { path.close() }
+    })
+    this.#nodes.set(key, { id: Uint8Array.from(id), pair, users })
+    return pair
+  }
+
+  /** A path of a node has ended: without any it is forgotten. */
+  onPathClosed (user: unknown): void {
+    for (const [key, served] of this.#nodes) {
+      if (served.pair !== user) continue
+      if (served.pair.paths.length === 0 && !served.pair.isOpen) this.#end(key, served, CloseReason.STOPPED, new LinkClosedError('the node has gone'))
+      return
+    }
+  }
+
+  status (): ServedStatus[] { return [...this.#nodes.values()].map(statusOf) }
+
+  statusOf (id: Uint8Array): ServedStatus | undefined {
+    const served = this.#nodes.get(idKey(id))
+    return served === undefined ? undefined : statusOf(served)
+  }
+
+  close (): void {
+    for (const [key, served] of this.#nodes) this.#end(key, served, CloseReason.STOPPED, new LinkClosedError('the peer was closed'))
+  }
+
+  async #serve (opening: Opening<Uint8Array, Uint8Array>, users: Users): Promise<void> {
+    const { transport } = this.#init.settings
+    const to = this.#to
+    if (to === undefined) {
+      opening.reject()
+      return
+    }
+    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal })
+    try {
+      void users.join(service, opening.accept(ACCEPTED))
+    } catch (err) {
+      service.abort(err as Error)
+      throw err
+    }
+  }
+
+  #end (key: string, { pair, users }: Served, reason: number, err: Error): void {
+    this.#nodes.delete(key)
+    const paths = pair.paths.map(({ path }) => path)
+    pair.close(reason, err)
+    users.abort(err)
+    for (const path of paths) path.close()
+  }
+}
+
+function statusOf ({ id, pair, users }: Served): ServedStatus {
+  return { id: idText(id), isOpen: pair.isOpen, paths: pathStatus(pair), users: users.size, accepted: users.accepted }
+}

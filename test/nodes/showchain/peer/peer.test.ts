@@ -1,0 +1,210 @@
+/** Peers: TCP through direct paths, NATs and proxies, in a simulated network (SHOW CHAIN protocol, sections 5 to 8). */
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { random } from '../../../helpers/bytes.ts'
+import { sample } from '../../../helpers/sample.ts'
+import { World, type PeerOptions, type WorldInit, type WorldPeer } from '../../../helpers/showchain/world.ts'
+import { identity } from '../../../helpers/showchain/keys.ts'
+import { idText } from '../../../../src/nodes/showchain/protocol/public-key.ts'
+import { acceptEach } from '../../../../src/transports/acceptor.ts'
+import type { NatInit } from '../../../../src/transports/memory/index.ts'
+import type { Batch, Link } from '../../../../src/types.ts'
+
+const SERVICE = { host: '127.0.0.1', port: 22 }
+const USERS = { host: '127.0.0.1', port: 2222 }
+const PIECE = 16 << 10
+
+async function * bytesOf (size: number, seed: number): AsyncGenerator<Batch> {
+  const below = random(seed)
+  for (let at = 0; at < size; at += PIECE) yield [Buffer.from(Array.from({ length: Math.min(PIECE, size - at) }, () => below(256)))]
+}
+
+async function digest (source: AsyncIterable<Batch>, onBytes: (bytes: number) => void = () => {}): Promise<string> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const batch of source) {
+    for (const piece of batch) {
+      hash.update(piece)
+      bytes += piece.length
+    }
+    onBytes(bytes)
+  }
+  return `${bytes} ${hash.digest('hex')}`
+}
+
+interface Scene extends WorldInit {
+  nats: [Partial<NatInit> | undefined, Partial<NatInit> | undefined]
+  serve?: PeerOptions
+  connect?: PeerOptions
+}
+
+interface Stage {
+  world: World
+  server: WorldPeer
+  client: WorldPeer
+  /** Connections that have come to the service. */
+  services: Link[]
+}
+
+const withNat = (nat: Partial<NatInit> | undefined): PeerOptions => nat === undefined ? {} : { nat }
+
+/** A peer with key b serves port 22 of its host, one with key a connects to it. */
+async function stage ({ nats: [near, far], serve, connect, ...init }: Scene): Promise<Stage> {
+  const world = new World(init)
+  await world.relay('rsa2056', { bootstrap: ['192.0.2.2:7700'] })
+  await world.relay('h', { bootstrap: ['192.0.2.1:7700'] })
+  await world.clock.pass(5000)
+  const server = await world.peer('b', { to: SERVICE, allow: [identity('a').id], ...withNat(far), ...serve })
+  const services: Link[] = []
+  acceptEach(server.host.transport().listen(SERVICE), (link) => { services.push(link) }, () => {}).catch(() => {})
+  await world.clock.pass(15_000)
+  const client = await world.peer('a', { connect: [{ id: idText(server.id), listen: USERS }], ...withNat(near), ...connect })
+  return { world, server, client, services }
+}
+
+const online = async ({ world, client }: Stage, within = 120_000): Promise<void> => { await world.clock.until(() => client.peer.isOnline, { within }) }
+
+const pathOf = ({ client }: Stage): string | undefined => client.peer.status().remotes[0].paths.find(({ isChosen }) => isChosen)?.kind
+
+/** A user of the client, and its connection at the service. */
+async function user ({ world, client, services }: Stage): Promise<[Link, Link]> {
+  const count = services.length
+  const link = await world.clock.until(client.host.transport().dial(USERS), { within: 30_000 })
+  await world.clock.until(() => services.length > count, { within: 60_000 })
+  return [link, services[count]]
+}
+
+/** Sends in both directions at once, and compares. */
+async function exchange (t: { equal (found: unknown, wanted: unknown, message: string): unknown }, { world }: Stage, [here, there]: [Link, Link], size: number, { within = 600_000, onBytes }: { within?: number, onBytes?: (bytes: number) => void } = {}): Promise<void> {
+  const all = Promise.all([
+    digest(here.source, onBytes), digest(there.source), digest(bytesOf(size, 1)), digest(bytesOf(size, 2)), here.sink(bytesOf(size, 2)), there.sink(bytesOf(size, 1))
+  ])
+  const [got, gotThere, sent, sentHere] = await world.clock.until(all, { within })
+  t.equal(got, sent, 'to the user')
+  t.equal(gotThere, sentHere, 'to the service')
+}
+
+const T = { 1: { kind: 'full-cone' }, 2: { kind: 'restricted-cone' }, 3: { kind: 'port-restricted-cone' }, 4: { kind: 'symmetric' } } as const
+const NUMBERS = [1, 2, 3, 4] as const
+const TABLE = [['direct', 'nat', 'nat', 'nat'], ['direct', 'nat', 'nat', 'nat'], ['direct', 'nat', 'nat', 'proxy'], ['direct', 'nat', 'proxy', 'proxy']]
+
+t.test('all 16 pairs of kinds: data intact both ways (row 7)', { timeout: 3_600_000 }, async (t) => {
+  const seeds = sample('seeds', { short: 1, long: 50 })
+  for (let seed = 1; seed <= seeds; seed++) {
+    for (const near of NUMBERS) {
+      for (const far of NUMBERS) {
+        const made = await stage({ nats: [T[near], T[far]], seed, loss: 0.02, reorder: 0.02 })
+        await online(made)
+        await exchange(t, made, await user(made), 50_000)
+        await made.world.clock.until(() => pathOf(made) === TABLE[near - 1][far - 1], { within: 600_000 })
+        await made.world.close()
+      }
+    }
+  }
+})
+
+t.test('half-close, many users, status and explain', async (t) => {
+  const made = await stage({ nats: [T[3], undefined] })
+  t.teardown(() => made.world.close())
+  await online(made)
+  const pairs = [await user(made), await user(made), await user(made)]
+  await made.world.clock.pass(30_000)
+  t.match(made.client.peer.status(), { remotes: [{ state: 'online', users: 3, accepted: 3, url: 'tcp://127.0.0.1:2222' }], helpers: [{ state: 'registered' }, { state: 'registered' }] })
+  t.match(made.server.peer.status(), { served: [{ id: idText(made.client.id), isOpen: true, users: 3 }], kind: 1 })
+  for (const pair of pairs) await exchange(t, made, pair, 10_000)
+  await made.world.clock.pass(1000)
+  t.match(made.client.peer.status(), { remotes: [{ users: 0, accepted: 3 }] })
+  const explained = made.client.peer.explain(idText(made.server.id))
+  t.match(explained, { isRemote: true, isServed: false, remote: { state: 'online' } })
+  t.match(explained?.history.map(({ text }) => text).join('\n'), 'packets go by the path direct')
+  t.match(made.server.peer.explain(idText(made.client.id)), { isRemote: false, isServed: true, isAllowed: true })
+  t.equal(made.client.peer.explain('nobody'), undefined)
+})
+
+t.test('a proxy dies in the middle of a transfer: the other one goes on with it (row 9)', async (t) => {
+  const made = await stage({ nats: [T[4], T[4]] })
+  t.teardown(() => made.world.close())
+  await online(made)
+  t.equal(pathOf(made), 'proxy')
+  const used = made.client.peer.status().remotes[0].paths.find(({ isChosen }) => isChosen)?.endpoint
+  let isKilled = false
+  await exchange(t, made, await user(made), 300_000, {
+    onBytes: (bytes) => {
+      if (isKilled || bytes < 50_000) return
+      isKilled = true
+      void made.world.relays[made.world.bootstrap.findIndex(({ host, port }) => `${host}:${port}` === used)].close()
+    }
+  })
+  t.ok(isKilled)
+  t.not(made.client.peer.status().remotes[0].paths.find(({ isChosen }) => isChosen)?.endpoint, used)
+})
+
+t.test('from a proxy to a nat path in the middle of a transfer', async (t) => {
+  const made = await stage({ nats: [T[3], T[3]] })
+  t.teardown(() => made.world.close())
+  const { world, client, server } = made
+  const heal = world.network.partition([client.host], [server.host])
+  await online(made)
+  t.equal(pathOf(made), 'proxy')
+  let isHealed = false
+  const pair = await user(made)
+  await exchange(t, made, pair, 3_000_000, {
+    onBytes: (bytes) => {
+      if (isHealed || bytes < 50_000) return
+      isHealed = true
+      heal()
+    }
+  })
+  await world.clock.until(() => pathOf(made) === 'nat', { within: 600_000 })
+  t.ok(isHealed)
+})
+
+t.test('who is not allowed any more is disconnected at once', async (t) => {
+  const made = await stage({ nats: [T[2], T[2]] })
+  t.teardown(() => made.world.close())
+  await online(made)
+  const [link] = await user(made)
+  const ended = digest(link.source).then(() => 'ended', () => 'broken')
+  made.server.peer.configure({ to: SERVICE, allow: [identity('c').id] })
+  t.ok(['ended', 'broken'].includes(await made.world.clock.until(ended, { within: 5000 })))
+  t.same(made.server.peer.status().served, [])
+  await made.world.clock.pass(60_000)
+  t.not(made.client.peer.status().remotes[0].state, 'online')
+  t.match(made.client.peer.status().remotes[0], { failures: Number })
+  made.server.peer.configure({ to: SERVICE, allow: 'any' })
+  await online(made)
+  await exchange(t, made, await user(made), 1000)
+})
+
+t.test('a peer that restarts is found again', async (t) => {
+  const made = await stage({ nats: [T[4], T[3]] })
+  t.teardown(() => made.world.close())
+  await online(made)
+  await made.server.peer.close()
+  await made.world.clock.pass(2000)
+  const again = await made.world.peer('b', { to: SERVICE, allow: 'any', nat: T[3] })
+  acceptEach(again.host.transport().listen(SERVICE), (link) => { made.services.push(link) }, () => {}).catch(() => {})
+  await made.world.clock.pass(5000)
+  await made.world.clock.until(() => made.client.peer.isOnline && made.client.peer.status().remotes[0].failures > 0, { within: 120_000 })
+  await exchange(t, made, await user(made), 20_000)
+})
+
+t.test('both serve and connect to each other, at once', async (t) => {
+  const made = await stage({ nats: [T[3], T[3]], connect: { to: SERVICE, allow: 'any' }, serve: { connect: [{ id: idText(identity('a').id), listen: USERS }] } })
+  t.teardown(() => made.world.close())
+  await online(made)
+  await made.world.clock.until(() => made.server.peer.isOnline, { within: 120_000 })
+  const services: Link[] = []
+  acceptEach(made.client.host.transport().listen(SERVICE), (link) => { services.push(link) }, () => {}).catch(() => {})
+  await exchange(t, made, await user(made), 20_000)
+  await exchange(t, made, await user({ ...made, client: made.server, services }), 20_000)
+})
+
+t.test('what cannot work is said at once', async (t) => {
+  const world = new World()
+  t.teardown(() => world.close())
+  await t.rejects(world.peer('a', { to: SERVICE }), { code: 'ERR_OPTION', option: 'bootstrap' })
+  await world.relay('h')
+  await t.rejects(world.peer('a', {}), { code: 'ERR_OPTION', option: 'to' })
+  await t.rejects(world.peer('a', { connect: [{ id: 'me', listen: USERS }] }), { code: 'ERR_OPTION', option: 'connect.0.id' })
+})
