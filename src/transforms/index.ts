@@ -29,6 +29,10 @@ export {
   type ExchangeKeysInit, type KeyAnswer, type KeyExchangeErrorCode, type KeyExchangeFrames, type KeyExchangeServerInit, type SecretboxErrorCode, type SecretboxInit
 } from './secretbox/index.ts'
 export { SequentialStreams, type SequentialStreamsInit } from './sequential-streams/index.ts'
+export {
+  bytesOf, CoveredValues, PssKey, PssSigner, signed, SigningError, uintOf,
+  type CoveredTable, type CoveredValue, type SignedDrop, type SignedInit, type SignedLink, type VerificationLimits
+} from './signed/index.ts'
 export { dispatch, typeDemux, UnknownTypeError, type Handler, type Handlers, type MessageOf, type TypeDemuxInit, type TypedHandlers } from './type-demux.ts'
 export {
   CloseCode, FrameDecoder, FrameEncoder, Opcode, WebSocketClosedError, WebSocketProtocolError, websocketFrames,

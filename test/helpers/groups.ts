@@ -26,7 +26,7 @@ const GROUPS = {
   rustdesk: { folders: ['nodes/rustdesk/keys', 'nodes/rustdesk/protocol', 'nodes/rustdesk/relay', 'nodes/rustdesk/rendezvous', 'nodes/rustdesk/store'] },
   showchain: { folders: ['nodes/showchain/peer', 'nodes/showchain/protocol', 'nodes/showchain/relay'], except: ['connecting', 'nat-pairs', 'peer'] },
   simulation: { folders: ['transports/memory/simulation', 'transports/memory/simulation/stream'] },
-  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/reliable', 'transforms/secretbox', 'transforms/websocket-frames'] },
+  transforms: { folders: ['transforms', 'transforms/capture', 'transforms/link-mux', 'transforms/protobuf', 'transforms/reliable', 'transforms/secretbox', 'transforms/signed', 'transforms/websocket-frames'] },
   tun: { folders: ['tun', 'tun/offload'], except: ['linux', 'native-errors'] },
   udp: { folders: ['transports/udp'], except: ['fallbacks', 'flood', 'network', 'routed', 'workers'] }
 } satisfies Record<string, Group>

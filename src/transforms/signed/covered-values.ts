@@ -30,6 +30,7 @@ const MAX_VALUE = 65535
 const MAX_NUMBER = 8
 const WORD = 2 ** 32
 
+/** The bytes that are signed of each message, by a table. */
 export class CoveredValues<M> {
   readonly #prefix: Buffer
   readonly #table: ReadonlyMap<number | string, ReadonlyArray<CoveredValue<M>>>

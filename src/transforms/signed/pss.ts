@@ -1,7 +1,14 @@
 /** RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, here and on the threads of the process. */
 import { constants, sign, verify, type KeyObject, type SignKeyObjectInput, type VerifyKeyObjectInput } from 'node:crypto'
+import { OptionError } from '../../errors.ts'
 
 const HASH = 'sha256'
+
+/** Bytes of the modulus. @throws {OptionError} for another kind of key */
+function sizeOf ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): number {
+  if (asymmetricKeyType !== 'rsa') throw new OptionError(`a key is one of RSA, not of ${String(asymmetricKeyType)}`)
+  return Math.ceil((asymmetricKeyDetails?.modulusLength ?? 0) / 8)
+}
 const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
 
 /** A public key, which verifies. */
@@ -10,7 +17,8 @@ export class PssKey {
   readonly size: number
   readonly #input: VerifyKeyObjectInput
 
-  constructor (key: KeyObject, size: number) {
+  /** @throws {OptionError} unless it is a key of RSA */
+  constructor (key: KeyObject, size = sizeOf(key)) {
     this.size = size
     this.#input = { key, ...PSS }
   }
@@ -35,7 +43,8 @@ export class PssSigner {
   readonly size: number
   readonly #input: SignKeyObjectInput
 
-  constructor (key: KeyObject, size: number) {
+  /** @throws {OptionError} unless it is a key of RSA */
+  constructor (key: KeyObject, size = sizeOf(key)) {
     this.size = size
     this.#input = { key, ...PSS }
   }

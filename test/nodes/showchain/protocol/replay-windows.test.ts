@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
+import { ReplayWindows } from '../../../../src/nodes/showchain/protocol/replay-windows.ts'
+import { bytes, NOW } from '../../../helpers/showchain/messages.ts'
+
+const key = (id: number, op: number = Op.directRequest, session?: Uint8Array) => ({ id: bytes(32, id), op, session })
+
+t.test('a window of 64 below the highest, of 1024 for data, where a repetition is no replay (row 3)', async (t) => {
+  const windows = new ReplayWindows()
+  const at = (seq: number, op: number = Op.directRequest): string => windows.accept(key(1, op), seq, NOW, NOW)
+  t.same([5000, 5000, 5000 - 64, 5000 - 65, 5000 - 64, 5001].map((seq) => at(seq)), ['new', 'replay', 'new', 'replay', 'replay', 'new'])
+  t.same([5000, 5000, 5000 - 1024, 5000 - 1025, 5000 - 1024].map((seq) => at(seq, Op.dataRequest)), ['new', 'repeated', 'new', 'replay', 'repeated'])
+  t.equal(windows.size, 2)
+  t.equal(windows.check(key(1), 5001, NOW), 'replay')
+  t.equal(windows.check(key(1), 5002, NOW), 'new')
+  t.equal(windows.check(key(2), 5001, NOW), 'new', 'of another id')
+  t.equal(windows.check(key(1, Op.natRequest), 5001, NOW), 'new', 'of another op')
+  t.equal(windows.check(key(1, Op.directRequest, bytes(16, 0)), 5001, NOW), 'new', 'of another session')
+})
+
+t.test('as a set of all that was seen has it', async () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 200 }), (seqs) => {
+    const windows = new ReplayWindows()
+    const seen = new Set<number>()
+    let highest = -1
+    return seqs.every((seq) => {
+      const isNew = !seen.has(seq) && seq >= highest - 64
+      if (isNew) seen.add(seq)
+      highest = Math.max(highest, isNew ? seq : -1)
+      return windows.accept(key(1), seq, NOW, NOW) === (isNew ? 'new' : 'replay')
+    })
+  }))
+})
+
+t.test('freshness: 30 s before and after', async (t) => {
+  const windows = new ReplayWindows()
+  for (const [offset, isFresh] of [[0, true], [30_000, true], [-30_000, true], [30_001, false], [-30_001, false], [31_000, false]] as const) t.equal(windows.isFresh(NOW + offset, NOW), isFresh, String(offset))
+  t.ok(new ReplayWindows({ freshness: 60_000 }).isFresh(NOW - 60_000, NOW))
+})
+
+t.test('no room: new senders are refused, and nobody is forgotten whose messages may be fresh', async (t) => {
+  const windows = new ReplayWindows({ maxWindows: 3 })
+  for (let id = 1; id <= 3; id++) t.equal(windows.accept(key(id), 1, NOW + 10_000 * id, NOW), 'new')
+  t.equal(windows.check(key(4), 1, NOW), 'full')
+  t.equal(windows.accept(key(4), 1, NOW, NOW), 'full')
+  t.equal(windows.accept(key(2), 2, NOW, NOW), 'new', 'those that are known go on')
+  t.equal(windows.accept(key(2), 2, NOW, NOW), 'replay')
+  t.equal(windows.check(key(4), 1, NOW + 40_000), 'full', 'the last moment of the first')
+  t.equal(windows.accept(key(4), 1, NOW + 40_001, NOW + 40_001), 'new')
+  t.equal(windows.size, 3)
+  t.equal(windows.accept(key(3), 1, NOW, NOW + 40_001), 'replay', 'not forgotten')
+})
+
+t.test('one id has a bounded number, and those of old sessions make room', async (t) => {
+  const windows = new ReplayWindows({ maxPerId: 4 })
+  const session = (n: number) => key(1, Op.responseAck, bytes(16, n))
+  for (let n = 0; n < 4; n++) windows.accept(session(n), 1, NOW + n, NOW)
+  t.equal(windows.accept(session(9), 1, NOW, NOW), 'full')
+  t.equal(windows.accept(key(2), 1, NOW, NOW), 'new', 'others are not concerned')
+  t.equal(windows.accept(session(9), 1, NOW + 30_002, NOW + 30_002), 'new')
+  t.equal(windows.size, 4, 'two of the first were too old')
+  for (const init of [{ maxWindows: 0 }, { maxPerId: 1.5 }, { freshness: -1 }]) t.throws(() => new ReplayWindows(init), { code: 'ERR_OPTION' })
+})
+
+t.test('memory stays flat while senders come and go', async (t) => {
+  const windows = new ReplayWindows()
+  let most = 0
+  for (let i = 0; i < 20_000; i++) {
+    windows.accept({ id: Buffer.alloc(32, String(i)), op: Op.directRequest }, 1, NOW + 100 * i, NOW + 100 * i)
+    most = Math.max(most, windows.size)
+  }
+  t.ok(most < 310, `${most} windows, of 300 that may be fresh`)
+})
