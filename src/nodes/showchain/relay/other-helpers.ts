@@ -9,7 +9,7 @@ import { Backoff } from '../../../limits/backoff.ts'
 import { clientKey } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { isSame } from '../../../nat/stun/transaction.ts'
-import type { Clock, Endpoint } from '../../../types.ts'
+import type { Clock, Endpoint, Timer } from '../../../types.ts'
 import { addressText } from '../protocol/addresses.ts'
 import type { Identity } from '../protocol/identity.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
@@ -21,6 +21,12 @@ import { Sequence } from '../protocol/sequence.ts'
 
 /** NAT kind of a helper. */
 const T1 = 1
+
+/** Milliseconds after the first 0x113 at which it is repeated: that none comes has to mean something, also where datagrams get lost. */
+const REPEATS = [500, 1000, 2000]
+
+/** 0x113 that are to be repeated, at one time. */
+const MAX_REPEATED = 256
 
 export interface OtherHelpersInit {
   clock: Clock
@@ -40,6 +46,7 @@ export interface OtherHelpersInit {
 export class OtherHelpers {
   readonly #init: OtherHelpersInit
   readonly #requests: OpenRequests
+  readonly #repeats = new Set<Timer>()
   #clients: RegistrationClient[] = []
 
   constructor (init: OtherHelpersInit) {
@@ -83,13 +90,24 @@ export class OtherHelpers {
     const { identity, send, cookieFor } = this.#init
     const requester = { host: addressText(ip as Uint8Array), port: port as number }
     const own = { id: identity.id, seq, ts, kind: T1 }
-    void send({ ...own, op: Op.response, target: Uint8Array.from(id as Uint8Array), cookie: cookieFor(requester) }, requester)
+    const response: ShowchainMessage = { ...own, op: Op.response, target: Uint8Array.from(id as Uint8Array), cookie: cookieFor(requester) }
+    void send(response, requester)
+    if (this.#repeats.size < MAX_REPEATED) for (const ms of REPEATS) this.#sendAfter(ms, response, requester)
     void send({ ...own, op: Op.responseAck, session: Uint8Array.from(session as Uint8Array) }, { host, port: helperPort })
   }
 
   close (): void {
     for (const client of this.#clients) client.stop()
+    for (const timer of this.#repeats) this.#init.clock.clear(timer)
     this.#requests.close()
+  }
+
+  #sendAfter (ms: number, message: ShowchainMessage, to: Endpoint): void {
+    const timer = this.#init.clock.set(ms, () => {
+      this.#repeats.delete(timer)
+      void this.#init.send(message, to)
+    }).unref()
+    this.#repeats.add(timer)
   }
 
   #client (named: Endpoint): RegistrationClient {
