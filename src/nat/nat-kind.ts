@@ -33,8 +33,10 @@ export function natKindOf ({ isMappingIndependent, passesOtherHost, passesOtherP
  */
 export type NatKindQuestion = 'first' | 'second' | 'other host' | 'other port'
 
-type FilterQuestion = Extract<NatKindQuestion, `other ${string}`>
+/** The questions about a filter. */
+export type NatFilterQuestion = Extract<NatKindQuestion, `other ${string}`>
 
+/** Options of {@link NatKindDetection}. */
 export interface NatKindDetectionInit {
   /** The socket has sent nothing to the second one. */
   servers: readonly [Endpoint, Endpoint]
@@ -90,7 +92,7 @@ export class NatKindDetection {
   readonly #endpointWaits: readonly number[]
   readonly #filterWaits: readonly number[]
   readonly #seen: { first?: Endpoint, second?: Endpoint } = {}
-  readonly #passed = new Map<FilterQuestion, boolean>()
+  readonly #passed = new Map<NatFilterQuestion, boolean>()
   #steps: NatKindQuestion[][] = []
   #open: Question[] = []
   #isStarted = false
@@ -133,12 +135,12 @@ export class NatKindDetection {
   }
 
   /** What was asked for was sent, so that silence means something. */
-  wasSent (question: FilterQuestion): void {
+  wasSent (question: NatFilterQuestion): void {
     if (!this.#passed.has(question)) this.#passed.set(question, false)
   }
 
   /** What was asked for has come. */
-  came (question: FilterQuestion, now: number): void {
+  came (question: NatFilterQuestion, now: number): void {
     this.#passed.set(question, true)
     this.#end(question, now)
     if (question === 'other host') this.#end('other port', now) // which tells nothing more
