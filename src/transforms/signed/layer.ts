@@ -50,6 +50,8 @@ export interface SignedInit<In, Out = In> extends VerificationLimits {
   budget? (message: In, now: number): boolean
   /** Called for each message that was dropped. */
   onDrop? (message: In, reason: string): void
+  /** Called for each message that `port` has taken, and that could not be sent once it was signed. */
+  onUnsent? (message: Out): void
   /** Makes a message that refers to no other memory: where that of the lower link is only lent, as by `flow`, and messages may have to wait. */
   own? (message: In): In
   /** Messages that wait to be signed. More are dropped by `port`; `sink` waits. Default: 1024. */
@@ -99,7 +101,9 @@ class Signed<In, Out> implements SignedLink<In, Out> {
     this.#verifications = new Verifications({ ...init, take: (message, isValid) => { this.#verified(message, isValid) }, own: init.own?.bind(init) })
     this.#signing = new OrderedJobs({
       run: (message, done) => { signer.signLater(covered.of(message) as Uint8Array, done) },
-      take: (message, signature) => { if (signature !== undefined) lower.port.send([init.withSignature(message, signature)]) },
+      take: (message, signature) => {
+        if (signature === undefined || lower.port.send([init.withSignature(message, signature)]) === 0) init.onUnsent?.(message)
+      },
       maxRunning: maxSigning,
       maxPerOwner: maxUnsigned,
       maxJobs: maxUnsigned

@@ -8,7 +8,7 @@ export class ScriptedSocket implements DatagramSocket {
   readonly sent: Datagram[] = []
   /** Number of calls of `send`. */
   batches = 0
-  readonly port: PacketPort<Datagram> = {
+  readonly port: PacketPort<Datagram> & { queued: number } = {
     send: (batch) => {
       this.batches++
       this.sent.push(...batch)

@@ -157,6 +157,10 @@ export class Pipeline {
         budget: (received, now) => this.#spend(received, now),
         keyOf: (received) => this.#keyOf(received),
         own: (received) => received.own(),
+        onUnsent: ({ onSent }) => {
+          this.stats.unsent++
+          onSent?.(false)
+        },
         onDrop: (_received, reason) => { this.#drop(reason as Drop) },
         clock,
         threads,

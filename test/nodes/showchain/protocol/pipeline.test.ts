@@ -63,6 +63,18 @@ t.test('what is sent is signed where it has to be, and sent once it is', async (
   }
 })
 
+t.test('what cannot be sent is told, also when it has been signed', async (t) => {
+  const { socket, pipeline } = open(t)
+  const to = { host: '192.0.2.7', port: 7 }
+  const sent = pipeline.send(messageOf(Op.directResponse, { sign: undefined }, own), to)
+  socket.port.queued = socket.port.limit
+  t.equal(await sent, false)
+  t.equal(await pipeline.send(messageOf(Op.directResponse, { sign: undefined }, own), to), false)
+  t.equal(pipeline.send(messageOf(Op.keepAlive), to), false)
+  t.equal(pipeline.stats.unsent, 3)
+  t.equal(socket.sent.length, 0)
+})
+
 const identityKey = (): PublicKey => PublicKey.read(own.der) as PublicKey
 
 /** Those with a signature. */
