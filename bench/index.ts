@@ -18,6 +18,7 @@ import { relayBench } from './relay.ts'
 import { jsonLine } from './lib/row.ts'
 import { rustdeskBench } from './rustdesk.ts'
 import { Run } from './lib/run.ts'
+import { showchainBench } from './showchain.ts'
 import { table } from './lib/table.ts'
 import { tunBench } from './tun.ts'
 import { udpBench } from './udp.ts'
@@ -33,6 +34,7 @@ const GROUPS: Record<string, Group> = {
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
   natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
   rustdesk: { about: 'what a relay of RustDesk passes on; presence, punches and first registrations of a rendezvous server; memory; also beside the original servers', measure: rustdeskBench },
+  showchain: { about: 'what a SHOW CHAIN helper introduces for its processor time, beside the verifications of signatures alone; memory of a node', measure: showchainBench },
   udp: { about: 'what a UDP datagram costs, out and in, to one address and to many', measure: udpBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }

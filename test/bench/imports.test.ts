@@ -17,6 +17,7 @@ const PROGRAMS = [
   'relay/plain-ws-relay.js', 'relay/tunpipe-relay.js',
   'rustdesk/idle-pairs.js', 'rustdesk/memory-report.js', 'rustdesk/peers-database.js', 'rustdesk/plain-echo.js', 'rustdesk/plain-relay.js', 'rustdesk/presence.js',
   'rustdesk/punches.js', 'rustdesk/registrations.js', 'rustdesk/streams.js',
+  'showchain/load.js', 'showchain/relay.js',
   'tun/least.js', 'tun/sealed-peer.js',
   'udp/receiver.js', 'udp/sender.js'
 ]

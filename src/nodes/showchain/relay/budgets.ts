@@ -6,10 +6,11 @@ const REQUEST_BURST = 2
 const ANSWER_BURST = 4
 
 /**
- * Requests of ids that are not registered: each of them may be a new id, which is remembered for as long as its requests are fresh.
- * Enough for all nodes of an address at once.
+ * Requests of ids that are not registered, as a share of those that are verified: each of them may be a new id, which is remembered for as
+ * long as its requests are fresh. At once there are enough for all nodes of an address.
  */
-const NEWCOMERS = { rate: 32, burst: 1024 }
+const NEWCOMERS = 1 / 8
+const NEWCOMER_BURST = 4
 
 /** The share of the introductions to one node that those of one address may have. */
 const SHARE = 1 / 4
@@ -26,11 +27,12 @@ export class Budgets {
   #answers: KeyedTokenBuckets
   #introductions: KeyedTokenBuckets
   #shares: KeyedTokenBuckets
-  readonly #newcomers = new KeyedTokenBuckets(NEWCOMERS)
+  #newcomers: KeyedTokenBuckets
 
   constructor (rates: BudgetRates) {
     this.#rates = rates
     this.#requests = buckets(rates.requestRate, REQUEST_BURST)
+    this.#newcomers = newcomers(rates)
     this.#answers = buckets(rates.answerRate, ANSWER_BURST)
     this.#introductions = buckets(rates.introductionRate, 1)
     this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
@@ -40,7 +42,10 @@ export class Budgets {
   configure (rates: BudgetRates): void {
     const before = this.#rates
     this.#rates = rates
-    if (rates.requestRate !== before.requestRate) this.#requests = buckets(rates.requestRate, REQUEST_BURST)
+    if (rates.requestRate !== before.requestRate) {
+      this.#requests = buckets(rates.requestRate, REQUEST_BURST)
+      this.#newcomers = newcomers(rates)
+    }
     if (rates.answerRate !== before.answerRate) this.#answers = buckets(rates.answerRate, ANSWER_BURST)
     if (rates.introductionRate === before.introductionRate) return
     this.#introductions = buckets(rates.introductionRate, 1)
@@ -64,3 +69,4 @@ export class Budgets {
 }
 
 const buckets = (rate: number, burst: number): KeyedTokenBuckets => new KeyedTokenBuckets({ rate, burst: rate * burst })
+const newcomers = ({ requestRate }: BudgetRates): KeyedTokenBuckets => new KeyedTokenBuckets({ rate: requestRate * NEWCOMERS, burst: requestRate * NEWCOMER_BURST })

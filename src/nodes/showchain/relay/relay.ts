@@ -38,8 +38,12 @@ import { idKey } from '../protocol/public-keys.ts'
 /** Milliseconds between two looks for what is silent. */
 const TICK = 1000
 
-/** Windows of messages that have come, some 500 bytes each: of those ids whose messages may still be fresh. */
+/**
+ * Windows of messages that have come, some 500 bytes each: of those ids whose messages may still be fresh. A node has one for each introduction
+ * that it has answered lately.
+ */
 const MAX_WINDOWS = 131_072
+const MAX_WINDOWS_PER_ID = 4096
 
 /** The relay has budgets of its own, which count only requests whose addresses are proved. */
 const NO_BUDGET = { rate: 1e9 }
@@ -101,7 +105,7 @@ export class ShowchainRelay {
       clock,
       identity,
       threads,
-      windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS },
+      windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS, maxPerId: MAX_WINDOWS_PER_ID },
       budgets: { perSource: NO_BUDGET, total: NO_BUDGET },
       // Whether a 0x123 may come without a hash is the matter of this relay, as that can change.
       pageSignatures: true,
