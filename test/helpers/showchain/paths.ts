@@ -120,6 +120,8 @@ export class MemoryProxy {
   refused = 0
   /** Changes what is passed on: the mischief of a proxy. */
   alter: Alter<ShowchainMessage> = (message) => message
+  /** Whether a message is acknowledged to its sender, and not passed on. */
+  steal: (message: ShowchainMessage) => boolean = () => false
   readonly session = new Uint8Array(16).fill(7)
   readonly #keys: Array<Uint8Array | undefined> = [undefined, undefined]
   readonly #publicKeys: PublicKey[]
@@ -178,6 +180,10 @@ export class MemoryProxy {
       } else if (message.op === Op.dataAck) {
         out.push(encodeMessage(message))
       } else if (this.#isValid(message, from)) {
+        if (this.steal(message)) {
+          this.down[from].send([encodeMessage({ op: Op.dataAck, session: this.session, seq: message.seq, ts: message.ts })], (arrived) => { this.ends[from].receive(arrived.map((ack) => readMessage(ack) as ShowchainMessage), clock.now()) })
+          continue
+        }
         const { sign: _, ...rest } = message
         const passed = this.alter({ ...rest, op: Op.passData })
         const key = `${from} ${message.seq}`

@@ -68,6 +68,8 @@ export class PathSet {
   #token = 0
   /** R: since when nothing has come back, Infinity while that is not waited for. T: when a packet was opened. */
   #silentSince: number
+  /** R: when a packet of the stream has come. */
+  #streamAt = -Infinity
   #timer: Timer | undefined
   #isTimerSoon = false
   #isClosed = false
@@ -109,9 +111,13 @@ export class PathSet {
     this.#schedule()
   }
 
-  /** A packet was opened. T sends by the path of the newest one by which R sends as well. @param isChosen it is of the stream, or a probe that says so */
+  /** A packet was opened that is no answer to a probe. T sends by the path of the newest one by which R sends as well. @param isChosen it is of the stream, or a probe that says so */
   heard (path: Path, isChosen: boolean, isNewest: boolean, now: number): void {
-    if (this.#isRequester) return
+    if (this.#isRequester) {
+      this.#streamAt = now
+      this.watch()
+      return
+    }
     this.#silentSince = now
     const known = this.#find(path)
     if (known === undefined) return
@@ -138,7 +144,7 @@ export class PathSet {
     this.#schedule()
   }
 
-  /** Something of the stream was sent: whether it is acknowledged is looked after from now on. */
+  /** Something of the stream was sent, or has come: whether it is acknowledged, and more comes, is looked after from now on. */
   watch (): void {
     if (!this.#isTimerSoon && this.#isRequester) this.#schedule(true)
   }
@@ -187,6 +193,9 @@ export class PathSet {
     this.#init.onWorking(isWorking ? this.#chosen?.path : undefined)
   }
 
+  /** R: packets of the stream have come, and no answer to a probe since: T may have more of them, and nobody to tell that they do not arrive. */
+  get #hasStopped (): boolean { return this.#chosen !== undefined && this.#streamAt > this.#chosen.heardAt }
+
   #intervalOf (known: Known, isStreamWaiting: boolean): number {
     if (known.unanswered >= MAX_UNANSWERED) return known.works ? WAITING_INTERVAL : DEAD_INTERVAL
     return known.unanswered > 0 || (known === this.#chosen && isStreamWaiting) ? WAITING_INTERVAL : IDLE_INTERVAL
@@ -202,7 +211,8 @@ export class PathSet {
     }
     if (this.#isRequester) {
       const unanswered = unansweredFor(now)
-      const isStreamWaiting = unanswered > 2 * (this.#chosen?.rtt ?? 0) + WAITING_INTERVAL
+      const patience = 2 * (this.#chosen?.rtt ?? 0) + WAITING_INTERVAL
+      const isStreamWaiting = unanswered > patience || (this.#hasStopped && now - this.#streamAt > patience)
       for (const known of [...this.#known]) {
         if (now < known.probedAt + this.#intervalOf(known, isStreamWaiting)) continue
         if (known.unanswered >= MAX_UNANSWERED) known.works = false
@@ -210,7 +220,7 @@ export class PathSet {
       }
       this.#choose()
       this.#told()
-      this.#schedule(unanswered > 0)
+      this.#schedule(unanswered > 0 || this.#hasStopped)
     } else {
       this.#schedule()
     }

@@ -6,7 +6,7 @@ import { Flow } from '../../../streams/flow.ts'
 import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
 import { reliable, type ReliableLink } from '../../../transforms/reliable/index.ts'
 import { SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
-import type { Batch, Clock, Link, PacketPort, Take } from '../../../types.ts'
+import type { Batch, Clock, Link, PacketPort, Take, Timer } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
 import { isAlteration, PairError } from './pair-error.ts'
 import { PathSet, type PathState } from './path-set.ts'
@@ -17,6 +17,9 @@ import { contentOf, readToken, SealedChannel, typeOf, writeToken } from './seale
 const MAX_LINKS = 64
 
 const TOKEN_BYTES = 8
+
+/** Milliseconds between two looks at whether what was sent by a proxy arrives: its own acknowledgements prove nothing. */
+const PROGRESS = 5000
 
 /** Milliseconds until a path that is full is asked again. */
 const RETRY = 5
@@ -70,6 +73,9 @@ export class Session {
   /** Why a path was lost that could not be trusted. */
   #altered: PairError | undefined
   #isOver = false
+  /** Bytes that had arrived at the last look, and the timer of the next one. */
+  #arrived = 0
+  #progressTimer: Timer | undefined
 
   constructor (init: SessionInit) {
     this.#init = init
@@ -158,6 +164,7 @@ export class Session {
     if (this.#isOver) return
     this.#isOver = true
     this.#paths.close()
+    this.#init.clock.clear(this.#progressTimer)
     this.#lower.abort(err ?? new LinkClosedError('the session has ended'))
     this.#channel.close()
     this.#init.onEnded(err)
@@ -194,11 +201,27 @@ export class Session {
   #sealStream (contents: Batch): Batch {
     this.packetsOut += contents.length
     this.#paths.watch()
+    if (this.#progressTimer === undefined && this.#paths.chosen?.isReliable === true) this.#watchProgress()
     return this.#channel.sealAll(contents, SealedType.STREAM)
+  }
+
+  /** Sends again what a proxy has acknowledged and not passed on. */
+  #watchProgress (): void {
+    const { clock } = this.#init
+    this.#arrived = this.#stream.delivery().acknowledged
+    this.#progressTimer = clock.set(PROGRESS, () => {
+      this.#progressTimer = undefined
+      const path = this.#paths.chosen
+      if (path?.isReliable !== true || this.#stream.unansweredFor(clock.now()) === 0) return
+      const isStalled = this.#stream.delivery().acknowledged === this.#arrived
+      this.#watchProgress()
+      if (isStalled) this.#use(path)
+    })
   }
 
   #use (path: Path): void {
     this.#maxDatagram = path.maxDatagram
+    this.#lower.moved()
     this.#stream.usePath({ maxDatagram: path.maxDatagram - SEALED_HEAD - SEALED_TAIL, isReliable: path.isReliable })
   }
 }
@@ -213,6 +236,7 @@ interface StreamPortInit {
 class StreamPort implements Link, PacketPort {
   readonly #init: StreamPortInit
   #flow: Flow | undefined
+  #onMoved = (): void => {}
   #reason: Error | undefined
 
   constructor (init: StreamPortInit) { this.#init = init }
@@ -235,7 +259,7 @@ class StreamPort implements Link, PacketPort {
   }
 
   async drained (): Promise<void> {
-    await this.#init.path()?.drained?.()
+    await Promise.race([this.#init.path()?.drained?.(), new Promise<void>((resolve) => { this.#onMoved = resolve })])
     if (this.queued >= this.limit) await wait(this.#init.clock, RETRY, { ref: false }) // there is no path, or that takes some more, but not this much
   }
 
@@ -246,6 +270,9 @@ class StreamPort implements Link, PacketPort {
   }
 
   receive (batch: Batch): void { this.#flow?.pushBatch(batch) }
+
+  /** Packets go another way: who waits for room on the one before goes on. */
+  moved (): void { this.#onMoved() }
 
   abort (err: Error): void {
     this.#reason ??= err

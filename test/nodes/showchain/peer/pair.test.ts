@@ -161,6 +161,21 @@ function mischief (proxy: ReturnType<Pairs['addProxy']>, what: 'data' | 'hash' |
   }
 }
 
+t.test('a proxy acknowledges what it has not passed on: that is sent again', async (t) => {
+  for (const isUp of [true, false]) {
+    const pairs = new Pairs()
+    const proxy = pairs.addProxy()
+    const [here, there] = await pairs.open()
+    await pairs.clock.pass(1000)
+    let stolen = 0
+    proxy.steal = (message) => (message.data as Uint8Array).length > 500 && stolen < 5 && stolen++ < 5
+    const [from, to] = isUp ? [here, there] : [there, here]
+    const { sent, received } = await pairs.clock.until(transfer(from, to, 100_000), within)
+    t.equal(received, sent)
+    t.equal(stolen, 5)
+  }
+})
+
 t.test('packets that were altered on a direct path are dropped and counted', async (t) => {
   const pairs = new Pairs()
   const [path] = pairs.addPath('direct')
