@@ -34,7 +34,7 @@ const GROUPS: Record<string, Group> = {
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
   natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
   rustdesk: { about: 'what a relay of RustDesk passes on; presence, punches and first registrations of a rendezvous server; memory; also beside the original servers', measure: rustdeskBench },
-  showchain: { about: 'what a SHOW CHAIN helper introduces for its processor time, beside the verifications of signatures alone; memory of a node', measure: showchainBench },
+  showchain: { about: 'what a SHOW CHAIN helper introduces for its processor time, beside the verifications of signatures alone; memory of a node; sealed streams, direct and by a proxy', measure: showchainBench },
   udp: { about: 'what a UDP datagram costs, out and in, to one address and to many', measure: udpBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }

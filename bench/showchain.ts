@@ -1,6 +1,7 @@
 /** What a SHOW CHAIN helper does for its processor time, beside the verifications that it cannot do without, and its memory of a node. */
 import { BenchProcess } from './lib/process.ts'
 import { beside } from './lib/row.ts'
+import { streamRows } from './showchain/streams.ts'
 import type { Run } from './lib/run.ts'
 
 const RAW = 'crypto.verify alone'
@@ -60,4 +61,5 @@ async function memory (run: Run): Promise<void> {
 export async function showchainBench (run: Run): Promise<void> {
   await introductions(run)
   await memory(run)
+  await streamRows(run)
 }
