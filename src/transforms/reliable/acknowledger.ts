@@ -1,4 +1,4 @@
-/** What is acknowledged of the packets that have come, and when (reliable protocol, section 4). */
+/** What is acknowledged of the packets that have come, and when (reliable protocol, section 3). */
 import { MAX_RANGES } from './packet.ts'
 import { RangeSet } from './range-set.ts'
 

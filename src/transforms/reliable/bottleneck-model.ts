@@ -29,10 +29,15 @@ const INITIAL_PACKETS = 32
 /** Milliseconds: what hosts take for their work, so that the window of a very short path does not depend on it. */
 const LEAST_RTT = 2
 
-/** Packets of a measurement of the loss, measurements that count, and the largest loss that is made up for. */
-const LOSS_SAMPLE = 100
-const LOSS_SAMPLES = 8
+/** Of a measurement of the loss: packets that it takes, and that it remembers; a difference that is chance; the largest loss that is made up for. */
+const LOSS_PACKETS = 40
+const LOSS_MEMORY = 400
+const LOSS_CHANCE = 0.05
 const MOST_LOSS = 0.45
+
+/** A queue, in shares of the shortest round trip time, up to which the bottleneck may be idle at times, and from which on it is not. */
+const SHORT_QUEUE = 0.1
+const LONG_QUEUE = 0.25
 
 /** Options of {@link BottleneckModel}. */
 export interface BottleneckModelInit {
@@ -42,9 +47,28 @@ export interface BottleneckModelInit {
   random?: () => number
 }
 
+/** The loss of what was sent in one of the phases. */
+class PhaseLoss {
+  #total = 0
+  #lost = 0
+
+  get total (): number { return this.#total }
+
+  get share (): number { return this.#total === 0 ? 0 : this.#lost / this.#total }
+
+  add (acknowledged: number, lost: number, most: number): void {
+    this.#total += acknowledged + lost
+    this.#lost += lost
+    if (this.#total < most) return
+    this.#total /= 2
+    this.#lost /= 2
+  }
+}
+
 /**
- * Where packets are lost whatever the rate, as by radio, more are sent, so that as many arrive as the bottleneck delivers: for the lowest
- * loss of the last while, which that of a queue that overflows is not, as it ends in each pause.
+ * Where packets are lost whatever the rate, as by radio, more are sent, so that as many arrive as the bottleneck delivers. The loss of a queue
+ * that overflows is told from that by its phases: it is higher in a probe for more than in a pause. And none is made up for while there is a
+ * queue, as the bottleneck is busy then.
  */
 export class BottleneckModel implements CongestionControl {
   #state: 'startup' | 'drain' | 'cruise' | 'probe' = 'startup'
@@ -57,6 +81,9 @@ export class BottleneckModel implements CongestionControl {
   #rate = 0
   #minRtt = Infinity
   #minRttAt = 0
+  /** The shortest one of this round, and of the last one. */
+  #roundRtt = Infinity
+  #lastRoundRtt = 0
   /** What was delivered when the round ends. */
   #roundEnd = 0
   #fullRate = 0
@@ -65,10 +92,8 @@ export class BottleneckModel implements CongestionControl {
   #phaseAt = 0
   #hasLost = false
   #probeUntil = Infinity
-  #lossAcknowledged = 0
-  #lossLost = 0
-  readonly #losses = new Float64Array(LOSS_SAMPLES)
-  #lossSamples = 0
+  readonly #probed = new PhaseLoss()
+  readonly #paused = new PhaseLoss()
   #loss = 0
 
   constructor ({ maxDatagram, random = Math.random }: BottleneckModelInit) {
@@ -89,13 +114,13 @@ export class BottleneckModel implements CongestionControl {
   get window (): number {
     const least = LEAST_PACKETS * this.#packet
     if (this.#state === 'probe') return Math.max(least, PROBE_GAIN * this.#product)
-    const target = (this.#state === 'startup' || this.#state === 'drain' ? STARTUP_GAIN : WINDOW_GAIN) * this.#product / (1 - this.#loss) + least
+    const target = (this.#state === 'startup' || this.#state === 'drain' ? STARTUP_GAIN : WINDOW_GAIN) * this.#product + least
     return this.#state === 'startup' ? Math.max(target, INITIAL_PACKETS * this.#packet) : target
   }
 
   get pacingRate (): number {
     if (this.#rate === 0) return this.#minRtt === Infinity ? Infinity : STARTUP_GAIN * INITIAL_PACKETS * this.#packet / Math.max(this.#minRtt, LEAST_RTT)
-    return this.#gain * this.#rate / (1 - this.#loss)
+    return this.#gain * this.#rate / (1 - this.#loss * this.#idleness)
   }
 
   onSample (sample: DeliverySample): void {
@@ -108,10 +133,10 @@ export class BottleneckModel implements CongestionControl {
     if (isRound && this.#state === 'startup' && !sample.isAppLimited) this.#checkFull()
     if (this.#state === 'drain' && sample.inFlight <= this.#product) this.#cruise(sample.now)
     if (this.#state === 'cruise') this.#nextPhase(sample)
-    this.#measureRtt(sample)
+    this.#measureRtt(sample, isRound)
   }
 
-  onSpuriousLoss (bytes: number): void { this.#lossLost = Math.max(0, this.#lossLost - bytes) }
+  onSpuriousLoss (): void {}
 
   get #gain (): number {
     if (this.#state === 'startup') return STARTUP_GAIN
@@ -136,16 +161,14 @@ export class BottleneckModel implements CongestionControl {
     this.#rate = highest
   }
 
+  /** What is acknowledged or lost in a phase was sent in the one before. */
   #measureLoss ({ acknowledged, lost }: DeliverySample): void {
-    this.#lossAcknowledged += acknowledged
-    this.#lossLost += lost
-    const total = this.#lossAcknowledged + this.#lossLost
-    if (total < LOSS_SAMPLE * this.#packet) return
-    this.#losses[this.#lossSamples++ % LOSS_SAMPLES] = this.#lossLost / total
-    this.#lossAcknowledged = this.#lossLost = 0
-    let lowest = MOST_LOSS
-    for (let i = 0; i < LOSS_SAMPLES; i++) lowest = Math.min(lowest, this.#losses[i])
-    this.#loss = lowest // 0 before all were taken
+    if (this.#state !== 'cruise' || this.#phase < 1 || this.#phase > 2) return
+    const phase = this.#phase === 1 ? this.#probed : this.#paused
+    phase.add(acknowledged, lost, LOSS_MEMORY * this.#packet)
+    if (Math.min(this.#probed.total, this.#paused.total) < LOSS_PACKETS * this.#packet) return
+    const excess = Math.max(0, this.#probed.share - this.#paused.share - LOSS_CHANCE)
+    this.#loss = Math.min(MOST_LOSS, Math.max(0, this.#paused.share - 2 * excess))
   }
 
   #checkFull (): void {
@@ -174,7 +197,18 @@ export class BottleneckModel implements CongestionControl {
     this.#hasLost = false
   }
 
-  #measureRtt ({ rtt, now, inFlight }: DeliverySample): void {
+  /** 1: the bottleneck has no queue, 0: it has one. */
+  get #idleness (): number {
+    const queue = this.#lastRoundRtt / this.#minRtt - 1
+    return Math.min(1, Math.max(0, (LONG_QUEUE - queue) / (LONG_QUEUE - SHORT_QUEUE)))
+  }
+
+  #measureRtt ({ rtt, now, inFlight }: DeliverySample, isRound: boolean): void {
+    if (isRound && this.#roundRtt !== Infinity) {
+      this.#lastRoundRtt = this.#roundRtt
+      this.#roundRtt = Infinity
+    }
+    if (rtt > 0) this.#roundRtt = Math.min(this.#roundRtt, rtt)
     const isOld = now - this.#minRttAt > MIN_RTT_TIME
     if (rtt > 0 && (rtt <= this.#minRtt || isOld)) {
       this.#minRtt = rtt

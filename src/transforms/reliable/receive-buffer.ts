@@ -34,12 +34,14 @@ export class ReceiveBuffer {
   readonly #blocks = new Map<number, Uint8Array>()
   #block: Uint8Array | undefined
   #blockIndex = -1
-  #grantedAt: number
+  /** When the measurement of the reader has begun, and what was read by then. */
+  #measuredAt: number
+  #measuredFrom = 0
 
   constructor ({ window, maxWindow }: ReceiveBufferInit, now: number) {
     this.limit = this.#window = window
     this.#maxWindow = maxWindow
-    this.#grantedAt = now
+    this.#measuredAt = now
   }
 
   /** Bytes that can be read. */
@@ -108,9 +110,10 @@ export class ReceiveBuffer {
 
   /** Doubles the window where half of it was read soon. */
   #grow (now: number): void {
-    if ((this.read + this.#window - this.limit) * 2 < this.#window) return
-    if (now - this.#grantedAt <= GROWTH_TIME) this.#window = Math.min(this.#window * 2, this.#maxWindow)
-    this.#grantedAt = now
+    if ((this.read - this.#measuredFrom) * 2 < this.#window) return
+    if (now - this.#measuredAt <= GROWTH_TIME) this.#window = Math.min(this.#window * 2, this.#maxWindow)
+    this.#measuredAt = now
+    this.#measuredFrom = this.read
   }
 
   #join (): void {

@@ -35,7 +35,7 @@ export class RttEstimator {
     this.smoothed += (adjusted - this.smoothed) / 8
   }
 
-  /** Milliseconds until a packet without an answer is probed for (section 6.2.1). */
+  /** Milliseconds until a packet without an answer is probed for (RFC 9002, section 6.2.1). */
   probeTimeout (maxDelay: number): number { return this.smoothed + Math.max(4 * this.variation, GRANULARITY) + maxDelay }
 
   /** The path is another one. */

@@ -1,6 +1,6 @@
 /**
  * Packets on their way, by number: what is acknowledged, what is lost (RFC 9002, section 6.1), and how fast they are delivered
- * (draft-ietf-ccwg-bbr, section 4.1). What they carry is a matter of their sender.
+ * (as draft-ietf-ccwg-bbr says). What they carry is a matter of their sender.
  */
 import type { DeliverySample } from './congestion.ts'
 import type { RttEstimator } from './rtt-estimator.ts'

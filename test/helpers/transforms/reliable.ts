@@ -43,11 +43,11 @@ export interface SimulatedInit extends Conditions {
 }
 
 /** Makes pairs of links of datagrams between the same two hosts. */
-export function simulatedPairs ({ seed, ...conditions }: SimulatedInit = {}): { network: SimulatedNetwork, pair: () => Promise<[Link, Link]> } {
+export function simulatedPairs ({ seed, ...conditions }: SimulatedInit = {}): { network: SimulatedNetwork, pair: () => Promise<[Link, Link]>, cut: () => void } {
   const network = new SimulatedNetwork({ trace: 0, seed })
   const subnet = network.subnet('10.0.0.0/8', conditions)
   const [here, there] = ['10.0.0.1', '10.0.0.2'].map((address) => network.host({ on: subnet, address }))
-  return { network, pair: () => connected(() => here.bindUdp(), () => there.bindUdp()) }
+  return { network, pair: () => connected(() => here.bindUdp(), () => there.bindUdp()), cut: () => { network.partition([here]) } }
 }
 
 /** The two ends of a stream. */
