@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Flag, MAX_NUMBER, MAX_RANGES, PacketReader, writeAck, writeNumber, writeNumbers, writeWord } from '../../../src/transforms/reliable/packet.ts'
 import { RangeSet } from '../../../src/transforms/reliable/range-set.ts'
+import { readVectors } from '../../helpers/vectors.ts'
 import { mutations } from '../../helpers/sample.ts'
 
 interface Fields {
@@ -79,6 +80,19 @@ t.test('what is written is read', async (t) => {
     return data === undefined || (reader.offset === data.offset && reader.has(Flag.FIN) === data.isEnd && Buffer.from(data.bytes).equals(bytes.subarray(reader.dataAt)))
   }))
   t.pass('all of it')
+})
+
+t.test('golden packets', async (t) => {
+  for (const { name, inputs: { number, floor, ack, code, offset, bytes_hex: bytes, end }, hex } of readVectors('reliable')) {
+    const encoded = encode({
+      number: number === undefined ? undefined : { number, below: number - floor },
+      ack: ack === undefined ? undefined : { ...ack, ranges: ack.ranges.map(([low, high]: [number, number]) => [low, high + 1]) },
+      reset: code,
+      data: offset === undefined ? undefined : { offset, bytes: Buffer.from(bytes, 'hex'), isEnd: end }
+    })
+    t.equal(Buffer.from(encoded).toString('hex'), hex, name)
+    t.ok(new PacketReader().read(Buffer.from(hex, 'hex')), name)
+  }
 })
 
 t.test('a packet that is cut short, or that goes on, is none', async (t) => {
