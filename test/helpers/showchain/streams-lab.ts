@@ -88,18 +88,19 @@ export class StreamsLab {
       return this.target
     })
     const r = await this.#node('a', () => undefined)
+    const shunned = new Set<string>()
     const requester = this.requester = new RequesterPair({
       ...r.pairInit,
       other: identity('b').id,
       onPathChosen: (path) => { connector.onPathChosen(path) },
       onAltered: (path) => {
-        connector.shun(path)
+        shunned.add(path.endpoint.host)
         path.close()
       },
       onEnded: (err) => { this.ended.push(err) }
     })
     await clock.until(() => [r.node, t.node].every(({ helpers }) => helpers.registered.length === this.proxies.length))
-    const connector = r.node.connect(identity('b').id, requester)
+    const connector = r.node.connect(identity('b').id, requester, { isShunned: ({ host }) => shunned.has(host) })
     const link = await clock.until(requester.open())
     return [link, this.accepted[0]]
   }
@@ -108,7 +109,7 @@ export class StreamsLab {
   goDirect (): void {
     const [target, requester] = this.nodes
     this.isDirect = true
-    requester.connect(identity('b').id, this.requester as RequesterPair, target.local)
+    requester.connect(identity('b').id, this.requester as RequesterPair, { endpoint: target.local })
   }
 
   async close (): Promise<void> {

@@ -133,7 +133,7 @@ export class WorldNode {
 
   connect (to: WorldNode, endpoint?: Endpoint): ProbingEnd {
     const end = new ProbingEnd(this.world)
-    end.connector = this.node.connect(to.id, end, endpoint)
+    end.connector = this.node.connect(to.id, end, { endpoint })
     return end
   }
 }

@@ -40,6 +40,8 @@ export interface ConnectorInit {
   isDirect: boolean
   /** Proxies are offered no key. */
   isPlain: boolean
+  /** A proxy that is not to be used. */
+  isShunned (proxy: Endpoint): boolean
   ownKind (): NatKind | undefined
   ownEndpoints (): readonly Endpoint[]
   history: History
@@ -72,8 +74,6 @@ export class Connector {
   readonly #paths = new Set<Path>()
   readonly #upgrade: Backoff
   readonly #retry: Backoff
-  /** Proxies that are not to be used for this target any more. */
-  readonly #shunned = new Set<string>()
   /** By which packets go, as what is above says. */
   #chosen: Path | undefined
   #search: Search | undefined
@@ -143,9 +143,6 @@ export class Connector {
     if (path === this.#chosen) this.#chosen = undefined
     if (!this.#isStopped && this.#paths.size === 0) this.#begin('no path is left', true)
   }
-
-  /** The proxy of this path is not to be used again. */
-  shun (path: Path): void { this.#shunned.add(endpointText(path.endpoint)) }
 
   /** This node has another endpoint outside, or its NAT another kind. */
   onOwnChange (): void {
@@ -249,12 +246,12 @@ export class Connector {
   }
 
   #askProxy (): void {
-    const { clock, helpers, requests, own, target, isPlain } = this.#init
+    const { clock, helpers, requests, own, target, isPlain, isShunned } = this.#init
     const search = this.#search
     clock.clear(this.#proxyTimer)
     if (search === undefined || search.proxies.size >= MAX_ASKED) return
     const isInUse = (helper: Helper): boolean => this.#pathBy(helper) !== undefined
-    const left = helpers.registered.filter((one) => !search.proxies.has(one) && !this.#shunned.has(endpointText(one.endpoint)))
+    const left = helpers.registered.filter((one) => !search.proxies.has(one) && !isShunned(one.endpoint))
     const proxy = left.find((one) => !isInUse(one)) ?? left[0]
     if (proxy === undefined) return
     search.proxies.add(proxy)

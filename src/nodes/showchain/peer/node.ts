@@ -181,8 +181,8 @@ export class ShowchainNode {
   /** Endpoints of this node outside, as helpers see them. */
   get mapped (): Endpoint[] { return this.helpers.all.flatMap(({ mapped }) => mapped ?? []) }
 
-  /** Looks for paths to a node, and hands them to `user`, until `stop` of the connector. */
-  connect (target: Uint8Array, user: PathUser, endpoint?: Endpoint): Connector {
+  /** Looks for paths to a node, and hands them to `user`, until `disconnect`. @param init where the node is, if that is known; proxies that are not to be used */
+  connect (target: Uint8Array, user: PathUser, { endpoint, isShunned = () => false }: { endpoint?: Endpoint | undefined, isShunned?: (proxy: Endpoint) => boolean } = {}): Connector {
     const { clock, identity, isDirect, pageSignatures, random } = this.#init
     const connector = new Connector({
       clock,
@@ -193,6 +193,7 @@ export class ShowchainNode {
       endpoint,
       isDirect,
       isPlain: pageSignatures,
+      isShunned,
       random,
       history: this.historyOf(target),
       ownKind: () => this.kind,

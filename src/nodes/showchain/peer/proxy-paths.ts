@@ -37,6 +37,7 @@ class ProxyPath implements Path {
   readonly user: PathUser
   readonly #session: ProxySession
   readonly #onEnd: (path: ProxyPath, reason: string, err: Error | undefined) => void
+  #isEnding = false
   #isClosed = false
 
   constructor (session: ProxySession, user: PathUser, onEnd: (path: ProxyPath, reason: string, err: Error | undefined) => void) {
@@ -61,9 +62,10 @@ class ProxyPath implements Path {
   close (): void { this.end('closed') }
 
   end (reason: string, err?: Error): void {
-    if (this.#isClosed) return
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#onEnd(this, reason, err) // the user may send by it once more, to say why
     this.#isClosed = true
-    this.#onEnd(this, reason, err)
   }
 }
 
@@ -99,8 +101,8 @@ export class ProxyPaths {
     if (entry === undefined || Buffer.compare(entry.other, other) !== 0) return undefined
     if (key !== undefined) entry.session.useKey(key)
     entry[role] ??= new ProxyPath(entry.session, user, (path, reason, err) => {
-      this.#release(entry, path)
       this.#init.onClosed(path, user, reason, err)
+      this.#release(entry, path)
     })
     return entry[role]
   }

@@ -20,6 +20,9 @@ import { Users } from './users.ts'
 /** Milliseconds for which a user waits until its link is open. */
 const OPEN_TIMEOUT = 20_000
 
+/** Milliseconds for which a proxy is not used that has altered data. */
+const SHUN = 300_000
+
 const RETRY = { first: 1000, longest: 30_000 }
 
 export interface RemoteNodeInit {
@@ -43,6 +46,8 @@ export class RemoteNode {
   #url: string | undefined
   #pair: RequesterPair | undefined
   #connector: Connector | undefined
+  /** Proxies that have altered data, until when they are not used: at most as many as there are helpers. */
+  readonly #shunned = new Map<string, number>()
   #isOnline = false
   #failures = 0
   #reason: string | undefined
@@ -85,7 +90,10 @@ export class RemoteNode {
     this.#init.settings.clock.clear(this.#timer)
     this.#listener?.close()
     this.#users.abort(reason)
-    this.#pair?.close(reason)
+    const pair = this.#pair
+    if (pair === undefined) return
+    pair.close(reason) // by its paths
+    this.#init.node.disconnect(pair)
   }
 
   #connect (): void {
@@ -102,13 +110,13 @@ export class RemoteNode {
       other: target.id,
       onPathChosen: (path) => { this.#connector?.onPathChosen(path) },
       onAltered: (path) => {
-        this.#connector?.shun(path)
+        this.#shunned.set(endpointText(path.endpoint), clock.now() + SHUN)
         path.close()
       },
       onEnded: (err) => { this.#ended(pair, err) }
     })
     this.#pair = pair
-    this.#connector = node.connect(target.id, pair, target.at)
+    this.#connector = node.connect(target.id, pair, { endpoint: target.at, isShunned: (proxy) => (this.#shunned.get(endpointText(proxy)) ?? 0) > clock.now() })
     pair.ready.then(() => {
       if (this.#pair !== pair) return
       this.#isOnline = true
@@ -123,8 +131,8 @@ export class RemoteNode {
     this.#pair = undefined
     this.#isOnline = false
     this.#connector = undefined
-    node.disconnect(pair)
     if (this.#isClosed) return
+    node.disconnect(pair)
     const reason = err ?? new LinkClosedError('the pair has ended')
     const wait = this.#backoff.next()
     this.#failures++

@@ -1,4 +1,5 @@
 /** Options of a SHOW CHAIN peer for callers, its status and its events. */
+import { addressFinder } from './address-finder.ts'
 import type { HistoryEvent } from './history.ts'
 import type { KindReport } from './kind-finder.ts'
 import type { Bind } from './node.ts'
@@ -12,7 +13,6 @@ import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../c
 import { silent, type Logger } from '../../../log.ts'
 import type { NatKind } from '../../../nat/index.ts'
 import { systemClock } from '../../../streams/clock.ts'
-import { systemLookup } from '../../../transports/happy-eyeballs.ts'
 import { tcp } from '../../../transports/tcp.ts'
 import { bindUdp } from '../../../transports/udp/bind.ts'
 import type { Clock, Transport } from '../../../types.ts'
@@ -61,20 +61,13 @@ export interface PeerSettings extends SettingsOf<typeof peerOptions> {
 export function readPeer (init: ShowchainPeerInit): PeerSettings {
   const { allow = [], ...options } = readOptions(peerOptions, init)
   if (options.to === undefined && options.connect === undefined) return rejectOption(['to'], 'missing, expected HOST:PORT to be served to others, or nodes to connect to')
-  const isIPv4Only = !options.host.includes(':')
-  const lookup = async (host: string): Promise<string> => {
-    const found = await systemLookup(host)
-    const [first] = isIPv4Only ? found.filter(({ family }) => family === 4) : found
-    if (first === undefined) throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' })
-    return first.address
-  }
   return {
     ...options,
     allow,
     identity: init.identity,
     bind: init.bind ?? bindUdp,
     transport: init.transport ?? tcp,
-    lookup: init.lookup ?? lookup,
+    lookup: init.lookup ?? addressFinder(options.host),
     keys: init.keys ?? new PublicKeys(),
     clock: init.clock ?? systemClock,
     log: init.log ?? silent,

@@ -5,10 +5,13 @@ import { random } from '../../../helpers/bytes.ts'
 import { sample } from '../../../helpers/sample.ts'
 import { World, type PeerOptions, type WorldInit, type WorldPeer } from '../../../helpers/showchain/world.ts'
 import { identity } from '../../../helpers/showchain/keys.ts'
+import { encodeMessage, readMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
+import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
+import { hashOf } from '../../../../src/nodes/showchain/protocol/signatures.ts'
 import { idText } from '../../../../src/nodes/showchain/protocol/public-key.ts'
 import { acceptEach } from '../../../../src/transports/acceptor.ts'
 import type { NatInit } from '../../../../src/transports/memory/index.ts'
-import type { Batch, Link } from '../../../../src/types.ts'
+import type { Batch, Datagram, DatagramSocket, Link, PacketPort } from '../../../../src/types.ts'
 
 const SERVICE = { host: '127.0.0.1', port: 22 }
 const USERS = { host: '127.0.0.1', port: 2222 }
@@ -157,6 +160,76 @@ t.test('from a proxy to a nat path in the middle of a transfer', async (t) => {
   })
   await world.clock.until(() => pathOf(made) === 'nat', { within: 600_000 })
   t.ok(isHealed)
+})
+
+/** A socket of a relay that alters the data that it passes on, once it is told to, with a hash that fits. */
+function altering (socket: DatagramSocket, isOn: () => boolean): DatagramSocket {
+  const altered = (datagram: Datagram): Datagram => {
+    const message = readMessage(datagram.data)
+    if (typeof message === 'string' || message.op !== Op.passData || message.data === undefined || message.data[0] !== 0xc1) return datagram
+    const data = Buffer.from(message.data)
+    data[data.length - 20] ^= 1
+    return { ...datagram, data: encodeMessage({ ...message, data, dataHash: hashOf(data) }) }
+  }
+  const { port } = socket
+  const other: PacketPort<Datagram> = {
+    get queued () { return port.queued },
+    get limit () { return port.limit },
+    send: (batch) => port.send(isOn() ? batch.map(altered) : batch),
+    drained: () => port.drained?.() ?? Promise.resolve()
+  }
+  return new Proxy(socket, { get: (target, name) => name === 'port' ? other : typeof target[name as keyof DatagramSocket] === 'function' ? (target[name as 'close']).bind(target) : target[name as keyof DatagramSocket] })
+}
+
+t.test('a proxy that alters data: the connection fails with a named error, and the next one goes by another proxy (row 14)', async (t) => {
+  for (const others of [1, 0]) {
+    const world = new World()
+    let isAltering = false
+    for (const key of ['rsa2056', 'h'] as const) {
+      if (key === 'h' && others === 0) break
+      const host = '192.0.2.' + (world.relayHosts.length + 1)
+      await world.relay(key, { bind: async (init) => altering(await world.relayHosts.find(({ addresses }) => addresses[0] === host)?.bindUdp(init) as DatagramSocket, () => isAltering && host === '192.0.2.1') })
+    }
+    const server = await world.peer('b', { to: SERVICE, allow: 'any', nat: T[4] })
+    const services: Link[] = []
+    acceptEach(server.host.transport().listen(SERVICE), (link) => { services.push(link) }, () => {}).catch(() => {})
+    await world.clock.pass(15_000)
+    const client = await world.peer('a', { connect: [{ id: idText(server.id), listen: USERS }], nat: T[4] })
+    const made = { world, server, client, services }
+    const failures: Error[] = []
+    client.peer.on('offline', (_id, err) => { failures.push(err) })
+    await online(made)
+    const by = (): string | undefined => client.peer.status().remotes[0].paths.find(({ isChosen }) => isChosen)?.endpoint
+    const pair = await user(made)
+    const isFirst = by() === '192.0.2.1:7700'
+    isAltering = true
+    void pair[0].sink(bytesOf(10_000, 1)).catch(() => {})
+    await world.clock.until(() => failures.length > 0, { within: 60_000 })
+    t.match(failures[0], { code: 'ERR_PATH_ALTERED' })
+    t.ok(isFirst)
+    if (others === 1) {
+      await online(made)
+      t.equal(by(), '192.0.2.2:7700')
+      await exchange(t, made, await user(made), 100_000)
+      t.equal(failures.length, 1)
+    } else {
+      await world.clock.pass(60_000)
+      t.notOk(client.peer.isOnline)
+    }
+    await world.close()
+  }
+})
+
+t.test('a peer that is closed says so', async (t) => {
+  for (const nat of [T[3], T[4]]) {
+    const made = await stage({ nats: [nat, T[4]] })
+    await online(made)
+    await user(made)
+    await made.client.peer.close()
+    await made.world.clock.pass(1000)
+    t.not(made.server.peer.status().served.at(0)?.isOpen, true)
+    await made.world.close()
+  }
 })
 
 t.test('who is not allowed any more is disconnected at once', async (t) => {
