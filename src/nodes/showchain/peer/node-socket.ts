@@ -10,7 +10,7 @@ import type { Sequence } from '../protocol/sequence.ts'
 /** Messages that answer a request. */
 const ANSWERS: ReadonlySet<OpName> = new Set(['directResponse', 'response', 'passResponseAck', 'proxyResponse'])
 
-export interface NodeSocketInit extends Pick<PipelineInit, 'admit' | 'proxyId' | 'onData' | 'keys' | 'threads'> {
+export interface NodeSocketInit extends Pick<PipelineInit, 'admit' | 'proxyId' | 'onData' | 'onRead' | 'keys' | 'threads'> {
   socket: DatagramSocket
   clock: Clock
   identity: Identity

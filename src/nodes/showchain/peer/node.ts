@@ -99,6 +99,7 @@ export class ShowchainNode {
       ...(threads !== undefined && { threads }),
       admit: (received) => this.#admit(received),
       proxyId: ({ from }) => this.helpers.at(from)?.id,
+      onRead: () => { this.#proxies.flush() },
       onData: (packets, now) => { this.#paths.receive(packets, now) },
       handlers: {
         keepAlive: (received) => { if (!this.helpers.receive(received)) this.#paths.heard(received.from, received.at) },

@@ -77,11 +77,15 @@ interface Entry {
   requester: ProxyPath | undefined
   target: ProxyPath | undefined
   heardAt: number
+  /** What has come in this read. */
+  messages: Batch<ShowchainMessage>
 }
 
 export class ProxyPaths {
   readonly #init: ProxyPathsInit
   readonly #entries = new Map<string, Entry>()
+  /** Those with messages of this read. */
+  #touched: Entry[] = []
   #looking: Interval | undefined
 
   constructor (init: ProxyPathsInit) {
@@ -110,13 +114,26 @@ export class ProxyPaths {
   /** An end has agreed on a key for a session. */
   useKey (session: Uint8Array, endpoint: Endpoint, key: Uint8Array): void { this.#find(session, endpoint)?.session.useKey(key) }
 
-  /** Takes a 0x124 or a 0x125 of a session that is known. */
+  /** Takes a 0x124 or a 0x125 of a session that is known, until `flush`: what comes together is acknowledged and passed on together. */
   receive (message: ShowchainMessage, from: Endpoint): void {
     const entry = message.session === undefined ? undefined : this.#find(message.session, from)
     if (entry === undefined) return
+    if (entry.messages.length === 0) this.#touched.push(entry)
+    entry.messages.push(message)
+  }
+
+  /** Hands over what has come in one read. */
+  flush (): void {
+    if (this.#touched.length === 0) return
     const now = this.#init.clock.now()
-    entry.heardAt = now
-    entry.session.receive([message], now)
+    const touched = this.#touched
+    this.#touched = []
+    for (const entry of touched) {
+      const { messages } = entry
+      entry.messages = []
+      entry.heardAt = now
+      entry.session.receive(messages, now)
+    }
   }
 
   close (): void {
@@ -143,6 +160,7 @@ export class ProxyPaths {
       requester: undefined,
       target: undefined,
       heardAt: clock.now(),
+      messages: [],
       session: new ProxySession({
         clock,
         sha256,

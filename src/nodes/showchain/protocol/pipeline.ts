@@ -98,6 +98,8 @@ export interface PipelineInit {
   proxyId? (received: Received): Uint8Array | undefined
   /** Who sends a 0x123: an end of the session, from its registered endpoint. */
   dataSender? (received: Received): DataSender | undefined
+  /** The messages of one read were handed over. The memory of those without a signature is still theirs. */
+  onRead? (): void
   /** Packets of data, in order. Their memory may be reused once this has returned. */
   onData? (packets: Batch<Datagram>, now: number): void
   /** A 0x123 without data_hash is taken, and no HMAC. */
@@ -187,6 +189,7 @@ export class Pipeline {
     await consume<Received>(this.#link, (batch) => {
       this.#socket.holdForTurn()
       for (const received of batch) this.#receive(received)
+      this.#init.onRead?.()
     }, signal)
   }
 
