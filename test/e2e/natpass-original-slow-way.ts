@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { freePort } from '../helpers/free-ports.ts'
-import { LINE_BYTES, linesInBlocks, type NumberedLines } from '../helpers/natpass/numbered-lines.ts'
+import { endOf, LINE_BYTES, linesInBlocks, type NumberedLines } from '../helpers/natpass/numbered-lines.ts'
 import { NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient } from '../helpers/natpass/original.ts'
 import { isPrivate } from '../helpers/natpass/private-network.ts'
 import { startOriginal, startRelay, type ServerUnderTest } from '../helpers/natpass/servers.ts'
@@ -22,7 +22,7 @@ const RATES = { moderate: BITS / 8 * 0.75, excessive: BITS / 8 * 2 }
 /** How long a real client waits for room for a message, when nobody tells it. */
 const ORIGINAL_DEFAULT = '1s'
 
-/** Milliseconds after which an end that has not spoken has nothing more to say. */
+/** Milliseconds for another shell to answer. */
 const PATIENCE = 15_000
 
 const summary = ({ count, gaps }: NumberedLines): string => `${count} lines, ${gaps.length} gaps${gaps.length === 0 ? '' : `, the first at ${gaps[0]}`}`
@@ -63,7 +63,7 @@ async function slowSession (t: Test, { start, slowEnd, rate, isStrict }: Session
   await user.quiet()
   const blocks = LOAD * 10
   const lines = await user.lines(linesInBlocks(blocks, Math.round(rate / 10 / LINE_BYTES)))
-  const end = await ended(lines)
+  const end = await endOf(lines)
   t.comment(`${summary(lines)}; ${end}`)
   for (const [name, client] of Object.entries({ remote, local })) {
     const complaints = client.stdout.split('\n').filter((line) => /checksum|drop message|write message error|too many timeout|read message: |disconnected|read data on shell|write data/.test(line))
@@ -76,14 +76,4 @@ async function slowSession (t: Test, { start, slowEnd, rate, isStrict }: Session
   t.equal(next, 'works', 'both clients are still there')
   t.same(lines.gaps.slice(0, 3), [], 'nothing is missing')
   t.equal(end, 'whole')
-}
-
-/** Waits for the end of output, or for nothing more to come. */
-async function ended (lines: NumberedLines): Promise<string> {
-  for (let count = -1; ;) {
-    if (await Promise.race([lines.ended.then(() => true), delay(PATIENCE, false)])) return 'whole'
-    const now = lines.count + lines.gaps.length
-    if (now === count) return 'its end is missing'
-    count = now
-  }
 }

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { freePorts } from '../helpers/free-ports.ts'
 import { isRefused } from '../helpers/gotunnel/wire.ts'
-import { digestOfLines, linesInBlocks, type NumberedLines } from '../helpers/natpass/numbered-lines.ts'
+import { digestOfLines, endOf, linesAtOnce, linesInBlocks, type NumberedLines } from '../helpers/natpass/numbered-lines.ts'
 import { kill, NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient, type OriginalRule } from '../helpers/natpass/original.ts'
 import { isPrivate } from '../helpers/natpass/private-network.ts'
 import { startOriginal, startRelay, type ServerUnderTest } from '../helpers/natpass/servers.ts'
@@ -141,10 +141,11 @@ async function manyBytes (t: Test, { shell }: Pair, isOurs: boolean): Promise<vo
   const user = await ShellUser.open(t, shell)
   await user.quiet()
   const begin = performance.now()
-  const lines = await user.burst(MANY_LINES)
-  t.comment(`${summary(lines)}; ${Math.round(performance.now() - begin)} ms`)
+  const lines = await user.lines(linesAtOnce(MANY_LINES))
+  const end = await endOf(lines)
+  t.comment(`${summary(lines)}; ${end}; ${Math.round(performance.now() - begin)} ms`)
   if (!isOurs) return
-  t.same([lines.count, lines.gaps.slice(0, 3)], [MANY_LINES, []])
+  t.same([end, lines.count, lines.gaps.slice(0, 3)], ['whole', MANY_LINES, []])
   t.equal(lines.digest(), digestOfLines(MANY_LINES))
 }
 
@@ -155,9 +156,9 @@ async function manyShells (t: Test, { shell }: Pair, isOurs: boolean): Promise<v
     await user.quiet()
     return await user.lines(linesInBlocks(blocks, BLOCK))
   }))
-  await Promise.all(all.map(({ ended }) => ended))
-  for (const lines of all) t.comment(summary(lines))
-  if (isOurs) t.same(all.map(({ count, gaps }) => [count, gaps.length]), Array(SHELLS).fill([blocks * BLOCK, 0]))
+  const ends = await Promise.all(all.map(endOf))
+  for (const [i, lines] of all.entries()) t.comment(`${summary(lines)}; ${ends[i]}`)
+  if (isOurs) t.same(all.map(({ count, gaps }, i) => [ends[i], count, gaps.length]), Array(SHELLS).fill(['whole', blocks * BLOCK, 0]))
   for (const user of users) user.type('exit\n')
 }
 

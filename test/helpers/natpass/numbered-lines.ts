@@ -1,5 +1,6 @@
 /** Output of a shell of which one sees what is missing: lines of 19 digits, each one more than the one before. */
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const FIRST = 10n ** 18n
 
@@ -8,6 +9,9 @@ export const LINE_BYTES = 20
 
 const NEWLINE = 10
 const ZERO = 48
+
+/** Milliseconds after which an end that has not spoken has nothing more to say. */
+const PATIENCE = 15_000
 
 /** Behind the last line. */
 const END = Buffer.from('END')
@@ -75,6 +79,16 @@ export class NumberedLines {
     }
     this.gaps.push(`${this.#next}: ${line.toString('latin1', 0, 40).trimEnd()}`)
     if (number !== undefined) this.#next = number + 1
+  }
+}
+
+/** Waits for the end of output, or for nothing more to come: the originals may have dropped just that. */
+export async function endOf (lines: NumberedLines): Promise<string> {
+  for (let count = -1; ;) {
+    if (await Promise.race([lines.ended.then(() => true), delay(PATIENCE, false)])) return 'whole'
+    const now = lines.count + lines.gaps.length
+    if (now === count) return 'its end is missing'
+    count = now
   }
 }
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import { linesAtOnce, NumberedLines, QUIET } from './numbered-lines.ts'
+import { endOf, linesAtOnce, NumberedLines, QUIET } from './numbered-lines.ts'
 import { eventually } from '../network/traffic.ts'
 
 /** Asks the page of a rule. */
@@ -99,7 +99,7 @@ export class ShellUser {
   /** Writes so many lines at full speed; all that came of them. */
   async burst (count: number): Promise<NumberedLines> {
     const lines = await this.lines(linesAtOnce(count))
-    await lines.ended
+    await endOf(lines)
     return lines
   }
 
