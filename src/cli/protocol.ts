@@ -9,7 +9,7 @@ import type { Running } from './process/lifecycle.ts'
 import type { Output } from './process/output.ts'
 import type { ServiceMetrics } from './process/stats-metrics.ts'
 
-export interface Protocol<T extends Options = Options, S extends SettingsOf<T> = SettingsOf<T>> {
+export interface Protocol<T extends Options = Options, S extends object = SettingsOf<T>> {
   /** The key of its section, and its command. */
   readonly name: string
   /** One line about it, for `--help`. */
@@ -30,6 +30,8 @@ export interface Protocol<T extends Options = Options, S extends SettingsOf<T> =
   readonly foreign?: ForeignConfig
   /** The first configuration of the program, for the default protocol. */
   readonly firstConfig?: (password: string | undefined) => FirstConfig
+  /** What the first configuration has of it, where it is not the default one: keys with their values, below its name. */
+  readonly sampleSection?: (password: string | undefined) => readonly string[]
   /** Captures of its traffic. */
   readonly capture?: { readonly options: Options, readonly examples: string }
   /** Commands below its own that run once. */
@@ -105,7 +107,7 @@ export interface ProtocolMode {
   nameOf (path: readonly string[]): string
 }
 
-export interface FinishContext extends Pick<SectionContext, 'warn'> {
+export interface FinishContext extends SectionContext {
   readonly reject: Reject
 }
 
@@ -119,9 +121,9 @@ export interface ForeignConfig {
   parse (file: string, text: string): ConfigFile
 }
 
-/** A first configuration file. */
+/** The section of the default protocol in a first configuration file. */
 export interface FirstConfig {
-  readonly text: string
+  readonly section: string
   /** What to do next, for people. */
   readonly greeting: string
 }

@@ -6,13 +6,10 @@ const LISTEN = 'ws://0.0.0.0:8080'
 
 /** @param password - undefined leaves it out, for a relay that gets it from the environment */
 export function firstConfig (password: string | undefined): FirstConfig {
-  return { text: configText(password), greeting: joinCommands({ listen: LISTEN, password }) }
+  return { section: configText(password), greeting: joinCommands({ listen: LISTEN, password }) }
 }
 
 const configText = (password: string | undefined): string => `\
-# The configuration of the tunpipe relay. Each key below "candy" is also a flag of \`relay candy\`,
-# where it wins over this file. \`relay reload\` has the relay take a change, or say what is wrong with it.
-
 candy:
   # Where clients connect. wss:// needs tls-cert and tls-key (PEM files).
   listen: ${LISTEN}
@@ -37,13 +34,4 @@ ${password === undefined ? '  # password: ...' : `  password: ${password}`}
 
   # Take clients whose clock is wrong, as the original server does.
   # lenient: false
-
-# Numbers for Prometheus, and /healthz.
-# metrics: 127.0.0.1:9100
-
-# fatal, error, warn, info, debug or trace
-# log-level: info
-
-# Print machine-readable lines.
-# json: false
 `

@@ -17,17 +17,56 @@ export const DEFAULT_CONFIG = 'relay.yaml'
 export function initConfig (protocols: readonly Protocol[]): ((out: Output) => void) | undefined {
   const protocol = protocols.find(({ isDefault }) => isDefault)
   if (protocol?.firstConfig === undefined) return undefined
-  const isGiven = secretsOf(protocol.options).some(({ variable }) => Boolean(process.env[variable]))
-  const { text, greeting } = protocol.firstConfig(isGiven ? undefined : newPassword())
+  const { section, greeting } = protocol.firstConfig(passwordFor(protocol))
+  const others = protocols.filter(({ sampleSection }) => sampleSection !== undefined)
+  const text = [HEAD, section, ...others.map(sampleOf), TAIL].join('\n')
   try {
     if (!createConfig(DEFAULT_CONFIG, text)) return undefined
   } catch (err) {
     throw explained(err, `cannot write ${DEFAULT_CONFIG}, and no --config and no command was given`)
   }
   return (out) => {
-    out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${greeting}`)
+    out.say(`Wrote ${DEFAULT_CONFIG} with a new configuration.\n\n${greeting}\n${switchingOn(others)}`)
     out.event('created', { config: DEFAULT_CONFIG })
   }
+}
+
+/** None when the environment has it. */
+function passwordFor ({ options }: Protocol): string | undefined {
+  return secretsOf(options).some(({ variable }) => Boolean(process.env[variable])) ? undefined : newPassword()
+}
+
+const HEAD = `\
+# The configuration of the tunpipe relay. Each key below a protocol is also a flag of its command, such as
+# \`relay candy\`, where it wins over this file. \`relay reload\` has the relay take a change, or say what is wrong
+# with it. \`relay PROTOCOL --help\` has all keys.
+`
+
+const TAIL = `\
+# Numbers for Prometheus, and /healthz.
+# metrics: 127.0.0.1:9100
+
+# fatal, error, warn, info, debug or trace
+# log-level: info
+
+# Print machine-readable lines.
+# json: false
+`
+
+/** A section that is switched off: comments, which are a section without the "# " in front. */
+function sampleOf (protocol: Protocol): string {
+  const { name, description, sampleSection } = protocol
+  const lines = [`${name}:`, ...(sampleSection?.(passwordFor(protocol)) ?? []).map((line) => `  ${line}`)]
+  return `## ${description}\n## To switch it on, remove the "# " of these lines, and start the relay again.\n${lines.map((line) => `# ${line}\n`).join('')}`
+}
+
+function switchingOn (others: readonly Protocol[]): string {
+  return [
+    `It runs other protocols as well, in the same process: remove the "# " in front of their sections in ${DEFAULT_CONFIG}, and start it again.`,
+    '',
+    ...others.map(({ name, description }) => `  ${name.padEnd(Math.max(...others.map(({ name }) => name.length)))}  ${description}`),
+    ''
+  ].join('\n')
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
 import { readableByOthers } from './bounded-file.ts'
 import { readConfigFile } from './config-file.ts'
+import type { SectionContext } from './context.ts'
 import { listsWith, secretsOf, secretValues } from './keys.ts'
 import { programSchema, type SharedSettings } from './program.ts'
 import { givenIn, keyPath, verifyPairs, withFiles } from './section.ts'
@@ -68,9 +69,10 @@ export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
   const warn = (message: string): void => { warnings.push(message) }
   const services = wanted.map((protocol): LoadedService => {
     const section = values[protocol.name] as Values
-    const { settings: given, secrets } = withFiles(protocol.options, givenIn(protocol.options, section), section, { nameOf: (...path) => name([protocol.name, ...path]), warn })
+    const context: SectionContext = { nameOf: (...path) => name([protocol.name, ...path]), warn }
+    const { settings: given, secrets } = withFiles(protocol.options, givenIn(protocol.options, section), section, context)
     const reject = rejecting(protocol, section, settings)
-    const complete = finished(() => protocol.finish(given, { warn, reject }), reject)
+    const complete = finished(() => protocol.finish(given, { ...context, reject }), reject)
     return { protocol, section, secrets: [...secrets, ...secretValues(protocol.options, complete)], isForeign: file?.isForeign ?? false, settings: complete }
   })
   return { settings: values, services, warnings, secrets: services.flatMap(({ secrets }) => secrets) }

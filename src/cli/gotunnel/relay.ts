@@ -25,6 +25,7 @@ export const gotunnelRelay: Protocol<typeof relayOptions, GotunnelRelaySettings>
   },
   options: relayOptions,
   unsupported: { networks: 'a key of candy, expected identities', password: 'a key of candy, expected token' },
+  sampleSection: (token) => ['listen: 0.0.0.0:17000', ...(token === undefined ? [] : [`token: ${token}`]), 'ports: 10000-20000'],
   verify: verifyRelayOptions,
   finish: finishRelay,
   async start (context) {

@@ -38,6 +38,7 @@ export const natpassRelay: Protocol<typeof relayOptions> = {
   },
   options: relayOptions,
   foreign: natpassYaml('relay'),
+  sampleSection: (secret) => ['listen: 0.0.0.0:6154', ...(secret === undefined ? [] : [`secret: ${secret}`])],
   capture,
   verify: verifyListenerTls,
   finish: finishRelay,

@@ -32,6 +32,7 @@ export const rustdeskRelay: Protocol<typeof relayOptions, RustdeskRelaySettings>
   },
   options: relayOptions,
   foreign: hbbsIni,
+  sampleSection: () => ['data: .   # where keys and database are, or are made'],
   verify: verifyRelayOptions,
   finish: finishRelay,
   async start (context) {

@@ -32,7 +32,7 @@ const HIGHEST_PORT = 65_532
  *
  * @throws {UsageError} for what is refused
  */
-export function finishRelay (settings: RustdeskSettings, context: FinishContext, env = environmentOf(context.warn)): RustdeskRelaySettings {
+export function finishRelay (settings: RustdeskSettings, context: Pick<FinishContext, 'warn' | 'reject'>, env = environmentOf(context.warn)): RustdeskRelaySettings {
   const { warn, reject } = context
   tellOtherFile(settings.data, warn)
   const found = (property: Property, name: string): unknown => valueOf(property, name, { warn, env })

@@ -91,10 +91,14 @@ export function onOff () {
   return choice(['on', 'off']).transform((word) => word === 'on')
 }
 
-/** Several values: a list, or one text with commas, as on the command line. */
-export function commaList<T> (what: string, expected: string, read: (text: string) => T | undefined) {
-  return checked<string | readonly string[], T[]>(what, expected, (input) => {
-    if (Array.isArray(input) && input.length === 0) return []
+/**
+ * Several values: a list, or one text with commas, as on the command line.
+ *
+ * @param is - accepts a value that is parsed already
+ */
+export function commaList<T> (what: string, expected: string, read: (text: string) => T | undefined, is: (value: unknown) => value is T = (value): value is T => false) {
+  return checked<string | readonly string[] | readonly T[], T[]>(what, expected, (input) => {
+    if (Array.isArray(input) && input.every(is)) return [...input]
     const joined = joinedList(input)
     if (typeof joined !== 'string') return undefined
     const values = joined.split(',').map((item) => read(item.trim()))

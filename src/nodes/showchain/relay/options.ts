@@ -4,6 +4,7 @@ import { boolean, commaList, milliseconds, onOff, seconds, wholeNumber } from '.
 import { MAX_ENTRIES } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 import { readEndpoint } from '../../../net/endpoint.ts'
+import type { Endpoint } from '../../../types.ts'
 
 /** Helpers with which a relay registers. */
 const MAX_HELPERS = 16
@@ -12,11 +13,13 @@ const MIN_BYTE_RATE = 10_000
 
 const EXPECTED_HELPER = 'HOST:PORT such as 192.0.2.7:7700'
 
+const isEndpoint = (value: unknown): value is Endpoint => typeof (value as Partial<Endpoint> | null)?.host === 'string'
+
 function helpers () {
   return commaList('a list of helpers', EXPECTED_HELPER, (item) => {
     const at = readEndpoint(item)
     return at === undefined || at.port === 0 ? undefined : at
-  }).refine((list) => list.length <= MAX_HELPERS, { error: `too many, expected at most ${MAX_HELPERS}` })
+  }, isEndpoint).refine((list) => list.length <= MAX_HELPERS, { error: `too many, expected at most ${MAX_HELPERS}` })
 }
 
 /** What stays as it was at the start. */

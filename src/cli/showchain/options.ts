@@ -1,0 +1,99 @@
+/** The options of SHOW CHAIN in the programs: those of the nodes, with files for keys and for lists of ids. */
+import { z } from 'zod'
+import { hostPort } from '../../nodes/common/options/addresses.ts'
+import { boolean, commaList, numeral, onOff, path, text, wholeNumber } from '../../nodes/common/options/checks.ts'
+import { sectionsOf } from '../../nodes/common/options/groups.ts'
+import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
+import { EXPECTED_TARGET, target } from '../../nodes/showchain/peer/options.ts'
+import { relayOptions as nodeRelayOptions } from '../../nodes/showchain/relay/options.ts'
+import { endpointText, readEndpoint, readPort } from '../../net/endpoint.ts'
+import type { Endpoint } from '../../types.ts'
+import { EXPECTED_ALLOW, readAllowItem } from './allow-list.ts'
+
+const identity = { check: path(), isRequired: true, value: 'file', help: 'the key of this node, as `peer showchain keygen` makes it' } as const
+
+const { listen, ...ofRelay } = nodeRelayOptions
+
+export const relayOptions = { listen, identity, ...ofRelay } as const satisfies Options
+
+/** With a port that somebody can listen on. */
+function readRemote (text: string): Endpoint | undefined {
+  const at = readEndpoint(text)
+  return at === undefined || at.port === 0 ? undefined : at
+}
+
+/** HOST:PORT, or a port of this machine. */
+function service () {
+  return numeral<Endpoint>('a service', 'HOST:PORT or PORT (then of 127.0.0.1), such as 127.0.0.1:22', (input) => {
+    const port = readPort(input)
+    return port === undefined ? readRemote(input) : port === 0 ? undefined : { host: '127.0.0.1', port }
+  })
+}
+
+/** Relays of a node, more than it registers with at one time. */
+const MAX_RELAYS = 16
+const EXPECTED_RELAY = 'HOST:PORT such as 192.0.2.7:7700'
+
+export const bootstrap = {
+  check: commaList('a list of relays', EXPECTED_RELAY, readRemote).refine((list) => list.length > 0 && list.length <= MAX_RELAYS, { error: `not 1 to ${MAX_RELAYS} relays, expected ${EXPECTED_RELAY}` }),
+  isRequired: true,
+  isRepeatable: true,
+  value: 'host:port',
+  help: 'a relay that introduces nodes, and carries data where there is no direct path; can be repeated, and two tell the kind of the NAT'
+} as const
+
+export const port = { check: wholeNumber(0, 65_535), default: 0, defaultText: 'any', value: 'port', help: 'the UDP port of this peer, for a router that forwards it' } as const
+
+const connectOptions = {
+  id: { check: target(), isRequired: true, value: 'id', help: EXPECTED_TARGET },
+  listen: { check: hostPort(), isRequired: true, value: 'host:port', help: 'where TCP connections are accepted that come out at the service of the node; port 0 takes a free one' }
+} as const satisfies Options
+
+const served = {
+  to: { check: service(), value: 'host:port', help: 'the service here that TCP connections of other nodes lead to; a port alone is of this machine' },
+  allow: {
+    check: z.array(text('whom to allow', EXPECTED_ALLOW, readAllowItem), { error: `not a list, expected ${EXPECTED_ALLOW}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOW}` }),
+    isRepeatable: true,
+    value: 'id|@file|any',
+    defaultText: 'nobody',
+    help: `who may connect: ${EXPECTED_ALLOW}; can be repeated`
+  }
+} as const satisfies Options
+
+const node = {
+  identity,
+  bootstrap,
+  port,
+  direct: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'look for paths that are not by a relay' },
+  pageSignatures: { check: boolean(), default: false, help: 'sign each message of data that goes by a relay, as the published protocol has it: some 9 Mbit/s' },
+  /** It is part of a file name. */
+  name: {
+    check: text('a name', 'at most 32 letters, digits, ".", "_" or "-", a letter or digit first', (name) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined),
+    value: 'name',
+    help: 'tells peers on one machine apart, for `peer status --name NAME`'
+  }
+} as const satisfies Options
+
+export const peerOptions = { ...served, connect: sectionsOf(connectOptions), ...node } as const satisfies Options
+
+/** The flags of the two commands of a peer. */
+export const serveOptions = { ...served, ...node } as const satisfies Options
+export const connectModeOptions = { listen: connectOptions.listen, ...node } as const satisfies Options
+
+export type ShowchainRelayFlags = SettingsOf<typeof relayOptions>
+export type ShowchainPeerFlags = SettingsOf<typeof peerOptions>
+
+/** Relations between options: something is served, to somebody, or connected to, and each node and each place to listen is there once. */
+export function verifyPeerOptions ({ to, allow, connect }: Partial<Pick<ShowchainPeerFlags, 'to' | 'allow' | 'connect'>>, reject: Reject): void {
+  if (to === undefined && connect === undefined) reject(['to'], 'missing, expected HOST:PORT to be served to others, or nodes to connect to')
+  if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${EXPECTED_ALLOW}`)
+  if (to === undefined && allow !== undefined) reject(['allow'], 'of no use without to, expected to as well')
+  const seen = new Set<string>()
+  for (const [i, { id: { id }, listen }] of (connect ?? []).entries()) {
+    for (const [key, name, noun] of [['id', Buffer.from(id).toString('hex'), 'id'], ['listen', endpointText(listen), 'address']] as const) {
+      if (key === 'listen' && listen.port === 0) continue
+      if (seen.has(name)) reject(['connect', i, key], `the ${noun} ${name} is that of another node as well, expected one of its own`)
+      seen.add(name)
+    }
+  }
+}
