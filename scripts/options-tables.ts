@@ -17,7 +17,7 @@ const tables: Readonly<Record<string, Options>> = {
   'peer natpass': natpassPeer
 }
 
-const DOCUMENTS = ['candy', 'gotunnel', 'natpass', 'rustdesk']
+const DOCUMENTS = ['candy', 'gotunnel', 'natpass', 'rustdesk', 'showchain']
 
 /** A document with its tables as they are now. */
 export function withTables (text: string): string {

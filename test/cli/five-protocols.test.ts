@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { rendezvous } from '../../src/nodes/rustdesk/protocol/messages.ts'
 import { askControl } from '../helpers/cli/control.ts'
 import { tcpService, User } from '../helpers/cli/gotunnel.ts'
-import { keyFileText, LAPTOP, NAS } from '../helpers/cli/showchain.ts'
+import { keyFolder, LAPTOP, NAS } from '../helpers/cli/showchain.ts'
 import { freePorts } from '../helpers/free-ports.ts'
 import { join as joinNatpass, SECRET } from '../helpers/natpass/client.ts'
 import { data, ended, isType, openLink, request } from '../helpers/natpass/messages.ts'
@@ -41,7 +41,7 @@ async function hear (t: Test, port: number, name: string): Promise<User> {
 
 t.test('one process, five sections', { timeout: 120_000 }, async (t) => {
   const env = homeEnv()
-  const folder = t.testdir({ 'relay.pem': keyFileText('relay'), 'nas.pem': keyFileText('nas'), 'laptop.pem': keyFileText('laptop') })
+  const folder = keyFolder(t, 'relay', 'nas', 'laptop')
   const file = join(folder, 'relay.yaml')
   const [rustdeskPort, rustdeskRelayPort, mapped] = await freePorts(3)
   const text = (natpass = ''): string => `candy: { listen: "ws://127.0.0.1:0", password: ${PASSWORD}, dhcp: 10.77.0.0/24 }

@@ -84,8 +84,8 @@ t.test('what runs is what was asked for', async (t) => {
     t.match(await relay.ended, { code: 0 })
   }
   write('json: true\n')
-  t.match(await end('relay', '--config', file), { code: 2, stdout: '', stderr: `${file}: no protocol, expected a section candy, gotunnel, natpass, rustdesk or echo\n` })
-  t.match(await end('peer'), { code: 2, stderr: 'missing command, expected candy, gotunnel, natpass or echo (or --config FILE); see --help\n' })
+  t.match(await end('relay', '--config', file), { code: 2, stdout: '', stderr: `${file}: no protocol, expected a section candy, gotunnel, natpass, rustdesk, showchain or echo\n` })
+  t.match(await end('peer'), { code: 2, stderr: 'missing command, expected candy, gotunnel, natpass, showchain or echo (or --config FILE); see --help\n' })
   write(`${CANDY}echo:\n  listen: 5x\n`)
   t.match(await end('relay', 'candy', '--config', file), { code: 2, stderr: /config\.yaml:8: echo\.listen: not an address to listen on/ }, 'what does not run is checked all the same')
   const { stdout } = await end('relay', '--help')
@@ -150,7 +150,7 @@ t.test('sections that come and go hold from the next start on', async (t) => {
   write(`${CANDY}${ECHO.replace(TOKEN, '5')}`)
   t.match(await end('relay', 'reload'), { code: 2, stderr: /echo\.token: not text/ }, 'what will hold is checked now')
   write('{}\n')
-  t.match(await end('relay', 'reload'), { code: 2, stderr: /: no protocol, expected a section candy, gotunnel, natpass, rustdesk or echo\n$/ })
+  t.match(await end('relay', 'reload'), { code: 2, stderr: /: no protocol, expected a section candy, gotunnel, natpass, rustdesk, showchain or echo\n$/ })
 })
 
 t.test('captures are of those that can be captured', async (t) => {
@@ -164,7 +164,7 @@ t.test('captures are of those that can be captured', async (t) => {
   t.match(await capture.ended, { code: 0 })
   t.same(readCapture(readFileSync(out)).packets, [])
   t.match(await end('relay', 'capture', '--write', other, '--protocol', 'echo'), { code: 2, stderr: '--protocol: does not run here, or has no capture ("echo"), expected candy\n' })
-  t.match(await end('relay', 'capture', '--write', other, '--protocol', 'x'), { code: 2, stderr: '--protocol: not a protocol ("x"), expected candy, gotunnel, natpass, rustdesk or echo\n' })
+  t.match(await end('relay', 'capture', '--write', other, '--protocol', 'x'), { code: 2, stderr: '--protocol: not a protocol ("x"), expected candy, gotunnel, natpass, rustdesk, showchain or echo\n' })
   relay.signal('SIGTERM')
   await relay.ended
   const single = begin('relay', 'echo', '--listen', '0')

@@ -5,13 +5,12 @@ import { bytes, counted, nonZero, table } from '../control/text.ts'
 
 const HELPER_HEAD = ['HELPER', 'STATE', 'ROUND TRIP', 'ID']
 
-export function relayText ({ url, id, proxy, nodes, sources, sessions, helpers, registered, gone, introduced, answered, opened, passed, passedBytes, passedAgain, challenges, verifying, signing, messages, drops }: ShowchainRelayStatus & { url: string }): string {
+export function relayText ({ url, id, proxy, nodes, sources, sessions, helpers, registered, gone, introduced, answered, opened, passed, passedBytes, passedAgain, challenges, verifying, signing, drops }: ShowchainRelayStatus & { url: string }): string {
   return [
     `showchain ${url}: ${counted(nodes, 'node')} of ${sources === 1 ? '1 address' : `${sources} addresses`}, ${proxy ? counted(sessions, 'session') : 'no proxy'}${verifying + signing === 0 ? '' : `, ${verifying} messages wait to be verified, ${signing} answers to be signed`}`,
     `id ${id}`,
     `since the start: ${counted(registered, 'registration')}, ${gone} nodes gone silent, ${challenges} challenges, ${counted(introduced, 'introduction')}, ${answered} of them answered`,
     ...(proxy ? [`carried since the start: ${counted(opened, 'session')}, ${counted(passed, 'message')} of ${bytes(passedBytes)}, ${passedAgain} again`] : []),
-    ...line('messages', messages),
     ...line('dropped', drops),
     ...(helpers.length === 0 ? [] : ['', table([HELPER_HEAD, ...helpers.map(({ name, id, isRegistered, roundTrip, reason }) => [name, isRegistered ? 'registered' : reason ?? 'is asked', milliseconds(roundTrip), id ?? '-'])])])
   ].join('\n')

@@ -126,7 +126,7 @@ t.test('a password from a pipe', async (t) => {
 t.test('a variable alone starts nothing', async (t) => {
   withEnvironment(t, 'x')
   const file = join(t.testdir({ 'relay.yaml': 'json: true\n' }), 'relay.yaml')
-  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy, gotunnel, natpass or rustdesk`)
+  t.equal(complaint(t, () => loadRelay('--config', file)), `${file}: no protocol, expected a section candy, gotunnel, natpass, rustdesk or showchain`)
 })
 
 t.test('several networks', async (t) => {
@@ -233,7 +233,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '-p', 'hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['candy', '-password=hunter2'], "unknown option '-p', options are written with -- and in full"],
     [['cndy'], "unknown command 'cndy', did you mean candy?"],
-    [['zzz'], "unknown command 'zzz', expected candy, gotunnel, natpass, rustdesk, status, capture or reload"],
+    [['zzz'], "unknown command 'zzz', expected candy, gotunnel, natpass, rustdesk, showchain, status, explain, capture or reload"],
     [['candy', 'extra'], "too many arguments for 'candy'. Expected 0 arguments but got 1."],
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]

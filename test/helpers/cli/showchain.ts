@@ -1,4 +1,7 @@
 /** SHOW CHAIN as those who run it see it: key files of fixed keys, and both programs. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
 import { idText } from '../../../src/nodes/showchain/protocol/public-key.ts'
 import { identity, type KeyName } from '../showchain/keys.ts'
 
@@ -7,8 +10,12 @@ const OWNERS = { relay: 'a', second: 'b', nas: 'c', laptop: 'd', stranger: 'e' }
 
 export type Owner = keyof typeof OWNERS
 
-/** What a key file has. */
-export const keyFileText = (owner: Owner): string => identity(OWNERS[owner]).pem
+/** A folder with a key file, `<owner>.pem`, of each of them. */
+export function keyFolder (t: Test, ...owners: Owner[]): string {
+  const folder = t.testdir()
+  for (const owner of owners) writeFileSync(join(folder, `${owner}.pem`), identity(OWNERS[owner]).pem, { mode: 0o600 })
+  return folder
+}
 
 export const idOf = (owner: Owner): string => idText(identity(OWNERS[owner]).id)
 

@@ -61,6 +61,10 @@ export interface NodeInit {
   ownerOf (index: number): unknown
   /** The path of a user has ended. */
   onPathClosed (path: Path, user: PathUser): void
+  /** A helper has registered this node, or does not answer any more: then why. */
+  onHelpers? (reason?: string): void
+  /** The kind of the NAT was looked for. */
+  onKind? (kind: NatKind | undefined): void
   /** The socket has broken. */
   onFailed (err: Error): void
 }
@@ -125,7 +129,10 @@ export class ShowchainNode {
         onMapped: (_endpoint, before) => { if (before !== undefined) this.#kind.look(true) }
       }),
       onRegistered: (helper) => { this.#onHelper(helper) },
-      onLost: ({ named }, reason, wait) => { init.log.warn({ helper: endpointText(named), reason, wait: Math.round(wait) }, 'helper lost') }
+      onLost: ({ named }, reason, wait) => {
+        init.log.warn({ helper: endpointText(named), reason, wait: Math.round(wait) }, 'helper lost')
+        init.onHelpers?.(reason)
+      }
     })
     this.#kind = new KindKeeper({
       clock,
@@ -134,7 +141,10 @@ export class ShowchainNode {
       openScout: () => this.#openScout(),
       resolve: (named) => this.#resolve(named),
       onChanged: () => { for (const connector of this.#connectors.values()) connector.onOwnChange() },
-      onFound: ({ kind, isCertain }) => { init.log.info({ kind: kind === undefined ? 'unknown' : `T${kind}`, certain: isCertain }, 'NAT') }
+      onFound: ({ kind, isCertain }) => {
+        init.log.info({ kind: kind === undefined ? 'unknown' : `T${kind}`, certain: isCertain }, 'NAT')
+        init.onKind?.(kind)
+      }
     })
     this.#acceptor = new Acceptor({
       clock,
@@ -299,6 +309,7 @@ export class ShowchainNode {
 
   #onHelper (helper: Helper): void {
     this.#init.log.info({ helper: endpointText(helper.endpoint) }, 'registered')
+    this.#init.onHelpers?.()
     this.#kind.look(false)
     for (const connector of this.#connectors.values()) connector.onHelper()
   }

@@ -8,6 +8,7 @@ import { tell } from '../../common/peer-events.ts'
 import { readOptions, type SettingsOf } from '../../common/options/option.ts'
 import { idText, parseId } from '../protocol/public-key.ts'
 import { pipelineStats } from '../protocol/pipeline-stats.ts'
+import { helperStatus } from './helper-status.ts'
 import { Indexes } from './indexes.ts'
 import { ShowchainNode } from './node.ts'
 import { variableOptions } from './options.ts'
@@ -28,6 +29,8 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
   #served: ServedNodes | undefined
   #remotes: RemoteNode[] = []
   #options: Pick<SettingsOf<typeof variableOptions>, 'to' | 'allow'>
+  /** A helper has registered it, as callers were told. */
+  #isRegistered = false
   #isClosed = false
 
   /** @throws {OptionError} when an option is invalid */
@@ -73,6 +76,8 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
       userOf: (id) => served.userOf(id),
       ownerOf: (index) => this.#indexes.ownerOf(index),
       onPathClosed: (_path, user) => { served.onPathClosed(user) },
+      onHelpers: (reason) => { this.#onHelpers(reason) },
+      onKind: (kind) => { tell(() => this.emit('kind', kind)) },
       onFailed: (err) => {
         log.error({ err }, 'the socket has broken')
         tell(() => this.emit('failed', err))
@@ -91,6 +96,7 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
             log.info({ id }, 'online')
             tell(() => this.emit('online', id))
           },
+          onPath: (id, path) => { tell(() => this.emit('path', id, path === undefined ? undefined : { kind: path.kind, endpoint: endpointText(path.endpoint) })) },
           onOffline: (id, err, wait) => {
             log.warn({ id, reason: reasonOf(err), wait: Math.round(wait) }, 'offline')
             tell(() => this.emit('offline', id, err, wait))
@@ -161,9 +167,14 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
     this.#node?.close()
   }
 
+  #onHelpers (reason = 'no relay answers'): void {
+    const isRegistered = this.#node !== undefined && this.#node.helpers.registered.length > 0
+    if (isRegistered === this.#isRegistered) return
+    this.#isRegistered = isRegistered
+    tell(() => isRegistered ? this.emit('registered') : this.emit('unregistered', reason))
+  }
+
   #helpers (): HelperStatus[] {
-    return (this.#node?.helpers.all ?? []).map(({ named, id, state, roundTrip, mapped, reason }) => ({
-      name: endpointText(named), id: id === undefined ? undefined : idText(id), state, roundTrip, mapped: mapped === undefined ? undefined : endpointText(mapped), reason
-    }))
+    return (this.#node?.helpers.all ?? []).map(helperStatus)
   }
 }

@@ -14,6 +14,7 @@ import type { ShowchainNode } from './node.ts'
 import type { Target } from './options.ts'
 import { RequesterPair } from './pair.ts'
 import { pathStatus } from './path-status.ts'
+import type { Path } from './paths.ts'
 import type { PeerSettings, RemoteStatus } from './settings.ts'
 import { Users } from './users.ts'
 
@@ -34,6 +35,8 @@ export interface RemoteNodeInit {
   /** Where users come in. */
   listen: Endpoint
   onOnline (id: string): void
+  /** Packets go by another path, or none works. */
+  onPath (id: string, path: Path | undefined): void
   onOffline (id: string, err: Error, wait: number): void
 }
 
@@ -108,7 +111,10 @@ export class RemoteNode {
       indexes,
       random,
       other: target.id,
-      onPathChosen: (path) => { this.#connector?.onPathChosen(path) },
+      onPathChosen: (path) => {
+        this.#connector?.onPathChosen(path)
+        this.#init.onPath(this.id, path)
+      },
       onAltered: (path) => {
         this.#shunned.set(endpointText(path.endpoint), clock.now() + SHUN)
         path.close()

@@ -164,6 +164,13 @@ export interface PeerExplanation {
 
 /** Events of a peer, with their arguments; ids in text form. */
 export interface ShowchainPeerEvents {
+  /** A relay has registered the peer, after none had; none knows it any more. */
+  registered: []
+  unregistered: [reason: string]
+  /** The kind of the NAT was looked for. */
+  kind: [kind: NatKind | undefined]
+  /** Packets to a node that it connects to go by this path from now on; undefined: none works. */
+  path: [id: string, path: { readonly kind: PathKind, readonly endpoint: string } | undefined]
   /** Connections to a node can be made. */
   online: [id: string]
   /** The session with a node has ended, or could not be made; another one follows after `wait` milliseconds. */
