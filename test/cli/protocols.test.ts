@@ -89,7 +89,7 @@ t.test('what runs is what was asked for', async (t) => {
   write(`${CANDY}echo:\n  listen: 5x\n`)
   t.match(await end('relay', 'candy', '--config', file), { code: 2, stderr: /config\.yaml:8: echo\.listen: not an address to listen on/ }, 'what does not run is checked all the same')
   const { stdout } = await end('relay', '--help')
-  t.match(stdout, /^Usage: relay \[options\]\n +relay candy\|gotunnel\|natpass\|rustdesk\|echo \[options\]\n/)
+  t.match(stdout, /^Usage: relay \[options\]\n +relay candy\|gotunnel\|natpass\|rustdesk\|showchain\|echo \[options\]\n/)
 })
 
 t.test('a secret comes from its own variable', async (t) => {
