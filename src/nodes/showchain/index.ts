@@ -1,7 +1,10 @@
-/** The SHOW CHAIN protocol: TCP between nodes behind NATs that are known by their keys, and the relays that help them. */
-export { serveShowchain, type ServeShowchainInit, type ShowchainServer, type ShowchainServerStatus } from './relay/server.ts'
+/** SHOW CHAIN: machines behind NAT, known by their keys. A helper and proxy, and a peer. */
 export { ShowchainPeer } from './peer/peer.ts'
-export type { ShowchainPeerEvents, ShowchainPeerInit, ShowchainPeerOptions, ShowchainPeerStatus, PeerExplanation } from './peer/settings.ts'
-export { detectKind, type DetectKindInit, type DetectedKind } from './peer/detect-kind.ts'
-export { Identity } from './protocol/identity.ts'
+export type { HelperStatus, PathStatus, PeerExplanation, RemoteStatus, ServedStatus, ShowchainPeerEvents, ShowchainPeerInit, ShowchainPeerOptions, ShowchainPeerStatus } from './peer/settings.ts'
+export { inspectNat, type NatInspection } from './peer/nat.ts'
+export { serveShowchain, type ServeShowchainInit, type ShowchainServer, type ShowchainServerStatus } from './relay/server.ts'
+export { ShowchainRelay, type ShowchainRelayInit } from './relay/relay.ts'
+export type { ShowchainRelayOptions } from './relay/settings.ts'
+export type { NodeExplanation, ShowchainRelayStats, ShowchainRelayStatus } from './relay/status.ts'
+export { Identity, IdentityError } from './protocol/identity.ts'
 export { idText, parseId } from './protocol/public-key.ts'
