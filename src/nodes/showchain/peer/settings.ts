@@ -128,6 +128,7 @@ export interface ServedStatus {
   accepted: number
 }
 
+/** A peer, its helpers and other nodes. */
 export interface ShowchainPeerStatus {
   id: string
   /** `udp://host:port` of its socket. */

@@ -70,6 +70,7 @@ export interface ShowchainRelayParts {
 /** Options of a {@link ShowchainRelay}. */
 export type ShowchainRelayInit = ShowchainRelayParts & InitOf<typeof relayOptions>
 
+/** A helper and proxy: takes the datagrams of its socket, and sends by the ports that it is given. */
 export class ShowchainRelay {
   readonly #state: RelayState
   readonly #budgets: Budgets
