@@ -2,6 +2,7 @@
 import { constants, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { Identity } from '../../dist/src/nodes/showchain/protocol/identity.js'
 import { serveShowchain } from '../../dist/src/nodes/showchain/relay/server.js'
+import { bindUdp } from '../../dist/src/transports/udp/index.js'
 import { report } from '../lib/child.js'
 
 const MANY = 999_999
@@ -39,6 +40,7 @@ if (process.env.BENCH_ROLE === 'verify') {
 } else {
   const server = await serveShowchain({
     listen: 'udp://127.0.0.1:0',
+    bind: (init) => bindUdp({ ...init, io: 'batch' }), // no groups of datagrams to one address: nodes are at many
     identity: new Identity(newKeys().privateKey),
     maxNodesPerSource: MANY,
     requestRate: MANY,

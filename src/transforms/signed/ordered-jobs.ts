@@ -46,6 +46,9 @@ export class OrderedJobs<T, R> {
   /** Jobs that have not been taken. */
   get size (): number { return this.#size }
 
+  /** Whether jobs of an owner have not been taken. */
+  has (owner: string): boolean { return this.#lines.has(owner) }
+
   /** False when there is no room. */
   push (owner: string, item: T): boolean {
     const { maxJobs, maxPerOwner } = this.#init

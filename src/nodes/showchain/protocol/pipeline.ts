@@ -102,6 +102,8 @@ export interface PipelineInit {
   onRead? (): void
   /** Packets of data, in order. Their memory may be reused once this has returned. */
   onData? (packets: Batch<Datagram>, now: number): void
+  /** Op codes whose messages the node takes once by itself, as each answers one request of its own: they need no replay window. */
+  takenOnce?: ReadonlySet<number>
   /** A 0x123 without data_hash is taken, and no HMAC. */
   pageSignatures?: boolean
   /** Keys that have verified a message are remembered there. */
@@ -179,6 +181,9 @@ export class Pipeline {
 
   /** Number of replay windows. */
   get windows (): number { return this.#windows.size }
+
+  /** Another limit of replay windows of one address. */
+  limitOwners (maxPerOwner: number): void { this.#windows.limitOwners(maxPerOwner) }
 
   /**
    * Reads the socket until it ends, or the signal is aborted.
@@ -260,11 +265,13 @@ export class Pipeline {
     const date = this.#init.clock.date()
     if (!this.#windows.isFresh(ts, date)) return 'stale'
     if (op === Op.dataRequest && dataHash === undefined && this.#init.pageSignatures !== true) return 'hash'
-    if (id === undefined) return undefined
-    const novelty = this.#windows.check(windowOf(message, id), seq, date)
+    if (id === undefined || this.#isTakenOnce(op)) return undefined
+    const novelty = this.#windows.check(windowOf(received, id), seq, date)
     received.isRepeated = novelty === 'repeated'
     return dropOf(novelty)
   }
+
+  #isTakenOnce (op: number): boolean { return this.#init.takenOnce?.has(op) === true }
 
   #spend ({ message, from }: Received, now: number): boolean {
     if (message.sign?.length === HMAC_BYTES) return true
@@ -297,10 +304,12 @@ export class Pipeline {
     if (message.sign !== undefined) {
       const id = message.id ?? sender?.id
       if (id === undefined) return this.#drop('sender')
-      const novelty = this.#windows.accept(windowOf(message, id), message.seq, message.ts, this.#init.clock.date())
-      const drop = dropOf(novelty)
-      if (drop !== undefined) return this.#drop(drop)
-      received.isRepeated = novelty === 'repeated'
+      if (!this.#isTakenOnce(message.op)) {
+        const novelty = this.#windows.accept(windowOf(received, id), message.seq, message.ts, this.#init.clock.date())
+        const drop = dropOf(novelty)
+        if (drop !== undefined) return this.#drop(drop)
+        received.isRepeated = novelty === 'repeated'
+      }
       if (sender !== undefined) {
         if (message.op === Op.dataRequest) this.#verified.add(message, sender)
         else this.keys.remember(sender)
@@ -313,7 +322,8 @@ export class Pipeline {
 
 const SESSION_IS_SIGNED: ReadonlySet<number> = new Set([Op.responseAck, Op.passResponseAck, Op.proxyResponse, Op.dataRequest])
 
-const windowOf = ({ op, session }: ShowchainMessage, id: Uint8Array): WindowKey => ({ id, op, session: SESSION_IS_SIGNED.has(op) ? session : undefined })
+const windowOf = ({ message: { op, session }, from }: Received, id: Uint8Array): WindowKey =>
+  ({ id, op, session: SESSION_IS_SIGNED.has(op) ? session : undefined, owner: clientKey(from.host) })
 
 function dropOf (novelty: Novelty): Drop | undefined {
   if (novelty === 'full') return 'windows'

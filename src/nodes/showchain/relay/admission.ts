@@ -1,5 +1,6 @@
 /** What is checked of a message before its signature, in the order of cost (SHOW CHAIN protocol, sections 3.1 and 3.3). */
 import type { Budgets } from './budgets.ts'
+import { answeredRequest } from './introductions.ts'
 import type { RelayState } from './state.ts'
 import type { RelayDrop } from './stats.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -79,12 +80,14 @@ export class Admissions {
 
   /** Only T itself knows the session, or who sees its datagrams: that costs no budget of anybody. */
   #ack (message: ShowchainMessage, { host, port }: Sender, date: number): Admission {
-    const introduction = this.#state.introductions.find(message.session as Uint8Array, message)
-    if (introduction === undefined) return 'session'
+    const introduction = this.#state.introductions.find(message.session as Uint8Array)
+    const request = introduction === undefined ? undefined : answeredRequest(introduction, message)
+    if (introduction === undefined || request === undefined) return 'session'
     const { target } = introduction
     if (target.isGone || target.host !== host || target.port !== port) return 'endpoint'
     if (Buffer.compare(message.id as Uint8Array, target.id) !== 0) return 'id'
     if (!this.#isFresh(message, date)) return 'stale'
+    if (request.isAnswered) return 'replay'
     return introduction.tries++ < TRIES * introduction.requests.length ? 'verify' : 'session'
   }
 

@@ -1,4 +1,6 @@
-/** What happened to a node at this helper, in order, for people. */
+/** What happened to a node at this helper, in order, for people: put into words only when somebody asks. */
+import { endpointText } from '../../../net/endpoint.ts'
+import type { Endpoint } from '../../../types.ts'
 
 /** One step. */
 export interface RelayStep {
@@ -6,6 +8,29 @@ export interface RelayStep {
   readonly at: number
   readonly text: string
 }
+
+/** What a step is about. */
+export interface StepFacts {
+  /** Of another node, see `idKey`. */
+  readonly other?: string
+  readonly endpoint?: Endpoint
+  /** NAT kind; 0: unknown. */
+  readonly kind?: number
+}
+
+/** Words for a step. @param other the first digits of the id of the other node */
+export type StepWords = (other: string, endpoint: string, kind: number) => string
+
+interface Step {
+  readonly at: number
+  readonly words: StepWords
+  readonly facts: StepFacts
+}
+
+const NOTHING: StepFacts = {}
+
+/** Digits of an id in the steps of another one. */
+const SHORT_ID = 12
 
 /** The steps of one node that are kept; older ones are forgotten. */
 const MAX_STEPS = 8
@@ -15,19 +40,22 @@ const MAX_NODES = 4096
 
 export class Histories {
   /** The one to which nothing has happened for longest first. */
-  readonly #nodes = new Map<string, RelayStep[]>()
+  readonly #nodes = new Map<string, Step[]>()
 
   get size (): number { return this.#nodes.size }
 
-  /** @param key of the id; `at` milliseconds since 1970 */
-  add (key: string, at: number, text: string): void {
+  /** @param key of the id; `at` milliseconds since 1970; `words` is kept, so it should be one for all steps of its kind */
+  add (key: string, at: number, words: StepWords, facts = NOTHING): void {
     const steps = this.#nodes.get(key) ?? []
     this.#nodes.delete(key)
     this.#nodes.set(key, steps)
-    steps.push({ at, text })
+    steps.push({ at, words, facts })
     if (steps.length > MAX_STEPS) steps.shift()
     if (this.#nodes.size > MAX_NODES) this.#nodes.delete(this.#nodes.keys().next().value as string)
   }
 
-  of (key: string): readonly RelayStep[] { return this.#nodes.get(key) ?? [] }
+  of (key: string): RelayStep[] {
+    return (this.#nodes.get(key) ?? []).map(({ at, words, facts: { other = '', endpoint, kind = 0 } }) =>
+      ({ at, text: words(Buffer.from(other, 'latin1').toString('hex').slice(0, SHORT_ID), endpoint === undefined ? '' : endpointText(endpoint), kind) }))
+  }
 }

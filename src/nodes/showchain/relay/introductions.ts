@@ -1,5 +1,5 @@
 /** Introductions that are under way (SHOW CHAIN protocol, section 5.3). */
-import { randomBytes } from 'node:crypto'
+import { RandomIds } from './random-ids.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import type { Registration } from './registrations.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -26,6 +26,11 @@ interface Passed {
   readonly ts: number
 }
 
+/** One that T may answer once. */
+export interface PassedRequest extends Passed {
+  isAnswered: boolean
+}
+
 export interface Introduction {
   /** 16 bytes. */
   readonly session: Uint8Array
@@ -39,9 +44,10 @@ export interface Introduction {
   readonly target: Registration
   readonly startedAt: number
   /** Requests that T may answer, the last one at the end. */
-  readonly requests: Passed[]
+  readonly requests: PassedRequest[]
   /** When a 0x112 was sent. */
   readonly sentAt: number[]
+  /** One of them was answered. */
   isAnswered: boolean
   /** Answers that were verified. */
   tries: number
@@ -55,6 +61,7 @@ export class Introductions {
   readonly #pairs = new Map<string, Introduction>()
   /** By session, the oldest first. */
   readonly #sessions = new Map<string, Introduction>()
+  readonly #ids = new RandomIds(SESSION_BYTES)
   /** Unanswered ones by source. */
   readonly #unanswered = new Map<string, number>()
 
@@ -75,30 +82,27 @@ export class Introductions {
     let introduction = known
     if (known === undefined || known.target !== target || now - known.startedAt >= SAME_SESSION) {
       if (this.#sessions.size >= MAX_INTRODUCTIONS) this.#forget(this.#sessions.values().next().value as Introduction)
-      introduction = { session: randomBytes(SESSION_BYTES), pair, requester: key, endpoint, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
+      introduction = { session: this.#ids.next(), pair, requester: key, endpoint, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
       this.#pairs.set(pair, introduction)
       this.#sessions.set(idKey(introduction.session), introduction)
       this.#count(source, 1)
     }
     const { requests, sentAt } = introduction as Introduction
     ;(introduction as Introduction).endpoint = endpoint
-    requests.push({ seq, ts })
+    requests.push({ seq, ts, isAnswered: false })
     if (requests.length > MAX_PASSED) requests.shift()
     sentAt.push(now)
     if (sentAt.length > MAX_PASSED) sentAt.shift()
     return introduction as Introduction
   }
 
-  /** The introduction that a 0x114 answers: of T, with seq and ts of a request that was passed to it. */
-  find (session: Uint8Array, { seq, ts }: Passed): Introduction | undefined {
-    const introduction = this.#sessions.get(idKey(session))
-    return introduction?.requests.some((passed) => passed.seq === seq && passed.ts === ts) === true ? introduction : undefined
-  }
+  /** The introduction of a session. */
+  find (session: Uint8Array): Introduction | undefined { return this.#sessions.get(idKey(session)) }
 
-  answered (introduction: Introduction): void {
-    if (introduction.isAnswered) return
-    introduction.isAnswered = true
-    this.#count(introduction.source, -1)
+  /** T has answered one of the requests. */
+  answered (introduction: Introduction, request: PassedRequest): void {
+    request.isAnswered = true
+    this.#settle(introduction)
   }
 
   /** Forgets what has lasted too long. */
@@ -116,9 +120,16 @@ export class Introductions {
   }
 
   #forget (introduction: Introduction): void {
-    this.answered(introduction)
+    this.#settle(introduction)
     this.#sessions.delete(idKey(introduction.session))
     if (this.#pairs.get(introduction.pair) === introduction) this.#pairs.delete(introduction.pair)
+  }
+
+  /** It counts as unanswered no more. */
+  #settle (introduction: Introduction): void {
+    if (introduction.isAnswered) return
+    introduction.isAnswered = true
+    this.#count(introduction.source, -1)
   }
 
   #count (source: string, by: number): void {
@@ -127,3 +138,6 @@ export class Introductions {
     else this.#unanswered.set(source, count)
   }
 }
+
+/** The request of an introduction that a message answers: it repeats seq and ts. */
+export const answeredRequest = ({ requests }: Introduction, { seq, ts }: Passed): PassedRequest | undefined => requests.find((passed) => passed.seq === seq && passed.ts === ts)

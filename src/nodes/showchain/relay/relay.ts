@@ -15,6 +15,7 @@ import { SecondPort } from './second-port.ts'
 import { Sessions } from './sessions.ts'
 import { readRelay, type ShowchainRelayOptions } from './settings.ts'
 import type { RelayState } from './state.ts'
+import { GONE, SESSION_GONE, UNANSWERED } from './steps.ts'
 import { newCounters, type RelayDrop } from './stats.ts'
 import type { NodeExplanation, ShowchainRelayStats, ShowchainRelayStatus } from './status.ts'
 import type { InitOf } from '../../common/options/option.ts'
@@ -38,12 +39,18 @@ import { idKey } from '../protocol/public-keys.ts'
 /** Milliseconds between two looks for what is silent. */
 const TICK = 1000
 
-/**
- * Windows of messages that have come, some 500 bytes each: of those ids whose messages may still be fresh. A node has one for each introduction
- * that it has answered lately.
- */
+/** Windows of messages that have come, of those ids whose messages may still be fresh: one for each request that a node makes, and for each session with RSA. */
 const MAX_WINDOWS = 131_072
-const MAX_WINDOWS_PER_ID = 4096
+const MAX_WINDOWS_PER_ID = 1024
+
+/** Those of one address, for each node that it may have. */
+const WINDOWS_PER_NODE = 4
+
+/** A 0x114 is taken once, as it answers one 0x112. */
+const TAKEN_ONCE: ReadonlySet<number> = new Set([Op.responseAck])
+
+/** Verifications of one read that are not worth another thread: a millisecond of work. */
+const FEW = 32
 
 /** The relay has budgets of its own, which count only requests whose addresses are proved. */
 const NO_BUDGET = { rate: 1e9 }
@@ -106,8 +113,10 @@ export class ShowchainRelay {
       clock,
       identity,
       threads,
-      windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS, maxPerId: MAX_WINDOWS_PER_ID },
+      windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS, maxPerId: MAX_WINDOWS_PER_ID, maxPerOwner: settings.maxNodesPerSource * WINDOWS_PER_NODE },
       budgets: { perSource: NO_BUDGET, total: NO_BUDGET },
+      takenOnce: TAKEN_ONCE,
+      limits: { few: FEW },
       // Whether a 0x123 may come without a hash is the matter of this relay, as that can change.
       pageSignatures: true,
       admit: (received) => this.#admit(received),
@@ -126,7 +135,7 @@ export class ShowchainRelay {
         }
       }
     })
-    const cookies = new Cookies()
+    const cookies = new Cookies(undefined, sha256)
     const cookieFor = (to: Endpoint): Uint8Array => cookies.make(to, clock.now())
     this.#admissions = new Admissions(this.#state, this.#budgets, ({ cookie }, from) => cookies.check(cookie, from, clock.now()))
     this.#requests = new Requests({
@@ -164,7 +173,7 @@ export class ShowchainRelay {
       ...counters,
       received: { ...received, dataRequest: counters.passed, dataAck: counters.acknowledged },
       sent: { ...sent, passData: counters.passed, dataAck: counters.acknowledged },
-      drops: { ...drops, ...own, stale: drops.stale + own.stale, id: drops.id + own.id, hash: drops.hash + own.hash, unexpected: drops.unexpected + own.unexpected },
+      drops: { ...drops, ...own, stale: drops.stale + own.stale, replay: drops.replay + own.replay, id: drops.id + own.id, hash: drops.hash + own.hash, unexpected: drops.unexpected + own.unexpected },
       unsent: unsent + outbox.unsent + this.#second.unsent,
       nodes: registrations.size,
       sources: registrations.sources,
@@ -206,6 +215,7 @@ export class ShowchainRelay {
     sessions.configure(settings, clock.now())
     if (!settings.proxy) sessions.clear()
     this.#budgets.configure(settings)
+    this.#pipeline.limitOwners(settings.maxNodesPerSource * WINDOWS_PER_NODE)
     this.#others.configure(settings.bootstrap)
   }
 
@@ -272,12 +282,12 @@ export class ShowchainRelay {
     this.#log.tick()
     registrations.tick(now, ({ idKey }) => {
       counters.gone++
-      histories.add(idKey, date, 'was not heard for 60 s, and cannot be reached any more')
+      histories.add(idKey, date, GONE)
     })
-    introductions.tick(now, ({ target }) => { histories.add(target.idKey, date, 'has not answered a request that it was told of') })
+    introductions.tick(now, ({ target }) => { histories.add(target.idKey, date, UNANSWERED) })
     sessions.tick(now, ({ ends }) => {
       counters.ended++
-      for (const { registration } of ends) histories.add(registration.idKey, date, 'nothing was sent through this proxy for 60 s')
+      for (const { registration } of ends) histories.add(registration.idKey, date, SESSION_GONE)
     })
   }
 

@@ -1,29 +1,24 @@
 /** Serves requests whose signatures hold (SHOW CHAIN protocol, sections 4.1, 5.1, 5.3 and 6.1). */
-import { randomBytes } from 'node:crypto'
 import { isUnknown, type Sender } from './admission.ts'
 import type { Budgets } from './budgets.ts'
+import type { StepFacts, StepWords } from './history.ts'
+import { answeredRequest } from './introductions.ts'
+import { RandomIds } from './random-ids.ts'
 import type { Registration } from './registrations.ts'
 import type { AgreedKey, End, ProxySession } from './sessions.ts'
 import type { RelayState } from './state.ts'
+import { ANSWERED, ASKED, GOT_ANSWER, IS_SENT_TO, REGISTERED, REGISTERED_AGAIN, SENDS, TOLD } from './steps.ts'
 import type { RelayDrop } from './stats.ts'
 import type { Sha256 } from '../../../crypto/index.ts'
-import { endpointText } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
 import { addressBytes } from '../protocol/addresses.ts'
 import { SESSION_BYTES } from '../protocol/field-table.ts'
 import { EphemeralKey, proxyKey } from '../protocol/key-agreement.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
-import { idKey } from '../protocol/public-keys.ts'
-import { idText } from '../protocol/public-key.ts'
 
 /** NAT kind of a helper. */
 const T1 = 1
-
-/** Digits of an id in the steps of another one. */
-const SHORT_ID = 12
-
-const shortId = (id: Uint8Array): string => idText(id).slice(0, SHORT_ID)
 
 /** A request as it was decoded. */
 type Request = ShowchainMessage & Required<Pick<ShowchainMessage, 'id' | 'target' | 'sign' | 'key'>>
@@ -43,6 +38,7 @@ export interface RequestsInit {
 
 export class Requests {
   readonly #init: RequestsInit
+  readonly #ids = new RandomIds(SESSION_BYTES)
 
   constructor (init: RequestsInit) { this.#init = init }
 
@@ -76,11 +72,11 @@ export class Requests {
     const { state: { registrations, counters, ownId }, cookieFor, send } = this.#init
     if (!isUnknown(target)) {
       const before = registrations.find(id)
-      const text = before !== undefined && before.host === from.host && before.port === from.port ? 'registered again' : `registered from ${endpointText(from)}`
+      const words = before !== undefined && before.host === from.host && before.port === from.port ? REGISTERED_AGAIN : REGISTERED
       const node = registrations.register(id, key, from, from.source, kind, now)
       if (node === undefined) return 'full'
       counters.registered++
-      this.#note(node.idKey, kind === 0 ? text : `${text} as T${kind}`)
+      this.#note(node.idKey, words, { endpoint: endpointOf(from), kind })
     }
     send({ op: Op.directResponse, id: ownId, seq, ts, ...seenAt(from), cookie: cookieFor(from) }, from)
   }
@@ -94,25 +90,28 @@ export class Requests {
     const node = registrations.find(target)
     if (node === undefined) return 'target'
     if (!budgets.takeIntroduction(node.idKey, from.source, now)) return 'introductions'
-    const { host, port } = from
-    const introduction = introductions.pass(id, node, { endpoint: { host, port }, source: from.source, seq, ts }, now)
+    const endpoint = endpointOf(from)
+    const introduction = introductions.pass(id, node, { endpoint, source: from.source, seq, ts }, now)
     if (typeof introduction === 'string') return introduction
     counters.introduced++
     send({ op: Op.passRequest, id, target, seq, ts, session: introduction.session, ...seenAt(from), sign, key, kind }, node)
-    this.#note(node.idKey, `told that ${shortId(id)} at ${endpointText(from)} asks for it`)
-    if (registrations.find(id) !== undefined) this.#note(idKey(id), `asked for ${shortId(target)}, which was told`)
+    const { requester } = introduction
+    this.#note(node.idKey, TOLD, { other: requester, endpoint })
+    if (registrations.has(requester)) this.#note(requester, ASKED, { other: node.idKey })
   }
 
   #answer ({ id, seq, ts, session, sign, key, kind }: Request): RelayDrop | undefined {
     const { introductions, counters, registrations } = this.#init.state
-    const introduction = introductions.find(session as Uint8Array, { seq, ts })
-    if (introduction === undefined) return 'session'
+    const introduction = introductions.find(session as Uint8Array)
+    const request = introduction === undefined ? undefined : answeredRequest(introduction, { seq, ts })
+    if (introduction === undefined || request === undefined) return 'session'
+    if (request.isAnswered) return 'replay'
     const { target, endpoint, requester } = introduction
-    introductions.answered(introduction)
+    introductions.answered(introduction, request)
     counters.answered++
     this.#init.send({ op: Op.passResponseAck, id, seq, ts, session, ...seenAt(target), sign, key, kind: kind ?? target.kind }, endpoint)
-    this.#note(target.idKey, `has answered ${endpointText(endpoint)}`)
-    if (registrations.has(requester)) this.#note(requester, `${shortId(id)} has answered, and was told to it as ${endpointText(target)}`)
+    this.#note(target.idKey, ANSWERED, { endpoint })
+    if (registrations.has(requester)) this.#note(requester, GOT_ANSWER, { other: target.idKey, endpoint: endpointOf(target) })
   }
 
   /** For the test of section 4.1: 0x113 from another port, and 0x115 as after a 0x114 of its own. */
@@ -120,7 +119,7 @@ export class Requests {
     const { state: { ownId, counters }, sendFromSecond, send, own, cookieFor } = this.#init
     counters.natAnswers++
     sendFromSecond({ op: Op.response, id: ownId, target: Uint8Array.from(id), seq, ts, kind: T1, cookie: cookieFor(from) }, from)
-    send({ op: Op.passResponseAck, id: ownId, seq, ts, session: randomBytes(SESSION_BYTES), ...seenAt(own), kind: T1 }, from)
+    send({ op: Op.passResponseAck, id: ownId, seq, ts, session: this.#ids.next(), ...seenAt(own), kind: T1 }, from)
   }
 
   #open ({ id, target, seq, ts, ephemeral }: Request, from: Sender, now: number): RelayDrop | undefined {
@@ -155,15 +154,17 @@ export class Requests {
   }
 
   #noteSession (requester: Registration, target: Registration): void {
-    this.#note(requester.idKey, `sends to ${shortId(target.id)} through this proxy`)
-    this.#note(target.idKey, `${shortId(requester.id)} sends to it through this proxy`)
+    this.#note(requester.idKey, SENDS, { other: target.idKey })
+    this.#note(target.idKey, IS_SENT_TO, { other: requester.idKey })
   }
 
-  #note (key: string, text: string): void {
+  #note (key: string, words: StepWords, facts: StepFacts): void {
     const { histories, clock } = this.#init.state
-    histories.add(key, clock.date(), text)
+    histories.add(key, clock.date(), words, facts)
   }
 }
+
+const endpointOf = ({ host, port }: Endpoint): Endpoint => ({ host, port })
 
 /** ip and port of a message. */
 function seenAt ({ host, port }: Endpoint): Pick<ShowchainMessage, 'ip' | 'port'> { return { ip: addressBytes(host), port } }

@@ -1,6 +1,6 @@
 /** Pairs of nodes whose data is carried (SHOW CHAIN protocol, section 6.1). */
-import { randomBytes } from 'node:crypto'
 import { PassWindow } from './pass-window.ts'
+import { RandomIds } from './random-ids.ts'
 import type { Registration } from './registrations.ts'
 import type { Hmac } from '../../../crypto/index.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
@@ -76,6 +76,7 @@ export class Sessions {
   /** Sessions by who has asked for them, by id and by address. */
   readonly #owners = new Map<string, number>()
   readonly #sources = new Map<string, number>()
+  readonly #ids = new RandomIds(SESSION_BYTES)
   #limits: SessionLimits
 
   constructor (limits: SessionLimits) { this.#limits = limits }
@@ -166,7 +167,7 @@ export class Sessions {
   /** Random, with a first part that no other one has. */
   #newId (): Uint8Array {
     for (;;) {
-      const id = randomBytes(SESSION_BYTES)
+      const id = this.#ids.next()
       if (!this.#sessions.has(prefixOf(id))) return id
     }
   }

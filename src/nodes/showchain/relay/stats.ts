@@ -19,7 +19,7 @@ export type RelayRefusal =
   'extension' | 'answer'
 
 /** A reason of the relay, or one of the pipeline that the relay finds itself. */
-export type RelayDrop = RelayRefusal | Extract<PipelineDrop, 'stale' | 'id' | 'hash' | 'hmac' | 'unexpected'>
+export type RelayDrop = RelayRefusal | Extract<PipelineDrop, 'stale' | 'replay' | 'id' | 'hash' | 'hmac' | 'unexpected'>
 
 /** Those of the pipeline that say nothing more than that the relay has refused or challenged it. */
 export type HiddenDrop = 'cookie' | 'limit'
@@ -45,6 +45,7 @@ const DROPS: Readonly<Record<RelayDrop, 0>> = {
   extension: 0,
   answer: 0,
   stale: 0,
+  replay: 0,
   id: 0,
   hash: 0,
   hmac: 0,

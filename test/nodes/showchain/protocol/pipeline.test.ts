@@ -299,18 +299,22 @@ t.test('more than a few are verified on other threads, in order for each sender,
       }
     }
   })
-  const messages = Array.from({ length: 50 }, (_, i) => messageOf(Op.natRequest, { seq: 1 + i }))
+  const messages = Array.from({ length: 53 }, (_, i) => messageOf(Op.natRequest, { seq: 1 + i }))
   messages[20] = flipped(messages[20], 'sign', 3)
-  const expected = messages.map(({ seq }) => seq).filter((seq) => seq !== 21)
-  socket.receive(messages.map(encodeMessage))
-  t.equal(pipeline.unverified, 50)
-  t.same(order, [])
+  const [first, rest] = [[1, 2, 3, 4, 5, 6, 7, 8], messages.map(({ seq }) => seq).filter((seq) => seq > 8 && seq !== 21)]
+  socket.receive(messages.slice(0, 50).map(encodeMessage))
+  t.equal(pipeline.unverified, 42)
+  t.same(order, first)
+  socket.receive(messages.slice(50).map(encodeMessage))
+  t.same(order, first, 'those behind them wait as well')
+  socket.receive([encodeMessage(messageOf(Op.natRequest, { seq: 100 }, identity('b')))])
+  t.same(order, [...first, 100], 'those of others do not')
   while (pipeline.unverified > 0) await turn()
   await turn()
-  t.same(order, expected, 'though their memory was overwritten')
+  t.same(order, [...first, 100, ...rest], 'though their memory was overwritten')
   t.same(drops(), { signature: 1 })
-  t.equal(socket.sent.length, 49)
-  t.ok(socket.batches < 49, `${socket.batches} batches`)
+  t.equal(socket.sent.length, 53)
+  t.ok(socket.batches < 53, `${socket.batches} batches`)
 })
 
 t.test('one that has too many waiting loses its own, not those of others', async (t) => {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { Histories } from '../../../../src/nodes/showchain/relay/history.ts'
-import { Introductions, type Introduction } from '../../../../src/nodes/showchain/relay/introductions.ts'
+import { answeredRequest, Introductions, type Introduction } from '../../../../src/nodes/showchain/relay/introductions.ts'
 import { PassWindow } from '../../../../src/nodes/showchain/relay/pass-window.ts'
 import { Registrations, type Registration } from '../../../../src/nodes/showchain/relay/registrations.ts'
 import { endsOf, Sessions, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
@@ -106,16 +106,18 @@ t.test('introductions', async (t) => {
     const second = ask(table, 1, 10_000) as Introduction
     t.notSame(second.session, first.session)
     t.equal(ask(table, 1, 10_001), 'repeated')
-    t.equal(table.find(first.session, { seq: 9999, ts: 9999 }), first, 'T may still answer the first one')
+    t.equal(table.find(first.session), first, 'T may still answer the first one')
+    t.ok(answeredRequest(first, { seq: 9999, ts: 9999 }))
   })
 
   t.test('an answer has the seq and ts of a request that was passed', async (t) => {
     const table = new Introductions()
     const introduction = ask(table, 1, 5) as Introduction
-    t.equal(table.find(introduction.session, { seq: 5, ts: 5 }), introduction)
-    t.equal(table.find(introduction.session, { seq: 5, ts: 6 }), undefined)
-    t.equal(table.find(introduction.session, { seq: 6, ts: 5 }), undefined)
-    t.equal(table.find(new Uint8Array(16), { seq: 5, ts: 5 }), undefined)
+    t.equal(table.find(introduction.session), introduction)
+    t.same(answeredRequest(introduction, { seq: 5, ts: 5 }), { seq: 5, ts: 5, isAnswered: false })
+    t.equal(answeredRequest(introduction, { seq: 5, ts: 6 }), undefined)
+    t.equal(answeredRequest(introduction, { seq: 6, ts: 5 }), undefined)
+    t.equal(table.find(new Uint8Array(16)), undefined)
   })
 
   t.test('unanswered ones of one address', async (t) => {
@@ -124,8 +126,7 @@ t.test('introductions', async (t) => {
     for (let i = 0; i < 1024; i++) unanswered.push(ask(table, i, 0) as Introduction)
     t.equal(ask(table, 1024, 0), 'full')
     t.type(ask(table, 1024, 0, { source: 'other' }), 'object', 'another address')
-    table.answered(unanswered[0])
-    table.answered(unanswered[0])
+    for (let i = 0; i < 2; i++) table.answered(unanswered[0], unanswered[0].requests[0])
     t.type(ask(table, 1025, 0), 'object')
     t.equal(ask(table, 1026, 0), 'full', 'answered counts once')
     const lost: Introduction[] = []
@@ -142,7 +143,7 @@ t.test('introductions', async (t) => {
     const first = ask(table, 0, 0, { source: 's0' }) as Introduction
     for (let i = 1; i <= 65_536; i++) ask(table, i, 0, { source: `s${i >> 9}` })
     t.equal(table.size, 65_536)
-    t.equal(table.find(first.session, { seq: 0, ts: 0 }), undefined)
+    t.equal(table.find(first.session), undefined)
   })
 })
 
@@ -239,12 +240,12 @@ t.test('which data is passed on', async (t) => {
 
 t.test('steps: the last ones of a node, and nodes to which something has happened lately', async (t) => {
   const histories = new Histories()
-  for (let i = 0; i < 10; i++) histories.add('a', i, String(i))
+  for (let i = 0; i < 10; i++) histories.add('a', i, (_other, _endpoint, kind) => String(kind), { kind: i })
   t.same(histories.of('a').map(({ text }) => text), ['2', '3', '4', '5', '6', '7', '8', '9'])
   t.same(histories.of('b'), [])
-  for (let i = 0; i < 4095; i++) histories.add(`n${i}`, 0, '')
-  histories.add('a', 10, 'again')
-  histories.add('one more', 0, '')
+  for (let i = 0; i < 4095; i++) histories.add(`n${i}`, 0, () => '')
+  histories.add('a', 10, () => 'again')
+  histories.add('one more', 0, () => '')
   t.equal(histories.size, 4096)
   t.equal(histories.of('a').at(-1)?.text, 'again')
   t.same(histories.of('n0'), [])
