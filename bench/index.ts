@@ -15,6 +15,7 @@ import { help, readOptions, type Options } from './lib/options.ts'
 import { natpassBench } from './natpass-relay.ts'
 import { Progress } from './lib/progress.ts'
 import { relayBench } from './relay.ts'
+import { reliableBench } from './reliable.ts'
 import { jsonLine } from './lib/row.ts'
 import { rustdeskBench } from './rustdesk.ts'
 import { Run } from './lib/run.ts'
@@ -35,6 +36,7 @@ const GROUPS: Record<string, Group> = {
   natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
   rustdesk: { about: 'what a relay of RustDesk passes on; presence, punches and first registrations of a rendezvous server; memory; also beside the original servers', measure: rustdeskBench },
   showchain: { about: 'what a SHOW CHAIN helper introduces for its processor time, beside the verifications of signatures alone; memory of a node; sealed streams, direct and by a proxy', measure: showchainBench },
+  reliable: { about: 'one reliable stream over UDP, and what it costs both ends, beside udx-native', measure: reliableBench },
   udp: { about: 'what a UDP datagram costs, out and in, to one address and to many', measure: udpBench },
   tun: { about: 'from interface to interface in network namespaces: TCP, UDP, idle and loaded latency', measure: tunBench },
   layers: { about: 'the cores of the layers, beside what one would write first', measure: layersBench }

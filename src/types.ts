@@ -44,7 +44,7 @@ export interface Core<A = Uint8Array, B = A> {
 
 /**
  * Sends packets (IP, UDP): many senders, none of which waits. Sent memory is only read, possibly after `send` has returned, so one packet
- * may go to many ports, and the sender must not reuse its memory.
+ * may go to many ports, and the sender must not reuse its memory, but where `isReusable` says so.
  */
 export interface PacketPort<T = Uint8Array> {
   /**
@@ -60,6 +60,8 @@ export interface PacketPort<T = Uint8Array> {
   readonly bufferedAmount?: number | undefined
   /** The bound of `queued` in bytes; exceeded by at most one batch. */
   readonly limit: number
+  /** Whether memory that was sent is not read any more once `queued` is 0, so that its sender may use it again. Default: false. */
+  readonly isReusable?: boolean
   /**
    * Settles when the system below takes more without delay, or the link has ended: for a sender that can pause, as an interface can,
    * instead of losing packets. Optional.

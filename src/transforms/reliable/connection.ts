@@ -7,6 +7,7 @@ import { INITIAL_WINDOW, settingsOf, verifyPath, type ReliableInit, type Reliabl
 import { ReliableError } from './errors.ts'
 import { Outgoing } from './outgoing.ts'
 import { ACK_SIZE, Flag, FLAGS_SIZE, NUMBER_SIZE, OFFSET_SIZE, PacketReader, RANGE_SIZE, writeAck, writeNumber, writeNumbers, writeWord } from './packet.ts'
+import { giveRoom, takeRoom, type PacketRoom } from './packet-room.ts'
 import { ReceiveBuffer } from './receive-buffer.ts'
 import { Recovery } from './recovery.ts'
 import type { RttEstimator } from './rtt-estimator.ts'
@@ -56,8 +57,9 @@ export class ReliableConnection {
   #waitingSince: number | undefined
   #shrinkAt = Infinity
   #retryAt = 0
-  /** Number of the first packet of the last `poll`. */
+  /** Number of the first packet of the last `poll`, and the memory of its packets. */
   #firstOfPoll = 0
+  #room: PacketRoom | undefined
 
   /** @throws {OptionError} when an option is out of range */
   constructor (options: ReliableInit, now: number) {
@@ -124,12 +126,19 @@ export class ReliableConnection {
     this.#out.clear()
   }
 
-  /** All bytes that can be read. */
-  take (now: number): Batch {
-    const batch = this.#in.take(now)
+  /**
+   * All bytes that can be read.
+   *
+   * @param isLent whether the reader gives the memory back, by `giveBack`
+   */
+  take (now: number, isLent = false): Batch {
+    const batch = this.#in.take(now, isLent)
     if (this.#in.isGrantDue) this.#acks.hurry(now)
     return batch
   }
+
+  /** Nobody uses the memory that was lent any more. */
+  giveBack (): void { this.#in.giveBack() }
 
   /** @throws {OptionError} when a path cannot be that way */
   usePath (path: ReliablePath, now: number): void {
@@ -160,28 +169,35 @@ export class ReliableConnection {
     if (isAck) this.#recovery.finish(now)
   }
 
-  /** Datagrams to be sent now, bounded in number: call again until there are none. Each batch has memory of its own. */
+  /** Datagrams to be sent now, bounded in number: call again until there are none. Each batch has memory of its own, unless `reuse` is called. */
   poll (now: number): Batch {
     this.#run(now)
     const batch: Batch = []
     if (this.isDead) return batch
-    const { headroom, tailroom } = this.#init
-    const { maxDatagram } = this.#recovery.path
     this.#firstOfPoll = this.#recovery.packets.next
     const isAckDue = now >= this.#acks.dueAt
     const count = this.#countReady(now)
     if (count === 0 && !isAckDue) return batch
+    const { headroom, tailroom } = this.#init
+    const { maxDatagram } = this.#recovery.path
     const size = count === 0 ? Math.min(maxDatagram, FLAGS_SIZE + ACK_SIZE + this.#acks.numbers.length * RANGE_SIZE) : maxDatagram
-    const stride = headroom + size + tailroom
-    const memory = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(1, count) * stride).buffer)
-    for (let from = headroom; from < memory.length; from += stride) {
-      const end = this.#encode(memory, from, from + size, count > 0, now)
-      if (end === from) break
-      batch.push(memory.subarray(from, end))
-    }
+    const room = this.#room = takeRoom(Math.max(1, count), { headroom, size, tailroom })
+    do {
+      const begin = room.begin(batch.length)
+      const length = this.#encode(room.bytes, begin, begin + size, count > 0, now) - begin
+      if (length === 0) break
+      batch.push(room.packet(batch.length, length))
+    } while (batch.length < count)
     const { packets } = this.#recovery
     if (this.#out.ready === 0 && packets.inFlight < this.#recovery.control.window) packets.limit()
     return batch
+  }
+
+  /** Nobody uses the memory of the last batch any more: the next `poll` of this stream or another one may. */
+  reuse (): void {
+    if (this.#room === undefined) return
+    giveRoom(this.#room)
+    this.#room = undefined
   }
 
   /** The port has not taken the last batch of `poll`. */

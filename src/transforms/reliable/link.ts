@@ -76,7 +76,7 @@ class ReliableStream implements ReliableLink, PacketPort {
     this.#settings = settings
     this.limit = settings.queueLimit
     this.#core = new ReliableConnection(settings, settings.clock.now())
-    this.#reader = new Reader({ take: this.#take, isEnd: () => this.#core.isReadEnd })
+    this.#reader = new Reader({ take: this.#take, giveBack: () => { this.#core.giveBack() }, isEnd: () => this.#core.isReadEnd })
     consume(lower, this.#receive).then(() => { this.#onLowerEnd(new LinkClosedError('the link below has ended')) }, (err: Error) => { this.#onLowerEnd(err) })
     this.#wake() // for the keep-alive
   }
@@ -126,9 +126,9 @@ class ReliableStream implements ReliableLink, PacketPort {
 
   boundUnsent (bytes: number): void { this.#readAhead = bytes }
 
-  readonly #take = (): Batch => {
+  readonly #take = (isLent: boolean): Batch => {
     if (this.#core.available === 0) return []
-    const batch = this.#core.take(this.#settings.clock.now())
+    const batch = this.#core.take(this.#settings.clock.now(), isLent)
     this.#wake() // the window has opened
     return batch
   }
@@ -177,6 +177,7 @@ class ReliableStream implements ReliableLink, PacketPort {
       const batch = this.#core.poll(now)
       if (batch.length === 0) return
       if (port.send(batch) === 0) this.#core.refuse(now)
+      if (port.isReusable === true && port.queued === 0) this.#core.reuse()
       if (this.queued < this.#readAhead) this.#pull()
     }
   }

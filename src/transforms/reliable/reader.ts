@@ -5,8 +5,9 @@ import { Flow } from '../../streams/flow.ts'
 import type { Batch, Take } from '../../types.ts'
 
 export interface ReaderInit {
-  /** Everything that can be read; empty when there is nothing. */
-  take: () => Batch
+  /** Everything that can be read; empty when there is nothing. `isLent`: the memory is given back by `giveBack`, once for all. */
+  take: (isLent: boolean) => Batch
+  giveBack: () => void
   /** All was taken, and nothing more comes. */
   isEnd: () => boolean
 }
@@ -36,7 +37,7 @@ export class Reader implements AsyncIterableIterator<Batch> {
       if (!reader.closed && reader.size === 0) this.#feed(reader)
       return
     }
-    const batch = this.#init.take()
+    const batch = this.#init.take(false)
     if (batch.length > 0) {
       this.#reader = undefined
       reader.resolve({ done: false, value: batch })
@@ -69,7 +70,7 @@ export class Reader implements AsyncIterableIterator<Batch> {
     if (this.#failure !== undefined) return this.#throw()
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined })
     if (this.#reader !== undefined) return Promise.reject(new AsyncQueueBusyError('a link has one reader, and it is waiting already'))
-    const value = this.#init.take()
+    const value = this.#init.take(false)
     if (value.length > 0) return Promise.resolve({ done: false, value })
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
@@ -97,7 +98,10 @@ export class Reader implements AsyncIterableIterator<Batch> {
     if (this.#failure !== undefined) await this.#throw()
     if (this.#isOver) return
     const flow: Flow = this.#reader = new Flow(take, {
-      onPull: () => { this.#feed(flow) },
+      onPull: () => {
+        this.#init.giveBack()
+        this.#feed(flow)
+      },
       onReturn: () => { if (signal?.aborted !== true) this.#isOver = true }
     })
     if (signal?.aborted !== true) this.#feed(flow)
@@ -110,9 +114,10 @@ export class Reader implements AsyncIterableIterator<Batch> {
 
   #feed (flow: Flow): void {
     while (flow.size === 0 && !flow.closed) {
-      const batch = this.#init.take()
+      const batch = this.#init.take(true)
       if (batch.length === 0) break
       flow.pushBatch(batch)
+      if (flow.size === 0) this.#init.giveBack()
     }
     if (flow.closed || flow.size > 0 || !this.#init.isEnd()) return
     this.#isOver = true

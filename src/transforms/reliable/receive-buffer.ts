@@ -5,6 +5,11 @@ import type { Batch } from '../../types.ts'
 /** Bytes are put together in blocks, at their places; a block is given to the reader in parts. */
 const BLOCK = 64 << 10
 
+/** Blocks that are kept for all streams of a thread. */
+const MOST_FREE = 32
+
+const free: Uint8Array[] = []
+
 /** Ranges with gaps between them. */
 const MAX_GAPS = 4096
 
@@ -34,6 +39,9 @@ export class ReceiveBuffer {
   readonly #blocks = new Map<number, Uint8Array>()
   #block: Uint8Array | undefined
   #blockIndex = -1
+  /** Blocks whose reader gives them back; the last block of which a reader keeps a part. */
+  #lent: Uint8Array[] = []
+  #keptIndex = -1
   /** When the measurement of the reader has begun, and what was read by then. */
   #measuredAt: number
   #measuredFrom = 0
@@ -77,16 +85,24 @@ export class ReceiveBuffer {
     return true
   }
 
-  /** All bytes that can be read. */
-  take (now: number): Batch {
+  /**
+   * All bytes that can be read.
+   *
+   * @param isLent the reader does not keep their memory: see `giveBack`
+   */
+  take (now: number, isLent: boolean): Batch {
     const batch: Batch = []
     while (this.read < this.next) {
       const index = Math.floor(this.read / BLOCK)
       const from = this.read - index * BLOCK
       const to = Math.min(BLOCK, this.next - index * BLOCK)
-      batch.push((this.#blockOf(index)).subarray(from, to))
+      const block = this.#blockOf(index)
+      batch.push(block.subarray(from, to))
       this.read += to - from
-      if (to === BLOCK) this.#drop(index)
+      if (!isLent) this.#keptIndex = index
+      if (to < BLOCK) break
+      this.#drop(index)
+      if (index > this.#keptIndex) this.#lent.push(block)
     }
     if (this.isComplete) {
       this.#blocks.clear()
@@ -95,6 +111,13 @@ export class ReceiveBuffer {
     }
     this.#grow(now)
     return batch
+  }
+
+  /** All that was lent is used again. */
+  giveBack (): void {
+    if (this.#lent.length === 0) return
+    for (const block of this.#lent) if (free.length < MOST_FREE) free.push(block)
+    this.#lent = []
   }
 
   /** Whether so much was read that the other side should know. */
@@ -138,7 +161,7 @@ export class ReceiveBuffer {
     if (index === this.#blockIndex) return this.#block as Uint8Array
     let block = this.#blocks.get(index)
     if (block === undefined) {
-      block = new Uint8Array(Buffer.allocUnsafeSlow(BLOCK).buffer)
+      block = free.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(BLOCK).buffer)
       this.#blocks.set(index, block)
     }
     this.#block = block

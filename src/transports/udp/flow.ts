@@ -88,6 +88,8 @@ export class Flow implements UdpLink, PacketPort {
 
   get limit (): number { return this.#init.socket.port.limit }
 
+  get isReusable (): boolean { return this.#init.socket.port.isReusable === true }
+
   send (batch: Batch): number {
     if (this.#reason !== undefined) return 0
     this.touch()

@@ -43,6 +43,8 @@ export class DatagramPath implements Path {
 
   get limit (): number { return this.#init.port.limit }
 
+  get isReusable (): boolean { return this.#init.port.isReusable === true }
+
   get isClosed (): boolean { return this.#isClosed }
 
   /** Milliseconds of the clock. */

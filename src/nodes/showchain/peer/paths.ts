@@ -5,7 +5,7 @@ import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
 export type PathKind = 'direct' | 'nat' | 'proxy'
 
 /** One way. Packets that were given to `send` belong to it. */
-export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'drained'> {
+export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'drained' | 'isReusable'> {
   readonly kind: PathKind
   /** Of the other node, or of the proxy. */
   readonly endpoint: Endpoint

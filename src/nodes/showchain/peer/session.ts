@@ -236,6 +236,8 @@ interface StreamPortInit {
 class StreamPort implements Link, PacketPort {
   readonly #init: StreamPortInit
   #flow: Flow | undefined
+  /** The path of the last packets. */
+  #last: Path | undefined
   #onMoved = (): void => {}
   #reason: Error | undefined
 
@@ -252,8 +254,10 @@ class StreamPort implements Link, PacketPort {
   /** Half of that of the path, so that probes find room. */
   get limit (): number { return (this.#init.path()?.limit ?? 0) / 2 }
 
+  get isReusable (): boolean { return this.#last?.isReusable === true && this.#last === this.#init.path() }
+
   send (contents: Batch): number {
-    const path = this.#init.path()
+    const path = this.#last = this.#init.path()
     if (path === undefined || this.#reason !== undefined || path.queued >= path.limit / 2) return 0
     return path.send(this.#init.seal(contents)) === 0 ? 0 : contents.length
   }

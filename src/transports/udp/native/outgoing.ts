@@ -37,6 +37,7 @@ export interface OutgoingInit {
 
 export class Outgoing implements PacketPort<Datagram> {
   readonly limit: number
+  readonly isReusable = true
   readonly offloads: readonly UdpOffload[]
   reduced: string | undefined
   readonly #udp: NativeUdp
