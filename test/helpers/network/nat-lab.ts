@@ -16,7 +16,7 @@ const LAN = 'lan'
 
 /**
  * How a router translates. `port-restricted`: one port for all destinations, and only what was sent to may answer, as Linux does.
- * `restricted`: the same, but forwarded ports are reached by whoever has the address of somebody that was sent to in the last two minutes.
+ * `restricted`: the same, but a forwarded port is reached by whoever has an address that was sent to from it in the last two minutes.
  * `symmetric`: another port for each destination. `none`: its hosts have addresses of the internet, and whoever wants to reaches them.
  */
 export type RouterKind = 'port-restricted' | 'restricted' | 'symmetric' | 'none'
@@ -172,12 +172,12 @@ export class NatLab {
 /** Home routers let in what was asked for and what is forwarded; what they are sent themselves they drop. */
 function translation (address: string, network: string, kind: RouterKind, forwarded: Readonly<Record<number, number>>, hairpin: boolean): string {
   const from = hairpin ? '' : `iifname ${WAN}`
-  const senders = kind === 'restricted' ? 'ip saddr @known' : ''
+  const senders = kind === 'restricted' ? 'ip saddr . udp dport @known' : ''
   const inward = Object.entries(forwarded).map(([port, last]) => `${from} ${senders} ip daddr ${address} udp dport ${port} dnat to ${network}.${last}:${port};`)
   const outward = Object.entries(forwarded).map(([port, last]) => `oifname ${WAN} ip saddr ${network}.${last} udp sport ${port} snat to ${address}:${port};`)
   return `table ip nat {
-    set known { type ipv4_addr; flags dynamic,timeout; timeout 120s; }
-    chain notice { type filter hook postrouting priority 0; oifname ${WAN} meta l4proto udp update @known { ip daddr }; }
+    set known { type ipv4_addr . inet_service; flags dynamic,timeout; timeout 120s; }
+    chain notice { type filter hook postrouting priority 0; oifname ${WAN} meta l4proto udp update @known { ip daddr . udp sport }; }
     chain inward { type nat hook prerouting priority -100; ${inward.join(' ')} }
     chain outward {
       type nat hook postrouting priority 100;

@@ -58,9 +58,9 @@ export async function ping (from: Namespace, to: string): Promise<number> {
 /** Whether a ping is answered, sooner or later. */
 export const reaches = (from: Namespace, to: string): Promise<boolean> => eventually(() => answers(from, to, 1))
 
-/** Looks again and again until it is so; false when it never is. */
-export async function eventually (look: () => Promise<boolean>): Promise<boolean> {
-  for (const deadline = performance.now() + POLL_PATIENCE; performance.now() < deadline;) {
+/** Looks again and again until it is so; false when it never is, that is after so many milliseconds. */
+export async function eventually (look: () => Promise<boolean> | boolean, patience = POLL_PATIENCE): Promise<boolean> {
+  for (const deadline = performance.now() + patience; performance.now() < deadline;) {
     if (await look()) return true
     await delay(POLL_INTERVAL)
   }

@@ -37,7 +37,7 @@ export interface PathSetInit {
   sendProbe (path: Path, token: number, isChosen: boolean): void
   /** The path to send by is another one. */
   onMove (path: Path): void
-  /** Whether a path that works is in use; else it may only be hoped for. */
+  /** The path to send by that is known to work is another one; undefined: that which is in use may only be hoped for. */
   onWorking (path: Path | undefined): void
   /** Milliseconds for which the stream waits for an acknowledgement. */
   unansweredFor (now: number): number
@@ -64,7 +64,8 @@ export class PathSet {
   readonly #known: Known[] = []
   readonly #isRequester: boolean
   #chosen: Known | undefined
-  #isWorking = false
+  /** The path that `onWorking` was told last. */
+  #working: Path | undefined
   #token = 0
   /** R: since when nothing has come back, Infinity while that is not waited for. T: when a packet was opened. */
   #silentSince: number
@@ -124,7 +125,7 @@ export class PathSet {
     known.heardAt = now
     known.works = true
     if (isNewest && known !== this.#chosen && (isChosen || this.#chosen === undefined)) this.#moveTo(known)
-    if (!this.#isWorking) this.#told()
+    this.#told()
   }
 
   /** R: a probe was answered. */
@@ -187,10 +188,10 @@ export class PathSet {
   }
 
   #told (): void {
-    const isWorking = this.#chosen?.works === true
-    if (isWorking === this.#isWorking) return
-    this.#isWorking = isWorking
-    this.#init.onWorking(isWorking ? this.#chosen?.path : undefined)
+    const working = this.#chosen?.works === true ? this.#chosen.path : undefined
+    if (working === this.#working) return
+    this.#working = working
+    this.#init.onWorking(working)
   }
 
   /** R: packets of the stream have come, and no answer to a probe since: T may have more of them, and nobody to tell that they do not arrive. */

@@ -69,6 +69,7 @@ t.test('the path moves from a proxy to a direct one and back while data flows, n
     const { sent, received } = await pairs.clock.until(transfer(from, to, 2 * MIB, onProgress), within)
     t.equal(received, sent)
     t.same(kinds, ['proxy', 'direct', 'proxy'], isUp ? 'R sends' : 'T sends')
+    for (const end of ['requester', 'target']) t.same(pairs.chosen.filter(([at]) => at === end).map(([, path]) => path?.kind), ['proxy', 'direct', 'proxy'], `what the ${end} was told`)
   }
 })
 
