@@ -40,8 +40,8 @@ export class Admissions {
       case Op.natRequest:
       case Op.proxyRequest: return this.#request(message, from, now, date)
       case Op.responseAck: return this.#ack(message, from, date)
-      case Op.keepAlive:
-      case Op.dataRequest: return 'verify' // both are checked elsewhere
+      case Op.dataRequest: return message.dataHash === undefined && !this.#state.settings.pageSignatures ? 'hash' : 'verify' // all else is checked elsewhere
+      case Op.keepAlive: return 'verify'
       default: return 'unexpected'
     }
   }
@@ -59,12 +59,13 @@ export class Admissions {
     return !isSigned || this.#budgets.takeAnswer(from.source, now) ? 'verify' : 'answers'
   }
 
-  #refusal ({ op, id, target, ephemeral }: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
+  #refusal ({ op, id, target, seq, ephemeral }: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
     const { ownId, registrations, introductions, sessions, settings: { pageSignatures } } = this.#state
     const [sender, wanted] = [id as Uint8Array, target as Uint8Array]
     if (op === Op.directRequest) {
       if (isUnknown(wanted)) return undefined
       if (Buffer.compare(wanted, ownId) !== 0) return 'target'
+      if (registrations.isOlder(sender, from, seq)) return 'replay'
       return registrations.hasRoom(sender, from.source) ? undefined : 'full'
     }
     if (Buffer.compare(sender, wanted) === 0) return 'target'

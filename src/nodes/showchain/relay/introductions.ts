@@ -28,6 +28,8 @@ interface Passed {
 
 /** One that T may answer once. */
 export interface PassedRequest extends Passed {
+  /** Where it has come from, and its answer goes: as anybody may have sent it again, each has its own. */
+  readonly endpoint: Endpoint
   isAnswered: boolean
 }
 
@@ -37,8 +39,6 @@ export interface Introduction {
   readonly pair: string
   /** Of the id of R. */
   readonly requester: string
-  /** Where R has asked from last. */
-  endpoint: Endpoint
   /** Of R, for limits. */
   readonly source: string
   readonly target: Registration
@@ -82,14 +82,13 @@ export class Introductions {
     let introduction = known
     if (known === undefined || known.target !== target || now - known.startedAt >= SAME_SESSION) {
       if (this.#sessions.size >= MAX_INTRODUCTIONS) this.#forget(this.#sessions.values().next().value as Introduction)
-      introduction = { session: this.#ids.next(), pair, requester: key, endpoint, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
+      introduction = { session: this.#ids.next(), pair, requester: key, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
       this.#pairs.set(pair, introduction)
       this.#sessions.set(idKey(introduction.session), introduction)
       this.#count(source, 1)
     }
     const { requests, sentAt } = introduction as Introduction
-    ;(introduction as Introduction).endpoint = endpoint
-    requests.push({ seq, ts, isAnswered: false })
+    requests.push({ seq, ts, endpoint, isAnswered: false })
     if (requests.length > MAX_PASSED) requests.shift()
     sentAt.push(now)
     if (sentAt.length > MAX_PASSED) sentAt.shift()

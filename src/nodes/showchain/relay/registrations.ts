@@ -24,6 +24,8 @@ export interface Registration {
   kind: number
   heardAt: number
   answeredAt: number
+  /** The highest one of the requests that have registered it. */
+  seq: number
   /** It has been silent for too long, and is in the table no more. */
   isGone: boolean
 }
@@ -54,6 +56,15 @@ export class Registrations implements Iterable<Registration> {
 
   [Symbol.iterator] (): IterableIterator<Registration> { return this.#nodes.values() }
 
+  /**
+   * A request is older than the registration, and from elsewhere: one that was never accepted, as it was challenged or lost, and that somebody
+   * else has sent again.
+   */
+  isOlder (id: Uint8Array, { host, port }: Endpoint, seq: number): boolean {
+    const known = this.find(id)
+    return known !== undefined && seq < known.seq && (known.host !== host || known.port !== port)
+  }
+
   /** Whether a node could be added, or moved there. */
   hasRoom (id: Uint8Array, source: string): boolean {
     const known = this.find(id)
@@ -71,7 +82,7 @@ export class Registrations implements Iterable<Registration> {
     if (!this.hasRoom(id, source)) return undefined
     let node = this.find(id)
     if (node === undefined) {
-      node = { idKey: idKey(id), id: Uint8Array.from(id), der: Uint8Array.from(der), host, port, source, kind, heardAt: now, answeredAt: -Infinity, isGone: false }
+      node = { idKey: idKey(id), id: Uint8Array.from(id), der: Uint8Array.from(der), host, port, source, kind, heardAt: now, answeredAt: -Infinity, seq: 0, isGone: false }
       this.#nodes.set(node.idKey, node)
       this.#count(source, 1)
     } else if (node.source !== source) {

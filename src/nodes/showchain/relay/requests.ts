@@ -71,10 +71,12 @@ export class Requests {
   #register ({ id, target, seq, ts, key, kind = 0 }: Request, from: Sender, now: number): RelayDrop | undefined {
     const { state: { registrations, counters, ownId }, cookieFor, send } = this.#init
     if (!isUnknown(target)) {
+      if (registrations.isOlder(id, from, seq)) return 'replay' // another one was verified in between
       const before = registrations.find(id)
       const words = before !== undefined && before.host === from.host && before.port === from.port ? REGISTERED_AGAIN : REGISTERED
       const node = registrations.register(id, key, from, from.source, kind, now)
       if (node === undefined) return 'full'
+      node.seq = Math.max(node.seq, seq)
       counters.registered++
       this.#note(node.idKey, words, { endpoint: endpointOf(from), kind })
     }
@@ -106,7 +108,8 @@ export class Requests {
     const request = introduction === undefined ? undefined : answeredRequest(introduction, { seq, ts })
     if (introduction === undefined || request === undefined) return 'session'
     if (request.isAnswered) return 'replay'
-    const { target, endpoint, requester } = introduction
+    const { target, requester } = introduction
+    const { endpoint } = request
     introductions.answered(introduction, request)
     counters.answered++
     this.#init.send({ op: Op.passResponseAck, id, seq, ts, session, ...seenAt(target), sign, key, kind: kind ?? target.kind }, endpoint)

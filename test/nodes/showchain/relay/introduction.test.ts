@@ -183,6 +183,22 @@ t.test('R has moved: the answer goes where it has asked from last', async (t) =>
   t.same([before.takeNames(), after.takeNames()], [[], ['passResponseAck']])
 })
 
+t.test('a request that was challenged, sent by a stranger who has seen it, takes no answer away', async (t) => {
+  const lab = await opened(t)
+  const [requester, stranger, target] = [await lab.node('a'), await lab.node('c'), await lab.registered('b')]
+  await stranger.prove()
+  const seen = requester.request(Op.natRequest, target.id)
+  requester.send(seen)
+  await lab.settle()
+  requester.cookie = requester.take().at(-1)?.message.cookie
+  const [passed] = await asked(lab, requester, target)
+  stranger.send({ ...seen, cookie: stranger.cookie })
+  await lab.settle()
+  target.acknowledge(passed)
+  await lab.settle()
+  t.same([requester.takeNames(), stranger.takeNames()], [['passResponseAck'], []])
+})
+
 t.test('a helper that is asked for itself answers from another port, and by 0x115 from its own', async (t) => {
   const lab = await opened(t)
   const node = await lab.node('a')

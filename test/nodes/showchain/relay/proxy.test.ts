@@ -228,6 +228,18 @@ t.test('page-signatures: without hashes, and no HMAC', async (t) => {
   t.notOk(await isPassed(all, signed, { ...message, data: Buffer.from('else'), dataHash: message.sign?.subarray(0, 32) }), 'with a wrong one')
 })
 
+t.test('data without a hash is refused however its op code is written', async (t) => {
+  const all = await ends(t)
+  const session = await open(all, false)
+  for (const head of ['08a302', '08a38200', '08a102', '080108a302']) {
+    const bytes = encodeMessage(session.request(data, { dataHash: undefined }))
+    all.requester.sendBytes(Buffer.concat([Buffer.from(head, 'hex'), bytes.subarray(3)]))
+  }
+  await all.lab.settle()
+  t.same(all.target.take(), [])
+  t.match(all.lab.drops, { hash: 3 })
+})
+
 t.test('bytes of a node are bounded, those of others are not', async (t) => {
   const all = await ends(t, { byteRate: 100_000 })
   const { lab, requester, target } = all

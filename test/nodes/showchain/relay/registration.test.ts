@@ -94,6 +94,28 @@ t.test('registration', async (t) => {
   })
 })
 
+t.test('a request that was challenged, sent by a stranger who has seen it, moves nobody', async (t) => {
+  const lab = await opened(t)
+  const [node, stranger] = [await lab.node('a'), await lab.node('b')]
+  await stranger.prove()
+  const seen = node.request(Op.directRequest, lab.server.relay.id)
+  node.send(seen)
+  await lab.settle()
+  node.cookie = node.take().at(-1)?.message.cookie
+  stranger.send({ ...seen, cookie: stranger.cookie })
+  await lab.settle()
+  t.equal(lab.server.explain(idText(node.id))?.registration?.endpoint, '192.0.2.3:5000', 'the stranger is first')
+  await node.register()
+  const next = node.request(Op.directRequest, lab.server.relay.id, { cookie: undefined })
+  node.send(next)
+  await lab.settle()
+  await node.register()
+  stranger.send({ ...next, cookie: stranger.cookie })
+  await lab.settle()
+  t.equal(lab.server.explain(idText(node.id))?.registration?.endpoint, '192.0.2.2:5000', 'what is older than the registration does not count')
+  t.same(lab.drops, { replay: 1 })
+})
+
 t.test('a target that is not known yet is answered, and registers nobody', async (t) => {
   const lab = await opened(t)
   const node = await lab.node('a')
