@@ -49,7 +49,7 @@ async function memory (run: Run): Promise<void> {
   const relay = await BenchProcess.start('showchain/relay.js')
   const load = await BenchProcess.start('showchain/load.js', { BENCH_PORT: String(relay.port) })
   try {
-    const [resident, allocated] = await relay.memoryOf(NODES, 500, (count) => tell(load, { register: count }))
+    const [resident, allocated] = await relay.memoryOf(NODES, 200, (count) => tell(load, { register: count }))
     const name = `memory of a registered node, of ${NODES}`
     run.add({ name: `${name}, resident`, unit: 'KiB', lessIsBetter: true }, [{ of: 'tunpipe', ours: true, values: [resident] }])
     run.add({ name: `${name}, allocated`, unit: 'KiB', lessIsBetter: true }, [{ of: 'tunpipe', ours: true, values: [allocated] }])

@@ -38,7 +38,7 @@ export const relayOptions = {
   maxNodesPerSource: { check: wholeNumber(1, MAX_ENTRIES), default: 1024, value: 'count', help: 'those of one address; an IPv6 /64 is one' },
   maxSessions: { check: wholeNumber(1, MAX_ENTRIES), default: 4096, value: 'count', help: 'pairs of nodes whose data is carried' },
   maxSessionsPerNode: { check: wholeNumber(1, MAX_ENTRIES), default: 64, value: 'count', help: 'those that one node has asked for; nodes of one address have four times as many together' },
-  byteRate: { check: wholeNumber(1, Number.MAX_SAFE_INTEGER), input: wholeNumber(MIN_BYTE_RATE), default: 32 << 20, value: 'bytes', help: 'a second that one node may send, in all its sessions and in each; what is more is lost' },
+  byteRate: { check: wholeNumber(1, Number.MAX_SAFE_INTEGER), input: wholeNumber(MIN_BYTE_RATE), default: 32 << 20, value: 'bytes', help: 'a second that one node may send, in all its sessions and in each; nodes of one address four times as many together; what is more is lost' },
   requestRate: { check: wholeNumber(1), default: 256, value: 'count', help: 'signed requests a second of one address; twice as many at once' },
   answerRate: { check: wholeNumber(1), default: 32, value: 'count', help: 'requests a second of one address whose answers this relay signs: registrations, sessions; four times as many at once' },
   introductionRate: { check: wholeNumber(1), default: 64, value: 'count', help: 'introductions a second to one node; a quarter of them from one address' }

@@ -133,8 +133,9 @@ export class ProxyTraffic {
 }
 
 /** All of them, or none. */
-function takeBytes ({ bytes: session }: ProxySession, { sender: { bytes: sender } }: End, count: number, now: number): boolean {
+function takeBytes ({ bytes: session }: ProxySession, { sender: { bytes: sender }, address: { bytes: address } }: End, count: number, now: number): boolean {
   session.refill(now)
   sender.refill(now)
-  return session.has(count) && sender.take(count) && session.take(count)
+  address.refill(now)
+  return session.has(count) && address.has(count) && sender.take(count) && session.take(count) && address.take(count)
 }

@@ -16,7 +16,7 @@ const BURST = 0.25
 /** Bytes that may pass at once in any case: what an end sends before it hears of anything. */
 const MIN_BURST = 64 * 1024
 
-/** Nodes of one address may have so many times the sessions of one. */
+/** Nodes of one address may have so many times the sessions of one, and the bytes. */
 const PER_SOURCE = 4
 
 export interface SessionLimits {
@@ -36,11 +36,11 @@ export interface AgreedKey {
   readonly hmac: Hmac
 }
 
-/** What a node may send. */
+/** What a node, or all of one address, may send. */
 interface Sender {
   bytes: TokenBucket
-  /** Its sessions, also those that others have asked for. */
-  sessions: number
+  /** Ends of sessions, also of those that others have asked for. */
+  ends: number
 }
 
 /** One end of a session. */
@@ -52,6 +52,9 @@ export interface End {
   /** The one before: messages that were signed with it may still come. */
   agreedBefore: AgreedKey | undefined
   readonly sender: Sender
+  /** Of the address where it was when the session was made. */
+  readonly address: Sender
+  readonly source: string
 }
 
 export interface ProxySession {
@@ -73,6 +76,7 @@ export class Sessions {
   readonly #sessions = new Map<number, ProxySession>()
   readonly #pairs = new Map<string, ProxySession>()
   readonly #senders = new Map<string, Sender>()
+  readonly #addresses = new Map<string, Sender>()
   /** Sessions by who has asked for them, by id and by address. */
   readonly #owners = new Map<string, number>()
   readonly #sources = new Map<string, number>()
@@ -89,6 +93,7 @@ export class Sessions {
     this.#limits = limits
     if (isSameRate) return
     for (const sender of this.#senders.values()) sender.bytes = this.#bucket(now)
+    for (const address of this.#addresses.values()) address.bytes = this.#bucket(now, PER_SOURCE)
     for (const session of this.#sessions.values()) session.bytes = this.#bucket(now)
   }
 
@@ -149,18 +154,25 @@ export class Sessions {
     this.#pairs.delete(pairOf(requester.registration, target.registration))
     count(this.#owners, session.owner, -1)
     count(this.#sources, session.source, -1)
-    for (const { registration: { idKey }, sender } of session.ends) if (--sender.sessions === 0) this.#senders.delete(idKey)
+    for (const { registration: { idKey }, sender, address, source } of session.ends) {
+      if (--sender.ends === 0) this.#senders.delete(idKey)
+      if (--address.ends === 0) this.#addresses.delete(source)
+    }
   }
 
   #end (registration: Registration, now: number): End {
-    const sender = this.#senders.get(registration.idKey) ?? { bytes: this.#bucket(now), sessions: 0 }
-    this.#senders.set(registration.idKey, sender)
-    sender.sessions++
-    return { registration, window: undefined, agreed: undefined, agreedBefore: undefined, sender }
+    const { idKey, source } = registration
+    const sender = this.#senders.get(idKey) ?? { bytes: this.#bucket(now), ends: 0 }
+    const address = this.#addresses.get(source) ?? { bytes: this.#bucket(now, PER_SOURCE), ends: 0 }
+    this.#senders.set(idKey, sender)
+    this.#addresses.set(source, address)
+    sender.ends++
+    address.ends++
+    return { registration, window: undefined, agreed: undefined, agreedBefore: undefined, sender, address, source }
   }
 
-  #bucket (now: number): TokenBucket {
-    const { byteRate: rate } = this.#limits
+  #bucket (now: number, times = 1): TokenBucket {
+    const rate = this.#limits.byteRate * times
     return new TokenBucket({ rate, burst: Math.max(MIN_BURST, rate * BURST) }, now)
   }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { ReplayWindows } from '../../../../src/nodes/showchain/protocol/replay-windows.ts'
+import { ShortWindow } from '../../../../src/nodes/showchain/protocol/short-window.ts'
 import { bytes, NOW } from '../../../helpers/showchain/messages.ts'
 
 const key = (id: number, op: number = Op.directRequest, session?: Uint8Array) => ({ id: bytes(32, id), op, session })
@@ -71,4 +72,35 @@ t.test('memory stays flat while senders come and go', async (t) => {
     most = Math.max(most, windows.size)
   }
   t.ok(most < 310, `${most} windows, of 300 that may be fresh`)
+})
+
+t.test('ids of one owner have a bounded number together', async (t) => {
+  const windows = new ReplayWindows({ maxPerOwner: 2 })
+  const from = (owner: string, id: number, op?: number) => ({ ...key(id, op), owner })
+  for (const id of [1, 2]) t.equal(windows.accept(from('a', id), 1, NOW, NOW), 'new')
+  t.equal(windows.check(from('a', 3), 1, NOW), 'full')
+  t.equal(windows.accept(from('a', 3), 1, NOW, NOW), 'full')
+  t.equal(windows.accept(from('a', 1), 2, NOW, NOW), 'new', 'those that are known go on')
+  t.equal(windows.accept(from('b', 1, Op.natRequest), 1, NOW, NOW), 'full', 'an id stays with its first owner')
+  t.equal(windows.accept(from('b', 3), 1, NOW, NOW), 'new', 'another owner')
+  t.equal(windows.accept(from('a', 4), 1, NOW + 30_001, NOW + 30_001), 'new', 'once those of the others are old')
+  windows.limitOwners(1)
+  t.equal(windows.accept(from('a', 5), 1, NOW + 30_001, NOW + 30_001), 'full')
+})
+
+t.test('two words of bits, as a set of all numbers has it', async (t) => {
+  fc.assert(fc.property(fc.array(fc.oneof(fc.integer({ min: -70, max: 70 }), fc.constantFrom(31, 32, 33, 63, 64, 65, 1000)), { maxLength: 200 }), (steps) => {
+    const window = new ShortWindow()
+    const seen = new Set<number>()
+    let highest = 2 ** 50
+    return [0, ...steps].every((step) => {
+      const seq = highest + step
+      const isNew = !seen.has(seq) && (seq > highest || seen.size === 0 || highest - seq <= 64)
+      seen.add(seq)
+      highest = Math.max(highest, seq)
+      return window.check(seq) === isNew && window.accept(seq) === isNew
+    })
+  }))
+  const window = new ShortWindow()
+  t.same([0, 0, 64, 0, 65, 0].map((seq) => window.accept(seq)), [true, false, true, false, true, false], 'from 0 on')
 })

@@ -180,6 +180,20 @@ t.test('sessions', async (t) => {
     t.type(table.open(node[11], node[10], 0), 'object')
   })
 
+  t.test('bytes: nodes of one address have four times those of one together', async (t) => {
+    const table = new Sessions({ ...sessionLimits, maxSessions: 100, maxSessionsPerNode: 100, byteRate: 1_000_000 })
+    const sessions = [0, 1].map((i) => table.open(node[i], node[10], 0) as ProxySession)
+    const [{ ends: [one, far] }, { ends: [other] }] = sessions
+    t.equal(one.address, other.address)
+    t.not(one.sender, other.sender)
+    t.not(one.address, far.address)
+    t.equal(one.address.bytes.rate, 4_000_000)
+    table.configure({ ...sessionLimits, byteRate: 500_000 }, 0)
+    t.equal(one.address.bytes.rate, 2_000_000)
+    table.tick(60_000, () => {})
+    t.not((table.open(node[2], node[10], 60_000) as ProxySession).ends[0].address, one.address, 'forgotten with the last session')
+  })
+
   t.test('silence of 60 s', async (t) => {
     const table = new Sessions(sessionLimits)
     const session = table.open(node[0], node[1], 0) as ProxySession
