@@ -13,7 +13,7 @@ export class PublicKeys {
   readonly #keys = new Map<string, PublicKey>()
 
   /**
-   * @param maxKeys maximum number of keys, some 2 KiB each; beyond it the least recently used one is forgotten
+   * @param maxKeys maximum number of keys, some 3.3 KiB each; beyond it the least recently used one is forgotten
    * @throws {OptionError}
    */
   constructor ({ maxKeys = DEFAULT_MAX_KEYS }: { maxKeys?: number } = {}) {

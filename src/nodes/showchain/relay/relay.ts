@@ -34,7 +34,7 @@ import { Op } from '../protocol/op.ts'
 import { Pipeline, type DataSender, type Received } from '../protocol/pipeline.ts'
 import type { Refusal } from '../protocol/pipeline-stats.ts'
 import { idText, parseId, PublicKey } from '../protocol/public-key.ts'
-import { idKey } from '../protocol/public-keys.ts'
+import { idKey, PublicKeys } from '../protocol/public-keys.ts'
 
 /** Milliseconds between two looks for what is silent. */
 const TICK = 1000
@@ -48,6 +48,9 @@ const WINDOWS_PER_NODE = 4
 
 /** A 0x114 is taken once, as it answers one 0x112. */
 const TAKEN_ONCE: ReadonlySet<number> = new Set([Op.responseAck])
+
+/** Keys that are ready for use, 3.3 KiB each: to make one again costs less than a verification. */
+const MAX_KEYS = 512
 
 /** Verifications of one read that are not worth another thread: a millisecond of work. */
 const FEW = 32
@@ -115,6 +118,7 @@ export class ShowchainRelay {
       threads,
       windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS, maxPerId: MAX_WINDOWS_PER_ID, maxPerOwner: settings.maxNodesPerSource * WINDOWS_PER_NODE },
       budgets: { perSource: NO_BUDGET, total: NO_BUDGET },
+      keys: new PublicKeys({ maxKeys: MAX_KEYS }),
       takenOnce: TAKEN_ONCE,
       limits: { few: FEW },
       // Whether a 0x123 may come without a hash is the matter of this relay, as that can change.
