@@ -83,8 +83,6 @@ export class PartsAssembler {
     return Buffer.concat(entry.parts as Uint8Array[])
   }
 
-  clear (): void { this.#incomplete.clear() }
-
   #entryFor (handshake: string, parts: number, now: number): Incomplete | undefined {
     const known = this.#incomplete.get(handshake)
     if (known !== undefined && now < known.until) return known.parts.length === parts ? known : undefined
@@ -94,4 +92,11 @@ export class PartsAssembler {
     this.#incomplete.set(handshake, entry)
     return entry
   }
+}
+
+/** That of a path, which is forgotten with it. */
+export function assemblerOf (assemblers: WeakMap<object, PartsAssembler>, path: object): PartsAssembler {
+  let assembler = assemblers.get(path)
+  if (assembler === undefined) assemblers.set(path, assembler = new PartsAssembler())
+  return assembler
 }

@@ -6,7 +6,7 @@ import type { Identity } from '../protocol/identity.ts'
 import type { PublicKeys } from '../protocol/public-keys.ts'
 import type { Batch, Clock, Timer } from '../../../types.ts'
 import { agree, decodeAnswer, encodeOffer, type Agreement } from './handshake.ts'
-import { cutParts, HANDSHAKE_BYTES, PartsAssembler, Stage, type HandshakePart } from './handshake-parts.ts'
+import { assemblerOf, cutParts, HANDSHAKE_BYTES, Stage, type HandshakePart, type PartsAssembler } from './handshake-parts.ts'
 import { PairError } from './pair-error.ts'
 
 /** Milliseconds after the first offer at which it is repeated, and when it has failed. */
@@ -37,13 +37,15 @@ export class Offering {
   readonly #handshake: Uint8Array
   readonly #name: string
   readonly #ephemeral: EphemeralKey
-  readonly #assembler = new PartsAssembler()
+  /** By path: on one of them anything may come. */
+  #assemblers = new WeakMap<object, PartsAssembler>()
   readonly #startedAt: number
   #offer: Uint8Array | undefined
   #parts: Batch = []
   #repeats = 0
   #timer: Timer | undefined
-  #isVerifying = false
+  /** Paths whose answers are verified. */
+  readonly #verifying = new Set<object>()
   #isOver = false
 
   constructor (init: OfferingInit) {
@@ -63,15 +65,16 @@ export class Offering {
   /**
    * Takes a part of an answer.
    *
+   * @param from what stands for the path on which it came
    * @param onForged the whole is not signed by T
    */
-  receive (part: HandshakePart, now: number, onForged: () => void): void {
+  receive (part: HandshakePart, from: object, now: number, onForged: () => void): void {
     const offer = this.#offer
     if (part.stage !== Stage.ANSWER || part.handshake !== this.#name || offer === undefined || this.#isOver) {
       this.dropped++
       return
     }
-    const bytes = this.#isVerifying ? undefined : this.#assembler.add(part, now)
+    const bytes = this.#verifying.has(from) ? undefined : assemblerOf(this.#assemblers, from).add(part, now)
     if (bytes === undefined) return
     const { keys, identity, target } = this.#init
     const answer = decodeAnswer(bytes)
@@ -82,9 +85,9 @@ export class Offering {
       return
     }
     const names = { requester: identity.id, target, handshake: this.#handshake }
-    this.#isVerifying = true
+    this.#verifying.add(from)
     key.verifyLater(answerBytes({ ...names, index: answer.index, ephemeral: answer.ephemeral, offerHash: hash('sha256', offer, 'buffer') }), answer.sign, (isValid) => {
-      this.#isVerifying = false
+      this.#verifying.delete(from)
       if (this.#isOver) return
       const agreement = isValid ? agree({ ...names, role: 'requester', index: this.#init.index, ephemeral: this.#ephemeral, other: answer, offer, answer: bytes }) : undefined
       if (agreement === undefined) {
@@ -101,7 +104,7 @@ export class Offering {
   close (): void {
     this.#isOver = true
     this.#init.clock.clear(this.#timer)
-    this.#assembler.clear()
+    this.#assemblers = new WeakMap()
   }
 
   #sign (): void {

@@ -189,7 +189,7 @@ export class RequesterPair extends Pair<RequesterPairInit> {
       return
     }
     this.#answeredBy = path
-    this.#offering.receive(part, now, () => {
+    this.#offering.receive(part, path, now, () => {
       if (path.kind === 'proxy') this.removePath(path, new PairError('ERR_PATH_ALTERED', 'the proxy has altered the answer of the other node'))
     })
   }
@@ -291,7 +291,7 @@ export class TargetPair extends Pair<TargetPairInit> {
   protected override takeHandshake (packet: Uint8Array, path: Path, now: number): void {
     const part = readPart(packet)
     if (part === undefined) this.drops.malformed++
-    else this.#answering.receive(part, packet.subarray(1, 1 + HANDSHAKE_BYTES), now, (parts) => { path.send(parts) })
+    else this.#answering.receive(part, packet.subarray(1, 1 + HANDSHAKE_BYTES), path, now, (parts) => { path.send(parts) })
   }
 
   #prepare (agreement: Agreement): void {

@@ -13,6 +13,9 @@ import type { Batch } from '../../../../src/types.ts'
 const DATE = 1_700_000_000_000
 const NAME = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8])
 
+/** Stands for the path of both ends. */
+const PATH = {}
+
 const partOf = (packet: Uint8Array): HandshakePart => readPart(packet) as HandshakePart
 
 function handshake ({ offset = 0, signer = 'a' as 'a' | 'c', answerer = 'b' as 'b' | 'c' } = {}) {
@@ -42,9 +45,9 @@ function handshake ({ offset = 0, signer = 'a' as 'a' | 'c', answerer = 'b' as '
     releaseIndex: (index) => { released.push(index) },
     onAgreed: (agreement) => { agreed[1] = agreement }
   })
-  const offer = (parts: Batch, now = clock.now()): void => { for (const packet of parts) answering.receive(partOf(packet), packet.subarray(1, 9), now, (sent) => { answers.push(sent) }) }
+  const offer = (parts: Batch, now = clock.now(), from: object = PATH): void => { for (const packet of parts) answering.receive(partOf(packet), packet.subarray(1, 9), from, now, (sent) => { answers.push(sent) }) }
   let forged = 0
-  const answer = (parts: Batch): void => { for (const packet of parts) offering.receive(partOf(packet), clock.now(), () => { forged++ }) }
+  const answer = (parts: Batch, from: object = PATH): void => { for (const packet of parts) offering.receive(partOf(packet), from, clock.now(), () => { forged++ }) }
   return { clock, theirs, offering, answering, offers, answers, agreed, released, failures, offer, answer, forged: () => forged }
 }
 
@@ -188,11 +191,11 @@ t.test('parts in any order; incomplete ones are bounded', async (t) => {
   for (let i = 0; i < 100; i++) assembler.add(partOf(cutParts(Uint8Array.from({ length: 8 }, () => i), Stage.OFFER, bytes)[0]), 0)
   t.equal(assembler.size, 4)
 
-  assembler.clear()
-  for (const part of parts.slice(0, 3)) assembler.add(part, 0)
-  t.equal(assembler.add(parts[3], 15_000), undefined, 'the others are too old')
-  assembler.add({ ...parts[0], parts: 3 }, 15_000)
-  t.equal(assembler.size, 1, 'another number of parts changes nothing')
+  const another = new PartsAssembler()
+  for (const part of parts.slice(0, 3)) another.add(part, 0)
+  t.equal(another.add(parts[3], 15_000), undefined, 'the others are too old')
+  another.add({ ...parts[0], parts: 3 }, 15_000)
+  t.equal(another.size, 1, 'another number of parts changes nothing')
 })
 
 t.test('what is no part, offer or answer', async (t) => {
@@ -228,4 +231,39 @@ t.test('what is no part, offer or answer', async (t) => {
     }
   }
   t.ok(assembler.size <= 4)
+})
+
+t.test('what comes by one path spoils nothing that comes by another one', async (t) => {
+  const h = handshake()
+  const evil = {}
+  await h.clock.pass(0)
+  const spoilt = (parts: Batch): Batch => parts.slice(0, 1).map((part) => part.map((byte, i) => i === part.length - 1 ? byte ^ 1 : byte))
+  h.offer(spoilt(h.offers[0]), 0, evil)
+  for (let i = 0; i < 8; i++) h.offer(spoilt(h.offers[0]).map((part) => part.fill(i, 1, 9)), 0, evil)
+  h.offer(h.offers[0])
+  await h.clock.pass(0)
+  t.equal(h.answers.length, 1)
+  h.answer(spoilt(h.answers[0]), evil)
+  h.answer(h.answers[0])
+  await h.clock.pass(0)
+  t.ok(h.agreed[0])
+  t.equal(h.forged(), 0, 'nobody is blamed for the part of another path')
+})
+
+t.test('offers of one R that are answered are bounded', async (t) => {
+  const h = handshake()
+  await h.clock.pass(0)
+  let answered = 0
+  for (let i = 0; i < 40; i++) {
+    await h.theirs.pass(1)
+    const offers: Batch[] = []
+    const offering = new Offering({ clock: h.theirs, identity: instant(identity('a')), keys: new InstantKeys(), target: identity('b').id, index: 77, send: (parts) => { offers.push(parts) }, onAgreed: () => {}, onFailed: () => {} })
+    await h.theirs.pass(0)
+    h.offer(offers[0])
+    await h.theirs.pass(0)
+    offering.close()
+    answered = h.answers.length
+  }
+  t.equal(answered, 16)
+  t.equal(h.answering.drops.busy, 24)
 })
