@@ -74,19 +74,23 @@ export class Acceptor {
     const helper = op === Op.passRequest ? helperAt(from) : undefined
     if (op === Op.passRequest && helper === undefined) return 'not a helper'
     if (!isAllowed(id)) return 'not allowed'
-    const now = clock.now()
-    if (helper !== undefined) return this.#byHelper.take(endpointText(helper.endpoint), now) && this.#ofRequester.take(idKey(id), now) ? undefined : 'too many'
-    if (!cookies.check(cookie, from, now)) {
-      this.#challenge(message, from)
-      return 'challenged'
-    }
-    return this.#requests.take(idKey(id), now) ? undefined : 'too many'
+    if (helper !== undefined || cookies.check(cookie, from, clock.now())) return undefined
+    this.#challenge(message, from)
+    return 'challenged'
   }
 
-  /** Takes a 0x101 or a 0x112 whose signature holds. */
-  accept ({ message, from }: Incoming): void {
-    if (message.op === Op.passRequest) this.#introduced(message, from)
-    else this.#requested(message, from)
+  /** Takes a 0x101 or a 0x112 whose signature holds: only now it counts, as anybody can send one that names R. @returns why it is not answered */
+  accept ({ message, from }: Incoming): AcceptorDrop | undefined {
+    const id = message.id as Uint8Array
+    const now = this.#init.clock.now()
+    if (!this.#init.isAllowed(id)) return 'not allowed' // that may have changed meanwhile
+    if (message.op === Op.directRequest) {
+      if (!this.#requests.take(idKey(id), now)) return 'too many'
+      this.#requested(message, from)
+    } else {
+      if (!this.#byHelper.take(endpointText(from), now) || !this.#ofRequester.take(idKey(id), now)) return 'too many'
+      this.#introduced(message, from)
+    }
   }
 
   /** Nothing more is sent to this R, or to anybody. */

@@ -107,8 +107,8 @@ export class ShowchainNode {
       onData: (packets, now) => { this.#paths.receive(packets, now) },
       handlers: {
         keepAlive: (received) => { if (!this.helpers.receive(received)) this.#paths.heard(received.from, received.at) },
-        directRequest: (received) => { this.#acceptor.accept(received) },
-        passRequest: (received) => { this.#acceptor.accept(received) },
+        directRequest: (received) => { this.#accept(received) },
+        passRequest: (received) => { this.#accept(received) },
         passData: (received) => { this.#passed(received) },
         dataAck: ({ message, from }) => { this.#proxies.receive(message, from) }
       }
@@ -255,9 +255,13 @@ export class ShowchainNode {
     switch (this.#acceptor.refusal(received)) {
       case undefined: return undefined
       case 'challenged': return 'cookie'
-      case 'too many': return 'limit'
       default: return 'target'
     }
+  }
+
+  #accept (received: Received): void {
+    const refusal = this.#acceptor.accept(received)
+    if (refusal !== undefined) this.stats.drops[refusal === 'too many' ? 'limit' : 'target']++
   }
 
   #handOver <P extends Path>(user: PathUser, path: P | undefined): P | undefined {

@@ -53,8 +53,9 @@ export class ServedNodes {
 
   isAllowed (id: Uint8Array): boolean { return this.#to !== undefined && (this.#allowed === 'any' || this.#allowed.has(idKey(id))) }
 
-  /** What takes the packets of a node; undefined: there is no room. */
+  /** What takes the packets of a node; undefined: it may not connect, or there is no room. */
   userOf (id: Uint8Array): TargetPair | undefined {
+    if (!this.isAllowed(id)) return undefined
     const key = idKey(id)
     const known = this.#nodes.get(key)
     if (known !== undefined) return known.pair

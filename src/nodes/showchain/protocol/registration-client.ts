@@ -99,11 +99,10 @@ export class RegistrationClient {
   /** Takes a 0x100 of the helper. @returns whether it is one */
   receive ({ message: { op, id, ip, port }, from }: Incoming): boolean {
     if (op !== Op.keepAlive || !this.isRegistered || !this.#isHelper(from, id)) return false
-    if (this.#state === 'checking') {
-      if (this.#repeats === 0) this.#measured(this.#init.clock.now() - this.#keptAt)
-      this.#state = 'registered'
-      this.#keepAfter(INTERVAL - (this.#init.clock.now() - this.#keptAt))
-    }
+    if (this.#state !== 'checking') return true // it answers nothing: that anybody could send
+    if (this.#repeats === 0) this.#measured(this.#init.clock.now() - this.#keptAt)
+    this.#state = 'registered'
+    this.#keepAfter(INTERVAL - (this.#init.clock.now() - this.#keptAt))
     if (ip !== undefined && port !== undefined) this.#see({ host: addressText(ip), port })
     return true
   }

@@ -230,6 +230,22 @@ t.test('0x100 with the id of a helper from elsewhere changes nothing (row 6)', a
   t.same(sender.take(), [], 'a node answers none')
 })
 
+t.test('requests that only name R take nothing of what it may ask', async (t) => {
+  const { world, nodes: [a, b] } = await worldOf([undefined, undefined])
+  t.teardown(() => world.close())
+  const host = world.network.host({ on: world.internet, address: '198.51.100.200' })
+  const forger = new ScriptedSender(world.clock, { ...instant(identity('a')), sign: () => new Uint8Array(256) }, await host.bindUdp({ port: 9 }))
+  for (let i = 0; i < 101; i++) {
+    forger.request(Op.directRequest, b.id, b.node.local, 1 + i)
+    if (i === 0) await world.clock.pass(1000)
+  }
+  await world.clock.pass(100)
+  t.equal(b.node.stats.drops.signature, 100)
+  const end = a.connect(b, b.node.local)
+  t.ok(await untilChosen(world, end) < 500, texts(a, b).join('\n'))
+  t.equal(b.node.stats.drops.limit, 0)
+})
+
 t.test('introductions by strangers, and too many of one R', async (t) => {
   const { world, nodes: [b] } = await worldOf([undefined])
   t.teardown(() => world.close())

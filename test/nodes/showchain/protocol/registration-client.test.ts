@@ -154,6 +154,7 @@ t.test('0x100 from elsewhere, or of another id, is none of the helper', async (t
   t.notOk(client.receive({ message: { ...alive, id: OWN }, from: HELPER }))
   t.same(client.mapped, OUTSIDE)
   t.ok(client.receive({ message: alive, from: HELPER }))
+  t.same(client.mapped, OUTSIDE, 'one that answers nothing tells nothing')
   client.stop()
   t.equal(client.state, 'idle')
   t.same(bench.clock.waiting, [])
