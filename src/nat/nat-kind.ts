@@ -139,8 +139,9 @@ export class NatKindDetection {
     if (!this.#passed.has(question)) this.#passed.set(question, false)
   }
 
-  /** What was asked for has come. */
+  /** What was asked for has come. Of the other host it counts only until that one was sent something, which opens the filter for what is late. */
   came (question: NatFilterQuestion, now: number): void {
+    if (question === 'other host' && !this.#open.some(({ name }) => name === question)) return
     this.#passed.set(question, true)
     this.#end(question, now)
     if (question === 'other host') this.#end('other port', now) // which tells nothing more

@@ -119,6 +119,22 @@ t.test('servers that are not there', async (t) => {
   t.match(one, { kind: undefined, evidence: { passesOtherHost: true } })
 })
 
+t.test('what comes late from the second server, which was sent something meanwhile, tells nothing', async (t) => {
+  const one = new NatKindDetection({ servers: [{ host: FIRST, port: 1 }, { host: SECOND, port: 1 }] })
+  one.start(0)
+  one.poll(0)
+  one.sees('first', { host: OUTSIDE, port: 7 }, 1)
+  let now = 1
+  while (!one.poll(now).includes('second')) {
+    one.wasSent('other host')
+    one.wasSent('other port')
+    now = one.deadline ?? now
+  }
+  one.came('other host', now + 1)
+  one.sees('second', { host: OUTSIDE, port: 7 }, now + 2)
+  t.match(one, { isDone: true, kind: 3, isCertain: true, evidence: { passesOtherHost: false, passesOtherPort: false } })
+})
+
 t.test('kinds by evidence', async (t) => {
   t.equal(natKindOf({ isMappingIndependent: undefined, passesOtherHost: true, passesOtherPort: true }), undefined)
   t.equal(natKindOf({ isMappingIndependent: false, passesOtherHost: true, passesOtherPort: true }), 4)

@@ -41,6 +41,8 @@ export class KindKeeper {
   #report: KindReport | undefined
   #isRunning = false
   #isStale = true
+  /** Endpoints outside, so far. */
+  #changes = 0
   #ranAt = -Infinity
   #retry = RETRY
   #timer: Timer | undefined
@@ -48,7 +50,7 @@ export class KindKeeper {
 
   constructor (init: KindKeeperInit) {
     this.#init = init
-    this.#holdTimer = init.clock.set(MAX_HOLD, () => { init.helpers.release() })
+    this.#holdTimer = init.clock.set(MAX_HOLD, () => { if (!this.#isRunning) init.helpers.release() }) // else that does it: a filter that is tested must not be opened meanwhile
   }
 
   /** What was found out last. */
@@ -63,6 +65,7 @@ export class KindKeeper {
   look (hasChanged: boolean): void {
     if (hasChanged) {
       this.#isStale = true
+      this.#changes++
       this.#retry = RETRY
       this.#init.onChanged()
     }
@@ -101,9 +104,9 @@ export class KindKeeper {
 
   /** One that nothing was sent to, if there is one; at another address, if there is one. */
   #second (first: Helper): RegistrationClient | undefined {
-    const others = this.#init.helpers.all.filter((client) => client !== first && (client.isUntouched || client.isRegistered))
+    const others = this.#init.helpers.all.filter((client) => client !== first && (isFresh(client) || client.isRegistered))
     const isElsewhere = ({ endpoint, named }: RegistrationClient): boolean => normalizeAddress((endpoint ?? named).host) !== normalizeAddress(first.endpoint.host)
-    return others.find((client) => client.isUntouched && isElsewhere(client)) ?? others.find((client) => client.isRegistered && isElsewhere(client)) ?? others[0]
+    return others.find((client) => isFresh(client) && isElsewhere(client)) ?? others.find((client) => client.isRegistered && isElsewhere(client)) ?? others[0]
   }
 
   async #run (first: Helper, second: RegistrationClient): Promise<void> {
@@ -114,10 +117,13 @@ export class KindKeeper {
       const known = await this.#known(second, scout)
       if (known === undefined || signal.aborted) return
       // A filter of the node's own socket is open for those that it has sent to: then another socket shows what the NAT does
-      const by = second.isUntouched ? requests : scout.requests
+      const isUntouched = second.isUntouched
+      const by = isUntouched ? requests : scout.requests
+      const change = this.#changes
       const report = await findKind({ clock, requests: by, helpers: [{ endpoint: first.endpoint, id: first.id }, known], signal })
       const { kind } = this.#report ?? {}
       if (report.kind === undefined && kind !== undefined) return
+      if (change !== this.#changes || isUntouched !== second.isUntouched) return // it is not what was tested any more
       this.#report = report
       this.#isStale = !report.isCertain
       this.#init.onFound(report)
@@ -127,8 +133,9 @@ export class KindKeeper {
     }
   }
 
-  async #known ({ endpoint, id, named }: RegistrationClient, { requests }: Scout): Promise<KnownHelper | undefined> {
+  async #known ({ endpoint, id, named, isUntouched }: RegistrationClient, { requests }: Scout): Promise<KnownHelper | undefined> {
     if (endpoint !== undefined && id !== undefined) return { endpoint, id }
+    if (!isUntouched) return undefined // the other socket would open its own filter
     const at = await this.#init.resolve(named)
     const answered = await askForId(requests, at)
     return answered === undefined ? undefined : { endpoint: at, id: answered }
@@ -149,3 +156,6 @@ export class KindKeeper {
     this.#timer = clock.set(ms, () => { this.#start() })
   }
 }
+
+/** Nothing was sent to it, and nobody is about to. */
+const isFresh = ({ isUntouched, state }: RegistrationClient): boolean => isUntouched && state === 'idle'

@@ -74,6 +74,24 @@ t.test('one helper alone: unknown; another one that comes later tells it', async
   t.match(node, { kind: 2, kindReport: { isCertain: true } }, 'by a socket of its own, as the other one has sent to both')
 })
 
+t.test('a second helper whose name takes its time: it is not registered with while the filter is tested', async (t) => {
+  const world = new World()
+  t.teardown(() => world.close())
+  await twoHelpers(world)
+  let isSlow = true
+  const lookup = async (name: string): Promise<string> => {
+    if (name !== 'second.example') return name
+    if (isSlow) await new Promise<void>((resolve) => { world.clock.set(12_000, resolve) })
+    isSlow = false
+    return '192.0.2.2'
+  }
+  const { node } = await world.node('a', { nat: { kind: 'restricted-cone' }, bootstrap: [world.bootstrap[0], { host: 'second.example', port: 7700 }], lookup })
+  await world.clock.until(() => node.kindReport !== undefined)
+  t.match(node, { kind: 2, kindReport: { isCertain: true, passesOtherHost: false } })
+  await world.clock.pass(5000)
+  t.equal(node.helpers.registered.length, 2)
+})
+
 t.test('another NAT: the kind is looked for again', async (t) => {
   const world = new World()
   t.teardown(() => world.close())
