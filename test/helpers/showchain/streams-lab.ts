@@ -155,7 +155,7 @@ export class StreamsLab {
       isAllowed: () => true,
       userOf: () => userOf(pairInit),
       ownerOf: (index) => indexes.ownerOf(index),
-      onPathClosed: () => {},
+      onPathGone: () => {},
       onFailed: (err) => { throw err }
     })
     this.nodes.push(node)

@@ -217,7 +217,7 @@ export class World {
         return end
       },
       ownerOf: () => undefined,
-      onPathClosed: () => {},
+      onPathGone: () => {},
       onFailed: (err) => { throw err },
       ...options
     })

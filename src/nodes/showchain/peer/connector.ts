@@ -34,8 +34,10 @@ export interface ConnectorInit {
   /** The own id, and that of T. */
   own: Uint8Array
   target: Uint8Array
-  /** Where T is, if that is known beforehand. */
+  /** Where T is, if that is known beforehand: the address may be a name. */
   endpoint?: Endpoint | undefined
+  /** Finds the address of a name. @throws when there is none */
+  resolve (named: Endpoint): Promise<Endpoint>
   /** Paths that are no proxy's are looked for. */
   isDirect: boolean
   /** Proxies are offered no key. */
@@ -74,6 +76,8 @@ export class Connector {
   readonly #paths = new Set<Path>()
   readonly #upgrade: Backoff
   readonly #retry: Backoff
+  #problem: string | undefined
+  #isHurried = false
   /** By which packets go, as what is above says. */
   #chosen: Path | undefined
   #search: Search | undefined
@@ -98,6 +102,9 @@ export class Connector {
     if (this.#chosen !== undefined) return 'connected'
     return this.#search === undefined ? 'waiting' : 'searching'
   }
+
+  /** Why the last search has found no path, and what to look at; undefined while there is one, or it is not over. */
+  get problem (): string | undefined { return this.#chosen === undefined && this.#paths.size === 0 ? this.#problem : undefined }
 
   get paths (): readonly Path[] { return [...this.#paths] }
 
@@ -134,6 +141,13 @@ export class Connector {
       this.#init.clock.clear(this.#timer)
       this.#timer = undefined
     }
+  }
+
+  /** Somebody waits for a path: the next search begins now, or soon after the one that is running. */
+  hurry (): void {
+    if (this.#isStopped || this.#paths.size > 0) return
+    if (this.#search === undefined) this.#begin('somebody waits for a path', true)
+    else this.#isHurried = true
   }
 
   /** A path has ended. */
@@ -200,7 +214,7 @@ export class Connector {
   }
 
   #directAttempt (endpoint: Endpoint): DirectAttempt {
-    const attempt: DirectAttempt = new DirectAttempt(this.#attemptInit(() => attempt), endpoint)
+    const attempt: DirectAttempt = new DirectAttempt({ ...this.#attemptInit(() => attempt), named: endpoint, resolve: this.#init.resolve })
     return attempt
   }
 
@@ -307,7 +321,11 @@ export class Connector {
     }
     this.#endSearch()
     if (this.#isStopped) return
-    this.#searchAfter(this.#paths.size > 0 ? this.#upgrade.next() : this.#retry.next())
+    this.#problem = problemOf(search)
+    const isHurried = this.#isHurried
+    this.#isHurried = false
+    if (this.#paths.size > 0) this.#searchAfter(this.#upgrade.next())
+    else this.#searchAfter(isHurried ? RETRY.first : this.#retry.next())
   }
 
   #endSearch (): void {
@@ -328,6 +346,11 @@ export class Connector {
       this.#begin(hasNone ? 'looks for a path again' : 'looks for a better path', hasNone)
     })
   }
+}
+
+function problemOf ({ asked, proxies }: Search): string {
+  if (asked.size === 0 && proxies.size === 0) return 'no path: no relay that may be used has registered this node'
+  return 'no path: the node is not registered with the same relays, or does not let this one connect, or a clock is more than 30 s off'
 }
 
 export const pathText = ({ kind, endpoint }: Path): string => `${kind} ${endpointText(endpoint)}`

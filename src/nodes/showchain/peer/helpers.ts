@@ -1,4 +1,5 @@
 /** The helpers of a node: registered with several at once, others in reserve for those that do not answer (SHOW CHAIN protocol, section 5.1). */
+import { endpointText } from '../../../net/endpoint.ts'
 import { isSame } from '../../../nat/stun/transaction.ts'
 import type { Clock, Endpoint, Timer } from '../../../types.ts'
 import type { RegistrationClient, RegistrationClientInit } from '../protocol/registration-client.ts'
@@ -32,7 +33,8 @@ export class Helpers {
 
   constructor (init: HelpersInit) {
     this.#init = init
-    this.all = init.named.map((named) => {
+    const named = new Map(init.named.map((one) => [endpointText(one), one]))
+    this.all = [...named.values()].map((named) => {
       const client: RegistrationClient = init.make({
         named,
         onRegistered: () => {
@@ -69,6 +71,11 @@ export class Helpers {
     return this.all.find((client): client is Helper => client.isRegistered && isSame(client.endpoint as Endpoint, from))
   }
 
+  /** One that is in use, or is asked, at this endpoint. */
+  withEndpoint (at: Endpoint): RegistrationClient | undefined {
+    return this.all.find((client) => isActive(client) && client.endpoint !== undefined && isSame(client.endpoint, at))
+  }
+
   /** Takes a 0x100. @returns whether it is of a helper */
   receive (incoming: Incoming): boolean { return this.all.some((client) => client.receive(incoming)) }
 
@@ -80,7 +87,7 @@ export class Helpers {
 
   #startNext (): void {
     const next = this.all.find((client) => !isActive(client))
-    if (this.#isClosed || next === undefined) return
+    if (this.#isClosed || next === undefined || this.all.filter(isActive).length >= MAX_ACTIVE) return
     next.start()
     if (this.#isHeld) this.#timer = this.#init.clock.set(STAGGER, () => { this.#startNext() })
   }
@@ -90,7 +97,10 @@ export class Helpers {
     const active = this.all.filter(isActive)
     const next = this.all.slice(this.all.indexOf(client)).concat(this.all).find((other) => !isActive(other))
     if (next !== undefined && active.length >= MAX_ACTIVE) client.stop()
-    if (next !== undefined && (!this.#isHeld || this.registered.length === 0)) next.start()
+    if (next !== undefined && (!this.#isHeld || this.registered.length === 0)) {
+      if (next.reason === undefined) next.start()
+      else next.startLater() // it has not answered either, so that nobody may be there for long
+    }
     this.#init.onLost(client, reason, wait)
   }
 }

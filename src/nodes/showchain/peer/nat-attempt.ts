@@ -23,34 +23,53 @@ export interface AttemptInit {
   note (text: string): void
 }
 
+export interface DirectAttemptInit extends AttemptInit {
+  /** Where T is: the address may be a name. */
+  named: Endpoint
+  /** Finds the address of a name. @throws when there is none */
+  resolve (named: Endpoint): Promise<Endpoint>
+}
+
 /** One `0x101` to an endpoint of T. */
 export class DirectAttempt {
-  readonly #init: AttemptInit
-  readonly #to: Endpoint
+  readonly #init: DirectAttemptInit
   #request: OpenRequest | undefined
+  #isOver = false
 
-  constructor (init: AttemptInit, to: Endpoint) {
-    this.#init = init
-    this.#to = to
-  }
+  constructor (init: DirectAttemptInit) { this.#init = init }
 
   start (): void {
-    const { requests, target, ownKind, onPath, onFailed } = this.#init
+    const { named, resolve } = this.#init
+    resolve(named).then((to) => { this.#ask(to) }, (err: Error) => { this.#fail(`${endpointText(named)}: ${err.message}`) })
+  }
+
+  close (): void {
+    this.#isOver = true
+    this.#request?.close()
+  }
+
+  #ask (to: Endpoint): void {
+    if (this.#isOver) return
+    const { requests, target, ownKind, onPath } = this.#init
     this.#request = requests.open({
       op: Op.directRequest,
-      to: this.#to,
+      to,
       target,
       fields: () => ({ kind: ownKind() }),
       onAnswer: () => {
         this.close()
-        onPath('direct', this.#to)
+        onPath('direct', to)
       },
-      onFailed: () => { onFailed(`${endpointText(this.#to)} has not answered`) }
+      onFailed: () => { this.#fail(`${endpointText(to)} has not answered`) }
     })
-    if (this.#request === undefined) onFailed('too many requests are open')
+    if (this.#request === undefined) this.#fail('too many requests are open')
   }
 
-  close (): void { this.#request?.close() }
+  #fail (reason: string): void {
+    if (this.#isOver) return
+    this.close()
+    this.#init.onFailed(reason)
+  }
 }
 
 export interface NatAttemptInit extends AttemptInit {

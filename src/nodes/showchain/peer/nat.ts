@@ -53,7 +53,7 @@ export async function inspectNat (init: Omit<ShowchainPeerInit, 'to' | 'allow' |
     isAllowed: () => false,
     userOf: () => undefined,
     ownerOf: () => undefined,
-    onPathClosed () {},
+    onPathGone () {},
     onHelpers: () => { wake() },
     onKind: () => { wake() },
     onFailed: () => { wake() }
@@ -69,7 +69,7 @@ export async function inspectNat (init: Omit<ShowchainPeerInit, 'to' | 'allow' |
   }
   try {
     await until(() => node.helpers.registered.length > 0, ANSWER_TIME)
-    if (node.helpers.registered.length > 0 && bootstrap.length > 1) await until(() => node.kindReport !== undefined, TEST_TIME)
+    if (node.helpers.registered.length > 0 && node.helpers.all.length > 1) await until(() => node.kindReport !== undefined, TEST_TIME)
     const { isMappingIndependent, passesOtherHost, passesOtherPort, isCertain = false } = node.kindReport ?? {}
     const mapped = [...new Set([...node.kindReport?.mapped ?? [], ...node.mapped].map(endpointText))]
     return { kind: node.kind, isCertain, isMappingIndependent, passesOtherHost, passesOtherPort, mapped, local: endpointText(node.local), helpers: node.helpers.all.map(helperStatus) }

@@ -59,8 +59,8 @@ export interface NodeInit {
   userOf (requester: Uint8Array): PathUser | undefined
   /** Who has made an index of a session. */
   ownerOf (index: number): unknown
-  /** The path of a user has ended. */
-  onPathClosed (path: Path, user: PathUser): void
+  /** A path of a user has ended, or there was no room for one. */
+  onPathGone (user: PathUser): void
   /** A helper has registered this node, or does not answer any more: then why. */
   onHelpers? (reason?: string): void
   /** The kind of the NAT was looked for. */
@@ -122,7 +122,7 @@ export class ShowchainNode {
         clock,
         requests,
         own: identity.id,
-        resolve: (named) => this.#resolve(named),
+        resolve: (named) => this.#resolveHelper(named),
         send: (message, to) => { void this.#socket.send(message, to) },
         kind: () => this.kind,
         backoff: new Backoff({ clock, random }),
@@ -139,7 +139,7 @@ export class ShowchainNode {
       helpers: this.helpers,
       requests,
       openScout: () => this.#openScout(),
-      resolve: (named) => this.#resolve(named),
+      resolve: (named) => this.#resolveHelper(named),
       onChanged: () => { for (const connector of this.#connectors.values()) connector.onOwnChange() },
       onFound: ({ kind, isCertain }) => {
         init.log.info({ kind: kind === undefined ? 'unknown' : `T${kind}`, certain: isCertain }, 'NAT')
@@ -202,6 +202,7 @@ export class ShowchainNode {
       own: identity.id,
       target,
       endpoint,
+      resolve: (named) => this.#resolve(named),
       isDirect,
       isPlain: pageSignatures,
       isShunned,
@@ -266,6 +267,7 @@ export class ShowchainNode {
 
   #handOver <P extends Path>(user: PathUser, path: P | undefined): P | undefined {
     if (path !== undefined) user.addPath(path)
+    else this.#init.onPathGone(user)
     return path
   }
 
@@ -308,7 +310,7 @@ export class ShowchainNode {
   #onClosed (path: Path, user: PathUser, reason: string, err?: Error): void {
     user.removePath(path, err)
     this.#connectors.get(user)?.onPathClosed(path, reason)
-    this.#init.onPathClosed(path, user)
+    this.#init.onPathGone(user)
   }
 
   #onHelper (helper: Helper): void {
@@ -325,6 +327,14 @@ export class ShowchainNode {
     })
     scout.run().catch(() => {}) // what is asked by it has no answer then
     return scout
+  }
+
+  /** @throws when it has no address, or that of another helper, as one alone tells nothing of the NAT and stands in for nobody */
+  async #resolveHelper (named: Endpoint): Promise<Endpoint> {
+    const at = await this.#resolve(named)
+    const other = this.helpers.withEndpoint(at)
+    if (other !== undefined && other.named !== named) throw new Error(`the same relay as ${endpointText(other.named)}`)
+    return at
   }
 
   async #resolve ({ host, port }: Endpoint): Promise<Endpoint> { return { host: await this.#init.lookup(host), port } }

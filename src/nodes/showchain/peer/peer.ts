@@ -75,7 +75,7 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
       isAllowed: (id) => served.isAllowed(id),
       userOf: (id) => served.userOf(id),
       ownerOf: (index) => this.#indexes.ownerOf(index),
-      onPathClosed: (_path, user) => { served.onPathClosed(user) },
+      onPathGone: (user) => { served.endIfGone(user) },
       onHelpers: (reason) => { this.#onHelpers(reason) },
       onKind: (kind) => { tell(() => this.emit('kind', kind)) },
       onFailed: (err) => {

@@ -83,7 +83,7 @@ export class RemoteNode {
       users: this.#users.size,
       accepted: this.#users.accepted,
       failures: this.#failures,
-      reason: this.#isOnline ? undefined : this.#reason
+      reason: this.#isOnline ? undefined : this.#connector?.problem ?? this.#reason
     }
   }
 
@@ -149,8 +149,9 @@ export class RemoteNode {
   }
 
   async #serve (user: Link): Promise<void> {
-    const { clock } = this.#init.settings
+    const { clock, log } = this.#init.settings
     this.#connect() // now, although it was to wait
+    this.#connector?.hurry()
     const timeout = new AbortController()
     const timer = clock.set(OPEN_TIMEOUT, () => { timeout.abort(new LinkClosedError('the other node has not answered in time')) })
     try {
@@ -159,6 +160,7 @@ export class RemoteNode {
       await this.#users.join(user, link)
     } catch (err) {
       clock.clear(timer)
+      log.warn({ id: this.id, reason: this.#connector?.problem ?? reasonOf(err as Error) }, 'user refused')
       user.abort(err as Error)
     }
   }

@@ -62,7 +62,7 @@ export class ServedNodes {
     if (this.#nodes.size >= MAX_NODES) return undefined
     const { settings: { clock, identity, keys, random }, sealing, indexes, onSession } = this.#init
     const users = new Users()
-    const pair = new TargetPair({
+    const pair: TargetPair = new TargetPair({
       clock,
       identity,
       keys,
@@ -71,15 +71,18 @@ export class ServedNodes {
       random,
       other: Uint8Array.from(id),
       onOpen: (opening) => this.#serve(opening, users),
-      onSession: (isOpen) => { onSession(idText(id), isOpen) },
+      onSession: (isOpen) => {
+        onSession(idText(id), isOpen)
+        if (!isOpen) this.endIfGone(pair)
+      },
       onAltered: (path) => { path.close() }
     })
     this.#nodes.set(key, { id: Uint8Array.from(id), pair, users })
     return pair
   }
 
-  /** A path of a node has ended: without any it is forgotten. */
-  onPathClosed (user: unknown): void {
+  /** A path of a node has ended, or was not opened, or its session has: without both it is forgotten. */
+  endIfGone (user: unknown): void {
     for (const [key, served] of this.#nodes) {
       if (served.pair !== user) continue
       if (served.pair.paths.length === 0 && !served.pair.isOpen) this.#end(key, served, CloseReason.STOPPED, new LinkClosedError('the node has gone'))

@@ -5,7 +5,7 @@ import { wait } from '../../../streams/clock.ts'
 import { Flow } from '../../../streams/flow.ts'
 import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
 import { reliable, type ReliableLink } from '../../../transforms/reliable/index.ts'
-import { SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
+import { CloseReason, SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
 import type { Batch, Clock, Link, PacketPort, Take, Timer } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
 import { isAlteration, PairError } from './pair-error.ts'
@@ -177,7 +177,7 @@ export class Session {
     } else if (type === SealedType.PROBE_ANSWER && content.length === TOKEN_BYTES) {
       this.#paths.answered(path, readToken(content), now)
     } else if (type === SealedType.CLOSE && content.length === 1) {
-      this.fail(new PairError('ERR_PAIR_CLOSED', `the other node has closed the session, reason ${content[0]}`, content[0]))
+      this.fail(new PairError('ERR_PAIR_CLOSED', closedText(content[0]), content[0]))
     } else if (type === SealedType.ALTERED && content.length === 0 && path.kind === 'proxy') {
       this.#onAltered(path)
     } else {
@@ -226,6 +226,15 @@ export class Session {
   }
 }
 
+function closedText (reason: number): string {
+  switch (reason) {
+    case CloseReason.STOPPED: return 'the other node has stopped'
+    case CloseReason.NOT_ALLOWED: return 'the other node does not let this one connect any more'
+    case CloseReason.REPLACED: return 'another session has taken the place of this one: does another program run with the same key?'
+    default: return `the other node has closed the session, reason ${reason}`
+  }
+}
+
 interface StreamPortInit {
   clock: Clock
   path: () => Path | undefined
@@ -264,6 +273,7 @@ class StreamPort implements Link, PacketPort {
 
   async drained (): Promise<void> {
     await Promise.race([this.#init.path()?.drained?.(), new Promise<void>((resolve) => { this.#onMoved = resolve })])
+    if (this.#init.path() === undefined && this.#reason === undefined) await new Promise<void>((resolve) => { this.#onMoved = resolve })
     if (this.queued >= this.limit) await wait(this.#init.clock, RETRY, { ref: false }) // there is no path, or that takes some more, but not this much
   }
 

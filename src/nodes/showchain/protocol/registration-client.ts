@@ -91,6 +91,12 @@ export class RegistrationClient {
     void this.#resolve()
   }
 
+  /** Registers after a while, as after an attempt that has failed. */
+  startLater (): void {
+    this.#stopWork()
+    this.#wait()
+  }
+
   stop (): void {
     this.#stopWork()
     this.#state = 'idle'
@@ -170,11 +176,15 @@ export class RegistrationClient {
   }
 
   #fail (reason: string): void {
-    this.#state = 'waiting'
     this.#reason = reason
+    this.#init.onLost(reason, this.#wait())
+  }
+
+  #wait (): number {
+    this.#state = 'waiting'
     const wait = this.#init.backoff.next()
     this.#timer = this.#init.clock.set(wait, () => { this.start() })
-    this.#init.onLost(reason, wait)
+    return wait
   }
 
   #keepAfter (ms: number): void {

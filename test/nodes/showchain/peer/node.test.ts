@@ -126,6 +126,36 @@ t.test('helpers that die are replaced, and come back', async (t) => {
   t.same(registered(), ['192.0.2.1', '192.0.2.3', '192.0.2.4', '192.0.2.5'], 'with another key, after a restart')
 })
 
+t.test('a helper that is named twice counts once', async (t) => {
+  const world = new World()
+  t.teardown(() => world.close())
+  await world.relay('rsa2056')
+  const [first] = world.bootstrap
+  const lookup = async (name: string): Promise<string> => name === 'again.example' ? first.host : name
+  const { node } = await world.node('a', { nat: { kind: 'symmetric' }, bootstrap: [first, first, { host: 'again.example', port: first.port }], lookup })
+  await world.clock.pass(60_000)
+  for (let i = 0; i < 60; i++) {
+    await world.clock.pass(1000)
+    if (node.helpers.registered.length !== 1) t.fail('another registration')
+  }
+  t.match(node.helpers.all, [{ isRegistered: true }, { reason: `the same relay as ${FIRST}` }])
+  t.equal(node.helpers.all.length, 2)
+  t.equal(node.kind, undefined)
+})
+
+t.test('helpers that are not there are asked less and less often, however many they are; then one comes', async (t) => {
+  const world = new World()
+  t.teardown(() => world.close())
+  const bootstrap = Array.from({ length: 16 }, (_, i) => ({ host: `192.0.2.${i + 1}`, port: 7700 }))
+  const { node } = await world.node('a', { bootstrap })
+  await world.clock.pass(600_000)
+  const before = world.network.counts.sent
+  await world.clock.pass(600_000)
+  t.ok(world.network.counts.sent - before < 10 * 100, `${world.network.counts.sent - before} datagrams in ten minutes`)
+  await world.relay('h')
+  await world.clock.until(() => node.helpers.registered.length === 1, { within: 300_000 })
+})
+
 t.test('idle, a node sends keep-alives alone', async (t) => {
   const world = new World()
   t.teardown(() => world.close())

@@ -249,6 +249,60 @@ t.test('who is not allowed any more is disconnected at once', async (t) => {
   await exchange(t, made, await user(made), 1000)
 })
 
+t.test('a node that goes without a word is forgotten, whatever was on its way', async (t) => {
+  for (const time of [40, 100, 150, 300]) {
+    const made = await stage({ nats: [T[4], T[4]] })
+    await online(made)
+    const [here, there] = await user(made)
+    void here.sink(bytesOf(1_000_000, 1)).catch(() => {})
+    void digest(there.source).catch(() => {})
+    await made.world.clock.pass(time)
+    made.world.network.partition([made.client.host])
+    await made.world.clock.pass(180_000)
+    t.same(made.server.peer.status().served, [], `after ${time} ms`)
+    await made.world.close()
+  }
+})
+
+t.test('no path: users are told why, and the next one is looked for at once', async (t) => {
+  const made = await stage({ nats: [T[3], T[3]] })
+  const { world, server, client, services } = made
+  t.teardown(() => world.close())
+  await server.peer.close()
+  await client.peer.close()
+  const again = await world.peer('a', { connect: [{ id: idText(server.id), listen: USERS }], nat: T[3], bootstrap: world.bootstrap })
+  await world.clock.pass(300_000)
+  t.match(again.peer.status().remotes, [{ state: 'connecting', reason: /^no path: the node is not registered with the same relays, or does not let this one connect/ }])
+  const back = await world.peer('b', { to: SERVICE, allow: 'any', nat: T[3] })
+  acceptEach(back.host.transport().listen(SERVICE), (link) => { services.push(link) }, () => {}).catch(() => {})
+  await world.clock.until(() => back.peer.status().helpers[0].state === 'registered')
+  const before = world.clock.now()
+  await exchange(t, { ...made, client: again }, await user({ ...made, client: again }), 1000)
+  t.ok(world.clock.now() - before < 10_000, `after ${world.clock.now() - before} ms`)
+  const nobody = await world.peer('c', { connect: [{ id: idText(server.id), listen: USERS }], bootstrap: [{ host: '192.0.2.99', port: 1 }] })
+  await world.clock.pass(30_000)
+  t.match(nobody.peer.status().remotes, [{ reason: 'no path: no relay that may be used has registered this node' }])
+})
+
+t.test('a node whose endpoint is known by a name', async (t) => {
+  const world = new World()
+  t.teardown(() => world.close())
+  await world.relay('h')
+  const server = await world.peer('b', { to: SERVICE, allow: 'any', port: 4000 })
+  const [address] = server.host.addresses
+  const client = await world.peer('a', {
+    bootstrap: [{ host: '192.0.2.99', port: 1 }],
+    connect: [{ id: `${idText(server.id)}@b.example:4000`, listen: USERS }],
+    lookup: async (name) => {
+      if (name.endsWith('.example') && world.clock.now() < 20_000) throw new Error('no such name')
+      return name === 'b.example' ? address : name
+    }
+  })
+  await world.clock.pass(10_000)
+  t.match(client.peer.explain(idText(server.id))?.history.map(({ text }) => text).join(), 'b.example:4000: no such name')
+  await world.clock.until(() => client.peer.isOnline || client.peer.status().remotes[0].state === 'online', { within: 60_000 })
+})
+
 t.test('a peer that restarts is found again', async (t) => {
   const made = await stage({ nats: [T[4], T[3]] })
   t.teardown(() => made.world.close())
