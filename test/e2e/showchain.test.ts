@@ -8,7 +8,7 @@ const BYTES = 300_000
 
 if (await canRun(t, ['nft'])) {
   t.setTimeout(400_000)
-  await t.test('all pairs of NAT kinds (rows 7 and 4.1)', { timeout: 300_000 }, async (t) => {
+  await t.test('the kinds of NATs, and all 16 pairs of them (row 7)', { timeout: 300_000 }, async (t) => {
     const lab = await ProgramLab.open(t)
     const host = async (site: string, nat: Nat): Promise<Namespace> => await (await lab.nat.home(`${site}${nat}`, NATS[nat])).host(`${site}${nat}-host`)
     const [hostsOfA, hostsOfB] = [await Promise.all(KINDS.map((nat) => host('a', nat))), await Promise.all(KINDS.map((nat) => host('b', nat)))]

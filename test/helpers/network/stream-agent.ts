@@ -1,6 +1,6 @@
 /** Streams that go on until they are told to end, and floods, inside of a network namespace. Started by `Agent` of traffic.ts. */
 import { createHash, randomBytes, type Hash } from 'node:crypto'
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -10,6 +10,9 @@ const CHUNK = 16 * 1024
 
 /** Milliseconds between the bursts of a flood. */
 const BURST_INTERVAL = 5
+
+/** The same between questions. */
+const ASK_INTERVAL = 200
 
 /** What has gone out, and what has come back. */
 export interface Echoed {
@@ -70,6 +73,19 @@ class Stream {
 
 const streams: Stream[] = []
 let flooding: AbortController | undefined
+let floodSocket: Promise<UdpSocket> | undefined
+
+/** One socket for all floods, as an address is known to those who have answered it. */
+function flooder (): Promise<UdpSocket> {
+  floodSocket ??= openSocket()
+  return floodSocket
+}
+
+async function openSocket (): Promise<UdpSocket> {
+  const socket = createSocket('udp4').bind(0)
+  await once(socket, 'listening')
+  return socket
+}
 
 const commands = {
   /** Returns what comes on each connection, and its end. */
@@ -103,11 +119,19 @@ const commands = {
   /** Waits for the end by itself. */
   async result (stream: number): Promise<Echoed> { return await streams[stream].result() },
 
+  /** Sends a datagram until something comes back, by the socket of floods. */
+  async ask (host: string, port: number, datagram: string): Promise<string> {
+    const socket = await flooder()
+    const timer = setInterval(() => { socket.send(Buffer.from(datagram, 'base64'), port, host) }, ASK_INTERVAL)
+    const [answer] = await once(socket, 'message')
+    clearInterval(timer)
+    return answer.toString('base64')
+  },
+
   /** Sends datagrams, in turn, at a rate until it is told to stop; returns how many. */
   async flood (host: string, port: number, { datagrams, perSecond }: { datagrams: string[], perSecond: number }): Promise<number> {
     const { signal } = flooding = new AbortController()
-    const socket = createSocket('udp4').bind(0)
-    await once(socket, 'listening')
+    const socket = await flooder()
     const all = datagrams.map((text) => Buffer.from(text, 'base64'))
     const begin = performance.now()
     let sent = 0
@@ -115,7 +139,6 @@ const commands = {
       for (const due = (performance.now() - begin) / 1000 * perSecond; sent < due; sent++) socket.send(all[sent % all.length], port, host)
       await delay(BURST_INTERVAL)
     }
-    socket.close()
     return sent
   },
 

@@ -1,6 +1,7 @@
 /** The programs of SHOW CHAIN in network namespaces: two relays in an internet, and peers in homes behind routers. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { sendRequest } from '../../../src/cli/control/client.ts'
 import { idText } from '../../../src/nodes/showchain/protocol/public-key.ts'
@@ -11,8 +12,7 @@ import { Agent, eventually } from '../network/traffic.ts'
 import type { Echoed, StreamCommands } from '../network/stream-agent.ts'
 import { executable, type ExecutableName } from '../programs/executables.ts'
 import { newHome } from '../programs/homes.ts'
-import { identity, type AnyKeyName, type KeyName } from './keys.ts'
-import { fileURLToPath } from 'node:url'
+import { identity, type KeyName } from './keys.ts'
 
 const AGENT = fileURLToPath(new URL('../network/stream-agent.ts', import.meta.url))
 
@@ -51,7 +51,7 @@ export const PATHS: Record<Nat, Record<Nat, string>> = {
   T4: { T1: 'direct', T2: 'nat', T3: 'proxy', T4: 'proxy' }
 }
 
-const keyName = (key: AnyKeyName): Uint8Array => identity(key as KeyName).id
+type Key = Parameters<typeof identity>[0]
 
 /** A program that runs, as its control socket tells. */
 export class Running {
@@ -61,14 +61,14 @@ export class Running {
   readonly #control: string
   readonly #name: ExecutableName
 
-  constructor (host: Namespace, name: ExecutableName, key: AnyKeyName, args: readonly string[]) {
+  constructor (host: Namespace, name: ExecutableName, key: Key, args: readonly string[]) {
     const home = newHome()
     const file = join(home, 'key.pem')
-    writeFileSync(file, identity(key as KeyName).pem, { mode: 0o600 })
+    writeFileSync(file, identity(key).pem, { mode: 0o600 })
     this.#name = name
     this.#control = join(home, 'control')
     this.host = host
-    this.id = idText(keyName(key))
+    this.id = idText(identity(key).id)
     this.program = new Program(host, name, [...args, '--identity', file, '--control', this.#control], { protocol: 'showchain' })
   }
 
@@ -147,7 +147,7 @@ export class ProgramLab {
   #key (): KeyName { return PEER_KEYS[this.#keys++] }
 
   /** The id of the next peer but so many. */
-  idAfter (peers: number): string { return idText(keyName(PEER_KEYS[this.#keys + peers])) }
+  idAfter (peers: number): string { return idText(identity(PEER_KEYS[this.#keys + peers]).id) }
 
   /** `peer showchain nat` on a port that no other program has had. */
   async inspect (host: Namespace, port = OTHER_PORT): Promise<any> {
