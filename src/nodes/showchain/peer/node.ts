@@ -284,7 +284,7 @@ export class ShowchainNode {
     if (id === undefined || session === undefined || target === undefined || Buffer.compare(target, identity.id) !== 0) return
     if (!this.#proxies.has(session, from)) {
       const proxy = this.helpers.at(from)
-      const user = proxy === undefined || !isAllowed(id) ? undefined : userOf(id)
+      const user = proxy === undefined || !isAllowed(id) || !this.#proxies.admits(proxy.endpoint) ? undefined : userOf(id)
       if (proxy === undefined || user === undefined) return
       const known = { session: Uint8Array.from(session), other: Uint8Array.from(id), endpoint: proxy.endpoint }
       if (this.#handOver(user, this.#proxies.open('target', user, { ...known, key: undefined })) === undefined) return

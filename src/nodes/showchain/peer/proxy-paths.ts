@@ -1,5 +1,7 @@
 /** The sessions of a node with proxies, as paths (SHOW CHAIN protocol, section 6). */
 import type { Sha256 } from '../../../crypto/index.ts'
+import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
+import { endpointText } from '../../../net/endpoint.ts'
 import { isSame } from '../../../nat/stun/transaction.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
 import type { Batch, Clock, Datagram, Endpoint, PacketPort } from '../../../types.ts'
@@ -12,6 +14,12 @@ import { ProxySession } from './proxy-session.ts'
 
 /** Sessions in all. */
 const MAX_SESSIONS = 1024
+
+/** Those of one user in one role: one with each proxy, and some that a proxy has forgotten. */
+const MAX_OF_USER = 8
+
+/** Sessions that one proxy begins by a 0x124, which nobody has signed. */
+const BY_PROXY = { rate: 50, burst: 256, maxKeys: 64 }
 
 /** Milliseconds without anything from the proxy until a path has ended: it has forgotten the session before. */
 const SILENCE = 75_000
@@ -87,6 +95,7 @@ export class ProxyPaths {
   /** Those with messages of this read. */
   #touched: Entry[] = []
   #looking: Interval | undefined
+  readonly #byProxy = new KeyedTokenBuckets(BY_PROXY)
 
   constructor (init: ProxyPathsInit) {
     this.#init = init
@@ -97,10 +106,14 @@ export class ProxyPaths {
   /** Whether a session is known, with this proxy. */
   has (session: Uint8Array, from: Endpoint): boolean { return this.#find(session, from) !== undefined }
 
+  /** Whether a proxy may begin a session by a 0x124 now. */
+  admits (proxy: Endpoint): boolean { return this.#byProxy.take(endpointText(proxy), this.#init.clock.now()) }
+
   /** Opens a path by a session, or returns the one that there is; undefined when there are too many. The user is not told of it. */
   open (role: Role, user: PathUser, { session, other, endpoint, key }: { session: Uint8Array, other: Uint8Array, endpoint: Endpoint, key: Uint8Array | undefined }): Path | undefined {
     const known = this.#find(session, endpoint)?.[role]
     if (known !== undefined && known.user !== user) known.end('another connection takes its place')
+    if (known?.user !== user) this.#makeRoom(role, user)
     const entry = this.#find(session, endpoint) ?? this.#add(session, other, endpoint)
     if (entry === undefined || Buffer.compare(entry.other, other) !== 0) return undefined
     if (key !== undefined) entry.session.useKey(key)
@@ -146,6 +159,12 @@ export class ProxyPaths {
   #find (session: Uint8Array, from: Endpoint): Entry | undefined {
     const entry = this.#entries.get(idKey(session))
     return entry !== undefined && isSame(entry.endpoint, from) ? entry : undefined
+  }
+
+  /** Of too many of one user that one ends which was heard of least recently. */
+  #makeRoom (role: Role, user: PathUser): void {
+    const own = [...this.#entries.values()].filter((entry) => entry[role]?.user === user)
+    if (own.length >= MAX_OF_USER) own.reduce((a, b) => a.heardAt <= b.heardAt ? a : b)[role]?.end('there are too many')
   }
 
   #add (session: Uint8Array, other: Uint8Array, endpoint: Endpoint): Entry | undefined {

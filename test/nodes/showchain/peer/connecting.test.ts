@@ -1,4 +1,5 @@
 /** Paths between nodes: direct, through NATs, by proxies, and what happens when something dies (SHOW CHAIN protocol, sections 5 and 6). */
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { instant } from '../../../helpers/showchain/instant.ts'
 import { identity } from '../../../helpers/showchain/keys.ts'
@@ -8,6 +9,7 @@ import { sample } from '../../../helpers/sample.ts'
 import { endpointText } from '../../../../src/net/endpoint.ts'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { idKey } from '../../../../src/nodes/showchain/protocol/public-keys.ts'
+import { hashOf } from '../../../../src/nodes/showchain/protocol/signatures.ts'
 import type { NatKind } from '../../../../src/transports/memory/index.ts'
 
 async function worldOf (kinds: ReadonlyArray<NatKind | undefined>, init: WorldInit = {}): Promise<{ world: World, nodes: WorldNode[] }> {
@@ -244,6 +246,26 @@ t.test('requests that only name R take nothing of what it may ask', async (t) =>
   const end = a.connect(b, b.node.local)
   t.ok(await untilChosen(world, end) < 500, texts(a, b).join('\n'))
   t.equal(b.node.stats.drops.limit, 0)
+})
+
+t.test('sessions that a helper makes up are bounded, of one R and of many', async (t) => {
+  const { world, nodes: [b] } = await worldOf([undefined], {})
+  t.teardown(() => world.close())
+  await world.relays[0].close()
+  const helper = new ScriptedSender(world.clock, instant(identity('f')), await world.relayHosts[0].bindUdp({ port: 7700 }))
+  const flood = async (idOf: (i: number) => Uint8Array): Promise<void> => {
+    for (let i = 0; i < 400; i++) {
+      const data = Uint8Array.of(0xc0, i >>> 8, i)
+      helper.send({ op: Op.passData, id: idOf(i), target: b.id, session: randomBytes(16), seq: 1, ts: Math.floor(world.clock.date()), data, dataHash: hashOf(data) }, b.node.local)
+    }
+    await world.clock.pass(100)
+  }
+  await flood(() => identity('c').id)
+  t.equal(b.node.pathCounts.sessions, 8)
+  await world.clock.pass(1000)
+  await flood(() => randomBytes(32))
+  const { sessions } = b.node.pathCounts
+  t.ok(sessions > 8 && sessions <= 8 + 60, `${sessions} sessions`)
 })
 
 t.test('introductions by strangers, and too many of one R', async (t) => {
