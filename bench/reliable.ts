@@ -11,6 +11,7 @@ import type { Run } from './lib/run.ts'
 const ENDS = [
   { name: 'tunpipe, datagrams of 1472 B', ours: true, encrypted: false, way: 'tunpipe', size: 1472 },
   { name: 'tunpipe, datagrams of 1200 B', ours: true, encrypted: false, way: 'tunpipe', size: 1200 },
+  { name: 'tunpipe, datagrams of 1472 B, without GSO and GRO', ours: true, encrypted: false, way: 'tunpipe, batch', size: 1472 },
   { name: 'udx-native, datagrams of 1472 B', encrypted: false, way: 'udx-native', size: 1472 }
 ] as const
 

@@ -1,7 +1,7 @@
 /**
- * One end of one stream over the loopback, in a process of its own. `BENCH_RELIABLE` is by what: `tunpipe` or `udx-native`. `BENCH_ROLE` is
- * `receiver`, which counts bytes, or `sender`, which sends while it is told to. It is told the port of the other end first. `BENCH_SIZE` is
- * the largest datagram of tunpipe; udx-native finds its own.
+ * One end of one stream over the loopback, in a process of its own. `BENCH_RELIABLE` is by what: `tunpipe`, `tunpipe, batch` without groups of
+ * datagrams, or `udx-native`. `BENCH_ROLE` is `receiver`, which counts bytes, or `sender`, which sends while it is told to. It is told the port
+ * of the other end first. `BENCH_SIZE` is the largest datagram of tunpipe; udx-native finds its own.
  */
 import { bindUdp } from 'tunpipe/transports'
 import { reliable } from 'tunpipe/transforms'
@@ -17,7 +17,7 @@ const block = Buffer.alloc(64 << 10, 'tunpipe ')
 const state = { isOn: false, bytes: 0, wake: () => {} }
 
 async function byTunpipe () {
-  const socket = await bindUdp({ host: HOST, port: 0, kernelBuffer: BUFFER })
+  const socket = await bindUdp({ host: HOST, port: 0, kernelBuffer: BUFFER, io: BENCH_RELIABLE === 'tunpipe' ? 'offload' : 'batch' })
   report(socket.local.port, () => state.bytes)
   const port = await otherPort()
   const datagramsOf = (batch) => batch.map(({ data }) => data)
@@ -75,4 +75,4 @@ const otherPort = () => new Promise((resolve) => {
   })
 })
 
-await (BENCH_RELIABLE === 'tunpipe' ? byTunpipe() : byUdx())
+await (BENCH_RELIABLE === 'udx-native' ? byUdx() : byTunpipe())

@@ -33,6 +33,10 @@ t.test('datagrams', async (t) => {
   t.same(await startExample(t, 'udp-echo.ts').ended, { code: 0, stderr: '', stdout: 'hello, 1 link\n' })
 })
 
+t.test('a reliable stream', async (t) => {
+  t.same(await startExample(t, 'reliable.ts').ended, { code: 0, stderr: '', stdout: '1000000 bytes there and back, 0 wrong\n' })
+})
+
 t.test('sealed datagrams', async (t) => {
   t.same(await startExample(t, 'sealing.ts').ended, { code: 0, stderr: '', stdout: 'true hello\nfalse <Buffer 00 00 00 00 00>\n' })
 })
