@@ -1,6 +1,8 @@
 /** Nodes that connect to this one: T's side of their pairs, and the service that their links lead to (SHOW CHAIN protocol, section 8). */
 import type { Sealing } from '../../../crypto/index.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import type { Endpoint } from '../../../types.ts'
 import { CloseReason } from '../protocol/data-packets.ts'
@@ -62,6 +64,7 @@ export class ServedNodes {
     if (this.#nodes.size >= MAX_NODES) return undefined
     const { settings: { clock, identity, keys, random }, sealing, indexes, onSession } = this.#init
     const users = new Users()
+    const name = idText(id)
     const pair: TargetPair = new TargetPair({
       clock,
       identity,
@@ -70,9 +73,9 @@ export class ServedNodes {
       indexes,
       random,
       other: Uint8Array.from(id),
-      onOpen: (opening) => this.#serve(opening, users),
+      onOpen: (opening) => this.#serve(name, opening, users),
       onSession: (isOpen) => {
-        onSession(idText(id), isOpen)
+        onSession(name, isOpen)
         if (!isOpen) this.endIfGone(pair)
       },
       onAltered: (path) => { path.close() }
@@ -101,14 +104,17 @@ export class ServedNodes {
     for (const [key, served] of this.#nodes) this.#end(key, served, CloseReason.STOPPED, new LinkClosedError('the peer was closed'))
   }
 
-  async #serve (opening: Opening<Uint8Array, Uint8Array>, users: Users): Promise<void> {
-    const { transport } = this.#init.settings
+  async #serve (id: string, opening: Opening<Uint8Array, Uint8Array>, users: Users): Promise<void> {
+    const { transport, log } = this.#init.settings
     const to = this.#to
     if (to === undefined) {
       opening.reject()
       return
     }
-    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal })
+    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal }).catch((err: Error) => {
+      log.warn({ id, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
+      throw err
+    })
     try {
       void users.join(service, opening.accept(ACCEPTED))
     } catch (err) {

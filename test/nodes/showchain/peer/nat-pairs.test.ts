@@ -47,6 +47,7 @@ t.test('all 16 pairs take the path that the table names (row 7)', { timeout: 24 
     }))
     for (let i = 0; i < MOST_STEPS && wrong().length > 0; i++) await world.clock.pass(1000)
     await world.clock.pass(20_000)
+    for (let i = 0; i < MOST_STEPS && wrong().length > 0; i++) await world.clock.pass(1000) // several probes in a row may get lost just now
     others.push(...wrong())
     await world.close()
   }

@@ -9,6 +9,7 @@ import { encodeMessage, readMessage } from '../../../../src/nodes/showchain/prot
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { hashOf } from '../../../../src/nodes/showchain/protocol/signatures.ts'
 import { idText } from '../../../../src/nodes/showchain/protocol/public-key.ts'
+import { silent } from '../../../../src/log.ts'
 import { acceptEach } from '../../../../src/transports/acceptor.ts'
 import type { NatInit } from '../../../../src/transports/memory/index.ts'
 import type { Batch, Datagram, DatagramSocket, Link, PacketPort } from '../../../../src/types.ts'
@@ -282,6 +283,17 @@ t.test('no path: users are told why, and the next one is looked for at once', as
   const nobody = await world.peer('c', { connect: [{ id: idText(server.id), listen: USERS }], bootstrap: [{ host: '192.0.2.99', port: 1 }] })
   await world.clock.pass(30_000)
   t.match(nobody.peer.status().remotes, [{ reason: 'no path: no relay that may be used has registered this node' }])
+})
+
+t.test('a service that does not answer: both ends say so', async (t) => {
+  const said: unknown[] = []
+  const log = { ...silent, warn: (_fields: object, text?: string) => { said.push(text) } } as typeof silent
+  const made = await stage({ nats: [T[1], T[1]], serve: { to: { host: '127.0.0.1', port: 23 }, log }, connect: { log } })
+  t.teardown(() => made.world.close())
+  await online(made)
+  const link = await made.world.clock.until(made.client.host.transport().dial(USERS))
+  await t.rejects(made.world.clock.until(digest(link.source)))
+  t.same(said, ['the service has not answered', 'user refused'])
 })
 
 t.test('a node whose endpoint is known by a name', async (t) => {
