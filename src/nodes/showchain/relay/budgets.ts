@@ -25,6 +25,7 @@ export class Budgets {
   #rates: BudgetRates
   #requests: KeyedTokenBuckets
   #answers: KeyedTokenBuckets
+  #told: KeyedTokenBuckets
   #introductions: KeyedTokenBuckets
   #shares: KeyedTokenBuckets
   #newcomers: KeyedTokenBuckets
@@ -34,6 +35,7 @@ export class Budgets {
     this.#requests = buckets(rates.requestRate, REQUEST_BURST)
     this.#newcomers = newcomers(rates)
     this.#answers = buckets(rates.answerRate, ANSWER_BURST)
+    this.#told = buckets(rates.answerRate, ANSWER_BURST)
     this.#introductions = buckets(rates.introductionRate, 1)
     this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
   }
@@ -46,7 +48,10 @@ export class Budgets {
       this.#requests = buckets(rates.requestRate, REQUEST_BURST)
       this.#newcomers = newcomers(rates)
     }
-    if (rates.answerRate !== before.answerRate) this.#answers = buckets(rates.answerRate, ANSWER_BURST)
+    if (rates.answerRate !== before.answerRate) {
+      this.#answers = buckets(rates.answerRate, ANSWER_BURST)
+      this.#told = buckets(rates.answerRate, ANSWER_BURST)
+    }
     if (rates.introductionRate === before.introductionRate) return
     this.#introductions = buckets(rates.introductionRate, 1)
     this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
@@ -60,6 +65,9 @@ export class Budgets {
 
   /** One to sign. */
   takeAnswer (source: string, now: number): boolean { return this.#answers.take(source, now) }
+
+  /** One that another helper asks for, of that helper and of the address that it tells: neither is proved, so it takes nothing of what they may ask themselves. */
+  takeTold (helper: string, told: string, now: number): boolean { return this.#told.take(`by ${helper}`, now) && this.#told.take(told, now) }
 
   /** A 0x112 to a node. @param target a key of its id */
   takeIntroduction (target: string, source: string, now: number): boolean {

@@ -82,7 +82,7 @@ export class OtherHelpers {
     const { identity, budgets } = this.#init
     if (Buffer.compare(target as Uint8Array, identity.id) !== 0) return 'target'
     if (!this.#clients.some(({ isRegistered, endpoint }) => isRegistered && endpoint !== undefined && isSame(endpoint, from))) return 'unregistered'
-    return budgets.takeAnswer(clientKey(from.host), now) && budgets.takeAnswer(clientKey(addressText(ip as Uint8Array)), now) ? undefined : 'answers'
+    return budgets.takeTold(clientKey(from.host), clientKey(addressText(ip as Uint8Array)), now) ? undefined : 'answers'
   }
 
   /** Answers a 0x112: 0x113 to R, and 0x114 to the helper. */
