@@ -156,7 +156,7 @@ export class Pipeline {
         signer: identity,
         signatureOf: ({ message }) => message.sign,
         withSignature: (outgoing, sign) => ({ ...outgoing, message: withSignature(outgoing.message, sign, identity) }),
-        senderOf: ({ sender }) => sender === undefined ? '' : idKey(sender.id),
+        senderOf: ({ sender, from }) => sender === undefined ? '' : from.host + idKey(sender.id), // by address, as nobody has proved the id so far
         admit: (received) => this.#admit(received),
         budget: (received, now) => this.#spend(received, now),
         keyOf: (received) => this.#keyOf(received),
