@@ -14,6 +14,9 @@ import { Op } from '../protocol/op.ts'
 /** A 0x123 as it was decoded. */
 type DataRequest = ShowchainMessage & Required<Pick<ShowchainMessage, 'id' | 'target' | 'session' | 'data' | 'sign'>>
 
+/** Bytes of a 0x124 around its data, so that many short ones are bounded as well. */
+const AROUND_DATA = 142
+
 /** The two ends for one message. */
 interface Way {
   readonly session: ProxySession
@@ -67,6 +70,7 @@ export class ProxyTraffic {
     const to = from === target ? requester : target
     if (!this.#isThere(to)) return 'target'
     const data = encodeMessage({ op: Op.dataAck, session: session.id, seq, ts })
+    from.takesPart = true
     if (!takeBytes(session, from, data.length, now)) return 'rate'
     counters.acknowledged++
     outbox.add(data, to.registration)
@@ -110,7 +114,12 @@ export class ProxyTraffic {
     const refusal = from.window.refusal(seq, now)
     if (refusal !== undefined) return refusal
     if (!this.#isThere(to)) return 'target'
-    if (!takeBytes(session, from, data.length, now)) return 'rate'
+    const count = data.length + AROUND_DATA
+    from.takesPart = true
+    if (!to.takesPart) session.unwanted.refill(now)
+    if (!to.takesPart && !session.unwanted.has(count)) return 'rate'
+    if (!takeBytes(session, from, count, now)) return 'rate'
+    if (!to.takesPart) session.unwanted.take(count)
     session.heardAt = now
     if (!from.window.pass(seq, now)) counters.passedAgain++
     counters.passed++

@@ -43,11 +43,16 @@ interface Sender {
   ends: number
 }
 
+/** Bytes a second to an end that has sent nothing in a session yet, not even an acknowledgement, and bytes at once: it may not want any. */
+const UNWANTED = { rate: 16 * 1024, burst: 64 * 1024 }
+
 /** One end of a session. */
 export interface End {
   registration: Registration
   /** What it has sent that was passed on. */
   window: PassWindow | undefined
+  /** It has sent something, so that it takes part. */
+  takesPart: boolean
   agreed: AgreedKey | undefined
   /** The one before: messages that were signed with it may still come. */
   agreedBefore: AgreedKey | undefined
@@ -65,6 +70,8 @@ export interface ProxySession {
   readonly owner: string
   readonly source: string
   bytes: TokenBucket
+  /** To an end that does not take part yet. */
+  readonly unwanted: TokenBucket
   heardAt: number
 }
 
@@ -128,6 +135,7 @@ export class Sessions {
       owner: requester.idKey,
       source: requester.source,
       bytes: this.#bucket(now),
+      unwanted: new TokenBucket(UNWANTED, now),
       heardAt: now
     }
     this.#sessions.set(prefixOf(session.id), session)
@@ -168,7 +176,7 @@ export class Sessions {
     this.#addresses.set(source, address)
     sender.ends++
     address.ends++
-    return { registration, window: undefined, agreed: undefined, agreedBefore: undefined, sender, address, source }
+    return { registration, window: undefined, takesPart: false, agreed: undefined, agreedBefore: undefined, sender, address, source }
   }
 
   #bucket (now: number, times = 1): TokenBucket {
