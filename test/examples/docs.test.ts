@@ -34,7 +34,7 @@ const codeOf = (file: string): string[] => [...read(file).matchAll(/^```ts\n(.*?
 t.test('code is that of the examples', async (t) => {
   t.same(codeOf('README.md'), [example('quick-start.ts'), example('echo-tunnel.ts')])
   t.same(codeOf('docs/architecture.md'), [example('own-layer.ts')])
-  t.same(codeOf('docs/embedding.md'), [example('embedding.ts'), example('ports.ts'), example('rustdesk.ts'), example('links.ts'), example('udp-echo.ts'), example('reliable.ts'), example('sealing.ts'), example('signed.ts'), example('capture.ts')])
+  t.same(codeOf('docs/embedding.md'), [example('embedding.ts'), example('ports.ts'), example('rustdesk.ts'), example('showchain.ts'), example('links.ts'), example('udp-echo.ts'), example('reliable.ts'), example('sealing.ts'), example('signed.ts'), example('capture.ts')])
   t.same(codeOf('docs/simulated-network.md'), [example('simulated-loss.ts')])
 })
 

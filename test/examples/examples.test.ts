@@ -24,6 +24,10 @@ t.test('the servers of RustDesk', async (t) => {
   t.same(await startExample(t, 'rustdesk.ts').ended, { code: 0, stderr: '', stdout: 'there is no such peer\n' })
 })
 
+t.test('nodes that are known by their keys', async (t) => {
+  t.same(await startExample(t, 'showchain.ts').ended, { code: 0, stderr: '', stdout: 'hello\n2 nodes, 1 of them served\n' })
+})
+
 t.test('many links over one connection', async (t) => {
   const stdout = 'ERR_LINK_REFUSED 64 there is no shell\nwelcome: hello, world\n1 link left\nslow: enough\nended by nobody and nobody\n'
   t.same(await startExample(t, 'links.ts').ended, { code: 0, stderr: '', stdout })

@@ -15,7 +15,7 @@ interface Group {
 /** Each has a file in `test/groups`; `.taprc` leaves the files of its folders out. */
 const GROUPS = {
   candy: { folders: ['nodes/candy', 'nodes/candy/direct'], except: ['flood', 'peer-life'] },
-  cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original', 'cli/rustdesk/original'] },
+  cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original', 'cli/rustdesk/original', 'cli/showchain'], except: ['nat', 'programs', 'usage'] },
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium'] },

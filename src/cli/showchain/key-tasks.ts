@@ -1,17 +1,6 @@
 /** `peer showchain keygen` and `peer showchain id`: the identity of a node. */
-import { path, boolean, wholeNumber } from '../../nodes/common/options/checks.ts'
-import type { Options } from '../../nodes/common/options/option.ts'
 import type { ProtocolTask } from '../protocol.ts'
-
-/** Bits of a modulus, whole bytes of it. */
-const bits = () => wholeNumber(2048, 4096).refine((bits) => bits % 8 === 0, { error: 'not a multiple of 8, expected one such as 3072' })
-
-export const keygenOptions = {
-  out: { check: path(), isRequired: true, value: 'file', help: 'the new file, which its owner alone can read' },
-  bits: { check: bits(), default: 3072, value: 'count', help: '2048 to 4096, a multiple of 8' },
-  overwrite: { check: boolean(), default: false, help: 'replace a file that is there: the key in it is lost' },
-  json: { check: boolean(), default: false, help: 'print JSON' }
-} as const satisfies Options
+import { idOptions, keygenOptions } from './task-options.ts'
 
 export const keygenTask: ProtocolTask = {
   name: 'keygen',
@@ -26,14 +15,9 @@ Exit codes: 0 made, 1 failure, 2 bad usage or a file that is there.`,
   options: keygenOptions,
   async run ({ flags }) {
     const { runKeygen } = await import('./run-key-tasks.ts')
-    await runKeygen(flags, keygenOptions)
+    await runKeygen(flags)
   }
 }
-
-export const idOptions = {
-  identity: { check: path(), isRequired: true, value: 'file', help: 'a key of `peer showchain keygen`' },
-  json: keygenOptions.json
-} as const satisfies Options
 
 export const idTask: ProtocolTask = {
   name: 'id',
@@ -48,6 +32,6 @@ Exit codes: 0 printed, 1 failure, 2 bad usage or no usable key.`,
   options: idOptions,
   async run ({ flags }) {
     const { runId } = await import('./run-key-tasks.ts')
-    await runId(flags, idOptions)
+    await runId(flags)
   }
 }

@@ -1,15 +1,6 @@
 /** `peer showchain nat`: the kind of NAT in front of this machine. */
-import { path, boolean } from '../../nodes/common/options/checks.ts'
-import type { Options } from '../../nodes/common/options/option.ts'
 import type { ProtocolTask } from '../protocol.ts'
-import { bootstrap, port } from './options.ts'
-
-export const natOptions = {
-  bootstrap: { ...bootstrap, help: 'a relay to ask; two that know each other tell the kind' },
-  identity: { check: path(), value: 'file', defaultText: 'a key for this once', help: 'the key to ask with' },
-  port,
-  json: { check: boolean(), default: false, help: 'print JSON' }
-} as const satisfies Options
+import { natOptions } from './task-options.ts'
 
 export const natTask: ProtocolTask = {
   name: 'nat',

@@ -3,14 +3,14 @@ import { idText } from '../../nodes/showchain/protocol/public-key.ts'
 import { systemClock } from '../../streams/clock.ts'
 import type { Flags } from '../config/settings.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
-import type { idOptions, keygenOptions } from './key-tasks.ts'
+import { idOptions, keygenOptions } from './task-options.ts'
 import { taskSettings } from './task-settings.ts'
 
 /** Milliseconds after which one is told that a key takes its time. */
 const PATIENCE = 1000
 
-export async function runKeygen (flags: Flags, options: typeof keygenOptions): Promise<void> {
-  const { out: file, bits, overwrite, json } = taskSettings(flags, options)
+export async function runKeygen (flags: Flags): Promise<void> {
+  const { out: file, bits, overwrite, json } = taskSettings(flags, keygenOptions)
   const timer = systemClock.set(PATIENCE, () => { process.stderr.write(`looking for primes of a key of ${bits} bits, which may take some seconds\n`) })
   try {
     const id = idText((await createKeyFile({ file, bits, overwrite })).id)
@@ -20,8 +20,8 @@ export async function runKeygen (flags: Flags, options: typeof keygenOptions): P
   }
 }
 
-export async function runId (flags: Flags, options: typeof idOptions): Promise<void> {
-  const { identity: file, json } = taskSettings(flags, options)
+export async function runId (flags: Flags): Promise<void> {
+  const { identity: file, json } = taskSettings(flags, idOptions)
   const { id, privateKey } = readKeyFile(file, '--identity')
   print(json, { id: idText(id), file, bits: privateKey.asymmetricKeyDetails?.modulusLength }, idText(id))
 }

@@ -4,8 +4,8 @@ import { Identity } from '../../nodes/showchain/protocol/identity.ts'
 import type { Flags } from '../config/settings.ts'
 import { table } from '../control/text.ts'
 import { readKeyFile } from './key-file.ts'
-import { natOptions } from './nat-task.ts'
 import { helperRows, kindText } from './status-text.ts'
+import { natOptions } from './task-options.ts'
 import { taskSettings } from './task-settings.ts'
 
 /** Of a key that is used once. */
@@ -38,11 +38,11 @@ export function natText (found: NatInspection): string {
 
 function whyOf ({ kind, helpers, isMappingIndependent, passesOtherHost, passesOtherPort }: NatInspection): string[] {
   if (helpers.length < 2) return ['one relay alone does not tell: --bootstrap can be repeated']
-  if (kind === undefined) return ['the second relay has not answered, or does not know the first one (--bootstrap there)']
-  const tested = (what: string, does: boolean | undefined): string => does === undefined ? `whether ${what} gets in could not be tested` : `what comes from ${what} ${does ? 'gets in' : 'does not get in'}`
+  if (kind === undefined) return ['the second relay has not answered, or has the address of the first one: two addresses are needed']
+  const tested = (what: string, does: boolean | undefined): string => does === undefined ? `whether what comes from ${what} gets in could not be tested` : `what comes from ${what} ${does ? 'gets in' : 'does not get in'}`
   return [
     isMappingIndependent === true ? 'both relays see the same endpoint' : 'each relay sees another endpoint',
-    ...(isMappingIndependent === true ? [tested('an address that nothing was sent to', passesOtherHost)] : []),
+    ...(isMappingIndependent === true ? [`${tested('an address that nothing was sent to', passesOtherHost)}${passesOtherHost === undefined ? ': each relay has to name the other one by its own --bootstrap' : ''}`] : []),
     ...(isMappingIndependent === true && passesOtherHost !== true ? [tested('another port of an address that something was sent to', passesOtherPort)] : [])
   ]
 }

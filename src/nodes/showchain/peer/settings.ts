@@ -6,7 +6,7 @@ import type { Bind } from './node.ts'
 import { peerOptions, type Allowed, type variableOptions } from './options.ts'
 import type { PathKind } from './paths.ts'
 import type { Identity } from '../protocol/identity.ts'
-import type { PipelineStats } from '../protocol/pipeline-stats.ts'
+import type { MessageStats } from '../protocol/pipeline-stats.ts'
 import { PublicKeys } from '../protocol/public-keys.ts'
 import type { RegistrationState } from '../protocol/registration-client.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
@@ -29,7 +29,11 @@ export interface ShowchainPeerInit extends InitOf<typeof peerOptions> {
   transport?: Pick<Transport, 'dial' | 'listen'>
   /** Finds the address of a name. Default: by the resolver of the machine. */
   lookup?: (host: string) => Promise<string>
-  /** Keys of other nodes. Default: some of its own. */
+  /**
+   * Keys of other nodes. Default: some of its own.
+   *
+   * @internal
+   */
   keys?: PublicKeys
   /** Default: the system clock. */
   clock?: Clock
@@ -143,7 +147,7 @@ export interface ShowchainPeerStatus {
   skew: number | undefined
   remotes: RemoteStatus[]
   served: ServedStatus[]
-  messages: PipelineStats
+  messages: MessageStats
 }
 
 /** Why packets to a node take the way that they take. */

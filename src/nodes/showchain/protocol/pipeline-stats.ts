@@ -48,15 +48,22 @@ const DROPS: Readonly<Record<Drop, 0>> = {
   unexpected: 0
 }
 
-/** Whole numbers since the start. */
-export interface PipelineStats {
-  /** Messages that were handed to the node, by name of their op code. */
-  readonly received: Record<OpName, number>
-  /** Messages that were sent. */
-  readonly sent: Record<OpName, number>
+/** Messages of a node: whole numbers since the start. */
+export interface MessageStats {
+  /** Those that were handed to the node, by name of their op code: `directRequest`, ... */
+  readonly received: Readonly<Record<string, number>>
+  /** Those that were sent. */
+  readonly sent: Readonly<Record<string, number>>
   /** Datagrams that were dropped, by reason. */
-  readonly drops: Record<Drop, number>
+  readonly drops: Readonly<Record<string, number>>
   /** Messages that could not be sent, as too many waited. */
+  readonly unsent: number
+}
+
+export interface PipelineStats extends MessageStats {
+  readonly received: Record<OpName, number>
+  readonly sent: Record<OpName, number>
+  readonly drops: Record<Drop, number>
   unsent: number
 }
 

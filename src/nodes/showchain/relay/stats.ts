@@ -14,18 +14,12 @@ import type { Drop as PipelineDrop } from '../protocol/pipeline-stats.ts'
  * - `extension`: it asks for HMAC, which is switched off, or its key for it is none;
  * - `answer`: a 0x102 or a 0x112 that belongs to nothing here.
  */
-export type RelayRefusal =
+type RelayRefusal =
   'off' | 'source' | 'answers' | 'target' | 'unregistered' | 'full' | 'owner' | 'repeated' | 'introductions' | 'session' | 'endpoint' | 'old' | 'again' | 'rate' |
   'extension' | 'answer'
 
 /** A reason of the relay, or one of the pipeline that the relay finds itself. */
 export type RelayDrop = RelayRefusal | Extract<PipelineDrop, 'stale' | 'replay' | 'id' | 'hash' | 'hmac' | 'unexpected'>
-
-/** Those of the pipeline that say nothing more than that the relay has refused or challenged it. */
-export type HiddenDrop = 'cookie' | 'limit'
-
-/** All reasons. */
-export type ShowchainRelayDrop = RelayRefusal | Exclude<PipelineDrop, HiddenDrop>
 
 const DROPS: Readonly<Record<RelayDrop, 0>> = {
   off: 0,
@@ -52,8 +46,8 @@ const DROPS: Readonly<Record<RelayDrop, 0>> = {
   unexpected: 0
 }
 
-export interface RelayCounters {
-  drops: Record<RelayDrop, number>
+/** What a helper and proxy has done since the start. */
+export interface ShowchainRelayCounters {
   /** Challenges that were sent. */
   challenges: number
   /** Registrations that were answered, also of nodes that were registered before. */
@@ -73,6 +67,10 @@ export interface RelayCounters {
   passedBytes: number
   passedAgain: number
   acknowledged: number
+}
+
+export interface RelayCounters extends ShowchainRelayCounters {
+  drops: Record<RelayDrop, number>
 }
 
 export const newCounters = (): RelayCounters => ({

@@ -1,16 +1,10 @@
 /** The status of a helper and proxy. Plain data, made on request. */
 import type { RelayStep } from './history.ts'
-import type { RelayCounters, ShowchainRelayDrop } from './stats.ts'
-import type { PipelineStats } from '../protocol/pipeline-stats.ts'
+import type { ShowchainRelayCounters } from './stats.ts'
+import type { MessageStats } from '../protocol/pipeline-stats.ts'
 
-/** Counters since the start; the first group is of now. */
-export interface ShowchainRelayStats extends Omit<RelayCounters, 'drops'> {
-  /** Messages that were served, and messages that were sent, by name of their op code. */
-  received: PipelineStats['received']
-  sent: PipelineStats['sent']
-  drops: Record<ShowchainRelayDrop, number>
-  /** Messages that the system, or the threads that sign, had no room for. */
-  unsent: number
+/** Counters since the start, and what is there now. */
+export interface ShowchainRelayStats extends ShowchainRelayCounters, MessageStats {
   /** Nodes that are registered, and their addresses. */
   nodes: number
   sources: number
