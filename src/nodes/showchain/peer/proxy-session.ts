@@ -29,6 +29,10 @@ const MICROSECONDS = 1000
 /** Bytes that wait for their turn. */
 const LIMIT = 128 << 10
 
+/** Bytes of a packet that goes ahead of larger ones that wait: probes, their answers and acknowledgements, without which the other end gives up. Those that wait. */
+const URGENT = 128
+const MAX_URGENT = 128
+
 /** What is still repeated after `close`, for so many milliseconds: the last packets say why. */
 const LAST_PACKETS = 4
 const LINGER = 3000
@@ -73,7 +77,8 @@ export class ProxySession implements Path {
   #signing = 0
   /** Messages whose signatures are made, in the order in which they are sent. */
   #inOrder: Outstanding[] = []
-  /** Packets that have no number yet, from `#first` on. */
+  /** Packets that have no number yet: those that go first, and others from `#first` on. */
+  #urgent: Batch = []
   #waiting: Batch = []
   #first = 0
   #queued = 0
@@ -114,13 +119,14 @@ export class ProxySession implements Path {
   }
 
   send (packets: Batch): number {
-    if (this.#closedAt !== Infinity || this.#queued >= LIMIT) return 0
     const most = this.maxDatagram
+    let longest = 0
+    for (const packet of packets) longest = Math.max(longest, packet.length)
+    const isUrgent = longest <= URGENT
+    if (this.#closedAt !== Infinity || longest > most || (isUrgent ? this.#urgent.length >= MAX_URGENT : this.#queued >= LIMIT)) return 0
+    const queue = isUrgent ? this.#urgent : this.#waiting
     for (const packet of packets) {
-      if (packet.length > most) return 0
-    }
-    for (const packet of packets) {
-      this.#waiting.push(packet)
+      queue.push(packet)
       this.#queued += packet.length
     }
     this.#pump(this.#init.clock.now())
@@ -166,7 +172,8 @@ export class ProxySession implements Path {
   close (): void {
     if (this.#closedAt !== Infinity) return
     this.#closedAt = this.#init.clock.now()
-    const waiting = this.#waiting.slice(this.#first).slice(-LAST_PACKETS)
+    const waiting = [...this.#waiting.slice(this.#first), ...this.#urgent].slice(-LAST_PACKETS)
+    this.#urgent = []
     this.#window.keepLast(LAST_PACKETS - waiting.length)
     this.#waiting = waiting
     this.#first = this.#queued = 0
@@ -191,8 +198,8 @@ export class ProxySession implements Path {
   /** Gives numbers to what waits, as far as the window allows it, and sends what is ready. */
   #pump (now: number): void {
     const window = this.#window
-    while (this.#first < this.#waiting.length && window.hasRoom && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
-      const packet = this.#waiting[this.#first++]
+    while (this.#urgent.length + this.#waiting.length > this.#first && window.hasRoom && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
+      const packet = this.#urgent.shift() ?? this.#waiting[this.#first++]
       this.#queued = Math.max(0, this.#queued - packet.length)
       const entry = window.add(packet, now)
       if (this.#hmac === undefined) this.#inOrder.push(entry)

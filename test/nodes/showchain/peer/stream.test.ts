@@ -48,7 +48,7 @@ t.test('over a path through NATs, at 20 % loss on every hop (row 10)', async (t)
 
 for (const pageSignatures of [false, true]) {
   t.test(`over a proxy, at 20 % loss on every hop${pageSignatures ? ', in the form of the page' : ''} (row 10)`, async (t) => {
-    const size = sample('KiB by a proxy', { short: 128, long: KIB }) * KIB
+    const size = sample('KiB by a proxy', { short: 512, long: KIB }) * KIB
     const made = await lab(t, { ...POOR, isDirect: false, pageSignatures })
     const [here, there] = await made.connect()
     const up = await made.clock.until(transfer(here, there, size), within)
