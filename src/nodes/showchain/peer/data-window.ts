@@ -71,9 +71,10 @@ export class DataWindow {
   /** Milliseconds, smoothed; undefined before the first one. */
   get rtt (): number | undefined { return this.#rtt.hasSample ? this.#rtt.smoothed : undefined }
 
-  get hasRoom (): boolean {
-    return this.#count < MAX_OUTSTANDING && this.next - this.#lowest < SPAN && this.#count * this.#packet < this.#control.window
-  }
+  get hasRoom (): boolean { return this.hasNumber && this.#count * this.#packet < this.#control.window }
+
+  /** There is room for a message that the path has to bear, whatever else is on its way. */
+  get hasNumber (): boolean { return this.#count < MAX_OUTSTANDING && this.next - this.#lowest < SPAN }
 
   /** Takes the next number for a message. */
   add (data: Uint8Array, now: number): Outstanding {

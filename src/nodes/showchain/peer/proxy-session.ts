@@ -198,7 +198,7 @@ export class ProxySession implements Path {
   /** Gives numbers to what waits, as far as the window allows it, and sends what is ready. */
   #pump (now: number): void {
     const window = this.#window
-    while (this.#urgent.length + this.#waiting.length > this.#first && window.hasRoom && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
+    while ((this.#urgent.length > 0 ? window.hasNumber : this.#first < this.#waiting.length && window.hasRoom) && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
       const packet = this.#urgent.shift() ?? this.#waiting[this.#first++]
       this.#queued = Math.max(0, this.#queued - packet.length)
       const entry = window.add(packet, now)
