@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { reason } from '../src/cli/reason.ts'
 import { version } from '../src/version.ts'
 import { chart } from './lib/chart.ts'
+import { fiveBench } from './five.ts'
 import { floodsBench } from './floods.ts'
 import { gotunnelBench } from './gotunnel.ts'
 import { layersBench } from './layers.ts'
@@ -32,6 +33,7 @@ interface Group {
 const GROUPS: Record<string, Group> = {
   relay: { about: 'what a candy relay forwards for its processor time, also among many peers; memory of a connection', measure: relayBench },
   floods: { about: 'what a flood of tiny frames by one connection does to a packet of others', measure: floodsBench },
+  five: { about: 'relays of all protocols in one process: what a flood of forged datagrams on SHOW CHAIN does to an exchange of each of the others', measure: fiveBench },
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
   natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
   rustdesk: { about: 'what a relay of RustDesk passes on; presence, punches and first registrations of a rendezvous server; memory; also beside the original servers', measure: rustdeskBench },

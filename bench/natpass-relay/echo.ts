@@ -29,7 +29,8 @@ export class Echo {
   /** Milliseconds that each exchange takes, one after the other. */
   async exchanges (milliseconds: number): Promise<number[]> {
     const times: number[] = []
-    const closed = Promise.race([once(this.#here, 'close'), once(this.#there, 'close')]).then(() => { throw new Error('a connection was closed') })
+    const watch = new AbortController()
+    const closed = Promise.race([this.#here, this.#there].map((socket) => once(socket, 'close', watch))).then(() => { throw new Error('a connection was closed') })
     const done = new Promise<void>((resolve) => {
       const end = performance.now() + milliseconds
       let sent = performance.now()
@@ -43,6 +44,7 @@ export class Echo {
       this.#here.write(this.#key)
     })
     await Promise.race([done, closed])
+    watch.abort()
     return times
   }
 

@@ -11,6 +11,7 @@ const BENCH = fileURLToPath(new URL('../../bench', import.meta.url))
 /** Programs: `npm run bench`, and what it starts in processes of their own. */
 const PROGRAMS = [
   'index.ts',
+  'five/attacker.js', 'five/relay.js',
   'floods/attacker.ts',
   'gotunnel/pipe-hop.js', 'gotunnel/service.js', 'gotunnel/tunpipe-peer.js', 'gotunnel/tunpipe-relay.js',
   'natpass-relay/plain-relay.js', 'natpass-relay/tunpipe-relay.js',
