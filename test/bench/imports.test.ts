@@ -16,9 +16,10 @@ const PROGRAMS = [
   'gotunnel/pipe-hop.js', 'gotunnel/service.js', 'gotunnel/tunpipe-peer.js', 'gotunnel/tunpipe-relay.js',
   'natpass-relay/plain-relay.js', 'natpass-relay/tunpipe-relay.js',
   'relay/plain-ws-relay.js', 'relay/tunpipe-relay.js',
+  'reliable/stream.js',
   'rustdesk/idle-pairs.js', 'rustdesk/memory-report.js', 'rustdesk/peers-database.js', 'rustdesk/plain-echo.js', 'rustdesk/plain-relay.js', 'rustdesk/presence.js',
   'rustdesk/punches.js', 'rustdesk/registrations.js', 'rustdesk/streams.js',
-  'showchain/load.js', 'showchain/relay.js',
+  'showchain/load.js', 'showchain/relay.js', 'showchain/stream.js',
   'tun/least.js', 'tun/sealed-peer.js',
   'udp/receiver.js', 'udp/sender.js'
 ]

@@ -2,10 +2,6 @@
 import t from 'tap'
 import { World } from '../../../helpers/showchain/world.ts'
 import { sample } from '../../../helpers/sample.ts'
-import { detectKind } from '../../../../src/nodes/showchain/peer/detect-kind.ts'
-import type { Identity } from '../../../../src/nodes/showchain/protocol/identity.ts'
-import { instant, InstantKeys } from '../../../helpers/showchain/instant.ts'
-import { identity } from '../../../helpers/showchain/keys.ts'
 import type { EndpointDependence } from '../../../../src/nat/index.ts'
 
 const FIRST = '192.0.2.1:7700'
@@ -166,26 +162,4 @@ t.test('idle, a node sends keep-alives alone', async (t) => {
   await world.clock.pass(60_000)
   const sent = Object.fromEntries(Object.entries(node.stats.sent).map(([name, count]) => [name, count - before[name as keyof typeof before]]).filter(([, count]) => count !== 0))
   t.same(sent, { keepAlive: 8 })
-})
-
-t.test('the kind alone, found once', async (t) => {
-  const world = new World()
-  t.teardown(() => world.close())
-  await twoHelpers(world)
-  const { host } = await world.node('a', { nat: { kind: 'restricted-cone' }, bootstrap: [] })
-  const detect = (bootstrap = world.bootstrap) => world.clock.until(detectKind({
-    identity: instant(identity('b')) as unknown as Identity,
-    bootstrap,
-    host: host.addresses[0],
-    bind: (init) => host.bindUdp(init),
-    lookup: async (name) => name,
-    keys: new InstantKeys(),
-    clock: world.clock,
-    threads: false
-  }))
-  const before = world.clock.waiting.length
-  t.match(await detect(), { report: { kind: 2, isCertain: true, passesOtherHost: false, passesOtherPort: true }, helpers: [{ name: FIRST, reason: undefined }, { name: SECOND }] })
-  await world.clock.pass(10_000)
-  t.ok(world.clock.waiting.length <= before, 'nothing goes on')
-  t.match(await detect([world.bootstrap[0], { host: '192.0.2.9', port: 1 }]), { report: undefined, helpers: [{ id: String }, { id: undefined, reason: 'no answer' }] })
 })
