@@ -24,6 +24,7 @@ if (await canRun(t, ['nft'])) {
       if (!await from.reaches(t, to, path, `${pair}: ${path}`)) return
       await from.echoes(t, to, BYTES, pair)
     })))
+    t.same(await Promise.all(connected.map((each) => each.kind())), KINDS, 'kinds of site B')
     for (const [r, from] of connected.entries()) {
       const { kind, remotes } = await from.status()
       t.equal(`T${kind}`, KINDS[r])
