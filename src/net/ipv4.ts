@@ -122,6 +122,17 @@ export function writeU32 (bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value
 }
 
+const WORD = 2 ** 32
+
+/** A number of 8 bytes; exact up to 2^53. */
+export const readU64 = (bytes: Uint8Array, at: number): number => readU32(bytes, at) * WORD + readU32(bytes, at + 4)
+
+/** @param value 0 to 2^53 - 1 */
+export function writeU64 (bytes: Uint8Array, at: number, value: number): void {
+  writeU32(bytes, at, Math.floor(value / WORD))
+  writeU32(bytes, at + 4, value >>> 0)
+}
+
 /*
  * The fields of a header that begins at `at`. None of them checks the length: check received packets with `isIpv4` first.
  */

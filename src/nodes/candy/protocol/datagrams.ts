@@ -4,7 +4,7 @@
  * Every member seals what it sends to another one with the key of that receiver ({@link datagramKey}), so each of them can read and forge
  * everything. Members that have introduced themselves to each other (`introduction.ts`) use keys of their own, with the same layout.
  */
-import { readU32, writeU32 } from '../../../net/ipv4.ts'
+import { readU32, writeU32, writeU64 } from '../../../net/ipv4.ts'
 import type { SealLayout } from '../../../crypto/layout.ts'
 import { HASH_LENGTH, type Secret } from './hashes.ts'
 
@@ -68,8 +68,7 @@ export function writeDelay (into: Uint8Array, at: number, { source, destination,
   into[at] = DatagramKind.DELAY
   writeU32(into, at + 1, source)
   writeU32(into, at + 5, destination)
-  writeU32(into, at + 9, Math.floor(time / 0x1_0000_0000))
-  writeU32(into, at + 13, time >>> 0)
+  writeU64(into, at + 9, time)
 }
 
 /** Undefined when it is too short. A time beyond 2^53, which no clock of ours tells, is NaN. */

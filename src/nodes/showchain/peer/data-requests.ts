@@ -3,7 +3,7 @@
  * are copied from a template.
  */
 import { DIGEST_BYTES, type Sha256 } from '../../../crypto/index.ts'
-import { writeU32 } from '../../../net/ipv4.ts'
+import type { CoveredData } from '../protocol/covered-data.ts'
 import { encodeMessage, MAX_MESSAGE } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 
@@ -17,10 +17,10 @@ const Tag = { SEQ: 0x20, TS: 0x28, SESSION: 0x32, DATA: 0x4a, SIGN: 0x52, DATA_H
 /** Messages of one block of memory. */
 const SLAB = 64 << 10
 
-const LABEL = Buffer.from('SHOWCHAIN/1', 'latin1')
-
 export interface DataRequestsInit {
   sha256: Sha256
+  /** Of this session; written to by each request. */
+  covered: CoveredData
   /** 32 bytes each: of the sender, and of the other end of the session. */
   id: Uint8Array
   target: Uint8Array
@@ -37,24 +37,20 @@ export interface DataRequest {
 }
 
 export class DataRequests {
-  /** What the signature of the last request covers (SHOW CHAIN protocol, section 2.4). It is written to by the next one. */
-  readonly covered: Uint8Array
   readonly #sha256: Sha256
+  readonly #covered: CoveredData
   readonly #head: Uint8Array
   readonly #session: Uint8Array
   readonly #pageSignatures: boolean
-  readonly #seqAt: number
   #slab = new Uint8Array(0)
   #used = 0
 
-  constructor ({ sha256, id, target, session, pageSignatures }: DataRequestsInit) {
+  constructor ({ sha256, covered, id, target, session, pageSignatures }: DataRequestsInit) {
     this.#sha256 = sha256
+    this.#covered = covered
     this.#head = encodeMessage({ op: Op.dataRequest, id, target, seq: 0, ts: 0 })
     this.#session = session
     this.#pageSignatures = pageSignatures
-    const listed = [u16(Op.dataRequest), target, session, new Uint8Array(8), new Uint8Array(8), ...pageSignatures ? [] : [new Uint8Array(DIGEST_BYTES)]]
-    this.covered = Buffer.concat([LABEL, ...listed.flatMap((value) => [u16(value.length), value])])
-    this.#seqAt = LABEL.length + 2 + 2 + 2 + target.length + 2 + session.length + 2
   }
 
   /** The longest data with a signature of so many bytes. */
@@ -73,22 +69,16 @@ export class DataRequests {
     at = writeBytes(bytes, at, Tag.DATA, data)
     const signAt = writeVarint(bytes, at, Tag.SIGN, signBytes)
     at = signAt + signBytes
-    this.#cover(seq, ts)
+    let dataHash: Uint8Array | undefined
     if (!this.#pageSignatures) {
       const hashAt = writeVarint(bytes, at, Tag.DATA_HASH, DIGEST_BYTES)
       at = hashAt + DIGEST_BYTES
       this.#sha256.digest(data, 0, data.length, bytes, hashAt)
-      this.covered.set(bytes.subarray(hashAt, at), this.covered.length - DIGEST_BYTES)
+      dataHash = bytes.subarray(hashAt, at)
     }
+    this.#covered.write(seq, ts, dataHash)
     this.#used += at
     return { bytes: bytes.subarray(0, at), signAt }
-  }
-
-  #cover (seq: number, ts: number): void {
-    writeU32(this.covered, this.#seqAt, Math.floor(seq / 0x1_0000_0000))
-    writeU32(this.covered, this.#seqAt + 4, seq >>> 0)
-    writeU32(this.covered, this.#seqAt + 10, Math.floor(ts / 0x1_0000_0000))
-    writeU32(this.covered, this.#seqAt + 14, ts >>> 0)
   }
 
   #memory (): Uint8Array {
@@ -117,8 +107,6 @@ export class DataAcks {
     return bytes
   }
 }
-
-const u16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value)
 
 const lengthSize = (length: number): number => length < 0x80 ? 1 : 2
 

@@ -1,5 +1,5 @@
 /** The offer of R and the answer of T (SHOW CHAIN protocol, section 7.2). */
-import { readU32, writeU16, writeU32 } from '../../../net/ipv4.ts'
+import { readU32, readU64, writeU16, writeU32, writeU64 } from '../../../net/ipv4.ts'
 import { EPHEMERAL_BYTES, sessionKeys, type EphemeralKey } from '../protocol/key-agreement.ts'
 
 const VERSION = 1
@@ -51,7 +51,7 @@ export function encodeAnswer (answer: HandshakeMessage): Uint8Array { return enc
 export function decodeOffer (bytes: Uint8Array): Offer | undefined {
   const message = decode(bytes, TS_BYTES)
   if (message === undefined) return undefined
-  const ts = readU32(bytes, AFTER_EPHEMERAL) * 0x1_0000_0000 + readU32(bytes, AFTER_EPHEMERAL + 4)
+  const ts = readU64(bytes, AFTER_EPHEMERAL)
   return Number.isSafeInteger(ts) ? { ...message, ts } : undefined
 }
 
@@ -103,8 +103,7 @@ function decode (bytes: Uint8Array, extra: number): HandshakeMessage | undefined
 }
 
 function u64 (value: number): Uint8Array {
-  const bytes = new Uint8Array(8)
-  writeU32(bytes, 0, Math.floor(value / 0x1_0000_0000))
-  writeU32(bytes, 4, value >>> 0)
+  const bytes = new Uint8Array(TS_BYTES)
+  writeU64(bytes, 0, value)
   return bytes
 }

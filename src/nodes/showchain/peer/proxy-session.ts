@@ -5,6 +5,7 @@ import type { Identity } from '../protocol/identity.ts'
 import { MAX_MESSAGE, type ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 import type { Batch, Clock, Endpoint, Timer } from '../../../types.ts'
+import { CoveredData } from '../protocol/covered-data.ts'
 import { DataAcks, DataRequests } from './data-requests.ts'
 import { DataWindow, type Outstanding } from './data-window.ts'
 import { PairError } from './pair-error.ts'
@@ -69,10 +70,10 @@ export class ProxySession implements Path {
   repeated = 0
   readonly #init: ProxySessionInit
   readonly #requests: DataRequests
+  readonly #covered: CoveredData
   readonly #acks: DataAcks
   readonly #window: DataWindow
   readonly #received = new ReplayWindow({ size: WINDOW })
-  readonly #digest = new Uint8Array(DIGEST_BYTES)
   #hmac: Hmac | undefined
   #signing = 0
   /** Messages whose signatures are made, in the order in which they are sent. */
@@ -93,7 +94,8 @@ export class ProxySession implements Path {
     this.#init = init
     this.endpoint = init.endpoint
     const { sha256, identity: { id }, target, session, pageSignatures = false, random } = init
-    this.#requests = new DataRequests({ sha256, id, target, session, pageSignatures })
+    this.#covered = new CoveredData(sha256, { target, session, hasHash: !pageSignatures })
+    this.#requests = new DataRequests({ sha256, covered: this.#covered, id, target, session, pageSignatures })
     this.#acks = new DataAcks(session)
     this.#window = new DataWindow({
       control: new BottleneckModel({ maxDatagram: MAX_MESSAGE, random }),
@@ -187,12 +189,7 @@ export class ProxySession implements Path {
   get #isTaking (): boolean { return this.#closedAt !== Infinity || this.#queued < LIMIT / 2 }
 
   #isIntact (data: Uint8Array, dataHash: Uint8Array | undefined): boolean {
-    if (this.#init.pageSignatures === true) return true
-    if (dataHash === undefined) return false
-    const digest = this.#digest
-    this.#init.sha256.digest(data, 0, data.length, digest, 0)
-    for (let i = 0; i < DIGEST_BYTES; i++) if (digest[i] !== dataHash[i]) return false
-    return true
+    return this.#init.pageSignatures === true || (dataHash !== undefined && this.#covered.hasHash(data, dataHash))
   }
 
   /** Gives numbers to what waits, as far as the window allows it, and sends what is ready. */
@@ -217,7 +214,7 @@ export class ProxySession implements Path {
     const { clock, identity } = this.#init
     entry.isSigning = true
     entry.signedAt = now
-    const { covered } = this.#requests
+    const { bytes: covered } = this.#covered
     const { bytes, signAt } = this.#requests.write(entry.data, entry.seq, clock.date(), this.#signBytes)
     entry.bytes = bytes
     if (this.#hmac !== undefined) {

@@ -1,6 +1,6 @@
 /** Sealed packets of one session, in place (SHOW CHAIN protocol, section 7.3). */
 import { counterIvs, ReplayWindow, type DatagramCipher, type Sealing } from '../../../crypto/index.ts'
-import { readU32, writeU32 } from '../../../net/ipv4.ts'
+import { readU64 } from '../../../net/ipv4.ts'
 import { COUNTER_AT, FirstByte, SEALED_HEAD, SEALED_LAYOUT, SEALED_TAIL } from '../protocol/data-packets.ts'
 import type { Batch } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
@@ -50,7 +50,7 @@ export class SealedChannel {
   /** Opens a packet in place; its type and content are between those of {@link SEALED_LAYOUT}. Undefined when that was done, else why it is dropped. */
   open (packet: Uint8Array): Unopened | undefined {
     if (packet.length < SHORTEST) return 'short'
-    const counter = readU32(packet, COUNTER_AT) * 0x1_0000_0000 + readU32(packet, COUNTER_AT + 4)
+    const counter = readU64(packet, COUNTER_AT)
     if (!this.#replays.check(counter)) return 'replayed'
     if (!this.#receive.open(packet)) return 'sealed'
     this.#replays.accept(counter)
@@ -74,11 +74,3 @@ export class SealedChannel {
 /** What is in a packet that was opened. */
 export const typeOf = (packet: Uint8Array): number => packet[SEALED_LAYOUT.text]
 export const contentOf = (packet: Uint8Array): Uint8Array => packet.subarray(SEALED_HEAD, packet.length - SEALED_TAIL)
-
-/** The 8 bytes of a token as a number, and back. */
-export const readToken = (bytes: Uint8Array): number => readU32(bytes, 0) * 0x1_0000_0000 + readU32(bytes, 4)
-
-export function writeToken (bytes: Uint8Array, token: number): void {
-  writeU32(bytes, 0, Math.floor(token / 0x1_0000_0000))
-  writeU32(bytes, 4, token >>> 0)
-}

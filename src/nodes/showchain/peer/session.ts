@@ -1,6 +1,7 @@
 /** One session of a pair: sealed packets over its paths, on them a reliable stream, on that links (SHOW CHAIN protocol, sections 7 and 8). */
 import { LinkBusyError, LinkClosedError } from '../../../errors.ts'
 import type { Sealing } from '../../../crypto/index.ts'
+import { readU64, writeU64 } from '../../../net/ipv4.ts'
 import { wait } from '../../../streams/clock.ts'
 import { Flow } from '../../../streams/flow.ts'
 import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
@@ -11,7 +12,7 @@ import type { Agreement } from './handshake.ts'
 import { isAlteration, PairError } from './pair-error.ts'
 import { PathSet, type PathState } from './path-set.ts'
 import type { Path } from './paths.ts'
-import { contentOf, readToken, SealedChannel, typeOf, writeToken } from './sealed-channel.ts'
+import { contentOf, SealedChannel, typeOf } from './sealed-channel.ts'
 
 /** Links of one pair at one time. */
 const MAX_LINKS = 64
@@ -175,7 +176,7 @@ export class Session {
       this.#paths.heard(path, content[TOKEN_BYTES] === CHOSEN, isNewest, now)
       path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.PROBE_ANSWER)])
     } else if (type === SealedType.PROBE_ANSWER && content.length === TOKEN_BYTES) {
-      this.#paths.answered(path, readToken(content), now)
+      this.#paths.answered(path, readU64(content, 0), now)
     } else if (type === SealedType.CLOSE && content.length === 1) {
       this.fail(new PairError('ERR_PAIR_CLOSED', closedText(content[0]), content[0]))
     } else if (type === SealedType.ALTERED && content.length === 0 && path.kind === 'proxy') {
@@ -193,7 +194,7 @@ export class Session {
 
   #sendProbe (path: Path, token: number, isChosen: boolean): void {
     const content = new Uint8Array(TOKEN_BYTES + 1)
-    writeToken(content, token)
+    writeU64(content, 0, token)
     if (isChosen) content[TOKEN_BYTES] = CHOSEN
     path.send([this.#channel.seal(content, SealedType.PROBE)])
   }

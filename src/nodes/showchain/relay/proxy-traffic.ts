@@ -1,5 +1,4 @@
 /** Data between the ends of sessions (SHOW CHAIN protocol, section 6.2). */
-import { CoveredData } from './covered-data.ts'
 import type { RelayState } from './state.ts'
 import { endsOf, type End, type ProxySession } from './sessions.ts'
 import { PassWindow } from './pass-window.ts'
@@ -7,6 +6,7 @@ import type { Registration } from './registrations.ts'
 import type { RelayDrop } from './stats.ts'
 import type { Sha256 } from '../../../crypto/index.ts'
 import type { Endpoint } from '../../../types.ts'
+import { CoveredData } from '../protocol/covered-data.ts'
 import { HMAC_BYTES } from '../protocol/field-table.ts'
 import { encodeMessage, type ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'

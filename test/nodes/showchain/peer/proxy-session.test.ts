@@ -1,5 +1,6 @@
 import t from 'tap'
 import { loadSha256 } from '../../../../src/crypto/index.ts'
+import { CoveredData } from '../../../../src/nodes/showchain/protocol/covered-data.ts'
 import { DataAcks, DataRequests } from '../../../../src/nodes/showchain/peer/data-requests.ts'
 import { encodeMessage, readMessage, type ShowchainMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
@@ -56,7 +57,8 @@ async function sendAll (clock: VirtualClock, from: ProxySession, count: number, 
 t.test('0x123 and 0x125 are what the encoder of messages makes', async (t) => {
   const [id, target, session] = [32, 32, 16].map((length) => new Uint8Array(length).fill(length))
   for (const pageSignatures of [false, true]) {
-    const requests = new DataRequests({ sha256, id, target, session, pageSignatures })
+    const covered = new CoveredData(sha256, { target, session, hasHash: !pageSignatures })
+    const requests = new DataRequests({ sha256, covered, id, target, session, pageSignatures })
     for (const [seq, ts, length] of [[1, 1, 1], [127, DATE, 127], [128, DATE, 128], [2 ** 32, DATE, 500], [2 ** 53 - 1, 2 ** 49 - 1, requests.maxData(256)]]) {
       const data = packet(9, Math.max(4, length)).subarray(0, length)
       const { bytes, signAt } = requests.write(data, seq, ts, 256)
@@ -65,7 +67,7 @@ t.test('0x123 and 0x125 are what the encoder of messages makes', async (t) => {
       sha256.digest(data, 0, length, digest, 0)
       const message: ShowchainMessage = { op: Op.dataRequest, id, target, session, seq, ts, data, sign: new Uint8Array(256).fill(6), ...pageSignatures ? {} : { dataHash: digest } }
       t.equal(toHex(bytes), toHex(encodeMessage(message)), `${length} bytes`)
-      t.equal(toHex(requests.covered), toHex(signedBytes(message)))
+      t.equal(toHex(covered.bytes), toHex(signedBytes(message)))
     }
     const longest = requests.write(packet(9, requests.maxData(512)), 2 ** 53 - 1, 2 ** 49 - 1, 512).bytes
     t.equal(longest.length, 1232)

@@ -1,6 +1,6 @@
 /** What two introduced members seal with: a key for each direction, counters as IVs, and a window against replays; candy protocol, section 2.7. */
 import { counterIvs, ReplayWindow, type DatagramCipher, type Sealing } from '../../../../crypto/index.ts'
-import { readU32 } from '../../../../net/ipv4.ts'
+import { readU64 } from '../../../../net/ipv4.ts'
 import { DATAGRAM_LAYOUT } from '../../protocol/datagrams.ts'
 
 export interface DirectSessionInit {
@@ -40,7 +40,7 @@ export class DirectSession {
 
   /** Opens in place. Undefined when that was done, else why it is dropped. @param datagram at least 28 bytes */
   open (datagram: Uint8Array): Unopened | undefined {
-    const counter = readU32(datagram, 4) * 0x1_0000_0000 + readU32(datagram, 8)
+    const counter = readU64(datagram, 4)
     if (!this.#replays.check(counter)) return 'replayed'
     if (!this.#receive.open(datagram)) return 'sealed'
     this.#replays.accept(counter)

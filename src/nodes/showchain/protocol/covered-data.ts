@@ -1,0 +1,62 @@
+/** What the signature of a 0x123 covers, written in place, and what is checked with it (SHOW CHAIN protocol, sections 2.4 and 6.3). Allocates nothing. */
+import { timingSafeEqual } from 'node:crypto'
+import { DIGEST_BYTES, type Hmac, type Sha256 } from '../../../crypto/index.ts'
+import { writeU64 } from '../../../net/ipv4.ts'
+import { ID_BYTES, SESSION_BYTES } from './field-table.ts'
+import { Op } from './op.ts'
+import { signedBytes } from './signatures.ts'
+
+const LENGTH_BYTES = 2
+const NUMBER_BYTES = 8
+
+export interface CoveredDataInit {
+  /** 32 bytes. Default: as of the last message that was checked. */
+  target?: Uint8Array
+  /** 16 bytes; the same. */
+  session?: Uint8Array
+  /** False: without a hash of the data, as on the page. Default: true. */
+  hasHash?: boolean
+}
+
+export class CoveredData {
+  /** What is signed; all but the values is the same for each message. */
+  readonly bytes: Uint8Array
+  readonly #sha256: Sha256
+  readonly #hashAt: number
+  readonly #tsAt: number
+  readonly #seqAt: number
+  readonly #sessionAt: number
+  readonly #targetAt: number
+  readonly #digest = new Uint8Array(DIGEST_BYTES)
+
+  constructor (sha256: Sha256, { target = new Uint8Array(ID_BYTES), session = new Uint8Array(SESSION_BYTES), hasHash = true }: CoveredDataInit = {}) {
+    this.#sha256 = sha256
+    this.bytes = signedBytes({ op: Op.dataRequest, target, session, seq: 0, ts: 0, ...hasHash && { dataHash: this.#digest } })
+    this.#hashAt = this.bytes.length - (hasHash ? DIGEST_BYTES : -LENGTH_BYTES)
+    this.#tsAt = this.#hashAt - LENGTH_BYTES - NUMBER_BYTES
+    this.#seqAt = this.#tsAt - LENGTH_BYTES - NUMBER_BYTES
+    this.#sessionAt = this.#seqAt - LENGTH_BYTES - SESSION_BYTES
+    this.#targetAt = this.#sessionAt - LENGTH_BYTES - ID_BYTES
+  }
+
+  hasHash (data: Uint8Array, dataHash: Uint8Array): boolean {
+    this.#sha256.digest(data, 0, data.length, this.#digest, 0)
+    return Buffer.compare(this.#digest, dataHash) === 0
+  }
+
+  /** The values are those of the session; compared in constant time. @param sign 32 bytes */
+  hasHmac (hmac: Hmac, { target, session, seq, ts, dataHash, sign }: { target: Uint8Array, session: Uint8Array, seq: number, ts: number, dataHash: Uint8Array, sign: Uint8Array }): boolean {
+    this.bytes.set(target, this.#targetAt)
+    this.bytes.set(session, this.#sessionAt)
+    this.write(seq, ts, dataHash)
+    hmac.sign(this.bytes, 0, this.bytes.length, this.#digest, 0)
+    return timingSafeEqual(this.#digest, sign)
+  }
+
+  /** @param dataHash 32 bytes; undefined: without one */
+  write (seq: number, ts: number, dataHash: Uint8Array | undefined): void {
+    writeU64(this.bytes, this.#seqAt, seq)
+    writeU64(this.bytes, this.#tsAt, ts)
+    if (dataHash !== undefined) this.bytes.set(dataHash, this.#hashAt)
+  }
+}
