@@ -3,14 +3,13 @@ import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Identity } from '../../nodes/showchain/protocol/identity.ts'
+import { isAllowedSize, MAX_BITS, MIN_BITS } from '../../nodes/showchain/protocol/public-key.ts'
 import { quoted } from '../../text/phrases.ts'
 import { readBounded } from '../config/bounded-file.ts'
 import { codeOf, explained } from '../reason.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** Bits of the modulus (SHOW CHAIN protocol, section 1). */
-const MIN_BITS = 2048
-const MAX_BITS = 4096
+/** Of the only keys that there are (SHOW CHAIN protocol, section 1). */
 const EXPONENT = 65_537n
 
 /** A key of 4096 bits has 3.3 KB, and there may be comments around it. */
@@ -57,7 +56,7 @@ function parsed (pem: string): KeyObject | undefined {
 /** Undefined for a key that may be used. */
 function wrongWith ({ asymmetricKeyType: type, asymmetricKeyDetails: { modulusLength = 0, publicExponent } = {} }: KeyObject): string | undefined {
   if (type !== 'rsa') return `a key of the type ${type}`
-  if (modulusLength < MIN_BITS || modulusLength > MAX_BITS || modulusLength % 8 !== 0) return `a key of ${modulusLength} bits`
+  if (!isAllowedSize(modulusLength)) return `a key of ${modulusLength} bits`
   return publicExponent === EXPONENT ? undefined : `a key with the exponent ${publicExponent}`
 }
 

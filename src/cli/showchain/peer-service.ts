@@ -1,5 +1,5 @@
 import { ShowchainPeer } from '../../nodes/showchain/peer/peer.ts'
-import { kindName } from '../../nodes/showchain/peer/nat.ts'
+import { kindName } from '../../nodes/showchain/peer/chances.ts'
 import { idText } from '../../nodes/showchain/protocol/public-key.ts'
 import { OptionError } from '../../errors.ts'
 import { quoted } from '../../text/phrases.ts'

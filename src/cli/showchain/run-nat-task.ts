@@ -1,5 +1,6 @@
 /** What `peer showchain nat` does. */
-import { inspectNat, kindName, type NatInspection } from '../../nodes/showchain/peer/nat.ts'
+import { kindName } from '../../nodes/showchain/peer/chances.ts'
+import { inspectNat, type NatInspection } from '../../nodes/showchain/peer/nat.ts'
 import { Identity } from '../../nodes/showchain/protocol/identity.ts'
 import type { Flags } from '../config/settings.ts'
 import { table } from '../control/text.ts'

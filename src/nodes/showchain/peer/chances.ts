@@ -1,8 +1,8 @@
 /** What the kinds of two NATs say about a path between them (SHOW CHAIN protocol, section 5.3). */
 import type { NatKind } from '../../../nat/index.ts'
 
-/** T1 to T4, for people. */
-export const kindText = (kind: NatKind | undefined): string => kind === undefined ? 'unknown' : `T${kind}`
+/** `T3`, or `unknown`. */
+export const kindName = (kind: NatKind | undefined): string => kind === undefined ? 'unknown' : `T${kind}`
 
 /** `doubtful`: there is none if a kind that is not known is T4, as which it counts. */
 export type Chance = 'good' | 'doubtful' | 'none'

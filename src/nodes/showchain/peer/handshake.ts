@@ -1,6 +1,7 @@
 /** The offer of R and the answer of T (SHOW CHAIN protocol, section 7.2). */
 import { readU32, readU64, writeU16, writeU32, writeU64 } from '../../../net/ipv4.ts'
-import { EPHEMERAL_BYTES, sessionKeys, type EphemeralKey } from '../protocol/key-agreement.ts'
+import { EPHEMERAL_BYTES } from '../protocol/field-table.ts'
+import { sessionKeys, type EphemeralKey } from '../protocol/key-agreement.ts'
 
 const VERSION = 1
 const INDEX_AT = 1

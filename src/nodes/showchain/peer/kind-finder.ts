@@ -3,13 +3,11 @@ import { NatKindDetection, type NatKind, type NatKindEvidence, type NatKindQuest
 import type { Clock, Endpoint, Timer } from '../../../types.ts'
 import { addressText } from '../protocol/addresses.ts'
 import { Op } from '../protocol/op.ts'
+import { UNKNOWN_ID } from '../protocol/public-key.ts'
 import type { OpenRequest, OpenRequests } from '../protocol/requests.ts'
 
 /** Milliseconds for which answers to one try are taken. */
 const ANSWER_TIME = 6000
-
-/** Asked for the own endpoint without being registered. */
-const NOBODY = new Uint8Array(32)
 
 /** A helper that takes part. */
 export interface KnownHelper {
@@ -34,7 +32,7 @@ export function askForId (requests: OpenRequests, to: Endpoint): Promise<Uint8Ar
     const request = requests.open({
       op: Op.directRequest,
       to,
-      target: NOBODY,
+      target: UNKNOWN_ID,
       onAnswer: ({ message: { id } }) => {
         request?.close()
         resolve(Uint8Array.from(id as Uint8Array))
@@ -117,7 +115,7 @@ class KindFinder {
     const request = requests.open({
       op: isEndpoint ? Op.directRequest : Op.natRequest,
       to: question === 'second' ? second.endpoint : first.endpoint,
-      target: isEndpoint ? NOBODY : question === 'other host' ? second.id : first.id,
+      target: isEndpoint ? UNKNOWN_ID : question === 'other host' ? second.id : first.id,
       repeats: [],
       patience: ANSWER_TIME,
       onAnswer: ({ message: { op, ip, port } }) => {

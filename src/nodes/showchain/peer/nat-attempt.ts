@@ -6,7 +6,7 @@ import type { Endpoint } from '../../../types.ts'
 import { addressText } from '../protocol/addresses.ts'
 import { Op } from '../protocol/op.ts'
 import type { Incoming, OpenRequest, OpenRequests } from '../protocol/requests.ts'
-import { chanceOf, kindText, type Chance } from './chances.ts'
+import { chanceOf, kindName, type Chance } from './chances.ts'
 
 /** What an attempt needs, and whom it tells. */
 export interface AttemptInit {
@@ -134,12 +134,12 @@ export class NatAttempt {
     this.#isTold = true
     const { ownKind, ownEndpoints, note, helper, onChance } = this.#init
     this.#introduction?.settle()
-    note(`the helper ${endpointText(helper.endpoint)} tells ${endpointText(endpoint)}, ${kindText(this.#kind)} there and ${kindText(ownKind())} here`)
+    note(`the helper ${endpointText(helper.endpoint)} tells ${endpointText(endpoint)}, ${kindName(this.#kind)} there and ${kindName(ownKind())} here`)
     const isSameNat = ownEndpoints().some(({ host }) => host === endpoint.host) // which may let them meet, whatever their kinds
     const chance = isSameNat ? 'doubtful' : chanceOf(ownKind(), this.#kind)
     onChance(chance)
     if (this.#isOver) return
-    if (chance === 'none' && this.#endpoint === undefined) this.#fail(`the NATs do not let them meet: ${kindText(ownKind())} here, ${kindText(this.#kind)} there`)
+    if (chance === 'none' && this.#endpoint === undefined) this.#fail(`the NATs do not let them meet: ${kindName(ownKind())} here, ${kindName(this.#kind)} there`)
     else if (this.#endpoint === undefined) this.#ask(endpoint) // else a response has shown it
   }
 

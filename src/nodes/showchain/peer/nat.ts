@@ -29,9 +29,6 @@ export interface NatInspection {
   helpers: HelperStatus[]
 }
 
-/** `T3`, or `unknown`. */
-export const kindName = (kind: NatKind | undefined): string => kind === undefined ? 'unknown' : `T${kind}`
-
 /** Asks the relays, and settles when the kind is found, or cannot be. Takes some seconds. @throws an error of the system when it cannot bind */
 export async function inspectNat (init: Omit<ShowchainPeerInit, 'to' | 'allow' | 'connect' | 'direct'>): Promise<NatInspection> {
   const { identity, bootstrap, host, port, bind, lookup, clock, log, random, pageSignatures, keys, threads } = readPeer({ ...init, to: { host: '127.0.0.1', port: 1 } })

@@ -18,6 +18,7 @@ import { idKey, type PublicKeys } from '../protocol/public-keys.ts'
 import { RegistrationClient } from '../protocol/registration-client.ts'
 import { Sequence } from '../protocol/sequence.ts'
 import { Acceptor } from './acceptor.ts'
+import { kindName } from './chances.ts'
 import { Connector } from './connector.ts'
 import { Helpers, type Helper } from './helpers.ts'
 import { History, type HistoryEvent } from './history.ts'
@@ -142,7 +143,7 @@ export class ShowchainNode {
       resolve: (named) => this.#resolveHelper(named),
       onChanged: () => { for (const connector of this.#connectors.values()) connector.onOwnChange() },
       onFound: ({ kind, isCertain }) => {
-        init.log.info({ kind: kind === undefined ? 'unknown' : `T${kind}`, certain: isCertain }, 'NAT')
+        init.log.info({ kind: kindName(kind), certain: isCertain }, 'NAT')
         init.onKind?.(kind)
       }
     })

@@ -1,6 +1,6 @@
 /** Datagrams of data: their first byte, and where the parts of a sealed packet are (SHOW CHAIN protocol, sections 7.1 and 7.3). */
 
-/** The first byte of a datagram. */
+/** The first byte of a datagram: of a message it is the tag of the op code. */
 export const FirstByte = { MESSAGE: 0x08, HANDSHAKE: 0xc0, SEALED: 0xc1 } as const
 
 /** What is in a sealed packet. */

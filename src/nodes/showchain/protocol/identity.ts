@@ -3,14 +3,14 @@ import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } fr
 import { promisify } from 'node:util'
 import { PssSigner } from '../../../transforms/signed/pss.ts'
 import { CodedError } from '../../../errors.ts'
-import { modulusBytes, userIdOf } from './public-key.ts'
+import { isAllowedSize, MAX_BITS, MIN_BITS, modulusBytes, userIdOf } from './public-key.ts'
 
 /** A key cannot be that of a node. */
 export class IdentityError extends CodedError<'ERR_SHOWCHAIN_KEY'> {
   override readonly name = 'IdentityError'
 }
 
-const WHAT = 'RSA of 2048 to 4096 bits, a multiple of 8, with exponent 65537'
+const WHAT = `RSA of ${MIN_BITS} to ${MAX_BITS} bits, a multiple of 8, with exponent 65537`
 
 /** A private key with its id. */
 export class Identity extends PssSigner {
@@ -49,7 +49,7 @@ export class Identity extends PssSigner {
 
   /** Makes a new one, on another thread: some seconds for 4096 bits. @throws {IdentityError} for other sizes than those allowed */
   static async generate (bits = DEFAULT_BITS): Promise<Identity> {
-    if (!Number.isInteger(bits) || bits < 2048 || bits > 4096 || bits % 8 !== 0) throw new IdentityError('ERR_SHOWCHAIN_KEY', `the key is ${WHAT}, not of ${String(bits)} bits`)
+    if (!Number.isInteger(bits) || !isAllowedSize(bits)) throw new IdentityError('ERR_SHOWCHAIN_KEY', `the key is ${WHAT}, not of ${String(bits)} bits`)
     const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits, publicExponent: 65537 })
     return new Identity(privateKey)
   }

@@ -1,8 +1,6 @@
 /** X25519, and the keys that are made of it (SHOW CHAIN protocol, sections 6.3 and 7.2). */
 import { createHash, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto'
-
-/** Bytes of a public key. */
-export const EPHEMERAL_BYTES = 32
+import { EPHEMERAL_BYTES } from './field-table.ts'
 
 const KEY_BYTES = 32
 

@@ -4,6 +4,7 @@
  */
 import { CodedError } from '../../../errors.ts'
 import { BYTES, next, ProtobufError, readLength, readTag, skipValue, VARINT } from '../../../transforms/protobuf/wire.ts'
+import { FirstByte } from './data-packets.ts'
 import {
   COOKIE, COOKIE_BYTES, EPHEMERAL_BYTES, Field, FIELDS, HASH_BYTES, HMAC_BYTES, ID_BYTES, MAX_FIELD, MAX_KEY, MAX_KIND, MAX_SIGN, MIN_KEY, MIN_SIGN,
   PROOF, SEEN_ENDPOINT, SESSION_BYTES, type FieldSet
@@ -12,9 +13,6 @@ import { Op, type OpCode } from './op.ts'
 
 /** Maximum bytes of a message. */
 export const MAX_MESSAGE = 1232
-
-/** The first byte of each message: the tag of its op code. */
-export const MESSAGE_BYTE = 0x08
 
 /**
  * A message. One that was decoded has the fields of its op code, each within its limits; fields that the op code does not have are
@@ -78,7 +76,7 @@ export function decodeMessage (bytes: Uint8Array): ShowchainMessage {
 /** Reads a message where invalid ones are counted. */
 export function readMessage (bytes: Uint8Array): ShowchainMessage | MessageFault {
   if (bytes.length === 0 || bytes.length > MAX_MESSAGE) return 'size'
-  if (bytes[0] !== MESSAGE_BYTE) return 'encoding'
+  if (bytes[0] !== FirstByte.MESSAGE) return 'encoding'
   try {
     return readFields(bytes)
   } catch (err) {

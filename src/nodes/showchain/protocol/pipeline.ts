@@ -16,9 +16,10 @@ import { signed, type SignedLink } from '../../../transforms/signed/layer.ts'
 import type { VerificationLimits } from '../../../transforms/signed/verifications.ts'
 import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
 import type { Batch, Clock, Core, Datagram, DatagramSocket, Endpoint, PacketPort } from '../../../types.ts'
+import { FirstByte } from './data-packets.ts'
 import { HMAC_BYTES } from './field-table.ts'
 import type { Identity } from './identity.ts'
-import { decodeMessage, encodeMessage, MESSAGE_BYTE, readMessage, type ShowchainMessage } from './messages.ts'
+import { decodeMessage, encodeMessage, readMessage, type ShowchainMessage } from './messages.ts'
 import { Op, opName, type OpName } from './op.ts'
 import { pipelineStats, type Drop, type PipelineStats, type Refusal } from './pipeline-stats.ts'
 import type { PublicKey } from './public-key.ts'
@@ -28,10 +29,6 @@ import type { Incoming } from './requests.ts'
 import { covered, isDataIntact } from './signatures.ts'
 import { SocketLink } from './socket-link.ts'
 import { VerifiedSignatures } from './verified-signatures.ts'
-
-/** First bytes of data (SHOW CHAIN protocol, section 7.1). */
-export const HANDSHAKE_BYTE = 0xc0
-export const SEALED_BYTE = 0xc1
 
 /** A message that has come. Its memory may be reused once the handler has returned. */
 export class Received implements Incoming {
@@ -226,8 +223,8 @@ export class Pipeline {
         for (const datagram of batch) {
           const { data: bytes, host, port } = datagram
           const first = bytes[0]
-          if (first === SEALED_BYTE || first === HANDSHAKE_BYTE) (data ??= []).push(datagram)
-          else if (first !== MESSAGE_BYTE && bytes.length > 0) this.#drop('datagram')
+          if (first === FirstByte.SEALED || first === FirstByte.HANDSHAKE) (data ??= []).push(datagram)
+          else if (first !== FirstByte.MESSAGE && bytes.length > 0) this.#drop('datagram')
           else {
             const message = readMessage(bytes)
             if (typeof message === 'string') this.#drop(message)

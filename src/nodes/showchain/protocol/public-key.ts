@@ -1,7 +1,7 @@
 /** RSA public keys as DER, read without a parser that could be made to work hard (SHOW CHAIN protocol, section 1). */
 import { createPublicKey, hash, type KeyObject } from 'node:crypto'
 import { PssKey } from '../../../transforms/signed/pss.ts'
-import { HASH_BYTES, MAX_SIGN, MIN_SIGN } from './field-table.ts'
+import { HASH_BYTES, ID_BYTES, MAX_SIGN, MIN_SIGN } from './field-table.ts'
 
 /** Bytes of the DER around the modulus: 33 in front of it, and the exponent. */
 const AROUND_MODULUS = 38
@@ -34,6 +34,17 @@ export function modulusBytes (der: Uint8Array): number | undefined {
   const isOdd = (der[MODULUS + size - 1] & 1) !== 0
   return isFull && isOdd ? size : undefined
 }
+
+/** Bits of a modulus. */
+export const MIN_BITS = 8 * MIN_SIGN
+export const MAX_BITS = 8 * MAX_SIGN
+
+/** Whether a modulus may have that many bits. */
+export const isAllowedSize = (bits: number): boolean => bits >= MIN_BITS && bits <= MAX_BITS && bits % 8 === 0
+
+/** The target of a 0x101 to a responder whose id is not known yet (SHOW CHAIN protocol, section 2.3). */
+export const UNKNOWN_ID = new Uint8Array(ID_BYTES)
+export const isUnknown = (id: Uint8Array): boolean => id.every((byte) => byte === 0)
 
 /** USER_ID of a key as DER. */
 export const userIdOf = (der: Uint8Array): Uint8Array => hash('sha256', der, 'buffer')

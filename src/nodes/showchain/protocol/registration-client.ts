@@ -5,14 +5,13 @@ import type { Clock, Endpoint, Timer } from '../../../types.ts'
 import { addressText } from './addresses.ts'
 import type { ShowchainMessage } from './messages.ts'
 import { Op } from './op.ts'
+import { UNKNOWN_ID } from './public-key.ts'
 import type { Incoming, OpenRequest, OpenRequests } from './requests.ts'
 
 /** Milliseconds between keep-alives; between those that are not answered, and how many of them are repeated. */
 const INTERVAL = 15_000
 const REPEAT_INTERVAL = 2000
 const MAX_REPEATS = 3
-
-const UNKNOWN_ID = new Uint8Array(32)
 
 /**
  * `resolving`: its name is looked up; `asking`: a 0x101 is open; `registered`; `checking`: registered, a keep-alive is not answered yet; `waiting`:

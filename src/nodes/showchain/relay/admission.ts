@@ -6,15 +6,13 @@ import type { RelayDrop } from './stats.ts'
 import type { Endpoint } from '../../../types.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
+import { isUnknown } from '../protocol/public-key.ts'
 
 /** A message goes on to be verified, is answered by a challenge, or dropped. */
 export type Admission = 'verify' | 'challenge' | RelayDrop
 
 /** Verifications that one 0x112 is worth: that of its answer, and one that somebody else has sent. */
 const TRIES = 2
-
-/** The id of a responder that is not known yet (SHOW CHAIN protocol, section 2.3). */
-export const isUnknown = (id: Uint8Array): boolean => id.every((byte) => byte === 0)
 
 export interface Sender extends Endpoint {
   /** Of limits, see `clientKey`. */

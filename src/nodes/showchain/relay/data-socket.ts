@@ -1,7 +1,7 @@
 /** A socket whose data messages are taken out of each read, before the pipeline of all others. */
 import { consume } from '../../../streams/consume.ts'
 import type { Batch, Datagram, DatagramSocket, Take } from '../../../types.ts'
-import { MESSAGE_BYTE } from '../protocol/messages.ts'
+import { FirstByte } from '../protocol/data-packets.ts'
 import { Op } from '../protocol/op.ts'
 
 /** How an op code of two bytes is written. */
@@ -11,7 +11,7 @@ const DATA_ACK = Op.dataAck & 0x7f | 0x80
 
 /** Whether a datagram begins as a 0x123 or a 0x125. */
 const isData = (bytes: Uint8Array): boolean =>
-  bytes.length > 2 && bytes[2] === HIGH && bytes[0] === MESSAGE_BYTE && (bytes[1] === DATA_REQUEST || bytes[1] === DATA_ACK)
+  bytes.length > 2 && bytes[2] === HIGH && bytes[0] === FirstByte.MESSAGE && (bytes[1] === DATA_REQUEST || bytes[1] === DATA_ACK)
 
 /**
  * @param take gets a data message of a read, and says whether that was all; else it goes on with the others

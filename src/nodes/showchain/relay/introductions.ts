@@ -1,5 +1,6 @@
 /** Introductions that are under way (SHOW CHAIN protocol, section 5.3). */
 import { RandomIds } from './random-ids.ts'
+import { SESSION_BYTES } from '../protocol/field-table.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import type { Registration } from './registrations.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -17,8 +18,6 @@ const PASSED_PERIOD = 5000
 /** Introductions in all, and those of one address that T has not answered. */
 const MAX_INTRODUCTIONS = 65_536
 const MAX_UNANSWERED = 1024
-
-const SESSION_BYTES = 16
 
 /** A request of R that T was passed. */
 interface Passed {

@@ -1,5 +1,5 @@
 /** Serves requests whose signatures hold (SHOW CHAIN protocol, sections 4.1, 5.1, 5.3 and 6.1). */
-import { isUnknown, type Sender } from './admission.ts'
+import type { Sender } from './admission.ts'
 import type { Budgets } from './budgets.ts'
 import type { StepFacts, StepWords } from './history.ts'
 import { answeredRequest } from './introductions.ts'
@@ -16,6 +16,7 @@ import { SESSION_BYTES } from '../protocol/field-table.ts'
 import { EphemeralKey, proxyKey } from '../protocol/key-agreement.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
+import { isUnknown } from '../protocol/public-key.ts'
 
 /** NAT kind of a helper. */
 const T1 = 1

@@ -4,11 +4,10 @@ import { RandomIds } from './random-ids.ts'
 import type { Registration } from './registrations.ts'
 import type { Hmac } from '../../../crypto/index.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
+import { SESSION_BYTES } from '../protocol/field-table.ts'
 
 /** Milliseconds without data after which a session is forgotten. */
 export const SILENCE = 60_000
-
-const SESSION_BYTES = 16
 
 /** The share of a second whose bytes may pass at once. */
 const BURST = 0.25
