@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { Output } from '../process/output.ts'
 import type { Protocol } from '../protocol.ts'
 import { explained } from '../reason.ts'
+import { syncFolder } from '../state/synced-file.ts'
 import { secretsOf } from './keys.ts'
 import { newPassword } from './new-password.ts'
 
@@ -93,14 +94,4 @@ function createConfig (file: string, text: string): boolean {
   }
   syncFolder(dirname(file))
   return true
-}
-
-/** Syncs a folder, as the name of a new file has to reach the disk as well. */
-function syncFolder (folder: string): void {
-  const fd = openSync(folder, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

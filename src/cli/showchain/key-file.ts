@@ -1,12 +1,13 @@
 /** Files of RSA keys: PEM, PKCS #8, for their owner alone. */
 import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Identity } from '../../nodes/showchain/protocol/identity.ts'
 import { isAllowedSize, MAX_BITS, MIN_BITS } from '../../nodes/showchain/protocol/public-key.ts'
 import { quoted } from '../../text/phrases.ts'
 import { readBounded } from '../config/bounded-file.ts'
 import { codeOf, explained } from '../reason.ts'
+import { syncFolder, writeSynced } from '../state/synced-file.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Of the only keys that there are (SHOW CHAIN protocol, section 1). */
@@ -92,24 +93,13 @@ const taken = (file: string): UsageError => new UsageError(`--out: ${quoted(file
 function placeFile (file: string, text: string, overwrite: boolean): void {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.new`
   try {
-    const fd = openSync(temporary, 'wx', 0o600)
-    try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    writeSynced(temporary, text, 'wx')
     if (overwrite) renameSync(temporary, file)
     else give(temporary, file)
   } finally {
     rmSync(temporary, { force: true })
   }
-  const folder = openSync(dirname(file), 'r')
-  try {
-    fsyncSync(folder) // the name has to reach the disk as well
-  } finally {
-    closeSync(folder)
-  }
+  syncFolder(dirname(file))
 }
 
 /** Gives a file its name, unless another one has it. */

@@ -1,11 +1,12 @@
 /** Files that are replaced atomically, with a claim that keeps other processes out. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Logger } from '../../log.ts'
 import { makeFolder } from '../folder.ts'
 import { reason } from '../reason.ts'
 import { listenUnix } from '../unix-socket.ts'
+import { writeSynced } from './synced-file.ts'
 
 /** Milliseconds until the next attempt to write a file, when the disk is full for example. */
 export const RETRY = 30_000
@@ -51,13 +52,7 @@ export async function claimFile (dir: string | undefined, path: string, log: Log
 export function replaceFile (file: string, text: string): void {
   const temporary = `${file}.new`
   try {
-    const fd = openSync(temporary, 'w', 0o600)
-    try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    writeSynced(temporary, text, 'w')
     renameSync(temporary, file)
   } catch (err) {
     rmSync(temporary, { force: true })

@@ -1,31 +1,26 @@
 /** Sealed packets of one session, in place (SHOW CHAIN protocol, section 7.3). */
-import { counterIvs, ReplayWindow, type DatagramCipher, type Sealing } from '../../../crypto/index.ts'
-import { readU64 } from '../../../net/ipv4.ts'
-import { COUNTER_AT, FirstByte, SEALED_HEAD, SEALED_LAYOUT, SEALED_TAIL } from '../protocol/data-packets.ts'
+import type { Sealing } from '../../../crypto/index.ts'
+import { SealedPair, type Unopened } from '../../../crypto/sealed-pair.ts'
+import { FirstByte, SEALED_HEAD, SEALED_LAYOUT, SEALED_TAIL } from '../protocol/data-packets.ts'
 import type { Batch } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
-
-/** Why a packet is dropped. `sealed`: it is not authentic. */
-export type Unopened = 'short' | 'replayed' | 'sealed'
 
 const SHORTEST = SEALED_HEAD + SEALED_TAIL
 
 /** The cipher of each direction, and which counters have come. */
 export class SealedChannel {
-  /** Counter of the newest packet that was opened, and of the last one. */
-  newest = -1
-  last = -1
-  readonly #send: DatagramCipher
-  readonly #receive: DatagramCipher
-  readonly #replays = new ReplayWindow()
+  readonly #pair: SealedPair
 
   /** Wipes the keys that it is given. @throws {SealingError} when OpenSSL has no memory */
   constructor (sealing: Sealing, { indexOut, keys }: Agreement) {
-    this.#send = sealing.cipher({ key: keys.send, layout: SEALED_LAYOUT, ivs: counterIvs({ sender: indexOut }) })
-    this.#receive = sealing.cipher({ key: keys.receive, layout: SEALED_LAYOUT })
-    keys.send.fill(0)
-    keys.receive.fill(0)
+    this.#pair = new SealedPair({ sealing, keys, layout: SEALED_LAYOUT, sender: indexOut })
   }
+
+  /** Counter of the newest packet that was opened; -1: none. */
+  get newest (): number { return this.#pair.newest }
+
+  /** Whether no packet that was opened has a higher counter than the last one. */
+  get isNewest (): boolean { return this.#pair.last === this.#pair.newest }
 
   /** Seals contents of one type in place: each has 14 free bytes in front and 16 behind, and is not used afterwards. */
   sealAll (contents: Batch, type: number): Batch {
@@ -48,26 +43,14 @@ export class SealedChannel {
   }
 
   /** Opens a packet in place; its type and content are between those of {@link SEALED_LAYOUT}. Undefined when that was done, else why it is dropped. */
-  open (packet: Uint8Array): Unopened | undefined {
-    if (packet.length < SHORTEST) return 'short'
-    const counter = readU64(packet, COUNTER_AT)
-    if (!this.#replays.check(counter)) return 'replayed'
-    if (!this.#receive.open(packet)) return 'sealed'
-    this.#replays.accept(counter)
-    this.last = counter
-    if (counter > this.newest) this.newest = counter
-    return undefined
-  }
+  open (packet: Uint8Array): Unopened | 'short' | undefined { return packet.length < SHORTEST ? 'short' : this.#pair.open(packet) }
 
-  close (): void {
-    this.#send.close()
-    this.#receive.close()
-  }
+  close (): void { this.#pair.close() }
 
   #seal (packet: Uint8Array, type: number): void {
     packet[0] = FirstByte.SEALED
     packet[SEALED_LAYOUT.text] = type
-    this.#send.seal(packet)
+    this.#pair.seal(packet)
   }
 }
 

@@ -127,7 +127,7 @@ export class Session {
       return false
     }
     const type = typeOf(packet)
-    const isNewest = channel.last === channel.newest
+    const { isNewest } = channel
     if (type === SealedType.STREAM) {
       this.#paths.heard(path, true, isNewest, now)
       this.packetsIn++

@@ -15,9 +15,6 @@ export const SEALED_LAYOUT = { iv: 1, tag: 'end', text: 13 } as const
 /** Where the index of the receiver is, in 4 bytes. */
 export const INDEX_AT = 1
 
-/** Where the counter is, in 8 bytes. */
-export const COUNTER_AT = 5
-
 /** Bytes of a sealed packet in front of its content, the type included, and behind it. */
 export const SEALED_HEAD = 14
 export const SEALED_TAIL = 16

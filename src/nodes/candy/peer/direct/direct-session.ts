@@ -1,6 +1,6 @@
-/** What two introduced members seal with: a key for each direction, counters as IVs, and a window against replays; candy protocol, section 2.7. */
-import { counterIvs, ReplayWindow, type DatagramCipher, type Sealing } from '../../../../crypto/index.ts'
-import { readU64 } from '../../../../net/ipv4.ts'
+/** What two introduced members seal with: candy protocol, section 2.7. */
+import { SealedPair, type Unopened } from '../../../../crypto/sealed-pair.ts'
+import type { Sealing } from '../../../../crypto/index.ts'
 import { DATAGRAM_LAYOUT } from '../../protocol/datagrams.ts'
 
 export interface DirectSessionInit {
@@ -13,45 +13,21 @@ export interface DirectSessionInit {
   indexOut: number
 }
 
-/** Why a datagram is dropped. */
-export type Unopened = 'replayed' | 'sealed'
-
-export class DirectSession {
+export class DirectSession extends SealedPair {
   readonly indexIn: number
-  readonly #send: DatagramCipher
-  readonly #receive: DatagramCipher
-  readonly #replays = new ReplayWindow()
   /** Datagrams that were opened. */
   received = 0
-  /** The number of the newest one, and of the last one. */
-  newest = 0
-  last = 0
+  override newest = 0
+  override last = 0
 
   constructor ({ sealing, keys, indexIn, indexOut }: DirectSessionInit) {
+    super({ sealing, keys, layout: DATAGRAM_LAYOUT, sender: indexOut, first: 1 })
     this.indexIn = indexIn
-    this.#send = sealing.cipher({ key: keys.send, layout: DATAGRAM_LAYOUT, ivs: counterIvs({ sender: indexOut, first: 1 }) })
-    this.#receive = sealing.cipher({ key: keys.receive, layout: DATAGRAM_LAYOUT })
-    keys.send.fill(0)
-    keys.receive.fill(0)
   }
 
-  /** Seals in place. */
-  seal (datagram: Uint8Array): void { this.#send.seal(datagram) }
-
-  /** Opens in place. Undefined when that was done, else why it is dropped. @param datagram at least 28 bytes */
-  open (datagram: Uint8Array): Unopened | undefined {
-    const counter = readU64(datagram, 4)
-    if (!this.#replays.check(counter)) return 'replayed'
-    if (!this.#receive.open(datagram)) return 'sealed'
-    this.#replays.accept(counter)
-    this.received++
-    this.last = counter
-    if (counter > this.newest) this.newest = counter
-    return undefined
-  }
-
-  close (): void {
-    this.#send.close()
-    this.#receive.close()
+  override open (datagram: Uint8Array): Unopened | undefined {
+    const problem = super.open(datagram)
+    if (problem === undefined) this.received++
+    return problem
   }
 }
