@@ -42,6 +42,12 @@ export function readEndpoint (text: string): Endpoint | undefined {
   return host === undefined || port === undefined ? undefined : { host, port }
 }
 
+/** The same, with a port that somebody can listen on: not 0. */
+export function readRemote (text: string): Endpoint | undefined {
+  const at = readEndpoint(text)
+  return at === undefined || at.port === 0 ? undefined : at
+}
+
 export interface UrlEndpoint extends Endpoint {
   /** Without the zone, which means something on this machine only. */
   readonly url: URL

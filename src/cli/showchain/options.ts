@@ -6,7 +6,7 @@ import { sectionsOf } from '../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
 import { EXPECTED_TARGET, target } from '../../nodes/showchain/peer/options.ts'
 import { relayOptions as nodeRelayOptions } from '../../nodes/showchain/relay/options.ts'
-import { endpointText, readEndpoint, readPort } from '../../net/endpoint.ts'
+import { endpointText, readPort, readRemote } from '../../net/endpoint.ts'
 import type { Endpoint } from '../../types.ts'
 import { EXPECTED_ALLOW, readAllowItem } from './allow-list.ts'
 
@@ -15,12 +15,6 @@ const identity = { check: path(), isRequired: true, value: 'file', help: 'the ke
 const { listen, ...ofRelay } = nodeRelayOptions
 
 export const relayOptions = { listen, identity, ...ofRelay } as const satisfies Options
-
-/** With a port that somebody can listen on. */
-function readRemote (text: string): Endpoint | undefined {
-  const at = readEndpoint(text)
-  return at === undefined || at.port === 0 ? undefined : at
-}
 
 /** HOST:PORT, or a port of this machine. */
 function service () {

@@ -30,6 +30,20 @@ export interface DirectAttemptInit extends AttemptInit {
   resolve (named: Endpoint): Promise<Endpoint>
 }
 
+/** Opens a 0x101 to an endpoint of T. Undefined when there is no room for it; `fail` was called then. */
+function askDirectly ({ requests, target, ownKind }: AttemptInit, to: Endpoint, onAnswer: () => void, fail: (reason: string) => void): OpenRequest | undefined {
+  const request = requests.open({
+    op: Op.directRequest,
+    to,
+    target,
+    fields: () => ({ kind: ownKind() }),
+    onAnswer,
+    onFailed: () => { fail(`${endpointText(to)} has not answered`) }
+  })
+  if (request === undefined) fail('too many requests are open')
+  return request
+}
+
 /** One `0x101` to an endpoint of T. */
 export class DirectAttempt {
   readonly #init: DirectAttemptInit
@@ -50,19 +64,10 @@ export class DirectAttempt {
 
   #ask (to: Endpoint): void {
     if (this.#isOver) return
-    const { requests, target, ownKind, onPath } = this.#init
-    this.#request = requests.open({
-      op: Op.directRequest,
-      to,
-      target,
-      fields: () => ({ kind: ownKind() }),
-      onAnswer: () => {
-        this.close()
-        onPath('direct', to)
-      },
-      onFailed: () => { this.#fail(`${endpointText(to)} has not answered`) }
-    })
-    if (this.#request === undefined) this.#fail('too many requests are open')
+    this.#request = askDirectly(this.#init, to, () => {
+      this.close()
+      this.#init.onPath('direct', to)
+    }, (reason) => { this.#fail(reason) })
   }
 
   #fail (reason: string): void {
@@ -144,21 +149,12 @@ export class NatAttempt {
   }
 
   #ask (endpoint: Endpoint): void {
-    const { requests, target, ownKind, onPath } = this.#init
     this.#request?.close()
     this.#endpoint = endpoint
-    this.#request = requests.open({
-      op: Op.directRequest,
-      to: endpoint,
-      target,
-      fields: () => ({ kind: ownKind() }),
-      onAnswer: () => {
-        this.close()
-        onPath(this.#kind === 1 ? 'direct' : 'nat', endpoint)
-      },
-      onFailed: () => { this.#fail(`${endpointText(endpoint)} has not answered`) }
-    })
-    if (this.#request === undefined) this.#fail('too many requests are open')
+    this.#request = askDirectly(this.#init, endpoint, () => {
+      this.close()
+      this.#init.onPath(this.#kind === 1 ? 'direct' : 'nat', endpoint)
+    }, (reason) => { this.#fail(reason) })
   }
 
   #fail (reason: string): void {

@@ -6,7 +6,7 @@ import { listenEndpoint, localAddress, serverEndpoint } from '../../common/optio
 import { boolean, given, text, wholeNumber } from '../../common/options/checks.ts'
 import { sectionsOf } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
-import { readEndpoint } from '../../../net/endpoint.ts'
+import { readRemote } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** Helpers of a node, more than it registers with at one time. */
@@ -28,8 +28,8 @@ export function target () {
   return text('a node', EXPECTED_TARGET, (input): Target | undefined => {
     const [hex, place, ...more] = input.split('@')
     const id = parseId(hex)
-    const at = place === undefined ? undefined : readEndpoint(place)
-    return id === undefined || more.length > 0 || (place !== undefined && (at === undefined || at.port === 0)) ? undefined : { id, at }
+    const at = place === undefined ? undefined : readRemote(place)
+    return id === undefined || more.length > 0 || (place !== undefined && at === undefined) ? undefined : { id, at }
   }, isTarget)
 }
 

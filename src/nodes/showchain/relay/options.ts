@@ -3,7 +3,7 @@ import { udpEndpoint } from '../../common/options/addresses.ts'
 import { boolean, commaList, milliseconds, onOff, seconds, wholeNumber } from '../../common/options/checks.ts'
 import { MAX_ENTRIES } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
-import { readEndpoint } from '../../../net/endpoint.ts'
+import { readRemote } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** Helpers with which a relay registers. */
@@ -16,10 +16,7 @@ const EXPECTED_HELPER = 'HOST:PORT such as 192.0.2.7:7700'
 const isEndpoint = (value: unknown): value is Endpoint => typeof (value as Partial<Endpoint> | null)?.host === 'string'
 
 function helpers () {
-  return commaList('a list of helpers', EXPECTED_HELPER, (item) => {
-    const at = readEndpoint(item)
-    return at === undefined || at.port === 0 ? undefined : at
-  }, isEndpoint).refine((list) => list.length <= MAX_HELPERS, { error: `too many, expected at most ${MAX_HELPERS}` })
+  return commaList('a list of helpers', EXPECTED_HELPER, readRemote, isEndpoint).refine((list) => list.length <= MAX_HELPERS, { error: `too many, expected at most ${MAX_HELPERS}` })
 }
 
 /** What stays as it was at the start. */
