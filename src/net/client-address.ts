@@ -5,6 +5,9 @@ import ipaddr from 'ipaddr.js'
 /** The prefix of IPv4-mapped IPv6 addresses. */
 const MAPPED = '::ffff:'
 
+/** The end of the key of an IPv6 client. */
+const NETWORK = '::/64'
+
 /** An address without its zone (RFC 4007): `fe80::1%br-lan` is `fe80::1`. */
 export const withoutZone = (host: string): string => host.includes('%') ? host.slice(0, host.indexOf('%')) : host
 
@@ -25,7 +28,16 @@ export function clientKey (host: string): string {
   if (!ipaddr.isValid(bare)) return host
   const address = ipaddr.process(bare) // ::ffff:192.0.2.1 is 192.0.2.1
   if (address.kind() === 'ipv4') return address.toString()
-  return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`
+  return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}${NETWORK}`
+}
+
+/**
+ * The IPv6 /48 around the /64 of a client, as whoever has one such network often has all of them; undefined for IPv4 and for names.
+ *
+ * @param key see {@link clientKey}
+ */
+export function siteOf (key: string): string | undefined {
+  return key.endsWith(NETWORK) ? `${key.slice(0, key.lastIndexOf(':', key.length - NETWORK.length - 1))}::/48` : undefined
 }
 
 /** Whether an address is the loopback, which limits by source exempt: it is local, or a proxy for many clients. */

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { hostPort } from '../../nodes/common/options/addresses.ts'
 import { boolean, commaList, numeral, onOff, path, text, wholeNumber } from '../../nodes/common/options/checks.ts'
-import { sectionsOf } from '../../nodes/common/options/groups.ts'
+import { MAX_ENTRIES, sectionsOf } from '../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
 import { EXPECTED_TARGET, target } from '../../nodes/showchain/peer/options.ts'
 import { relayOptions as nodeRelayOptions } from '../../nodes/showchain/relay/options.ts'
@@ -51,6 +51,12 @@ const served = {
     value: 'id|@file|any',
     defaultText: 'nobody',
     help: `who may connect: ${EXPECTED_ALLOW}; can be repeated`
+  },
+  maxNodesPerSource: {
+    check: wholeNumber(1, MAX_ENTRIES),
+    default: 32,
+    value: 'count',
+    help: 'with --allow any, nodes of one address that may be connected; those of an IPv6 /48, and those by one relay, four times as many'
   }
 } as const satisfies Options
 

@@ -52,7 +52,7 @@ export async function startShowchainPeer ({ settings, log, out }: StartContext<S
     async reload (next) {
       const open = (): number => peer.status().served.filter(({ isOpen }) => isOpen).length
       const before = open()
-      peer.configure({ to: next.to, allow: next.allow })
+      peer.configure({ to: next.to, allow: next.allow, maxNodesPerSource: next.maxNodesPerSource })
       const restart = LASTING.filter((key) => textOf(next[key]) !== textOf(settings[key])).map((key) => keyOf(key, peerOptions[key]))
       return { ended: before - open(), restart }
     },

@@ -56,8 +56,8 @@ export interface NodeInit {
   threads?: boolean | undefined
   /** Whether a node may connect to this one. */
   isAllowed (id: Uint8Array): boolean
-  /** What takes the packets of R; undefined: there is no room. */
-  userOf (requester: Uint8Array): PathUser | undefined
+  /** What takes the packets of R; undefined: there is no room. @param from where R is, or the proxy by which it has come */
+  userOf (requester: Uint8Array, from: Endpoint, isProxy: boolean): PathUser | undefined
   /** Who has made an index of a session. */
   ownerOf (index: number): unknown
   /** A path of a user has ended, or there was no room for one. */
@@ -274,8 +274,9 @@ export class ShowchainNode {
 
   /** R has shown where it is. */
   #onRequester (id: Uint8Array, from: Endpoint): void {
-    const user = this.#init.userOf(id)
-    if (user !== undefined) this.#handOver(user, this.#paths.open('target', user, this.kind === 1 ? 'direct' : 'nat', from))
+    const user = this.#init.userOf(id, from, false)
+    if (user === undefined) this.historyOf(id).add('is refused: there is no room')
+    else this.#handOver(user, this.#paths.open('target', user, this.kind === 1 ? 'direct' : 'nat', from))
   }
 
   /** A 0x124: of a session that is known, or the first one of another node (SHOW CHAIN protocol, section 6.1). */
@@ -285,7 +286,7 @@ export class ShowchainNode {
     if (id === undefined || session === undefined || target === undefined || Buffer.compare(target, identity.id) !== 0) return
     if (!this.#proxies.has(session, from)) {
       const proxy = this.helpers.at(from)
-      const user = proxy === undefined || !isAllowed(id) || !this.#proxies.admits(proxy.endpoint) ? undefined : userOf(id)
+      const user = proxy === undefined || !isAllowed(id) || !this.#proxies.admits(proxy.endpoint) ? undefined : userOf(id, proxy.endpoint, true)
       if (proxy === undefined || user === undefined) return
       const known = { session: Uint8Array.from(session), other: Uint8Array.from(id), endpoint: proxy.endpoint }
       if (this.#handOver(user, this.#proxies.open('target', user, { ...known, key: undefined })) === undefined) return

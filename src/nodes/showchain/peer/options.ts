@@ -4,7 +4,7 @@ import { ID_BYTES } from '../protocol/field-table.ts'
 import { parseId } from '../protocol/public-key.ts'
 import { listenEndpoint, localAddress, serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, given, text, wholeNumber } from '../../common/options/checks.ts'
-import { sectionsOf } from '../../common/options/groups.ts'
+import { MAX_ENTRIES, sectionsOf } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 import { readRemote } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -47,7 +47,9 @@ export const variableOptions = {
   /** The service here that TCP connections of other nodes lead to. Default: nothing is served. */
   to: { check: serverEndpoint() },
   /** Who may connect. Default: nobody. */
-  allow: { check: given<Allowed>() }
+  allow: { check: given<Allowed>() },
+  /** With `any`: nodes of one address that may be connected. */
+  maxNodesPerSource: { check: wholeNumber(1, MAX_ENTRIES), default: 32 }
 } as const satisfies Options
 
 export const peerOptions = {

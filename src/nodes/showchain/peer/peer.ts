@@ -28,7 +28,7 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
   #node: ShowchainNode | undefined
   #served: ServedNodes | undefined
   #remotes: RemoteNode[] = []
-  #options: Pick<SettingsOf<typeof variableOptions>, 'to' | 'allow'>
+  #options: Pick<SettingsOf<typeof variableOptions>, 'to' | 'allow' | 'maxNodesPerSource'>
   /** A helper has registered it, as callers were told. */
   #isRegistered = false
   #isClosed = false
@@ -37,7 +37,7 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
   constructor (init: ShowchainPeerInit) {
     super()
     const settings = this.#settings = readPeer(init)
-    this.#options = { to: settings.to, allow: settings.allow }
+    this.#options = { to: settings.to, allow: settings.allow, maxNodesPerSource: settings.maxNodesPerSource }
   }
 
   /** The text form of its id. */
@@ -73,7 +73,7 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
       pageSignatures,
       threads,
       isAllowed: (id) => served.isAllowed(id),
-      userOf: (id) => served.userOf(id),
+      userOf: (id, from, isProxy) => served.userOf(id, from, isProxy),
       ownerOf: (index) => this.#indexes.ownerOf(index),
       onPathGone: (user) => { served.endIfGone(user) },
       onHelpers: (reason) => { this.#onHelpers(reason) },

@@ -1,6 +1,8 @@
 /** Nodes that connect to this one: T's side of their pairs, and the service that their links lead to (SHOW CHAIN protocol, section 8). */
 import type { Sealing } from '../../../crypto/index.ts'
 import { LinkClosedError } from '../../../errors.ts'
+import { PER_SITE, SourceCounts } from '../../../limits/source-counts.ts'
+import { clientKey, normalizeAddress } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
@@ -15,8 +17,11 @@ import { pathStatus } from './path-status.ts'
 import type { PeerSettings, ServedStatus } from './settings.ts'
 import { Users } from './users.ts'
 
-/** Nodes at one time. */
+/** Nodes at one time that nobody has listed. */
 const MAX_NODES = 1024
+
+/** Addresses of nodes that come by a proxy are not known: all by one proxy may be so many times as many as those of one address. */
+const PER_PROXY = PER_SITE
 
 const ACCEPTED = new Uint8Array(0)
 
@@ -31,6 +36,8 @@ interface Served {
   readonly id: Uint8Array
   readonly pair: TargetPair
   readonly users: Users
+  /** Whose room it takes: its address, see `clientKey`, or the proxy. */
+  owner: string
 }
 
 export class ServedNodes {
@@ -38,6 +45,8 @@ export class ServedNodes {
   readonly #nodes = new Map<string, Served>()
   #to: Endpoint | undefined
   #allowed: ReadonlySet<string> | 'any' = new Set()
+  #maxNodesPerSource = 1
+  readonly #counts = new SourceCounts()
 
   constructor (init: ServedNodesInit) {
     this.#init = init
@@ -47,21 +56,31 @@ export class ServedNodes {
   get size (): number { return this.#nodes.size }
 
   /** Sessions of nodes that may not connect any more are closed at once. */
-  configure ({ to, allow }: { to?: Endpoint | undefined, allow?: Allowed | undefined }): void {
+  configure ({ to, allow, maxNodesPerSource }: { to?: Endpoint | undefined, allow?: Allowed | undefined, maxNodesPerSource: number }): void {
     this.#to = to
+    this.#maxNodesPerSource = maxNodesPerSource
     this.#allowed = allow === 'any' ? 'any' : new Set((allow ?? []).map(idKey))
     for (const [key, served] of this.#nodes) if (!this.isAllowed(served.id)) this.#end(key, served, CloseReason.NOT_ALLOWED, new LinkClosedError('the node may not connect any more'))
   }
 
   isAllowed (id: Uint8Array): boolean { return this.#to !== undefined && (this.#allowed === 'any' || this.#allowed.has(idKey(id))) }
 
-  /** What takes the packets of a node; undefined: it may not connect, or there is no room. */
-  userOf (id: Uint8Array): TargetPair | undefined {
+  /**
+   * What takes the packets of a node; undefined: it may not connect, or there is no room. Those of a list always have room.
+   *
+   * @param from where it is, or the proxy by which it has come
+   */
+  userOf (id: Uint8Array, { host }: Endpoint, isProxy: boolean): TargetPair | undefined {
     if (!this.isAllowed(id)) return undefined
     const key = idKey(id)
     const known = this.#nodes.get(key)
-    if (known !== undefined) return known.pair
-    if (this.#nodes.size >= MAX_NODES) return undefined
+    const owner = isProxy ? `proxy ${normalizeAddress(host)}` : clientKey(host)
+    const hasRoom = owner === known?.owner || this.#counts.hasRoom(owner, this.#maxNodesPerSource * (isProxy ? PER_PROXY : 1))
+    if (known !== undefined) {
+      if (hasRoom) this.#move(known, owner)
+      return known.pair
+    }
+    if (this.#allowed === 'any' && (this.#nodes.size >= MAX_NODES || !hasRoom)) return undefined
     const { settings: { clock, identity, keys, random }, sealing, indexes, onSession } = this.#init
     const users = new Users()
     const name = idText(id)
@@ -80,7 +99,8 @@ export class ServedNodes {
       },
       onAltered: (path) => { path.close() }
     })
-    this.#nodes.set(key, { id: Uint8Array.from(id), pair, users })
+    this.#nodes.set(key, { id: Uint8Array.from(id), pair, users, owner })
+    this.#counts.add(owner)
     return pair
   }
 
@@ -123,8 +143,15 @@ export class ServedNodes {
     }
   }
 
-  #end (key: string, { pair, users }: Served, reason: number, err: Error): void {
+  #move (served: Served, owner: string): void {
+    this.#counts.remove(served.owner)
+    this.#counts.add(owner)
+    served.owner = owner
+  }
+
+  #end (key: string, { pair, users, owner }: Served, reason: number, err: Error): void {
     this.#nodes.delete(key)
+    this.#counts.remove(owner)
     const paths = pair.paths.map(({ path }) => path)
     pair.close(reason, err)
     users.abort(err)
