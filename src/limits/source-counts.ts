@@ -11,11 +11,17 @@ export class SourceCounts {
   /** Number of sources with entries. */
   get size (): number { return this.#sources.size }
 
-  /** Whether a source may have one more. @param source see `clientKey` @param max entries of one source */
-  hasRoom (source: string, max: number): boolean {
+  /**
+   * Whether a source may have one more.
+   *
+   * @param source see `clientKey`
+   * @param max entries of one source
+   * @param before whose the entry is now, when it is there already
+   */
+  hasRoom (source: string, max: number, before?: string): boolean {
     if ((this.#sources.get(source) ?? 0) >= max) return false
     const site = siteOf(source)
-    return site === undefined || (this.#sites.get(site) ?? 0) < max * PER_SITE
+    return site === undefined || (this.#sites.get(site) ?? 0) < max * PER_SITE || (before !== undefined && siteOf(before) === site)
   }
 
   add (source: string, count = 1): void {

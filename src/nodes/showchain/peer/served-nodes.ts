@@ -75,7 +75,7 @@ export class ServedNodes {
     const key = idKey(id)
     const known = this.#nodes.get(key)
     const owner = isProxy ? `proxy ${normalizeAddress(host)}` : clientKey(host)
-    const hasRoom = owner === known?.owner || this.#counts.hasRoom(owner, this.#maxNodesPerSource * (isProxy ? PER_PROXY : 1))
+    const hasRoom = owner === known?.owner || this.#counts.hasRoom(owner, this.#maxNodesPerSource * (isProxy ? PER_PROXY : 1), known?.owner)
     if (known !== undefined) {
       if (hasRoom) this.#move(known, owner)
       return known.pair

@@ -8,7 +8,7 @@
  * ```
  */
 import { codec, over, stack } from '../../../layer.ts'
-import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
+import { SourceTokenBuckets } from '../../../limits/source-token-buckets.ts'
 import { TokenBucket, type TokenBucketInit } from '../../../limits/token-bucket.ts'
 import { clientKey } from '../../../net/client-address.ts'
 import { consume } from '../../../streams/consume.ts'
@@ -331,11 +331,11 @@ const withSignature = (message: ShowchainMessage, sign: Uint8Array, { der }: Ide
 
 /** What may be verified. */
 class Budget {
-  readonly #sources: KeyedTokenBuckets
+  readonly #sources: SourceTokenBuckets
   readonly #total: TokenBucket
 
   constructor ({ perSource, total }: VerificationBudgets, now: number) {
-    this.#sources = new KeyedTokenBuckets({ ...perSource, maxKeys: MAX_SOURCES })
+    this.#sources = new SourceTokenBuckets({ ...perSource, maxKeys: MAX_SOURCES })
     this.#total = new TokenBucket(total, now)
   }
 

@@ -1,6 +1,7 @@
 /** Which signed messages have come already (SHOW CHAIN protocol, section 2.5). */
 import { ReplayWindow } from '../../../crypto/replay-window.ts'
 import { OptionError } from '../../../errors.ts'
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { idKey } from './public-keys.ts'
 import { Op } from './op.ts'
 import { ShortWindow } from './short-window.ts'
@@ -29,7 +30,7 @@ export interface ReplayWindowsInit {
   maxWindows?: number
   /** Windows of one id. Default: 256. */
   maxPerId?: number
-  /** Windows of all ids that came first from one owner. Default: that of all. */
+  /** Windows of all ids that came first from one owner; from one IPv6 site four times as many. Default: that of all. */
   maxPerOwner?: number
   /** Milliseconds. Default: 30 s. */
   freshness?: number
@@ -67,7 +68,7 @@ export class ReplayWindows {
   readonly #freshness: number
   /** The one that has sent least recently first. */
   readonly #senders = new Map<string, Sender>()
-  readonly #byOwner = new Map<string, number>()
+  readonly #owners = new SourceCounts()
   #size = 0
 
   /** @throws {OptionError} */
@@ -136,13 +137,11 @@ export class ReplayWindows {
     return this.#size < this.#maxWindows && !this.#isOwnerFull(owner) && (sender === undefined || sender.windows.size < this.#maxPerId)
   }
 
-  #isOwnerFull (owner: string): boolean { return (this.#byOwner.get(owner) ?? 0) >= this.#maxPerOwner }
+  #isOwnerFull (owner: string): boolean { return !this.#owners.hasRoom(owner, this.#maxPerOwner) }
 
   #count (owner: string, by: number): void {
     this.#size += by
-    const count = (this.#byOwner.get(owner) ?? 0) + by
-    if (count === 0) this.#byOwner.delete(owner)
-    else this.#byOwner.set(owner, count)
+    this.#owners.add(owner, by)
   }
 
   /** Forgets senders of whom no message can be fresh. */

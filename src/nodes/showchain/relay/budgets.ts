@@ -1,5 +1,7 @@
 /** How many requests of one address are served: only requests whose address is proved take from a budget (SHOW CHAIN protocol, section 3.1). */
 import { KeyedTokenBuckets } from '../../../limits/keyed-token-buckets.ts'
+import { SourceTokenBuckets } from '../../../limits/source-token-buckets.ts'
+import { siteOf } from '../../../net/client-address.ts'
 
 /** A budget at once, as a multiple of that of a second: requests that are verified, and those whose answers are signed. */
 const REQUEST_BURST = 2
@@ -12,7 +14,7 @@ const ANSWER_BURST = 4
 const NEWCOMERS = 1 / 8
 const NEWCOMER_BURST = 4
 
-/** The share of the introductions to one node that those of one address may have. */
+/** The share of the introductions to one node that those of one address may have, or of one IPv6 site. */
 const SHARE = 1 / 4
 
 export interface BudgetRates {
@@ -23,12 +25,12 @@ export interface BudgetRates {
 
 export class Budgets {
   #rates: BudgetRates
-  #requests: KeyedTokenBuckets
-  #answers: KeyedTokenBuckets
-  #told: KeyedTokenBuckets
+  #requests: SourceTokenBuckets
+  #answers: SourceTokenBuckets
+  #told: SourceTokenBuckets
   #introductions: KeyedTokenBuckets
   #shares: KeyedTokenBuckets
-  #newcomers: KeyedTokenBuckets
+  #newcomers: SourceTokenBuckets
 
   constructor (rates: BudgetRates) {
     this.#rates = rates
@@ -36,8 +38,8 @@ export class Budgets {
     this.#newcomers = newcomers(rates)
     this.#answers = buckets(rates.answerRate, ANSWER_BURST)
     this.#told = buckets(rates.answerRate, ANSWER_BURST)
-    this.#introductions = buckets(rates.introductionRate, 1)
-    this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
+    this.#introductions = introductions(rates)
+    this.#shares = shares(rates)
   }
 
   /** Rates that are other ones begin with full budgets. */
@@ -53,8 +55,8 @@ export class Budgets {
       this.#told = buckets(rates.answerRate, ANSWER_BURST)
     }
     if (rates.introductionRate === before.introductionRate) return
-    this.#introductions = buckets(rates.introductionRate, 1)
-    this.#shares = buckets(Math.max(1, rates.introductionRate * SHARE), 1)
+    this.#introductions = introductions(rates)
+    this.#shares = shares(rates)
   }
 
   /** One to verify. @param source see `clientKey` */
@@ -71,10 +73,12 @@ export class Budgets {
 
   /** A 0x112 to a node. @param target a key of its id */
   takeIntroduction (target: string, source: string, now: number): boolean {
-    const share = `${source} ${target}`
+    const share = `${siteOf(source) ?? source} ${target}`
     return this.#introductions.allows(target, now) && this.#shares.take(share, now) && this.#introductions.take(target, now)
   }
 }
 
-const buckets = (rate: number, burst: number): KeyedTokenBuckets => new KeyedTokenBuckets({ rate, burst: rate * burst })
-const newcomers = ({ requestRate }: BudgetRates): KeyedTokenBuckets => new KeyedTokenBuckets({ rate: requestRate * NEWCOMERS, burst: requestRate * NEWCOMER_BURST })
+const buckets = (rate: number, burst: number): SourceTokenBuckets => new SourceTokenBuckets({ rate, burst: rate * burst })
+const introductions = ({ introductionRate: rate }: BudgetRates): KeyedTokenBuckets => new KeyedTokenBuckets({ rate })
+const shares = ({ introductionRate }: BudgetRates): KeyedTokenBuckets => new KeyedTokenBuckets({ rate: Math.max(1, introductionRate * SHARE) })
+const newcomers = ({ requestRate }: BudgetRates): SourceTokenBuckets => new SourceTokenBuckets({ rate: requestRate * NEWCOMERS, burst: requestRate * NEWCOMER_BURST })

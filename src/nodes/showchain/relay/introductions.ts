@@ -1,5 +1,6 @@
 /** Introductions that are under way (SHOW CHAIN protocol, section 5.3). */
 import { RandomIds } from './random-ids.ts'
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { SESSION_BYTES } from '../protocol/field-table.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import type { Registration } from './registrations.ts'
@@ -61,8 +62,8 @@ export class Introductions {
   /** By session, the oldest first. */
   readonly #sessions = new Map<string, Introduction>()
   readonly #ids = new RandomIds(SESSION_BYTES)
-  /** Unanswered ones by source. */
-  readonly #unanswered = new Map<string, number>()
+  /** Unanswered ones. */
+  readonly #unanswered = new SourceCounts()
 
   get size (): number { return this.#sessions.size }
 
@@ -84,7 +85,7 @@ export class Introductions {
       introduction = { session: this.#ids.next(), pair, requester: key, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
       this.#pairs.set(pair, introduction)
       this.#sessions.set(idKey(introduction.session), introduction)
-      this.#count(source, 1)
+      this.#unanswered.add(source)
     }
     const { requests, sentAt } = introduction as Introduction
     requests.push({ seq, ts, endpoint, isAnswered: false })
@@ -114,7 +115,7 @@ export class Introductions {
 
   #refusal (known: Introduction | undefined, source: string, now: number): IntroductionRefusal | undefined {
     if (known !== undefined && known.sentAt.length === MAX_PASSED && now - known.sentAt[0] < PASSED_PERIOD) return 'repeated'
-    return (this.#unanswered.get(source) ?? 0) >= MAX_UNANSWERED ? 'full' : undefined
+    return this.#unanswered.hasRoom(source, MAX_UNANSWERED) ? undefined : 'full'
   }
 
   #forget (introduction: Introduction): void {
@@ -127,13 +128,7 @@ export class Introductions {
   #settle (introduction: Introduction): void {
     if (introduction.isAnswered) return
     introduction.isAnswered = true
-    this.#count(introduction.source, -1)
-  }
-
-  #count (source: string, by: number): void {
-    const count = (this.#unanswered.get(source) ?? 0) + by
-    if (count === 0) this.#unanswered.delete(source)
-    else this.#unanswered.set(source, count)
+    this.#unanswered.remove(introduction.source)
   }
 }
 

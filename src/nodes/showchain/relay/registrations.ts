@@ -1,4 +1,5 @@
 /** Nodes that can be reached through this helper (SHOW CHAIN protocol, section 5.1). */
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import type { Endpoint } from '../../../types.ts'
 
@@ -37,14 +38,14 @@ export interface RegistrationLimits {
 
 export class Registrations implements Iterable<Registration> {
   readonly #nodes = new Map<string, Registration>()
-  readonly #bySource = new Map<string, number>()
+  readonly #sources = new SourceCounts()
   #limits: RegistrationLimits
 
   constructor (limits: RegistrationLimits) { this.#limits = limits }
 
   get size (): number { return this.#nodes.size }
 
-  get sources (): number { return this.#bySource.size }
+  get sources (): number { return this.#sources.size }
 
   /** Smaller limits count for new nodes. */
   configure (limits: RegistrationLimits): void { this.#limits = limits }
@@ -70,7 +71,7 @@ export class Registrations implements Iterable<Registration> {
     const known = this.find(id)
     if (known !== undefined && known.source === source) return true
     if (known === undefined && this.#nodes.size >= this.#limits.maxNodes) return false
-    return (this.#bySource.get(source) ?? 0) < this.#limits.maxNodesPerSource
+    return this.#sources.hasRoom(source, this.#limits.maxNodesPerSource, known?.source)
   }
 
   /**
@@ -84,10 +85,10 @@ export class Registrations implements Iterable<Registration> {
     if (node === undefined) {
       node = { idKey: idKey(id), id: Uint8Array.from(id), der: Uint8Array.from(der), host, port, source, kind, heardAt: now, answeredAt: -Infinity, seq: 0, isGone: false }
       this.#nodes.set(node.idKey, node)
-      this.#count(source, 1)
+      this.#sources.add(source)
     } else if (node.source !== source) {
-      this.#count(node.source, -1)
-      this.#count(source, 1)
+      this.#sources.remove(node.source)
+      this.#sources.add(source)
       node.source = source
     }
     node.host = host
@@ -117,15 +118,9 @@ export class Registrations implements Iterable<Registration> {
     for (const node of this.#nodes.values()) {
       if (now - node.heardAt < SILENCE) continue
       this.#nodes.delete(node.idKey)
-      this.#count(node.source, -1)
+      this.#sources.remove(node.source)
       node.isGone = true
       onGone(node)
     }
-  }
-
-  #count (source: string, by: number): void {
-    const count = (this.#bySource.get(source) ?? 0) + by
-    if (count === 0) this.#bySource.delete(source)
-    else this.#bySource.set(source, count)
   }
 }

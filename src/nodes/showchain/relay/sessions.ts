@@ -3,6 +3,7 @@ import { PassWindow } from './pass-window.ts'
 import { RandomIds } from './random-ids.ts'
 import type { Registration } from './registrations.ts'
 import type { Hmac } from '../../../crypto/index.ts'
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import { SESSION_BYTES } from '../protocol/field-table.ts'
 
@@ -85,7 +86,7 @@ export class Sessions {
   readonly #addresses = new Map<string, Sender>()
   /** Sessions by who has asked for them, by id and by address. */
   readonly #owners = new Map<string, number>()
-  readonly #sources = new Map<string, number>()
+  readonly #sources = new SourceCounts()
   readonly #ids = new RandomIds(SESSION_BYTES)
   #limits: SessionLimits
 
@@ -115,7 +116,7 @@ export class Sessions {
     const { maxSessions, maxSessionsPerNode } = this.#limits
     if (this.ofPair(requester, target) !== undefined) return undefined
     if (this.#sessions.size >= maxSessions) return 'full'
-    const isOwnerFull = (this.#owners.get(requester.idKey) ?? 0) >= maxSessionsPerNode || (this.#sources.get(requester.source) ?? 0) >= maxSessionsPerNode * PER_SOURCE
+    const isOwnerFull = (this.#owners.get(requester.idKey) ?? 0) >= maxSessionsPerNode || !this.#sources.hasRoom(requester.source, maxSessionsPerNode * PER_SOURCE)
     return isOwnerFull ? 'owner' : undefined
   }
 
@@ -140,7 +141,7 @@ export class Sessions {
     this.#sessions.set(prefixOf(session.id), session)
     this.#pairs.set(pairOf(requester, target), session)
     count(this.#owners, session.owner, 1)
-    count(this.#sources, session.source, 1)
+    this.#sources.add(session.source)
     return session
   }
 
@@ -160,7 +161,7 @@ export class Sessions {
     this.#sessions.delete(prefixOf(session.id))
     this.#pairs.delete(pairOf(requester.registration, target.registration))
     count(this.#owners, session.owner, -1)
-    count(this.#sources, session.source, -1)
+    this.#sources.remove(session.source)
     for (const { registration: { idKey }, sender, address, source } of session.ends) {
       if (--sender.ends === 0) this.#senders.delete(idKey)
       if (--address.ends === 0) this.#addresses.delete(source)

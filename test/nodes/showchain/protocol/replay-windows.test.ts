@@ -88,6 +88,14 @@ t.test('ids of one owner have a bounded number together', async (t) => {
   t.equal(windows.accept(from('a', 5), 1, NOW + 30_001, NOW + 30_001), 'full')
 })
 
+t.test('owners of one IPv6 site have four times as many together', async (t) => {
+  const windows = new ReplayWindows({ maxPerOwner: 1 })
+  const from = (network: number, site = 1) => ({ ...key(10 * site + network), owner: `2001:db8:${site}:${network}::/64` })
+  t.same([0, 1, 2, 3, 4].map((network) => windows.accept(from(network), 1, NOW, NOW)), ['new', 'new', 'new', 'new', 'full'])
+  t.equal(windows.accept(from(0, 2), 1, NOW, NOW), 'new')
+  t.equal(windows.accept(from(4), 1, NOW + 30_001, NOW + 30_001), 'new', 'once those of the others are old')
+})
+
 t.test('two words of bits, as a set of all numbers has it', async (t) => {
   fc.assert(fc.property(fc.array(fc.oneof(fc.integer({ min: -70, max: 70 }), fc.constantFrom(31, 32, 33, 63, 64, 65, 1000)), { maxLength: 200 }), (steps) => {
     const window = new ShortWindow()

@@ -4,8 +4,8 @@ import t from 'tap'
 import { Histories } from '../../../../src/nodes/showchain/relay/history.ts'
 import { answeredRequest, Introductions, type Introduction } from '../../../../src/nodes/showchain/relay/introductions.ts'
 import { PassWindow } from '../../../../src/nodes/showchain/relay/pass-window.ts'
-import { Registrations, type Registration } from '../../../../src/nodes/showchain/relay/registrations.ts'
-import { endsOf, Sessions, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
+import { Registrations, SILENCE, type Registration } from '../../../../src/nodes/showchain/relay/registrations.ts'
+import { endsOf, Sessions, SILENCE as SESSION_SILENCE, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
 
 const id = (number: number): Uint8Array => createHash('sha256').update(String(number)).digest()
 const der = new Uint8Array(294)
@@ -27,6 +27,17 @@ t.test('registrations', async (t) => {
     t.equal(table.register(id(5), der, at('d'), 'd', 0, 0), undefined, 'a fifth one')
     t.ok(table.register(id(1), der, at('a', 2000), 'a', 0, 0), 'one of the four, at another port')
     t.equal(table.size, 4)
+  })
+
+  t.test('bounds by IPv6 site', async (t) => {
+    const table = new Registrations({ maxNodes: 100, maxNodesPerSource: 1 })
+    const networks = Array.from({ length: 6 }, (_, i) => `2001:db8:1:${i}::/64`)
+    t.same(networks.map((network, i) => registered(table, i, network) !== undefined), [true, true, true, true, false, false])
+    t.ok(table.register(id(0), der, at('x'), networks[4], 0, 0), 'one that moves inside of the site')
+    t.ok(registered(table, 10, '2001:db8:2:0::/64'), 'another site')
+    table.tick(SILENCE, () => {})
+    t.ok(registered(table, 5, networks[5], SILENCE), 'all have gone')
+    t.equal(table.sources, 1)
   })
 
   t.test('a node moves, unless there is no room at the other address', async (t) => {
@@ -138,6 +149,13 @@ t.test('introductions', async (t) => {
     t.type(ask(table, 1026, 20_000), 'object')
   })
 
+  t.test('unanswered ones of an IPv6 site', async (t) => {
+    const table = new Introductions()
+    for (let i = 0; i < 4096; i++) ask(table, i, 0, { source: `2001:db8:1:${i >> 8}::/64` })
+    t.equal(ask(table, 5000, 0, { source: '2001:db8:1:ffff::/64' }), 'full')
+    t.type(ask(table, 5000, 0, { source: '2001:db8:2:ffff::/64' }), 'object')
+  })
+
   t.test('in all: the oldest one makes room', async (t) => {
     const table = new Introductions()
     const first = ask(table, 0, 0, { source: 's0' }) as Introduction
@@ -171,6 +189,16 @@ t.test('sessions', async (t) => {
     t.type(table.open(node[3], node[0], 0), 'object', 'others may ask for it')
     t.equal(table.refusal(node[4], node[5]), 'full')
     t.equal(table.refusal(node[0], node[1]), undefined, 'there is one')
+  })
+
+  t.test('bounds: of an IPv6 site, four times those of an address', async (t) => {
+    const site = Array.from({ length: 17 }, (_, i) => registered(nodes, 200 + i, `2001:db8:1:${i >> 1}::/64`))
+    const table = new Sessions({ ...sessionLimits, maxSessions: 100, maxSessionsPerNode: 1 })
+    for (const one of site.slice(0, 16)) t.type(table.open(one, node[10], 0), 'object')
+    t.equal(table.open(site[16], node[10], 0), 'owner')
+    t.type(table.open(node[0], node[10], 0), 'object', 'another address')
+    table.tick(SESSION_SILENCE, () => {})
+    t.type(table.open(site[16], node[10], SESSION_SILENCE), 'object')
   })
 
   t.test('bounds: of an address', async (t) => {
