@@ -8,7 +8,7 @@ import { linkMux, LinkRefusedError, type LinkMux, type LinkMuxInit, type MuxLink
 import { protobuf } from '../../../transforms/protobuf/index.ts'
 import { frames } from '../protocol/frames.ts'
 import { natpassLinks, requestFor, type LinkRequest, type NatpassLinks, type LinkResponse, type ShellExit } from '../protocol/link-codec.ts'
-import { LINK_TYPES, MessageType, SERVER } from '../protocol/message-types.ts'
+import { LINK_TYPES, MessageType, SERVER, type LinkType } from '../protocol/message-types.ts'
 import { messageType, msgSchema, type Message, type MessageInit } from '../protocol/messages.ts'
 import { legacyProofOf, proofOf, stepAt } from '../protocol/proof.ts'
 import { NatpassRefusedError } from './errors.ts'
@@ -24,6 +24,9 @@ const CLOSE_TIMEOUT = 1000
 
 /** Bytes of credit, which does not grow: well below what a relay queues for a link, so that a slow end holds up no other link. */
 const WINDOW = 256 << 10
+
+/** Types of links whose elements are messages; those of others are bytes. */
+const OF_MESSAGES: ReadonlySet<LinkType> = new Set(['udp', 'vnc', 'code'])
 
 /** bytes -> payloads -> messages */
 const messages = stack(frames, protobuf<MessageInit, Message>({ type: messageType, schema: msgSchema }))
@@ -85,7 +88,7 @@ export class Session {
    */
   async open (request: LinkRequest, signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
     try {
-      return await this.mux.open(request, { signal, messages: LINK_TYPES[request.request._type ?? 0] === 'udp' })
+      return await this.mux.open(request, { signal, messages: OF_MESSAGES.has(LINK_TYPES[request.request._type ?? 0]) })
     } catch (err) {
       if (err instanceof LinkRefusedError) throw new NatpassRefusedError((err as LinkRefusedError<LinkResponse>).response?.text, { cause: err })
       throw err

@@ -1,7 +1,7 @@
 /** Virtual links on the wire of natpass, as a codec of `linkMux` (natpass protocol, sections 4.1 and 6). */
 import { randomBytes } from 'node:crypto'
-import { MessageType, SERVER } from './message-types.ts'
-import type { Message, MessageInit } from './messages.ts'
+import { CODE_TYPES, DESKTOP_TYPES, MessageType, SERVER } from './message-types.ts'
+import { bodyOf, messageOfBody, type Message, type MessageInit } from './messages.ts'
 import { ResetCode, type MuxCodec, type MuxDecoder, type MuxEncoder, type MuxFrames } from '../../../transforms/link-mux/index.ts'
 import type { Batch } from '../../../types.ts'
 
@@ -24,9 +24,11 @@ const MAX_ID = 64
 /** Characters of the id of a client. */
 const MAX_CLIENT = 128
 
-/** Types of links by their numbers. */
+/** Types of links whose data has its own kind of message, by their numbers; that of all others is `forward`. */
 const UDP = 1
 const SHELL = 2
+const VNC = 3
+const CODE = 5
 
 /** What a link is opened with. */
 export interface LinkRequest {
@@ -88,6 +90,8 @@ interface Entry {
   readonly isShell: boolean
   /** Each message is a datagram. */
   readonly isUdp: boolean
+  /** Types of the messages that it carries, whole, as `bodyOf` writes them: of a desktop or of code-server. */
+  readonly carried: ReadonlySet<number> | undefined
   /** This end has opened it. */
   readonly isOpener: boolean
   /** The other end is one of tunpipe. */
@@ -153,6 +157,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   data (id: string, data: Uint8Array): void {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
+    if (entry.carried !== undefined) return this.#push(id, entry, messageOfBody(data))
     this.#push(id, entry, entry.isShell ? { _type: MessageType.shellData, sdata: { data } } : { _type: MessageType.forward, _data: { data } })
   }
 
@@ -188,7 +193,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
     return out
   }
 
-  #push (id: string, { client }: Entry, message: Omit<MessageInit, '_type'> & { _type: number }): void {
+  #push (id: string, { client }: Entry, message: Omit<MessageInit, '_type'> & { _type?: number | null }): void {
     this.#out.push({ ...message, from: this.#own, to: client, link_id: id } as MessageInit)
   }
 }
@@ -246,6 +251,9 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
       case MessageType.disconnect:
         this.#entries.delete(id)
         frames.reset(id, !entry.isOurs ? ResetCode.CLOSED : from === SERVER ? NatpassReset.LOST : ResetCode.CANCELLED)
+        break
+      default:
+        if (entry.carried?.has(type) === true) frames.data(id, bodyOf(message))
     }
   }
 
@@ -271,7 +279,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
 }
 
 const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean): Entry =>
-  ({ client, isShell: type === SHELL, isUdp: type === UDP, isOpener, isOurs })
+  ({ client, isShell: type === SHELL, isUdp: type === UDP, carried: type === VNC ? DESKTOP_TYPES : type === CODE ? CODE_TYPES : undefined, isOpener, isOurs })
 
 /** What asks another client for a link. @param window bytes that this end is ready to receive */
 export const requestFor = ({ request, again }: LinkRequest, window: number | undefined): NonNullable<MessageInit['creq']> =>

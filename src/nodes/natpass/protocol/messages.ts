@@ -42,6 +42,16 @@ export function decodeMessage (payload: Uint8Array): Message {
   }
 }
 
+/** A message without its addresses, as links of desktops and of code-server carry it: type and payload. */
+export function bodyOf ({ from, to, link_id: _id, ...body }: MessageInit): Uint8Array { return natpass.msg.encode(body).finish() }
+
+/**
+ * The message of a body that `bodyOf` has written.
+ *
+ * @throws {ProtobufError} when it is none
+ */
+export const messageOfBody = (body: Uint8Array): MessageInit => decodeMessage(body)
+
 /** Keeps a connection (section 3). */
 export const keepalive = (to: string): Buffer => frameOf({ _type: MessageType.keepalive, from: SERVER, to })
 

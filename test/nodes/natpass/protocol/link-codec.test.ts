@@ -1,7 +1,7 @@
 /** Virtual links on the wire (natpass protocol, sections 4.1 and 6). */
 import t, { type Test } from 'tap'
 import { natpassLinks, type LinkRequest, type LinkResponse } from '../../../../src/nodes/natpass/protocol/link-codec.ts'
-import { decodeMessage, frameOf, type Message, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
+import { bodyOf, decodeMessage, frameOf, type Message, type MessageInit } from '../../../../src/nodes/natpass/protocol/messages.ts'
 import { toHex } from '../../../helpers/bytes.ts'
 import { batches, failureOf, hearText, idle, nothing, texts, until } from '../../../helpers/ends.ts'
 import { LINK } from '../../../helpers/natpass/messages.ts'
@@ -270,4 +270,28 @@ t.test('a disconnect behind the end of a direction: what was sent before can be 
   t.match(await pass(1, 3), [{ _type: 6 }, { _type: 101 }, { _type: 5 }])
   t.match(await failureOf(opener.sink(idle().source)), { code: 'ERR_LINK_RESET' })
   t.equal(await hearText(opener.source), 'the last words')
+})
+
+t.test('links of desktops and of code-server carry their messages whole, and no others', async (t) => {
+  const desktop = ['vnc_ctrl', 'vnc_image_raw_1x1', 'vnc_image_jpeg_header_only', 'vnc_mouse_move', 'vnc_mouse_right_down', 'vnc_keyboard', 'vnc_cad', 'vnc_scroll_negative', 'vnc_clipboard_get', 'vnc_clipboard_set']
+  const code = ['code_request', 'code_response_hdr', 'code_response_body_last', 'code_connect', 'code_connect_response_ok', 'code_data_binary']
+  for (const [type, own, others] of [['connect_req_vnc', desktop, code], ['connect_req_code', code, desktop]] as const) {
+    const end = codec()
+    end.gets(type)
+    end.encoder.accept(LINK, {}, undefined)
+    end.encoder.take()
+    for (const name of own) {
+      end.calls.length = 0
+      const sent = message(name)
+      end.getsMessages([Object.assign(message(name), { link_id: LINK, from: 'local' })])
+      t.match(end.calls, [['data', LINK, Buffer.from(bodyOf(sent))]], name)
+      end.encoder.data(LINK, end.calls[0][2])
+      const [answer] = end.encoder.take()
+      t.equal(toHex(bodyOf(answer)), toHex(bodyOf(sent)), `${name} goes on as it came`)
+      t.match(answer, { from: 'local', to: 'local', link_id: LINK })
+    }
+    end.calls.length = 0
+    end.getsMessages([...others, 'shell_resize'].map((name) => Object.assign(message(name), { link_id: LINK, from: 'local' })))
+    t.same(end.calls, [])
+  }
 })
