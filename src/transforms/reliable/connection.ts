@@ -104,6 +104,9 @@ export class ReliableConnection {
   /** Bytes that the other side has acknowledged. */
   get acknowledged (): number { return this.#out.acknowledged }
 
+  /** See `Outgoing.isUnderWay`. */
+  get isUnderWay (): boolean { return this.#out.isUnderWay }
+
   /** Bytes of memory in use. */
   get memory (): number { return this.#out.capacity + this.#in.capacity }
 

@@ -37,6 +37,8 @@ export interface ReliableLink extends Link {
   usePath (path: ReliablePath): void
   /** Milliseconds for which data was sent by this path without any acknowledgement; 0 when nothing waits for one. */
   unansweredFor (now: number): number
+  /** Something that was sent is not acknowledged, also because it has to be sent again. */
+  readonly isUnderWay: boolean
   delivery (): Delivery
   /** From now on `sink` reads ahead so many bytes at most. */
   boundUnsent (bytes: number): void
@@ -119,6 +121,8 @@ class ReliableStream implements ReliableLink, PacketPort {
     this.#core.usePath(path, this.#settings.clock.now())
     this.#wake()
   }
+
+  get isUnderWay (): boolean { return this.#core.isUnderWay }
 
   unansweredFor (now: number): number { return this.#core.unansweredFor(now) }
 

@@ -46,6 +46,9 @@ export class Outgoing {
   /** Not everything is acknowledged. */
   get isWaiting (): boolean { return this.#unsent > 0 || this.#buffer.begin < this.next || (this.#isEnded && !this.#isEndAcknowledged) }
 
+  /** What was sent, the end included, is not acknowledged. */
+  get isUnderWay (): boolean { return this.#buffer.begin < this.next || (this.#isEndSent && !this.#isEndAcknowledged) }
+
   get isEnded (): boolean { return this.#isEnded }
 
   /** Everything was acknowledged, with the end. */

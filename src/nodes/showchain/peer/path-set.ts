@@ -85,6 +85,9 @@ export class PathSet {
   /** The path to send by. */
   get chosen (): Path | undefined { return this.#chosen?.path }
 
+  /** When the path to send by was heard of: R by an answer to a probe, T by any packet. */
+  get heardAt (): number { return this.#chosen?.heardAt ?? -Infinity }
+
   get states (): readonly PathState[] { return [...this.#known] }
 
   /** @param works known from a handshake that has come by it */

@@ -22,6 +22,9 @@ const TOKEN_BYTES = 8
 /** Milliseconds between two looks at whether what was sent by a proxy arrives: its own acknowledgements prove nothing. */
 const PROGRESS = 5000
 
+/** Looks after which the proxy has kept what it has acknowledged, although other packets have come by it. */
+const MAX_STALLS = 4
+
 /** Milliseconds until a path that is full is asked again. */
 const RETRY = 5
 
@@ -74,8 +77,7 @@ export class Session {
   /** Why a path was lost that could not be trusted. */
   #altered: PairError | undefined
   #isOver = false
-  /** Bytes that had arrived at the last look, and the timer of the next one. */
-  #arrived = 0
+  /** Of the next look at whether something arrives. */
   #progressTimer: Timer | undefined
 
   constructor (init: SessionInit) {
@@ -180,14 +182,13 @@ export class Session {
     } else if (type === SealedType.CLOSE && content.length === 1) {
       this.fail(new PairError('ERR_PAIR_CLOSED', closedText(content[0]), content[0]))
     } else if (type === SealedType.ALTERED && content.length === 0 && path.kind === 'proxy') {
-      this.#onAltered(path)
+      this.#onAltered(path, new PairError('ERR_PATH_ALTERED', 'the other node says that the proxy has altered or kept data'))
     } else {
       this.#init.drops.malformed++
     }
   }
 
-  #onAltered (path: Path): void {
-    const err = new PairError('ERR_PATH_ALTERED', 'the proxy has altered data')
+  #onAltered (path: Path, err = new PairError('ERR_PATH_ALTERED', 'the proxy has altered data')): void {
     this.removePath(path, err)
     this.#init.onAltered(path, err)
   }
@@ -202,20 +203,28 @@ export class Session {
   #sealStream (contents: Batch): Batch {
     this.packetsOut += contents.length
     this.#paths.watch()
-    if (this.#progressTimer === undefined && this.#paths.chosen?.isReliable === true) this.#watchProgress()
+    const path = this.#paths.chosen
+    if (this.#progressTimer === undefined && path?.isReliable === true) this.#watchProgress(path)
     return this.#channel.sealAll(contents, SealedType.STREAM)
   }
 
-  /** Sends again what a proxy has acknowledged and not passed on. */
-  #watchProgress (): void {
+  /** Sends again what a proxy has acknowledged and not passed on; one that goes on with that is not used any more. @param stalls looks in a row without progress */
+  #watchProgress (watched: Path, stalls = 0): void {
     const { clock } = this.#init
-    this.#arrived = this.#stream.delivery().acknowledged
+    const since = clock.now()
+    const { acknowledged } = this.#stream.delivery()
     this.#progressTimer = clock.set(PROGRESS, () => {
       this.#progressTimer = undefined
       const path = this.#paths.chosen
-      if (path?.isReliable !== true || this.#stream.unansweredFor(clock.now()) === 0) return
-      const isStalled = this.#stream.delivery().acknowledged === this.#arrived
-      this.#watchProgress()
+      if (path?.isReliable !== true || !this.#stream.isUnderWay) return
+      const isStalled = this.#stream.delivery().acknowledged === acknowledged
+      if (!isStalled || path !== watched) stalls = 0
+      else if (this.#paths.heardAt >= since) stalls++
+      if (stalls === MAX_STALLS) {
+        this.#onAltered(path, new PairError('ERR_PATH_STALLED', 'the proxy has acknowledged data for 20 s that it has not passed on'))
+        return
+      }
+      this.#watchProgress(path, stalls)
       if (isStalled) this.#use(path)
     })
   }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CloseReason } from '../../../../src/nodes/showchain/protocol/data-packets.ts'
 import { sample } from '../../../helpers/sample.ts'
+import { identity } from '../../../helpers/showchain/keys.ts'
 import { bytesOf, Pairs, transfer } from '../../../helpers/showchain/pairs.ts'
 import type { Link } from '../../../../src/types.ts'
 
@@ -161,6 +162,41 @@ function mischief (proxy: ReturnType<Pairs['addProxy']>, what: 'data' | 'hash' |
     return { ...message, data, dataHash: what === 'rehashed' ? proxy.hash(data) : dataHash }
   }
 }
+
+t.test('a proxy acknowledges for good what it does not pass on, and lets probes through: the path is given up with a named error', async (t) => {
+  for (const isUp of [true, false]) {
+    for (const others of [0, 1]) {
+      const pairs = new Pairs()
+      const proxy = pairs.addProxy({ delay: 10 })
+      const second = others === 0 ? undefined : pairs.addProxy({ delay: 100 })
+      const [here, there] = await pairs.open()
+      proxy.steal = ({ id, data }) => isUp === (Buffer.compare(id as Uint8Array, identity('a').id) === 0) && (data as Uint8Array).length > 200
+      const [from, to] = isUp ? [here, there] : [there, here]
+      if (second === undefined) {
+        const failures = Promise.all([failureOf(from), failureOf(to)])
+        from.sink(bytesOf(1000)).catch(() => {})
+        t.same(await pairs.clock.until(failures, { within: 40_000 }), ['ERR_PATH_STALLED', 'ERR_PATH_ALTERED'], isUp ? 'R sends' : 'T sends')
+        continue
+      }
+      const { sent, received } = await pairs.clock.until(transfer(from, to, MIB >> 4), { within: 90_000 })
+      t.equal(received, sent, `by the other one, ${isUp ? 'R' : 'T'} sends`)
+      t.same(pairs.altered.map(([end]) => end).sort(), ['requester', 'target'], 'both are told')
+    }
+  }
+})
+
+t.test('who does not read is not taken for a proxy that does not pass on', async (t) => {
+  const pairs = new Pairs()
+  pairs.addProxy({ delay: 10 })
+  const [here, there] = await pairs.open()
+  const sent = here.sink(bytesOf(4 * MIB))
+  await pairs.clock.pass(120_000)
+  let bytes = 0
+  const read = (async () => { for await (const batch of there.source) for (const piece of batch) bytes += piece.length })()
+  await pairs.clock.until(Promise.all([sent, read]), within)
+  t.equal(bytes, 4 * MIB)
+  t.same([pairs.altered, pairs.ended], [[], []])
+})
 
 t.test('a proxy acknowledges what it has not passed on: that is sent again', async (t) => {
   for (const isUp of [true, false]) {
