@@ -61,12 +61,13 @@ export interface Receiver { receive (packets: Batch, path: Path, now: number): v
 export class MemoryPath implements Path {
   readonly endpoint = { host: '192.0.2.1', port: 1 }
   readonly isReliable = false
-  readonly queued = 0
+  queued = 0
   readonly limit = 1 << 20
   readonly maxDatagram: number
   readonly kind: PathKind
   readonly hop: Hop
   readonly #clock: VirtualClock
+  #onDrained: Array<() => void> = []
   other: MemoryPath | undefined
   receiver: Receiver | undefined
   isClosed = false
@@ -82,6 +83,16 @@ export class MemoryPath implements Path {
     const { other } = this
     this.hop.send(packets, (arrived) => { if (other !== undefined) other.receiver?.receive(arrived, other, this.#clock.now()) })
     return packets.length
+  }
+
+  drained (): Promise<void> { return this.queued === 0 ? Promise.resolve() : new Promise((resolve) => { this.#onDrained.push(resolve) }) }
+
+  /** As if others had filled the socket; `drain` sends all of it. */
+  fill (): void { this.queued = this.limit }
+
+  drain (): void {
+    this.queued = 0
+    for (const resolve of this.#onDrained.splice(0)) resolve()
   }
 
   close (): void { this.isClosed = true }

@@ -5,7 +5,7 @@ import type { Batch, Endpoint, PacketPort } from '../../../types.ts'
 export type PathKind = 'direct' | 'nat' | 'proxy'
 
 /** One way. Packets that were given to `send` belong to it. */
-export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'drained' | 'isReusable'> {
+export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'isReusable'> {
   readonly kind: PathKind
   /** Of the other node, or of the proxy. */
   readonly endpoint: Endpoint
@@ -13,6 +13,8 @@ export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'dr
   readonly maxDatagram: number
   /** Packets arrived, or the path has ended: they need not be repeated because of a loss on it. */
   readonly isReliable: boolean
+  /** Settles when less than half of `limit` is queued, or the path has ended. */
+  drained (): Promise<void>
   /** Called by what is above when the path is of no use any more. */
   close (): void
 }

@@ -2,7 +2,6 @@
 import { LinkBusyError, LinkClosedError } from '../../../errors.ts'
 import type { Sealing } from '../../../crypto/index.ts'
 import { readU64, writeU64 } from '../../../net/ipv4.ts'
-import { wait } from '../../../streams/clock.ts'
 import { Flow } from '../../../streams/flow.ts'
 import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
 import { reliable, type ReliableLink } from '../../../transforms/reliable/index.ts'
@@ -24,9 +23,6 @@ const PROGRESS = 5000
 
 /** Looks after which the proxy has kept what it has acknowledged, although other packets have come by it. */
 const MAX_STALLS = 4
-
-/** Milliseconds until a path that is full is asked again. */
-const RETRY = 5
 
 /** The byte behind the token of a probe: whether R sends by this path. */
 const CHOSEN = 1
@@ -85,7 +81,7 @@ export class Session {
     const { clock, role, sealing, agreement, maxDatagram, random, onOpen } = init
     this.index = agreement.indexIn
     this.#channel = new SealedChannel(sealing, agreement)
-    this.#lower = new StreamPort({ clock, path: () => this.#paths.chosen, seal: (contents) => this.#sealStream(contents) })
+    this.#lower = new StreamPort({ path: () => this.#paths.chosen, seal: (contents) => this.#sealStream(contents) })
     this.#paths = new PathSet({
       clock,
       role,
@@ -246,7 +242,6 @@ function closedText (reason: number): string {
 }
 
 interface StreamPortInit {
-  clock: Clock
   path: () => Path | undefined
   seal: (contents: Batch) => Batch
 }
@@ -282,9 +277,11 @@ class StreamPort implements Link, PacketPort {
   }
 
   async drained (): Promise<void> {
-    await Promise.race([this.#init.path()?.drained?.(), new Promise<void>((resolve) => { this.#onMoved = resolve })])
-    if (this.#init.path() === undefined && this.#reason === undefined) await new Promise<void>((resolve) => { this.#onMoved = resolve })
-    if (this.queued >= this.limit) await wait(this.#init.clock, RETRY, { ref: false }) // there is no path, or that takes some more, but not this much
+    while (this.queued >= this.limit && this.#reason === undefined) {
+      const moved = new Promise<void>((resolve) => { this.#onMoved = resolve })
+      const path = this.#init.path()
+      await (path === undefined ? moved : Promise.race([path.drained(), moved]))
+    }
   }
 
   async flow (take: Take, signal?: AbortSignal): Promise<void> {
@@ -301,5 +298,6 @@ class StreamPort implements Link, PacketPort {
   abort (err: Error): void {
     this.#reason ??= err
     this.#flow?.fail(err)
+    this.#onMoved()
   }
 }

@@ -185,6 +185,30 @@ t.test('a proxy acknowledges for good what it does not pass on, and lets probes 
   }
 })
 
+t.test('a path that is full holds the stream until it has room, not for some time; so does the one to which it moves', async (t) => {
+  const pairs = new Pairs()
+  const [first] = pairs.addPath('direct')
+  const [second] = pairs.addPath('direct', { delay: 20 })
+  const [here, there] = await pairs.open()
+  await pairs.clock.pass(1000)
+  t.equal(pairs.requester.path, first)
+  first.fill()
+  second.fill()
+  const done = transfer(here, there, 1000)
+  await pairs.clock.pass(100)
+  const turn = async (): Promise<void> => { for (let i = 0; i < 20; i++) await Promise.resolve() }
+  pairs.requester.removePath(first)
+  await turn()
+  t.equal(pairs.requester.path, second)
+  const [{ carried }, now] = [second.hop, pairs.clock.now()]
+  second.drain()
+  await turn()
+  t.equal(pairs.clock.now(), now)
+  t.ok(second.hop.carried > carried, 'sent at once')
+  const { sent, received } = await pairs.clock.until(done, within)
+  t.equal(received, sent)
+})
+
 t.test('who does not read is not taken for a proxy that does not pass on', async (t) => {
   const pairs = new Pairs()
   pairs.addProxy({ delay: 10 })
