@@ -2,13 +2,14 @@
 import { proxyKey } from '../../../src/nodes/showchain/protocol/key-agreement.ts'
 import { readMessage, encodeMessage, type ShowchainMessage } from '../../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../../src/nodes/showchain/protocol/op.ts'
-import { verifyHmac, verifyMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
+import { verifyMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
 import { PublicKey } from '../../../src/nodes/showchain/protocol/public-key.ts'
 import { ProxySession, type ProxySessionInit } from '../../../src/nodes/showchain/peer/proxy-session.ts'
 import type { Path, PathKind } from '../../../src/nodes/showchain/peer/paths.ts'
 import type { Sha256 } from '../../../src/crypto/index.ts'
 import type { VirtualClock } from '../../../src/streams/virtual-clock.ts'
 import type { Batch } from '../../../src/types.ts'
+import { verifyHmac } from './hmac.ts'
 import type { InstantIdentity } from './instant.ts'
 
 export interface Conditions {

@@ -1,11 +1,12 @@
 /** A relay in a simulated network, and nodes whose messages are made one by one. */
+import { hmacOf } from './hmac.ts'
 import { identity, type KeyName } from './keys.ts'
 import { addressText } from '../../../src/nodes/showchain/protocol/addresses.ts'
 import { EphemeralKey, proxyKey } from '../../../src/nodes/showchain/protocol/key-agreement.ts'
 import type { Identity } from '../../../src/nodes/showchain/protocol/identity.ts'
 import { decodeMessage, encodeMessage, type ShowchainMessage } from '../../../src/nodes/showchain/protocol/messages.ts'
 import { Op, opName } from '../../../src/nodes/showchain/protocol/op.ts'
-import { hashOf, hmacOf, signMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
+import { hashOf, signMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
 import { serveShowchain, type ServeShowchainInit, type ShowchainServer } from '../../../src/nodes/showchain/relay/server.ts'
 import { consume } from '../../../src/streams/consume.ts'
 import { VirtualClock } from '../../../src/streams/virtual-clock.ts'

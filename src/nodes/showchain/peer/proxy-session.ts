@@ -167,9 +167,6 @@ export class ProxySession implements Path {
     if (packets.length > 0 && this.#closedAt === Infinity) this.#init.onPackets(packets, this, now)
   }
 
-  /** Ends the session with this error: what has come by it was altered. */
-  alter (): void { this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data') }
-
   /** Takes no more packets. The last ones are repeated for a while until they are acknowledged. */
   close (): void {
     if (this.#closedAt !== Infinity) return

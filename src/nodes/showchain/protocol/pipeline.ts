@@ -70,8 +70,6 @@ interface Outgoing {
 export interface DataSender {
   readonly id: Uint8Array
   readonly key: PublicKey
-  /** Whether the HMAC of a message is right, where the session has the extension (SHOW CHAIN protocol, section 6.3). */
-  verifyHmac? (message: ShowchainMessage): boolean
 }
 
 /** Budgets of verifications: by source, and of all. */
@@ -101,7 +99,7 @@ export interface PipelineInit {
   onData? (packets: Batch<Datagram>, now: number): void
   /** Op codes whose messages the node takes once by itself, as each answers one request of its own: they need no replay window. */
   takenOnce?: ReadonlySet<number>
-  /** A 0x123 without data_hash is taken, and no HMAC. */
+  /** A 0x123 without data_hash is taken. */
   pageSignatures?: boolean
   /** Keys that have verified a message are remembered there. */
   keys?: PublicKeys
@@ -290,7 +288,7 @@ export class Pipeline {
     const sender = this.#init.dataSender?.(received)
     if (sender === undefined || message.id === undefined || Buffer.compare(sender.id, message.id) !== 0) return 'sender'
     if (!isDataIntact(message)) return 'hash'
-    if (message.sign?.length === HMAC_BYTES) return this.#init.pageSignatures !== true && sender.verifyHmac?.(message) === true ? true : 'hmac'
+    if (message.sign?.length === HMAC_BYTES) return 'hmac' // a proxy takes those before they come here
     received.sender = sender.key
     return received.isRepeated && this.#verified.has(message, sender.key) ? true : sender.key
   }

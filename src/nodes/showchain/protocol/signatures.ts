@@ -1,8 +1,7 @@
 /** What the signature of each message covers (SHOW CHAIN protocol, sections 2.1, 2.4 and 7.2). */
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { bytesOf, CoveredValues, uintOf } from '../../../transforms/signed/covered-values.ts'
 import type { PssKey } from '../../../transforms/signed/pss.ts'
-import { HMAC_BYTES } from './field-table.ts'
 import type { Identity } from './identity.ts'
 import type { ShowchainMessage } from './messages.ts'
 import { Op } from './op.ts'
@@ -65,13 +64,6 @@ export const hashOf = (data: Uint8Array): Uint8Array => hash('sha256', data, 'bu
 /** Whether the data of a message has the hash that it carries, if it carries one. */
 export const isDataIntact = ({ data, dataHash }: ShowchainMessage): boolean =>
   data !== undefined && (dataHash === undefined || hash('sha256', data, 'buffer').equals(dataHash))
-
-/** `sign` of a 0x123 under the key of the extension (section 6.3). */
-export const hmacOf = (message: ShowchainMessage, key: Uint8Array): Uint8Array => createHmac('sha256', key).update(signedBytes(message)).digest()
-
-/** Whether `sign` is that of `hmacOf`, in constant time. */
-export const verifyHmac = (message: ShowchainMessage, key: Uint8Array): boolean =>
-  message.sign?.length === HMAC_BYTES && timingSafeEqual(hmacOf(message, key), message.sign)
 
 /** What both ends sign of a handshake. */
 export interface HandshakeValues {

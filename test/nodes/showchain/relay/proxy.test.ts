@@ -1,12 +1,13 @@
 /** Sessions and data of a proxy (SHOW CHAIN protocol, section 6). */
 import t from 'tap'
+import { hmacOf } from '../../../helpers/showchain/hmac.ts'
 import { identity } from '../../../helpers/showchain/keys.ts'
 import { RelayLab, ScriptedSession, type ScriptedNode } from '../../../helpers/showchain/relay-lab.ts'
 import { EphemeralKey } from '../../../../src/nodes/showchain/protocol/key-agreement.ts'
 import { encodeMessage, MAX_MESSAGE, type ShowchainMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { idText, PublicKey } from '../../../../src/nodes/showchain/protocol/public-key.ts'
-import { hmacOf, signMessage, verifyMessage } from '../../../../src/nodes/showchain/protocol/signatures.ts'
+import { signMessage, verifyMessage } from '../../../../src/nodes/showchain/protocol/signatures.ts'
 
 interface Ends {
   lab: RelayLab
