@@ -72,7 +72,7 @@ class PhaseLoss {
  */
 export class BottleneckModel implements CongestionControl {
   #state: 'startup' | 'drain' | 'cruise' | 'probe' = 'startup'
-  readonly #packet: number
+  #packet: number
   readonly #random: () => number
   /** The highest rate of each round. */
   readonly #rates = new Float64Array(RATE_ROUNDS)
@@ -122,6 +122,8 @@ export class BottleneckModel implements CongestionControl {
     if (this.#rate === 0) return this.#minRtt === Infinity ? Infinity : STARTUP_GAIN * INITIAL_PACKETS * this.#packet / Math.max(this.#minRtt, LEAST_RTT)
     return this.#gain * this.#rate / (1 - this.#loss * this.#idleness)
   }
+
+  resize (maxDatagram: number): void { this.#packet = maxDatagram }
 
   onSample (sample: DeliverySample): void {
     this.#measureLoss(sample)

@@ -25,6 +25,8 @@ export interface CongestionControl {
   readonly window: number
   /** Bytes in a millisecond; Infinity: without pacing. */
   readonly pacingRate: number
+  /** The largest packet has so many bytes from now on. */
+  resize (maxDatagram: number): void
   onSample (sample: DeliverySample): void
   /** Packets that had counted as lost were only late. */
   onSpuriousLoss (bytes: number): void
@@ -34,6 +36,8 @@ export interface CongestionControl {
 export class NoCongestionControl implements CongestionControl {
   readonly window = Infinity
   readonly pacingRate = Infinity
+
+  resize (): void {}
 
   onSample (): void {}
 

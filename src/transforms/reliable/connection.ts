@@ -149,6 +149,13 @@ export class ReliableConnection {
     this.#retryAt = 0
   }
 
+  /** @throws {OptionError} when a path cannot be that way */
+  resize (maxDatagram: number): void {
+    const { isReliable } = this.#recovery.path
+    this.#recovery.resize(verifyPath({ maxDatagram, isReliable }).maxDatagram)
+    this.#retryAt = 0
+  }
+
   /** Takes datagrams of the other side; their memory is not kept. */
   receive (batch: Batch, now: number): void {
     let isAck = false

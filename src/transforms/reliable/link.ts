@@ -35,6 +35,13 @@ export interface ReliableLink extends Link {
    * @throws {OptionError} when a path cannot be that way
    */
   usePath (path: ReliablePath): void
+  /**
+   * The path takes datagrams of another size. Of those on their way longer ones count as lost, and what they carried is sent again in smaller
+   * pieces; where the path repeats datagrams, it must not repeat those any more.
+   *
+   * @throws {OptionError} when a path cannot be that way
+   */
+  resize (maxDatagram: number): void
   /** Milliseconds for which data was sent by this path without any acknowledgement; 0 when nothing waits for one. */
   unansweredFor (now: number): number
   /** Something that was sent is not acknowledged, also because it has to be sent again. */
@@ -123,6 +130,11 @@ class ReliableStream implements ReliableLink, PacketPort {
   }
 
   get isUnderWay (): boolean { return this.#core.isUnderWay }
+
+  resize (maxDatagram: number): void {
+    this.#core.resize(maxDatagram)
+    this.#wake()
+  }
 
   unansweredFor (now: number): number { return this.#core.unansweredFor(now) }
 

@@ -52,7 +52,7 @@ export class Outgoing {
   get isEnded (): boolean { return this.#isEnded }
 
   /** Everything was acknowledged, with the end. */
-  get isDone (): boolean { return this.#isEndAcknowledged }
+  get isDone (): boolean { return this.#isEndAcknowledged && this.#buffer.begin === this.next }
 
   /** Bytes that were acknowledged, without those behind a gap. */
   get acknowledged (): number { return this.#buffer.begin }

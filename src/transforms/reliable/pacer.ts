@@ -12,7 +12,7 @@ export class Pacer {
   #budget = 0
   #burst: number
   #at: number
-  readonly #packet: number
+  #packet: number
 
   /** @param packet bytes of the largest packet */
   constructor (packet: number, now: number) {
@@ -23,6 +23,9 @@ export class Pacer {
 
   /** Bytes in a millisecond; Infinity: no pacing. */
   get rate (): number { return this.#rate }
+
+  /** The largest packet has so many bytes from now on. */
+  resize (packet: number): void { this.#packet = packet }
 
   setRate (rate: number, now: number): void {
     if (rate === this.#rate) return

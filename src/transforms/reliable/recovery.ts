@@ -129,6 +129,16 @@ export class Recovery {
     this.unansweredSince = undefined
   }
 
+  /** The path takes datagrams of another size. */
+  resize (maxDatagram: number): void {
+    this.path = { ...this.path, maxDatagram }
+    this.control.resize(maxDatagram)
+    this.pacer.resize(maxDatagram)
+    this.packets.loseLonger(maxDatagram)
+    this.timeouts = this.probes = 0
+    if (this.packets.count === 0) this.unansweredSince = undefined
+  }
+
   /** When to probe for the packets in flight. */
   get #probeAt (): number {
     if (this.packets.count === 0 || this.#graceUntil !== Infinity) return Infinity

@@ -197,6 +197,9 @@ export class SentPackets {
   /** What is still on its way on earlier paths is lost. */
   loseEarlier (): void { this.#withdraw(this.lowest, this.#firstOfPath) }
 
+  /** Packets of more bytes do not arrive. That they are lost says nothing of the rate of the path. */
+  loseLonger (bytes: number): void { this.#withdraw(this.lowest, this.next, bytes) }
+
   /** The sample of what has happened since the last one; undefined when nothing was acknowledged or lost. */
   finish (rtt: number, now: number): DeliverySample | undefined {
     if (this.largestAcknowledged >= this.#roundEnd) {
@@ -231,10 +234,10 @@ export class SentPackets {
     this.#init.onSpuriousLoss(bytes)
   }
 
-  #withdraw (from: number, to: number): void {
+  #withdraw (from: number, to: number, longerThan = 0): void {
     for (let number = Math.max(from, this.lowest); number < to; number++) {
       const slot = this.slotOf(number)
-      if ((this.#state[slot] & IN_FLIGHT) === 0) continue
+      if ((this.#state[slot] & IN_FLIGHT) === 0 || this.#bytes[slot] <= longerThan) continue
       if ((this.#state[slot] & EARLIER) === 0) this.inFlight -= this.#bytes[slot]
       this.#state[slot] = (this.#state[slot] ^ (IN_FLIGHT | LOST)) | EARLIER
       this.count--

@@ -16,6 +16,8 @@ export interface Conditions {
   /** Milliseconds, and how much more it may be, which reorders. */
   delay?: number
   jitter?: number
+  /** Bytes of the longest packet that passes; see also `Hop.most`. */
+  most?: number
   /** 0 to 1. */
   loss?: number
   duplicate?: number
@@ -27,13 +29,16 @@ export type Alter<T = Uint8Array> = (packet: T) => T | undefined
 /** Brings packets from one end to the other. */
 export class Hop {
   isCut = false
+  /** Longer packets are lost. */
+  most: number
   carried = 0
   alter: Alter = (packet) => packet
   readonly #clock: VirtualClock
   readonly #random: () => number
-  readonly #conditions: Required<Conditions>
+  readonly #conditions: Required<Omit<Conditions, 'most'>>
 
-  constructor (clock: VirtualClock, random: () => number, { delay = 10, jitter = 0, loss = 0, duplicate = 0 }: Conditions = {}) {
+  constructor (clock: VirtualClock, random: () => number, { delay = 10, jitter = 0, loss = 0, duplicate = 0, most = Infinity }: Conditions = {}) {
+    this.most = most
     this.#clock = clock
     this.#random = random
     this.#conditions = { delay, jitter, loss, duplicate }
@@ -44,7 +49,7 @@ export class Hop {
     const together: Batch = []
     for (const packet of packets) {
       for (let copies = this.#random() < duplicate ? 2 : 1; copies > 0; copies--) {
-        if (this.isCut || this.#random() < loss) continue
+        if (this.isCut || packet.length > this.most || this.#random() < loss) continue
         const altered = this.alter(Uint8Array.from(packet))
         if (altered === undefined) continue
         this.carried++
@@ -95,6 +100,10 @@ export class MemoryPath implements Path {
     this.queued = 0
     for (const resolve of this.#onDrained.splice(0)) resolve()
   }
+
+  sendOnce (packet: Uint8Array): boolean { return this.send([packet]) > 0 }
+
+  shrank (): void {}
 
   close (): void { this.isClosed = true }
 }

@@ -45,6 +45,8 @@ export class StreamsLab {
   readonly network: SimulatedNetwork
   readonly proxies: LabProxy[] = []
   readonly nodes: ShowchainNode[] = []
+  /** Of R and T. */
+  readonly hosts: SimulatedHost[] = []
   readonly accepted: Link[] = []
   readonly ended: Array<Error | undefined> = []
   requester: RequesterPair | undefined
@@ -125,6 +127,7 @@ export class StreamsLab {
     const number = this.nodes.length + 1
     const home = nat === undefined ? undefined : this.network.subnet('192.168.1.0/24', { delay: 1 })
     const host = this.network.host(home === undefined ? { on: this.#internet, address: `198.51.100.${number}` } : { on: home, address: '192.168.1.2' })
+    this.hosts.push(host)
     if (home !== undefined) this.network.nat({ inside: home, outside: this.#internet, address: `203.0.113.${number}`, ...nat })
     const indexes = new Indexes()
     const random = fraction(number)

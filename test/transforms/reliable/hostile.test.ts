@@ -100,6 +100,17 @@ t.test('floods of tiny ranges take bounded memory', async (t) => {
   t.equal(core.available, 2, 'it goes on')
 })
 
+t.test('an end that has come before the data does not end the stream', async (t) => {
+  const core = connection({ maxDatagram: 1200 })
+  core.write([new Uint8Array(3000)])
+  core.end()
+  t.equal(all(core, 0).length, 3)
+  core.receive([ack([[1, 3]])], 10)
+  t.notOk(core.isWritten)
+  core.receive([ack([[0, 3]], { delivered: 3001 })], 20)
+  t.ok(core.isWritten)
+})
+
 t.test('nonsense is counted', async (t) => {
   const core = connection()
   core.receive([new Uint8Array(0), new Uint8Array(5), new Uint8Array(70_000).fill(0xff)], 0)
@@ -131,4 +142,17 @@ t.test('options that cannot be', async (t) => {
   ] as ReliableInit[]) t.throws(() => connection(init), { code: 'ERR_OPTION' }, JSON.stringify(init))
   const core = connection()
   t.throws(() => { core.usePath({ maxDatagram: 10, isReliable: false }, 0) }, { code: 'ERR_OPTION' })
+  t.throws(() => { core.resize(10) }, { code: 'ERR_OPTION' })
+})
+
+t.test('of what is on its way only what is too long is sent again', async (t) => {
+  const core = connection({ maxDatagram: 1200 })
+  core.write([new Uint8Array(1500)])
+  t.same(all(core, 0).map(({ length }) => length), [1200, 334])
+  core.resize(600)
+  const again = all(core, 0)
+  t.same(again.map(({ length }) => length), [600, 600, 34])
+  core.receive([ack([[1, 5]], { delivered: 1500 })], 10)
+  t.equal(core.acknowledged, 1500)
+  t.equal(core.unansweredFor(1000), 0)
 })

@@ -182,6 +182,47 @@ t.test('a path that moves: by datagrams, by a connection, by datagrams', async (
   }
 })
 
+t.test('a path that takes other sizes: what was cut for a larger one arrives in smaller pieces', async (t) => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { network, pair } = simulatedPairs({ seed, delay: 10, rate: 4_000_000, loss: seed === 1 ? 0 : 0.05, reorder: 0.02 })
+    const { clock } = network
+    const datagrams = await pair()
+    let most = 1200
+    let longest = 0
+    const lower = datagrams.map((link): Link => ({
+      ...link,
+      flow: (take) => consume(link, take),
+      get port (): PacketPort {
+        const { port } = link
+        return {
+          send (batch) {
+            for (const { length } of batch) if (length <= most) longest = Math.max(longest, length)
+            port.send(batch.filter(({ length }) => length <= most))
+            return batch.length
+          },
+          get queued () { return port.queued },
+          get limit () { return port.limit }
+        }
+      }
+    }))
+    const [a, b] = streamPair(lower as [Link, Link], { clock, random: () => 0.5 })
+    const size = 1 << 20
+    const changes = [{ at: size / 4, to: 500 }, { at: size / 2, to: 300 }, { at: size * 3 / 4, to: 1300 }]
+    const done = Promise.all([a.sink(content(size, seed)), b.sink(content(size >> 3, seed)), verified(a.source), verified(b.source, (total) => {
+      if (changes.length === 0 || total < changes[0].at) return
+      const [{ to }] = changes.splice(0, 1)
+      const isMore = to > most
+      most = to
+      longest = 0
+      clock.set(isMore ? 1 : 2000, () => { for (const link of [a, b]) link.resize(to) })
+    })])
+    const [, , back, there] = await clock.until(done, { within: 60_000 })
+    t.same([there, back, changes.length], [size, size >> 3, 0], `seed ${seed}`)
+    t.equal(longest, 1300)
+    t.ok(clock.now() > 4000 && clock.now() < 20_000, `${Math.round(clock.now())} ms: it goes on at once`)
+  }
+})
+
 t.test('a path that is dead', async (t) => {
   const { network, cut, a, b } = await simulated({ seed: 1, delay: 10, rate: 10_000_000 }, { deadAfter: 5000 })
   const { clock } = network

@@ -18,6 +18,8 @@ export interface Outstanding {
   /** As it is repeated. */
   bytes: Uint8Array
   readonly data: Uint8Array
+  /** It is not repeated. */
+  readonly isOnce: boolean
   /** Milliseconds of the clock: of its signature; of the first time it was sent; when it is repeated. */
   signedAt: number
   sentAt: number
@@ -77,9 +79,9 @@ export class DataWindow {
   get hasNumber (): boolean { return this.#count < MAX_OUTSTANDING && this.next - this.#lowest < SPAN }
 
   /** Takes the next number for a message. */
-  add (data: Uint8Array, now: number): Outstanding {
+  add (data: Uint8Array, isOnce: boolean, now: number): Outstanding {
     const entry: Outstanding = {
-      seq: this.next++, data, bytes: data, signedAt: now, sentAt: now, dueAt: Infinity, tries: 0, isSigning: true, delivered: this.#delivered, deliveredAt: now, isLimited: false
+      seq: this.next++, data, isOnce, bytes: data, signedAt: now, sentAt: now, dueAt: Infinity, tries: 0, isSigning: true, delivered: this.#delivered, deliveredAt: now, isLimited: false
     }
     this.#slots[entry.seq % SPAN] = entry
     if (this.#count++ === 0) this.heardAt = this.#deliveredAt = now
@@ -110,10 +112,8 @@ export class DataWindow {
   acknowledge (seq: number, now: number): boolean {
     const entry = this.#slots[seq % SPAN]
     if (entry?.seq !== seq || entry.tries === 0) return false
-    this.#slots[seq % SPAN] = undefined
-    this.#count--
+    this.#forget(entry)
     this.heardAt = now
-    while (this.#lowest < this.next && this.#slots[this.#lowest % SPAN] === undefined) this.#lowest++
     this.#delivered += this.#packet
     this.#acknowledged += this.#packet
     if (entry.tries === 1) this.#rtt.sample(now - entry.sentAt, 0) // else it is not known which one has arrived
@@ -161,15 +161,32 @@ export class DataWindow {
     }
   }
 
+  /** Such messages are not repeated any more. */
+  drop (isSuch: (entry: Outstanding) => boolean): void {
+    for (let seq = this.#lowest; seq < this.next; seq++) {
+      const entry = this.#slots[seq % SPAN]
+      if (entry !== undefined && isSuch(entry)) this.#forget(entry)
+    }
+  }
+
   /** Calls `fn` with each message that is due, and returns when the next one will be; Infinity: none. */
   forEachDue (now: number, fn: (entry: Outstanding) => void): number {
     let next = Infinity
     for (let seq = this.#lowest; seq < this.next; seq++) {
       const entry = this.#slots[seq % SPAN]
       if (entry === undefined || entry.isSigning) continue
-      if (entry.dueAt <= now) fn(entry)
-      if (!entry.isSigning) next = Math.min(next, entry.dueAt)
+      if (entry.dueAt <= now) {
+        if (entry.isOnce) this.#forget(entry)
+        else fn(entry)
+      }
+      if (!entry.isSigning && this.has(entry)) next = Math.min(next, entry.dueAt)
     }
     return next
+  }
+
+  #forget ({ seq }: Outstanding): void {
+    this.#slots[seq % SPAN] = undefined
+    this.#count--
+    while (this.#lowest < this.next && this.#slots[this.#lowest % SPAN] === undefined) this.#lowest++
   }
 }

@@ -2,7 +2,7 @@
 import type { Batch, Clock, Datagram, Endpoint, PacketPort, Timer } from '../../../types.ts'
 import type { Path } from './paths.ts'
 
-/** Bytes that every network carries with its headers: those of the smallest MTU of IPv6. */
+/** Bytes that nearly every network carries with its headers: those of the smallest MTU of IPv6. */
 const MAX_DATAGRAM = 1232
 
 /** Milliseconds without a packet until a keep-alive is sent, and without one from there until the path has ended. */
@@ -56,6 +56,10 @@ export class DatagramPath implements Path {
     this.#sentAt = this.#init.clock.now()
     return this.#init.port.send(packets.map((data) => ({ data, host, port })))
   }
+
+  sendOnce (packet: Uint8Array): boolean { return this.send([packet]) > 0 }
+
+  shrank (): void {}
 
   drained (): Promise<void> { return this.#init.port.drained?.() ?? Promise.resolve() }
 

@@ -1,5 +1,5 @@
 /** Offers and answers in parts of a datagram each (SHOW CHAIN protocol, section 7.2). */
-import { FirstByte } from '../protocol/data-packets.ts'
+import { FirstByte, LEAST_PACKET } from '../protocol/data-packets.ts'
 import type { Batch } from '../../../types.ts'
 
 export const Stage = { OFFER: 1, ANSWER: 2 } as const
@@ -8,8 +8,8 @@ export const Stage = { OFFER: 1, ANSWER: 2 } as const
 export const HANDSHAKE_BYTES = 8
 
 const MAX_PARTS = 4
-const MAX_PART = 480
 const HEAD = 12
+const MAX_PART = LEAST_PACKET - HEAD
 /** Where the stage is, 1 byte. */
 export const STAGE_AT = 9
 const NUMBER_AT = 10

@@ -20,9 +20,6 @@ import { Session, type SessionDrops } from './session.ts'
 /** Milliseconds that T keeps a session whose first packet has not come. */
 const PENDING = 30_000
 
-/** Bytes of the largest packet that any path takes, before one is known. */
-const LEAST_DATAGRAM = 576
-
 const EMPTY = new Uint8Array(0)
 
 export interface PairInit {
@@ -110,7 +107,6 @@ abstract class Pair<Init extends PairInit> implements PathUser {
       agreement,
       random,
       drops: this.drops,
-      maxDatagram: Math.min(...this.known.map(({ maxDatagram }) => maxDatagram), LEAST_DATAGRAM),
       onOpen: more.onOpen,
       onPathChosen: (path) => { if (session === this.session) onPathChosen?.(path) },
       onAltered: (path, err) => {

@@ -9,12 +9,16 @@ export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'is
   readonly kind: PathKind
   /** Of the other node, or of the proxy. */
   readonly endpoint: Endpoint
-  /** Bytes of the longest packet. */
+  /** Bytes of the longest packet; whether the network takes that many has to be tried. */
   readonly maxDatagram: number
   /** Packets arrived, or the path has ended: they need not be repeated because of a loss on it. */
   readonly isReliable: boolean
   /** Settles when less than half of `limit` is queued, or the path has ended. */
   drained (): Promise<void>
+  /** Sends a packet at once, and never again. False: there is no room. */
+  sendOnce (packet: Uint8Array): boolean
+  /** Longer packets do not arrive: those that were sent are not repeated any more. */
+  shrank (size: number): void
   /** Called by what is above when the path is of no use any more. */
   close (): void
 }

@@ -65,6 +65,10 @@ class ProxyPath implements Path {
 
   send (packets: Batch): number { return this.#isClosed ? 0 : this.#session.send(packets) }
 
+  sendOnce (packet: Uint8Array): boolean { return !this.#isClosed && this.#session.sendOnce(packet) }
+
+  shrank (size: number): void { this.#session.shrank(size) }
+
   drained (): Promise<void> { return this.#session.drained() }
 
   close (): void { this.end('closed') }

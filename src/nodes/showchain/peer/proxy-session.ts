@@ -135,6 +135,22 @@ export class ProxySession implements Path {
     return packets.length
   }
 
+  sendOnce (packet: Uint8Array): boolean {
+    const isFull = !this.#window.hasNumber || (this.#hmac === undefined && this.#signing >= MAX_SIGNING)
+    if (this.#closedAt !== Infinity || packet.length > this.maxDatagram || isFull) return false
+    this.#begin(packet, true, this.#init.clock.now())
+    this.#flush()
+    return true
+  }
+
+  shrank (size: number): void {
+    this.#window.drop(({ data }) => data.length > size)
+    this.#waiting = this.#waiting.slice(this.#first).filter(({ length }) => length <= size)
+    this.#first = 0
+    this.#queued = [...this.#waiting, ...this.#urgent].reduce((sum, { length }) => sum + length, 0)
+    this.#pump(this.#init.clock.now())
+  }
+
   drained (): Promise<void> {
     if (this.#isTaking) return Promise.resolve()
     if (this.#drained === undefined) {
@@ -195,9 +211,7 @@ export class ProxySession implements Path {
     while ((this.#urgent.length > 0 ? window.hasNumber : this.#first < this.#waiting.length && window.hasRoom) && (this.#hmac !== undefined || this.#signing < MAX_SIGNING)) {
       const packet = this.#urgent.shift() ?? this.#waiting[this.#first++]
       this.#queued = Math.max(0, this.#queued - packet.length)
-      const entry = window.add(packet, now)
-      if (this.#hmac === undefined) this.#inOrder.push(entry)
-      this.#sign(entry, now)
+      this.#begin(packet, false, now)
     }
     if (this.#first === this.#waiting.length && this.#first > 0) {
       this.#waiting = []
@@ -205,6 +219,13 @@ export class ProxySession implements Path {
     }
     this.#flush()
     if (this.#isTaking) this.#tellDrained()
+  }
+
+  /** Gives the next number to a packet. */
+  #begin (packet: Uint8Array, isOnce: boolean, now: number): void {
+    const entry = this.#window.add(packet, isOnce, now)
+    if (this.#hmac === undefined) this.#inOrder.push(entry)
+    this.#sign(entry, now)
   }
 
   #sign (entry: Outstanding, now: number): void {

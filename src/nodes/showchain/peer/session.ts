@@ -5,9 +5,10 @@ import { readU64, writeU64 } from '../../../net/ipv4.ts'
 import { Flow } from '../../../streams/flow.ts'
 import { compactMux, linkMux, type LinkMux, type Opening } from '../../../transforms/link-mux/index.ts'
 import { reliable, type ReliableLink } from '../../../transforms/reliable/index.ts'
-import { CloseReason, SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
+import { CloseReason, LEAST_PACKET, SEALED_HEAD, SEALED_TAIL, SealedType } from '../protocol/data-packets.ts'
 import type { Batch, Clock, Link, PacketPort, Take, Timer } from '../../../types.ts'
 import type { Agreement } from './handshake.ts'
+import { PacketSizes } from './packet-sizes.ts'
 import { isAlteration, PairError } from './pair-error.ts'
 import { PathSet, type PathState } from './path-set.ts'
 import type { Path } from './paths.ts'
@@ -42,8 +43,6 @@ export interface SessionInit {
   sealing: Sealing
   agreement: Agreement
   drops: SessionDrops
-  /** Bytes of the largest packet, until a path is known. */
-  maxDatagram: number
   /** 0 to 1, for the congestion control. Default: `Math.random`. */
   random?: (() => number) | undefined
   /** The other end opens a link. */
@@ -67,8 +66,9 @@ export class Session {
   readonly #lower: StreamPort
   readonly #stream: ReliableLink
   readonly #paths: PathSet
+  readonly #sizes: PacketSizes
   #incoming: Batch = []
-  /** What the stream was told of the path. */
+  /** What the stream was told: bytes of the longest packet. */
   #maxDatagram = 0
   /** Why a path was lost that could not be trusted. */
   #altered: PairError | undefined
@@ -78,7 +78,7 @@ export class Session {
 
   constructor (init: SessionInit) {
     this.#init = init
-    const { clock, role, sealing, agreement, maxDatagram, random, onOpen } = init
+    const { clock, role, sealing, agreement, random, onOpen } = init
     this.index = agreement.indexIn
     this.#channel = new SealedChannel(sealing, agreement)
     this.#lower = new StreamPort({ path: () => this.#paths.chosen, seal: (contents) => this.#sealStream(contents) })
@@ -91,7 +91,13 @@ export class Session {
       unansweredFor: (now) => this.#stream.unansweredFor(now),
       onSilent: () => { this.fail(this.#altered ?? new PairError('ERR_PAIR_UNREACHABLE', 'nothing has come from the other node for too long')) }
     })
-    this.#stream = reliable({ clock, headroom: SEALED_HEAD, tailroom: SEALED_TAIL, maxDatagram: maxDatagram - SEALED_HEAD - SEALED_TAIL, random })(this.#lower)
+    this.#sizes = new PacketSizes({
+      clock,
+      sendProbe: (path, token, size) => this.#sendSizeProbe(path, token, size),
+      onSize: (path) => { this.#fit(path) },
+      unansweredFor: (now) => this.#stream.unansweredFor(now)
+    })
+    this.#stream = reliable({ clock, headroom: SEALED_HEAD, tailroom: SEALED_TAIL, maxDatagram: LEAST_PACKET - SEALED_HEAD - SEALED_TAIL, random })(this.#lower)
     this.mux = linkMux({ clock, codec: compactMux({ role: role === 'requester' ? 'client' : 'server' }), maxLinks: MAX_LINKS, onOpen })(this.#stream)
     void this.mux.ended.then((err) => { this.#end(err) })
   }
@@ -139,7 +145,7 @@ export class Session {
   /** Passes on what the packets of one read have carried. */
   deliver (): void {
     const batch = this.#incoming
-    if (this.#maxDatagram !== this.#paths.chosen?.maxDatagram && this.#paths.chosen !== undefined) this.#use(this.#paths.chosen)
+    if (this.#paths.chosen !== undefined) this.#fit(this.#paths.chosen)
     if (batch.length === 0) return
     this.#incoming = []
     this.#lower.receive(batch)
@@ -163,6 +169,7 @@ export class Session {
     if (this.#isOver) return
     this.#isOver = true
     this.#paths.close()
+    this.#sizes.close()
     this.#init.clock.clear(this.#progressTimer)
     this.#lower.abort(err ?? new LinkClosedError('the session has ended'))
     this.#channel.close()
@@ -175,6 +182,11 @@ export class Session {
       path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.PROBE_ANSWER)])
     } else if (type === SealedType.PROBE_ANSWER && content.length === TOKEN_BYTES) {
       this.#paths.answered(path, readU64(content, 0), now)
+    } else if (type === SealedType.SIZE_PROBE && content.length >= TOKEN_BYTES) {
+      if (this.#init.role === 'target') this.#paths.heard(path, false, isNewest, now)
+      path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.SIZE_ANSWER)])
+    } else if (type === SealedType.SIZE_ANSWER && content.length === TOKEN_BYTES) {
+      this.#sizes.answered(path, readU64(content, 0), now)
     } else if (type === SealedType.CLOSE && content.length === 1) {
       this.fail(new PairError('ERR_PAIR_CLOSED', closedText(content[0]), content[0]))
     } else if (type === SealedType.ALTERED && content.length === 0 && path.kind === 'proxy') {
@@ -196,9 +208,16 @@ export class Session {
     path.send([this.#channel.seal(content, SealedType.PROBE)])
   }
 
+  #sendSizeProbe (path: Path, token: number, size: number): boolean {
+    const content = new Uint8Array(Math.max(TOKEN_BYTES, size - SEALED_HEAD - SEALED_TAIL))
+    writeU64(content, 0, token)
+    return path.sendOnce(this.#channel.seal(content, SealedType.SIZE_PROBE))
+  }
+
   #sealStream (contents: Batch): Batch {
     this.packetsOut += contents.length
     this.#paths.watch()
+    this.#sizes.sent()
     const path = this.#paths.chosen
     if (this.#progressTimer === undefined && path?.isReliable === true) this.#watchProgress(path)
     return this.#channel.sealAll(contents, SealedType.STREAM)
@@ -226,9 +245,18 @@ export class Session {
   }
 
   #use (path: Path): void {
-    this.#maxDatagram = path.maxDatagram
+    this.#maxDatagram = this.#sizes.use(path)
     this.#lower.moved()
-    this.#stream.usePath({ maxDatagram: path.maxDatagram - SEALED_HEAD - SEALED_TAIL, isReliable: path.isReliable })
+    this.#stream.usePath({ maxDatagram: this.#maxDatagram - SEALED_HEAD - SEALED_TAIL, isReliable: path.isReliable })
+  }
+
+  /** The path is the same, the size of its packets may have changed. */
+  #fit (path: Path): void {
+    const size = this.#sizes.use(path)
+    if (size === this.#maxDatagram) return
+    if (size < this.#maxDatagram) path.shrank(size)
+    this.#maxDatagram = size
+    this.#stream.resize(size - SEALED_HEAD - SEALED_TAIL)
   }
 }
 

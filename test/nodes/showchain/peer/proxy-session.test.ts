@@ -162,6 +162,32 @@ t.test('with a key, all that is not acknowledged gets an HMAC', async (t) => {
   t.equal(ends[0].send([packet(1, ends[0].maxDatagram + 1)]), 0, 'too long')
 })
 
+t.test('what is sent once is not repeated, nor what has become too long', async (t) => {
+  const { clock, proxy, ends, got } = proxied()
+  const seqs: number[] = []
+  proxy.up[0].alter = (bytes) => {
+    seqs.push((readMessage(bytes) as ShowchainMessage).seq)
+    return undefined
+  }
+  t.ok(ends[0].sendOnce(packet(0, 700)))
+  t.notOk(ends[0].sendOnce(packet(0, 2000)), 'too long')
+  ends[0].send([packet(1, 600), packet(2, 500)])
+  await clock.pass(2000)
+  const [once, long, short] = [...new Set(seqs)].sort((a, b) => a - b)
+  const times = (seq: number): number => seqs.filter((one) => one === seq).length
+  t.same([times(once), times(long) > 1, times(short) > 1], [1, true, true])
+  t.equal(ends[0].outstanding, 2)
+  ends[0].shrank(500)
+  t.equal(ends[0].outstanding, 1)
+  seqs.length = 0
+  await clock.pass(10_000)
+  t.same([times(once), times(long), times(short) > 1], [0, 0, true])
+  proxy.up[0].alter = (bytes) => bytes
+  await clock.until(() => got[1].length === 1)
+  t.equal(ends[0].outstanding, 1)
+  await clock.until(() => ends[0].outstanding === 0)
+})
+
 t.test('a proxy that alters data or data_hash is found out (row 14)', async (t) => {
   const alterations: Array<[string, (message: ShowchainMessage) => ShowchainMessage]> = [
     ['data', (message) => ({ ...message, data: Uint8Array.from(message.data as Uint8Array, (byte, i) => i === 7 ? byte ^ 1 : byte) })],
