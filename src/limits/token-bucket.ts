@@ -28,9 +28,8 @@ export class TokenBucket {
    * @throws {OptionError} when the rate or the burst is not a positive number
    */
   constructor ({ rate, burst = rate }: TokenBucketInit, now: number) {
-    for (const [name, value] of Object.entries({ rate, burst })) {
-      if (!(value > 0) || value === Infinity) throw new OptionError(`${name} is a positive number, not ${String(value)}`)
-    }
+    verifyPositive('rate', rate)
+    verifyPositive('burst', burst)
     this.rate = rate
     this.#burst = burst
     this.#tokens = burst
@@ -56,4 +55,8 @@ export class TokenBucket {
 
   /** The bucket is full. */
   get isFull (): boolean { return this.#tokens >= this.#burst }
+}
+
+function verifyPositive (name: string, value: number): void {
+  if (!(value > 0) || value === Infinity) throw new OptionError(`${name} is a positive number, not ${String(value)}`)
 }

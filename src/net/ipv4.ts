@@ -31,7 +31,8 @@ export interface Cidr {
   readonly broadcast: number
 }
 
-const dottedQuad = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/
+const DIGIT_0 = '0'.charCodeAt(0)
+
 const prefixLength = /^(?:0|[1-9]\d?)$/
 
 /**
@@ -40,15 +41,21 @@ const prefixLength = /^(?:0|[1-9]\d?)$/
  * @returns undefined when the text is anything else.
  */
 export function parseAddress (text: string): number | undefined {
-  const match = dottedQuad.exec(text)
-  if (match === null) return undefined
   let address = 0
-  for (let i = 1; i <= 4; i++) {
-    const octet = Number(match[i])
-    if (octet > 255) return undefined
-    address = address * 256 + octet // no shift: the sign bit
+  let octet: number | undefined
+  let dots = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - DIGIT_0
+    if (digit >= 0 && digit <= 9) {
+      if (octet === 0) return undefined
+      octet = octet === undefined ? digit : octet * 10 + digit
+      if (octet > 255) return undefined
+    } else if (text[i] === '.' && octet !== undefined && ++dots <= 3) {
+      address = address * 256 + octet // no shift: the sign bit
+      octet = undefined
+    } else return undefined
   }
-  return address
+  return dots === 3 && octet !== undefined ? address * 256 + octet : undefined
 }
 
 /** `10.77.0.2` for the number. */

@@ -98,7 +98,7 @@ class Signed<In, Out> implements SignedLink<In, Out> {
     this.#init = init
     this.#clock = clock
     this.#maxUnsigned = maxUnsigned
-    this.#verifications = new Verifications({ ...init, take: (message, isValid) => { this.#verified(message, isValid) }, own: init.own?.bind(init) })
+    this.#verifications = new Verifications({ ...init, take: (message, isValid) => { this.#verified(message, isValid) }, own: init.own?.bind(init), senderOf: init.senderOf.bind(init) })
     this.#signing = new OrderedJobs({
       run: (message, done) => { signer.signLater(covered.of(message) as Uint8Array, done) },
       take: (message, signature) => {
@@ -205,7 +205,7 @@ class Signed<In, Out> implements SignedLink<In, Out> {
     if (key === true) this.#ready.push(message)
     else if (typeof key === 'string') this.#drop(message, key)
     else if (signature.length !== key.size) this.#drop(message, 'signature')
-    else if (!this.#verifications.push({ message, sender: this.#init.senderOf(message), key, bytes: covered.of(message) as Uint8Array, signature })) this.#drop(message, 'busy')
+    else if (!this.#verifications.push({ message, key, bytes: covered.of(message) as Uint8Array, signature })) this.#drop(message, 'busy')
   }
 
   #verified (message: In, isValid: boolean): void {

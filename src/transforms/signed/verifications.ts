@@ -8,8 +8,6 @@ import type { PssKey } from './pss.ts'
 /** A message with what its verification needs. */
 export interface Unverified<M> {
   readonly message: M
-  /** Whose messages stay in order. */
-  readonly sender: string
   readonly key: PssKey
   /** The signed bytes. */
   readonly bytes: Uint8Array
@@ -28,6 +26,8 @@ export interface VerificationLimits {
 }
 
 export interface VerificationsInit<M> extends VerificationLimits {
+  /** Whose messages stay in order. */
+  senderOf: (message: M) => string
   /** Takes the message with the result, also within `push` and `flush`. Must not throw. */
   take: (message: M, isValid: boolean) => void
   /** Makes a message that refers to no memory of others, where such memory is only lent. */
@@ -62,7 +62,7 @@ export class Verifications<M> {
   /** False when there is no room. */
   push (unverified: Unverified<M>): boolean {
     const first = this.#first
-    if (first.length >= this.#few || this.#jobs.has(unverified.sender)) return this.#later(unverified)
+    if (first.length >= this.#few || (this.#jobs.size > 0 && this.#jobs.has(this.#init.senderOf(unverified.message)))) return this.#later(unverified)
     first.push(unverified)
     return true
   }
@@ -79,9 +79,10 @@ export class Verifications<M> {
   idle (): Promise<void> { return this.#jobs.idle() }
 
   #later (unverified: Unverified<M>): boolean {
-    const { own } = this.#init
-    if (own === undefined) return this.#jobs.push(unverified.sender, unverified)
-    const { message, sender, key, bytes, signature } = unverified
-    return this.#jobs.push(sender, { message: own(message), sender, key, bytes, signature: Uint8Array.prototype.slice.call(signature) })
+    const { own, senderOf } = this.#init
+    const { message, key, bytes, signature } = unverified
+    const sender = senderOf(message)
+    if (own === undefined) return this.#jobs.push(sender, unverified)
+    return this.#jobs.push(sender, { message: own(message), key, bytes, signature: Uint8Array.prototype.slice.call(signature) })
   }
 }

@@ -42,6 +42,10 @@ export class Received implements Incoming {
   readonly at: number
   /** @internal */
   readonly datagram: Uint8Array
+  #source: string | undefined
+  #idKey: string | undefined
+  #targetKey: string | undefined
+  #sessionKey: string | undefined
 
   constructor (message: ShowchainMessage, from: Endpoint, at: number, datagram: Uint8Array) {
     this.message = message
@@ -49,6 +53,14 @@ export class Received implements Incoming {
     this.at = at
     this.datagram = datagram
   }
+
+  /** Of limits: where it has come from, see `clientKey`. */
+  get source (): string { return (this.#source ??= clientKey(this.from.host)) }
+
+  /** Keys of tables for the ids that the message has, see `idKey`. */
+  get idKey (): string { return (this.#idKey ??= idKey(this.message.id as Uint8Array)) }
+  get targetKey (): string { return (this.#targetKey ??= idKey(this.message.target as Uint8Array)) }
+  get sessionKey (): string { return (this.#sessionKey ??= idKey(this.message.session as Uint8Array)) }
 
   /** The same in memory of its own. */
   own (): Received {
@@ -151,7 +163,7 @@ export class Pipeline {
         signer: identity,
         signatureOf: ({ message }) => message.sign,
         withSignature: (outgoing, sign) => ({ ...outgoing, message: withSignature(outgoing.message, sign, identity) }),
-        senderOf: ({ sender, from }) => sender === undefined ? '' : from.host + idKey(sender.id), // by address, as nobody has proved the id so far
+        senderOf: (received) => received.from.host + (received.message.id === undefined ? '' : received.idKey), // by address, as nobody has proved the id so far
         admit: (received) => this.#admit(received),
         budget: (received, now) => this.#spend(received, now),
         keyOf: (received) => this.#keyOf(received),
@@ -261,16 +273,16 @@ export class Pipeline {
     if (!this.#windows.isFresh(ts, date)) return 'stale'
     if (op === Op.dataRequest && dataHash === undefined && this.#init.pageSignatures !== true) return 'hash'
     if (id === undefined || this.#isTakenOnce(op)) return undefined
-    const novelty = this.#windows.check(windowOf(received, id), seq, date)
+    const novelty = this.#windows.check(windowOf(received, received.idKey), seq, date)
     received.isRepeated = novelty === 'repeated'
     return dropOf(novelty)
   }
 
   #isTakenOnce (op: number): boolean { return this.#init.takenOnce?.has(op) === true }
 
-  #spend ({ message, from }: Received, now: number): boolean {
+  #spend ({ message, source }: Received, now: number): boolean {
     if (message.sign?.length === HMAC_BYTES) return true
-    return (message.op === Op.dataRequest ? this.#dataBudget : this.#budget).take(clientKey(from.host), now)
+    return (message.op === Op.dataRequest ? this.#dataBudget : this.#budget).take(source, now)
   }
 
   #keyOf (received: Received): PublicKey | true | Drop {
@@ -278,7 +290,7 @@ export class Pipeline {
     if (message.op === Op.dataRequest) return this.#dataKeyOf(received)
     const id = message.op === Op.proxyResponse ? this.#init.proxyId?.(received) : message.id
     if (id === undefined || message.key === undefined) return 'sender'
-    const key = this.keys.read(message.key, id)
+    const key = this.keys.read(message.key, id, id === message.id ? received.idKey : undefined)
     if (typeof key !== 'string') received.sender = key
     return key
   }
@@ -297,17 +309,17 @@ export class Pipeline {
   #receive (received: Received): void {
     const { message, sender } = received
     if (message.sign !== undefined) {
-      const id = message.id ?? sender?.id
-      if (id === undefined) return this.#drop('sender')
+      const signer = message.id === undefined ? sender && idKey(sender.id) : received.idKey
+      if (signer === undefined) return this.#drop('sender')
       if (!this.#isTakenOnce(message.op)) {
-        const novelty = this.#windows.accept(windowOf(received, id), message.seq, message.ts, this.#init.clock.date())
+        const novelty = this.#windows.accept(windowOf(received, signer), message.seq, message.ts, this.#init.clock.date())
         const drop = dropOf(novelty)
         if (drop !== undefined) return this.#drop(drop)
         received.isRepeated = novelty === 'repeated'
       }
       if (sender !== undefined) {
         if (message.op === Op.dataRequest) this.#verified.add(message, sender)
-        else this.keys.remember(sender)
+        else this.keys.remember(sender, signer)
       }
     }
     this.stats.received[opName(message.op) as OpName]++
@@ -317,8 +329,8 @@ export class Pipeline {
 
 const SESSION_IS_SIGNED: ReadonlySet<number> = new Set([Op.responseAck, Op.passResponseAck, Op.proxyResponse, Op.dataRequest])
 
-const windowOf = ({ message: { op, session }, from }: Received, id: Uint8Array): WindowKey =>
-  ({ id, op, session: SESSION_IS_SIGNED.has(op) ? session : undefined, owner: clientKey(from.host) })
+const windowOf = ({ message: { op, session }, source }: Received, sender: string): WindowKey =>
+  ({ sender, op, session: SESSION_IS_SIGNED.has(op) ? session : undefined, owner: source })
 
 function dropOf (novelty: Novelty): Drop | undefined {
   if (novelty === 'full') return 'windows'

@@ -5,7 +5,7 @@ import { PublicKey, type KeyFault } from './public-key.ts'
 const DEFAULT_MAX_KEYS = 4096
 
 /** The key of a table for an id. */
-export const idKey = (id: Uint8Array): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')
+export const idKey = (id: Uint8Array): string => String.fromCharCode.apply(undefined, id as unknown as number[])
 
 export class PublicKeys {
   readonly #maxKeys: number
@@ -30,17 +30,17 @@ export class PublicKeys {
   /**
    * The key in a message whose sender has this id. Remembers nothing: anybody can send keys.
    *
+   * @param at see `idKey`
    * @returns the known one when it is that; else a new one, or why the message has to be dropped
    */
-  read (der: Uint8Array, id: Uint8Array): PublicKey | KeyFault {
-    const known = this.find(id)
+  read (der: Uint8Array, id: Uint8Array, at = idKey(id)): PublicKey | KeyFault {
+    const known = this.#keys.get(at)
     if (known === undefined) return PublicKey.read(der, id)
     return Buffer.compare(known.der, der) === 0 ? known : 'id'
   }
 
-  /** Remembers a key by which a message was verified. */
-  remember (key: PublicKey): void {
-    const at = idKey(key.id)
+  /** Remembers a key by which a message was verified. @param at of its id, see `idKey` */
+  remember (key: PublicKey, at = idKey(key.id)): void {
     this.#keys.delete(at)
     this.#keys.set(at, key)
     if (this.#keys.size > this.#maxKeys) {

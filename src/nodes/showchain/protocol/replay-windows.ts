@@ -38,8 +38,8 @@ export interface ReplayWindowsInit {
 
 /** What a window is for. */
 export interface WindowKey {
-  /** Of the signer. */
-  readonly id: Uint8Array
+  /** Of the id of the signer, see `idKey`. */
+  readonly sender: string
   readonly op: number
   /** Where the signature covers it. */
   readonly session?: Uint8Array | undefined
@@ -92,11 +92,11 @@ export class ReplayWindows {
   isFresh (ts: number, date: number): boolean { return Math.abs(date - ts) <= this.#freshness }
 
   /** What `accept` would say, to spare a verification. */
-  check ({ id, op, session, owner = '' }: WindowKey, seq: number, date: number): Novelty {
-    const sender = this.#senders.get(idKey(id))
-    const window = sender?.windows.get(nameOf(op, session))
+  check ({ sender, op, session, owner = '' }: WindowKey, seq: number, date: number): Novelty {
+    const known = this.#senders.get(sender)
+    const window = known?.windows.get(nameOf(op, session))
     if (window !== undefined) return noveltyOf(op, window, seq)
-    return this.#hasRoom(sender, owner, date) ? 'new' : 'full'
+    return this.#hasRoom(known, owner, date) ? 'new' : 'full'
   }
 
   /**
@@ -104,8 +104,7 @@ export class ReplayWindows {
    *
    * @param date milliseconds since 1970
    */
-  accept ({ id, op, session, owner = '' }: WindowKey, seq: number, ts: number, date: number): Novelty {
-    const key = idKey(id)
+  accept ({ sender: key, op, session, owner = '' }: WindowKey, seq: number, ts: number, date: number): Novelty {
     this.#forget(MOST_FORGOTTEN, date)
     const known = this.#senders.get(key)
     const name = nameOf(op, session)

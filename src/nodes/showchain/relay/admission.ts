@@ -6,6 +6,7 @@ import type { RelayDrop } from './stats.ts'
 import type { Endpoint } from '../../../types.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
+import type { Received } from '../protocol/pipeline.ts'
 import { isUnknown } from '../protocol/public-key.ts'
 
 /** A message goes on to be verified, is answered by a challenge, or dropped. */
@@ -13,11 +14,6 @@ export type Admission = 'verify' | 'challenge' | RelayDrop
 
 /** Verifications that one 0x112 is worth: that of its answer, and one that somebody else has sent. */
 const TRIES = 2
-
-export interface Sender extends Endpoint {
-  /** Of limits, see `clientKey`. */
-  readonly source: string
-}
 
 export class Admissions {
   readonly #state: RelayState
@@ -31,55 +27,58 @@ export class Admissions {
     this.#hasCookie = hasCookie
   }
 
-  /** @param now milliseconds of the monotonic clock; `date` since 1970 */
-  check (message: ShowchainMessage, from: Sender, now: number, date: number): Admission {
+  /** @param date milliseconds since 1970 */
+  check (received: Received, date: number): Admission {
+    const { message } = received
     switch (message.op) {
       case Op.directRequest:
       case Op.natRequest:
-      case Op.proxyRequest: return this.#request(message, from, now, date)
-      case Op.responseAck: return this.#ack(message, from, date)
+      case Op.proxyRequest: return this.#request(received, date)
+      case Op.responseAck: return this.#ack(received, date)
       case Op.dataRequest: return message.dataHash === undefined && !this.#state.settings.pageSignatures ? 'hash' : 'verify' // all else is checked elsewhere
       case Op.keepAlive: return 'verify'
       default: return 'unexpected'
     }
   }
 
-  #request (message: ShowchainMessage, from: Sender, now: number, date: number): Admission {
+  #request (received: Received, date: number): Admission {
+    const { message, from, source, at } = received
     const { settings: { proxy } } = this.#state
     if (message.op === Op.proxyRequest && !proxy) return 'off'
     if (!this.#hasCookie(message, from)) return 'challenge'
     if (!this.#isFresh(message, date)) return 'stale'
-    const refusal = this.#refusal(message, from, now)
+    const refusal = this.#refusal(received)
     if (refusal !== undefined) return refusal
-    if (!this.#budgets.takeRequest(from.source, now)) return 'source'
-    if (this.#state.registrations.find(message.id as Uint8Array) === undefined && !this.#budgets.takeNewcomer(from.source, now)) return 'source'
+    if (!this.#budgets.takeRequest(source, at)) return 'source'
+    if (this.#state.registrations.get(received.idKey) === undefined && !this.#budgets.takeNewcomer(source, at)) return 'source'
     const isSigned = message.op !== Op.natRequest || this.#isOwn(message)
-    return !isSigned || this.#budgets.takeAnswer(from.source, now) ? 'verify' : 'answers'
+    return !isSigned || this.#budgets.takeAnswer(source, at) ? 'verify' : 'answers'
   }
 
-  #refusal ({ op, id, target, seq, ephemeral }: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
+  #refusal (received: Received): RelayDrop | undefined {
+    const { message: { op, id, target, seq, ephemeral }, from, source, at } = received
     const { ownId, registrations, introductions, sessions, settings: { pageSignatures } } = this.#state
     const [sender, wanted] = [id as Uint8Array, target as Uint8Array]
     if (op === Op.directRequest) {
       if (isUnknown(wanted)) return undefined
       if (Buffer.compare(wanted, ownId) !== 0) return 'target'
       if (registrations.isOlder(sender, from, seq)) return 'replay'
-      return registrations.hasRoom(sender, from.source) ? undefined : 'full'
+      return registrations.hasRoom(sender, source) ? undefined : 'full'
     }
     if (Buffer.compare(sender, wanted) === 0) return 'target'
     if (op === Op.natRequest && Buffer.compare(wanted, ownId) === 0) return undefined
-    const node = registrations.find(wanted)
+    const node = registrations.get(received.targetKey)
     if (node === undefined) return 'target'
-    if (op === Op.natRequest) return introductions.refusal(sender, node, from.source, now)
-    const requester = registrations.find(sender)
+    if (op === Op.natRequest) return introductions.refusal(received.idKey, node, source, at)
+    const requester = registrations.get(received.idKey)
     if (requester === undefined || requester.host !== from.host || requester.port !== from.port) return 'unregistered'
     if (ephemeral !== undefined && pageSignatures) return 'extension'
     return sessions.refusal(requester, node)
   }
 
   /** Only T itself knows the session, or who sees its datagrams: that costs no budget of anybody. */
-  #ack (message: ShowchainMessage, { host, port }: Sender, date: number): Admission {
-    const introduction = this.#state.introductions.find(message.session as Uint8Array)
+  #ack ({ message, from: { host, port }, sessionKey }: Received, date: number): Admission {
+    const introduction = this.#state.introductions.find(sessionKey)
     const request = introduction === undefined ? undefined : answeredRequest(introduction, message)
     if (introduction === undefined || request === undefined) return 'session'
     const { target } = introduction

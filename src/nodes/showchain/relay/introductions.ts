@@ -67,22 +67,21 @@ export class Introductions {
 
   get size (): number { return this.#sessions.size }
 
-  /** Before a request is verified: what would speak against it. */
-  refusal (requester: Uint8Array, target: Registration, source: string, now: number): IntroductionRefusal | undefined {
-    return this.#refusal(this.#pairs.get(idKey(requester) + target.idKey), source, now)
+  /** Before a request is verified: what would speak against it. @param requester see `idKey` */
+  refusal (requester: string, target: Registration, source: string, now: number): IntroductionRefusal | undefined {
+    return this.#refusal(this.#pairs.get(requester + target.idKey), source, now)
   }
 
-  /** R asks for T, which is sent a 0x112. */
-  pass (requester: Uint8Array, target: Registration, { endpoint, source, seq, ts }: { endpoint: Endpoint, source: string, seq: number, ts: number }, now: number): Introduction | IntroductionRefusal {
-    const key = idKey(requester)
-    const pair = key + target.idKey
+  /** R asks for T, which is sent a 0x112. @param requester see `idKey` */
+  pass (requester: string, target: Registration, { endpoint, source, seq, ts }: { endpoint: Endpoint, source: string, seq: number, ts: number }, now: number): Introduction | IntroductionRefusal {
+    const pair = requester + target.idKey
     const known = this.#pairs.get(pair)
     const refusal = this.#refusal(known, source, now)
     if (refusal !== undefined) return refusal
     let introduction = known
     if (known === undefined || known.target !== target || now - known.startedAt >= SAME_SESSION) {
       if (this.#sessions.size >= MAX_INTRODUCTIONS) this.#forget(this.#sessions.values().next().value as Introduction)
-      introduction = { session: this.#ids.next(), pair, requester: key, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
+      introduction = { session: this.#ids.next(), pair, requester, source, target, startedAt: now, requests: [], sentAt: known?.sentAt ?? [], isAnswered: false, tries: 0 }
       this.#pairs.set(pair, introduction)
       this.#sessions.set(idKey(introduction.session), introduction)
       this.#unanswered.add(source)
@@ -95,8 +94,8 @@ export class Introductions {
     return introduction as Introduction
   }
 
-  /** The introduction of a session. */
-  find (session: Uint8Array): Introduction | undefined { return this.#sessions.get(idKey(session)) }
+  /** The introduction of a session. @param session see `idKey` */
+  find (session: string): Introduction | undefined { return this.#sessions.get(session) }
 
   /** T has answered one of the requests. */
   answered (introduction: Introduction, request: PassedRequest): void {

@@ -50,10 +50,10 @@ export class Registrations implements Iterable<Registration> {
   /** Smaller limits count for new nodes. */
   configure (limits: RegistrationLimits): void { this.#limits = limits }
 
-  find (id: Uint8Array): Registration | undefined { return this.#nodes.get(idKey(id)) }
+  find (id: Uint8Array): Registration | undefined { return this.get(idKey(id)) }
 
   /** @param key see `Registration.idKey` */
-  has (key: string): boolean { return this.#nodes.has(key) }
+  get (key: string): Registration | undefined { return this.#nodes.get(key) }
 
   [Symbol.iterator] (): IterableIterator<Registration> { return this.#nodes.values() }
 

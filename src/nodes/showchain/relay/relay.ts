@@ -1,6 +1,6 @@
 /** A helper and proxy (SHOW CHAIN protocol, sections 3 to 6) on two sockets. */
 import { isIP } from 'node:net'
-import { Admissions, type Sender } from './admission.ts'
+import { Admissions } from './admission.ts'
 import { Budgets } from './budgets.ts'
 import { withoutData } from './data-socket.ts'
 import { Histories } from './history.ts'
@@ -22,7 +22,7 @@ import type { InitOf } from '../../common/options/option.ts'
 import type { Sha256 } from '../../../crypto/index.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent, type Logger } from '../../../log.ts'
-import { clientKey, normalizeAddress } from '../../../net/client-address.ts'
+import { normalizeAddress } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { systemLookup, type Lookup } from '../../../transports/happy-eyeballs.ts'
@@ -243,14 +243,13 @@ export class ShowchainRelay {
   }
 
   #admit (received: Received): Refusal | undefined {
-    const { message, from: { host, port }, at } = received
-    const from: Sender = { host, port, source: clientKey(host) }
+    const { message, from, at } = received
     const date = this.#state.clock.date()
     let drop: RelayDrop | undefined
     if (message.op === Op.directResponse) drop = this.#others.expects(received) ? undefined : 'answer'
     else if (message.op === Op.passRequest) drop = this.#others.refusal(received, at)
     else {
-      const admission = this.#admissions.check(message, from, at, date)
+      const admission = this.#admissions.check(received, date)
       if (admission === 'challenge') {
         this.#requests.challenge(message, from, date)
         return 'cookie'
@@ -268,9 +267,7 @@ export class ShowchainRelay {
     return typeof key === 'string' ? undefined : { id: node.id, key }
   }
 
-  #serve ({ message, from: { host, port }, at }: Received): void {
-    this.#drop(this.#requests.serve(message, { host, port, source: clientKey(host) }, at))
-  }
+  #serve (received: Received): void { this.#drop(this.#requests.serve(received)) }
 
   #drop (reason: RelayDrop | undefined): void { if (reason !== undefined) this.#state.counters.drops[reason]++ }
 

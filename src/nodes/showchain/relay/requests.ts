@@ -1,5 +1,4 @@
 /** Serves requests whose signatures hold (SHOW CHAIN protocol, sections 4.1, 5.1, 5.3 and 6.1). */
-import type { Sender } from './admission.ts'
 import type { Budgets } from './budgets.ts'
 import type { StepFacts, StepWords } from './history.ts'
 import { answeredRequest } from './introductions.ts'
@@ -16,13 +15,15 @@ import { SESSION_BYTES } from '../protocol/field-table.ts'
 import { EphemeralKey, proxyKey } from '../protocol/key-agreement.ts'
 import type { ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
+import type { Received } from '../protocol/pipeline.ts'
 import { isUnknown } from '../protocol/public-key.ts'
 
 /** NAT kind of a helper. */
 const T1 = 1
 
 /** A request as it was decoded. */
-type Request = ShowchainMessage & Required<Pick<ShowchainMessage, 'id' | 'target' | 'sign' | 'key'>>
+type RequestMessage = ShowchainMessage & Required<Pick<ShowchainMessage, 'id' | 'target' | 'sign' | 'key'>>
+type Request = Received & { readonly message: RequestMessage }
 
 export interface RequestsInit {
   state: RelayState
@@ -47,7 +48,7 @@ export class Requests {
   challenge ({ seq }: ShowchainMessage, from: Endpoint, date: number): void {
     const { state: { counters }, cookieFor, send } = this.#init
     counters.challenges++
-    send({ op: Op.directResponse, seq, ts: Math.floor(date), ...seenAt(from), cookie: cookieFor(from) }, from)
+    send({ op: Op.directResponse, seq, ts: Math.floor(date), ip: addressBytes(from.host), port: from.port, cookie: cookieFor(from) }, from)
   }
 
   /** A 0x100 of a node at its endpoint is answered, unless it was just now. */
@@ -55,57 +56,57 @@ export class Requests {
     const { registrations, ownId } = this.#init.state
     const node = registrations.heard(id as Uint8Array, from, now)
     if (node === undefined) return 'unregistered'
-    if (registrations.answers(node, now)) this.#init.send({ op: Op.keepAlive, id: ownId, seq: 0, ts: 0, ...seenAt(from) }, from)
+    if (registrations.answers(node, now)) this.#init.send({ op: Op.keepAlive, id: ownId, seq: 0, ts: 0, ip: addressBytes(from.host), port: from.port }, from)
   }
 
   /** @returns why it was dropped */
-  serve (message: ShowchainMessage, from: Sender, now: number): RelayDrop | undefined {
-    switch (message.op) {
-      case Op.directRequest: return this.#register(message as Request, from, now)
-      case Op.natRequest: return this.#introduce(message as Request, from, now)
-      case Op.responseAck: return this.#answer(message as Request)
-      case Op.proxyRequest: return this.#open(message as Request, from, now)
+  serve (received: Received): RelayDrop | undefined {
+    switch (received.message.op) {
+      case Op.directRequest: return this.#register(received as Request)
+      case Op.natRequest: return this.#introduce(received as Request)
+      case Op.responseAck: return this.#answer(received as Request)
+      case Op.proxyRequest: return this.#open(received as Request)
       default: return 'unexpected'
     }
   }
 
-  #register ({ id, target, seq, ts, key, kind = 0 }: Request, from: Sender, now: number): RelayDrop | undefined {
+  #register ({ message: { id, target, seq, ts, key, kind = 0 }, from, source, at }: Request): RelayDrop | undefined {
     const { state: { registrations, counters, ownId }, cookieFor, send } = this.#init
     if (!isUnknown(target)) {
       if (registrations.isOlder(id, from, seq)) return 'replay' // another one was verified in between
       const before = registrations.find(id)
       const words = before !== undefined && before.host === from.host && before.port === from.port ? REGISTERED_AGAIN : REGISTERED
-      const node = registrations.register(id, key, from, from.source, kind, now)
+      const node = registrations.register(id, key, from, source, kind, at)
       if (node === undefined) return 'full'
       node.seq = Math.max(node.seq, seq)
       counters.registered++
       this.#note(node.idKey, words, { endpoint: endpointOf(from), kind })
     }
-    send({ op: Op.directResponse, id: ownId, seq, ts, ...seenAt(from), cookie: cookieFor(from) }, from)
+    send({ op: Op.directResponse, id: ownId, seq, ts, ip: addressBytes(from.host), port: from.port, cookie: cookieFor(from) }, from)
   }
 
-  #introduce ({ id, target, seq, ts, sign, key, kind }: Request, from: Sender, now: number): RelayDrop | undefined {
+  #introduce (received: Request): RelayDrop | undefined {
+    const { message: { id, target, seq, ts, sign, key, kind }, from, source, at } = received
     const { state: { registrations, introductions, counters, ownId }, budgets, send } = this.#init
     if (Buffer.compare(target, ownId) === 0) {
       this.#answerForItself({ id, seq, ts }, from)
       return undefined
     }
-    const node = registrations.find(target)
+    const node = registrations.get(received.targetKey)
     if (node === undefined) return 'target'
-    if (!budgets.takeIntroduction(node.idKey, from.source, now)) return 'introductions'
-    const endpoint = endpointOf(from)
-    const introduction = introductions.pass(id, node, { endpoint, source: from.source, seq, ts }, now)
+    if (!budgets.takeIntroduction(node.idKey, source, at)) return 'introductions'
+    const introduction = introductions.pass(received.idKey, node, { endpoint: from, source, seq, ts }, at)
     if (typeof introduction === 'string') return introduction
     counters.introduced++
-    send({ op: Op.passRequest, id, target, seq, ts, session: introduction.session, ...seenAt(from), sign, key, kind }, node)
+    send({ op: Op.passRequest, id, target, seq, ts, session: introduction.session, ip: addressBytes(from.host), port: from.port, sign, key, kind }, node)
     const { requester } = introduction
-    this.#note(node.idKey, TOLD, { other: requester, endpoint })
-    if (registrations.has(requester)) this.#note(requester, ASKED, { other: node.idKey })
+    this.#note(node.idKey, TOLD, { other: requester, endpoint: from })
+    if (registrations.get(requester) !== undefined) this.#note(requester, ASKED, { other: node.idKey })
   }
 
-  #answer ({ id, seq, ts, session, sign, key, kind }: Request): RelayDrop | undefined {
+  #answer ({ message: { id, seq, ts, session, sign, key, kind }, sessionKey }: Request): RelayDrop | undefined {
     const { introductions, counters, registrations } = this.#init.state
-    const introduction = introductions.find(session as Uint8Array)
+    const introduction = introductions.find(sessionKey)
     const request = introduction === undefined ? undefined : answeredRequest(introduction, { seq, ts })
     if (introduction === undefined || request === undefined) return 'session'
     if (request.isAnswered) return 'replay'
@@ -113,26 +114,26 @@ export class Requests {
     const { endpoint } = request
     introductions.answered(introduction, request)
     counters.answered++
-    this.#init.send({ op: Op.passResponseAck, id, seq, ts, session, ...seenAt(target), sign, key, kind: kind ?? target.kind }, endpoint)
+    this.#init.send({ op: Op.passResponseAck, id, seq, ts, session, ip: addressBytes(target.host), port: target.port, sign, key, kind: kind ?? target.kind }, endpoint)
     this.#note(target.idKey, ANSWERED, { endpoint })
-    if (registrations.has(requester)) this.#note(requester, GOT_ANSWER, { other: target.idKey, endpoint: endpointOf(target) })
+    if (registrations.get(requester) !== undefined) this.#note(requester, GOT_ANSWER, { other: target.idKey, endpoint: endpointOf(target) })
   }
 
   /** For the test of section 4.1: 0x113 from another port, and 0x115 as after a 0x114 of its own. */
-  #answerForItself ({ id, seq, ts }: Pick<Request, 'id' | 'seq' | 'ts'>, from: Sender): void {
+  #answerForItself ({ id, seq, ts }: Pick<RequestMessage, 'id' | 'seq' | 'ts'>, from: Endpoint): void {
     const { state: { ownId, counters }, sendFromSecond, send, own, cookieFor } = this.#init
     counters.natAnswers++
     sendFromSecond({ op: Op.response, id: ownId, target: Uint8Array.from(id), seq, ts, kind: T1, cookie: cookieFor(from) }, from)
-    send({ op: Op.passResponseAck, id: ownId, seq, ts, session: this.#ids.next(), ...seenAt(own), kind: T1 }, from)
+    send({ op: Op.passResponseAck, id: ownId, seq, ts, session: this.#ids.next(), ip: addressBytes(own.host), port: own.port, kind: T1 }, from)
   }
 
-  #open ({ id, target, seq, ts, ephemeral }: Request, from: Sender, now: number): RelayDrop | undefined {
+  #open ({ message: { target, seq, ts, ephemeral }, idKey, targetKey, from, at }: Request): RelayDrop | undefined {
     const { registrations, sessions, counters, ownId } = this.#init.state
-    const [requester, wanted] = [registrations.find(id), registrations.find(target)]
+    const [requester, wanted] = [registrations.get(idKey), registrations.get(targetKey)]
     if (requester === undefined || requester.host !== from.host || requester.port !== from.port) return 'unregistered'
     if (wanted === undefined) return 'target'
     const isNew = sessions.ofPair(requester, wanted) === undefined
-    const session = sessions.open(requester, wanted, now)
+    const session = sessions.open(requester, wanted, at)
     if (typeof session === 'string') return session
     if (isNew) {
       counters.opened++
@@ -169,6 +170,3 @@ export class Requests {
 }
 
 const endpointOf = ({ host, port }: Endpoint): Endpoint => ({ host, port })
-
-/** ip and port of a message. */
-function seenAt ({ host, port }: Endpoint): Pick<ShowchainMessage, 'ip' | 'port'> { return { ip: addressBytes(host), port } }

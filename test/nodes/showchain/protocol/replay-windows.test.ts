@@ -5,7 +5,7 @@ import { ReplayWindows } from '../../../../src/nodes/showchain/protocol/replay-w
 import { ShortWindow } from '../../../../src/nodes/showchain/protocol/short-window.ts'
 import { bytes, NOW } from '../../../helpers/showchain/messages.ts'
 
-const key = (id: number, op: number = Op.directRequest, session?: Uint8Array) => ({ id: bytes(32, id), op, session })
+const key = (id: number, op: number = Op.directRequest, session?: Uint8Array) => ({ sender: String(id), op, session })
 
 t.test('a window of 64 below the highest, of 1024 for data, where a repetition is no replay (row 3)', async (t) => {
   const windows = new ReplayWindows()
@@ -68,7 +68,7 @@ t.test('memory stays flat while senders come and go', async (t) => {
   const windows = new ReplayWindows()
   let most = 0
   for (let i = 0; i < 20_000; i++) {
-    windows.accept({ id: Buffer.alloc(32, String(i)), op: Op.directRequest }, 1, NOW + 100 * i, NOW + 100 * i)
+    windows.accept({ sender: String(i), op: Op.directRequest }, 1, NOW + 100 * i, NOW + 100 * i)
     most = Math.max(most, windows.size)
   }
   t.ok(most < 310, `${most} windows, of 300 that may be fresh`)

@@ -6,6 +6,7 @@ import { answeredRequest, Introductions, type Introduction } from '../../../../s
 import { PassWindow } from '../../../../src/nodes/showchain/relay/pass-window.ts'
 import { Registrations, SILENCE, type Registration } from '../../../../src/nodes/showchain/relay/registrations.ts'
 import { endsOf, Sessions, SILENCE as SESSION_SILENCE, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
+import { idKey } from '../../../../src/nodes/showchain/protocol/public-keys.ts'
 
 const id = (number: number): Uint8Array => createHash('sha256').update(String(number)).digest()
 const der = new Uint8Array(294)
@@ -96,13 +97,13 @@ t.test('introductions', async (t) => {
   const nodes = new Registrations({ maxNodes: 10, maxNodesPerSource: 10 })
   const target = registered(nodes, 100, 't')
   const ask = (table: Introductions, requester: number, now: number, { source = 'r', seq = now } = {}) =>
-    table.pass(id(requester), target, { endpoint: at(source), source, seq, ts: now }, now)
+    table.pass(idKey(id(requester)), target, { endpoint: at(source), source, seq, ts: now }, now)
 
   t.test('three of a pair in 5 s', async (t) => {
     const table = new Introductions()
     for (const now of [0, 1000, 2000]) t.type(ask(table, 1, now), 'object')
     t.equal(ask(table, 1, 4999), 'repeated')
-    t.equal(table.refusal(id(1), target, 'r', 4999), 'repeated')
+    t.equal(table.refusal(idKey(id(1)), target, 'r', 4999), 'repeated')
     t.type(ask(table, 2, 4999), 'object', 'another pair')
     t.type(ask(table, 1, 5000), 'object', 'the first one is 5 s ago')
     t.equal(ask(table, 1, 5999), 'repeated')
@@ -117,18 +118,18 @@ t.test('introductions', async (t) => {
     const second = ask(table, 1, 10_000) as Introduction
     t.notSame(second.session, first.session)
     t.equal(ask(table, 1, 10_001), 'repeated')
-    t.equal(table.find(first.session), first, 'T may still answer the first one')
+    t.equal(table.find(idKey(first.session)), first, 'T may still answer the first one')
     t.ok(answeredRequest(first, { seq: 9999, ts: 9999 }))
   })
 
   t.test('an answer has the seq and ts of a request that was passed', async (t) => {
     const table = new Introductions()
     const introduction = ask(table, 1, 5) as Introduction
-    t.equal(table.find(introduction.session), introduction)
+    t.equal(table.find(idKey(introduction.session)), introduction)
     t.match(answeredRequest(introduction, { seq: 5, ts: 5 }), { seq: 5, ts: 5, endpoint: at('r'), isAnswered: false })
     t.equal(answeredRequest(introduction, { seq: 5, ts: 6 }), undefined)
     t.equal(answeredRequest(introduction, { seq: 6, ts: 5 }), undefined)
-    t.equal(table.find(new Uint8Array(16)), undefined)
+    t.equal(table.find(idKey(new Uint8Array(16))), undefined)
   })
 
   t.test('unanswered ones of one address', async (t) => {
@@ -161,7 +162,7 @@ t.test('introductions', async (t) => {
     const first = ask(table, 0, 0, { source: 's0' }) as Introduction
     for (let i = 1; i <= 65_536; i++) ask(table, i, 0, { source: `s${i >> 9}` })
     t.equal(table.size, 65_536)
-    t.equal(table.find(first.session), undefined)
+    t.equal(table.find(idKey(first.session)), undefined)
   })
 })
 
