@@ -1,25 +1,36 @@
 /** Text of `relay status`, `peer status` and `reload` for SHOW CHAIN. */
 import type { HelperStatus, PathStatus, RemoteStatus, ShowchainPeerStatus } from '../../nodes/showchain/peer/settings.ts'
+import type { MessageStats } from '../../nodes/showchain/protocol/pipeline-stats.ts'
 import type { ShowchainRelayStatus } from '../../nodes/showchain/relay/status.ts'
 import { bytes, counted, nonZero, table } from '../control/text.ts'
 
 const HELPER_HEAD = ['HELPER', 'STATE', 'ROUND TRIP', 'ID']
 
-export function relayText ({ url, id, proxy, nodes, sources, sessions, helpers, registered, gone, introduced, answered, opened, passed, passedBytes, passedAgain, challenges, verifying, signing, drops }: ShowchainRelayStatus & { url: string }): string {
+export function relayText ({ url, id, proxy, nodes, sources, sessions, helpers, registered, gone, introduced, answered, opened, passed, passedBytes, passedAgain, challenges, verifying, signing, received, sent, unsent, drops }: ShowchainRelayStatus & { url: string }): string {
   return [
-    `showchain ${url}: ${counted(nodes, 'node')} of ${sources === 1 ? '1 address' : `${sources} addresses`}, ${proxy ? counted(sessions, 'session') : 'no proxy'}${verifying + signing === 0 ? '' : `, ${verifying} messages wait to be verified, ${signing} answers to be signed`}`,
+    `showchain ${url}: ${counted(nodes, 'node')} of ${sources === 1 ? '1 address' : `${sources} addresses`}, ${proxy ? counted(sessions, 'session') : 'no proxy'}${verifying + signing === 0 ? '' : `, waiting: ${counted(verifying, 'message')} to be verified, ${counted(signing, 'answer')} to be signed`}`,
     `id ${id}`,
-    `since the start: ${counted(registered, 'registration')}, ${gone} nodes gone silent, ${challenges} challenges, ${counted(introduced, 'introduction')}, ${answered} of them answered`,
+    `since the start: ${counted(registered, 'registration')}, ${counted(gone, 'node')} gone silent, ${counted(challenges, 'challenge')}, ${counted(introduced, 'introduction')}, ${answered} of them answered`,
     ...(proxy ? [`carried since the start: ${counted(opened, 'session')}, ${counted(passed, 'message')} of ${bytes(passedBytes)}, ${passedAgain} again`] : []),
-    ...line('dropped', drops),
+    ...messageLines({ received, sent, unsent, drops }),
     ...(helpers.length === 0 ? [] : ['', table([HELPER_HEAD, ...helpers.map(({ name, id, isRegistered, roundTrip, reason }) => [name, isRegistered ? 'registered' : reason ?? 'is asked', milliseconds(roundTrip), id ?? '-'])])])
   ].join('\n')
 }
 
-const line = (what: string, counts: Readonly<Record<string, number | undefined>>): string[] => {
-  const text = nonZero(counts as Record<string, number>)
-  return text === '' ? [] : [`${what} since the start: ${text}`]
+/** `received since the start: direct request 12, keep alive 3`; nothing for what has not happened. */
+function messageLines ({ received, sent, unsent, drops }: MessageStats): string[] {
+  return [
+    ...line('received', nonZero(withBlanks(received))),
+    ...line('sent', [nonZero(withBlanks(sent)), unsent === 0 ? '' : `${unsent} not, as too many waited`].filter((part) => part !== '').join('; ')),
+    ...line('dropped', nonZero(drops))
+  ]
 }
+
+const line = (what: string, text: string): string[] => text === '' ? [] : [`${what} since the start: ${text}`]
+
+/** `directRequest` is `direct request`. */
+const withBlanks = (counts: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`), count]))
 
 const milliseconds = (time: number | undefined): string => time === undefined ? '-' : `${time.toFixed(1)} ms`
 
@@ -53,14 +64,14 @@ const MAX_NODES = 50
 /** Milliseconds by which a clock may be wrong without a word. */
 const MAX_SKEW = 5000
 
-export function peerText ({ id, url = 'nowhere', kind, isLooking, skew, helpers, remotes, served, messages: { drops } }: ShowchainPeerStatus): string {
+export function peerText ({ id, url = 'nowhere', kind, isLooking, skew, helpers, remotes, served, messages }: ShowchainPeerStatus): string {
   const registered = helpers.filter(isRegistered).length
   const open = served.filter(({ isOpen }) => isOpen)
   return [
     `showchain ${url}: registered with ${registered} of ${counted(helpers.length, 'relay')}, ${kindText(kind)}${isLooking ? ' (being looked for)' : ''}`,
     `id ${id}`,
     ...(skew === undefined || Math.abs(skew) < MAX_SKEW ? [] : [`the clock of this machine is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'behind' : 'ahead'}: beyond 30 s others drop what it sends`]),
-    ...line('dropped', drops),
+    ...messageLines(messages),
     '',
     table(helperRows(helpers)),
     ...(remotes.length === 0 ? [] : ['', table([REMOTE_HEAD, ...remotes.map(remoteRow)])]),
