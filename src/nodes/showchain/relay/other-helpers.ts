@@ -74,8 +74,8 @@ export class OtherHelpers {
   /** Takes a 0x102. */
   answered (incoming: Incoming): boolean { return this.#requests.receive(incoming) }
 
-  /** Takes a 0x100. @returns whether it is one of another helper */
-  keptAlive (incoming: Incoming): boolean { return this.#clients.some((client) => client.receive(incoming)) }
+  /** Takes a 0x100. @returns whether it answers one of this helper: else it may be that of a node that is registered here, as other helpers are, too */
+  keptAlive (incoming: Incoming): boolean { return this.#clients.some((client) => client.state === 'checking' && client.receive(incoming)) }
 
   /** Before a 0x112 is verified: it may cost two signatures, so it has to come from another helper, and take from the budgets of it and of R. */
   refusal ({ message: { target, ip }, from }: Incoming, now: number): RelayDrop | undefined {

@@ -126,7 +126,10 @@ export class ShowchainRelay {
       admit: (received) => this.#admit(received),
       dataSender: (received) => this.#dataSender(received),
       handlers: {
-        keepAlive: ({ message, from, at }) => { if (!this.#others.keptAlive({ message, from })) this.#drop(this.#requests.keepAlive(message, from, at)) },
+        keepAlive: ({ message, from, at }) => {
+          if (this.#others.keptAlive({ message, from })) this.#state.registrations.heard(message.id as Uint8Array, from, at)
+          else this.#drop(this.#requests.keepAlive(message, from, at))
+        },
         directRequest: (received) => { this.#serve(received) },
         directResponse: (received) => { if (!this.#others.answered(received)) this.#drop('answer') },
         natRequest: (received) => { this.#serve(received) },

@@ -280,3 +280,13 @@ t.test('introductions by strangers, and too many of one R', async (t) => {
   t.equal(sent(), before, 'by nobody with whom it is registered')
   t.equal(b.node.pathCounts.punches, 0)
 })
+
+t.test('helpers that are registered with each other stay so, and nodes can find out their kind at any time', async (t) => {
+  const { world } = await worldOf([])
+  t.teardown(() => world.close())
+  await world.clock.pass(300_000)
+  t.same(world.relays.map((relay) => relay.status().nodes), [1, 1])
+  const node = await world.node('a', { nat: { kind: 'full-cone' } })
+  await world.clock.pass(15_000)
+  t.match(node.node.kindReport, { kind: 1, isCertain: true })
+})
