@@ -68,6 +68,7 @@ export class MemoryPath implements Path {
   readonly endpoint = { host: '192.0.2.1', port: 1 }
   readonly isReliable = false
   queued = 0
+  readonly reachedAt = -Infinity
   readonly limit = 1 << 20
   readonly maxDatagram: number
   readonly kind: PathKind

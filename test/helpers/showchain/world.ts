@@ -18,6 +18,9 @@ import type { Batch, Endpoint } from '../../../src/types.ts'
 
 const sha256 = await loadSha256()
 
+type RelayOptions = Partial<Omit<ServeShowchainInit, 'identity'>>
+type Nat = ReturnType<SimulatedNetwork['nat']>
+
 export type NodeKey = Parameters<typeof identity>[0]
 
 export interface WorldInit {
@@ -145,6 +148,8 @@ export interface PeerOptions extends Partial<Omit<ShowchainPeerInit, 'identity'>
 
 export interface WorldPeer extends Pick<WorldNode, 'host' | 'home' | 'id'> {
   readonly peer: ShowchainPeer
+  /** Its own. */
+  readonly nat: Nat | undefined
 }
 
 export class World {
@@ -157,6 +162,7 @@ export class World {
   readonly peers: ShowchainPeer[] = []
   isClosed = false
   readonly #init: WorldInit
+  readonly #relayInits: Array<[key: NodeKey, options: RelayOptions]> = []
   #homes = 0
 
   constructor (init: WorldInit = {}) {
@@ -173,12 +179,13 @@ export class World {
   async relay (key: NodeKey, { bootstrap = [], ...options }: Partial<Omit<ServeShowchainInit, 'identity' | 'bootstrap'>> & { bootstrap?: string[] } = {}): Promise<ShowchainServer> {
     const host = this.network.host({ on: this.internet, address: `192.0.2.${this.relayHosts.length + 1}` })
     this.relayHosts.push(host)
+    this.#relayInits.push([key, { bootstrap, ...options }])
     const server = await this.startRelay(host, key, { bootstrap, ...options })
     this.relays.push(server)
     return server
   }
 
-  startRelay (host: SimulatedHost, key: NodeKey, options: Partial<Omit<ServeShowchainInit, 'identity'>> = {}): Promise<ShowchainServer> {
+  startRelay (host: SimulatedHost, key: NodeKey, options: RelayOptions = {}): Promise<ShowchainServer> {
     const { clock } = this
     return serveShowchain({
       listen: { host: host.addresses[0], port: 7700 },
@@ -189,6 +196,12 @@ export class World {
       threads: false,
       ...options
     })
+  }
+
+  /** All helpers, as after a power cut: they know nobody. */
+  async restartRelays (): Promise<void> {
+    for (const relay of this.relays.splice(0)) await relay.close()
+    for (const [i, host] of this.relayHosts.entries()) this.relays.push(await this.startRelay(host, ...this.#relayInits[i]))
   }
 
   async node (key: NodeKey, { nat, behind, ...options }: NodeOptions = {}): Promise<WorldNode> {
@@ -228,7 +241,13 @@ export class World {
 
   /** A peer with real sessions. TCP is that of its host. */
   async peer (key: NodeKey, { nat, behind, ...options }: PeerOptions): Promise<WorldPeer> {
-    const { home, host } = this.#place(nat, behind)
+    const { home, host, nat: own } = this.#place(nat, behind)
+    const made = await this.peerOn(host, key, options)
+    return { ...made, home, nat: own }
+  }
+
+  /** The same on a host that there is. */
+  async peerOn (host: SimulatedHost, key: NodeKey, options: Partial<Omit<ShowchainPeerInit, 'identity'>>): Promise<WorldPeer> {
     const peer = new ShowchainPeer({
       identity: instant(identity(key)) as unknown as Identity,
       keys: new InstantKeys(),
@@ -244,18 +263,18 @@ export class World {
     })
     this.peers.push(peer)
     await peer.start()
-    return { peer, host, home, id: identity(key).id }
+    return { peer, host, home: undefined, nat: undefined, id: identity(key).id }
   }
 
-  #place (nat: Partial<NatInit> | undefined, behind: Pick<WorldNode, 'home'> | undefined): { home: WorldNode['home'], host: SimulatedHost } {
+  #place (nat: Partial<NatInit> | undefined, behind: Pick<WorldNode, 'home'> | undefined): { home: WorldNode['home'], host: SimulatedHost, nat?: Nat } {
     const { network, internet } = this
     const number = ++this.#homes
     if (behind?.home !== undefined) return { home: behind.home, host: network.host({ on: behind.home, address: `192.168.1.${100 + number}` }) }
     if (nat === undefined) return { home: undefined, host: network.host({ on: internet, address: `198.51.100.${number}` }) }
     const { loss = 0, reorder = 0 } = this.#init
     const home = network.subnet('192.168.1.0/24', { delay: 1, loss, reorder })
-    network.nat({ inside: home, outside: internet, address: `203.0.113.${number}`, ...nat })
-    return { home, host: network.host({ on: home, address: '192.168.1.2' }) }
+    const own = network.nat({ inside: home, outside: internet, address: `203.0.113.${number}`, ...nat })
+    return { home, host: network.host({ on: home, address: '192.168.1.2' }), nat: own }
   }
 
   async close (): Promise<void> {

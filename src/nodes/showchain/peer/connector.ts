@@ -78,6 +78,8 @@ export class Connector {
   readonly #retry: Backoff
   #problem: string | undefined
   #isHurried = false
+  /** A path was in use, and none works any more. */
+  #isCut = false
   /** By which packets go, as what is above says. */
   #chosen: Path | undefined
   #search: Search | undefined
@@ -128,9 +130,10 @@ export class Connector {
     const before = this.#chosen
     this.#chosen = path
     if (path === undefined) {
-      if (before !== undefined) this.#begin(`the path ${pathText(before)} does not work any more`, true)
+      if (before !== undefined) this.#cut(`the path ${pathText(before)} does not work any more`)
       return
     }
+    this.#isCut = false
     this.history.add(`packets go by the path ${pathText(path)}`)
     this.#retry.online()
     if (path.kind === 'proxy') {
@@ -154,8 +157,9 @@ export class Connector {
   onPathClosed (path: Path, reason: string): void {
     if (!this.#paths.delete(path)) return
     this.history.add(`the path ${pathText(path)} has ended: ${reason}`)
+    if (this.#isStopped) return
     if (path === this.#chosen) this.#chosen = undefined
-    if (!this.#isStopped && this.#paths.size === 0) this.#begin('no path is left', true)
+    if (this.#paths.size === 0) this.#cut('no path is left')
   }
 
   /** This node has another endpoint outside, or its NAT another kind. */
@@ -167,9 +171,20 @@ export class Connector {
 
   /** Another helper is registered. */
   onHelper (): void {
-    if (this.#search === undefined) return
+    if (this.#search === undefined) {
+      if (this.#isCut) this.#begin('a helper has registered this node', true)
+      return
+    }
     this.#askHelper()
     if (this.#search?.takesProxy === true) this.#askProxy()
+  }
+
+  /** It may be this node that others do not find any more, and what was found out before may not hold. */
+  #cut (why: string): void {
+    this.#isCut = true
+    this.#upgrade.online()
+    this.#init.helpers.check()
+    this.#begin(why, true)
   }
 
   /** @param isUrgent a proxy is asked at once */
@@ -324,7 +339,7 @@ export class Connector {
     this.#problem = problemOf(search)
     const isHurried = this.#isHurried
     this.#isHurried = false
-    if (this.#paths.size > 0) this.#searchAfter(this.#upgrade.next())
+    if (this.#paths.size > 0 && !this.#isCut) this.#searchAfter(this.#upgrade.next())
     else this.#searchAfter(isHurried ? RETRY.first : this.#retry.next())
   }
 

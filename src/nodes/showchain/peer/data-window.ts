@@ -48,6 +48,8 @@ export class DataWindow {
   next: number
   /** When something was acknowledged, or sent while nothing was outstanding. */
   heardAt = 0
+  /** When something was acknowledged. */
+  acknowledgedAt = -Infinity
   readonly #slots: Array<Outstanding | undefined> = Array(SPAN).fill(undefined)
   readonly #rtt = new RttEstimator()
   readonly #control: CongestionControl
@@ -113,7 +115,7 @@ export class DataWindow {
     const entry = this.#slots[seq % SPAN]
     if (entry?.seq !== seq || entry.tries === 0) return false
     this.#forget(entry)
-    this.heardAt = now
+    this.heardAt = this.acknowledgedAt = now
     this.#delivered += this.#packet
     this.#acknowledged += this.#packet
     if (entry.tries === 1) this.#rtt.sample(now - entry.sentAt, 0) // else it is not known which one has arrived

@@ -28,6 +28,7 @@ export class DatagramPath implements Path {
   readonly #init: DatagramPathInit
   #sentAt: number
   #heardAt: number
+  #reachedAt = -Infinity
   #timer: Timer | undefined
   #isClosed = false
 
@@ -50,6 +51,8 @@ export class DatagramPath implements Path {
   /** Milliseconds of the clock. */
   get heardAt (): number { return this.#heardAt }
 
+  get reachedAt (): number { return this.#reachedAt }
+
   send (packets: Batch): number {
     if (this.#isClosed) return 0
     const { host, port } = this.endpoint
@@ -65,6 +68,9 @@ export class DatagramPath implements Path {
 
   /** Something has come from there. */
   heard (now: number): void { this.#heardAt = now }
+
+  /** The other node has proven that it is there. */
+  reached (now: number): void { this.#reachedAt = now }
 
   close (): void { this.#end('closed') }
 

@@ -76,6 +76,9 @@ export class Helpers {
     return this.all.find((client) => isActive(client) && client.endpoint !== undefined && isSame(client.endpoint, at))
   }
 
+  /** Looks whether all still know this node, at the endpoint that it has now. */
+  check (): void { for (const client of this.all) client.check() }
+
   /** Takes a 0x100. @returns whether it is of a helper */
   receive (incoming: Incoming): boolean { return this.all.some((client) => client.receive(incoming)) }
 

@@ -6,7 +6,7 @@ import { CodedError } from '../../../errors.ts'
  * - `ERR_PATH_ALTERED`: a proxy has altered what it had to pass on, and there is no other path
  * - `ERR_PATH_STALLED`: a proxy has acknowledged data for some time that it has not passed on, and there is no other path
  * - `ERR_PROXY_SESSION`: nothing sent by a proxy has been acknowledged for 30 s
- * - `ERR_PAIR_UNREACHABLE`: nothing has come back by any path for 15 s
+ * - `ERR_PAIR_UNREACHABLE`: nothing has come back by any path for 45 s, or for 15 s and the node is there without the session
  * - `ERR_PAIR_CLOSED`: the other node has closed the session; `reason` is of `CloseReason`
  */
 export type PairErrorCode = 'ERR_HANDSHAKE' | 'ERR_PATH_ALTERED' | 'ERR_PATH_STALLED' | 'ERR_PROXY_SESSION' | 'ERR_PAIR_UNREACHABLE' | 'ERR_PAIR_CLOSED'

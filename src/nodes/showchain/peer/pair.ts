@@ -34,6 +34,8 @@ export interface PairInit {
   /** 0 to 1, for the congestion control. Default: `Math.random`. */
   random?: () => number
   onPathChosen? (path: Path | undefined): void
+  /** T: nothing comes of R any more, although something should: this node may have another endpoint outside. */
+  onQuiet? (): void
   /** The proxy of this path has altered data: it is not to be used again for this pair. The path was removed; whoever is told closes it. */
   onAltered? (path: Path, err: PairError): void
 }
@@ -99,7 +101,7 @@ abstract class Pair<Init extends PairInit> implements PathUser {
   protected abstract takeHandshake (packet: Uint8Array, path: Path, now: number): void
 
   protected newSession (role: 'requester' | 'target', agreement: Agreement, more: { onOpen?: TargetPairInit['onOpen'], onEnded: (err: Error | undefined, session: Session) => void }): Session {
-    const { clock, sealing, random, onPathChosen, onAltered, indexes } = this.init
+    const { clock, sealing, random, onPathChosen, onQuiet, onAltered, indexes } = this.init
     const session: Session = new Session({
       clock,
       role,
@@ -109,6 +111,7 @@ abstract class Pair<Init extends PairInit> implements PathUser {
       drops: this.drops,
       onOpen: more.onOpen,
       onPathChosen: (path) => { if (session === this.session) onPathChosen?.(path) },
+      onQuiet,
       onAltered: (path, err) => {
         this.forget(path)
         onAltered?.(path, err)

@@ -10,9 +10,16 @@ const DEAD_INTERVAL = 2000
 /** Unanswered probes after which a path does not work. */
 const MAX_UNANSWERED = 4
 
-/** Milliseconds without an answer on any path until R gives up, and without any packet until T does. */
-const REQUESTER_TIMEOUT = 15_000
-const TARGET_TIMEOUT = 60_000
+/** Milliseconds without an answer on any path until R gives up, and without any packet until T does: until then other paths are looked for. */
+const REQUESTER_TIMEOUT = 45_000
+export const TARGET_TIMEOUT = 60_000
+
+/** The same for R when T was reached by a path again and again for so many milliseconds, and has answered no probe: it has no such session. */
+const FORGOTTEN_TIMEOUT = 15_000
+const FORGOTTEN_AFTER = 5000
+
+/** Milliseconds until T finds it strange that nothing comes: R probes sooner, unless that does not arrive. */
+const QUIET = 3000
 
 /** A path of the same kind is taken when its round trip is shorter than so much of that of the chosen one. */
 const SHORTER = 0.8
@@ -41,6 +48,8 @@ export interface PathSetInit {
   onWorking (path: Path | undefined): void
   /** Milliseconds for which the stream waits for an acknowledgement. */
   unansweredFor (now: number): number
+  /** T: nothing has come for a while, although something should: what R sends may go to an endpoint that this node does not have any more. */
+  onQuiet (): void
   /** Nothing has come back for too long. */
   onSilent (): void
 }
@@ -53,6 +62,8 @@ class Known implements PathState {
   unanswered = 0
   probedAt = -Infinity
   heardAt = -Infinity
+  /** R: when T was first reached by it, since any path was last answered. */
+  reachedAt = Infinity
   /** Tokens of the last probes, with the times at which they were sent. */
   readonly probes = new Map<number, number>()
 
@@ -69,8 +80,10 @@ export class PathSet {
   #token = 0
   /** R: since when nothing has come back, Infinity while that is not waited for. T: when a packet was opened. */
   #silentSince: number
-  /** R: when a packet of the stream has come. */
+  /** When a packet of the stream has come; T: and no probe since. */
   #streamAt = -Infinity
+  /** T: of what does not come the node was told. */
+  #isQuiet = false
   #timer: Timer | undefined
   #isTimerSoon = false
   #isClosed = false
@@ -115,19 +128,22 @@ export class PathSet {
     this.#schedule()
   }
 
-  /** A packet was opened that is no answer to a probe. T sends by the path of the newest one by which R sends as well. @param isChosen it is of the stream, or a probe that says so */
-  heard (path: Path, isChosen: boolean, isNewest: boolean, now: number): void {
+  /** A packet was opened that is no answer to a probe. T sends by the path of the newest one by which R sends as well. @param what of the stream, or a probe, which says whether R sends by this path */
+  heard (path: Path, what: 'stream' | 'chosen' | 'probe', isNewest: boolean, now: number): void {
     if (this.#isRequester) {
       this.#streamAt = now
       this.watch()
       return
     }
     this.#silentSince = now
+    this.#streamAt = what === 'stream' ? now : -Infinity
+    this.#isQuiet = false
+    this.watch()
     const known = this.#find(path)
     if (known === undefined) return
     known.heardAt = now
     known.works = true
-    if (isNewest && known !== this.#chosen && (isChosen || this.#chosen === undefined)) this.#moveTo(known)
+    if (isNewest && known !== this.#chosen && (what !== 'probe' || this.#chosen === undefined)) this.#moveTo(known)
     this.#told()
   }
 
@@ -142,6 +158,7 @@ export class PathSet {
     known.works = true
     known.heardAt = now
     known.probes.clear()
+    if (this.#silentSince !== Infinity) for (const one of this.#known) one.reachedAt = Infinity
     this.#silentSince = Infinity
     this.#choose()
     this.#told()
@@ -150,7 +167,7 @@ export class PathSet {
 
   /** Something of the stream was sent, or has come: whether it is acknowledged, and more comes, is looked after from now on. */
   watch (): void {
-    if (!this.#isTimerSoon && this.#isRequester) this.#schedule(true)
+    if (!this.#isTimerSoon) this.#schedule(true)
   }
 
   close (): void {
@@ -171,6 +188,7 @@ export class PathSet {
     known.unanswered++
     known.probedAt = now
     if (this.#silentSince === Infinity) this.#silentSince = now
+    else if (known.reachedAt === Infinity && known.path.reachedAt >= this.#silentSince) known.reachedAt = known.path.reachedAt
     this.#init.sendProbe(known.path, token, known === this.#chosen)
   }
 
@@ -206,9 +224,9 @@ export class PathSet {
   }
 
   readonly #run = (): void => {
-    const { clock, unansweredFor } = this.#init
+    const { clock, unansweredFor, onQuiet } = this.#init
     const now = clock.now()
-    if (now - this.#silentSince >= (this.#isRequester ? REQUESTER_TIMEOUT : TARGET_TIMEOUT)) {
+    if (now >= this.#givesUpAt || (now - this.#silentSince >= FORGOTTEN_TIMEOUT && this.#isForgotten)) {
       this.close()
       this.#init.onSilent()
       return
@@ -226,9 +244,19 @@ export class PathSet {
       this.#told()
       this.#schedule(unanswered > 0 || this.#hasStopped)
     } else {
-      this.#schedule()
+      const isWaiting = !this.#isQuiet && (this.#streamAt !== -Infinity || unansweredFor(now) > 0)
+      if (isWaiting && now - this.#silentSince >= QUIET) {
+        this.#isQuiet = true
+        onQuiet()
+      }
+      this.#schedule(isWaiting && !this.#isQuiet)
     }
   }
+
+  get #givesUpAt (): number { return this.#silentSince + (this.#isRequester ? REQUESTER_TIMEOUT : TARGET_TIMEOUT) }
+
+  /** R: T is there, and does not answer as one that has this session: it may have restarted. */
+  get #isForgotten (): boolean { return this.#known.some(({ path, reachedAt }) => path.reachedAt - reachedAt >= FORGOTTEN_AFTER) }
 
   /** @param isSoon the stream waits for an acknowledgement */
   #schedule (isSoon = false): void {
@@ -236,10 +264,12 @@ export class PathSet {
     if (this.#isClosed) return
     clock.clear(this.#timer)
     const now = clock.now()
-    let due = this.#silentSince + (this.#isRequester ? REQUESTER_TIMEOUT : TARGET_TIMEOUT)
+    let due = this.#givesUpAt
     if (this.#isRequester) {
       if (isSoon) due = Math.min(due, now + WAITING_INTERVAL)
       for (const known of this.#known) due = Math.min(due, known.probedAt + this.#intervalOf(known, false))
+    } else if (isSoon) {
+      due = Math.min(due, Math.max(now, this.#silentSince) + QUIET)
     }
     this.#isTimerSoon = isSoon || due - now <= WAITING_INTERVAL
     this.#timer = clock.set(Math.min(TARGET_TIMEOUT, Math.max(1, due - now)), this.#run)

@@ -45,12 +45,15 @@ export class PathTable {
   /** Endpoints with paths. */
   get size (): number { return this.#entries.size }
 
-  /** Opens a path, or returns the one that there is; undefined when there are too many. The user is not told of it. */
+  /** Opens a path to a node that has proven to be there, or returns the one that there is; undefined when there are too many. The user is not told of it. */
   open (role: Role, user: PathUser, kind: 'direct' | 'nat', endpoint: Endpoint): DatagramPath | undefined {
     const name = endpointText(endpoint)
     const known = this.#entries.get(name)
     const end = known?.[role]
-    if (end?.user === user) return end.path
+    if (end?.user === user) {
+      end.path.reached(this.#init.clock.now())
+      return end.path
+    }
     end?.path.close() // of a node that was at this endpoint before
     if (known === undefined && this.#entries.size >= MAX_PATHS) return undefined
     this.#makeRoom(user, role)
@@ -66,6 +69,7 @@ export class PathTable {
         onClosed(path, user, reason === 'silent' ? 'nothing was heard for 60 s' : 'closed')
       }
     })
+    path.reached(clock.now())
     const entry = this.#entries.get(name) ?? { host: endpoint.host, port: endpoint.port, requester: undefined, target: undefined }
     entry[role] = { path, user }
     this.#entries.set(name, entry)

@@ -19,6 +19,8 @@ export interface Path extends Pick<PacketPort, 'send' | 'queued' | 'limit' | 'is
   sendOnce (packet: Uint8Array): boolean
   /** Longer packets do not arrive: those that were sent are not repeated any more. */
   shrank (size: number): void
+  /** When the other node is known to have been at the other end, in milliseconds of the clock; -Infinity: never. A proxy may say so wrongly. */
+  readonly reachedAt: number
   /** Called by what is above when the path is of no use any more. */
   close (): void
 }

@@ -55,7 +55,11 @@ export class ShowchainPeer extends EventEmitter<ShowchainPeerEvents> {
     const [sealing, sha256] = [await loadSealing(), await loadSha256()]
     if (this.#isClosed) throw new LinkClosedError('the peer was closed')
     const served = this.#served = new ServedNodes({
-      settings, sealing, indexes: this.#indexes, onSession: (id, isOpen) => { tell(() => this.emit('served', id, isOpen)) }
+      settings,
+      sealing,
+      indexes: this.#indexes,
+      onSession: (id, isOpen) => { tell(() => this.emit('served', id, isOpen)) },
+      onQuiet: () => { this.#node?.helpers.check() }
     })
     served.configure(this.#options)
     const node = this.#node = await ShowchainNode.open({

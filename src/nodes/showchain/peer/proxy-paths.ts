@@ -59,6 +59,8 @@ class ProxyPath implements Path {
 
   get maxDatagram (): number { return this.#session.maxDatagram }
 
+  get reachedAt (): number { return this.#session.reachedAt }
+
   get queued (): number { return this.#session.queued }
 
   get limit (): number { return this.#session.limit }

@@ -111,6 +111,8 @@ export class ProxySession implements Path {
   /** Messages that are not acknowledged. */
   get outstanding (): number { return this.#window.outstanding }
 
+  get reachedAt (): number { return this.#window.acknowledgedAt }
+
   /** Milliseconds of a round trip to the other end, smoothed; undefined until one is known. */
   get rtt (): number | undefined { return this.#window.rtt }
 

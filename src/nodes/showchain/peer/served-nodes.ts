@@ -30,6 +30,8 @@ export interface ServedNodesInit {
   sealing: Sealing
   indexes: Indexes
   onSession (id: string, isOpen: boolean): void
+  /** Nothing comes of a node any more, although something should. */
+  onQuiet (): void
 }
 
 interface Served {
@@ -81,7 +83,7 @@ export class ServedNodes {
       return known.pair
     }
     if (this.#allowed === 'any' && (this.#nodes.size >= MAX_NODES || !hasRoom)) return undefined
-    const { settings: { clock, identity, keys, random }, sealing, indexes, onSession } = this.#init
+    const { settings: { clock, identity, keys, random }, sealing, indexes, onSession, onQuiet } = this.#init
     const users = new Users()
     const name = idText(id)
     const pair: TargetPair = new TargetPair({
@@ -97,6 +99,7 @@ export class ServedNodes {
         onSession(name, isOpen)
         if (!isOpen) this.endIfGone(pair)
       },
+      onQuiet,
       onAltered: (path) => { path.close() }
     })
     this.#nodes.set(key, { id: Uint8Array.from(id), pair, users, owner })

@@ -10,7 +10,7 @@ import type { Batch, Clock, Link, PacketPort, Take, Timer } from '../../../types
 import type { Agreement } from './handshake.ts'
 import { PacketSizes } from './packet-sizes.ts'
 import { isAlteration, PairError } from './pair-error.ts'
-import { PathSet, type PathState } from './path-set.ts'
+import { PathSet, TARGET_TIMEOUT, type PathState } from './path-set.ts'
 import type { Path } from './paths.ts'
 import { contentOf, SealedChannel, typeOf } from './sealed-channel.ts'
 
@@ -50,6 +50,8 @@ export interface SessionInit {
   onPathChosen (path: Path | undefined): void
   /** What has come by a proxy was altered on the way, or the other end says so: the path is not in use any more. */
   onAltered (path: Path, err: PairError): void
+  /** T: nothing comes any more, although something should. */
+  onQuiet?: (() => void) | undefined
   /** Called once, with the error that has ended it; undefined: in order. */
   onEnded (err: Error | undefined): void
 }
@@ -89,6 +91,7 @@ export class Session {
       onMove: (path) => { this.#use(path) },
       onWorking: (path) => { init.onPathChosen(path) },
       unansweredFor: (now) => this.#stream.unansweredFor(now),
+      onQuiet: () => { init.onQuiet?.() },
       onSilent: () => { this.fail(this.#altered ?? new PairError('ERR_PAIR_UNREACHABLE', 'nothing has come from the other node for too long')) }
     })
     this.#sizes = new PacketSizes({
@@ -97,7 +100,7 @@ export class Session {
       onSize: (path) => { this.#fit(path) },
       unansweredFor: (now) => this.#stream.unansweredFor(now)
     })
-    this.#stream = reliable({ clock, headroom: SEALED_HEAD, tailroom: SEALED_TAIL, maxDatagram: LEAST_PACKET - SEALED_HEAD - SEALED_TAIL, random })(this.#lower)
+    this.#stream = reliable({ clock, deadAfter: TARGET_TIMEOUT, headroom: SEALED_HEAD, tailroom: SEALED_TAIL, maxDatagram: LEAST_PACKET - SEALED_HEAD - SEALED_TAIL, random })(this.#lower)
     this.mux = linkMux({ clock, codec: compactMux({ role: role === 'requester' ? 'client' : 'server' }), maxLinks: MAX_LINKS, onOpen })(this.#stream)
     void this.mux.ended.then((err) => { this.#end(err) })
   }
@@ -133,7 +136,7 @@ export class Session {
     const type = typeOf(packet)
     const { isNewest } = channel
     if (type === SealedType.STREAM) {
-      this.#paths.heard(path, true, isNewest, now)
+      this.#paths.heard(path, 'stream', isNewest, now)
       this.packetsIn++
       this.#incoming.push(contentOf(packet))
     } else {
@@ -178,12 +181,12 @@ export class Session {
 
   #takeControl (type: number, content: Uint8Array, path: Path, isNewest: boolean, now: number): void {
     if (type === SealedType.PROBE && content.length === TOKEN_BYTES + 1) {
-      this.#paths.heard(path, content[TOKEN_BYTES] === CHOSEN, isNewest, now)
+      this.#paths.heard(path, content[TOKEN_BYTES] === CHOSEN ? 'chosen' : 'probe', isNewest, now)
       path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.PROBE_ANSWER)])
     } else if (type === SealedType.PROBE_ANSWER && content.length === TOKEN_BYTES) {
       this.#paths.answered(path, readU64(content, 0), now)
     } else if (type === SealedType.SIZE_PROBE && content.length >= TOKEN_BYTES) {
-      if (this.#init.role === 'target') this.#paths.heard(path, false, isNewest, now)
+      if (this.#init.role === 'target') this.#paths.heard(path, 'probe', isNewest, now)
       path.send([this.#channel.seal(content.subarray(0, TOKEN_BYTES), SealedType.SIZE_ANSWER)])
     } else if (type === SealedType.SIZE_ANSWER && content.length === TOKEN_BYTES) {
       this.#sizes.answered(path, readU64(content, 0), now)

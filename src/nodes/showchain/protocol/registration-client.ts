@@ -13,6 +13,9 @@ const INTERVAL = 15_000
 const REPEAT_INTERVAL = 2000
 const MAX_REPEATS = 3
 
+/** Milliseconds between two keep-alives that a helper answers, at least. */
+const MIN_INTERVAL = 5000
+
 /**
  * `resolving`: its name is looked up; `asking`: a 0x101 is open; `registered`; `checking`: registered, a keep-alive is not answered yet; `waiting`:
  * until the next attempt.
@@ -51,7 +54,9 @@ export class RegistrationClient {
   #roundTrip: number | undefined
   #request: OpenRequest | undefined
   #timer: Timer | undefined
-  #keptAt = 0
+  /** When the last keep-alive was sent, and when the next one will be. */
+  #keptAt = -Infinity
+  #dueAt = 0
   #repeats = 0
   #reason: string | undefined
   #attempt = 0
@@ -99,6 +104,11 @@ export class RegistrationClient {
   stop (): void {
     this.#stopWork()
     this.#state = 'idle'
+  }
+
+  /** Looks earlier than usual whether it is still registered at the endpoint that it has now: something that came by the socket has stopped. */
+  check (): void {
+    if (this.#state === 'registered') this.#keepAfter(Math.min(this.#keptAt + MIN_INTERVAL, this.#dueAt) - this.#init.clock.now())
   }
 
   /** Takes a 0x100 of the helper. @returns whether it is one */
@@ -189,6 +199,7 @@ export class RegistrationClient {
   #keepAfter (ms: number): void {
     const { clock } = this.#init
     clock.clear(this.#timer)
+    this.#dueAt = clock.now() + ms
     this.#timer = clock.set(Math.max(1, ms), this.#keep)
   }
 

@@ -18,7 +18,7 @@ const at = (host: string, port = 4000) => ({ host, port })
 
 function table (allow: Allowed, maxNodesPerSource?: number): ServedNodes {
   const settings = readPeer({ identity: identity('a'), bootstrap: [at('192.0.2.1')], to, allow, ...(maxNodesPerSource !== undefined && { maxNodesPerSource }), clock: new VirtualClock(), threads: false })
-  const nodes = new ServedNodes({ settings, sealing, indexes: new Indexes(), onSession: () => {} })
+  const nodes = new ServedNodes({ settings, sealing, indexes: new Indexes(), onSession: () => {}, onQuiet: () => {} })
   t.teardown(() => { nodes.close() })
   return nodes
 }
