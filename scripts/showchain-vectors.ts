@@ -76,7 +76,7 @@ const MESSAGES: Array<[name: string, op: number, signedAs: number, fields: strin
   ['proxy_response', 0x122, 0x122, 'target seq ts session key ephemeral?', 'target session seq ts ephemeral'],
   ['data_request', 0x123, 0x123, 'id target seq ts session data data_hash', 'target session seq ts data_hash'],
   ['pass_data', 0x124, 0, 'id target seq ts session data data_hash', ''],
-  ['data_ack', 0x125, 0, 'seq ts session', '']
+  ['data_ack', 0x125, 0, 'seq ts session arrived?', '']
 ]
 
 const ENDS = {
@@ -84,7 +84,19 @@ const ENDS = {
     id: key.id, target: b.id, seq: 1, ts: 1, session: fill(16, 0), ip: fill(4, 0), port: 1, data: fill(size, 0), key: key.der
   }),
   max: (key: Key, size: number): Fields => ({
-    id: key.id, target: fill(32, 0xff), seq: MAX, ts: MAX, session: fill(16, 0xff), ip: fill(16, 0xff), port: 65535, data: fill(size, 0xff), key: key.der, kind: 4, cookie: fill(16, 0xff), ephemeral: fill(32, 0xff)
+    arrived: fill(32, 0xff),
+    id: key.id,
+    target: fill(32, 0xff),
+    seq: MAX,
+    ts: MAX,
+    session: fill(16, 0xff),
+    ip: fill(16, 0xff),
+    port: 65535,
+    data: fill(size, 0xff),
+    key: key.der,
+    kind: 4,
+    cookie: fill(16, 0xff),
+    ephemeral: fill(32, 0xff)
   })
 }
 
@@ -108,7 +120,7 @@ function message (end: 'min' | 'max', [name, op, signedAs, list, covered]: typeo
     for (const word of list.split(' ')) {
       const field = word.replace('?', '')
       if (field === 'data_hash') fields[field] = sha256(all.data as Uint8Array)
-      else if (end === 'max' || !word.endsWith('?')) fields[field] = all[field]
+      else if (end === 'max' || !word.endsWith('?')) fields[field === 'arrived' ? 'data' : field] = all[field] // `data` of another meaning
     }
     if (signedAs === 0) return { fields, inputs: { op, ...shown(fields) }, bytes: encode(op, fields) }
     const toSign = bytesToSign(signedAs, fields, covered)
@@ -117,7 +129,7 @@ function message (end: 'min' | 'max', [name, op, signedAs, list, covered]: typeo
     return { fields, inputs: { op, ...shown(fields), signer: key.name, signed: hex(toSign), salt: hex(salt), sign: hex(signature) }, bytes: encode(op, { ...fields, sign: signature }) }
   }
   const sample = make(1000)
-  const isData = sample.fields.data !== undefined
+  const isData = list.split(' ').includes('data')
   const { inputs, bytes } = !isData ? sample : make(end === 'min' ? 1 : 1000 + 1232 - sample.bytes.length)
   return { name: `${name}_${end}`, inputs, hex: hex(bytes), notes: end === 'min' ? 'each field at its minimum, none that may be missing' : `each field at its maximum, ${bytes.length} bytes` }
 }
@@ -154,6 +166,15 @@ function proxied (): ShowchainVector[] {
     },
     { name: 'data_request_hmac', inputs: { op: 0x123, ...shown(withHash), hmac_key: hex(key), signed: hex(toSign), sign: hex(hmac) }, hex: hex(encode(0x123, { ...withHash, sign: hmac })), notes: 'signed by HMAC under the key of the vector before' }
   ]
+}
+
+/** 0x124 with seq 1, 256, 999, 1002, 1004 and 1005 have come. */
+function acknowledged (): ShowchainVector {
+  const data = Buffer.alloc(32)
+  const first = 752 // (floor(1005 / 8) - 31) * 8
+  for (const seq of [999, 1002, 1004, 1005]) data[(seq - first) >> 3] |= 1 << (seq - first) % 8
+  const fields = { seq: 1005, ts: 1_760_000_000_000, session: fill(16, 0x33), data }
+  return { name: 'data_ack_arrived', inputs: { op: 0x125, ...shown(fields) }, hex: hex(encode(0x125, fields)), notes: '0x124 with seq 1, 256, 999, 1002, 1004 and 1005 have come' }
 }
 
 function handshake (): ShowchainVector[] {
@@ -204,6 +225,7 @@ export function showchainVectors (): ShowchainVector[] {
     ...MESSAGES.flatMap((row) => [message('min', row), message('max', row)]),
     { name: 'challenge', inputs: { op: 0x102, ...shown(challenge) }, hex: hex(encode(0x102, challenge)), notes: 'a 0x102 without proof' },
     ...proxied(),
+    acknowledged(),
     ...handshake()
   ]
 }

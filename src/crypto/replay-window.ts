@@ -2,6 +2,8 @@
 import { OptionError } from '../errors.ts'
 
 const WORD_BITS = 32
+const BYTES_IN_WORD = 4
+const BYTE_BITS = 8
 const DEFAULT_SIZE = 8192
 const MAX_SIZE = 2 ** 20
 
@@ -52,6 +54,19 @@ export class ReplayWindow {
     }
     this.#words[word & this.#mask] |= 1 << (counter - word * WORD_BITS)
     return true
+  }
+
+  /**
+   * Writes which counters were accepted, each as a bit of a byte of eight, the lowest bit first: the last byte is that of `counter`. Those
+   * that are too old to tell are 0.
+   */
+  copyBits (counter: number, into: Uint8Array, at: number, length: number): void {
+    const first = Math.floor(counter / BYTE_BITS) - length + 1
+    for (let i = 0; i < length; i++) {
+      const word = Math.floor((first + i) / BYTES_IN_WORD)
+      const isKnown = word >= 0 && word <= this.#lastWord && word > this.#lastWord - this.#words.length
+      into[at + i] = isKnown ? this.#words[word & this.#mask] >>> (first + i - word * BYTES_IN_WORD) * BYTE_BITS : 0
+    }
   }
 
   /** Clears the words between the last one and this one, which held older counters. */

@@ -98,3 +98,29 @@ t.test('as a set of all counters does', async (t) => {
     return true
   }), { numRuns, seed: SEED })
 })
+
+t.test('the bits of any window tell what was accepted, and nothing else', async () => {
+  const step = fc.oneof(fc.integer({ min: -300, max: 300 }), fc.integer({ min: -3000, max: 3000 }))
+  fc.assert(fc.property(fc.constantFrom(1, 64, 1024), fc.integer({ min: 0, max: LAST - 100_000 }), fc.array(step, { maxLength: 200 }), fc.integer({ min: -300, max: 300 }), (size, start, steps, back) => {
+    const window = new ReplayWindow({ size })
+    const accepted = new Set<number>()
+    let [highest, last] = [-1, start]
+    for (const by of steps) {
+      const counter = Math.max(0, last + by)
+      if (!window.accept(counter)) continue
+      accepted.add(counter)
+      last = counter
+      highest = Math.max(highest, counter)
+    }
+    const at = Math.max(0, highest + back)
+    const bits = new Uint8Array(34).fill(0xa5)
+    window.copyBits(at, bits, 1, 32)
+    if (bits[0] !== 0xa5 || bits[33] !== 0xa5) return false
+    const first = (Math.floor(at / 8) - 31) * 8
+    for (let i = 0; i < 256; i++) {
+      const isSet = (bits[1 + (i >> 3)] & 1 << i % 8) !== 0
+      if (isSet !== accepted.has(first + i) && (isSet || first + i > highest - size)) return false
+    }
+    return true
+  }), { numRuns: sample('windows', { short: 300, long: 10_000 }), seed: SEED })
+})

@@ -1,6 +1,6 @@
 /** Messages of every kind, with all of their fields. */
 import { Op, type OpCode, type OpName } from '../../../src/nodes/showchain/protocol/op.ts'
-import { FIELDS, Field, type FieldName } from '../../../src/nodes/showchain/protocol/field-table.ts'
+import { ARRIVED_BYTES, FIELDS, Field, type FieldName } from '../../../src/nodes/showchain/protocol/field-table.ts'
 import type { Identity } from '../../../src/nodes/showchain/protocol/identity.ts'
 import type { ShowchainMessage } from '../../../src/nodes/showchain/protocol/messages.ts'
 import { hashOf, signMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
@@ -20,7 +20,7 @@ export const fieldsOf = (op: OpCode): Array<[name: FieldName, isRequired: boolea
 
 /** A message with all fields that its kind has; signed, where that is, by key a. */
 export function messageOf (op: OpCode, fields: Partial<ShowchainMessage> = {}, signer: Identity = identity('a')): ShowchainMessage {
-  const data = Buffer.from('data')
+  const data = op === Op.dataAck ? bytes(ARRIVED_BYTES, 0x80) : Buffer.from('data')
   const all: Required<Omit<ShowchainMessage, 'op'>> = {
     id: signer.id,
     target: identity('b').id,

@@ -1,7 +1,4 @@
-/**
- * Writes 0x123 and 0x125 of one proxy session (SHOW CHAIN protocol, sections 2 and 6). All but a few fields are the same each time, so they
- * are copied from a template.
- */
+/** Writes the 0x123 of one proxy session (SHOW CHAIN protocol, sections 2 and 6). All but a few fields are the same each time, so they are copied from a template. */
 import { DIGEST_BYTES, type Sha256 } from '../../../crypto/index.ts'
 import type { CoveredData } from '../protocol/covered-data.ts'
 import { encodeMessage, MAX_MESSAGE } from '../protocol/messages.ts'
@@ -90,32 +87,7 @@ export class DataRequests {
   }
 }
 
-/** Writes the 0x125 of a session. */
-export class DataAcks {
-  readonly #head = encodeMessage({ op: Op.dataAck, seq: 0, ts: 0 })
-  readonly #session: Uint8Array
-
-  constructor (session: Uint8Array) { this.#session = session }
-
-  write (seq: number, ts: number): Uint8Array {
-    const bytes = new Uint8Array(this.#head.length + 2 + this.#session.length + numberSize(seq) + numberSize(ts))
-    bytes.set(this.#head)
-    let at = this.#head.length
-    if (seq > 0) at = writeVarint(bytes, at, Tag.SEQ, seq)
-    if (ts > 0) at = writeVarint(bytes, at, Tag.TS, ts)
-    writeBytes(bytes, at, Tag.SESSION, this.#session)
-    return bytes
-  }
-}
-
 const lengthSize = (length: number): number => length < 0x80 ? 1 : 2
-
-function numberSize (value: number): number {
-  if (value === 0) return 0
-  let size = 2
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++
-  return size
-}
 
 function writeVarint (into: Uint8Array, at: number, tag: number, value: number): number {
   into[at++] = tag

@@ -1,12 +1,16 @@
 /** Messages of one proxy session that are not acknowledged, and when each is repeated (SHOW CHAIN protocol, section 6.2). */
 import { RttEstimator } from '../../../transforms/reliable/rtt-estimator.ts'
 import type { CongestionControl } from '../../../transforms/reliable/congestion.ts'
+import { firstArrived, hasArrived } from '../protocol/arrived.ts'
+import { ARRIVED_BYTES } from '../protocol/field-table.ts'
 
 /** All that are not acknowledged are within the last so many numbers. */
 const SPAN = 1024
 
 /** Messages that are not acknowledged, at most. */
 const MAX_OUTSTANDING = 512
+
+const ARRIVED_BITS = 8 * ARRIVED_BYTES
 
 /** Milliseconds until a message is repeated; doubled with each repetition. */
 const MIN_TIMEOUT = 200
@@ -110,15 +114,30 @@ export class DataWindow {
     return entry.dueAt
   }
 
-  /** A message has arrived; `finish` follows. False when that is known, or it was not sent. */
-  acknowledge (seq: number, now: number): boolean {
+  /**
+   * A message has arrived; `finish` follows. False when nothing of it is new, or it was not sent.
+   *
+   * @param arrived which ones have arrived around it
+   */
+  acknowledge (seq: number, arrived: Uint8Array | undefined, now: number): boolean {
+    const entry = this.#slots[seq % SPAN]
+    const isTimed = entry?.seq === seq && entry.tries === 1 // else it is not known which one has arrived, or when
+    if (isTimed) this.#rtt.sample(now - entry.sentAt, 0)
+    let isNew = this.#take(seq, now)
+    if (arrived === undefined) return isNew
+    const first = firstArrived(seq)
+    const end = Math.min(this.next, first + ARRIVED_BITS)
+    for (let other = Math.max(first, this.#lowest); other < end; other++) if (hasArrived(arrived, other - first) && this.#take(other, now)) isNew = true
+    return isNew
+  }
+
+  #take (seq: number, now: number): boolean {
     const entry = this.#slots[seq % SPAN]
     if (entry?.seq !== seq || entry.tries === 0) return false
     this.#forget(entry)
     this.heardAt = this.acknowledgedAt = now
     this.#delivered += this.#packet
     this.#acknowledged += this.#packet
-    if (entry.tries === 1) this.#rtt.sample(now - entry.sentAt, 0) // else it is not known which one has arrived
     if (this.#newest === undefined || seq > this.#newest.seq) this.#newest = entry
     return true
   }

@@ -6,7 +6,8 @@ import { MAX_MESSAGE, type ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 import type { Batch, Clock, Endpoint, Timer } from '../../../types.ts'
 import { CoveredData } from '../protocol/covered-data.ts'
-import { DataAcks, DataRequests } from './data-requests.ts'
+import { DataAcks } from './data-acks.ts'
+import { DataRequests } from './data-requests.ts'
 import { DataWindow, type Outstanding } from './data-window.ts'
 import { PairError } from './pair-error.ts'
 import type { Path } from './paths.ts'
@@ -96,7 +97,7 @@ export class ProxySession implements Path {
     const { sha256, identity: { id }, target, session, pageSignatures = false, random } = init
     this.#covered = new CoveredData(sha256, { target, session, hasHash: !pageSignatures })
     this.#requests = new DataRequests({ sha256, covered: this.#covered, id, target, session, pageSignatures })
-    this.#acks = new DataAcks(session)
+    this.#acks = new DataAcks({ session, received: this.#received, isSingle: pageSignatures })
     this.#window = new DataWindow({
       control: new BottleneckModel({ maxDatagram: MAX_MESSAGE, random }),
       packet: MAX_MESSAGE,
@@ -166,20 +167,22 @@ export class ProxySession implements Path {
   receive (messages: Batch<ShowchainMessage>, now: number): void {
     if (this.#isFailed) return
     const packets: Batch = []
+    const passed: Batch<ShowchainMessage> = []
     let isAcknowledged = false
     for (const message of messages) {
       if (message.op === Op.dataAck) {
-        if (this.#window.acknowledge(message.seq, now)) isAcknowledged = true
+        if (this.#window.acknowledge(message.seq, message.data, now)) isAcknowledged = true
       } else if (message.op === Op.passData && message.data !== undefined) {
         if (!this.#isIntact(message.data, message.dataHash)) {
           this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data')
           return
         }
-        this.#out.push(this.#acks.write(message.seq, message.ts))
+        passed.push(message)
         if (this.#received.accept(message.seq)) packets.push(message.data)
         else this.repeated++
       }
     }
+    this.#acks.write(passed, this.#out)
     if (isAcknowledged) this.#window.finish(now)
     this.#pump(now)
     if (packets.length > 0 && this.#closedAt === Infinity) this.#init.onPackets(packets, this, now)

@@ -17,6 +17,9 @@ export const HASH_BYTES = 32
 export const EPHEMERAL_BYTES = 32
 export const HMAC_BYTES = 32
 
+/** Bytes of `data` of a 0x125. */
+export const ARRIVED_BYTES = 32
+
 /** Bytes of a signature: those of the modulus. */
 export const MIN_SIGN = 256
 export const MAX_SIGN = 512
@@ -57,7 +60,7 @@ export const FIELDS: Readonly<Record<OpCode, FieldSet>> = {
   [Op.proxyResponse]: row(['target', 'session', ...SIGNED], ['ephemeral']),
   [Op.dataRequest]: row(['id', 'target', 'session', 'seq', 'ts', 'data', 'sign'], ['dataHash']),
   [Op.passData]: row(['id', 'target', 'session', 'seq', 'ts', 'data'], ['dataHash']),
-  [Op.dataAck]: row(['session', 'seq', 'ts'])
+  [Op.dataAck]: row(['session', 'seq', 'ts'], ['data'])
 }
 
 /** Of a 0x102: all or none of these. */

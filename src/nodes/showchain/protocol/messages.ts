@@ -6,7 +6,7 @@ import { CodedError } from '../../../errors.ts'
 import { BYTES, next, ProtobufError, readLength, readTag, skipValue, VARINT } from '../../../transforms/protobuf/wire.ts'
 import { FirstByte } from './data-packets.ts'
 import {
-  COOKIE, COOKIE_BYTES, EPHEMERAL_BYTES, Field, FIELDS, HASH_BYTES, HMAC_BYTES, ID_BYTES, MAX_FIELD, MAX_KEY, MAX_KIND, MAX_SIGN, MIN_KEY, MIN_SIGN,
+  ARRIVED_BYTES, COOKIE, COOKIE_BYTES, EPHEMERAL_BYTES, Field, FIELDS, HASH_BYTES, HMAC_BYTES, ID_BYTES, MAX_FIELD, MAX_KEY, MAX_KIND, MAX_SIGN, MIN_KEY, MIN_SIGN,
   PROOF, SEEN_ENDPOINT, SESSION_BYTES, type FieldSet
 } from './field-table.ts'
 import { Op, type OpCode } from './op.ts'
@@ -148,6 +148,7 @@ function readFields (bytes: Uint8Array): ShowchainMessage | MessageFault {
   if (isIncomplete(op, found & row.known, row.required)) return 'missing'
   const has = row.known
   if (sign?.length === HMAC_BYTES && (has & 1 << Field.sign) !== 0 && op !== Op.dataRequest) return 'field'
+  if (op === Op.dataAck && data !== undefined && data.length !== ARRIVED_BYTES) return 'field'
   return {
     op: op as OpCode,
     id: has & 1 << Field.id ? id : undefined,

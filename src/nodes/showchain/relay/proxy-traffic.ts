@@ -60,7 +60,7 @@ export class ProxyTraffic {
   }
 
   /** A 0x125, which goes to the other end. @returns why it was dropped */
-  ack ({ session: id, seq, ts }: ShowchainMessage, { host, port }: Endpoint, now: number): RelayDrop | undefined {
+  ack ({ session: id, seq, ts, data: arrived }: ShowchainMessage, { host, port }: Endpoint, now: number): RelayDrop | undefined {
     const { counters, sessions, outbox } = this.#state
     const session = sessions.find(id as Uint8Array)
     if (session === undefined) return 'session'
@@ -69,7 +69,7 @@ export class ProxyTraffic {
     if (from === undefined) return 'endpoint'
     const to = from === target ? requester : target
     if (!this.#isThere(to)) return 'target'
-    const data = encodeMessage({ op: Op.dataAck, session: session.id, seq, ts })
+    const data = encodeMessage({ op: Op.dataAck, session: session.id, seq, ts, data: arrived })
     from.takesPart = true
     if (!takeBytes(session, from, data.length, now)) return 'rate'
     counters.acknowledged++

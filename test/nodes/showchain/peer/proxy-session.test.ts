@@ -1,7 +1,7 @@
 import t from 'tap'
 import { loadSha256 } from '../../../../src/crypto/index.ts'
 import { CoveredData } from '../../../../src/nodes/showchain/protocol/covered-data.ts'
-import { DataAcks, DataRequests } from '../../../../src/nodes/showchain/peer/data-requests.ts'
+import { DataRequests } from '../../../../src/nodes/showchain/peer/data-requests.ts'
 import { encodeMessage, readMessage, type ShowchainMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { signedBytes } from '../../../../src/nodes/showchain/protocol/signatures.ts'
@@ -54,7 +54,7 @@ async function sendAll (clock: VirtualClock, from: ProxySession, count: number, 
   }
 }
 
-t.test('0x123 and 0x125 are what the encoder of messages makes', async (t) => {
+t.test('0x123 is what the encoder of messages makes', async (t) => {
   const [id, target, session] = [32, 32, 16].map((length) => new Uint8Array(length).fill(length))
   for (const pageSignatures of [false, true]) {
     const covered = new CoveredData(sha256, { target, session, hasHash: !pageSignatures })
@@ -72,7 +72,6 @@ t.test('0x123 and 0x125 are what the encoder of messages makes', async (t) => {
     const longest = requests.write(packet(9, requests.maxData(512)), 2 ** 53 - 1, 2 ** 49 - 1, 512).bytes
     t.equal(longest.length, 1232)
   }
-  for (const [seq, ts] of [[1, DATE], [0, 0], [2 ** 53 - 1, 5]]) t.equal(toHex(new DataAcks(session).write(seq, ts)), toHex(encodeMessage({ op: Op.dataAck, session, seq, ts })))
 })
 
 for (const [name, more] of [['signatures', {}], ['HMAC', { hmac: true }], ['signatures of the page', { pageSignatures: true }]] as const) {
@@ -93,20 +92,18 @@ t.test('without loss all is sent once, in order, both ways', async (t) => {
   await clock.until(() => got[0].length + got[1].length === 400)
   t.same(numbers(got[1]), inOrder(200))
   t.same(numbers(got[0]), inOrder(200))
-  t.equal(proxy.up[0].carried, 400, 'a message and an acknowledgement for each')
+  t.ok(proxy.up[0].carried <= 400, 'a message for each, and at most as many acknowledgements')
   t.ok(Math.abs((ends[0].rtt ?? 0) - 40) < 15)
 })
 
 t.test('at most 512 messages are not acknowledged, within 1024 numbers', async (t) => {
-  const { clock, proxy, ends } = proxied({}, { hmac: true })
+  const { clock, proxy, ends, got } = proxied({}, { hmac: true })
   const seqs = new Set<number>()
-  let acknowledged = 0
   proxy.up[0].alter = (bytes) => {
     const message = readMessage(bytes) as ShowchainMessage
     if (message.op === Op.dataRequest) seqs.add(message.seq)
-    return bytes
+    return message.seq === Math.min(...seqs) ? undefined : bytes // the first one never arrives
   }
-  proxy.down[0].alter = (bytes) => (readMessage(bytes) as ShowchainMessage).seq === Math.min(...seqs) ? undefined : (acknowledged++, bytes) // the first one is never acknowledged
   let largest = 0
   for (let i = 0; clock.now() < 20_000; i++) {
     if (ends[0].queued < ends[0].limit) ends[0].send([packet(i, 500)])
@@ -114,7 +111,7 @@ t.test('at most 512 messages are not acknowledged, within 1024 numbers', async (
     largest = Math.max(largest, ends[0].outstanding)
   }
   t.ok(largest <= 512 && largest > 16, `${largest} outstanding`)
-  t.ok(acknowledged > 512)
+  t.ok(got[1].length > 512)
   t.equal(Math.max(...seqs) - Math.min(...seqs), 1023)
 })
 

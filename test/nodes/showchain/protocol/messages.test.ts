@@ -55,6 +55,7 @@ t.test('numbers and lengths at and beyond their limits', async (t) => {
     ['seq of 2^53 - 1', varint(4, 2n ** 53n - 1n)], ['port of 65535', varint(8, 65535n)], ['kind of 0', varint(13, 0n)],
     ['a longer form of a number', Buffer.from([4 << 3, 0x81, 0x80, 0x80, 0x00])], ['ip of 16', text(7, Buffer.alloc(16))]
   ]
+  for (const length of [1, 31, 33]) t.equal(faultOf(encodeMessage(messageOf(Op.dataAck, { data: Buffer.alloc(length) }))), 'field', `data of a 0x125 of ${length}`)
   for (const [what, field] of good) t.equal(faultOf(withField(field)), 'none', what)
 })
 
@@ -122,7 +123,7 @@ const field: Record<string, fc.Arbitrary<unknown>> = {
   cookie: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   ephemeral: id
 }
-const messages = fc.constantFrom(...OPS).chain(([, op]) => fc.record({ ...Object.fromEntries(fieldsOf(op).map(([name]) => [name, field[name]])), op: fc.constant(op) }))
+const messages = fc.constantFrom(...OPS).chain(([, op]) => fc.record({ ...Object.fromEntries(fieldsOf(op).map(([name]) => [name, name === 'data' && op === Op.dataAck ? id : field[name]])), op: fc.constant(op) }))
   .map((message) => ({ seq: 0, ts: 0, ...message } as unknown as ShowchainMessage))
 
 const isMapped = ({ ip }: ShowchainMessage): boolean => ip?.length === 16 && toHex(ip).startsWith('00000000000000000000ffff')
@@ -163,7 +164,7 @@ t.test('mutations: no crash, no growth, and what is read is what protobufjs read
 
 t.test('a message keeps no field of the one before', async (t) => {
   decodeMessage(encodeMessage(messageOf(Op.passRequest)))
-  t.same(plain(decodeMessage(encodeMessage(messageOf(Op.dataAck)))), { op: Op.dataAck, seq: 7, ts: NOW, session: toHex(messageOf(Op.dataAck).session as Uint8Array) })
+  t.same(plain(decodeMessage(encodeMessage(messageOf(Op.dataAck)))), { op: Op.dataAck, seq: 7, ts: NOW, session: toHex(messageOf(Op.dataAck).session as Uint8Array), data: toHex(messageOf(Op.dataAck).data as Uint8Array) })
   t.equal(identity('a').id.length, 32)
   const ops: OpCode[] = Object.values(Op)
   t.equal(ops.length, 13)

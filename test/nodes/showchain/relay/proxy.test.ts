@@ -97,9 +97,13 @@ for (const isHmac of [true, false]) {
     target.send({ op: Op.dataAck, session: session.session, seq: 1, ts: message.ts })
     await lab.settle()
     const [{ message: ack }] = requester.take()
-    t.match(ack, { op: Op.dataAck, seq: 1, ts: message.ts })
+    t.match(ack, { op: Op.dataAck, seq: 1, ts: message.ts, data: undefined })
     t.same(ack.session, session.session)
-    t.match(lab.server.status(), { passed: 1, passedBytes: data.length, acknowledged: 1, passedAgain: 0 })
+    const arrived = Buffer.alloc(32, 0x5a)
+    target.send({ op: Op.dataAck, session: session.session, seq: 1, ts: message.ts, data: arrived })
+    await lab.settle()
+    t.same(requester.take().map(({ message }) => Buffer.from(message.data as Uint8Array)), [arrived], 'what has come is passed on as it is')
+    t.match(lab.server.status(), { passed: 1, passedBytes: data.length, acknowledged: 2, passedAgain: 0 })
     t.same(lab.drops, {})
 
     t.test('in the other direction, numbered by itself', async (t) => {

@@ -1,0 +1,43 @@
+/** What acknowledges the 0x124 of one proxy session (SHOW CHAIN protocol, section 6.2). */
+import type { ReplayWindow } from '../../../crypto/index.ts'
+import type { Batch } from '../../../types.ts'
+import { firstArrived, hasArrived } from '../protocol/arrived.ts'
+import { ARRIVED_BYTES } from '../protocol/field-table.ts'
+import { encodeMessage, type ShowchainMessage } from '../protocol/messages.ts'
+import { Op } from '../protocol/op.ts'
+
+export interface DataAcksInit {
+  /** 16 bytes. */
+  session: Uint8Array
+  /** The numbers that have come. */
+  received: ReplayWindow
+  /** A 0x125 for each 0x124, as on the page. */
+  isSingle: boolean
+}
+
+export class DataAcks {
+  readonly #init: DataAcksInit
+  readonly #arrived = new Uint8Array(ARRIVED_BYTES)
+
+  constructor (init: DataAcksInit) { this.#init = init }
+
+  /** Adds what acknowledges the messages of one read, all of which are in the window, or older than that. */
+  write (messages: Batch<ShowchainMessage>, out: Batch): void {
+    if (messages.length === 0) return
+    const { received, isSingle } = this.#init
+    if (isSingle) {
+      for (const message of messages) this.#add(message, undefined, out)
+      return
+    }
+    const newest = messages.reduce((a, b) => a.seq >= b.seq ? a : b)
+    const arrived = this.#arrived
+    received.copyBits(newest.seq, arrived, 0, ARRIVED_BYTES)
+    this.#add(newest, arrived, out)
+    const first = firstArrived(newest.seq)
+    for (const message of messages) if (message !== newest && (message.seq < first || !hasArrived(arrived, message.seq - first))) this.#add(message, undefined, out)
+  }
+
+  #add ({ seq, ts }: ShowchainMessage, arrived: Uint8Array | undefined, out: Batch): void {
+    out.push(encodeMessage({ op: Op.dataAck, session: this.#init.session, seq, ts, data: arrived }))
+  }
+}
