@@ -168,3 +168,24 @@ t.test('addresses as bytes and text', async (t) => {
   t.equal(Buffer.from(addressBytes('::ffff:192.0.2.1') as Uint8Array).toString('hex'), 'c0000201')
   t.equal(addressBytes('name.example'), undefined)
 })
+
+t.test('it can be asked to look earlier, but asks the helper no more than it answers', async (t) => {
+  const bench = new Bench()
+  bench.client.check()
+  t.equal(bench.client.state, 'idle')
+  bench.client.start()
+  await bench.clock.pass(1000)
+  bench.names()
+  bench.client.check()
+  await bench.clock.pass(100)
+  t.same(bench.names(), ['keepAlive'], 'at once')
+  for (let i = 0; i < 99; i++) {
+    bench.client.check()
+    await bench.clock.pass(100)
+  }
+  t.same(bench.names(), ['keepAlive'], 'in 10 s')
+  bench.client.stop()
+  bench.client.check()
+  await bench.clock.pass(20_000)
+  t.same(bench.names(), [])
+})
