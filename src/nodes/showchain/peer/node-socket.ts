@@ -6,6 +6,7 @@ import { opName, type OpName } from '../protocol/op.ts'
 import { Pipeline, type PipelineInit, type Received } from '../protocol/pipeline.ts'
 import { OpenRequests } from '../protocol/requests.ts'
 import type { Sequence } from '../protocol/sequence.ts'
+import { withPlainAddresses } from '../protocol/socket-addresses.ts'
 
 /** Messages that answer a request. */
 const ANSWERS: ReadonlySet<OpName> = new Set(['directResponse', 'response', 'passResponseAck', 'proxyResponse'])
@@ -32,6 +33,7 @@ export class NodeSocket {
     const onAnswer = (received: Received): void => { requests.receive(received) }
     this.pipeline = new Pipeline({
       ...init,
+      socket: withPlainAddresses(socket),
       handlers: { directResponse: onAnswer, response: onAnswer, passResponseAck: onAnswer, proxyResponse: onAnswer, ...handlers },
       admit: (received) => isAnswer(received) ? (requests.expects(received) ? undefined : 'target') : admit?.(received)
     })

@@ -1,5 +1,5 @@
 /** Options of a SHOW CHAIN peer for callers, its status and its events. */
-import { addressFinder } from './address-finder.ts'
+import { addressFinder } from '../protocol/socket-addresses.ts'
 import type { HistoryEvent } from './history.ts'
 import type { KindReport } from './kind-finder.ts'
 import type { Bind } from './node.ts'

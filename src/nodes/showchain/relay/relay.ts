@@ -1,5 +1,4 @@
 /** A helper and proxy (SHOW CHAIN protocol, sections 3 to 6) on two sockets. */
-import { isIP } from 'node:net'
 import { Admissions } from './admission.ts'
 import { Budgets } from './budgets.ts'
 import { withoutData } from './data-socket.ts'
@@ -25,7 +24,7 @@ import { silent, type Logger } from '../../../log.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
-import { systemLookup, type Lookup } from '../../../transports/happy-eyeballs.ts'
+import type { Lookup } from '../../../transports/happy-eyeballs.ts'
 import type { Clock, Datagram, DatagramSocket, Endpoint } from '../../../types.ts'
 import { Cookies } from '../protocol/cookies.ts'
 import type { Identity } from '../protocol/identity.ts'
@@ -35,6 +34,7 @@ import { Pipeline, type DataSender, type Received } from '../protocol/pipeline.t
 import type { Refusal } from '../protocol/pipeline-stats.ts'
 import { idText, parseId, PublicKey } from '../protocol/public-key.ts'
 import { idKey, PublicKeys } from '../protocol/public-keys.ts'
+import { addressFinder, withPlainAddresses } from '../protocol/socket-addresses.ts'
 
 /** Milliseconds between two looks for what is silent. */
 const TICK = 1000
@@ -94,7 +94,7 @@ export class ShowchainRelay {
   readonly #timer: Interval
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ identity, sha256, socket, second, lookup = systemLookup, threads = true, random, clock = systemClock, log = silent, ...init }: ShowchainRelayInit) {
+  constructor ({ identity, sha256, socket, second, lookup, threads = true, random, clock = systemClock, log = silent, ...init }: ShowchainRelayInit) {
     const settings = readRelay(init)
     this.#state = {
       settings,
@@ -108,11 +108,12 @@ export class ShowchainRelay {
       outbox: new Outbox(socket.port)
     }
     this.#log = new RateLimitedLog(log)
+    const findAddress = addressFinder(socket.local.host, lookup)
     this.#second = new SecondPort(second.port, identity, threads)
     this.#budgets = new Budgets(settings)
     this.#traffic = new ProxyTraffic(this.#state, sha256)
     const pipeline = this.#pipeline = new Pipeline({
-      socket: withoutData(socket, (datagram) => this.#takeData(datagram), () => { this.#state.outbox.flush() }),
+      socket: withoutData(withPlainAddresses(socket), (datagram) => this.#takeData(datagram), () => { this.#state.outbox.flush() }),
       clock,
       identity,
       threads,
@@ -158,7 +159,7 @@ export class ShowchainRelay {
       clock,
       identity,
       budgets: this.#budgets,
-      resolve: (named) => resolve(named, socket.local, lookup),
+      resolve: async ({ host, port }) => ({ host: await findAddress(host), port }),
       send: (message, to) => pipeline.send(message, to),
       cookieFor,
       random,
@@ -301,13 +302,4 @@ export class ShowchainRelay {
     this.#others.close()
     this.#state.sessions.clear()
   }
-}
-
-/** An address of the family of the own one. */
-async function resolve ({ host, port }: Endpoint, own: Endpoint, lookup: Lookup): Promise<Endpoint> {
-  const isV4 = isIP(own.host) === 4
-  const found = isIP(host) === 0 ? await lookup(host) : [{ address: host, family: isIP(host) }]
-  const address = found.find(({ family }) => own.host === '::' || (family === 4) === isV4)?.address
-  if (address === undefined) throw new Error(`${host} has no address of IPv${isV4 ? 4 : 6}`)
-  return { host: own.host === '::' && isIP(address) === 4 ? `::ffff:${address}` : address, port }
 }
