@@ -17,9 +17,13 @@ export function finishRelay ({ identity, ...settings }: ShowchainRelayFlags, { n
   return { ...settings, identity: readKeyFile(identity, nameOf('identity')) }
 }
 
-export function finishPeer ({ identity, allow, ...settings }: ShowchainPeerFlags, { nameOf, warn }: FinishContext): ShowchainPeerSettings {
+export function finishPeer ({ identity: file, allow, ...settings }: ShowchainPeerFlags, { nameOf, warn, reject }: FinishContext): ShowchainPeerSettings {
   const allowed = allow === undefined ? undefined : allowedIds(allow, nameOf('allow'))
   if (allowed === 'any') warn('any node that knows the id of this one may connect to the service: it has to check who its users are')
   if (settings.bootstrap.length < 2) warn('one relay alone does not tell the kind of the NAT: it counts as T4, and there are fewer direct paths; --bootstrap can be repeated')
-  return { ...settings, identity: readKeyFile(identity, nameOf('identity')), allow: allowed }
+  const identity = readKeyFile(file, nameOf('identity'))
+  for (const [i, { id: { id } }] of (settings.connect ?? []).entries()) {
+    if (Buffer.compare(id, identity.id) === 0) reject(['connect', i, 'id'], 'that is the id of this node itself, by its key, expected that of another one')
+  }
+  return { ...settings, identity, allow: allowed }
 }

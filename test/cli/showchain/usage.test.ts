@@ -42,6 +42,7 @@ t.test('wrong input', async (t) => {
     [['peer', 'showchain', 'serve', '--identity', key, '--to', '22', '--allow', 'any'], /^--bootstrap: missing/],
     [[...serve, '--to', '22', '--allow', 'any', '--bootstrap', 'relay'], /^--bootstrap: not a list of relays/],
     [[...connect, NAS, ...rest], /^--listen: missing/],
+    [[...connect, NAS, ...rest, '--listen', '2222'], /^ID: that is the id of this node itself, by its key, expected that of another one$/],
     [[...connect, 'nas', ...rest, '--listen', '2222'], /^ID: not a node \("nas"\), expected an id of 64 hexadecimal digits, or ID@HOST:PORT$/],
     [[...connect, `${NAS}@192.0.2.1`, ...rest, '--listen', '2222'], /^ID: not a node/],
     [[...connect, ...rest, '--listen', '2222'], /missing required argument 'id'/],
