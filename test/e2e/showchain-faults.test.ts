@@ -64,6 +64,28 @@ async function byProxy (t: Test): Promise<void> {
   t.equal(from.path(to.id), 'proxy')
 }
 
+/** Networks that take less than 1260 bytes, and tell nobody. */
+async function narrow (t: Test): Promise<void> {
+  const shrink = async ({ nat: { internet } }: ProgramLab, homes: Home[], mtu: number): Promise<void> => {
+    for (const { device } of homes) await internet.ip('link', 'set', device, 'mtu', String(mtu))
+  }
+  const { lab, homes, from, to } = await sites(t, {
+    r: NATS.T1,
+    t: NATS.T1,
+    async prepare (lab, homes) {
+      await lab.nat.internet.filter('add rule inet lab sent icmp type destination-unreachable drop')
+      await shrink(lab, homes, 1200)
+    }
+  })
+  await from.reaches(t, to, 'direct')
+  const stream = await from.start(to, { pace: PACE })
+  t.ok(await from.hears(stream, SOME))
+  await shrink(lab, homes, 900)
+  t.ok(await from.hears(stream, 2 * SOME), 'it goes on')
+  intact(t, await from.agent.call('finish', stream), 3 * SOME, 'the stream')
+  t.equal(from.path(to.id), 'direct')
+}
+
 /** Both in one home, whose forwarded ports are those of both. */
 const together = (hairpin: boolean) => async (t: Test): Promise<void> => {
   const lab = await ProgramLab.open(t)
@@ -196,6 +218,7 @@ if (await canRun(t, ['nft'])) {
     ['a path starts at the proxy, gets direct in the middle of a transfer, and goes back (row 13)', moves],
     ['20 % loss on every hop, direct (row 10)', direct],
     ['20 % loss on every hop, by a proxy (row 10)', byProxy],
+    ['a network that takes less than 1260 bytes, and then less still', narrow],
     ['both behind one public address, which they reach from inside (row 8)', together(true)],
     ['both behind one public address, which they do not reach from inside (row 8)', together(false)],
     ['a helper dies while they connect (row 9)', helperDies],
