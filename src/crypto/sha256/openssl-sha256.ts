@@ -12,13 +12,17 @@ export class FunctionsOfSha256 implements Sha256 {
   readonly #openssl: OpenSslSha256
   /** Of one digest at a time, with its result behind it. */
   readonly #state = new Uint8Array(STATE_BYTES + DIGEST_BYTES)
+  readonly #stateAt: number
 
-  constructor (openssl: OpenSslSha256) { this.#openssl = openssl }
+  constructor (openssl: OpenSslSha256) {
+    this.#openssl = openssl
+    this.#stateAt = openssl.address(this.#state)
+  }
 
   digest (bytes: Uint8Array, from: number, length: number, into: Uint8Array, at: number): void {
     const { update, final, init, address } = this.#openssl
     const start = address(bytes) + from
-    const state = address(this.#state)
+    const state = this.#stateAt
     init(state)
     update(state, start, length)
     final(address(into) + at, state)
@@ -28,7 +32,7 @@ export class FunctionsOfSha256 implements Sha256 {
     const block = new Uint8Array(BLOCK_BYTES)
     if (key.length > BLOCK_BYTES) this.digest(key, 0, key.length, block, 0)
     else block.set(key)
-    return new FunctionsOfHmac(this.#openssl, this.#state, this.#after(block, INNER), this.#after(block, OUTER))
+    return new FunctionsOfHmac(this.#openssl, { bytes: this.#state, at: this.#stateAt }, this.#after(block, INNER), this.#after(block, OUTER))
   }
 
   /** The state after the block of a key. */
@@ -41,13 +45,19 @@ export class FunctionsOfSha256 implements Sha256 {
   }
 }
 
+/** The memory of a state with a result behind it, and its address. */
+interface State {
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
 class FunctionsOfHmac implements Hmac {
   readonly #openssl: OpenSslSha256
-  readonly #state: Uint8Array
+  readonly #state: State
   readonly #inner: Uint8Array
   readonly #outer: Uint8Array
 
-  constructor (openssl: OpenSslSha256, state: Uint8Array, inner: Uint8Array, outer: Uint8Array) {
+  constructor (openssl: OpenSslSha256, state: State, inner: Uint8Array, outer: Uint8Array) {
     this.#openssl = openssl
     this.#state = state
     this.#inner = inner
@@ -57,12 +67,12 @@ class FunctionsOfHmac implements Hmac {
   sign (bytes: Uint8Array, from: number, length: number, into: Uint8Array, at: number): void {
     const { update, final, address } = this.#openssl
     const start = address(bytes) + from
-    const state = address(this.#state)
+    const { bytes: memory, at: state } = this.#state
     const digest = state + STATE_BYTES
-    this.#state.set(this.#inner)
+    memory.set(this.#inner)
     update(state, start, length)
     final(digest, state)
-    this.#state.set(this.#outer)
+    memory.set(this.#outer)
     update(state, digest, DIGEST_BYTES)
     final(address(into) + at, state)
   }

@@ -6,11 +6,16 @@
  */
 import type { Libc } from './libc.ts'
 
+/** Pieces of memory that are in use by turns, as of a message, its digest and its signature. */
+const RECENT = 4
+
 export class MemoryAddresses {
   readonly #address: Libc['address']
   readonly #bases = new WeakMap<ArrayBufferLike, number>()
-  #lastBuffer: ArrayBufferLike | undefined
-  #lastBase = 0
+  /** Those that were asked for last, in turn: a map is slower. */
+  readonly #recent: Array<ArrayBufferLike | undefined> = new Array(RECENT).fill(undefined)
+  readonly #recentBases = new Float64Array(RECENT)
+  #oldest = 0
 
   constructor ({ address }: Pick<Libc, 'address'>) { this.#address = address }
 
@@ -18,15 +23,16 @@ export class MemoryAddresses {
   of (view: Uint8Array): number {
     // Before the address is asked for: memory of a few bytes is outside of the heap, and stays where it is, only once there is a buffer.
     const { buffer } = view
-    if (buffer === this.#lastBuffer) return this.#lastBase + view.byteOffset
+    for (let i = 0; i < RECENT; i++) if (this.#recent[i] === buffer) return this.#recentBases[i] + view.byteOffset
     let base = this.#bases.get(buffer)
     if (base === undefined) {
       if (view.length === 0) return 0
       base = this.#address(view) - view.byteOffset
       this.#bases.set(buffer, base)
     }
-    this.#lastBuffer = buffer
-    this.#lastBase = base
+    this.#recent[this.#oldest] = buffer
+    this.#recentBases[this.#oldest] = base
+    this.#oldest = (this.#oldest + 1) % RECENT
     return base + view.byteOffset
   }
 }

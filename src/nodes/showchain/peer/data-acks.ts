@@ -21,20 +21,24 @@ export class DataAcks {
 
   constructor (init: DataAcksInit) { this.#init = init }
 
-  /** Adds what acknowledges the messages of one read, all of which are in the window, or older than that. */
+  /** Adds what acknowledges the messages of one read, all of which are in the window, or older than that. Sorts them. */
   write (messages: Batch<ShowchainMessage>, out: Batch): void {
-    if (messages.length === 0) return
     const { received, isSingle } = this.#init
-    if (isSingle) {
-      for (const message of messages) this.#add(message, undefined, out)
-      return
-    }
-    const newest = messages.reduce((a, b) => a.seq >= b.seq ? a : b)
     const arrived = this.#arrived
-    received.copyBits(newest.seq, arrived, 0, ARRIVED_BYTES)
-    this.#add(newest, arrived, out)
-    const first = firstArrived(newest.seq)
-    for (const message of messages) if (message !== newest && (message.seq < first || !hasArrived(arrived, message.seq - first))) this.#add(message, undefined, out)
+    let first = Infinity
+    if (!isSingle) messages.sort((a, b) => b.seq - a.seq)
+    for (const message of messages) {
+      const { seq } = message
+      if (isSingle) {
+        this.#add(message, undefined, out)
+      } else if (seq < first) {
+        first = firstArrived(seq)
+        received.copyBits(seq, arrived, 0, ARRIVED_BYTES)
+        this.#add(message, arrived, out)
+      } else if (!hasArrived(arrived, seq - first)) {
+        this.#add(message, undefined, out)
+      }
+    }
   }
 
   #add ({ seq, ts }: ShowchainMessage, arrived: Uint8Array | undefined, out: Batch): void {

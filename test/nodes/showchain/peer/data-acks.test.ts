@@ -63,6 +63,15 @@ t.test('what has come before is acknowledged again, also what is too old for the
   t.equal(window.outstanding, 19, 'what nobody knows any more is not acknowledged')
 })
 
+t.test('more than one 0x125 has room for', async (t) => {
+  const read = target()
+  const acks = read(Array.from({ length: 1000 }, (_, i) => 10_000 + i)).map(decodeMessage)
+  t.equal(acks.length, 4)
+  const window = sender(10_000, 512)
+  for (const { seq, data } of acks) window.acknowledge(seq, data, 1)
+  t.equal(window.outstanding, 0)
+})
+
 t.test('numbers that were not sent are no message', async (t) => {
   const window = sender(1000, 3)
   const entry = window.add(new Uint8Array(1), false, 0)
