@@ -2,6 +2,7 @@ import { ShowchainPeer } from '../../nodes/showchain/peer/peer.ts'
 import { kindName } from '../../nodes/showchain/peer/chances.ts'
 import { idText } from '../../nodes/showchain/protocol/public-key.ts'
 import { OptionError } from '../../errors.ts'
+import { endpointText } from '../../net/endpoint.ts'
 import { quoted } from '../../text/phrases.ts'
 import { reasonOf } from '../../text/printable.ts'
 import { keyOf } from '../config/keys.ts'
@@ -34,7 +35,7 @@ export async function startShowchainPeer ({ settings, log, out }: StartContext<S
   failed.catch(() => {}) // while it starts
   await peer.start().catch(async (err) => {
     await peer.close()
-    throw explained(err, 'cannot listen')
+    throw explained(err, `cannot listen${placeOf(err)}`)
   })
   for (const { url } of peer.status().remotes) if (url !== undefined) out.ready(PROTOCOL, url)
   return {
@@ -60,6 +61,10 @@ export async function startShowchainPeer ({ settings, log, out }: StartContext<S
     stop: () => peer.close()
   }
 }
+
+/** Of an error of the system: ` on tcp://127.0.0.1:2222`, as one process has the ports of several nodes and one of UDP. */
+const placeOf = ({ syscall, address, port }: NodeJS.ErrnoException & { address?: string, port?: number }): string =>
+  address === undefined || port === undefined ? '' : ` on ${syscall === 'listen' ? 'tcp' : 'udp'}://${endpointText({ host: address, port })}`
 
 /** For comparison: keys and ids as text. */
 const textOf = (value: unknown): string => JSON.stringify(value, (_key, inner) => inner instanceof Uint8Array ? idText(inner) : isIdentity(inner) ? idText(inner.id) : inner) ?? ''

@@ -1,5 +1,8 @@
 /** Wrong input of `relay showchain` and `peer showchain`, and the commands that run once. */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parsePeer } from '../../../src/cli/peer-command.ts'
@@ -20,6 +23,21 @@ t.test('keygen and id', async (t) => {
   const before = readFileSync(file)
   t.match(await runProgram(t, 'peer', ['showchain', 'keygen', '--out', file, '--bits', '2048']), { code: 2, stdout: '', stderr: /^--out: .* is there already, expected a new file/ })
   t.same(readFileSync(file), before)
+})
+
+t.test('a busy port is named', async (t) => {
+  const folder = keyFolder(t, 'laptop')
+  const tcp = createServer().listen(0, '127.0.0.1')
+  const udp = createSocket('udp4').bind(0)
+  t.teardown(() => {
+    tcp.close()
+    udp.close()
+  })
+  await Promise.all([once(tcp, 'listening'), once(udp, 'listening')])
+  const run = (listen: number, port: number) => runProgram(t, 'peer', ['showchain', 'connect', NAS, '--identity', join(folder, 'laptop.pem'), '--bootstrap', '127.0.0.1:1', '--listen', String(listen), '--port', String(port)], { env: homeEnv() })
+  const { port: busy } = tcp.address() as AddressInfo
+  t.match(await run(busy, 0), { code: 1, stdout: '', stderr: new RegExp(`cannot listen on tcp://127\\.0\\.0\\.1:${busy}: address already in use\n$`) })
+  t.match(await run(0, udp.address().port), { code: 1, stdout: '', stderr: new RegExp(`cannot listen on udp://0\\.0\\.0\\.0:${udp.address().port}: address already in use\n$`) })
 })
 
 t.test('wrong input', async (t) => {
