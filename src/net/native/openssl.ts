@@ -107,7 +107,7 @@ function bind (libraries: Libraries, library: Library): OpenSsl {
 export const addressesOf = (libraries: Libraries): MemoryAddresses => new MemoryAddresses({ address: (bytes) => exact(libraries.address(bytes)) })
 
 /** Of tagged pointers, as Android has them, a number would lose the last bits. */
-function exact (address: number | bigint): number {
+export function exact (address: number | bigint): number {
   const number = Number(address)
   if (!Number.isSafeInteger(number)) throw unusable('addresses here are larger than numbers can hold')
   return number

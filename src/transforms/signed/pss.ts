@@ -1,5 +1,6 @@
 /** RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, here and on the threads of the process. */
 import { constants, sign, verify, type KeyObject, type SignKeyObjectInput, type VerifyKeyObjectInput } from 'node:crypto'
+import type { PssContext } from '../../crypto/pss/index.ts'
 import { OptionError } from '../../errors.ts'
 
 const HASH = 'sha256'
@@ -16,6 +17,7 @@ export class PssKey {
   /** Bytes of the modulus, and of each signature. */
   readonly size: number
   readonly #input: VerifyKeyObjectInput
+  #context: PssContext | undefined
 
   /** @throws {OptionError} unless it is a key of RSA */
   constructor (key: KeyObject, size = sizeOf(key)) {
@@ -23,8 +25,16 @@ export class PssKey {
     this.#input = { key, ...PSS }
   }
 
+  /** What verifies on this thread, for keys that are in use for long. Who sets it closes the one before it. */
+  get context (): PssContext | undefined { return this.#context }
+  set context (context: PssContext | undefined) {
+    this.#context?.close()
+    this.#context = context
+  }
+
   verify (bytes: Uint8Array, signature: Uint8Array): boolean {
-    return signature.length === this.size && verify(HASH, bytes, this.#input, signature)
+    if (signature.length !== this.size) return false
+    return this.#context === undefined ? verify(HASH, bytes, this.#input, signature) : this.#context.verify(bytes, signature)
   }
 
   /**

@@ -1,24 +1,31 @@
 /** Keys of other nodes, kept by id. */
+import type { PssVerifier } from '../../../crypto/pss/index.ts'
 import { OptionError } from '../../../errors.ts'
 import { PublicKey, type KeyFault } from './public-key.ts'
 
 const DEFAULT_MAX_KEYS = 4096
+
+export interface PublicKeysInit {
+  /** Maximum number of keys, some 3.3 KiB each; beyond it the least recently used one is forgotten. Default: 4096. */
+  maxKeys?: number
+  /** Verifies messages of those that have come before: some 3 KiB more each. Default: none, all is left to `node:crypto`. */
+  verifier?: PssVerifier | undefined
+}
 
 /** The key of a table for an id. */
 export const idKey = (id: Uint8Array): string => String.fromCharCode.apply(undefined, id as unknown as number[])
 
 export class PublicKeys {
   readonly #maxKeys: number
+  #verifier: PssVerifier | undefined
   /** Least recently used first. */
   readonly #keys = new Map<string, PublicKey>()
 
-  /**
-   * @param maxKeys maximum number of keys, some 3.3 KiB each; beyond it the least recently used one is forgotten
-   * @throws {OptionError}
-   */
-  constructor ({ maxKeys = DEFAULT_MAX_KEYS }: { maxKeys?: number } = {}) {
+  /** @throws {OptionError} */
+  constructor ({ maxKeys = DEFAULT_MAX_KEYS, verifier }: PublicKeysInit = {}) {
     if (!Number.isSafeInteger(maxKeys) || maxKeys < 1) throw new OptionError(`maxKeys is a whole number of at least 1, not ${String(maxKeys)}`)
     this.#maxKeys = maxKeys
+    this.#verifier = verifier
   }
 
   /** Number of keys now. */
@@ -41,11 +48,23 @@ export class PublicKeys {
 
   /** Remembers a key by which a message was verified. @param at of its id, see `idKey` */
   remember (key: PublicKey, at = idKey(key.id)): void {
-    this.#keys.delete(at)
-    this.#keys.set(at, key)
+    const known = this.#keys.get(at)
+    if (known !== undefined) {
+      this.#keys.delete(at)
+      if (this.#verifier !== undefined) known.keep(this.#verifier) // not for the first message: most would have no second one
+    }
+    this.#keys.set(at, known ?? key)
     if (this.#keys.size > this.#maxKeys) {
-      const [oldest] = this.#keys.keys()
+      const [[oldest, unused]] = this.#keys
+      unused.release()
       this.#keys.delete(oldest)
     }
+  }
+
+  /** Forgets all, and what is kept for them. */
+  clear (): void {
+    this.#verifier = undefined
+    for (const key of this.#keys.values()) key.release()
+    this.#keys.clear()
   }
 }

@@ -19,6 +19,7 @@ import { newCounters, type RelayDrop } from './stats.ts'
 import type { NodeExplanation, ShowchainRelayStats, ShowchainRelayStatus } from './status.ts'
 import type { InitOf } from '../../common/options/option.ts'
 import type { Sha256 } from '../../../crypto/index.ts'
+import type { PssVerifier } from '../../../crypto/pss/index.ts'
 import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { normalizeAddress } from '../../../net/client-address.ts'
@@ -49,7 +50,7 @@ const WINDOWS_PER_NODE = 4
 /** A 0x114 is taken once, as it answers one 0x112. */
 const TAKEN_ONCE: ReadonlySet<number> = new Set([Op.responseAck])
 
-/** Keys that are ready for use, 3.3 KiB each: to make one again costs less than a verification. */
+/** Keys that are ready for use, 7 KiB each: to make one again costs less than a verification. */
 const MAX_KEYS = 512
 
 /** Verifications of one read that are not worth another thread: a millisecond of work. */
@@ -63,6 +64,8 @@ export interface ShowchainRelayParts {
   /** The own key. */
   identity: Identity
   sha256: Sha256
+  /** Verifies faster than `node:crypto`. Default: none. */
+  verifier?: PssVerifier | undefined
   /** Where it is reached, and another one of the same address, by which it sends only. */
   socket: DatagramSocket
   second: DatagramSocket
@@ -94,7 +97,7 @@ export class ShowchainRelay {
   readonly #timer: Interval
 
   /** @throws {OptionError} when an option is invalid */
-  constructor ({ identity, sha256, socket, second, lookup, threads = true, random, clock = systemClock, log = silent, ...init }: ShowchainRelayInit) {
+  constructor ({ identity, sha256, verifier, socket, second, lookup, threads = true, random, clock = systemClock, log = silent, ...init }: ShowchainRelayInit) {
     const settings = readRelay(init)
     this.#state = {
       settings,
@@ -119,7 +122,7 @@ export class ShowchainRelay {
       threads,
       windows: { freshness: settings.freshness, maxWindows: MAX_WINDOWS, maxPerId: MAX_WINDOWS_PER_ID, maxPerOwner: settings.maxNodesPerSource * WINDOWS_PER_NODE },
       budgets: { perSource: NO_BUDGET, total: NO_BUDGET },
-      keys: new PublicKeys({ maxKeys: MAX_KEYS }),
+      keys: new PublicKeys({ maxKeys: MAX_KEYS, verifier }),
       takenOnce: TAKEN_ONCE,
       limits: { few: FEW },
       // Whether a 0x123 may come without a hash is the matter of this relay, as that can change.
@@ -301,5 +304,6 @@ export class ShowchainRelay {
     this.#timer.stop()
     this.#others.close()
     this.#state.sessions.clear()
+    this.#pipeline.keys.clear()
   }
 }

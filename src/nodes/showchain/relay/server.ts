@@ -5,6 +5,7 @@ import type { ShowchainRelayOptions } from './settings.ts'
 import type { NodeExplanation, ShowchainRelayStatus } from './status.ts'
 import { readOptions } from '../../common/options/option.ts'
 import { loadSha256 } from '../../../crypto/index.ts'
+import { loadPssVerifier } from '../../../crypto/pss/index.ts'
 import { silent } from '../../../log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { systemClock } from '../../../streams/clock.ts'
@@ -18,7 +19,7 @@ const LIMITS = { sendLimit: 4 << 20, receiveLimit: 4 << 20 }
 const SECOND_LIMITS = { sendLimit: 256 * 1024, receiveLimit: 64 * 1024, kernelBuffer: 256 * 1024 }
 
 /** Options of {@link serveShowchain}. */
-export type ServeShowchainInit = Omit<ShowchainRelayInit, 'socket' | 'second' | 'sha256'> & {
+export type ServeShowchainInit = Omit<ShowchainRelayInit, 'socket' | 'second' | 'sha256' | 'verifier'> & {
   /** Binds its sockets: `bindUdp` of a host, in a simulated network. Default: that of the system. */
   bind?: (init: BindUdpInit) => Promise<DatagramSocket>
 }
@@ -59,7 +60,7 @@ export async function serveShowchain ({ bind = bindUdp, ...init }: ServeShowchai
   let relay: ShowchainRelay
   try {
     second = await bind({ host: listen.host, port: 0, ...SECOND_LIMITS })
-    relay = new ShowchainRelay({ ...init, log, clock, sha256: await loadSha256(), socket, second })
+    relay = new ShowchainRelay({ ...init, log, clock, sha256: await loadSha256(), verifier: await loadPssVerifier(), socket, second })
   } catch (err) {
     socket.close()
     second?.close()

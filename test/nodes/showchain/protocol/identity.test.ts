@@ -98,3 +98,34 @@ t.test('keys by id: a known one is not made again, a false one not taken', async
   t.equal(keys.find(id('a')), first)
   t.throws(() => new PublicKeys({ maxKeys: 0 }), { code: 'ERR_OPTION' })
 })
+
+t.test('a key that has come again keeps a context, until it is forgotten', async (t) => {
+  const bytes = Buffer.from('x')
+  let open = 0
+  let asked = 0
+  const context = { verify: () => ++asked > 0, close: () => { open-- } }
+  const keys = new PublicKeys({ maxKeys: 2, verifier: { open: () => ++open > 0 ? context : undefined } })
+  const keyOf = (name: 'a' | 'b' | 'c'): PublicKey => keys.read(publicDer(name), identity(name).id) as PublicKey
+  const [first, twin] = [keyOf('a'), keyOf('a')]
+  keys.remember(first)
+  t.equal(open, 0, 'not for one message')
+  keys.remember(twin)
+  t.equal(keyOf('a'), first, 'two that came at one time are one key')
+  for (let i = 0; i < 3; i++) keys.remember(first)
+  t.equal(open, 1)
+  const none = Buffer.alloc(first.size)
+  t.ok(first.verify(bytes, none))
+  t.notOk(first.verify(bytes, none.subarray(1)), 'a signature of another length is none')
+  t.equal(asked, 1)
+  for (const name of ['b', 'c'] as const) keys.remember(keyOf(name))
+  t.equal(open, 0)
+  t.ok(first.verify(bytes, identity('a').sign(bytes)), 'it verifies as before')
+  t.notOk(first.verify(bytes, none))
+  keys.remember(keyOf('b'))
+  t.equal(open, 1)
+  const last = keyOf('b')
+  keys.clear()
+  t.equal(open, 0)
+  for (let i = 0; i < 2; i++) keys.remember(last)
+  t.equal(open, 0, 'after the end none is kept')
+})
