@@ -1,6 +1,5 @@
 /** RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, here and on the threads of the process. */
 import { constants, sign, verify, type KeyObject, type SignKeyObjectInput, type VerifyKeyObjectInput } from 'node:crypto'
-import type { PssContext } from '../../crypto/pss/index.ts'
 import { OptionError } from '../../errors.ts'
 
 const HASH = 'sha256'
@@ -16,25 +15,22 @@ const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
 export class PssKey {
   /** Bytes of the modulus, and of each signature. */
   readonly size: number
-  readonly #input: VerifyKeyObjectInput
-  #context: PssContext | undefined
+  readonly #make: () => KeyObject
+  #made: VerifyKeyObjectInput | undefined
 
-  /** @throws {OptionError} unless it is a key of RSA */
-  constructor (key: KeyObject, size = sizeOf(key)) {
+  /**
+   * @param key or what makes it, when it is used first
+   * @throws {OptionError} unless it is a key of RSA
+   */
+  constructor (key: KeyObject | (() => KeyObject), size = sizeOf(typeof key === 'function' ? key() : key)) {
     this.size = size
-    this.#input = { key, ...PSS }
+    this.#make = typeof key === 'function' ? key : () => key
   }
 
-  /** What verifies on this thread, for keys that are in use for long. Who sets it closes the one before it. */
-  get context (): PssContext | undefined { return this.#context }
-  set context (context: PssContext | undefined) {
-    this.#context?.close()
-    this.#context = context
-  }
+  get #input (): VerifyKeyObjectInput { return (this.#made ??= { key: this.#make(), ...PSS }) }
 
   verify (bytes: Uint8Array, signature: Uint8Array): boolean {
-    if (signature.length !== this.size) return false
-    return this.#context === undefined ? verify(HASH, bytes, this.#input, signature) : this.#context.verify(bytes, signature)
+    return signature.length === this.size && verify(HASH, bytes, this.#input, signature)
   }
 
   /**

@@ -1,6 +1,6 @@
 /** RSA public keys as DER, read without a parser that could be made to work hard (SHOW CHAIN protocol, section 1). */
-import { createPublicKey, hash, type KeyObject } from 'node:crypto'
-import type { PssVerifier } from '../../../crypto/pss/index.ts'
+import { createPublicKey, hash } from 'node:crypto'
+import type { PssContext, PssVerifier } from '../../../crypto/pss/index.ts'
 import { PssKey } from '../../../transforms/signed/pss.ts'
 import { HASH_BYTES, ID_BYTES, MAX_SIGN, MIN_SIGN } from './field-table.ts'
 
@@ -68,32 +68,50 @@ export class PublicKey extends PssKey {
   /** 32 bytes. */
   readonly id: Uint8Array
   readonly der: Uint8Array
+  readonly #verifier: PssVerifier | undefined
+  #context: PssContext | undefined
 
   /** @param id of this DER, in memory of its own, as is the DER */
-  private constructor (object: KeyObject, size: number, id: Uint8Array, der: Uint8Array) {
-    super(object, size)
+  private constructor (size: number, id: Uint8Array, der: Uint8Array, verifier: PssVerifier | undefined) {
+    super(() => createPublicKey({ key: pkcs1(der) as Buffer, format: 'der', type: 'pkcs1' }), size)
     this.id = id
     this.der = der
+    this.#verifier = verifier
   }
 
   /**
    * Reads a key as DER, from the cheapest check to the dearest. Copies what it keeps.
    *
    * @param expected the id that it must have, if it is known
+   * @param verifier verifies in place of `node:crypto`, where that is on this thread
    */
-  static read (der: Uint8Array, expected?: Uint8Array): PublicKey | KeyFault {
+  static read (der: Uint8Array, expected?: Uint8Array, verifier?: PssVerifier): PublicKey | KeyFault {
     const size = modulusBytes(der)
     if (size === undefined) return 'key'
     const id = userIdOf(der)
     if (expected !== undefined && Buffer.compare(id, expected) !== 0) return 'id'
-    const own = Buffer.from(der)
-    // In this form, as the decoder for the outer one takes fifty times as long.
-    const object = createPublicKey({ key: own.subarray(RSA_PUBLIC_KEY), format: 'der', type: 'pkcs1' })
-    return new PublicKey(object, size, id, own)
+    return new PublicKey(size, id, Buffer.from(der), verifier)
   }
 
-  /** Keeps a context, by which it verifies faster until `release`. */
-  keep (verifier: PssVerifier): void { this.context ??= verifier.open(this.der.subarray(RSA_PUBLIC_KEY)) }
+  override verify (bytes: Uint8Array, signature: Uint8Array): boolean {
+    if (signature.length !== this.size) return false
+    const context = this.#context ?? this.#open()
+    if (context === undefined) return super.verify(bytes, signature)
+    const isValid = context.verify(bytes, signature)
+    if (context !== this.#context) context.close()
+    return isValid
+  }
 
-  release (): void { this.context = undefined }
+  /** Keeps what verifies here, where else it is made for each signature, until `release`. */
+  keep (): void { this.#context ??= this.#open() }
+
+  release (): void {
+    this.#context?.close()
+    this.#context = undefined
+  }
+
+  #open (): PssContext | undefined { return this.#verifier?.open(pkcs1(this.der)) }
 }
+
+/** The key in this form, as the decoder for the outer one takes fifty times as long. */
+const pkcs1 = (der: Uint8Array): Uint8Array => der.subarray(RSA_PUBLIC_KEY)

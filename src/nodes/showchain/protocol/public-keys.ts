@@ -6,9 +6,9 @@ import { PublicKey, type KeyFault } from './public-key.ts'
 const DEFAULT_MAX_KEYS = 4096
 
 export interface PublicKeysInit {
-  /** Maximum number of keys, some 3.3 KiB each; beyond it the least recently used one is forgotten. Default: 4096. */
+  /** Maximum number of keys, some 4 KiB each; beyond it the least recently used one is forgotten. Default: 4096. */
   maxKeys?: number
-  /** Verifies messages of those that have come before: some 3 KiB more each. Default: none, all is left to `node:crypto`. */
+  /** Verifies in place of `node:crypto`, where that is on this thread. */
   verifier?: PssVerifier | undefined
 }
 
@@ -17,7 +17,8 @@ export const idKey = (id: Uint8Array): string => String.fromCharCode.apply(undef
 
 export class PublicKeys {
   readonly #maxKeys: number
-  #verifier: PssVerifier | undefined
+  readonly #verifier: PssVerifier | undefined
+  #isCleared = false
   /** Least recently used first. */
   readonly #keys = new Map<string, PublicKey>()
 
@@ -42,7 +43,7 @@ export class PublicKeys {
    */
   read (der: Uint8Array, id: Uint8Array, at = idKey(id)): PublicKey | KeyFault {
     const known = this.#keys.get(at)
-    if (known === undefined) return PublicKey.read(der, id)
+    if (known === undefined) return PublicKey.read(der, id, this.#verifier)
     return Buffer.compare(known.der, der) === 0 ? known : 'id'
   }
 
@@ -51,7 +52,7 @@ export class PublicKeys {
     const known = this.#keys.get(at)
     if (known !== undefined) {
       this.#keys.delete(at)
-      if (this.#verifier !== undefined) known.keep(this.#verifier) // not for the first message: most would have no second one
+      if (!this.#isCleared) known.keep() // not for the first message: most would have no second one
     }
     this.#keys.set(at, known ?? key)
     if (this.#keys.size > this.#maxKeys) {
@@ -63,7 +64,7 @@ export class PublicKeys {
 
   /** Forgets all, and what is kept for them. */
   clear (): void {
-    this.#verifier = undefined
+    this.#isCleared = true
     for (const key of this.#keys.values()) key.release()
     this.#keys.clear()
   }

@@ -50,7 +50,7 @@ const WINDOWS_PER_NODE = 4
 /** A 0x114 is taken once, as it answers one 0x112. */
 const TAKEN_ONCE: ReadonlySet<number> = new Set([Op.responseAck])
 
-/** Keys that are ready for use, 7 KiB each: to make one again costs less than a verification. */
+/** Keys that are ready for use, 4 KiB each: to make one again costs less than a verification. */
 const MAX_KEYS = 512
 
 /** Verifications of one read that are not worth another thread: a millisecond of work. */
