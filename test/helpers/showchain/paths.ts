@@ -1,6 +1,7 @@
 /** Paths inside the process, which lose, delay, double, reorder and alter packets, on a virtual clock. */
 import { proxyKey } from '../../../src/nodes/showchain/protocol/key-agreement.ts'
 import { readMessage, encodeMessage, type ShowchainMessage } from '../../../src/nodes/showchain/protocol/messages.ts'
+import { DataFields } from '../../../src/nodes/showchain/protocol/data-fields.ts'
 import { Op } from '../../../src/nodes/showchain/protocol/op.ts'
 import { verifyMessage } from '../../../src/nodes/showchain/protocol/signatures.ts'
 import { PublicKey } from '../../../src/nodes/showchain/protocol/public-key.ts'
@@ -203,7 +204,7 @@ export class MemoryProxy {
         out.push(encodeMessage(message))
       } else if (this.#isValid(message, from)) {
         if (this.steal(message)) {
-          this.down[from].send([encodeMessage({ op: Op.dataAck, session: this.session, seq: message.seq, ts: message.ts })], (arrived) => { this.ends[from].receive(arrived.map((ack) => readMessage(ack) as ShowchainMessage), clock.now()) })
+          this.down[from].send([encodeMessage({ op: Op.dataAck, session: this.session, seq: message.seq, ts: message.ts })], (arrived) => { this.#deliver(arrived, from) })
           continue
         }
         const { sign: _, ...rest } = message
@@ -216,10 +217,14 @@ export class MemoryProxy {
         this.refused++
       }
     }
-    this.down[to].send(out, (arrived) => {
-      const messages = arrived.map((datagram) => readMessage(datagram)).filter((message) => typeof message !== 'string')
-      this.ends[to].receive(messages, clock.now())
-    })
+    this.down[to].send(out, (arrived) => { this.#deliver(arrived, to) })
+  }
+
+  #deliver (datagrams: Batch, end: number): void {
+    const now = this.#init.clock.now()
+    const fields = new DataFields()
+    for (const datagram of datagrams) if (fields.read(datagram)) this.ends[end].take(datagram, fields, now)
+    this.ends[end].finish(now)
   }
 
   #isValid (message: ShowchainMessage, from: number): boolean {

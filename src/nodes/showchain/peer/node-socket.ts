@@ -11,7 +11,7 @@ import { withPlainAddresses } from '../protocol/socket-addresses.ts'
 /** Messages that answer a request. */
 const ANSWERS: ReadonlySet<OpName> = new Set(['directResponse', 'response', 'passResponseAck', 'proxyResponse'])
 
-export interface NodeSocketInit extends Pick<PipelineInit, 'admit' | 'proxyId' | 'onData' | 'onRead' | 'keys' | 'threads'> {
+export interface NodeSocketInit extends Pick<PipelineInit, 'admit' | 'proxyId' | 'takeData' | 'onData' | 'onRead' | 'keys' | 'threads'> {
   socket: DatagramSocket
   clock: Clock
   identity: Identity

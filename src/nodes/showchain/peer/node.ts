@@ -8,9 +8,11 @@ import type { Logger } from '../../../log.ts'
 import type { NatKind } from '../../../nat/index.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import type { BindUdpInit } from '../../../transports/udp/index.ts'
-import type { Clock, DatagramSocket, Endpoint } from '../../../types.ts'
+import type { Clock, Datagram, DatagramSocket, Endpoint } from '../../../types.ts'
 import { Cookies } from '../protocol/cookies.ts'
+import { DataFields, isAt } from '../protocol/data-fields.ts'
 import type { Identity } from '../protocol/identity.ts'
+import { encodeMessage, type ShowchainMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 import type { Received } from '../protocol/pipeline.ts'
 import type { Refusal } from '../protocol/pipeline-stats.ts'
@@ -80,6 +82,8 @@ export class ShowchainNode {
   readonly #acceptor: Acceptor
   readonly #paths: PathTable
   readonly #proxies: ProxyPaths
+  /** Of the message of data that is looked at. */
+  readonly #fields = new DataFields()
   /** By what takes the packets. */
   readonly #connectors = new Map<PathUser, Connector>()
   /** By id, the least recently used first. */
@@ -104,6 +108,7 @@ export class ShowchainNode {
       ...(threads !== undefined && { threads }),
       admit: (received) => this.#admit(received),
       proxyId: ({ from }) => this.helpers.at(from)?.id,
+      takeData: (datagram, now) => this.#takeData(datagram, now),
       onRead: () => { this.#proxies.flush() },
       onData: (packets, now) => { this.#paths.receive(packets, now) },
       handlers: {
@@ -111,7 +116,7 @@ export class ShowchainNode {
         directRequest: (received) => { this.#accept(received) },
         passRequest: (received) => { this.#accept(received) },
         passData: (received) => { this.#passed(received) },
-        dataAck: ({ message, from }) => { this.#proxies.receive(message, from) }
+        dataAck: ({ message, from, at }) => { this.#takeMessage(message, from, at) }
       }
     })
     const { requests, pipeline: { dataPort } } = this.#socket
@@ -280,7 +285,7 @@ export class ShowchainNode {
   }
 
   /** A 0x124: of a session that is known, or the first one of another node (SHOW CHAIN protocol, section 6.1). */
-  #passed ({ message, from }: Received): void {
+  #passed ({ message, from, at }: Received): void {
     const { identity, isAllowed, userOf, pageSignatures } = this.#init
     const { id, target, session } = message
     if (id === undefined || session === undefined || target === undefined || Buffer.compare(target, identity.id) !== 0) return
@@ -293,7 +298,23 @@ export class ShowchainNode {
       this.historyOf(id).add(`sends by the proxy ${endpointText(proxy.endpoint)}`)
       if (!pageSignatures) this.#agree(proxy, known.session, known.other)
     }
-    this.#proxies.receive(message, from)
+    this.#takeMessage(message, from, at)
+  }
+
+  /** Takes a 0x124 or 0x125 of a session that is known. */
+  #takeData ({ data, host, port }: Datagram, now: number): boolean {
+    const fields = this.#fields
+    if (!fields.read(data) || fields.op === Op.dataRequest) return false
+    if (fields.op === Op.passData && !isAt(data, fields.target, this.#init.identity.id)) return false
+    if (!this.#proxies.take(data, fields, host, port, now)) return false
+    this.stats.received[fields.op === Op.passData ? 'passData' : 'dataAck']++
+    return true
+  }
+
+  /** The same of one that was read. */
+  #takeMessage (message: ShowchainMessage, { host, port }: Endpoint, now: number): void {
+    const bytes = encodeMessage(message)
+    if (this.#fields.read(bytes)) this.#proxies.take(bytes, this.#fields, host, port, now)
   }
 
   /** Asks the proxy for a key of this end (SHOW CHAIN protocol, section 6.3). */

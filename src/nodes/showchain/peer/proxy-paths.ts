@@ -5,8 +5,9 @@ import { endpointText } from '../../../net/endpoint.ts'
 import { isSame } from '../../../nat/stun/transaction.ts'
 import { every, type Interval } from '../../../streams/clock.ts'
 import type { Batch, Clock, Datagram, Endpoint, PacketPort } from '../../../types.ts'
+import { isAt, type DataFields } from '../protocol/data-fields.ts'
+import { SESSION_BYTES } from '../protocol/field-table.ts'
 import type { Identity } from '../protocol/identity.ts'
-import type { ShowchainMessage } from '../protocol/messages.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import { deliver, type Role } from './ends.ts'
 import type { Path, PathUser } from './paths.ts'
@@ -91,13 +92,16 @@ interface Entry {
   requester: ProxyPath | undefined
   target: ProxyPath | undefined
   heardAt: number
-  /** What has come in this read. */
-  messages: Batch<ShowchainMessage>
+  readonly id: Uint8Array
+  /** Something has come in this read. */
+  isTouched: boolean
 }
 
 export class ProxyPaths {
   readonly #init: ProxyPathsInit
   readonly #entries = new Map<string, Entry>()
+  /** That of the last message. */
+  #last: Entry | undefined
   /** Those with messages of this read. */
   #touched: Entry[] = []
   #looking: Interval | undefined
@@ -133,12 +137,16 @@ export class ProxyPaths {
   /** An end has agreed on a key for a session. */
   useKey (session: Uint8Array, endpoint: Endpoint, key: Uint8Array): void { this.#find(session, endpoint)?.session.useKey(key) }
 
-  /** Takes a 0x124 or a 0x125 of a session that is known, until `flush`: what comes together is acknowledged and passed on together. */
-  receive (message: ShowchainMessage, from: Endpoint): void {
-    const entry = message.session === undefined ? undefined : this.#find(message.session, from)
-    if (entry === undefined) return
-    if (entry.messages.length === 0) this.#touched.push(entry)
-    entry.messages.push(message)
+  /** Takes a 0x124 or a 0x125 until `flush`: what comes together is acknowledged and passed on together. False when its session is not known. */
+  take (bytes: Uint8Array, fields: DataFields, host: string, port: number, now: number): boolean {
+    const last = this.#last
+    const entry = last !== undefined && isAt(bytes, fields.session, last.id) ? last : this.#entries.get(idKey(bytes.subarray(fields.session, fields.session + SESSION_BYTES)))
+    if (entry === undefined || entry.endpoint.port !== port || entry.endpoint.host !== host) return false
+    this.#last = entry
+    if (!entry.isTouched) this.#touched.push(entry)
+    entry.isTouched = true
+    entry.session.take(bytes, fields, now)
+    return true
   }
 
   /** Hands over what has come in one read. */
@@ -148,10 +156,9 @@ export class ProxyPaths {
     const touched = this.#touched
     this.#touched = []
     for (const entry of touched) {
-      const { messages } = entry
-      entry.messages = []
+      entry.isTouched = false
       entry.heardAt = now
-      entry.session.receive(messages, now)
+      entry.session.finish(now)
     }
   }
 
@@ -185,7 +192,8 @@ export class ProxyPaths {
       requester: undefined,
       target: undefined,
       heardAt: clock.now(),
-      messages: [],
+      id: session,
+      isTouched: false,
       session: new ProxySession({
         clock,
         sha256,
@@ -224,6 +232,7 @@ export class ProxyPaths {
     if (entry.requester !== undefined || entry.target !== undefined) return
     entry.session.close()
     this.#entries.delete(entry.key)
+    if (this.#last === entry) this.#last = undefined
     if (this.#entries.size > 0) return
     this.#looking?.stop()
     this.#looking = undefined

@@ -2,10 +2,11 @@
 import { DIGEST_BYTES, ReplayWindow, type Hmac, type Sha256 } from '../../../crypto/index.ts'
 import { BottleneckModel } from '../../../transforms/reliable/bottleneck-model.ts'
 import type { Identity } from '../protocol/identity.ts'
-import { MAX_MESSAGE, type ShowchainMessage } from '../protocol/messages.ts'
+import { MAX_MESSAGE } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 import type { Batch, Clock, Endpoint, Timer } from '../../../types.ts'
 import { CoveredData } from '../protocol/covered-data.ts'
+import type { DataFields } from '../protocol/data-fields.ts'
 import { DataAcks } from './data-acks.ts'
 import { DataRequests } from './data-requests.ts'
 import { DataWindow, type Outstanding } from './data-window.ts'
@@ -85,6 +86,9 @@ export class ProxySession implements Path {
   #first = 0
   #queued = 0
   #out: Batch = []
+  /** Of this read. */
+  #packets: Batch = []
+  #isAcknowledged = false
   #drained: { promise: Promise<void>, resolve: () => void } | undefined
   #timer: Timer | undefined
   #dueAt = Infinity
@@ -163,27 +167,30 @@ export class ProxySession implements Path {
     return this.#drained.promise
   }
 
-  /** Takes 0x124 and 0x125 of this session that have come from the proxy. */
-  receive (messages: Batch<ShowchainMessage>, now: number): void {
+  /** Takes a 0x124 or 0x125 of this session that has come from the proxy. Its memory is in use until `finish`. */
+  take (bytes: Uint8Array, fields: DataFields, now: number): void {
+    const { op, seq, ts, data, dataLength } = fields
     if (this.#isFailed) return
-    const packets: Batch = []
-    const passed: Batch<ShowchainMessage> = []
-    let isAcknowledged = false
-    for (const message of messages) {
-      if (message.op === Op.dataAck) {
-        if (this.#window.acknowledge(message.seq, message.data, now)) isAcknowledged = true
-      } else if (message.op === Op.passData && message.data !== undefined) {
-        if (!this.#isIntact(message.data, message.dataHash)) {
-          this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data')
-          return
-        }
-        passed.push(message)
-        if (this.#received.accept(message.seq)) packets.push(message.data)
-        else this.repeated++
-      }
+    if (op === Op.dataAck) {
+      const arrived = data === 0 ? undefined : bytes.subarray(data, data + dataLength)
+      if (this.#window.acknowledge(seq, arrived, now)) this.#isAcknowledged = true
+    } else if (this.#init.pageSignatures !== true && !this.#covered.hasHash(bytes, fields)) {
+      this.#fail('ERR_PATH_ALTERED', 'the proxy has altered data')
+    } else {
+      this.#acks.add(seq, ts)
+      if (this.#received.accept(seq)) this.#packets.push(bytes.subarray(data, data + dataLength))
+      else this.repeated++
     }
-    this.#acks.write(passed, this.#out)
-    if (isAcknowledged) this.#window.finish(now)
+  }
+
+  /** Acknowledges and hands over what was taken together. */
+  finish (now: number): void {
+    if (this.#isFailed) return
+    const packets = this.#packets
+    this.#packets = []
+    this.#acks.write(this.#out)
+    if (this.#isAcknowledged) this.#window.finish(now)
+    this.#isAcknowledged = false
     this.#pump(now)
     if (packets.length > 0 && this.#closedAt === Infinity) this.#init.onPackets(packets, this, now)
   }
@@ -205,10 +212,6 @@ export class ProxySession implements Path {
   get #signBytes (): number { return this.#hmac === undefined ? this.#init.identity.size : DIGEST_BYTES }
 
   get #isTaking (): boolean { return this.#closedAt !== Infinity || this.#queued < LIMIT / 2 }
-
-  #isIntact (data: Uint8Array, dataHash: Uint8Array | undefined): boolean {
-    return this.#init.pageSignatures === true || (dataHash !== undefined && this.#covered.hasHash(data, dataHash))
-  }
 
   /** Gives numbers to what waits, as far as the window allows it, and sends what is ready. */
   #pump (now: number): void {

@@ -2,7 +2,8 @@
 import { timingSafeEqual } from 'node:crypto'
 import { DIGEST_BYTES, type Hmac, type Sha256 } from '../../../crypto/index.ts'
 import { writeU64 } from '../../../net/ipv4.ts'
-import { ID_BYTES, SESSION_BYTES } from './field-table.ts'
+import { isAt, type DataFields } from './data-fields.ts'
+import { HMAC_BYTES, ID_BYTES, SESSION_BYTES } from './field-table.ts'
 import { Op } from './op.ts'
 import { signedBytes } from './signatures.ts'
 
@@ -28,6 +29,7 @@ export class CoveredData {
   readonly #sessionAt: number
   readonly #targetAt: number
   readonly #digest = new Uint8Array(DIGEST_BYTES)
+  readonly #sign = new Uint8Array(HMAC_BYTES)
 
   constructor (sha256: Sha256, { target = new Uint8Array(ID_BYTES), session = new Uint8Array(SESSION_BYTES), hasHash = true }: CoveredDataInit = {}) {
     this.#sha256 = sha256
@@ -39,24 +41,34 @@ export class CoveredData {
     this.#targetAt = this.#sessionAt - LENGTH_BYTES - ID_BYTES
   }
 
-  hasHash (data: Uint8Array, dataHash: Uint8Array): boolean {
-    this.#sha256.digest(data, 0, data.length, this.#digest, 0)
-    return Buffer.compare(this.#digest, dataHash) === 0
+  /** Whether a message has the hash of its data. */
+  hasHash (message: Uint8Array, { data, dataLength, dataHash }: DataFields): boolean {
+    if (dataHash === 0) return false
+    this.#sha256.digest(message, data, dataLength, this.#digest, 0)
+    return isAt(message, dataHash, this.#digest)
   }
 
-  /** The values are those of the session; compared in constant time. @param sign 32 bytes */
-  hasHmac (hmac: Hmac, { target, session, seq, ts, dataHash, sign }: { target: Uint8Array, session: Uint8Array, seq: number, ts: number, dataHash: Uint8Array, sign: Uint8Array }): boolean {
-    this.bytes.set(target, this.#targetAt)
-    this.bytes.set(session, this.#sessionAt)
-    this.write(seq, ts, dataHash)
-    hmac.sign(this.bytes, 0, this.bytes.length, this.#digest, 0)
-    return timingSafeEqual(this.#digest, sign)
+  /** Whether the HMAC of a 0x123 with data_hash is right; compared in constant time. */
+  hasHmac (hmac: Hmac, message: Uint8Array, { target, session, seq, ts, dataHash, sign }: DataFields): boolean {
+    const { bytes } = this
+    copy(message, target, bytes, this.#targetAt, ID_BYTES)
+    copy(message, session, bytes, this.#sessionAt, SESSION_BYTES)
+    copy(message, dataHash, bytes, this.#hashAt, DIGEST_BYTES)
+    copy(message, sign, this.#sign, 0, HMAC_BYTES)
+    this.write(seq, ts, undefined)
+    hmac.sign(bytes, 0, bytes.length, this.#digest, 0)
+    return timingSafeEqual(this.#digest, this.#sign)
   }
 
-  /** @param dataHash 32 bytes; undefined: without one */
+  /** @param dataHash 32 bytes; undefined: without one, or as it is */
   write (seq: number, ts: number, dataHash: Uint8Array | undefined): void {
     writeU64(this.bytes, this.#seqAt, seq)
     writeU64(this.bytes, this.#tsAt, ts)
     if (dataHash !== undefined) this.bytes.set(dataHash, this.#hashAt)
   }
+}
+
+/** Of a few bytes, for which a view would cost more. */
+function copy (from: Uint8Array, at: number, into: Uint8Array, to: number, length: number): void {
+  for (let i = 0; i < length; i++) into[to + i] = from[at + i]
 }

@@ -16,6 +16,7 @@ import { signed, type SignedLink } from '../../../transforms/signed/layer.ts'
 import type { VerificationLimits } from '../../../transforms/signed/verifications.ts'
 import { typeDemux, type Handler } from '../../../transforms/type-demux.ts'
 import type { Batch, Clock, Core, Datagram, DatagramSocket, Endpoint, PacketPort } from '../../../types.ts'
+import { isOfData } from './data-fields.ts'
 import { FirstByte } from './data-packets.ts'
 import { HMAC_BYTES } from './field-table.ts'
 import type { Identity } from './identity.ts'
@@ -105,8 +106,10 @@ export interface PipelineInit {
   proxyId? (received: Received): Uint8Array | undefined
   /** Who sends a 0x123: an end of the session, from its registered endpoint. */
   dataSender? (received: Received): DataSender | undefined
-  /** The messages of one read were handed over. The memory of those without a signature is still theirs. */
+  /** The messages of one read were handed over, or those of it that were taken by `takeData`. The memory of those without a signature is still theirs. */
   onRead? (): void
+  /** Takes a datagram that begins as a message of data does, before it is read. Its memory may be reused after `onRead`, which follows at once. False: it is read as any other one. */
+  takeData? (datagram: Datagram, now: number): boolean
   /** Packets of data, in order. Their memory may be reused once this has returned. */
   onData? (packets: Batch<Datagram>, now: number): void
   /** Op codes whose messages the node takes once by itself, as each answers one request of its own: they need no replay window. */
@@ -227,14 +230,18 @@ export class Pipeline {
     return {
       memory: 'passes',
       push: (batch) => {
-        const now = this.#init.clock.now()
+        const init = this.#init
+        const { takeData } = init
+        const now = init.clock.now()
         const out: Batch<Received> = []
         let data: Batch<Datagram> | undefined
+        let isTaken = false
         for (const datagram of batch) {
           const { data: bytes, host, port } = datagram
           const first = bytes[0]
           if (first === FirstByte.SEALED || first === FirstByte.HANDSHAKE) (data ??= []).push(datagram)
           else if (first !== FirstByte.MESSAGE && bytes.length > 0) this.#drop('datagram')
+          else if (takeData !== undefined && isOfData(bytes) && takeData.call(init, datagram, now)) isTaken = true
           else {
             const message = readMessage(bytes)
             if (typeof message === 'string') this.#drop(message)
@@ -242,6 +249,7 @@ export class Pipeline {
           }
         }
         if (data !== undefined) this.#takeData(data, now)
+        if (isTaken) init.onRead?.() // now: others may wait for a verification
         return out
       }
     }

@@ -1,17 +1,7 @@
 /** A socket whose data messages are taken out of each read, before the pipeline of all others. */
 import { consume } from '../../../streams/consume.ts'
 import type { Batch, Datagram, DatagramSocket, Take } from '../../../types.ts'
-import { FirstByte } from '../protocol/data-packets.ts'
-import { Op } from '../protocol/op.ts'
-
-/** How an op code of two bytes is written. */
-const HIGH = 2
-const DATA_REQUEST = Op.dataRequest & 0x7f | 0x80
-const DATA_ACK = Op.dataAck & 0x7f | 0x80
-
-/** Whether a datagram begins as a 0x123 or a 0x125. */
-const isData = (bytes: Uint8Array): boolean =>
-  bytes.length > 2 && bytes[2] === HIGH && bytes[0] === FirstByte.MESSAGE && (bytes[1] === DATA_REQUEST || bytes[1] === DATA_ACK)
+import { isOfData } from '../protocol/data-fields.ts'
 
 /**
  * @param take gets a data message of a read, and says whether that was all; else it goes on with the others
@@ -23,7 +13,7 @@ export function withoutData (socket: DatagramSocket, take: (datagram: Datagram) 
     let rest: Batch<Datagram> | undefined
     for (let i = 0; i < batch.length; i++) {
       const datagram = batch[i]
-      if (isData(datagram.data)) {
+      if (isOfData(datagram.data)) {
         if (!hasData) rest = batch.slice(0, i)
         hasData = true
         if (take(datagram)) continue

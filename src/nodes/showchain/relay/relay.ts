@@ -29,7 +29,6 @@ import type { Lookup } from '../../../transports/happy-eyeballs.ts'
 import type { Clock, Datagram, DatagramSocket, Endpoint } from '../../../types.ts'
 import { Cookies } from '../protocol/cookies.ts'
 import type { Identity } from '../protocol/identity.ts'
-import { readMessage } from '../protocol/messages.ts'
 import { Op } from '../protocol/op.ts'
 import { Pipeline, type DataSender, type Received } from '../protocol/pipeline.ts'
 import type { Refusal } from '../protocol/pipeline-stats.ts'
@@ -239,14 +238,8 @@ export class ShowchainRelay {
 
   /** Data that needs no verification by a signature is passed on, or dropped. */
   #takeData (datagram: Datagram): boolean {
-    const { clock, counters } = this.#state
-    const message = readMessage(datagram.data)
-    if (typeof message === 'string') return false // it is counted with others
-    if (message.op === Op.dataRequest) return this.#traffic.data(message, datagram, clock.now(), clock.date())
-    if (message.op !== Op.dataAck) return false // the last of several op codes counts
-    const refusal = this.#traffic.ack(message, datagram, clock.now())
-    if (refusal !== undefined) counters.drops[refusal]++
-    return true
+    const { clock } = this.#state
+    return this.#traffic.take(datagram, clock.now(), clock.date())
   }
 
   #admit (received: Received): Refusal | undefined {

@@ -5,6 +5,7 @@ import type { Registration } from './registrations.ts'
 import type { Hmac } from '../../../crypto/index.ts'
 import { SourceCounts } from '../../../limits/source-counts.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
+import { isAt } from '../protocol/data-fields.ts'
 import { SESSION_BYTES } from '../protocol/field-table.ts'
 
 /** Milliseconds without data after which a session is forgotten. */
@@ -104,9 +105,10 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.bytes = this.#bucket(now)
   }
 
-  find (id: Uint8Array): ProxySession | undefined {
-    const session = this.#sessions.get(prefixOf(id))
-    return session !== undefined && Buffer.compare(session.id, id) === 0 ? session : undefined
+  /** That one whose id begins there. */
+  find (bytes: Uint8Array, at = 0): ProxySession | undefined {
+    const session = this.#sessions.get(prefixOf(bytes, at))
+    return session !== undefined && isAt(bytes, at, session.id) ? session : undefined
   }
 
   ofPair (one: Registration, other: Registration): ProxySession | undefined { return this.#pairs.get(pairOf(one, other)) }
@@ -193,14 +195,17 @@ export class Sessions {
   }
 }
 
-/** The end of that id, and the other one; undefined when it is neither. */
-export function endsOf ({ ends: [requester, target] }: ProxySession, id: Uint8Array): readonly [from: End, to: End] | undefined {
-  if (Buffer.compare(requester.registration.id, id) === 0) return [requester, target]
-  return Buffer.compare(target.registration.id, id) === 0 ? [target, requester] : undefined
+/** The end whose id begins there; undefined when it is of neither. */
+export function endAt ({ ends: [requester, target] }: ProxySession, bytes: Uint8Array, at: number): End | undefined {
+  if (isAt(bytes, at, requester.registration.id)) return requester
+  return isAt(bytes, at, target.registration.id) ? target : undefined
 }
 
+/** The other end. */
+export const otherOf = ({ ends: [requester, target] }: ProxySession, end: End): End => end === requester ? target : requester
+
 /** 30 bits, so that they are a number that V8 needs no object for. */
-const prefixOf = (id: Uint8Array): number => id[0] | id[1] << 8 | id[2] << 16 | (id[3] & 0x3f) << 24
+const prefixOf = (id: Uint8Array, at = 0): number => id[at] | id[at + 1] << 8 | id[at + 2] << 16 | (id[at + 3] & 0x3f) << 24
 
 const pairOf = ({ idKey: one }: Registration, { idKey: other }: Registration): string => one < other ? one + other : other + one
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { ReplayWindow } from '../../../../src/crypto/index.ts'
 import { DataAcks } from '../../../../src/nodes/showchain/peer/data-acks.ts'
 import { DataWindow } from '../../../../src/nodes/showchain/peer/data-window.ts'
-import { decodeMessage, encodeMessage, type ShowchainMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
+import { decodeMessage, encodeMessage } from '../../../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../../../src/nodes/showchain/protocol/op.ts'
 import { BottleneckModel } from '../../../../src/transforms/reliable/bottleneck-model.ts'
 import { toHex } from '../../../helpers/bytes.ts'
@@ -12,7 +12,6 @@ import { messageIn, vector } from '../../../helpers/showchain/vectors.ts'
 import type { Batch } from '../../../../src/types.ts'
 
 const session = new Uint8Array(16).fill(0x33)
-const passed = (seq: number): ShowchainMessage => ({ op: Op.passData, seq, ts: 1_760_000_000_000 })
 
 /** A target that gets numbers in reads, and all that it acknowledges. */
 function target (isSingle = false) {
@@ -20,8 +19,11 @@ function target (isSingle = false) {
   const acks = new DataAcks({ session, received, isSingle })
   return (seqs: number[]): Batch => {
     const out: Batch = []
-    for (const seq of seqs) received.accept(seq)
-    acks.write(seqs.map(passed), out)
+    for (const seq of seqs) {
+      received.accept(seq)
+      acks.add(seq, 1_760_000_000_000)
+    }
+    acks.write(out)
     return out
   }
 }

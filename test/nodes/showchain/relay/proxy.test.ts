@@ -106,6 +106,19 @@ for (const isHmac of [true, false]) {
     t.match(lab.server.status(), { passed: 1, passedBytes: data.length, acknowledged: 2, passedAgain: 0 })
     t.same(lab.drops, {})
 
+    t.test('what is written in another way is passed on as writers write it', async (t) => {
+      const message = session.request(data)
+      const bytes = encodeMessage(message)
+      requester.sendBytes(Buffer.concat([bytes.subarray(0, 3), Buffer.from('800101', 'hex'), bytes.subarray(3)])) // an unknown field
+      await lab.settle()
+      const [{ bytes: passed }] = target.take()
+      t.same(Buffer.from(passed), Buffer.from(encodeMessage({ ...message, op: Op.passData, sign: undefined })))
+      const ack = encodeMessage({ op: Op.dataAck, session: session.session, seq: 2, ts: 1 })
+      target.sendBytes(Buffer.concat([ack, ack.subarray(3)])) // each field twice
+      await lab.settle()
+      t.same(requester.take().map(({ bytes }) => Buffer.from(bytes)), [Buffer.from(ack)])
+    })
+
     t.test('in the other direction, numbered by itself', async (t) => {
       const back = await ScriptedSession.open(target, requester.id, { proxy: lab.server.relay.id, isHmac })
       t.same(back.session, session.session)

@@ -5,7 +5,7 @@ import { Histories } from '../../../../src/nodes/showchain/relay/history.ts'
 import { answeredRequest, Introductions, type Introduction } from '../../../../src/nodes/showchain/relay/introductions.ts'
 import { PassWindow } from '../../../../src/nodes/showchain/relay/pass-window.ts'
 import { Registrations, SILENCE, type Registration } from '../../../../src/nodes/showchain/relay/registrations.ts'
-import { endsOf, Sessions, SILENCE as SESSION_SILENCE, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
+import { endAt, otherOf, Sessions, SILENCE as SESSION_SILENCE, type ProxySession } from '../../../../src/nodes/showchain/relay/sessions.ts'
 import { idKey } from '../../../../src/nodes/showchain/protocol/public-keys.ts'
 
 const id = (number: number): Uint8Array => createHash('sha256').update(String(number)).digest()
@@ -177,8 +177,10 @@ t.test('sessions', async (t) => {
     t.equal(table.open(node[1], node[0], 0), session)
     t.equal(table.find(session.id), session)
     t.equal(table.find(Uint8Array.from(session.id, (byte, i) => i === 15 ? byte ^ 1 : byte)), undefined, 'the same first bytes')
-    t.same(endsOf(session, node[1].id)?.map(({ registration }) => registration), [node[1], node[0]])
-    t.equal(endsOf(session, node[2].id), undefined)
+    const end = endAt(session, Buffer.concat([Buffer.alloc(5), node[1].id]), 5)
+    t.equal(end?.registration, node[1])
+    t.equal(end && otherOf(session, end).registration, node[0])
+    t.equal(endAt(session, node[2].id, 0), undefined)
   })
 
   t.test('bounds: of who has asked, and in total', async (t) => {
