@@ -7,7 +7,7 @@
  * await pipeline.run(signal)
  * ```
  */
-import { codec, over, stack } from '../../../layer.ts'
+import { codec, over } from '../../../layer.ts'
 import { SourceTokenBuckets } from '../../../limits/source-token-buckets.ts'
 import { TokenBucket, type TokenBucketInit } from '../../../limits/token-bucket.ts'
 import { clientKey } from '../../../net/client-address.ts'
@@ -143,6 +143,9 @@ export class Pipeline {
   readonly #init: PipelineInit
   readonly #socket: SocketLink
   readonly #link: SignedLink<Received, Outgoing>
+  /** Of messages that need no signature. */
+  readonly #port: PacketPort<Outgoing>
+  readonly #ownKey: string
   readonly #windows: ReplayWindows
   readonly #verified = new VerifiedSignatures()
   readonly #budget: Budget
@@ -154,33 +157,33 @@ export class Pipeline {
     this.#init = init
     this.stats = stats
     this.keys = keys
+    this.#ownKey = idKey(identity.id)
     this.#windows = new ReplayWindows(init.windows)
     this.#budget = new Budget({ ...BUDGETS, ...init.budgets }, clock.now())
     this.#dataBudget = new Budget({ ...DATA_BUDGETS, ...init.dataBudgets }, clock.now())
     this.#socket = new SocketLink(socket)
     this.dataPort = this.#socket.port
-    this.#link = over(this.#socket, stack(
-      codec<Datagram, Received, Outgoing>(() => ({ decode: this.#decoder(), encode: this.#encoder() })),
-      signed<Received, Outgoing>({
-        covered: { has: ({ message }) => covered.has(message), of: ({ message }) => covered.of(message) },
-        signer: identity,
-        signatureOf: ({ message }) => message.sign,
-        withSignature: (outgoing, sign) => ({ ...outgoing, message: withSignature(outgoing.message, sign, identity) }),
-        senderOf: (received) => received.from.host + (received.message.id === undefined ? '' : received.idKey), // by address, as nobody has proved the id so far
-        admit: (received) => this.#admit(received),
-        budget: (received, now) => this.#spend(received, now),
-        keyOf: (received) => this.#keyOf(received),
-        own: (received) => received.own(),
-        onUnsent: ({ onSent }) => {
-          this.stats.unsent++
-          onSent?.(false)
-        },
-        onDrop: (_received, reason) => { this.#drop(reason as Drop) },
-        clock,
-        threads,
-        ...limits
-      })
-    ))
+    const messages = over(this.#socket, codec<Datagram, Received, Outgoing>(() => ({ decode: this.#decoder(), encode: this.#encoder() })))
+    this.#port = messages.port
+    this.#link = over(messages, signed<Received, Outgoing>({
+      covered: { has: ({ message }) => covered.has(message), of: ({ message }) => covered.of(message) },
+      signer: identity,
+      signatureOf: ({ message }) => message.sign,
+      withSignature: (outgoing, sign) => ({ ...outgoing, message: withSignature(outgoing.message, sign, identity) }),
+      senderOf: (received) => received.from.host + (received.message.id === undefined ? '' : received.idKey), // by address, as nobody has proved the id so far
+      admit: (received) => this.#admit(received),
+      budget: (received, now) => this.#spend(received, now),
+      keyOf: (received) => this.#keyOf(received),
+      own: (received) => received.own(),
+      onUnsent: ({ onSent }) => {
+        this.stats.unsent++
+        onSent?.(false)
+      },
+      onDrop: (_received, reason) => { this.#drop(reason as Drop) },
+      clock,
+      threads,
+      ...limits
+    }))
     const byOp = Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [Op[name as OpName], handler]))
     this.#dispatch = typeDemux<void, Received>(byOp, { typeOf: ({ message }) => message.op, unknown: () => { this.#drop('unexpected') } })
   }
@@ -214,12 +217,13 @@ export class Pipeline {
    * @returns whether it was sent; a promise, where other threads sign
    */
   send (message: ShowchainMessage, to: Endpoint): boolean | Promise<boolean> {
-    if (message.sign !== undefined || !covered.has(message) || this.#init.threads === false) return this.#hand({ message, to })
-    return new Promise((resolve) => { if (!this.#hand({ message, to, onSent: resolve })) resolve(false) })
+    if (message.sign !== undefined || !covered.has(message)) return this.#hand(this.#port, { message, to })
+    if (this.#init.threads === false) return this.#hand(this.#link.port, { message, to })
+    return new Promise((resolve) => { if (!this.#hand(this.#link.port, { message, to, onSent: resolve })) resolve(false) })
   }
 
-  #hand (outgoing: Outgoing): boolean {
-    const isTaken = this.#link.port.send([outgoing]) > 0
+  #hand (port: PacketPort<Outgoing>, outgoing: Outgoing): boolean {
+    const isTaken = port.send([outgoing]) > 0
     if (!isTaken) this.stats.unsent++
     return isTaken
   }
@@ -274,7 +278,7 @@ export class Pipeline {
   #admit (received: Received): Drop | undefined {
     const { message } = received
     const { id, op, ts, seq, sign, dataHash } = message
-    if (id !== undefined && Buffer.compare(id, this.#init.identity.id) === 0) return 'own'
+    if (id !== undefined && received.idKey === this.#ownKey) return 'own'
     const refusal = this.#init.admit?.(received)
     if (refusal !== undefined || sign === undefined) return refusal
     const date = this.#init.clock.date()

@@ -51,45 +51,43 @@ export class Admissions {
     if (refusal !== undefined) return refusal
     if (!this.#budgets.takeRequest(source, at)) return 'source'
     if (this.#state.registrations.get(received.idKey) === undefined && !this.#budgets.takeNewcomer(source, at)) return 'source'
-    const isSigned = message.op !== Op.natRequest || this.#isOwn(message)
+    const isSigned = message.op !== Op.natRequest || received.targetKey === this.#state.ownKey
     return !isSigned || this.#budgets.takeAnswer(source, at) ? 'verify' : 'answers'
   }
 
   #refusal (received: Received): RelayDrop | undefined {
-    const { message: { op, id, target, seq, ephemeral }, from, source, at } = received
-    const { ownId, registrations, introductions, sessions, settings: { pageSignatures } } = this.#state
-    const [sender, wanted] = [id as Uint8Array, target as Uint8Array]
+    const { message: { op, id, target, seq, ephemeral }, from, source, at, idKey, targetKey } = received
+    const { ownKey, registrations, introductions, sessions, settings: { pageSignatures } } = this.#state
     if (op === Op.directRequest) {
-      if (isUnknown(wanted)) return undefined
-      if (Buffer.compare(wanted, ownId) !== 0) return 'target'
+      const sender = id as Uint8Array
+      if (isUnknown(target as Uint8Array)) return undefined
+      if (targetKey !== ownKey) return 'target'
       if (registrations.isOlder(sender, from, seq)) return 'replay'
       return registrations.hasRoom(sender, source) ? undefined : 'full'
     }
-    if (Buffer.compare(sender, wanted) === 0) return 'target'
-    if (op === Op.natRequest && Buffer.compare(wanted, ownId) === 0) return undefined
-    const node = registrations.get(received.targetKey)
+    if (idKey === targetKey) return 'target'
+    if (op === Op.natRequest && targetKey === ownKey) return undefined
+    const node = registrations.get(targetKey)
     if (node === undefined) return 'target'
-    if (op === Op.natRequest) return introductions.refusal(received.idKey, node, source, at)
-    const requester = registrations.get(received.idKey)
+    if (op === Op.natRequest) return introductions.refusal(idKey, node, source, at)
+    const requester = registrations.get(idKey)
     if (requester === undefined || requester.host !== from.host || requester.port !== from.port) return 'unregistered'
     if (ephemeral !== undefined && pageSignatures) return 'extension'
     return sessions.refusal(requester, node)
   }
 
   /** Only T itself knows the session, or who sees its datagrams: that costs no budget of anybody. */
-  #ack ({ message, from: { host, port }, sessionKey }: Received, date: number): Admission {
+  #ack ({ message, from: { host, port }, idKey, sessionKey }: Received, date: number): Admission {
     const introduction = this.#state.introductions.find(sessionKey)
     const request = introduction === undefined ? undefined : answeredRequest(introduction, message)
     if (introduction === undefined || request === undefined) return 'session'
     const { target } = introduction
     if (target.isGone || target.host !== host || target.port !== port) return 'endpoint'
-    if (Buffer.compare(message.id as Uint8Array, target.id) !== 0) return 'id'
+    if (idKey !== target.idKey) return 'id'
     if (!this.#isFresh(message, date)) return 'stale'
     if (request.isAnswered) return 'replay'
     return introduction.tries++ < TRIES * introduction.requests.length ? 'verify' : 'session'
   }
-
-  #isOwn ({ target }: ShowchainMessage): boolean { return Buffer.compare(target as Uint8Array, this.#state.ownId) === 0 }
 
   #isFresh ({ ts }: ShowchainMessage, date: number): boolean { return Math.abs(date - ts) <= this.#state.settings.freshness }
 }

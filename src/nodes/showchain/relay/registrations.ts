@@ -15,8 +15,8 @@ export interface Registration {
   readonly idKey: string
   /** 32 bytes. */
   readonly id: Uint8Array
-  /** The public key, as DER. */
-  readonly der: Uint8Array
+  /** The public key, see `derOf`: as a string, which takes a third of the memory of an array. */
+  readonly der: string
   host: string
   port: number
   /** Of limits: the address, or an IPv6 /64. */
@@ -83,7 +83,7 @@ export class Registrations implements Iterable<Registration> {
     if (!this.hasRoom(id, source)) return undefined
     let node = this.find(id)
     if (node === undefined) {
-      node = { idKey: idKey(id), id: Uint8Array.from(id), der: Uint8Array.from(der), host, port, source, kind, heardAt: now, answeredAt: -Infinity, seq: 0, isGone: false }
+      node = { idKey: idKey(id), id: Uint8Array.from(id), der: Buffer.from(der).toString('latin1'), host, port, source, kind, heardAt: now, answeredAt: -Infinity, seq: 0, isGone: false }
       this.#nodes.set(node.idKey, node)
       this.#sources.add(source)
     } else if (node.source !== source) {
@@ -124,3 +124,6 @@ export class Registrations implements Iterable<Registration> {
     }
   }
 }
+
+/** The public key of a node, as DER. */
+export const derOf = ({ der }: Registration): Uint8Array => Buffer.from(der, 'latin1')

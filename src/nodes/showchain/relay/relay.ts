@@ -8,7 +8,7 @@ import type { relayOptions } from './options.ts'
 import { OtherHelpers } from './other-helpers.ts'
 import { Outbox } from './outbox.ts'
 import { ProxyTraffic } from './proxy-traffic.ts'
-import { Registrations } from './registrations.ts'
+import { derOf, Registrations } from './registrations.ts'
 import { Requests } from './requests.ts'
 import { SecondPort } from './second-port.ts'
 import { Sessions } from './sessions.ts'
@@ -102,6 +102,7 @@ export class ShowchainRelay {
       settings,
       clock,
       ownId: identity.id,
+      ownKey: idKey(identity.id),
       counters: newCounters(),
       registrations: new Registrations(settings),
       introductions: new Introductions(),
@@ -263,7 +264,7 @@ export class ShowchainRelay {
   #dataSender ({ message, from }: Received): DataSender | undefined {
     const node = this.#traffic.senderOf(message, from)
     if (node === undefined) return undefined
-    const key = this.#pipeline.keys.find(node.id) ?? PublicKey.read(node.der, node.id)
+    const key = this.#pipeline.keys.find(node.id) ?? PublicKey.read(derOf(node), node.id)
     return typeof key === 'string' ? undefined : { id: node.id, key }
   }
 

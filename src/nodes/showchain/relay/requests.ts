@@ -87,8 +87,8 @@ export class Requests {
 
   #introduce (received: Request): RelayDrop | undefined {
     const { message: { id, target, seq, ts, sign, key, kind }, from, source, at } = received
-    const { state: { registrations, introductions, counters, ownId }, budgets, send } = this.#init
-    if (Buffer.compare(target, ownId) === 0) {
+    const { state: { registrations, introductions, counters, ownKey }, budgets, send } = this.#init
+    if (received.targetKey === ownKey) {
       this.#answerForItself({ id, seq, ts }, from)
       return undefined
     }

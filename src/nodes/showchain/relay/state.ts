@@ -13,6 +13,8 @@ export interface RelayState {
   readonly clock: Clock
   /** 32 bytes. */
   readonly ownId: Uint8Array
+  /** Of it, see `idKey`. */
+  readonly ownKey: string
   readonly counters: RelayCounters
   readonly registrations: Registrations
   readonly introductions: Introductions
