@@ -4,7 +4,7 @@ import { systemClock } from '../../streams/clock.ts'
 import type { Flags } from '../config/settings.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
 import { idOptions, keygenOptions } from './task-options.ts'
-import { taskSettings } from './task-settings.ts'
+import { taskSettings } from '../config/task-settings.ts'
 
 /** Milliseconds after which one is told that a key takes its time. */
 const PATIENCE = 1000

@@ -7,7 +7,7 @@ import { table } from '../control/text.ts'
 import { readKeyFile } from './key-file.ts'
 import { helperRows, kindText } from './status-text.ts'
 import { natOptions } from './task-options.ts'
-import { taskSettings } from './task-settings.ts'
+import { taskSettings } from '../config/task-settings.ts'
 
 /** Of a key that is used once. */
 const BITS = 2048

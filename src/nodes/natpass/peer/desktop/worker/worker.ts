@@ -1,0 +1,146 @@
+/**
+ * The process that captures the screen and moves pointer and keys for a client (natpass protocol, section 4.3). It serves the one WebSocket
+ * that it has connected to the client, and ends with that.
+ */
+import { WebSocket, type RawData } from 'ws'
+import { DisplayError } from './display-error.ts'
+import { openDisplay, type Display, type Environment } from './display.ts'
+import { Inputs } from './inputs.ts'
+import { Screen } from './screen.ts'
+import { decodeWorkerMessage, encodeWorkerMessage, failure, TEXT, unchanged, WorkerMessageType, type WorkerMessage } from './worker-messages.ts'
+import { systemClock } from '../../../../../streams/clock.ts'
+import type { Clock } from '../../../../../types.ts'
+
+/** Bytes of a message of the client; the longest is a text for the clipboard. */
+const MAX_MESSAGE = 256 * 1024
+
+/** Milliseconds to connect to the client, which has started this process and waits. */
+const CONNECT_TIMEOUT = 5000
+
+/** Nobody can look into a connection of this machine with itself, so nothing is masked: that takes longer than to copy a picture. */
+const NO_MASK = { generateMask (mask: Buffer) { mask.fill(0) } }
+
+export interface WorkerInit {
+  /** Of 127.0.0.1, where the client listens. */
+  readonly port: number
+  /** What the client has given to this process alone, by which it knows it. */
+  readonly token: string
+  /** Ends the worker, as the end of the connection does. */
+  readonly signal?: AbortSignal
+  readonly environment?: Environment
+  readonly clock?: Clock
+}
+
+/**
+ * Serves until the connection ends, and leaves no key or button pressed.
+ *
+ * @throws when the client cannot be connected to
+ */
+export async function runWorker ({ port, token, signal, environment = process.env, clock = systemClock }: WorkerInit): Promise<void> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, {
+    headers: { authorization: `Bearer ${token}` }, perMessageDeflate: false, maxPayload: MAX_MESSAGE, handshakeTimeout: CONNECT_TIMEOUT, ...NO_MASK
+  })
+  const worker = new Worker(socket, environment, clock)
+  const end = (): void => { socket.terminate() }
+  signal?.addEventListener('abort', end)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let isOpen = false
+      socket.on('open', () => { isOpen = true })
+      socket.on('error', (err) => { if (isOpen) resolve(); else reject(err) })
+      socket.on('close', () => { resolve() })
+      if (signal?.aborted === true) end()
+    })
+  } finally {
+    signal?.removeEventListener('abort', end)
+    await worker.close()
+  }
+}
+
+/** What the worker has of one X server. */
+interface Desktop {
+  readonly display: Display
+  readonly screen: Screen
+  readonly inputs: Inputs
+}
+
+class Worker {
+  readonly #socket: WebSocket
+  readonly #opening: Promise<Desktop>
+  /** There once it has been opened. */
+  #desktop: Desktop | undefined
+  #isCapturing = false
+  #showsCursor = false
+
+  constructor (socket: WebSocket, environment: Environment, clock: Clock) {
+    this.#socket = socket
+    this.#opening = open(environment, clock)
+    this.#opening.then((desktop) => { this.#desktop = desktop }, () => {}) // told as the answer to the first request
+    socket.on('message', (data, isBinary) => { if (isBinary) this.#take(data) })
+  }
+
+  async close (): Promise<void> {
+    const desktop = await this.#opening.catch(() => undefined)
+    desktop?.inputs.releaseAll()
+    await desktop?.display.close()
+  }
+
+  #take (data: RawData): void {
+    let message: WorkerMessage
+    try {
+      message = decodeWorkerMessage(data as Buffer)
+    } catch {
+      this.#socket.terminate() // what speaks there is no client
+      return
+    }
+    switch (message._type) {
+      case WorkerMessageType.captureReq:
+        void this.#capture()
+        return
+      case WorkerMessageType.setCursor:
+        this.#showsCursor = message.show_cursor === true
+        return
+      case WorkerMessageType.clipboard:
+        void this.#clipboard(message)
+        return
+      default:
+        this.#desktop?.inputs.take(message, this.#desktop.screen)
+    }
+  }
+
+  /** One at a time: the memory of a picture is used again for the next one. */
+  async #capture (): Promise<void> {
+    if (this.#isCapturing) return
+    this.#isCapturing = true
+    let answer: Uint8Array
+    try {
+      const { screen } = await this.#opening
+      const picture = await screen.capture(this.#showsCursor)
+      answer = picture === undefined ? unchanged(screen.width, screen.height) : picture.message()
+    } catch (err) {
+      answer = failure(err instanceof DisplayError ? err.message : `the screen cannot be captured: ${(err as Error).message}`)
+    }
+    this.#send(answer, () => { this.#isCapturing = false })
+  }
+
+  async #clipboard ({ clipboard }: WorkerMessage): Promise<void> {
+    const inputs = this.#desktop?.inputs
+    if (clipboard == null || clipboard._type !== TEXT) return
+    if (clipboard.set === true) {
+      void inputs?.clipboard.write(clipboard.data ?? '')
+      return
+    }
+    const data = await inputs?.clipboard.read() ?? ''
+    this.#send(encodeWorkerMessage({ _type: WorkerMessageType.clipboard, clipboard: { set: true, _type: TEXT, data } }))
+  }
+
+  #send (message: Uint8Array, done: () => void = () => {}): void {
+    this.#socket.send(message, done)
+  }
+}
+
+/** @throws {DisplayError} */
+async function open (environment: Environment, clock: Clock): Promise<Desktop> {
+  const display = await openDisplay(environment)
+  return { display, screen: await Screen.open(display), inputs: await Inputs.open(display, clock) }
+}

@@ -1,0 +1,46 @@
+/** A real X server without a screen of glass, Xvfb, and programs that run in it. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { Test } from 'tap'
+import { spawnGroup } from './programs/reaper.ts'
+
+const NEEDED = ['Xvfb', 'xterm', 'xev', 'xclip', 'xauth']
+
+const isInstalled = (name: string): boolean => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, name)))
+
+const missing = NEEDED.filter((name) => !isInstalled(name))
+
+/** Why the tests that need a desktop are skipped, or `false` to run them. On a build machine what is missing is a failure. */
+export const skipWithoutX11: string | false = missing.length === 0 || process.env.CI === 'true' ? false : `not installed: ${missing.join(', ')}`
+
+export interface XServer {
+  /** Such as `:3`. */
+  readonly display: string
+  /** What its programs find it by. */
+  readonly env: { readonly DISPLAY: string }
+  readonly process: ChildProcess
+}
+
+export interface XServerInit {
+  /** In pixels: `1280x720`. */
+  readonly size?: string
+  /** A file of `xauth`: only those who have what is in it may connect. Default: all users of this machine. */
+  readonly authority?: string
+  readonly args?: readonly string[]
+}
+
+/** Starts one with a free number, until the end of the test. */
+export async function startX (t: Test, { size = '640x480', authority, args = [] }: XServerInit = {}): Promise<XServer> {
+  const xvfb = spawnGroup('Xvfb', ['-displayfd', '3', '-screen', '0', `${size}x24`, '-nolisten', 'tcp', '-noreset', ...(authority === undefined ? ['-ac'] : ['-auth', authority]), ...args], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+  const closed = once(xvfb, 'close')
+  t.teardown(async () => {
+    xvfb.kill() // so that it removes its socket
+    await closed
+  })
+  const [number] = await once(xvfb.stdio[3] as Readable, 'data') as [Buffer]
+  const display = `:${number.toString().trim()}`
+  return { display, env: { DISPLAY: display }, process: xvfb }
+}
