@@ -39,7 +39,7 @@ export class DataRequests {
   readonly #head: Uint8Array
   readonly #session: Uint8Array
   readonly #pageSignatures: boolean
-  #slab = new Uint8Array(0)
+  #slab: Uint8Array = new Uint8Array(0)
   #used = 0
 
   constructor ({ sha256, covered, id, target, session, pageSignatures }: DataRequestsInit) {
@@ -59,31 +59,32 @@ export class DataRequests {
   /** @param data at most `maxData(signBytes)` bytes; copied */
   write (data: Uint8Array, seq: number, ts: number, signBytes: number): DataRequest {
     const bytes = this.#memory()
-    bytes.set(this.#head)
-    let at = writeVarint(bytes, this.#head.length, Tag.SEQ, seq)
+    const begin = this.#used
+    bytes.set(this.#head, begin)
+    let at = writeVarint(bytes, begin + this.#head.length, Tag.SEQ, seq)
     at = writeVarint(bytes, at, Tag.TS, ts)
     at = writeBytes(bytes, at, Tag.SESSION, this.#session)
     at = writeBytes(bytes, at, Tag.DATA, data)
     const signAt = writeVarint(bytes, at, Tag.SIGN, signBytes)
     at = signAt + signBytes
-    let dataHash: Uint8Array | undefined
+    let hash = 0
     if (!this.#pageSignatures) {
-      const hashAt = writeVarint(bytes, at, Tag.DATA_HASH, DIGEST_BYTES)
-      at = hashAt + DIGEST_BYTES
-      this.#sha256.digest(data, 0, data.length, bytes, hashAt)
-      dataHash = bytes.subarray(hashAt, at)
+      hash = writeVarint(bytes, at, Tag.DATA_HASH, DIGEST_BYTES)
+      at = hash + DIGEST_BYTES
+      this.#sha256.digest(data, 0, data.length, bytes, hash)
     }
-    this.#covered.write(seq, ts, dataHash)
-    this.#used += at
-    return { bytes: bytes.subarray(0, at), signAt }
+    this.#covered.write(seq, ts, bytes, hash)
+    this.#used = at
+    return { bytes: bytes.subarray(begin, at), signAt: signAt - begin }
   }
 
+  /** Has room for a message from `#used` on. */
   #memory (): Uint8Array {
     if (this.#used + MAX_MESSAGE > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB)
+      this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(SLAB).buffer)
       this.#used = 0
     }
-    return this.#slab.subarray(this.#used)
+    return this.#slab
   }
 }
 

@@ -61,6 +61,8 @@ export class DataWindow {
   /** The lowest number that is not acknowledged, or `next`. */
   #lowest: number
   #count = 0
+  /** Those of them that were never sent, as they are being signed: they are not on the path yet. */
+  #unsent = 0
   #delivered = 0
   #deliveredAt = 0
   /** Since the last sample: bytes acknowledged, bytes sent again, the newest message. */
@@ -79,7 +81,7 @@ export class DataWindow {
   /** Milliseconds, smoothed; undefined before the first one. */
   get rtt (): number | undefined { return this.#rtt.hasSample ? this.#rtt.smoothed : undefined }
 
-  get hasRoom (): boolean { return this.hasNumber && this.#count * this.#packet < this.#control.window }
+  get hasRoom (): boolean { return this.hasNumber && this.#inFlight < this.#control.window }
 
   /** There is room for a message that the path has to bear, whatever else is on its way. */
   get hasNumber (): boolean { return this.#count < MAX_OUTSTANDING && this.next - this.#lowest < SPAN }
@@ -90,6 +92,7 @@ export class DataWindow {
       seq: this.next++, data, isOnce, bytes: data, signedAt: now, sentAt: now, dueAt: Infinity, tries: 0, isSigning: true, delivered: this.#delivered, deliveredAt: now, isLimited: false
     }
     this.#slots[entry.seq % SPAN] = entry
+    this.#unsent++
     if (this.#count++ === 0) this.heardAt = this.#deliveredAt = now
     return entry
   }
@@ -101,6 +104,7 @@ export class DataWindow {
    */
   sent (entry: Outstanding, isLimited: boolean, now: number): number {
     if (entry.tries++ === 0) {
+      if (this.has(entry)) this.#unsent--
       entry.sentAt = now
       entry.delivered = this.#delivered
       entry.deliveredAt = this.#deliveredAt
@@ -156,7 +160,7 @@ export class DataWindow {
       rate: time > 0 ? (this.#delivered - entry.delivered) / time : 0,
       isAppLimited: entry.isLimited,
       rtt: entry.tries === 1 ? now - entry.sentAt : 0,
-      inFlight: this.#count * this.#packet
+      inFlight: this.#inFlight
     })
     this.#newest = undefined
     this.#deliveredAt = now
@@ -176,10 +180,7 @@ export class DataWindow {
 
   /** Nothing is repeated but the last few messages. */
   keepLast (count: number): void {
-    for (; this.#lowest < this.next - count; this.#lowest++) {
-      if (this.#slots[this.#lowest % SPAN] !== undefined) this.#count--
-      this.#slots[this.#lowest % SPAN] = undefined
-    }
+    this.drop(({ seq }) => seq < this.next - count)
   }
 
   /** Such messages are not repeated any more. */
@@ -205,9 +206,12 @@ export class DataWindow {
     return next
   }
 
-  #forget ({ seq }: Outstanding): void {
+  get #inFlight (): number { return (this.#count - this.#unsent) * this.#packet }
+
+  #forget ({ seq, tries }: Outstanding): void {
     this.#slots[seq % SPAN] = undefined
     this.#count--
+    if (tries === 0) this.#unsent--
     while (this.#lowest < this.next && this.#slots[this.#lowest % SPAN] === undefined) this.#lowest++
   }
 }

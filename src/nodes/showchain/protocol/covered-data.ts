@@ -53,18 +53,17 @@ export class CoveredData {
     const { bytes } = this
     copy(message, target, bytes, this.#targetAt, ID_BYTES)
     copy(message, session, bytes, this.#sessionAt, SESSION_BYTES)
-    copy(message, dataHash, bytes, this.#hashAt, DIGEST_BYTES)
     copy(message, sign, this.#sign, 0, HMAC_BYTES)
-    this.write(seq, ts, undefined)
+    this.write(seq, ts, message, dataHash)
     hmac.sign(bytes, 0, bytes.length, this.#digest, 0)
     return timingSafeEqual(this.#digest, this.#sign)
   }
 
-  /** @param dataHash 32 bytes; undefined: without one, or as it is */
-  write (seq: number, ts: number, dataHash: Uint8Array | undefined): void {
+  /** @param dataHash where it begins in the message; 0: without one */
+  write (seq: number, ts: number, message: Uint8Array, dataHash: number): void {
     writeU64(this.bytes, this.#seqAt, seq)
     writeU64(this.bytes, this.#tsAt, ts)
-    if (dataHash !== undefined) this.bytes.set(dataHash, this.#hashAt)
+    if (dataHash !== 0) copy(message, dataHash, this.bytes, this.#hashAt, DIGEST_BYTES)
   }
 }
 
