@@ -12,6 +12,9 @@ const VERIFICATIONS = 2
 
 const NODES = 10_000
 
+/** Milliseconds: less than after which a node is gone. */
+const REST = 15_000
+
 async function tell (load: BenchProcess, message: object): Promise<void> {
   const { error } = await load.ask<{ error?: string }>(message)
   if (error !== undefined) throw new Error(error)
@@ -49,7 +52,7 @@ async function memory (run: Run): Promise<void> {
   const relay = await BenchProcess.start('showchain/relay.js')
   const load = await BenchProcess.start('showchain/load.js', { BENCH_PORT: String(relay.port) })
   try {
-    const [resident, allocated] = await relay.memoryOf(NODES, 200, (count) => tell(load, { register: count }))
+    const [resident, allocated] = await relay.memoryOf(NODES, 200, (count) => tell(load, { register: count }), REST)
     const name = `memory of a registered node, of ${NODES}`
     run.add({ name: `${name}, resident`, unit: 'KiB', lessIsBetter: true }, [{ of: 'tunpipe', ours: true, values: [resident] }])
     run.add({ name: `${name}, allocated`, unit: 'KiB', lessIsBetter: true }, [{ of: 'tunpipe', ours: true, values: [allocated] }])

@@ -1,6 +1,7 @@
 /** A program in a process of its own, so that what it uses can be told from what its clients use. It ends with this one. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** See `child.js`. */
 export interface Usage {
@@ -44,12 +45,18 @@ export class BenchProcess {
    * KiB of one connection: resident, allocated.
    *
    * @param connect makes so many connections, which stay; first a few, so that what is made once does not count
+   * @param rest milliseconds after which V8 has given back the room for what was new while they were made: some 8 s after the garbage is collected
    */
-  async memoryOf (connections: number, warmUp: number, connect: (count: number) => Promise<void>): Promise<[number, number]> {
+  async memoryOf (connections: number, warmUp: number, connect: (count: number) => Promise<void>, rest = 0): Promise<[number, number]> {
+    const settled = async (): Promise<Usage> => {
+      if (rest > 0) await this.usage(true)
+      await delay(rest)
+      return await this.usage(true)
+    }
     await connect(warmUp)
-    const before = await this.usage(true)
+    const before = await settled()
     await connect(connections)
-    const after = await this.usage(true)
+    const after = await settled()
     return [(after.rss - before.rss) / connections / 1024, (after.heap - before.heap) / connections / 1024]
   }
 
