@@ -1,9 +1,10 @@
-/** Sealing of datagrams with AES-256-GCM; which of them have come already; SHA-256 of short messages; NaCl. */
+/** Sealing of datagrams with AES-256-GCM; which of them have come already; SHA-256 of short messages; verification of RSA-PSS; NaCl. */
 export type { DatagramCipher, DatagramCipherInit } from './datagram-cipher.ts'
 export type { SealingImplementation } from './gcm.ts'
 export { counterIvs, RANDOM_IV_LIMIT, randomIvs, type CounterIvsInit, type IvSource } from './iv-sources.ts'
 export type { SealLayout } from './layout.ts'
 export { KeyPair, loadNacl, NaclError, type Nacl, type NaclErrorCode, type NaclImplementation } from './nacl/index.ts'
+export { loadPssVerifier, type PssContext, type PssVerifier } from './pss/index.ts'
 export { ReplayWindow, type ReplayWindowInit } from './replay-window.ts'
 export { loadSealing, type Sealing } from './sealing.ts'
 export { DIGEST_BYTES, loadSha256, type Hmac, type Sha256, type Sha256Implementation } from './sha256/index.ts'
