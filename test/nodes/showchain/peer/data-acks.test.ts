@@ -58,6 +58,7 @@ t.test('what has come before is acknowledged again, also what is too old for the
   read([10, 800])
   t.same(read([10, 800]).map((ack) => decodeMessage(ack).seq), [800, 10])
   read([5000])
+  t.same(read([10, 12]).map((ack) => decodeMessage(ack).seq), [12, 10])
   const [ack] = read([10]).map(decodeMessage)
   t.match(ack, { op: Op.dataAck, seq: 10 })
   const window = sender(1, 20)
