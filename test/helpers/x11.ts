@@ -44,3 +44,24 @@ export async function startX (t: Test, { size = '640x480', authority, args = [] 
   const display = `:${number.toString().trim()}`
   return { display, env: { DISPLAY: display }, process: xvfb }
 }
+
+/** Gives its screen another size, at most that which it was started with, in pixels. */
+export async function resizeX ({ display }: XServer, width: number, height: number): Promise<void> {
+  const name: string = 'x11' // it has no declarations
+  const { createClient } = (await import(name)).default
+  const answer = (request: (done: (err: Error | null | undefined, reply: any) => true) => void): Promise<any> => new Promise((resolve, reject) => {
+    request((err, reply) => {
+      if (err == null) resolve(reply)
+      else reject(err)
+      return true
+    })
+  })
+  const { client, screen: [{ root }] } = await answer((done) => { createClient({ display }, done) })
+  const randr = await answer((done) => { client.require('randr', done) })
+  await answer((done) => { randr.QueryVersion(1, 3, done) })
+  const { crtcs: [crtc], config_timestamp: since } = await answer((done) => { randr.GetScreenResources(root, done) })
+  await answer((done) => { randr.SetCrtcConfig(crtc, 0, since, 0, 0, 0, 1, [], done) }) // its picture would not fit
+  randr.SetScreenSize(root, width, height, 100, 100)
+  await answer((done) => { client.sync(done) })
+  client.terminate()
+}

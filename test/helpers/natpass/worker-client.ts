@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { decodeWorkerMessage, encodeWorkerMessage, type WorkerMessage, type WorkerMessageInit } from '../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
+import { runWorker } from '../../../src/nodes/natpass/peer/desktop/worker/worker.ts'
+import { decodeWorkerMessage, encodeWorkerMessage, Status, TEXT, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from '../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
 
 export interface WorkerImage {
   readonly ok: boolean
@@ -49,6 +50,23 @@ export class WorkerServer {
     return this.#messages.shift() as WorkerMessage
   }
 
+  press (key: string): void { this.send({ _type: WorkerMessageType.keyboard, keyboard: { type: Status.down, key } }) }
+  release (key: string): void { this.send({ _type: WorkerMessageType.keyboard, keyboard: { type: Status.up, key } }) }
+
+  type (...keys: string[]): void {
+    for (const key of keys) {
+      this.press(key)
+      this.release(key)
+    }
+  }
+
+  move (x: number, y: number): void { this.send({ _type: WorkerMessageType.mouse, mouse: { x, y } }) }
+
+  async readClipboard (): Promise<string> {
+    this.send({ _type: WorkerMessageType.clipboard, clipboard: { set: false, _type: TEXT, data: '' } })
+    return (await this.next()).clipboard?.data as string
+  }
+
   /** Asks for one picture. */
   async capture (): Promise<WorkerImage> {
     this.#socket?.send(Buffer.alloc(0))
@@ -73,6 +91,22 @@ export async function startWorkerServer (t: Test): Promise<WorkerServer> {
   })
   await once(server, 'listening')
   return new WorkerServer(server)
+}
+
+export const TOKEN = 'the token'
+
+/** A worker of this process, for the X server with this number, that is ready. It ends with the test, or by `stop`; `over` tells when. */
+export async function startWorker (t: Test, env: Readonly<Record<string, string>>): Promise<{ server: WorkerServer, stop: () => Promise<void>, over: Promise<void> }> {
+  const server = await startWorkerServer(t)
+  const stopped = new AbortController()
+  const over = runWorker({ port: server.port, token: TOKEN, environment: env, signal: stopped.signal })
+  const stop = async (): Promise<void> => {
+    stopped.abort()
+    await over
+  }
+  t.teardown(stop)
+  await server.connected()
+  return { server, stop, over }
 }
 
 /** Red, green, blue and alpha of a pixel. */

@@ -86,6 +86,7 @@ class Worker {
   }
 
   #take (data: RawData): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return // what is left of a connection that was ended: keys have been released by then
     let message: WorkerMessage
     try {
       message = decodeWorkerMessage(data as Buffer)
