@@ -75,10 +75,41 @@ t.test('the wheel', { skip: skipWithoutX11 }, async (t) => {
 
 /** Names of the protocol, and what X calls them. */
 const NAMES: Record<string, string> = {
-  backspace: 'BackSpace', delete: 'Delete', enter: 'Return', tab: 'Tab', esc: 'Escape', up: 'Up', down: 'Down', left: 'Left', right: 'Right',
-  home: 'Home', end: 'End', pageup: 'Prior', pagedown: 'Next', shift: 'Shift_L', control: 'Control_L', alt: 'Alt_L', space: 'space', cmd: 'Super_L',
-  '-': 'minus', '=': 'equal', '[': 'bracketleft', ']': 'bracketright', '\\': 'backslash', ';': 'semicolon', "'": 'apostrophe', ',': 'comma',
-  '.': 'period', '/': 'slash', f1: 'F1', f12: 'F12', insert: 'Insert', a: 'a', z: 'z', 0: '0', 9: '9'
+  backspace: 'BackSpace',
+  delete: 'Delete',
+  enter: 'Return',
+  tab: 'Tab',
+  esc: 'Escape',
+  up: 'Up',
+  down: 'Down',
+  left: 'Left',
+  right: 'Right',
+  home: 'Home',
+  end: 'End',
+  pageup: 'Prior',
+  pagedown: 'Next',
+  shift: 'Shift_L',
+  control: 'Control_L',
+  alt: 'Alt_L',
+  space: 'space',
+  cmd: 'Super_L',
+  '-': 'minus',
+  '=': 'equal',
+  '[': 'bracketleft',
+  ']': 'bracketright',
+  '\\': 'backslash',
+  ';': 'semicolon',
+  "'": 'apostrophe',
+  ',': 'comma',
+  '.': 'period',
+  '/': 'slash',
+  f1: 'F1',
+  f12: 'F12',
+  insert: 'Insert',
+  a: 'a',
+  z: 'z',
+  0: '0',
+  9: '9'
 }
 
 t.test('all names of keys', { skip: skipWithoutX11 }, async (t) => {
