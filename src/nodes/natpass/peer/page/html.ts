@@ -1,4 +1,4 @@
-/** The two pages. All text in them is escaped. */
+/** The pages of rules, and of the login. All text in them is escaped. */
 import type { PageAssets } from './page-assets.ts'
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
@@ -11,7 +11,7 @@ function page (title: string, styles: readonly string[], body: string): string {
 }
 
 /** @param name - of the rule */
-export function terminalPage (name: string, { terminal: { styles, scripts } }: PageAssets): string {
+export function terminalPage (name: string, { page: { styles, scripts } }: PageAssets): string {
   const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
   return page(name, styles, `${tags.join('\n')}\n<body class="terminal">\n<main id="terminal"></main>\n<p id="state" role="status">connecting</p>`)
 }
