@@ -99,7 +99,7 @@ export async function testPage (t: Test, init: Partial<ShellPageInit> = {}): Pro
   }
 }
 
-async function ask (url: string, method: string, path: string, headers: Record<string, string>, body: string): Promise<Answer> {
+export async function ask (url: string, method: string, path: string, headers: Record<string, string>, body: string): Promise<Answer> {
   const request = httpRequest(url, { method, path, headers: { ...(body === '' || 'transfer-encoding' in headers ? {} : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) }), ...headers }, agent: false })
   request.on('error', () => {}) // of a body that is refused
   request.end(body)

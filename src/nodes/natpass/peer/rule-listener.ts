@@ -3,6 +3,8 @@ import type { NatpassRuleStatus } from './settings.ts'
 import type { Rule } from './rules.ts'
 import { discard, exchange, IDLE_TIMEOUT, type LostDatagrams } from './datagrams.ts'
 import { serveBenchPage, type BenchPage } from './page/bench-page.ts'
+import { serveDesktopPage } from './page/desktop-server.ts'
+import type { DesktopChoice, DesktopLink } from './page/page-desktop.ts'
 import { serveShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
@@ -70,6 +72,9 @@ export class RuleListener {
     const { rule: { name, type, localAddr: host, localPort: port }, clock, pagePassword, lost, log } = this.#init
     if (type === 'shell') {
       this.#page = await serveShellPage({ host, port, name, clock, log, password: pagePassword, openShell: (signal) => this.openShell(signal) })
+      this.#url = this.#page.url
+    } else if (type === 'vnc') {
+      this.#page = await serveDesktopPage({ host, port, name, clock, log, password: pagePassword, openDesktop: (choice, signal) => this.#openDesktop(choice, signal) })
       this.#url = this.#page.url
     } else if (type === 'bench') {
       this.#page = await serveBenchPage({ host, port, clock, log, measure: (signal) => this.#measure(signal) })
@@ -165,12 +170,18 @@ export class RuleListener {
     return shell
   }
 
-  async #open (signal?: AbortSignal): Promise<MuxLink<LinkResponse>> {
+  async #openDesktop (choice: DesktopChoice, signal: AbortSignal): Promise<{ link: DesktopLink, onGone: () => void }> {
+    const link = await this.#open(signal, choice)
+    return { link, onGone: () => { this.#links.delete(link) } }
+  }
+
+  /** @param choice - of the user of a desktop */
+  async #open (signal?: AbortSignal, choice?: DesktopChoice): Promise<MuxLink<LinkResponse>> {
     const { rule, opener, clock, log } = this.#init
     const patience = new AbortController()
     const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await opener.open(requestOf(rule), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
+      const link = await opener.open(requestOf(rule, choice), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
       this.#opened++
       this.#problem = undefined
       this.#links.add(link)
@@ -185,9 +196,10 @@ export class RuleListener {
   }
 }
 
-function requestOf ({ name, target, type, exec, env, remoteAddr: addr, remotePort: port }: Rule): LinkRequest {
+function requestOf ({ name, target, type, exec, env, fps, remoteAddr: addr, remotePort: port }: Rule, choice?: DesktopChoice): LinkRequest {
   switch (type) {
     case 'shell': return { client: target, request: { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } } }
+    case 'vnc': return { client: target, request: { name, _type: LINK_TYPES.indexOf('vnc'), cvnc: { fps, ...choice } } }
     case 'bench': return { client: target, request: { name, _type: LINK_TYPES.indexOf('bench') } }
     default: return { client: target, request: { name, _type: LINK_TYPES.indexOf(type as LinkType), caddr: { addr, port } } }
   }

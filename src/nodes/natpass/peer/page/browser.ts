@@ -37,9 +37,17 @@ export class Browser {
   /** Output; the memory may not change any more. Returns a promise when the browser is slow: it settles once it takes more, or is gone. */
   send (bytes: Uint8Array): Promise<void> | undefined {
     for (const chunk of utf8Chunks(bytes, MAX_MESSAGE)) this.#socket.send(chunk, this.#sent)
-    if (this.#socket.bufferedAmount < QUEUE || this.#isOver) return undefined
-    return new Promise((resolve) => { this.#wake = resolve })
+    return this.#whenReady()
   }
+
+  /** The same for one message, of any content. */
+  sendWhole (bytes: Uint8Array): Promise<void> | undefined {
+    this.#socket.send(bytes, this.#sent)
+    return this.#whenReady()
+  }
+
+  /** As much waits for it as may. */
+  get isSlow (): boolean { return !this.#isOver && this.#socket.bufferedAmount >= QUEUE }
 
   /** What is no output, as JSON in a text message. */
   tell (what: object): void { this.#socket.send(JSON.stringify(what), this.#sent) }
@@ -54,6 +62,8 @@ export class Browser {
     this.#socket.resume() // otherwise its end would not be read
     this.#socket.close(code, reason)
   }
+
+  #whenReady (): Promise<void> | undefined { return this.isSlow ? new Promise((resolve) => { this.#wake = resolve }) : undefined }
 
   #over (): void {
     this.#isOver = true

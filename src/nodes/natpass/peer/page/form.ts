@@ -1,18 +1,20 @@
 /** Bodies of requests: small forms. */
 import type { IncomingMessage } from 'node:http'
 
-/** Bytes. */
+/** Bytes, by default. */
 const MAX_FORM = 4096
 
-/** Reads `application/x-www-form-urlencoded`; undefined when it is longer than 4 KiB. Rejects when the request breaks. */
-export async function readForm (request: IncomingMessage): Promise<URLSearchParams | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_FORM) return undefined
+/**
+ * Reads `application/x-www-form-urlencoded`; undefined when it is longer than `limit`, in bytes. Rejects when the request breaks.
+ */
+export async function readForm (request: IncomingMessage, limit = MAX_FORM): Promise<URLSearchParams | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) return undefined
   const all: Buffer[] = []
   let size = 0
   for await (const bytes of request.iterator({ destroyOnReturn: false })) { // so that it can be answered
     all.push(bytes)
     size += bytes.length
-    if (size > MAX_FORM) return undefined
+    if (size > limit) return undefined
   }
   return new URLSearchParams(Buffer.concat(all).toString())
 }

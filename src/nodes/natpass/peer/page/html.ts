@@ -16,6 +16,50 @@ export function terminalPage (name: string, { page: { styles, scripts } }: PageA
   return page(name, styles, `${tags.join('\n')}\n<body class="terminal">\n<main id="terminal"></main>\n<p id="state" role="status">connecting</p>`)
 }
 
+/** @param name - of the rule */
+export function desktopPage (name: string, { page: { styles, scripts } }: PageAssets): string {
+  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
+  return page(name, styles, `${tags.join('\n')}\n<body class="desktop">
+<header>
+<h1>${escaped(name)}</h1>
+<div role="toolbar" aria-label="Desktop">
+<label>Quality <select id="quality">
+<option value="100">exact</option>
+<option value="90" selected>high</option>
+<option value="70">medium</option>
+<option value="50">low</option>
+</select></label>
+<label><input type="checkbox" id="cursor"> Pointer of the desktop</label>
+<button type="button" id="cad">Ctrl+Alt+Del</button>
+<button type="button" id="clipboard">Clipboard</button>
+<button type="button" id="keyboard" aria-pressed="false">Keyboard</button>
+<button type="button" id="full">Full screen</button>
+</div>
+<p id="rate"></p>
+</header>
+<main>
+<canvas id="screen" tabindex="0" width="1" height="1" role="application" aria-label="Screen of the desktop" aria-describedby="help"></canvas>
+<textarea id="typing" aria-label="Keys for the desktop" autocapitalize="off" autocomplete="off" spellcheck="false" hidden></textarea>
+</main>
+<footer>
+<p id="state" role="status">connecting</p>
+<button type="button" id="again" hidden>Connect again</button>
+<p id="help">Keys go to the desktop while its screen has the focus. Ctrl+Alt+Shift gives them back to this page.</p>
+</footer>
+<dialog id="clipboard-dialog" aria-labelledby="clipboard-title">
+<form method="dialog">
+<h2 id="clipboard-title">Clipboard of the desktop</h2>
+<label>Text <textarea id="clipboard-text" rows="8" autofocus></textarea></label>
+<p id="clipboard-state" role="status"></p>
+<div>
+<button type="button" id="clipboard-get">Get it from the desktop</button>
+<button type="button" id="clipboard-set">Send it to the desktop</button>
+<button value="close">Close</button>
+</div>
+</form>
+</dialog>`)
+}
+
 /** @param problem - what was wrong with the password that was sent */
 export function loginPage (name: string, { login: { styles } }: PageAssets, problem = ''): string {
   return page(name, styles, `<body class="login">

@@ -46,6 +46,15 @@ export async function loadTerminalAssets (): Promise<PageAssets> {
   }
 }
 
+/** Files of the page of a desktop. */
+export async function loadDesktopAssets (): Promise<PageAssets> {
+  const files = new Files()
+  const style = await files.own('page.css')
+  const styles = [style, await files.own('desktop.css')]
+  const scripts = [await files.own('desktop-keys.js'), await files.own('desktop-screen.js'), await files.own('desktop-input.js'), await files.own('desktop.js')]
+  return { files: files.all, login: { styles: [style] }, page: { styles, scripts } }
+}
+
 class Files {
   readonly all = new Map<string, Asset>()
 

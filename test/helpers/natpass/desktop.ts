@@ -1,0 +1,159 @@
+/** Pages of desktops in tests, and desktops that a test plays. */
+import { once } from 'node:events'
+import type { Test } from 'tap'
+import { WebSocket, type ClientOptions } from 'ws'
+import { ManualClock } from '../clock.ts'
+import { ask, type Answer } from './page.ts'
+import { serveDesktopPage, type DesktopPage, type DesktopPageInit } from '../../../src/nodes/natpass/peer/page/desktop-server.ts'
+import type { DesktopChoice, DesktopLink } from '../../../src/nodes/natpass/peer/page/page-desktop.ts'
+import { MessageType } from '../../../src/nodes/natpass/protocol/message-types.ts'
+import { bodyOf, messageOfBody, type MessageInit } from '../../../src/nodes/natpass/protocol/messages.ts'
+import { AsyncQueue } from '../../../src/streams/async-queue.ts'
+import type { Batch } from '../../../src/types.ts'
+
+/** The other end of a desktop. */
+export class PlayedDesktop {
+  readonly choice: DesktopChoice
+  readonly link: DesktopLink
+  /** What it gets, as messages. */
+  readonly heard: MessageInit[] = []
+  /** Settles when the page has ended it. */
+  readonly aborted: Promise<Error>
+  isGone = false
+  readonly #toPage = new AsyncQueue()
+  readonly #state: { dropped: number }
+  #wake: () => void = () => {}
+
+  constructor (id: string, choice: DesktopChoice, halfClose: boolean) {
+    this.choice = choice
+    let abort: (err: Error) => void = () => {}
+    this.aborted = new Promise((resolve) => { abort = resolve })
+    const state = this.#state = { dropped: 0 }
+    this.link = {
+      id,
+      halfClose,
+      get dropped () { return state.dropped },
+      source: this.#toPage,
+      flow: undefined as never,
+      sink: async (source) => {
+        for await (const batch of source) this.#take(batch)
+      },
+      abort: (err) => {
+        abort(err)
+        this.#toPage.fail(err)
+      }
+    }
+  }
+
+  /** Pictures that wait for the page. */
+  get waiting (): number { return this.#toPage.size }
+
+  send (...messages: MessageInit[]): void { this.#toPage.pushBatch(messages.map(bodyOf)) }
+
+  end (): void { this.#toPage.end() }
+
+  fail (err: Error): void { this.#toPage.fail(err) }
+
+  /** As many messages were lost on the way. */
+  lose (count: number): void { this.#state.dropped += count }
+
+  /** The next message of this type that it gets, and those before are forgotten. */
+  async hear (type: keyof typeof MessageType): Promise<MessageInit> {
+    for (;;) {
+      const at = this.heard.findIndex(({ _type }) => (_type as unknown) === MessageType[type])
+      if (at >= 0) return this.heard.splice(0, at + 1)[at]
+      await new Promise<void>((resolve) => { this.#wake = resolve })
+    }
+  }
+
+  #take (batch: Batch): void {
+    this.heard.push(...batch.map(messageOfBody))
+    this.#wake()
+  }
+}
+
+export const picture = (x: number, y: number, fill = 7, screen: [number, number] = [640, 480]): MessageInit =>
+  ({ _type: MessageType.vncImage, vimg: { _info: { screen_width: screen[0], screen_height: screen[1], rect_x: x, rect_y: y, rect_width: 64, rect_height: 64 }, encode: 0, data: new Uint8Array(64 * 64 * 4).fill(fill) } })
+
+export interface TestDesktopPage {
+  page: DesktopPage
+  clock: ManualClock
+  /** The desktops that were opened. */
+  opened: PlayedDesktop[]
+  ask (method: string, path: string, headers?: Record<string, string>, body?: string): Promise<Answer>
+  /** Opens a desktop, and a WebSocket for it. */
+  open (query?: string): Promise<{ desktop: PlayedDesktop, browser: DesktopBrowser }>
+  attach (id: string, options?: ClientOptions): Promise<DesktopBrowser>
+  /** The status of a refused upgrade. */
+  refused (path: string, options?: ClientOptions): Promise<number>
+}
+
+export async function testDesktopPage (t: Test, { halfClose = true, ...init }: Partial<DesktopPageInit> & { halfClose?: boolean } = {}): Promise<TestDesktopPage> {
+  const clock = new ManualClock()
+  const opened: PlayedDesktop[] = []
+  const page = await serveDesktopPage({
+    host: '127.0.0.1',
+    port: 0,
+    name: 'my <desktop>',
+    clock,
+    async openDesktop (choice) {
+      const desktop = new PlayedDesktop(`id${opened.length}`, choice, halfClose)
+      opened.push(desktop)
+      return { link: desktop.link, onGone: () => { desktop.isGone = true } }
+    },
+    ...init
+  })
+  t.teardown(() => page.close())
+  const url = page.url.replace('http', 'ws')
+  const attach = async (id: string, options?: ClientOptions): Promise<DesktopBrowser> => {
+    const browser = new DesktopBrowser(new WebSocket(`${url}/ws/${id}`, options))
+    t.teardown(() => { browser.raw.terminate() })
+    await once(browser.raw, 'open')
+    return browser
+  }
+  const send: TestDesktopPage['ask'] = (method, path, headers = {}, body = '') => ask(page.url, method, path, headers, body)
+  return {
+    page,
+    clock,
+    opened,
+    ask: send,
+    attach,
+    async open (query = '') {
+      const { body } = await send('POST', `/new${query}`)
+      const browser = await attach(body)
+      return { desktop: opened[opened.length - 1], browser }
+    },
+    async refused (path, options) {
+      const socket = new WebSocket(url + path, options)
+      const [, { statusCode }] = await once(socket, 'unexpected-response')
+      socket.on('error', () => {})
+      socket.terminate()
+      return statusCode
+    }
+  }
+}
+
+/** What a page would see. */
+export class DesktopBrowser {
+  readonly raw: WebSocket
+  readonly frames: Buffer[] = []
+  readonly told: Array<Record<string, unknown>> = []
+  readonly closed: Promise<number>
+  #wake: () => void = () => {}
+
+  constructor (raw: WebSocket) {
+    this.raw = raw
+    this.closed = once(raw, 'close').then(([code]) => code)
+    raw.on('message', (bytes: Buffer, isBinary) => {
+      if (isBinary) this.frames.push(bytes)
+      else this.told.push(JSON.parse(bytes.toString()))
+      this.#wake()
+    })
+  }
+
+  do (action: string, payload?: object): void { this.raw.send(JSON.stringify({ action, payload })) }
+
+  async until (condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => { this.#wake = resolve })
+  }
+}
