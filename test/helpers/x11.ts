@@ -1,5 +1,6 @@
 /** A real X server without a screen of glass, Xvfb, and programs that run in it. */
 import type { ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +18,7 @@ const missing = NEEDED.filter((name) => !isInstalled(name))
 export const skipWithoutX11: string | false = missing.length === 0 || process.env.CI === 'true' ? false : `not installed: ${missing.join(', ')}`
 
 export interface XServer {
-  /** Such as `:3`. */
+  /** Such as `:3210`. */
   readonly display: string
   /** What its programs find it by. */
   readonly env: { readonly DISPLAY: string }
@@ -32,16 +33,19 @@ export interface XServerInit {
   readonly args?: readonly string[]
 }
 
-/** Starts one with a free number, until the end of the test. */
+/**
+ * Starts one, until the end of the test. Its number is a random one: a server that looks for a free one itself takes one whose former
+ * server is about to end, and then removes its socket.
+ */
 export async function startX (t: Test, { size = '640x480', authority, args = [] }: XServerInit = {}): Promise<XServer> {
-  const xvfb = spawnGroup('Xvfb', ['-displayfd', '3', '-screen', '0', `${size}x24`, '-nolisten', 'tcp', '-noreset', ...(authority === undefined ? ['-ac'] : ['-auth', authority]), ...args], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+  const display = `:${randomInt(1000, 59000)}`
+  const xvfb = spawnGroup('Xvfb', [display, '-displayfd', '3', '-screen', '0', `${size}x24`, '-nolisten', 'tcp', '-noreset', ...(authority === undefined ? ['-ac'] : ['-auth', authority]), ...args], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
   const closed = once(xvfb, 'close')
   t.teardown(async () => {
     xvfb.kill() // so that it removes its socket
     await closed
   })
-  const [number] = await once(xvfb.stdio[3] as Readable, 'data') as [Buffer]
-  const display = `:${number.toString().trim()}`
+  await once(xvfb.stdio[3] as Readable, 'data') // it listens
   return { display, env: { DISPLAY: display }, process: xvfb }
 }
 

@@ -3,11 +3,17 @@ import { access, constants } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { DisplayError } from './display-error.ts'
 import { loadX11, type Callback, type Client, type ScreenSetup, type Setup, type XEvent } from './x11-package.ts'
+import type { Clock } from '../../../../../types.ts'
 
 /** `DISPLAY` and `WAYLAND_DISPLAY`. What `XAUTHORITY` names is read by the package, so that is always the variable of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const FIRST_PORT = 6000
+
+/** Milliseconds for the X server to take a connection. */
+const OPEN_TIMEOUT = 5000
+/** The same to do what is left at the end. */
+const CLOSE_TIMEOUT = 500
 
 /** One screen of one X server. */
 export class Display {
@@ -16,14 +22,17 @@ export class Display {
   readonly screen: ScreenSetup
   /** Whether server and client may share memory. */
   readonly isLocal: boolean
+  readonly #clock: Clock
   #error: DisplayError | undefined
   readonly #waiting = new Set<(err: DisplayError) => void>()
 
-  constructor (setup: Setup, screen: ScreenSetup, isLocal: boolean) {
+  constructor (setup: Setup, screen: ScreenSetup, isLocal: boolean, clock: Clock) {
     this.client = setup.client
     this.setup = setup
     this.screen = screen
     this.isLocal = isLocal
+    this.#clock = clock
+    this.client.atoms = {} // by default those of all connections are in one table, also where these have several servers
     this.client.on('error', () => {}) // refused requests without an answer: a window that is gone, say
     this.client.stream.on('close', () => { this.#lose() })
   }
@@ -63,10 +72,13 @@ export class Display {
 
   on (take: (event: XEvent) => void): void { this.client.on('event', take) }
 
-  /** Ends the connection, when all that was requested has been done. */
+  /** Ends the connection, when all that was requested has been done, or the server takes too long for that. */
   async close (): Promise<void> {
-    if (this.#error === undefined) await this.ask<void>((done) => { this.client.sync((err) => done(err, undefined)) }).catch(() => {})
-    this.client.stream.destroy()
+    const { stream } = this.client
+    const timer = this.#clock.set(CLOSE_TIMEOUT, () => { stream.destroy() })
+    await this.ask<void>((done) => { this.client.sync((err) => done(err, undefined)) }).catch(() => {})
+    this.#clock.clear(timer)
+    stream.destroy()
   }
 
   #lose (): void {
@@ -81,24 +93,31 @@ export class Display {
  *
  * @throws {DisplayError}
  */
-export async function openDisplay (environment: Environment = process.env): Promise<Display> {
+export async function openDisplay (environment: Environment, clock: Clock): Promise<Display> {
   const { display, socket: where, screen: number, isLocal } = addressOf(environment)
   const { createClient } = await loadX11()
   await checkAuthority(process.env.XAUTHORITY)
   const socket = await dial(where, display)
-  return await new Promise((resolve, reject) => {
-    socket.once('close', () => { reject(new DisplayError('ERR_DISPLAY_PERMISSION', `the X server ${display} has ended the connection at once`)) })
+  const timer = clock.set(OPEN_TIMEOUT, () => { socket.destroy() })
+  return await new Promise<Display>((resolve, reject) => {
+    const refuse = (): void => { reject(new DisplayError('ERR_DISPLAY_PERMISSION', `the X server ${display} does not take the connection`)) }
+    socket.once('close', refuse)
     // Without `auth: undefined` the package would not look into the file of XAUTHORITY for a socket that it is given.
-    const client = createClient({ display, stream: socket, auth: undefined, shm: false }, (err, setup) => {
+    // Without `bufferRequests` the first message is written in parts, and a server that refuses ends the connection before the last one: its
+    // reason would not be read.
+    const client = createClient({ display, stream: socket, auth: undefined, shm: false, bufferRequests: true }, (err, setup) => {
       const screen = setup?.screen[number]
-      if (screen !== undefined) resolve(new Display(setup, screen, isLocal))
-      else reject(err ?? new DisplayError('ERR_DISPLAY_NONE', `the X server has no screen ${number}`))
+      if (err !== undefined) refuse()
+      else if (screen === undefined) reject(new DisplayError('ERR_DISPLAY_NONE', `the X server ${display} has no screen ${number}`))
+      else resolve(new Display(setup, screen, isLocal, clock))
     })
     client.on('error', (err: Error) => {
       reject(new DisplayError('ERR_DISPLAY_PERMISSION', `the X server ${display} refuses this user, see XAUTHORITY: ${err.message.trim()}`, { cause: err }))
-      socket.destroy()
     })
-  })
+  }).catch((err: DisplayError) => {
+    socket.destroy()
+    throw err
+  }).finally(() => { clock.clear(timer) })
 }
 
 interface DisplayAddress {

@@ -68,6 +68,7 @@ export class Screen {
   }
 
   async #capture (showsCursor: boolean): Promise<Picture | undefined> {
+    if (this.#display.error !== undefined) throw this.#display.error // else nothing would ever change again
     const isNew = this.#picture === undefined
     const picture = this.#picture ?? this.#newPicture()
     const [parts, isMoved] = await Promise.all([this.#changes?.take(), showsCursor ? this.#cursor?.update() : false])

@@ -80,9 +80,13 @@ class Worker {
   }
 
   async close (): Promise<void> {
-    const desktop = await this.#opening.catch(() => undefined)
-    desktop?.inputs.releaseAll()
-    await desktop?.display.close()
+    if (this.#desktop === undefined) {
+      this.#opening.then(({ display }) => { void display.close() }, () => {})
+      return
+    }
+    const { inputs, display } = this.#desktop
+    inputs.releaseAll()
+    await display.close()
   }
 
   #take (data: RawData): void {
@@ -142,6 +146,11 @@ class Worker {
 
 /** @throws {DisplayError} */
 async function open (environment: Environment, clock: Clock): Promise<Desktop> {
-  const display = await openDisplay(environment)
-  return { display, screen: await Screen.open(display), inputs: await Inputs.open(display, clock) }
+  const display = await openDisplay(environment, clock)
+  try {
+    return { display, screen: await Screen.open(display), inputs: await Inputs.open(display, clock) }
+  } catch (err) {
+    void display.close()
+    throw err
+  }
 }

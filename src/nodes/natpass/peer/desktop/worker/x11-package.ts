@@ -37,6 +37,8 @@ export type XEvent = Readonly<Record<string, any>> & { readonly name?: string }
 /** Requests without a callback are not answered. */
 export interface Client extends EventEmitter {
   readonly stream: Socket
+  /** Numbers of names that the server has told. */
+  atoms: Record<string, number>
   AllocID (): number
   require<E> (name: string, done: (err: Error | null, extension: E) => void): void
   terminate (): void
