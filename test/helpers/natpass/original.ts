@@ -14,11 +14,12 @@ export const { NATPASS_SERVER_BIN, NATPASS_CLIENT_BIN } = process.env
 export interface OriginalRule {
   name: string
   target: string
-  type: 'shell' | 'bench'
+  type: 'shell' | 'bench' | 'vnc' | 'code-server'
   local_port: number
   local_addr?: string
   exec?: string
   env?: string[]
+  fps?: number
 }
 
 export interface OriginalClientInit {
@@ -34,14 +35,16 @@ export interface OriginalClientInit {
   writeTimeout?: string
   /** The namespace that it runs in. Default: that of the test. */
   namespace?: string
+  /** Variables beside HOME. */
+  env?: Readonly<Record<string, string>>
 }
 
-function start (t: Test, program: string, settings: object, namespace?: string): Program {
+function start (t: Test, program: string, settings: object, { namespace, env }: Pick<OriginalClientInit, 'namespace' | 'env'> = {}): Program {
   const home = newHome()
   const file = join(home, 'conf.yaml')
   writeFileSync(file, JSON.stringify({ ...settings, log: { dir: join(home, 'logs') } })) // JSON is YAML
   const command = [...namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace], program, '--conf', file]
-  return startCommand(t, command[0], command.slice(1), { cwd: home, env: { HOME: home } })
+  return startCommand(t, command[0], command.slice(1), { cwd: home, env: { HOME: home, ...env } })
 }
 
 /** Starts `np-svr`, which listens on all addresses, and waits until it does. */
@@ -52,7 +55,7 @@ export async function startOriginalServer (t: Test, port: number): Promise<Progr
 }
 
 /** Starts `np-cli` without its dashboard, and waits until it believes to be connected: the server does not say so. */
-export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, writeTimeout = '30s', namespace }: OriginalClientInit): Promise<Program> {
+export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, writeTimeout = '30s', namespace, env }: OriginalClientInit): Promise<Program> {
   const client = start(t, String(NATPASS_CLIENT_BIN), {
     id,
     secret,
@@ -60,7 +63,7 @@ export async function startOriginalClient (t: Test, { server, id, rules = [], se
     server: typeof server === 'number' ? `127.0.0.1:${server}` : server,
     dashboard: { enabled: false },
     rules: rules.map((rule) => ({ local_addr: '127.0.0.1', ...rule }))
-  }, namespace)
+  }, { namespace, env })
   await client.find(/ connected/)
   return client
 }
