@@ -15,6 +15,7 @@ function codeOf (expression: string, ...missing: string[]): string {
     }
     register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (' + JSON.stringify(missing) + '.includes(name)) throw new Error("none"); return next(name, context) }'))
     const { startShell } = await import(${JSON.stringify(built('shell/shell.js'))})
+    const { openDisplay } = await import(${JSON.stringify(built('desktop/worker/display.js'))})
     const { serveShellPage } = await import(${JSON.stringify(built('page/page-server.js'))})
     try {
       await ${expression}
@@ -35,5 +36,7 @@ t.test('errors', async (t) => {
   t.equal(codeOf('startShell()', 'koffi'), 'ERR_NATIVE_KOFFI')
   t.equal(codeOf(page, '@xterm/xterm'), 'ERR_PAGE_XTERM')
   t.equal(codeOf(page, '@xterm/addon-fit'), 'ERR_PAGE_XTERM')
+  t.equal(codeOf("openDisplay({ DISPLAY: ':59535' })", 'x11'), 'ERR_DISPLAY_X11')
+  t.equal(codeOf("openDisplay({ DISPLAY: ':59535' })", 'koffi'), 'ERR_DISPLAY_NONE', 'a desktop needs no koffi')
   t.equal(codeOf(page, '@lydell/node-pty', 'koffi'), 'none', 'a page needs no terminal here')
 })
