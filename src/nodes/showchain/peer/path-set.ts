@@ -78,6 +78,8 @@ export class PathSet {
   /** The path that `onWorking` was told last. */
   #working: Path | undefined
   #token = 0
+  /** R: the first probe that says that packets go by the chosen path. */
+  #firstMarked = 0
   /** R: since when nothing has come back, Infinity while that is not waited for. T: when a packet was opened. */
   #silentSince: number
   /** When a packet of the stream has come; T: and no probe since. */
@@ -152,6 +154,7 @@ export class PathSet {
     const known = this.#find(path)
     const sentAt = known?.probes.get(token)
     if (known === undefined || sentAt === undefined) return
+    const isUntold = known === this.#chosen && token < this.#firstMarked
     const rtt = now - sentAt
     known.rtt = known.rtt === undefined ? rtt : known.rtt + (rtt - known.rtt) / 4
     known.unanswered = 0
@@ -161,6 +164,7 @@ export class PathSet {
     if (this.#silentSince !== Infinity) for (const one of this.#known) one.reachedAt = Infinity
     this.#silentSince = Infinity
     this.#choose()
+    if (isUntold && known === this.#chosen) this.#probe(known, now)
     this.#told()
     this.#schedule()
   }
@@ -203,6 +207,7 @@ export class PathSet {
 
   #moveTo (known: Known): void {
     this.#chosen = known
+    this.#firstMarked = this.#token + 1
     this.#init.onMove(known.path)
     // T follows at once, also where nothing of the stream is to be sent
     if (this.#isRequester && known.works) this.#probe(known, this.#init.clock.now())
