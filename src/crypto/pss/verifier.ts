@@ -19,7 +19,7 @@ export interface PssVerifier {
 /** Verifies signatures of one key. */
 export interface PssContext {
   verify (bytes: Uint8Array, signature: Uint8Array): boolean
-  /** Frees its memory. It must not be used any more. */
+  /** Frees its memory. From then on it verifies nothing. */
   close (): void
 }
 
@@ -53,7 +53,8 @@ export class FunctionsOfPss implements PssVerifier {
 class Context implements PssContext {
   readonly #openssl: OpenSslPss
   readonly #sha256: Sha256
-  readonly #context: number
+  /** 0: it is closed. */
+  #context: number
 
   constructor (openssl: OpenSslPss, sha256: Sha256, context: number) {
     this.#openssl = openssl
@@ -62,6 +63,7 @@ class Context implements PssContext {
   }
 
   verify (bytes: Uint8Array, signature: Uint8Array): boolean {
+    if (this.#context === 0) return false
     const { verify, clearErrors, address } = this.#openssl
     this.#sha256.digest(bytes, 0, bytes.length, digest, 0)
     const isValid = verify(this.#context, address(signature), signature.length, address(digest), DIGEST_BYTES) === 1
@@ -69,7 +71,10 @@ class Context implements PssContext {
     return isValid
   }
 
-  close (): void { this.#openssl.freeContext(this.#context) }
+  close (): void {
+    this.#openssl.freeContext(this.#context)
+    this.#context = 0
+  }
 }
 
 /** To the DER at hand. */

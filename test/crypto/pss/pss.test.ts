@@ -32,6 +32,26 @@ t.test('signatures that hold, and others', { skip }, async (t) => {
   context.close()
 })
 
+t.test('a context that is closed verifies nothing, and is freed once', { skip }, async (t) => {
+  const functions = await loadOpenSslPss()
+  const freed: number[] = []
+  const verifier = await pssVerifierBy(() => Promise.resolve({
+    ...functions,
+    freeContext: (context) => {
+      freed.push(context)
+      functions.freeContext(context)
+    }
+  }))
+  const context = verifier?.open(der) as PssContext
+  const signature = signed(PSS, 32)
+  t.ok(context.verify(bytes, signature))
+  freed.length = 0
+  context.close()
+  t.notOk(context.verify(bytes, signature))
+  context.close()
+  t.equal(freed.filter((one) => one !== 0).length, 1)
+})
+
 t.test('a key that is none', { skip }, async (t) => {
   const verifier = await loadPssVerifier()
   t.equal(verifier?.open(der.subarray(1)), undefined)

@@ -146,9 +146,9 @@ export class Connector {
     }
   }
 
-  /** Somebody waits for a path: the next search begins now, or soon after the one that is running. */
+  /** Somebody waits for a path, as none works: the next search begins now, or soon after the one that is running. */
   hurry (): void {
-    if (this.#isStopped || this.#paths.size > 0) return
+    if (this.#isStopped || (this.#paths.size > 0 && !this.#isCut)) return
     if (this.#search === undefined) this.#begin('somebody waits for a path', true)
     else this.#isHurried = true
   }

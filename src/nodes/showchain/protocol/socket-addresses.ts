@@ -1,5 +1,5 @@
 /** Addresses as sockets of both families need them: each has one form, so that endpoints can be compared. */
-import { isIP } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import { normalizeAddress, withoutZone } from '../../../net/client-address.ts'
 import { consume } from '../../../streams/consume.ts'
 import { systemLookup, type Lookup } from '../../../transports/happy-eyeballs.ts'
@@ -45,6 +45,10 @@ async function * plainSource (source: DatagramSocket['source']): AsyncGenerator<
 }
 
 function plain (batch: Batch<Datagram>): Batch<Datagram> {
-  for (const datagram of batch) if (datagram.host.startsWith(MAPPED)) datagram.host = datagram.host.slice(MAPPED.length)
+  for (const datagram of batch) {
+    if (!datagram.host.startsWith(MAPPED)) continue
+    const host = datagram.host.slice(MAPPED.length)
+    if (isIPv4(host)) datagram.host = host // else one of ::ffff:0:0:0/96, as `::ffff:0:c000:201`
+  }
   return batch
 }

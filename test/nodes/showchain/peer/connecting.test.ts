@@ -142,6 +142,19 @@ t.test('a path that is lost is found again, and by a proxy meanwhile', async (t)
   t.match(end.kinds, ['nat', 'proxy', 'nat'])
 })
 
+t.test('who waits for a path is not kept waiting by one that works no more', async (t) => {
+  const { world, nodes: [a, b] } = await worldOf([undefined, undefined])
+  t.teardown(() => world.close())
+  const end = a.connect(b)
+  await untilChosen(world, end)
+  const { connector } = end
+  world.network.partition([b.host])
+  for (let i = 0; i < 3; i++) await world.clock.until(() => end.chosen === undefined && connector?.state === (i === 1 ? 'searching' : 'waiting'), { within: 60_000 })
+  t.ok(connector !== undefined && connector.paths.length > 0, 'it is still there')
+  connector?.hurry()
+  t.equal(connector?.state, 'searching')
+})
+
 t.test('without direct paths there is a proxy at once', async (t) => {
   const { world, nodes: [a] } = await worldOf([undefined])
   t.teardown(() => world.close())

@@ -15,6 +15,7 @@ import { acceptEach } from '../../../../src/transports/acceptor.ts'
 import { tcp } from '../../../../src/transports/tcp.ts'
 import { bindUdp } from '../../../../src/transports/udp/index.ts'
 import { consume } from '../../../../src/streams/consume.ts'
+import type { DatagramSocket } from '../../../../src/types.ts'
 
 const hasIPv6 = Object.values(networkInterfaces()).flat().some((one) => one?.address === '::1')
 
@@ -100,6 +101,15 @@ t.test('the address that a socket reaches', async (t) => {
   ]) t.equal(await addressFinder(local, lookup)(host), found, `${host} from ${local}`)
   for (const [local, host] of [['0.0.0.0', '2001:db8::7'], ['::1', '192.0.2.7'], ['::1', '::ffff:192.0.2.7']]) await t.rejects(addressFinder(local, lookup)(host), { code: 'ENOTFOUND' }, `${host} from ${local}`)
   await t.rejects(addressFinder('::', async () => [])('none.example'), { code: 'ENOTFOUND' })
+})
+
+t.test('only mapped addresses are those of IPv4', async (t) => {
+  const hosts = ['::ffff:192.0.2.1', '::ffff:0:c000:201', '::ffff:0:0:1', '2001:db8::1', '192.0.2.1']
+  const batch = hosts.map((host) => ({ data: new Uint8Array(1), host, port: 1 }))
+  const socket = { local: { host: '::', port: 1 }, source: (async function * () { yield batch })() } as unknown as DatagramSocket
+  const heard: string[] = []
+  for await (const batch of withPlainAddresses(socket).source) for (const { host } of batch) heard.push(host)
+  t.same(heard, ['192.0.2.1', '::ffff:0:c000:201', '::ffff:0:0:1', '2001:db8::1', '192.0.2.1'])
 })
 
 t.test('a socket of both families hears IPv4 by its addresses', { skip: hasIPv6 ? false : 'no IPv6' }, async (t) => {
