@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { NatpassPeer } from '../../nodes/natpass/index.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import type { SettingsOf } from '../../nodes/common/options/option.ts'
@@ -5,12 +6,18 @@ import type { peerOptions } from '../../nodes/natpass/peer/options.ts'
 import { reasonOf } from '../../text/printable.ts'
 import type { StartContext, Service } from '../protocol.ts'
 import { explained } from '../reason.ts'
+import { defaultStateDir } from '../state/state-dir.ts'
+
+function defaultCodedir (): string | undefined {
+  const dir = defaultStateDir()
+  return dir === undefined ? undefined : join(dir, 'code')
+}
 
 /** Starts a natpass peer. @throws an error of the system when a rule cannot listen */
 export async function startNatpassPeer ({ settings, isForeign, log, out }: StartContext<SettingsOf<typeof peerOptions>>): Promise<Service> {
   const protocol = 'natpass'
   if (isForeign && settings.allow === undefined) log.warn('a client of the original lets every other client open a shell here; this one allows nothing, --allow says what others may open')
-  const peer = new NatpassPeer({ ...settings, log })
+  const peer = new NatpassPeer({ ...settings, codedir: settings.codedir ?? defaultCodedir(), log })
   peer.on('rule', (rule, url) => {
     out.ready(protocol, url)
     out.event('rule', { protocol, rule, url })

@@ -1,6 +1,7 @@
 /** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
 import { Allowances } from './allowances.ts'
 import type { LostDatagrams } from './datagrams.ts'
+import { CodeServers } from './code/code-servers.ts'
 import { Ports } from './ports.ts'
 import type { PeerSettings, NatpassPeerStats } from './settings.ts'
 import { endingBoth, ServedShell } from './shell/served-shell.ts'
@@ -25,7 +26,7 @@ interface ShellSession {
 }
 
 export interface ControlledEndInit {
-  settings: Pick<PeerSettings, 'allow'>
+  settings: Pick<PeerSettings, 'allow' | 'codedir'>
   clock: Clock
   log: RateLimitedLog
   stats: Pick<NatpassPeerStats, 'links' | 'accepted' | 'refused'>
@@ -36,6 +37,7 @@ export class ControlledEnd {
   readonly #init: ControlledEndInit
   readonly #allowances: Allowances
   readonly #ports: Ports
+  readonly #codeServers: CodeServers
   /** By the id of their link; they stay for a while when their connection is lost. */
   readonly #shells = new Map<string, ServedShell>()
   /** Those that are not there yet. */
@@ -43,9 +45,10 @@ export class ControlledEnd {
 
   constructor (init: ControlledEndInit) {
     this.#init = init
-    const { settings: { allow }, clock, lost } = init
+    const { settings: { allow, codedir }, clock, lost } = init
     const allowances = this.#allowances = new Allowances(allow)
     this.#ports = new Ports({ allowances, clock, lost })
+    this.#codeServers = new CodeServers({ folder: codedir, clock })
   }
 
   /** Opens what another client asks for, or says why not. */
@@ -88,9 +91,10 @@ export class ControlledEnd {
     }
   }
 
-  /** Ends all shells. */
-  close (reason: Error): void {
+  /** Ends all shells and code-servers. */
+  async close (reason: Error): Promise<void> {
     for (const shell of this.#shells.values()) shell.abort(reason)
+    await this.#codeServers.close(reason)
   }
 
   #serveOf (type: LinkType, session: ShellSession): ((opening: NatpassOpening, onOpen: () => void, onEnd: () => void) => Promise<void>) | undefined {
@@ -98,6 +102,7 @@ export class ControlledEnd {
       case 'tcp': return async (opening, onOpen, onEnd) => { await this.#join(opening, await this.#ports.connect(opening), onOpen, onEnd) }
       case 'udp': return (opening, onOpen, onEnd) => this.#ports.exchange(opening, onOpen, onEnd)
       case 'shell': return (opening, onOpen, onEnd) => this.#shell(opening, session, onOpen, onEnd)
+      case 'code': return (opening, onOpen, onEnd) => this.#codeServers.serve(opening, onOpen, onEnd)
       case 'bench': return async (opening, onOpen, onEnd) => {
         onOpen()
         const link = opening.accept({})

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { allowance, EXPECTED_ALLOWANCE, verifyAllowances } from './allowance.ts'
 import { clientId, secret } from '../protocol/options.ts'
 import { serverEndpoint } from '../../common/options/addresses.ts'
-import { boolean, choice } from '../../common/options/checks.ts'
+import { boolean, choice, path } from '../../common/options/checks.ts'
 import { clientTrust, secretOption, sectionsOf, verifyClientTls } from '../../common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
 import { ruleOptions, verifyRules } from './rules.ts'
@@ -24,6 +24,7 @@ export const peerOptions = {
   },
   legacyMd5: { check: choice(['raw', 'hex']), value: 'raw|hex', help: 'prove the secret as clients before v0.11.0 did' },
   rules: sectionsOf(ruleOptions),
+  codedir: { check: path(), value: 'dir', defaultText: 'code, below the state of the user', help: 'what code-server keeps, in a folder for each name of a rule' },
   pagePassword: secretOption({ noun: 'password', variable: 'TUNPIPE_PAGE_PASSWORD', help: 'the password of pages, needed where others than this machine reach them' }),
   tls: { check: boolean(), default: false, help: 'speak TLS with the server' },
   ...clientTrust('')
@@ -36,6 +37,6 @@ export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>
   verifyAllowances(allow, reject)
   verifyRules(rules, ['rules'], reject)
   for (const [i, { type, localAddr = '127.0.0.1' }] of rules.entries()) {
-    if (type === 'shell' && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a shell on ${localAddr} needs a page-password, or expected 127.0.0.1`)
+    if ((type === 'shell' || type === 'code-server') && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a ${type === 'shell' ? 'shell' : 'code-server'} on ${localAddr} needs a page-password, or expected 127.0.0.1`)
   }
 }

@@ -27,7 +27,7 @@ import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
 
 /** Types of rules that have users here. */
-const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp', 'bench']
+const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp', 'bench', 'code-server']
 
 /** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 const KEEP_ALIVE = 30_000
@@ -142,7 +142,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     const reason = new LinkClosedError('the peer was closed')
     this.#stopping.abort(reason)
     await Promise.all(this.#rules.map((rule) => rule.close(reason)))
-    this.#controlled.close(reason)
+    await this.#controlled.close(reason)
     await this.#session?.close(reason)
     await this.#running
     this.#connectedAt = undefined

@@ -5,6 +5,7 @@ import { discard, exchange, IDLE_TIMEOUT, type LostDatagrams } from './datagrams
 import { serveBenchPage, type BenchPage } from './page/bench-page.ts'
 import { serveDesktopPage } from './page/desktop-server.ts'
 import type { DesktopChoice, DesktopLink } from './page/page-desktop.ts'
+import { serveCodePage, type CodePage } from './page/code-page.ts'
 import { serveShellPage } from './page/page-server.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
@@ -15,6 +16,7 @@ import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { MuxLink } from '../../../transforms/link-mux/index.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
@@ -23,8 +25,9 @@ import type { UdpLink } from '../../../transports/udp/flow.ts'
 import { listenUdp, type UdpListener } from '../../../transports/udp/listener.ts'
 import type { Clock, Link, Listener } from '../../../types.ts'
 
-/** Milliseconds for the other end to answer. */
+/** Milliseconds for the other end to answer; code-server may take a minute to start. */
 const OPEN_TIMEOUT = 20_000
+const CODE_TIMEOUT = 65_000
 
 /**
  * Addresses that send to one rule of type `udp` at one time, each of which has a link, and those whose link is not open yet. Fewer than links of
@@ -57,7 +60,7 @@ export class RuleListener {
   readonly #init: RuleListenerInit
   #listener: Listener | undefined
   #sources: UdpListener | undefined
-  #page: BenchPage | undefined
+  #page: BenchPage | CodePage | undefined
   #url: string | undefined
   readonly #links = new Set<MuxLink<LinkResponse>>()
   readonly #shells = new Map<string, RemoteShell>()
@@ -78,6 +81,9 @@ export class RuleListener {
       this.#url = this.#page.url
     } else if (type === 'bench') {
       this.#page = await serveBenchPage({ host, port, clock, log, measure: (signal) => this.#measure(signal) })
+      this.#url = this.#page.url
+    } else if (type === 'code-server') {
+      this.#page = await serveCodePage({ host, port, name, clock, log, password: pagePassword, openCode: (signal) => this.#openCode(signal) })
       this.#url = this.#page.url
     } else if (type === 'udp') {
       const sources = this.#sources = listenUdp({ host, port, maxFlows: MAX_SOURCES, idleTimeout: IDLE_TIMEOUT, errors: lost.errors, clock })
@@ -175,11 +181,19 @@ export class RuleListener {
     return { link, onGone: () => { this.#links.delete(link) } }
   }
 
+  async #openCode (signal: AbortSignal): Promise<MuxLink<LinkResponse>> {
+    const link = await this.#open(signal)
+    return wrapLink(link, { abort: (err: Error) => {
+      this.#links.delete(link)
+      link.abort(err)
+    } })
+  }
+
   /** @param choice - of the user of a desktop */
   async #open (signal?: AbortSignal, choice?: DesktopChoice): Promise<MuxLink<LinkResponse>> {
     const { rule, opener, clock, log } = this.#init
     const patience = new AbortController()
-    const timer = clock.set(OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
+    const timer = clock.set(rule.type === 'code-server' ? CODE_TIMEOUT : OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
       const link = await opener.open(requestOf(rule, choice), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
       this.#opened++
@@ -200,6 +214,7 @@ function requestOf ({ name, target, type, exec, env, fps, remoteAddr: addr, remo
   switch (type) {
     case 'shell': return { client: target, request: { name, _type: LINK_TYPES.indexOf('shell'), cshell: { exec, env: env === undefined ? [] : [...env] } } }
     case 'vnc': return { client: target, request: { name, _type: LINK_TYPES.indexOf('vnc'), cvnc: { fps, ...choice } } }
+    case 'code-server': return { client: target, request: { name, _type: LINK_TYPES.indexOf('code') } }
     case 'bench': return { client: target, request: { name, _type: LINK_TYPES.indexOf('bench') } }
     default: return { client: target, request: { name, _type: LINK_TYPES.indexOf(type as LinkType), caddr: { addr, port } } }
   }

@@ -27,15 +27,19 @@ export const MessageType = {
   /** Between tunpipe's own ends: the sender writes nothing more to a link. */
   end: 101,
   /** Between tunpipe's own ends: how the program of a shell has ended. */
-  exit: 102
+  exit: 102,
+  /** Between tunpipe's own ends: a piece of the body of a request to code-server. */
+  codeRequestBody: 103,
+  /** Between tunpipe's own ends: credit for one direction of a request to code-server. */
+  codeWindow: 104
 } as const
 
 const { vncControl, vncImage, vncMouse, vncKeyboard, vncCad, vncScroll, vncClipboard } = MessageType
-const { codeRequest, codeResponseHeader, codeResponseBody, codeConnect, codeConnectResponse, codeData } = MessageType
+const { codeRequest, codeResponseHeader, codeResponseBody, codeConnect, codeConnectResponse, codeData, codeRequestBody, codeWindow } = MessageType
 
 /** Types of the messages of a desktop, and of code-server. */
 export const DESKTOP_TYPES: ReadonlySet<number> = new Set([vncControl, vncImage, vncMouse, vncKeyboard, vncCad, vncScroll, vncClipboard])
-export const CODE_TYPES: ReadonlySet<number> = new Set([codeRequest, codeResponseHeader, codeResponseBody, codeConnect, codeConnectResponse, codeData])
+export const CODE_TYPES: ReadonlySet<number> = new Set([codeRequest, codeResponseHeader, codeResponseBody, codeConnect, codeConnectResponse, codeData, codeRequestBody, codeWindow])
 
 /** What a link may be for (natpass protocol, section 1.5). */
 export type LinkType = 'tcp' | 'udp' | 'shell' | 'vnc' | 'bench' | 'code'

@@ -6,6 +6,9 @@ import { LinkClosedError } from '../../../../errors.ts'
 /** xterm.js sets its colours and sizes by style elements; scripts are files of ours alone. */
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+/** Of answers that a page of ours may show in a frame. */
+export const FRAMED: OutgoingHttpHeaders = { 'content-security-policy': POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'"), 'x-frame-options': 'SAMEORIGIN' }
+
 const HEADERS: OutgoingHttpHeaders = {
   'content-security-policy': POLICY,
   'cross-origin-opener-policy': 'same-origin',

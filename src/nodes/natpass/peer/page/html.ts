@@ -70,3 +70,16 @@ export function loginPage (name: string, { login: { styles } }: PageAssets, prob
 <p role="alert">${escaped(problem)}</p>
 </form>`)
 }
+
+/** @param name - of the rule; @param path - where code-server of the other client is */
+export function codePage (name: string, path: string, { page: { styles, scripts } }: PageAssets): string {
+  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
+  return page(name, styles, `${tags.join('\n')}
+<body class="code">
+<iframe id="code" src="${escaped(path)}" title="${escaped(name)}" allow="clipboard-read; clipboard-write; fullscreen"></iframe>
+<p><a href="${escaped(path)}">without this line</a> <span id="traffic" role="status">connecting</span></p>`)
+}
+
+/** The link of a request is over. @param path - where another one is made */
+export const lostCodePage = (name: string, path: string): string =>
+  page(name, [], `<body>\n<h1>${escaped(name)}</h1>\n<p role="alert">The connection to code-server is over.</p>\n<p><a href="${escaped(path)}">Connect again</a></p>`)

@@ -55,6 +55,13 @@ export async function loadDesktopAssets (): Promise<PageAssets> {
   return { files: files.all, login: { styles: [style] }, page: { styles, scripts } }
 }
 
+/** Files of the page of code-server. */
+export async function loadCodeAssets (): Promise<PageAssets> {
+  const files = new Files()
+  const style = await files.own('page.css')
+  return { files: files.all, login: { styles: [style] }, page: { styles: [style], scripts: [await files.own('code.js')] } }
+}
+
 class Files {
   readonly all = new Map<string, Asset>()
 

@@ -38,6 +38,8 @@ export interface PageHandlers {
   serve (request: IncomingMessage, response: ServerResponse): Promise<void>
   /** Default: upgrades are not found. */
   upgrade? (request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** A request may take longer than 10 s, as long as its bytes come. Default: false. */
+  readonly takesLargeBodies?: boolean | undefined
 }
 
 export class PageListener {
@@ -48,11 +50,11 @@ export class PageListener {
   readonly #init: PageListenerInit
   readonly #server
 
-  constructor (init: PageListenerInit, { serve, upgrade }: PageHandlers) {
+  constructor (init: PageListenerInit, { serve, upgrade, takesLargeBodies = false }: PageHandlers) {
     this.#init = init
     const { clock = systemClock, log } = init
     this.tellRefusal = throttle((refusal: object, count: number) => { log?.log('warn', { page: this.url, ...refusal, count }, 'request to a page refused') }, { clock })
-    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
+    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: takesLargeBodies ? 0 : REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.timeout = SILENCE_TIMEOUT
     this.#server.on('request', (request, response) => {

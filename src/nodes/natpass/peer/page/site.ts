@@ -7,7 +7,7 @@ import { readForm } from './form.ts'
 import { loginPage } from './html.ts'
 import { Login } from './login.ts'
 import type { PageAssets } from './page-assets.ts'
-import { PageListener, type PageListenerInit } from './page-listener.ts'
+import { PageListener, type PageHandlers, type PageListenerInit } from './page-listener.ts'
 import { clientKey } from '../../../../net/client-address.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 
@@ -22,6 +22,11 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => Pr
 
 type Methods = Readonly<Record<string, Handler>>
 
+/** Paths with a common beginning. */
+export interface Below extends PageHandlers {
+  readonly prefix: string
+}
+
 export interface SiteParts {
   readonly assets: PageAssets
   /** The page itself, in HTML. */
@@ -30,6 +35,8 @@ export interface SiteParts {
   readonly routes: Readonly<Record<string, Methods>>
   /** Bytes of a message of a browser. */
   readonly maxMessage: number
+  /** What serves all paths below one, WebSockets too. */
+  readonly below?: Below
   /** What takes the WebSocket at `/ws/ID`; undefined when there is no such id. */
   taker (id: string): ((socket: WebSocket, query: URLSearchParams) => void) | undefined
 }
@@ -53,7 +60,8 @@ export class Site {
     this.#upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: maxMessage })
     this.#listener = new PageListener(init, {
       serve: (request, response) => this.#serve(request, response),
-      upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) }
+      upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) },
+      takesLargeBodies: parts.below?.takesLargeBodies
     })
     this.#routes = new Map<string, Methods>([
       ...[...assets.files].map(([path, { type, body }]) => [path, file(body, { 'content-type': type, ...FOR_GOOD })] as const),
@@ -80,6 +88,8 @@ export class Site {
     const { name } = this.#init
     const { assets } = this.#parts
     const path = pathOf(request)
+    const { below } = this.#parts
+    if (below !== undefined && path.startsWith(below.prefix)) return await (this.#isIn(request) ? below.serve(request, response) : answer(response, 401, 'log in first\n'))
     const routes = this.#routes.get(path)
     if (routes === undefined) return answer(response, 404, 'not found\n')
     if (!Object.hasOwn(routes, method)) {
@@ -109,6 +119,8 @@ export class Site {
 
   #upgrade (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (!this.#isIn(request)) return refuseUpgrade(socket, 401)
+    const { below } = this.#parts
+    if (below?.upgrade !== undefined && pathOf(request).startsWith(below.prefix)) return below.upgrade(request, socket, head)
     const take = this.#parts.taker(/^\/ws\/([^/]+)$/.exec(pathOf(request))?.[1] ?? '')
     if (take === undefined) return refuseUpgrade(socket, 404)
     this.#upgrades.handleUpgrade(request, socket, head, (browser) => { take(browser, queryOf(request)) })
