@@ -183,10 +183,11 @@ export class RuleListener {
 
   async #openCode (signal: AbortSignal): Promise<MuxLink<LinkResponse>> {
     const link = await this.#open(signal)
-    return wrapLink(link, { abort: (err: Error) => {
+    const abort = (err: Error): void => {
       this.#links.delete(link)
       link.abort(err)
-    } })
+    }
+    return wrapLink(link, { abort })
   }
 
   /** @param choice - of the user of a desktop */

@@ -127,8 +127,8 @@ export class CodeChannel {
 
   #dispatch (message: MessageInit, open: TakeOpening): void {
     const type = message._type as number
-    const { csreq, csconn, csrep_hdr, csrep_body, csconn_rep, csdata, csreq_body, cswindow } = message
-    const part = csreq ?? csconn ?? csrep_hdr ?? csrep_body ?? csconn_rep ?? csdata ?? csreq_body ?? cswindow
+    const { csreq, csconn, csrep_hdr: head, csrep_body: answer, csconn_rep: accepted, csdata: data, csreq_body: body, cswindow: window } = message
+    const part = csreq ?? csconn ?? head ?? answer ?? accepted ?? data ?? body ?? window
     if (part == null) return
     const id = Number(part.request_id)
     const stream = this.#streams.get(id)
@@ -136,9 +136,9 @@ export class CodeChannel {
       if (stream !== undefined) throw new CodeChannelError(`a second request with the id ${id}`)
       open(message, id)
     } else if (type === MessageType.codeWindow) {
-      stream?.grant(cswindow?.bytes ?? 0)
+      stream?.grant(window?.bytes ?? 0)
     } else {
-      stream?.receive(message, csrep_body?.body ?? csreq_body?.body ?? (csdata?.ok === true ? csdata.data : undefined))
+      stream?.receive(message, answer?.body ?? body?.body ?? (data?.ok === true ? data.data : undefined))
     }
   }
 

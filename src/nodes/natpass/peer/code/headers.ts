@@ -31,7 +31,7 @@ export function passedHeaders (all: readonly string[]): Headers {
     ;(headers[name] ??= []).push(value)
   }
   const named = (headers.connection ?? []).flatMap((value) => value.toLowerCase().split(',').map((name) => name.trim()))
-  for (const name of [...HOP_BY_HOP, ...named]) delete headers[name] // eslint-disable-line @typescript-eslint/no-dynamic-delete
+  for (const name of [...HOP_BY_HOP, ...named]) delete headers[name]
   return headers
 }
 

@@ -67,7 +67,7 @@ function serveSocket (channel: CodeChannel, id: number, message: MessageInit, so
 function dial ({ uri, header }: NonNullable<MessageInit['csconn']>, socketPath: string): WebSocket {
   const headers = headersOf(header)
   const protocols = (headers['sec-websocket-protocol'] ?? []).flatMap((value) => value.split(',').map((name) => name.trim()))
-  for (const name of Object.keys(headers)) if (name.startsWith('sec-')) delete headers[name] // eslint-disable-line @typescript-eslint/no-dynamic-delete
+  for (const name of Object.keys(headers)) if (name.startsWith('sec-')) delete headers[name]
   return new WebSocket(`ws://unix${verifyUri(uri)}`, protocols, {
     createConnection: () => connect(socketPath),
     headers: { ...Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.join(name === 'cookie' ? '; ' : ', ')])), host: hostOf(headers) },

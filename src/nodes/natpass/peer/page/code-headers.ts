@@ -13,7 +13,7 @@ const NOT_ANSWERED = ['strict-transport-security', 'clear-site-data', 'alt-svc',
 /** Headers of a request as the other end gets them. */
 export function requestHeaders ({ host, cookie, expect: _expect, ...headers }: Headers): Headers {
   const cookies = (cookie ?? []).flatMap((value) => value.split(';')).filter((pair) => !OWN_COOKIE.test(pair)).map((pair) => pair.trim())
-  for (const name of Object.keys(headers)) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name] // eslint-disable-line @typescript-eslint/no-dynamic-delete
+  for (const name of Object.keys(headers)) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name]
   return { ...headers, ...cookies.length === 0 ? {} : { cookie: [cookies.join('; ')] }, ...host === undefined ? {} : { 'x-forwarded-host': [host[0]] } }
 }
 
@@ -33,7 +33,7 @@ export function linkOfCookies (header = ''): string | undefined {
  */
 export function answerHeaders (headers: Headers, prefix: string): Headers {
   const { 'set-cookie': cookies, ...passed } = headers
-  for (const name of NOT_ANSWERED) delete passed[name] // eslint-disable-line @typescript-eslint/no-dynamic-delete
+  for (const name of NOT_ANSWERED) delete passed[name]
   for (const name of ['location', 'content-location', 'service-worker-allowed']) {
     if (passed[name] !== undefined) passed[name] = passed[name].slice(0, 1).map((value) => below(value, prefix))
   }

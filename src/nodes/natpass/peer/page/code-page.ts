@@ -130,7 +130,7 @@ class CodeServerPage implements CodePage {
     if (link === undefined || headers === undefined || request.headers.upgrade?.toLowerCase() !== 'websocket') return refuseUpgrade(socket, 400)
     link.touch()
     const protocols = link.channel.isOurs ? headers['sec-websocket-protocol'] : undefined
-    for (const name of Object.keys(headers)) if (name.startsWith('sec-')) delete headers[name] // eslint-disable-line @typescript-eslint/no-dynamic-delete
+    for (const name of Object.keys(headers)) if (name.startsWith('sec-')) delete headers[name]
     if (protocols !== undefined) headers['sec-websocket-protocol'] = protocols
     socket.on('error', () => {})
     forwardSocket({
