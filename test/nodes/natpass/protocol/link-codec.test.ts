@@ -274,7 +274,7 @@ t.test('a disconnect behind the end of a direction: what was sent before can be 
 
 t.test('links of desktops and of code-server carry their messages whole, and no others', async (t) => {
   const desktop = ['vnc_ctrl', 'vnc_image_raw_1x1', 'vnc_image_jpeg_header_only', 'vnc_mouse_move', 'vnc_mouse_right_down', 'vnc_keyboard', 'vnc_cad', 'vnc_scroll_negative', 'vnc_clipboard_get', 'vnc_clipboard_set']
-  const code = ['code_request', 'code_response_hdr', 'code_response_body_last', 'code_connect', 'code_connect_response_ok', 'code_data_binary']
+  const code = ['code_request', 'code_response_hdr', 'code_response_body_last', 'code_connect', 'code_connect_response_ok', 'code_data_binary', 'link_code_request_more', 'link_code_request_body', 'link_code_request_gone', 'link_code_window', 'link_code_data_more']
   for (const [type, own, others] of [['connect_req_vnc', desktop, code], ['connect_req_code', code, desktop]] as const) {
     const end = codec()
     end.gets(type)

@@ -21,6 +21,9 @@ const MAX_CREDIT = 0xffffffff
 const QUEUE = 128 << 10
 const MAX_QUEUE = 1 << 20
 
+/** Bits of the field `mask` of bodies. */
+export const Mask = { ok: 1, last: 2 } as const
+
 /** The other end breaks the protocol, or messages are missing. */
 export class CodeChannelError extends CodedError<'ERR_CODE_CHANNEL'> {
   override readonly name = 'CodeChannelError'
@@ -138,7 +141,7 @@ export class CodeChannel {
     } else if (type === MessageType.codeWindow) {
       stream?.grant(window?.bytes ?? 0)
     } else {
-      stream?.receive(message, answer?.body ?? body?.body ?? (data?.ok === true ? data.data : undefined))
+      stream?.receive(message, pieceOf(answer) ?? pieceOf(body) ?? (data?.ok === true ? data.data : undefined))
     }
   }
 
@@ -147,6 +150,9 @@ export class CodeChannel {
     this.#drained = undefined
   }
 }
+
+/** What of a body costs credit. */
+const pieceOf = (part: MessageInit['csrep_body']): Uint8Array | null | undefined => ((part?.mask ?? 0) & Mask.ok) === 0 ? undefined : part?.body
 
 /** A request with its answer, or a WebSocket. */
 export class CodeStream {

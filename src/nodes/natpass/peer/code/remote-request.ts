@@ -1,9 +1,8 @@
 /** A request of a browser for code-server of another client (natpass protocol, sections 4.2 and 6.6). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { CodeChannel, CodeStream } from './code-channel.ts'
+import { Mask, type CodeChannel, type CodeStream } from './code-channel.ts'
 import { piecesOf } from './code-socket.ts'
 import { headerMap, headersOf, type Headers } from './headers.ts'
-import { Mask } from './served-request.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
 import { reasonOf } from '../../../../text/printable.ts'
@@ -74,6 +73,7 @@ class ForwardedRequest {
       const code = head.code ?? 0
       if (code < 200 || code > 599) return this.#fail('the other end answers without a status')
       try {
+        response.strictContentLength = true // more would be taken for the next answer
         response.writeHead(code, answerHeaders(headersOf(head.header)))
         response.flushHeaders()
       } catch (err) {
@@ -83,8 +83,13 @@ class ForwardedRequest {
       const mask = part.mask ?? 0
       const isNext = (part.index ?? 0) === this.#index++
       if (!isNext || !response.headersSent || (mask & Mask.ok) === 0) return this.#fail(isNext ? 'the answer has broken off' : 'a part of the answer is missing')
-      this.#write(Buffer.from(part.body ?? [])) // the memory is ours only until this returns
-      if ((mask & Mask.last) !== 0) this.#end()
+      try {
+        this.#write(Buffer.from(part.body ?? [])) // the memory is ours only until this returns
+        if ((mask & Mask.last) !== 0) this.#end()
+      } catch (err) {
+        this.#leave()
+        response.destroy() // its length is another one than it says
+      }
     }
   }
 
@@ -96,8 +101,8 @@ class ForwardedRequest {
   }
 
   #end (): void {
-    this.stream.close()
     this.#init.response.end()
+    this.stream.close()
   }
 
   #fail (text: string): void {

@@ -1,14 +1,11 @@
 /** A request to code-server, on its controlled end (natpass protocol, sections 4.3 and 6.6). */
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
-import type { CodeChannel, CodeStream } from './code-channel.ts'
+import { Mask, type CodeChannel, type CodeStream } from './code-channel.ts'
 import { piecesOf } from './code-socket.ts'
 import { headerMap, headersOf, passedHeaders } from './headers.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
 import { reasonOf } from '../../../../text/printable.ts'
-
-/** Bits of the field `mask`. */
-export const Mask = { ok: 1, last: 2 } as const
 
 /** Bytes of the head of an answer: with the rest it fits into a frame. */
 const MAX_HEAD = 32 << 10
@@ -99,7 +96,7 @@ class ServedRequest {
       }
       await write(NOTHING, Mask.ok | Mask.last)
     } catch (err) {
-      await write(Buffer.from(reasonOf(err as Error)), Mask.last)
+      this.#stream.send({ _type: MessageType.codeResponseBody, csrep_body: { request_id: id, index, mask: Mask.last, body: Buffer.from(reasonOf(err as Error)) } })
     } finally {
       this.#stream.close()
       this.#request.destroy()
