@@ -6,7 +6,7 @@ import { serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, choice, path } from '../../common/options/checks.ts'
 import { clientTrust, secretOption, sectionsOf, verifyClientTls } from '../../common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../common/options/option.ts'
-import { ruleOptions, verifyRules } from './rules.ts'
+import { ruleOptions, verifyRules, type RuleType } from './rules.ts'
 import { isLoopback } from '../../../net/client-address.ts'
 
 export const peerOptions = {
@@ -30,6 +30,9 @@ export const peerOptions = {
   ...clientTrust('')
 } as const satisfies Options
 
+/** What pages of rules with a login show, by the type of the rule. */
+const PAGES: Partial<Record<RuleType, string>> = { shell: 'shell', vnc: 'desktop', 'code-server': 'code-server' }
+
 /** Relations between options. */
 export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>, 'server' | 'tls' | 'ca' | 'insecure' | 'allow' | 'rules' | 'pagePassword'>, reject: Reject): void {
   const { allow = [], rules = [], pagePassword } = settings
@@ -37,6 +40,7 @@ export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>
   verifyAllowances(allow, reject)
   verifyRules(rules, ['rules'], reject)
   for (const [i, { type, localAddr = '127.0.0.1' }] of rules.entries()) {
-    if ((type === 'shell' || type === 'code-server') && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a ${type === 'shell' ? 'shell' : 'code-server'} on ${localAddr} needs a page-password, or expected 127.0.0.1`)
+    const shown = PAGES[type]
+    if (shown !== undefined && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a ${shown} on ${localAddr} needs a page-password, or expected 127.0.0.1`)
   }
 }

@@ -4,7 +4,6 @@ import { ControlledEnd } from './controlled-end.ts'
 import { LostDatagrams } from './datagrams.ts'
 import { RuleListener } from './rule-listener.ts'
 import type { OpenedShell } from './page/page-shell.ts'
-import type { RuleType } from './rules.ts'
 import { Session } from './session.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
 import type { LinkRequest } from '../protocol/link-codec.ts'
@@ -25,9 +24,6 @@ import { explainedDial } from '../../../transports/protocol-detection.ts'
 import { dialTcp } from '../../../transports/tcp.ts'
 import { dialTls } from '../../../transports/tls.ts'
 import type { Link } from '../../../types.ts'
-
-/** Types of rules that have users here. */
-const SERVED: readonly RuleType[] = ['shell', 'tcp', 'udp', 'bench', 'code-server']
 
 /** Milliseconds of silence after which TCP keepalive starts to probe the other end. */
 const KEEP_ALIVE = 30_000
@@ -75,8 +71,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       askAgain: (id: string, request: LinkRequest) => { this.#session?.askAgain(id, request) },
       exitOf: (id: string) => this.#session?.exitOf(id)
     }
-    for (const { name: rule, type } of settings.rules) if (!SERVED.includes(type)) this.#log.warn({ rule, type }, 'rules of this type are not served yet')
-    this.#rules = settings.rules.filter(({ type }) => SERVED.includes(type)).map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, lost: this.#lostDatagrams, clock, log }))
+    this.#rules = settings.rules.map((rule) => new RuleListener({ rule, opener, pagePassword: settings.pagePassword, lost: this.#lostDatagrams, clock, log }))
     this.#timer = every(clock, SAMPLE_INTERVAL, () => {
       log.tick()
       this.#rates.sample(this.#stats, clock.now())

@@ -2,9 +2,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { launchChromium, skipWithoutChromium } from '../../../../helpers/chromium.ts'
+import { holds, launchChromium, says, skipWithoutChromium, visit as visitIn } from '../../../../helpers/chromium.ts'
 import { PLAIN, skipWithoutPty } from '../../../../helpers/natpass/pty.ts'
 import { serveShellPage, type ShellPage, type ShellPageInit } from '../../../../../src/nodes/natpass/peer/page/page-server.ts'
 import { startShell } from '../../../../../src/nodes/natpass/peer/shell/shell.ts'
@@ -27,18 +27,7 @@ t.test('Chromium', { skip: skipWithoutChromium !== false ? skipWithoutChromium :
     return served
   }
 
-  async function visit (t: Test): Promise<{ context: BrowserContext, page: Page }> {
-    const context = await browser.newContext()
-    t.teardown(() => context.close())
-    const page = await context.newPage()
-    const problems: string[] = []
-    page.on('pageerror', ({ message }) => { problems.push(message) })
-    page.on('console', (message) => { if (/Content Security Policy/.test(message.text())) problems.push(message.text()) })
-    t.teardown(() => {
-      if (problems.length > 0) throw new Error(problems.join('\n'))
-    })
-    return { context, page }
-  }
+  const visit = (t: Test): ReturnType<typeof visitIn> => visitIn(t, browser)
 
   t.test('a real keystroke, a real shell, its text on the screen', async (t) => {
     const served = await serve(t)
@@ -189,28 +178,10 @@ t.test('Chromium', { skip: skipWithoutChromium !== false ? skipWithoutChromium :
 const screen = async (page: Page): Promise<string> =>
   (await page.locator('.xterm-rows > div').allTextContents()).map((line) => line.replaceAll('\u00a0', ' ').trimEnd()).join('\n')
 
-/** Waits until an expression holds in the page. Not by `waitForFunction`, which evaluates text in the page: its policy forbids that. */
-async function holds (page: Page, expression: string): Promise<void> {
-  for (;;) {
-    try {
-      await page.evaluate(`new Promise((resolve) => {
-        const check = () => { Promise.resolve(${expression}).then((is) => { if (is) resolve(); else requestAnimationFrame(check) }, () => { requestAnimationFrame(check) }) }
-        check()
-      })`)
-      return
-    } catch (err) {
-      if (!/context was destroyed|navigat/i.test((err as Error).message)) throw err
-    }
-  }
-}
-
 /** Waits until a text is on the screen so many times: what is typed is shown as well. */
 async function shows (page: Page, text: string, count = 1): Promise<void> {
   await holds(page, `[...document.querySelectorAll('.xterm-rows > div')].map((line) => line.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\\n').split(${JSON.stringify(text)}).length > ${count}`)
 }
-
-/** Waits until the state line has a text. */
-const says = async (page: Page, text: string): Promise<void> => { await holds(page, `document.getElementById('state')?.textContent === ${JSON.stringify(text)}`) }
 
 /** A way to the page that can be interrupted. */
 async function breakable (t: Test, to: number) {

@@ -27,7 +27,9 @@ globalThis.listenToPointer = (canvas, send) => {
     isMoved = false
   }
   const move = (event) => {
+    const { x, y } = at
     place(event)
+    if (at.x === x && at.y === y) return // also what tells of another button alone
     if (!isMoved) requestAnimationFrame(flush)
     isMoved = true
   }

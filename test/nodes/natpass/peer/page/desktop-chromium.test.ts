@@ -1,0 +1,315 @@
+/** A browser on the page of a desktop, a real relay, and a controlled end that the test plays as an original one. */
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { holds, launchChromium, says, skipWithoutChromium, visit } from '../../../../helpers/chromium.ts'
+import { forwarder } from '../../../../helpers/forwarder.ts'
+import { join, type NatpassClient } from '../../../../helpers/natpass/client.ts'
+import { isType } from '../../../../helpers/natpass/messages.ts'
+import { startPeer } from '../../../../helpers/natpass/peers.ts'
+import { jpegOf } from '../../../../helpers/natpass/pictures.ts'
+import { serve } from '../../../../helpers/natpass/serve.ts'
+import { MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
+import type { Message, MessageInit } from '../../../../../src/nodes/natpass/protocol/messages.ts'
+
+t.setTimeout(110_000)
+
+const WIDTH = 640
+const HEIGHT = 480
+
+/** The other end of an open desktop. */
+interface Played {
+  client: NatpassClient
+  request: Message
+  show (x: number, y: number, size: number, encode: number, data: Uint8Array): void
+  send (message: MessageInit): void
+  next (type: keyof typeof MessageType): Promise<Message>
+}
+
+t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
+  const browser = await launchChromium()
+  t.teardown(() => browser.close())
+  const { port } = await serve(t)
+  const nas = await join(t, port, 'nas')
+  let rules = 0
+
+  /** A rule of its own. */
+  async function listen (t: Test): Promise<string> {
+    const laptop = await startPeer(t, port, { id: `laptop${++rules}`, rules: [{ name: 'my desk', target: 'nas', type: 'vnc', fps: 20 }] })
+    return laptop.status().rules[0].url as string
+  }
+
+  async function accept (): Promise<Played> {
+    const request = await nas.next(isType('connectReq'))
+    const { from: to, link_id: id } = request
+    const played: Played = {
+      client: nas,
+      request,
+      send: (message) => { nas.send({ ...message, to, link_id: id }) },
+      next: (type) => nas.next((message) => message.link_id === id && isType(type)(message)),
+      show (x, y, size, encode, data) {
+        played.send({ _type: MessageType.vncImage, vimg: { _info: { screen_width: WIDTH, screen_height: HEIGHT, rect_x: x, rect_y: y, rect_width: size, rect_height: size }, encode, data } })
+      }
+    }
+    played.send({ _type: MessageType.connectRep, crep: { ok: true } })
+    return played
+  }
+
+  async function openDesktop (t: Test, options: BrowserContextOptions = {}): Promise<{ page: Page, desktop: Played, url: string }> {
+    const url = await listen(t)
+    const { page } = await visit(t, browser, options)
+    await page.goto(url)
+    const desktop = await accept()
+    await says(page, 'waiting for a picture')
+    desktop.show(0, 0, 64, 0, filled(255, 0, 0))
+    await says(page, '')
+    return { page, desktop, url }
+  }
+
+  t.test('pictures', async (t) => {
+    const { page, desktop } = await openDesktop(t)
+    t.match(desktop.request.creq, { name: 'my desk', _type: 3, cvnc: { fps: 20, quality: 90, cursor: false } })
+    t.equal(await page.title(), 'my desk')
+    await shows(page, 0, 0, [255, 0, 0])
+    await shows(page, 63, 63, [255, 0, 0])
+    t.same(await page.evaluate('[document.getElementById("screen").width, document.getElementById("screen").height]'), [WIDTH, HEIGHT])
+    const jpeg = Buffer.from(await page.evaluate(`new Promise((resolve) => {
+      const canvas = new OffscreenCanvas(64, 64)
+      const context = canvas.getContext('2d')
+      context.fillStyle = '#0000ff'
+      context.fillRect(0, 0, 64, 64)
+      canvas.convertToBlob({ type: 'image/jpeg', quality: 1 }).then((blob) => blob.arrayBuffer()).then((bytes) => { resolve([...new Uint8Array(bytes)]) })
+    })`) as number[])
+    desktop.show(576, 416, 64, 1, jpeg)
+    await shows(page, 576, 416, [0, 0, 254])
+    await shows(page, 639, 479, [0, 0, 254])
+    await shows(page, 575, 415, [0, 0, 0])
+    for (let i = 0; i < 50; i++) { // decoding takes a while, raw pictures take none
+      desktop.show(64, 64, 64, 1, jpeg)
+      desktop.show(64, 64, 64, 0, filled(0, i === 49 ? 255 : 7, 0))
+    }
+    await shows(page, 64, 64, [0, 255, 0])
+    await page.waitForTimeout(50) // nothing that was decoded late comes on top
+    await shows(page, 64, 64, [0, 255, 0])
+    await holds(page, '/^\\d+ fps, [\\d.]+ [kM]?B\\/s$/.test(document.getElementById("rate").textContent)')
+    desktop.show(128, 0, 64, 1, jpegOf(64, 64))
+    await says(page, 'A part of the picture cannot be shown.')
+    desktop.show(128, 0, 64, 0, filled(9, 9, 9))
+    await says(page, '')
+    await shows(page, 128, 0, [9, 9, 9])
+  })
+
+  t.test('pointer, wheel and keys', async (t) => {
+    const { page, desktop } = await openDesktop(t)
+    const at = await placed(page)
+    const mouse = async (): Promise<unknown> => (await desktop.next('vncMouse')).vmouse
+    await page.mouse.move(...at(320, 240))
+    t.match(await mouse(), { type: 0, btn: 0, x: 320, y: 240 })
+    await page.mouse.down()
+    t.match(await mouse(), { type: 1, btn: 1, x: 320, y: 240 })
+    await page.mouse.down({ button: 'right' })
+    t.match(await mouse(), { type: 1, btn: 3, x: 320, y: 240 })
+    await page.mouse.up({ button: 'right' })
+    t.match(await mouse(), { type: 2, btn: 3 })
+    await page.mouse.up()
+    t.match(await mouse(), { type: 2, btn: 1 })
+    await page.mouse.down()
+    t.match(await mouse(), { type: 1, btn: 1 })
+    await page.mouse.move(1, 2) // off the screen, with a button down
+    t.match(await mouse(), { type: 0, btn: 0, x: 0, y: 0 })
+    await page.mouse.up()
+    t.match(await mouse(), { type: 2, btn: 1, x: 0, y: 0 })
+    await page.mouse.click(...at(1, 1), { button: 'middle' })
+    t.match(await mouse(), { type: 0 })
+    t.match(await mouse(), { type: 1, btn: 2 })
+    t.match(await mouse(), { type: 2, btn: 2 })
+    await page.mouse.wheel(0, 300)
+    t.match((await desktop.next('vncScroll')).vscroll, { x: 0, y: -3 })
+    await page.mouse.wheel(-100, 0)
+    t.match((await desktop.next('vncScroll')).vscroll, { x: 1, y: 0 })
+
+    const keys = async (count: number): Promise<string> => {
+      const all: string[] = []
+      for (let i = 0; i < count; i++) {
+        const { vkbd } = await desktop.next('vncKeyboard')
+        all.push(`${['', '+', '-'][Number(vkbd?.type)]}${vkbd?.key}`)
+      }
+      return all.join(' ')
+    }
+    await page.keyboard.type('a1-é')
+    t.equal(await keys(6), '+a -a +1 -1 +- --')
+    for (const key of ['Escape', 'Tab', 'Space', 'F12', 'ArrowUp', 'Enter', 'Backspace']) await page.keyboard.press(key)
+    t.equal(await keys(14), '+esc -esc +tab -tab +space -space +f12 -f12 +up -up +enter -enter +backspace -backspace')
+    await page.keyboard.press('Shift+A')
+    t.equal(await keys(4), '+shift +a -a -shift')
+    await page.keyboard.press('Control+f')
+    t.equal(await keys(4), '+control +f -f -control')
+    await page.keyboard.press('Shift+Digit1')
+    t.equal(await keys(4), '+shift +! -! -shift')
+    await page.evaluate('for (const type of [\'keydown\', \'keyup\']) document.getElementById(\'screen\').dispatchEvent(new KeyboardEvent(type, { key: \'é\', code: \'Digit2\' }))')
+    t.equal(await keys(2), '+é -é')
+
+    await page.keyboard.down('x')
+    await page.keyboard.down('Control')
+    await page.keyboard.down('Alt')
+    await page.keyboard.down('Shift')
+    t.equal(await keys(6), '+x +control +alt -alt -control -x', 'the keys are given back')
+    for (const key of ['Shift', 'Alt', 'Control', 'x']) await page.keyboard.up(key)
+    t.equal(await focused(page), 'quality')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(page), 'cursor')
+    await page.keyboard.press('Space')
+    t.match((await desktop.next('vncControl')).vctrl, { quality: 90, cursor: true })
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await desktop.next('vncCad')
+    t.equal(await focused(page), 'screen')
+    t.equal(nas.inbox.filter(isType('vncKeyboard')).length, 0, 'nothing of that went to the desktop')
+  })
+
+  t.test('keys that are held when the screen loses the focus', async (t) => {
+    const { page, desktop } = await openDesktop(t)
+    await page.keyboard.down('a')
+    t.match((await desktop.next('vncKeyboard')).vkbd, { type: 1, key: 'a' })
+    await page.locator('#quality').focus()
+    t.match((await desktop.next('vncKeyboard')).vkbd, { type: 2, key: 'a' })
+    await page.locator('#quality').selectOption('100')
+    t.match((await desktop.next('vncControl')).vctrl, { quality: 100, cursor: false })
+  })
+
+  t.test('the clipboard, without a permission', async (t) => {
+    const { page, desktop } = await openDesktop(t)
+    await page.getByRole('button', { name: 'Clipboard' }).click()
+    t.equal(await focused(page), 'clipboard-text')
+    await page.getByRole('button', { name: 'Get it' }).click()
+    t.match((await desktop.next('vncClipboard')).vclipboard, { set: false, _type: 1 })
+    desktop.send({ _type: MessageType.vncClipboard, vclipboard: { set: true, _type: 1, data: 'text of the desktop' } })
+    await holds(page, 'document.getElementById("clipboard-text").value === "text of the desktop"')
+    await page.locator('#clipboard-text').fill('text of this side')
+    await page.getByRole('button', { name: 'Send it' }).click()
+    t.match((await desktop.next('vncClipboard')).vclipboard, { set: true, _type: 1, data: 'text of this side' })
+    await holds(page, 'document.getElementById("clipboard-state").textContent === "The desktop has it."')
+    await page.keyboard.press('Escape')
+    await holds(page, "document.activeElement.id === 'screen'")
+    await page.keyboard.press('k')
+    t.match((await desktop.next('vncKeyboard')).vkbd, { key: 'k' }, 'and Escape was for the dialog')
+  })
+
+  t.test('a bad picture, and a desktop that is refused', async (t) => {
+    const { page, desktop } = await openDesktop(t)
+    desktop.show(600, 0, 64, 0, filled(1, 1, 1))
+    await desktop.next('disconnect')
+    await says(page, 'The desktop is gone: the other end has sent a picture with a rectangle of 64 × 64 pixels at 600, 0 of a screen of 640 × 480.')
+    await page.getByRole('button', { name: 'Connect again' }).click()
+    const { from: to, link_id: id } = await nas.next(isType('connectReq'))
+    nas.send({ _type: MessageType.connectRep, to, link_id: id, crep: { ok: false, msg: 'no display' } })
+    await says(page, 'There is no desktop: no display.')
+    await page.getByRole('button', { name: 'Connect again' }).press('Enter')
+    const again = await accept()
+    await says(page, 'waiting for a picture')
+    again.show(0, 0, 64, 0, filled(0, 0, 255))
+    await says(page, '')
+    await shows(page, 0, 0, [0, 0, 255])
+  })
+
+  t.test('another tab', async (t) => {
+    const { page, desktop, url } = await openDesktop(t)
+    const other = await page.context().newPage()
+    await other.goto(url)
+    await desktop.next('disconnect')
+    await accept()
+    await says(page, 'This desktop was opened in another tab.')
+  })
+
+  t.test('a lost connection', async (t) => {
+    const url = await listen(t)
+    const way = await forwarder(t, Number(new URL(url).port))
+    const { page } = await visit(t, browser)
+    await page.goto(`http://127.0.0.1:${way.port}`)
+    const desktop = await accept()
+    await says(page, 'waiting for a picture')
+    desktop.show(0, 0, 64, 0, filled(255, 0, 0))
+    await says(page, '')
+    way.cut()
+    t.match((await desktop.next('vncControl')).vctrl, { quality: 90 }, 'a whole picture is asked for')
+    desktop.show(0, 0, 64, 0, filled(0, 255, 0))
+    await shows(page, 0, 0, [0, 255, 0])
+    await says(page, '')
+  })
+
+  t.test('a phone', async (t) => {
+    const { page, desktop } = await openDesktop(t, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, colorScheme: 'dark' })
+    t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight'), 'it fits')
+    const at = await placed(page)
+    const mouse = async (): Promise<unknown> => (await desktop.next('vncMouse')).vmouse
+    await page.touchscreen.tap(...at(320, 240))
+    t.match(await mouse(), { type: 1, btn: 1 })
+    t.match(await mouse(), { type: 2, btn: 1 })
+    const touch = await page.context().newCDPSession(page)
+    const send = async (type: 'touchStart' | 'touchMove' | 'touchEnd', ...points: Array<[number, number]>): Promise<void> => {
+      await touch.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) })
+    }
+    await send('touchStart', at(100, 100))
+    t.match(await mouse(), { type: 1, btn: 3 }, 'held: the right button')
+    t.match(await mouse(), { type: 2, btn: 3 })
+    await send('touchEnd')
+    await send('touchStart', at(100, 100))
+    await send('touchMove', at(400, 300))
+    t.match(await mouse(), { type: 1, btn: 1 })
+    await send('touchEnd')
+    const moved = await mouse() as { type: number, x: number }
+    t.equal(moved.type, 0)
+    t.ok(Math.abs(moved.x - 400) < 5)
+    t.match(await mouse(), { type: 2, btn: 1 })
+    const [x, y] = at(300, 200)
+    await send('touchStart', [x, y], [x + 30, y])
+    await send('touchMove', [x, y + 80], [x + 30, y + 80])
+    const { vscroll } = await desktop.next('vncScroll')
+    t.ok(Number(vscroll?.y) > 0, 'two fingers scroll, as they do elsewhere')
+    await send('touchEnd')
+    await page.getByRole('button', { name: 'Keyboard' }).tap()
+    t.equal(await focused(page), 'typing')
+    await page.keyboard.insertText('ñ b')
+    const keys: string[] = []
+    while (keys.length < 6) keys.push(String((await desktop.next('vncKeyboard')).vkbd?.key))
+    t.same(keys, ['ñ', 'ñ', 'space', 'space', 'b', 'b'])
+  })
+
+  t.test('light and dark, full screen', async (t) => {
+    const { page } = await openDesktop(t)
+    const shade = async (colorScheme: 'light' | 'dark'): Promise<number> => {
+      await page.emulateMedia({ colorScheme })
+      return Number(/\d+/.exec(await page.evaluate('getComputedStyle(document.body).backgroundColor') as string)?.[0])
+    }
+    t.ok(await shade('light') > 200)
+    t.ok(await shade('dark') < 50)
+    await page.getByRole('button', { name: 'Full screen' }).click()
+    await holds(page, 'document.fullscreenElement?.contains(document.getElementById("screen"))')
+    await holds(page, 'document.activeElement.id === "screen"')
+  })
+
+  t.test('a foreign page', async (t) => {
+    const { desktop, url } = await openDesktop(t)
+    const { page } = await visit(t, browser)
+    await page.goto('data:text/html,<title>foreign</title>')
+    await page.evaluate(`fetch('${url}/new', { method: 'POST', mode: 'no-cors' }).catch(() => {})`)
+    t.equal(await page.evaluate(`new Promise((resolve) => { new WebSocket('${url.replace('http', 'ws')}/ws/${desktop.request.link_id}').onclose = ({ code }) => { resolve(code) } })`), 1006)
+    await nas.settled()
+    t.equal(nas.inbox.filter(isType('connectReq')).length, 0, 'it opens nothing')
+  })
+})
+
+const filled = (red: number, green: number, blue: number): Uint8Array => new Uint8Array(64 * 64 * 4).map((_, i) => [red, green, blue, 0][i % 4])
+
+/** Waits until a pixel of the screen has a colour. */
+async function shows (page: Page, x: number, y: number, colour: [number, number, number]): Promise<void> {
+  await holds(page, `document.getElementById('screen').getContext('2d').getImageData(${x}, ${y}, 1, 1).data.join() === '${[...colour, 255].join()}'`)
+}
+
+const focused = async (page: Page): Promise<unknown> => await page.evaluate('document.activeElement.id')
+
+/** Where a pixel of the desktop is on the page. */
+async function placed (page: Page): Promise<(x: number, y: number) => [number, number]> {
+  const box = await page.locator('#screen').boundingBox()
+  if (box === null) throw new Error('not on the page')
+  return (x, y) => [box.x + (x + 0.5) * box.width / WIDTH, box.y + (y + 0.5) * box.height / HEIGHT]
+}
