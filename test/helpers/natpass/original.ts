@@ -35,6 +35,8 @@ export interface OriginalClientInit {
   writeTimeout?: string
   /** The namespace that it runs in. Default: that of the test. */
   namespace?: string
+  /** Where code-server keeps what it has. */
+  codedir?: string
   /** Variables beside HOME. */
   env?: Readonly<Record<string, string>>
 }
@@ -55,13 +57,14 @@ export async function startOriginalServer (t: Test, port: number): Promise<Progr
 }
 
 /** Starts `np-cli` without its dashboard, and waits until it believes to be connected: the server does not say so. */
-export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, writeTimeout = '30s', namespace, env }: OriginalClientInit): Promise<Program> {
+export async function startOriginalClient (t: Test, { server, id, rules = [], secret = SECRET, writeTimeout = '30s', namespace, codedir, env }: OriginalClientInit): Promise<Program> {
   const client = start(t, String(NATPASS_CLIENT_BIN), {
     id,
     secret,
     link: { write_timeout: writeTimeout },
     server: typeof server === 'number' ? `127.0.0.1:${server}` : server,
     dashboard: { enabled: false },
+    codedir,
     rules: rules.map((rule) => ({ local_addr: '127.0.0.1', ...rule }))
   }, { namespace, env })
   await client.find(/ connected/)
