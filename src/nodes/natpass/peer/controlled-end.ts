@@ -1,7 +1,8 @@
-/** What other clients open here: shells, ports, measurements (natpass protocol, section 4.3). */
+/** What other clients open here: shells, desktops, ports, measurements (natpass protocol, section 4.3). */
 import { Allowances } from './allowances.ts'
 import type { LostDatagrams } from './datagrams.ts'
 import { CodeServers } from './code/code-servers.ts'
+import { Desktops } from './desktop/desktops.ts'
 import { Ports } from './ports.ts'
 import type { PeerSettings, NatpassPeerStats } from './settings.ts'
 import { endingBoth, ServedShell } from './shell/served-shell.ts'
@@ -26,7 +27,7 @@ interface ShellSession {
 }
 
 export interface ControlledEndInit {
-  settings: Pick<PeerSettings, 'allow' | 'codedir'>
+  settings: Pick<PeerSettings, 'allow' | 'codedir' | 'peerProgram'>
   clock: Clock
   log: RateLimitedLog
   stats: Pick<NatpassPeerStats, 'links' | 'accepted' | 'refused'>
@@ -38,6 +39,7 @@ export class ControlledEnd {
   readonly #allowances: Allowances
   readonly #ports: Ports
   readonly #codeServers: CodeServers
+  readonly #desktops: Desktops
   /** By the id of their link; they stay for a while when their connection is lost. */
   readonly #shells = new Map<string, ServedShell>()
   /** Those that are not there yet. */
@@ -45,9 +47,10 @@ export class ControlledEnd {
 
   constructor (init: ControlledEndInit) {
     this.#init = init
-    const { settings: { allow, codedir }, clock, lost } = init
+    const { settings: { allow, codedir, peerProgram: program }, clock, log, lost } = init
     const allowances = this.#allowances = new Allowances(allow)
     this.#ports = new Ports({ allowances, clock, lost })
+    this.#desktops = new Desktops({ program, clock, log })
     this.#codeServers = new CodeServers({ folder: codedir, clock })
   }
 
@@ -91,10 +94,10 @@ export class ControlledEnd {
     }
   }
 
-  /** Ends all shells and code-servers. */
+  /** Ends all shells, desktops and code-servers. Settles when the processes of the latter two are gone. */
   async close (reason: Error): Promise<void> {
     for (const shell of this.#shells.values()) shell.abort(reason)
-    await this.#codeServers.close(reason)
+    await Promise.all([this.#desktops.close(reason), this.#codeServers.close(reason)])
   }
 
   #serveOf (type: LinkType, session: ShellSession): ((opening: NatpassOpening, onOpen: () => void, onEnd: () => void) => Promise<void>) | undefined {
@@ -103,6 +106,7 @@ export class ControlledEnd {
       case 'udp': return (opening, onOpen, onEnd) => this.#ports.exchange(opening, onOpen, onEnd)
       case 'shell': return (opening, onOpen, onEnd) => this.#shell(opening, session, onOpen, onEnd)
       case 'code': return (opening, onOpen, onEnd) => this.#codeServers.serve(opening, onOpen, onEnd)
+      case 'vnc': return (opening, onOpen, onEnd) => this.#desktops.serve(opening, onOpen, onEnd)
       case 'bench': return async (opening, onOpen, onEnd) => {
         onOpen()
         const link = opening.accept({})

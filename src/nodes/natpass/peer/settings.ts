@@ -13,6 +13,8 @@ import type { Clock } from '../../../types.ts'
 /** Options of a peer. */
 export interface NatpassPeerInit extends InitOf<typeof peerOptions> {
   backoff?: BackoffInit
+  /** The file of the program `peer`, which captures the screen for desktops in processes of its own. Default: that of this package. */
+  peerProgram?: string
   /** Default: the system clock. */
   clock?: Clock
   log?: Logger
@@ -20,6 +22,8 @@ export interface NatpassPeerInit extends InitOf<typeof peerOptions> {
 
 export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'tls' | 'ca' | 'insecure' | 'rules'> {
   rules: readonly Rule[]
+  /** Undefined: that of this package. */
+  peerProgram: string | undefined
   /** Undefined: plain TCP. */
   tls: TlsClientInit | undefined
   clock: Clock
@@ -33,7 +37,7 @@ export interface PeerSettings extends Omit<SettingsOf<typeof peerOptions>, 'tls'
 export function readPeer (init: NatpassPeerInit): PeerSettings {
   const options = readOptions(peerOptions, init)
   verifyPeerOptions(options, rejectOption)
-  const { tls, ca, insecure, rules = [], clock = systemClock, ...settings } = { ...options, clock: init.clock }
+  const { tls, ca, insecure, rules = [], clock = systemClock, ...settings } = { ...options, clock: init.clock, peerProgram: init.peerProgram }
   if (settings.secret === '') rejectOption(['secret'], 'empty, expected a secret')
   return { ...settings, rules, clock, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined }
 }

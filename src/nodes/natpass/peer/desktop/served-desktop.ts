@@ -1,0 +1,121 @@
+/** The desktop of this machine, for the client at the other end of a link (natpass protocol, section 4.3). */
+import { Blocks, type Block, type Picture } from './blocks.ts'
+import { imagesOf, qualityOf } from './images.ts'
+import { inputOf } from './input.ts'
+import type { EncodeJpeg } from './jpeg.ts'
+import type { WorkerProcess } from './worker-process.ts'
+import { cutText } from './worker/text-limit.ts'
+import { TEXT, WorkerMessageType } from './worker/worker-messages.ts'
+import { MessageType } from '../../protocol/message-types.ts'
+import { bodyOf, messageOfBody, type MessageInit } from '../../protocol/messages.ts'
+import { LinkClosedError } from '../../../../errors.ts'
+import { wait } from '../../../../streams/clock.ts'
+import { consume } from '../../../../streams/consume.ts'
+import { MergedSource } from '../../../../streams/merged-source.ts'
+import type { Batch, Clock, Link } from '../../../../types.ts'
+
+/** Pictures a second. */
+const DEFAULT_RATE = 10
+const MAX_RATE = 50
+
+/** Blocks that are encoded at one time. */
+const BLOCKS_AT_ONCE = 8
+
+/** Bytes of the text of a clipboard: with addresses it fits into a frame. */
+const MAX_CLIPBOARD = 48 * 1024
+
+export type DesktopRequest = NonNullable<NonNullable<MessageInit['creq']>['cvnc']>
+
+/** What it has of its process. */
+export type DesktopWorker = Pick<WorkerProcess, 'capture' | 'send' | 'failed' | 'onClipboard' | 'close'>
+
+export interface ServedDesktopInit {
+  readonly worker: DesktopWorker
+  readonly request: DesktopRequest
+  /** Undefined: pictures are not compressed. */
+  readonly jpeg: EncodeJpeg | undefined
+  readonly clock: Clock
+}
+
+export class ServedDesktop {
+  readonly #worker: DesktopWorker
+  readonly #jpeg: EncodeJpeg | undefined
+  readonly #clock: Clock
+  /** Milliseconds between two pictures. */
+  readonly #interval: number
+  readonly #blocks: Blocks
+  readonly #over = new AbortController()
+  #quality: number
+  /** The next picture is sent whole. */
+  #isWhole = true
+  #capturedAt: number
+
+  private constructor ({ worker, request: { fps, quality }, jpeg, clock }: ServedDesktopInit, first: Picture) {
+    this.#worker = worker
+    this.#jpeg = jpeg
+    this.#clock = clock
+    this.#interval = 1000 / Math.min(fps || DEFAULT_RATE, MAX_RATE)
+    this.#quality = qualityOf(quality)
+    this.#blocks = new Blocks(first)
+    this.#capturedAt = clock.now()
+  }
+
+  /** Waits for the first picture. @throws {DesktopError} without one */
+  static async open (init: ServedDesktopInit): Promise<ServedDesktop> {
+    const { worker, request: { cursor } } = init
+    if (cursor === true) void worker.send({ _type: WorkerMessageType.setCursor, show_cursor: true })
+    return new ServedDesktop(init, await worker.capture() as Picture) // the first answer is one or an error
+  }
+
+  /** Serves a link of messages. Settles with why it has ended, when the process has ended as well. */
+  async serve (link: Pick<Link, 'source' | 'flow' | 'sink' | 'abort'>): Promise<Error> {
+    const out = new MergedSource(this.#images())
+    this.#worker.onClipboard = (text) => { out.put('clipboard', clipboardOf(text)) }
+    const reason = await Promise.race([
+      this.#worker.failed,
+      link.sink(out).then(closed, (err: Error) => err),
+      consume(link, (batch) => this.#take(batch)).then(closed, (err: Error) => err)
+    ])
+    this.#over.abort(reason)
+    link.abort(reason)
+    await this.#worker.close(reason)
+    return reason
+  }
+
+  /** The next picture is taken when the link has taken all of the one before. */
+  async * #images (): AsyncGenerator<Batch> {
+    for (let changed: Block[] = [];; changed = this.#update(await this.#capture())) {
+      const blocks = this.#isWhole ? this.#blocks.all() : changed
+      this.#isWhole = false
+      for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) yield await imagesOf(this.#blocks, blocks.slice(i, i + BLOCKS_AT_ONCE), this.#quality, this.#jpeg)
+    }
+  }
+
+  async #capture (): Promise<Picture | undefined> {
+    const rest = this.#capturedAt + this.#interval - this.#clock.now()
+    if (rest > 0) await wait(this.#clock, rest, { signal: this.#over.signal })
+    this.#capturedAt = this.#clock.now()
+    return await this.#worker.capture()
+  }
+
+  #update (picture: Picture | undefined): Block[] { return picture === undefined ? [] : this.#blocks.update(picture) }
+
+  async #take (batch: Batch): Promise<void> {
+    for (const body of batch) await this.#act(messageOfBody(body))
+  }
+
+  #act (message: MessageInit): Promise<void> | undefined {
+    if ((message._type as number) !== MessageType.vncControl) {
+      const input = inputOf(message, this.#blocks)
+      return input === undefined ? undefined : this.#worker.send(input)
+    }
+    this.#quality = qualityOf(message.vctrl?.quality)
+    this.#isWhole = true
+    return this.#worker.send({ _type: WorkerMessageType.setCursor, show_cursor: message.vctrl?.cursor === true })
+  }
+}
+
+const closed = (): Error => new LinkClosedError('the link has ended')
+
+const clipboardOf = (text: string): Uint8Array =>
+  bodyOf({ _type: MessageType.vncClipboard, vclipboard: { set: true, _type: TEXT, data: cutText(Buffer.from(text), MAX_CLIPBOARD) } })
