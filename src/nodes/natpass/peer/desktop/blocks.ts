@@ -86,6 +86,6 @@ export class Blocks {
         found++
       }
     }
-    for (let i = 0; found > 0 && i < flags.length; i++) if (flags[i]) into.push(this.#blockAt(i * BLOCK_SIZE, y))
+    for (const [i, isChanged] of flags.entries()) if (isChanged) into.push(this.#blockAt(i * BLOCK_SIZE, y))
   }
 }

@@ -84,10 +84,13 @@ export class ServedDesktop {
 
   /** The next picture is taken when the link has taken all of the one before. */
   async * #images (): AsyncGenerator<Batch> {
-    for (let changed: Block[] = [];; changed = this.#update(await this.#capture())) {
-      const blocks = this.#isWhole ? this.#blocks.all() : changed
+    let blocks: Block[] = []
+    for (;;) {
+      if (this.#isWhole) blocks = this.#blocks.all()
       this.#isWhole = false
       for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) yield await imagesOf(this.#blocks, blocks.slice(i, i + BLOCKS_AT_ONCE), this.#quality, this.#jpeg)
+      const picture = await this.#capture()
+      blocks = picture === undefined ? [] : this.#blocks.update(picture)
     }
   }
 
@@ -97,8 +100,6 @@ export class ServedDesktop {
     this.#capturedAt = this.#clock.now()
     return await this.#worker.capture()
   }
-
-  #update (picture: Picture | undefined): Block[] { return picture === undefined ? [] : this.#blocks.update(picture) }
 
   async #take (batch: Batch): Promise<void> {
     for (const body of batch) await this.#act(messageOfBody(body))
